@@ -1,0 +1,96 @@
+"""Where everything stands in the lake (protocol, section 1). Pure: the parameters alone decide a path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+def compact_time(moment: datetime) -> str:
+    """``20261123T222500Z``: sortable, and safe on every disk, which colons are not."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run."""
+
+    source: str
+    run_id: str
+    mode: str
+    snapshot_time: datetime
+
+    @property
+    def root(self) -> str:
+        return run_root(self.source, self.run_id)
+
+    def bronze(self, stream: str) -> str:
+        """The folder that holds the objects of one stream of this run."""
+        return f"{self.source}/{stream}/mode={self.mode}/snapshot_time={compact_time(self.snapshot_time)}"
+
+    def object(self, stream: str, key: str) -> str:
+        return f"{self.bronze(stream)}/{key}.ndjson.gz"
+
+    @property
+    def run(self) -> str:
+        return f"{self.root}/run.json"
+
+    def expect(self, when: str) -> str:
+        return f"{self.root}/expect/{when}.json"
+
+    @property
+    def seal(self) -> str:
+        return f"{self.root}/plan/_SEALED.json"
+
+    @property
+    def plans(self) -> str:
+        return f"{self.root}/plan"
+
+    def shard(self, attempt: str, shard: str) -> str:
+        return f"{self.root}/plan/{attempt}/{shard}.ndjson"
+
+    def sending(self, attempt: str, shard: str) -> str:
+        return f"{self.root}/plan/{attempt}/{shard}.sending"
+
+    def sent(self, attempt: str, shard: str) -> str:
+        return f"{self.root}/plan/{attempt}/{shard}.sent"
+
+    def folder(self, name: str) -> str:
+        """``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes``, ``closings``."""
+        return f"{self.root}/{name}"
+
+    @property
+    def staging(self) -> str:
+        return f"{self.root}/staging"
+
+    def children(self, key: str) -> str:
+        return f"{self.root}/children/{key}.json"
+
+    def outcome(self, key: str) -> str:
+        return f"{self.root}/outcomes/{key}.json"
+
+    def receipts(self, worker: str, number: int) -> str:
+        return f"{self.root}/receipts/{worker}-{number}.ndjson"
+
+    def numbered(self, folder: str, key: str, number: int) -> str:
+        """Record ``number`` of a key in ``poison``, ``redrives``, ``discards`` or ``crashes``."""
+        return f"{self.root}/{folder}/{key}/{number}.json"
+
+    def closing(self, number: int, name: str) -> str:
+        """``opened``, ``manifest.ndjson.gz``, ``verdict`` or ``reopened`` of one closing."""
+        return f"{self.root}/closings/{number:04d}/{name}"
+
+    def sign(self, name: str) -> str:
+        """``_SUCCESS.json`` or ``_PARTIAL.json`` of the run."""
+        return f"{self.root}/{name}"
+
+    def stream_sign(self, stream: str) -> str:
+        return f"{self.bronze(stream)}/_SUCCESS.json"
+
+
+def runs_root(source: str) -> str:
+    return f"_haulier/{source}/runs"
+
+
+def run_root(source: str, run_id: str) -> str:
+    return f"{runs_root(source)}/{run_id}"

@@ -1,0 +1,115 @@
+"""The lake seam: create-only, whole or absent. `haulier.testing.lake_contract` is its contract suite.
+
+Paths are relative to the lake, with ``/`` between parts, and hold ASCII letters, digits and ``-_.=`` only.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+Bytes = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True)
+class ObjectFacts:
+    """What an object holds, as counted while it was written or read to its end."""
+
+    records: int
+    """Lines."""
+    bytes: int
+    """Size as stored, compressed."""
+    sha256: str
+    """Of the bytes as stored, in hexadecimal."""
+
+
+class Published(enum.Enum):
+    """How a publication ended (protocol P7)."""
+
+    OURS = "ours"
+    """The object stands and is this spool's, now or from an earlier try."""
+    TAKEN = "taken"
+    """Another attempt's object stands there; this spool is dropped. Adopt theirs."""
+
+
+class Spool(Protocol):
+    """The records of one attempt on their way: opened once, under a name of its own, and kept by descriptor (P5)."""
+
+    async def write(self, records: Iterable[Bytes]) -> None:
+        """Append records, one line each: CR and LF, which JSON allows between tokens alone, are taken out (G6)."""
+        ...
+
+    async def finish(self) -> ObjectFacts:
+        """End the compressed stream and make it durable (P7, step 1). No `write` after it."""
+        ...
+
+    async def discard(self) -> None:
+        """Drop it. Idempotent, safe at any time, and never touches a published object."""
+        ...
+
+
+class Lake(Protocol):
+    """One account for every backend. Every method may raise `LakeUnavailableError`."""
+
+    async def create(self, path: str, body: bytes) -> bool:
+        """Write a small record if nothing stands at ``path``: whole or absent, durable on return. False: one stood."""
+        ...
+
+    async def create_from(self, path: str, file: Path) -> bool:
+        """The same from a local file, streamed: for manifests, which have no size limit."""
+        ...
+
+    async def read(self, path: str) -> bytes | None:
+        """A whole record, or None if it is not there."""
+        ...
+
+    async def exists(self, path: str) -> bool: ...
+
+    def walk(self, folder: str) -> AsyncIterator[list[str]]:
+        """Every file below ``folder``, at any depth, as paths in batches and in no order; none if it is absent.
+        Temporary names (``.tmp-*``) are never listed. What stood before the call and stays is listed."""
+        ...
+
+    async def names(self, folder: str) -> list[str]:
+        """Names of the files and folders directly in ``folder``, in no order; none if it is absent. For small folders."""
+        ...
+
+    def download(self, path: str) -> AsyncIterator[bytes]:
+        """An object's or record's stored bytes, in pieces. Nothing if it is absent."""
+        ...
+
+    async def remove(self, path: str) -> None:
+        """Remove a file; one that is absent already is fine."""
+        ...
+
+    async def open_spool(self, folder: str, name: str) -> Spool:
+        """Open a new spool in a run's staging folder. ``name`` must be of this attempt alone."""
+        ...
+
+    async def publish(self, spool: Spool, path: str) -> Published:
+        """Steps 4-6 of P7, create-only: link, make durable, drop the spool's own name.
+
+        Raises `SweptError` if a closing took the spool, `LakeUnavailableError` if the lake is broken."""
+        ...
+
+    async def adopt(self, path: str) -> ObjectFacts | None:
+        """Make an object that stands there durable and read it to its end (P9). None if absent; raises
+        `DamagedObjectError` if it cannot be read to its end."""
+        ...
+
+    async def sweep(self, folder: str) -> int:
+        """List a staging folder whole, then remove what was listed, missing ones ignored (C1). Returns how many."""
+        ...
+
+    async def clean(self, folder: str, *, older_than_seconds: float) -> int:
+        """Remove forgotten temporary names (``.tmp-*``) below ``folder`` that are older than this. Returns how many."""
+        ...
+
+    async def check(self) -> None:
+        """Refuse, in words and before any run, a place that cannot keep the protocol: `UsageError` with a remedy."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,115 @@
+"""The queue seam: what a backend has to do, and no more. `haulier.testing.queue_contract` is its contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do; the contract suite and the layers above branch on these and on nothing else."""
+
+    name: str
+    max_dequeue: int
+    """The most messages that one `dequeue` hands out."""
+    max_delay_seconds: float
+    """The longest delay or lease that the backend keeps."""
+    exact_depth: bool
+    """Whether `depth` is exact; where it is not, "nothing left" proves nothing."""
+    fenced_completion: bool
+    """Whether `complete` with a stale token is refused by the backend itself."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A message held by one worker until its visibility timeout. ``token`` fences everything done with it."""
+
+    token: str
+    body: bytes
+    deliveries: int
+    """How often the message has been handed out, this time included."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Messages by state. ``poisoned`` counts the poison queue's copies."""
+
+    ready: int
+    delayed: int
+    leased: int
+    poisoned: int
+
+    @property
+    def unsettled(self) -> int:
+        return self.ready + self.delayed + self.leased
+
+
+class Queue(Protocol):
+    """At-least-once delivery of small messages, with leases.
+
+    Every method may raise `QueueUnavailableError`; nothing was done then, or it was done and may be repeated. A client
+    belongs to the thread (event loop) that opened it; `QueueOpener` opens another for another thread.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+        """Add messages, durably, before this returns. All or a prefix of them stay if it fails; no deduplication."""
+        ...
+
+    async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
+        """Lease up to ``limit`` visible messages, oldest visibility first. Returns at once, empty if there are none."""
+        ...
+
+    async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
+        """Extend leases from now. The answer stands in the order asked: the lease (its token may be new), or None where
+        it is lost. An expired lease that nobody else took is revived."""
+        ...
+
+    async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
+        """Hand a message back with ``body`` in place of its own, in one atomic step. Raises `LeaseLostError`."""
+        ...
+
+    async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
+        """Remove messages for good. Returns those whose lease was lost (already gone counts as lost)."""
+        ...
+
+    async def poison(self, body: bytes) -> None:
+        """Put a copy on the poison queue, for tools and alerts. The truth of it is the poison record in the lake."""
+        ...
+
+    async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
+        """Bodies of up to ``limit`` messages in any state, changing nothing."""
+        ...
+
+    async def depth(self) -> Depth: ...
+
+    async def purge(self, *, poison: bool = False) -> int:
+        """Remove every message (of the poison queue alone, if asked). Returns how many there were."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Rows(Protocol):
+    """A few small named documents that all workers of a queue change atomically (the scope rows live here)."""
+
+    async def read(self, name: str) -> bytes | None:
+        """The document, or None if nobody has written it."""
+        ...
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        """Replace the document by ``change(old)`` atomically and return the new one. ``change`` must be pure and quick:
+        it may be called again after a conflict."""
+        ...
+
+
+class QueueClient(Queue, Rows, Protocol):
+    """What a backend's client is: a queue, and the shared rows beside it."""
+
+
+QueueOpener = Callable[[], QueueClient]
+"""Opens a client for the calling thread. The lease keeper calls it in a thread of its own."""

@@ -1,0 +1,20 @@
+"""What every test gets."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# Two workers share two cores: a deadline would measure the neighbour. In CI the examples are the same each time, so
+# that a change is judged by what it changed; on a developer's machine they are new ones.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests reaches them."""
+    for name in [*os.environ]:
+        if name.startswith(("HAULIER_", "OTEL_")) or name in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}:
+            monkeypatch.delenv(name)
