@@ -1,0 +1,134 @@
+"""Which disks can hold a lake, and a refusal in words for those that cannot (protocol, section 1)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from haulier.errors import UsageError
+from haulier.lake.local_files import LocalFiles, link, make_durable, sync_folder
+from haulier.lake.names import temporary_name
+
+_SHARED = re.compile(
+    "9p|acfs|afpfs|afs|beegfs|ceph|cifs|coda|davfs|drvfs|fakeowner|fuse.*|glusterfs|gpfs|grpcfuse|lustre|macfuse|ncpfs|"
+    "nfs.*|orangefs|osxfs|osxfuse|prl_fs|pvfs2|shfs|smb.*|sshfs|v9fs|vboxsf|virtiofs|vmhgfs|webdav"
+)
+"""File systems of other machines or processes: they cache look-ups, or try a link again whose answer was lost."""
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""What disks without hard links, or without folders that can be synced, answer; exFAT says EPERM."""
+
+_REMEDY = "Name a folder on a local disk of this machine, a volume, or an object store as lake."
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mounted file system."""
+
+    point: str
+    type: str
+    is_local: bool
+
+    @property
+    def is_fit(self) -> bool:
+        return self.is_local and not _SHARED.fullmatch(self.type)
+
+
+def refuse_unfit(files: LocalFiles) -> None:
+    """`UsageError` for a folder whose disk cannot keep the protocol, or that this user cannot write. Makes the folder
+    if it is absent, and leaves nothing in it. Raises `OSError` for a disk that is full."""
+    try:
+        files.make_root()
+        mount = mount_of(os.path.realpath(files.root), mounts())
+        if mount and not mount.is_fit:
+            raise UsageError(
+                f"The lake at {files.root} lies on {mount.type} ({mount.point}): over a network or through FUSE a link "
+                f"does not surely go to one writer alone, and records could be lost. {_REMEDY}"
+            )
+        _try_links(files.root)
+    except NotADirectoryError as error:
+        raise UsageError(f"The lake at {files.root} is not a folder. {_REMEDY}") from error
+    except PermissionError as error:
+        raise _not_writable(files.root, error) from error
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        raise _not_writable(files.root, error) from error
+
+
+def mount_of(place: str, candidates: list[Mount]) -> Mount | None:
+    """The mount that a path (absolute, without links) lies on; of several at one point the last lies on top."""
+    holding = [mount for mount in candidates if f"{place}/".startswith(mount.point.rstrip("/") + "/")]
+    return max(enumerate(holding), key=lambda each: (len(each[1].point), each[0]))[1] if holding else None
+
+
+def mounts() -> list[Mount]:
+    """What is mounted on this machine; none where it does not say (the trial of links still stands)."""
+    if sys.platform == "darwin":
+        listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False)
+        return parse_mount_command(listed.stdout)
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+            return parse_mountinfo(table.read())
+    except FileNotFoundError:
+        return []
+
+
+def parse_mountinfo(table: str) -> list[Mount]:
+    """Linux: proc_pid_mountinfo(5). The point is field 5; the type is the first field after a lone hyphen."""
+    found = []
+    for line in table.splitlines():
+        left, _, right = line.partition(" - ")
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), left.split()[4])
+        found.append(Mount(point, right.split()[0], is_local=True))
+    return found
+
+
+def parse_mount_command(listed: str) -> list[Mount]:
+    """macOS: ``/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled)``."""
+    found = []
+    for line in listed.splitlines():
+        if match := re.fullmatch(r".+? on (/.*) \(([^()]+)\)", line):
+            type_, *options = match[2].split(", ")
+            found.append(Mount(match[1], type_, is_local="local" in options))
+    return found
+
+
+def _try_links(root: str) -> None:
+    """Do with one file what P7 does with a spool, and see that the disk answers as it must."""
+    first, second = f"{root}/{temporary_name()}", f"{root}/{temporary_name()}"
+    descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        os.write(descriptor, b"haulier tries this disk\n")
+        make_durable(descriptor)
+        try:
+            is_sound = link(first, second) and not link(first, second)
+            is_sound &= os.path.samestat(os.lstat(second), os.fstat(descriptor))
+            sync_folder(root)
+            os.unlink(first)
+            is_sound &= os.fstat(descriptor).st_nlink == 1
+            os.unlink(second)
+            is_sound &= os.fstat(descriptor).st_nlink == 0
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            is_sound = False
+        if not is_sound:
+            raise UsageError(f"The disk of the lake at {root} has no hard links that can be trusted. {_REMEDY}")
+    finally:
+        os.close(descriptor)
+        for name in (first, second):
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def _not_writable(root: str, error: OSError) -> UsageError:
+    return UsageError(
+        f"Cannot write to the lake at {root}: {error.strerror} ({error.filename}). "
+        f"Give this user the right to write there. Or: {_REMEDY}"
+    )

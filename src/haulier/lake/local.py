@@ -1,0 +1,97 @@
+"""The lake in a folder of a local disk. Hard links make it create-only; `filesystems` says where that can be had."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+from typing import TypeVar
+
+from haulier.clock import Clock, wall_seconds
+from haulier.lake.filesystems import refuse_unfit
+from haulier.lake.local_files import LocalFiles
+from haulier.lake.local_spool import LocalSpool
+from haulier.lake.local_threads import LocalThreads
+from haulier.lake.names import checked
+from haulier.lake.seam import ObjectFacts, Published, Spool
+
+T = TypeVar("T")
+
+
+class LocalLake:
+    """See `Lake` in the seam. ``root`` is made at its first use. Nothing here blocks the event loop, and a call that is
+    cancelled has ended before the cancellation goes on. Every method raises `LakeUnavailableError` for what the disk
+    refuses, and `ValueError` for a path that is none."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        place = os.path.abspath(root)
+        self._clock = clock
+        self._files = LocalFiles(place)
+        self._threads = LocalThreads(place)
+
+    async def create(self, path: str, body: bytes) -> bool:
+        return await self._threads.run(self._files.create, path, body)
+
+    async def create_from(self, path: str, file: Path) -> bool:
+        return await self._threads.run(self._files.create_from, path, file)
+
+    async def read(self, path: str) -> bytes | None:
+        return await self._threads.run(self._files.read, path)
+
+    async def exists(self, path: str) -> bool:
+        return await self._threads.run(self._files.exists, path)
+
+    def walk(self, folder: str) -> AsyncIterator[list[str]]:
+        return self._each(self._files.walk(checked(folder)))
+
+    async def names(self, folder: str) -> list[str]:
+        return await self._threads.run(self._files.names, folder)
+
+    def download(self, path: str) -> AsyncIterator[bytes]:
+        return self._each(self._files.pieces(checked(path)))
+
+    async def remove(self, path: str) -> None:
+        await self._threads.run(self._files.remove, path)
+
+    async def open_spool(self, folder: str, name: str) -> Spool:
+        if "/" in name:
+            raise ValueError(f"a spool stands in its folder itself, not at {name!r} below it")
+        spool = LocalSpool(self._files.at(f"{folder}/{name}"), self._threads)
+        try:
+            await self._threads.run(spool.open, self._files, folder)
+        except asyncio.CancelledError:
+            await spool.discard()
+            raise
+        return spool
+
+    async def publish(self, spool: Spool, path: str) -> Published:
+        if not isinstance(spool, LocalSpool):
+            raise TypeError("a spool can be published only by the lake that opened it")
+        return await spool.publish(self._files, path)
+
+    async def adopt(self, path: str) -> ObjectFacts | None:
+        whole = None
+        async for so_far in self._each(self._files.adopt(checked(path))):
+            whole = so_far
+        return whole
+
+    async def sweep(self, folder: str) -> int:
+        return await self._threads.run(self._files.sweep, folder)
+
+    async def clean(self, folder: str, *, older_than_seconds: float) -> int:
+        return await self._threads.run(self._files.clean, folder, wall_seconds(self._clock) - older_than_seconds)
+
+    async def check(self) -> None:
+        await self._threads.run(refuse_unfit, self._files)
+
+    async def close(self) -> None:
+        await self._threads.close()
+
+    async def _each(self, blocking: Generator[T, None, None]) -> AsyncIterator[T]:
+        """What a blocking generator yields, a thread's turn for each."""
+        try:
+            while (piece := await self._threads.run(next, blocking, None)) is not None:
+                yield piece
+        finally:
+            blocking.close()

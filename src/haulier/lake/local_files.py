@@ -1,0 +1,289 @@
+"""The files of a local lake: blocking steps, in the order that survives a kill or a loss of power at any of them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from haulier.errors import DamagedObjectError, LakeUnavailableError
+from haulier.lake.names import TEMPORARY_PREFIX, checked, temporary_name
+from haulier.lake.ndjson import LineCounter
+from haulier.lake.seam import Bytes, ObjectFacts
+
+BATCH_PATHS = 1_000
+"""The most paths that one batch of a listing holds."""
+PIECE_BYTES = 1024 * 1024
+"""What is read from a file at a time."""
+_PIECES_AT_ONCE = 8
+"""Pieces of an object that are read before the thread is let go: a cancellation waits for no more than these."""
+_KNOWN_FOLDERS = 4_096
+"""The most folders that are remembered as standing; poison has a folder for each key, and memory must not follow it."""
+
+T = TypeVar("T")
+
+
+class LocalFiles:
+    """Everything under ``root`` but spools. Safe to use from several threads; raises plain `OSError`."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._device: int | None = None
+        self._known: set[str] = set()
+
+    def at(self, path: str) -> str:
+        """Where a path of the lake stands on the disk. `ValueError` if the lake takes no such path."""
+        return f"{self.root}/{checked(path)}"
+
+    def make_root(self) -> None:
+        """Make the lake's folder if this is the first use of it; afterwards it must be the one that it was."""
+        if self._device is not None:
+            return
+        missing = [self.root]
+        while not os.path.lexists(missing[-1]):
+            missing.append(os.path.dirname(missing[-1]))
+        for folder in reversed(missing[:-1]):
+            _make_folder(folder)
+        self._device = os.stat(self.root).st_dev
+
+    def make_folder(self, folder: str) -> None:
+        """Make a folder of the lake with all above it, durably. Known ones cost a look-up."""
+        if folder in self._known:
+            return
+        self.make_root()
+        self._refuse_lost_root()
+        above, _, _ = checked(folder).rpartition("/")
+        if above:
+            self.make_folder(above)
+        _make_folder(f"{self.root}/{folder}")
+        if len(self._known) >= _KNOWN_FOLDERS:
+            self._known.clear()
+        self._known.add(folder)
+
+    def in_folder(self, folder: str, work: Callable[[], T]) -> T:
+        """``work()`` with the folder there; once more if somebody removed it meanwhile."""
+        self.make_folder(folder)
+        try:
+            return work()
+        except FileNotFoundError:
+            self.forget_folders()
+            self.make_folder(folder)
+            return work()
+
+    def forget_folders(self) -> None:
+        """Somebody removed a folder: make and sync them all anew when they are wanted."""
+        self._known.clear()
+
+    def create(self, path: str, body: bytes) -> bool:
+        return self._put(path, lambda descriptor: write_all(descriptor, body))
+
+    def create_from(self, path: str, file: Path) -> bool:
+        with open(file, "rb") as source:
+            return self._put(path, lambda descriptor: _copy(source, descriptor))
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            with open(self.at(path), "rb") as record:
+                return record.read()
+        except FileNotFoundError:
+            return None
+
+    def exists(self, path: str) -> bool:
+        try:
+            os.lstat(self.at(path))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            found = os.listdir(self.at(folder))
+        except FileNotFoundError:
+            return []
+        return [_printable(name) for name in found if not name.startswith(TEMPORARY_PREFIX)]
+
+    def walk(self, folder: str) -> Generator[list[str], None, None]:
+        """Every file below a folder, at any depth, in batches. Holds one batch and one open folder a level."""
+        paths = self._walk(checked(folder), temporary=False)
+        while batch := list(islice(paths, BATCH_PATHS)):
+            yield batch
+
+    def pieces(self, path: str) -> Generator[bytes, None, None]:
+        """The bytes of a file, in pieces; none if it is absent."""
+        try:
+            file = open(self.at(path), "rb", buffering=0)  # noqa: SIM115 -- the `with` stands below the except
+        except FileNotFoundError:
+            return
+        with file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+
+    def adopt(self, path: str) -> Generator[ObjectFacts, None, None]:
+        """Make an object durable and read it to its end (P9): what it holds so far, at times, and whole at last.
+
+        Nothing if it is absent; `DamagedObjectError` if it cannot be read to its end."""
+        name = self.at(path)
+        try:
+            descriptor = os.open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        counter = LineCounter()
+        try:
+            make_durable(descriptor)
+            sync_folder(os.path.dirname(name))
+            for number, piece in enumerate(iter(lambda: os.read(descriptor, PIECE_BYTES), b""), start=1):
+                counter.feed(piece)
+                if number % _PIECES_AT_ONCE == 0:
+                    yield counter.facts()
+            counter.check_end()
+        except ValueError as error:
+            raise DamagedObjectError(path, str(error)) from error
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            raise DamagedObjectError(path, "its disk cannot read it") from error
+        finally:
+            os.close(descriptor)
+        yield counter.facts()
+
+    def remove(self, path: str) -> None:
+        """Remove a file, durably: a removed object that came back after a loss of power would be read twice."""
+        with contextlib.suppress(FileNotFoundError):
+            name = self.at(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            sync_folder(os.path.dirname(name))
+
+    def sweep(self, folder: str) -> int:
+        """List whole, then remove: a folder that changes under its own listing may hide names from it (C1)."""
+        return sum(_unlinked(f"{self.root}/{path}") for path in list(self._walk(checked(folder), temporary=False)))
+
+    def clean(self, folder: str, before_seconds: float) -> int:
+        """Remove the temporary names that were last written before this time (seconds since 1970)."""
+        removed = 0
+        for path in self._walk(checked(folder), temporary=True):
+            name = f"{self.root}/{path}"
+            with contextlib.suppress(FileNotFoundError):
+                if os.lstat(name).st_mtime < before_seconds:
+                    removed += _unlinked(name)
+        return removed
+
+    def _put(self, path: str, fill: Callable[[int], None]) -> bool:
+        """Whole or absent: written and synced under a temporary name, then linked to its own."""
+        name = self.at(path)
+        folder, _, _ = path.rpartition("/")
+        place = os.path.dirname(name)
+        self.make_root()
+
+        def put() -> bool:
+            if os.path.lexists(name):
+                sync_folder(place)  # whoever made it may not have come so far
+                return False
+            temporary = f"{place}/{temporary_name()}"
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            try:
+                try:
+                    fill(descriptor)
+                    make_durable(descriptor)
+                finally:
+                    os.close(descriptor)
+                ours = link(temporary, name)
+                sync_folder(place)
+                return ours
+            finally:
+                with contextlib.suppress(OSError):  # `clean` finds it later
+                    os.unlink(temporary)
+
+        return self.in_folder(folder, put) if folder else put()
+
+    def _walk(self, folder: str, *, temporary: bool) -> Iterator[str]:
+        """Paths of the files below a folder: the temporary ones alone, or all others. What vanishes is no error."""
+        try:
+            entries = os.scandir(f"{self.root}/{folder}")
+        except FileNotFoundError:
+            return
+        with entries:
+            for entry in entries:
+                is_temporary = entry.name.startswith(TEMPORARY_PREFIX)
+                if not is_temporary and entry.is_dir():
+                    yield from self._walk(f"{folder}/{entry.name}", temporary=temporary)
+                elif is_temporary == temporary:
+                    yield f"{folder}/{_printable(entry.name)}"
+
+    def _refuse_lost_root(self) -> None:
+        """A lake whose disk was unmounted is not begun anew in the empty folder beneath."""
+        try:
+            device = os.stat(self.root).st_dev
+        except FileNotFoundError:
+            device = None
+        if device != self._device:
+            raise LakeUnavailableError(f"The lake at {self.root} has gone. Was its disk unmounted, or was it moved?")
+
+
+def make_durable(descriptor: int) -> None:
+    """Until the disk itself has it: on macOS a plain fsync leaves it in the drive's cache."""
+    if sys.platform == "darwin":
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
+                raise  # a failed sync that is asked for again may answer that all is well
+    os.fsync(descriptor)
+
+
+def sync_folder(place: str) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        make_durable(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link(source: str, name: str) -> bool:
+    """Give a file a second name if that one is free. False: it is taken."""
+    try:
+        os.link(source, name)
+    except FileExistsError:
+        return False
+    return True
+
+
+def write_all(descriptor: int, body: Bytes) -> None:
+    """A write may take only a part, on a disk that is nearly full for one."""
+    rest = memoryview(body)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _make_folder(place: str) -> None:
+    """One folder, and its name in the one above made durable: whoever made it may not have come so far."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(place)
+    sync_folder(os.path.dirname(place))
+
+
+def _copy(source: BinaryIO, descriptor: int) -> None:
+    source.seek(0)
+    while piece := source.read(PIECE_BYTES):
+        write_all(descriptor, piece)
+
+
+def _unlinked(name: str) -> bool:
+    try:
+        os.unlink(name)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _printable(name: str) -> str:
+    """A name that is not ours may hold any bytes; what a listing returns must be fit to be written down."""
+    return name if name.isascii() else os.fsencode(name).decode("ascii", "backslashreplace")

@@ -1,0 +1,151 @@
+"""The spool of one attempt in a local lake: opened once and kept by descriptor, so that a sweep can never split it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from haulier.errors import LakeUnavailableError, SweptError
+from haulier.lake.local_files import LocalFiles, link, make_durable, sync_folder, write_all
+from haulier.lake.local_threads import LocalThreads
+from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
+from haulier.lake.seam import Bytes, ObjectFacts, Published
+
+_RECORDS_AT_ONCE = 10_000
+"""Records are taken in this many at a time, so that an endless iterable needs no endless memory."""
+
+
+class LocalSpool:
+    """See `Spool` in the seam. Calls are put in a row, from however many tasks they come.
+
+    A spool whose `write` or `finish` failed, or was cancelled, may hold part of what it was given: it can only be
+    discarded (`RuntimeError` otherwise). A `publish` that failed may be tried again.
+    """
+
+    def __init__(self, name: str, threads: LocalThreads) -> None:
+        """``name`` is its place on the disk; nothing is there until `open`."""
+        self._name = name
+        self._threads = threads
+        self._turn = asyncio.Lock()
+        self._compressor = LineCompressor()
+        self._descriptor = -1
+        self._identity: tuple[int, int] | None = None
+        self._usable = True
+        self._facts: ObjectFacts | None = None
+        self._published: Published | None = None
+
+    def open(self, files: LocalFiles, folder: str) -> None:
+        """Blocking. A name that stands there is a programming error: a spool is opened once."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            self._descriptor = files.in_folder(folder, lambda: os.open(self._name, flags, 0o666))
+        except FileExistsError:
+            raise ValueError(f"A spool's name is its attempt's alone, and {self._name} stands there.") from None
+        self._identity = _identity(os.fstat(self._descriptor))
+
+    async def write(self, records: Iterable[Bytes]) -> None:
+        """Append records, one line each; `ItemError` for an empty one. Little waits in memory, much goes to disk."""
+        async with self._turn:
+            self._begin()
+            remaining = iter(records)
+            while batch := list(islice(remaining, _RECORDS_AT_ONCE)):
+                if self._compressor.waiting_bytes + sum(map(len, batch)) < BLOCK_BYTES:
+                    self._compressor.add(to_lines(batch), len(batch))
+                else:
+                    await self._threads.run(self._write, batch)
+            self._usable = True
+
+    async def finish(self) -> ObjectFacts:
+        async with self._turn:
+            self._begin()
+            facts = self._facts = await self._threads.run(self._finish)
+            self._usable = True
+            return facts
+
+    async def publish(self, files: LocalFiles, path: str) -> Published:
+        """Steps 4-6 of P7 on one thread. Tried again after it succeeded, it answers what it answered."""
+        async with self._turn:
+            if self._published is None:
+                if self._facts is None or not self._usable or self._descriptor < 0:
+                    raise RuntimeError("only a spool that was finished can be published")
+                if self._facts.records == 0:
+                    raise ValueError("an item without records has no object; write its outcome instead (protocol, P6)")
+                await self._threads.run(self._publish, files, path)
+            assert self._published is not None
+            return self._published
+
+    async def discard(self) -> None:
+        async with self._turn:
+            if self._descriptor >= 0:
+                await self._threads.run(self._drop)
+
+    def _begin(self) -> None:
+        """Unusable until the call says otherwise: an exception or a cancellation leaves it so."""
+        if not self._usable or self._facts is not None or self._descriptor < 0:
+            raise RuntimeError("nothing can be written to a spool that was finished, discarded or left by an error")
+        self._usable = False
+
+    def _write(self, batch: Sequence[Bytes]) -> None:
+        self._compressor.add(to_lines(batch), len(batch))
+        write_all(self._descriptor, self._compressor.drain())
+
+    def _finish(self) -> ObjectFacts:
+        write_all(self._descriptor, self._compressor.finish())
+        make_durable(self._descriptor)
+        return self._compressor.facts()
+
+    def _publish(self, files: LocalFiles, path: str) -> None:
+        name = files.at(path)
+        folder, _, _ = path.rpartition("/")
+        outcome = self._link(files, folder, name)
+        if outcome is Published.OURS:
+            sync_folder(os.path.dirname(name))
+        self._drop()
+        self._published = outcome
+
+    def _link(self, files: LocalFiles, folder: str, name: str) -> Published:
+        """Step 4, for each answer of the disk. Twice, since what stands there may go in between."""
+        for _ in range(2):
+            files.make_folder(folder)
+            try:
+                if link(self._name, name):
+                    return Published.OURS
+                swept = False
+            except FileNotFoundError:
+                swept = os.fstat(self._descriptor).st_nlink == 0
+                files.forget_folders()
+            standing = _identity_at(name)
+            if standing == self._identity:
+                return Published.OURS  # linked by an earlier try; its own name may have been swept since
+            if swept:
+                self._drop()
+                raise SweptError("A closing swept the spool of this attempt; the attempt gives up.")
+            if standing is not None:
+                return Published.TAKEN
+        raise LakeUnavailableError(
+            f"The lake is broken: the spool at {self._name} was moved, or {name} takes no link. "
+            "Does something else move or clean up files in the lake?"
+        )
+
+    def _drop(self) -> None:
+        """Remove its name, if that is still its own, and close it. A sweep finds what cannot be removed."""
+        with contextlib.suppress(OSError):
+            if _identity_at(self._name) == self._identity:
+                os.unlink(self._name)
+        descriptor, self._descriptor = self._descriptor, -1
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _identity_at(name: str) -> tuple[int, int] | None:
+    try:
+        return _identity(os.lstat(name))
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,205 @@
+"""A queue in this process's memory: for tests, `try`, and runs that need not outlive the process."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from haulier.clock import Clock
+from haulier.errors import LeaseLostError
+from haulier.queues.seam import Capabilities, Depth, Lease
+
+_CAPABILITIES = Capabilities(
+    name="memory",
+    max_dequeue=256,
+    max_delay_seconds=366 * 86_400.0,
+    exact_depth=True,
+    fenced_completion=True,
+)
+
+
+@dataclass(slots=True)
+class _Message:
+    body: bytes
+    visible_at: float
+    token: int = 0
+    """0: not leased."""
+    deliveries: int = 0
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """What the clients of one queue share. Lost with the process; a run then rebuilds it from its plan."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    messages: dict[int, _Message] = field(default_factory=dict)
+    by_visibility: list[tuple[float, int, int]] = field(default_factory=list)
+    """A heap of (visible_at, token, id). An entry that its message has left behind is dropped when it comes up."""
+    poison: list[bytes] = field(default_factory=list)
+    rows: dict[str, bytes] = field(default_factory=dict)
+    last_id: int = 0
+    last_token: int = 0
+
+    def schedule(self, id: int, message: _Message, visible_at: float, token: int) -> None:
+        message.visible_at = visible_at
+        message.token = token
+        heapq.heappush(self.by_visibility, (visible_at, token, id))
+
+    def next_ready(self, now: float) -> int | None:
+        """The id of the message that has been visible for longest, taken off the heap."""
+        while self.by_visibility and self.by_visibility[0][0] <= now:
+            visible_at, token, id = heapq.heappop(self.by_visibility)
+            message = self.messages.get(id)
+            if message is not None and (message.visible_at, message.token) == (visible_at, token):
+                return id
+        return None
+
+    def held_by(self, lease: Lease) -> tuple[int, _Message] | None:
+        """The message that a lease still holds."""
+        id, _, token = lease.token.partition(".")
+        message = self.messages.get(int(id)) if id.isdecimal() else None
+        if message is None or message.token == 0 or str(message.token) != token:
+            return None
+        return int(id), message
+
+
+class MemoryQueue:
+    """A client of a `MemoryStore`. Clients in several threads may share one; no call blocks or fails.
+
+    Deadlines are kept in the clock's monotonic time.
+    """
+
+    def __init__(self, store: MemoryStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return _CAPABILITIES
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should hear of this queue: nothing ever happens to memory."""
+        return ()
+
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+        store = self._store
+        with store.lock:
+            visible_at = self._after(delay_seconds)
+            for body in bodies:
+                store.last_id += 1
+                message = store.messages[store.last_id] = _Message(body, visible_at)
+                store.schedule(store.last_id, message, visible_at, token=0)
+
+    async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
+        store = self._store
+        leases: list[Lease] = []
+        with store.lock:
+            now, visible_at = self._clock.monotonic(), self._after(lease_seconds)
+            taken: list[int] = []
+            while len(taken) < min(limit, _CAPABILITIES.max_dequeue) and (id := store.next_ready(now)) is not None:
+                taken.append(id)
+            for id in taken:
+                message = store.messages[id]
+                store.last_token += 1
+                message.deliveries += 1
+                store.schedule(id, message, visible_at, store.last_token)
+                leases.append(Lease(f"{id}.{message.token}", message.body, message.deliveries))
+        return leases
+
+    async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
+        store = self._store
+        renewed: list[Lease | None] = []
+        with store.lock:
+            visible_at = self._after(lease_seconds)
+            for lease in leases:
+                held = store.held_by(lease)
+                if held is not None:
+                    store.schedule(*held, visible_at, held[1].token)
+                renewed.append(lease if held is not None else None)
+        return renewed
+
+    async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
+        with self._store.lock:
+            held = self._store.held_by(lease)
+            if held is None:
+                raise LeaseLostError(
+                    "The lease is lost: its time ran out and another worker took the message, or it is gone."
+                )
+            held[1].body = body
+            self._store.schedule(*held, self._after(delay_seconds), token=0)
+
+    async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
+        with self._store.lock:
+            held = [self._store.held_by(lease) for lease in leases]
+            for one in held:
+                if one is not None:
+                    self._store.messages.pop(one[0], None)
+        return [lease for lease, one in zip(leases, held, strict=True) if one is None]
+
+    async def poison(self, body: bytes) -> None:
+        with self._store.lock:
+            self._store.poison.append(body)
+
+    async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
+        """The oldest first; see the seam."""
+        limit = max(0, limit)
+        with self._store.lock:
+            if poison:
+                return self._store.poison[:limit]
+            messages = self._store.messages
+            first = heapq.nsmallest(limit, messages, key=lambda id: (messages[id].visible_at, messages[id].token, id))
+            return [messages[id].body for id in first]
+
+    async def depth(self) -> Depth:
+        with self._store.lock:
+            now = self._clock.monotonic()
+            ready = delayed = leased = 0
+            for message in self._store.messages.values():
+                if message.visible_at <= now:
+                    ready += 1
+                elif message.token:
+                    leased += 1
+                else:
+                    delayed += 1
+            return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=len(self._store.poison))
+
+    async def purge(self, *, poison: bool = False) -> int:
+        store = self._store
+        with store.lock:
+            if poison:
+                removed = len(store.poison)
+                store.poison.clear()
+            else:
+                removed = len(store.messages)
+                store.messages.clear()
+                store.by_visibility.clear()
+        return removed
+
+    async def read(self, name: str) -> bytes | None:
+        with self._store.lock:
+            return self._store.rows.get(name)
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        with self._store.lock:
+            body = self._store.rows[name] = change(self._store.rows.get(name))
+        return body
+
+    async def close(self) -> None:
+        """Nothing is held: the store lives as long as somebody has it."""
+
+    def _after(self, seconds: float) -> float:
+        return self._clock.monotonic() + min(max(0.0, seconds), _CAPABILITIES.max_delay_seconds)
+
+
+class MemoryQueueOpener:
+    """Opens clients of one store, in any thread."""
+
+    def __init__(self, clock: Clock, store: MemoryStore | None = None) -> None:
+        self.store = store if store is not None else MemoryStore()
+        self._clock = clock
+
+    def __call__(self) -> MemoryQueue:
+        return MemoryQueue(self.store, self._clock)

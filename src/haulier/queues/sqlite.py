@@ -1,0 +1,292 @@
+"""The embedded queue: one SQLite file on a local disk, shared by the processes of a machine (protocol, section 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from haulier.clock import Clock, wall_seconds
+from haulier.errors import LeaseLostError, QueueUnavailableError
+from haulier.queues.seam import Capabilities, Depth, Lease
+from haulier.queues.sqlite_file import SqliteFile
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_SECONDS = 15.0
+"""How long a call waits for other processes: under a third of the default lease of 60 s, so that a renewal that had to
+wait still comes in time."""
+
+ENQUEUE_AT_ONCE = 1_000
+"""Messages of one transaction: long enough for 100,000 a second, short enough that nobody waits for it."""
+
+_CAPABILITIES = Capabilities(
+    name="sqlite",
+    max_dequeue=256,
+    max_delay_seconds=366 * 86_400.0,
+    exact_depth=True,
+    fenced_completion=True,
+)
+
+# The queue's own time: the wall clock, but never backwards. A wall clock that is set back moves the offset instead, so
+# that time goes on at its pace and nothing waits out the hour that was repeated. The right-hand sides see old values.
+_TICK = """
+UPDATE queue SET
+    clock_offset = max(clock_offset, last_seen - :wall),
+    last_seen = max(last_seen, :wall + clock_offset),
+    next_token = next_token + :tokens
+RETURNING last_seen, next_token - :tokens
+"""
+_NOW = "(SELECT max(last_seen, :wall + clock_offset) FROM queue)"
+_ANY_READY = f"SELECT EXISTS (SELECT 1 FROM messages WHERE visible_at <= {_NOW})"
+_OLDEST = "SELECT id, deliveries, body FROM messages WHERE visible_at <= ? ORDER BY visible_at, token, id LIMIT ?"
+_DEPTH = f"""
+WITH moment AS MATERIALIZED (SELECT {_NOW} AS now)
+SELECT
+    (SELECT count(*) FROM messages WHERE visible_at <= now),
+    (SELECT count(*) FROM messages WHERE visible_at > now AND token = 0),
+    (SELECT count(*) FROM messages WHERE visible_at > now AND token <> 0),
+    (SELECT count(*) FROM poison)
+FROM moment
+"""
+
+
+class SqliteQueue:
+    """A client of the queue in the file at ``path``; one connection, on a thread of its own.
+
+    Opening it touches nothing: the file is opened, and its folder made, by the first call. That call may raise
+    `UsageError` (a place where no queue can live, a file that is none) or `NewerFormatError`; every call may raise
+    `QueueUnavailableError`, and may be made again. What a call has written when it returns survives a loss of power.
+
+    ``busy_timeout_seconds`` must stay below a third of the lease. Processes that share the file must be spawned, not
+    forked, once a client has been used.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> None:
+        self._clock = clock
+        self._file = SqliteFile(path.resolve(), busy_timeout_seconds)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="haulier-queue")
+        self._is_closed = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return _CAPABILITIES
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should hear: a damaged file that was moved aside, one that was moved or deleted in use."""
+        return tuple(self._file.notices)
+
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+        for start in range(0, len(bodies), ENQUEUE_AT_ONCE):
+            batch = bodies[start : start + ENQUEUE_AT_ONCE]
+            await self._write(lambda connection, batch=batch: self._add(connection, batch, delay_seconds))
+
+    async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
+        limit = min(limit, _CAPABILITIES.max_dequeue)
+        if limit < 1:
+            return []
+        future = self._submit(lambda: self._take_any(limit, lease_seconds))
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            # The thread cannot be stopped. Nobody will hear of what it takes, so it goes back at once, uncounted.
+            with contextlib.suppress(RuntimeError):  # Closed meanwhile: the leases run out.
+                self._thread.submit(self._put_back, future)
+            raise
+
+    async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
+        if not leases:
+            return []
+        return await self._write(lambda connection: self._extend(connection, leases, lease_seconds))
+
+    async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
+        await self._write(lambda connection: self._hand_back(connection, lease, body, delay_seconds))
+
+    async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
+        if not leases:
+            return []
+        return await self._write(lambda connection: self._remove(connection, leases))
+
+    async def poison(self, body: bytes) -> None:
+        await self._write(lambda connection: connection.execute("INSERT INTO poison (body) VALUES (?)", (body,)))
+
+    async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
+        """The oldest first; see the seam."""
+        source = "poison ORDER BY id" if poison else "messages ORDER BY visible_at, token, id"
+        found = await self._read(
+            lambda connection: connection.execute(f"SELECT body FROM {source} LIMIT ?", (max(0, limit),)).fetchall()
+        )
+        return [body for (body,) in found]
+
+    async def depth(self) -> Depth:
+        wall = {"wall": wall_seconds(self._clock)}
+        ready, delayed, leased, poisoned = await self._read(lambda connection: connection.execute(_DEPTH, wall).get)
+        return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=poisoned)
+
+    async def purge(self, *, poison: bool = False) -> int:
+        table = "poison" if poison else "messages"
+
+        def empty(connection: apsw.Connection) -> int:
+            connection.execute(f"DELETE FROM {table}")
+            return connection.changes()
+
+        return await self._write(empty)
+
+    async def read(self, name: str) -> bytes | None:
+        found = await self._read(lambda connection: _row(connection, name))
+        return found
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        """See the seam; ``change`` is called on the client's thread, inside the transaction."""
+
+        def replace(connection: apsw.Connection) -> bytes:
+            body = change(_row(connection, name))
+            connection.execute("INSERT OR REPLACE INTO rows (name, body) VALUES (?, ?)", (name, body))
+            return body
+
+        return await self._write(replace)
+
+    async def close(self) -> None:
+        """Wait for the thread's work and close. May be called again; no other call may follow."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        future = self._thread.submit(self._file.close)
+        self._thread.shutdown(wait=False)
+        await asyncio.shield(asyncio.wrap_future(future))
+
+    def _submit(self, call: Callable[[], T]) -> Future[T]:
+        if self._is_closed:
+            raise RuntimeError(f"The client of the queue {self._file.path} is closed.")
+        return self._thread.submit(call)
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await asyncio.wrap_future(self._submit(lambda: self._file.write(work)))
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await asyncio.wrap_future(self._submit(lambda: self._file.read(work)))
+
+    # What follows runs on the client's thread.
+
+    def _tick(self, connection: apsw.Connection, tokens: int = 0) -> tuple[float, int]:
+        """The queue's time, and the first of ``tokens`` fresh tokens. The clock is read under the write lock: a reading
+        from before the wait for it would look like a clock that was set back."""
+        now: tuple[float, int] = connection.execute(
+            _TICK, {"wall": wall_seconds(self._clock), "tokens": tokens}
+        ).fetchone()
+        return now
+
+    def _add(self, connection: apsw.Connection, bodies: Sequence[bytes], delay_seconds: float) -> None:
+        now, _ = self._tick(connection)
+        visible_at = now + _kept(delay_seconds)
+        connection.executemany(
+            "INSERT INTO messages (visible_at, body) VALUES (?, ?)", ((visible_at, body) for body in bodies)
+        )
+
+    def _take_any(self, limit: int, lease_seconds: float) -> list[Lease]:
+        # An idle worker asks again and again: that must not take the write lock, nor wear the disk.
+        wall = {"wall": wall_seconds(self._clock)}
+        if not self._file.read(lambda connection: connection.execute(_ANY_READY, wall).get):
+            return []
+        return self._file.write(lambda connection: self._take(connection, limit, lease_seconds))
+
+    def _take(self, connection: apsw.Connection, limit: int, lease_seconds: float) -> list[Lease]:
+        now, token = self._tick(connection, tokens=limit)
+        oldest = connection.execute(_OLDEST, (now, limit)).fetchall()
+        held = [_Held(id, token + n, self._file.generation) for n, (id, _, _) in enumerate(oldest)]
+        visible_at = now + _kept(lease_seconds)
+        connection.executemany(
+            "UPDATE messages SET visible_at = ?, token = ?, deliveries = deliveries + 1 WHERE id = ?",
+            ((visible_at, one.token, one.id) for one in held),
+        )
+        return [
+            Lease(token=one.text, body=body, deliveries=deliveries + 1)
+            for one, (_, deliveries, body) in zip(held, oldest, strict=True)
+        ]
+
+    def _put_back(self, future: Future[list[Lease]]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return
+
+        def put_back(connection: apsw.Connection) -> None:
+            now, _ = self._tick(connection)
+            connection.executemany(
+                "UPDATE messages SET visible_at = ?, token = 0, deliveries = deliveries - 1 WHERE id = ? AND token = ?",
+                ((now, one.id, one.token) for one in self._held(future.result())),
+            )
+
+        with contextlib.suppress(QueueUnavailableError):  # They come back when their leases run out.
+            self._file.write(put_back)
+
+    def _extend(self, connection: apsw.Connection, leases: Sequence[Lease], seconds: float) -> list[Lease | None]:
+        now, _ = self._tick(connection)
+        visible_at = now + _kept(seconds)
+        renewed = connection.executemany(
+            "UPDATE messages SET visible_at = ? WHERE id = ? AND token = ? RETURNING token",
+            ((visible_at, one.id, one.token) for one in self._held(leases)),
+        )
+        mine = {token for (token,) in renewed}
+        return [lease if self._token(lease) in mine else None for lease in leases]
+
+    def _hand_back(self, connection: apsw.Connection, lease: Lease, body: bytes, delay_seconds: float) -> None:
+        now, _ = self._tick(connection)
+        for one in self._held([lease]):
+            connection.execute(
+                "UPDATE messages SET visible_at = ?, token = 0, body = ? WHERE id = ? AND token = ?",
+                (now + _kept(delay_seconds), body, one.id, one.token),
+            )
+            if connection.changes():
+                return
+        raise LeaseLostError("The lease is lost: its time ran out and another worker took the message, or it is gone.")
+
+    def _remove(self, connection: apsw.Connection, leases: Sequence[Lease]) -> list[Lease]:
+        removed = connection.executemany(
+            "DELETE FROM messages WHERE id = ? AND token = ? RETURNING token",
+            ((one.id, one.token) for one in self._held(leases)),
+        )
+        mine = {token for (token,) in removed}
+        return [lease for lease in leases if self._token(lease) not in mine]
+
+    def _held(self, leases: Sequence[Lease]) -> list[_Held]:
+        """Those of the leases that this very file gave out."""
+        held = (_Held.read(lease.token) for lease in leases)
+        return [one for one in held if one is not None and one.generation == self._file.generation]
+
+    def _token(self, lease: Lease) -> int | None:
+        return next((one.token for one in self._held([lease])), None)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What a lease's token says. ``token`` alone is unique in a file for ever; ``id`` finds the row."""
+
+    id: int
+    token: int
+    generation: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.id}.{self.token}.{self.generation}"
+
+    @classmethod
+    def read(cls, text: str) -> _Held | None:
+        parts = text.split(".")
+        if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):
+            return None
+        return cls(int(parts[0]), int(parts[1]), parts[2])
+
+
+def _kept(seconds: float) -> float:
+    """A delay or lease within what the backend keeps."""
+    return min(max(0.0, seconds), _CAPABILITIES.max_delay_seconds)
+
+
+def _row(connection: apsw.Connection, name: str) -> Any:
+    return connection.execute("SELECT body FROM rows WHERE name = ?", (name,)).get

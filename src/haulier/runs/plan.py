@@ -1,0 +1,117 @@
+"""P1: the plan is written in shards under an attempt of its own, and sealed before anything is enqueued."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Sequence
+
+import apsw
+import msgspec
+
+from haulier.clock import Clock
+from haulier.errors import LakeUnavailableError, UsageError
+from haulier.items.codec import encode_payload
+from haulier.items.keys import item_key
+from haulier.items.workitem import WorkItem
+from haulier.lake.paths import RunPaths
+from haulier.lake.seam import Lake
+from haulier.runs.records import PlannedItem, Seal, Shard, decode_record, encode_record
+from haulier.runs.scratch import Scratch
+
+SHARD_ITEMS = 1_000
+"""Items of a shard: about 200 KB, which any store takes in one put and any process holds in memory."""
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(PlannedItem)
+
+
+def planned(item: WorkItem) -> PlannedItem:
+    """An item as a plan or a child list writes it down."""
+    return PlannedItem(
+        key=item_key(item), stream=type(item).stream, kind=type(item).kind, payload=msgspec.Raw(encode_payload(item))
+    )
+
+
+async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
+    """The seal of a run, or None while its plan is not sealed."""
+    body = await lake.read(paths.seal)
+    return None if body is None else decode_record(Seal, body, paths.seal)
+
+
+async def write_plan(lake: Lake, paths: RunPaths, clock: Clock, items: AsyncIterator[WorkItem]) -> Seal:
+    """Write what the enumeration gives and seal it. Returns the seal that counts, which another attempt may have won.
+
+    Equal items are kept once and counted; equal keys of unequal items are a `UsageError`. Memory is one shard's.
+    """
+    attempt = uuid.uuid4().hex
+    shards: list[Shard] = []
+    seen = Scratch("CREATE TABLE seen (key TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID")
+    repeated = 0
+    try:
+        async for batch in _batches(items, SHARD_ITEMS):
+            fresh = await seen.do(lambda connection, batch=batch: _unseen(connection, batch))  # type: ignore[misc]
+            repeated += len(batch) - len(fresh)
+            if not fresh:
+                continue
+            body = b"".join(_encoder.encode(item) + b"\n" for item in fresh)
+            shard = Shard(name=f"{len(shards):06d}", items=len(fresh), sha256=hashlib.sha256(body).hexdigest())
+            await lake.create(paths.shard(attempt, shard.name), body)
+            shards.append(shard)
+    finally:
+        seen.close()
+    seal = Seal(
+        attempt=attempt,
+        items=sum(shard.items for shard in shards),
+        shards=tuple(shards),
+        sha256=hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest(),
+        repeated=repeated,
+        sealed_at=clock.now(),
+    )
+    if await lake.create(paths.seal, encode_record(seal)):
+        return seal
+    winner = await read_seal(lake, paths)
+    if winner is None:
+        raise LakeUnavailableError(f"{paths.seal} exists in the lake and cannot be read")
+    return winner
+
+
+async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> list[PlannedItem]:
+    """The items of one sealed shard. A shard that is not what was sealed is refused."""
+    path = paths.shard(seal.attempt, shard.name)
+    body = await lake.read(path)
+    if body is None or hashlib.sha256(body).hexdigest() != shard.sha256:
+        state = "is missing" if body is None else "is not what was sealed"
+        raise LakeUnavailableError(
+            f"{path} {state}: the plan of this run is damaged. "
+            "Restore the file from a copy of the lake, or start afresh with `haulier run SOURCE --new`."
+        )
+    return [_decoder.decode(line) for line in body.splitlines()]
+
+
+async def _batches(items: AsyncIterator[WorkItem], size: int) -> AsyncIterator[list[PlannedItem]]:
+    batch: list[PlannedItem] = []
+    async for item in items:
+        batch.append(planned(item))
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _unseen(connection: apsw.Connection, batch: Sequence[PlannedItem]) -> list[PlannedItem]:
+    fresh = []
+    for item in batch:
+        payload = item.kind.encode() + b" " + bytes(item.payload)
+        connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (item.key, payload))
+        if connection.changes():
+            fresh.append(item)
+            continue
+        (known,) = connection.execute("SELECT payload FROM seen WHERE key = ?", (item.key,)).fetchone() or (b"",)
+        if known != payload:
+            raise UsageError(
+                f"Two unequal items have the key {item.key!r}: {known.decode()} and {payload.decode()}. "
+                "Give their class a field that tells them apart."
+            )
+    return fresh

@@ -1,0 +1,251 @@
+"""The small create-only records of a run (protocol, section 1), as typed values. One format version for all of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from haulier.errors import LakeUnavailableError, NewerFormatError
+
+FORMAT = 1
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all records share: the format that they were written in."""
+
+    format: int = FORMAT
+
+
+class RunFile(Record, frozen=True, kw_only=True):
+    """``run.json``: creating it is the claim on the run's name."""
+
+    run_id: str
+    source: str
+    mode: str
+    snapshot_time: datetime
+    created_at: datetime
+    fingerprint: str
+    streams: tuple[str, ...]
+    has_expect: bool = False
+    """Whether a count of the API stands against the run's records, so that closing it needs the API."""
+    haulier: str = ""
+
+
+class PlannedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a plan shard, one child of a child list."""
+
+    key: str
+    stream: str
+    kind: str
+    payload: msgspec.Raw
+
+
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    items: int
+    sha256: str
+
+
+class Seal(Record, frozen=True, kw_only=True):
+    """``plan/_SEALED.json``: the attempt that counts, and what it holds."""
+
+    attempt: str
+    items: int
+    shards: tuple[Shard, ...]
+    sha256: str
+    """Over the shards' own sums, in order."""
+    repeated: int = 0
+    """Equal items that the enumeration gave more than once; each is planned once."""
+    sealed_at: datetime
+
+
+class ChildList(Record, frozen=True, kw_only=True):
+    """``children/<key>.json``: where it exists, the item *is* split (P6)."""
+
+    key: str
+    children: tuple[PlannedItem, ...]
+    worker: str
+    split_at: datetime
+
+
+class OutcomeRecord(Record, frozen=True, kw_only=True):
+    """``outcomes/<key>.json``: an item that ended without records."""
+
+    key: str
+    outcome: str = "empty"
+    requests: int = 0
+    seconds: float = 0.0
+    worker: str = ""
+    ended_at: datetime
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """An exact total that moved while the item was read, and held on a re-read."""
+
+    promised: int
+    reread: int
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of a receipts file: a done item with an object (P8)."""
+
+    key: str
+    records: int
+    bytes: int
+    sha256: str
+    requests: int = 0
+    seconds: float = 0.0
+    adopted: bool = False
+    """Found standing in the lake and read to its end (P9), rather than written by this worker."""
+    encoded: bool = False
+    """The processor made the records; the bytes are ours, not the API's own."""
+    drift: Drift | None = None
+
+
+class PoisonRecord(Record, frozen=True, kw_only=True):
+    """``poison/<key>/<n>.json``: the truth about a poisoned item, for a person to read."""
+
+    number: int
+    key: str
+    kind: str
+    run_id: str
+    payload: msgspec.Raw
+    reason: str
+    """One word for tools: ``failed``, ``poison``, ``undecodable``, ``unknown_kind``, ``damaged`` or ``crashed``."""
+    error_class: str
+    error: str
+    traceback: str = ""
+    status: int | None = None
+    excerpt: str = ""
+    failures: int = 0
+    deliveries: int = 0
+    worker: str = ""
+    poisoned_at: datetime
+
+
+class RedriveRecord(Record, frozen=True, kw_only=True):
+    """``redrives/<key>/<n>.json``: a person asked for another go after poison ``n``."""
+
+    number: int
+    key: str
+    redriven_at: datetime
+
+
+class CrashRecord(Record, frozen=True, kw_only=True):
+    """``crashes/<key>/<n>.json``: a subprocess died over this item alone, and its living parent saw it."""
+
+    number: int
+    key: str
+    exit_code: int
+    """Negative: minus the signal that ended it."""
+    worker: str
+    crashed_at: datetime
+
+
+class ExpectRecord(Record, frozen=True, kw_only=True):
+    """``expect/{before,after}.json``: what the API said that the run should hold."""
+
+    count: int
+    asked_at: datetime
+
+
+class Opened(Record, frozen=True, kw_only=True):
+    """``closings/<n>/opened``."""
+
+    number: int
+    by: str
+    opened_at: datetime
+
+
+class Reopened(Record, frozen=True, kw_only=True):
+    """``closings/<n>/reopened``."""
+
+    number: int
+    by: str
+    reopened_at: datetime
+
+
+class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of the manifest: how one key ended."""
+
+    key: str
+    stream: str
+    state: str
+    """``done``, ``empty``, ``split``, ``poisoned`` or ``damaged``."""
+    path: str = ""
+    records: int = 0
+    bytes: int = 0
+    sha256: str = ""
+    requests: int = 0
+    seconds: float = 0.0
+    encoded: bool = False
+    drift: Drift | None = None
+    poison: int = 0
+    """The newest poison number, where the item is poisoned."""
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """The manifest, added up."""
+
+    planned: int = 0
+    done: int = 0
+    empty: int = 0
+    split: int = 0
+    poisoned: int = 0
+    damaged: int = 0
+    records: int = 0
+    bytes: int = 0
+    requests: int = 0
+    drifted: int = 0
+
+
+class VerdictRecord(Record, frozen=True, kw_only=True):
+    """``closings/<n>/verdict``: what a closing found. ``_SUCCESS.json`` and ``_PARTIAL.json`` are copies of it."""
+
+    number: int
+    run_id: str
+    verdict: str
+    """``complete``, ``partial``, ``abandoned``, ``superseded`` or ``cancelled``."""
+    reasons: dict[str, int] = {}
+    """Of a partial one: ``poison``, ``damaged`` (items) and ``count`` (records that are missing or too many)."""
+    totals: Totals = Totals()
+    expected: tuple[int, int] | None = None
+    """What the API promised before and after."""
+    snapshot_time: datetime | None = None
+    streams: dict[str, int] = {}
+    """Records of each stream."""
+    by: str = ""
+    closed_at: datetime
+
+
+R = TypeVar("R", bound=Record)
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_record(record: Record) -> bytes:
+    """The bytes of a record: one JSON document and a newline, so that people can read it with any tool."""
+    return _encoder.encode(record) + b"\n"
+
+
+def decode_record(kind: type[R], body: bytes, path: str) -> R:
+    """Read a record. Raises `NewerFormatError` for a newer one and `LakeUnavailableError` for one nobody can read."""
+    try:
+        record = msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        newer = _format_of(body)
+        if newer > FORMAT:
+            raise NewerFormatError(path, newer, FORMAT) from error
+        raise LakeUnavailableError(f"{path} in the lake is not a record that haulier wrote: {error}") from error
+    if record.format > FORMAT:
+        raise NewerFormatError(path, record.format, FORMAT)
+    return record
+
+
+def _format_of(body: bytes) -> int:
+    try:
+        return msgspec.json.decode(body, type=Record).format
+    except msgspec.DecodeError:
+        return 0

@@ -1,0 +1,92 @@
+"""A run: its claim on a name, and what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from haulier.clock import Clock
+from haulier.errors import UsageError
+from haulier.lake.paths import RunPaths, compact_time, runs_root
+from haulier.lake.seam import Lake
+from haulier.runs.records import RunFile, decode_record, encode_record
+
+
+@dataclass(frozen=True)
+class Run:
+    """A claimed run: what ``run.json`` says, and where its files stand."""
+
+    file: RunFile
+    paths: RunPaths
+
+    @property
+    def run_id(self) -> str:
+        return self.file.run_id
+
+    @classmethod
+    def of(cls, file: RunFile) -> Run:
+        return cls(file, RunPaths(file.source, file.run_id, file.mode, file.snapshot_time))
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What a run is claimed with."""
+
+    source: str
+    mode: str
+    fingerprint: str
+    streams: tuple[str, ...]
+    has_expect: bool
+    version: str
+
+
+async def claim_run(lake: Lake, clock: Clock, new: NewRun) -> Run:
+    """Claim a fresh run by creating its ``run.json``. A taken name gives one second later, so names never meet."""
+    now = clock.now()
+    snapshot_time = now.replace(microsecond=0)
+    while True:
+        file = RunFile(
+            run_id=run_id_of(new.mode, snapshot_time),
+            source=new.source,
+            mode=new.mode,
+            snapshot_time=snapshot_time,
+            created_at=now,
+            fingerprint=new.fingerprint,
+            streams=new.streams,
+            has_expect=new.has_expect,
+            haulier=new.version,
+        )
+        run = Run.of(file)
+        if await lake.create(run.paths.run, encode_record(file)):
+            return run
+        snapshot_time += timedelta(seconds=1)
+
+
+def run_id_of(mode: str, snapshot_time: datetime) -> str:
+    return f"{mode}-{compact_time(snapshot_time)}"
+
+
+async def load_run(lake: Lake, source: str, run_id: str) -> Run | None:
+    """Read a run by its name, or None if nobody claimed it."""
+    path = f"{runs_root(source)}/{run_id}/run.json"
+    body = await lake.read(path)
+    return None if body is None else Run.of(decode_record(RunFile, body, path))
+
+
+async def list_runs(lake: Lake, source: str, skip: Collection[str] = ()) -> list[Run]:
+    """Every run of a source but those in ``skip``, oldest first."""
+    names = [name for name in await lake.names(runs_root(source)) if name not in skip]
+    runs = [await load_run(lake, source, run_id) for run_id in names]
+    return sorted((run for run in runs if run is not None), key=lambda run: (run.file.snapshot_time, run.run_id))
+
+
+def require_same_fingerprint(run: Run, fingerprint: str) -> None:
+    """Refuse to go on with a run whose records would change shape in the middle."""
+    if run.file.fingerprint != fingerprint:
+        raise UsageError(
+            f"Run {run.run_id} of {run.file.source!r} was planned with another source file: what shapes its records "
+            "(a query, the records path, the pages, the bounds or the items) has changed since. "
+            "Put the file back to finish that run, or start afresh with `haulier run SOURCE --new`, "
+            "which closes it as superseded and removes nothing."
+        )

@@ -1,0 +1,75 @@
+"""What state a run is in, read from its closings (protocol, section 2). "Closed" is never cached."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from haulier.lake.paths import RunPaths
+from haulier.lake.seam import Lake
+from haulier.runs.records import VerdictRecord, decode_record
+
+FINAL = frozenset({"complete", "superseded", "cancelled"})
+"""Verdicts after which nothing of a run ever changes. Only a partial run can be reopened (C7)."""
+
+
+class RunState(enum.Enum):
+    """The states of a run; ``status --json`` prints their values, which stay as they are."""
+
+    PLANNING = "planning"
+    OPEN = "open"
+    CLOSING = "closing"
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_closed(self) -> bool:
+        return self not in (RunState.PLANNING, RunState.OPEN, RunState.CLOSING)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """One numbered closing as its files show it."""
+
+    number: int
+    is_reopened: bool
+    verdict: VerdictRecord | None
+
+    @property
+    def is_in_force(self) -> bool:
+        """A verdict does not lift it; being reopened, or ``abandoned``, does."""
+        return not self.is_reopened and (self.verdict is None or self.verdict.verdict != "abandoned")
+
+
+async def newest_closing(lake: Lake, paths: RunPaths) -> Closing | None:
+    """The closing with the highest number that has ``opened``, whatever became of it."""
+    numbers = sorted((int(name) for name in await lake.names(paths.folder("closings")) if name.isdigit()), reverse=True)
+    for number in numbers:
+        names = await lake.names(f"{paths.folder('closings')}/{number:04d}")
+        if "opened" not in names:
+            continue  # Its creator stopped between making the folder and the file in it.
+        verdict = None
+        if "verdict" in names:
+            path = paths.closing(number, "verdict")
+            body = await lake.read(path)
+            verdict = None if body is None else decode_record(VerdictRecord, body, path)
+        return Closing(number, "reopened" in names, verdict)
+    return None
+
+
+async def closing_in_force(lake: Lake, paths: RunPaths) -> Closing | None:
+    """The closing that holds now (C1 opens n+1 only where n is lifted, so none but the newest can)."""
+    newest = await newest_closing(lake, paths)
+    return newest if newest is not None and newest.is_in_force else None
+
+
+async def run_state(lake: Lake, paths: RunPaths) -> tuple[RunState, VerdictRecord | None]:
+    """The state of a run, and the verdict in force if it has one."""
+    closing = await closing_in_force(lake, paths)
+    if closing is not None and closing.verdict is not None:
+        return RunState(closing.verdict.verdict), closing.verdict
+    if closing is not None:
+        return RunState.CLOSING, None
+    return (RunState.OPEN if await lake.exists(paths.seal) else RunState.PLANNING), None

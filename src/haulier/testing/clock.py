@@ -1,0 +1,119 @@
+"""A clock that a test turns by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import threading
+from datetime import UTC, datetime, timedelta
+
+_SETTLING_TURNS = 25
+"""Turns of the event loop between two wake-ups of `FakeClock.run_for`, for tasks to act and to sleep again."""
+
+
+class FakeClock:
+    """Stands still until it is told otherwise; implements `haulier.clock.Clock`. May be read in any thread.
+
+    ``advance`` moves wall and monotonic time alike, ``set_wall`` the wall alone, as a correction of the machine's clock
+    would. Sleepers wake in the order of their deadlines.
+    """
+
+    def __init__(self, now: datetime = datetime(2026, 11, 23, 22, 25, tzinfo=UTC)) -> None:
+        self._wall = now
+        self._monotonic = 1_000.0
+        self._lock = threading.Lock()
+        self._order = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._watchers: list[tuple[int, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        with self._lock:
+            return self._wall
+
+    def monotonic(self) -> float:
+        with self._lock:
+            return self._monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future = asyncio.get_running_loop().create_future()
+        with self._lock:
+            heapq.heappush(self._sleepers, (self._monotonic + seconds, next(self._order), future))
+            self._tell_watchers()
+        await future
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass at once. Whoever was due wakes in order, and finds the clock at its new time."""
+        with self._lock:
+            self._move(seconds)
+            while self._sleepers and self._sleepers[0][0] <= self._monotonic:
+                _wake(heapq.heappop(self._sleepers)[2])
+
+    async def run_for(self, seconds: float) -> None:
+        """Let ``seconds`` pass from one sleeper's deadline to the next, so that what sleeps in a loop wakes as often as
+        it would in life. Tasks act between two wake-ups as long as they stay on this event loop."""
+        end = self.monotonic() + seconds
+        while True:
+            await _settle()
+            with self._lock:
+                self._drop_cancelled()
+                deadline = self._sleepers[0][0] if self._sleepers else end
+                step = min(deadline, end) - self._monotonic
+            self.advance(max(0.0, step))
+            if deadline > end or not self.sleeping:
+                break
+        self.advance(max(0.0, end - self.monotonic()))
+        await _settle()
+
+    def set_wall(self, now: datetime) -> None:
+        """Set the time of day; monotonic time and sleepers do not notice."""
+        with self._lock:
+            self._wall = now
+
+    @property
+    def sleeping(self) -> int:
+        """How many tasks are asleep."""
+        with self._lock:
+            self._drop_cancelled()
+            return sum(not future.done() for _, _, future in self._sleepers)
+
+    async def wait_for_sleepers(self, count: int = 1) -> None:
+        """Return once ``count`` tasks, of any thread, are asleep."""
+        watcher = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._watchers.append((count, watcher))
+            self._tell_watchers()
+        await watcher
+
+    def _move(self, seconds: float) -> None:
+        self._monotonic += seconds
+        self._wall += timedelta(seconds=seconds)
+
+    def _drop_cancelled(self) -> None:
+        while self._sleepers and self._sleepers[0][2].cancelled():
+            heapq.heappop(self._sleepers)
+
+    def _tell_watchers(self) -> None:
+        asleep = sum(not future.done() for _, _, future in self._sleepers)
+        for count, watcher in self._watchers:
+            if asleep >= count:
+                _wake(watcher)
+        self._watchers = [(count, watcher) for count, watcher in self._watchers if asleep < count]
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    def wake() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    with contextlib.suppress(RuntimeError):  # Its event loop is closed: nobody waits.
+        future.get_loop().call_soon_threadsafe(wake)
+
+
+async def _settle() -> None:
+    for _ in range(_SETTLING_TURNS):
+        await asyncio.sleep(0)

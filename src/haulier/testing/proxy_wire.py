@@ -1,0 +1,97 @@
+"""HTTP/1.1 as the fault proxy reads and writes it, and the three ways in which it cuts a body short."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gzip
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+JSON_HEADERS = [(b"Content-Type", b"application/json")]
+
+
+class Cut(Enum):
+    """The ways in which half a body looks whole to some client."""
+
+    LENGTH = "length"  # Content-Length promises the whole body; the connection closes after half
+    GZIP = "gzip"  # half of a gzip stream, with a Content-Length that agrees; LENGTH if the client takes no gzip
+    CHUNKED = "chunked"  # half the body in a chunk, and no last chunk
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRequest:
+    """A request, read to its end; ``target`` and header values as the client wrote them."""
+
+    method: str
+    target: str
+    version: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def get(self, name: bytes) -> bytes:
+        """The value of a header by its lower-case name, or nothing."""
+        return next((value for key, value in self.headers if key.lower() == name), b"")
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyResponse:
+    """An answer, read to its end but not decompressed; ``headers`` without those that frame it."""
+
+    status: int
+    reason: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def cut_wire(response: ProxyResponse, cut: Cut) -> bytes:
+    """The answer with half its body, as it goes over the wire."""
+    headers, body = response.headers, response.body
+    half = body[: len(body) // 2]
+    if cut is Cut.LENGTH:
+        return _head(response, [*headers, (b"Content-Length", b"%d" % len(body))]) + half
+    if cut is Cut.CHUNKED:
+        return _head(response, [*headers, (b"Transfer-Encoding", b"chunked")]) + b"%x\r\n%s\r\n" % (len(half), half)
+    if not any(name.lower() == b"content-encoding" for name, _ in headers):
+        headers = [*headers, (b"Content-Encoding", b"gzip")]
+        body = gzip.compress(body, compresslevel=1, mtime=0)
+    half = body[: len(body) // 2]
+    return _head(response, [*headers, (b"Content-Length", b"%d" % len(half))]) + half
+
+
+def error_response(status: int, reason: str) -> ProxyResponse:
+    """An error as APIs word it: ``{"error": reason}``. Its list of headers is its own."""
+    return ProxyResponse(status, reason, list(JSON_HEADERS), msgspec.json.encode({"error": reason}))
+
+
+def whole_wire(response: ProxyResponse, *, is_head: bool = False) -> bytes:
+    """The answer as it goes over the wire; to HEAD without a body."""
+    headers = response.headers
+    if response.status not in (204, 304) and not is_head:
+        headers = [*headers, (b"Content-Length", b"%d" % len(response.body))]
+    return _head(response, headers) + (b"" if is_head else response.body)
+
+
+def _head(response: ProxyResponse, headers: list[tuple[bytes, bytes]]) -> bytes:
+    lines = [b"HTTP/1.1 %d %s" % (response.status, response.reason.encode("latin-1", "replace"))]
+    lines += [b"%s: %s" % header for header in headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+async def read_request(reader: asyncio.StreamReader) -> ProxyRequest | None:
+    """The next request; nothing if it cannot be read or its body has no length.
+
+    Raises ``IncompleteReadError`` where the client has left, ``LimitOverrunError`` at a head beyond the reader's limit.
+    """
+    raw = (await reader.readuntil(b"\r\n\r\n"))[:-4]
+    first, *lines = raw.split(b"\r\n")
+    method, _, rest = first.decode("latin-1").partition(" ")
+    target, _, version = rest.rpartition(" ")
+    headers = [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+    request = ProxyRequest(method, target, version, headers, b"")
+    length_text = request.get(b"content-length") or b"0"
+    if not target.startswith("/") or request.get(b"transfer-encoding") or not length_text.isdigit():
+        return None
+    return dataclasses.replace(request, body=await reader.readexactly(int(length_text)))

@@ -1,0 +1,150 @@
+"""Both ends of the pipe between a worker and the subprocess in which a suspect item runs alone (crash guard).
+
+The subprocess produces, the worker writes: records cross the pipe as they are, and everything that counts stays with
+the worker, which lives on to tell how its child ended. A frame is its length in four bytes, then msgpack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Iterable
+
+import msgspec
+
+from haulier.api.verdict import ApiError, Verdict
+from haulier.errors import HaulierError, ItemError, UsageError
+from haulier.items.codec import decode_payload
+from haulier.lake.seam import Bytes
+from haulier.queues.envelope import decode
+from haulier.runs.records import Drift, PlannedItem
+from haulier.runs.run import load_run
+from haulier.worker.dispatch import produce
+from haulier.worker.parts import Parts
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What the subprocess is asked on its standard input."""
+
+    body: bytes
+    deliveries: int
+
+
+class StartFrame(msgspec.Struct, frozen=True, tag="start"):
+    """The subprocess is up and turns to the item: what ends it from now on, the item did."""
+
+
+class PageFrame(msgspec.Struct, frozen=True, tag="page"):
+    """Records of one page."""
+
+    records: list[bytes]
+
+
+class EndFrame(msgspec.Struct, frozen=True, tag="end"):
+    """The processor ran to its end."""
+
+    records: int
+    encoded: bool
+    children: list[tuple[str, str, str, bytes]]
+    requests: int
+    drift: Drift | None
+
+
+class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
+    """The processor failed, in words. The child lives: this is no crash."""
+
+    error_class: str
+    text: str
+    trace: str
+    is_usage: bool = False
+    verdict: str | None = None
+    status: int | None = None
+    excerpt: str = ""
+    retry_after_seconds: float | None = None
+
+
+Frame = StartFrame | PageFrame | EndFrame | ErrorFrame
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Frame)
+
+
+class FailedAloneError(ItemError):
+    """The item failed in its subprocess; the text is the failure's own."""
+
+
+async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
+    """The next frame, or None where the pipe ends, in the middle of a frame or not."""
+    try:
+        length = int.from_bytes(await reader.readexactly(4), "big")
+        return _decoder.decode(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, msgspec.DecodeError):
+        return None
+
+
+def frame_bytes(frame: Frame) -> bytes:
+    body = _encoder.encode(frame)
+    return len(body).to_bytes(4, "big") + body
+
+
+class PipeSpool:
+    """Looks like a spool to the processor's side, and sends its records up the pipe."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    async def write(self, records: Iterable[Bytes]) -> None:
+        self._writer.write(frame_bytes(PageFrame([bytes(record) for record in records])))
+        await self._writer.drain()
+
+
+async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> None:
+    """The subprocess: produce one item and send what came of it."""
+    envelope = decode(job.body)
+    run = await load_run(parts.lake, parts.source, envelope.run_id)
+    try:
+        if run is None:
+            raise ItemError(f"Run {envelope.run_id} is not in the lake")
+        writer.write(frame_bytes(StartFrame()))
+        await writer.drain()
+        item = decode_payload(parts.registry.get(envelope.kind), bytes(envelope.payload))
+        produced = await produce(parts, run, item, job.deliveries, envelope.key, PipeSpool(writer))
+        children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
+        frame: Frame = EndFrame(produced.records, produced.encoded, children, produced.requests, produced.drift)
+    except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides
+        frame = error_frame(error)
+    writer.write(frame_bytes(frame))
+    await writer.drain()
+
+
+def error_frame(error: Exception) -> ErrorFrame:
+    """A failure as it crosses the pipe."""
+    trace = "".join(traceback.format_exception(error))
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, ApiError):
+        return ErrorFrame(
+            name, text, trace, False, error.verdict.name, error.status, error.excerpt, error.retry_after_seconds
+        )
+    return ErrorFrame(name, text, trace, isinstance(error, UsageError))
+
+
+def error_of(frame: ErrorFrame) -> HaulierError:
+    """The failure again, on the worker's side."""
+    if frame.verdict is not None:
+        return ApiError(
+            frame.text,
+            verdict=Verdict[frame.verdict],
+            status=frame.status,
+            excerpt=frame.excerpt,
+            retry_after_seconds=frame.retry_after_seconds,
+        )
+    if frame.is_usage:
+        return UsageError(frame.text)
+    return FailedAloneError(f"{frame.error_class}: {frame.text}\n{frame.trace}")
+
+
+def children_of(frame: EndFrame) -> tuple[PlannedItem, ...]:
+    return tuple(
+        PlannedItem(key=key, stream=stream, kind=kind, payload=msgspec.Raw(payload))
+        for key, stream, kind, payload in frame.children
+    )

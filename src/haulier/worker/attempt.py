@@ -1,0 +1,167 @@
+"""One delivery of one item, from its message to its outcome: steps 4 to 7 of an item's life, in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from haulier.api.verdict import ApiError, Verdict
+from haulier.errors import BrokenEnvelopeError, HaulierError, LeaseLostError, NewerFormatError, UnknownKindError
+from haulier.items.codec import decode_payload
+from haulier.items.workitem import WorkItem
+from haulier.queues.envelope import Envelope, decode
+from haulier.runs.records import Receipt
+from haulier.runs.run import Run
+from haulier.runs.state import RunState
+from haulier.worker.bench import Bench
+from haulier.worker.crash_guard import produce_alone
+from haulier.worker.dispatch import GateWaitError, Produced, produce, spool_of
+from haulier.worker.keeper import Held
+from haulier.worker.look import adopted_receipt, look
+from haulier.worker.outcome import GIVE_UP_SECONDS, Circumstances, Done, Empty, Free, Outcome, Poison, Split, decide
+from haulier.worker.publish import publish
+from haulier.worker.settings import SILENT_DELIVERIES
+from haulier.worker.settlement import Settlement
+
+UNKNOWN_SECONDS = 30.0
+"""Delay of a message whose run or kind this worker does not know (yet)."""
+
+logger = logging.getLogger("haulier.worker")
+
+
+class Attempt:
+    """Works one lease to its settlement. Raises nothing but cancellation, which hands the item back uncounted."""
+
+    def __init__(self, bench: Bench, held: Held) -> None:
+        self._bench = bench
+        self._parts = bench.parts
+        self._held = held
+        self._settlement = Settlement(bench, held)
+
+    async def run(self) -> None:
+        try:
+            await self._read()
+        except LeaseLostError:
+            logger.info("a lease was lost; its item is another worker's")
+        except HaulierError as error:
+            # Settling itself failed, since queue or lake is away. The lease runs out, and the item is looked up then.
+            self._bench.stop.set(4, self._bench.redact(str(error)))
+        finally:
+            if not self._bench.settler.has(self._held):
+                self._bench.keeper.drop(self._held)
+
+    async def _read(self) -> None:
+        """The envelope first; what cannot be read is poisoned at once, what is too new is left to a newer worker."""
+        body = self._held.lease.body
+        try:
+            envelope = decode(body)
+        except NewerFormatError as error:
+            logger.warning("a newer haulier sent this message; it is left to a newer worker", extra={"error": str(error)})
+            await self._parts.queue.release(self._held.lease, body, delay_seconds=UNKNOWN_SECONDS)
+        except BrokenEnvelopeError as error:
+            await self._settlement.poison_broken(error)
+        else:
+            try:
+                await self._take(envelope)
+            except asyncio.CancelledError:
+                if not self._bench.settler.has(self._held):
+                    with contextlib.suppress(HaulierError):
+                        await self._settlement.release(envelope, 0.0)
+                raise
+
+    async def _take(self, envelope: Envelope) -> None:
+        """P3: what a message comes to depends on the state of its run."""
+        run = await self._bench.runbook.get(envelope.run_id)
+        state = RunState.PLANNING if run is None else await self._bench.runbook.state(run)
+        if run is None or state is RunState.PLANNING:
+            await self._settlement.release(envelope, UNKNOWN_SECONDS)
+        elif state.is_closed:
+            await self._settlement.complete()
+        elif state is RunState.CLOSING:
+            await self._settlement.release(envelope, GIVE_UP_SECONDS)
+        else:
+            outcome, error = await self._boundary(run, envelope)
+            await self._settlement.settle(run, envelope, outcome, error)
+
+    async def _boundary(self, run: Run, envelope: Envelope) -> tuple[Outcome, Exception | None]:
+        """The item boundary: whatever goes wrong with an item becomes an outcome here."""
+        try:
+            return await self._work(run, envelope), None
+        except UnknownKindError as error:
+            return self._unknown_kind(envelope), error
+        except GateWaitError as error:
+            return Free(0.0), error
+        except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
+            return self._decide(envelope, error), error
+
+    async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
+        kind = self._parts.registry.get(envelope.kind)
+        self._bench.unknown_since.pop(envelope.kind, None)
+        item = decode_payload(kind, bytes(envelope.payload))
+        if self._held.lease.deliveries > 1 or envelope.resent:
+            found = await look(self._parts.lake, run, type(item).stream, envelope.key)
+            if found is not None:
+                self._bench.stats.adopted += 1
+                return found
+        try:
+            return await self._produce(run, envelope, item)
+        except ApiError as error:
+            if error.verdict is not Verdict.RESTART:
+                raise
+        # What was read so far is of no use (a token expired, a total moved): once more, from the first page.
+        return await self._produce(run, envelope, item)
+
+    async def _produce(self, run: Run, envelope: Envelope, item: WorkItem) -> Done | Empty | Split:
+        """P5 to P7: records go to a spool, the spool becomes the object."""
+        parts, key, lease = self._parts, envelope.key, self._held.lease
+        started_at = parts.clock.monotonic()
+        spool = await spool_of(parts, run, key)
+        try:
+            if lease.deliveries - 1 - envelope.failures - envelope.releases >= SILENT_DELIVERIES:
+                produced = await produce_alone(parts, run, envelope, lease.deliveries, spool)
+            else:
+                produced = await produce(parts, run, item, lease.deliveries, key, spool)
+            seconds = round(parts.clock.monotonic() - started_at, 6)
+            if produced.children:
+                return Split(produced.children)
+            if not produced.records:
+                return Empty(produced.requests, seconds)
+            path = run.paths.object(type(item).stream, key)
+            facts, is_adopted = await publish(parts.lake, run, path, spool, self._held, self._bench.keeper, parts.clock)
+        finally:
+            await spool.discard()
+        if is_adopted:
+            return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))
+        return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
+
+    def _decide(self, envelope: Envelope, error: Exception) -> Outcome:
+        scope = self._parts.client.scope
+        around = Circumstances(
+            failures=envelope.failures,
+            releases=envelope.releases,
+            max_failures=self._parts.settings.max_failures,
+            is_healthy=scope.is_healthy,
+            is_proven=scope.is_proven,
+        )
+        return decide(error, around, self._parts.rng)
+
+    def _unknown_kind(self, envelope: Envelope) -> Outcome:
+        now = self._parts.clock.monotonic()
+        since = self._bench.unknown_since.setdefault(envelope.kind, now)
+        if now - since < self._parts.settings.unknown_kind_grace_seconds:
+            return Free(UNKNOWN_SECONDS)
+        return Poison("unknown_kind")
+
+
+def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced, seconds: float) -> Receipt:
+    return Receipt(
+        key=key,
+        records=records,
+        bytes=size,
+        sha256=sha256,
+        requests=produced.requests,
+        seconds=seconds,
+        encoded=produced.encoded,
+        drift=produced.drift,
+    )

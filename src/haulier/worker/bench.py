@@ -1,0 +1,41 @@
+"""What the attempts of one worker share."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from haulier.queues.envelope import Envelope
+from haulier.worker.keeper import LeaseKeeper
+from haulier.worker.parts import Parts
+from haulier.worker.runbook import RunBook
+from haulier.worker.settle import Settler
+from haulier.worker.stats import Stats
+from haulier.worker.stop import StopSign
+
+logger = logging.getLogger("haulier.worker")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One worker's parts, and the state that its attempts add to."""
+
+    parts: Parts
+    keeper: LeaseKeeper
+    settler: Settler
+    runbook: RunBook
+    stats: Stats
+    stop: StopSign
+    unknown_since: dict[str, float] = field(default_factory=dict)
+    """When each unknown kind was first met, by the monotonic clock."""
+
+    def say(self, event: str, envelope: Envelope, error: Exception | None, level: int = logging.INFO) -> None:
+        """One event of one item, one line."""
+        fields = {"item_key": envelope.key, "run_id": envelope.run_id, "failures": envelope.failures}
+        if error is not None:
+            fields |= {"error_type": type(error).__name__, "error": self.redact(str(error))}
+        logger.log(level, event, extra=fields)
+
+    def redact(self, text: str) -> str:
+        """The text without what the API's settings hold secret (G7)."""
+        return self.parts.client.redactor.redact(text)

@@ -1,0 +1,149 @@
+"""The lease keeper: a thread with a queue client of its own that renews every lease its worker holds.
+
+It lives outside the event loop, since a handler that blocks the loop for a while must not cost it its leases; and it
+watches the loop, since a loop that hangs for good must not keep them. BUSY or a lost connection is an outage to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+
+from haulier.clock import Clock
+from haulier.errors import HaulierError
+from haulier.queues.seam import Lease, QueueClient, QueueOpener
+
+TICKS = 12
+"""Looks at the event loop's progress within one lease."""
+
+logger = logging.getLogger("haulier.worker")
+
+
+class Held:
+    """A lease that this worker holds: the newest token, and until when it is surely ours."""
+
+    __slots__ = ("deadline", "is_lost", "lease")
+
+    def __init__(self, lease: Lease, deadline: float) -> None:
+        self.lease = lease
+        self.deadline = deadline
+        """By the monotonic clock; counted from before the dequeue or renewal was sent."""
+        self.is_lost = False
+
+
+class LeaseKeeper:
+    """Renews leases every third of their length, and at once when asked.
+
+    ``on_stall`` is called from the keeper's thread when the event loop has made no progress for a whole lease; it must
+    end the process, since its items are about to be somebody else's.
+    """
+
+    def __init__(
+        self, open_queue: QueueOpener, clock: Clock, lease_seconds: float, on_stall: Callable[[], None]
+    ) -> None:
+        self._open_queue = open_queue
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._on_stall = on_stall
+        self._lock = threading.Lock()
+        self._held: set[Held] = set()
+        self._progress = 0
+        self._thread = threading.Thread(target=self._run, name="haulier-keeper", daemon=True)
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._queue: QueueClient | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """End the thread; leases that are still held run out by themselves. Idempotent."""
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    def note_progress(self) -> None:
+        """The event loop is alive. Called by a task of the loop, several times a lease."""
+        self._progress += 1
+
+    def hold(self, lease: Lease, sent_at: float) -> Held:
+        """Take charge of a lease. ``sent_at``: the monotonic time just before its dequeue was sent."""
+        held = Held(lease, sent_at + self._lease_seconds)
+        with self._lock:
+            self._held.add(held)
+        return held
+
+    def drop(self, held: Held) -> None:
+        """Renew it no more: it was settled, or it is lost."""
+        with self._lock:
+            self._held.discard(held)
+
+    async def renew(self, held: Held) -> bool:
+        """Renew one lease now. True if it is ours, with a fresh deadline; waits for as long as the queue is away."""
+        if self._loop is None or not self._thread.is_alive():
+            return False
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._renew_until_answered(held), self._loop))
+        return not held.is_lost and held.deadline > self._clock.monotonic()
+
+    # -- on the keeper's thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.run(self._keep())
+
+    async def _keep(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        tick_seconds = self._lease_seconds / TICKS
+        seen, silent, since_renewal = self._progress, 0, 0
+        try:
+            while not await self._is_stopping(tick_seconds):
+                # Ticks are counted, not seconds: a process that was stopped and goes on has missed both alike.
+                silent = 0 if self._progress != seen else silent + 1
+                seen = self._progress
+                since_renewal += 1
+                if silent >= TICKS:
+                    logger.critical("the event loop hangs; this worker ends", extra={"silent_seconds": silent * tick_seconds})
+                    self._on_stall()
+                    return
+                if silent < TICKS // 2 and since_renewal >= TICKS // 3:
+                    with self._lock:
+                        held = list(self._held)
+                    if await self._renew_all(held):
+                        since_renewal = 0
+        finally:
+            if self._queue is not None:
+                await self._queue.close()
+
+    async def _is_stopping(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        return self._stop.is_set()
+
+    async def _renew_all(self, held: list[Held]) -> bool:
+        if not held:
+            return True
+        sent_at = self._clock.monotonic()
+        try:
+            if self._queue is None:
+                self._queue = self._open_queue()
+            renewed = await self._queue.renew([one.lease for one in held], self._lease_seconds)
+        except HaulierError as error:
+            logger.warning("leases were not renewed; trying again", extra={"error": str(error), "leases": len(held)})
+            return False
+        for one, lease in zip(held, renewed, strict=True):
+            if lease is None:
+                one.is_lost = True
+                self.drop(one)
+            else:
+                one.lease = lease
+                one.deadline = sent_at + self._lease_seconds
+        return True
+
+    async def _renew_until_answered(self, held: Held) -> None:
+        while not held.is_lost and not self._stop.is_set() and not await self._renew_all([held]):
+            await asyncio.sleep(self._lease_seconds / TICKS)

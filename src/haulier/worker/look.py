@@ -1,0 +1,27 @@
+"""P4: what a redelivered or marked item has come to already. Child list, object, outcome, in this order."""
+
+from __future__ import annotations
+
+from haulier.lake.seam import Lake
+from haulier.runs.records import ChildList, Receipt, decode_record
+from haulier.runs.run import Run
+from haulier.worker.outcome import Done, Empty, Split
+
+
+async def look(lake: Lake, run: Run, stream: str, key: str) -> Split | Done | Empty | None:
+    """Settle an item from the lake, without a request. None: it has to be worked. Live poison is not looked at."""
+    path = run.paths.children(key)
+    body = await lake.read(path)
+    if body is not None:
+        return Split(decode_record(ChildList, body, path).children)
+    facts = await lake.adopt(run.paths.object(stream, key))
+    if facts is not None:
+        return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))
+    if await lake.exists(run.paths.outcome(key)):
+        return Empty()
+    return None
+
+
+def adopted_receipt(key: str, records: int, size: int, sha256: str) -> Receipt:
+    """The receipt of an object that was found standing and read to its end (P9)."""
+    return Receipt(key=key, records=records, bytes=size, sha256=sha256, adopted=True)

@@ -1,0 +1,186 @@
+"""The worker: dequeues for its free slots, runs an attempt in each, and stays until its runs are drained."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+
+from haulier.errors import HaulierError, QueueUnavailableError, UsageError
+from haulier.queues.seam import Lease
+from haulier.worker.attempt import Attempt
+from haulier.worker.bench import Bench
+from haulier.worker.keeper import TICKS, Held, LeaseKeeper
+from haulier.worker.parts import Parts
+from haulier.worker.runbook import RunBook
+from haulier.worker.settle import Settler
+from haulier.worker.stats import Stats
+from haulier.worker.stop import StopSign
+from haulier.worker.watch import Watch
+
+IDLE_SECONDS = 0.1
+"""The first wait after an empty dequeue; it doubles up to `IDLE_CAP_SECONDS`."""
+IDLE_CAP_SECONDS = 1.0
+
+logger = logging.getLogger("haulier.worker")
+
+
+class Worker:
+    """One worker of a source. `run` returns when the watched runs are closed, or when it was asked to stop."""
+
+    def __init__(self, parts: Parts, watch: Watch, on_stall, *, exit_idle: bool = False) -> None:  # type: ignore[no-untyped-def]
+        settings = parts.settings
+        keeper = LeaseKeeper(parts.open_queue, parts.clock, settings.lease_seconds, on_stall)
+        settler = Settler(parts.lake, parts.queue, keeper, parts.clock, parts.name)
+        runbook = RunBook(parts.lake, parts.source, parts.clock)
+        self._parts = parts
+        self._watch = watch
+        self._exit_idle = exit_idle
+        self._bench = Bench(parts, keeper, settler, runbook, Stats(), StopSign())
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._freed = asyncio.Event()
+        self._is_drained = False
+        self._seen_work = False
+
+    @property
+    def stats(self) -> Stats:
+        return self._bench.stats
+
+    @property
+    def reason(self) -> str:
+        """Why it stopped before its runs were drained; empty if it did not."""
+        return self._bench.stop.reason
+
+    def drain(self, reason: str = "asked to stop") -> None:
+        """Stop dequeuing; finish what is under way within the grace, hand the rest back uncounted."""
+        self._bench.stop.set(4, reason)
+
+    async def run(self) -> int:
+        """Work until drained. Returns the exit code: 0 drained, 4 not finished, 2 a person must change something."""
+        keeper, settler = self._bench.keeper, self._bench.settler
+        keeper.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                pulse = group.create_task(self._pulse())
+                settling = group.create_task(self._settle())
+                watching = group.create_task(self._look_after())
+                await self._dequeue()
+                await self._finish()
+                settler.stop()
+                await asyncio.wait([settling])
+                watching.cancel()
+                pulse.cancel()
+        finally:
+            await asyncio.to_thread(keeper.stop)
+            self._watch.close()
+        return self._bench.stop.code if self._bench.stop.event.is_set() else 0
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _slots(self) -> int:
+        """A quarter more than the share of requests: items that wait, publish or settle make none."""
+        share = self._parts.client.scope.share
+        return max(2, math.ceil(share * 1.25)) if share else 0
+
+    async def _dequeue(self) -> None:
+        idle_seconds = IDLE_SECONDS
+        while not self._bench.stop.event.is_set() and not self._is_drained:
+            free = self._slots - len(self._attempts)
+            leases = await self._lease(free) if free > 0 else []
+            for held in leases:
+                self._start(held)
+            if leases:
+                self._seen_work = True
+                idle_seconds = IDLE_SECONDS
+                continue
+            if free > 0:
+                if not self._attempts:
+                    self._bench.settler.hurry()
+                    if self._exit_idle and not self._bench.settler.waiting:
+                        return
+                await self._wait(idle_seconds)
+                idle_seconds = min(idle_seconds * 2, IDLE_CAP_SECONDS)
+            else:
+                await self._wait(IDLE_CAP_SECONDS)
+
+    async def _lease(self, free: int) -> list[Held]:
+        queue, clock = self._parts.queue, self._parts.clock
+        sent_at = clock.monotonic()
+        try:
+            leases: list[Lease] = await queue.dequeue(
+                min(free, queue.capabilities.max_dequeue), self._parts.settings.lease_seconds
+            )
+        except QueueUnavailableError as error:
+            self._bench.stop.set(4, str(error))
+            return []
+        return [self._bench.keeper.hold(lease, sent_at) for lease in leases]
+
+    def _start(self, held: Held) -> None:
+        task = asyncio.create_task(Attempt(self._bench, held).run())
+        self._attempts.add(task)
+        self._bench.stats.under_way = len(self._attempts)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._attempts.discard(task)
+        self._bench.stats.under_way = len(self._attempts)
+        self._freed.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("an attempt ended in a fault of ours", exc_info=error)
+            self._bench.stop.set(1, f"{type(error).__name__}: {error}")
+
+    async def _wait(self, seconds: float) -> None:
+        """Until a slot is free, the worker is to stop, or time has passed."""
+        self._freed.clear()
+        stop = asyncio.ensure_future(self._bench.stop.event.wait())
+        freed = asyncio.ensure_future(self._freed.wait())
+        try:
+            await asyncio.wait({stop, freed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            freed.cancel()
+
+    async def _finish(self) -> None:
+        """Let what is under way end within the grace; what does not is cancelled, which hands it back uncounted."""
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=self._parts.settings.grace_seconds)
+        for task in self._attempts:
+            task.cancel()
+        if self._attempts:
+            await asyncio.wait(self._attempts)
+
+    # -- beside it -----------------------------------------------------------------------------------------------------
+
+    async def _pulse(self) -> None:
+        """Tells the keeper's watchdog that the event loop lives."""
+        while True:
+            self._bench.keeper.note_progress()
+            await asyncio.sleep(self._parts.settings.lease_seconds / (TICKS * 2))
+
+    async def _settle(self) -> None:
+        try:
+            await self._bench.settler.run()
+        except HaulierError as error:
+            self._bench.stop.set(4, str(error))
+
+    async def _look_after(self) -> None:
+        """Closes what is drained and mends what is stranded, while the worker has nothing better to do."""
+        while True:
+            await asyncio.sleep(self._watch_seconds)
+            if self._attempts or self._bench.settler.waiting:
+                continue
+            try:
+                still_open = await self._watch.look()
+            except UsageError as error:
+                self._bench.stop.set(2, str(error))
+            except HaulierError as error:
+                self._bench.stop.set(4, str(error))
+            else:
+                if not still_open and (self._seen_work or self._watch.closed):
+                    self._is_drained = True
+                    self._freed.set()
+
+    @property
+    def _watch_seconds(self) -> float:
+        return min(1.0, self._parts.settings.lease_seconds / TICKS)

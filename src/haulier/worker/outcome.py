@@ -1,0 +1,149 @@
+"""What becomes of an item: one pure function from what happened to what is done about it.
+
+The table is `decide`; it needs no queue, lake or network to be walked by a test. Charging: protocol, section 4.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from haulier.api.verdict import ApiError, Verdict
+from haulier.errors import (
+    BrokenEnvelopeError,
+    DamagedObjectError,
+    LeaseLostError,
+    SweptError,
+    UnavailableError,
+    UsageError,
+)
+from haulier.runs.records import PlannedItem, Receipt
+from haulier.worker.crash_guard import CrashedError
+from haulier.worker.settings import MAX_CRASHES
+
+RETRY_BASE_SECONDS = 2.0
+RETRY_CAP_SECONDS = 600.0
+GIVE_UP_SECONDS = 1.0
+"""A closing takes about this long; the item is looked up again after it."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The object stands, ours or another attempt's."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True)
+class Empty:
+    """The item ended without records."""
+
+    requests: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """The item was divided."""
+
+    children: tuple[PlannedItem, ...]
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """A closing came in between: drop the bytes, charge nothing (P7)."""
+
+    delay_seconds: float = GIVE_UP_SECONDS
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The lease is somebody else's: drop the bytes, touch nothing."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """The item failed by itself: charged, and tried again later."""
+
+    delay_seconds: float
+
+
+@dataclass(frozen=True)
+class Free:
+    """Something around the item failed: uncharged. ``stop`` ends the worker with that exit code."""
+
+    delay_seconds: float
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class Poison:
+    """The item failed too often, or cannot ever succeed."""
+
+    reason: str
+
+
+Outcome = Done | Empty | Split | GiveUp | Lost | Retry | Free | Poison
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the decision about a failure depends on besides the failure itself."""
+
+    failures: int
+    """Charged so far, this one not yet."""
+    releases: int
+    max_failures: int
+    is_healthy: bool
+    """Some request of the scope succeeded in the last 60 seconds."""
+    is_proven: bool
+    """Some request of the scope has ever succeeded."""
+
+
+def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry | Free | Poison | GiveUp | Lost:
+    """What a failed attempt comes to."""
+    match error:
+        case LeaseLostError():
+            return Lost()
+        case SweptError():
+            return GiveUp()
+        case UnavailableError():
+            return Free(_backoff(around.releases, rng), stop=4)
+        case UsageError():
+            return Free(_backoff(around.releases, rng), stop=2)
+        case BrokenEnvelopeError():
+            return Poison("undecodable")
+        case DamagedObjectError():
+            return Poison("damaged")  # It stands, so nothing else can be published there; the closing lists it.
+        case CrashedError():
+            return Poison("crashed") if error.crashes >= MAX_CRASHES else Free(_backoff(error.crashes, rng))
+        case ApiError():
+            return _decide_api(error, around, rng)
+        case _:
+            return _charge(around, rng, None)
+
+
+def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> Retry | Free | Poison:
+    match error.verdict:
+        case Verdict.AUTH | Verdict.CONFIG:
+            return Free(_backoff(around.releases, rng), stop=2)
+        case Verdict.PAUSE:
+            return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
+        case Verdict.OUTAGE if not around.is_healthy:
+            return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
+        case Verdict.POISON:
+            return Poison("poison")
+        case _:
+            return _charge(around, rng, error.retry_after_seconds)
+
+
+def _charge(around: Circumstances, rng: random.Random, retry_after_seconds: float | None) -> Retry | Poison:
+    if around.failures + 1 >= around.max_failures:
+        return Poison("failed")
+    return Retry(max(_backoff(around.failures, rng), retry_after_seconds or 0.0))
+
+
+def _backoff(times: int, rng: random.Random) -> float:
+    """Full jitter over a doubling span: herds of items that failed together come back apart."""
+    span = min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2.0 ** min(times, 12))
+    return rng.uniform(span / 4, span)

@@ -1,0 +1,44 @@
+"""P7: from a finished spool to one visible object, fenced against closings and lost leases."""
+
+from __future__ import annotations
+
+from haulier.clock import Clock
+from haulier.errors import LakeUnavailableError, LeaseLostError, SweptError
+from haulier.lake.seam import Lake, ObjectFacts, Published, Spool
+from haulier.runs.run import Run
+from haulier.runs.state import closing_in_force
+from haulier.worker.keeper import Held, LeaseKeeper
+
+
+async def require_lease(held: Held, keeper: LeaseKeeper, clock: Clock) -> bool:
+    """Go on only while the lease is surely ours. Returns whether that took a renewal, which may have taken long.
+
+    Raises `LeaseLostError`: drop what was done and touch nothing.
+    """
+    if not held.is_lost and clock.monotonic() < held.deadline:
+        return False
+    if not await keeper.renew(held):
+        raise LeaseLostError("The item's lease ran out and another worker may hold it")
+    return True
+
+
+async def publish(
+    lake: Lake, run: Run, path: str, spool: Spool, held: Held, keeper: LeaseKeeper, clock: Clock
+) -> tuple[ObjectFacts, bool]:
+    """Make the spool's records visible, or adopt what another attempt made visible first (P9).
+
+    Returns what stands there, and whether it was adopted. Raises `SweptError` where a closing came in between and
+    `LeaseLostError` where the lease is gone; nothing is visible then.
+    """
+    facts = await spool.finish()
+    while True:
+        if await closing_in_force(lake, run.paths) is not None:
+            raise SweptError(f"Run {run.run_id} is being closed")
+        if not await require_lease(held, keeper, clock):
+            break  # The deadline was good after the look at the closings; a renewal in between means: look again.
+    if await lake.publish(spool, path) is Published.OURS:
+        return facts, False
+    theirs = await lake.adopt(path)
+    if theirs is None:
+        raise LakeUnavailableError(f"{path} stood in the lake and is gone: something else removes files there")
+    return theirs, True

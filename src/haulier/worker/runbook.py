@@ -1,0 +1,41 @@
+"""The runs that a worker has met. "Open" is remembered for a moment, "closed" never (protocol, section 2)."""
+
+from __future__ import annotations
+
+from haulier.clock import Clock
+from haulier.lake.seam import Lake
+from haulier.runs.run import Run, load_run
+from haulier.runs.state import RunState, run_state
+
+OPEN_SECONDS = 1.0
+"""How long an open run is taken to be still open when an item is dequeued. Publishing asks the lake each time."""
+
+
+class RunBook:
+    """Looks runs and their states up in the lake."""
+
+    def __init__(self, lake: Lake, source: str, clock: Clock) -> None:
+        self._lake = lake
+        self._source = source
+        self._clock = clock
+        self._runs: dict[str, Run] = {}
+        self._open_until: dict[str, float] = {}
+
+    async def get(self, run_id: str) -> Run | None:
+        """The run, or None where nobody claimed it."""
+        run = self._runs.get(run_id)
+        if run is None:
+            run = await load_run(self._lake, self._source, run_id)
+            if run is not None:
+                self._runs[run_id] = run
+        return run
+
+    async def state(self, run: Run) -> RunState:
+        """The run's state; at most a second old where it is open."""
+        now = self._clock.monotonic()
+        if now < self._open_until.get(run.run_id, now):
+            return RunState.OPEN
+        state, _ = await run_state(self._lake, run.paths)
+        if state is RunState.OPEN:
+            self._open_until[run.run_id] = now + OPEN_SECONDS
+        return state

@@ -1,0 +1,40 @@
+"""The limits of a worker, each with its reason. Only the lease and the grace can be set from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker runs with. All durations in seconds."""
+
+    lease_seconds: float = 60.0
+    """How long an item stays with a silent worker. Renewed every third of it, so two renewals may fail."""
+    grace_seconds: float = 25.0
+    """How long a drain waits for items under way: container platforms kill after 30."""
+    max_failures: int = 5
+    """Charged failures after which an item is poisoned."""
+    item_deadline_seconds: float = 3_600.0
+    """From an item's first request to its end. An item that takes an hour should have been planned smaller."""
+    unknown_kind_grace_seconds: float = 3_600.0
+    """How long a kind may be unknown before it is poison: a rolling deploy is over by then."""
+
+    @property
+    def beat_seconds(self) -> float:
+        """How often leases are renewed."""
+        return self.lease_seconds / 3
+
+
+GROUP_ITEMS = 32
+"""Receipts of one file, completions of one transaction (P8)."""
+GROUP_SECONDS = 1.0
+"""The longest that a done item waits for its receipt."""
+SILENT_DELIVERIES = 5
+"""From so many deaths on, an item runs alone in a subprocess."""
+MAX_CRASHES = 3
+"""Witnessed deaths of that subprocess after which an item is poisoned."""
+MAX_CHILDREN = 100_000
+"""Items that one item may be divided into: more is a plan of its own."""
+UNPROVEN_FAILURES = 10
+"""Outage-like failures in a row, with nothing ever having succeeded, after which a worker says so and stops."""

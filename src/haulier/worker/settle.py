@@ -1,0 +1,109 @@
+"""P8: receipts are written in groups, durable, and only then the leases behind them are completed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+
+from haulier.clock import Clock
+from haulier.errors import QueueUnavailableError
+from haulier.lake.seam import Lake
+from haulier.queues.seam import Queue
+from haulier.runs.receipts import write_receipts
+from haulier.runs.records import Receipt
+from haulier.runs.run import Run
+from haulier.worker.keeper import Held, LeaseKeeper
+from haulier.worker.settings import GROUP_ITEMS, GROUP_SECONDS
+
+logger = logging.getLogger("haulier.worker")
+
+
+@dataclass(frozen=True)
+class _Settled:
+    held: Held
+    run: Run
+    receipt: Receipt | None
+    """None for an item that ended by another record, which is durable already."""
+
+
+class Settler:
+    """Gathers items that ended and settles them in groups of 32, or a second after the first of a group."""
+
+    def __init__(self, lake: Lake, queue: Queue, keeper: LeaseKeeper, clock: Clock, name: str) -> None:
+        self._lake = lake
+        self._queue = queue
+        self._keeper = keeper
+        self._clock = clock
+        self._name = name
+        self._waiting: list[_Settled] = []
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self._written = 0
+
+    @property
+    def waiting(self) -> int:
+        """Items that ended and are not settled yet."""
+        return len(self._waiting)
+
+    def has(self, held: Held) -> bool:
+        """Whether an item is here, and its lease with it."""
+        return any(settled.held is held for settled in self._waiting)
+
+    def add(self, held: Held, run: Run, receipt: Receipt | None) -> None:
+        """Settle an item soon. Its lease is kept until then."""
+        self._waiting.append(_Settled(held, run, receipt))
+        if len(self._waiting) >= GROUP_ITEMS:
+            self._wake.set()
+
+    def hurry(self) -> None:
+        """Nothing else is under way: settle what is there without waiting for a full group."""
+        if self._waiting:
+            self._wake.set()
+
+    def stop(self) -> None:
+        """Let `run` return once all that was added is settled."""
+        self._is_stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Settle groups until stopped. Raises `UnavailableError` if receipts cannot be written: nothing is completed."""
+        while True:
+            if len(self._waiting) < GROUP_ITEMS and not self._is_stopping:
+                try:
+                    await asyncio.wait_for(self._wake.wait(), GROUP_SECONDS)
+                except TimeoutError:
+                    pass
+            self._wake.clear()
+            while self._waiting:
+                group = self._waiting[:GROUP_ITEMS]
+                await self._settle(group)
+                del self._waiting[: len(group)]
+            if self._is_stopping:
+                return
+
+    async def _settle(self, group: list[_Settled]) -> None:
+        by_run: dict[str, list[_Settled]] = defaultdict(list)
+        for settled in group:
+            if settled.receipt is not None:
+                by_run[settled.run.run_id].append(settled)
+        for members in by_run.values():
+            self._written += 1
+            receipts = [settled.receipt for settled in members if settled.receipt is not None]
+            await write_receipts(self._lake, members[0].run.paths, self._name, self._written, receipts)
+        lost = await self._complete([settled.held for settled in group])
+        for settled in group:
+            self._keeper.drop(settled.held)
+        if lost:
+            logger.info("items ended after their leases were lost; their results stand", extra={"items": lost})
+
+    async def _complete(self, held: list[Held]) -> int:
+        while True:
+            try:
+                return len(await self._queue.complete([one.lease for one in held]))
+            except QueueUnavailableError as error:
+                if self._is_stopping:
+                    raise
+                logger.warning("completions wait for the queue", extra={"error": str(error), "items": len(held)})
+                await self._clock.sleep(GROUP_SECONDS)

@@ -1,0 +1,24 @@
+"""What a worker has done so far, for progress bars and its last log line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Stats:
+    """Counters of one worker since it started."""
+
+    done: int = 0
+    empty: int = 0
+    split: int = 0
+    adopted: int = 0
+    retried: int = 0
+    """Attempts that were charged and come again."""
+    freed: int = 0
+    """Attempts that ended uncharged and come again."""
+    poisoned: int = 0
+    records: int = 0
+    bytes: int = 0
+    under_way: int = 0
+    """Items that hold a slot now."""

@@ -1,0 +1,43 @@
+"""Why a worker stops before its work is drained."""
+
+from __future__ import annotations
+
+import asyncio
+
+from haulier.worker.settings import UNPROVEN_FAILURES
+
+GIVE_UPS = 3
+"""Spools lost in a row with no closing in force: something else removes them."""
+
+
+class StopSign:
+    """Asks the worker to stop dequeuing and to end with an exit code, saying why."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.code = 0
+        self.reason = ""
+        self._give_ups = 0
+        self._outages = 0
+
+    def set(self, code: int, reason: str) -> None:
+        """The first reason counts; but what a person must change (2) beats what may pass by itself (4)."""
+        if not self.event.is_set() or (code == 2 and self.code == 4):
+            self.code, self.reason = code, reason
+        self.event.set()
+
+    def note_good(self) -> None:
+        """An item ended well: what failed before it was not the lake, nor the whole API."""
+        self._give_ups = self._outages = 0
+
+    def note_give_up(self, staging: str) -> None:
+        """A spool was gone though no closing is in force."""
+        self._give_ups += 1
+        if self._give_ups >= GIVE_UPS:
+            self.set(4, f"{staging} loses the spools of items under way, and no closing is in force. Who else cleans there?")
+
+    def note_outage(self, error: str) -> None:
+        """The API failed, and nothing has ever succeeded in its scope: a few tries tell, a thousand would not tell more."""
+        self._outages += 1
+        if self._outages >= UNPROVEN_FAILURES:
+            self.set(4, f"Not one request has succeeded yet: {error}")
