@@ -1,0 +1,51 @@
+"""haulier hauls HTTP APIs into a data lake: in parallel, politely, and without losing a record.
+
+These names are public; everything else may change from one version to the next. They are imported when they are first
+used, so that ``import haulier`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from haulier.api.auth import Bearer, env
+    from haulier.api.page import Page
+    from haulier.api.pages_count import Offset
+    from haulier.api.settings import Api
+    from haulier.app.app import App
+    from haulier.errors import HaulierError, ItemError, UsageError
+    from haulier.items.bounds import Bounds
+    from haulier.items.ranges import IdRange, id_ranges
+    from haulier.items.windows import TimeWindow, time_windows
+    from haulier.items.workitem import WorkItem
+    from haulier.worker.parts import Context
+
+_HOMES = {
+    "Api": "api.settings",
+    "App": "app.app",
+    "Bearer": "api.auth",
+    "Bounds": "items.bounds",
+    "Context": "worker.parts",
+    "HaulierError": "errors",
+    "IdRange": "items.ranges",
+    "ItemError": "errors",
+    "Offset": "api.pages_count",
+    "Page": "api.page",
+    "TimeWindow": "items.windows",
+    "UsageError": "errors",
+    "WorkItem": "items.workitem",
+    "env": "api.auth",
+    "id_ranges": "items.ranges",
+    "time_windows": "items.windows",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'haulier' has no attribute {name!r}")
+    found: object = getattr(import_module(f"haulier.{home}"), name)
+    globals()[name] = found
+    return found

@@ -82,6 +82,9 @@ class LocalLake:
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:
         return await self._threads.run(self._files.clean, folder, wall_seconds(self._clock) - older_than_seconds)
 
+    def locate(self, path: str) -> str:
+        return self._files.at(path)
+
     async def check(self) -> None:
         await self._threads.run(refuse_unfit, self._files)
 

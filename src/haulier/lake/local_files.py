@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 
 class LocalFiles:
-    """Everything under ``root`` but spools. Safe to use from several threads; raises plain `OSError`."""
+    """Everything under ``root`` but spools. Safe to use from several threads; raises plain `OSError`, and
+    `LakeUnavailableError` where the lake's folder itself has gone."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -45,23 +46,27 @@ class LocalFiles:
         """Make the lake's folder if this is the first use of it; afterwards it must be the one that it was."""
         if self._device is not None:
             return
-        missing = [self.root]
-        while not os.path.lexists(missing[-1]):
-            missing.append(os.path.dirname(missing[-1]))
-        for folder in reversed(missing[:-1]):
+        missing = []
+        standing = self.root
+        while not os.path.lexists(standing):
+            missing.append(standing)
+            standing = os.path.dirname(standing)
+        with contextlib.suppress(OSError):  # The folder above may be another's disk, which we may not read.
+            sync_folder(os.path.dirname(standing))  # Whoever made this one may not have come so far.
+        for folder in reversed(missing):
             _make_folder(folder)
         self._device = os.stat(self.root).st_dev
 
     def make_folder(self, folder: str) -> None:
-        """Make a folder of the lake with all above it, durably. Known ones cost a look-up."""
+        """Make a folder of the lake with all above it, durably; the empty path is the lake's own. Known ones cost a
+        look-up."""
         if folder in self._known:
             return
         self.make_root()
         self._refuse_lost_root()
-        above, _, _ = checked(folder).rpartition("/")
-        if above:
-            self.make_folder(above)
-        _make_folder(f"{self.root}/{folder}")
+        if folder:
+            self.make_folder(parent(folder))
+            _make_folder(self.at(folder))
         if len(self._known) >= _KNOWN_FOLDERS:
             self._known.clear()
         self._known.add(folder)
@@ -88,39 +93,30 @@ class LocalFiles:
             return self._put(path, lambda descriptor: _copy(source, descriptor))
 
     def read(self, path: str) -> bytes | None:
-        try:
-            with open(self.at(path), "rb") as record:
-                return record.read()
-        except FileNotFoundError:
-            return None
+        with self._absent_is_none(), open(self.at(path), "rb") as record:
+            return record.read()
+        return None
 
     def exists(self, path: str) -> bool:
-        try:
+        with self._absent_is_none():
             os.lstat(self.at(path))
-        except FileNotFoundError:
-            return False
-        return True
+            return True
+        return False
 
     def names(self, folder: str) -> list[str]:
-        try:
-            found = os.listdir(self.at(folder))
-        except FileNotFoundError:
-            return []
-        return [_printable(name) for name in found if not name.startswith(TEMPORARY_PREFIX)]
+        with self._absent_is_none():
+            return [_printable(name) for name in os.listdir(self.at(folder)) if not name.startswith(TEMPORARY_PREFIX)]
+        return []
 
     def walk(self, folder: str) -> Generator[list[str], None, None]:
         """Every file below a folder, at any depth, in batches. Holds one batch and one open folder a level."""
         paths = self._walk(checked(folder), temporary=False)
-        while batch := list(islice(paths, BATCH_PATHS)):
+        while batch := list(map(_printable, islice(paths, BATCH_PATHS))):
             yield batch
 
     def pieces(self, path: str) -> Generator[bytes, None, None]:
         """The bytes of a file, in pieces; none if it is absent."""
-        try:
-            file = open(self.at(path), "rb", buffering=0)  # noqa: SIM115 -- the `with` stands below the except
-        except FileNotFoundError:
-            return
-        with file:
+        with self._absent_is_none(), open(self.at(path), "rb", buffering=0) as file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
 
@@ -129,9 +125,10 @@ class LocalFiles:
 
         Nothing if it is absent; `DamagedObjectError` if it cannot be read to its end."""
         name = self.at(path)
-        try:
+        descriptor = -1
+        with self._absent_is_none():
             descriptor = os.open(name, os.O_RDONLY)
-        except FileNotFoundError:
+        if descriptor < 0:
             return
         counter = LineCounter()
         try:
@@ -154,10 +151,9 @@ class LocalFiles:
 
     def remove(self, path: str) -> None:
         """Remove a file, durably: a removed object that came back after a loss of power would be read twice."""
-        with contextlib.suppress(FileNotFoundError):
-            name = self.at(path)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+        name = self.at(path)
+        with self._absent_is_none():
+            _unlinked(name)
             sync_folder(os.path.dirname(name))
 
     def sweep(self, folder: str) -> int:
@@ -177,9 +173,7 @@ class LocalFiles:
     def _put(self, path: str, fill: Callable[[int], None]) -> bool:
         """Whole or absent: written and synced under a temporary name, then linked to its own."""
         name = self.at(path)
-        folder, _, _ = path.rpartition("/")
         place = os.path.dirname(name)
-        self.make_root()
 
         def put() -> bool:
             if os.path.lexists(name):
@@ -200,21 +194,30 @@ class LocalFiles:
                 with contextlib.suppress(OSError):  # `clean` finds it later
                     os.unlink(temporary)
 
-        return self.in_folder(folder, put) if folder else put()
+        return self.in_folder(parent(path), put)
 
     def _walk(self, folder: str, *, temporary: bool) -> Iterator[str]:
-        """Paths of the files below a folder: the temporary ones alone, or all others. What vanishes is no error."""
-        try:
-            entries = os.scandir(f"{self.root}/{folder}")
-        except FileNotFoundError:
-            return
-        with entries:
+        """Paths of the files below a folder: the temporary ones alone, or all others. What vanishes is no error.
+
+        Symbolic links count as files: a sweep that went through one would empty a folder outside the lake."""
+        with self._absent_is_none(), os.scandir(f"{self.root}/{folder}") as entries:
             for entry in entries:
                 is_temporary = entry.name.startswith(TEMPORARY_PREFIX)
-                if not is_temporary and entry.is_dir():
+                if not entry.is_dir(follow_symlinks=False):
+                    if is_temporary == temporary:
+                        yield f"{folder}/{entry.name}"
+                elif not is_temporary:
                     yield from self._walk(f"{folder}/{entry.name}", temporary=temporary)
-                elif is_temporary == temporary:
-                    yield f"{folder}/{_printable(entry.name)}"
+
+    @contextlib.contextmanager
+    def _absent_is_none(self) -> Iterator[None]:
+        """What is not there is none, as long as the lake itself is: an unmounted disk would answer the same, and a
+        closing that believed it would find every item missing."""
+        try:
+            yield
+        except FileNotFoundError:
+            if self._device is not None:
+                self._refuse_lost_root()
 
     def _refuse_lost_root(self) -> None:
         """A lake whose disk was unmounted is not begun anew in the empty folder beneath."""
@@ -224,6 +227,11 @@ class LocalFiles:
             device = None
         if device != self._device:
             raise LakeUnavailableError(f"The lake at {self.root} has gone. Was its disk unmounted, or was it moved?")
+
+
+def parent(path: str) -> str:
+    """The folder that holds a path of the lake; empty for the lake's own."""
+    return path.rpartition("/")[0]
 
 
 def make_durable(descriptor: int) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from haulier.errors import LakeUnavailableError, SweptError
-from haulier.lake.local_files import LocalFiles, link, make_durable, sync_folder, write_all
+from haulier.lake.local_files import LocalFiles, link, make_durable, parent, sync_folder, write_all
 from haulier.lake.local_threads import LocalThreads
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
 from haulier.lake.seam import Bytes, ObjectFacts, Published
 
-_RECORDS_AT_ONCE = 10_000
+_RECORDS_AT_ONCE = 1_000
 """Records are taken in this many at a time, so that an endless iterable needs no endless memory."""
 
 
@@ -99,8 +99,7 @@ class LocalSpool:
 
     def _publish(self, files: LocalFiles, path: str) -> None:
         name = files.at(path)
-        folder, _, _ = path.rpartition("/")
-        outcome = self._link(files, folder, name)
+        outcome = self._link(files, parent(path), name)
         if outcome is Published.OURS:
             sync_folder(os.path.dirname(name))
         self._drop()

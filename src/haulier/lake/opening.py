@@ -23,10 +23,19 @@ def open_lake(url: str, *, base: Path, clock: Clock) -> Lake:
         raise UsageError(f"The lake is not named. {_REMEDY}")
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", url)
     if scheme is None:
-        return LocalLake(base / Path(url).expanduser(), clock)
+        return LocalLake(base / _at_home(url), clock)
     if scheme[1].lower() != "file":
         raise UsageError(f"This haulier has no lake for URLs that begin with {scheme[0]!r}. {_REMEDY}")
     return LocalLake(_folder(url), clock)
+
+
+def _at_home(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"The lake's folder begins with '~', and this machine knows no such home. {_REMEDY}"
+        ) from error
 
 
 def _folder(url: str) -> Path:

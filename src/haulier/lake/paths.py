@@ -56,7 +56,8 @@ class RunPaths:
         return f"{self.root}/plan/{attempt}/{shard}.sent"
 
     def folder(self, name: str) -> str:
-        """``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes``, ``closings``."""
+        """``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes`` or
+        ``closings``."""
         return f"{self.root}/{name}"
 
     @property

@@ -74,7 +74,8 @@ class Lake(Protocol):
         ...
 
     async def names(self, folder: str) -> list[str]:
-        """Names of the files and folders directly in ``folder``, in no order; none if it is absent. For small folders."""
+        """Names of the files and folders directly in ``folder``, in no order; none if it is absent, and no temporary
+        ones. For small folders."""
         ...
 
     def download(self, path: str) -> AsyncIterator[bytes]:
@@ -106,6 +107,10 @@ class Lake(Protocol):
 
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:
         """Remove forgotten temporary names (``.tmp-*``) below ``folder`` that are older than this. Returns how many."""
+        ...
+
+    def locate(self, path: str) -> str:
+        """Where a reader outside finds a path of this lake: a folder's or file's own path, or a URL."""
         ...
 
     async def check(self) -> None:

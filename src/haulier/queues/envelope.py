@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Annotated
 
 import msgspec
 
@@ -13,21 +14,27 @@ FORMAT = 1
 MAX_BODY_BYTES = 48 * 1024
 """The smallest limit of the backends: Azure Storage Queue takes 64 KiB of base64, which is 48 KiB of message."""
 
+_MAX_NAME = 120
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
 _KEY = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 
+# A default is left out of a message only where every format to come will read its absence alike; so `v` never is.
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One message. ``redrives`` is the number of the message (protocol, section 2); ``resent`` is its mark."""
 
-    v: int = FORMAT
+    v: int = msgspec.field(default_factory=lambda: FORMAT)
     kind: str
     key: str
     run_id: str
-    failures: int = 0
+    failures: _Count = 0
     """Times that this item failed and was charged."""
-    releases: int = 0
+    releases: _Count = 0
     """Voluntary returns: delays, drains, give-ups, grace. With ``failures`` they leave the silent deliveries."""
-    redrives: int = 0
+    redrives: _Count = 0
     resent: bool = False
     payload: msgspec.Raw
 
@@ -36,15 +43,28 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.structs.replace(self, resent=True, failures=0, releases=0)
 
 
+class _Version(msgspec.Struct, frozen=True):
+    """What every format has, read first: a newer one may have none of the other fields."""
+
+    v: int
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Envelope)
+_version_decoder = msgspec.json.Decoder(_Version)
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The message's bytes: ASCII, since queues that carry XML refuse some characters. Refuses over 48 KiB."""
+    """The message's bytes: ASCII, since queues that carry XML refuse some characters.
+
+    Raises `UsageError` over 48 KiB, and for a name that `decode` would refuse.
+    """
+    if problem := _problem(envelope):
+        raise UsageError(f"Item {envelope.key[:_MAX_NAME]!r} cannot be a message: {problem}.")
     body = _encoder.encode(envelope)
     if not body.isascii():
-        body = json.dumps(json.loads(body), ensure_ascii=True, separators=(",", ":")).encode("ascii")
+        # Such characters stand in strings alone. The numbers, escapes and order of the rest stay as they are.
+        body = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], body.decode()).encode("ascii")
     if len(body) > MAX_BODY_BYTES:
         raise UsageError(
             f"Item {envelope.key!r} takes {len(body)} bytes as a message; the limit is {MAX_BODY_BYTES}. "
@@ -56,23 +76,24 @@ def encode(envelope: Envelope) -> bytes:
 def decode(body: bytes) -> Envelope:
     """Read a message. `BrokenEnvelopeError` if it never can be; `NewerFormatError` if a newer haulier wrote it."""
     try:
+        version = _version_decoder.decode(body).v
+        if version > FORMAT:
+            raise NewerFormatError("A message in the queue", version, FORMAT)
         envelope = _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        newer = _format_of(body)
-        if newer > FORMAT:
-            raise NewerFormatError("A message in the queue", newer, FORMAT) from error
+    # Brackets nested by the thousand end in a RecursionError.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenEnvelopeError(f"A message is not a work item: {error}") from error
-    if envelope.v > FORMAT:
-        raise NewerFormatError("A message in the queue", envelope.v, FORMAT)
-    if len(envelope.key) > 120 or not _KEY.fullmatch(envelope.key) or "/" in envelope.run_id or "." in envelope.run_id:
-        raise BrokenEnvelopeError(f"A message names an impossible key or run: {envelope.key[:120]!r}")
+    if problem := _problem(envelope):
+        raise BrokenEnvelopeError(f"A message is not a work item: {problem}.")
     return envelope
 
 
-def _format_of(body: bytes) -> int:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return 0
-    version = found.get("v") if isinstance(found, dict) else None
-    return version if isinstance(version, int) else 0
+def _problem(envelope: Envelope) -> str | None:
+    """Why a message must not be worked: its names become paths in the lake and fields of every log line."""
+    if envelope.v < 1:
+        return f"format {envelope.v} never was"
+    names = (("kind", envelope.kind, _KIND), ("key", envelope.key, _KEY), ("run", envelope.run_id, _RUN_ID))
+    for what, name, pattern in names:
+        if len(name) > _MAX_NAME or not pattern.fullmatch(name):
+            return f"its {what} is an impossible name: {name[:_MAX_NAME]!r}"
+    return None

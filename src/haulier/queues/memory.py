@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ _CAPABILITIES = Capabilities(
     exact_depth=True,
     fenced_completion=True,
 )
+
+_TOKEN = re.compile(r"([0-9]{1,18})\.([1-9][0-9]{0,17})")
 
 
 @dataclass(slots=True)
@@ -58,11 +61,12 @@ class MemoryStore:
 
     def held_by(self, lease: Lease) -> tuple[int, _Message] | None:
         """The message that a lease still holds."""
-        id, _, token = lease.token.partition(".")
-        message = self.messages.get(int(id)) if id.isdecimal() else None
-        if message is None or message.token == 0 or str(message.token) != token:
+        found = _TOKEN.fullmatch(lease.token)
+        if found is None:
             return None
-        return int(id), message
+        id, token = int(found[1]), int(found[2])
+        message = self.messages.get(id)
+        return (id, message) if message is not None and message.token == token else None
 
 
 class MemoryQueue:
@@ -72,8 +76,9 @@ class MemoryQueue:
     """
 
     def __init__(self, store: MemoryStore, clock: Clock) -> None:
-        self._store = store
+        self._shared = store
         self._clock = clock
+        self._is_closed = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -98,15 +103,18 @@ class MemoryQueue:
         leases: list[Lease] = []
         with store.lock:
             now, visible_at = self._clock.monotonic(), self._after(lease_seconds)
-            taken: list[int] = []
+            taken: list[tuple[int, _Message]] = []
             while len(taken) < min(limit, _CAPABILITIES.max_dequeue) and (id := store.next_ready(now)) is not None:
-                taken.append(id)
-            for id in taken:
                 message = store.messages[id]
                 store.last_token += 1
+                # At once: a lease that was renewed twice in one moment stands on the heap twice.
+                message.token = store.last_token
                 message.deliveries += 1
-                store.schedule(id, message, visible_at, store.last_token)
+                taken.append((id, message))
                 leases.append(Lease(f"{id}.{message.token}", message.body, message.deliveries))
+            # Last of all: a lease of no time is visible again at once, but not to this call.
+            for id, message in taken:
+                store.schedule(id, message, visible_at, message.token)
         return leases
 
     async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
@@ -188,7 +196,14 @@ class MemoryQueue:
         return body
 
     async def close(self) -> None:
-        """Nothing is held: the store lives as long as somebody has it."""
+        """Nothing is held: the store lives as long as somebody has it. No other call may follow."""
+        self._is_closed = True
+
+    @property
+    def _store(self) -> MemoryStore:
+        if self._is_closed:
+            raise RuntimeError("The client of this queue in memory is closed.")
+        return self._shared
 
     def _after(self, seconds: float) -> float:
         return self._clock.monotonic() + min(max(0.0, seconds), _CAPABILITIES.max_delay_seconds)

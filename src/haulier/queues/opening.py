@@ -1,4 +1,4 @@
-"""From what a source file says (`queue = "sqlite"`) to a backend. A backend is imported only where it is used."""
+"""From what a source file says (`queue = "sqlite"`) to a backend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from urllib.parse import unquote
 
 from haulier.clock import Clock
 from haulier.errors import UsageError
+from haulier.queues.memory import MemoryQueueOpener
 from haulier.queues.seam import QueueOpener
+from haulier.queues.sqlite import BUSY_TIMEOUT_SECONDS, SqliteQueue
 
 SUPPORTED = 'queue = "sqlite", queue = "sqlite:///path/to/file.sqlite3" or queue = "memory"'
 _LATER = {
@@ -16,7 +18,6 @@ _LATER = {
     "postgres": "PostgreSQL comes in a later version.",
     "sqs": "Amazon SQS comes in a later version.",
 }
-_BUSY_TIMEOUT_SECONDS = 15.0
 
 
 def queue_opener(url: str, *, base: Path, source: str, clock: Clock, lease_seconds: float) -> QueueOpener:
@@ -28,28 +29,28 @@ def queue_opener(url: str, *, base: Path, source: str, clock: Clock, lease_secon
     `UsageError` for anything else.
     """
     if url == "memory":
-        from haulier.queues.memory import MemoryQueueOpener
-
         return MemoryQueueOpener(clock)
     if url == "sqlite":
         path = base / ".haulier" / source / "queue.sqlite3"
     elif url.startswith("sqlite:///"):
         path = _path(url.removeprefix("sqlite:///"), base)
+    elif url.startswith("sqlite:"):
+        raise UsageError("The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue.sqlite3.")
     else:
         raise _unsupported(url)
+    # Below a third of the lease, so that a renewal that had to wait still comes in time.
+    busy_timeout_seconds = min(BUSY_TIMEOUT_SECONDS, lease_seconds / 4)
 
     def open_client() -> SqliteQueue:
-        return SqliteQueue(path, clock, busy_timeout_seconds=min(_BUSY_TIMEOUT_SECONDS, lease_seconds / 4))
-
-    from haulier.queues.sqlite import SqliteQueue
+        return SqliteQueue(path, clock, busy_timeout_seconds=busy_timeout_seconds)
 
     return open_client
 
 
 def _path(written: str, base: Path) -> Path:
-    if not written or written.endswith("/") or any(sign in written for sign in "?#"):
-        raise UsageError("A queue's URL names a file and nothing else. Write sqlite:///path/to/queue.sqlite3.")
     path = Path(unquote(written))
+    if not path.name or written.endswith("/") or not str(path).isprintable() or any(sign in written for sign in "?#"):
+        raise UsageError("A queue's URL names a file and nothing else. Write sqlite:///path/to/queue.sqlite3.")
     if path.is_absolute():
         return path
     # With three slashes /data/queue.sqlite3 would quietly become a folder beside the source file, lost with its

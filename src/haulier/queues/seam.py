@@ -20,6 +20,8 @@ class Capabilities:
     """Whether `depth` is exact; where it is not, "nothing left" proves nothing."""
     fenced_completion: bool
     """Whether `complete` with a stale token is refused by the backend itself."""
+    is_ordered: bool = True
+    """Whether `dequeue` keeps its order; services that promise none only tend to."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class Queue(Protocol):
         ...
 
     async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
-        """Remove messages for good. Returns those whose lease was lost (already gone counts as lost)."""
+        """Remove messages for good. Returns those whose lease was lost (already gone counts as lost). A lease that ran
+        out is lost only once somebody else took its message, here and in `release`."""
         ...
 
     async def poison(self, body: bytes) -> None:
@@ -85,13 +88,18 @@ class Queue(Protocol):
         """Bodies of up to ``limit`` messages in any state, changing nothing."""
         ...
 
-    async def depth(self) -> Depth: ...
+    async def depth(self) -> Depth:
+        """How many messages are in which state. An expired lease counts as ready."""
+        ...
 
     async def purge(self, *, poison: bool = False) -> int:
         """Remove every message (of the poison queue alone, if asked). Returns how many there were."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of connections and threads. Leases stay until they run out: close is no release. May be called again;
+        any other call after it is a programming error (`RuntimeError`)."""
+        ...
 
 
 class Rows(Protocol):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,8 +36,11 @@ _CAPABILITIES = Capabilities(
     fenced_completion=True,
 )
 
-# The queue's own time: the wall clock, but never backwards. A wall clock that is set back moves the offset instead, so
-# that time goes on at its pace and nothing waits out the hour that was repeated. The right-hand sides see old values.
+_TOKEN = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{16})")
+
+# The queue's own time: the wall clock, which all processes of a machine share, but never backwards. One that is set back
+# moves the offset instead, so that time goes on at its pace and nothing waits out the hour that was repeated. The
+# right-hand sides see old values.
 _TICK = """
 UPDATE queue SET
     clock_offset = max(clock_offset, last_seen - :wall),
@@ -44,7 +49,11 @@ UPDATE queue SET
 RETURNING last_seen, next_token - :tokens
 """
 _NOW = "(SELECT max(last_seen, :wall + clock_offset) FROM queue)"
-_ANY_READY = f"SELECT EXISTS (SELECT 1 FROM messages WHERE visible_at <= {_NOW})"
+# A clock that was set back counts as well: only a tick moves the offset, and an idle queue has no other reason for one.
+_ANY_READY = f"""
+SELECT EXISTS (SELECT 1 FROM messages WHERE visible_at <= {_NOW})
+    OR EXISTS (SELECT 1 FROM queue WHERE :wall + clock_offset < last_seen)
+"""
 _OLDEST = "SELECT id, deliveries, body FROM messages WHERE visible_at <= ? ORDER BY visible_at, token, id LIMIT ?"
 _DEPTH = f"""
 WITH moment AS MATERIALIZED (SELECT {_NOW} AS now)
@@ -86,7 +95,7 @@ class SqliteQueue:
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         for start in range(0, len(bodies), ENQUEUE_AT_ONCE):
             batch = bodies[start : start + ENQUEUE_AT_ONCE]
-            await self._write(lambda connection, batch=batch: self._add(connection, batch, delay_seconds))
+            await self._write(functools.partial(self._add, bodies=batch, delay_seconds=delay_seconds))
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
         limit = min(limit, _CAPABILITIES.max_dequeue)
@@ -120,9 +129,8 @@ class SqliteQueue:
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         """The oldest first; see the seam."""
         source = "poison ORDER BY id" if poison else "messages ORDER BY visible_at, token, id"
-        found = await self._read(
-            lambda connection: connection.execute(f"SELECT body FROM {source} LIMIT ?", (max(0, limit),)).fetchall()
-        )
+        query = f"SELECT body FROM {source} LIMIT ?"
+        found: list[Any] = await self._read(lambda connection: connection.execute(query, (max(0, limit),)).fetchall())
         return [body for (body,) in found]
 
     async def depth(self) -> Depth:
@@ -140,8 +148,7 @@ class SqliteQueue:
         return await self._write(empty)
 
     async def read(self, name: str) -> bytes | None:
-        found = await self._read(lambda connection: _row(connection, name))
-        return found
+        return await self._read(lambda connection: _row(connection, name))
 
     async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
         """See the seam; ``change`` is called on the client's thread, inside the transaction."""
@@ -178,10 +185,8 @@ class SqliteQueue:
     def _tick(self, connection: apsw.Connection, tokens: int = 0) -> tuple[float, int]:
         """The queue's time, and the first of ``tokens`` fresh tokens. The clock is read under the write lock: a reading
         from before the wait for it would look like a clock that was set back."""
-        now: tuple[float, int] = connection.execute(
-            _TICK, {"wall": wall_seconds(self._clock), "tokens": tokens}
-        ).fetchone()
-        return now
+        now, token = connection.execute(_TICK, {"wall": wall_seconds(self._clock), "tokens": tokens}).get
+        return now, token
 
     def _add(self, connection: apsw.Connection, bodies: Sequence[bytes], delay_seconds: float) -> None:
         now, _ = self._tick(connection)
@@ -199,7 +204,7 @@ class SqliteQueue:
 
     def _take(self, connection: apsw.Connection, limit: int, lease_seconds: float) -> list[Lease]:
         now, token = self._tick(connection, tokens=limit)
-        oldest = connection.execute(_OLDEST, (now, limit)).fetchall()
+        oldest: list[Any] = connection.execute(_OLDEST, (now, limit)).fetchall()
         held = [_Held(id, token + n, self._file.generation) for n, (id, _, _) in enumerate(oldest)]
         visible_at = now + _kept(lease_seconds)
         connection.executemany(
@@ -277,10 +282,8 @@ class _Held:
 
     @classmethod
     def read(cls, text: str) -> _Held | None:
-        parts = text.split(".")
-        if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):
-            return None
-        return cls(int(parts[0]), int(parts[1]), parts[2])
+        found = _TOKEN.fullmatch(text)
+        return cls(int(found[1]), int(found[2]), found[3]) if found else None
 
 
 def _kept(seconds: float) -> float:
@@ -288,5 +291,6 @@ def _kept(seconds: float) -> float:
     return min(max(0.0, seconds), _CAPABILITIES.max_delay_seconds)
 
 
-def _row(connection: apsw.Connection, name: str) -> Any:
-    return connection.execute("SELECT body FROM rows WHERE name = ?", (name,)).get
+def _row(connection: apsw.Connection, name: str) -> bytes | None:
+    body: bytes | None = connection.execute("SELECT body FROM rows WHERE name = ?", (name,)).get
+    return body

@@ -1,4 +1,4 @@
-"""One connection to a queue's file, for one thread: opened at first use, healed when it breaks, foreign errors in words."""
+"""One connection to a queue's file, for one thread: opened at first use, healed when it breaks, errors in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TypeVar
 import apsw
 
 from haulier.errors import NewerFormatError, QueueUnavailableError, UsageError
-from haulier.queues.sqlite_place import locked, prepare_folder, set_aside
+from haulier.queues.sqlite_place import locked, prepare_folder, remove_orphans, set_aside
 from haulier.queues.sqlite_schema import not_a_queue, require_safe_sqlite, set_up
 
 T = TypeVar("T")
@@ -70,10 +70,11 @@ class SqliteFile:
         connection = self._connection or self._open()
         try:
             connection.execute(begin)
-            if self._has_moved(connection):
-                raise _MovedError
             result = work(connection)
             connection.execute("COMMIT")
+            # Asked afterwards: what went into a file that has no name any more is done once more in the one that has.
+            if self._has_moved(connection):
+                raise _MovedError
         except BaseException:
             # SQLite has rolled back by itself after some errors, such as a full disk.
             if not connection.get_autocommit():
@@ -86,6 +87,7 @@ class SqliteFile:
         require_safe_sqlite()
         prepare_folder(self.path)
         with locked(self.path.parent, self._busy_timeout_seconds):
+            remove_orphans(self.path)
             try:
                 self._connection = self._connect()
             except (apsw.CorruptError, apsw.NotADBError) as error:
@@ -159,7 +161,9 @@ class SqliteFile:
             case _:
                 # What the connection still believes about its files may be wrong: the next call opens another.
                 self._drop()
-                return QueueUnavailableError(f"The queue {self.path} cannot be used: {error or 'it keeps moving'}.")
+                return QueueUnavailableError(
+                    f"The queue {self.path} cannot be used: {str(error) or 'it keeps moving'}."
+                )
 
 
 class _MovedError(Exception):

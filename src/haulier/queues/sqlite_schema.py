@@ -79,13 +79,12 @@ def set_up(connection: apsw.Connection, path: Path) -> str:
     if connection.pragma("journal_mode", "wal") != "wal":
         raise UsageError(f"The file system of {path} cannot share a queue between processes. Name a local disk.")
     if application == 0:
-        connection.execute(
-            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
-        )
+        marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}"
+        connection.execute(f"BEGIN IMMEDIATE; {_TABLES} {marks}; COMMIT")
     generation: str = connection.execute("SELECT generation FROM queue").get
     return generation
 
 
 def not_a_queue(path: Path) -> UsageError:
-    """The error for a file that no haulier made; nothing in it is touched."""
-    return UsageError(f"{path} is not a haulier queue. Name another file for the queue, or move this one away.")
+    """The error for a file that no haulier made, or that nobody can tell; nothing in it is touched."""
+    return UsageError(f"{path} is not a readable haulier queue. Name another file, or move this one away.")

@@ -1,45 +1,32 @@
 """The ledger: plan, child lists, receipts, outcomes and poison of a run, folded into a scratch file step by step.
 
-A name that was read once is not read again, so that a look at a run of a million items costs what is new of it. The
+A file that was read once is not read again, so that a look at a run of a million items costs what is new of it. The
 ledger decides nothing: it says what the lake says (protocol, sections 2 and 5).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import apsw
 import msgspec
 
+from haulier.errors import LakeUnavailableError
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
+from haulier.runs import ledger_schema as table
+from haulier.runs.at_once import each
 from haulier.runs.plan import read_seal, read_shard
-from haulier.runs.records import ChildList, PlannedItem, Receipt, decode_record
+from haulier.runs.records import ChildList, DiscardRecord, PlannedItem, Receipt, decode_record
 from haulier.runs.scratch import Scratch
 
-_SCHEMA = """
-CREATE TABLE item (
-    key TEXT PRIMARY KEY, stream TEXT, kind TEXT, payload BLOB,
-    is_planned INTEGER NOT NULL DEFAULT 0, is_split INTEGER NOT NULL DEFAULT 0, is_empty INTEGER NOT NULL DEFAULT 0,
-    poison INTEGER NOT NULL DEFAULT 0, redrive INTEGER NOT NULL DEFAULT 0,
-    has_object INTEGER NOT NULL DEFAULT 0, is_damaged INTEGER NOT NULL DEFAULT 0,
-    is_adopted INTEGER, receipt BLOB
-) WITHOUT ROWID;
-CREATE TABLE read (path TEXT PRIMARY KEY) WITHOUT ROWID;
-"""
+BATCH_ITEMS = 1_000
+"""Rows that are in memory at a time."""
+FOLD_FILES = 32
+"""Small files that are read together and folded in one transaction."""
 
-_ENDED = "(receipt IS NOT NULL OR is_empty OR poison > redrive)"
-"""A leaf that has ended. A split key has ended when its children have, and they are rows of their own."""
-
-_TOTALS = f"""
-SELECT count(*), coalesce(sum(is_split), 0),
-       coalesce(sum(NOT is_split AND receipt IS NOT NULL), 0),
-       coalesce(sum(NOT is_split AND receipt IS NULL AND is_empty), 0),
-       coalesce(sum(NOT is_split AND receipt IS NULL AND NOT is_empty AND poison > redrive), 0),
-       coalesce(sum(NOT is_split AND NOT {_ENDED}), 0)
-FROM item WHERE is_planned
-"""
+_Fold = Callable[[apsw.Connection, str, bytes], None]
 
 _receipt_decoder = msgspec.json.Decoder(Receipt)
 
@@ -48,22 +35,24 @@ _receipt_decoder = msgspec.json.Decoder(Receipt)
 class Progress:
     """How far a run has come, by what is written in the lake."""
 
-    planned: int
+    is_sealed: bool = False
+    planned: int = 0
     """Items of the plan and of child lists, the divided ones included."""
-    split: int
-    done: int
-    empty: int
-    poisoned: int
-    missing: int
+    split: int = 0
+    done: int = 0
+    empty: int = 0
+    poisoned: int = 0
+    discarded: int = 0
+    missing: int = 0
     """Items that have not ended."""
-    records: int
-    bytes: int
-    requests: int
+    records: int = 0
+    bytes: int = 0
+    requests: int = 0
 
     @property
     def is_drained(self) -> bool:
         """Every key of the plan has ended, which is more than "the queue is empty"."""
-        return self.missing == 0
+        return self.is_sealed and self.missing == 0
 
 
 class Ledger:
@@ -72,9 +61,8 @@ class Ledger:
     def __init__(self, lake: Lake, paths: RunPaths) -> None:
         self._lake = lake
         self._paths = paths
-        self._scratch = Scratch(_SCHEMA)
+        self._scratch = Scratch(table.SCHEMA)
         self._has_plan = False
-        self._records = self._bytes = self._requests = 0
 
     @property
     def scratch(self) -> Scratch:
@@ -90,171 +78,150 @@ class Ledger:
             if seal is None:
                 return False
             for shard in seal.shards:
-                await self._plan(await read_shard(self._lake, self._paths, seal, shard))
+                await self._scratch.do(table.put_planned, await read_shard(self._lake, self._paths, seal, shard))
             self._has_plan = True
-        # Child lists come first: a receipt of a child that is listed below then finds its row planned.
-        await self._fold("children", self._fold_children)
-        await self._fold("outcomes", self._fold_outcomes)
-        await self._fold("receipts", self._fold_receipts)
+        await self._fold_files("children", _fold_children)
+        await self._fold_names("outcomes", _fold_outcomes)
+        await self._fold_files("receipts", _fold_receipts)
         # Poison before redrives: what is written in between then shows as missing, never as ended.
-        await self._fold("poison", self._fold_poison)
-        await self._fold("redrives", self._fold_redrives)
+        await self._fold_names("poison", _fold_poison)
+        await self._fold_names("redrives", _fold_redrives)
+        await self._fold_files("discards", _fold_discard)
         return True
 
     async def progress(self) -> Progress:
         """What was folded so far, counted."""
+        rows = await self._scratch.do(_counts)
+        count = {state: items for state, items, _, _, _ in rows}
+        records, size, requests = next((row[2:] for row in rows if row[0] == "done"), (0, 0, 0))
+        return Progress(
+            is_sealed=self._has_plan,
+            planned=sum(count.values()),
+            split=count.get("split", 0),
+            done=count.get("done", 0),
+            empty=count.get("empty", 0),
+            poisoned=count.get("poisoned", 0),
+            discarded=count.get("discarded", 0),
+            missing=count.get("missing", 0),
+            records=records,
+            bytes=size,
+            requests=requests,
+        )
 
-        def read(connection: apsw.Connection) -> tuple[int, ...]:
-            return tuple(connection.execute(_TOTALS).fetchone() or ())
-
-        planned, split, done, empty, poisoned, missing = await self._scratch.do(read)
-        return Progress(planned, split, done, empty, poisoned, missing, self._records, self._bytes, self._requests)
-
-    async def fold_objects(self, streams: Iterable[str]) -> list[str]:
-        """List the bronze folders. Returns the paths that belong to no key of this run (strays)."""
-        strays: list[str] = []
+    async def fold_objects(self, streams: Iterable[str]) -> None:
+        """List the bronze folders anew. Only a closing does, after its sweep (C1)."""
+        await self._scratch.do(table.forget_objects)
         for stream in streams:
             folder = self._paths.bronze(stream)
             async for paths in self._lake.walk(folder):
-                keys = [path[len(folder) + 1 :].removesuffix(".ndjson.gz") for path in paths if path.endswith(".ndjson.gz")]
+                keys = [
+                    path[len(folder) + 1 :].removesuffix(".ndjson.gz") for path in paths if path.endswith(".ndjson.gz")
+                ]
+                await self._scratch.do(table.put_objects, stream, keys)
 
-                def mark(connection: apsw.Connection, keys: Sequence[str] = keys, stream: str = stream) -> list[str]:
-                    unknown = []
-                    for key in keys:
-                        connection.execute(
-                            "UPDATE item SET has_object = 1 WHERE key = ? AND stream = ? AND is_planned", (key, stream)
-                        )
-                        if not connection.changes():
-                            unknown.append(key)
-                    return unknown
+    async def select(self, where: str, columns: str = "stream") -> AsyncIterator[list[tuple[apsw.SQLiteValue, ...]]]:
+        """Rows in the order of their keys, which come first in them, in batches: a run does not fit in memory.
 
-                strays += [self._paths.object(stream, key) for key in await self._scratch.do(mark)]
-        return strays
-
-    async def select(self, where: str, columns: str = "key") -> AsyncIterator[list[tuple[apsw.SQLiteValue, ...]]]:
-        """Rows in the order of their keys, in batches: a run does not fit in memory."""
+        ``where`` is one of the conditions in `ledger_schema`. A row that is changed meanwhile is shown once or never.
+        """
         last = ""
-        while True:
-
-            def read(connection: apsw.Connection, last: str = last) -> list[tuple[apsw.SQLiteValue, ...]]:
-                query = f"SELECT key, {columns} FROM item WHERE key > ? AND ({where}) ORDER BY key LIMIT 1000"
-                return connection.execute(query, (last,)).fetchall()
-
-            rows = await self._scratch.do(read)
-            if not rows:
-                return
-            yield [row[1:] for row in rows]
+        while rows := await self._scratch.do(table.page_of, columns, where, last, BATCH_ITEMS):
+            yield rows
             last = str(rows[-1][0])
+
+    async def count(self, where: str) -> int:
+        """How many keys meet one of the conditions in `ledger_schema`."""
+        return await self._scratch.do(table.count_of, where)
+
+    async def with_objects(self, keys: Sequence[str]) -> list[str]:
+        """Those of the keys whose objects stood when bronze was listed."""
+        return await self._scratch.do(table.with_objects, keys) if keys else []
 
     async def missing(self) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
         """Items that have not ended, each with its newest redrive number, for sending them again."""
-        async for batch in self.items(f"is_planned AND NOT is_split AND NOT {_ENDED}"):
-            yield batch
+        async for items in self.items("state = 'missing'", "redrive"):
+            yield items
 
-    async def items(self, where: str) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
-        """Planned items by a condition, with their newest redrive numbers, in batches."""
-        async for rows in self.select(where, "key, stream, kind, payload, redrive"):
-            yield [
-                (PlannedItem(key=str(key), stream=str(stream), kind=str(kind), payload=msgspec.Raw(payload)), int(redrive))  # type: ignore[arg-type]
-                for key, stream, kind, payload, redrive in rows
-            ]
+    async def items(self, where: str, number: str) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
+        """Planned items by a condition, each with its newest ``poison`` or ``redrive`` number, in batches."""
+        async for rows in self.select(where, f"stream, kind, payload, {number}"):
+            yield [(table.planned_of(row), int(str(row[4]))) for row in rows]
 
     async def add_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Fold in receipts that the caller has just written."""
-        await self._scratch.do(lambda connection: self._put_receipts(connection, receipts))
+        await self._scratch.do(table.put_receipts, receipts)
 
-    async def mark_damaged(self, key: str) -> None:
-        """Its object cannot be read to its end, or its receipts disagree."""
-        await self._scratch.do(lambda c: c.execute("UPDATE item SET is_damaged = 1 WHERE key = ?", (key,)) and None)
+    async def mark_damaged(self, key: str, reason: str) -> None:
+        """Its object cannot be read to its end."""
+        await self._scratch.do(table.put_damage, key, reason)
 
     # -- folding -------------------------------------------------------------------------------------------------------
 
-    async def _plan(self, items: Sequence[PlannedItem]) -> None:
-        def insert(connection: apsw.Connection) -> None:
-            connection.executemany(
-                "INSERT INTO item (key, stream, kind, payload, is_planned) VALUES (?, ?, ?, ?, 1) "
-                "ON CONFLICT (key) DO UPDATE SET stream = excluded.stream, kind = excluded.kind, "
-                "payload = excluded.payload, is_planned = 1",
-                [(item.key, item.stream, item.kind, bytes(item.payload)) for item in items],
-            )
-
-        await self._scratch.do(insert)
-
-    async def _fold(self, folder: str, fold: Callable[[list[str]], Awaitable[None]]) -> None:
+    async def _fold_names(self, folder: str, fold: Callable[[apsw.Connection, list[str]], None]) -> None:
+        """Records whose names say all: folding one again changes nothing."""
         async for paths in self._lake.walk(self._paths.folder(folder)):
+            await self._scratch.do(fold, paths)
 
-            def unread(connection: apsw.Connection, paths: Sequence[str] = paths) -> list[str]:
-                known = "SELECT 1 FROM read WHERE path = ?"
-                return [path for path in paths if connection.execute(known, (path,)).fetchone() is None]
+    async def _fold_files(self, folder: str, fold: _Fold) -> None:
+        async for paths in self._lake.walk(self._paths.folder(folder)):
+            fresh = await self._scratch.do(table.unread, paths)
+            for start in range(0, len(fresh), FOLD_FILES):
+                await self._scratch.do(_fold_read, fold, await each(self._read, fresh[start : start + FOLD_FILES]))
 
-            fresh = await self._scratch.do(unread)
-            if not fresh:
-                continue
-            await fold(fresh)
+    async def _read(self, path: str) -> tuple[str, bytes]:
+        body = await self._lake.read(path)
+        if body is None:
+            raise LakeUnavailableError(f"{path} stood in the lake and is gone. What else removes files there?")
+        return path, body
 
-            def note(connection: apsw.Connection, fresh: Sequence[str] = fresh) -> None:
-                connection.executemany("INSERT OR IGNORE INTO read VALUES (?)", [(path,) for path in fresh])
 
-            await self._scratch.do(note)
+def _counts(connection: apsw.Connection) -> list[tuple[str, int, int, int, int]]:
+    return connection.execute(table.COUNTS).fetchall()  # type: ignore[return-value]
 
-    async def _fold_children(self, paths: list[str]) -> None:
-        for path in paths:
-            body = await self._lake.read(path)
-            if body is None:
-                continue
-            children = decode_record(ChildList, body, path)
-            await self._plan(children.children)
-            await self._upsert([children.key], "is_split", 1)
 
-    async def _fold_outcomes(self, paths: list[str]) -> None:
-        await self._upsert([_name(path) for path in paths], "is_empty", 1)
+def _fold_read(connection: apsw.Connection, fold: _Fold, read: Sequence[tuple[str, bytes]]) -> None:
+    """Fold files, and note with it, in one transaction, that they were."""
+    for path, body in read:
+        fold(connection, path, body)
+    table.note_read(connection, [path for path, _ in read])
 
-    async def _fold_poison(self, paths: list[str]) -> None:
-        await self._fold_numbers(paths, "poison")
 
-    async def _fold_redrives(self, paths: list[str]) -> None:
-        await self._fold_numbers(paths, "redrive")
+def _fold_children(connection: apsw.Connection, path: str, body: bytes) -> None:
+    children = decode_record(ChildList, body, path)
+    table.put_planned(connection, children.children)
+    table.put_split(connection, [children.key])
 
-    async def _fold_numbers(self, paths: list[str], column: str) -> None:
-        for path in paths:
-            key, number = path.split("/")[-2], _name(path)
-            if number.isdigit():
-                await self._upsert([key], column, int(number))
 
-    async def _fold_receipts(self, paths: list[str]) -> None:
-        for path in paths:
-            body = await self._lake.read(path)
-            if body is not None:
-                await self.add_receipts([_receipt_decoder.decode(line) for line in body.splitlines()])
+def _fold_outcomes(connection: apsw.Connection, paths: list[str]) -> None:
+    table.put_empty(connection, [_name(path) for path in paths])
 
-    async def _upsert(self, keys: Sequence[str], column: str, value: int) -> None:
-        def write(connection: apsw.Connection) -> None:
-            connection.executemany(
-                f"INSERT INTO item (key, {column}) VALUES (?, ?) "
-                f"ON CONFLICT (key) DO UPDATE SET {column} = max({column}, excluded.{column})",
-                [(key, value) for key in keys],
-            )
 
-        await self._scratch.do(write)
+def _fold_receipts(connection: apsw.Connection, path: str, body: bytes) -> None:
+    try:
+        receipts = [_receipt_decoder.decode(line) for line in body.splitlines()]
+    except msgspec.DecodeError as error:
+        raise LakeUnavailableError(
+            f"{path} in the lake is not a file of receipts that haulier wrote: {error}"
+        ) from error
+    table.put_receipts(connection, receipts)
 
-    def _put_receipts(self, connection: apsw.Connection, receipts: Sequence[Receipt]) -> None:
-        for receipt in receipts:
-            row = connection.execute("SELECT receipt FROM item WHERE key = ?", (receipt.key,)).fetchone()
-            known = None if row is None or row[0] is None else _receipt_decoder.decode(row[0])  # type: ignore[arg-type]
-            if known is None:
-                self._records += receipt.records
-                self._bytes += receipt.bytes
-                self._requests += receipt.requests
-            elif (known.records, known.bytes, known.sha256) != (receipt.records, receipt.bytes, receipt.sha256):
-                connection.execute("UPDATE item SET is_damaged = 1 WHERE key = ?", (receipt.key,))
-                continue
-            elif not known.adopted or receipt.adopted:
-                continue  # Of several equal receipts the first without `adopted` counts (P9).
-            connection.execute(
-                "INSERT INTO item (key, receipt, is_adopted) VALUES (?, ?, ?) "
-                "ON CONFLICT (key) DO UPDATE SET receipt = excluded.receipt, is_adopted = excluded.is_adopted",
-                (receipt.key, msgspec.json.encode(receipt), receipt.adopted),
-            )
+
+def _fold_poison(connection: apsw.Connection, paths: list[str]) -> None:
+    table.put_poison(connection, _numbers(paths))
+
+
+def _fold_redrives(connection: apsw.Connection, paths: list[str]) -> None:
+    table.put_redrives(connection, _numbers(paths))
+
+
+def _fold_discard(connection: apsw.Connection, path: str, body: bytes) -> None:
+    discard = decode_record(DiscardRecord, body, path)
+    table.put_discards(connection, [(discard.key, discard.number, discard.reason)])
+
+
+def _numbers(paths: Iterable[str]) -> list[tuple[str, int]]:
+    """Key and number of ``.../<key>/<n>.json``; other names there are nobody's."""
+    return [(path.split("/")[-2], int(_name(path))) for path in paths if _name(path).isdecimal()]
 
 
 def _name(path: str) -> str:

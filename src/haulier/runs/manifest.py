@@ -3,93 +3,171 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, cast
 
+import apsw
 import msgspec
-from isal import igzip
+from isal import igzip, igzip_lib, isal_zlib
 
+from haulier.errors import LakeUnavailableError, UnavailableError
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
-from haulier.runs.ledger import Ledger
-from haulier.runs.records import ManifestEntry, Receipt, Totals
+from haulier.runs import ledger_schema as table
+from haulier.runs.ledger import BATCH_ITEMS, Ledger
+from haulier.runs.records import Drift, ManifestEntry, Totals
 
-_COLUMNS = "key, stream, is_split, has_object, is_empty, is_damaged, poison, redrive, receipt"
+NAME = "manifest.ndjson.gz"
+
+_COLUMNS = (
+    "stream, state, has_object, damage, disagrees, poison, discard_reason, "
+    "records, bytes, sha256, requests, seconds, is_encoded, promised, reread"
+)
+_TEXT_BYTES = 1024 * 1024
+"""What is decompressed at a time."""
+
+_NotGzip = cast("type[Exception]", isal_zlib.error)
+"""The stubs of isal type it as an instance."""
 
 _encoder = msgspec.json.Encoder()
-_entry_decoder = msgspec.json.Decoder(ManifestEntry)
-_receipt_decoder = msgspec.json.Decoder(Receipt)
+_decoder = msgspec.json.Decoder(ManifestEntry)
 
 
-def manifest_entry(paths: RunPaths, row: tuple[object, ...]) -> ManifestEntry:
-    """How one key ended: child list beats object, object beats ``empty``, ``empty`` beats poison (C3)."""
-    key, stream, is_split, has_object, is_empty, is_damaged, poison, redrive, receipt = row
-    entry = ManifestEntry(key=str(key), stream=str(stream), state="damaged")
-    if is_split:
-        return msgspec.structs.replace(entry, state="split")
-    if isinstance(receipt, bytes):
-        found = _receipt_decoder.decode(receipt)
-        return msgspec.structs.replace(
-            entry,
-            state="done" if has_object and not is_damaged else "damaged",
-            path=paths.object(entry.stream, entry.key),
-            records=found.records,
-            bytes=found.bytes,
-            sha256=found.sha256,
-            requests=found.requests,
-            seconds=found.seconds,
-            encoded=found.encoded,
-            drift=found.drift,
-        )
-    if has_object or is_damaged:
-        return msgspec.structs.replace(entry, path=paths.object(entry.stream, entry.key))
-    if is_empty:
-        return msgspec.structs.replace(entry, state="empty")
-    if isinstance(poison, int) and isinstance(redrive, int) and poison > redrive:
-        return msgspec.structs.replace(entry, state="poisoned", poison=poison)
-    return entry
+def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
+    """How one key ended: child list beats object, object beats ``empty``, ``empty`` beats discard, discard beats poison
+    (C3). Nothing stands in a manifest as done that is not a whole object with receipts that agree."""
+    key, stream = str(row[0]), str(row[1])
+    state, has_object, damage, disagrees, poison, discard_reason = row[2:8]
+    if state == "split":
+        return ManifestEntry(key=key, stream=stream, state="split")
+    if has_object or state == "done":
+        wrong = _damage(state, has_object, damage, disagrees)
+        return _entry_of_object(paths, key, stream, wrong, row[8:])
+    if state == "empty":
+        return ManifestEntry(key=key, stream=stream, state="empty")
+    if state == "discarded":
+        return ManifestEntry(key=key, stream=stream, state="discarded", poison=_int(poison), reason=str(discard_reason))
+    if state == "poisoned":
+        return ManifestEntry(key=key, stream=stream, state="poisoned", poison=_int(poison))
+    raise AssertionError(f"{key} has not ended, and no manifest is written over such a key (C2)")
 
 
 async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: int) -> None:
     """Write the manifest of a closing from its ledger. Create-only: one that stands is left, and adopted (C3)."""
-    file = ledger.scratch.folder / f"manifest-{number}.ndjson.gz"
-    with await asyncio.to_thread(igzip.open, file, "wb") as stream:
-        async for rows in ledger.select("is_planned", _COLUMNS):
-            lines = b"".join(_encoder.encode(manifest_entry(paths, row)) + b"\n" for row in rows)
-            await asyncio.to_thread(stream.write, lines)
     try:
-        await lake.create_from(paths.closing(number, "manifest.ndjson.gz"), file)
-    finally:
-        file.unlink()
+        with tempfile.TemporaryDirectory(prefix="haulier-") as folder:
+            file = Path(folder) / NAME
+            stream = await asyncio.to_thread(igzip.open, file, "wb")
+            try:
+                last: str | None = ""
+                while last is not None:
+                    last = await ledger.scratch.do(_write_batch, paths, last, stream)
+            finally:
+                await asyncio.to_thread(stream.close)
+            await lake.create_from(paths.closing(number, NAME), file)
+    except OSError as error:
+        raise UnavailableError(
+            f"The disk for temporary files cannot be used: {error}. Free some space there, or name another folder with "
+            "TMPDIR, and run again."
+        ) from error
 
 
 async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterator[list[ManifestEntry]]:
-    """The entries of a closing's manifest as it stands in the lake, in batches."""
-    inflate = zlib.decompressobj(wbits=31)
+    """The entries of a closing's manifest as it stands in the lake, in batches. One that is not there, or not whole, is
+    a `LakeUnavailableError`: a run is never judged by a part of its account."""
+    path = paths.closing(number, NAME)
+    inflate = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     rest = b""
-    async for piece in lake.download(paths.closing(number, "manifest.ndjson.gz")):
-        *lines, rest = (rest + inflate.decompress(piece)).split(b"\n")
-        yield [_entry_decoder.decode(line) for line in lines]
+    try:
+        async for piece in lake.download(path):
+            text = inflate.decompress(piece, _TEXT_BYTES)
+            while text:
+                *lines, rest = (rest + text).split(b"\n")
+                if lines:
+                    yield [_decoder.decode(line) for line in lines]
+                text = b"" if inflate.eof or inflate.needs_input else inflate.decompress(b"", _TEXT_BYTES)
+    except (_NotGzip, EOFError, msgspec.DecodeError) as error:
+        raise LakeUnavailableError(f"{path} in the lake is not a manifest that haulier wrote: {error}") from error
+    if not inflate.eof or rest:
+        raise LakeUnavailableError(f"{path} is missing in the lake, or cut off: this run cannot be judged or verified.")
 
 
-async def manifest_totals(lake: Lake, paths: RunPaths, number: int) -> tuple[Totals, dict[str, int]]:
-    """The manifest that stands, added up, and the records of each stream."""
-    totals = Totals()
-    streams: dict[str, int] = {}
-    async for entries in read_manifest(lake, paths, number):
+@dataclass
+class Tally:
+    """A manifest, added up while it is read."""
+
+    count: dict[str, int] = field(default_factory=dict)
+    streams: dict[str, int] = field(default_factory=dict)
+    records: int = 0
+    bytes: int = 0
+    requests: int = 0
+    drifted: int = 0
+
+    def add(self, entries: Iterable[ManifestEntry]) -> None:
         for entry in entries:
-            count = 1 if entry.state == "done" else 0
-            streams[entry.stream] = streams.get(entry.stream, 0) + count * entry.records
-            totals = Totals(
-                planned=totals.planned + 1,
-                done=totals.done + count,
-                empty=totals.empty + (entry.state == "empty"),
-                split=totals.split + (entry.state == "split"),
-                poisoned=totals.poisoned + (entry.state == "poisoned"),
-                damaged=totals.damaged + (entry.state == "damaged"),
-                records=totals.records + count * entry.records,
-                bytes=totals.bytes + count * entry.bytes,
-                requests=totals.requests + entry.requests,
-                drifted=totals.drifted + (entry.drift is not None),
-            )
-    return totals, streams
+            self.count[entry.state] = self.count.get(entry.state, 0) + 1
+            self.requests += entry.requests
+            self.drifted += entry.drift is not None
+            records = entry.records if entry.state == "done" else 0
+            self.records += records
+            self.bytes += entry.bytes if entry.state == "done" else 0
+            self.streams[entry.stream] = self.streams.get(entry.stream, 0) + records
+
+    @property
+    def totals(self) -> Totals:
+        return Totals(
+            planned=sum(self.count.values()),
+            done=self.count.get("done", 0),
+            empty=self.count.get("empty", 0),
+            split=self.count.get("split", 0),
+            poisoned=self.count.get("poisoned", 0),
+            discarded=self.count.get("discarded", 0),
+            damaged=self.count.get("damaged", 0),
+            records=self.records,
+            bytes=self.bytes,
+            requests=self.requests,
+            drifted=self.drifted,
+        )
+
+
+def _write_batch(connection: apsw.Connection, paths: RunPaths, after: str, stream: BinaryIO) -> str | None:
+    """The lines of the next keys, on the scratch thread. Returns the last of them, None where there are no more."""
+    rows = table.page_of(connection, _COLUMNS, "is_planned", after, BATCH_ITEMS)
+    stream.write(b"".join(_encoder.encode(manifest_entry(paths, row)) + b"\n" for row in rows))
+    return str(rows[-1][0]) if len(rows) == BATCH_ITEMS else None
+
+
+def _damage(state: object, has_object: object, damage: object, disagrees: object) -> str:
+    """What is wrong with the object of a key; empty if nothing is."""
+    if not has_object:
+        return "its receipt stands and its object is gone"
+    if disagrees:
+        return "its receipts disagree"
+    if state != "done":
+        return str(damage) or "it was gone when it was to be read"
+    return ""
+
+
+def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Sequence[object]) -> ManifestEntry:
+    records, size, sha256, requests, seconds, is_encoded, promised, reread = row
+    return ManifestEntry(
+        key=key,
+        stream=stream,
+        state="damaged" if wrong else "done",
+        path=paths.object(stream, key),
+        records=_int(records),
+        bytes=_int(size),
+        sha256=str(sha256 or ""),
+        requests=_int(requests),
+        seconds=float(str(seconds or 0.0)),
+        encoded=bool(is_encoded),
+        drift=None if promised is None else Drift(promised=_int(promised), reread=_int(reread)),
+        reason=wrong,
+    )
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0

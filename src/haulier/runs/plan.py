@@ -16,21 +16,44 @@ from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
+from haulier.queues.envelope import Envelope, encode
 from haulier.runs.records import PlannedItem, Seal, Shard, decode_record, encode_record
 from haulier.runs.scratch import Scratch
 
 SHARD_ITEMS = 1_000
 """Items of a shard: about 200 KB, which any store takes in one put and any process holds in memory."""
 
+_LONGEST_RUN_ID = "r" * 120
+_MOST = 2**31
+"""What a message may hold in its counters when it has come as far as it can."""
+
+_SEEN = "CREATE TABLE seen (key TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID"
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(PlannedItem)
 
 
 def planned(item: WorkItem) -> PlannedItem:
-    """An item as a plan or a child list writes it down."""
-    return PlannedItem(
+    """An item as a plan or a child list writes it down.
+
+    Raises `UsageError` for one that no message can hold: a sealed plan, or a child list, that cannot be sent would keep
+    its run open for ever.
+    """
+    found = PlannedItem(
         key=item_key(item), stream=type(item).stream, kind=type(item).kind, payload=msgspec.Raw(encode_payload(item))
     )
+    longest = Envelope(
+        kind=found.kind,
+        key=found.key,
+        run_id=_LONGEST_RUN_ID,
+        failures=_MOST,
+        releases=_MOST,
+        redrives=_MOST,
+        resent=True,
+        payload=found.payload,
+    )
+    encode(longest)
+    return found
 
 
 async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
@@ -46,18 +69,14 @@ async def write_plan(lake: Lake, paths: RunPaths, clock: Clock, items: AsyncIter
     """
     attempt = uuid.uuid4().hex
     shards: list[Shard] = []
-    seen = Scratch("CREATE TABLE seen (key TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID")
     repeated = 0
+    seen = Scratch(_SEEN)
     try:
         async for batch in _batches(items, SHARD_ITEMS):
-            fresh = await seen.do(lambda connection, batch=batch: _unseen(connection, batch))  # type: ignore[misc]
+            fresh = await seen.do(_unseen, batch)
             repeated += len(batch) - len(fresh)
-            if not fresh:
-                continue
-            body = b"".join(_encoder.encode(item) + b"\n" for item in fresh)
-            shard = Shard(name=f"{len(shards):06d}", items=len(fresh), sha256=hashlib.sha256(body).hexdigest())
-            await lake.create(paths.shard(attempt, shard.name), body)
-            shards.append(shard)
+            if fresh:
+                shards.append(await _write_shard(lake, paths, attempt, len(shards), fresh))
     finally:
         seen.close()
     seal = Seal(
@@ -89,6 +108,25 @@ async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> l
     return [_decoder.decode(line) for line in body.splitlines()]
 
 
+async def remove_lost_attempts(lake: Lake, paths: RunPaths) -> int:
+    """Remove the shards of attempts that another one's seal beat. Returns how many files went.
+
+    Only after a final verdict: until then a planner may be writing there (P1).
+    """
+    seal = await read_seal(lake, paths)
+    if seal is None:
+        return 0  # Nobody has lost yet.
+    lost = [name for name in await lake.names(paths.plans) if name not in (seal.attempt, "_SEALED.json")]
+    return sum([await lake.sweep(f"{paths.plans}/{attempt}") for attempt in lost])
+
+
+async def _write_shard(lake: Lake, paths: RunPaths, attempt: str, number: int, items: Sequence[PlannedItem]) -> Shard:
+    body = b"".join(_encoder.encode(item) + b"\n" for item in items)
+    shard = Shard(name=f"{number:06d}", items=len(items), sha256=hashlib.sha256(body).hexdigest())
+    await lake.create(paths.shard(attempt, shard.name), body)
+    return shard
+
+
 async def _batches(items: AsyncIterator[WorkItem], size: int) -> AsyncIterator[list[PlannedItem]]:
     batch: list[PlannedItem] = []
     async for item in items:
@@ -108,10 +146,10 @@ def _unseen(connection: apsw.Connection, batch: Sequence[PlannedItem]) -> list[P
         if connection.changes():
             fresh.append(item)
             continue
-        (known,) = connection.execute("SELECT payload FROM seen WHERE key = ?", (item.key,)).fetchone() or (b"",)
+        (known,) = connection.execute("SELECT payload FROM seen WHERE key = ?", (item.key,)).fetchall()[0]
         if known != payload:
             raise UsageError(
-                f"Two unequal items have the key {item.key!r}: {known.decode()} and {payload.decode()}. "
+                f"Two unequal items have the key {item.key!r}: {bytes(known).decode()} and {payload.decode()}. "  # type: ignore[arg-type]
                 "Give their class a field that tells them apart."
             )
     return fresh

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -13,9 +13,12 @@ FORMAT = 1
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What all records share: the format that they were written in."""
+    """What all records share: the format that they were written in.
 
-    format: int = FORMAT
+    A default is left out only where every format to come will read its absence alike; so ``format`` never is.
+    """
+
+    format: int = msgspec.field(default_factory=lambda: FORMAT)
 
 
 class RunFile(Record, frozen=True, kw_only=True):
@@ -43,6 +46,8 @@ class PlannedItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a sealed plan, with the sum that it must still have when it is read."""
+
     name: str
     items: int
     sha256: str
@@ -133,6 +138,15 @@ class RedriveRecord(Record, frozen=True, kw_only=True):
     redriven_at: datetime
 
 
+class DiscardRecord(Record, frozen=True, kw_only=True):
+    """``discards/<key>/<n>.json``: a person does without the item of poison ``n``, and says why."""
+
+    number: int
+    key: str
+    reason: str
+    discarded_at: datetime
+
+
 class CrashRecord(Record, frozen=True, kw_only=True):
     """``crashes/<key>/<n>.json``: a subprocess died over this item alone, and its living parent saw it."""
 
@@ -147,7 +161,8 @@ class CrashRecord(Record, frozen=True, kw_only=True):
 class ExpectRecord(Record, frozen=True, kw_only=True):
     """``expect/{before,after}.json``: what the API said that the run should hold."""
 
-    count: int
+    counts: dict[str, int]
+    """Records by stream. A stream that promises no count is not in it."""
     asked_at: datetime
 
 
@@ -167,13 +182,15 @@ class Reopened(Record, frozen=True, kw_only=True):
     reopened_at: datetime
 
 
+EntryState = Literal["done", "empty", "split", "discarded", "poisoned", "damaged"]
+
+
 class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the manifest: how one key ended."""
 
     key: str
     stream: str
-    state: str
-    """``done``, ``empty``, ``split``, ``poisoned`` or ``damaged``."""
+    state: EntryState
     path: str = ""
     records: int = 0
     bytes: int = 0
@@ -183,7 +200,9 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     encoded: bool = False
     drift: Drift | None = None
     poison: int = 0
-    """The newest poison number, where the item is poisoned."""
+    """The newest poison number, where the item is poisoned or discarded."""
+    reason: str = ""
+    """Why it was discarded, or what is wrong with the object of a damaged one."""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +213,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     empty: int = 0
     split: int = 0
     poisoned: int = 0
+    discarded: int = 0
     damaged: int = 0
     records: int = 0
     bytes: int = 0
@@ -201,18 +221,22 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     drifted: int = 0
 
 
+Verdict = Literal["complete", "partial", "abandoned", "superseded", "cancelled"]
+Ending = Literal["superseded", "cancelled"]
+"""The verdicts that a person asks for (C8)."""
+
+
 class VerdictRecord(Record, frozen=True, kw_only=True):
     """``closings/<n>/verdict``: what a closing found. ``_SUCCESS.json`` and ``_PARTIAL.json`` are copies of it."""
 
     number: int
     run_id: str
-    verdict: str
-    """``complete``, ``partial``, ``abandoned``, ``superseded`` or ``cancelled``."""
+    verdict: Verdict
     reasons: dict[str, int] = {}
     """Of a partial one: ``poison``, ``damaged`` (items) and ``count`` (records that are missing or too many)."""
     totals: Totals = Totals()
-    expected: tuple[int, int] | None = None
-    """What the API promised before and after."""
+    expected: dict[str, tuple[int, int]] = {}
+    """The least and the most records that the API promised, by stream."""
     snapshot_time: datetime | None = None
     streams: dict[str, int] = {}
     """Records of each stream."""
@@ -233,19 +257,10 @@ def encode_record(record: Record) -> bytes:
 def decode_record(kind: type[R], body: bytes, path: str) -> R:
     """Read a record. Raises `NewerFormatError` for a newer one and `LakeUnavailableError` for one nobody can read."""
     try:
-        record = msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
-        newer = _format_of(body)
-        if newer > FORMAT:
-            raise NewerFormatError(path, newer, FORMAT) from error
+        # What every format has, first: a newer one may have none of the other fields.
+        found = msgspec.json.decode(body, type=Record).format
+        if found <= FORMAT:
+            return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LakeUnavailableError(f"{path} in the lake is not a record that haulier wrote: {error}") from error
-    if record.format > FORMAT:
-        raise NewerFormatError(path, record.format, FORMAT)
-    return record
-
-
-def _format_of(body: bytes) -> int:
-    try:
-        return msgspec.json.decode(body, type=Record).format
-    except msgspec.DecodeError:
-        return 0
+    raise NewerFormatError(path, found, FORMAT)

@@ -3,44 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import apsw
 
+from haulier.errors import UnavailableError
+
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_CACHE_KIB = 16_000
+"""What of it stays in memory: a run of 100,000 items fits in about twice that, one of millions does not."""
+
+_REFUSALS = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 
 class Scratch:
-    """A temporary folder with one SQLite database in it, used from one thread of its own.
+    """A private SQLite database, used from one thread of its own; it is made at its first use.
 
-    Nothing in it is durable or shared, so it runs without a journal on disk and without fsync.
+    Its file has no name (SQLite unlinks it at once), so that a killed process leaves nothing behind. It stands in the
+    folder for temporary files, which ``TMPDIR`` names. Nothing in it is durable or shared.
     """
 
     def __init__(self, schema: str) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="haulier-")
+        self._schema = schema
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="haulier-scratch")
-        self.folder = Path(self._folder.name)
-        self._connection = self._thread.submit(self._open, schema).result()
+        self._connection: apsw.Connection | None = None
 
-    async def do(self, work: Callable[[apsw.Connection], T]) -> T:
-        """Run ``work`` in one transaction on the scratch thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+    async def do(self, work: Callable[[apsw.Connection, *Ts], T], *arguments: *Ts) -> T:
+        """``work(connection, *arguments)`` on the scratch thread, in one transaction: whole or not at all.
+
+        Raises `UnavailableError` where the disk for temporary files is full or broken.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, *arguments)
 
     def close(self) -> None:
-        self._thread.submit(self._connection.close).result()
-        self._thread.shutdown()
-        self._folder.cleanup()
+        """Give the space back. May be called again; any other call after it is a programming error (`RuntimeError`)."""
+        with contextlib.suppress(RuntimeError):  # It is closed already.
+            self._thread.submit(self._forget)
+        self._thread.shutdown(wait=False)
 
-    def _open(self, schema: str) -> apsw.Connection:
-        connection = apsw.Connection(str(self.folder / "scratch.sqlite3"))
-        connection.execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-16000; PRAGMA temp_store=FILE")
-        connection.execute(schema)
+    def _transact(self, work: Callable[[apsw.Connection, *Ts], T], *arguments: *Ts) -> T:
+        try:
+            connection = self._connection = self._connection or self._open()
+            with connection:
+                return work(connection, *arguments)
+            raise AssertionError("a transaction hides no error")
+        except _REFUSALS as error:
+            raise UnavailableError(
+                f"The disk for temporary files cannot be used: {error}. Free some space there, or name another folder "
+                "with TMPDIR, and run again."
+            ) from error
+
+    def _open(self) -> apsw.Connection:
+        connection = apsw.Connection("")
+        # A journal in memory holds what one batch changes, and makes a failed one leave no trace. Without any, SQLite
+        # leaves the file in an undefined state after an error.
+        connection.execute(f"PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.execute(self._schema)
         return connection
 
-    def _transact(self, work: Callable[[apsw.Connection], T]) -> T:
-        with self._connection:
-            return work(self._connection)
+    def _forget(self) -> None:
+        if self._connection is not None:
+            self._connection.close()

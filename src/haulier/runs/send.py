@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
@@ -14,24 +14,34 @@ from haulier.runs.records import PlannedItem, Seal
 
 def envelope_of(item: PlannedItem, run_id: str, *, redrives: int = 0, resent: bool = False) -> Envelope:
     """The first message of an item, or (``resent``) another one of it, marked, with no failures."""
-    return Envelope(
-        kind=item.kind, key=item.key, run_id=run_id, redrives=redrives, resent=resent, payload=item.payload
-    )
+    return Envelope(kind=item.kind, key=item.key, run_id=run_id, redrives=redrives, resent=resent, payload=item.payload)
 
 
 async def send_plan(
     lake: Lake, queue: Queue, paths: RunPaths, seal: Seal, on_sent: Callable[[int], None] = lambda items: None
-) -> None:
-    """Enqueue what of a sealed plan is not ticked off as sent. Repeatable: a shard that may have been sent in part is
-    sent again, marked, and its duplicates cost a look-up each. Memory is one shard's."""
+) -> int:
+    """Enqueue what of a sealed plan is not ticked off as sent; returns how many items that were.
+
+    Repeatable: a shard that may have been sent in part is sent again, marked, and its duplicates cost a look-up each.
+    ``on_sent`` hears of each shard's items, those that were sent earlier included. Memory is one shard's."""
+    enqueued = 0
     names = set(await lake.names(f"{paths.plans}/{seal.attempt}"))
     for shard in seal.shards:
         if f"{shard.name}.sent" not in names:
+            sent = paths.sent(seal.attempt, shard.name)
             is_first = await lake.create(paths.sending(seal.attempt, shard.name), b"{}\n")
-            items = await read_shard(lake, paths, seal, shard)
-            await queue.enqueue([encode(envelope_of(item, paths.run_id, resent=not is_first)) for item in items])
-            await lake.create(paths.sent(seal.attempt, shard.name), b"{}\n")
+            # A shard that stood claimed may have been sent by another process since its names were listed.
+            if is_first or not await lake.exists(sent):
+                items = await read_shard(lake, paths, seal, shard)
+                if is_first:
+                    await queue.enqueue([encode(envelope_of(item, paths.run_id)) for item in items])
+                else:
+                    redrives = await _newest_redrives(lake, paths, {item.key for item in items})
+                    await send_again(queue, paths.run_id, [(item, redrives.get(item.key, 0)) for item in items])
+                await lake.create(sent, b"{}\n")
+                enqueued += len(items)
         on_sent(shard.items)
+    return enqueued
 
 
 async def send_again(queue: Queue, run_id: str, items: Iterable[tuple[PlannedItem, int]]) -> int:
@@ -40,3 +50,15 @@ async def send_again(queue: Queue, run_id: str, items: Iterable[tuple[PlannedIte
     if bodies:
         await queue.enqueue(bodies)
     return len(bodies)
+
+
+async def _newest_redrives(lake: Lake, paths: RunPaths, keys: Collection[str]) -> dict[str, int]:
+    """The newest redrive number of those keys that have one."""
+    newest: dict[str, int] = {}
+    async for batch in lake.walk(paths.folder("redrives")):
+        for path in batch:
+            key, name = path.split("/")[-2:]
+            number = name.removesuffix(".json")
+            if key in keys and number.isdecimal():
+                newest[key] = max(newest.get(key, 0), int(number))
+    return newest

@@ -11,15 +11,21 @@ PARTIAL = "_PARTIAL.json"
 
 
 async def mend_signs(lake: Lake, run: Run, verdict: VerdictRecord) -> None:
-    """Make the signs say what the verdict in force says. The truth is the verdict; these are copies of it."""
+    """Make the signs say what the verdict in force says. The truth is the verdict; these are copies of it.
+
+    Repeatable, and cheap where they stand already.
+    """
     success, partial = run.paths.sign(SUCCESS), run.paths.sign(PARTIAL)
+    body = encode_record(verdict)
     if verdict.verdict == "complete":
-        await lake.create(success, encode_record(verdict))
+        # The run's own comes first: a stream's says that a reader may take it, and the run's that it may be relied on.
+        await lake.create(success, body)
         for stream in run.file.streams:
-            await lake.create(run.paths.stream_sign(stream), encode_record(verdict))
+            await lake.create(run.paths.stream_sign(stream), body)
         await lake.remove(partial)
     elif verdict.verdict == "partial" and not await lake.exists(success):
-        body = encode_record(verdict)
-        if await lake.read(partial) != body:
+        standing = await lake.read(partial)
+        if standing is not None and standing != body:
             await lake.remove(partial)  # It speaks of an earlier closing, which was reopened.
+        if standing != body:
             await lake.create(partial, body)

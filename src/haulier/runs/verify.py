@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import apsw
 
 from haulier.errors import DamagedObjectError
 from haulier.lake.seam import Lake
+from haulier.runs.at_once import each
 from haulier.runs.manifest import read_manifest
-from haulier.runs.records import ManifestEntry
+from haulier.runs.plan import remove_lost_attempts
+from haulier.runs.records import ManifestEntry, VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.scratch import Scratch
+from haulier.runs.signs import mend_signs
+from haulier.runs.state import FINAL
 
 FORGOTTEN_SECONDS = 86_400.0
 """A temporary name older than a day belongs to no living process: none holds one for longer than a write."""
 
 SHOWN = 100
 """Findings kept in words; all of them are counted."""
+
+_LISTED = "CREATE TABLE listed (path TEXT PRIMARY KEY) WITHOUT ROWID"
 
 
 @dataclass
@@ -28,13 +35,14 @@ class Verification:
     records: int = 0
     bytes: int = 0
     damaged: int = 0
+    """Objects that are gone, unreadable, or not what the manifest says; those that it lists as damaged included."""
     strays: int = 0
     swept: int = 0
     findings: list[str] = field(default_factory=list)
 
     @property
     def is_sound(self) -> bool:
-        """Every listed object holds what the manifest says. A stray does not count: no manifest lists it."""
+        """Every object that the manifest lists holds what it says. A stray does not count: no manifest lists it."""
         return self.damaged == 0
 
     def note(self, finding: str) -> None:
@@ -42,19 +50,44 @@ class Verification:
             self.findings.append(finding)
 
 
-async def verify_run(lake: Lake, run: Run, number: int) -> Verification:
-    """Reread every object that the manifest of closing ``number`` lists. Removes nothing but staging and temporaries."""
+async def verify_run(lake: Lake, run: Run, verdict: VerdictRecord) -> Verification:
+    """Reread every object that the manifest behind a verdict lists, and mend the signs.
+
+    Removes staging and forgotten temporaries, after a final verdict also plans that lost, and nothing else. ``verdict``
+    is ``complete`` or ``partial`` and in force: other closings have no manifest.
+    """
     seen = Verification()
+    await mend_signs(lake, run, verdict)
+    await _clean(lake, run, verdict, seen)
+    listed = Scratch(_LISTED)
+    try:
+        async for entries in read_manifest(lake, run.paths, verdict.number):
+            await _verify_batch(lake, entries, seen)
+            await listed.do(_list, [entry.path for entry in entries if entry.path])
+        await _find_strays(lake, run, listed, seen)
+    finally:
+        listed.close()
+    return seen
+
+
+async def _clean(lake: Lake, run: Run, verdict: VerdictRecord, seen: Verification) -> None:
     seen.swept = await lake.sweep(run.paths.staging)
     seen.swept += await lake.clean(run.paths.root, older_than_seconds=FORGOTTEN_SECONDS)
     for stream in run.file.streams:
         seen.swept += await lake.clean(run.paths.bronze(stream), older_than_seconds=FORGOTTEN_SECONDS)
-    async for entries in read_manifest(lake, run.paths, number):
-        for entry in entries:
-            if entry.state == "done":
-                await _verify_object(lake, entry, seen)
-    await _find_strays(lake, run, number, seen)
-    return seen
+    if verdict.verdict in FINAL:
+        seen.swept += await remove_lost_attempts(lake, run.paths)
+
+
+async def _verify_batch(lake: Lake, entries: list[ManifestEntry], seen: Verification) -> None:
+    async def verify(entry: ManifestEntry) -> None:
+        await _verify_object(lake, entry, seen)
+
+    await each(verify, [entry for entry in entries if entry.state == "done"])
+    for entry in entries:
+        if entry.state == "damaged":
+            seen.damaged += 1
+            seen.note(f"{entry.path} was damaged when the run was closed: {entry.reason}")
 
 
 async def _verify_object(lake: Lake, entry: ManifestEntry, seen: Verification) -> None:
@@ -79,23 +112,20 @@ async def _verify_object(lake: Lake, entry: ManifestEntry, seen: Verification) -
         seen.bytes += facts.bytes
 
 
-async def _find_strays(lake: Lake, run: Run, number: int, seen: Verification) -> None:
+async def _find_strays(lake: Lake, run: Run, listed: Scratch, seen: Verification) -> None:
     """Objects in the bronze folders that the manifest does not list."""
-    listed = Scratch("CREATE TABLE listed (path TEXT PRIMARY KEY) WITHOUT ROWID")
-    try:
-        async for entries in read_manifest(lake, run.paths, number):
-            paths = [(entry.path,) for entry in entries if entry.state in ("done", "damaged")]
-            await listed.do(lambda c, paths=paths: c.executemany("INSERT OR IGNORE INTO listed VALUES (?)", paths) and None)  # type: ignore[misc]
-        for stream in run.file.streams:
-            async for standing in lake.walk(run.paths.bronze(stream)):
-                objects = [path for path in standing if path.endswith(".ndjson.gz")]
-                for path in await listed.do(lambda c, objects=objects: _unlisted(c, objects)):  # type: ignore[misc]
-                    seen.strays += 1
-                    seen.note(f"{path} stands in the lake and the manifest does not list it")
-    finally:
-        listed.close()
+    for stream in run.file.streams:
+        async for standing in lake.walk(run.paths.bronze(stream)):
+            objects = [path for path in standing if path.endswith(".ndjson.gz")]
+            for path in await listed.do(_unlisted, objects):
+                seen.strays += 1
+                seen.note(f"{path} stands in the lake and the manifest does not list it")
 
 
-def _unlisted(connection: apsw.Connection, paths: list[str]) -> list[str]:
+def _list(connection: apsw.Connection, paths: Sequence[str]) -> None:
+    connection.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(path,) for path in paths])
+
+
+def _unlisted(connection: apsw.Connection, paths: Sequence[str]) -> list[str]:
     known = "SELECT 1 FROM listed WHERE path = ?"
     return [path for path in paths if connection.execute(known, (path,)).fetchone() is None]

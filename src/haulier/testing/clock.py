@@ -61,11 +61,10 @@ class FakeClock:
             await _settle()
             with self._lock:
                 self._drop_cancelled()
-                deadline = self._sleepers[0][0] if self._sleepers else end
-                step = min(deadline, end) - self._monotonic
-            self.advance(max(0.0, step))
-            if deadline > end or not self.sleeping:
-                break
+                if not self._sleepers or self._sleepers[0][0] > end:
+                    break
+                step = self._sleepers[0][0] - self._monotonic
+            self.advance(step)
         self.advance(max(0.0, end - self.monotonic()))
         await _settle()
 

@@ -66,7 +66,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
 Frame = StartFrame | PageFrame | EndFrame | ErrorFrame
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Frame)
+_decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
 
 class FailedAloneError(ItemError):

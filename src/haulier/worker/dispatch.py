@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from haulier.api.client import ItemApi
 from haulier.api.page import Page
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
-from haulier.lake.seam import Spool
+from haulier.lake.seam import Bytes, Spool
 from haulier.runs.plan import planned
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
@@ -22,6 +23,9 @@ from haulier.worker.settings import MAX_CHILDREN
 
 logger = logging.getLogger("haulier.processor")
 
+LOOKS = 4
+"""Looks at an item's deadlines within one lease."""
+
 
 class GateWaitError(Exception):
     """The item waited a whole lease for its turn without sending a request: handed back, uncounted."""
@@ -29,6 +33,12 @@ class GateWaitError(Exception):
 
 class DeadlineError(ItemError):
     """The item did not end within its deadline."""
+
+
+class Sink(Protocol):
+    """Where the records of an item go: its spool, or the pipe to the worker that has the spool."""
+
+    async def write(self, records: Iterable[Bytes]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -48,14 +58,14 @@ async def spool_of(parts: Parts, run: Run, key: str) -> Spool:
     return await parts.lake.open_spool(run.paths.staging, f"{key}.{uuid.uuid4().hex}")
 
 
-async def produce(parts: Parts, run: Run, item: WorkItem, attempt: int, key: str, spool: Spool) -> Produced:
+async def produce(parts: Parts, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink) -> Produced:
     """Run the item's processor to its end, under the item's deadline, which starts with its first request."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = logging.LoggerAdapter(logger, fields)
     api = parts.client.session(key)
     context = Context(api, RunInfo.of(run), attempt, log, parts.shared)
-    async with _deadline(parts, api):
-        produced = await _drain(parts.processors[type(item)](item, context), type(item).kind, spool)
+    pieces = parts.processors[type(item)](item, context)
+    produced = await _within_deadline(parts, api, _drain(pieces, type(item).kind, sink))
     drift = api.usage.drift
     return replace(
         produced,
@@ -64,24 +74,26 @@ async def produce(parts: Parts, run: Run, item: WorkItem, attempt: int, key: str
     )
 
 
-async def _drain(pieces: AsyncIterator[object], kind: str, spool: Spool) -> Produced:
+async def _drain(pieces: AsyncGenerator[object, None], kind: str, sink: Sink) -> Produced:
     records, encoded = 0, False
     children: list[PlannedItem] = []
-    async for piece in pieces:
-        if isinstance(piece, WorkItem):
-            children.append(planned(piece))
-            if len(children) > MAX_CHILDREN:
-                raise ItemError(f"The processor of {kind!r} divided one item into more than {MAX_CHILDREN} items")
-        else:
-            page = piece if isinstance(piece, Page) else _page_of(piece, kind)
-            records += len(page)
-            encoded = encoded or page.encoded
-            await spool.write(page.records)
-        if records and children:
-            raise ItemError(
-                f"The processor of {kind!r} yielded both records and items. An item either has records or is divided: "
-                "yield one or the other."
-            )
+    # Closed here, not by the garbage collector later: what the processor holds open is its own to let go of.
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            if isinstance(piece, WorkItem):
+                children.append(planned(piece))
+                if len(children) > MAX_CHILDREN:
+                    raise ItemError(f"The processor of {kind!r} divided one item into more than {MAX_CHILDREN} items.")
+            else:
+                page = piece if isinstance(piece, Page) else _page_of(piece, kind)
+                records += len(page)
+                encoded = encoded or page.encoded
+                await sink.write(page.records)
+            if records and children:
+                raise ItemError(
+                    f"The processor of {kind!r} yielded both records and items. An item either has records or is "
+                    "divided: yield one or the other."
+                )
     return Produced(records, encoded, tuple(children))
 
 
@@ -94,32 +106,25 @@ def _page_of(piece: object, kind: str) -> Page:
     )
 
 
-@contextlib.asynccontextmanager
-async def _deadline(parts: Parts, api: ItemApi) -> AsyncIterator[None]:
-    """End the block where the item takes too long, or waits too long for its first request's turn."""
-    settings, clock, loop = parts.settings, parts.clock, asyncio.get_running_loop()
-    entered_at = clock.monotonic()
-    cause: Exception | None = None
-
-    def look() -> None:
-        nonlocal cause, timer
-        now, sent_at = clock.monotonic(), api.usage.first_sent_at
-        if sent_at is not None and now >= sent_at + settings.item_deadline_seconds:
-            cause = DeadlineError(f"The item did not end within {settings.item_deadline_seconds:g} s of its first request")
-        elif sent_at is None and api.is_waiting and now >= entered_at + settings.lease_seconds:
-            cause = GateWaitError()
-        if cause is not None:
-            limit.reschedule(loop.time())
-        else:
-            timer = loop.call_later(settings.lease_seconds / 4, look)
-
-    timer = loop.call_later(settings.lease_seconds / 4, look)
+async def _within_deadline(parts: Parts, api: ItemApi, work: Coroutine[Any, Any, Produced]) -> Produced:
+    """What ``work`` makes, unless it takes too long, or waits too long for its first request's turn."""
+    entered_at = parts.clock.monotonic()
+    task = asyncio.ensure_future(work)
     try:
-        async with asyncio.timeout(None) as limit:
-            yield
-    except TimeoutError:
-        if cause is None:
-            raise
-        raise cause from None
+        while not task.done():
+            await asyncio.wait([task], timeout=parts.settings.lease_seconds / LOOKS)
+            if not task.done():
+                _refuse_overdue(parts, api, entered_at)
+        return task.result()
     finally:
-        timer.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+
+def _refuse_overdue(parts: Parts, api: ItemApi, entered_at: float) -> None:
+    settings, now, sent_at = parts.settings, parts.clock.monotonic(), api.usage.first_sent_at
+    if sent_at is not None and now >= sent_at + settings.item_deadline_seconds:
+        raise DeadlineError(f"The item did not end within {settings.item_deadline_seconds:g} s of its first request.")
+    if sent_at is None and api.is_waiting and now >= entered_at + settings.lease_seconds:
+        raise GateWaitError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 
 from haulier.errors import HaulierError, QueueUnavailableError, UsageError
 from haulier.queues.seam import Lease
@@ -28,7 +29,9 @@ logger = logging.getLogger("haulier.worker")
 class Worker:
     """One worker of a source. `run` returns when the watched runs are closed, or when it was asked to stop."""
 
-    def __init__(self, parts: Parts, watch: Watch, on_stall, *, exit_idle: bool = False) -> None:  # type: ignore[no-untyped-def]
+    def __init__(
+        self, parts: Parts, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False
+    ) -> None:
         settings = parts.settings
         keeper = LeaseKeeper(parts.open_queue, parts.clock, settings.lease_seconds, on_stall)
         settler = Settler(parts.lake, parts.queue, keeper, parts.clock, parts.name)
@@ -39,6 +42,7 @@ class Worker:
         self._bench = Bench(parts, keeper, settler, runbook, Stats(), StopSign())
         self._attempts: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._is_drained = False
         self._seen_work = False
 
@@ -51,9 +55,14 @@ class Worker:
         """Why it stopped before its runs were drained; empty if it did not."""
         return self._bench.stop.reason
 
-    def drain(self, reason: str = "asked to stop") -> None:
+    def drain(self, why: str) -> None:
         """Stop dequeuing; finish what is under way within the grace, hand the rest back uncounted."""
-        self._bench.stop.set(4, reason)
+        self._bench.stop.set(4, f"stopped by {why}")
+
+    def stop_now(self) -> None:
+        """Stop dequeuing and hand everything back uncounted, without waiting for the grace."""
+        self._bench.stop.set(4, "stopped at once")
+        self._hurried.set()
 
     async def run(self) -> int:
         """Work until drained. Returns the exit code: 0 drained, 4 not finished, 2 a person must change something."""
@@ -119,16 +128,20 @@ class Worker:
     def _start(self, held: Held) -> None:
         task = asyncio.create_task(Attempt(self._bench, held).run())
         self._attempts.add(task)
-        self._bench.stats.under_way = len(self._attempts)
+        self._count()
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._attempts.discard(task)
-        self._bench.stats.under_way = len(self._attempts)
+        self._count()
         self._freed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("an attempt ended in a fault of ours", exc_info=error)
             self._bench.stop.set(1, f"{type(error).__name__}: {error}")
+
+    def _count(self) -> None:
+        self._bench.stats.under_way = len(self._attempts)
+        self._parts.client.scope.has_work = bool(self._attempts)
 
     async def _wait(self, seconds: float) -> None:
         """Until a slot is free, the worker is to stop, or time has passed."""
@@ -143,11 +156,20 @@ class Worker:
 
     async def _finish(self) -> None:
         """Let what is under way end within the grace; what does not is cancelled, which hands it back uncounted."""
-        if self._attempts:
-            await asyncio.wait(self._attempts, timeout=self._parts.settings.grace_seconds)
+        hurried = asyncio.ensure_future(self._hurried.wait())
+        ended = asyncio.ensure_future(self._all_ended())
+        await asyncio.wait(
+            {hurried, ended}, timeout=self._parts.settings.grace_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        hurried.cancel()
+        ended.cancel()
         for task in self._attempts:
             task.cancel()
         if self._attempts:
+            await asyncio.wait(self._attempts)
+
+    async def _all_ended(self) -> None:
+        while self._attempts:
             await asyncio.wait(self._attempts)
 
     # -- beside it -----------------------------------------------------------------------------------------------------

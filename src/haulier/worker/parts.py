@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,7 @@ class Context:
         return self.run.snapshot_time
 
 
-Processor = Callable[[Any, Context], AsyncIterator[Any]]
+Processor = Callable[[Any, Context], AsyncGenerator[Any, None]]
 """An async generator of pages (or lists of dicts), or of the work items that its item is divided into."""
 
 

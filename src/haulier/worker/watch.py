@@ -9,25 +9,23 @@ from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.closing import Closer
 from haulier.runs.expect import is_expect_missing
-from haulier.runs.ledger import Ledger, Progress
+from haulier.runs.ledger import Ledger
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run, list_runs
-from haulier.runs.send import send_again
 from haulier.runs.state import FINAL, RunState, run_state
+from haulier.runs.stranded import is_stranded, mend_stranded
 
 logger = logging.getLogger("haulier.runs")
 
 
 @dataclass
-class Watched:
-    """What a watch knows of one run."""
+class _Watched:
+    """What a watch knows of one open run."""
 
     run: Run
     ledger: Ledger
-    progress: Progress | None = None
-    was_idle: bool = False
-    """At the last look the queue held nothing while items were missing."""
-    verdict: VerdictRecord | None = None
+    was_stranded: bool = False
+    has_warned: bool = False
 
 
 class Watch:
@@ -39,72 +37,63 @@ class Watch:
         self._closer = closer
         self._source = source
         self._only = only
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, _Watched] = {}
         self._final: set[str] = set()
         self.closed: dict[str, VerdictRecord] = {}
-        """Runs that ended while they were watched, by run id."""
+        """Runs that ended while they were watched, by run id; the one of ``only`` too if it had ended before."""
 
     def close(self) -> None:
+        """Let go of the ledgers. Idempotent."""
         for watched in self._watched.values():
             watched.ledger.close()
         self._watched.clear()
-
-    @property
-    def progress(self) -> list[Progress]:
-        """Of the runs that are open, as of the last look."""
-        return [watched.progress for watched in self._watched.values() if watched.progress is not None]
 
     async def look(self) -> int:
         """Look at every run once, and do what is due. Returns how many runs are still open."""
         still_open = 0
         for run in await self._runs():
             state, verdict = await run_state(self._lake, run.paths)
-            if state.is_closed:
+            if verdict is not None:
                 self._note_closed(run, verdict)
             elif state is not RunState.PLANNING:
-                still_open += await self._look_at(run, state)
+                still_open += await self._look_at(run)
         return still_open
 
     async def _runs(self) -> list[Run]:
         runs = await list_runs(self._lake, self._source, skip=self._final)
         return [run for run in runs if self._only is None or run.run_id == self._only]
 
-    async def _look_at(self, run: Run, state: RunState) -> bool:
+    async def _look_at(self, run: Run) -> bool:
         """Returns whether the run is still open."""
         watched = self._watched.get(run.run_id)
         if watched is None:
-            watched = self._watched[run.run_id] = Watched(run, Ledger(self._lake, run.paths))
-        await watched.ledger.refresh()
-        watched.progress = await watched.ledger.progress()
-        if state is RunState.CLOSING or watched.progress.is_drained:
-            verdict = await self._closer.close(run)
-            if verdict is not None:
-                self._note_closed(run, verdict)
-                return False
-            if self._closer.expect is None and await is_expect_missing(self._lake, run):
-                logger.warning("this run needs its API to be closed; `haulier work` does it", extra={"run_id": run.run_id})
-            return True
+            watched = self._watched[run.run_id] = _Watched(run, Ledger(self._lake, run.paths))
+        verdict = await self._closer.close(run, watched.ledger)
+        if verdict is not None:
+            self._note_closed(run, verdict)
+            return False
+        if not watched.has_warned and self._closer.expect is None and await is_expect_missing(self._lake, run):
+            watched.has_warned = True
+            logger.warning("this run promises a count, and needs its API to be closed", extra={"run_id": run.run_id})
         await self._mend_stranded(watched)
         return True
 
-    async def _mend_stranded(self, watched: Watched) -> None:
+    async def _mend_stranded(self, watched: _Watched) -> None:
         """Keys are missing and the queue is empty at two looks: send the missing again (G1, a lost queue)."""
-        depth = await self._queue.depth()
-        is_idle = self._queue.capabilities.exact_depth and depth.unsettled == 0
-        if is_idle and watched.was_idle:
-            sent = 0
-            async for items in watched.ledger.missing():
-                sent += await send_again(self._queue, watched.run.run_id, items)
-            logger.warning("items were missing from the queue and were sent again", extra={"items": sent})
-            is_idle = False
-        watched.was_idle = is_idle
+        is_now = await is_stranded(self._queue, watched.ledger)
+        if is_now and watched.was_stranded:
+            sent = await mend_stranded(self._closer, watched.run, watched.ledger)
+            logger.warning(
+                "items were missing from the queue and were sent again",
+                extra={"run_id": watched.run.run_id, "items": sent},
+            )
+            is_now = False
+        watched.was_stranded = is_now
 
-    def _note_closed(self, run: Run, verdict: VerdictRecord | None) -> None:
+    def _note_closed(self, run: Run, verdict: VerdictRecord) -> None:
         watched = self._watched.pop(run.run_id, None)
         if watched is not None:
             watched.ledger.close()
-        if verdict is None:
-            return
         if verdict.verdict in FINAL:
             self._final.add(run.run_id)
         if watched is not None or run.run_id == self._only:

@@ -1,0 +1,2 @@
+"""The API that is read: transport, verdicts and identity on the wire side; client, pages, scope and governor above
+it."""

@@ -1,0 +1,39 @@
+"""The client of one API: what is shared by all items of a process."""
+
+from __future__ import annotations
+
+import random
+
+from haulier.api.exchange import ApiParts, Usage
+from haulier.api.redactor import Redactor
+from haulier.api.scope import Scope
+from haulier.api.session import ItemApi
+from haulier.api.settings import Api
+from haulier.api.totals import Drift, Total
+from haulier.api.transport import Transport
+from haulier.api.verdict import Rule
+from haulier.clock import Clock
+
+__all__ = ["Client", "Drift", "ItemApi", "Total", "Usage"]
+
+
+class Client:
+    """Hands out an `ItemApi` for each item. It owns neither transport nor scope: whoever made them closes them."""
+
+    def __init__(
+        self,
+        settings: Api,
+        transport: Transport,
+        scope: Scope,
+        clock: Clock,
+        rng: random.Random,
+        redactor: Redactor,
+        rules: tuple[Rule, ...] = (),
+    ) -> None:
+        self._parts = ApiParts(settings, transport, scope, clock, rng, redactor, rules)
+        self.scope = scope
+        self.redactor = redactor
+
+    def session(self, name: str) -> ItemApi:
+        """The API for one item, which ``name`` names in logs. Its account starts at nothing."""
+        return ItemApi(self._parts, name)

@@ -1,0 +1,176 @@
+"""One request until it is answered well or given up: the gate, the repeats in place, the pauses, the error in words."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from haulier.api.page import BodyError
+from haulier.api.redactor import Redactor
+from haulier.api.scope import Scope
+from haulier.api.settings import Api
+from haulier.api.totals import Drift
+from haulier.api.transport import Request, Response, Transport, TransportError
+from haulier.api.verdict import PAGE, ApiError, Asked, BadBody, Judgement, Rule, Verdict, judge
+from haulier.clock import Clock
+
+BASE_SECONDS: Final = 0.5
+CAP_SECONDS: Final = 30.0
+MAX_PAUSES: Final = 4
+"""Of one request. An API that goes on refusing after so many waits of its own choice is left to later."""
+HELD_SECONDS: Final = 900.0
+"""The longest wait that an item is held for. Above a quarter of an hour it goes back, and makes room for others."""
+PAUSE_SECONDS: Final = 60.0
+"""Where an API asks everybody to wait and does not say how long; it doubles (GitHub asks for a minute, and more each time)."""
+
+_SHOWN_CHARACTERS: Final = 300
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ApiParts:
+    """What a client is made of. ``rules`` are the source's own, ahead of the table of verdicts."""
+
+    settings: Api
+    transport: Transport
+    scope: Scope
+    clock: Clock
+    rng: random.Random
+    redactor: Redactor
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass
+class Usage:
+    """What one item has asked of the API."""
+
+    requests: int = 0
+    """All that were sent, repeats too."""
+    first_sent_at: float | None = None
+    """Monotonic; None before the first was sent."""
+    drift: Drift | None = None
+    """An exact total that moved while the item was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[T]):
+    """``value`` is what was read from the response; None under the verdicts END and ABSENT."""
+
+    response: Response
+    verdict: Verdict
+    value: T | None
+
+
+class Exchange:
+    """Sends the requests of one item, one after another."""
+
+    def __init__(self, parts: ApiParts) -> None:
+        self._parts = parts
+        self.usage = Usage()
+        self.is_waiting = False
+        """Whether the item waits at the gate."""
+
+    async def send(
+        self, request: Request, read: Callable[[Response], T], *, asked: Asked = PAGE, rules: Sequence[Rule] = ()
+    ) -> Answered[T]:
+        """Send until there is an answer that ``read`` can read; it may be called again and must change nothing.
+
+        ``rules`` come ahead of the source's. Raises `ApiError` with a verdict about the item. Repeats wait outside of the
+        gate with full jitter, pauses stop the whole scope at once.
+        """
+        parts = self._parts
+        rules = (*rules, *parts.rules)
+        repeats = pauses = 0
+        while True:
+            outcome = await self._once(request)
+            judgement = judge(outcome, now=parts.clock.now(), asked=asked, rules=rules)
+            if isinstance(outcome, Response):
+                if judgement.verdict in {Verdict.END, Verdict.ABSENT}:
+                    parts.scope.note_success()
+                    return Answered(outcome, judgement.verdict, None)
+                if judgement.verdict is Verdict.OK:
+                    try:
+                        value = read(outcome)
+                    except BodyError as error:
+                        judgement = judge(BadBody(str(error)), now=parts.clock.now(), asked=asked, rules=rules)
+                    else:
+                        parts.scope.note_success()
+                        return Answered(outcome, judgement.verdict, value)
+            if judgement.is_outage:
+                parts.scope.note_failure()
+            wait = judgement.retry_after_seconds
+            if judgement.verdict is Verdict.PAUSE:
+                wait = min(HELD_SECONDS, PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
+                await parts.scope.pause(wait)
+                may_repeat = pauses < MAX_PAUSES
+                pauses += 1
+            else:
+                may_repeat = judgement.verdict is Verdict.HERE and repeats < judgement.tries
+            if not may_repeat or (wait or 0.0) > HELD_SECONDS:
+                raise self._error(request, outcome, judgement, wait)
+            if judgement.verdict is Verdict.HERE:
+                # A pause needs no sleep here: the gate is shut for as long as it lasts.
+                await parts.clock.sleep(max(wait or 0.0, self._jitter(repeats)))
+                repeats += 1
+
+    async def _once(self, request: Request) -> Response | TransportError:
+        async with self._parts.scope.slot(self._wait):
+            self.usage.requests += 1
+            if self.usage.first_sent_at is None:
+                self.usage.first_sent_at = self._parts.clock.monotonic()
+            try:
+                return await self._parts.transport.send(request)
+            except TransportError as error:
+                return error
+
+    def _wait(self, is_waiting: bool) -> None:
+        self.is_waiting = is_waiting
+
+    def _jitter(self, repeats: int) -> float:
+        return self._parts.rng.uniform(0.0, min(CAP_SECONDS, BASE_SECONDS * 2.0**repeats))
+
+    def shown(self, request: Request) -> str:
+        """The request for a message: method and address, without secrets."""
+        text = self._parts.redactor.redact(f"{request.method} {request.url}")
+        return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
+
+    def _error(
+        self, request: Request, outcome: Response | TransportError, judgement: Judgement, wait: float | None
+    ) -> ApiError:
+        redactor = self._parts.redactor
+        response = outcome if isinstance(outcome, Response) else None
+        excerpt = redactor.excerpt(response.body) if response is not None else ""
+        said = f" The answer begins: {' '.join(excerpt.split())[:_SHOWN_CHARACTERS]}" if excerpt else ""
+        asked_to_wait = f" It asks to wait {wait:g} s." if wait else ""
+        return ApiError(
+            f"{self.shown(request)}: {redactor.redact(judgement.reason)}.{asked_to_wait} {_advice(judgement, response)}{said}",
+            verdict=judgement.final,
+            status=None if response is None else response.status,
+            excerpt=excerpt,
+            retry_after_seconds=wait,
+        )
+
+
+def _advice(judgement: Judgement, response: Response | None) -> str:
+    match judgement.final:
+        case Verdict.AUTH:
+            return "The API refuses the credentials. Check `auth` of the source, and the variable that it names."
+        case Verdict.CONFIG:
+            return "Check the address, the proxy and the certificates that the source declares."
+        case Verdict.PAUSE:
+            return "All requests of the source pause; nothing is charged."
+        case Verdict.OUTAGE:
+            return "The API does not answer well at present; the item is tried again later."
+        case Verdict.SPLIT:
+            return "Ask for less at a time: a smaller step, or smaller pages."
+        case Verdict.RESTART:
+            return "The item begins again at its first page."
+        case Verdict.POISON if response is not None and response.status == 404:
+            return "Check the path of the stream."
+        case Verdict.POISON:
+            return "It would be answered so each time. Check path, query and rights."
+        case _:
+            return "The item is tried again later."

@@ -1,0 +1,96 @@
+"""What lies between a request as it is asked and the exchanges that answer it: slots, credentials, redirects, the
+deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from haulier.api.auth import Authorizer
+from haulier.api.redactor import Redactor
+from haulier.api.redirects import MAX_REDIRECTS, next_request, origin_of
+from haulier.api.settings import Api
+from haulier.api.transport import Fault, Request, Response, TransportError
+from haulier.clock import Clock
+
+Exchange = Callable[[Request], Awaitable[Response]]
+"""Sends one request as it is and reads its answer, whatever the status; raises `TransportError`."""
+
+
+class Following:
+    """Implements `Transport.send` over an exchange. Resolves the credentials when it is made (`UsageError`).
+
+    Requests to another origin than ``settings.url`` are refused unsent: credentials and headers are for that API
+    alone. At most ``settings.in_flight`` requests are out; others wait, untimed.
+    """
+
+    def __init__(
+        self, settings: Api, exchange: Exchange, *, clock: Clock, redactor: Redactor, agent: tuple[tuple[str, str], ...]
+    ) -> None:
+        self._settings = settings
+        self._exchange = exchange
+        self._clock = clock
+        self._origin = origin_of(settings.url)
+        self._agent = agent
+        self._slots = asyncio.Semaphore(settings.in_flight)
+        self._authorizer: Authorizer | None = None
+        if settings.auth is not None:
+            self._authorizer = settings.auth.open(self.send_bare, clock, redactor)
+
+    async def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        if origin_of(request.url) != self._origin:
+            raise TransportError(Fault.REDIRECT, "an address of another origin than the API's; nothing was sent there")
+        dressed = _with_headers(request, _with_headers_of(self._settings.headers, self._agent))
+        async with self._slots:
+            return await self._timed(self._follow, dressed)
+
+    async def send_bare(self, request: Request) -> Response:
+        """To where credentials are fetched: any origin, none of the API's headers or credentials, no redirects.
+
+        It takes no slot, since those who wait for the credentials hold them.
+        """
+        return await self._timed(self._exchange, _with_headers(request, self._agent))
+
+    async def _timed(self, act: Exchange, request: Request) -> Response:
+        seconds = self._settings.request_timeout_seconds
+        started = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await act(request)
+        except TimeoutError as exc:
+            raise TransportError(Fault.TIMEOUT, f"no whole answer within {seconds:g} seconds") from exc
+        return replace(answer, seconds=self._clock.monotonic() - started)
+
+    async def _follow(self, request: Request) -> Response:
+        """``request`` never carries the credentials: they are put on anew for each hop, and no text is made from
+        those."""
+        hops = 0
+        is_renewed = False
+        while True:
+            signed = request if self._authorizer is None else await self._authorizer.apply(request)
+            answer = await self._exchange(signed)
+            if answer.status == 401 and self._authorizer is not None and not is_renewed:
+                is_renewed = True
+                if await self._authorizer.renew(signed):
+                    continue
+            onward = next_request(request, answer)
+            if onward is None:
+                return replace(answer, url=request.url)
+            hops += 1
+            if hops > MAX_REDIRECTS:
+                raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects: they lead in a circle")
+            request = onward
+
+
+def _with_headers_of(
+    stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    given = {name.lower() for name, _ in stronger}
+    return (*(header for header in weaker if header[0].lower() not in given), *stronger)
+
+
+def _with_headers(request: Request, ours: tuple[tuple[str, str], ...]) -> Request:
+    """The request's own headers win over those of the settings, and these over haulier's."""
+    return replace(request, headers=_with_headers_of(request.headers, ours))

@@ -1,0 +1,71 @@
+"""Ends walks that would never end: a request sent twice, a page that comes twice, more pages than there can be."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from haulier.api.page import Page
+from haulier.api.transport import Request
+from haulier.api.verdict import ApiError, Verdict
+
+MAX_PAGES: Final = 100_000
+"""Of one item. Far above any item that was planned well, and the end of an API that makes up a new cursor for ever."""
+
+_DIGEST_BYTES: Final = 16
+
+
+class PaginationLoopError(ApiError):
+    """The walk goes in a circle. The item begins again once, since a circle may come from one wrong answer."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, verdict=Verdict.RESTART)
+
+
+class LoopGuard:
+    """Watches one walk. Holds 16 bytes for each request and page, whatever their size.
+
+    Comparing a token with the one before it, as is often done, misses circles of two.
+    """
+
+    def __init__(self, max_pages: int = MAX_PAGES) -> None:
+        self._max_pages = max_pages
+        self._requests: dict[bytes, int] = {}
+        self._pages: dict[bytes, int] = {}
+
+    @property
+    def pages(self) -> int:
+        """How many pages were asked for."""
+        return len(self._requests)
+
+    def check_request(self, request: Request) -> None:
+        """Before a page is asked for. Raises `PaginationLoopError`, or `ApiError` above the page cap: never a quiet end."""
+        if self.pages >= self._max_pages:
+            raise ApiError(
+                f"There are more than {self._max_pages} pages, which is the most that one item may have. "
+                "Divide the stream into smaller items, or ask for larger pages.",
+                verdict=Verdict.POISON,
+            )
+        number = self.pages + 1
+        before = self._requests.setdefault(_digest(request.method.encode(), request.url.encode(), request.body), number)
+        if before != number:
+            raise PaginationLoopError(
+                f"The request for page {number} is the one for page {before} again: the API's paging goes in a circle. "
+                "Check `pages` of the stream; if it is right, the API sent a cursor or link twice."
+            )
+
+    def check_page(self, page: Page) -> None:
+        """After a page came. Two equal pages that are not empty are the same one."""
+        if not page.records:
+            return
+        before = self._pages.setdefault(_digest(*page.records), self.pages)
+        if before != self.pages:
+            raise PaginationLoopError(
+                f"Page {self.pages} holds the records of page {before} again, byte for byte: the API ignores what asks for "
+                "the next page, or repeats its last one. Check `pages` of the stream."
+            )
+
+
+def _digest(*pieces: object) -> bytes:
+    # SHA-1 is twice as fast here as BLAKE2, and nobody gains by a page that is taken for another.
+    return hashlib.sha1(b"\n".join(pieces), usedforsecurity=False).digest()[:_DIGEST_BYTES]  # type: ignore[arg-type]

@@ -1,0 +1,197 @@
+"""The records of one response, cut out of its body as the bytes that the API sent (G6)."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Raw
+
+from haulier.api.paths import Place, describe, first_byte, lacks, places, raw_at
+from haulier.api.picker import picker
+from haulier.errors import ItemError
+
+Bytes = bytes | bytearray | memoryview
+
+_BOM: Final = b"\xef\xbb\xbf"
+_CHUNK_BYTES: Final = 64 * 1024
+"""UTF-8 is checked by decoding, which takes twice as long where the text does not fit into the processor's cache."""
+
+
+class BodyError(ItemError):
+    """A body that came whole and cannot be read as what was asked for. The client asks again, and then gives up.
+
+    The text says what was found; it may hold names of keys, and no values.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records, each one the bytes of a JSON value. ``encoded``: they are ours, not the API's own."""
+
+    records: Sequence[Bytes]
+    encoded: bool = False
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @classmethod
+    def of(cls, records: Iterable[dict[str, Any]]) -> Page:
+        """A page of records that we encode: compact JSON, in the order of their keys.
+
+        Times become ISO 8601 and decimals text; NaN becomes null, since JSON has none. `ItemError` for what JSON cannot
+        hold.
+        """
+        try:
+            return cls([msgspec.json.encode(record) for record in records], encoded=True)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ItemError(f"A record cannot be written as JSON: {error}. Yield dicts of plain values.") from error
+
+
+class PageReader:
+    """Reads the bodies of one walk: the records at ``records_path``, and what is asked of a body besides.
+
+    It learns which other paths are asked for, so that from the second page on one pass over a body finds them all.
+    """
+
+    def __init__(self, records_path: str) -> None:
+        self._records_path = records_path
+        self._asked: tuple[str, ...] = ()
+
+    def read(self, body: bytes) -> Body:
+        """Raises `BodyError` where the body is not JSON in UTF-8, or holds no list at the records path, or two."""
+        body = text_of(body)
+        try:
+            picked = picker(self._records_path, self._asked).pick(body)
+            elements, values = picked if picked is not None else (_elements(body, self._records_path), {})
+            _check_unique(body, self._records_path, elements)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BodyError(f"the body is not JSON: {error}") from error
+        # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
+        return Body(body, Page(cast("list[Bytes]", elements)), values, self)
+
+    def note(self, path: str) -> None:
+        """A path was asked for that was not looked at in passing."""
+        if path not in self._asked:
+            self._asked = (*self._asked, path)
+
+
+class Body:
+    """A body that was read: its page, and what stands at other paths, by demand."""
+
+    def __init__(self, body: bytes, page: Page, values: dict[str, Raw | None], reader: PageReader) -> None:
+        self._body = body
+        self._values = values
+        self._reader = reader
+        self.page = page
+
+    def raw(self, path: str) -> Raw | None:
+        """The bytes at a path, or None where nothing stands there."""
+        if path not in self._values:
+            self._reader.note(path)
+            self._values[path] = raw_at(self._body, path)
+        return self._values[path]
+
+    def lacks(self, path: str) -> str:
+        """What stands in the place of a path that is not there, in words."""
+        return lacks(self._body, path)
+
+
+def split_records(body: bytes, records_path: str) -> Page:
+    """The records at a dotted path (``.``: the body itself is their list), unchanged byte for byte.
+
+    An empty list is an empty page. Raises `BodyError` for a body that is not JSON in UTF-8, and for a path at which there
+    is no list, or at which there are two: JSON allows a key twice, and the records of the one not taken would be lost.
+    """
+    return PageReader(records_path).read(body).page
+
+
+def text_of(body: bytes) -> bytes:
+    """A body without its byte order mark, proven to be UTF-8: inside what it does not decode, msgspec lets others pass."""
+    if body.startswith(_BOM):
+        body = body[len(_BOM) :]
+    if not body.isascii():
+        _check_utf8(body)
+    return body
+
+
+def _check_utf8(body: bytes) -> None:
+    decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(body)
+    for start in range(0, len(body), _CHUNK_BYTES):
+        chunk = view[start : start + _CHUNK_BYTES]
+        try:
+            decoder.decode(chunk, final=start + _CHUNK_BYTES >= len(body))
+        except UnicodeDecodeError as error:
+            wrong = error.object[error.start]
+            raise BodyError(f"the body is not UTF-8: byte {wrong:#04x} near {start + error.start}") from None
+
+
+def _elements(body: bytes, path: str) -> list[Raw]:
+    """The list at a path, whatever the shape of the body; says what is there where there is none."""
+    found = raw_at(body, path)
+    if found is None:
+        raise BodyError(f"no records: {lacks(body, path)}")
+    if first_byte(found) != b"[":
+        raise BodyError(f"no list of records: at {path!r} stands {describe(found)}")
+    return msgspec.json.decode(found, type=list[Raw])
+
+
+def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:
+    """Refuse a body with a key twice on the way to its records: msgspec takes the last one and says nothing.
+
+    A key that stands once in the text outside of the records stands once in the object. Only what cannot be told so is
+    parsed.
+    """
+    keys = {key for place in places(path) for key in place if not key.isdigit()}
+    if not keys:
+        return
+    rest = _without(body, elements)
+    if all(sum(rest.count(name) for name in _spellings(key)) <= 1 for key in keys):
+        return
+    # Numbers stay text: Python refuses to read integers of over 4,300 digits.
+    tree = json.loads(rest, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+    for place in places(path):
+        if (key := _twice(tree, place)) is not None:
+            raise BodyError(f"the key {key!r} stands twice on the way to {path!r}, and only one of them could be read")
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object with the keys that stand in it twice."""
+
+
+def _twice(tree: Any, place: Place) -> str | None:
+    for key in place:
+        if isinstance(tree, _Pairs):
+            values = [value for name, value in tree if name == key]
+            if len(values) > 1:
+                return key
+            tree = values[0] if values else None
+        elif isinstance(tree, list) and key.isdigit():
+            tree = tree[int(key)] if int(key) < len(tree) else None
+        else:
+            return None
+    return None
+
+
+def _without(body: bytes, elements: list[Raw]) -> bytes:
+    """The body with null for its records, where they stand in one piece with equal gaps, as programs write them."""
+    if not elements or first_byte(elements[0]) not in (b"{", b"["):
+        return body
+    first = memoryview(elements[0])
+    start = body.find(first)
+    gap = b""
+    if len(elements) > 1:
+        end = start + len(first)
+        gap = body[end : body.find(memoryview(elements[1]), end)]
+    records = gap.join(elements)
+    if not body.startswith(records, start):
+        return body
+    return body[:start] + b"null" + body[start + len(records) :]
+
+
+def _spellings(key: str) -> set[bytes]:
+    return {json.dumps(key).encode(), json.dumps(key, ensure_ascii=False).encode()}

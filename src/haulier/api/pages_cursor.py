@@ -1,0 +1,158 @@
+"""Paging by something to hand back: a token of the API's, or the key of the last record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from msgspec import Raw
+
+from haulier.api.page import BodyError
+from haulier.api.pages_count import check_flags, flag_says_end
+from haulier.api.paginator import PageAnswer, PageRequest, text_of_raw
+from haulier.api.paths import check_path, raw_at
+from haulier.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One value that goes from an answer into the next request: from ``at`` or ``from_header`` to one of the others."""
+
+    at: str = ""
+    """Path in the answer's body."""
+    from_header: str = ""
+    """Header of the answer."""
+    query: str = ""
+    """Parameter of the next request."""
+    body: str = ""
+    """Path in the next request's JSON body; the value goes there as it came, be it an object."""
+    header: str = ""
+    """Header of the next request."""
+
+    def __post_init__(self) -> None:
+        if bool(self.at) == bool(self.from_header):
+            raise UsageError("A cursor is read from one place: a path of the body, or a header. Name one.")
+        if sum(map(bool, (self.query, self.body, self.header))) != 1:
+            raise UsageError(
+                "A cursor is sent back in one place: name a query parameter, a path of the body, or a header."
+            )
+        for path in (self.at, self.body):
+            if path:
+                check_path(path)
+
+    def of(self, answer: PageAnswer) -> str | Raw | None:
+        """The value; None where there is none, in any of the ways that APIs say so."""
+        if self.from_header:
+            return answer.header(self.from_header)
+        return answer.raw(self.at) if self.body else answer.text(self.at)
+
+    def put(self, request: PageRequest, value: str | Raw) -> PageRequest:
+        """The request with the value in its place."""
+        if self.body:
+            return request.with_field(self.body, value)
+        text = value if isinstance(value, str) else text_of_raw(value, self.at)
+        return request.with_query(self.query, text) if self.query else request.with_header(self.header, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Pages by an opaque token. Ends where the token is missing, null, "" or false, or where a declared flag says so.
+
+    ``Cursor("next", query="_next")``; see `Key` for where a token can be found and sent. All else of the request stays equal,
+    as most APIs demand. ``also``: further values that go along with the token.
+    """
+
+    at: str = ""
+    from_header: str = ""
+    query: str = ""
+    body: str = ""
+    header: str = ""
+    more: str = ""
+    """Path of a flag that says whether there is more. The token alone is no sign then: it may go on past the end."""
+    done: str = ""
+    """Path of a flag that says whether this was all."""
+    also: tuple[Key, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_flags(self.more, self.done)
+        self._key()
+
+    def first(self, request: PageRequest) -> PageRequest:
+        return request
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        key = self._key()
+        token = key.of(answer)
+        if is_end_of_tokens(answer, self.more, self.done, has_token=token is not None) or token is None:
+            return None
+        for each in (key, *self.also):
+            value = each.of(answer)
+            if value is None:
+                raise BodyError(f"there is a next page, and nothing stands at {(each.at or each.from_header)!r}")
+            request = each.put(request, value)
+        return replace(request, has_token=True)
+
+    def _key(self) -> Key:
+        return Key(self.at, self.from_header, self.query, self.body, self.header)
+
+
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """Pages by the key of the last record: "those after this one". The key must be unique, never change, and sort the list.
+
+    Ends where ``more`` is false or ``done`` is true, if one is declared; else at the exact total, or at an empty page.
+    """
+
+    key: str
+    """Path in a record."""
+    query: str = ""
+    """Parameter that the key goes into."""
+    body: str = ""
+    """Path in the JSON body that the key goes into, as it came."""
+    template: str = "{key}"
+    """What is sent, such as `sys_id>{key}^ORDERBYsys_id`."""
+    more: str = ""
+    done: str = ""
+    is_inclusive: bool = False
+    """The API sends the record with the key again: it is checked, and dropped."""
+
+    def __post_init__(self) -> None:
+        check_flags(self.more, self.done)
+        check_path(self.key)
+        if bool(self.query) == bool(self.body):
+            raise UsageError(
+                "The key of the last record is sent in one place: name a query parameter, or a path of the body."
+            )
+        if "{key}" not in self.template:
+            raise UsageError(f"The template {self.template!r} has no place for the key. Write '{{key}}' where it goes.")
+
+    def first(self, request: PageRequest) -> PageRequest:
+        return request
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        new = len(answer.page) - request.overlap
+        says_end = flag_says_end(answer, self.more, self.done)
+        if answer.is_last_by_count or new <= 0 if says_end is None else says_end:
+            return None
+        if new <= 0:
+            raise BodyError("the API says that there is more, and sends no records to go on from")
+        key = raw_at(bytes(answer.page.records[-1]), self.key)
+        if key is None or bytes(key) == b"null":
+            raise BodyError(f"the last record has nothing at {self.key!r}, which the next page is asked for by")
+        following = self._put(request, key)
+        return replace(following, overlap=1) if self.is_inclusive else following
+
+    def _put(self, request: PageRequest, key: Raw) -> PageRequest:
+        if self.body and self.template == "{key}":
+            return request.with_field(self.body, key)
+        text = self.template.replace("{key}", text_of_raw(key, self.key))
+        return request.with_query(self.query, text) if self.query else request.with_field(self.body, text)
+
+
+def is_end_of_tokens(answer: PageAnswer, more: str, done: str, *, has_token: bool) -> bool:
+    """The end of kinds with a token or link. Raises `BodyError` where a flag says that there is more, and no token came."""
+    if not has_token and (not (more or done) or answer.flag(more or done) is None):
+        return True
+    says_end = flag_says_end(answer, more, done)
+    if says_end is False and not has_token:
+        raise BodyError("the API says that there is more, and not how to ask for it")
+    return bool(says_end)

@@ -1,0 +1,198 @@
+"""The seam of paging: what the request of the first page is, and what follows a page.
+
+A paginator of one's own takes ten lines. It keeps no state: the request carries what the next one depends on, so that one
+paginator serves any number of items at once, and a page can be asked for again.
+
+    class ByYear:
+        def first(self, request: PageRequest) -> PageRequest:
+            return request.with_query("year", "2020")
+
+        def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+            if answer.flag("is_last"):
+                return None
+            return request.with_query("year", str(int(request.query_value("year") or 0) + 1))
+
+What the client adds to any paginator: the retries, the loop guard, the page cap, the same-origin rule, the total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw
+from multidict import CIMultiDictProxy
+
+from haulier.api.page import Body, BodyError, Page
+from haulier.api.paths import describe, first_byte
+from haulier.api.query import Pairs
+from haulier.api.verdict import Rule
+
+NO_TOKENS = (b"null", b'""', b"false", b"{}", b"[]")
+"""What APIs put where there is no next token or link; the last two are what PHP makes of nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """The request of one page. The ``with_`` methods return a changed copy."""
+
+    url: str
+    """``query`` comes behind what it holds itself."""
+    query: Pairs = ()
+    method: str = "GET"
+    headers: Pairs = ()
+    json: Any = None
+    """The body; None: none. May hold `msgspec.Raw`."""
+    overlap: int = 0
+    """So many records at the start of this page must be the last ones of the page before; they are checked, and dropped."""
+    end_rules: tuple[Rule, ...] = ()
+    """Answers that mean that there is no such page: an end, and no failure."""
+    has_token: bool = False
+    """It continues a walk by something that the API handed out, which may expire: the item then begins again."""
+    base: str = ""
+    """What ``url`` is relative to; "" for the API's own address."""
+
+    def with_query(self, name: str, value: str) -> PageRequest:
+        """``name`` set to ``value``, in the place where it stood, or else at the end."""
+        pairs = [(known, value if known == name else old) for known, old in self.query]
+        return replace(self, query=tuple(pairs) if self.query_value(name) is not None else (*pairs, (name, value)))
+
+    def without_query(self, name: str) -> PageRequest:
+        """``name`` left out."""
+        return replace(self, query=tuple(pair for pair in self.query if pair[0] != name))
+
+    def query_value(self, name: str) -> str | None:
+        """What ``name`` is set to."""
+        return next((value for known, value in self.query if known == name), None)
+
+    def with_header(self, name: str, value: str) -> PageRequest:
+        """The header set to ``value``."""
+        others = tuple(pair for pair in self.headers if pair[0].lower() != name.lower())
+        return replace(self, headers=(*others, (name, value)))
+
+    def with_field(self, path: str, value: Any) -> PageRequest:
+        """The field of the JSON body at a dotted path set to ``value``; objects on the way are made where they lack."""
+        return replace(self, json=_with_field(self.json, path.split("."), value))
+
+    def field(self, path: str) -> Any:
+        """What the JSON body holds at a dotted path, or None."""
+        node = self.json
+        for key in path.split("."):
+            node = node.get(key) if isinstance(node, Mapping) else None
+        return node
+
+    def with_url(self, url: str, base: str = "") -> PageRequest:
+        """Another address, with a query of its own only. The client refuses one of another origin.
+
+        Relative to ``base``, such as `PageAnswer.url`. Headers and body stay.
+        """
+        return replace(self, url=url, base=base, query=())
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """What a page came with. Paths are dotted paths into its JSON body."""
+
+    body: Body
+    url: str
+    """Where it came from, after redirects."""
+    headers: CIMultiDictProxy[str]
+    received: int
+    """Records of this item so far, this page's too."""
+    total: int | None = None
+    """How many the API says there are in all, where an exact total was declared."""
+
+    @property
+    def page(self) -> Page:
+        """The records."""
+        return self.body.page
+
+    @property
+    def is_last_by_count(self) -> bool:
+        """The end of kinds without a sign of their own: the exact total is reached, or else no records came."""
+        return not self.page.records or (self.total is not None and self.received >= self.total)
+
+    def raw(self, path: str) -> Raw | None:
+        """The bytes at a path; None for nothing, null, "", false, and an empty object or list."""
+        found = self.body.raw(path)
+        return None if found is None or bytes(found) in NO_TOKENS else found
+
+    def text(self, path: str) -> str | None:
+        """The text or number at a path, as it was sent; None as in `raw`. Raises `BodyError` for anything else."""
+        found = self.raw(path)
+        return None if found is None else text_of_raw(found, path)
+
+    def number(self, path: str) -> int | None:
+        """The whole number at a path; None where nothing or null stands there. Raises `BodyError` for anything else."""
+        found = self.text(path)
+        return None if found is None else whole_number(found, path)
+
+    def flag(self, path: str) -> bool | None:
+        """What a flag says; None where nothing or null stands there. Raises `BodyError` for what is no flag."""
+        found = self.body.raw(path)
+        if found is None or bytes(found) == b"null":
+            return None
+        flag = _FLAGS.get(bytes(found).strip(b'"').lower())
+        if flag is None:
+            raise BodyError(f"at {path!r} stands {describe(found)}, and true or false was expected")
+        return flag
+
+    def header(self, name: str) -> str | None:
+        """The header's value; None where it is not there, or empty."""
+        return self.headers.get(name, "").strip() or None
+
+
+class Paginator(Protocol):
+    """One way to page through an API. Any number of items share an instance: keep nothing in it."""
+
+    def first(self, request: PageRequest) -> PageRequest:
+        """The request of the first page, made from the one that was declared for the stream."""
+        ...
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        """The request after ``answer``, which was the answer to ``request``; None where that was the last page.
+
+        A page with fewer records than asked for is no end: servers lower limits. May raise `BodyError` where the answer
+        makes no sense: it is asked for again then.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """All records come in one page."""
+
+    def first(self, request: PageRequest) -> PageRequest:
+        return request
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:  # noqa: ARG002 - the seam's
+        return None
+
+
+def text_of_raw(value: Raw, where: str) -> str:
+    """A JSON text or number as a query or header says it: numbers with the digits they came with."""
+    kind = first_byte(value)
+    if kind == b'"':
+        return msgspec.json.decode(value, type=str)
+    if kind in b"-0123456789":
+        return bytes(value).decode()
+    raise BodyError(f"at {where!r} stands {describe(value)}, and text or a number was expected")
+
+
+def whole_number(text: str, where: str) -> int:
+    """Raises `BodyError` for what is no whole number from 0 up."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise BodyError(f"at {where!r} stands no whole number, and one was expected")
+    return int(text)
+
+
+_FLAGS = {b"true": True, b"1": True, b"false": False, b"0": False, b"": False}
+
+
+def _with_field(node: Any, keys: list[str], value: Any) -> Any:
+    if not keys:
+        return value
+    old = dict(node) if isinstance(node, Mapping) else {}
+    return old | {keys[0]: _with_field(old.get(keys[0]), keys[1:], value)}

@@ -1,0 +1,55 @@
+"""A pause of the whole scope as one process keeps it, and the slow release after it."""
+
+from __future__ import annotations
+
+import math
+import random
+
+from haulier.api.scope_row import ScopeRow
+
+JITTER = 0.1
+"""Each process waits up to a tenth longer, so that they do not all come back in one moment."""
+
+
+class Pause:
+    """When requests may go out again, by this process's monotonic clock: a wall clock that moves changes nothing.
+
+    After its end one request of the scope may be in flight, after another ``double_seconds`` two, then four.
+    """
+
+    def __init__(self, double_seconds: float, rng: random.Random) -> None:
+        self._double_seconds = double_seconds
+        self._rng = rng
+        self._ends_at = -math.inf
+        self._released_at = -math.inf
+        self._seen_until = 0.0
+
+    def extend(self, seconds: float, now: float) -> None:
+        """Pause for ``seconds`` from now. A pause that lasts longer is left as it is."""
+        if seconds > 0.0 and now + seconds > self._ends_at:
+            self._ends_at = now + seconds
+            self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER) * seconds)
+
+    def see(self, row: ScopeRow, wall: float, now: float) -> None:
+        """Take over what the row says, if it is new to us."""
+        if row.pause_until != self._seen_until:
+            self._seen_until = row.pause_until
+            self.extend(min(row.pause_until - wall, row.pause_seconds), now)
+
+    def left(self, now: float) -> float:
+        """Seconds that are left of the pause as it was asked for; 0.0 if there is none."""
+        return max(0.0, self._ends_at - now)
+
+    def opens_in(self, now: float, in_use: int, place: int, sharers: int) -> float:
+        """In how many seconds one more request may go out, when ``in_use`` of this process are under way and it is
+        number ``place`` of ``sharers`` processes."""
+        if now < self._released_at:
+            return self._released_at - now
+        doublings = 0
+        while in_use >= _part(2**doublings, place, sharers):
+            doublings += 1
+        return max(0.0, self._ends_at + doublings * self._double_seconds - now)
+
+
+def _part(allowed: int, place: int, sharers: int) -> int:
+    return allowed // sharers + (place < allowed % sharers)

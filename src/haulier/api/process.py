@@ -1,0 +1,53 @@
+"""Whether a process of this machine still exists: what is dead for sure need not be waited for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def this_process() -> str:
+    """A mark of this process that no other ever has; empty where the system cannot tell.
+
+    Boot, process namespace, process id and start time: neither an id that was used again nor a container deceives it.
+    """
+    place, start = _place(), _start_time(os.getpid())
+    return f"{place}/{os.getpid()}:{start}" if place and start else ""
+
+
+def is_gone(mark: str) -> bool:
+    """Whether the process of a mark has surely ended. False where there is any doubt, as for another machine's."""
+    place, _, process = mark.rpartition("/")
+    pid, _, start = process.partition(":")
+    if not place or place != _place() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # It exists, and is somebody else's.
+    return _start_time(int(pid)) not in {start, ""}
+
+
+def _start_time(pid: int) -> str:
+    """``ended`` for a process that only waits to be collected, empty for one that cannot be looked at."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    # proc_pid_stat(5): the name in brackets may hold anything, so fields count from the last bracket. The first is the
+    # state, the twentieth the start time.
+    fields = stat.rpartition(")")[2].split()
+    return "ended" if fields[0] in {"Z", "X"} else fields[19]
+
+
+def _place() -> str:
+    if sys.platform != "linux":
+        return ""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""

@@ -1,0 +1,134 @@
+"""Addresses of requests, built from base address, path and query; and links that APIs send, which are not trusted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote, unquote_plus, urljoin, urlsplit
+
+from haulier.errors import UsageError
+
+Pairs = tuple[tuple[str, str], ...]
+"""Query parameters in their order; a name may stand twice."""
+Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
+"""What callers give: numbers, booleans, dates and times are written as APIs read them, None is left out, a list repeats."""
+
+# What RFC 3986 lets stand in a path or query as it is, and the sign of what is encoded already.
+_PATH_SAFE: Final = "/:@!$&'()*+,;=-._~%"
+_LINK_SAFE: Final = _PATH_SAFE + "?[]|"
+# The separators of a query are not in it, nor "+", which servers read as a space.
+_VALUE_SAFE: Final = "/:@!$'()*,;-._~?"
+_BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+# A backslash is a slash to some readers of addresses, and what `urlsplit` drops in silence, others do not.
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class LinkError(ValueError):
+    """A link that must not be followed, in words; the link itself is not in them."""
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port: what two addresses must share to be given the same credentials. Raises `LinkError`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise LinkError("it cannot be read as an address") from error
+    if parts.scheme not in _PORTS:
+        raise LinkError(f"its scheme is {parts.scheme!r}, not http or https")
+    if "@" in parts.netloc:
+        raise LinkError("it holds a user name")
+    if not parts.hostname:
+        raise LinkError("it names no host")
+    return parts.scheme, parts.hostname, _PORTS[parts.scheme] if port is None else port
+
+
+def join(base: str, path: str) -> tuple[str, Pairs]:
+    """The address of ``path`` behind ``base``, whose own path is kept, and the query that ``path`` came with.
+
+    ``path`` may be a whole address of the same origin. Raises `LinkError` for another one.
+    """
+    path, _, query = path.partition("?")
+    if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
+        url = resolve(path, base=base, home=base)
+    else:
+        url = base if not path else f"{base.rstrip('/')}/{_encoded(path.lstrip('/'), _PATH_SAFE)}"
+    return url, tuple(
+        (unquote_plus(name), unquote_plus(value))
+        for name, _, value in (piece.partition("=") for piece in query.split("&") if piece)
+    )
+
+
+def pairs_of(query: Query | None) -> Pairs:
+    """A caller's query as text. Raises `UsageError` for a value that no address can hold."""
+    items = query.items() if isinstance(query, Mapping) else query or ()
+    found: list[tuple[str, str]] = []
+    for name, value in items:
+        values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+        found += [(name, text(name, one)) for one in values if one is not None]
+    return tuple(found)
+
+
+def text(name: str, value: Any) -> str:
+    """One value as it stands in a query: `true`, `1.5`, `2026-11-23T22:25:00Z`."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return str(value)
+        case int() | float() | Decimal():
+            return str(value)
+        case datetime():
+            if value.utcoffset() is None:
+                raise UsageError(
+                    f"The time {value} for {name!r} has no zone. Give an aware one, such as datetime.now(UTC)."
+                )
+            return value.isoformat().replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+        case _:
+            raise UsageError(
+                f"{name!r} is a {type(value).__name__}, which a query cannot hold. "
+                "Give text, a number, a boolean, a date or time, or a list of these."
+            )
+
+
+def with_query(url: str, pairs: Pairs) -> str:
+    """The address with a query behind its own one, which is left as it is."""
+    if not pairs:
+        return url
+    query = "&".join(f"{quote(name, safe=_VALUE_SAFE)}={quote(value, safe=_VALUE_SAFE)}" for name, value in pairs)
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def resolve(link: str, *, base: str, home: str) -> str:
+    """A link from an answer that came from ``base``, as an absolute address. It is opaque: what stands in it is kept.
+
+    Raises `LinkError` unless it leads to the origin of ``home``, whatever it tries: `//host`, backslashes, a user name,
+    another scheme or port. The credentials go with the request, and the API may not say where to.
+    """
+    if _FORBIDDEN.search(link):
+        raise LinkError("it holds a backslash or a control character")
+    try:
+        url = urljoin(base, link.strip(" "))
+    except ValueError as error:
+        raise LinkError("it cannot be read as an address") from error
+    found, own = origin(url), origin(home)
+    if found != own:
+        raise LinkError(f"it leads to {_shown(found)}, and this API is {_shown(own)}")
+    return _encoded(url.partition("#")[0], _LINK_SAFE)
+
+
+def _encoded(url: str, safe: str) -> str:
+    """What may not stand in an address is encoded; what is encoded stays. Headers may hold bytes that are not UTF-8."""
+    return quote(_BARE_PERCENT.sub("%25", url).encode("utf-8", "surrogateescape"), safe=safe)
+
+
+def _shown(found: tuple[str, str, int]) -> str:
+    scheme, host, port = found
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" if port == _PORTS[scheme] else f"{scheme}://{host}:{port}"

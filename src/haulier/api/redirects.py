@@ -1,0 +1,63 @@
+"""Where a redirect may lead: to the same origin, a few times, with the method that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote, urljoin, urlsplit
+
+from haulier.api.transport import Fault, Request, Response, TransportError
+
+MAX_REDIRECTS = 5
+"""More is a circle, or a site that wants a browser."""
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_PORTS = {"http": 80, "https": 443}
+_URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
+
+
+def origin_of(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port (RFC 6454), written so that equal origins are equal; None for what has none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not host:
+        return None
+    return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
+
+
+def next_request(request: Request, answer: Response) -> Request | None:
+    """What to send after ``answer``; None where it is not a redirect. Headers are kept: the origin is the same.
+
+    Raises `TransportError` (REDIRECT) for another origin, and where following would change what was asked for.
+    """
+    location = answer.headers.get("Location", "").strip()
+    if answer.status not in _REDIRECTS or not location:
+        return None
+    try:
+        target = urljoin(request.url, quote(location.encode("utf-8", "surrogateescape"), safe=_URL_CHARACTERS))
+        origin = origin_of(target)
+        shown = urlsplit(target)
+    except ValueError:
+        raise TransportError(Fault.REDIRECT, "a redirect to an address that cannot be read") from None
+    if origin != origin_of(request.url):
+        # Its path and query stay out of the text: they may hold a token.
+        raise TransportError(
+            Fault.REDIRECT,
+            f"a redirect to another origin, {shown.scheme}://{shown.hostname or ''}; nothing was sent there",
+        )
+    if shown.username is not None or shown.password is not None:
+        raise TransportError(Fault.REDIRECT, "a redirect to an address with a user name in it")
+    if answer.status == 303 and request.method != "HEAD":
+        return replace(request, method="GET", url=target, body=b"", headers=_without_content(request))
+    if answer.status in {301, 302} and request.method not in {"GET", "HEAD"}:
+        # RFC 9110 15.4.2 lets a client turn a POST into a GET here, or not: an answer to something else is not data.
+        raise TransportError(
+            Fault.REDIRECT, f"a redirect ({answer.status}) of a {request.method}, which may mean two things"
+        )
+    return replace(request, url=target)
+
+
+def _without_content(request: Request) -> tuple[tuple[str, str], ...]:
+    return tuple(header for header in request.headers if not header[0].lower().startswith("content-"))

@@ -1,0 +1,52 @@
+"""Who should get how much of a cap: one pure function over what the members of a scope want."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BUSY_TURN = 10
+"""Beats for which a member with work holds a share that others wait for: some requests long, and far below a lease, so
+that the items of those who wait are not handed back meanwhile."""
+IDLE_TURN = 2
+"""The same without work: long enough for a dequeue to find some."""
+IDLE_PART = 4
+"""One part in so many of the cap is for members without work, so that somebody looks for more."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a member has, and whether it could use it."""
+
+    name: str
+    share: int
+    wants: bool
+    turns: int
+
+
+def shares(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
+    """The shares to come to; their sum is never above ``cap``, and it is ``cap`` where anybody is there.
+
+    Members with work share evenly. Members without get one each, as far as a part of the cap goes, since who has none
+    cannot look for work. Where there is not one for each, it goes from hand to hand.
+    """
+    busy = [wish for wish in wishes if wish.wants]
+    idle = [wish for wish in wishes if not wish.wants]
+    if not busy:
+        return _evenly(cap, idle, IDLE_TURN)
+    for_idle = max(0, min(len(idle), max(1, cap // IDLE_PART), cap - len(busy)))
+    ones = _evenly(for_idle, idle, IDLE_TURN)
+    return ones | _evenly(cap - for_idle, busy, BUSY_TURN)
+
+
+def _evenly(cap: int, wishes: Sequence[Wish], turn: int) -> dict[str, int]:
+    if not wishes:
+        return {}
+    each, over = divmod(cap, len(wishes))
+    if each:
+        # Who has more keeps the odd one: a share that moves for nothing is a share that nobody uses meanwhile.
+        ranked = sorted(wishes, key=lambda wish: (-wish.share, wish.name))
+    else:
+        # Who held one for the fewest beats comes first; who holds one keeps it until it is a turn ahead of them.
+        ranked = sorted(wishes, key=lambda wish: (wish.turns - (turn if wish.share else 0), wish.name))
+    return {wish.name: each + (place < over) for place, wish in enumerate(ranked)}

@@ -1,0 +1,113 @@
+"""What a processor asks the API with: one value, one answer, or all pages of a list."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from haulier.api.exchange import ApiParts, Exchange, Usage
+from haulier.api.loop_guard import MAX_PAGES
+from haulier.api.page import BodyError, Page, text_of
+from haulier.api.paginator import PageRequest, Paginator
+from haulier.api.paths import ROOT, check_path, lacks, raw_at
+from haulier.api.query import LinkError, Pairs, Query, join, pairs_of
+from haulier.api.totals import Total
+from haulier.api.transport import Response
+from haulier.api.verdict import PAGE, Asked
+from haulier.api.walk import Listing, Walk, wire_request
+from haulier.errors import UsageError
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+class ItemApi:
+    """The API as one item sees it: under the source's limits, with its credentials, and with an account of its own.
+
+    Paths are put behind the source's url. Every method raises `ApiError`, whose verdict says what becomes of the item,
+    and `UsageError` for arguments that cannot be sent.
+    """
+
+    def __init__(self, parts: ApiParts, name: str) -> None:
+        self._parts = parts
+        self._exchange = Exchange(parts)
+        self.name = name
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked so far."""
+        return self._exchange.usage
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the item waits for its turn at the gate."""
+        return self._exchange.is_waiting
+
+    async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:
+        """The decoded answer to a GET, or what stands in it at the dotted path ``at``. None where the API says "absent".
+
+        Numbers become Python's, so that what must keep its digits is read by `pages` instead.
+        """
+        place = check_path(at or ROOT)
+
+        def read(response: Response) -> Any:
+            body = text_of(response.body)
+            try:
+                found = raw_at(body, place)
+                if found is None:
+                    raise BodyError(lacks(body, place))
+                return msgspec.json.decode(found)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise BodyError(f"the body is not JSON: {error}") from error
+
+        request = wire_request(self._first("GET", path, query, None, ()), self._parts.settings.url)
+        return (await self._exchange.send(request, read)).value
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        json: Any = None,
+        headers: Headers = (),
+        *,
+        asked: Asked = PAGE,
+    ) -> Response:
+        """One answer as it came, with a good status. ``json`` is sent as the body.
+
+        It may be sent more than once: do not use this for what changes something at the API.
+        """
+        request = wire_request(self._first(method, path, query, json, headers), self._parts.settings.url)
+        return (await self._exchange.send(request, lambda response: response, asked=asked)).response
+
+    def pages(
+        self,
+        path: str,
+        query: Query | None = None,
+        *,
+        pages: Paginator,
+        records: str,
+        total: Total | None = None,
+        method: str = "GET",
+        json: Any = None,
+        headers: Headers = (),
+        max_pages: int = MAX_PAGES,
+    ) -> AsyncIterator[Page]:
+        """The pages of a list, one after another, as the bytes that the API sent. Pages without records are left out.
+
+        ``records`` is the dotted path of the list in each body (``.``: the body itself). Once it ends without an error, the
+        list was read to the end that the API gave it, and an exact ``total`` was kept.
+        """
+        walk = Walk(self._exchange, self._parts.settings.url, Listing(pages, check_path(records), total, max_pages))
+        return walk.pages(self._first(method, path, query, json, headers))
+
+    def _first(self, method: str, path: str, query: Query | None, json: Any, headers: Headers) -> PageRequest:
+        try:
+            url, own = join(self._parts.settings.url, path)
+        except LinkError as error:
+            raise UsageError(
+                f"{path!r} is no path of this API: {error}. Give a path that is put behind its url."
+            ) from error
+        pairs: Pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
+        return PageRequest(url, (*own, *pairs_of(query)), method, pairs, json)

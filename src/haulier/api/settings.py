@@ -1,0 +1,89 @@
+"""What a source declares about its API: where it is, who we are to it, and how long we wait."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import KW_ONLY, dataclass, field
+from urllib.parse import urlsplit
+
+from haulier.api.auth import Auth
+from haulier.errors import UsageError
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS = {
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "accept-encoding",
+    "te",
+    "upgrade",
+    "expect",
+    "trailer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API as its user declares it. Raises `UsageError` for what cannot work, before any request is sent."""
+
+    url: str
+    """Base address; relative paths are put behind it, and credentials go to its origin alone."""
+    _: KW_ONLY
+    auth: Auth | None = None
+    in_flight: int = 4
+    """Requests of the whole fleet at once. Low, since the API belongs to somebody else."""
+    contact: str = ""
+    """Address or URL of a person; it stands in the User-Agent, so that the API's people can write instead of block."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Sent with every request to the API's own origin. Hidden in repr: people put keys there."""
+    connect_timeout_seconds: float = 5.0
+    first_byte_timeout_seconds: float = 60.0
+    """From the request sent to the first byte of the answer; what an API may think about one page."""
+    request_timeout_seconds: float = 300.0
+    """For one request with its redirects, from the connection to the last byte."""
+    min_bytes_per_second: int = 1024
+    """A body that stays below it for 30 seconds is given up: read time-outs alone never end one byte a second."""
+    max_body_bytes: int = 64 * 1024 * 1024
+    """On the wire and decoded. Every request in flight may hold this much memory; also the end of a gzip bomb."""
+
+    def __post_init__(self) -> None:
+        _check_url(self.url)
+        _check_header("contact", self.contact)
+        for name, value in self.headers:
+            if not _TOKEN.fullmatch(name):
+                raise UsageError(f"'{name}' is not the name of a header.")
+            if name.lower() in _OURS:
+                raise UsageError(f"The header {name} is haulier's own to set. Remove it from the API's headers.")
+            _check_header(f"header {name}", value)
+        for name in ("in_flight", "min_bytes_per_second", "max_body_bytes"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UsageError(f"{name} is {value!r}; it must be a whole number from 1 up.")
+        for name in ("connect_timeout_seconds", "first_byte_timeout_seconds", "request_timeout_seconds"):
+            seconds = getattr(self, name)
+            if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
+                raise UsageError(f"{name} is {seconds!r}; it must be a number of seconds above 0.")
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise UsageError("The API's url cannot be read. Write it like https://api.example.com/v1.") from None
+    if parts.username is not None or parts.password is not None:
+        # The address is not repeated here: it holds the password.
+        raise UsageError("The API's url holds a user name or password. Take it out, and declare it as auth instead.")
+    if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
+        raise UsageError(f"'{url}' is not an address of an API. Write it like https://api.example.com/v1.")
+    if parts.query or parts.fragment:
+        raise UsageError(
+            f"The API's url has a query or fragment ({parts.path}?...). Declare query parameters where they are used."
+        )
+
+
+def _check_header(what: str, value: str) -> None:
+    if not value.isascii() or (value and not value.isprintable()) or value != value.strip():
+        raise UsageError(f"The {what} has a line end, an outer space or a character that no header may carry.")

@@ -1,0 +1,95 @@
+"""The seam between haulier and HTTP: one method, what goes in, what comes out, and how it fails.
+
+A transport adds the credentials, follows redirects to the same origin, and hands out a body only once it is proven
+whole. So nothing above this seam ever holds a secret, or part of a body without knowing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from haulier.errors import HaulierError
+
+NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+
+
+class Fault(StrEnum):
+    """How an exchange failed without an answer that can be judged by its status."""
+
+    CONNECT = "connect"
+    """Refused, unreachable, or reset before a byte of the answer came."""
+    DNS = "dns"
+    TIMEOUT = "timeout"
+    """No first byte in time, or not whole by the request's deadline."""
+    SLOW = "slow"
+    """Bytes came, but fewer a second than was demanded, for half a minute."""
+    CUT = "cut"
+    """The body ended early, or did not prove its end."""
+    TLS = "tls"
+    PROXY = "proxy"
+    """The proxy refused us; one that cannot be reached is `CONNECT`."""
+    PROTOCOL = "protocol"
+    """What came is not HTTP as it is written, or says two things at once."""
+    TOO_LARGE = "too_large"
+    """The body is over `max_body_bytes`, on the wire or decoded."""
+    REDIRECT = "redirect"
+    """It points to another origin, in circles, or nowhere. Nothing was sent there."""
+
+
+class TransportError(HaulierError):
+    """No answer that can be trusted. The connection it happened on is closed.
+
+    ``text`` says what happened in words, without secrets. ``retry_after_seconds`` is never set: only an answer says
+    that.
+    """
+
+    def __init__(self, kind: Fault, text: str) -> None:
+        self.kind = kind
+        self.text = text
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. It carries no credentials: the transport adds them, and only for the source's own origin."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer with any status. A body under a 2xx is decoded and proven whole.
+
+    ``headers`` are case-blind and may hold a name twice; ``Content-Encoding`` and ``Content-Length`` describe the
+    wire, not ``body``. ``first_byte_seconds`` and ``seconds`` count from the moment when the request could be sent:
+    connecting and redirects are in, waiting for a free connection too. ``url`` is where the answer came from, after
+    redirects and without the credentials. ``is_delimited`` is false where only the closing of the connection ended
+    the body, so that the body's own JSON had to prove its end.
+    """
+
+    status: int
+    headers: CIMultiDictProxy[str] = field(repr=False)
+    body: bytes = field(repr=False)
+    first_byte_seconds: float = 0.0
+    seconds: float = 0.0
+    wire_bytes: int = 0
+    url: str = ""
+    is_delimited: bool = True
+
+
+class Transport(Protocol):
+    """Sends one request. May be called by any number of tasks at once."""
+
+    async def send(self, request: Request) -> Response:
+        """Send, and read to the end. Any status is a `Response`; raises `TransportError` for anything else.
+
+        Never repeats a request that the API may have seen, save on a 401 with credentials that can be renewed, once.
+        """
+        ...

@@ -1,0 +1,295 @@
+"""What an answer, or the lack of one, means for the request: one pure table, `judge`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+import msgspec
+
+from haulier.api.doubts import doubt_of
+from haulier.api.paths import raw_at
+from haulier.api.retry_after import retry_after_seconds
+from haulier.api.transport import Fault, Response, TransportError
+from haulier.errors import ItemError, UsageError
+
+MAX_HERE = 4
+"""Repeats in place. With full jitter over 0.5 s x 2^n they span about 8 s: a hiccup, not an outage."""
+FEW_HERE = 2
+"""Where a second look seldom helps, and an item that waits holds a slot."""
+REFUSED_WAIT_SECONDS = 1.0
+"""Before a 429 without Retry-After is repeated."""
+LONGEST_HERE_SECONDS = 30.0
+"""Who is asked to wait longer gives the item back instead of holding its slot."""
+SEARCHED_BYTES = 8 * 1024
+"""Where a rule's text is looked for. Error bodies are small; what stands far down in a large one may be a record."""
+
+
+class Verdict(StrEnum):
+    """What to do about the request, or about its item."""
+
+    OK = "ok"
+    HERE = "here"
+    """Repeat the request in place, after a wait."""
+    BACK = "back"
+    """Give the item back with a delay, charged."""
+    OUTAGE = "outage"
+    """As BACK, but charged only while the scope is known to be healthy."""
+    PAUSE = "pause"
+    """The API asks everybody to wait: pause the scope; uncharged."""
+    AUTH = "auth"
+    """Our credentials are refused: pause the scope, tell a person; uncharged."""
+    CONFIG = "config"
+    """TLS, proxy or settings are wrong: pause the scope, tell a person; uncharged."""
+    POISON = "poison"
+    """It can never succeed as it is asked."""
+    SPLIT = "split"
+    """Ask for less: divide the item; poison where it cannot be divided."""
+    RESTART = "restart"
+    """Begin the item again at its first page, once; BACK after that."""
+    END = "end"
+    """There are no more pages; not a failure."""
+    ABSENT = "absent"
+    """The thing does not exist; an answer, not a failure."""
+
+
+class ApiError(ItemError):
+    """The API did not give what the item needs. The verdict says what becomes of the item."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        verdict: Verdict,
+        status: int | None = None,
+        excerpt: str = "",
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        self.verdict = verdict
+        self.status = status
+        self.excerpt = excerpt
+        """The beginning of the body, capped and redacted."""
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``verdict`` now; where that is HERE, at most ``tries`` times for this request, and ``then`` after that."""
+
+    verdict: Verdict
+    reason: str = ""
+    """A few words for a message: what happened."""
+    tries: int = 0
+    then: Verdict = Verdict.BACK
+    retry_after_seconds: float | None = None
+    """Wait at least this long, whatever the verdict."""
+
+    @property
+    def final(self) -> Verdict:
+        """The verdict once the tries in place are used up."""
+        return self.then if self.verdict is Verdict.HERE else self.verdict
+
+    @property
+    def is_outage(self) -> bool:
+        """The breaker counts it."""
+        return self.final is Verdict.OUTAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the user's own, ahead of the table. It applies where everything that it names holds."""
+
+    verdict: Verdict
+    status: int | None = None
+    header: str | None = None
+    """``Name``: it is there; ``Name: text``: one of its values contains the text. Case-blind."""
+    text: str | None = None
+    """The body contains it within its first 8 KiB, case-blind. Under a 2xx only bodies up to that size are searched."""
+    at: str | None = None
+    """A path in the JSON body at which something stands that is not null, false or empty: an error object under a
+    200."""
+    status_at: str | None = None
+    """A path in the JSON body at which the status stands that is meant; the table judges by it, and ``verdict`` where
+    none stands there."""
+
+    def __post_init__(self) -> None:
+        if self.status is None and self.header is None and self.text is None and self.at is None:
+            raise UsageError(
+                "A rule for answers names no status, header, text or path, so it would apply to every answer."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for, where the meaning of an answer depends on it."""
+
+    is_entity: bool = False
+    """One thing by its ID: a 404 is an answer. Of a list it is a mistake in the address."""
+    has_page_token: bool = False
+    """The request continues a walk by a token that may have expired."""
+    may_be_empty: bool = False
+    """A 204 or an empty body is zero records."""
+    wants_json: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BadBody:
+    """A whole body under a good status that cannot be read as what was asked for."""
+
+    reason: str
+
+
+PAGE = Asked()
+
+
+def judge(
+    outcome: Response | TransportError | BadBody, *, now: datetime, asked: Asked = PAGE, rules: Sequence[Rule] = ()
+) -> Judgement:
+    """The decision table. Pure: the same outcome, the same judgement.
+
+    The first of ``rules`` that applies to a response decides alone. ``now`` serves dates of answers that carry none
+    of their own.
+    """
+    match outcome:
+        case TransportError():
+            return _with_reason(_FAULTS[outcome.kind], outcome.text)
+        case BadBody():
+            return Judgement(Verdict.HERE, outcome.reason, FEW_HERE, Verdict.BACK)
+        case Response():
+            wait = retry_after_seconds(outcome.headers, now)
+            rule = next((rule for rule in rules if _applies(rule, outcome)), None)
+            status = outcome.status if rule is None or rule.status_at is None else _status_at(outcome, rule.status_at)
+            if rule is not None and (rule.status_at is None or status is None):
+                return _by_rule(rule, outcome.status, wait)
+            return _by_status(outcome, status or outcome.status, asked, wait)
+        case _:
+            assert_never(outcome)
+
+
+_OK = Judgement(Verdict.OK)
+_FAULTS: Mapping[Fault, Judgement] = {
+    Fault.CONNECT: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.OUTAGE),
+    Fault.DNS: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.OUTAGE),
+    Fault.TIMEOUT: Judgement(Verdict.HERE, "", 1, Verdict.OUTAGE),
+    Fault.SLOW: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE),
+    Fault.CUT: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
+    Fault.PROTOCOL: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
+    Fault.TLS: Judgement(Verdict.CONFIG),
+    Fault.PROXY: Judgement(Verdict.CONFIG),
+    Fault.TOO_LARGE: Judgement(Verdict.SPLIT),
+    Fault.REDIRECT: Judgement(Verdict.POISON),
+}
+
+
+def _each(statuses: Iterable[int], judgement: Judgement) -> dict[int, Judgement]:
+    return dict.fromkeys(statuses, judgement)
+
+
+_BUSY = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE)
+_STATUSES: Mapping[int, Judgement] = {
+    202: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
+    304: _OK,
+    401: Judgement(Verdict.AUTH),
+    407: Judgement(Verdict.CONFIG),
+    408: _BUSY,
+    409: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.BACK),
+    412: Judgement(Verdict.RESTART),
+    413: Judgement(Verdict.SPLIT),
+    **_each((421, 423, 424, 425), Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK)),
+    429: replace(_BUSY, retry_after_seconds=REFUSED_WAIT_SECONDS),
+    **_each((501, 505, 506, 510), Judgement(Verdict.POISON)),
+    **_each((502, 503, 504, 509, *range(520, 531), 598, 599), _BUSY),
+    **_each((507, 508), Judgement(Verdict.BACK)),
+    511: Judgement(Verdict.PAUSE),
+}
+"""What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and
+the rest is poison."""
+_OTHER_5XX = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK)
+_NO_CONTENT = {204, 205}
+_PAUSING = {429, 503}
+"""With a Retry-After these speak to everybody; a 503 without one is an error like others."""
+
+
+def _by_status(response: Response, status: int, asked: Asked, wait: float | None) -> Judgement:
+    reason = f"status {status}" if status == response.status else f"status {response.status}, which means {status}"
+    if 200 <= status < 300 and status not in _STATUSES:
+        return _by_body(response, asked)
+    if status in _PAUSING and wait is not None:
+        return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait)
+    if status in {404, 410} and asked.is_entity:
+        return Judgement(Verdict.ABSENT, reason)
+    if status == 410 and asked.has_page_token:
+        return Judgement(Verdict.RESTART, reason)
+    known = _STATUSES.get(status) or (_OTHER_5XX if 500 <= status < 600 else Judgement(Verdict.POISON))
+    return _with_wait(_with_reason(known, reason), wait)
+
+
+def _by_body(response: Response, asked: Asked) -> Judgement:
+    is_empty = response.status in _NO_CONTENT or not response.body
+    if is_empty and asked.may_be_empty:
+        return _OK
+    if response.status in _NO_CONTENT:
+        return Judgement(Verdict.BACK, f"status {response.status}, which has no content")
+    doubt = doubt_of(response) if asked.wants_json else None
+    if doubt is None:
+        return _OK
+    return Judgement(Verdict.HERE, doubt.reason, FEW_HERE, Verdict.OUTAGE if doubt.is_outage else Verdict.BACK)
+
+
+def _with_reason(judgement: Judgement, reason: str) -> Judgement:
+    return replace(judgement, reason=reason)
+
+
+def _with_wait(judgement: Judgement, wait: float | None) -> Judgement:
+    if wait is None or judgement.verdict not in {Verdict.HERE, Verdict.BACK, Verdict.PAUSE}:
+        return judgement
+    if judgement.verdict is Verdict.HERE and wait > LONGEST_HERE_SECONDS:
+        judgement = replace(judgement, verdict=judgement.then, tries=0)
+    return replace(judgement, retry_after_seconds=wait)
+
+
+def _by_rule(rule: Rule, status: int, wait: float | None) -> Judgement:
+    judgement = Judgement(rule.verdict, f"status {status}, by a rule of the source")
+    if rule.verdict is Verdict.HERE:
+        judgement = replace(judgement, tries=MAX_HERE)
+    return _with_wait(judgement, wait)
+
+
+def _applies(rule: Rule, response: Response) -> bool:
+    if rule.status is not None and rule.status != response.status:
+        return False
+    if rule.header is not None:
+        name, _, text = rule.header.partition(":")
+        values = response.headers.getall(name.strip(), ())
+        if not any(text.strip().lower() in value.lower() for value in values):
+            return False
+    if rule.text is not None and not _says(response, rule.text):
+        return False
+    return rule.at is None or _stands_at(response.body, rule.at) not in _NOTHING
+
+
+_NOTHING = {None, b"null", b"false", b'""', b"[]", b"{}", b"0"}
+
+
+def _says(response: Response, text: str) -> bool:
+    body = response.body
+    if 200 <= response.status < 300 and len(body) > SEARCHED_BYTES:
+        return False
+    return text.lower() in body[:SEARCHED_BYTES].decode("utf-8", errors="replace").lower()
+
+
+def _stands_at(body: bytes, path: str) -> bytes | None:
+    try:
+        found = raw_at(body, path)
+    except msgspec.DecodeError:
+        return None
+    return None if found is None else bytes(found)
+
+
+def _status_at(response: Response, path: str) -> int | None:
+    text = (_stands_at(response.body, path) or b"").strip(b'"')
+    return int(text) if len(text) == 3 and text.isdigit() and text[:1] in {b"4", b"5"} else None

@@ -1,0 +1,185 @@
+"""`App`: what a source file declares. Python files build one; a TOML file is read into one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from haulier.app.shape import shape_of
+from haulier.errors import UsageError
+from haulier.items.registry import Registry
+from haulier.items.workitem import WorkItem
+from haulier.worker.parts import Context, Processor
+
+if TYPE_CHECKING:
+    from haulier.api.client import ItemApi
+    from haulier.api.settings import Api
+    from haulier.config.source_file import SourceSettings
+    from haulier.sources.rest import RestSource
+
+Enumerator = Callable[[Context], AsyncIterator[WorkItem]]
+Expect = Callable[["ItemApi"], Awaitable[Mapping[str, int]]]
+Lifespan = Callable[[], contextlib.AbstractAsyncContextManager[Any]]
+E = TypeVar("E", bound=Callable[..., Any])
+
+MODES = ("full", "incremental")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class App:
+    """One source: its API, the streams that are pulled from it, and where they go.
+
+    ``lake`` is a folder (relative to the source file) or a URL, ``queue`` is ``sqlite``, ``memory`` or a URL; the flags
+    ``--lake`` and ``--queue`` replace them. Raises `UsageError` for a name that could not be a folder's.
+    """
+
+    def __init__(self, name: str, *, api: Api, lake: str = "lake", queue: str = "sqlite") -> None:
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"A source cannot be named {name!r}. Write lower-case letters, digits and underscores, a letter first, "
+                "at most 40 of them: `github_issues`."
+            )
+        self.name = name
+        self.api = api
+        self.lake = lake
+        self.queue = queue
+        self.base = Path.cwd()
+        """What relative folders start from: the folder of the source file, once it was loaded from one."""
+        self.registry = Registry()
+        self.processors: dict[type[WorkItem], Processor] = {}
+        self._enumerators: dict[str, list[Enumerator]] = {}
+        self._recipes: RestSource | None = None
+        self._lifespan: Lifespan | None = None
+
+    # -- declaring ---------------------------------------------------------------------------------------------------
+
+    def enumerate(self, mode: str = "full") -> Callable[[E], E]:
+        """Register an async generator ``(ctx) -> items`` that yields the work items of a run of ``mode``."""
+        if mode not in MODES:
+            raise UsageError(f"There is no mode {mode!r}. Write one of: {', '.join(MODES)}.")
+
+        def register(enumerator: E) -> E:
+            _require_async_generator(enumerator, "enumerator", 1)
+            self._enumerators.setdefault(mode, []).append(enumerator)
+            return enumerator
+
+        return register
+
+    def processor(self, item: type[WorkItem]) -> Callable[[E], E]:
+        """Register the async generator ``(item, ctx) -> pages`` of a kind. It may yield items instead: a division."""
+
+        def register(processor: E) -> E:
+            _require_async_generator(processor, "processor", 2)
+            if item in self.processors:
+                raise UsageError(f"Kind {item.kind!r} has two processors. Remove one: each kind has one.")
+            self.registry.add(item)
+            self.processors[item] = processor
+            return processor
+
+        return register
+
+    def lifespan(self, lifespan: E) -> E:
+        """Register an async context manager ``()``; what it yields is every processor's ``ctx.shared``."""
+        self._lifespan = lifespan
+        return lifespan
+
+    @classmethod
+    def from_settings(cls, settings: SourceSettings) -> App:
+        """The app that a TOML source file describes: its recipes become items, enumerators and processors."""
+        from haulier.sources.rest import RestSource
+
+        app = cls(settings.name, api=settings.api, lake=settings.lake, queue=settings.queue)
+        app.base = settings.path.parent
+        rest = RestSource(settings.name, settings.streams)
+        app._recipes = rest
+        for item in rest.items:
+            app.registry.add(item)
+        app.processors |= rest.processors
+        return app
+
+    # -- asked by the layers around ----------------------------------------------------------------------------------
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Every stream of the source, in the order of their names."""
+        return tuple(sorted({item.stream for item in self.registry}))
+
+    def require_mode(self, mode: str) -> None:
+        """`UsageError` where the source has no items of a mode."""
+        if mode == "incremental":
+            raise UsageError(
+                "Incremental runs come with the next version: this one pulls in full. Write `haulier run SOURCE full`."
+            )
+        if self._recipes is None and mode not in self._enumerators:
+            raise UsageError(
+                f"Source {self.name!r} has no enumerator for a {mode} run. "
+                f'Decorate an async generator of work items with @app.enumerate("{mode}").'
+            )
+
+    def selected(self, streams: Iterable[str]) -> tuple[str, ...]:
+        """The streams that a run covers: those named, or all. `UsageError` for one that there is not."""
+        wanted = tuple(sorted(set(streams)))
+        if unknown := [stream for stream in wanted if stream not in self.streams]:
+            raise UsageError(f"Source {self.name!r} has no stream {unknown[0]!r}. It has: {', '.join(self.streams)}.")
+        return wanted or self.streams
+
+    async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
+        """Enumerate: the items of a run, of these streams alone."""
+        if self._recipes is not None:
+            async for item in self._recipes.enumerate(mode, streams, context):
+                yield item
+            return
+        for enumerator in self._enumerators[mode]:
+            async for found in enumerator(context):
+                if not isinstance(found, WorkItem):
+                    raise UsageError(
+                        f"The enumerator {enumerator.__name__} yielded a {type(found).__name__}. Yield work items: "
+                        "instances of your WorkItem classes."
+                    )
+                if type(found) not in self.processors:
+                    raise UsageError(
+                        f"No processor for kind {type(found).kind!r}. Registered: {self.registry.names}. "
+                        "Is its module imported by the app you passed?"
+                    )
+                if found.stream in streams:
+                    yield found
+
+    def expect_of(self, streams: tuple[str, ...]) -> Expect | None:
+        """What asks the API how many records each of these streams holds; None where none of them declares a count."""
+        return None if self._recipes is None else self._recipes.expect_of(streams)
+
+    def fingerprint(self, mode: str, streams: tuple[str, ...]) -> str:
+        """A sum over all that shapes records. A run is only resumed by an app with the same one."""
+        parts: list[bytes] = [mode.encode(), ",".join(streams).encode(), self.api.url.encode()]
+        if self._recipes is not None:
+            parts.append(self._recipes.fingerprint(mode, streams))
+        else:
+            kinds = [item for item in self.processors if item.stream in streams]
+            functions = [*self._enumerators.get(mode, []), *(self.processors[item] for item in kinds)]
+            parts += [shape_of(function) for function in functions] + [shape_of(item) for item in kinds]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    @contextlib.asynccontextmanager
+    async def shared(self) -> AsyncIterator[Any]:
+        """What the lifespan yields; None without one."""
+        if self._lifespan is None:
+            yield None
+        else:
+            async with self._lifespan() as shared:
+                yield shared
+
+
+def _require_async_generator(function: Callable[..., Any], what: str, parameters: int) -> None:
+    """Said where it is registered, not when the first item fails over it."""
+    name = getattr(function, "__name__", repr(function))
+    if not inspect.isasyncgenfunction(function):
+        raise UsageError(f"The {what} {name} is not an async generator. Write `async def {name}(...)` with a `yield`.")
+    taken = len(inspect.signature(function).parameters)
+    if taken != parameters:
+        wanted = "(ctx)" if parameters == 1 else "(item, ctx)"
+        raise UsageError(f"The {what} {name} takes {taken} parameters. Write `async def {name}{wanted}`.")

@@ -1,0 +1,164 @@
+"""A source wired to its queue, its lake and its API: the real clock, the real random numbers, the real names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import random
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from haulier.api.client import Client
+from haulier.api.redactor import Redactor
+from haulier.api.scope import Scope, ScopeSettings
+from haulier.api.transport import Transport
+from haulier.app.app import App
+from haulier.clock import Clock, SystemClock
+from haulier.lake.opening import open_lake
+from haulier.lake.seam import Lake
+from haulier.queues.opening import queue_opener
+from haulier.queues.seam import QueueClient, QueueOpener
+from haulier.runs.closing import Closer
+from haulier.worker.parts import Parts
+from haulier.worker.settings import WorkerSettings
+
+GRACE_SECONDS = 10.0
+"""Between a request's own deadline and its surely being over: what a dead worker's share is kept for besides."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may replace or set."""
+
+    lake: str | None = None
+    queue: str | None = None
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+
+
+@dataclass(frozen=True)
+class Site:
+    """An opened source without its API: enough to look at runs, and to close those that promise no count."""
+
+    app: App
+    lake: Lake
+    queue: QueueClient
+    open_queue: QueueOpener
+    clock: Clock
+    rng: random.Random
+    name: str
+    """Unlike any other process's, ever: it names receipts, spools and shares."""
+    settings: WorkerSettings
+
+    @property
+    def closer(self) -> Closer:
+        return Closer(self.lake, self.queue, self.clock, self.name)
+
+
+@dataclass(frozen=True)
+class LiveSite(Site):
+    """A site that may ask its API, under the scope's limits."""
+
+    client: Client
+    shared: object
+
+    @property
+    def closer(self) -> Closer:
+        return Closer(self.lake, self.queue, self.clock, self.name, self.expect)
+
+    async def expect(self, streams: tuple[str, ...]) -> Mapping[str, int]:
+        """How many records the API says that it holds of each of these streams; those that declare no count are absent."""
+        ask = self.app.expect_of(streams)
+        return {} if ask is None else await ask(self.client.session("expect"))
+
+    def parts(self, isolate: tuple[str, ...] = ()) -> Parts:
+        """The wiring of a worker here. ``isolate`` is the command that runs one item alone (crash guard)."""
+        return Parts(
+            source=self.app.name,
+            lake=self.lake,
+            queue=self.queue,
+            open_queue=self.open_queue,
+            client=self.client,
+            registry=self.app.registry,
+            processors=self.app.processors,
+            closer=self.closer,
+            clock=self.clock,
+            rng=self.rng,
+            name=self.name,
+            settings=self.settings,
+            shared=self.shared,
+            isolate=isolate,
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_site(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[Site]:
+    """Open the lake and the queue of a source; no secret is read.
+
+    With ``writes`` an unfit lake is refused, in words, before anything; without, neither lake nor folder is touched.
+    """
+    clock = SystemClock()
+    lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
+    open_queue = queue_opener(
+        options.queue or app.queue,
+        base=app.base,
+        source=app.name,
+        clock=clock,
+        lease_seconds=options.worker.lease_seconds,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(lake.close)
+        if writes:
+            await lake.check()
+        queue = open_queue()
+        stack.push_async_callback(queue.close)
+        yield Site(
+            app=app,
+            lake=lake,
+            queue=queue,
+            open_queue=open_queue,
+            clock=clock,
+            rng=random.Random(),
+            name=process_name(),
+            settings=options.worker,
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_live(
+    app: App,
+    options: Options,
+    *,
+    writes: bool = True,
+    around: Callable[[Transport], Transport] = lambda transport: transport,
+) -> AsyncIterator[LiveSite]:
+    """`open_site` with the API: secrets are read, and a member of the scope joins. ``around`` may wrap the transport."""
+    from haulier.api.aiohttp_transport import AiohttpTransport
+
+    async with contextlib.AsyncExitStack() as stack:
+        site = await stack.enter_async_context(open_site(app, options, writes=writes))
+        redactor = Redactor()
+        transport = AiohttpTransport(app.api, clock=site.clock, redactor=redactor)
+        stack.push_async_callback(transport.close)
+        scope = Scope(scope_settings(app), site.name, site.queue, site.clock, site.rng)
+        await stack.enter_async_context(scope.joined())
+        client = Client(app.api, around(transport), scope, site.clock, site.rng, redactor)
+        shared = await stack.enter_async_context(app.shared())
+        yield LiveSite(**vars(site), client=client, shared=shared)
+
+
+def scope_settings(app: App) -> ScopeSettings:
+    """One scope for each source: its credential is one, and so is the limit behind it."""
+    return ScopeSettings(
+        name=f"scope/{app.name}",
+        in_flight=app.api.in_flight,
+        request_deadline_seconds=app.api.request_timeout_seconds + GRACE_SECONDS,
+    )
+
+
+def process_name() -> str:
+    """``<host>-<pid>-<random>``, of characters that a lake takes in a path."""
+    host = re.sub(r"[^A-Za-z0-9]+", "-", platform.node().partition(".")[0])[:40].strip("-") or "host"
+    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

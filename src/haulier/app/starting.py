@@ -1,0 +1,94 @@
+"""From nothing to a planned, sealed and enqueued run; or back to one that was left open."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from haulier.app.site import LiveSite
+from haulier.errors import UsageError
+from haulier.items.workitem import WorkItem
+from haulier.runs.enqueue import Enqueuer
+from haulier.runs.newest import open_run
+from haulier.runs.records import Seal
+from haulier.runs.run import NewRun, Run, claim_run, require_same_fingerprint
+from haulier.runs.send import send_plan
+from haulier.worker.parts import Context, RunInfo
+
+logger = logging.getLogger("haulier.enumerator")
+
+OnPlanned = Callable[[LiveSite, Run, Seal], Awaitable[None]]
+"""Hears of the sealed plan before the first of its items is enqueued."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The run that a person asks for."""
+
+    mode: str
+    streams: tuple[str, ...]
+
+
+async def find_open(site: LiveSite, mode: str) -> Run | None:
+    """The newest open run of a mode, refused where this source file would give its records another shape."""
+    run = await open_run(site.lake, site.app.name, mode)
+    if run is not None:
+        require_same_fingerprint(run, site.app.fingerprint(mode, run.file.streams))
+    return run
+
+
+async def claim(site: LiveSite, wanted: Wanted) -> Run:
+    """Claim a fresh run of what is wanted."""
+    new = NewRun(
+        source=site.app.name,
+        mode=wanted.mode,
+        fingerprint=site.app.fingerprint(wanted.mode, wanted.streams),
+        streams=wanted.streams,
+        has_expect=site.app.expect_of(wanted.streams) is not None,
+        version=version("haulier"),
+    )
+    return await claim_run(site.lake, site.clock, new)
+
+
+async def supersede(site: LiveSite, mode: str) -> list[str]:
+    """Close every open run of a mode as superseded (C8); nothing of them is removed. Returns their names.
+
+    Their source file is not asked for: this is the way out of a file that changed.
+    """
+    ended: list[str] = []
+    while (run := await open_run(site.lake, site.app.name, mode)) is not None:
+        verdict = await site.closer.end(run, "superseded")
+        if verdict.verdict == "superseded":
+            ended.append(run.run_id)
+    return ended
+
+
+async def start(site: LiveSite, run: Run, on_planned: OnPlanned) -> Seal:
+    """Plan the run unless it is sealed (P1), tell ``on_planned``, and put on the queue what is not there yet (P2)."""
+    enqueuer = Enqueuer(site.lake, site.queue, site.clock, site.expect)
+    seal = await enqueuer.plan(run, lambda: _enumerate(site, run))
+    await on_planned(site, run, seal)
+    await send_plan(site.lake, site.queue, run.paths, seal)
+    return seal
+
+
+async def _enumerate(site: LiveSite, run: Run) -> AsyncIterator[WorkItem]:
+    context = Context(
+        api=site.client.session("enumerate"),
+        run=RunInfo.of(run),
+        attempt=1,
+        log=logging.LoggerAdapter(logger, {"run_id": run.run_id}),
+        shared=site.shared,
+    )
+    async for item in site.app.items(run.file.mode, run.file.streams, context):
+        yield item
+
+
+def require_shared_queue(site: LiveSite) -> None:
+    """`UsageError` where the queue ends with this process, and another one is to work it."""
+    if site.queue.capabilities.name == "memory":
+        raise UsageError(
+            'A queue in memory cannot be shared between processes. Write queue = "sqlite", or leave --workers out.'
+        )

@@ -1,0 +1,25 @@
+"""Which run a command is about: the one named, or the newest."""
+
+from __future__ import annotations
+
+from haulier.app.site import Site
+from haulier.errors import UsageError
+from haulier.runs.run import Run, list_runs, load_run
+
+
+async def choose_run(site: Site, run_id: str | None) -> Run:
+    """The run of that name, or the newest one. `UsageError` if there is none."""
+    if run_id is not None:
+        run = await load_run(site.lake, site.app.name, run_id)
+        if run is None:
+            known = [each.run_id for each in await list_runs(site.lake, site.app.name)][-5:]
+            has = f"The newest are: {', '.join(known)}." if known else "It has none yet."
+            raise UsageError(f"Source {site.app.name!r} has no run {run_id!r} in this lake. {has}")
+        return run
+    runs = await list_runs(site.lake, site.app.name)
+    if not runs:
+        raise UsageError(
+            f"Source {site.app.name!r} has no run in this lake yet. Start one: haulier run SOURCE. "
+            "Is this the lake that you mean? --lake names another."
+        )
+    return runs[-1]

@@ -1,0 +1,62 @@
+"""``haulier enqueue``: plan and send, for workers elsewhere."""
+
+from __future__ import annotations
+
+import click
+
+from haulier.app.app import App
+from haulier.app.loading import load_app
+from haulier.app.site import Options, open_live
+from haulier.app.starting import Wanted, claim, find_open, require_shared_queue, start, supersede
+from haulier.cli.estimate import say_plan
+from haulier.cli.loop import run_loop
+from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
+from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.tasks import until_signal
+
+
+@click.command("enqueue", short_help="Plan a run and put its items on the queue, for workers elsewhere.")
+@source_argument
+@mode_argument
+@click.option("--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated.")
+@click.option("--new", "is_new", is_flag=True, help="Close an open run as superseded and plan another.")
+@json_option
+@place_options
+def command(
+    source: str,
+    mode: str,
+    streams: tuple[str, ...],
+    is_new: bool,
+    as_json: bool,
+    lake: str | None,
+    queue: str | None,
+) -> int:
+    """Plan a run of SOURCE and enqueue it. Where a run of the mode is open, its sending is finished and no other starts:
+    the command may be repeated. `haulier work SOURCE`, here or elsewhere, then works it and closes it.
+    """
+    set_up_output(as_json)
+    app = load_app(source)
+    app.require_mode(mode)
+    wanted = Wanted(mode, app.selected(streams))
+    return run_loop(_enqueue(app, source, wanted, is_new, as_json, options_of(lake, queue)))
+
+
+async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json: bool, options: Options) -> int:
+    async with open_live(app, options) as site:
+        require_shared_queue(site)
+        if is_new:
+            for run_id in await supersede(site, wanted.mode):
+                say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
+        run = await find_open(site, wanted.mode)
+        if run is not None:
+            say(f"Run {run.run_id} is open already; what of it is not enqueued is enqueued now, and no other is started.")
+        else:
+            run = await claim(site, wanted)
+        seal = await until_signal(start(site, run, say_plan))
+        if seal is None:
+            say(f"Interrupted: run {run.run_id} is not enqueued whole. The same command goes on with it.")
+            return 4
+        say(f"Run {run.run_id} is enqueued: {seal.items:,} items. Work them with: haulier work {source}")
+        if as_json:
+            emit({"state": "open", "run_id": run.run_id, "items": seal.items})
+        return 0

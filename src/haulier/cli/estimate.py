@@ -1,0 +1,30 @@
+"""What a plan will cost, said before the first item is enqueued."""
+
+from __future__ import annotations
+
+from haulier.app.site import LiveSite
+from haulier.cli.output import say
+from haulier.runs.expect import expected_range
+from haulier.runs.records import Seal
+from haulier.runs.run import Run
+
+ASSUMED_SECONDS = 0.5
+"""A request's time where none was measured yet."""
+
+
+async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
+    """Items, the requests that they take at least, and the hours, by what the enumeration's own requests took."""
+    repeated = f" ({seal.repeated:,} equal ones more were given, and are kept once)" if seal.repeated else ""
+    say(f"  {seal.items:,} items in {len(seal.shards):,} shards{repeated}")
+    promised = await expected_range(site.lake, run)
+    for stream, (count, _) in promised.items():
+        say(f"  {stream}: the API promises {count:,} records")
+    in_flight = site.app.api.in_flight
+    seconds = site.client.mean_request_seconds
+    measured = "measured" if seconds is not None else "assumed"
+    each = ASSUMED_SECONDS if seconds is None else seconds
+    hours = seal.items * each / in_flight / 3600
+    say(
+        f"  at least {seal.items:,} requests, {hours:.2g} hours or more, with up to {in_flight} in flight "
+        f"and {each:.2g} s each ({measured})"
+    )

@@ -1,0 +1,126 @@
+"""Child workers: a killed one is started again, and all of them drain when their parent drains or dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import Process
+from collections.abc import Callable, Sequence
+
+from haulier.errors import HaulierError, UsageError
+from haulier.worker.watch import Watch
+
+LOOK_SECONDS = 1.0
+RESTART_SECONDS = 0.2
+"""Before the first restart of a child; doubled each time, up to `RESTART_CAP_SECONDS`, until one lives for a while."""
+RESTART_CAP_SECONDS = 5.0
+LIVED_SECONDS = 30.0
+MAX_RESTARTS = 50
+"""Deaths in a row of one child, none of which lived for `LIVED_SECONDS`: something kills them all."""
+
+
+class Fleet:
+    """``count`` processes that work a run, and the watch that closes it. Each child is a process group of its own, so
+    that Ctrl-C reaches the parent alone; its standard input is a pipe whose end tells it that the parent died."""
+
+    def __init__(self, command: Sequence[str], count: int, watch: Watch, say: Callable[[str], None]) -> None:
+        self._command = command
+        self._count = count
+        self._watch = watch
+        self._say = say
+        self._children: set[Process] = set()
+        self._draining = asyncio.Event()
+        self._codes: list[int] = []
+        self.reason = ""
+
+    async def run(self) -> int:
+        """Work until the run is closed. Returns 0, or the exit code of what stopped it."""
+        watching = asyncio.ensure_future(self._look_after())
+        keeping = [asyncio.ensure_future(self._keep()) for _ in range(self._count)]
+        try:
+            await asyncio.wait({watching, *keeping}, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            self._draining.set()
+            self._signal(signal.SIGTERM)
+            await asyncio.gather(*keeping, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            self._watch.close()
+        if self._watch.closed:
+            return 0
+        return max((code for code in self._codes if code), default=4)
+
+    def drain(self, why: str) -> None:
+        """Stop: children finish what they hold within their grace."""
+        self.reason = self.reason or f"stopped by {why}"
+        self._draining.set()
+        self._signal(signal.SIGTERM)
+
+    def stop_now(self) -> None:
+        """Stop without waiting for the grace."""
+        self._signal(signal.SIGTERM)
+
+    async def _keep(self) -> None:
+        """One child, started again for as long as it is needed."""
+        restarts, wait_seconds = 0, RESTART_SECONDS
+        loop = asyncio.get_running_loop()
+        while not self._draining.is_set():
+            alarm = asyncio.Event()
+            lived = loop.call_later(LIVED_SECONDS, alarm.set)
+            code = await self._live()
+            lived.cancel()
+            if code in (0, 2, 4) or self._draining.is_set():
+                self._codes.append(code)
+                return
+            restarts = 1 if alarm.is_set() else restarts + 1
+            wait_seconds = RESTART_SECONDS if alarm.is_set() else min(wait_seconds * 2, RESTART_CAP_SECONDS)
+            if restarts > MAX_RESTARTS:
+                self.reason = f"a worker died {MAX_RESTARTS} times in a row, at last with exit code {code}"
+                self._codes.append(1)
+                return
+            self._say(f"A worker ended ({_how(code)}); another takes its place.")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._draining.wait(), wait_seconds)
+
+    async def _live(self) -> int:
+        child = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            process_group=0,
+        )
+        self._children.add(child)
+        try:
+            if child.stderr is not None:
+                async for line in child.stderr:
+                    self._pass_on(line.decode(errors="replace").rstrip())
+            return await child.wait()
+        finally:
+            self._children.discard(child)
+
+    def _pass_on(self, line: str) -> None:
+        if line.startswith("haulier: "):
+            self.reason = self.reason or line.removeprefix("haulier: ")
+        self._say(line)
+
+    async def _look_after(self) -> None:
+        """Close the run when it is drained; the children see for themselves that it is closed."""
+        while not self._watch.closed:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._watch.look()
+            except UsageError:
+                raise
+            except HaulierError as error:
+                self._say(f"haulier: {error} Trying again.")
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, number)
+
+
+def _how(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,103 @@
+"""``haulier``: the group of commands, and what an error comes to: one message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from haulier.errors import HaulierError, UnavailableError, UsageError
+
+COMMANDS = {
+    "run": "Start or finish a run: plan, enqueue, work, close.",
+    "enqueue": "Plan a run and put its items on the queue, for workers elsewhere.",
+    "work": "Work items off the queue until the runs are drained.",
+    "status": "Show how far the newest run has come.",
+    "wait": "Wait until a run is closed.",
+    "verify": "Close what is drained; reread every object of a closed run.",
+    "latest": "Print the newest complete snapshot of a stream, and how to read it.",
+    "try": "Work one page of one item, show every request, write nothing.",
+    "poison": "List, show and redrive poisoned items.",
+    "demo": "Haul 336,776 real records through a faulty API, and check every one.",
+}
+"""Command to its line in the help. A module is imported only when its command is asked for: `--help` answers at once."""
+
+EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 change a file, flag, variable or right, 3 closed partial
+(poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name, and imports ``haulier.cli.<name>`` for the one that is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS and cmd_name != "isolate":
+            return None
+        module = importlib.import_module(f"haulier.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and args[0] != "isolate" and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(COMMANDS)}."
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        click.echo(f"haulier {version('haulier')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version.")
+def haulier() -> None:
+    """Haul HTTP APIs into a data lake: in parallel, politely, and without losing a record."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line. Returns the exit code."""
+    try:
+        result = haulier.main(args=arguments, prog_name="haulier", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code if isinstance(error, click.UsageError) else 2
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        return 4
+    except BrokenPipeError:
+        # Whoever read our output has left, such as `head`. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except HaulierError as error:
+        click.echo(f"haulier: {error}", err=True)
+        return exit_code_of(error)
+    return result if isinstance(result, int) else 0
+
+
+def exit_code_of(error: HaulierError) -> int:
+    """2: a person must change something. 4: try again later. 1: it failed."""
+    match error:
+        case UsageError():
+            return 2
+        case UnavailableError():
+            return 4
+        case _:
+            return 1

@@ -1,0 +1,152 @@
+"""``haulier poison``: look at what failed, and give it another go."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from haulier.app.app import App
+from haulier.app.loading import load_app
+from haulier.app.site import Options, Site, open_site
+from haulier.cli.choosing import choose_run
+from haulier.cli.loop import run_loop
+from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
+from haulier.cli.output import emit, say, set_up_output
+from haulier.errors import UsageError
+from haulier.runs.poison import newest_poison, poisoned, read_poison
+from haulier.runs.records import PoisonRecord
+from haulier.runs.redrive import Redriver
+from haulier.runs.run import Run
+
+SHOWN = 1_000
+"""Lines that ``list`` prints; all are counted."""
+
+
+@click.group("poison", short_help="List, show and redrive poisoned items.")
+def command() -> None:
+    """Items that failed by themselves, with everything needed to see why."""
+
+
+@command.command("list", short_help="List the poisoned items of a run.")
+@source_argument
+@run_option
+@json_option
+@place_options
+def list_command(source: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
+    """List the poisoned items of SOURCE's newest run: key, reason, status and error, a line each."""
+    set_up_output(as_json)
+    return run_loop(_list(load_app(source), run_id, as_json, options_of(lake, queue)))
+
+
+@command.command("show", short_help="Show one poisoned item whole.")
+@source_argument
+@click.argument("key")
+@run_option
+@json_option
+@place_options
+def show_command(source: str, key: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
+    """Show the newest poison record of the item KEY: error, traceback, status, excerpt of the answer, parameters."""
+    set_up_output(as_json)
+    return run_loop(_show(load_app(source), key, run_id, as_json, options_of(lake, queue)))
+
+
+@command.command("redrive", short_help="Give poisoned items another go.")
+@source_argument
+@click.argument("keys", nargs=-1)
+@run_option
+@json_option
+@place_options
+def redrive_command(
+    source: str, keys: tuple[str, ...], run_id: str | None, as_json: bool, lake: str | None, queue: str | None
+) -> int:
+    """Enqueue the poisoned items of SOURCE's newest run again (only KEYS, if given), with no failures counted.
+
+    `haulier run SOURCE --resume-only` then works them and closes the run anew. Can be repeated safely.
+    """
+    set_up_output(as_json)
+    return run_loop(_redrive(load_app(source), source, keys, run_id, as_json, options_of(lake, queue)))
+
+
+async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
+    async with open_site(app, options, writes=False) as site:
+        run = await choose_run(site, run_id)
+        count = 0
+        records: list[PoisonRecord] = []
+        async for record in poisoned(site.lake, run):
+            count += 1
+            if len(records) < SHOWN:
+                records.append(record)
+        if as_json:
+            emit({"run_id": run.run_id, "poisoned": count, "items": [_summary(record) for record in records]})
+            return 0
+        for record in records:
+            status = "" if record.status is None else f" {record.status}"
+            click.echo(f"{record.key}  {record.reason}{status}  {record.error.splitlines()[0] if record.error else ''}")
+        say(f"{count:,} items of run {run.run_id} are poisoned.")
+        return 0
+
+
+async def _show(app: App, key: str, run_id: str | None, as_json: bool, options: Options) -> int:
+    async with open_site(app, options, writes=False) as site:
+        run = await choose_run(site, run_id)
+        record = await _newest(site, run, key)
+        if as_json:
+            emit(msgspec.json.decode(msgspec.json.encode(record)))
+            return 0
+        for name, value in _facts(record).items():
+            click.echo(f"{name:12} {value}")
+        if record.excerpt:
+            click.echo(f"\nWhat the API answered:\n{record.excerpt}")
+        if record.traceback:
+            click.echo(f"\n{record.traceback.rstrip()}")
+        return 0
+
+
+async def _redrive(
+    app: App, source: str, keys: tuple[str, ...], run_id: str | None, as_json: bool, options: Options
+) -> int:
+    async with open_site(app, options) as site:
+        run = await choose_run(site, run_id)
+        sent = await Redriver(site.closer).redrive(run, set(keys) or None)
+        if as_json:
+            emit({"state": "open" if sent else "unchanged", "run_id": run.run_id, "redriven": sent})
+        if sent:
+            say(f"{sent:,} items of run {run.run_id} are on the queue again: haulier run {source} --resume-only")
+        else:
+            say(f"No item of run {run.run_id} is poisoned.")
+        return 0
+
+
+async def _newest(site: Site, run: Run, key: str) -> PoisonRecord:
+    number = await newest_poison(site.lake, run.paths, key)
+    record = await read_poison(site.lake, run.paths, key, number) if number else None
+    if record is None:
+        raise UsageError(f"Run {run.run_id} has no poison of {key!r}. `haulier poison list SOURCE` shows the keys.")
+    return record
+
+
+def _summary(record: PoisonRecord) -> dict[str, object]:
+    return {
+        "key": record.key,
+        "number": record.number,
+        "reason": record.reason,
+        "error_class": record.error_class,
+        "error": record.error,
+        "status": record.status,
+        "poisoned_at": record.poisoned_at,
+    }
+
+
+def _facts(record: PoisonRecord) -> dict[str, object]:
+    return {
+        "key": record.key,
+        "kind": record.kind,
+        "parameters": bytes(record.payload).decode(),
+        "reason": record.reason,
+        "status": "-" if record.status is None else record.status,
+        "failures": record.failures,
+        "deliveries": record.deliveries,
+        "worker": record.worker,
+        "poisoned_at": record.poisoned_at.isoformat(),
+        "error": f"{record.error_class}: {record.error}",
+    }

@@ -1,0 +1,139 @@
+"""How far a run has come, while it runs: a bar on a terminal, a log line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Protocol
+
+import click
+
+from haulier.api.scope import Scope
+from haulier.clock import Clock
+from haulier.runs.ledger import Progress
+from haulier.worker.loop import Worker
+
+logger = logging.getLogger("haulier.progress")
+
+LOG_SECONDS = 10.0
+BAR_SECONDS = 0.5
+
+
+class ProgressView(Protocol):
+    """Shows progress. ``worker`` is the one of this process, if it has one."""
+
+    every_seconds: float
+    worker: Worker | None
+
+    def show(self, progress: Progress, scope: Scope) -> None: ...
+
+    def say(self, line: str) -> None:
+        """A line for a person, beside the bar."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_progress(run_id: str, clock: Clock) -> ProgressView:
+    """The view that fits standard error."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        return _Bar(clock)
+    return _Lines(run_id, clock)
+
+
+class _Pace:
+    """Records and items a second since the view was opened, and what is left by it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._started_at = clock.monotonic()
+        self._first: Progress | None = None
+
+    def of(self, progress: Progress) -> tuple[float, float | None]:
+        """Records a second, and the seconds that are left (None: not known yet)."""
+        first = self._first = self._first or progress
+        seconds = max(self._clock.monotonic() - self._started_at, 1e-9)
+        ended = first.missing - progress.missing
+        left = seconds * progress.missing / ended if ended > 0 else None
+        return (progress.records - first.records) / seconds, left
+
+
+class _Lines:
+    """One JSON (or short) log line every ten seconds."""
+
+    every_seconds = LOG_SECONDS
+
+    def __init__(self, run_id: str, clock: Clock) -> None:
+        self.worker: Worker | None = None
+        self._run_id = run_id
+        self._pace = _Pace(clock)
+
+    def show(self, progress: Progress, scope: Scope) -> None:
+        rate, left = self._pace.of(progress)
+        logger.info(
+            "progress",
+            extra={
+                "run_id": self._run_id,
+                "items": progress.planned - progress.split,
+                "ended": progress.planned - progress.split - progress.missing,
+                "poisoned": progress.poisoned,
+                "records": progress.records,
+                "records_per_second": round(rate),
+                "eta_seconds": None if left is None else round(left),
+            },
+        )
+
+    def say(self, line: str) -> None:
+        click.echo(line, err=True)
+
+    def close(self) -> None:
+        return
+
+
+class _Bar:
+    """Rich's bar: items, records, records/s, in flight, retries, ETA."""
+
+    every_seconds = BAR_SECONDS
+
+    def __init__(self, clock: Clock) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self.worker: Worker | None = None
+        self._pace = _Pace(clock)
+        self._console = Console(stderr=True)
+        self._bar = RichProgress(
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("items"),
+            TextColumn("{task.fields[detail]}"),
+            console=self._console,
+        )
+        self._task = self._bar.add_task("", total=None, detail="")
+        self._bar.start()
+
+    def show(self, progress: Progress, scope: Scope) -> None:
+        rate, left = self._pace.of(progress)
+        words = [f"{progress.records:,} records", f"{rate:,.0f}/s"]
+        if self.worker is not None:
+            words += [f"{scope.in_use} in flight", f"{self.worker.stats.retried + self.worker.stats.freed} retries"]
+        if progress.poisoned:
+            words.append(f"[red]{progress.poisoned} poisoned[/red]")
+        if left is not None and progress.missing:
+            words.append(f"ETA {_clock_text(left)}")
+        total = progress.planned - progress.split
+        self._bar.update(self._task, total=total, completed=total - progress.missing, detail=", ".join(words))
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def _clock_text(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,75 @@
+"""What a verdict looks like to a person and to a program, and the exit code that it comes to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from haulier.app.site import Site
+from haulier.cli.output import say
+from haulier.runs.records import VerdictRecord
+from haulier.runs.run import Run
+
+
+def exit_code_of_verdict(verdict: VerdictRecord) -> int:
+    """0 complete; 3 partial with poison alone; 1 anything else that is not complete."""
+    if verdict.verdict == "complete":
+        return 0
+    if verdict.verdict == "partial" and set(verdict.reasons) == {"poison"}:
+        return 3
+    return 1
+
+
+def say_verdict(site: Site, run: Run, verdict: VerdictRecord) -> None:
+    """The verdict, what it counted, where the files are, and what to do next."""
+    totals = verdict.totals
+    say(f"Run {run.run_id} is {verdict.verdict}: {totals.records:,} records in {totals.done:,} objects.")
+    others = {
+        "empty": totals.empty,
+        "divided": totals.split,
+        "poisoned": totals.poisoned,
+        "discarded": totals.discarded,
+        "damaged": totals.damaged,
+    }
+    ended = [f"{count:,} {name}" for name, count in others.items() if count]
+    say(f"  items    {totals.planned:,} planned, {totals.done:,} done" + "".join(f", {one}" for one in ended))
+    say(f"  requests {totals.requests:,} of those that are in the lake")
+    for stream in run.file.streams:
+        promised = verdict.expected.get(stream)
+        checked = "" if promised is None else f", as the API promised ({_range(promised)})"
+        if promised is not None and not promised[0] <= verdict.streams.get(stream, 0) <= promised[1]:
+            checked = f", but the API promised {_range(promised)}"
+        say(f"  {stream}: {verdict.streams.get(stream, 0):,} records{checked}")
+        if verdict.verdict in ("complete", "partial"):
+            say(f"    {site.lake.locate(run.paths.bronze(stream))}")
+    if verdict.reasons.get("poison"):
+        say(f"  See why: haulier poison list SOURCE. Another go: haulier poison redrive SOURCE --run {run.run_id}")
+    if verdict.reasons.get("count"):
+        say("  The counts do not agree: pull again with haulier run SOURCE --new.")
+    if verdict.reasons.get("damaged"):
+        say(f"  Which objects are damaged: haulier verify SOURCE --run {run.run_id}")
+
+
+def verdict_document(site: Site, run: Run, verdict: VerdictRecord) -> dict[str, Any]:
+    """The verdict as ``--json`` prints it. ``state`` is stable."""
+    return {
+        "state": verdict.verdict,
+        "run_id": run.run_id,
+        "source": run.file.source,
+        "mode": run.file.mode,
+        "snapshot_time": run.file.snapshot_time,
+        "reasons": verdict.reasons,
+        "totals": verdict.totals,
+        "streams": {
+            stream: {
+                "records": verdict.streams.get(stream, 0),
+                "expected": verdict.expected.get(stream),
+                "path": site.lake.locate(run.paths.bronze(stream)),
+            }
+            for stream in run.file.streams
+        },
+    }
+
+
+def _range(promised: tuple[int, int]) -> str:
+    low, high = promised
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

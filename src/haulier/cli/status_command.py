@@ -1,0 +1,69 @@
+"""``haulier status``: how far a run has come."""
+
+from __future__ import annotations
+
+import click
+
+from haulier.app.app import App
+from haulier.app.loading import load_app
+from haulier.app.site import Options, open_site
+from haulier.cli.choosing import choose_run
+from haulier.cli.loop import run_loop
+from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
+from haulier.cli.output import emit, set_up_output
+from haulier.cli.report import exit_code_of_verdict
+from haulier.queues.seam import Depth
+from haulier.runs.state import RunState, run_state
+from haulier.runs.status import RunStatus, run_status
+
+
+@click.command("status", short_help="Show how far the newest run has come.")
+@source_argument
+@run_option
+@json_option
+@place_options
+def command(source: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
+    """Show the state of SOURCE's newest run: what is planned, done, poisoned and missing.
+
+    Changes nothing. Exit code: that of the run (0 complete, 3 poison, 1 failed, 4 not finished).
+    """
+    set_up_output(as_json)
+    return run_loop(_status(load_app(source), run_id, as_json, options_of(lake, queue)))
+
+
+async def _status(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
+    async with open_site(app, options, writes=False) as site:
+        run = await choose_run(site, run_id)
+        status = await run_status(site.lake, site.queue, run)
+        if as_json:
+            emit(status)
+        else:
+            say_status(status, await site.queue.depth())
+        _, verdict = await run_state(site.lake, run.paths)
+        return 4 if verdict is None else exit_code_of_verdict(verdict)
+
+
+def say_status(status: RunStatus, depth: Depth | None = None) -> None:
+    """The status as a few lines on standard output."""
+    for line in status_lines(status, depth):
+        click.echo(line)
+
+
+def status_lines(status: RunStatus, depth: Depth | None) -> list[str]:
+    """One fact a line, the state first."""
+    lines = [f"{status.run_id}: {status.state.value}{' (stranded)' if status.is_stranded else ''}"]
+    if status.state is not RunState.PLANNING:
+        lines += [
+            f"  items    {status.planned:,} planned: {status.done:,} done, {status.empty:,} empty, {status.split:,} divided, "
+            f"{status.poisoned:,} poisoned, {status.discarded:,} discarded, {status.missing:,} not ended",
+            f"  records  {status.records:,} in {status.bytes:,} bytes, by {status.requests:,} requests",
+        ]
+    if depth is not None and not status.state.is_closed:
+        lines.append(f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased")
+    if status.reasons:
+        lines.append("  because  " + ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items()))
+    if status.is_stranded:
+        lines.append("  Items are missing from the queue: haulier work SOURCE sends them again.")
+    if status.needs_api and not status.missing:
+        lines.append("  It is drained, and needs its API to be closed: haulier work SOURCE does it.")
+    return lines

@@ -1,0 +1,24 @@
+"""One piece of work that a signal may end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from haulier.cli.signals import on_signals
+
+T = TypeVar("T")
+
+
+async def until_signal(work: Coroutine[Any, Any, T]) -> T | None:
+    """What ``work`` returns, or None if SIGTERM or SIGINT cancelled it."""
+    task = asyncio.ensure_future(work)
+    with on_signals(lambda name: None if task.cancel() else None, lambda: None if task.cancel() else None):
+        await asyncio.wait([task])
+    if task.cancelled():
+        return None
+    with contextlib.suppress(asyncio.CancelledError):
+        return task.result()
+    return None

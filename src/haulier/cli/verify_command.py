@@ -1,0 +1,56 @@
+"""``haulier verify``: what the manifest says, held against the lake, object by object."""
+
+from __future__ import annotations
+
+import click
+
+from haulier.app.app import App
+from haulier.app.loading import load_app
+from haulier.app.site import Options, open_site
+from haulier.cli.choosing import choose_run
+from haulier.cli.loop import run_loop
+from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
+from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
+from haulier.cli.status_command import say_status
+from haulier.runs.status import run_status
+from haulier.runs.verify import verify_run
+
+
+@click.command("verify", short_help="Close what is drained; reread every object of a closed run.")
+@source_argument
+@run_option
+@json_option
+@place_options
+def command(source: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
+    """Reread every object of SOURCE's newest run, and hold it against the manifest. A drained run is closed first.
+
+    Exit code 0: complete, and every object is what the manifest says.
+    """
+    set_up_output(as_json)
+    return run_loop(_verify(load_app(source), run_id, as_json, options_of(lake, queue)))
+
+
+async def _verify(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
+    async with open_site(app, options) as site:
+        run = await choose_run(site, run_id)
+        verdict = await site.closer.close(run)
+        if verdict is None or verdict.verdict in ("superseded", "cancelled"):
+            status = await run_status(site.lake, site.queue, run)
+            if as_json:
+                emit(status)
+            else:
+                say_status(status)
+            return 4 if verdict is None else 1
+        seen = await verify_run(site.lake, run, verdict)
+        say_verdict(site, run, verdict)
+        say(f"  reread   {seen.objects:,} objects, {seen.records:,} records, {seen.bytes:,} bytes")
+        for finding in seen.findings:
+            say(f"  {finding}")
+        if as_json:
+            emit(verdict_document(site, run, verdict) | {"verified": seen})
+        if seen.is_sound:
+            say("  Every object is what the manifest says.")
+            return exit_code_of_verdict(verdict)
+        say(f"haulier: {seen.damaged:,} objects are not what the manifest says.")
+        return 1

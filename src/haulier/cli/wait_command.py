@@ -1,0 +1,75 @@
+"""``haulier wait``: until a run that others work is closed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from haulier.app.app import App
+from haulier.app.loading import load_app
+from haulier.app.site import Options, Site, open_site
+from haulier.cli.choosing import choose_run
+from haulier.cli.loop import run_loop
+from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
+from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
+from haulier.cli.tasks import until_signal
+from haulier.runs.records import VerdictRecord
+from haulier.runs.run import Run
+from haulier.runs.status import run_status
+
+LOOK_SECONDS = 1.0
+
+
+@click.command("wait", short_help="Wait until a run is closed.")
+@source_argument
+@run_option
+@click.option("--timeout", "timeout_seconds", type=click.FloatRange(min=0), help="Seconds to wait at most; no limit by default.")
+@json_option
+@place_options
+def command(
+    source: str, run_id: str | None, timeout_seconds: float | None, as_json: bool, lake: str | None, queue: str | None
+) -> int:
+    """Wait until SOURCE's newest run is closed, and close it if it is drained. Needs no API and works no item.
+
+    A run that nobody works any more (stranded) is reported: exit code 4.
+    """
+    set_up_output(as_json)
+    return run_loop(_wait(load_app(source), run_id, timeout_seconds, as_json, options_of(lake, queue)))
+
+
+async def _wait(app: App, run_id: str | None, timeout_seconds: float | None, as_json: bool, options: Options) -> int:
+    async with open_site(app, options) as site:
+        run = await choose_run(site, run_id)
+        verdict = await until_signal(_until_closed(site, run, timeout_seconds))
+        if verdict is None:
+            if as_json:
+                emit(await run_status(site.lake, site.queue, run))
+            return 4
+        say_verdict(site, run, verdict)
+        if as_json:
+            emit(verdict_document(site, run, verdict))
+        return exit_code_of_verdict(verdict)
+
+
+async def _until_closed(site: Site, run: Run, timeout_seconds: float | None) -> VerdictRecord | None:
+    """The verdict, or None where it does not come: timed out, stranded, or an API is needed to close."""
+    started_at = site.clock.monotonic()
+    was_stranded = False
+    while True:
+        verdict = await site.closer.close(run)
+        if verdict is not None:
+            return verdict
+        status = await run_status(site.lake, site.queue, run)
+        if status.needs_api and status.planned and not status.missing:
+            say(f"Run {run.run_id} is drained, and needs its API to be closed: haulier work SOURCE does it.")
+            return None
+        if status.is_stranded and was_stranded:
+            say(f"Run {run.run_id} is stranded: items are missing from the queue. haulier work SOURCE sends them again.")
+            return None
+        was_stranded = status.is_stranded
+        if timeout_seconds is not None and site.clock.monotonic() - started_at >= timeout_seconds:
+            say(f"Run {run.run_id} was not closed within {timeout_seconds:g} s.")
+            return None
+        await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,79 @@
+"""``haulier work``: a worker of its own, here or in as many containers as the API can bear."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import click
+
+from haulier.app.app import App
+from haulier.app.loading import load_app
+from haulier.app.site import Options, open_live
+from haulier.app.starting import require_shared_queue
+from haulier.cli.driving import end_stalled
+from haulier.cli.loop import run_loop
+from haulier.cli.options import options_of, place_options, source_argument, worker_options
+from haulier.cli.output import say, set_up_output
+from haulier.cli.signals import on_signals
+from haulier.cli.words import child_command
+from haulier.worker.loop import Worker
+from haulier.worker.watch import Watch
+
+
+@click.command("work", short_help="Work items off the queue until the runs are drained.")
+@source_argument
+@click.option("--run", "run_id", metavar="RUN_ID", help="Stay for this run alone; by default for every open one.")
+@click.option("--exit-idle", is_flag=True, help="Leave when nothing is ready, for autoscalers.")
+@click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
+@place_options
+@worker_options
+def command(
+    source: str,
+    run_id: str | None,
+    exit_idle: bool,
+    with_parent: bool,
+    lake: str | None,
+    queue: str | None,
+    lease_seconds: float,
+    grace_seconds: float,
+) -> int:
+    """Work the items of SOURCE's open runs, beside any number of other workers, and close what is drained.
+
+    Waits for a sealed plan, and stays until its runs are closed. SIGTERM or Ctrl-C drains: nothing new is taken, what is
+    under way may end within --grace, the rest goes back uncounted. Exit code 0: drained; 4: not finished.
+    """
+    set_up_output()
+    app = load_app(source)
+    options = options_of(lake, queue, lease_seconds, grace_seconds)
+    return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
+
+
+async def _work(
+    app: App, source: str, options: Options, run_id: str | None, exit_idle: bool, with_parent: bool
+) -> int:
+    async with open_live(app, options) as site:
+        require_shared_queue(site)
+        watch = Watch(site.lake, site.queue, site.closer, app.name, only=run_id)
+        parts = site.parts(child_command("isolate", source, options))
+        worker = Worker(parts, watch, end_stalled, exit_idle=exit_idle)
+        with on_signals(worker.drain, worker.stop_now):
+            if with_parent:
+                _drain_without_parent(worker)
+            code = await worker.run()
+        if code:
+            say(f"haulier: {worker.reason}")
+        return code
+
+
+def _drain_without_parent(worker: Worker) -> None:
+    """Standard input is a pipe that nobody writes to: it ends when the parent does."""
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            worker.drain("the end of its parent")
+
+    loop.add_reader(sys.stdin.fileno(), ended)

@@ -1,0 +1,92 @@
+"""`[api]`: where the API is, who we are to it, and how long we wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from haulier.api.auth import Auth, Bearer
+from haulier.api.settings import Api
+from haulier.config.fields import Field, Opened, Shape
+from haulier.config.kinds import Duration, HeaderPairs, SecretText, TableOf, Text, Whole, refusals
+from haulier.config.place import Place
+
+BEARER = Field("bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"')
+AUTH = Shape("Who we are to the API.", BEARER, one_of=("bearer",))
+
+
+def read_auth(table: Opened) -> Auth:
+    return Bearer(table.need(BEARER))
+
+
+URL = Field(
+    "url",
+    Text(),
+    "Where the API is; the paths of the streams are put behind it.",
+    'url = "https://api.example.com"',
+    True,
+)
+AUTH_FIELD = Field("auth", TableOf(AUTH, read_auth), AUTH.doc, 'auth = { bearer = "${API_TOKEN}" }')
+IN_FLIGHT = Field("in_flight", Whole(), "Most requests at once, of all workers together.", "in_flight = 4")
+CONTACT = Field(
+    "contact", Text(), "Who the API's people can write to; it stands in the User-Agent.", 'contact = "team@example.com"'
+)
+HEADERS = Field("headers", HeaderPairs(), "Headers of every request.", 'headers = { Accept-Language = "en" }')
+CONNECT = Field("connect_timeout", Duration(), "How long a connection may take; 5s.", 'connect_timeout = "5s"')
+FIRST_BYTE = Field(
+    "first_byte_timeout", Duration(), "How long the API may think about a page; 60s.", 'first_byte_timeout = "60s"'
+)
+REQUEST = Field("request_timeout", Duration(), "How long a request may take in all; 5m.", 'request_timeout = "5m"')
+MIN_SPEED = Field(
+    "min_bytes_per_second", Whole(), "A body that stays slower for 30 s is given up.", "min_bytes_per_second = 1024"
+)
+MAX_BODY = Field("max_body_bytes", Whole(), "The largest body that is read.", "max_body_bytes = 67108864")
+
+API = Shape(
+    "The API that is read.",
+    URL,
+    AUTH_FIELD,
+    IN_FLIGHT,
+    CONTACT,
+    HEADERS,
+    CONNECT,
+    FIRST_BYTE,
+    REQUEST,
+    MIN_SPEED,
+    MAX_BODY,
+)
+
+
+_SETTINGS: tuple[tuple[str, Field[Any], str], ...] = (
+    ("auth", AUTH_FIELD, ""),
+    ("in_flight", IN_FLIGHT, ""),
+    ("contact", CONTACT, ""),
+    ("headers", HEADERS, ""),
+    ("connect_timeout_seconds", CONNECT, "seconds"),
+    ("first_byte_timeout_seconds", FIRST_BYTE, "seconds"),
+    ("request_timeout_seconds", REQUEST, "seconds"),
+    ("min_bytes_per_second", MIN_SPEED, ""),
+    ("max_body_bytes", MAX_BODY, ""),
+)
+"""What `Api` calls a setting, the key that it stands under, and the unit that `Api` wants."""
+
+
+def read_api(table: Opened) -> Api:
+    """The API. What its settings refuse is said with the key that it stands under."""
+    url = table.need(URL)
+    _checked(table.place.at("url"), url, {})
+    given: dict[str, Any] = {}
+    for name, field, unit in _SETTINGS:
+        if field not in table:
+            continue
+        value = table.need(field)
+        given[name] = value.total_seconds() if unit == "seconds" else value
+        _checked(table.place.at(field.name), url, {name: given[name]})
+    return _checked(table.place, url, given)
+
+
+def _checked(place: Place, url: str, given: dict[str, Any]) -> Api:
+    with refusals(place):
+        return Api(url, **given)
+
+
+API_TABLE = TableOf(API, read_api)

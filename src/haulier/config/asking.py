@@ -1,0 +1,95 @@
+"""What a source file says of one request for one value, and of what the API promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from haulier.api.totals import Total
+from haulier.config.environment import filled
+from haulier.config.fields import Field, Opened, Shape
+from haulier.config.kinds import Choice, Flag, JsonPath, QueryPairs, TableOf, Text, refusals, wrong
+from haulier.config.place import Place, shown
+from haulier.sources.recipe import Lookup
+
+
+@dataclass(frozen=True)
+class PathText:
+    """A path below the API's url: it begins with a slash, and cannot lead to another origin."""
+
+    def read(self, value: Any, place: Place, example: str) -> str:
+        if not isinstance(value, str) or not value:
+            raise wrong(value, place, "a path", example)
+        path = filled(value, place)
+        parts = urlsplit(path)
+        if parts.scheme or parts.netloc or path.startswith("//"):
+            raise place.error(
+                f"{shown(value)} leads to another origin; credentials go to the API's own url alone.",
+                f"Write the path below `api.url`, for example: {example}",
+            )
+        if not path.startswith("/"):
+            raise place.error(
+                f"the path {shown(value)} does not begin with a slash.", f'Write {place.name} = "/{value}"'
+            )
+        if "?" in path or "#" in path:
+            raise place.error(
+                f"the path {shown(value)} has a query in it.", 'Write it as a table: query = { name = "value" }'
+            )
+        return path
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^(/|\$\{)"}
+
+
+GET = Field("get", PathText(), "The path that is asked, below the API's url.", 'get = "/items"', is_required=True)
+QUERY = Field("query", QueryPairs(), "Query parameters.", "query = { limit = 100 }")
+AT = Field("at", JsonPath(), "The dotted path of the value in the answer.", 'at = "rows.0.id"', is_required=True)
+EMPTY = Field(
+    "empty", Choice(("no items",)), "What an API that holds nothing means; an error without it.", 'empty = "no items"'
+)
+IS = Field(
+    "is", Choice(("exact", "estimate")), "Whether the records must agree with it.", 'is = "exact"', is_required=True
+)
+
+LOOKUP = Shape("A request for one value.", GET, QUERY, AT)
+EDGE = Shape("A request for the first or last ID.", GET, QUERY, AT, EMPTY)
+TOTAL_AT = Field("at", Text(), "The dotted path of the number in each page.", 'at = "total"')
+TOTAL_HEADER = Field("header", Text(), "Or the header that holds it.", 'header = "X-Total-Count"')
+MAY_MOVE = Field(
+    "may_move", Flag(), "False: a total that changes while the item is read is a failure.", "may_move = false"
+)
+TOTAL = Shape(
+    "Where the API says how many records an item has.", TOTAL_AT, TOTAL_HEADER, IS, MAY_MOVE, one_of=("at", "header")
+)
+
+
+def read_lookup(table: Opened) -> Lookup:
+    return Lookup(path=table.need(GET), query=table.get(QUERY, ()), at=table.need(AT))
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A `Lookup`, and whether an API without items is an answer to it."""
+
+    lookup: Lookup
+    may_be_empty: bool
+
+
+def read_edge(table: Opened) -> Edge:
+    return Edge(read_lookup(table), EMPTY in table and table.need(EMPTY) == "no items")
+
+
+def read_total(table: Opened) -> Total:
+    with refusals(table.place):
+        return Total(
+            at=table.get(TOTAL_AT, ""),
+            header=table.get(TOTAL_HEADER, ""),
+            is_exact=table.need(IS) == "exact",
+            may_move=table.get(MAY_MOVE, True),
+        )
+
+
+LOOKUP_TABLE = TableOf(LOOKUP, read_lookup)
+EDGE_TABLE = TableOf(EDGE, read_edge)
+TOTAL_TABLE = TableOf(TOTAL, read_total)

@@ -1,0 +1,159 @@
+"""How a source file says that a stream is divided into items: `full.ids`, `full.windows`, `incremental.windows`."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import cast
+
+from haulier.config.asking import EDGE_TABLE, Edge
+from haulier.config.fields import Field, Opened, Shape
+from haulier.config.kinds import Choice, Duration, Moment, NumberOr, QueryPairs, TableOf, Text, Whole, refusals
+from haulier.config.place import Place
+from haulier.items.bounds import Bounds
+from haulier.items.bounds import Edge as BoundsEdge
+from haulier.items.formats import DAY
+from haulier.items.zones import day_start, zone_of
+from haulier.sources.recipe import SETTLE, IdsRecipe, Lookup, WindowsRecipe
+
+_EDGES = Choice(("inclusive", "exclusive"))
+START_EDGE = Field("start", _EDGES, "Whether what equals the start belongs to it.", 'start = "inclusive"')
+END_EDGE = Field("end", _EDGES, "Whether what equals the end belongs to it.", 'end = "exclusive"')
+FORMAT = Field(
+    "format",
+    Text(),
+    "iso, date, epoch_seconds, epoch_milliseconds, or strftime text.",
+    'format = "%Y-%m-%dT%H:%M:%SZ"',
+)
+GRANULE = Field("granule", Duration(), "The smallest difference between the times of two records.", 'granule = "1s"')
+ZONE = Field("zone", Text(), "The time zone that the API's times are in.", 'zone = "Europe/London"')
+
+ID_BOUNDS = Shape("How the API is told the ends of a range of IDs.", START_EDGE, END_EDGE)
+TIME_BOUNDS = Shape("How the API is told the ends of a window of time.", START_EDGE, END_EDGE, FORMAT, GRANULE, ZONE)
+
+
+def read_id_bounds(table: Opened) -> Bounds:
+    return Bounds(start=_edge(table, START_EDGE, "inclusive"), end=_edge(table, END_EDGE, "exclusive"), granule=1)
+
+
+def read_time_bounds(table: Opened) -> Bounds:
+    with refusals(table.place):
+        return Bounds(
+            start=_edge(table, START_EDGE, "inclusive"),
+            end=_edge(table, END_EDGE, "exclusive"),
+            format=table.get(FORMAT, "iso"),
+            granule=table.get(GRANULE, None),
+            zone=table.get(ZONE, "UTC"),
+        )
+
+
+def _edge(table: Opened, field: Field[str], default: BoundsEdge) -> BoundsEdge:
+    return cast(BoundsEdge, table.get(field, default))
+
+
+QUERY = Field(
+    "query",
+    QueryPairs(),
+    "Query parameters that tell the API the item, by {start} and {end}.",
+    'query = { id__gte = "{start}", id__lt = "{end}" }',
+)
+FIRST = Field("first", NumberOr(Whole(0), EDGE_TABLE), "The lowest ID; 1 unless given.", "first = 1")
+LAST = Field(
+    "last",
+    NumberOr(Whole(0), EDGE_TABLE),
+    "The highest ID: a number, or a request that is answered with it.",
+    'last = { get = "/items/newest", at = "id" }',
+    is_required=True,
+)
+IDS_STEP = Field("step", Whole(), "How many IDs make one item.", "step = 5000", is_required=True)
+IDS_BOUNDS = Field(
+    "bounds", TableOf(ID_BOUNDS, read_id_bounds), "What the ends mean to the API.", 'bounds = { end = "inclusive" }'
+)
+IDS = Shape("Items that are ranges of IDs.", QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP)
+
+START = Field("start", Moment(), "Where the first window starts.", "start = 2013-01-01T00:00:00Z", is_required=True)
+END = Field(
+    "end", Moment(), "Where the last window ends; the run's snapshot time unless given.", "end = 2014-01-01T00:00:00Z"
+)
+WINDOWS_STEP = Field("step", Duration(), "How long one window is.", 'step = "1d"', is_required=True)
+LOOKBACK = Field(
+    "lookback",
+    Duration(may_be_zero=True),
+    "How far an incremental run reaches back over the last one.",
+    'lookback = "2h"',
+)
+SETTLE_FOR = Field(
+    "settle",
+    Duration(may_be_zero=True),
+    "How long before now the last window ends, since APIs show their newest records late; 120s unless given.",
+    'settle = "120s"',
+)
+WINDOWS_BOUNDS = Field(
+    "bounds",
+    TableOf(TIME_BOUNDS, read_time_bounds),
+    "How the ends are written, and what they mean to the API.",
+    'bounds = { end = "exclusive", format = "iso" }',
+)
+WINDOWS_QUERY = Field("query", QUERY.kind, QUERY.doc, 'query = { updated_since = "{start}", updated_before = "{end}" }')
+WINDOWS = Shape(
+    "Items that are windows of time.", WINDOWS_QUERY, WINDOWS_BOUNDS, START, END, WINDOWS_STEP, LOOKBACK, SETTLE_FOR
+)
+
+
+def read_ids(table: Opened) -> IdsRecipe:
+    last, first = table.need(LAST), table.get(FIRST, 1)
+    if isinstance(first, int) and isinstance(last, int) and last < first:
+        raise table.place.at("last").error(f"the last ID, {last}, is below the first, {first}.", "Write a higher one.")
+    return IdsRecipe(
+        query=table.get(QUERY, ()),
+        bounds=table.get(IDS_BOUNDS, Bounds(granule=1)),
+        first=_lookup(first),
+        last=_lookup(last),
+        step=table.need(IDS_STEP),
+        may_be_empty=any(isinstance(edge, Edge) and edge.may_be_empty for edge in (first, last)),
+    )
+
+
+def read_windows(table: Opened) -> WindowsRecipe:
+    bounds = table.get(WINDOWS_BOUNDS, Bounds())
+    step = table.need(WINDOWS_STEP)
+    start = _moment(table.need(START), bounds)
+    end = table.get(END, None)
+    if end is not None:
+        end = _moment(end, bounds)
+        if end <= start:
+            raise table.place.at("end").error("the end is not after the start.", "Write a later one, or leave it out.")
+    recipe = WindowsRecipe(
+        query=table.get(WINDOWS_QUERY, ()),
+        bounds=bounds,
+        start=start,
+        end=end,
+        step=step,
+        lookback=table.get(LOOKBACK, timedelta()),
+        settle=table.get(SETTLE_FOR, SETTLE),
+    )
+    _check_step(recipe, table.place.at("step"))
+    return recipe
+
+
+IDS_TABLE = TableOf(IDS, read_ids)
+WINDOWS_TABLE = TableOf(WINDOWS, read_windows)
+
+
+def _lookup(edge: int | Edge) -> int | Lookup:
+    return edge.lookup if isinstance(edge, Edge) else edge
+
+
+def _moment(given: datetime | date, bounds: Bounds) -> datetime:
+    """A date is the midnight that starts it, in the zone of the bounds."""
+    return given if isinstance(given, datetime) else day_start(given, zone_of(bounds.zone))
+
+
+def _check_step(recipe: WindowsRecipe, place: Place) -> None:
+    granule = recipe.bounds.granule
+    if recipe.is_by_date and recipe.step % DAY:
+        raise place.error(
+            "the bounds are dates, so windows that end within a day would be read twice.",
+            'Write whole days: step = "1d"',
+        )
+    if isinstance(granule, timedelta) and recipe.step < granule:
+        raise place.error("the step is shorter than the granule of the bounds.", "Write a longer step.")

@@ -1,0 +1,81 @@
+"""`${NAME}` and `${NAME:-default}` in any string of a source file; `$${` stands for `${` itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from haulier.api.auth import Secret
+from haulier.config.place import Place
+
+# The longest value that is taken for a word of a query rather than for a key. API keys have 16 characters and more.
+_WORD_CHARACTERS = 11
+
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
+_NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+
+
+def filled(text: str, place: Place, *, is_secret: bool | None = None) -> str:
+    """``text`` with every variable replaced by its value; `SourceFileError` where one is missing or misspelt.
+
+    Values that may be credentials are noted for the redactor: all where ``is_secret``, the long ones where it is None.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        if match[0] == "$${":
+            return "${"
+        name, default = _reference(match[0], place)
+        value = place.source.environ.get(name, "")
+        if not value and default is not None:
+            return default
+        if name not in place.source.environ:
+            raise _missing(name, place)
+        if is_secret or (is_secret is None and len(value) > _WORD_CHARACTERS):
+            place.source.secrets.append(value)
+        return value
+
+    return _REFERENCE.sub(replace, text)
+
+
+def has_reference(text: str) -> bool:
+    """Whether a variable, or what is meant as one, stands in ``text``."""
+    return any(match[0] != "$${" for match in _REFERENCE.finditer(text))
+
+
+def secret(text: str, place: Place) -> str | Secret:
+    """A credential. One variable alone is read only when the API is opened: `status` works without it."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None or match[0] == "$${":
+        return filled(text, place, is_secret=True)
+    name, default = _reference(match[0], place)
+    return FileSecret(name, default, place=place)
+
+
+@dataclass(frozen=True)
+class FileSecret(Secret):
+    """A variable that a source file names as a credential; what is missing is said with its place in the file."""
+
+    place: Place = field(kw_only=True, compare=False, repr=False)
+
+    def reveal(self, environ: Mapping[str, str] | None = None) -> str:
+        value = (self.place.source.environ if environ is None else environ).get(self.name) or self.default
+        if value is None:
+            raise _missing(self.name, self.place)
+        return value
+
+
+def _reference(text: str, place: Place) -> tuple[str, str | None]:
+    found = _NAMED.fullmatch(text[2:-1]) if text.endswith("}") else None
+    if found is None:
+        raise place.error(
+            f"{text!r} is no reference to an environment variable.",
+            "Write ${NAME} or ${NAME:-default}; $${ stands for ${ itself.",
+        )
+    return found[1], found[2]
+
+
+def _missing(name: str, place: Place) -> Exception:
+    return place.error(
+        f"the environment variable {name} is not set.", f"Set it, or write a default: ${{{name}:-default}}."
+    )

@@ -1,0 +1,114 @@
+"""Tables of a source file as lists of typed fields, which also serve the JSON Schema.
+
+A `Shape` names every key that a table may have, so that a misspelt one is found before a missing one is missed. A
+`Field` knows how its value is read and what to write; opening a table gives the typed values back by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from haulier.config.environment import has_reference
+from haulier.config.place import Place, kind_of, suggestion
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+D = TypeVar("D")
+
+
+class Kind(Protocol[T_co]):
+    """How one kind of value is read."""
+
+    def read(self, value: Any, place: Place, example: str) -> T_co:
+        """The typed value. Raises `SourceFileError` that shows ``example``, a line of TOML."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """The kind as JSON Schema."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Field(Generic[T]):
+    """One key of a table."""
+
+    name: str
+    kind: Kind[T]
+    doc: str
+    example: str
+    """What to write, as a line of TOML; it is read back by a test."""
+    is_required: bool = False
+
+
+class Shape:
+    """The keys that a table may have."""
+
+    def __init__(self, doc: str, *fields: Field[Any], one_of: tuple[str, ...] = ()) -> None:
+        self.doc = doc
+        self.fields = fields
+        self.one_of = one_of
+        """Keys of which exactly one is wanted."""
+
+    def open(self, value: Any, place: Place) -> Opened:
+        """The table at ``place``. `SourceFileError` for what is no table, and for keys that it may not have."""
+        if not isinstance(value, Mapping):
+            names = ", ".join(field.name for field in self.fields)
+            raise place.error(f"here stands {kind_of(value)}; a table is wanted.", f"Its keys are: {names}.")
+        known = [field.name for field in self.fields]
+        for name in value:
+            if has_reference(name):
+                raise place.at(name).error(
+                    "a key cannot come from the environment.", "Write variables in values alone."
+                )
+            if name not in known:
+                raise place.at(name).error("there is no such key.", suggestion(name, known))
+        if self.one_of:
+            self._require_one(value, place)
+        return Opened(value, place)
+
+    def schema(self) -> dict[str, Any]:
+        """The table as JSON Schema."""
+        tree: dict[str, Any] = {
+            "type": "object",
+            "description": self.doc,
+            "additionalProperties": False,
+            "properties": {field.name: {**field.kind.schema(), "description": field.doc} for field in self.fields},
+        }
+        required = [field.name for field in self.fields if field.is_required]
+        if required:
+            tree["required"] = required
+        if self.one_of:
+            tree["oneOf"] = [{"required": [name]} for name in self.one_of]
+        return tree
+
+    def _require_one(self, value: Mapping[str, Any], place: Place) -> None:
+        given = [name for name in self.one_of if name in value]
+        names = " or ".join(f"`{name}`" for name in self.one_of)
+        if len(given) > 1:
+            raise place.error(f"`{given[0]}` and `{given[1]}` exclude each other.", f"Keep one of them: {names}.")
+        if not given:
+            examples = [field.example for field in self.fields if field.name in self.one_of]
+            raise place.error(f"one of {names} is missing.", f"Write, for example: {examples[0]}")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table of which every key is known."""
+
+    tables: Mapping[str, Any]
+    place: Place
+
+    def __contains__(self, field: Field[Any]) -> bool:
+        return field.name in self.tables
+
+    def need(self, field: Field[T]) -> T:
+        """The value of a field that must be there."""
+        if field.name not in self.tables:
+            raise self.place.error(f"`{field.name}` is missing.", f"Write, for example: {field.example}")
+        return field.kind.read(self.tables[field.name], self.place.at(field.name), field.example)
+
+    def get(self, field: Field[T], default: D) -> T | D:
+        """The value of a field, or ``default`` where it is not there."""
+        return self.need(field) if field.name in self.tables else default

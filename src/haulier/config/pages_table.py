@@ -1,0 +1,231 @@
+"""`pages`: how one page leads to the next. Declared, never detected: a wrong guess loses records in silence.
+
+A kind is a word (``pages = "link"``) or a table with a key that tells it (``pages = { offset = "skip" }``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
+from haulier.api.pages_count import Place as Where
+from haulier.config.environment import filled
+from haulier.config.fields import Field, Opened, Shape
+from haulier.config.kinds import Choice, Flag, ListOf, TableOf, Text, Whole, refusals
+from haulier.config.place import Place, shown, suggestion
+
+MORE = Field("more", Text(), "Path of a flag that says whether there is more.", 'more = "has_more"')
+DONE = Field("done", Text(), "Path of a flag that says whether this was all.", 'done = "is_last"')
+QUERY = Field("query", Text(), "Query parameter that it is sent back as.", 'query = "cursor"')
+BODY = Field("body", Text(), "Path in the JSON body that it is sent back at.", 'body = "page.after"')
+HEADER = Field("header", Text(), "Header that it is sent back as.", 'header = "X-Cursor"')
+AT = Field("at", Text(), "Path of the value in the answer.", 'at = "next.time"')
+FROM_HEADER = Field("from_header", Text(), "Header of the answer that holds the value.", 'from_header = "X-Next"')
+IN = Field("in", Choice(("query", "body")), "Whether it goes into the query or into the JSON body.", 'in = "body"')
+
+KEY = Shape("A value of the answer that goes into the next request.", AT, FROM_HEADER, QUERY, BODY, HEADER)
+
+
+def read_key(table: Opened) -> Key:
+    with refusals(table.place):
+        return Key(
+            at=table.get(AT, ""),
+            from_header=table.get(FROM_HEADER, ""),
+            query=table.get(QUERY, ""),
+            body=table.get(BODY, ""),
+            header=table.get(HEADER, ""),
+        )
+
+
+ALSO = Field(
+    "also", ListOf(TableOf(KEY, read_key)), "Values that go along.", 'also = [{ at = "next.time", query = "since" }]'
+)
+CURSOR = Field("cursor", Text(), "Path of the token of the next page in the answer.", 'cursor = "next"')
+CURSOR_HEADER = Field("cursor_header", Text(), "Header of the answer with that token.", 'cursor_header = "X-Next"')
+_SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO)
+CURSOR_PAGES = Shape("Pages by a token that comes with each page.", CURSOR, *_SENT)
+CURSOR_HEADER_PAGES = Shape("Pages by a token that comes in a header.", CURSOR_HEADER, *_SENT)
+
+
+def read_cursor(table: Opened) -> Paginator:
+    with refusals(table.place):
+        return Cursor(
+            at=table.get(CURSOR, ""),
+            from_header=table.get(CURSOR_HEADER, ""),
+            query=table.get(QUERY, ""),
+            body=table.get(BODY, ""),
+            header=table.get(HEADER, ""),
+            more=table.get(MORE, ""),
+            done=table.get(DONE, ""),
+            also=table.get(ALSO, ()),
+        )
+
+
+OFFSET = Field("offset", Text(), "Parameter: how many records to pass over.", 'offset = "offset"')
+LIMIT = Field("limit", Whole(), "How many records a page should have.", "limit = 100")
+LIMIT_NAME = Field("limit_name", Text(), "Parameter of the limit; limit unless given.", 'limit_name = "limit"')
+START = Field("start", Whole(0), "The offset of the first page; 0 unless given.", "start = 1")
+OVERLAP = Field("overlap", Whole(0), "Records asked for again, to see whether the list moved.", "overlap = 1")
+OFFSET_PAGES = Shape(
+    "Pages by the number of records before them.", OFFSET, LIMIT, LIMIT_NAME, START, IN, MORE, DONE, OVERLAP
+)
+
+
+def read_offset(table: Opened) -> Paginator:
+    with refusals(table.place):
+        return Offset(
+            offset_name=table.need(OFFSET),
+            limit=table.get(LIMIT, None),
+            limit_name=table.get(LIMIT_NAME, "limit"),
+            start=table.get(START, 0),
+            place=cast(Where, table.get(IN, "query")),
+            more=table.get(MORE, ""),
+            done=table.get(DONE, ""),
+            overlap=table.get(OVERLAP, 0),
+        )
+
+
+PAGE = Field("page", Text(), "Parameter: the page's number.", 'page = "page"')
+FIRST = Field("first", Whole(0), "The number of the first page; 1 unless given.", "first = 0")
+SIZE = Field("size", Whole(), "How many records a page should have.", "size = 100")
+SIZE_NAME = Field("size_name", Text(), "Parameter of the size; per_page unless given.", 'size_name = "per_page"')
+PAGES_AT = Field("pages", Text(), "Path of the number of pages in the answer.", 'pages = "meta.total_pages"')
+PAGES_HEADER = Field("pages_header", Text(), "Header with it.", 'pages_header = "X-Total-Pages"')
+END_STATUS = Field("end_status", Whole(400), "Status of a page past the last one.", "end_status = 400")
+END_TEXT = Field("end_text", Text(), "Text in that answer's body.", 'end_text = "rest_post_invalid_page_number"')
+PAGE_PAGES = Shape(
+    "Pages by their number.",
+    PAGE,
+    FIRST,
+    SIZE,
+    SIZE_NAME,
+    IN,
+    PAGES_AT,
+    PAGES_HEADER,
+    MORE,
+    DONE,
+    END_STATUS,
+    END_TEXT,
+)
+
+
+def read_page(table: Opened) -> Paginator:
+    with refusals(table.place):
+        return PageNumber(
+            name=table.need(PAGE),
+            first_number=table.get(FIRST, 1),
+            size=table.get(SIZE, None),
+            size_name=table.get(SIZE_NAME, "per_page"),
+            place=cast(Where, table.get(IN, "query")),
+            pages=table.get(PAGES_AT, ""),
+            pages_header=table.get(PAGES_HEADER, ""),
+            more=table.get(MORE, ""),
+            done=table.get(DONE, ""),
+            end_status=table.get(END_STATUS, None),
+            end_text=table.get(END_TEXT, ""),
+        )
+
+
+SEEK = Field("seek", Text(), "Path in a record of the key that sorts the list.", 'seek = "id"')
+TEMPLATE = Field("template", Text(), "What is sent; {key} is the last record's key.", 'template = "sys_id>{key}"')
+INCLUSIVE = Field("inclusive", Flag(), "Whether the record with the key is sent again.", "inclusive = true")
+SEEK_PAGES = Shape(
+    "Pages by the key of the last record; it must be unique and sort the list.",
+    SEEK,
+    QUERY,
+    BODY,
+    TEMPLATE,
+    MORE,
+    DONE,
+    INCLUSIVE,
+)
+
+
+def read_seek(table: Opened) -> Paginator:
+    with refusals(table.place):
+        return Seek(
+            key=table.need(SEEK),
+            query=table.get(QUERY, ""),
+            body=table.get(BODY, ""),
+            template=table.get(TEMPLATE, "{key}"),
+            more=table.get(MORE, ""),
+            done=table.get(DONE, ""),
+            is_inclusive=table.get(INCLUSIVE, False),
+        )
+
+
+NEXT_URL = Field("next_url", Text(), "Path of the next page's address.", 'next_url = "links.next"')
+NEXT_URL_HEADER = Field("next_url_header", Text(), "Header with that address.", 'next_url_header = "X-Next-Url"')
+NEXT_URL_PAGES = Shape("Pages by the address of the next one.", NEXT_URL, MORE, DONE)
+NEXT_URL_HEADER_PAGES = Shape("Pages by the address of the next one, in a header.", NEXT_URL_HEADER, MORE, DONE)
+
+
+def read_next_url(table: Opened) -> Paginator:
+    with refusals(table.place):
+        return NextUrl(
+            at=table.get(NEXT_URL, ""),
+            from_header=table.get(NEXT_URL_HEADER, ""),
+            more=table.get(MORE, ""),
+            done=table.get(DONE, ""),
+        )
+
+
+LINK = Field("link", Text(), "The relation of the next page in the Link header; next unless given.", 'link = "next"')
+LINK_PAGES = Shape("Pages by the Link header.", LINK)
+ODATA = Field("odata", Choice(("v4",)), "The version of OData.", 'odata = "v4"')
+PAGE_SIZE = Field("page_size", Whole(), "How many records the server is asked for.", "page_size = 500")
+ODATA_PAGES = Shape("Pages by OData's next link.", ODATA, PAGE_SIZE)
+
+WORDS: dict[str, Paginator] = {"single": Single(), "link": LinkHeader(), "odata": OData()}
+"""Kinds that need no more than their name."""
+TABLES: dict[str, TableOf[Paginator]] = {
+    "cursor": TableOf(CURSOR_PAGES, read_cursor),
+    "cursor_header": TableOf(CURSOR_HEADER_PAGES, read_cursor),
+    "offset": TableOf(OFFSET_PAGES, read_offset),
+    "page": TableOf(PAGE_PAGES, read_page),
+    "seek": TableOf(SEEK_PAGES, read_seek),
+    "next_url": TableOf(NEXT_URL_PAGES, read_next_url),
+    "next_url_header": TableOf(NEXT_URL_HEADER_PAGES, read_next_url),
+    "link": TableOf(LINK_PAGES, lambda table: LinkHeader(rel=table.need(LINK))),
+    "odata": TableOf(ODATA_PAGES, lambda table: OData(page_size=table.get(PAGE_SIZE, None))),
+}
+"""Kinds by the key that tells them."""
+
+
+class PagesKind:
+    """The word of a kind, or a table whose first key tells the kind."""
+
+    def read(self, value: Any, place: Place, example: str) -> Paginator:
+        if isinstance(value, str):
+            return _word(filled(value, place, is_secret=False), value, place)
+        if not isinstance(value, Mapping):
+            raise place.error(f"here stands {shown(value)}; a kind of pages is wanted.", _REMEDY)
+        told = [name for name in TABLES if name in value]
+        if len(told) > 1:
+            raise place.error(f"`{told[0]}` and `{told[1]}` exclude each other.", "Keep the one that the API knows.")
+        if not told:
+            near = [words for name in value if (words := suggestion(name, TABLES)).startswith("Did")]
+            raise place.error("no key of this table tells the kind of pages.", near[0] if near else _REMEDY)
+        return TABLES[told[0]].read(value, place, example)
+
+    def schema(self) -> dict[str, Any]:
+        tables = [{**table.schema(), "required": [kind]} for kind, table in TABLES.items()]
+        return {"anyOf": [{"enum": list(WORDS)}, *tables]}
+
+
+_REMEDY = (
+    "Write one of: "
+    + ", ".join([*(f'"{word}"' for word in WORDS), *(f"{{ {kind} = ... }}" for kind in TABLES if kind not in WORDS)])
+    + "."
+)
+
+
+def _word(text: str, value: str, place: Place) -> Paginator:
+    if text in WORDS:
+        return WORDS[text]
+    if text in TABLES:
+        example = TABLES[text].shape.fields[0].example
+        raise place.error(f"pages of kind {text!r} need more than their name.", f"Write pages = {{ {example}, ... }}.")
+    near = suggestion(text, [*WORDS, *TABLES])
+    raise place.error(f"{shown(value)} is no kind of pages.", near if near.startswith("Did") else _REMEDY)

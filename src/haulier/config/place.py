@@ -1,0 +1,89 @@
+"""Where in a source file we are, how what stands there is shown, and how an error about it is worded."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+
+from haulier.errors import SourceFileError
+
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """The file that is read, and the environment that it refers to."""
+
+    name: str
+    environ: Mapping[str, str] = field(repr=False)
+    secrets: list[str] = field(default_factory=list, repr=False)
+    """Values from the environment that may be credentials, found so far: for the redactor."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A dotted key of a source file, such as ``streams.flights.pages``."""
+
+    source: SourceText
+    key: str = ""
+
+    def at(self, name: str | int) -> Place:
+        """The place of a key in the table that stands here, or of an element of a list."""
+        if isinstance(name, int):
+            return Place(self.source, f"{self.key}[{name}]")
+        return Place(self.source, f"{self.key}.{name}" if self.key else name)
+
+    @property
+    def name(self) -> str:
+        """The last part of the key, for examples: ``pages``."""
+        return self.key.rpartition(".")[2]
+
+    def error(self, problem: str, remedy: str = "") -> SourceFileError:
+        """What to raise about this place; ``problem`` and ``remedy`` are sentences."""
+        return SourceFileError(self.source.name, self.key, problem, remedy)
+
+
+def shown(value: object) -> str:
+    """What stands in the file, as a person wrote it; a variable stays a variable."""
+    match value:
+        case str():
+            short = value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + " ..."
+            return f'"{short}"'
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case _:
+            return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """What stands in the file by its kind alone, where it may be a secret."""
+    match value:
+        case str():
+            return "text"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case datetime() | date() | time():
+            return "a time"
+        case Mapping():
+            return "a table"
+        case list():
+            return "a list"
+        case _:
+            return "something else"
+
+
+def suggestion(found: str, known: Iterable[str]) -> str:
+    """``Did you mean 'records'?``, or what there is to choose from."""
+    names = list(known)
+    near = difflib.get_close_matches(found.lower(), names, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Here there are: {', '.join(names)}."

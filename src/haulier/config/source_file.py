@@ -1,0 +1,109 @@
+"""`load_source`: a source file, read once and whole, as typed settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from haulier.api.settings import Api
+from haulier.config.api_table import API_TABLE
+from haulier.config.environment import has_reference
+from haulier.config.fields import Field, Shape
+from haulier.config.kinds import Text, wrong
+from haulier.config.place import Place, SourceText, kind_of
+from haulier.config.stream_table import STREAM, read_stream
+from haulier.config.toml_text import read_tables
+from haulier.sources.recipe import StreamRecipe
+
+MAX_STREAM_CHARACTERS = 30
+"""A kind is the stream's name and how it is divided, 40 characters in all."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_MAX_SOURCE_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """What a source file says."""
+
+    name: str
+    path: Path
+    lake: str
+    """A folder, relative to the file's own, or a URL."""
+    queue: str
+    api: Api
+    streams: tuple[StreamRecipe, ...]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Values from the environment that stand in headers, queries and bodies: for the redactor."""
+
+
+class SourceName:
+    """The name of a source: it is the name of a folder in the lake, on every disk."""
+
+    def read(self, value: Any, place: Place, example: str) -> str:
+        name = Text("a name").read(value, place, example)
+        return checked_name(name, value, place, _MAX_SOURCE_CHARACTERS, example)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{_NAME.pattern}$", "maxLength": _MAX_SOURCE_CHARACTERS}
+
+
+class Streams:
+    """The tables of all streams, by name."""
+
+    def read(self, value: Any, place: Place, example: str) -> tuple[StreamRecipe, ...]:
+        if not isinstance(value, Mapping):
+            raise place.error(f"here stands {kind_of(value)}; tables are wanted.", f"Write, for example: {example}")
+        if not value:
+            raise place.error("there is no stream.", f"Write, for example: {example}")
+        recipes = []
+        for name, table in value.items():
+            if has_reference(name):
+                raise place.at(name).error(
+                    "a key cannot come from the environment.", "Write variables in values alone."
+                )
+            checked_name(name, name, place.at(name), MAX_STREAM_CHARACTERS, "[streams.flights]")
+            recipes.append(read_stream(name, table, place.at(name)))
+        return tuple(recipes)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "minProperties": 1, "additionalProperties": STREAM.schema()}
+
+
+SOURCE = Field("source", SourceName(), "The name of the source: a folder in the lake.", 'source = "flights"', True)
+LAKE = Field(
+    "lake", Text(), "A folder, relative to this file, or a URL; --lake and HAULIER_LAKE go before.", 'lake = "lake"'
+)
+QUEUE = Field("queue", Text(), "sqlite, memory, or a URL; --queue and HAULIER_QUEUE go before.", 'queue = "sqlite"')
+API = Field("api", API_TABLE, API_TABLE.shape.doc, "[api]", True)
+STREAMS = Field("streams", Streams(), "The kinds of records that are pulled.", "[streams.flights]", True)
+
+FILE = Shape("A source of haulier: an API, and what is pulled from it.", SOURCE, LAKE, QUEUE, API, STREAMS)
+
+
+def load_source(path: Path, environ: Mapping[str, str]) -> SourceSettings:
+    """Read a source file. Raises `SourceFileError` that names file, key, and what to write instead.
+
+    Credentials that are one variable are read only when the API is opened; every other variable must be set.
+    """
+    text = SourceText(str(path), environ)
+    table = FILE.open(read_tables(path, text), Place(text))
+    return SourceSettings(
+        name=table.need(SOURCE),
+        path=path,
+        lake=table.get(LAKE, "lake"),
+        queue=table.get(QUEUE, "sqlite"),
+        api=table.need(API),
+        streams=table.need(STREAMS),
+        secrets=tuple(dict.fromkeys(text.secrets)),
+    )
+
+
+def checked_name(name: str, value: Any, place: Place, most: int, example: str) -> str:
+    """``name``, fit for a folder and a kind."""
+    if _NAME.fullmatch(name) and len(name) <= most:
+        return name
+    raise wrong(value, place, f"a name of at most {most} characters of a-z, 0-9 and _, a letter first,", example)

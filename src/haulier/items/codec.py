@@ -1,0 +1,116 @@
+"""The bytes of a work item's parameters.
+
+A message is data (G8): it is decoded into the typed fields of a known class, or refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from haulier.errors import BrokenEnvelopeError, UsageError
+from haulier.items.ranges import IdRange
+from haulier.items.windows import TimeWindow
+from haulier.items.workitem import WorkItem, require_usable
+
+Item = TypeVar("Item", bound=WorkItem)
+
+
+class _ValueRefusedError(Exception):
+    """A value that no parameter may have, and where it stands."""
+
+
+# What msgspec and a class's own __post_init__ raise for a value; ValueError has UnicodeEncodeError (lone surrogates).
+_REFUSALS = (_ValueRefusedError, msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
+
+
+def encode_payload(item: WorkItem) -> bytes:
+    """The item's parameters as ASCII JSON, every field in declared order. Equal items have equal bytes.
+
+    Refuses in words (`UsageError`) what would not come back equal: a value of another type than its field's, a naive
+    datetime, NaN. So a wrong item is found where it is made, not by the worker that gets it.
+    """
+    return _ascii(msgspec.json.encode(canonical(item)))
+
+
+def canonical(item: Item) -> Item:
+    """The item as a worker will read it: equal, with the declared types (1 in a float field is 1.0), times in UTC.
+
+    `UsageError` as for `encode_payload`.
+    """
+    cls = type(item)
+    require_usable(cls)
+    try:
+        settled = _settled(item, "")
+        found: Item = _decoded(cls, msgspec.json.encode(settled))
+        if found != settled:
+            raise _ValueRefusedError(f"{_difference(settled, found)} would not be read back as it is")
+    except _REFUSALS as error:
+        raise UsageError(f"Parameters of {cls.__qualname__} cannot be written down: {error}") from error
+    return found
+
+
+def decode_payload(cls: type[Item], payload: bytes) -> Item:
+    """The item that has these parameters; its datetimes are UTC. Fields that the class does not know are ignored.
+
+    `BrokenEnvelopeError`, with the path of the field (``$.ids.start``), if they are not of the declared types.
+    """
+    require_usable(cls)
+    try:
+        item: Item = _settled(_decoded(cls, payload), "")
+    except _REFUSALS as error:
+        raise BrokenEnvelopeError(f"Parameters of kind {cls.kind!r} cannot be read: {error}") from error
+    return item
+
+
+def _decoded(cls: type, payload: bytes) -> Any:
+    return _decoder(cls).decode(payload)
+
+
+@functools.lru_cache(maxsize=4096)
+def _decoder(cls: type) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(cls)
+
+
+def _settled(value: Any, path: str) -> Any:
+    """The same value with datetimes in UTC and no negative zero: what is equal becomes alike."""
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise _ValueRefusedError(f"{value.isoformat()} has no time zone (pass tzinfo=UTC) - at `${path}`")
+        return value.astimezone(UTC)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _ValueRefusedError(f"{value} is no number that JSON can write - at `${path}`")
+        return value if value else 0.0
+    if isinstance(value, tuple):
+        return tuple(_settled(member, f"{path}[{place}]") for place, member in enumerate(value))
+    if isinstance(value, IdRange | TimeWindow) or not dataclasses.is_dataclass(value):
+        return value
+    changed = {}
+    for field in dataclasses.fields(value):
+        before = getattr(value, field.name)
+        after = _settled(before, f"{path}.{field.name}")
+        if after is not before:
+            changed[field.name] = after
+    return dataclasses.replace(value, **changed) if changed else value  # type: ignore[type-var]
+
+
+def _difference(item: Any, found: Any) -> str:
+    for field in dataclasses.fields(item):
+        before, after = getattr(item, field.name), getattr(found, field.name)
+        if before != after:
+            return f"{before!r} at `$.{field.name}`"
+    return repr(item)
+
+
+def _ascii(body: bytes) -> bytes:
+    """Queues that carry XML refuse some characters, such as U+FFFF, which msgspec writes as they are."""
+    if body.isascii():
+        return body
+    return json.dumps(json.loads(body), ensure_ascii=True, separators=(",", ":")).encode("ascii")

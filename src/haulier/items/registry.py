@@ -1,0 +1,52 @@
+"""`Registry`: the kinds of work item that an app knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from haulier.errors import UnknownKindError, UsageError
+from haulier.items.workitem import WorkItem, require_usable
+
+
+class Registry:
+    """Finds the class of a kind. Iterating gives the classes in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[WorkItem]] = {}
+
+    def add(self, cls: type[WorkItem]) -> None:
+        """Make a class known. Adding it twice is once; two classes of one kind are a `UsageError`."""
+        require_usable(cls)
+        known = self._classes.setdefault(cls.kind, cls)
+        if known is not cls:
+            raise UsageError(
+                f"Two classes have the kind {cls.kind!r}: {_place(known)} and {_place(cls)}. Give one of them another."
+            )
+
+    def get(self, kind: str) -> type[WorkItem]:
+        """The class of a kind, or `UnknownKindError`, which names those that are registered."""
+        cls = self._classes.get(kind)
+        if cls is None:
+            raise UnknownKindError(
+                f"No processor for kind {kind!r}. Registered: {self.names}. "
+                "Is its module imported by the app you passed?"
+            )
+        return cls
+
+    @property
+    def names(self) -> str:
+        """The registered kinds for a message, sorted: ``assets_by_id, people``; ``none`` without any."""
+        return ", ".join(sorted(self._classes)) or "none"
+
+    def __iter__(self) -> Iterator[type[WorkItem]]:
+        return iter(list(self._classes.values()))
+
+    def __len__(self) -> int:
+        return len(self._classes)
+
+    def __contains__(self, cls: object) -> bool:
+        return cls in self._classes.values()
+
+
+def _place(cls: type[WorkItem]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

@@ -1,0 +1,73 @@
+"""`WorkItem`: one typed, frozen unit of work of one stream."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from typing import Any, ClassVar
+
+from haulier.errors import UsageError
+from haulier.items.parameters import refusal
+
+MAX_NAME_LENGTH = 40
+"""A key starts with the kind and holds at most 120 characters: two thirds are left for the parameters."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class WorkItem:
+    """The base of all items. A subclass is a frozen dataclass that names its stream and its kind:
+
+    >>> @dataclass(frozen=True)
+    ... class AssetsById(WorkItem, stream="assets", kind="assets_by_id"):
+    ...     ids: IdRange
+
+    The kind stands in messages and files, so it stays the same when the class is renamed or moved. A field may be added
+    with a default while a run is open; to remove one or change its meaning is a new kind. Parameters are typed:
+    `haulier.items.parameters` has the list. Whatever is wrong with a class is a `UsageError` that names it: its names
+    when it is made, the rest when it is first used.
+    """
+
+    __slots__ = ()
+    stream: ClassVar[str]
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, *, stream: str | None = None, kind: str | None = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        # `dataclass(slots=True)` makes the class a second time, without its keywords but with what they set.
+        cls.stream = _checked_name(cls, "stream", stream if stream is not None else cls.__dict__.get("stream"))
+        cls.kind = _checked_name(cls, "kind", kind if kind is not None else cls.__dict__.get("kind"))
+
+
+def require_usable(cls: type) -> None:
+    """`UsageError` unless this is a frozen dataclass whose parameters can be written down and read back."""
+    problem = _problem_of(cls)
+    if problem is not None:
+        raise UsageError(f"Work item {getattr(cls, '__qualname__', cls)}: {problem}")
+
+
+@functools.lru_cache(maxsize=4096)
+def _problem_of(cls: object) -> str | None:
+    if not (isinstance(cls, type) and WorkItem in cls.__mro__[1:]):
+        return "it is not a class that is derived from WorkItem."
+    if "__dataclass_fields__" not in cls.__dict__:
+        return "it is not a dataclass: write @dataclass(frozen=True) above it."
+    for name in ("stream", "kind"):
+        if any(field.name == name for field in dataclasses.fields(cls)):
+            return f"its field {name!r} has the name of what its class says: give it another name."
+    return refusal(cls)
+
+
+def _checked_name(cls: type, word: str, name: object) -> str:
+    if name is None:
+        raise UsageError(
+            f"Work item {cls.__qualname__} does not say its {word}: "
+            f'write class {cls.__qualname__}(WorkItem, stream="...", kind="...").'
+        )
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
+        raise UsageError(
+            f"Work item {cls.__qualname__} has the {word} {name!r}: write at most {MAX_NAME_LENGTH} characters of "
+            "a-z, 0-9 and '_', a letter first."
+        )
+    return name

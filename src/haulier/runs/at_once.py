@@ -1,0 +1,33 @@
+"""The same work for many things, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AT_ONCE = 8
+"""As many as the local lake has threads: fsyncs of several files join into one there."""
+
+
+async def each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
+    """``work`` for every one of a batch, `AT_ONCE` of them under way. Results in no order.
+
+    The first failure ends the rest, and is raised as it is.
+    """
+    remaining = iter(things)
+    results: list[R] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(_work_off(work, remaining, results))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return results
+
+
+async def _work_off(work: Callable[[T], Awaitable[R]], remaining: Iterator[T], results: list[R]) -> None:
+    results.extend([await work(thing) for thing in remaining])

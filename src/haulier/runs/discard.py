@@ -1,0 +1,75 @@
+"""C7: doing without poisoned items, for a reason. A discard alone does not hold back ``complete``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from haulier.errors import UsageError
+from haulier.runs import ledger_schema as table
+from haulier.runs.at_once import each
+from haulier.runs.closing import Closer
+from haulier.runs.ledger import Ledger
+from haulier.runs.records import DiscardRecord, PlannedItem, encode_record
+from haulier.runs.reopen import reopen, require_open_or_partial, standing_verdict
+from haulier.runs.run import Run
+from haulier.runs.state import FINAL
+
+
+@dataclass(frozen=True)
+class Discarder:
+    """Writes poisoned items of a run off."""
+
+    closer: Closer
+
+    async def discard(self, run: Run, reason: str, keys: Collection[str] | None = None) -> int:
+        """Discard the run's poisoned items (only ``keys``, if given). Returns how many were not discarded before.
+
+        A partial run is open again afterwards, and whoever finds it drained closes it anew. Refused with `UsageError`,
+        before anything is written, after a verdict that is final, for keys that are not poisoned, and without a reason.
+        Repeatable: what a discard left that died is finished.
+        """
+        if not reason.strip():
+            raise UsageError("A discard says why: it stands in the manifest for good. Write `--reason TEXT`.")
+        await require_open_or_partial(self.closer, run)
+        ledger = Ledger(self.closer.lake, run.paths)
+        try:
+            await ledger.refresh()
+            if keys is not None:
+                await _require_poisoned(ledger, run, keys)
+            discarded = 0
+            async for items in ledger.items(table.LIVE_POISON, "poison"):
+                chosen = [(item, number) for item, number in items if keys is None or item.key in keys]
+                await self._record(run, chosen, reason.strip())
+                discarded += len(chosen)
+            await ledger.refresh()
+            await self._reopen(run, await ledger.count(table.DISCARDED))
+        finally:
+            ledger.close()
+        return discarded
+
+    async def _record(self, run: Run, items: list[tuple[PlannedItem, int]], reason: str) -> None:
+        async def record(numbered: tuple[PlannedItem, int]) -> None:
+            item, number = numbered
+            discard = DiscardRecord(number=number, key=item.key, reason=reason, discarded_at=self.closer.clock.now())
+            await self.closer.lake.create(run.paths.numbered("discards", item.key, number), encode_record(discard))
+
+        await each(record, items)
+
+    async def _reopen(self, run: Run, discarded: int) -> None:
+        """Lift a partial closing that listed before these discards were written. A later one has seen them."""
+        while (verdict := await standing_verdict(self.closer, run)) is not None:
+            if verdict.verdict in FINAL or verdict.totals.discarded >= discarded:
+                return
+            await reopen(self.closer, run, verdict.number)
+
+
+async def _require_poisoned(ledger: Ledger, run: Run, keys: Collection[str]) -> None:
+    unknown = set(keys)
+    async for items in ledger.items(f"({table.LIVE_POISON}) OR ({table.DISCARDED})", "poison"):
+        unknown -= {item.key for item, _ in items}
+    if unknown:
+        raise UsageError(
+            f"Not poisoned in run {run.run_id}: {', '.join(sorted(unknown))}. "
+            "`haulier poison list SOURCE` shows the keys that can be discarded."
+        )

@@ -1,0 +1,55 @@
+"""From a claimed run to a queue full of its items: P1, the first count of ``expect``, P2. In this order, resumable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from haulier.clock import Clock
+from haulier.errors import UsageError
+from haulier.items.workitem import WorkItem
+from haulier.lake.seam import Lake
+from haulier.queues.seam import Queue
+from haulier.runs.expect import Expect, ask_expect
+from haulier.runs.plan import read_seal, write_plan
+from haulier.runs.records import Seal
+from haulier.runs.run import Run
+from haulier.runs.send import send_plan
+
+
+@dataclass(frozen=True)
+class Enqueuer:
+    """What a process enqueues runs with. ``expect`` is needed for runs that promise a count."""
+
+    lake: Lake
+    queue: Queue
+    clock: Clock
+    expect: Expect | None = None
+
+    async def enqueue(
+        self,
+        run: Run,
+        items: Callable[[], AsyncIterator[WorkItem]],
+        on_sent: Callable[[int], None] = lambda items: None,
+    ) -> Seal:
+        """Plan the run unless its plan is sealed, and send what of it was not sent. Repeatable, by several at once.
+
+        ``items`` is called only where there is no seal yet. ``on_sent`` hears of each shard's items, those that were
+        sent earlier included.
+        """
+        seal = await self.plan(run, items)
+        await send_plan(self.lake, self.queue, run.paths, seal, on_sent)
+        return seal
+
+    async def plan(self, run: Run, items: Callable[[], AsyncIterator[WorkItem]]) -> Seal:
+        """The first half of `enqueue`, for those who show the plan before they send it."""
+        seal = await read_seal(self.lake, run.paths) or await write_plan(self.lake, run.paths, self.clock, items())
+        if run.file.has_expect:
+            if self.expect is None:
+                raise UsageError(
+                    f"Run {run.run_id} promises a count (`expect`), which only its API can tell: "
+                    "enqueue it with `haulier run SOURCE` or `haulier enqueue SOURCE`."
+                )
+            # Before the first message: an API that grows from here on grows between the two counts.
+            await ask_expect(self.lake, run, self.clock, "before", self.expect)
+        return seal

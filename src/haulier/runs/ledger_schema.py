@@ -1,0 +1,191 @@
+"""The tables of a ledger, and what it knows of one key in SQL: the pure half of `ledger`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import apsw
+import msgspec
+
+from haulier.runs.records import PlannedItem, Receipt
+
+# How a key has ended by the records of the run (protocol, section 2), in the order of C3. A divided key is done with:
+# its children are rows of their own, and it has ended when they have. Objects count at a closing alone.
+SCHEMA = """
+CREATE TABLE item (
+    key TEXT PRIMARY KEY, stream TEXT, kind TEXT, payload BLOB,
+    is_planned INTEGER NOT NULL DEFAULT 0,
+    is_split INTEGER NOT NULL DEFAULT 0,
+    is_empty INTEGER NOT NULL DEFAULT 0,
+    poison INTEGER NOT NULL DEFAULT 0,
+    redrive INTEGER NOT NULL DEFAULT 0,
+    discard INTEGER NOT NULL DEFAULT 0,
+    discard_reason TEXT NOT NULL DEFAULT '',
+    has_object INTEGER NOT NULL DEFAULT 0,
+    damage TEXT NOT NULL DEFAULT '',
+    records INTEGER, bytes INTEGER, sha256 TEXT, requests INTEGER, seconds REAL,
+    is_adopted INTEGER, is_encoded INTEGER, promised INTEGER, reread INTEGER,
+    disagrees INTEGER NOT NULL DEFAULT 0,
+    state TEXT GENERATED ALWAYS AS (CASE
+        WHEN NOT is_planned THEN NULL
+        WHEN is_split THEN 'split'
+        WHEN sha256 IS NOT NULL THEN 'done'
+        WHEN is_empty THEN 'empty'
+        WHEN discard > 0 AND discard >= poison THEN 'discarded'
+        WHEN poison > redrive THEN 'poisoned'
+        ELSE 'missing'
+    END) VIRTUAL
+);
+CREATE INDEX item_by_state ON item (state, key, records, bytes, requests);
+CREATE TABLE read (path TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+COUNTS = """
+SELECT state, count(*), coalesce(sum(records), 0), coalesce(sum(bytes), 0), coalesce(sum(requests), 0)
+FROM item WHERE state IS NOT NULL GROUP BY state
+"""
+
+NOTHING = "state = 'missing' AND NOT has_object"
+"""A key of which the lists of a closing show nothing (C2)."""
+
+UNADOPTED = "has_object AND sha256 IS NULL AND is_planned AND NOT is_split AND damage = ''"
+"""An object without a receipt (C3)."""
+
+LIVE_POISON = "state = 'poisoned'"
+DISCARDED = "state = 'discarded'"
+
+REDRIVABLE = f"({LIVE_POISON}) OR ({NOTHING} AND poison = redrive AND poison > 0)"
+"""Live poison, and what a redrive left that died after its record (C7)."""
+
+_PLAN = """
+INSERT INTO item (key, stream, kind, payload, is_planned) VALUES (?, ?, ?, ?, 1)
+ON CONFLICT (key) DO UPDATE SET
+    stream = excluded.stream, kind = excluded.kind, payload = excluded.payload, is_planned = 1
+WHERE NOT is_planned
+"""
+
+_RAISE = """
+INSERT INTO item (key, {column}) VALUES (?, ?)
+ON CONFLICT (key) DO UPDATE SET {column} = excluded.{column} WHERE {column} < excluded.{column}
+"""
+
+_DISCARD = """
+INSERT INTO item (key, discard, discard_reason) VALUES (?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET discard = excluded.discard, discard_reason = excluded.discard_reason
+WHERE discard < excluded.discard
+"""
+
+_DISAGREES = """
+UPDATE item SET disagrees = 1 WHERE key = :key AND (sha256 <> :sha256 OR records <> :records OR bytes <> :bytes)
+"""
+
+# Of several equal receipts the first without `adopted` counts (P9).
+_RECEIPT = """
+INSERT INTO item (key, records, bytes, sha256, requests, seconds, is_adopted, is_encoded, promised, reread)
+VALUES (:key, :records, :bytes, :sha256, :requests, :seconds, :is_adopted, :is_encoded, :promised, :reread)
+ON CONFLICT (key) DO UPDATE SET
+    records = excluded.records, bytes = excluded.bytes, sha256 = excluded.sha256, requests = excluded.requests,
+    seconds = excluded.seconds, is_adopted = excluded.is_adopted, is_encoded = excluded.is_encoded,
+    promised = excluded.promised, reread = excluded.reread
+WHERE sha256 IS NULL OR (is_adopted AND NOT excluded.is_adopted AND NOT disagrees)
+"""
+
+_HAS_OBJECT = "UPDATE item SET has_object = 1 WHERE key = ? AND stream = ? AND is_planned"
+
+
+def put_planned(connection: apsw.Connection, items: Iterable[PlannedItem]) -> None:
+    """Items of the plan or of a child list."""
+    connection.executemany(_PLAN, [(item.key, item.stream, item.kind, bytes(item.payload)) for item in items])
+
+
+def put_split(connection: apsw.Connection, keys: Sequence[str]) -> None:
+    connection.executemany(_RAISE.format(column="is_split"), [(key, 1) for key in keys])
+
+
+def put_empty(connection: apsw.Connection, keys: Sequence[str]) -> None:
+    connection.executemany(_RAISE.format(column="is_empty"), [(key, 1) for key in keys])
+
+
+def put_poison(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:
+    """The newest poison number of a key."""
+    connection.executemany(_RAISE.format(column="poison"), numbers)
+
+
+def put_redrives(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:
+    """The newest redrive number of a key."""
+    connection.executemany(_RAISE.format(column="redrive"), numbers)
+
+
+def put_discards(connection: apsw.Connection, discards: Sequence[tuple[str, int, str]]) -> None:
+    """Key, number and reason of the newest discard of a key."""
+    connection.executemany(_DISCARD, discards)
+
+
+def put_receipts(connection: apsw.Connection, receipts: Iterable[Receipt]) -> None:
+    """Receipts in any order, and more than one of a key: what they disagree on is kept in mind."""
+    for receipt in receipts:
+        row: dict[str, apsw.SQLiteValue] = {
+            "key": receipt.key,
+            "records": receipt.records,
+            "bytes": receipt.bytes,
+            "sha256": receipt.sha256,
+            "requests": receipt.requests,
+            "seconds": receipt.seconds,
+            "is_adopted": receipt.adopted,
+            "is_encoded": receipt.encoded,
+            "promised": None if receipt.drift is None else receipt.drift.promised,
+            "reread": None if receipt.drift is None else receipt.drift.reread,
+        }
+        connection.execute(_DISAGREES, row)
+        connection.execute(_RECEIPT, row)
+
+
+def forget_objects(connection: apsw.Connection) -> None:
+    """Before bronze is listed anew: what an earlier closing saw there may be gone, or mended by hand."""
+    connection.execute("UPDATE item SET has_object = 0, damage = '' WHERE has_object")
+
+
+def put_objects(connection: apsw.Connection, stream: str, keys: Sequence[str]) -> None:
+    """Objects that stand in the bronze folder of a stream; those of no planned key are strays, and left alone."""
+    connection.executemany(_HAS_OBJECT, [(key, stream) for key in keys])
+
+
+def with_objects(connection: apsw.Connection, keys: Sequence[str]) -> list[str]:
+    """Those of the keys whose objects stand."""
+    standing = "SELECT 1 FROM item WHERE key = ? AND has_object"
+    return [key for key in keys if connection.execute(standing, (key,)).fetchone() is not None]
+
+
+def put_damage(connection: apsw.Connection, key: str, reason: str) -> None:
+    """The object of a key cannot be read to its end."""
+    connection.execute("UPDATE item SET damage = ? WHERE key = ?", (reason, key))
+
+
+def page_of(
+    connection: apsw.Connection, columns: str, where: str, after: str, limit: int
+) -> list[tuple[apsw.SQLiteValue, ...]]:
+    """The next rows in the order of their keys; the key comes first in each."""
+    query = f"SELECT key, {columns} FROM item WHERE key > ? AND ({where}) ORDER BY key LIMIT ?"
+    return connection.execute(query, (after, limit)).fetchall()
+
+
+def count_of(connection: apsw.Connection, where: str) -> int:
+    (found,) = connection.execute(f"SELECT count(*) FROM item WHERE {where}").fetchall()[0]
+    return int(str(found))
+
+
+def planned_of(row: Sequence[apsw.SQLiteValue]) -> PlannedItem:
+    """The item of a row that begins with key, stream, kind and payload."""
+    key, stream, kind, payload = row[:4]
+    assert isinstance(payload, bytes)
+    return PlannedItem(key=str(key), stream=str(stream), kind=str(kind), payload=msgspec.Raw(payload))
+
+
+def unread(connection: apsw.Connection, paths: Sequence[str]) -> list[str]:
+    """Those of the files that were not read yet."""
+    known = "SELECT 1 FROM read WHERE path = ?"
+    return [path for path in paths if connection.execute(known, (path,)).fetchone() is None]
+
+
+def note_read(connection: apsw.Connection, paths: Iterable[str]) -> None:
+    connection.executemany("INSERT OR IGNORE INTO read VALUES (?)", [(path,) for path in paths])

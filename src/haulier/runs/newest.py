@@ -1,0 +1,40 @@
+"""The newest run of a kind: the open one that is gone on with, the complete one that is read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from haulier.lake.paths import runs_root
+from haulier.lake.seam import Lake
+from haulier.runs.records import VerdictRecord
+from haulier.runs.run import Run, load_run
+from haulier.runs.state import RunState, run_state
+
+
+async def open_run(lake: Lake, source: str, mode: str) -> Run | None:
+    """The newest run of a mode that is not closed: still planned, open, or being closed. None if all are closed."""
+    async for run in _newest_first(lake, source):
+        if run.file.mode == mode:
+            state, _ = await run_state(lake, run.paths)
+            if not state.is_closed:
+                return run
+    return None
+
+
+async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, VerdictRecord] | None:
+    """The newest complete run that covers a stream, with its verdict. None if there is none yet."""
+    async for run in _newest_first(lake, source):
+        if stream in run.file.streams:
+            state, verdict = await run_state(lake, run.paths)
+            if state is RunState.COMPLETE and verdict is not None:
+                return run, verdict
+    return None
+
+
+async def _newest_first(lake: Lake, source: str) -> AsyncIterator[Run]:
+    """By the snapshot times that their names end in: a run that is not asked for is not read."""
+    names = await lake.names(runs_root(source))
+    for name in sorted(names, key=lambda name: (name.rpartition("-")[2], name), reverse=True):
+        run = await load_run(lake, source, name)
+        if run is not None:
+            yield run

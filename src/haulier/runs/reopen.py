@@ -1,0 +1,42 @@
+"""Opening a partial run again (C7): what redrive and discard have in common."""
+
+from __future__ import annotations
+
+from haulier.errors import UsageError
+from haulier.runs.closing import Closer
+from haulier.runs.records import Reopened, VerdictRecord, encode_record
+from haulier.runs.run import Run
+from haulier.runs.state import FINAL, Closing, closing_in_force
+
+
+async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
+    """The verdict in force; a closing without one is finished first. None: the run is open."""
+    while (closing := await closing_in_force(closer.lake, run.paths)) is not None:
+        if closing.verdict is not None:
+            return closing.verdict
+        if await closer.close(run) is None and await _is_stuck(closer, run, closing):
+            raise UsageError(
+                f"Run {run.run_id} is being closed, and the API is needed for that: run `haulier work SOURCE` first."
+            )
+    return None
+
+
+async def require_open_or_partial(closer: Closer, run: Run) -> None:
+    """`UsageError` after a verdict that is final: nothing of such a run ever changes."""
+    verdict = await standing_verdict(closer, run)
+    if verdict is not None and verdict.verdict in FINAL:
+        raise UsageError(
+            f"Run {run.run_id} is {verdict.verdict}, which is final: its poison stays as it is. "
+            "`haulier run SOURCE` starts a new run."
+        )
+
+
+async def reopen(closer: Closer, run: Run, number: int) -> None:
+    """Lift a partial closing. Whoever finds the run drained after this opens the next one."""
+    record = Reopened(number=number, by=closer.name, reopened_at=closer.clock.now())
+    await closer.lake.create(run.paths.closing(number, "reopened"), encode_record(record))
+
+
+async def _is_stuck(closer: Closer, run: Run, before: Closing) -> bool:
+    now = await closing_in_force(closer.lake, run.paths)
+    return now is not None and now.verdict is None and now.number == before.number

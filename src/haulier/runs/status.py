@@ -1,0 +1,108 @@
+"""How a run stands, as `status --json` prints it: read from the lake, with a look at the queue if there is one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from haulier.lake.seam import Lake
+from haulier.queues.seam import Queue
+from haulier.runs.expect import is_expect_missing
+from haulier.runs.ledger import Ledger, Progress
+from haulier.runs.records import VerdictRecord
+from haulier.runs.run import Run
+from haulier.runs.state import RunState, run_state
+from haulier.runs.stranded import is_stranded
+
+
+class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one run. ``msgspec.json.encode`` prints it; names and states stay as they are."""
+
+    run_id: str
+    source: str
+    mode: str
+    snapshot_time: datetime
+    streams: tuple[str, ...]
+    state: RunState
+    is_stranded: bool = False
+    """Items are missing and the queue is empty: `haulier work` or `haulier run` sends them again."""
+    needs_api: bool = False
+    """It promises a count (`expect`) that was not asked yet: only `haulier work` and `haulier run` can close it."""
+    planned: int = 0
+    done: int = 0
+    empty: int = 0
+    split: int = 0
+    poisoned: int = 0
+    discarded: int = 0
+    damaged: int = 0
+    missing: int = 0
+    """Items that have not ended. What is damaged is known only of a closed run."""
+    records: int = 0
+    bytes: int = 0
+    requests: int = 0
+    reasons: dict[str, int] = {}
+    """Why a partial run is not complete: ``poison``, ``damaged`` and ``count``."""
+    closed_at: datetime | None = None
+
+
+async def run_status(lake: Lake, queue: Queue | None, run: Run) -> RunStatus:
+    """Look at a run. Changes nothing, and costs nothing of its size where its verdict has the account already."""
+    state, verdict = await run_state(lake, run.paths)
+    standing = RunStatus(
+        run_id=run.run_id,
+        source=run.file.source,
+        mode=run.file.mode,
+        snapshot_time=run.file.snapshot_time,
+        streams=run.file.streams,
+        state=state,
+        closed_at=None if verdict is None else verdict.closed_at,
+    )
+    if state is RunState.PLANNING:
+        return standing
+    if verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL):
+        return _of_verdict(standing, verdict)
+    ledger = Ledger(lake, run.paths)
+    try:
+        stranded = state is RunState.OPEN and queue is not None and await is_stranded(queue, ledger)
+        if not stranded:
+            await ledger.refresh()
+        standing = _of_progress(standing, await ledger.progress())
+    finally:
+        ledger.close()
+    needs_api = not state.is_closed and await is_expect_missing(lake, run)
+    return msgspec.structs.replace(standing, is_stranded=stranded, needs_api=needs_api)
+
+
+def _of_verdict(standing: RunStatus, verdict: VerdictRecord) -> RunStatus:
+    totals = verdict.totals
+    return msgspec.structs.replace(
+        standing,
+        planned=totals.planned,
+        done=totals.done,
+        empty=totals.empty,
+        split=totals.split,
+        poisoned=totals.poisoned,
+        discarded=totals.discarded,
+        damaged=totals.damaged,
+        records=totals.records,
+        bytes=totals.bytes,
+        requests=totals.requests,
+        reasons=verdict.reasons,
+    )
+
+
+def _of_progress(standing: RunStatus, progress: Progress) -> RunStatus:
+    return msgspec.structs.replace(
+        standing,
+        planned=progress.planned,
+        done=progress.done,
+        empty=progress.empty,
+        split=progress.split,
+        poisoned=progress.poisoned,
+        discarded=progress.discarded,
+        missing=progress.missing,
+        records=progress.records,
+        bytes=progress.bytes,
+        requests=progress.requests,
+    )

@@ -1,0 +1,74 @@
+"""All of a recipe that shapes records, as canonical bytes: what a resumed run is held to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from haulier.sources.recipe import Enumeration, StreamRecipe
+
+# What decides which records an item holds, and how. How many items there are, and what is asked beside, may change
+# while a run is open: its plan is sealed, and stays as it was.
+_STREAM = ("name", "method", "path", "query", "json", "headers", "records", "pages")
+_DIVISION = ("query", "bounds")
+
+
+def fingerprint(mode: str, streams: Iterable[StreamRecipe]) -> bytes:
+    """Equal bytes for recipes that make equal records of equal items; the order of the streams does not matter."""
+    shapes = [_shape(stream, stream.enumeration(mode)) for stream in streams]
+    return msgspec.json.encode([mode, sorted(shapes, key=msgspec.json.encode)], order="deterministic")
+
+
+def _shape(stream: StreamRecipe, division: Enumeration | None) -> list[Any]:
+    shape = {name: canonical(getattr(stream, name)) for name in _STREAM}
+    if division is None:
+        return [shape]
+    return [shape, type(division).__name__, {name: canonical(getattr(division, name)) for name in _DIVISION}]
+
+
+def canonical(value: Any) -> Any:
+    """A value as JSON, its classes named.
+
+    Fields that stand at their default are left out: a field that a later haulier adds must not refuse runs that this
+    one planned.
+    """
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Enum():
+            return value.value
+        case Mapping():
+            return {str(key): canonical(member) for key, member in value.items()}
+        case list() | tuple():
+            return [canonical(member) for member in value]
+        case set() | frozenset():
+            return sorted((canonical(member) for member in value), key=msgspec.json.encode)
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return _canonical_instance(value)
+
+
+def _canonical_instance(value: Any) -> Any:
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        # A paginator of the user's own: its class, and what it was made with.
+        return [type(value).__qualname__, canonical(getattr(value, "__dict__", {}))]
+    fields = {}
+    for field in dataclasses.fields(value):
+        member = getattr(value, field.name)
+        if not _is_default(field, member):
+            fields[field.name] = canonical(member)
+    return [type(value).__qualname__, fields]
+
+
+def _is_default(field: dataclasses.Field[Any], member: Any) -> bool:
+    if field.default is not dataclasses.MISSING:
+        return bool(member == field.default)
+    return field.default_factory is not dataclasses.MISSING and bool(member == field.default_factory())

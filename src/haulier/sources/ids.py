@@ -1,0 +1,72 @@
+"""Items that are ranges of IDs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from haulier.errors import UsageError
+from haulier.items.ranges import IdRange, id_ranges
+from haulier.items.workitem import WorkItem
+from haulier.sources.context import SourceContext
+from haulier.sources.lookup import Missing, ask, whole_number
+from haulier.sources.recipe import IdsRecipe, Lookup, Pairs
+from haulier.sources.templates import Words
+
+if TYPE_CHECKING:
+    from haulier.api.client import ItemApi
+
+
+class IdsDivision:
+    """Divides a stream by ID. The last ID is asked for once, when the run is planned: newer ones are the next run's."""
+
+    words = ("start", "end")
+
+    def __init__(self, stream: str, mode: str, recipe: IdsRecipe) -> None:
+        @dataclass(frozen=True)
+        class Ids(WorkItem, stream=stream, kind=f"{stream}_ids"):
+            ids: IdRange
+
+        self.item: type[WorkItem] = Ids
+        self.query: Pairs = recipe.query
+        self._make = Ids
+        self._recipe = recipe
+        self._where = f"streams.{stream}.{mode}.ids"
+
+    async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+        """The ranges, ascending, without gap or overlap. `UsageError` where the API does not say the last ID."""
+        last = await self._edge(context.api, "last", self._recipe.last)
+        first = None if last is None else await self._edge(context.api, "first", self._recipe.first)
+        if first is None or last is None:
+            return
+        if last < first:
+            if self._recipe.may_be_empty:
+                return
+            raise UsageError(
+                f"{self._where}: the last ID is {last}, below the first, {first}. {self._empty_remedy('last')}"
+            )
+        for ids in id_ranges(first, last + 1, step=self._recipe.step):
+            yield self._make(ids)
+
+    def fill(self, item: WorkItem) -> Words:
+        """What the words stand for in this item."""
+        assert isinstance(item, self._make)
+        start, end = self._recipe.bounds.of(item.ids)
+        return {"start": int(start), "end": int(end)}
+
+    async def _edge(self, api: ItemApi, name: str, edge: int | Lookup) -> int | None:
+        """The number itself, or what the API says; None where it holds nothing and may."""
+        if isinstance(edge, int):
+            return edge
+        found = await ask(api, edge)
+        if isinstance(found, Missing) and found.is_empty and self._recipe.may_be_empty:
+            return None
+        return whole_number(found, edge, f"{self._where}.{name}", self._empty_remedy(name))
+
+    def _empty_remedy(self, name: str) -> str:
+        if self._recipe.may_be_empty:
+            return "Correct `at`, or the query."
+        return (
+            f'Correct `at` or the query of `{name}`, or write `empty = "no items"` there if the API may hold nothing.'
+        )

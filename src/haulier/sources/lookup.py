@@ -1,0 +1,56 @@
+"""One value out of one answer: the last ID, how many records there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from haulier.api.paths import ROOT, describe, find, parts_of
+from haulier.errors import UsageError
+from haulier.sources.recipe import Lookup
+
+if TYPE_CHECKING:
+    from haulier.api.client import ItemApi
+
+
+@dataclass(frozen=True)
+class Missing:
+    """There is nothing at a path. ``is_empty``: since a list on the way is empty, or null stands there."""
+
+    reason: str
+    is_empty: bool = False
+
+
+async def ask(api: ItemApi, lookup: Lookup) -> Any | Missing:
+    """What the API answers at the lookup's path."""
+    tree = await api.json(lookup.path, lookup.query)
+    try:
+        found = find(tree, lookup.at)
+    except LookupError as error:
+        return Missing(str(error), is_empty=_is_empty(tree, lookup.at))
+    return Missing(f"null stands at {lookup.at!r}", is_empty=True) if found is None else found
+
+
+def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
+    """``found`` as a number; `UsageError` for what is none. APIs write IDs both as numbers and as text."""
+    if isinstance(found, int) and not isinstance(found, bool):
+        return found
+    if isinstance(found, str) and found.isascii() and found.removeprefix("-").isdigit():
+        return int(found)
+    reason = (
+        found.reason if isinstance(found, Missing) else f"at {lookup.at!r} stands {describe(found)}, no whole number"
+    )
+    raise UsageError(f"{what}: GET {lookup.path} was answered, but {reason}. {remedy}")
+
+
+def _is_empty(tree: Any, path: str) -> bool:
+    """Whether the path ends early at a list without elements, or at null: the API holds nothing."""
+    parts = parts_of(path)
+    for length in range(len(parts)):
+        try:
+            found = find(tree, ".".join(parts[:length]) or ROOT)
+        except LookupError:
+            continue
+        if found is None or found == []:
+            return True
+    return False

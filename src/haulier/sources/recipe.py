@@ -1,0 +1,88 @@
+"""What a source file says of a stream, typed: everything that `sources.rest` needs to make items and pages.
+
+Nothing here reads a file or the environment, so that Python code may build the same recipes by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from haulier.api.paginator import Paginator
+from haulier.api.totals import Total
+from haulier.items.bounds import Bounds
+from haulier.items.formats import checked_format
+
+Pairs = tuple[tuple[str, str], ...]
+"""Query parameters or headers, in their order; a name may stand twice."""
+
+Mode = Literal["full", "incremental"]
+
+SETTLE = timedelta(seconds=120)
+"""APIs show their newest records late: Zendesk hides the last minute, Logstash keeps 30 s away. Twice the worst."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A request that is answered with one value, at the dotted path ``at``."""
+
+    path: str
+    at: str
+    query: Pairs = ()
+
+
+@dataclass(frozen=True)
+class IdsRecipe:
+    """Ranges of IDs: [first, last] in steps. ``query`` says how the API is told a range, by `{start}` and `{end}`."""
+
+    last: int | Lookup
+    step: int
+    first: int | Lookup = 1
+    query: Pairs = ()
+    bounds: Bounds = field(default_factory=Bounds)
+    may_be_empty: bool = False
+    """An API that holds no item gives a run without items; else that is an error, since it is mostly a wrong query."""
+
+
+@dataclass(frozen=True)
+class WindowsRecipe:
+    """Windows of time: from ``start`` to ``end``, or to the run's snapshot time less ``settle``, in steps."""
+
+    start: datetime
+    step: timedelta
+    end: datetime | None = None
+    query: Pairs = ()
+    bounds: Bounds = field(default_factory=Bounds)
+    lookback: timedelta = timedelta()
+    settle: timedelta = SETTLE
+
+    @property
+    def is_by_date(self) -> bool:
+        """Whether the API is asked for whole local days: windows are then days of its zone, of 23, 24 or 25 hours."""
+        return checked_format(self.bounds.format, None, is_utc=self.bounds.zone == "UTC").is_date
+
+
+Enumeration = IdsRecipe | WindowsRecipe
+
+
+@dataclass(frozen=True)
+class StreamRecipe:
+    """One stream: the request that gets a page, where the records stand in it, and how a run is divided into items."""
+
+    name: str
+    path: str
+    records: str
+    pages: Paginator
+    full: Enumeration | None
+    incremental: WindowsRecipe | None = None
+    method: str = "GET"
+    query: Pairs = ()
+    json: Any = None
+    headers: Pairs = ()
+    total: Total | None = None
+    expect: Lookup | None = None
+
+    def enumeration(self, mode: str) -> Enumeration | None:
+        """How a run of that mode is divided; None where the stream has no part in such a run."""
+        return self.full if mode == "full" else self.incremental

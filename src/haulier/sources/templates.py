@@ -1,0 +1,108 @@
+"""Words in braces: `{start}`, `{end}`, `{value}`, `{snapshot_time}` and `{parent.FIELD}` stand for a value of the item.
+
+A word is one of ours or it is plain text: other braces, as in JSON or OData, stay as they are. What is nearly one of
+ours (`{strat}`) is refused, since it would be sent to the API as it stands and quietly match nothing, or everything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from urllib.parse import quote
+
+from haulier.errors import UsageError
+
+Word = str | int | float | bool
+Words = Mapping[str, Word]
+
+KNOWN = ("start", "end", "value", "snapshot_time")
+PARENT = "parent."
+
+_BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
+# Nearer than this, a word is a slip of the hand: `{strat}` is 0.8 like `{start}`, `{state}` is 0.8 too.
+_NEAR = 0.8
+
+
+class WordError(UsageError):
+    """A word in braces that cannot be filled in here. ``problem`` and ``remedy`` are the halves of its text."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem} {remedy}")
+
+
+def words_in(text: str) -> list[str]:
+    """The words of ours in ``text``, in their order; raises `WordError` for what is nearly one."""
+    found = []
+    for name in _BRACES.findall(text):
+        if name in KNOWN or (name.startswith(PARENT) and name != PARENT):
+            found.append(name)
+        else:
+            _refuse_near_miss(name)
+    return found
+
+
+def check_words(text: str, allowed: Collection[str]) -> list[str]:
+    """`words_in`; raises `WordError` also for one that stands for nothing here."""
+    found = words_in(text)
+    for name in found:
+        if name not in allowed:
+            there = ", ".join(f"{{{word}}}" for word in allowed)
+            raise WordError(
+                f"{{{name}}} stands for nothing here.", f"Here there are: {there}." if there else "Write it out."
+            )
+    return found
+
+
+def fill(text: str, words: Words) -> str:
+    """``text`` with each word of ``words`` replaced by its value. What is put in is not read again."""
+    return _fill(text, words, as_text)
+
+
+def fill_path(path: str, words: Words) -> str:
+    """As `fill`, for the path of a URL: a value cannot leave its segment, whatever it holds."""
+    return _fill(path, words, lambda value: quote(as_text(value), safe=""))
+
+
+def fill_value(text: str, words: Words) -> Word:
+    """As `fill`, for JSON: a word that stands alone keeps its type, so that a number is sent as a number."""
+    match = _BRACES.fullmatch(text)
+    if match is not None and match[1] in words:
+        return words[match[1]]
+    return fill(text, words)
+
+
+def as_text(value: Word) -> str:
+    """A value as a query writes it: ``true`` and ``false`` as JSON does, numbers as Python does."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def strings_of(tree: object) -> Iterator[str]:
+    """Every string among the values of a JSON value. Keys are no templates."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for value in tree.values():
+            yield from strings_of(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from strings_of(value)
+
+
+def _fill(text: str, words: Words, write: Callable[[Word], str]) -> str:
+    return _BRACES.sub(lambda match: write(words[match[1]]) if match[1] in words else match[0], text)
+
+
+def _refuse_near_miss(name: str) -> None:
+    if name.lower() in KNOWN:
+        near = [name.lower()]
+    elif name.lower() in ("parent", PARENT) or name.lower().startswith(PARENT):
+        near = ["parent.FIELD"]
+    else:
+        near = difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=_NEAR)
+    if near:
+        raise WordError(f"{{{name}}} is not a word of haulier.", f"Did you mean {{{near[0]}}}?")

@@ -1,0 +1,66 @@
+"""Items that are windows of time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from haulier.errors import UsageError
+from haulier.items.formats import DAY
+from haulier.items.windows import TimeWindow, day_windows, time_windows
+from haulier.items.workitem import WorkItem
+from haulier.items.zones import MOMENT, local, zone_of
+from haulier.sources.context import SourceContext
+from haulier.sources.recipe import Pairs, WindowsRecipe
+from haulier.sources.templates import Words
+
+
+class WindowsDivision:
+    """Divides a stream by time, up to the run's snapshot time less what the API needs to settle."""
+
+    words = ("start", "end")
+
+    def __init__(self, stream: str, mode: str, recipe: WindowsRecipe) -> None:
+        @dataclass(frozen=True)
+        class Windows(WorkItem, stream=stream, kind=f"{stream}_windows"):
+            window: TimeWindow
+
+        self.item: type[WorkItem] = Windows
+        self.query: Pairs = recipe.query
+        self._make = Windows
+        self._recipe = recipe
+        self._where = f"streams.{stream}.{mode}.windows"
+
+    async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+        """The windows, ascending, without gap or overlap. Equal for equal snapshot times."""
+        start, end = self._recipe.start, self._end(context.snapshot_time)
+        if end <= start:
+            raise UsageError(
+                f"{self._where}: there is nothing between start, {start:%Y-%m-%dT%H:%M:%SZ}, and the end, "
+                f"{end:%Y-%m-%dT%H:%M:%SZ}. Write an earlier start."
+            )
+        for window in self._windows(start, end):
+            yield self._make(window)
+
+    def fill(self, item: WorkItem) -> Words:
+        """What the words stand for in this item."""
+        assert isinstance(item, self._make)
+        start, end = self._recipe.bounds.of(item.window)
+        if self._recipe.bounds.format.startswith("epoch_"):
+            return {"start": int(start), "end": int(end)}
+        return {"start": start, "end": end}
+
+    def _windows(self, start: datetime, end: datetime) -> Iterator[TimeWindow]:
+        if not self._recipe.is_by_date:
+            return time_windows(start, end, step=self._recipe.step)
+        # A date asks for its whole day, so the windows are whole days too: the first and the last one reach outside.
+        zone = zone_of(self._recipe.bounds.zone)
+        first, last = local(start, zone).date(), local(end - MOMENT, zone).date()
+        return day_windows(first, last + DAY, zone=self._recipe.bounds.zone, days=self._recipe.step // DAY)
+
+    def _end(self, snapshot_time: datetime) -> datetime:
+        latest = snapshot_time - self._recipe.settle
+        if self._recipe.end is not None:
+            latest = min(latest, self._recipe.end)
+        return latest

@@ -1,0 +1,101 @@
+"""Pauses as one process keeps them, and the slow release."""
+
+import random
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from haulier.api.pause import JITTER, Pause
+from haulier.api.scope_row import ScopeRow, paused
+
+NOW = 50.0
+
+
+def paused_for(seconds, seed=0):
+    pause = Pause(1.0, random.Random(seed))
+    pause.extend(seconds, NOW)
+    return pause
+
+
+def test_never_paused_is_open():
+    """Without a pause nothing is held back, however many are in flight."""
+    assert Pause(1.0, random.Random(0)).opens_in(NOW, 500, 0, 1) == 0.0
+
+
+@given(seconds=st.floats(0.1, 1e5), seed=st.integers())
+def test_nobody_is_early_and_nobody_later_than_the_jitter(seconds, seed):
+    """A pause lasts as long as was asked for, and up to a tenth longer."""
+    waits = paused_for(seconds, seed).opens_in(NOW, 0, 0, 1)
+    assert seconds <= waits <= seconds * (1 + JITTER) + 1e-9
+
+
+def test_processes_come_back_apart():
+    """Of many processes hardly two wait for the same time."""
+    assert len({paused_for(100.0, seed).opens_in(NOW, 0, 0, 1) for seed in range(50)}) > 45
+
+
+@pytest.mark.parametrize(
+    ("after", "sharers", "expected"),
+    [
+        (0.0, 1, [1]),
+        (1.0, 1, [2]),
+        (2.9, 1, [4]),
+        (5.0, 1, [32]),
+        (0.0, 3, [1, 0, 0]),
+        (1.0, 3, [1, 1, 0]),
+        (2.0, 3, [2, 1, 1]),
+        (3.0, 3, [3, 3, 2]),
+    ],
+)
+def test_release_is_slow_for_all_processes_together(after, sharers, expected):
+    """After a pause one request of the whole scope may be in flight, then two, then four."""
+    pause = Pause(1.0, random.Random(0))
+    pause.extend(0.001, NOW)
+    now = NOW + 0.0011 + after
+    allowed = []
+    for place in range(sharers):
+        in_use = 0
+        while pause.opens_in(now, in_use, place, sharers) == 0.0:
+            in_use += 1
+        allowed.append(in_use)
+    assert allowed == expected
+
+
+def test_release_says_when_the_next_may_go():
+    """Who is held back by the slow release knows for how long."""
+    pause = Pause(1.0, random.Random(0))
+    pause.extend(0.001, NOW)
+    assert pause.opens_in(NOW + 0.5, 1, 0, 1) == pytest.approx(0.501)
+    assert pause.opens_in(NOW + 0.5, 0, 2, 3) == pytest.approx(1.501)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(-5, 100)), min_size=1))
+def test_never_shortened(pauses):
+    """G5: a shorter pause, or an earlier one, changes nothing."""
+    pause = Pause(1.0, random.Random(0))
+    ends_at = 0.0
+    for now, seconds in pauses:
+        pause.extend(seconds, now)
+        if seconds > 0:
+            ends_at = max(ends_at, now + seconds)
+        assert pause.left(0.0) == pytest.approx(ends_at)
+
+
+def test_row_is_taken_over_once():
+    """The end of a pause is read from the wall clock when it is new, and kept by the monotonic clock from then on."""
+    pause = Pause(1.0, random.Random(0))
+    row = paused(ScopeRow(), 1_000.0, 60.0)
+    pause.see(row, 1_010.0, NOW)
+    assert pause.left(NOW) == pytest.approx(50.0)
+    pause.see(row, 9_000.0, NOW + 1.0)
+    assert pause.left(NOW + 1.0) == pytest.approx(49.0)
+    pause.see(row, -9_000.0, NOW + 2.0)
+    assert pause.left(NOW + 2.0) == pytest.approx(48.0)
+
+
+def test_a_wall_clock_set_back_makes_no_pause_of_an_hour():
+    """A pause lasts at most as long as it was written for, even for who reads it an hour before it began."""
+    pause = Pause(1.0, random.Random(0))
+    pause.see(paused(ScopeRow(), 10_000.0, 60.0), 10_000.0 - 3_600.0, NOW)
+    assert pause.left(NOW) == pytest.approx(60.0)

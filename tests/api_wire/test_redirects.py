@@ -1,0 +1,139 @@
+"""Redirects stay at home, and credentials with them (G7)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.api_wire.raw_server import Answer, Seen, http, raw_server
+from tests.api_wire.wire import fault_of, get, transport_to
+
+from haulier.api.auth import Bearer
+from haulier.api.transport import Fault, Request, TransportError
+from haulier.api.verdict import Verdict, judge
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def to(location: str, status: str = "302 Found") -> Answer:
+    return [http(b"moved", f"Location: {location}", status=status)]
+
+
+OK: Answer = [http(b"{}")]
+
+
+@pytest.mark.parametrize("status", ["301 X", "302 X", "303 X", "307 X", "308 X"])
+@pytest.mark.parametrize("location", ["/b?page=2", "b?page=2", "{url}/b?page=2", "//{host}/b?page=2"])
+async def test_a_redirect_to_the_same_origin_is_followed_with_the_credentials(location: str, status: str) -> None:
+    """4.1 `301/302/307/308 same origin`: followed, and the answer says where it came from."""
+
+    def answer(seen: Seen) -> Answer:
+        where = location.format(url=server.url, host=f"127.0.0.1:{server.port}")
+        return to(where, status) if seen.target == "/a" else OK
+
+    async with (
+        raw_server(by=answer) as server,
+        transport_to(server, auth=Bearer("canary"), headers=(("X-Tenant", "t"),)) as transport,
+    ):
+        response = await get(transport, server, "/a")
+    assert (response.status, response.url) == (200, f"{server.url}/b?page=2")
+    assert server.requests[1].headers["Authorization"] == "Bearer canary"
+    assert server.requests[1].headers["X-Tenant"] == "t"
+    assert server.connections == 1
+
+
+async def test_nothing_goes_to_another_origin() -> None:
+    """4.1 `other origin`, 4.2 `cross-host redirect`: POISON, and not even a bare request is sent there (G7)."""
+    async with (
+        raw_server(OK) as other,
+        raw_server(to(f"{other.url}/steal?token=canary-2")) as server,
+        transport_to(server, auth=Bearer("canary")) as transport,
+    ):
+        fault = await fault_of(transport, server)
+    assert fault.kind is Fault.REDIRECT
+    assert judge(fault, now=NOW).verdict is Verdict.POISON
+    assert other.connections == 0
+    assert "canary" not in fault.text
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://127.0.0.1:{port}/",
+        "http://localhost:{port}/",
+        "http://127.0.0.1/",
+        "http://user:pass@127.0.0.1:{port}/",
+        "http://127.0.0.1:{port}@evil.example/",
+        "http://127.0.0.1:99999/",
+        "//evil.example/",
+        "\\\\evil.example/",
+        "javascript:alert(1)",
+        "ftp://127.0.0.1:{port}/",
+        "http://[::1/",
+    ],
+)
+async def test_whatever_is_not_the_same_scheme_host_and_port_is_another_origin(location: str) -> None:
+    """G7: a redirect is untrusted input; only the very same origin is followed."""
+
+    def answer(seen: Seen) -> Answer:
+        return to(location.format(port=server.port)) if seen.target == "/" else OK
+
+    async with raw_server(by=answer) as server, transport_to(server) as transport:
+        if location.startswith("\\"):  # A path to everybody but browsers.
+            assert (await get(transport, server)).url == f"{server.url}/%5C%5Cevil.example/"
+        else:
+            assert (await fault_of(transport, server)).kind is Fault.REDIRECT
+            assert len(server.requests) == 1
+
+
+async def test_a_redirect_loop_ends() -> None:
+    """4.2 `redirect loop`: five are followed, the sixth is a fault and the item poison."""
+    async with raw_server(to("/")) as server, transport_to(server) as transport:
+        fault = await fault_of(transport, server)
+    assert judge(fault, now=NOW).verdict is Verdict.POISON
+    assert len(server.requests) == 6
+
+
+async def test_five_redirects_are_followed() -> None:
+    """The cap is on a circle, not on an API that moved a few times."""
+    async with raw_server(*[to(f"/{n}") for n in range(5)], OK) as server, transport_to(server) as transport:
+        assert (await get(transport, server)).status == 200
+
+
+@pytest.mark.parametrize(("status", "method"), [("307 X", "POST"), ("308 X", "POST"), ("303 X", "GET")])
+async def test_a_post_is_redirected_as_the_status_says(status: str, method: str) -> None:
+    """RFC 9110 15.4: 307 and 308 keep method and body, 303 asks for a GET."""
+    async with raw_server(to("/b", status), OK) as server, transport_to(server) as transport:
+        await transport.send(Request("POST", server.url, (("Content-Type", "application/json"),), b"{}"))
+    moved = server.requests[1]
+    assert moved.method == method
+    assert moved.body == (b"{}" if method == "POST" else b"")
+    assert ("Content-Type" in moved.headers) is (method == "POST")
+
+
+@pytest.mark.parametrize("status", ["301 X", "302 X"])
+async def test_a_post_is_not_turned_into_a_get(status: str) -> None:
+    """The answer to another question is not data."""
+    async with raw_server(to("/b", status), OK) as server, transport_to(server) as transport:
+        with pytest.raises(TransportError) as caught:
+            await transport.send(Request("POST", server.url, (), b"{}"))
+    assert caught.value.kind is Fault.REDIRECT
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://evil.example/", "file:///etc/passwd", "/relative", "x"])
+async def test_a_request_to_another_origin_is_refused_unsent(url: str) -> None:
+    """G7: next links and processors may name any address; only the API's own is asked."""
+    async with raw_server(OK) as server, transport_to(server) as transport:
+        with pytest.raises(TransportError) as caught:
+            await transport.send(Request("GET", url))
+        assert caught.value.kind is Fault.REDIRECT
+        assert server.connections == 0
+
+
+async def test_a_redirect_without_an_address_is_an_answer_like_others() -> None:
+    """It is not followed anywhere, and its status judges it: poison."""
+    async with raw_server([http(status="302 Found")]) as server, transport_to(server) as transport:
+        response = await get(transport, server)
+    assert response.status == 302
+    assert judge(response, now=NOW).verdict is Verdict.POISON

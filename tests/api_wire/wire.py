@@ -1,0 +1,51 @@
+"""A transport under test, and what is asked of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.api_wire.raw_server import RawServer
+
+from haulier.api.aiohttp_transport import AiohttpTransport
+from haulier.api.redactor import Redactor
+from haulier.api.settings import Api
+from haulier.api.transport import Fault, Request, Response, TransportError
+from haulier.clock import Clock, SystemClock
+
+
+@contextlib.asynccontextmanager
+async def transport_to(
+    server: RawServer | str,
+    *,
+    clock: Clock | None = None,
+    redactor: Redactor | None = None,
+    slow_seconds: float = 5.0,
+    **settings: Any,
+) -> AsyncIterator[AiohttpTransport]:
+    """Closed when the block ends. Its time limits are those of a test."""
+    limits = {"connect_timeout_seconds": 5.0, "first_byte_timeout_seconds": 5.0, "request_timeout_seconds": 10.0}
+    api = Api(server if isinstance(server, str) else server.url, **{**limits, **settings})
+    transport = AiohttpTransport(
+        api, clock=clock or SystemClock(), redactor=redactor or Redactor(), slow_seconds=slow_seconds
+    )
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+async def get(transport: AiohttpTransport, server: RawServer, target: str = "/", *headers: tuple[str, str]) -> Response:
+    return await transport.send(Request("GET", server.url + target, headers))
+
+
+async def fault_of(transport: AiohttpTransport, server: RawServer, target: str = "/") -> TransportError:
+    """The fault that a GET ends in."""
+    with pytest.raises(TransportError) as caught:
+        await get(transport, server, target)
+    return caught.value
+
+
+__all__ = ["Fault", "fault_of", "get", "transport_to"]

@@ -1,0 +1,183 @@
+"""The SQLite queue keeps the contract; and what a file adds to it: it outlives its clients, and clocks that are set."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import apsw
+import pytest
+
+from haulier.errors import LeaseLostError, QueueUnavailableError
+from haulier.queues.seam import Depth, QueueOpener
+from haulier.queues.sqlite import SqliteQueue
+from haulier.testing.clock import FakeClock
+from haulier.testing.queue_contract import QueueContract
+
+
+class TestSqliteQueue(QueueContract):
+    @pytest.fixture
+    def opener(self, tmp_path: Path) -> QueueOpener:
+        self.clock = FakeClock()
+        return lambda: SqliteQueue(tmp_path / "queue.sqlite3", self.clock)
+
+    async def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / ".haulier" / "flights" / "queue.sqlite3"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+async def test_queue_outlives_its_clients(path: Path, clock: FakeClock) -> None:
+    """Messages, leases, poison and rows stand in the file: whoever opens it next goes on with them (G1)."""
+    queue = SqliteQueue(path, clock)
+    await queue.enqueue([b"leased", b"ready"])
+    [lease] = await queue.dequeue(1, 60)
+    await queue.enqueue([b"delayed"], delay_seconds=60)
+    await queue.poison(b"bad")
+    await queue.update("scope", lambda _: b"row")
+    await queue.close()
+    queue = SqliteQueue(path, clock)
+    assert await queue.depth() == Depth(ready=1, delayed=1, leased=1, poisoned=1)
+    assert await queue.read("scope") == b"row"
+    assert await queue.renew([lease], 60) == [lease]
+    assert queue.notices == ()
+    await queue.close()
+
+
+async def test_any_bytes_are_kept(path: Path, clock: FakeClock) -> None:
+    """A body may hold any bytes: this backend has no alphabet."""
+    queue = SqliteQueue(path, clock)
+    await queue.enqueue([bytes(range(256)), b""])
+    assert [lease.body for lease in await queue.dequeue(2, 60)] == [bytes(range(256)), b""]
+    await queue.close()
+
+
+async def test_nothing_is_made_before_the_first_call(path: Path, clock: FakeClock) -> None:
+    """Opening a client, and closing it unused, touches no disk; the first call makes folder and file for this user."""
+    queue = SqliteQueue(path, clock)
+    await queue.close()
+    assert not path.parent.exists()
+    queue = SqliteQueue(path, clock)
+    assert await queue.depth() == Depth(ready=0, delayed=0, leased=0, poisoned=0)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    await queue.close()
+
+
+async def test_file_is_safe_from_loss_of_power_and_from_other_programs(path: Path, clock: FakeClock) -> None:
+    """The promises of protocol, section 7, as SQLite itself reports them: WAL and the marks stand in the file."""
+    queue = SqliteQueue(path, clock)
+    await queue.enqueue([b"one"])
+    other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    assert other.pragma("journal_mode") == "wal"
+    assert other.pragma("application_id") == 0x4861756C
+    assert other.pragma("user_version") == 1
+    assert other.pragma("integrity_check") == "ok"
+    other.close()
+    await queue.close()
+
+
+async def test_token_of_another_file_is_lost(tmp_path: Path, clock: FakeClock) -> None:
+    """A lease from a file that was replaced holds nothing in the new one, whatever numbers they share (G2)."""
+    old, new = SqliteQueue(tmp_path / "old", clock), SqliteQueue(tmp_path / "new", clock)
+    for queue in (old, new):
+        await queue.enqueue([b"one"])
+    [stale], [fresh] = await old.dequeue(1, 60), await new.dequeue(1, 60)
+    assert stale.token.split(".")[:2] == fresh.token.split(".")[:2]
+    assert await new.renew([stale, fresh], 60) == [None, fresh]
+    with pytest.raises(LeaseLostError):
+        await new.release(stale, b"two")
+    assert await new.complete([stale, fresh]) == [stale]
+    await old.close()
+    await new.close()
+
+
+async def test_cancelled_dequeue_goes_back_uncounted(path: Path, clock: FakeClock) -> None:
+    """What a cancelled dequeue took is visible again at once, and the delivery that nobody saw is not counted (G4)."""
+    queue = SqliteQueue(path, clock)
+    await queue.enqueue([b"a", b"b"])
+    for turns in range(8):
+        task = asyncio.ensure_future(queue.dequeue(2, 60))
+        for _ in range(turns % 4):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert [lease.deliveries for lease in await queue.dequeue(2, 60)] == [1, 1]
+    await queue.close()
+
+
+class TestClockThatIsSet:
+    """Leases and delays of a file run by a time that never goes back, whatever the machine's clock is set to."""
+
+    @pytest.fixture
+    async def queue(self, path: Path, clock: FakeClock):
+        queue = SqliteQueue(path, clock)
+        yield queue
+        await queue.close()
+
+    async def test_clock_set_back(self, queue: SqliteQueue, clock: FakeClock) -> None:
+        """An hour that is repeated is not waited for: a lease still runs out after its own length."""
+        await queue.enqueue([b"one"])
+        await queue.dequeue(1, 60)
+        clock.set_wall(clock.now() - timedelta(hours=1))
+        assert await queue.dequeue(1, 60) == []
+        await queue.enqueue([b"two"])
+        assert [lease.body for lease in await queue.dequeue(2, 60)] == [b"two"]
+        clock.advance(61)
+        assert {lease.body for lease in await queue.dequeue(2, 60)} == {b"one", b"two"}
+
+    async def test_clock_set_back_does_not_bring_leases_forward(self, queue: SqliteQueue, clock: FakeClock) -> None:
+        """A lease holds for its length however often the clock is set back under it."""
+        await queue.enqueue([b"one"])
+        await queue.dequeue(1, 60)
+        for _ in range(5):
+            clock.set_wall(clock.now() - timedelta(minutes=10))
+            clock.advance(10)
+            await queue.poison(b"x")
+            assert (await queue.depth()).leased == 1
+            assert await queue.dequeue(1, 60) == []
+
+    async def test_clock_set_forward_and_back(self, queue: SqliteQueue, clock: FakeClock) -> None:
+        """A clock that was a year ahead for a moment leaves a queue that goes on: leases run out early, once."""
+        await queue.enqueue([b"one"])
+        [lease] = await queue.dequeue(1, 60)
+        right = clock.now()
+        clock.set_wall(right + timedelta(days=365))
+        assert await queue.renew([lease], 60) == [lease]
+        clock.set_wall(right)
+        assert await queue.dequeue(1, 60) == []
+        clock.advance(30)
+        assert await queue.dequeue(1, 60) == []
+        clock.advance(31)
+        assert len(await queue.dequeue(1, 60)) == 1
+
+
+async def test_idle_worker_does_not_wait_for_a_writer(path: Path, clock: FakeClock) -> None:
+    """Dequeuing from a queue without visible messages takes no write lock: an idle worker is in nobody's way."""
+    idle, writer = SqliteQueue(path, clock, busy_timeout_seconds=0.05), SqliteQueue(path, clock)
+    await writer.enqueue([b"later"], delay_seconds=60)
+
+    answers: list[object] = []
+
+    def change(old: bytes | None) -> bytes:
+        answers.append(asyncio.run(ask()))
+        return b"row"
+
+    async def ask() -> object:
+        assert await idle.dequeue(1, 60) == []
+        assert (await idle.depth()).delayed == 1
+        with pytest.raises(QueueUnavailableError, match=r"held by another process for 0\.05 s"):
+            await idle.enqueue([b"two"])
+        return "asked"
+
+    await writer.update("scope", change)
+    assert answers == ["asked"]
+    await idle.close()
+    await writer.close()
