@@ -10,7 +10,7 @@ from haulier.errors import HaulierError, NewerFormatError
 
 
 def beat(name="a", **changes):
-    given = {"offer": 0, "in_flight": 4, "wants": True, "keep_seconds": 9.0, "wall": 1_000.0}
+    given = {"number": 1, "offer": 0, "in_flight": 4, "wants": True, "keep_seconds": 9.0, "wall": 1_000.0}
     return Beat(name=name, **(given | changes))
 
 
@@ -59,12 +59,15 @@ def test_who_was_dropped_has_nothing_whatever_it_remembers():
     row = beaten(row, beat("b", gone={"a": 1}))
     assert list(row.members) == ["b"]
     assert row.members["b"].share == 4
-    assert beaten(row, beat("a", offer=4)).members["a"].share == 0
+    row = beaten(row, beat("a", number=2, offer=4))
+    assert row.members["a"].share == 0
+    # Others still believe that it fell silent at its first beat; that it came back at its second they can tell.
+    assert "a" in beaten(row, beat("c", gone={"a": 1})).members
 
 
 def test_who_beat_in_between_is_neither_silent_nor_gone():
     """What a member believed of another counts only if the other has not beaten since."""
-    row = beaten(beaten(ScopeRow(), beat("a")), beat("a", offer=4))
+    row = beaten(beaten(ScopeRow(), beat("a")), beat("a", number=2, offer=4))
     row = beaten(row, beat("b", silent={"a": 1}, gone={"a": 1}))
     assert {name: one.share for name, one in row.members.items()} == {"a": 4, "b": 0}
 

@@ -154,7 +154,7 @@ async def test_a_proxy_that_rechunked_a_short_body_cleanly_is_found_out_by_the_v
 
 async def test_what_is_left_of_a_body_never_becomes_the_answer_of_the_next_request() -> None:
     """4.2: surplus bytes that arrive after the announced length spoil their own connection only."""
-    late = [http(BODY, length=len(BODY) - 4)[:-4], 0.02, BODY[-4:]]
+    late: Answer = [http(BODY, length=len(BODY) - 4)[:-4], 0.02, BODY[-4:]]
     async with raw_server(late, [http(b'{"next":1}')]) as server, transport_to(server) as transport:
         short = await get(transport, server)
         assert judge(short, now=NOW).verdict is Verdict.HERE

@@ -8,7 +8,7 @@ import random
 import socket
 
 import pytest
-from tests.api_wire.raw_server import Answer, Do, Seen, gzipped, http, raw_server
+from tests.api_wire.raw_server import Answer, Do, Seen, Step, gzipped, http, raw_server
 from tests.api_wire.wire import fault_of, get, transport_to
 
 from haulier.api.body import HEAVY_BYTES, is_heavy
@@ -115,7 +115,7 @@ async def test_an_api_that_thinks_for_too_long_is_given_up() -> None:
         assert [seen.connection for seen in server.requests] == [0, 1]
 
 
-DRIP: Answer = [b"x", 0.02]
+DRIP: tuple[Step, ...] = (b"x", 0.02)
 LORIS: Answer = [http(length=100_000), *DRIP * 200]
 
 
@@ -225,12 +225,12 @@ async def test_haulier_says_who_it_is_and_what_it_can_prove_whole(monkeypatch: p
     """User-Agent with the contact, gzip alone, no cookies kept, no proxy from the environment."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    async with (
-        raw_server([http(b"{}", "Set-Cookie: session=1; Path=/")]) as server,
-        transport_to(server, contact="data-team@example.com") as transport,
-    ):
-        await get(transport, server)
-        await get(transport, server)
+    async with raw_server([http(b"{}", "Set-Cookie: session=1; Path=/")]) as server:
+        # A name, since cookie jars keep nothing for bare addresses anyway.
+        url = f"http://localhost:{server.port}/"
+        async with transport_to(url, contact="data-team@example.com") as transport:
+            await transport.send(Request("GET", url))
+            await transport.send(Request("GET", url))
     headers = server.requests[1].headers
     assert headers["User-Agent"].startswith("haulier/")
     assert headers["User-Agent"].endswith(" (+data-team@example.com)")

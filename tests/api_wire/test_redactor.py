@@ -89,7 +89,7 @@ def test_a_secret_that_starts_with_another_is_masked_whole() -> None:
     ],
 )
 def test_a_short_secret_is_masked_only_where_a_value_stands(text: str, expected: str) -> None:
-    """Under four characters it is no secret that masking could keep; replacing every "a" would only destroy the text."""
+    """Under four characters it is no secret that masking could keep; masking every "a" would only destroy the text."""
     redactor = Redactor()
     redactor.add("a")
     assert redactor.redact(text) == expected
@@ -179,10 +179,10 @@ def test_an_excerpt_is_masked_before_it_is_cut(redactor: Redactor) -> None:
         excerpt = redactor.excerpt(b"x" * (90 + shift) + b" tok_1234567890 " + b"y" * 500, limit=100)
         assert "tok" not in excerpt
         assert len(excerpt) <= 104
-    for shift in range(30):
-        excerpt = redactor.excerpt((b"tok_1234567890 " * 200)[shift:], limit=100)
-        assert "tok" not in excerpt
-        assert excerpt.count("1234567890") <= 1  # The cut that the sender made.
+    redactor.add("0123456789" * 9)
+    for shift in range(100):
+        # Masking shortens, so that the far end of what was looked at comes near.
+        assert "0123" not in redactor.excerpt(b"-" * shift + b"0123456789" * 9 * 100, limit=100)
 
 
 def test_an_excerpt_says_that_it_is_one(redactor: Redactor) -> None:

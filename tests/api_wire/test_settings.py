@@ -20,8 +20,10 @@ def test_defaults_are_safe_for_an_api_that_belongs_to_somebody_else() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "api.example.com", "ftp://x", "https://", "/relative", "http://x y/", "https://x/\n", "http://x:99999/"]
-    + ["https://api.example.com/v1?key=1", "https://api.example.com/#top", "http://[::1"],
+    [
+        *("", "api.example.com", "ftp://x", "https://", "/relative", "http://x y/", "https://x/\n", "http://x:99999/"),
+        *("https://api.example.com/v1?key=1", "https://api.example.com/#top", "http://[::1"),
+    ],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     """Before the first request, in words."""

@@ -1,5 +1,7 @@
 """What a person gets to read for each mistake in a source file: where it is, what is wrong, what to write instead."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ query = { id__gte = "{start}", id__lt = "{end}" }
 last = { get = "/flights.json", at = "rows.0.id" }
 step = 5000
 """
+STREAM = GOOD[GOOD.index("[streams.flights]") :]
 IDS = GOOD[GOOD.index("[streams.flights.full.ids]") :]
 WINDOWS = """
 [streams.flights.full.windows]
@@ -30,107 +33,620 @@ query = { since = "{start}", until = "{end}" }
 start = 2013-01-01T00:00:00Z
 step = "1d"
 """
+PAGES = 'pages = { cursor = "next", query = "_next" }'
+GET = 'get = "/flights.json"\nrec'
+LAST = 'last = { get = "/flights.json", at = "rows.0.id" }'
 
-CASES = {
-"misspelt key": (("records =", "recods ="), ""),
-"misspelt table": (("[api]", "[apii]"), ""),
-"unknown": (("records =", "zzz ="), ""),
-"no url": (('url = "https://api.example.com"', ""), ""),
-"no source": (('source = "flights"', ""), ""),
-"bad source": (('source = "flights"', 'source = "Flights EU"'), ""),
-"long source": (('source = "flights"', f'source = "{"f"*41}"'), ""),
-"no streams": ((GOOD[GOOD.index("[streams.flights]"):], ""), ""),
-"bad stream name": (("streams.flights", "streams.Flights-EU"), ""),
-"wrong type": (("step = 5000", 'step = "many"'), ""),
-"bool step": (("step = 5000", 'step = true'), ""),
-"zero step": (("step = 5000", 'step = 0'), ""),
-"inflight": (("[streams.flights]", 'in_flight = "twelve"\n[streams.flights]'), ""),
-"both get and post": (('get = "/flights.json"\nrec', 'get = "/flights.json"\npost = "/x"\nrec'), ""),
-"neither": (('get = "/flights.json"\nrec', 'rec'), ""),
-"ids and windows": ((IDS, IDS + WINDOWS), ""),
-"no mode": ((IDS, ""), ""),
-"empty full": ((IDS, "[streams.flights.full]"), ""),
-"other origin": (('get = "/flights.json"\nrec', 'get = "https://evil.example/flights.json"\nrec'), ""),
-"other origin 2": (('get = "/flights.json"\nrec', 'get = "//evil.example/flights.json"\nrec'), ""),
-"no slash": (('get = "/flights.json"\nrec', 'get = "flights.json"\nrec'), ""),
-"query in path": (('get = "/flights.json"\nrec', 'get = "/flights.json?a=1"\nrec'), ""),
-"variable in key": (('[api]', '[api]\nheaders = { "${X}" = "1" }'), ""),
-"variable in key 2": (('[api]', '[api]\n"${X}" = "1"'), ""),
-"no template": (('query = { id__gte = "{start}", id__lt = "{end}" }\n', ''), ""),
-"no end": (('id__lt = "{end}"', 'id__lt = "9"'), ""),
-"near miss": (('"{start}"', '"{strat}"'), ""),
-"no value": (('"{start}"', '"{value}"'), ""),
-"parent": (('"{start}"', '"{parent.id}"'), ""),
-"case": (('"{start}"', '"{START}"'), ""),
-"expect template": (('records =', 'expect = { get = "/count", query = { a = "{start}" }, at = "n" }\nrecords ='), ""),
-"twice": (('records =', 'query = { id__lt = 7 }\nrecords ='), ""),
-"missing variable": (('https://api.example.com', 'https://${HOST}/v1'), ""),
-"missing variable q": (('records =', 'query = { key = "${KEY}" }\nrecords ='), ""),
-"bad ref": (('https://api.example.com', 'https://${HO ST}/v1'), ""),
-"open ref": (('https://api.example.com', 'https://${HOST/v1'), ""),
-"empty ref": (('https://api.example.com', 'https://${}/v1'), ""),
-"auth as text": (('[api]', '[api]\nauth = "s3cret"'), ""),
-"auth kind": (('[api]', '[api]\nauth = { baerer = "s3cret" }'), ""),
-"auth number": (('[api]', '[api]\nauth = { bearer = 12345 }'), ""),
-"auth empty": (('[api]', '[api]\nauth = { bearer = "" }'), ""),
-"header number": (('[api]', '[api]\nheaders = { X-Key = 12345 }'), ""),
-"header ours": (('[api]', '[api]\nheaders = { Host = "x" }'), ""),
-"url": (('https://api.example.com', 'api.example.com'), ""),
-"url pw": (('https://api.example.com', 'https://me:pw@api.example.com'), ""),
-"url q": (('https://api.example.com', 'https://api.example.com?x=1'), ""),
-"timeout": (('[api]', '[api]\nconnect_timeout = 5'), ""),
-"timeout2": (('[api]', '[api]\nconnect_timeout = "5 s"'), ""),
-"pages word": (('pages = { cursor = "next", query = "_next" }', 'pages = "cursor"'), ""),
-"pages word2": (('pages = { cursor = "next", query = "_next" }', 'pages = "singel"'), ""),
-"pages word3": (('pages = { cursor = "next", query = "_next" }', 'pages = "auto"'), ""),
-"pages int": (('pages = { cursor = "next", query = "_next" }', 'pages = 5'), ""),
-"pages two": (('pages = { cursor = "next", query = "_next" }', 'pages = { cursor = "next", offset = "o" }'), ""),
-"pages none": (('pages = { cursor = "next", query = "_next" }', 'pages = { curser = "next" }'), ""),
-"pages empty": (('pages = { cursor = "next", query = "_next" }', 'pages = { }'), ""),
-"pages noquery": (('pages = { cursor = "next", query = "_next" }', 'pages = { cursor = "next" }'), ""),
-"pages body": (('pages = { cursor = "next", query = "_next" }', 'pages = { cursor = "next", body = "after" }'), ""),
-"pages missing": (('pages = { cursor = "next", query = "_next" }', ''), ""),
-"records": (('records = "rows"', 'records = "a..b"'), ""),
-"records empty": (('records = "rows"', 'records = ""'), ""),
-"get body": (('records = "rows"', 'json = { a = 1 }\nrecords = "rows"'), ""),
-"query time": (('records = "rows"', 'query = { since = 2013-01-01 }\nrecords = "rows"'), ""),
-"query table": (('records = "rows"', 'query = { since = { a = 1 } }\nrecords = "rows"'), ""),
-"query str": (('records = "rows"', 'query = "a=b"\nrecords = "rows"'), ""),
-"total": (('records = "rows"', 'total = { at = "total", is = "exakt" }\nrecords = "rows"'), ""),
-"total2": (('records = "rows"', 'total = { at = "total" }\nrecords = "rows"'), ""),
-"empty word": (('at = "rows.0.id" }', 'at = "rows.0.id", empty = "nothing" }'), ""),
-"last below first": (('last = { get = "/flights.json", at = "rows.0.id" }', 'last = 0'), ""),
-"windows naive": ((IDS, WINDOWS.replace("00Z", "00")), ""),
-"windows quoted": ((IDS, WINDOWS.replace("2013-01-01T00:00:00Z", '"2013-01-01"')), ""),
-"windows step": ((IDS, WINDOWS.replace('"1d"', "86400")), ""),
-"windows step0": ((IDS, WINDOWS.replace('"1d"', '"0d"')), ""),
-"windows end": ((IDS, WINDOWS+"end = 2012-01-01T00:00:00Z\n"), ""),
-"windows date": ((IDS, WINDOWS.replace('"1d"', '"12h"')+'bounds = { format = "date" }\n'), ""),
-"windows granule": ((IDS, WINDOWS.replace('"1d"', '"1m"')+'bounds = { granule = "1h" }\n'), ""),
-"windows format": ((IDS, WINDOWS+'bounds = { format = "%H" }\n'), ""),
-"windows zone": ((IDS, WINDOWS+'bounds = { zone = "Europe/Londn" }\n'), ""),
-"windows edge": ((IDS, WINDOWS+'bounds = { end = "inclusiv" }\n'), ""),
-"duplicate key": (("step = 5000", "step = 5000\nstep = 6000"), ""),
-"duplicate table": (("[streams.flights]\n", "[api]\n[streams.flights]\n"), ""),
-"syntax": (('records = "rows"', "records = rows"), ""),
-"syntax2": (('records = "rows"', 'records = "rows'), ""),
-"syntax3": (('records = "rows"', "records"), ""),
-"syntax4": (('step = 5000', "step = [1"), ""),
-"yaml": ((GOOD, "source: flights\n"), ""),
-"extend": ((IDS, IDS+"\n[streams.flights.pages]\nx = 1"), ""),
+# What is replaced in GOOD, by what, and the message.
+MISTAKES = {
+    "a misspelt key": (
+        "records =",
+        "recods =",
+        "streams.flights.recods: there is no such key. Did you mean 'records'?",
+    ),
+    "a misspelt table": (
+        "[api]",
+        "[apii]",
+        "apii: there is no such key. Did you mean 'api'?",
+    ),
+    "an unknown key": (
+        "records =",
+        "zzz =",
+        (
+            "streams.flights.zzz: there is no such key. Here there are: get, post, query, json, headers, "
+            "records, pages, total, expect, full, incremental."
+        ),
+    ),
+    "no url": (
+        'url = "https://api.example.com"',
+        "",
+        'api: `url` is missing. Write, for example: url = "https://api.example.com"',
+    ),
+    "no source": (
+        'source = "flights"',
+        "",
+        '`source` is missing. Write, for example: source = "flights"',
+    ),
+    "a source's name": (
+        'source = "flights"',
+        'source = "Flights EU"',
+        (
+            'source: here stands "Flights EU"; a name of at most 40 characters of a-z, 0-9 and _, a letter '
+            'first, is wanted. Write, for example: source = "flights"'
+        ),
+    ),
+    "a source's long name": (
+        'source = "flights"',
+        'source = "' + 41 * "f" + '"',
+        (
+            'source: here stands "fffffffffffffffffffffffffffffffffffffffff"; a name of at most 40 characters '
+            'of a-z, 0-9 and _, a letter first, is wanted. Write, for example: source = "flights"'
+        ),
+    ),
+    "no streams": (
+        STREAM,
+        "",
+        "`streams` is missing. Write, for example: [streams.flights]",
+    ),
+    "a stream's name": (
+        "streams.flights",
+        "streams.Flights-EU",
+        (
+            'streams.Flights-EU: here stands "Flights-EU"; a name of at most 30 characters of a-z, 0-9 and _, '
+            "a letter first, is wanted. Write, for example: [streams.flights]"
+        ),
+    ),
+    "text for a number": (
+        "step = 5000",
+        'step = "many"',
+        (
+            'streams.flights.full.ids.step: here stands "many"; a whole number from 1 up is wanted. Write, '
+            "for example: step = 5000"
+        ),
+    ),
+    "true for a number": (
+        "step = 5000",
+        "step = true",
+        (
+            "streams.flights.full.ids.step: here stands true; a whole number from 1 up is wanted. Write, for "
+            "example: step = 5000"
+        ),
+    ),
+    "a step of 0": (
+        "step = 5000",
+        "step = 0",
+        (
+            "streams.flights.full.ids.step: here stands 0; a whole number from 1 up is wanted. Write, for "
+            "example: step = 5000"
+        ),
+    ),
+    "in_flight in words": (
+        "[streams.flights]",
+        'in_flight = "twelve"\n[streams.flights]',
+        ('api.in_flight: here stands "twelve"; a whole number from 1 up is wanted. Write, for example: in_flight = 4'),
+    ),
+    "get and post": (
+        GET,
+        'get = "/flights.json"\npost = "/x"\nrec',
+        "streams.flights: `get` and `post` exclude each other. Keep one of them: `get` or `post`.",
+    ),
+    "neither get nor post": (
+        GET,
+        "rec",
+        'streams.flights: one of `get` or `post` is missing. Write, for example: get = "/items"',
+    ),
+    "ids and windows": (
+        IDS,
+        IDS + WINDOWS,
+        ("streams.flights.full: `ids` and `windows` exclude each other. Keep one of them: `ids` or `windows`."),
+    ),
+    "no division": (
+        IDS,
+        "",
+        (
+            "streams.flights: nothing says how a run is divided into items. Write a table "
+            "[streams.flights.full.ids] (ranges of IDs) or [streams.flights.full.windows] (windows of time)."
+        ),
+    ),
+    "an empty division": (
+        IDS,
+        "[streams.flights.full]",
+        (
+            "streams.flights.full: one of `ids` or `windows` is missing. Write, for example: ids = { last = "
+            "100000, step = 5000, query = {...} }"
+        ),
+    ),
+    "another origin": (
+        GET,
+        'get = "https://evil.example/flights.json"\nrec',
+        (
+            'streams.flights.get: "https://evil.example/flights.json" leads to another origin; credentials go '
+            'to the API\'s own url alone. Write the path below `api.url`, for example: get = "/items"'
+        ),
+    ),
+    "another origin without scheme": (
+        GET,
+        'get = "//evil.example/flights.json"\nrec',
+        (
+            'streams.flights.get: "//evil.example/flights.json" leads to another origin; credentials go to '
+            'the API\'s own url alone. Write the path below `api.url`, for example: get = "/items"'
+        ),
+    ),
+    "a path without slash": (
+        GET,
+        'get = "flights.json"\nrec',
+        ('streams.flights.get: the path "flights.json" does not begin with a slash. Write get = "/flights.json"'),
+    ),
+    "a query in a path": (
+        GET,
+        'get = "/flights.json?a=1"\nrec',
+        (
+            'streams.flights.get: the path "/flights.json?a=1" has a query in it. Write it as a table: query '
+            '= { name = "value" }'
+        ),
+    ),
+    "a variable as a header's name": (
+        "[api]",
+        '[api]\nheaders = { "${X}" = "1" }',
+        "api.headers.${X}: a key cannot come from the environment. Write variables in values alone.",
+    ),
+    "a variable as a key": (
+        "[api]",
+        '[api]\n"${X}" = "1"',
+        "api.${X}: a key cannot come from the environment. Write variables in values alone.",
+    ),
+    "no words": (
+        'query = { id__gte = "{start}", id__lt = "{end}" }\n',
+        "",
+        (
+            "streams.flights.full.ids: {start} and {end} stand nowhere in the request, so an item would fetch "
+            'more than its own records. Write, for example: query = { from = "{start}", to = "{end}" }'
+        ),
+    ),
+    "half of the words": (
+        'id__lt = "{end}"',
+        'id__lt = "9"',
+        (
+            "streams.flights.full.ids: {end} stands nowhere in the request, so an item would fetch more than "
+            'its own records. Write, for example: query = { from = "{start}", to = "{end}" }'
+        ),
+    ),
+    "a misspelt word": (
+        '"{start}"',
+        '"{strat}"',
+        "streams.flights.full.ids.query.id__gte: {strat} is not a word of haulier. Did you mean {start}?",
+    ),
+    "a word of another division": (
+        '"{start}"',
+        '"{value}"',
+        (
+            "streams.flights.full.ids.query.id__gte: {value} stands for nothing here. Here there are: "
+            "{start}, {end}, {snapshot_time}."
+        ),
+    ),
+    "a parent's word": (
+        '"{start}"',
+        '"{parent.id}"',
+        (
+            "streams.flights.full.ids.query.id__gte: {parent.id} stands for nothing here. Here there are: "
+            "{start}, {end}, {snapshot_time}."
+        ),
+    ),
+    "a word in capitals": (
+        '"{start}"',
+        '"{START}"',
+        "streams.flights.full.ids.query.id__gte: {START} is not a word of haulier. Did you mean {start}?",
+    ),
+    "a word where there is no item": (
+        "records =",
+        'expect = { get = "/count", query = { a = "{start}" }, at = "n" }\nrecords =',
+        "streams.flights.expect.query.a: {start} stands for nothing here. Write it out.",
+    ),
+    "a parameter twice": (
+        "records =",
+        "query = { id__lt = 7 }\nrecords =",
+        (
+            "streams.flights.full.ids.query.id__lt: the stream's own query has this parameter too. Keep it in "
+            "one of the two tables."
+        ),
+    ),
+    "a missing variable": (
+        "https://api.example.com",
+        "https://${HOST}/v1",
+        "api.url: the environment variable HOST is not set. Set it, or write a default: ${HOST:-default}.",
+    ),
+    "a missing variable in a query": (
+        "records =",
+        'query = { key = "${KEY}" }\nrecords =',
+        (
+            "streams.flights.query.key: the environment variable KEY is not set. Set it, or write a default: "
+            "${KEY:-default}."
+        ),
+    ),
+    "a variable's bad name": (
+        "https://api.example.com",
+        "https://${HO ST}/v1",
+        (
+            "api.url: '${HO ST}' is no reference to an environment variable. Write ${NAME} or "
+            "${NAME:-default}; $${ stands for ${ itself."
+        ),
+    ),
+    "a variable without its brace": (
+        "https://api.example.com",
+        "https://${HOST/v1",
+        (
+            "api.url: '${HOST/v1' is no reference to an environment variable. Write ${NAME} or "
+            "${NAME:-default}; $${ stands for ${ itself."
+        ),
+    ),
+    "a variable without a name": (
+        "https://api.example.com",
+        "https://${}/v1",
+        (
+            "api.url: '${}' is no reference to an environment variable. Write ${NAME} or ${NAME:-default}; "
+            "$${ stands for ${ itself."
+        ),
+    ),
+    "auth as text": (
+        "[api]",
+        '[api]\nauth = "s3cret"',
+        "api.auth: here stands text; a table is wanted. Its keys are: bearer.",
+    ),
+    "auth kind": (
+        "[api]",
+        '[api]\nauth = { baerer = "s3cret" }',
+        "api.auth.baerer: there is no such key. Did you mean 'bearer'?",
+    ),
+    "auth number": (
+        "[api]",
+        "[api]\nauth = { bearer = 12345 }",
+        ('api.auth.bearer: here stands a number; text is wanted. Write, for example: bearer = "${API_TOKEN}"'),
+    ),
+    "auth empty": (
+        "[api]",
+        '[api]\nauth = { bearer = "" }',
+        ('api.auth.bearer: here stands nothing; text is wanted. Write, for example: bearer = "${API_TOKEN}"'),
+    ),
+    "header number": (
+        "[api]",
+        "[api]\nheaders = { X-Key = 12345 }",
+        (
+            "api.headers.X-Key: here stands a number; text is wanted. Write, for example: headers = { "
+            'Accept-Language = "en" }'
+        ),
+    ),
+    "header ours": (
+        "[api]",
+        '[api]\nheaders = { Host = "x" }',
+        "api.headers: the header Host is haulier's own to set. Remove it from the API's headers.",
+    ),
+    "url": (
+        "https://api.example.com",
+        "api.example.com",
+        ("api.url: 'api.example.com' is not an address of an API. Write it like https://api.example.com/v1."),
+    ),
+    "url pw": (
+        "https://api.example.com",
+        "https://me:pw@api.example.com",
+        ("api.url: the API's url holds a user name or password. Take it out, and declare it as auth instead."),
+    ),
+    "url q": (
+        "https://api.example.com",
+        "https://api.example.com?x=1",
+        ("api.url: the API's url has a query or fragment (?...). Declare query parameters where they are used."),
+    ),
+    "timeout": (
+        "[api]",
+        "[api]\nconnect_timeout = 5",
+        (
+            "api.connect_timeout: here stands 5; a duration such as 90s, 15m, 2h, 1d or 2w, in quotes, is "
+            'wanted. Write, for example: connect_timeout = "5s"'
+        ),
+    ),
+    "timeout2": (
+        "[api]",
+        '[api]\nconnect_timeout = "5 s"',
+        (
+            'api.connect_timeout: here stands "5 s"; a duration such as 90s, 15m, 2h, 1d or 2w is wanted. '
+            'Write, for example: connect_timeout = "5s"'
+        ),
+    ),
+    "pages word": (
+        PAGES,
+        'pages = "cursor"',
+        (
+            "streams.flights.pages: pages of kind 'cursor' need more than their name. Write pages = { cursor "
+            '= "next", ... }.'
+        ),
+    ),
+    "pages word2": (
+        PAGES,
+        'pages = "singel"',
+        "streams.flights.pages: \"singel\" is no kind of pages. Did you mean 'single'?",
+    ),
+    "pages word3": (
+        PAGES,
+        'pages = "auto"',
+        (
+            'streams.flights.pages: "auto" is no kind of pages. Write one of: "single", "link", "odata", { '
+            "cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { seek = ... }, { "
+            "next_url = ... }, { next_url_header = ... }."
+        ),
+    ),
+    "pages int": (
+        PAGES,
+        "pages = 5",
+        (
+            'streams.flights.pages: here stands 5; a kind of pages is wanted. Write one of: "single", "link", '
+            '"odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { seek = '
+            "... }, { next_url = ... }, { next_url_header = ... }."
+        ),
+    ),
+    "pages two": (
+        PAGES,
+        'pages = { cursor = "next", offset = "o" }',
+        ("streams.flights.pages: `cursor` and `offset` exclude each other. Keep the one that the API knows."),
+    ),
+    "pages none": (
+        PAGES,
+        'pages = { curser = "next" }',
+        "streams.flights.pages: no key of this table tells the kind of pages. Did you mean 'cursor'?",
+    ),
+    "pages empty": (
+        PAGES,
+        "pages = { }",
+        (
+            'streams.flights.pages: no key of this table tells the kind of pages. Write one of: "single", '
+            '"link", "odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { '
+            "seek = ... }, { next_url = ... }, { next_url_header = ... }."
+        ),
+    ),
+    "pages noquery": (
+        PAGES,
+        'pages = { cursor = "next" }',
+        (
+            "streams.flights.pages: a cursor is sent back in one place: name a query parameter, a path of the "
+            "body, or a header."
+        ),
+    ),
+    "pages body": (
+        PAGES,
+        'pages = { cursor = "next", body = "after" }',
+        ("streams.flights.pages: they are asked for in the body, and a GET has none. Write `post` for `get`."),
+    ),
+    "pages missing": (
+        PAGES,
+        "",
+        ('streams.flights: `pages` is missing. Write, for example: pages = { cursor = "next", query = "cursor" }'),
+    ),
+    "records": (
+        'records = "rows"',
+        'records = "a..b"',
+        (
+            'streams.flights.records: here stands "a..b"; keys with dots between, or a dot alone, is wanted. '
+            'Write, for example: records = "items"'
+        ),
+    ),
+    "records empty": (
+        'records = "rows"',
+        'records = ""',
+        'streams.flights.records: here stands ""; a path is wanted. Write, for example: records = "items"',
+    ),
+    "get body": (
+        'records = "rows"',
+        'json = { a = 1 }\nrecords = "rows"',
+        "streams.flights.json: a GET has no body. Write `post` in place of `get`, or use `query`.",
+    ),
+    "query time": (
+        'records = "rows"',
+        'query = { since = 2013-01-01 }\nrecords = "rows"',
+        (
+            "streams.flights.query.since: here stands 2013-01-01, which no query parameter can be. Write text "
+            "as the API reads it, a number, true or false, or a list of them."
+        ),
+    ),
+    "query table": (
+        'records = "rows"',
+        'query = { since = { a = 1 } }\nrecords = "rows"',
+        (
+            "streams.flights.query.since: here stands a table, which no query parameter can be. Write text as "
+            "the API reads it, a number, true or false, or a list of them."
+        ),
+    ),
+    "query str": (
+        'records = "rows"',
+        'query = "a=b"\nrecords = "rows"',
+        (
+            "streams.flights.query: here stands text; a table of query parameters is wanted. Write, for "
+            "example: query = { limit = 100 }"
+        ),
+    ),
+    "total": (
+        'records = "rows"',
+        'total = { at = "total", is = "exakt" }\nrecords = "rows"',
+        ('streams.flights.total.is: here stands "exakt"; "exact" or "estimate" is wanted. Did you mean \'exact\'?'),
+    ),
+    "total2": (
+        'records = "rows"',
+        'total = { at = "total" }\nrecords = "rows"',
+        'streams.flights.total: `is` is missing. Write, for example: is = "exact"',
+    ),
+    "empty word": (
+        'at = "rows.0.id" }',
+        'at = "rows.0.id", empty = "nothing" }',
+        (
+            'streams.flights.full.ids.last.empty: here stands "nothing"; "no items" is wanted. Write, for '
+            'example: empty = "no items"'
+        ),
+    ),
+    "last below first": (
+        LAST,
+        "last = 0",
+        "streams.flights.full.ids.last: the last ID, 0, is below the first, 1. Write a higher one.",
+    ),
+    "windows naive": (
+        IDS,
+        WINDOWS.replace("00Z", "00"),
+        (
+            "streams.flights.full.windows.start: 2013-01-01T00:00:00 does not say its offset from UTC. Write, "
+            "for example: start = 2013-01-01T00:00:00Z"
+        ),
+    ),
+    "windows quoted": (
+        IDS,
+        WINDOWS.replace("2013-01-01T00:00:00Z", '"2013-01-01"'),
+        (
+            'streams.flights.full.windows.start: here stands "2013-01-01"; a time without quotes is wanted. '
+            "Write, for example: start = 2013-01-01T00:00:00Z"
+        ),
+    ),
+    "windows step": (
+        IDS,
+        WINDOWS.replace('"1d"', "86400"),
+        (
+            "streams.flights.full.windows.step: here stands 86400; a duration such as 90s, 15m, 2h, 1d or 2w, "
+            'in quotes, is wanted. Write, for example: step = "1d"'
+        ),
+    ),
+    "windows step0": (
+        IDS,
+        WINDOWS.replace('"1d"', '"0d"'),
+        (
+            'streams.flights.full.windows.step: here stands "0d"; a duration such as 90s, 15m, 2h, 1d or 2w, '
+            'above zero, is wanted. Write, for example: step = "1d"'
+        ),
+    ),
+    "windows end": (
+        IDS,
+        WINDOWS + "end = 2012-01-01T00:00:00Z\n",
+        ("streams.flights.full.windows.end: the end is not after the start. Write a later one, or leave it out."),
+    ),
+    "windows date": (
+        IDS,
+        WINDOWS.replace('"1d"', '"12h"') + 'bounds = { format = "date" }\n',
+        (
+            "streams.flights.full.windows.step: the bounds are dates, so windows that end within a day would "
+            'be read twice. Write whole days: step = "1d"'
+        ),
+    ),
+    "windows granule": (
+        IDS,
+        WINDOWS.replace('"1d"', '"1m"') + 'bounds = { granule = "1h" }\n',
+        ("streams.flights.full.windows.step: the step is shorter than the granule of the bounds. Write a longer step."),
+    ),
+    "windows format": (
+        IDS,
+        WINDOWS + 'bounds = { format = "%H" }\n',
+        (
+            "streams.flights.full.windows.bounds: format '%H' does not show the year, so one text would be "
+            "many moments. Write one of iso, date, epoch_seconds, epoch_milliseconds, or strftime text such "
+            'as "%Y-%m-%dT%H:%M:%SZ".'
+        ),
+    ),
+    "windows zone": (
+        IDS,
+        WINDOWS + 'bounds = { zone = "Europe/Londn" }\n',
+        (
+            "streams.flights.full.windows.bounds: zone 'Europe/Londn' is not known here: write UTC or a name "
+            "such as Europe/London. If it is right, this machine has no time zone database: pip install "
+            "tzdata."
+        ),
+    ),
+    "windows edge": (
+        IDS,
+        WINDOWS + 'bounds = { end = "inclusiv" }\n',
+        (
+            'streams.flights.full.windows.bounds.end: here stands "inclusiv"; "inclusive" or "exclusive" is '
+            "wanted. Did you mean 'inclusive'?"
+        ),
+    ),
 }
 
-def message(text: str, folder: Path) -> str:
-    file = folder / "flights.toml"
+NOT_TOML = {
+    "duplicate key": (
+        "step = 5000",
+        "step = 5000\nstep = 6000",
+        (
+            "line 16, column 12: this is not TOML: cannot overwrite a value. The same key stands twice in one "
+            "table: keep one of them."
+        ),
+    ),
+    "duplicate table": (
+        "[streams.flights]\n",
+        "[api]\n[streams.flights]\n",
+        (
+            "line 7, column 5: this is not TOML: cannot declare [api] twice. The same table stands twice: "
+            "write its keys under one heading."
+        ),
+    ),
+    "syntax": (
+        'records = "rows"',
+        "records = rows",
+        'line 9, column 11: this is not TOML: invalid value. Text stands in quotes: get = "/items".',
+    ),
+    "syntax2": (
+        'records = "rows"',
+        'records = "rows',
+        "line 9, column 16: this is not TOML: illegal character '\\n'. Close the quote on the same line.",
+    ),
+    "syntax3": (
+        'records = "rows"',
+        "records",
+        (
+            "line 9, column 8: this is not TOML: expected '=' after a key in a key/value pair. A key and its "
+            'value are written key = "value"; a heading as [api].'
+        ),
+    ),
+    "syntax4": (
+        "step = 5000",
+        "step = [1",
+        "the end of the file: this is not TOML: unclosed array. Close the list with ].",
+    ),
+    "yaml": (
+        GOOD,
+        "source: flights\n",
+        (
+            "line 1, column 7: this is not TOML: expected '=' after a key in a key/value pair. A key and its "
+            'value are written key = "value"; a heading as [api].'
+        ),
+    ),
+    "extend": (
+        IDS,
+        IDS + "\n[streams.flights.pages]\nx = 1",
+        (
+            "line 17, column 23: this is not TOML: cannot declare [streams.flights.pages] twice. The same "
+            "table stands twice: write its keys under one heading."
+        ),
+    ),
+}
+
+
+def message(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(folder)
+    file = Path("flights.toml")
     file.write_text(text)
-    try:
+    with pytest.raises(SourceFileError) as caught:
         load_source(file, {})
-    except SourceFileError as e:
-        return str(e).replace(str(folder) + "/", "")
-    return "NO ERROR"
-if __name__ == "__main__":
-    import tempfile
-    d = Path(tempfile.mkdtemp())
-    for n, ((a, b), _) in CASES.items():
-        assert a in GOOD, n
-        print(f"{n}: ", message(GOOD.replace(a, b), d))
+    assert caught.value.file == "flights.toml"
+    assert f"{caught.value.problem} {caught.value.remedy}".strip() in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_with_its_place_and_remedy(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in a source file is told in one line: file, key, what stands there, what to write."""
+    before, after, expected = MISTAKES[name]
+    assert before in GOOD
+    assert message(tmp_path, GOOD.replace(before, after), monkeypatch) == f"flights.toml: {expected}"
+
+
+@pytest.mark.parametrize("name", NOT_TOML)
+def test_what_is_not_toml_is_told_with_line_and_column(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no TOML is told with line and column, and with the usual reason."""
+    before, after, expected = NOT_TOML[name]
+    assert before in GOOD
+    assert message(tmp_path, GOOD.replace(before, after), monkeypatch) == f"flights.toml: {expected}"

@@ -127,6 +127,7 @@ def test_a_format_that_is_coarser_than_the_records_loses_nothing(
         _check(place, bounds, window, lambda at, _, low=low, high=high: _finds(low, high, at.replace(minute=0), bounds))
 
 
+@example(("America/St_Johns", "2010-11-07T02:31"), [-1, 30], ("inclusive", "exclusive"), "date")
 @given(places, cut_minutes, conventions, st.sampled_from(["date", "%d.%m.%Y", "%G-W%V-%u", "%Y%j"]))
 def test_dates_ask_for_whole_local_days(
     place: tuple[str, str], cuts: list[int], convention: tuple[Edge, Edge], text: str

@@ -49,6 +49,14 @@ def hear(child: Child) -> str:
     return child.stdout.readline().strip()
 
 
+def hear_all(child: Child) -> list[str]:
+    """What it still says, to its end. (`communicate` passes over what `hear` has read ahead.)"""
+    assert child.stdout is not None
+    said = child.stdout.read().splitlines()
+    child.wait()
+    return said
+
+
 def tell(child: Child) -> None:
     assert child.stdin is not None
     child.stdin.write("\n")
@@ -84,8 +92,7 @@ async def test_killed_at_any_time(path: Path, start: Callable[..., Child]) -> No
         child = start("enqueue_for_ever", path)
         acknowledged = [hear(child) for _ in range(rng.randrange(1, 120))]
         child.kill()
-        assert child.stdout is not None
-        acknowledged += child.stdout.read().split()
+        acknowledged += hear_all(child)
         queue = SqliteQueue(path, FakeClock())
         bodies = await queue.peek(10_000)
         await queue.purge()
@@ -154,7 +161,7 @@ async def test_four_processes_drain_2000_messages(path: Path, start: Callable[..
     queue = SqliteQueue(path, FakeClock())
     await queue.enqueue([b"%d" % n for n in range(2_000)])
     children = [start("drain", path, 60) for _ in range(4)]
-    said = [child.communicate()[0].splitlines() for child in children]
+    said = [hear_all(child) for child in children]
     assert [child.returncode for child in children] == [0] * 4
     assert sorted(line for mine in said for line in mine) == sorted(f"{n} 1" for n in range(2_000))
     assert await queue.depth() == Depth(ready=0, delayed=0, leased=0, poisoned=0)
@@ -170,7 +177,7 @@ async def test_killed_workers_lose_nothing(path: Path, start: Callable[..., Chil
     for child in children[:2]:
         said += [hear(child) for _ in range(50)]
         child.kill()
-    said += [line for child in children for line in child.communicate()[0].splitlines()]
+    said += [line for child in children for line in hear_all(child)]
     assert [child.returncode for child in children] == [-signal.SIGKILL, -signal.SIGKILL, 0, 0]
     assert await queue.depth() == Depth(ready=0, delayed=0, leased=0, poisoned=0)
     # A process may be killed between a completion and its words.

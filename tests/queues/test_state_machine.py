@@ -226,6 +226,6 @@ class SqliteMachine(QueueMachine):
 
 
 TestMemoryMachine = MemoryMachine.TestCase
-TestMemoryMachine.settings = settings(max_examples=80, stateful_step_count=40)
+TestMemoryMachine.settings = settings(max_examples=60, stateful_step_count=40)
 TestSqliteMachine = SqliteMachine.TestCase
-TestSqliteMachine.settings = settings(max_examples=40, stateful_step_count=40)
+TestSqliteMachine.settings = settings(max_examples=25, stateful_step_count=40)

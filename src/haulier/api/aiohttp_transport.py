@@ -143,22 +143,23 @@ class AiohttpTransport:
         limit = self._settings.max_body_bytes
         if framing.length is not None and framing.length > limit:
             raise TransportError(Fault.TOO_LARGE, f"the body has {framing.length} bytes; max_body_bytes is {limit}")
-        loop = asyncio.get_running_loop()
         # Whoever brings a span's worth of bytes gets a new span; so a burst pays for one span of silence and no more.
         span_bytes = self._settings.min_bytes_per_second * self._slow_seconds
         chunks: list[bytes] = []
         size = in_span = 0
+        is_whole = False
         try:
-            async with asyncio.timeout(self._slow_seconds) as span:
-                while chunk := await answer.content.readany():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    in_span += len(chunk)
-                    if size > limit:
-                        raise TransportError(Fault.TOO_LARGE, f"the body has over {limit} bytes (max_body_bytes)")
-                    if in_span >= span_bytes:
-                        in_span = 0
-                        span.reschedule(loop.time() + self._slow_seconds)
+            while not is_whole:
+                in_span = 0
+                async with asyncio.timeout(self._slow_seconds):
+                    while in_span < span_bytes and not is_whole:
+                        chunk = await answer.content.readany()
+                        chunks.append(chunk)
+                        size += len(chunk)
+                        in_span += len(chunk)
+                        if size > limit:
+                            raise TransportError(Fault.TOO_LARGE, f"the body has over {limit} bytes (max_body_bytes)")
+                        is_whole = not chunk
         except aiohttp.SocketTimeoutError as exc:
             silent = self._settings.first_byte_timeout_seconds
             raise TransportError(Fault.TIMEOUT, f"the body stopped after {size} bytes, for {silent:g} seconds") from exc
@@ -172,7 +173,8 @@ class AiohttpTransport:
         # it.
         if isinstance(answer.wire.exception(), HttpProcessingError):
             raise TransportError(Fault.PROTOCOL, f"more bytes came than the {size} that were announced")
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        # The last chunk is empty; a body that came in one piece is not copied.
+        return chunks[0] if len(chunks) <= 2 else b"".join(chunks)
 
     def _session(self, is_fresh: bool) -> aiohttp.ClientSession:
         """Made at the first request, since aiohttp wants a running loop. The fresh one makes a connection for each

@@ -23,7 +23,7 @@ MAX_PAUSES: Final = 4
 HELD_SECONDS: Final = 900.0
 """The longest wait that an item is held for. Above a quarter of an hour it goes back, and makes room for others."""
 PAUSE_SECONDS: Final = 60.0
-"""Where an API asks everybody to wait and does not say how long; it doubles (GitHub asks for a minute, and more each time)."""
+"""Where an API asks everybody to wait and does not say how long. It doubles, as GitHub wants it."""
 
 _SHOWN_CHARACTERS: Final = 300
 
@@ -78,8 +78,8 @@ class Exchange:
     ) -> Answered[T]:
         """Send until there is an answer that ``read`` can read; it may be called again and must change nothing.
 
-        ``rules`` come ahead of the source's. Raises `ApiError` with a verdict about the item. Repeats wait outside of the
-        gate with full jitter, pauses stop the whole scope at once.
+        ``rules`` come ahead of the source's. Raises `ApiError` with a verdict about the item. Repeats wait outside of
+        the gate with full jitter; pauses stop the whole scope at once.
         """
         parts = self._parts
         rules = (*rules, *parts.rules)
@@ -143,10 +143,14 @@ class Exchange:
         redactor = self._parts.redactor
         response = outcome if isinstance(outcome, Response) else None
         excerpt = redactor.excerpt(response.body) if response is not None else ""
-        said = f" The answer begins: {' '.join(excerpt.split())[:_SHOWN_CHARACTERS]}" if excerpt else ""
-        asked_to_wait = f" It asks to wait {wait:g} s." if wait else ""
+        text = f"{self.shown(request)}: {redactor.redact(judgement.reason)}."
+        if wait:
+            text += f" It asks to wait {wait:g} s."
+        text += f" {_advice(judgement, response)}"
+        if excerpt:
+            text += f" The answer begins: {' '.join(excerpt.split())[:_SHOWN_CHARACTERS]}"
         return ApiError(
-            f"{self.shown(request)}: {redactor.redact(judgement.reason)}.{asked_to_wait} {_advice(judgement, response)}{said}",
+            text,
             verdict=judgement.final,
             status=None if response is None else response.status,
             excerpt=excerpt,

@@ -33,6 +33,7 @@ class Following:
         self._clock = clock
         self._origin = origin_of(settings.url)
         self._agent = agent
+        self._headers = _merged(settings.headers, agent)
         self._slots = asyncio.Semaphore(settings.in_flight)
         self._authorizer: Authorizer | None = None
         if settings.auth is not None:
@@ -42,7 +43,7 @@ class Following:
         """See `Transport.send`."""
         if origin_of(request.url) != self._origin:
             raise TransportError(Fault.REDIRECT, "an address of another origin than the API's; nothing was sent there")
-        dressed = _with_headers(request, _with_headers_of(self._settings.headers, self._agent))
+        dressed = replace(request, headers=_merged(request.headers, self._headers))
         async with self._slots:
             return await self._timed(self._follow, dressed)
 
@@ -51,7 +52,7 @@ class Following:
 
         It takes no slot, since those who wait for the credentials hold them.
         """
-        return await self._timed(self._exchange, _with_headers(request, self._agent))
+        return await self._timed(self._exchange, replace(request, headers=_merged(request.headers, self._agent)))
 
     async def _timed(self, act: Exchange, request: Request) -> Response:
         seconds = self._settings.request_timeout_seconds
@@ -84,13 +85,9 @@ class Following:
             request = onward
 
 
-def _with_headers_of(
-    stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]
-) -> tuple[tuple[str, str], ...]:
+def _merged(stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """A request's own headers win over those of the settings, and these over haulier's."""
+    if not stronger:
+        return weaker
     given = {name.lower() for name, _ in stronger}
     return (*(header for header in weaker if header[0].lower() not in given), *stronger)
-
-
-def _with_headers(request: Request, ours: tuple[tuple[str, str], ...]) -> Request:
-    """The request's own headers win over those of the settings, and these over haulier's."""
-    return replace(request, headers=_with_headers_of(request.headers, ours))

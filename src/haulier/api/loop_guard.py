@@ -39,7 +39,7 @@ class LoopGuard:
         return len(self._requests)
 
     def check_request(self, request: Request) -> None:
-        """Before a page is asked for. Raises `PaginationLoopError`, or `ApiError` above the page cap: never a quiet end."""
+        """Before a page is asked for. Raises `PaginationLoopError`, or `ApiError` above the page cap: no quiet end."""
         if self.pages >= self._max_pages:
             raise ApiError(
                 f"There are more than {self._max_pages} pages, which is the most that one item may have. "
@@ -61,8 +61,8 @@ class LoopGuard:
         before = self._pages.setdefault(_digest(*page.records), self.pages)
         if before != self.pages:
             raise PaginationLoopError(
-                f"Page {self.pages} holds the records of page {before} again, byte for byte: the API ignores what asks for "
-                "the next page, or repeats its last one. Check `pages` of the stream."
+                f"Page {self.pages} holds the records of page {before} again, byte for byte: the API ignores what asks "
+                "for the next page, or repeats its last one. Check `pages` of the stream."
             )
 
 

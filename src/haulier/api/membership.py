@@ -55,6 +55,7 @@ class Membership:
         self._is_gone = is_gone
         self._sightings: dict[str, _Sighting] = {}
         self._busy_at = 0.0
+        self._number = 0
         self._beaten_at: float | None = None
         self.share = 0
         """What the row surely holds for us."""
@@ -73,8 +74,9 @@ class Membership:
         """Get ready for a beat at ``now``. ``is_busy``: an item was held, or a request made, since the last one."""
         if is_busy:
             self._busy_at = now
-        pass
+        self.share = min(self.share, max(self.limit, in_use))
         self.limit = min(self.limit, self.share)
+        self._number += 1
         silent: dict[str, int] = {}
         gone: dict[str, int] = {}
         for name, seen in self._sightings.items():
@@ -85,6 +87,7 @@ class Membership:
                     gone[name] = seen.beats
         return Beat(
             name=self.identity.name,
+            number=self._number,
             offer=self.share,
             in_flight=self.identity.in_flight,
             wants=now - self._busy_at < IDLE_BEATS * self.identity.beat_seconds,

@@ -104,14 +104,14 @@ class Body:
 def split_records(body: bytes, records_path: str) -> Page:
     """The records at a dotted path (``.``: the body itself is their list), unchanged byte for byte.
 
-    An empty list is an empty page. Raises `BodyError` for a body that is not JSON in UTF-8, and for a path at which there
-    is no list, or at which there are two: JSON allows a key twice, and the records of the one not taken would be lost.
+    An empty list is an empty page. Raises `BodyError` for a body that is not JSON in UTF-8, and for a path at which
+    there is no list, or two: JSON allows a key twice, and the records of the one not taken would be lost.
     """
     return PageReader(records_path).read(body).page
 
 
 def text_of(body: bytes) -> bytes:
-    """A body without its byte order mark, proven to be UTF-8: inside what it does not decode, msgspec lets others pass."""
+    """A body without its byte order mark, proven to be UTF-8: msgspec lets others pass in what it does not decode."""
     if body.startswith(_BOM):
         body = body[len(_BOM) :]
     if not body.isascii():

@@ -1,4 +1,4 @@
-"""Paging by counting: offsets and page numbers. APIs have no snapshot behind these, so records may move between pages."""
+"""Paging by counting: offsets and page numbers. There is no snapshot behind these: records may move between pages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from haulier.api.page import BodyError
-from haulier.api.paths import check_path
 from haulier.api.paginator import PageAnswer, PageRequest, whole_number
+from haulier.api.paths import check_path
 from haulier.api.verdict import Rule, Verdict
 from haulier.errors import UsageError
 
@@ -19,7 +19,7 @@ Place = Literal["query", "body"]
 class Offset:
     """Pages by the number of records before them. Goes on by the records received, whatever was asked for.
 
-    Ends where ``more`` is false or ``done`` is true, if one is declared; else at the exact total; else at an empty page.
+    Ends where ``more`` is false or ``done`` is true, if one is declared; else at the exact total, or an empty page.
     ``overlap`` records are asked for again with each page: if they are not the ones that were read last, records moved
     while the item was read, and it begins again. Without it, a record that is removed meanwhile hides another one.
     """
@@ -54,7 +54,8 @@ class Offset:
             return None
         if new <= 0:
             raise BodyError("the API says that there is more, and sends no records to go on from")
-        overlap = min(self.overlap, len(answer.page))
+        # One less than the page at most, or a short page would be asked for again as it was.
+        overlap = min(self.overlap, len(answer.page) - 1)
         offset = number_in(request, self.place, self.offset_name) + len(answer.page) - overlap
         return replace(put(request, self.place, self.offset_name, offset), overlap=overlap)
 
@@ -124,7 +125,7 @@ def check_flags(more: str, done: str) -> None:
 def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
     """What the declared flag says; None where none is declared.
 
-    Raises `BodyError` where it is not in the answer: its path may be misspelt, and an end must not be taken for granted.
+    Raises `BodyError` where it is not in the answer: its path may be misspelt, and no end is taken for granted.
     """
     path = more or done
     if not path:

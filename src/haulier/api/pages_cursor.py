@@ -48,7 +48,8 @@ class Key:
     def put(self, request: PageRequest, value: str | Raw) -> PageRequest:
         """The request with the value in its place."""
         if self.body:
-            return request.with_field(self.body, value)
+            # A slice would keep its whole page alive.
+            return request.with_field(self.body, value.copy() if isinstance(value, Raw) else value)
         text = value if isinstance(value, str) else text_of_raw(value, self.at)
         return request.with_query(self.query, text) if self.query else request.with_header(self.header, text)
 
@@ -57,8 +58,8 @@ class Key:
 class Cursor:
     """Pages by an opaque token. Ends where the token is missing, null, "" or false, or where a declared flag says so.
 
-    ``Cursor("next", query="_next")``; see `Key` for where a token can be found and sent. All else of the request stays equal,
-    as most APIs demand. ``also``: further values that go along with the token.
+    ``Cursor("next", query="_next")``; see `Key` for where a token can be found and sent. All else of the request stays
+    equal, as most APIs demand. ``also``: further values that go along with the token.
     """
 
     at: str = ""
@@ -97,9 +98,10 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Seek:
-    """Pages by the key of the last record: "those after this one". The key must be unique, never change, and sort the list.
+    """Pages by the key of the last record: "those after this one".
 
-    Ends where ``more`` is false or ``done`` is true, if one is declared; else at the exact total, or at an empty page.
+    The key must be unique, never change, and sort the list. Ends where ``more`` is false or ``done`` is true, if one is
+    declared; else at the exact total, or at an empty page.
     """
 
     key: str
@@ -143,13 +145,13 @@ class Seek:
 
     def _put(self, request: PageRequest, key: Raw) -> PageRequest:
         if self.body and self.template == "{key}":
-            return request.with_field(self.body, key)
+            return request.with_field(self.body, key.copy())
         text = self.template.replace("{key}", text_of_raw(key, self.key))
         return request.with_query(self.query, text) if self.query else request.with_field(self.body, text)
 
 
 def is_end_of_tokens(answer: PageAnswer, more: str, done: str, *, has_token: bool) -> bool:
-    """The end of kinds with a token or link. Raises `BodyError` where a flag says that there is more, and no token came."""
+    """The end of kinds with a token or link. Raises `BodyError` where a flag says that there is more, and none came."""
     if not has_token and (not (more or done) or answer.flag(more or done) is None):
         return True
     says_end = flag_says_end(answer, more, done)

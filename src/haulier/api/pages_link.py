@@ -54,7 +54,7 @@ class NextUrl:
 
 @dataclass(frozen=True, slots=True)
 class LinkHeader:
-    """Pages by the Link header (RFC 8288), as GitHub, GitLab and Shopify have it. Ends where it has no such relation."""
+    """Pages by the Link header (RFC 8288), as GitHub, GitLab and Shopify have it. Ends where it lacks the relation."""
 
     rel: str = "next"
 
@@ -93,7 +93,7 @@ class OData:
         link = answer.text("@odata.nextLink")
         if link is None:
             return None
-        # A relative link is relative to the context, the service's metadata, and not to the page (OData JSON 4.01, 4.5.1).
+        # A relative link is relative to the context, the service's metadata, not to the page (OData JSON 4.01, 4.5.1).
         return follow(request, link, urljoin(answer.url, answer.text("@odata.context") or ""))
 
 

@@ -1,7 +1,7 @@
 """The seam of paging: what the request of the first page is, and what follows a page.
 
-A paginator of one's own takes ten lines. It keeps no state: the request carries what the next one depends on, so that one
-paginator serves any number of items at once, and a page can be asked for again.
+A paginator of one's own takes ten lines. It keeps no state: the request carries what the next one depends on, so that
+one paginator serves any number of items at once, and a page can be asked for again.
 
     class ByYear:
         def first(self, request: PageRequest) -> PageRequest:
@@ -46,7 +46,7 @@ class PageRequest:
     json: Any = None
     """The body; None: none. May hold `msgspec.Raw`."""
     overlap: int = 0
-    """So many records at the start of this page must be the last ones of the page before; they are checked, and dropped."""
+    """So many records at the start of this page must be the last ones of the page before; checked, and dropped."""
     end_rules: tuple[Rule, ...] = ()
     """Answers that mean that there is no such page: an end, and no failure."""
     has_token: bool = False
@@ -167,7 +167,7 @@ class Single:
     def first(self, request: PageRequest) -> PageRequest:
         return request
 
-    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:  # noqa: ARG002 - the seam's
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         return None
 
 

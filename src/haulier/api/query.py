@@ -14,7 +14,7 @@ from haulier.errors import UsageError
 Pairs = tuple[tuple[str, str], ...]
 """Query parameters in their order; a name may stand twice."""
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
-"""What callers give: numbers, booleans, dates and times are written as APIs read them, None is left out, a list repeats."""
+"""What callers give: numbers, booleans and times are written as APIs read them, None is left out, a list repeats."""
 
 # What RFC 3986 lets stand in a path or query as it is, and the sign of what is encoded already.
 _PATH_SAFE: Final = "/:@!$&'()*+,;=-._~%"
@@ -113,10 +113,14 @@ def resolve(link: str, *, base: str, home: str) -> str:
     """
     if _FORBIDDEN.search(link):
         raise LinkError("it holds a backslash or a control character")
+    link = link.strip(" ")
     try:
-        url = urljoin(base, link.strip(" "))
+        parts, url = urlsplit(link), urljoin(base, link)
     except ValueError as error:
         raise LinkError("it cannot be read as an address") from error
+    if (parts.scheme or link.startswith("//")) and not parts.netloc:
+        # Python takes what follows `https:///` for a path, browsers for a host.
+        raise LinkError("it names no host")
     found, own = origin(url), origin(home)
     if found != own:
         raise LinkError(f"it leads to {_shown(found)}, and this API is {_shown(own)}")

@@ -96,12 +96,12 @@ class Redactor:
         window = 4 * limit + self._longest
         text = body[: 4 * window].decode("utf-8", errors="replace")
         is_cut = len(text) > window or len(body) > 4 * window
-        text = text[:window]
+        text = self.redact(text[:window])
         if is_cut:
-            # The last characters may be the first ones of a secret that can no longer be recognized.
+            # The last characters may be the beginning of a secret that was not there as a whole to be recognized.
             text = text[: max(0, len(text) - self._longest)]
         # Escape sequences in an answer must not reach a person's terminal.
-        text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", self.redact(text))
+        text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
         return text if len(text) <= limit and not is_cut else text[:limit] + " ..."
 
 

@@ -24,7 +24,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One process that sends requests under the scope."""
 
     beats: int
-    """Counts up with every beat. Where it does not move, the member is silent."""
+    """The number of its last beat; it never comes twice. Where it does not move, the member is silent."""
     share: int
     in_flight: int
     """The cap that this member knows of."""
@@ -80,6 +80,9 @@ class Beat:
     """What a member says in one beat."""
 
     name: str
+    number: int
+    """Higher than in any beat of this member before. A member that was dropped and comes back must not look like the
+    silent one that it was, or whoever believes it dead would drop it once more while it sends."""
     offer: int
     """The share that it keeps at the least; the rest is given back. Never below its requests in flight."""
     in_flight: int
@@ -106,7 +109,7 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
     kept = 0 if mine is None else min(beat.offer, mine.share)
     others = [one for name, one in members.items() if name != beat.name]
     members[beat.name] = Member(
-        beats=1 if mine is None else mine.beats + 1,
+        beats=beat.number,
         share=kept,
         in_flight=beat.in_flight,
         wants=beat.wants,

@@ -45,7 +45,7 @@ class ItemApi:
         return self._exchange.is_waiting
 
     async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:
-        """The decoded answer to a GET, or what stands in it at the dotted path ``at``. None where the API says "absent".
+        """The decoded answer to a GET, or what stands in it at the dotted path ``at``. None where the thing is absent.
 
         Numbers become Python's, so that what must keep its digits is read by `pages` instead.
         """
@@ -96,8 +96,8 @@ class ItemApi:
     ) -> AsyncIterator[Page]:
         """The pages of a list, one after another, as the bytes that the API sent. Pages without records are left out.
 
-        ``records`` is the dotted path of the list in each body (``.``: the body itself). Once it ends without an error, the
-        list was read to the end that the API gave it, and an exact ``total`` was kept.
+        ``records`` is the dotted path of the list in each body (``.``: the body itself). Once it ends without an error,
+        the list was read to the end that the API gave it, and an exact ``total`` was kept.
         """
         walk = Walk(self._exchange, self._parts.settings.url, Listing(pages, check_path(records), total, max_pages))
         return walk.pages(self._first(method, path, query, json, headers))

@@ -14,8 +14,8 @@ from haulier.errors import UsageError
 class Total:
     """Where an answer says how many records there are in all: ``Total("meta.count")``.
 
-    An exact one must be kept: records that are not as many are compared with a total that is asked for once more, and what
-    differs from that too begins again. An estimate is only logged.
+    An exact one must be kept: where there are not as many records, the total is asked for once more, and where it
+    differs again, the item begins again. An estimate is only logged.
     """
 
     at: str = ""
@@ -24,7 +24,7 @@ class Total:
     header: str = ""
     """Or the name of a header, such as `X-Total-Count`."""
     may_move: bool = True
-    """False: a total that is not the same on the last page as on the first one is a failure, even if the records add up."""
+    """False: a total that differs between first and last page is asked for again, even if the records add up."""
 
     def __post_init__(self) -> None:
         if bool(self.at) == bool(self.header):

@@ -16,6 +16,7 @@ from haulier.api.query import LinkError, resolve, with_query
 from haulier.api.totals import Drift, Promise, Total
 from haulier.api.transport import Request, Response
 from haulier.api.verdict import ApiError, Asked, Verdict
+from haulier.errors import UsageError
 
 logger = logging.getLogger("haulier.api")
 
@@ -56,7 +57,8 @@ class Walk:
 
     async def pages(self, request: PageRequest) -> AsyncIterator[Page]:
         """The pages that hold records. Raises `ApiError`; the end is never quiet where it was not the API's."""
-        first = following = self._listing.paginator.first(request)
+        first = self._listing.paginator.first(request)
+        following: PageRequest | None = first
         while following is not None:
             page, following = await self._step(following)
             if page is None:
@@ -104,8 +106,8 @@ class Walk:
             return page
         if [bytes(record) for record in page.records[:overlap]] != self._tail:
             raise ApiError(
-                f"{self._exchange.shown(wire)}: the page does not begin with the records that the page before it ended with. "
-                "Records were added or removed while the item was read; it begins again.",
+                f"{self._exchange.shown(wire)}: the page does not begin with the records that the page before ended "
+                "with. Records were added or removed while the item was read; it begins again.",
                 verdict=Verdict.RESTART,
             )
         return replace(page, records=page.records[overlap:])
@@ -116,8 +118,8 @@ class Walk:
             return wire_request(request, self._home)
         except LinkError as error:
             raise ApiError(
-                f"The API's link to page {self._guard.pages + 1} is not followed: {error}. Nothing was sent there, since "
-                "the credentials go with each request. If the API has moved, correct its url.",
+                f"The API's link to page {self._guard.pages + 1} is not followed: {error}. Nothing was sent there, "
+                "since the credentials go with each request. If the API has moved, correct its url.",
                 verdict=Verdict.POISON,
             ) from error
 
@@ -139,9 +141,9 @@ class Walk:
                 self._exchange.usage.drift = Drift(promised=promise.first, reread=self._received)
             return
         raise ApiError(
-            f"{self._exchange.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked again, it "
-            f"promises {answered.value}. Check `records` and `pages` of the stream; if they are right, records moved while "
-            "they were read, or the API does not keep its word.",
+            f"{self._exchange.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked "
+            f"again, it promises {answered.value}. Check `records` and `pages` of the stream; if they are right, "
+            "records moved while they were read, or the API does not keep its word.",
             verdict=Verdict.RESTART,
         )
 
@@ -155,7 +157,10 @@ def wire_request(request: PageRequest, home: str) -> Request:
     url = resolve(request.url, base=request.base or home, home=home)
     body, headers = b"", request.headers
     if request.json is not None:
-        body = msgspec.json.encode(request.json)
+        try:
+            body = msgspec.json.encode(request.json)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"The body of the request cannot be written as JSON: {error}.") from error
         if not any(name.lower() == "content-type" for name, _ in headers):
             headers = (*headers, ("Content-Type", "application/json"))
     for name, value in headers:

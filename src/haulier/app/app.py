@@ -97,9 +97,9 @@ class App:
         app.base = settings.path.parent
         rest = RestSource(settings.name, settings.streams)
         app._recipes = rest
-        for item in rest.items:
+        for item, processor in rest.processors.items():
             app.registry.add(item)
-        app.processors |= rest.processors
+            app.processors[item] = processor
         return app
 
     # -- asked by the layers around ----------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class App:
             parts.append(self._recipes.fingerprint(mode, streams))
         else:
             kinds = [item for item in self.processors if item.stream in streams]
-            functions = [*self._enumerators.get(mode, []), *(self.processors[item] for item in kinds)]
+            functions: list[Callable[..., Any]] = [*self._enumerators.get(mode, []), *(self.processors[item] for item in kinds)]
             parts += [shape_of(function) for function in functions] + [shape_of(item) for item in kinds]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 

@@ -16,6 +16,7 @@ from haulier.api.redactor import Redactor
 from haulier.api.scope import Scope, ScopeSettings
 from haulier.api.transport import Transport
 from haulier.app.app import App
+from haulier.app.meter import Meter
 from haulier.clock import Clock, SystemClock
 from haulier.lake.opening import open_lake
 from haulier.lake.seam import Lake
@@ -62,6 +63,7 @@ class LiveSite(Site):
     """A site that may ask its API, under the scope's limits."""
 
     client: Client
+    meter: Meter
     shared: object
 
     @property
@@ -144,9 +146,10 @@ async def open_live(
         stack.push_async_callback(transport.close)
         scope = Scope(scope_settings(app), site.name, site.queue, site.clock, site.rng)
         await stack.enter_async_context(scope.joined())
-        client = Client(app.api, around(transport), scope, site.clock, site.rng, redactor)
+        meter = Meter(around(transport))
+        client = Client(app.api, meter, scope, site.clock, site.rng, redactor)
         shared = await stack.enter_async_context(app.shared())
-        yield LiveSite(**vars(site), client=client, shared=shared)
+        yield LiveSite(**vars(site), client=client, meter=meter, shared=shared)
 
 
 def scope_settings(app: App) -> ScopeSettings:

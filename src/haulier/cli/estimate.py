@@ -20,7 +20,7 @@ async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
     for stream, (count, _) in promised.items():
         say(f"  {stream}: the API promises {count:,} records")
     in_flight = site.app.api.in_flight
-    seconds = site.client.mean_request_seconds
+    seconds = site.meter.mean_seconds
     measured = "measured" if seconds is not None else "assumed"
     each = ASSUMED_SECONDS if seconds is None else seconds
     hours = seal.items * each / in_flight / 3600

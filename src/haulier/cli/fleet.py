@@ -9,7 +9,7 @@ import signal
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 
-from haulier.errors import HaulierError, UsageError
+from haulier.errors import UnavailableError
 from haulier.worker.watch import Watch
 
 LOOK_SECONDS = 1.0
@@ -37,16 +37,13 @@ class Fleet:
 
     async def run(self) -> int:
         """Work until the run is closed. Returns 0, or the exit code of what stopped it."""
-        watching = asyncio.ensure_future(self._look_after())
-        keeping = [asyncio.ensure_future(self._keep()) for _ in range(self._count)]
         try:
-            await asyncio.wait({watching, *keeping}, return_when=asyncio.FIRST_EXCEPTION)
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._look_after())
+                keeping = [group.create_task(self._keep()) for _ in range(self._count)]
+                await asyncio.wait(keeping)
+                watching.cancel()
         finally:
-            self._draining.set()
-            self._signal(signal.SIGTERM)
-            await asyncio.gather(*keeping, return_exceptions=True)
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
             self._watch.close()
         if self._watch.closed:
             return 0
@@ -89,7 +86,7 @@ class Fleet:
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            process_group=0,
+            start_new_session=True,
         )
         self._children.add(child)
         try:
@@ -99,6 +96,9 @@ class Fleet:
             return await child.wait()
         finally:
             self._children.discard(child)
+            if child.returncode is None:
+                child.terminate()
+                await child.wait()
 
     def _pass_on(self, line: str) -> None:
         if line.startswith("haulier: "):
@@ -111,9 +111,7 @@ class Fleet:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self._watch.look()
-            except UsageError:
-                raise
-            except HaulierError as error:
+            except UnavailableError as error:
                 self._say(f"haulier: {error} Trying again.")
 
     def _signal(self, number: signal.Signals) -> None:

@@ -87,9 +87,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except HaulierError as error:
-        click.echo(f"haulier: {error}", err=True)
-        return exit_code_of(error)
+        return _say_error(error)
+    except BaseExceptionGroup as group:
+        # Of several tasks that failed together, the first one that failed on purpose says why.
+        expected, rest = group.split(HaulierError)
+        if expected is None or rest is not None:
+            raise
+        return _say_error(_first(expected))
     return result if isinstance(result, int) else 0
+
+
+def _say_error(error: HaulierError) -> int:
+    click.echo(f"haulier: {error}", err=True)
+    return exit_code_of(error)
+
+
+def _first(group: BaseExceptionGroup[HaulierError]) -> HaulierError:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def exit_code_of(error: HaulierError) -> int:

@@ -31,6 +31,7 @@ def filled(text: str, place: Place, *, is_secret: bool | None = None) -> str:
             return default
         if name not in place.source.environ:
             raise _missing(name, place)
+        place.source.taken[value] = name
         if is_secret or (is_secret is None and len(value) > _WORD_CHARACTERS):
             place.source.secrets.append(value)
         return value

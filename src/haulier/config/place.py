@@ -10,6 +10,8 @@ from datetime import date, datetime, time
 from haulier.errors import SourceFileError
 
 _SHOWN_CHARACTERS = 60
+# Shorter values are no secrets, and stand in words by chance.
+_TOLD_CHARACTERS = 4
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class SourceText:
 
     name: str
     environ: Mapping[str, str] = field(repr=False)
+    taken: dict[str, str] = field(default_factory=dict, repr=False)
+    """Values that were filled in, and the variables that they come from: no error shows them."""
     secrets: list[str] = field(default_factory=list, repr=False)
     """Values from the environment that may be credentials, found so far: for the redactor."""
 
@@ -42,7 +46,14 @@ class Place:
 
     def error(self, problem: str, remedy: str = "") -> SourceFileError:
         """What to raise about this place; ``problem`` and ``remedy`` are sentences."""
-        return SourceFileError(self.source.name, self.key, problem, remedy)
+        return SourceFileError(self.source.name, self.key, self._as_written(problem), self._as_written(remedy))
+
+    def _as_written(self, text: str) -> str:
+        """Other layers repeat what they refuse: a variable's value becomes the variable again (G7)."""
+        for value, name in self.source.taken.items():
+            if len(value) >= _TOLD_CHARACTERS:
+                text = text.replace(value, f"${{{name}}}")
+        return text
 
 
 def shown(value: object) -> str:

@@ -85,8 +85,7 @@ def _words(value: Any) -> Iterator[_Word]:
         members = value if isinstance(value, tuple) else [getattr(value, f.name) for f in dataclasses.fields(value)]
         yield _Word("", False)
         for member in members:
-            for word in _words(member):
-                yield _Word(word.text, False)
+            yield from _words(member)
 
 
 def _moment(value: datetime) -> str:

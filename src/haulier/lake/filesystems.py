@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from haulier.errors import UsageError
@@ -39,12 +40,14 @@ class Mount:
         return self.is_local and not _SHARED.fullmatch(self.type)
 
 
-def refuse_unfit(files: LocalFiles) -> None:
+def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> None:
     """`UsageError` for a folder whose disk cannot keep the protocol, or that this user cannot write. Makes the folder
-    if it is absent, and leaves nothing in it. Raises `OSError` for a disk that is full."""
+    if it is absent, and leaves nothing in it. Raises `OSError` for a disk that is full.
+
+    ``read_mounts`` is `mounts`. It is read once the folder is there, since a disk may be mounted on its first use."""
     try:
         files.make_root()
-        mount = mount_of(os.path.realpath(files.root), mounts())
+        mount = mount_of(os.path.realpath(files.root), read_mounts())
         if mount and not mount.is_fit:
             raise UsageError(
                 f"The lake at {files.root} lies on {mount.type} ({mount.point}): over a network or through FUSE a link "

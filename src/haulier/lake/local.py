@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from haulier.clock import Clock, wall_seconds
-from haulier.lake.filesystems import refuse_unfit
+from haulier.lake.filesystems import mounts, refuse_unfit
 from haulier.lake.local_files import LocalFiles
 from haulier.lake.local_spool import LocalSpool
 from haulier.lake.local_threads import LocalThreads
@@ -86,7 +86,7 @@ class LocalLake:
         return self._files.at(path)
 
     async def check(self) -> None:
-        await self._threads.run(refuse_unfit, self._files)
+        await self._threads.run(refuse_unfit, self._files, mounts)
 
     async def close(self) -> None:
         await self._threads.close()

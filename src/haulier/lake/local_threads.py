@@ -92,10 +92,10 @@ def unavailable(error: OSError, root: str) -> LakeUnavailableError:
 
 
 def _free(root: str) -> str:
+    """Both, since either may be what is missing; what the failed call has let go of again is counted as free."""
     try:
         space = os.statvfs(root)
     except OSError:
         return "nothing free"
-    if space.f_files and not space.f_favail:
-        return "no room for one more file"
-    return f"{space.f_bavail * space.f_frsize} bytes free"
+    room = f"{space.f_bavail * space.f_frsize} bytes"
+    return f"{room} and {space.f_favail} files free" if space.f_files else f"{room} free"

@@ -44,7 +44,7 @@ class IdsDivision:
             if self._recipe.may_be_empty:
                 return
             raise UsageError(
-                f"{self._where}: the last ID is {last}, below the first, {first}. {self._empty_remedy('last')}"
+                f"{self._where}.last: the last ID is {last}, below the first, {first}. {self._empty_remedy('last')}"
             )
         for ids in id_ranges(first, last + 1, step=self._recipe.step):
             yield self._make(ids)

@@ -29,7 +29,7 @@ class Lookup:
 
     path: str
     at: str
-    query: Pairs = ()
+    query: Pairs = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class StreamRecipe:
     full: Enumeration | None
     incremental: WindowsRecipe | None = None
     method: str = "GET"
-    query: Pairs = ()
-    json: Any = None
-    headers: Pairs = ()
+    query: Pairs = field(default=(), repr=False)
+    json: Any = field(default=None, repr=False)
+    headers: Pairs = field(default=(), repr=False)
     total: Total | None = None
     expect: Lookup | None = None
 

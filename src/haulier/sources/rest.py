@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
@@ -21,7 +21,7 @@ from haulier.sources.windows import WindowsDivision
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
 
-RestProcessor = Callable[[Any, SourceContext], AsyncIterator[Page]]
+RestProcessor = Callable[[Any, SourceContext], AsyncGenerator[Page, None]]
 RestExpect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
 
 
@@ -128,7 +128,7 @@ def _divide(stream: str, mode: str, recipe: Enumeration) -> Division:
 
 
 def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:
-    async def process(item: WorkItem, context: SourceContext) -> AsyncIterator[Page]:
+    async def process(item: WorkItem, context: SourceContext) -> AsyncGenerator[Page, None]:
         words = {**division.fill(item), "snapshot_time": snapshot_text(context.snapshot_time)}
         asked = request_of(recipe, division.query, words)
         pages = context.api.pages(

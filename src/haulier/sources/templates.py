@@ -6,7 +6,6 @@ ours (`{strat}`) is refused, since it would be sent to the API as it stands and 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from urllib.parse import quote
@@ -20,8 +19,6 @@ KNOWN = ("start", "end", "value", "snapshot_time")
 PARENT = "parent."
 
 _BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
-# Nearer than this, a word is a slip of the hand: `{strat}` is 0.8 like `{start}`, `{state}` is 0.8 too.
-_NEAR = 0.8
 
 
 class WordError(UsageError):
@@ -98,11 +95,29 @@ def _fill(text: str, words: Words, write: Callable[[Word], str]) -> str:
 
 
 def _refuse_near_miss(name: str) -> None:
-    if name.lower() in KNOWN:
-        near = [name.lower()]
-    elif name.lower() in ("parent", PARENT) or name.lower().startswith(PARENT):
+    written = name.lower().replace("-", "_")
+    if written in ("parent", PARENT) or written.startswith(PARENT):
         near = ["parent.FIELD"]
     else:
-        near = difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=_NEAR)
+        near = [known for known in KNOWN if _is_one_slip(written, known)]
     if near:
         raise WordError(f"{{{name}}} is not a word of haulier.", f"Did you mean {{{near[0]}}}?")
+
+
+def _is_one_slip(written: str, known: str) -> bool:
+    """Whether one slip of the hand parts the two: a letter too much, too few, another, or two in the wrong order.
+
+    The first letter must be right, and no more than one slip is guessed at: APIs have words of their own in braces.
+    """
+    if written[:1] != known[:1]:
+        return False
+    short, long = sorted((written, known), key=len)
+    if len(long) - len(short) > 1:
+        return False
+    if len(short) < len(long):
+        return any(long[:place] + long[place + 1 :] == short for place in range(len(long)))
+    differing = [place for place in range(len(long)) if short[place] != long[place]]
+    if len(differing) == 2:
+        first, second = differing
+        return second == first + 1 and short[first] == long[second] and short[second] == long[first]
+    return len(differing) < 2

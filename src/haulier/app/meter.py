@@ -1,0 +1,25 @@
+"""How long the API takes, measured as requests pass: for the estimate of a plan."""
+
+from __future__ import annotations
+
+from haulier.api.transport import Request, Response, Transport
+
+
+class Meter:
+    """A transport around another one that counts what it answered."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._answers = 0
+        self._seconds = 0.0
+
+    @property
+    def mean_seconds(self) -> float | None:
+        """Of one request, from its sending to its last byte; None before the first answer."""
+        return self._seconds / self._answers if self._answers else None
+
+    async def send(self, request: Request) -> Response:
+        response = await self._transport.send(request)
+        self._answers += 1
+        self._seconds += response.seconds
+        return response

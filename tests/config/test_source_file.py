@@ -1,0 +1,318 @@
+"""Source files as they should be: what they are read into."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from haulier.api.auth import Bearer
+from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
+from haulier.api.settings import Api
+from haulier.api.totals import Total
+from haulier.config.fields import Field, Shape
+from haulier.config.kinds import TableOf
+from haulier.config.pages_table import TABLES
+from haulier.config.place import Place, SourceText
+from haulier.config.source_file import FILE, load_source
+from haulier.config.stream_table import STREAM
+from haulier.errors import SourceFileError
+from haulier.items.bounds import Bounds
+from haulier.sources.recipe import IdsRecipe, Lookup, StreamRecipe, WindowsRecipe
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+HEAD = """
+source = "s"
+[api]
+url = "https://api.example.com"
+[streams.t]
+"""
+IDS = """
+[streams.t.full.ids]
+last = 10
+step = 5
+query = { from = "{start}", to = "{end}" }
+"""
+
+
+def stream(folder: Path, text: str, division: str = IDS) -> StreamRecipe:
+    file = folder / "s.toml"
+    file.write_text(HEAD + text + division)
+    return load_source(file, {}).streams[0]
+
+
+def test_the_flights_example_is_read_as_it_is_shown() -> None:
+    """The source file of README and demo gives exactly this source."""
+    source = load_source(EXAMPLES / "flights.toml", {})
+    assert (source.name, source.lake, source.queue, source.path.name) == ("flights", "lake", "sqlite", "flights.toml")
+    assert source.api == Api("http://127.0.0.1:8001/nycflights13", in_flight=12, contact="data-team@example.com")
+    assert source.streams == (
+        StreamRecipe(
+            name="flights",
+            path="/flights.json",
+            query=(("_shape", "objects"), ("_size", "1000"), ("_nocount", "1")),
+            records="rows",
+            pages=Cursor("next", query="_next"),
+            expect=Lookup("/flights.json", "filtered_table_rows_count", (("_size", "0"),)),
+            full=IdsRecipe(
+                query=(("id__gte", "{start}"), ("id__lt", "{end}")),
+                last=Lookup(
+                    "/flights.json", "rows.0.id", (("_sort_desc", "id"), ("_size", "1"), ("_shape", "objects"))
+                ),
+                may_be_empty=True,
+                step=5000,
+                bounds=Bounds(granule=1),
+            ),
+        ),
+    )
+
+
+def test_the_demo_points_the_flights_example_elsewhere() -> None:
+    """FLIGHTS_URL says where the API is."""
+    source = load_source(EXAMPLES / "flights.toml", {"FLIGHTS_URL": "http://127.0.0.1:9"})
+    assert source.api.url == "http://127.0.0.1:9/nycflights13"
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
+def test_every_example_is_read(file: Path) -> None:
+    """Every example that the project shows is a good source file, without any variable set."""
+    assert load_source(file, {}).streams
+
+
+PAGES: dict[str, Paginator] = {
+    '"single"': Single(),
+    '"link"': LinkHeader(),
+    '{ link = "more" }': LinkHeader("more"),
+    '"odata"': OData(),
+    '{ odata = "v4", page_size = 500 }': OData(500),
+    '{ cursor = "next", query = "after" }': Cursor("next", query="after"),
+    '{ cursor = "page.next", body = "page.after" }': Cursor("page.next", body="page.after"),
+    '{ cursor_header = "X-Next", header = "X-Cursor" }': Cursor(from_header="X-Next", header="X-Cursor"),
+    '{ cursor = "next", query = "after", done = "last" }': Cursor("next", query="after", done="last"),
+    '{ cursor = "next.id", query = "id", also = [{ at = "next.time", query = "time" }] }': Cursor(
+        "next.id", query="id", also=(Key("next.time", query="time"),)
+    ),
+    '{ offset = "skip", limit = 50, limit_name = "take", start = 1, overlap = 1, more = "more" }': Offset(
+        50, "skip", "take", 1, "query", "more", overlap=1
+    ),
+    '{ offset = "from", limit = 50, limit_name = "size", in = "body" }': Offset(50, "from", "size", place="body"),
+    '{ page = "page", size = 100, pages_header = "X-WP-TotalPages", end_status = 400, end_text = "invalid_page" }': (
+        PageNumber(size=100, pages_header="X-WP-TotalPages", end_status=400, end_text="invalid_page")
+    ),
+    '{ page = "p", first = 0, size = 10, size_name = "n", pages = "meta.pages" }': PageNumber(
+        "p", 0, 10, "n", pages="meta.pages"
+    ),
+    '{ seek = "sys_id", query = "q", template = "sys_id>{key}^ORDERBYsys_id", inclusive = true }': Seek(
+        "sys_id", "q", template="sys_id>{key}^ORDERBYsys_id", is_inclusive=True
+    ),
+    '{ next_url = "links.next", done = "done" }': NextUrl("links.next", done="done"),
+    '{ next_url_header = "X-Next" }': NextUrl(from_header="X-Next"),
+}
+
+
+@pytest.mark.parametrize("written", PAGES)
+def test_every_kind_of_pages_can_be_written(written: str, tmp_path: Path) -> None:
+    """Each kind of paging has one way to be written, with all of its settings."""
+    assert stream(tmp_path, f'post = "/t"\nrecords = "."\npages = {written}\n').pages == PAGES[written]
+
+
+def test_every_kind_of_pages_is_tried_above() -> None:
+    """No kind of paging is without an example here."""
+    assert {name for name in TABLES if any(f"{{ {name} = " in written for written in PAGES)} == set(TABLES)
+
+
+@pytest.mark.parametrize(
+    ("written", "total"),
+    [
+        ('{ at = "total", is = "exact" }', Total("total")),
+        ('{ header = "X-Total-Count", is = "estimate" }', Total(header="X-Total-Count", is_exact=False)),
+        ('{ at = "total", is = "exact", may_move = false }', Total("total", may_move=False)),
+    ],
+)
+def test_totals_are_promises_of_one_kind(written: str, total: Total, tmp_path: Path) -> None:
+    """A total says where it stands and what it is worth."""
+    assert stream(tmp_path, f'get = "/t"\nrecords = "."\npages = "link"\ntotal = {written}\n').total == total
+
+
+def test_a_post_carries_a_body(tmp_path: Path) -> None:
+    """A search by POST: a body of any shape, headers, parameters that are sent several times."""
+    text = """
+    post = "/search"
+    records = "hits"
+    pages = "single"
+    headers = { Accept = "application/json" }
+    query = { size = 10, deep = true, ratio = 0.5, tag = ["a", "b"], q = "$${x}" }
+    json = { id = { gte = "{start}", lt = "{end}" }, sort = ["id", { desc = true }], n = 1.5 }
+    """
+    recipe = stream(tmp_path, text, '[streams.t.full.ids]\nlast = 10\nstep = 5\nbounds = { end = "inclusive" }\n')
+    assert (recipe.method, recipe.path, recipe.headers) == ("POST", "/search", (("Accept", "application/json"),))
+    assert recipe.query == (
+        ("size", "10"),
+        ("deep", "true"),
+        ("ratio", "0.5"),
+        ("tag", "a"),
+        ("tag", "b"),
+        ("q", "${x}"),
+    )
+    assert recipe.json == {"id": {"gte": "{start}", "lt": "{end}"}, "sort": ["id", {"desc": True}], "n": 1.5}
+    assert isinstance(recipe.full, IdsRecipe)
+    assert recipe.full.bounds == Bounds(end="inclusive", granule=1)
+
+
+def test_windows_say_how_the_api_counts_time(tmp_path: Path) -> None:
+    """Everything about windows is declared: ends, format, granule, zone, and how late the API is."""
+    text = 'get = "/t"\nrecords = "."\npages = "link"\n'
+    full = """
+    [streams.t.full.windows]
+    query = { since = "{start}", until = "{end}" }
+    bounds = { start = "exclusive", end = "inclusive", format = "%Y-%m-%d %H:%M:%S%z", granule = "1s", zone = "Europe/London" }
+    start = 2013-01-01T00:00:00-05:00
+    end = 2014-01-01
+    step = "1d"
+    settle = "0s"
+
+    [streams.t.incremental.windows]
+    query = { since = "{start}", until = "{end}" }
+    start = 2013-01-01
+    step = "2w"
+    lookback = "90m"
+    """
+    recipe = stream(tmp_path, text, full)
+    query = (("since", "{start}"), ("until", "{end}"))
+    assert recipe.full == WindowsRecipe(
+        query=query,
+        bounds=Bounds("exclusive", "inclusive", "%Y-%m-%d %H:%M:%S%z", timedelta(seconds=1), "Europe/London"),
+        start=datetime(2013, 1, 1, 5, tzinfo=UTC),
+        end=datetime(2014, 1, 1, tzinfo=UTC),
+        step=timedelta(days=1),
+        settle=timedelta(),
+    )
+    assert recipe.incremental == WindowsRecipe(
+        query=query,
+        start=datetime(2013, 1, 1, tzinfo=UTC),
+        step=timedelta(weeks=2),
+        lookback=timedelta(minutes=90),
+    )
+
+
+def test_a_date_is_midnight_where_the_api_is(tmp_path: Path) -> None:
+    """A start without a time is the first moment of that day in the zone of the bounds."""
+    text = 'get = "/t"\nrecords = "."\npages = "link"\n'
+    full = """
+    [streams.t.full.windows]
+    query = { day = "{start}", last_day = "{end}" }
+    bounds = { end = "inclusive", format = "date", zone = "Europe/London" }
+    start = 2013-07-01
+    step = "1d"
+    """
+    recipe = stream(tmp_path, text, full)
+    assert isinstance(recipe.full, WindowsRecipe)
+    assert recipe.full.start == datetime(2013, 6, 30, 23, tzinfo=UTC)
+
+
+def test_the_api_takes_its_settings(tmp_path: Path) -> None:
+    """Every setting of the API can be written, durations as durations."""
+    file = tmp_path / "s.toml"
+    file.write_text(
+        """
+        source = "s"
+        lake = "/data/lake"
+        queue = "sqlite:///q.sqlite3"
+        [api]
+        url = "https://api.example.com"
+        auth = { bearer = "literal" }
+        in_flight = 3
+        contact = "me@example.com"
+        headers = { Accept-Language = "en" }
+        connect_timeout = "1s"
+        first_byte_timeout = "500ms"
+        request_timeout = "10m"
+        min_bytes_per_second = 10
+        max_body_bytes = 1000
+        [streams.t]
+        get = "/t"
+        records = "."
+        pages = "link"
+        """
+        + IDS
+    )
+    source = load_source(file, {})
+    assert (source.lake, source.queue) == ("/data/lake", "sqlite:///q.sqlite3")
+    assert source.api == Api(
+        "https://api.example.com",
+        auth=Bearer("literal"),
+        in_flight=3,
+        contact="me@example.com",
+        headers=(("Accept-Language", "en"),),
+        connect_timeout_seconds=1.0,
+        first_byte_timeout_seconds=0.5,
+        request_timeout_seconds=600.0,
+        min_bytes_per_second=10,
+        max_body_bytes=1000,
+    )
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """Editors that put a mark in front of the text do no harm, nor do their line ends."""
+    file = tmp_path / "flights.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + (EXAMPLES / "flights.toml").read_bytes().replace(b"\n", b"\r\n"))
+    assert load_source(file, {}).streams == load_source(EXAMPLES / "flights.toml", {}).streams
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "message"),
+    [
+        ("fligths.toml", None, "there is no such file. Did you mean 'flights.toml'?"),
+        ("", None, "this is a folder. Name the source file in it."),
+        ("latin.toml", 'source = "flüge"'.encode("latin-1"), "line 1 is not UTF-8. Save the file as UTF-8."),
+        ("big.toml", b"#" * 1_048_577, "it is longer than 1048576 bytes, so it is no source file."),
+        ("deep.toml", b"a = " + b"[" * 2_000, "the file nests its values too deeply."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(name: str, body: bytes | None, message: str, tmp_path: Path) -> None:
+    """A file that is not there, or no source file at all, is told as such."""
+    (tmp_path / "flights.toml").write_text("")
+    if body is not None:
+        (tmp_path / name).write_bytes(body)
+    with pytest.raises(SourceFileError) as caught:
+        load_source(tmp_path / name, {})
+    assert str(caught.value) == f"{tmp_path / name}: {message}"
+
+
+def shapes(value: Any) -> Iterator[Shape]:
+    """Every table that a source file may hold."""
+    if isinstance(value, Shape):
+        yield value
+        for field in value.fields:
+            yield from shapes(field.kind)
+    elif isinstance(value, TableOf):
+        yield from shapes(value.shape)
+    elif hasattr(value, "__dict__"):
+        for part in vars(value).values():
+            yield from shapes(part)
+
+
+FIELDS = {
+    f"{shape.doc} {field.name}": field
+    for root in (FILE, STREAM, *(table.shape for table in TABLES.values()))
+    for shape in shapes(root)
+    for field in shape.fields
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_what_errors_tell_to_write_can_be_written(name: str) -> None:
+    """Every example of a key is TOML, and is read without a complaint."""
+    field: Field[Any] = FIELDS[name]
+    if field.example.startswith("["):
+        tomllib.loads(field.example)
+        return
+    written = tomllib.loads(field.example)
+    place = Place(SourceText("s.toml", {"API_TOKEN": "t"}), field.name)
+    assert list(written) == [field.name]
+    field.kind.read(written[field.name], place, field.example)

@@ -1,0 +1,138 @@
+"""From the words of a source file to a backend, and what is said where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from haulier.errors import QueueUnavailableError, UsageError
+from haulier.queues.memory import MemoryQueue
+from haulier.queues.opening import queue_opener
+from haulier.queues.seam import QueueClient, QueueOpener
+from haulier.queues.sqlite import SqliteQueue
+from haulier.testing.clock import FakeClock
+
+
+def opener(url: str, base: Path, lease_seconds: float = 60.0) -> QueueOpener:
+    return queue_opener(url, base=base, source="flights", clock=FakeClock(), lease_seconds=lease_seconds)
+
+
+async def enqueue_one(queue: QueueClient) -> None:
+    await queue.enqueue([b"one"])
+    await queue.close()
+
+
+async def test_sqlite_stands_beside_the_source_file(tmp_path: Path) -> None:
+    """``sqlite`` is a file in .haulier/<source>, made by the first call and not by the opening."""
+    queue = opener("sqlite", tmp_path)()
+    assert isinstance(queue, SqliteQueue)
+    assert list(tmp_path.iterdir()) == []
+    await enqueue_one(queue)
+    assert (tmp_path / ".haulier" / "flights" / "queue.sqlite3").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("queue.db", "queue.db"),
+        ("my/own/queue.db", "my/own/queue.db"),
+        ("a%20b.db", "a b.db"),
+        ("../up.db", "../up.db"),
+    ],
+)
+async def test_three_slashes_are_relative(tmp_path: Path, written: str, path: str) -> None:
+    """A path with three slashes is relative to the source file's folder."""
+    base = tmp_path / "base"
+    base.mkdir()
+    await enqueue_one(opener(f"sqlite:///{written}", base)())
+    assert (base / path).exists()
+
+
+async def test_four_slashes_are_absolute(tmp_path: Path) -> None:
+    """A path with four slashes is absolute."""
+    await enqueue_one(opener(f"sqlite:///{tmp_path}/sub/queue.db", Path("elsewhere"))())
+    assert (tmp_path / "sub" / "queue.db").exists()
+
+
+async def test_memory_is_shared_by_its_clients(tmp_path: Path) -> None:
+    """All clients of one opener share one queue in memory; another opener has another."""
+    one, another = opener("memory", tmp_path), opener("memory", tmp_path)
+    queue = one()
+    assert isinstance(queue, MemoryQueue)
+    await enqueue_one(queue)
+    assert await one().peek(1) == [b"one"]
+    assert await another().peek(1) == []
+
+
+async def test_clients_wait_less_than_a_third_of_the_lease(tmp_path: Path) -> None:
+    """A renewal that had to wait for a busy file still comes in time, however short the lease (protocol, section 7)."""
+    clients = [opener("sqlite", tmp_path, lease_seconds=0.4)() for _ in range(2)]
+    await clients[0].enqueue([b"one"])
+    said: list[str] = []
+
+    def change(old: bytes | None) -> bytes:
+        with pytest.raises(QueueUnavailableError) as caught:
+            asyncio.run(clients[1].enqueue([b"two"]))
+        said.append(str(caught.value))
+        return b"row"
+
+    await clients[0].update("scope", change)
+    assert "held by another process for 0.1 s" in said[0]
+    for client in clients:
+        await client.close()
+
+
+SLASHES = r"The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue\.sqlite3\."
+NAMES_A_FILE = r"A queue's URL names a file and nothing else\. Write sqlite:///path/to/queue\.sqlite3\."
+SUPPORTED = r'Write queue = "sqlite", queue = "sqlite:///path/to/file\.sqlite3" or queue = "memory"\.'
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("sqlite:", SLASHES),
+        ("sqlite:queue.db", SLASHES),
+        ("sqlite:/queue.db", SLASHES),
+        ("sqlite://queue.db", SLASHES),
+        ("sqlite:///", NAMES_A_FILE),
+        ("sqlite:////", NAMES_A_FILE),
+        ("sqlite:///folder/", NAMES_A_FILE),
+        ("sqlite:///queue.db?mode=ro", NAMES_A_FILE),
+        ("sqlite:///queue.db#1", NAMES_A_FILE),
+        ("sqlite:///queue%00.db", NAMES_A_FILE),
+        ("sqlite:///.", NAMES_A_FILE),
+        ("", rf"A queue of kind '' is not supported\. {SUPPORTED}"),
+        ("redis://localhost", rf"A queue of kind 'redis' is not supported\. {SUPPORTED}"),
+        ("SQLite", rf"A queue of kind 'SQLite' is not supported\. {SUPPORTED}"),
+        (
+            "azure-queue://account/queue",
+            rf"'azure-queue' is not supported\. Azure Storage Queue comes in .*\. {SUPPORTED}",
+        ),
+        ("postgres://host/db", rf"'postgres' is not supported\. PostgreSQL comes in a later version\. {SUPPORTED}"),
+        ("postgresql+psycopg://host", rf"'postgresql\+psycopg' is not supported\. PostgreSQL comes .*\. {SUPPORTED}"),
+        ("sqs://queue", rf"'sqs' is not supported\. Amazon SQS comes in a later version\. {SUPPORTED}"),
+    ],
+)
+def test_url_that_is_none(tmp_path: Path, url: str, words: str) -> None:
+    """Each URL that names no queue is refused with what to write instead."""
+    with pytest.raises(UsageError, match=f"{words}$"):
+        opener(url, tmp_path)
+
+
+def test_password_is_not_repeated(tmp_path: Path) -> None:
+    """G7: of a URL that is refused only the scheme is said."""
+    with pytest.raises(UsageError) as caught:
+        opener("postgresql://me:hunter2@host/db", tmp_path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_absolute_path_with_a_slash_too_few(tmp_path: Path) -> None:
+    """A path that was meant to be absolute does not become a folder beside the source file."""
+    with pytest.raises(
+        UsageError, match=r"relative to .*, where there is no 'tmp', but /tmp exists\. Write sqlite:////tmp/"
+    ):
+        opener("sqlite:///tmp/queue.db", tmp_path)
+    (tmp_path / "tmp").mkdir()
+    assert isinstance(opener("sqlite:///tmp/queue.db", tmp_path)(), SqliteQueue)

@@ -1,0 +1,23 @@
+"""What every test of runs gets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.runs.rig import Place, Process
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A lake, a queue and a clock of this test."""
+    place = Place(tmp_path / "lake")
+    yield place
+    await place.close()
+
+
+@pytest.fixture
+def process(place: Place) -> Process:
+    return place.process()

@@ -1,0 +1,253 @@
+"""A lake, a queue and a clock that processes share, and a worker that does just what the protocol asks of one."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from haulier.errors import SweptError
+from haulier.items.ranges import IdRange
+from haulier.items.workitem import WorkItem
+from haulier.lake.local import LocalLake
+from haulier.lake.seam import Lake, Published
+from haulier.queues.envelope import Envelope, decode, encode
+from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.queues.seam import Lease, Queue
+from haulier.runs.closing import Closer
+from haulier.runs.discard import Discarder
+from haulier.runs.enqueue import Enqueuer
+from haulier.runs.expect import Expect
+from haulier.runs.plan import planned
+from haulier.runs.receipts import write_receipts
+from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, Receipt, decode_record, encode_record
+from haulier.runs.redrive import Redriver
+from haulier.runs.run import NewRun, Run, claim_run
+from haulier.runs.send import envelope_of
+from haulier.runs.state import RunState, closing_in_force, run_state
+from haulier.testing.clock import FakeClock
+from haulier.testing.cuts import Cuts
+from haulier.testing.oracle import Judgement, judge_run
+
+SOURCE = "shop"
+LEASE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Thing(WorkItem, stream="things", kind="things"):
+    """The only kind of these tests: a range of IDs, with a record for each."""
+
+    ids: IdRange
+
+
+def thing(start: int, end: int | None = None) -> Thing:
+    return Thing(IdRange(start, start + 1 if end is None else end))
+
+
+def key_of(item: Thing) -> str:
+    return planned(item).key
+
+
+def records_of(ids: IdRange) -> list[bytes]:
+    return [b'{"id":%d}' % id for id in range(ids.start, ids.end)]
+
+
+@dataclass
+class Api:
+    """What the API answers for an item, by its first ID: records, unless something else is said here."""
+
+    empty: set[int] = field(default_factory=set)
+    split: set[int] = field(default_factory=set)
+    failing: set[int] = field(default_factory=set)
+    requests: Counter[str] = field(default_factory=Counter)
+
+
+class Process:
+    """One process: a lake and a queue of its own over the shared store, seen through its cuts."""
+
+    def __init__(self, place: Place, name: str, cuts: Cuts, expect: Expect | None) -> None:
+        self.place = place
+        self.name = name
+        self.cuts = cuts
+        own = LocalLake(place.folder, place.clock)
+        place.lakes.append(own)
+        self.lake: Lake = cuts.wrap(own)
+        self.queue: Queue = cuts.wrap(MemoryQueue(place.store, place.clock))
+        self.closer = Closer(self.lake, self.queue, place.clock, name, expect)
+        self.redriver = Redriver(self.closer)
+        self.discarder = Discarder(self.closer)
+        self.enqueuer = Enqueuer(self.lake, self.queue, place.clock, expect)
+        self._written = itertools.count()
+
+    async def claim(self, *, mode: str = "full", has_expect: bool = False, fingerprint: str = "as it was") -> Run:
+        new = NewRun(SOURCE, mode, fingerprint, (Thing.stream,), has_expect, "0")
+        return await claim_run(self.lake, self.place.clock, new)
+
+    async def enqueue(self, run: Run, items: Iterable[Thing]) -> None:
+        await self.enqueuer.enqueue(run, lambda: given(items))
+
+    # -- the worker ----------------------------------------------------------------------------------------------------
+
+    async def work(self, run: Run) -> None:
+        """Settle what the queue has of a run; what is delayed waits for its time."""
+        while leases := await self.queue.dequeue(1, LEASE_SECONDS):
+            await self.settle(run, leases[0])
+
+    async def settle(self, run: Run, lease: Lease) -> None:
+        """P3 to P9 for one message."""
+        envelope = decode(lease.body)
+        assert envelope.run_id == run.run_id
+        state, _ = await run_state(self.lake, run.paths)
+        if state.is_closed:
+            await self.queue.complete([lease])
+        elif state is not RunState.OPEN:
+            await self.give_up(lease, envelope)
+        elif (lease.deliveries > 1 or envelope.resent) and await self._look(run, lease, envelope):
+            pass
+        else:
+            await self._ask(run, lease, envelope)
+
+    async def give_up(self, lease: Lease, envelope: Envelope) -> None:
+        body = encode(msgspec.structs.replace(envelope, resent=True, releases=envelope.releases + 1))
+        await self.queue.release(lease, body, delay_seconds=1.0)
+
+    async def _look(self, run: Run, lease: Lease, envelope: Envelope) -> bool:
+        """P4."""
+        if body := await self.lake.read(run.paths.children(envelope.key)):
+            await self._send_children(run, decode_record(ChildList, body, "children"), is_marked=True)
+        elif facts := await self.lake.adopt(run.paths.object(Thing.stream, envelope.key)):
+            await self._write_receipt(run, envelope.key, facts.records, facts.bytes, facts.sha256, adopted=True)
+        elif not await self.lake.exists(run.paths.outcome(envelope.key)):
+            return False
+        await self.queue.complete([lease])
+        return True
+
+    async def _ask(self, run: Run, lease: Lease, envelope: Envelope) -> None:
+        """P5 to P8."""
+        api, key = self.place.api, envelope.key
+        ids = msgspec.json.decode(envelope.payload, type=dict[str, IdRange])["ids"]
+        api.requests[key] += 1
+        now = self.place.clock.now()
+        if ids.start in api.failing:
+            await self.poison(run, envelope)
+        elif ids.start in api.empty:
+            record = OutcomeRecord(key=key, requests=1, worker=self.name, ended_at=now)
+            await self.lake.create(run.paths.outcome(key), encode_record(record))
+        elif ids.start in api.split and (halves := ids.halves()):
+            children = tuple(planned(Thing(half)) for half in halves)
+            divided = ChildList(key=key, children=children, worker=self.name, split_at=now)
+            is_ours = await self.lake.create(run.paths.children(key), encode_record(divided))
+            await self._send_children(run, divided, is_marked=not is_ours)
+        elif not await self._publish(run, key, ids):
+            await self.give_up(lease, envelope)
+            return
+        await self.queue.complete([lease])
+
+    async def poison(self, run: Run, envelope: Envelope) -> None:
+        """C6: the number is the message's, plus one."""
+        record = PoisonRecord(
+            number=envelope.redrives + 1,
+            key=envelope.key,
+            kind=envelope.kind,
+            run_id=run.run_id,
+            payload=envelope.payload,
+            reason="failed",
+            error_class="ItemError",
+            error="it fails",
+            poisoned_at=self.place.clock.now(),
+        )
+        await self.lake.create(run.paths.numbered("poison", envelope.key, record.number), encode_record(record))
+
+    async def _publish(self, run: Run, key: str, ids: IdRange) -> bool:
+        """P7. False: a closing came in between."""
+        spool = await self.lake.open_spool(run.paths.staging, f"{key}.{self.name}-{next(self._written)}")
+        try:
+            await spool.write(records_of(ids))
+            facts = await spool.finish()
+            if await closing_in_force(self.lake, run.paths) is not None:
+                return False
+            published = await self.lake.publish(spool, run.paths.object(Thing.stream, key))
+        except SweptError:
+            return False
+        finally:
+            await spool.discard()
+        if published is Published.TAKEN:
+            found = await self.lake.adopt(run.paths.object(Thing.stream, key))
+            assert found is not None
+            facts = found
+        await self._write_receipt(
+            run, key, facts.records, facts.bytes, facts.sha256, adopted=published is Published.TAKEN
+        )
+        return True
+
+    async def _write_receipt(
+        self, run: Run, key: str, records: int, size: int, sha256: str, *, adopted: bool
+    ) -> None:
+        receipt = Receipt(key=key, records=records, bytes=size, sha256=sha256, requests=not adopted, adopted=adopted)
+        await write_receipts(self.lake, run.paths, self.name, next(self._written), [receipt])
+
+    async def _send_children(self, run: Run, divided: ChildList, *, is_marked: bool) -> None:
+        await self.queue.enqueue(
+            [encode(envelope_of(child, run.run_id, resent=is_marked)) for child in divided.children]
+        )
+
+
+@dataclass
+class Place:
+    """What outlives a process."""
+
+    folder: Path
+    clock: FakeClock = field(default_factory=FakeClock)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    api: Api = field(default_factory=Api)
+    lakes: list[LocalLake] = field(default_factory=list)
+
+    def process(self, cuts: Cuts | None = None, *, expect: Expect | None = None) -> Process:
+        """A fresh process. Its name is no other's."""
+        return Process(self, f"p{len(self.lakes)}", cuts or Cuts(), expect)
+
+    @property
+    def messages(self) -> list[Envelope]:
+        """What stands in the queue, in the order in which it was sent."""
+        return [decode(message.body) for _, message in sorted(self.store.messages.items())]
+
+    def forget_leases(self) -> None:
+        """Time passes: what a dead process held is handed out again, and delays are over."""
+        self.clock.advance(LEASE_SECONDS + 1)
+
+    def files(self, pattern: str = "**/*") -> list[str]:
+        """Files of the lake, as paths in it."""
+        found = sorted(path for path in self.folder.glob(pattern) if path.is_file())
+        return [str(path.relative_to(self.folder)) for path in found]
+
+    def judge(self, run: Run, may_fail: Callable[[IdRange], bool] = lambda ids: False) -> Judgement:
+        """The independent check of a closed run."""
+
+        def records(params: dict[str, dict[str, int]]) -> list[bytes]:
+            return records_of(IdRange(**params["ids"]))
+
+        return judge_run(self.folder, SOURCE, run.run_id, records, lambda params: may_fail(IdRange(**params["ids"])))
+
+    async def close(self) -> None:
+        for lake in self.lakes:
+            await lake.close()
+
+
+async def given(items: Iterable[Thing]) -> AsyncIterator[Thing]:
+    for item in items:
+        yield item
+
+
+async def finish(place: Place, run: Run) -> None:
+    """What a `work` that comes later does: it works, sends the missing again, closes. Not for ever."""
+    for _ in range(8):
+        place.forget_leases()
+        process = place.process()
+        await process.work(run)
+        if await process.closer.close(run) is not None:
+            return
+    raise AssertionError(f"{run.run_id} does not end: {place.files()}")

@@ -1,0 +1,54 @@
+"""A real client against the sandbox, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from haulier.api.aiohttp_transport import AiohttpTransport
+from haulier.api.client import Client, ItemApi
+from haulier.api.redactor import Redactor
+from haulier.api.scope import Scope, ScopeSettings
+from haulier.api.settings import Api
+from haulier.clock import SystemClock
+
+NOW = datetime(2026, 11, 23, 22, 25, tzinfo=UTC)
+
+
+class Documents:
+    """The store of the scope's row: a dict."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, bytes] = {}
+
+    async def read(self, name: str) -> bytes | None:
+        return self._documents.get(name)
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        self._documents[name] = change(self._documents.get(name))
+        return self._documents[name]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What enumerators and processors are handed."""
+
+    api: ItemApi
+    snapshot_time: datetime = NOW
+
+
+@contextlib.asynccontextmanager
+async def situation(settings: Api, snapshot_time: datetime = NOW) -> AsyncIterator[Situation]:
+    """A context whose API is ``settings``."""
+    clock, rng, redactor = SystemClock(), random.Random(1), Redactor()
+    scope = Scope(ScopeSettings("test", settings.in_flight), "tester", Documents(), clock, rng)
+    transport = AiohttpTransport(settings, clock=clock, redactor=redactor)
+    try:
+        async with scope.joined():
+            client = Client(settings, transport, scope, clock, rng, redactor)
+            yield Situation(client.session("test"), snapshot_time)
+    finally:
+        await transport.close()

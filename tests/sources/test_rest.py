@@ -1,0 +1,247 @@
+"""Recipes against a real API: items, pages, promises, and what an API says that they cannot use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from tests.sources.situation import Situation, situation
+
+from haulier.api.pages import Cursor, Offset
+from haulier.api.settings import Api
+from haulier.api.totals import Total
+from haulier.errors import UsageError
+from haulier.items.bounds import Bounds
+from haulier.items.keys import item_key
+from haulier.items.registry import Registry
+from haulier.items.workitem import WorkItem
+from haulier.sources.recipe import IdsRecipe, Lookup, StreamRecipe, WindowsRecipe
+from haulier.sources.rest import RestSource
+from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes, record_ids
+
+NEWEST = Lookup("/items/newest", "id")
+FULL = IdsRecipe(last=NEWEST, step=100, query=(("from_id", "{start}"), ("to_id", "{end}")))
+ITEMS = StreamRecipe(
+    name="items",
+    path="/items",
+    query=(("limit", "40"),),
+    records="items",
+    pages=Cursor("next", query="cursor"),
+    total=Total("total"),
+    expect=Lookup("/count", "count"),
+    full=FULL,
+)
+HOURS = WindowsRecipe(
+    start=datetime(2024, 1, 1, tzinfo=UTC),
+    end=datetime(2024, 1, 1, 6, tzinfo=UTC),
+    step=timedelta(hours=1),
+    query=(("since", "{start}"), ("until", "{end}")),
+)
+EVENTS = StreamRecipe(
+    name="events",
+    path="/events",
+    records="items",
+    pages=Offset(limit=40),
+    total=Total("total"),
+    full=HOURS,
+)
+
+
+async def planned(source: RestSource, streams: tuple[str, ...], context: Situation) -> list[WorkItem]:
+    return [item async for item in source.enumerate("full", streams, context)]
+
+
+async def hauled(source: RestSource, item: WorkItem, context: Situation) -> list[bytes]:
+    pages = [page async for page in source.processors[type(item)](item, context)]
+    return [bytes(record) for page in pages for record in page.records]
+
+
+async def test_every_record_is_hauled_by_id() -> None:
+    """Ranges of IDs from the first to the newest give each record once, as the API's own bytes."""
+    settings = SandboxSettings(records=250, gap_after=30, gap_ids=7, is_awkward=True)
+    source = RestSource("sandbox", [ITEMS])
+    async with Sandbox(settings) as server, situation(Api(server.url)) as context:
+        items = await planned(source, ("items",), context)
+        records = [record for item in items for record in await hauled(source, item, context)]
+    assert [item_key(item) for item in items] == [
+        "items_ids-1-101",
+        "items_ids-101-201",
+        "items_ids-201-301",
+        "items_ids-301-307",
+    ]
+    assert records == [record_bytes(settings, number) for number in record_ids(settings)]
+
+
+async def test_every_record_is_hauled_by_time() -> None:
+    """Windows of time give each record once."""
+    settings = SandboxSettings(records=360, event_step_seconds=60)
+    source = RestSource("sandbox", [EVENTS])
+    async with Sandbox(settings) as server, situation(Api(server.url)) as context:
+        items = await planned(source, ("events",), context)
+        records = [record for item in items for record in await hauled(source, item, context)]
+    assert len(items) == 6
+    assert records == [record_bytes(settings, number) for number in record_ids(settings)]
+
+
+async def test_the_streams_are_promised_one_by_one() -> None:
+    """What the API promises is asked for each stream that declares it; one that does not is left out."""
+    source = RestSource("sandbox", [ITEMS, EVENTS])
+    ask = source.expect_of(("items", "events"))
+    assert ask is not None
+    async with Sandbox(SandboxSettings(records=7)) as server, situation(Api(server.url)) as context:
+        assert await ask(context.api) == {"items": 7}
+    assert source.expect_of(("events",)) is None
+
+
+async def test_items_are_those_of_the_streams_asked_for() -> None:
+    """A run of one stream makes no item of another."""
+    source = RestSource("sandbox", [ITEMS, EVENTS])
+    async with Sandbox(SandboxSettings(records=7)) as server, situation(Api(server.url)) as context:
+        assert {item.stream for item in await planned(source, ("events",), context)} == {"events"}
+        assert server.counters.requests == 0
+        assert {item.stream for item in await planned(source, ("events", "items"), context)} == {"events", "items"}
+
+
+def test_the_classes_can_be_registered() -> None:
+    """Each stream has a kind of its own, whose class a registry takes."""
+    registry = Registry()
+    for item in RestSource("sandbox", [ITEMS, EVENTS, replace(ITEMS, name="orders")]).items:
+        registry.add(item)
+    assert registry.names == "events_windows, items_ids, orders_ids"
+
+
+LAST = "streams.items.full.ids.last"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "message"),
+    [
+        (Lookup("/count", "count"), f"{LAST}: the last ID is 0, below the first, 1. "),
+        (Lookup("/count", "total"), "nothing stands at 'total': there is an object with the keys count. "),
+        (Lookup("/items", "next"), "null stands at 'next'. "),
+        (Lookup("/items", "items.0.id"), "nothing stands at 'items.0.id': 'items' is an empty list. "),
+        (Lookup("/items", "items"), "at 'items' stands an empty list, no whole number. "),
+    ],
+)
+async def test_an_api_without_a_last_id_is_an_error(lookup: Lookup, message: str) -> None:
+    """An API that does not say its last ID stops the planning, in words: an empty run would look complete."""
+    source = RestSource("sandbox", [replace(ITEMS, full=replace(FULL, last=lookup))])
+    async with Sandbox(SandboxSettings(records=0)) as server, situation(Api(server.url)) as context:
+        with pytest.raises(UsageError) as caught:
+            await planned(source, ("items",), context)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(LAST)
+    assert 'or write `empty = "no items"` there if the API may hold nothing.' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "lookup", [Lookup("/count", "count"), Lookup("/items", "next"), Lookup("/items", "items.0.id")]
+)
+async def test_an_api_may_be_declared_empty(lookup: Lookup) -> None:
+    """Where the source file says so, an API that holds nothing gives no items."""
+    division = replace(FULL, last=lookup, may_be_empty=True)
+    source = RestSource("sandbox", [replace(ITEMS, full=division)])
+    async with Sandbox(SandboxSettings(records=0)) as server, situation(Api(server.url)) as context:
+        assert await planned(source, ("items",), context) == []
+
+
+async def test_a_misspelt_path_is_never_an_empty_api() -> None:
+    """`empty` is about lists without elements and null: a path that is not there stays an error."""
+    division = replace(FULL, last=Lookup("/items", "itms.0.id"), may_be_empty=True)
+    source = RestSource("sandbox", [replace(ITEMS, full=division)])
+    async with Sandbox(SandboxSettings(records=0)) as server, situation(Api(server.url)) as context:
+        with pytest.raises(UsageError, match=r"nothing stands at 'itms\.0\.id'"):
+            await planned(source, ("items",), context)
+
+
+async def test_windows_end_before_now() -> None:
+    """The last window ends a while before the run's snapshot time, since APIs show their newest records late."""
+    start = datetime(2026, 11, 23, 20, tzinfo=UTC)
+    source = RestSource("sandbox", [replace(EVENTS, full=replace(HOURS, start=start, end=None))])
+    async with situation(Api("http://127.0.0.1:1")) as context:
+        keys = [item_key(item) for item in await planned(source, ("events",), context)]
+    assert keys[0] == "events_windows-20261123t200000z-20261123t210000z"
+    assert keys[-1] == "events_windows-20261123t220000z-20261123t222300z"
+    assert len(keys) == 3
+
+
+async def test_windows_of_dates_are_local_days() -> None:
+    """An API that is asked by date is asked for each local day once, also for those of 23 and 25 hours."""
+    recipe = WindowsRecipe(
+        start=datetime(2026, 3, 28, 0, tzinfo=UTC),
+        end=datetime(2026, 3, 31, 12, tzinfo=UTC),
+        step=timedelta(days=1),
+        bounds=Bounds(end="inclusive", format="date", zone="Europe/London"),
+        query=(("from", "{start}"), ("to", "{end}")),
+    )
+    source = RestSource("sandbox", [replace(EVENTS, full=recipe)])
+    async with situation(Api("http://127.0.0.1:1")) as context:
+        items = await planned(source, ("events",), context)
+    sent = [recipe.bounds.of(item.window) for item in items]  # type: ignore[attr-defined]
+    assert sent == [(day, day) for day in ("2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31")]
+    assert items[1].window.duration == timedelta(hours=23)  # type: ignore[attr-defined]
+
+
+async def test_a_start_in_the_future_is_an_error() -> None:
+    """A first window that begins after the run cannot hold anything: the start is wrong."""
+    start = datetime(2027, 1, 1, tzinfo=UTC)
+    source = RestSource("sandbox", [replace(EVENTS, full=replace(HOURS, start=start, end=None))])
+    async with situation(Api("http://127.0.0.1:1")) as context:
+        with pytest.raises(UsageError, match="there is nothing between start, 2027-01-01T00:00:00Z, and the end, 2026"):
+            await planned(source, ("events",), context)
+
+
+CHANGES_OF_SHAPE: Mapping[str, StreamRecipe] = {
+    "query": replace(ITEMS, query=(("limit", "50"),)),
+    "path": replace(ITEMS, path="/items_offset"),
+    "records": replace(ITEMS, records="rows"),
+    "pages": replace(ITEMS, pages=Offset()),
+    "method": replace(ITEMS, method="POST"),
+    "json": replace(ITEMS, json={"a": 1}),
+    "headers": replace(ITEMS, headers=(("Accept", "text/json"),)),
+    "item's query": replace(ITEMS, full=replace(FULL, query=(("from", "{start}"),))),
+    "bounds": replace(ITEMS, full=replace(FULL, bounds=Bounds(end="inclusive"))),
+    "division": replace(ITEMS, full=HOURS),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES_OF_SHAPE)
+def test_the_fingerprint_tells_what_shapes_records(what: str) -> None:
+    """A change of anything that decides which records an item holds, or how, changes the fingerprint."""
+    before = RestSource("sandbox", [ITEMS]).fingerprint("full", ("items",))
+    after = RestSource("sandbox", [CHANGES_OF_SHAPE[what]]).fingerprint("full", ("items",))
+    assert before != after
+
+
+def test_the_fingerprint_tells_nothing_else() -> None:
+    """A run that is open goes on when its promises, its steps or other streams change: none of them shapes a record."""
+    before = RestSource("sandbox", [ITEMS]).fingerprint("full", ("items",))
+    changed = replace(ITEMS, total=None, expect=None, full=replace(FULL, last=9, first=2, step=7))
+    assert RestSource("sandbox", [EVENTS, changed]).fingerprint("full", ("items",)) == before
+
+
+def test_the_fingerprint_outlives_an_upgrade() -> None:
+    """What stands at its default is left out, so that a setting that is added later refuses no open run."""
+    shown = msgspec.json.decode(RestSource("sandbox", [ITEMS]).fingerprint("full", ("items",)))
+    assert shown == [
+        "full",
+        [
+            [
+                {
+                    "name": "items",
+                    "method": "GET",
+                    "path": "/items",
+                    "query": [["limit", "40"]],
+                    "json": None,
+                    "headers": [],
+                    "records": "items",
+                    "pages": ["Cursor", {"at": "next", "query": "cursor"}],
+                },
+                "IdsRecipe",
+                {"bounds": ["Bounds", {}], "query": [["from_id", "{start}"], ["to_id", "{end}"]]},
+            ]
+        ],
+    ]

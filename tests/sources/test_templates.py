@@ -1,0 +1,92 @@
+"""Words in braces: what is filled in, what stays as it is, and what is nearly a word."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haulier.sources.templates import WordError, Words, check_words, fill, fill_path, fill_value, strings_of, words_in
+
+WORDS: Words = {"start": 1, "end": 5001, "value": "{end}/..", "snapshot_time": "2026-11-23T22:25:00Z", "parent.id": "a b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("{start}", "1"),
+        ("id>={start} and id<{end}", "id>=1 and id<5001"),
+        ("/posts/{parent.id}", "/posts/a b"),
+        ("{{start}}", "{1}"),
+        ("{ start }", "{ start }"),
+        ("{}", "{}"),
+        ('{"id": {start}}', '{"id": 1}'),
+        ("query { items { id } }", "query { items { id } }"),
+        ("{other}", "{other}"),
+        ("{parent.name}", "{parent.name}"),
+    ],
+)
+def test_words_are_filled_in_and_other_braces_stay(text: str, filled: str) -> None:
+    """A word with a value is replaced; every other brace is text."""
+    assert fill(text, WORDS) == filled
+
+
+def test_what_is_put_in_is_not_read_again() -> None:
+    """A value that looks like a word stays a value: data cannot reach into a request."""
+    assert fill("{value}{start}", WORDS) == "{end}/..1"
+
+
+@given(st.text())
+def test_a_value_stays_in_its_segment(value: str) -> None:
+    """Whatever a value holds, the path around it stays as the file wrote it."""
+    path = fill_path("/posts/{value}/comments", {"value": value})
+    before, inside, after = path.split("/")[1:]
+    assert (before, unquote(inside, errors="surrogatepass"), after) == ("posts", value, "comments")
+    assert urlsplit("https://api.example.com" + path).query == ""
+
+
+@given(st.integers() | st.text() | st.booleans())
+def test_a_word_alone_keeps_its_type_in_json(value: int | str | bool) -> None:
+    """A number is sent as a number in a JSON body, and as text in a text."""
+    found = fill_value("{value}", {"value": value})
+    assert found is value
+    assert fill_value("<{value}>", {"value": value}) == f"<{fill('{value}', {'value': value})}>"
+
+
+@given(st.text(alphabet="{}abcstart. _$"), st.integers())
+def test_text_without_words_is_unchanged(text: str, number: int) -> None:
+    """Only whole words in braces are ever replaced."""
+    assert "{start}" in text or fill(text, {"start": number}) == text
+
+
+def test_words_are_found_in_every_string() -> None:
+    """The words of a JSON body are those of its values, at any depth; keys are no templates."""
+    tree = {"{value}": [1, "{start}", {"a": "{end}"}], "b": None, "c": True}
+    assert [word for text in strings_of(tree) for word in words_in(text)] == ["start", "end"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{strat}", "{strat} is not a word of haulier. Did you mean {start}?"),
+        ("{End}", "{End} is not a word of haulier. Did you mean {end}?"),
+        ("{values}", "{values} is not a word of haulier. Did you mean {value}?"),
+        ("{snapshot-time}", "{snapshot-time} is not a word of haulier. Did you mean {snapshot_time}?"),
+        ("{parent}", "{parent} is not a word of haulier. Did you mean {parent.FIELD}?"),
+        ("{Parent.id}", "{Parent.id} is not a word of haulier. Did you mean {parent.FIELD}?"),
+        ("{value}", "{value} stands for nothing here. Here there are: {start}, {end}."),
+    ],
+)
+def test_what_is_nearly_a_word_is_refused(text: str, message: str) -> None:
+    """A slip would be sent as it stands and match nothing, or everything: it is refused with what was meant."""
+    with pytest.raises(WordError) as caught:
+        check_words(text, ("start", "end"))
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ["{id}", "{fields}", "{stats}", "{date}", "{key}", "{name}", "{send}", "{0}"])
+def test_other_words_are_not_taken_for_ours(text: str) -> None:
+    """Words that APIs themselves put in braces are text."""
+    assert check_words(text, ("start", "end")) == []
