@@ -9,11 +9,35 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+__all__ = [
+    "Api",
+    "App",
+    "Bearer",
+    "Bounds",
+    "Context",
+    "Cursor",
+    "HaulierError",
+    "IdRange",
+    "ItemError",
+    "Offset",
+    "Page",
+    "Paginator",
+    "Single",
+    "TimeWindow",
+    "Total",
+    "UsageError",
+    "WorkItem",
+    "env",
+    "id_ranges",
+    "time_windows",
+]
+
 if TYPE_CHECKING:
     from haulier.api.auth import Bearer, env
     from haulier.api.page import Page
-    from haulier.api.pages_count import Offset
+    from haulier.api.pages import Cursor, Offset, Paginator, Single
     from haulier.api.settings import Api
+    from haulier.api.totals import Total
     from haulier.app.app import App
     from haulier.errors import HaulierError, ItemError, UsageError
     from haulier.items.bounds import Bounds
@@ -28,12 +52,16 @@ _HOMES = {
     "Bearer": "api.auth",
     "Bounds": "items.bounds",
     "Context": "worker.parts",
+    "Cursor": "api.pages",
     "HaulierError": "errors",
     "IdRange": "items.ranges",
     "ItemError": "errors",
-    "Offset": "api.pages_count",
+    "Offset": "api.pages",
     "Page": "api.page",
+    "Paginator": "api.pages",
+    "Single": "api.pages",
     "TimeWindow": "items.windows",
+    "Total": "api.totals",
     "UsageError": "errors",
     "WorkItem": "items.workitem",
     "env": "api.auth",

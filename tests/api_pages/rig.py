@@ -1,4 +1,4 @@
-"""What the tests of paging stand on: a client over a scope of its own, a server that pages, a transport that is told."""
+"""What tests of paging stand on: a client over a scope of its own, a server that pages, a transport that is told."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ class PageServer:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, target, _ = head[0].split(" ")
-                headers = CIMultiDict(line.split(": ", 1) for line in head[1:] if line)
+                headers: CIMultiDict[str] = CIMultiDict()
+                for line in filter(None, head[1:]):
+                    headers.add(*line.split(": ", 1))
                 body = await reader.readexactly(int(headers.get("Content-Length", 0)))
                 parts = urlsplit(target)
                 query = dict(parse_qsl(parts.query, keep_blank_values=True))

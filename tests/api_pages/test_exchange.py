@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from tests.api_pages.rig import ToldTransport, client_over, says, told
@@ -62,7 +63,7 @@ async def test_repeats_wait_with_full_jitter():
             if len(transport.requests) > len(sent_at):
                 sent_at.append(clock.monotonic() - start)
             assert client.scope.in_use == 0
-        waits = [after - before for before, after in zip(sent_at, sent_at[1:], strict=False)]
+        waits = [after - before for before, after in itertools.pairwise(sent_at)]
         assert len(waits) == 4
         assert all(wait <= most + 0.02 for wait, most in zip(waits, (0.5, 1.0, 2.0, 4.0), strict=True))
         with pytest.raises(ApiError):
@@ -139,7 +140,9 @@ async def test_outage_is_no_success():
 async def test_answer_that_cannot_be_read_is_no_success():
     """A good status with a body that makes no sense is asked for twice more, and proves nothing."""
     async with told(says({"error": "boom"})) as (api, transport, clock, client):
-        with pytest.raises(ApiError, match="nothing stands at 'n': the body is an object with the keys error") as caught:
+        with pytest.raises(
+            ApiError, match="nothing stands at 'n': the body is an object with the keys error"
+        ) as caught:
             await run(api.json("/items", at="n"), clock)
         assert caught.value.verdict is Verdict.BACK
         assert len(transport.requests) == 3

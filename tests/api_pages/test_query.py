@@ -80,7 +80,9 @@ def test_value_that_no_query_can_hold(value, says):
         pairs_of({"x": value})
 
 
-@given(pairs=st.lists(st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8")))))
+@given(
+    pairs=st.lists(st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"))))
+)
 def test_every_character_of_a_query_arrives(pairs):
     """Names and values of any characters are what the server decodes."""
     url = with_query("https://api.test/a", tuple(pairs))

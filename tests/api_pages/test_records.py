@@ -47,7 +47,9 @@ def test_g6_bytes_of_each_record_are_kept():
 
 def test_g6_pretty_printed_record_stands_on_one_line():
     """G6: a record over several lines is one line in the lake, with nothing lost but CR and LF."""
-    body = b'{\r\n  "rows": [\r\n    {\r\n      "a": 1.10,\r\n      "b": "x\\ny"\r\n    },\r\n    {"c": 1}\r\n  ]\r\n}\r\n'
+    body = (
+        b'{\r\n  "rows": [\r\n    {\r\n      "a": 1.10,\r\n      "b": "x\\ny"\r\n    },\r\n    {"c": 1}\r\n  ]\r\n}\r\n'
+    )
     assert to_lines(split_records(body, "rows").records) == b'{      "a": 1.10,      "b": "x\\ny"    }\n{"c": 1}\n'
 
 
@@ -86,7 +88,11 @@ def test_empty_list_is_an_empty_page():
 @pytest.mark.parametrize(
     ("body", "path", "says"),
     [
-        (b'{"error":"boom","status":500}', "rows", "nothing stands at 'rows': the body is an object with the keys error"),
+        (
+            b'{"error":"boom","status":500}',
+            "rows",
+            "nothing stands at 'rows': the body is an object with the keys error",
+        ),
         (b'{"result":{"data":[]}}', "result.items", "'result' is an object with the keys data"),
         (b'{"result":null}', "result.items", "'result' is null"),
         (b'{"result":"secret"}', "result.items", "'result' is text"),
@@ -177,7 +183,7 @@ def test_records_key_elsewhere_is_no_second_one(body):
     ],
 )
 def test_g6_page_that_is_not_utf8_is_refused(body):
-    """G6: bytes that are not UTF-8, anywhere in a page, make it a page that is not JSON; they do not get into bronze."""
+    """G6: bytes that are not UTF-8, anywhere in a page, make it no JSON; they do not get into bronze."""
     assert "not UTF-8" in refusal(body)
 
 
@@ -222,7 +228,9 @@ def test_body_that_is_not_json_is_refused(body):
     assert "not JSON" in refusal(body) or "not UTF-8" in refusal(body)
 
 
-@pytest.mark.parametrize("path", ["rows", "meta.next", "meta.page.total", "rows.0.id", "no", "meta.no.no", "list.2", "a.b"])
+@pytest.mark.parametrize(
+    "path", ["rows", "meta.next", "meta.page.total", "rows.0.id", "no", "meta.no.no", "list.2", "a.b"]
+)
 def test_other_values_are_found_in_the_same_pass(path):
     """A second body yields what was asked of the first one, whether in the same pass or by another."""
     body = b'{"meta":{"next":"n","page":{"total":7}},"rows":[{"id":1}],"list":[1,2,[3]],"a.b":{"c":null},"a":{"b":1}}'

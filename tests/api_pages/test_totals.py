@@ -1,4 +1,4 @@
-"""An exact total is kept, or asked for once more, or the item begins again (G3); and what moves between pages is seen."""
+"""An exact total is kept, or asked for once more, or the item begins again (G3); what moves between pages is seen."""
 
 from __future__ import annotations
 

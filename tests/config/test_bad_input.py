@@ -151,10 +151,7 @@ MISTAKES = {
     "an empty division": (
         IDS,
         "[streams.flights.full]",
-        (
-            "streams.flights.full: one of `ids` or `windows` is missing. Write, for example: ids = { last = "
-            "100000, step = 5000, query = {...} }"
-        ),
+        "streams.flights.full: one of `ids` or `windows` is missing. Write, for example: [streams.NAME.full.ids]",
     ),
     "another origin": (
         GET,

@@ -50,7 +50,12 @@ def test_the_flights_example_is_read_as_it_is_shown() -> None:
     """The source file of README and demo gives exactly this source."""
     source = load_source(EXAMPLES / "flights.toml", {})
     assert (source.name, source.lake, source.queue, source.path.name) == ("flights", "lake", "sqlite", "flights.toml")
-    assert source.api == Api("http://127.0.0.1:8001/nycflights13", in_flight=12, contact="data-team@example.com")
+    assert source.api == Api(
+        "http://127.0.0.1:8001/nycflights13",
+        in_flight=12,
+        contact="data-team@example.com",
+        first_byte_timeout_seconds=10.0,
+    )
     assert source.streams == (
         StreamRecipe(
             name="flights",
@@ -170,11 +175,17 @@ def test_windows_say_how_the_api_counts_time(tmp_path: Path) -> None:
     full = """
     [streams.t.full.windows]
     query = { since = "{start}", until = "{end}" }
-    bounds = { start = "exclusive", end = "inclusive", format = "%Y-%m-%d %H:%M:%S%z", granule = "1s", zone = "Europe/London" }
     start = 2013-01-01T00:00:00-05:00
     end = 2014-01-01
     step = "1d"
     settle = "0s"
+
+    [streams.t.full.windows.bounds]
+    start = "exclusive"
+    end = "inclusive"
+    format = "%Y-%m-%d %H:%M:%S%z"
+    granule = "1s"
+    zone = "Europe/London"
 
     [streams.t.incremental.windows]
     query = { since = "{start}", until = "{end}" }

@@ -22,19 +22,30 @@ from haulier.runs.closing import Closer
 from haulier.runs.discard import Discarder
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.expect import Expect
+from haulier.runs.ledger import Ledger
 from haulier.runs.plan import planned
 from haulier.runs.receipts import write_receipts
-from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, Receipt, decode_record, encode_record
+from haulier.runs.records import (
+    ChildList,
+    OutcomeRecord,
+    PoisonRecord,
+    Receipt,
+    VerdictRecord,
+    decode_record,
+    encode_record,
+)
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import NewRun, Run, claim_run
 from haulier.runs.send import envelope_of
 from haulier.runs.state import RunState, closing_in_force, run_state
+from haulier.runs.stranded import is_stranded, mend_stranded
 from haulier.testing.clock import FakeClock
 from haulier.testing.cuts import Cuts
 from haulier.testing.oracle import Judgement, judge_run
 
 SOURCE = "shop"
 LEASE_SECONDS = 60.0
+SHARD_ITEMS = 2
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ class Process:
         self.closer = Closer(self.lake, self.queue, place.clock, name, expect)
         self.redriver = Redriver(self.closer)
         self.discarder = Discarder(self.closer)
-        self.enqueuer = Enqueuer(self.lake, self.queue, place.clock, expect)
+        self.enqueuer = Enqueuer(self.lake, self.queue, place.clock, expect, SHARD_ITEMS)
         self._written = itertools.count()
 
     async def claim(self, *, mode: str = "full", has_expect: bool = False, fingerprint: str = "as it was") -> Run:
@@ -187,7 +198,7 @@ class Process:
     async def _write_receipt(
         self, run: Run, key: str, records: int, size: int, sha256: str, *, adopted: bool
     ) -> None:
-        receipt = Receipt(key=key, records=records, bytes=size, sha256=sha256, requests=not adopted, adopted=adopted)
+        receipt = Receipt(key=key, records=records, bytes=size, sha256=sha256, requests=int(not adopted), adopted=adopted)
         await write_receipts(self.lake, run.paths, self.name, next(self._written), [receipt])
 
     async def _send_children(self, run: Run, divided: ChildList, *, is_marked: bool) -> None:
@@ -242,12 +253,17 @@ async def given(items: Iterable[Thing]) -> AsyncIterator[Thing]:
         yield item
 
 
-async def finish(place: Place, run: Run) -> None:
-    """What a `work` that comes later does: it works, sends the missing again, closes. Not for ever."""
+async def finish(place: Place, run: Run) -> VerdictRecord:
+    """What a `work` that comes later does: it works, closes, and sends again what is stranded. Not for ever."""
     for _ in range(8):
         place.forget_leases()
         process = place.process()
         await process.work(run)
-        if await process.closer.close(run) is not None:
-            return
+        verdict = await process.closer.close(run)
+        if verdict is not None:
+            return verdict
+        ledger = Ledger(process.lake, run.paths)
+        if await is_stranded(process.queue, ledger):
+            await mend_stranded(process.closer, run, ledger)
+        ledger.close()
     raise AssertionError(f"{run.run_id} does not end: {place.files()}")

@@ -23,8 +23,10 @@ from yarl import URL
 from haulier.api.body import codings_of, is_heavy, whole_body
 from haulier.api.following import Following
 from haulier.api.framing import Framing, framing_of
+from haulier.api.proxy import open_proxy
 from haulier.api.redactor import Redactor
 from haulier.api.settings import Api
+from haulier.api.tls import TlsContexts
 from haulier.api.transport import Fault, Request, Response, TransportError
 from haulier.clock import Clock
 
@@ -43,7 +45,8 @@ _SELF_EXPLAINING = {429, *range(500, 600)}
 class AiohttpTransport:
     """Implements `haulier.api.transport.Transport` for one API.
 
-    Making it resolves the credentials (`UsageError`); connections are made when needed, and kept for the next request.
+    Making it resolves the credentials and reads certificates (`UsageError`); connections are made when needed, and
+    kept for the next request.
     """
 
     def __init__(self, settings: Api, *, clock: Clock, redactor: Redactor, slow_seconds: float = SLOW_SECONDS) -> None:
@@ -51,6 +54,8 @@ class AiohttpTransport:
         self._clock = clock
         self._slow_seconds = slow_seconds
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._tls = None if settings.tls is None else TlsContexts(settings.tls, clock, redactor)
+        self._proxy = None if settings.proxy is None else open_proxy(settings.proxy, redactor)
         self._following = Following(
             settings, self._exchange, clock=clock, redactor=redactor, agent=agent_headers(settings)
         )
@@ -102,6 +107,7 @@ class AiohttpTransport:
                 headers=request.headers,
                 data=request.body or None,
                 allow_redirects=False,
+                ssl=True if self._tls is None else self._tls.current(),
                 trace_request_ctx=journey,
             )
         except (aiohttp.ClientError, TimeoutError) as exc:
@@ -169,8 +175,7 @@ class AiohttpTransport:
             raise TransportError(Fault.SLOW, f"the body is too slow: {slow}; min_bytes_per_second is {asked}") from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise TransportError(Fault.CUT, f"the connection ended after {size} bytes of the body") from exc
-        # aiohttp completes the body first and stumbles over what follows it then; the body's reader does not hear of
-        # it.
+        # aiohttp completes the body first, then stumbles over what follows it; the body's reader does not hear of that.
         if isinstance(answer.wire.exception(), HttpProcessingError):
             raise TransportError(Fault.PROTOCOL, f"more bytes came than the {size} that were announced")
         # The last chunk is empty; a body that came in one piece is not copied.
@@ -182,6 +187,7 @@ class AiohttpTransport:
         session = self._sessions.get(is_fresh)
         if session is None:
             seconds = self._settings.connect_timeout_seconds
+            proxy = self._proxy
             tracing = aiohttp.TraceConfig()
             tracing.on_connection_reuseconn.append(_note_reused)
             tracing.on_connection_create_end.append(_note_ready)
@@ -194,6 +200,8 @@ class AiohttpTransport:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
+                proxy=proxy and proxy.url,
+                proxy_auth=aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8") if proxy and proxy.user else None,
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 timeout=aiohttp.ClientTimeout(

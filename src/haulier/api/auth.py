@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Protocol
+from urllib.parse import quote, unquote_plus
 
 from haulier.api.redactor import Redactor
 from haulier.api.transport import Request, Response
 from haulier.clock import Clock
 from haulier.errors import UsageError
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,10 @@ class Authorizer(Protocol):
         """``request`` with the credentials on it. Raises `TransportError` where they cannot be had."""
         ...
 
+    def bare(self, url: str) -> str:
+        """``url`` as it may be shown and passed on: without credentials, which an API may write into its own links."""
+        ...
+
     async def renew(self, refused: Request) -> bool:
         """After a 401 to ``refused`` (as `apply` returned it): true if there are other credentials now, so that it
         may be repeated once."""
@@ -80,6 +89,55 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
+class Basic:
+    """``Authorization: Basic`` (RFC 7617) in UTF-8. The user name is hidden too: many APIs put the key there."""
+
+    user: str | Secret = field(repr=False)
+    password: str | Secret = field(default="", repr=False)
+
+    def open(self, wire: Wire, clock: Clock, redactor: Redactor) -> Authorizer:
+        user, password = reveal(self.user), reveal(self.password)
+        if ":" in user:
+            raise UsageError("The user name of this API's credentials has a colon in it, which Basic cannot carry.")
+        value = basic_value(user, password)
+        for secret in (password or user, value.partition(" ")[2]):
+            redactor.add(secret)
+        return FixedHeader("Authorization", value)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key in a header of its own, or in the query: name the one or the other.
+
+    In the query it is put on every request, links of the API's own included, and taken out of every address that is
+    handed on.
+    """
+
+    key: str | Secret = field(repr=False)
+    _: KW_ONLY
+    header: str = ""
+    query: str = ""
+    prefix: str = ""
+    """Stands before the key in the header, with a space between."""
+
+    def __post_init__(self) -> None:
+        if bool(self.header) == bool(self.query):
+            raise UsageError("An API key goes into a header or into the query: name one of header and query.")
+        if self.header and not HEADER_NAME.fullmatch(self.header):
+            raise UsageError(f"'{self.header}' is not the name of a header.")
+        if self.query and self.prefix:
+            raise UsageError("A prefix goes before a key in a header; in the query there is none.")
+
+    def open(self, wire: Wire, clock: Clock, redactor: Redactor) -> Authorizer:
+        key = header_value(reveal(self.key), "key")
+        redactor.add(key)
+        redactor.add_name(self.header or self.query)
+        if self.query:
+            return FixedParameter(self.query, key)
+        return FixedHeader(self.header, f"{self.prefix} {key}".strip())
+
+
+@dataclass(frozen=True, slots=True)
 class FixedHeader:
     """An authorizer whose credentials are one header that never changes."""
 
@@ -89,8 +147,45 @@ class FixedHeader:
     async def apply(self, request: Request) -> Request:
         return with_header(request, self.name, self.value)
 
+    def bare(self, url: str) -> str:
+        return url
+
     async def renew(self, refused: Request) -> bool:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class FixedParameter:
+    """An authorizer whose credentials are one query parameter. A link that leaves it out gets it, one that has it
+    once has it once."""
+
+    name: str
+    value: str = field(repr=False)
+
+    async def apply(self, request: Request) -> Request:
+        base, fragment, others = self._split(request.url)
+        pair = f"{quote(self.name, safe='')}={quote(self.value, safe='')}"
+        return replace(request, url=f"{base}?{'&'.join([*others, pair])}{fragment}")
+
+    def bare(self, url: str) -> str:
+        base, fragment, others = self._split(url)
+        return f"{base}?{'&'.join(others)}{fragment}" if others else base + fragment
+
+    async def renew(self, refused: Request) -> bool:
+        return False
+
+    def _split(self, url: str) -> tuple[str, str, list[str]]:
+        """What stands before the query and after it, and its parameters save ours, byte for byte: they may be a
+        signed cursor."""
+        rest, hash_, fragment = url.partition("#")
+        base, _, query = rest.partition("?")
+        others = [pair for pair in query.split("&") if pair and unquote_plus(pair.partition("=")[0]) != self.name]
+        return base, hash_ + fragment, others
+
+
+def basic_value(user: str, password: str) -> str:
+    """The value of an ``Authorization: Basic`` header."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def with_header(request: Request, name: str, value: str) -> Request:

@@ -36,6 +36,7 @@ class Following:
         self._headers = _merged(settings.headers, agent)
         self._slots = asyncio.Semaphore(settings.in_flight)
         self._authorizer: Authorizer | None = None
+        redactor.add_headers(settings.headers)
         if settings.auth is not None:
             self._authorizer = settings.auth.open(self.send_bare, clock, redactor)
 
@@ -78,7 +79,8 @@ class Following:
                     continue
             onward = next_request(request, answer)
             if onward is None:
-                return replace(answer, url=request.url)
+                url = request.url if self._authorizer is None else self._authorizer.bare(request.url)
+                return replace(answer, url=url)
             hops += 1
             if hops > MAX_REDIRECTS:
                 raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects: they lead in a circle")

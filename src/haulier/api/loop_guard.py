@@ -47,7 +47,9 @@ class LoopGuard:
                 verdict=Verdict.POISON,
             )
         number = self.pages + 1
-        before = self._requests.setdefault(_digest(request.method.encode(), request.url.encode(), request.body), number)
+        headers = [f"{name}: {value}" for name, value in request.headers]
+        asked = "\n".join((request.method, request.url, *headers)).encode()
+        before = self._requests.setdefault(_digest(asked, request.body), number)
         if before != number:
             raise PaginationLoopError(
                 f"The request for page {number} is the one for page {before} again: the API's paging goes in a circle. "

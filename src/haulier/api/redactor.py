@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -41,6 +42,7 @@ _PATTERNS = (
     (r"(?i)(\b[a-z][a-z0-9+.-]*://)[^/\s@\"']+@", rf"\1{MASK}@"),
 )
 _RULES = tuple((re.compile(pattern), replacement) for pattern, replacement in _PATTERNS)
+_TELLING_NAME = re.compile(r"(?i)key|token|secret|auth|cookie|password|signature|session")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -74,6 +76,12 @@ class Redactor:
         patterns += [rf"""(?<=[=:"']){re.escape(s)}(?![\w])|(?<=[=:] ){re.escape(s)}(?![\w])""" for s in sorted(short)]
         self._known = re.compile("|".join(patterns))
 
+    def add_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Mask the values of those of ``headers`` whose name says that they are credentials."""
+        for name, value in headers:
+            if is_telling(name):
+                self.add(value)
+
     def add_name(self, name: str) -> None:
         """Mask the values of the header or query parameter ``name`` from now on, whatever they are."""
         self._names.add(name)
@@ -103,6 +111,11 @@ class Redactor:
         # Escape sequences in an answer must not reach a person's terminal.
         text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
         return text if len(text) <= limit and not is_cut else text[:limit] + " ..."
+
+
+def is_telling(name: str) -> bool:
+    """Whether the name of a header says that its value is a credential."""
+    return _TELLING_NAME.search(name) is not None
 
 
 def _forms(secret: str) -> set[str]:

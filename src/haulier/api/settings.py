@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import KW_ONLY, dataclass, field
 from urllib.parse import urlsplit
 
-from haulier.api.auth import Auth
+from haulier.api.auth import HEADER_NAME, Auth, Secret
+from haulier.api.redactor import is_telling
+from haulier.api.tls import Tls
 from haulier.errors import UsageError
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = {
     "host",
     "connection",
@@ -38,6 +38,9 @@ class Api:
     """Address or URL of a person; it stands in the User-Agent, so that the API's people can write instead of block."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Sent with every request to the API's own origin. Hidden in repr: people put keys there."""
+    tls: Tls | None = None
+    proxy: str | Secret | None = field(default=None, repr=False)
+    """``http://[user:password@]host:port``. None is taken from the environment: what is not declared is not used."""
     connect_timeout_seconds: float = 5.0
     first_byte_timeout_seconds: float = 60.0
     """From the request sent to the first byte of the answer; what an API may think about one page."""
@@ -51,8 +54,13 @@ class Api:
     def __post_init__(self) -> None:
         _check_url(self.url)
         _check_header("contact", self.contact)
+        has_secrets = self.auth is not None or any(is_telling(name) for name, _ in self.headers)
+        if self.proxy is not None and has_secrets and urlsplit(self.url).scheme == "http":
+            raise UsageError(
+                "Through a proxy an API at http:// would show our credentials to it. Use its https:// address."
+            )
         for name, value in self.headers:
-            if not _TOKEN.fullmatch(name):
+            if not HEADER_NAME.fullmatch(name):
                 raise UsageError(f"'{name}' is not the name of a header.")
             if name.lower() in _OURS:
                 raise UsageError(f"The header {name} is haulier's own to set. Remove it from the API's headers.")

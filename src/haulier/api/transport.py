@@ -36,6 +36,8 @@ class Fault(StrEnum):
     """What came is not HTTP as it is written, or says two things at once."""
     TOO_LARGE = "too_large"
     """The body is over `max_body_bytes`, on the wire or decoded."""
+    AUTH = "auth"
+    """Whoever issues the credentials refuses us; the API itself says so with a 401."""
     REDIRECT = "redirect"
     """It points to another origin, in circles, or nowhere. Nothing was sent there."""
 

@@ -178,6 +178,7 @@ _FAULTS: Mapping[Fault, Judgement] = {
     Fault.SLOW: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE),
     Fault.CUT: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
     Fault.PROTOCOL: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
+    Fault.AUTH: Judgement(Verdict.AUTH),
     Fault.TLS: Judgement(Verdict.CONFIG),
     Fault.PROXY: Judgement(Verdict.CONFIG),
     Fault.TOO_LARGE: Judgement(Verdict.SPLIT),

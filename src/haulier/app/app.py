@@ -160,7 +160,10 @@ class App:
             parts.append(self._recipes.fingerprint(mode, streams))
         else:
             kinds = [item for item in self.processors if item.stream in streams]
-            functions: list[Callable[..., Any]] = [*self._enumerators.get(mode, []), *(self.processors[item] for item in kinds)]
+            functions: list[Callable[..., Any]] = [
+                *self._enumerators.get(mode, []),
+                *(self.processors[item] for item in kinds),
+            ]
             parts += [shape_of(function) for function in functions] + [shape_of(item) for item in kinds]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 

@@ -20,11 +20,14 @@ def shape_of(code: type | Callable[..., Any]) -> bytes:
         source = textwrap.dedent(inspect.getsource(code))
     except (OSError, TypeError) as error:
         raise UsageError(
-            f"The code of {getattr(code, '__name__', code)!r} cannot be read back. Write it in a file: a run must be able to tell "
-            "whether what shapes its records has changed."
+            f"The code of {getattr(code, '__name__', code)!r} cannot be read. Write it in a file: a run must be able "
+            "to tell whether what shapes its records has changed."
         ) from error
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.dump(tree).encode()

@@ -71,7 +71,7 @@ class LiveSite(Site):
         return Closer(self.lake, self.queue, self.clock, self.name, self.expect)
 
     async def expect(self, streams: tuple[str, ...]) -> Mapping[str, int]:
-        """How many records the API says that it holds of each of these streams; those that declare no count are absent."""
+        """How many records the API says that it holds of each stream; those that declare no count are absent."""
         ask = self.app.expect_of(streams)
         return {} if ask is None else await ask(self.client.session("expect"))
 
@@ -136,7 +136,7 @@ async def open_live(
     writes: bool = True,
     around: Callable[[Transport], Transport] = lambda transport: transport,
 ) -> AsyncIterator[LiveSite]:
-    """`open_site` with the API: secrets are read, and a member of the scope joins. ``around`` may wrap the transport."""
+    """`open_site` with the API: secrets are read, and the scope is joined. ``around`` may wrap the transport."""
     from haulier.api.aiohttp_transport import AiohttpTransport
 
     async with contextlib.AsyncExitStack() as stack:

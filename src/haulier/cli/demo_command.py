@@ -36,8 +36,8 @@ PATIENCE_SECONDS = 60.0
     help="Where data, source files and lake go.",
 )
 def command(folder: Path) -> int:
-    """Serve the flights of New York in 2013 by Datasette on this machine, put a proxy before it that breaks one answer in
-    twenty, pull all of them, and count them in SQL. Then pull the weather, and kill a worker in the middle.
+    """Serve the flights of New York in 2013 by Datasette on this machine, put a proxy before it that breaks one answer
+    in twenty, pull all of them, and count them in SQL. Then pull the weather, and kill a worker in the middle.
     """
     missing = [*missing_packages(), *([] if _has_duckdb() else ["duckdb"])]
     if missing:
@@ -95,7 +95,9 @@ def _kill_one(folder: Path) -> None:
                 worker.wait()
     verdict = json.loads(_haulier(folder, "verify", "weather.toml", "--json", quiet=True))
     if verdict["state"] != "complete" or verdict["totals"]["records"] != WEATHER:
-        raise HaulierError(f"The weather run is {verdict['state']} with {verdict['totals']['records']:,} of {WEATHER:,} records.")
+        raise HaulierError(
+            f"The weather run is {verdict['state']} with {verdict['totals']['records']:,} of {WEATHER:,} records."
+        )
 
 
 def _until_records(folder: Path, records: int) -> None:

@@ -13,6 +13,7 @@ from haulier.cli.fleet import Fleet
 from haulier.cli.progress import ProgressView, open_progress
 from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command
+from haulier.errors import HaulierError
 from haulier.runs.ledger import Ledger
 from haulier.runs.run import Run
 from haulier.worker.loop import Worker
@@ -89,7 +90,7 @@ async def shown(site: LiveSite, run: Run) -> AsyncIterator[ProgressView]:
     finally:
         task.cancel()
         await asyncio.wait([task])
-        with contextlib.suppress(Exception):  # noqa: BLE001 - a last look for the eye alone
+        with contextlib.suppress(HaulierError):
             if await ledger.refresh():
                 view.show(await ledger.progress(), site.client.scope)
         view.close()

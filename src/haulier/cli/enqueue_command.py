@@ -31,8 +31,8 @@ def command(
     lake: str | None,
     queue: str | None,
 ) -> int:
-    """Plan a run of SOURCE and enqueue it. Where a run of the mode is open, its sending is finished and no other starts:
-    the command may be repeated. `haulier work SOURCE`, here or elsewhere, then works it and closes it.
+    """Plan a run of SOURCE and enqueue it. Where a run of the mode is open, its sending is finished and no other
+    starts: the command may be repeated. `haulier work SOURCE`, here or elsewhere, then works it and closes it.
     """
     set_up_output(as_json)
     app = load_app(source)
@@ -49,7 +49,7 @@ async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json:
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
         run = await find_open(site, wanted.mode)
         if run is not None:
-            say(f"Run {run.run_id} is open already; what of it is not enqueued is enqueued now, and no other is started.")
+            say(f"Run {run.run_id} is open already: the rest of it is enqueued, and no other is started.")
         else:
             run = await claim(site, wanted)
         seal = await until_signal(start(site, run, say_plan))

@@ -33,7 +33,7 @@ async def _latest(app: App, stream: str, as_json: bool, options: Options) -> int
     async with open_site(app, options, writes=False) as site:
         found = await latest_complete(site.lake, app.name, stream)
         if found is None:
-            raise UnavailableError(f"There is no complete run of {app.name} with {stream} yet: haulier run SOURCE.")
+            raise UnavailableError(f"No run of {app.name} with {stream} is complete yet: haulier run SOURCE.")
         run, verdict = found
         path = site.lake.locate(run.paths.bronze(stream))
         lines = reader_lines(path)
@@ -56,10 +56,10 @@ async def _latest(app: App, stream: str, as_json: bool, options: Options) -> int
 
 
 def reader_lines(path: str) -> dict[str, str]:
-    """A ready line for each reader. Polars takes the schema of a glob's first file, so its files are read one by one."""
+    """A ready line for each reader. Polars takes the schema of a glob's first file: its files are read one by one."""
     glob = f"{path}/*.ndjson.gz"
     return {
-        "duckdb": f"SELECT * FROM read_json('{glob}', format='newline_delimited', union_by_name=true, sample_size=-1)",
+        "duckdb": f"SELECT * FROM read_json('{glob}', format='nd', union_by_name=true, sample_size=-1)",
         "polars": f"pl.concat([pl.scan_ndjson(p, infer_schema_length=None) for p in glob.glob('{glob}')], "
         'how="diagonal_relaxed")',
         "spark": f'spark.read.json("{path}")',

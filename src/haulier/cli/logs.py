@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-_OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)) .keys() | {"message", "asctime", "taskName"})
+_OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)).keys() | {"message", "asctime", "taskName"})
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 

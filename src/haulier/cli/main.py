@@ -23,7 +23,7 @@ COMMANDS = {
     "poison": "List, show and redrive poisoned items.",
     "demo": "Haul 336,776 real records through a faulty API, and check every one.",
 }
-"""Command to its line in the help. A module is imported only when its command is asked for: `--help` answers at once."""
+"""Command to its line in the help. A module is imported only for the command that is run: `--help` answers at once."""
 
 EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 change a file, flag, variable or right, 3 closed partial
 (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
@@ -67,7 +67,9 @@ def _print_version(ctx: click.Context, _option: click.Parameter, is_asked: bool)
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
 def haulier() -> None:
     """Haul HTTP APIs into a data lake: in parallel, politely, and without losing a record."""
 

@@ -56,6 +56,8 @@ def worker_options(command: F) -> F:
     return command
 
 
-def options_of(lake: str | None, queue: str | None, lease_seconds: float = 60.0, grace_seconds: float = 25.0) -> Options:
+def options_of(
+    lake: str | None, queue: str | None, lease_seconds: float = 60.0, grace_seconds: float = 25.0
+) -> Options:
     """The flags as the app takes them."""
     return Options(lake, queue, WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds))

@@ -88,7 +88,7 @@ async def _run(app: App, source: str, asked: Asked, options: Options) -> int:
             was_planned = await site.lake.exists(left.paths.seal)
             say(f"Run {left.run_id} was left open; it is {'finished first' if was_planned else 'planned anew'}.")
             code = await _finish(site, driver, left, asked)
-            if code != 0 and code != 3 or asked.resume_only or not was_planned:
+            if code not in (0, 3) or asked.resume_only or not was_planned:
                 return code
         elif asked.resume_only:
             say(f"No {asked.wanted.mode} run of {app.name} is open.")

@@ -53,11 +53,17 @@ def status_lines(status: RunStatus, depth: Depth | None) -> list[str]:
     """One fact a line, the state first."""
     lines = [f"{status.run_id}: {status.state.value}{' (stranded)' if status.is_stranded else ''}"]
     if status.state is not RunState.PLANNING:
-        lines += [
-            f"  items    {status.planned:,} planned: {status.done:,} done, {status.empty:,} empty, {status.split:,} divided, "
-            f"{status.poisoned:,} poisoned, {status.discarded:,} discarded, {status.missing:,} not ended",
-            f"  records  {status.records:,} in {status.bytes:,} bytes, by {status.requests:,} requests",
-        ]
+        others = {
+            "empty": status.empty,
+            "divided": status.split,
+            "poisoned": status.poisoned,
+            "discarded": status.discarded,
+            "damaged": status.damaged,
+            "not ended": status.missing,
+        }
+        counted = "".join(f", {count:,} {name}" for name, count in others.items() if count)
+        lines.append(f"  items    {status.planned:,} planned: {status.done:,} done{counted}")
+        lines.append(f"  records  {status.records:,} in {status.bytes:,} bytes, by {status.requests:,} requests")
     if depth is not None and not status.state.is_closed:
         lines.append(f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased")
     if status.reasons:

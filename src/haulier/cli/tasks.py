@@ -15,7 +15,11 @@ T = TypeVar("T")
 async def until_signal(work: Coroutine[Any, Any, T]) -> T | None:
     """What ``work`` returns, or None if SIGTERM or SIGINT cancelled it."""
     task = asyncio.ensure_future(work)
-    with on_signals(lambda name: None if task.cancel() else None, lambda: None if task.cancel() else None):
+
+    def cancel(_name: str = "") -> None:
+        task.cancel()
+
+    with on_signals(cancel, cancel):
         await asyncio.wait([task])
     if task.cancelled():
         return None

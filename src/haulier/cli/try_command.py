@@ -48,7 +48,9 @@ def command(source: str, mode: str, stream: str | None, key: str | None, as_json
     return 4 if code is None else code
 
 
-async def _stopped_by_signal(app: App, mode: str, streams: tuple[str, ...], key: str | None, as_json: bool) -> int | None:
+async def _stopped_by_signal(
+    app: App, mode: str, streams: tuple[str, ...], key: str | None, as_json: bool
+) -> int | None:
     return await until_signal(_try(app, mode, streams, key, as_json))
 
 
@@ -74,7 +76,15 @@ def _show(item: WorkItem, piece: object, shown: _Shown, as_json: bool) -> int:
     records = list(page.records) if isinstance(page, Page) else []
     lines = [to_lines([record]).decode(errors="replace").rstrip("\n") for record in records[:SHOWN_RECORDS]]
     if as_json:
-        emit({"state": "tried", "item": item_key(item), "records": len(records), "first": lines, "requests": shown.requests})
+        emit(
+            {
+                "state": "tried",
+                "item": item_key(item),
+                "records": len(records),
+                "first": lines,
+                "requests": shown.requests,
+            }
+        )
         return 0
     if records:
         say(f"{len(records):,} records in the first page; the first {len(lines)}:")
@@ -128,7 +138,9 @@ class _Shown:
             f"{request.method} {unquote_plus(url)}\n    {response.status}, {len(response.body):,} bytes "
             f"({response.wire_bytes:,} on the wire), first byte after {response.first_byte_seconds:.3f} s"
         )
-        self.requests.append({"method": request.method, "url": url, "status": response.status, "bytes": len(response.body)})
+        self.requests.append(
+            {"method": request.method, "url": url, "status": response.status, "bytes": len(response.body)}
+        )
         return response
 
     def _redact(self, text: str) -> str:

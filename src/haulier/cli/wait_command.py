@@ -15,9 +15,12 @@ from haulier.cli.options import json_option, options_of, place_options, run_opti
 from haulier.cli.output import emit, say, set_up_output
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.tasks import until_signal
+from haulier.runs.expect import is_expect_missing
+from haulier.runs.ledger import Ledger
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.status import run_status
+from haulier.runs.stranded import is_stranded
 
 LOOK_SECONDS = 1.0
 
@@ -25,7 +28,9 @@ LOOK_SECONDS = 1.0
 @click.command("wait", short_help="Wait until a run is closed.")
 @source_argument
 @run_option
-@click.option("--timeout", "timeout_seconds", type=click.FloatRange(min=0), help="Seconds to wait at most; no limit by default.")
+@click.option(
+    "--timeout", "timeout_seconds", type=click.FloatRange(min=0), help="Seconds to wait at most; no limit by default."
+)
 @json_option
 @place_options
 def command(
@@ -54,22 +59,24 @@ async def _wait(app: App, run_id: str | None, timeout_seconds: float | None, as_
 
 
 async def _until_closed(site: Site, run: Run, timeout_seconds: float | None) -> VerdictRecord | None:
-    """The verdict, or None where it does not come: timed out, stranded, or an API is needed to close."""
+    """The verdict, or None where it does not come: timed out, or stranded."""
     started_at = site.clock.monotonic()
-    was_stranded = False
-    while True:
-        verdict = await site.closer.close(run)
-        if verdict is not None:
-            return verdict
-        status = await run_status(site.lake, site.queue, run)
-        if status.needs_api and status.planned and not status.missing:
-            say(f"Run {run.run_id} is drained, and needs its API to be closed: haulier work SOURCE does it.")
-            return None
-        if status.is_stranded and was_stranded:
-            say(f"Run {run.run_id} is stranded: items are missing from the queue. haulier work SOURCE sends them again.")
-            return None
-        was_stranded = status.is_stranded
-        if timeout_seconds is not None and site.clock.monotonic() - started_at >= timeout_seconds:
-            say(f"Run {run.run_id} was not closed within {timeout_seconds:g} s.")
-            return None
-        await asyncio.sleep(LOOK_SECONDS)
+    ledger = Ledger(site.lake, run.paths)
+    was_stranded = has_said = False
+    try:
+        while (verdict := await site.closer.close(run, ledger)) is None:
+            if not has_said and (await ledger.progress()).is_drained and await is_expect_missing(site.lake, run):
+                has_said = True
+                say(f"Run {run.run_id} is drained. It promises a count, and only a worker with its API can close it.")
+            is_now = await is_stranded(site.queue, ledger)
+            if is_now and was_stranded:
+                say(f"Run {run.run_id} is stranded: items are missing from the queue. haulier work SOURCE mends that.")
+                return None
+            was_stranded = is_now
+            if timeout_seconds is not None and site.clock.monotonic() - started_at >= timeout_seconds:
+                say(f"Run {run.run_id} was not closed within {timeout_seconds:g} s.")
+                return None
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        ledger.close()
+    return verdict

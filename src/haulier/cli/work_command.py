@@ -41,8 +41,8 @@ def command(
 ) -> int:
     """Work the items of SOURCE's open runs, beside any number of other workers, and close what is drained.
 
-    Waits for a sealed plan, and stays until its runs are closed. SIGTERM or Ctrl-C drains: nothing new is taken, what is
-    under way may end within --grace, the rest goes back uncounted. Exit code 0: drained; 4: not finished.
+    Waits for a sealed plan, and stays until its runs are closed. SIGTERM or Ctrl-C drains: nothing new is taken, what
+    is under way may end within --grace, the rest goes back uncounted. Exit code 0: drained; 4: not finished.
     """
     set_up_output()
     app = load_app(source)
@@ -50,9 +50,7 @@ def command(
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
 
 
-async def _work(
-    app: App, source: str, options: Options, run_id: str | None, exit_idle: bool, with_parent: bool
-) -> int:
+async def _work(app: App, source: str, options: Options, run_id: str | None, exit_idle: bool, with_parent: bool) -> int:
     async with open_live(app, options) as site:
         require_shared_queue(site)
         watch = Watch(site.lake, site.queue, site.closer, app.name, only=run_id)

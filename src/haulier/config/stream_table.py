@@ -15,13 +15,8 @@ from haulier.config.place import Place
 from haulier.sources.recipe import Enumeration, Pairs, StreamRecipe, WindowsRecipe
 from haulier.sources.templates import WordError, check_words, strings_of
 
-IDS = Field("ids", IDS_TABLE, IDS_TABLE.shape.doc, "ids = { last = 100000, step = 5000, query = {...} }")
-WINDOWS = Field(
-    "windows",
-    WINDOWS_TABLE,
-    WINDOWS_TABLE.shape.doc,
-    'windows = { start = 2013-01-01T00:00:00Z, step = "1d", query = {...} }',
-)
+IDS = Field("ids", IDS_TABLE, IDS_TABLE.shape.doc, "[streams.NAME.full.ids]")
+WINDOWS = Field("windows", WINDOWS_TABLE, WINDOWS_TABLE.shape.doc, "[streams.NAME.full.windows]")
 FULL = Shape("How a run that pulls everything is divided into items.", IDS, WINDOWS, one_of=("ids", "windows"))
 INCREMENTAL = Shape("How a run that pulls what is new is divided into items.", WINDOWS, one_of=("windows",))
 

@@ -11,7 +11,7 @@ from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.expect import Expect, ask_expect
-from haulier.runs.plan import read_seal, write_plan
+from haulier.runs.plan import SHARD_ITEMS, read_seal, write_plan
 from haulier.runs.records import Seal
 from haulier.runs.run import Run
 from haulier.runs.send import send_plan
@@ -25,6 +25,7 @@ class Enqueuer:
     queue: Queue
     clock: Clock
     expect: Expect | None = None
+    shard_items: int = SHARD_ITEMS
 
     async def enqueue(
         self,
@@ -43,7 +44,9 @@ class Enqueuer:
 
     async def plan(self, run: Run, items: Callable[[], AsyncIterator[WorkItem]]) -> Seal:
         """The first half of `enqueue`, for those who show the plan before they send it."""
-        seal = await read_seal(self.lake, run.paths) or await write_plan(self.lake, run.paths, self.clock, items())
+        seal = await read_seal(self.lake, run.paths)
+        if seal is None:
+            seal = await write_plan(self.lake, run.paths, self.clock, items(), self.shard_items)
         if run.file.has_expect:
             if self.expect is None:
                 raise UsageError(

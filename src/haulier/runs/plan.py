@@ -62,7 +62,9 @@ async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
     return None if body is None else decode_record(Seal, body, paths.seal)
 
 
-async def write_plan(lake: Lake, paths: RunPaths, clock: Clock, items: AsyncIterator[WorkItem]) -> Seal:
+async def write_plan(
+    lake: Lake, paths: RunPaths, clock: Clock, items: AsyncIterator[WorkItem], shard_items: int = SHARD_ITEMS
+) -> Seal:
     """Write what the enumeration gives and seal it. Returns the seal that counts, which another attempt may have won.
 
     Equal items are kept once and counted; equal keys of unequal items are a `UsageError`. Memory is one shard's.
@@ -72,7 +74,7 @@ async def write_plan(lake: Lake, paths: RunPaths, clock: Clock, items: AsyncIter
     repeated = 0
     seen = Scratch(_SEEN)
     try:
-        async for batch in _batches(items, SHARD_ITEMS):
+        async for batch in _batches(items, shard_items):
             fresh = await seen.do(_unseen, batch)
             repeated += len(batch) - len(fresh)
             if fresh:

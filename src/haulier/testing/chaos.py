@@ -1,6 +1,7 @@
 """Kills, drains and stops real workers at random, lets the run end, and asks the oracle what became of the records.
 
-`python -m haulier.testing.chaos --kills 1000 --seed 1` prints what was done and found; exit code 1 if anything is wrong.
+`python -m haulier.testing.chaos --kills 1000 --seed 1` prints what was done and found, and ends with 1 if
+anything is wrong.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An independent judge of a closed run: it knows the files in a lake, what the API served, and nothing of haulier's code.
+"""An independent judge of a closed run: it knows the files in a lake, what the API served, and nothing of our code.
 
 It reads everything anew with the standard library alone, so that a mistake in haulier cannot hide in it.
 """
@@ -164,7 +164,7 @@ def _judge_object(key: str, path: Path, entry: Params | None, expected: list[byt
         missing = len(set(expected) - set(lines))
         seen.wrong(
             f"{key} holds {len(lines)} records of {len(expected)}: {missing} are missing, "
-            f"{len(lines) - len(set(lines))} stand twice, {'all' if set(lines) <= set(expected) else 'not all'} were served"
+            f"{len(lines) - len(set(lines))} stand twice, {len(set(lines) - set(expected))} were never served"
         )
     seen.records += len(lines)
     if entry is not None and entry["state"] == "done":

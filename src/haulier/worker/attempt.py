@@ -57,7 +57,9 @@ class Attempt:
         try:
             envelope = decode(body)
         except NewerFormatError as error:
-            logger.warning("a newer haulier sent this message; it is left to a newer worker", extra={"error": str(error)})
+            logger.warning(
+                "a newer haulier sent this message; it is left to a newer worker", extra={"error": str(error)}
+            )
             await self._parts.queue.release(self._held.lease, body, delay_seconds=UNKNOWN_SECONDS)
         except BrokenEnvelopeError as error:
             await self._settlement.poison_broken(error)

@@ -52,7 +52,9 @@ async def produce_alone(parts: Parts, run: Run, envelope: Envelope, deliveries: 
         if process.stdin is None:
             raise UnavailableError("The subprocess of an item has no standard input")
         # Standard input stays open: its end tells the child that its worker died, and the child ends too.
-        process.stdin.write(len(job := msgspec.msgpack.encode(Job(encode(envelope), deliveries))).to_bytes(4, "big") + job)
+        process.stdin.write(
+            len(job := msgspec.msgpack.encode(Job(encode(envelope), deliveries))).to_bytes(4, "big") + job
+        )
         reader = asyncio.StreamReader(limit=PIPE_BYTES)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(read_end, "rb"))

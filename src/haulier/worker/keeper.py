@@ -107,7 +107,9 @@ class LeaseKeeper:
                 seen = self._progress
                 since_renewal += 1
                 if silent >= TICKS:
-                    logger.critical("the event loop hangs; this worker ends", extra={"silent_seconds": silent * tick_seconds})
+                    logger.critical(
+                        "the event loop hangs; this worker ends", extra={"silent_seconds": silent * tick_seconds}
+                    )
                     self._on_stall()
                     return
                 if silent < TICKS // 2 and since_renewal >= TICKS // 3:
@@ -146,4 +148,4 @@ class LeaseKeeper:
 
     async def _renew_until_answered(self, held: Held) -> None:
         while not held.is_lost and not self._stop.is_set() and not await self._renew_all([held]):
-            await asyncio.sleep(self._lease_seconds / TICKS)
+            await self._is_stopping(self._lease_seconds / TICKS)

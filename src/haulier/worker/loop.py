@@ -29,9 +29,7 @@ logger = logging.getLogger("haulier.worker")
 class Worker:
     """One worker of a source. `run` returns when the watched runs are closed, or when it was asked to stop."""
 
-    def __init__(
-        self, parts: Parts, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False
-    ) -> None:
+    def __init__(self, parts: Parts, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False) -> None:
         settings = parts.settings
         keeper = LeaseKeeper(parts.open_queue, parts.clock, settings.lease_seconds, on_stall)
         settler = Settler(parts.lake, parts.queue, keeper, parts.clock, parts.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
@@ -68,13 +69,11 @@ class Settler:
         self._wake.set()
 
     async def run(self) -> None:
-        """Settle groups until stopped. Raises `UnavailableError` if receipts cannot be written: nothing is completed."""
+        """Settle groups until stopped. Raises `UnavailableError` if receipts cannot be written; nothing is lost."""
         while True:
             if len(self._waiting) < GROUP_ITEMS and not self._is_stopping:
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), GROUP_SECONDS)
-                except TimeoutError:
-                    pass
             self._wake.clear()
             while self._waiting:
                 group = self._waiting[:GROUP_ITEMS]

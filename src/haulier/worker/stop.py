@@ -34,10 +34,10 @@ class StopSign:
         """A spool was gone though no closing is in force."""
         self._give_ups += 1
         if self._give_ups >= GIVE_UPS:
-            self.set(4, f"{staging} loses the spools of items under way, and no closing is in force. Who else cleans there?")
+            self.set(4, f"{staging} loses the spools of items under way. Who else cleans there?")
 
     def note_outage(self, error: str) -> None:
-        """The API failed, and nothing has ever succeeded in its scope: a few tries tell, a thousand would not tell more."""
+        """The API failed, and nothing has ever succeeded: a few tries tell as much as a thousand."""
         self._outages += 1
         if self._outages >= UNPROVEN_FAILURES:
             self.set(4, f"Not one request has succeeded yet: {error}")
