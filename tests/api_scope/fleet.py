@@ -81,6 +81,12 @@ class Process:
             self.ends.append(self.world.now + min(seconds, DEADLINE_SECONDS))
         return may
 
+    def fill(self) -> None:
+        """Send as much as it may, for as long as a request may last."""
+        self.collect()
+        while self.send(DEADLINE_SECONDS):
+            pass
+
     def begin(self) -> None:
         self.began_at = self.clock
         self.beat = replace(

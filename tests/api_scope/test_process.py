@@ -7,7 +7,9 @@ import pytest
 
 from haulier.api.process import is_gone, this_process
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells; elsewhere nobody is ever said to be gone")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells; elsewhere nobody is ever said to be gone"
+)
 
 CHILD = "from haulier.api.process import this_process; print(this_process(), flush=True); input()"
 

@@ -90,7 +90,7 @@ class Fleet:
         self.clock = FakeClock()
         self.store = MemoryStore()
         self.api = Api()
-        self.settings = ScopeSettings("flights", in_flight=6, request_deadline_seconds=5.0)
+        self.settings = ScopeSettings("scope/flights", in_flight=6, request_deadline_seconds=5.0)
         self.workers = []
 
     async def start(self, *names, **how):
@@ -221,7 +221,7 @@ async def test_pause_written_while_the_store_is_away_is_told_later(fleet):
 
 
 async def test_unreachable_row_stops_the_sending_after_two_beats(fleet):
-    """A member that cannot beat keeps its share for two beats, then sends nothing, and goes on when it can beat again."""
+    """A member that cannot beat keeps its share for two beats, then sends nothing until it can beat again."""
     (worker,) = await fleet.start("a", seconds=0.1)
     await fleet.clock.run_for(3)
     worker.store.is_down = True
@@ -300,11 +300,15 @@ async def test_leave_without_a_store_is_no_error(fleet):
 async def test_joined_beats_for_the_length_of_a_block(fleet):
     """`joined` keeps the share fresh in the block, and frees it after it, whatever the block raises."""
     scope = Worker(fleet, "a").scope
-    with pytest.raises(KeyError):
+
+    async def block():
         async with scope.joined():
             await fleet.clock.run_for(30)
             assert scope.share == 6
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await block()
     (other,) = await fleet.start("b", tasks=0)
     assert other.scope.share == 6
 
@@ -330,7 +334,8 @@ async def test_newer_row_is_refused_and_left_alone(fleet):
 async def test_health_is_the_whole_scopes(fleet):
     """G4: a success anywhere makes every member's scope healthy for 60 seconds, and proven."""
     first, second = await fleet.start("a", "b", tasks=0)
-    assert not (second.scope.is_healthy or second.scope.is_proven)
+    assert not second.scope.is_healthy
+    assert not second.scope.is_proven
     first.scope.note_success()
     assert first.scope.is_healthy
     await fleet.clock.run_for(2.1)

@@ -3,7 +3,6 @@
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
 from tests.api_scope.fleet import Process, State, World
 
 NAMES = st.integers(0, 10_000)
@@ -34,13 +33,54 @@ class Members(RuleBasedStateMachine):
         for one in self.all:
             one.collect()
 
-    @rule(seconds=SECONDS)
-    def time_passes_with_beats(self, seconds):
+    def _others_beat(self, seconds, but=None):
         for _ in range(int(seconds) + 1):
             self.world.now += 1.0
             for one in self.all:
-                if one.state is State.RUNS and one.beat is None:
+                if one.state is State.RUNS and one.beat is None and one is not but:
                     one.whole_beat()
+
+    @rule(seconds=SECONDS)
+    def time_passes_with_beats(self, seconds):
+        self._others_beat(seconds)
+
+    @rule(number=NAMES, waits=st.sampled_from([0.0, 1.0, 2.0]), seconds=SECONDS)
+    def one_falls_silent_with_requests_under_way(self, number, waits, seconds):
+        """It sends as late and as much as it may; the others go on; then it is there again."""
+        if (one := self._pick(number)) and one.beat is None:
+            one.is_busy = True
+            one.whole_beat()
+            self.world.now += waits
+            one.fill()
+            self._others_beat(seconds, but=one)
+            one.fill()
+
+    @rule(number=NAMES, before=SECONDS, after=SECONDS)
+    def one_beats_slowly(self, number, before, after):
+        """Time passes before its change is made, and again before it hears of it."""
+        if (one := self._pick(number)) and one.beat is None:
+            one.is_busy = True
+            one.begin()
+            self._others_beat(before, but=one)
+            one.fill()
+            one.commit()
+            self._others_beat(after, but=one)
+            one.adopt()
+            one.fill()
+
+    @rule(first=NAMES, second=NAMES, seconds=SECONDS)
+    def one_comes_back_while_another_has_it_for_dead(self, first, second, seconds):
+        """Two are silent; one gets ready to beat, the other beats, and only then the first one's change is made."""
+        one, other = self._pick(first), self._pick(second)
+        if one and other and one is not other and one.beat is None and other.beat is None:
+            one.is_busy = other.is_busy = True
+            self.world.now += seconds
+            one.begin()
+            other.whole_beat()
+            other.fill()
+            one.commit()
+            one.adopt()
+            one.fill()
 
     @rule(jump=st.sampled_from([-86_400.0, -3_600.0, -5.0, 5.0, 3_600.0, 86_400.0]))
     def wall_jumps(self, jump):
@@ -72,11 +112,6 @@ class Members(RuleBasedStateMachine):
     def loses_the_store(self, number):
         if (one := self._pick(number)) and one.beat is not None:
             one.forget()
-
-    @rule(number=NAMES)
-    def beats(self, number):
-        if (one := self._pick(number)) and one.beat is None:
-            one.whole_beat()
 
     @rule(number=NAMES, is_busy=st.booleans())
     def has_work(self, number, is_busy):
@@ -146,5 +181,5 @@ class Members(RuleBasedStateMachine):
             assert max(limits) - min(limits) <= 1
 
 
-Members.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
+Members.TestCase.settings = settings(max_examples=200, stateful_step_count=25)
 TestMembers = Members.TestCase

@@ -48,6 +48,8 @@ class RawServer:
     answers: Sequence[Answer] | Callable[[Seen], Answer]
     port: int = 0
     scheme: str = "http"
+    answers_at_once: bytes | None = None
+    """Said to whatever comes, before the connection is closed: for a server that does not speak TLS."""
     requests: list[Seen] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
@@ -67,6 +69,10 @@ class RawServer:
         self.tasks.add(task)
         self.most_open = max(self.most_open, self.open_connections)
         try:
+            if self.answers_at_once is not None:
+                await reader.read(1)
+                writer.write(self.answers_at_once)
+                return
             while (seen := await _read_request(number, reader)) is not None:
                 self.requests.append(seen)
                 if not await self._answer(seen, reader, writer):

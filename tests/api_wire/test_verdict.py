@@ -57,6 +57,7 @@ FAULTS = [
     ("CRC, contradicting headers", Fault.PROTOCOL, HERE, MAX_HERE, BACK),
     ("TLS verify failure, unknown CA, hostname mismatch", Fault.TLS, CONFIG, 0, CONFIG),
     ("407 of the proxy", Fault.PROXY, CONFIG, 0, CONFIG),
+    ("401 of the token's issuer", Fault.AUTH, AUTH, 0, AUTH),
     ("body > max_body", Fault.TOO_LARGE, SPLIT, 0, SPLIT),
     ("redirect to another origin, loop", Fault.REDIRECT, POISON, 0, POISON),
 ]
@@ -215,6 +216,50 @@ def test_a_long_wait_does_not_hold_a_slot() -> None:
     """Whoever is asked to wait for longer than half a minute gives the item back at once."""
     judgement = verdict_of(response(502, Retry_After="31"))
     assert (judgement.verdict, judgement.retry_after_seconds) == (OUTAGE, 31)
+
+
+THROTTLED = [
+    ("retry-after is there", 403, b"{}", {"Retry-After": "9"}, 9),
+    ("remaining = 0, by its reset", 403, b"{}", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "30"}, 30),
+    (
+        "remaining = 0, Retry-After wins",
+        403,
+        b"",
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9", "Retry-After": "4"},
+        4,
+    ),
+    ("the body says secondary limit", 403, b'{"message":"You have exceeded a secondary rate limit."}', {}, None),
+    ("Salesforce", 403, b'[{"errorCode":"REQUEST_LIMIT_EXCEEDED"}]', {}, None),
+    ("402", 402, b"{}", {"Retry-After": "9"}, 9),
+    ("429 by its reset", 429, b"{}", {"RateLimit": '"default";r=0;t=7'}, 7),
+    ("429 in the older syntax", 429, b"{}", {"RateLimit": "limit=9, remaining=0, reset=7"}, 7),
+    (
+        "a broken reset is believed for a day",
+        429,
+        b"",
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999"},
+        86_400,
+    ),
+    ("Azure's milliseconds", 503, b"{}", {"x-ms-retry-after-ms": "1500"}, 2),
+]
+
+
+@pytest.mark.parametrize(("row", "status", "body", "headers", "wait"), THROTTLED, ids=[row[0] for row in THROTTLED])
+def test_throttling_is_known_by_whatever_sign_it_gives(
+    row: str, status: int, body: bytes, headers: dict[str, str], wait: float | None
+) -> None:
+    """3.2, 4.1 `402, 403: throttle predicate`: PAUSE for the time that is said; no poison for being too fast (G4,
+    G5)."""
+    judgement = verdict_of(response(status, body, **headers))
+    assert (judgement.verdict, judgement.retry_after_seconds) == (PAUSE, wait)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-RateLimit-Remaining": "12", "X-RateLimit-Reset": "30"}, {"X-RateLimit-Limit": "0"}]
+)
+def test_a_403_that_means_it_is_poison(headers: dict[str, str]) -> None:
+    """Something is left of every quota: the right is missing, and waiting brings none."""
+    assert verdict_of(response(403, b'{"message":"Resource not accessible"}', **headers)).verdict is POISON
 
 
 def test_a_429_without_a_word_waits_a_second() -> None:

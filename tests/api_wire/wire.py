@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from tests.api_wire.raw_server import RawServer
@@ -37,11 +37,18 @@ async def transport_to(
         await transport.close()
 
 
-async def get(transport: AiohttpTransport, server: RawServer, target: str = "/", *headers: tuple[str, str]) -> Response:
+class Located(Protocol):
+    """What has an address."""
+
+    @property
+    def url(self) -> str: ...
+
+
+async def get(transport: AiohttpTransport, server: Located, target: str = "/", *headers: tuple[str, str]) -> Response:
     return await transport.send(Request("GET", server.url + target, headers))
 
 
-async def fault_of(transport: AiohttpTransport, server: RawServer, target: str = "/") -> TransportError:
+async def fault_of(transport: AiohttpTransport, server: Located, target: str = "/") -> TransportError:
     """The fault that a GET ends in."""
     with pytest.raises(TransportError) as caught:
         await get(transport, server, target)

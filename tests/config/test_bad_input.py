@@ -33,6 +33,17 @@ query = { since = "{start}", until = "{end}" }
 start = 2013-01-01T00:00:00Z
 step = "1d"
 """
+VALUES = """[streams.flights.full.values]
+query = { carrier = "{value}" }
+"""
+CREW = """
+[streams.crew]
+parent = "flights"
+get = "/flights/{parent.id}/crew.json"
+records = "."
+pages = "single"
+"""
+RECORDS = 'records = "rows"'
 PAGES = 'pages = { cursor = "next", query = "_next" }'
 GET = 'get = "/flights.json"\nrec'
 LAST = 'last = { get = "/flights.json", at = "rows.0.id" }'
@@ -54,7 +65,7 @@ MISTAKES = {
         "zzz =",
         (
             "streams.flights.zzz: there is no such key. Here there are: get, post, query, json, headers, "
-            "records, pages, total, expect, full, incremental."
+            "records, pages, total, expect, rules, parent, batch, absent, full, incremental."
         ),
     ),
     "no url": (
@@ -138,20 +149,28 @@ MISTAKES = {
     "ids and windows": (
         IDS,
         IDS + WINDOWS,
-        ("streams.flights.full: `ids` and `windows` exclude each other. Keep one of them: `ids` or `windows`."),
+        (
+            "streams.flights.full: `ids` and `windows` exclude each other. Keep one of them: `ids`, "
+            "`windows`, `values` or `once`."
+        ),
     ),
     "no division": (
         IDS,
         "",
         (
             "streams.flights: nothing says how a run is divided into items. Write a table "
-            "[streams.flights.full.ids] (ranges of IDs) or [streams.flights.full.windows] (windows of time)."
+            "[streams.flights.full.ids] (ranges of IDs), [streams.flights.full.windows] (windows of time), "
+            "[streams.flights.full.values] (a list) or [streams.flights.full.once] (one item), or name a "
+            "`parent`."
         ),
     ),
     "an empty division": (
         IDS,
         "[streams.flights.full]",
-        "streams.flights.full: one of `ids` or `windows` is missing. Write, for example: [streams.NAME.full.ids]",
+        (
+            "streams.flights.full: one of `ids`, `windows`, `values` or `once` is missing. Write, for "
+            "example: [streams.NAME.full.ids]"
+        ),
     ),
     "another origin": (
         GET,
@@ -287,12 +306,16 @@ MISTAKES = {
     "auth as text": (
         "[api]",
         '[api]\nauth = "s3cret"',
-        "api.auth: here stands text; a table is wanted. Its keys are: bearer.",
+        (
+            "api.auth: here stands text; a kind of credentials is wanted. Write one of: { bearer = ... }, { "
+            "header = ..., value = ... }, { query = ..., value = ... }, { user = ..., password = ... }, { "
+            "token_url = ..., client_id = ..., client_secret = ... }."
+        ),
     ),
     "auth kind": (
         "[api]",
         '[api]\nauth = { baerer = "s3cret" }',
-        "api.auth.baerer: there is no such key. Did you mean 'bearer'?",
+        "api.auth: no key of this table tells a kind of credentials. Did you mean 'bearer'?",
     ),
     "auth number": (
         "[api]",
@@ -374,9 +397,9 @@ MISTAKES = {
         PAGES,
         "pages = 5",
         (
-            'streams.flights.pages: here stands 5; a kind of pages is wanted. Write one of: "single", "link", '
-            '"odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { seek = '
-            "... }, { next_url = ... }, { next_url_header = ... }."
+            'streams.flights.pages: here stands a number; a kind of pages is wanted. Write one of: "single", '
+            '"link", "odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { '
+            "seek = ... }, { next_url = ... }, { next_url_header = ... }."
         ),
     ),
     "pages two": (
@@ -387,13 +410,13 @@ MISTAKES = {
     "pages none": (
         PAGES,
         'pages = { curser = "next" }',
-        "streams.flights.pages: no key of this table tells the kind of pages. Did you mean 'cursor'?",
+        "streams.flights.pages: no key of this table tells a kind of pages. Did you mean 'cursor'?",
     ),
     "pages empty": (
         PAGES,
         "pages = { }",
         (
-            'streams.flights.pages: no key of this table tells the kind of pages. Write one of: "single", '
+            'streams.flights.pages: no key of this table tells a kind of pages. Write one of: "single", '
             '"link", "odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { '
             "seek = ... }, { next_url = ... }, { next_url_header = ... }."
         ),
@@ -555,6 +578,144 @@ MISTAKES = {
         (
             'streams.flights.full.windows.bounds.end: here stands "inclusiv"; "inclusive" or "exclusive" is '
             "wanted. Did you mean 'inclusive'?"
+        ),
+    ),
+    "an empty list of values": (
+        IDS,
+        VALUES + "list = []",
+        (
+            "streams.flights.full.values.list: here stands nothing; a list is wanted. Write, for example: "
+            'list = ["AA", "B6"]'
+        ),
+    ),
+    "values of two kinds": (
+        IDS,
+        VALUES + 'list = ["AA", 1]',
+        (
+            "streams.flights.full.values.list[1]: here stands 1; text, or whole numbers alone, is wanted. "
+            'Write, for example: list = ["AA", "B6"]'
+        ),
+    ),
+    "a value twice": (
+        IDS,
+        VALUES + 'list = ["AA", "AA"]',
+        "streams.flights.full.values.list[1]: 'AA' stands twice in this list. Remove one of the two.",
+    ),
+    "values in words": (
+        IDS,
+        VALUES + 'list = "AA"',
+        (
+            "streams.flights.full.values.list: here stands text; a list is wanted. Write, for example: list = "
+            '["AA", "B6"]'
+        ),
+    ),
+    "no values": (
+        IDS,
+        VALUES,
+        ('streams.flights.full.values: one of `list` or `from` is missing. Write, for example: list = ["AA", "B6"]'),
+    ),
+    "values without their word": (
+        IDS,
+        VALUES.replace("{value}", "AA") + 'list = ["AA"]',
+        (
+            "streams.flights.full.values: {value} stands nowhere in the request, so an item would fetch more "
+            'than its own records. Write, for example: query = { name = "{value}" }'
+        ),
+    ),
+    "a list without pages": (
+        IDS,
+        VALUES + 'from = { get = "/carriers", records = "rows" }',
+        'streams.flights.full.values.from: `pages` is missing. Write, for example: pages = "single"',
+    ),
+    "a word in a list's request": (
+        IDS,
+        VALUES + 'from = { get = "/carriers/{value}", records = "rows", pages = "link" }',
+        "streams.flights.full.values.from.get: {value} stands for nothing here. Write it out.",
+    ),
+    "a word for everything": (
+        IDS,
+        '[streams.flights.full.once]\nquery = { after = "{start}" }',
+        ("streams.flights.full.once.query.after: {start} stands for nothing here. Here there are: {snapshot_time}."),
+    ),
+    "a misspelt parent": (
+        IDS,
+        IDS + CREW.replace('"flights"', '"fligths"'),
+        "streams.crew.parent: there is no other stream 'fligths'. Did you mean 'flights'?",
+    ),
+    "a parent of itself": (
+        IDS,
+        IDS + CREW.replace('"flights"', '"crew"'),
+        "streams.crew.parent: there is no other stream 'crew'. Here there are: flights.",
+    ),
+    "a parent with a parent": (
+        IDS,
+        IDS + CREW + CREW.replace('flights"', 'crew"').replace("s.crew", "s.meals"),
+        (
+            "streams.meals.parent: 'crew' has a parent itself, and children of children cannot be asked for "
+            "yet. Name a stream that is divided by IDs, windows, values or once."
+        ),
+    ),
+    "a parent without full": (
+        IDS,
+        WINDOWS.replace("full", "incremental") + CREW,
+        (
+            "streams.crew.parent: 'flights' does not say how a full run is divided. Write a table "
+            "[streams.flights.full.ids], or another of its kind."
+        ),
+    ),
+    "a parent and full": (
+        IDS,
+        IDS + CREW + IDS.replace("flights.full", "crew.full"),
+        "streams.crew: `parent` and `full` exclude each other. Keep one of them.",
+    ),
+    "no field of the parent": (
+        IDS,
+        IDS + CREW.replace("{parent.id}", "1"),
+        (
+            "streams.crew: no field of the parent stands in the request, so each parent would fetch the same "
+            'records. Write, for example: get = "/posts/{parent.id}/comments"'
+        ),
+    ),
+    "a parent's item's word": (
+        IDS,
+        IDS + CREW.replace("{parent.id}", "{start}"),
+        ("streams.crew.get: {start} stands for nothing here. Here there are: {parent.FIELD}, {snapshot_time}."),
+    ),
+    "a batch without parent": (
+        RECORDS,
+        "batch = 5\n" + RECORDS,
+        "streams.flights.batch: it is for streams with a `parent`. Remove it, or name the parent.",
+    ),
+    "an unknown policy": (
+        IDS,
+        IDS + CREW + 'absent = "ignore"',
+        ('streams.crew.absent: here stands "ignore"; "fail" or "skip" is wanted. Write, for example: absent = "skip"'),
+    ),
+    "a rule without condition": (
+        "[streams.flights]",
+        '[[api.rules]]\nverdict = "pause"\n[streams.flights]',
+        ("api.rules[0]: a rule for answers names no status, header, text or path, so it would apply to every answer."),
+    ),
+    "a rule without verdict": (
+        "[streams.flights]",
+        "[[api.rules]]\nstatus = 403\n[streams.flights]",
+        'api.rules[0]: `verdict` is missing. Write, for example: verdict = "pause"',
+    ),
+    "a misspelt verdict": (
+        RECORDS,
+        'rules = [{ status = 403, verdict = "paus" }]\n' + RECORDS,
+        (
+            'streams.flights.rules[0].verdict: here stands "paus"; "ok" or "here" or "back" or "outage" or '
+            '"pause" or "auth" or "config" or "poison" or "split" or "restart" or "end" or "absent" is '
+            "wanted. Did you mean 'pause'?"
+        ),
+    ),
+    "rules as a table": (
+        RECORDS,
+        "rules = { status = 403 }\n" + RECORDS,
+        (
+            "streams.flights.rules: here stands a table; a list is wanted. Write, for example: rules = [{ "
+            'status = 403, text = "rate limit", verdict = "pause" }]'
         ),
     ),
 }

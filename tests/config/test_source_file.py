@@ -14,6 +14,7 @@ from haulier.api.auth import Bearer
 from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
 from haulier.api.settings import Api
 from haulier.api.totals import Total
+from haulier.api.verdict import Rule, Verdict
 from haulier.config.fields import Field, Shape
 from haulier.config.kinds import TableOf
 from haulier.config.pages_table import TABLES
@@ -22,7 +23,16 @@ from haulier.config.source_file import FILE, load_source
 from haulier.config.stream_table import STREAM
 from haulier.errors import SourceFileError
 from haulier.items.bounds import Bounds
-from haulier.sources.recipe import IdsRecipe, Lookup, StreamRecipe, WindowsRecipe
+from haulier.sources.recipe import (
+    IdsRecipe,
+    ListLookup,
+    Lookup,
+    OnceRecipe,
+    ParentRecipe,
+    StreamRecipe,
+    ValuesRecipe,
+    WindowsRecipe,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -142,6 +152,65 @@ def test_every_kind_of_pages_is_tried_above() -> None:
 def test_totals_are_promises_of_one_kind(written: str, total: Total, tmp_path: Path) -> None:
     """A total says where it stands and what it is worth."""
     assert stream(tmp_path, f'get = "/t"\nrecords = "."\npages = "link"\ntotal = {written}\n').total == total
+
+
+def test_values_are_a_list_or_are_asked_for(tmp_path: Path) -> None:
+    """A list of values stands in the file, or comes from a request with pages of its own."""
+    text = 'get = "/t/{value}"\nrecords = "."\npages = "link"\n'
+    head = "[streams.t.full.values]\n"
+    assert stream(tmp_path, text, head + 'list = ["AA", "$${B}"]').full == ValuesRecipe(("AA", "${B}"))
+    assert stream(tmp_path, text, head + "list = [1, 20]").full == ValuesRecipe(("1", "20"), are_numbers=True)
+    asked = """
+    query = { also = "{value}" }
+    from = { get = "/c", query = { n = 1 }, records = "rows", at = "c", pages = "link", empty = "no items" }
+    """
+    assert stream(tmp_path, text, head + asked).full == ValuesRecipe(
+        ListLookup("/c", "rows", LinkHeader(), "c", (("n", "1"),)), query=(("also", "{value}"),), may_be_empty=True
+    )
+
+
+def test_a_stream_may_be_one_item(tmp_path: Path) -> None:
+    """`once` is for what is not worth dividing."""
+    text = 'get = "/t"\nrecords = "."\npages = "link"\n'
+    assert stream(tmp_path, text, "[streams.t.full.once]").full == OnceRecipe()
+    full = '[streams.t.full]\nonce = { query = { until = "{snapshot_time}" } }'
+    assert stream(tmp_path, text, full).full == OnceRecipe((("until", "{snapshot_time}"),))
+
+
+def test_a_stream_may_have_a_parent(tmp_path: Path) -> None:
+    """A stream is asked for by the records of another, which may stand behind it in the file."""
+    file = tmp_path / "s.toml"
+    file.write_text(
+        """
+        source = "s"
+        [api]
+        url = "https://api.example.com"
+        [[api.rules]]
+        status = 403
+        header = "X-Throttled: yes"
+        verdict = "pause"
+        [streams.comments]
+        parent = "t"
+        batch = 20
+        absent = "skip"
+        get = "/t/{parent.id}/comments"
+        query = { by = "{parent.author.name}", until = "{snapshot_time}" }
+        records = "."
+        pages = "single"
+        rules = [{ status = 200, at = "error", status_at = "error.code", verdict = "back" }]
+        [streams.t]
+        get = "/t"
+        records = "."
+        pages = "link"
+        """
+        + IDS
+    )
+    source = load_source(file, {})
+    comments = source.streams[0]
+    assert comments.parent == ParentRecipe("t", batch=20, skips_absent=True)
+    assert comments.full is None
+    assert comments.rules == (Rule(Verdict.BACK, status=200, at="error", status_at="error.code"),)
+    assert source.rules == (Rule(Verdict.PAUSE, status=403, header="X-Throttled: yes"),)
 
 
 def test_a_post_carries_a_body(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from haulier.errors import SweptError
+from haulier.errors import LeaseLostError, SweptError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.lake.local import LocalLake
@@ -106,7 +109,8 @@ class Process:
     async def work(self, run: Run) -> None:
         """Settle what the queue has of a run; what is delayed waits for its time."""
         while leases := await self.queue.dequeue(1, LEASE_SECONDS):
-            await self.settle(run, leases[0])
+            with contextlib.suppress(LeaseLostError):
+                await self.settle(run, leases[0])
 
     async def settle(self, run: Run, lease: Lease) -> None:
         """P3 to P9 for one message."""
@@ -195,10 +199,10 @@ class Process:
         )
         return True
 
-    async def _write_receipt(
-        self, run: Run, key: str, records: int, size: int, sha256: str, *, adopted: bool
-    ) -> None:
-        receipt = Receipt(key=key, records=records, bytes=size, sha256=sha256, requests=int(not adopted), adopted=adopted)
+    async def _write_receipt(self, run: Run, key: str, records: int, size: int, sha256: str, *, adopted: bool) -> None:
+        receipt = Receipt(
+            key=key, records=records, bytes=size, sha256=sha256, requests=int(not adopted), adopted=adopted
+        )
         await write_receipts(self.lake, run.paths, self.name, next(self._written), [receipt])
 
     async def _send_children(self, run: Run, divided: ChildList, *, is_marked: bool) -> None:
@@ -216,10 +220,13 @@ class Place:
     store: MemoryStore = field(default_factory=MemoryStore)
     api: Api = field(default_factory=Api)
     lakes: list[LocalLake] = field(default_factory=list)
+    born: int = 0
+    """Processes so far: each has a name of its own."""
 
     def process(self, cuts: Cuts | None = None, *, expect: Expect | None = None) -> Process:
         """A fresh process. Its name is no other's."""
-        return Process(self, f"p{len(self.lakes)}", cuts or Cuts(), expect)
+        self.born += 1
+        return Process(self, f"p{self.born}", cuts or Cuts(), expect)
 
     @property
     def messages(self) -> list[Envelope]:
@@ -239,13 +246,32 @@ class Place:
         """The independent check of a closed run."""
 
         def records(params: dict[str, dict[str, int]]) -> list[bytes]:
-            return records_of(IdRange(**params["ids"]))
+            ids = IdRange(**params["ids"])
+            return [] if ids.start in self.api.empty else records_of(ids)
 
         return judge_run(self.folder, SOURCE, run.run_id, records, lambda params: may_fail(IdRange(**params["ids"])))
 
+    def clone(self, folder: Path) -> Place:
+        """The same lake and queue once more, to be treated otherwise. What is cloned stays as it is."""
+        shutil.copytree(self.folder, folder)
+        messages = {id: dataclasses.replace(message) for id, message in self.store.messages.items()}
+        store = MemoryStore(
+            messages=messages,
+            by_visibility=[*self.store.by_visibility],
+            last_id=self.store.last_id,
+            last_token=self.store.last_token,
+        )
+        clock = FakeClock(self.clock.now())
+        since = self.clock.monotonic() - clock.monotonic()
+        clock.advance(since)
+        clock.set_wall(self.clock.now())
+        api = dataclasses.replace(self.api, requests=Counter(self.api.requests))
+        return Place(folder, clock, store, api, born=self.born)
+
     async def close(self) -> None:
-        for lake in self.lakes:
-            await lake.close()
+        """Let the threads of the processes so far end."""
+        while self.lakes:
+            await self.lakes.pop().close()
 
 
 async def given(items: Iterable[Thing]) -> AsyncIterator[Thing]:

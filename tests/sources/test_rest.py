@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.sources.situation import Situation, situation
 
+from haulier.api.page import Page
 from haulier.api.pages import Cursor, Offset
 from haulier.api.settings import Api
 from haulier.api.totals import Total
@@ -55,8 +56,11 @@ async def planned(source: RestSource, streams: tuple[str, ...], context: Situati
 
 
 async def hauled(source: RestSource, item: WorkItem, context: Situation) -> list[bytes]:
-    pages = [page async for page in source.processors[type(item)](item, context)]
-    return [bytes(record) for page in pages for record in page.records]
+    records: list[bytes] = []
+    async for page in source.processors[type(item)](item, context):
+        assert isinstance(page, Page)
+        records += map(bytes, page.records)
+    return records
 
 
 async def test_every_record_is_hauled_by_id() -> None:

@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haulier.errors import ItemError
 from haulier.sources.templates import WordError, Words, check_words, fill, fill_path, fill_value, strings_of, words_in
 
-WORDS: Words = {"start": 1, "end": 5001, "value": "{end}/..", "snapshot_time": "2026-11-23T22:25:00Z", "parent.id": "a b"}
+WORDS: Words = {
+    "start": 1,
+    "end": 5001,
+    "value": "{end}/..",
+    "snapshot_time": "2026-11-23T22:25:00Z",
+    "parent.id": "a b",
+}
 
 
 @pytest.mark.parametrize(
@@ -38,13 +45,20 @@ def test_what_is_put_in_is_not_read_again() -> None:
     assert fill("{value}{start}", WORDS) == "{end}/..1"
 
 
-@given(st.text())
+@given(st.text().filter(lambda text: text not in ("", ".", "..")))
 def test_a_value_stays_in_its_segment(value: str) -> None:
     """Whatever a value holds, the path around it stays as the file wrote it."""
     path = fill_path("/posts/{value}/comments", {"value": value})
     before, inside, after = path.split("/")[1:]
     assert (before, unquote(inside, errors="surrogatepass"), after) == ("posts", value, "comments")
     assert urlsplit("https://api.example.com" + path).query == ""
+
+
+@pytest.mark.parametrize("value", ["", ".", ".."])
+def test_a_value_that_leads_elsewhere_is_refused(value: str) -> None:
+    """What servers take out of a path would turn a request for one thing into one for another."""
+    with pytest.raises(ItemError, match="cannot stand in a path"):
+        fill_path("/posts/{value}/comments", {"value": value})
 
 
 @given(st.integers() | st.text() | st.booleans())

@@ -41,7 +41,7 @@ class ScopeSettings:
     """What a scope is run with. All its members should be given the same; of two caps the lower rules."""
 
     name: str
-    """A source and its credential; names the row."""
+    """The row that its members share: one for each source and credential."""
     in_flight: int
     """The most requests in flight of all members together."""
     request_deadline_seconds: float = 310.0
@@ -63,7 +63,7 @@ class Scope:
     """
 
     def __init__(self, settings: ScopeSettings, member: str, rows: Rows, clock: Clock, rng: random.Random) -> None:
-        self._row_name = f"scope/{settings.name}"
+        self._row_name = settings.name
         self._beat_seconds = settings.beat_seconds
         self._member = member
         self._rows = rows

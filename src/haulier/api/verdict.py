@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import assert_never
 
@@ -12,7 +12,8 @@ import msgspec
 
 from haulier.api.doubts import doubt_of
 from haulier.api.paths import raw_at
-from haulier.api.retry_after import retry_after_seconds
+from haulier.api.ratelimit_headers import rate_limits
+from haulier.api.retry_after import DAY_SECONDS, retry_after_seconds
 from haulier.api.transport import Fault, Response, TransportError
 from haulier.errors import ItemError, UsageError
 
@@ -160,7 +161,7 @@ def judge(
         case BadBody():
             return Judgement(Verdict.HERE, outcome.reason, FEW_HERE, Verdict.BACK)
         case Response():
-            wait = retry_after_seconds(outcome.headers, now)
+            wait = _wait_of(outcome, now)
             rule = next((rule for rule in rules if _applies(rule, outcome)), None)
             status = outcome.status if rule is None or rule.status_at is None else _status_at(outcome, rule.status_at)
             if rule is not None and (rule.status_at is None or status is None):
@@ -210,6 +211,17 @@ _STATUSES: Mapping[int, Judgement] = {
 """What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and
 the rest is poison."""
 _OTHER_5XX = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK)
+_REFUSING = {402, 403}
+_THROTTLE_SIGNS = (
+    b"rate limit",
+    b"ratelimit",
+    b"too many requests",
+    b"throttl",
+    b"request_limit_exceeded",
+    b"abuse detection",
+)
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""Whether anything is left of a quota depends on no clock."""
 _NO_CONTENT = {204, 205}
 _PAUSING = {429, 503}
 """With a Retry-After these speak to everybody; a 503 without one is an error like others."""
@@ -221,12 +233,31 @@ def _by_status(response: Response, status: int, asked: Asked, wait: float | None
         return _by_body(response, asked)
     if status in _PAUSING and wait is not None:
         return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait)
+    if status in _REFUSING and _is_throttling(response, wait):
+        return Judgement(Verdict.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait)
     if status in {404, 410} and asked.is_entity:
         return Judgement(Verdict.ABSENT, reason)
     if status == 410 and asked.has_page_token:
         return Judgement(Verdict.RESTART, reason)
     known = _STATUSES.get(status) or (_OTHER_5XX if 500 <= status < 600 else Judgement(Verdict.POISON))
     return _with_wait(_with_reason(known, reason), wait)
+
+
+def _wait_of(response: Response, now: datetime) -> float | None:
+    """Retry-After wins over what else is said of limits, which is believed for a day at most (3.1)."""
+    wait = retry_after_seconds(response.headers, now)
+    if wait is None and response.status in {*_REFUSING, 429}:
+        wait = rate_limits(response.headers, now).exhausted_seconds
+        return None if wait is None else min(wait, DAY_SECONDS)
+    return wait
+
+
+def _is_throttling(response: Response, wait: float | None) -> bool:
+    """GitHub, Salesforce and others refuse a caller who asks too much like one who has no right to ask (3.2)."""
+    if wait is not None or rate_limits(response.headers, _ANY_TIME).is_exhausted:
+        return True
+    text = response.body[:SEARCHED_BYTES].lower()
+    return any(sign in text for sign in _THROTTLE_SIGNS)
 
 
 def _by_body(response: Response, asked: Asked) -> Judgement:

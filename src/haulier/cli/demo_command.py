@@ -102,7 +102,7 @@ def _kill_one(folder: Path) -> None:
 
 def _until_records(folder: Path, records: int) -> None:
     for _ in range(round(PATIENCE_SECONDS / 0.1)):
-        status = json.loads(_haulier(folder, "status", "weather.toml", "--json", quiet=True, codes=(0, 1, 3, 4)))
+        status = json.loads(_haulier(folder, "status", "weather.toml", "--json", quiet=True, codes=(0, 3, 4)))
         if status["records"] >= records:
             return
         time.sleep(0.1)

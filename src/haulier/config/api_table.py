@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from haulier.api.auth import Auth, Bearer
 from haulier.api.settings import Api
+from haulier.api.verdict import Rule
+from haulier.config.auth_table import AUTH_KINDS, TLS_FILES, read_tls
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Duration, HeaderPairs, SecretText, TableOf, Text, Whole, refusals
+from haulier.config.kinds import Duration, SecretText, TableOf, Text, Whole, refusals
 from haulier.config.place import Place
-
-BEARER = Field("bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"')
-AUTH = Shape("Who we are to the API.", BEARER, one_of=("bearer",))
-
-
-def read_auth(table: Opened) -> Auth:
-    return Bearer(table.need(BEARER))
-
+from haulier.config.request_kinds import HeaderPairs
+from haulier.config.rules_table import RULES
 
 URL = Field(
     "url",
@@ -25,11 +20,13 @@ URL = Field(
     'url = "https://api.example.com"',
     True,
 )
-AUTH_FIELD = Field("auth", TableOf(AUTH, read_auth), AUTH.doc, 'auth = { bearer = "${API_TOKEN}" }')
+AUTH = Field("auth", AUTH_KINDS, "Who we are to the API.", 'auth = { bearer = "${API_TOKEN}" }')
 IN_FLIGHT = Field("in_flight", Whole(), "Most requests at once, of all workers together.", "in_flight = 4")
 CONTACT = Field(
     "contact", Text(), "Who the API's people can write to; it stands in the User-Agent.", 'contact = "team@example.com"'
 )
+TLS = Field("tls", TableOf(TLS_FILES, read_tls), TLS_FILES.doc, 'tls = { ca_file = "ca.pem" }')
+PROXY = Field("proxy", SecretText(), "The proxy that is asked instead.", 'proxy = "http://proxy.example.com:3128"')
 HEADERS = Field("headers", HeaderPairs(), "Headers of every request.", 'headers = { Accept-Language = "en" }')
 CONNECT = Field("connect_timeout", Duration(), "How long a connection may take; 5s.", 'connect_timeout = "5s"')
 FIRST_BYTE = Field(
@@ -44,23 +41,28 @@ MAX_BODY = Field("max_body_bytes", Whole(), "The largest body that is read.", "m
 API = Shape(
     "The API that is read.",
     URL,
-    AUTH_FIELD,
+    AUTH,
     IN_FLIGHT,
     CONTACT,
     HEADERS,
+    TLS,
+    PROXY,
     CONNECT,
     FIRST_BYTE,
     REQUEST,
     MIN_SPEED,
     MAX_BODY,
+    RULES,
 )
 
 
 _SETTINGS: tuple[tuple[str, Field[Any], str], ...] = (
-    ("auth", AUTH_FIELD, ""),
+    ("auth", AUTH, ""),
     ("in_flight", IN_FLIGHT, ""),
     ("contact", CONTACT, ""),
     ("headers", HEADERS, ""),
+    ("tls", TLS, ""),
+    ("proxy", PROXY, ""),
     ("connect_timeout_seconds", CONNECT, "seconds"),
     ("first_byte_timeout_seconds", FIRST_BYTE, "seconds"),
     ("request_timeout_seconds", REQUEST, "seconds"),
@@ -70,8 +72,8 @@ _SETTINGS: tuple[tuple[str, Field[Any], str], ...] = (
 """What `Api` calls a setting, the key that it stands under, and the unit that `Api` wants."""
 
 
-def read_api(table: Opened) -> Api:
-    """The API. What its settings refuse is said with the key that it stands under."""
+def read_api(table: Opened) -> tuple[Api, tuple[Rule, ...]]:
+    """The API and its rules. What its settings refuse is said with the key that it stands under."""
     url = table.need(URL)
     _checked(table.place.at("url"), url, {})
     given: dict[str, Any] = {}
@@ -81,7 +83,7 @@ def read_api(table: Opened) -> Api:
         value = table.need(field)
         given[name] = value.total_seconds() if unit == "seconds" else value
         _checked(table.place.at(field.name), url, {name: given[name]})
-    return _checked(table.place, url, given)
+    return _checked(table.place, url, given), table.get(RULES, ())
 
 
 def _checked(place: Place, url: str, given: dict[str, Any]) -> Api:

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from haulier.api.totals import Total
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Flag, JsonPath, QueryPairs, TableOf, Text, refusals, wrong
+from haulier.config.kinds import Choice, Flag, TableOf, Text, refusals, wrong
 from haulier.config.place import Place, shown
+from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.sources.recipe import Lookup
 
 

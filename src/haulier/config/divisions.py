@@ -7,8 +7,9 @@ from typing import cast
 
 from haulier.config.asking import EDGE_TABLE, Edge
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Duration, Moment, NumberOr, QueryPairs, TableOf, Text, Whole, refusals
+from haulier.config.kinds import Choice, Duration, Moment, NumberOr, TableOf, Text, Whole, refusals
 from haulier.config.place import Place
+from haulier.config.request_kinds import QueryPairs
 from haulier.items.bounds import Bounds
 from haulier.items.bounds import Edge as BoundsEdge
 from haulier.items.formats import DAY

@@ -85,12 +85,14 @@ class Shape:
 
     def _require_one(self, value: Mapping[str, Any], place: Place) -> None:
         given = [name for name in self.one_of if name in value]
-        names = " or ".join(f"`{name}`" for name in self.one_of)
+        quoted = [f"`{name}`" for name in self.one_of]
+        names = f"{', '.join(quoted[:-1])} or {quoted[-1]}" if len(quoted) > 1 else quoted[0]
         if len(given) > 1:
             raise place.error(f"`{given[0]}` and `{given[1]}` exclude each other.", f"Keep one of them: {names}.")
         if not given:
             examples = [field.example for field in self.fields if field.name in self.one_of]
-            raise place.error(f"one of {names} is missing.", f"Write, for example: {examples[0]}")
+            missing = f"one of {names} is missing." if len(quoted) > 1 else f"{names} is missing."
+            raise place.error(missing, f"Write, for example: {examples[0]}")
 
 
 @dataclass(frozen=True)

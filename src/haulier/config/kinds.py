@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,14 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from haulier.api.auth import Secret
-from haulier.api.paths import check_path
-from haulier.api.settings import Api
 from haulier.config.environment import filled, has_reference, secret
 from haulier.config.fields import Kind, Opened, Shape
 from haulier.config.place import Place, kind_of, shown, suggestion
 from haulier.errors import SourceFileError, UsageError
 from haulier.items.windows import parse_duration
-from haulier.sources.recipe import Pairs
 
 T = TypeVar("T")
 
@@ -53,21 +49,6 @@ class Text:
         if not text.strip():
             raise wrong(value, place, self.wanted, example)
         return text
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "minLength": 1}
-
-
-@dataclass(frozen=True)
-class JsonPath:
-    """A dotted path into an answer; `.` is the whole of it."""
-
-    def read(self, value: Any, place: Place, example: str) -> str:
-        path = Text("a path").read(value, place, example)
-        try:
-            return check_path(path)
-        except UsageError:
-            raise wrong(value, place, "keys with dots between, or a dot alone,", example) from None
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}
@@ -184,90 +165,6 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class QueryPairs:
-    """Query parameters: text, whole numbers, true or false, or lists of them for a name that is sent several times."""
-
-    def read(self, value: Any, place: Place, example: str) -> Pairs:
-        if not isinstance(value, Mapping):
-            raise place.error(
-                f"here stands {kind_of(value)}; a table of query parameters is wanted.",
-                f"Write, for example: {example}",
-            )
-        pairs: list[tuple[str, str]] = []
-        for name, given in value.items():
-            if has_reference(name):
-                raise place.at(name).error(
-                    "a key cannot come from the environment.", "Write variables in values alone."
-                )
-            members = given if isinstance(given, list) else [given]
-            pairs += [(name, _sent(member, place.at(name))) for member in members]
-        return tuple(pairs)
-
-    def schema(self) -> dict[str, Any]:
-        single = {"type": ["string", "number", "boolean"]}
-        return {"type": "object", "additionalProperties": {"anyOf": [single, {"type": "array", "items": single}]}}
-
-
-@dataclass(frozen=True)
-class HeaderPairs:
-    """Headers. What comes from the environment is taken for a credential."""
-
-    def read(self, value: Any, place: Place, example: str) -> Pairs:
-        if not isinstance(value, Mapping):
-            raise place.error(
-                f"here stands {kind_of(value)}; a table of headers is wanted.", f"Write, for example: {example}"
-            )
-        pairs = []
-        for name, given in value.items():
-            if has_reference(name):
-                raise place.at(name).error(
-                    "a key cannot come from the environment.", "Write variables in values alone."
-                )
-            if not isinstance(given, str):
-                raise place.at(name).error(
-                    f"here stands {kind_of(given)}; text is wanted.", f"Write, for example: {example}"
-                )
-            pairs.append((name, filled(given, place.at(name), is_secret=True)))
-        with refusals(place):
-            return Api("http://localhost", headers=tuple(pairs)).headers
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": {"type": "string"}}
-
-
-@dataclass(frozen=True)
-class JsonBody:
-    """A JSON value, as TOML writes it."""
-
-    def read(self, value: Any, place: Place, example: str) -> Any:
-        match value:
-            case str():
-                return filled(value, place)
-            case Mapping():
-                for name in value:
-                    if has_reference(name):
-                        raise place.at(name).error(
-                            "a key cannot come from the environment.", "Write variables in values alone."
-                        )
-                return {name: self.read(member, place.at(name), example) for name, member in value.items()}
-            case list():
-                return [self.read(member, place.at(index), example) for index, member in enumerate(value)]
-            case bool() | int():
-                return value
-            case float() if math.isfinite(value):
-                return value
-            case float():
-                raise place.error(f"JSON cannot write {value}.")
-            case _:
-                raise place.error(
-                    f"JSON has no times, and here stands {shown(value)}.", "Write it in quotes, as the API reads it."
-                )
-
-    def schema(self) -> dict[str, Any]:
-        return {}
-
-
-@dataclass(frozen=True)
 class TableOf(Generic[T]):
     """A table of its own shape, and what it is read into."""
 
@@ -279,6 +176,34 @@ class TableOf(Generic[T]):
 
     def schema(self) -> dict[str, Any]:
         return self.shape.schema()
+
+
+class Told(Generic[T]):
+    """A table of one of several shapes; a key that only one of them has tells which."""
+
+    def __init__(self, what: str, tables: Mapping[str, TableOf[T]], remedy: str) -> None:
+        self.what = what
+        self.tables = tables
+        self.remedy = remedy
+
+    def read(self, value: Any, place: Place, example: str) -> T:
+        if not isinstance(value, Mapping):
+            raise place.error(f"here stands {kind_of(value)}; {self.what} is wanted.", self.remedy)
+        told = [name for name in self.tables if name in value]
+        if len(told) > 1:
+            raise place.error(f"`{told[0]}` and `{told[1]}` exclude each other.", "Keep the one that the API knows.")
+        if not told:
+            near = [words for name in value if (words := suggestion(name, self.tables)).startswith("Did")]
+            raise place.error(f"no key of this table tells {self.what}.", near[0] if near else self.remedy)
+        return self.tables[told[0]].read(value, place, example)
+
+    def schema(self) -> dict[str, Any]:
+        shapes = [{**table.schema(), "required": _required(table.shape, name)} for name, table in self.tables.items()]
+        return {"anyOf": shapes}
+
+
+def _required(shape: Shape, name: str) -> list[str]:
+    return list(dict.fromkeys([name, *(field.name for field in shape.fields if field.is_required)]))
 
 
 @dataclass(frozen=True)
@@ -316,24 +241,6 @@ class NumberOr(Generic[T]):
 
 
 _VARIABLE = {"type": "string", "pattern": r"\$\{"}
-
-
-def _sent(value: Any, place: Place) -> str:
-    """A query parameter as it is sent."""
-    match value:
-        case str():
-            return filled(value, place)
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float() if math.isfinite(value):
-            return repr(value)
-        case _:
-            raise place.error(
-                f"here stands {shown(value)}, which no query parameter can be.",
-                "Write text as the API reads it, a number, true or false, or a list of them.",
-            )
 
 
 def _parsed(text: str) -> datetime | date | None:

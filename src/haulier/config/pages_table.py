@@ -5,14 +5,13 @@ A kind is a word (``pages = "link"``) or a table with a key that tells it (``pag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
 from haulier.api.pages_count import Place as Where
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Flag, ListOf, TableOf, Text, Whole, refusals
+from haulier.config.kinds import Choice, Flag, ListOf, TableOf, Text, Told, Whole, refusals
 from haulier.config.place import Place, shown, suggestion
 
 MORE = Field("more", Text(), "Path of a flag that says whether there is more.", 'more = "has_more"')
@@ -199,19 +198,10 @@ class PagesKind:
     def read(self, value: Any, place: Place, example: str) -> Paginator:
         if isinstance(value, str):
             return _word(filled(value, place, is_secret=False), value, place)
-        if not isinstance(value, Mapping):
-            raise place.error(f"here stands {shown(value)}; a kind of pages is wanted.", _REMEDY)
-        told = [name for name in TABLES if name in value]
-        if len(told) > 1:
-            raise place.error(f"`{told[0]}` and `{told[1]}` exclude each other.", "Keep the one that the API knows.")
-        if not told:
-            near = [words for name in value if (words := suggestion(name, TABLES)).startswith("Did")]
-            raise place.error("no key of this table tells the kind of pages.", near[0] if near else _REMEDY)
-        return TABLES[told[0]].read(value, place, example)
+        return _TOLD.read(value, place, example)
 
     def schema(self) -> dict[str, Any]:
-        tables = [{**table.schema(), "required": [kind]} for kind, table in TABLES.items()]
-        return {"anyOf": [{"enum": list(WORDS)}, *tables]}
+        return {"anyOf": [{"enum": list(WORDS)}, *_TOLD.schema()["anyOf"]]}
 
 
 _REMEDY = (
@@ -219,6 +209,7 @@ _REMEDY = (
     + ", ".join([*(f'"{word}"' for word in WORDS), *(f"{{ {kind} = ... }}" for kind in TABLES if kind not in WORDS)])
     + "."
 )
+_TOLD = Told("a kind of pages", TABLES, _REMEDY)
 
 
 def _word(text: str, value: str, place: Place) -> Paginator:

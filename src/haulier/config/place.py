@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from pathlib import Path
 
 from haulier.errors import SourceFileError
 
@@ -20,6 +21,8 @@ class SourceText:
 
     name: str
     environ: Mapping[str, str] = field(repr=False)
+    folder: Path = Path()
+    """What relative files start from."""
     taken: dict[str, str] = field(default_factory=dict, repr=False)
     """Values that were filled in, and the variables that they come from: no error shows them."""
     secrets: list[str] = field(default_factory=list, repr=False)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from haulier.api.settings import Api
+from haulier.api.verdict import Rule
 from haulier.config.api_table import API_TABLE
 from haulier.config.environment import has_reference
 from haulier.config.fields import Field, Shape
 from haulier.config.kinds import Text, wrong
 from haulier.config.place import Place, SourceText, kind_of
-from haulier.config.stream_table import STREAM, read_stream
+from haulier.config.stream_table import STREAM, check_parents, read_stream
 from haulier.config.toml_text import read_tables
 from haulier.sources.recipe import StreamRecipe
 
@@ -36,6 +37,8 @@ class SourceSettings:
     queue: str
     api: Api
     streams: tuple[StreamRecipe, ...]
+    rules: tuple[Rule, ...] = ()
+    """What answers mean to this source, ahead of haulier's own table: for the client."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Values from the environment that stand in headers, queries and bodies: for the redactor."""
 
@@ -67,6 +70,7 @@ class Streams:
                 )
             checked_name(name, name, place.at(name), MAX_STREAM_CHARACTERS, "[streams.flights]")
             recipes.append(read_stream(name, table, place.at(name)))
+        check_parents({recipe.name: recipe for recipe in recipes}, place)
         return tuple(recipes)
 
     def schema(self) -> dict[str, Any]:
@@ -89,14 +93,16 @@ def load_source(path: Path, environ: Mapping[str, str]) -> SourceSettings:
 
     Credentials that are one variable are read only when the API is opened; every other variable must be set.
     """
-    text = SourceText(str(path), environ)
+    text = SourceText(str(path), environ, path.parent)
     table = FILE.open(read_tables(path, text), Place(text))
+    api, rules = table.need(API)
     return SourceSettings(
         name=table.need(SOURCE),
         path=path,
         lake=table.get(LAKE, "lake"),
         queue=table.get(QUEUE, "sqlite"),
-        api=table.need(API),
+        api=api,
+        rules=rules,
         streams=table.need(STREAMS),
         secrets=tuple(dict.fromkeys(text.secrets)),
     )

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from haulier.api.pages import Paginator
 from haulier.config.asking import LOOKUP_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import HeaderPairs, JsonBody, JsonPath, TableOf
+from haulier.config.kinds import Choice, TableOf, Text, Whole
 from haulier.config.pages_table import PagesKind
-from haulier.config.place import Place
-from haulier.sources.recipe import Enumeration, Pairs, StreamRecipe, WindowsRecipe
-from haulier.sources.templates import WordError, check_words, strings_of
+from haulier.config.place import Place, suggestion
+from haulier.config.request_kinds import HeaderPairs, JsonBody, JsonPath
+from haulier.config.rules_table import RULES
+from haulier.config.stream_words import check_words
+from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
+from haulier.sources.recipe import BATCH as BATCH_SIZE
+from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe, WindowsRecipe
 
 IDS = Field("ids", IDS_TABLE, IDS_TABLE.shape.doc, "[streams.NAME.full.ids]")
 WINDOWS = Field("windows", WINDOWS_TABLE, WINDOWS_TABLE.shape.doc, "[streams.NAME.full.windows]")
-FULL = Shape("How a run that pulls everything is divided into items.", IDS, WINDOWS, one_of=("ids", "windows"))
+VALUES = Field("values", VALUES_TABLE, VALUES_TABLE.shape.doc, "[streams.NAME.full.values]")
+ONCE = Field("once", ONCE_TABLE, ONCE_TABLE.shape.doc, "[streams.NAME.full.once]")
+_FULL: tuple[Field[Any], ...] = (IDS, WINDOWS, VALUES, ONCE)
+FULL = Shape(
+    "How a run that pulls everything is divided into items.", *_FULL, one_of=("ids", "windows", "values", "once")
+)
 INCREMENTAL = Shape("How a run that pulls what is new is divided into items.", WINDOWS, one_of=("windows",))
 
 
 def read_full(table: Opened) -> Enumeration:
-    return table.need(IDS) if IDS in table else table.need(WINDOWS)
+    recipe: Enumeration = table.need(next(field for field in _FULL if field in table))
+    return recipe
 
 
 def read_incremental(table: Opened) -> WindowsRecipe:
@@ -53,6 +63,20 @@ INCREMENTAL_FIELD = Field(
     "incremental", TableOf(INCREMENTAL, read_incremental), INCREMENTAL.doc, "[streams.NAME.incremental.windows]"
 )
 
+PARENT = Field(
+    "parent",
+    Text("the name of a stream"),
+    "The stream whose records this one is asked for by, in place of `full`.",
+    'parent = "posts"',
+)
+BATCH = Field("batch", Whole(), "How many parents make one item; 100 unless given.", "batch = 100")
+ABSENT = Field(
+    "absent",
+    Choice(("fail", "skip")),
+    "What a 404 or 410 of one parent means: a failure, unless given, or that it has nothing.",
+    'absent = "skip"',
+)
+
 STREAM = Shape(
     "One kind of record.",
     GET,
@@ -64,6 +88,10 @@ STREAM = Shape(
     PAGES,
     TOTAL,
     EXPECT,
+    RULES,
+    PARENT,
+    BATCH,
+    ABSENT,
     FULL_FIELD,
     INCREMENTAL_FIELD,
     one_of=("get", "post"),
@@ -73,16 +101,12 @@ STREAM = Shape(
 def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     """The stream's recipe, with every word in braces looked at."""
     table = STREAM.open(value, place)
+    _check_division(table)
     is_get = GET in table
     if is_get and JSON in table:
         raise place.at("json").error("a GET has no body.", "Write `post` in place of `get`, or use `query`.")
     if is_get and _needs_body(table.need(PAGES)):
         raise place.at("pages").error("they are asked for in the body, and a GET has none.", "Write `post` for `get`.")
-    if FULL_FIELD not in table and INCREMENTAL_FIELD not in table:
-        raise place.error(
-            "nothing says how a run is divided into items.",
-            f"Write a table [{place.key}.full.ids] (ranges of IDs) or [{place.key}.full.windows] (windows of time).",
-        )
     recipe = StreamRecipe(
         name=name,
         method="GET" if is_get else "POST",
@@ -94,60 +118,63 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         pages=table.need(PAGES),
         total=table.get(TOTAL, None),
         expect=table.get(EXPECT, None),
+        rules=table.get(RULES, ()),
+        parent=_read_parent(table),
         full=table.get(FULL_FIELD, None),
         incremental=table.get(INCREMENTAL_FIELD, None),
     )
-    for mode, division in (("full", recipe.full), ("incremental", recipe.incremental)):
-        if division is not None:
-            kind = next(iter(value[mode]))
-            _check_words(recipe, division.query, place, place.at(mode).at(kind))
-    _check_plain(recipe, place)
+    check_words(recipe, value, place)
     return recipe
+
+
+def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
+    """Every parent is a stream of the file that is divided itself."""
+    for name, recipe in streams.items():
+        if recipe.parent is None:
+            continue
+        parent, at = streams.get(recipe.parent.stream), place.at(name).at("parent")
+        if parent is None or parent is recipe:
+            others = [other for other in streams if other != name]
+            raise at.error(
+                f"there is no other stream {recipe.parent.stream!r}.", suggestion(recipe.parent.stream, others)
+            )
+        if parent.parent is not None:
+            raise at.error(
+                f"{parent.name!r} has a parent itself, and children of children cannot be asked for yet.",
+                "Name a stream that is divided by IDs, windows, values or once.",
+            )
+        if parent.full is None:
+            raise at.error(
+                f"{parent.name!r} does not say how a full run is divided.",
+                f"Write a table [streams.{parent.name}.full.ids], or another of its kind.",
+            )
+
+
+def _check_division(table: Opened) -> None:
+    place = table.place
+    if PARENT in table:
+        for field in (FULL_FIELD, INCREMENTAL_FIELD):
+            if field in table:
+                raise place.error(f"`parent` and `{field.name}` exclude each other.", "Keep one of them.")
+        return
+    for own in (BATCH, ABSENT):
+        if own in table:
+            raise place.at(own.name).error("it is for streams with a `parent`.", "Remove it, or name the parent.")
+    if FULL_FIELD not in table and INCREMENTAL_FIELD not in table:
+        raise place.error(
+            "nothing says how a run is divided into items.",
+            f"Write a table [{place.key}.full.ids] (ranges of IDs), [{place.key}.full.windows] (windows of time), "
+            f"[{place.key}.full.values] (a list) or [{place.key}.full.once] (one item), or name a `parent`.",
+        )
+
+
+def _read_parent(table: Opened) -> ParentRecipe | None:
+    if PARENT not in table:
+        return None
+    skips_absent = ABSENT in table and table.need(ABSENT) == "skip"
+    return ParentRecipe(table.need(PARENT), batch=table.get(BATCH, BATCH_SIZE), skips_absent=skips_absent)
 
 
 def _needs_body(pages: Paginator) -> bool:
     keys = (pages, *getattr(pages, "also", ()))
     return any(getattr(key, "body", "") or getattr(key, "place", "query") == "body" for key in keys)
-
-
-def _check_words(recipe: StreamRecipe, query: Pairs, stream: Place, division: Place) -> None:
-    """Both ends of an item must reach the API: without them each item would fetch everything."""
-    allowed = ("start", "end", "snapshot_time")
-    method = "get" if recipe.method == "GET" else "post"
-    texts = [(stream.at(method), [recipe.path]), (stream.at("json"), strings_of(recipe.json))]
-    texts += [(stream.at("query").at(name), [text]) for name, text in recipe.query]
-    texts += [(stream.at("headers").at(name), [text]) for name, text in recipe.headers]
-    texts += [(division.at("query").at(name), [text]) for name, text in query]
-    found = {word for place, strings in texts for word in _words(strings, allowed, place)}
-    twice = [name for name, _ in query if name in dict(recipe.query)]
-    if twice:
-        raise (
-            division.at("query")
-            .at(twice[0])
-            .error("the stream's own query has this parameter too.", "Keep it in one of the two tables.")
-        )
-    missing = [f"{{{word}}}" for word in ("start", "end") if word not in found]
-    if missing:
-        raise division.error(
-            f"{' and '.join(missing)} {'stand' if len(missing) > 1 else 'stands'} nowhere in the request, "
-            "so an item would fetch more than its own records.",
-            'Write, for example: query = { from = "{start}", to = "{end}" }',
-        )
-
-
-def _check_plain(recipe: StreamRecipe, stream: Place) -> None:
-    """Requests that are made once for a run have no item whose words could be filled in."""
-    lookups: list[tuple[Place, Pairs, str]] = []
-    if recipe.expect is not None:
-        lookups.append((stream.at("expect"), recipe.expect.query, recipe.expect.path))
-    for place, query, path in lookups:
-        _words([path], (), place.at("get"))
-        for name, text in query:
-            _words([text], (), place.at("query").at(name))
-
-
-def _words(strings: Iterable[str], allowed: tuple[str, ...], place: Place) -> list[str]:
-    try:
-        return [word for text in strings for word in check_words(text, allowed)]
-    except WordError as error:
-        raise place.error(error.problem, error.remedy) from error

@@ -38,10 +38,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     resent: bool = False
     payload: msgspec.Raw
 
-    def marked(self) -> Envelope:
-        """The same message, marked, with no failures: what sending a key again sends."""
-        return msgspec.structs.replace(self, resent=True, failures=0, releases=0)
-
 
 class _Version(msgspec.Struct, frozen=True):
     """What every format has, read first: a newer one may have none of the other fields."""

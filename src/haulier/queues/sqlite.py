@@ -38,8 +38,8 @@ _CAPABILITIES = Capabilities(
 
 _TOKEN = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{16})")
 
-# The queue's own time: the wall clock, which all processes of a machine share, but never backwards. One that is set back
-# moves the offset instead, so that time goes on at its pace and nothing waits out the hour that was repeated. The
+# The queue's own time: the wall clock, which all processes of a machine share, but never backwards. One that is set
+# back moves the offset instead, so that time goes on at its pace and nothing waits out the hour that was repeated. The
 # right-hand sides see old values.
 _TICK = """
 UPDATE queue SET

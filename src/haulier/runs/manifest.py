@@ -91,8 +91,10 @@ async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterat
                 text = b"" if inflate.eof or inflate.needs_input else inflate.decompress(b"", _TEXT_BYTES)
     except (_NotGzip, EOFError, msgspec.DecodeError) as error:
         raise LakeUnavailableError(f"{path} in the lake is not a manifest that haulier wrote: {error}") from error
-    if not inflate.eof or rest:
-        raise LakeUnavailableError(f"{path} is missing in the lake, or cut off: this run cannot be judged or verified.")
+    if not inflate.eof or inflate.unused_data or rest:
+        raise LakeUnavailableError(
+            f"{path} is missing in the lake, or not whole: this run cannot be judged or verified."
+        )
 
 
 @dataclass

@@ -10,25 +10,32 @@ from typing import Any
 
 import msgspec
 
-from haulier.sources.recipe import Enumeration, StreamRecipe
+from haulier.sources.recipe import StreamRecipe
 
 # What decides which records an item holds, and how. How many items there are, and what is asked beside, may change
 # while a run is open: its plan is sealed, and stays as it was.
 _STREAM = ("name", "method", "path", "query", "json", "headers", "records", "pages")
-_DIVISION = ("query", "bounds")
+_DIVISION = ("query", "bounds", "are_numbers")
 
 
-def fingerprint(mode: str, streams: Iterable[StreamRecipe]) -> bytes:
-    """Equal bytes for recipes that make equal records of equal items; the order of the streams does not matter."""
-    shapes = [_shape(stream, stream.enumeration(mode)) for stream in streams]
+def fingerprint(mode: str, streams: Iterable[StreamRecipe], known: Mapping[str, StreamRecipe]) -> bytes:
+    """Equal bytes for recipes that make equal records of equal items; the order of the streams does not matter.
+
+    ``known`` are all streams of the source: what shapes a parent's records shapes its children's.
+    """
+    shapes = [_shape(stream, mode, known) for stream in streams]
     return msgspec.json.encode([mode, sorted(shapes, key=msgspec.json.encode)], order="deterministic")
 
 
-def _shape(stream: StreamRecipe, division: Enumeration | None) -> list[Any]:
+def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -> list[Any]:
     shape = {name: canonical(getattr(stream, name)) for name in _STREAM}
+    if stream.parent is not None:
+        return [shape, "ParentRecipe", _shape(known[stream.parent.stream], mode, known)]
+    division = stream.enumeration(mode)
     if division is None:
         return [shape]
-    return [shape, type(division).__name__, {name: canonical(getattr(division, name)) for name in _DIVISION}]
+    names = [name for name in _DIVISION if hasattr(division, name)]
+    return [shape, type(division).__name__, {name: canonical(getattr(division, name)) for name in names}]
 
 
 def canonical(value: Any) -> Any:

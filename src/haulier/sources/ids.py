@@ -23,16 +23,16 @@ class IdsDivision:
 
     words = ("start", "end")
 
-    def __init__(self, stream: str, mode: str, recipe: IdsRecipe) -> None:
+    def __init__(self, stream: str, kind: str, where: str, recipe: IdsRecipe) -> None:
         @dataclass(frozen=True)
-        class Ids(WorkItem, stream=stream, kind=f"{stream}_ids"):
+        class Ids(WorkItem, stream=stream, kind=kind):
             ids: IdRange
 
         self.item: type[WorkItem] = Ids
         self.query: Pairs = recipe.query
         self._make = Ids
         self._recipe = recipe
-        self._where = f"streams.{stream}.{mode}.ids"
+        self._where = where
 
     async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
         """The ranges, ascending, without gap or overlap. `UsageError` where the API does not say the last ID."""

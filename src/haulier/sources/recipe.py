@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from haulier.api.paginator import Paginator
+from haulier.api.paths import ROOT
 from haulier.api.totals import Total
+from haulier.api.verdict import Rule
 from haulier.items.bounds import Bounds
 from haulier.items.formats import checked_format
 
@@ -63,7 +65,50 @@ class WindowsRecipe:
         return checked_format(self.bounds.format, None, is_utc=self.bounds.zone == "UTC").is_date
 
 
-Enumeration = IdsRecipe | WindowsRecipe
+@dataclass(frozen=True)
+class ListLookup:
+    """A list that is asked for, over as many pages as it has: one value for each of its elements."""
+
+    path: str
+    records: str
+    pages: Paginator
+    at: str = ROOT
+    """Path of the value in an element; the element itself unless given."""
+    query: Pairs = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class ValuesRecipe:
+    """One item for each value of a list: a region, an account. ``query`` says how the API is told it, by `{value}`."""
+
+    values: tuple[str, ...] | ListLookup
+    query: Pairs = ()
+    are_numbers: bool = False
+    """Whether they are sent as numbers in a JSON body."""
+    may_be_empty: bool = False
+
+
+@dataclass(frozen=True)
+class OnceRecipe:
+    """One item that holds everything."""
+
+    query: Pairs = ()
+
+
+Enumeration = IdsRecipe | WindowsRecipe | ValuesRecipe | OnceRecipe
+
+BATCH = 100
+"""Parents of one item. One alone would make an item, an object and two writes of each request."""
+
+
+@dataclass(frozen=True)
+class ParentRecipe:
+    """The stream whose records a stream is asked for by, each with a request of its own: the comments of each post."""
+
+    stream: str
+    batch: int = BATCH
+    skips_absent: bool = False
+    """A 404 or 410 of one parent means that it has nothing. Else it is a failure, as of any list."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +127,10 @@ class StreamRecipe:
     headers: Pairs = field(default=(), repr=False)
     total: Total | None = None
     expect: Lookup | None = None
+    parent: ParentRecipe | None = None
+    """In place of ``full``."""
+    rules: tuple[Rule, ...] = ()
+    """What answers mean to this stream, ahead of the source's own rules."""
 
     def enumeration(self, mode: str) -> Enumeration | None:
         """How a run of that mode is divided; None where the stream has no part in such a run."""

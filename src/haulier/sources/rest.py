@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, assert_never
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from haulier.api.page import Page
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import SourceContext
+from haulier.sources.division import Division, divide
 from haulier.sources.fingerprint import fingerprint
-from haulier.sources.ids import IdsDivision
+from haulier.sources.listing import listed
 from haulier.sources.lookup import ask, whole_number
-from haulier.sources.recipe import Enumeration, IdsRecipe, Pairs, StreamRecipe, WindowsRecipe
-from haulier.sources.templates import Words, fill, fill_path, fill_value
-from haulier.sources.windows import WindowsDivision
+from haulier.sources.parents import Parents
+from haulier.sources.recipe import ParentRecipe, StreamRecipe
 
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
 
-RestProcessor = Callable[[Any, SourceContext], AsyncGenerator[Page, None]]
+RestProcessor = Callable[[Any, SourceContext], AsyncIterator[Page | WorkItem]]
 RestExpect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
-
-
-class Division(Protocol):
-    """How one stream is divided into items."""
-
-    item: type[WorkItem]
-    query: Pairs
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words in braces that `fill` gives a value."""
-        ...
-
-    def items(self, context: SourceContext) -> AsyncIterator[WorkItem]: ...
-
-    def fill(self, item: WorkItem) -> Words: ...
 
 
 class RestSource:
@@ -51,8 +33,10 @@ class RestSource:
         self.processors: dict[type[WorkItem], RestProcessor] = {}
         """The processor of each class of work item."""
         for recipe in self._streams.values():
-            if recipe.full is not None:
-                division = _divide(recipe.name, "full", recipe.full)
+            if recipe.parent is not None:
+                self._add_child(recipe, recipe.parent)
+            elif recipe.full is not None:
+                division = divide(recipe.name, recipe.full, where=f"streams.{recipe.name}.full")
                 self._divisions[recipe.name] = division
                 self.processors[division.item] = _processor(recipe, division)
 
@@ -94,69 +78,23 @@ class RestSource:
 
     def fingerprint(self, mode: str, streams: Iterable[str]) -> bytes:
         """Canonical bytes of all that shapes the records of these streams in a run of ``mode``, and of nothing else."""
-        return fingerprint(mode, [self._streams[stream] for stream in streams])
+        return fingerprint(mode, [self._streams[stream] for stream in streams], self._streams)
 
-
-@dataclass(frozen=True)
-class Asked:
-    """A stream's request with the words of one item filled in."""
-
-    path: str
-    query: Pairs
-    json: Any
-    headers: Pairs
-
-
-def request_of(recipe: StreamRecipe, query: Pairs, words: Words) -> Asked:
-    """The request for an item's first page; ``query`` is the division's own, behind the stream's."""
-    return Asked(
-        path=fill_path(recipe.path, words),
-        query=tuple((name, fill(value, words)) for name, value in (*recipe.query, *query)),
-        json=_fill_tree(recipe.json, words),
-        headers=tuple((name, fill(value, words)) for name, value in recipe.headers),
-    )
-
-
-def _divide(stream: str, mode: str, recipe: Enumeration) -> Division:
-    match recipe:
-        case IdsRecipe():
-            return IdsDivision(stream, mode, recipe)
-        case WindowsRecipe():
-            return WindowsDivision(stream, mode, recipe)
-        case _:
-            assert_never(recipe)
+    def _add_child(self, recipe: StreamRecipe, rule: ParentRecipe) -> None:
+        parent = self._streams.get(rule.stream)
+        if parent is None or parent.full is None:
+            raise UsageError(f"Stream {recipe.name!r} has the parent {rule.stream!r}, which is no divided stream.")
+        # The parent's list is divided again under the child's name: each stream of a run has items of its own.
+        division = divide(recipe.name, parent.full, where=f"streams.{parent.name}.full", kind=f"{recipe.name}_parents")
+        work = Parents(recipe, rule, parent, division)
+        self._divisions[recipe.name] = division
+        self.processors[division.item] = work.split
+        self.processors[work.batch] = work.pages
 
 
 def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:
-    async def process(item: WorkItem, context: SourceContext) -> AsyncGenerator[Page, None]:
-        words = {**division.fill(item), "snapshot_time": snapshot_text(context.snapshot_time)}
-        asked = request_of(recipe, division.query, words)
-        pages = context.api.pages(
-            asked.path,
-            asked.query,
-            pages=recipe.pages,
-            records=recipe.records,
-            total=recipe.total,
-            method=recipe.method,
-            json=asked.json,
-            headers=asked.headers,
-        )
-        async for page in pages:
+    async def process(item: WorkItem, context: SourceContext) -> AsyncIterator[Page]:
+        async for page in listed(recipe, division.query, division.fill(item), context):
             yield page
 
     return process
-
-
-def snapshot_text(snapshot_time: datetime) -> str:
-    """`{snapshot_time}`: whole seconds, UTC, as most APIs read a time."""
-    return f"{snapshot_time:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _fill_tree(tree: Any, words: Words) -> Any:
-    if isinstance(tree, str):
-        return fill_value(tree, words)
-    if isinstance(tree, Mapping):
-        return {key: _fill_tree(value, words) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_fill_tree(value, words) for value in tree]
-    return tree

@@ -10,14 +10,18 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from urllib.parse import quote
 
-from haulier.errors import UsageError
+from haulier.errors import ItemError, UsageError
 
 Word = str | int | float | bool
 Words = Mapping[str, Word]
 
 KNOWN = ("start", "end", "value", "snapshot_time")
 PARENT = "parent."
+ANY_PARENT = "parent.FIELD"
+"""Any field of a parent's records, among the words that are allowed."""
 
+# What servers and clients take out of a path before they read it.
+_NO_SEGMENTS = ("", ".", "..")
 _BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 
 
@@ -45,7 +49,7 @@ def check_words(text: str, allowed: Collection[str]) -> list[str]:
     """`words_in`; raises `WordError` also for one that stands for nothing here."""
     found = words_in(text)
     for name in found:
-        if name not in allowed:
+        if name not in allowed and not (ANY_PARENT in allowed and name.startswith(PARENT)):
             there = ", ".join(f"{{{word}}}" for word in allowed)
             raise WordError(
                 f"{{{name}}} stands for nothing here.", f"Here there are: {there}." if there else "Write it out."
@@ -59,8 +63,8 @@ def fill(text: str, words: Words) -> str:
 
 
 def fill_path(path: str, words: Words) -> str:
-    """As `fill`, for the path of a URL: a value cannot leave its segment, whatever it holds."""
-    return _fill(path, words, lambda value: quote(as_text(value), safe=""))
+    """As `fill`, for the path of a URL: a value stays in its segment; `ItemError` for one that cannot."""
+    return _fill(path, words, _segment)
 
 
 def fill_value(text: str, words: Words) -> Word:
@@ -94,10 +98,17 @@ def _fill(text: str, words: Words, write: Callable[[Word], str]) -> str:
     return _BRACES.sub(lambda match: write(words[match[1]]) if match[1] in words else match[0], text)
 
 
+def _segment(value: Word) -> str:
+    text = as_text(value)
+    if text in _NO_SEGMENTS:
+        raise ItemError(f"{text!r} cannot stand in a path: it would lead to another one.")
+    return quote(text, safe="", errors="surrogatepass")
+
+
 def _refuse_near_miss(name: str) -> None:
     written = name.lower().replace("-", "_")
     if written in ("parent", PARENT) or written.startswith(PARENT):
-        near = ["parent.FIELD"]
+        near = [ANY_PARENT]
     else:
         near = [known for known in KNOWN if _is_one_slip(written, known)]
     if near:

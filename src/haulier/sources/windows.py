@@ -21,16 +21,16 @@ class WindowsDivision:
 
     words = ("start", "end")
 
-    def __init__(self, stream: str, mode: str, recipe: WindowsRecipe) -> None:
+    def __init__(self, stream: str, kind: str, where: str, recipe: WindowsRecipe) -> None:
         @dataclass(frozen=True)
-        class Windows(WorkItem, stream=stream, kind=f"{stream}_windows"):
+        class Windows(WorkItem, stream=stream, kind=kind):
             window: TimeWindow
 
         self.item: type[WorkItem] = Windows
         self.query: Pairs = recipe.query
         self._make = Windows
         self._recipe = recipe
-        self._where = f"streams.{stream}.{mode}.windows"
+        self._where = where
 
     async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
         """The windows, ascending, without gap or overlap. Equal for equal snapshot times."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -24,10 +24,23 @@ class _CutOffError(BaseException):
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a process ends: at its call number ``call`` (from 1), before or after the call is made."""
+    """Where a process ends: before or after its call number ``call`` (from 1), or the first call of that name."""
 
-    call: int
+    call: int | str
     is_after: bool = False
+
+    def is_at(self, number: int, name: str, is_after: bool) -> bool:
+        return self.call in (number, name) and self.is_after == is_after
+
+
+def every_cut(whole: Cuts) -> Iterator[Cut]:
+    """A cut between every two neighbouring calls of a process that ran to its end, before the first and after the last.
+
+    Before a call and after the one that precedes it are the same for everybody else, so that one of them will do.
+    """
+    for call in range(1, len(whole.calls) + 1):
+        yield Cut(call)
+    yield Cut(len(whole.calls), is_after=True)
 
 
 class Cuts:
@@ -79,7 +92,7 @@ class Cuts:
         self._refuse_dead()
         self.calls.append(name)
         number = len(self.calls)
-        self._end_at(Cut(number))
+        self._end_at(number, name, False)
         if self._on_call is not None:
             await self._on_call(number, name, False)
             self._refuse_dead()
@@ -87,13 +100,13 @@ class Cuts:
 
     async def _leave(self, number: int, name: str) -> None:
         self._refuse_dead()
-        self._end_at(Cut(number, is_after=True))
+        self._end_at(number, name, True)
         if self._on_call is not None:
             await self._on_call(number, name, True)
             self._refuse_dead()
 
-    def _end_at(self, cut: Cut) -> None:
-        if self._cut == cut:
+    def _end_at(self, number: int, name: str, is_after: bool) -> None:
+        if self._cut is not None and self._cut.is_at(number, name, is_after):
             self.is_dead = True
             self._refuse_dead()
 
@@ -114,7 +127,7 @@ class Halt:
         self._released = asyncio.Event()
 
     async def __call__(self, number: int, name: str, is_after: bool) -> None:
-        if Cut(number, is_after) == self._at:
+        if self._at.is_at(number, name, is_after) and not self._reached.is_set():
             self._reached.set()
             await self._released.wait()
 

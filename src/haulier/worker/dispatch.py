@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
-import uuid
 from collections.abc import AsyncGenerator, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -22,6 +22,8 @@ from haulier.worker.parts import Context, Parts, RunInfo
 from haulier.worker.settings import MAX_CHILDREN
 
 logger = logging.getLogger("haulier.processor")
+
+_attempts = itertools.count(1)
 
 LOOKS = 4
 """Looks at an item's deadlines within one lease."""
@@ -54,8 +56,8 @@ class Produced:
 
 
 async def spool_of(parts: Parts, run: Run, key: str) -> Spool:
-    """A new spool for one attempt."""
-    return await parts.lake.open_spool(run.paths.staging, f"{key}.{uuid.uuid4().hex}")
+    """A new spool for one attempt: no other process has this one's name, and it never counts the same number twice."""
+    return await parts.lake.open_spool(run.paths.staging, f"{key}.{parts.name}.{next(_attempts)}")
 
 
 async def produce(parts: Parts, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink) -> Produced:

@@ -22,6 +22,10 @@ from haulier.worker.watch import Watch
 IDLE_SECONDS = 0.1
 """The first wait after an empty dequeue; it doubles up to `IDLE_CAP_SECONDS`."""
 IDLE_CAP_SECONDS = 1.0
+LOOK_SECONDS = 0.5
+"""The least time between two looks at the runs."""
+QUEUE_PATIENCE_LEASES = 2
+"""How long a queue may be away, in leases, before the worker gives up: whoever holds it is not only busy then."""
 
 logger = logging.getLogger("haulier.worker")
 
@@ -32,7 +36,7 @@ class Worker:
     def __init__(self, parts: Parts, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False) -> None:
         settings = parts.settings
         keeper = LeaseKeeper(parts.open_queue, parts.clock, settings.lease_seconds, on_stall)
-        settler = Settler(parts.lake, parts.queue, keeper, parts.clock, parts.name)
+        settler = Settler(parts.lake, parts.queue, keeper, parts.clock, parts.name, self._note_free)
         runbook = RunBook(parts.lake, parts.source, parts.clock)
         self._parts = parts
         self._watch = watch
@@ -41,6 +45,8 @@ class Worker:
         self._attempts: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._hurried = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._queue_away_since: float | None = None
         self._is_drained = False
         self._seen_work = False
 
@@ -101,15 +107,14 @@ class Worker:
                 self._seen_work = True
                 idle_seconds = IDLE_SECONDS
                 continue
-            if free > 0:
-                if not self._attempts:
-                    self._bench.settler.hurry()
-                    if self._exit_idle and not self._bench.settler.waiting:
-                        return
-                await self._wait(idle_seconds)
-                idle_seconds = min(idle_seconds * 2, IDLE_CAP_SECONDS)
-            else:
-                await self._wait(IDLE_CAP_SECONDS)
+            if self._is_idle:
+                self._idle.set()
+                if self._exit_idle and free > 0:
+                    return
+            elif not self._attempts:
+                self._bench.settler.hurry()
+            await self._wait(idle_seconds if free > 0 else IDLE_CAP_SECONDS)
+            idle_seconds = min(idle_seconds * 2, IDLE_CAP_SECONDS)
 
     async def _lease(self, free: int) -> list[Held]:
         queue, clock = self._parts.queue, self._parts.clock
@@ -119,8 +124,13 @@ class Worker:
                 min(free, queue.capabilities.max_dequeue), self._parts.settings.lease_seconds
             )
         except QueueUnavailableError as error:
-            self._bench.stop.set(4, str(error))
+            self._queue_away_since = self._queue_away_since or sent_at
+            if sent_at - self._queue_away_since >= QUEUE_PATIENCE_LEASES * self._parts.settings.lease_seconds:
+                self._bench.stop.set(4, str(error))
+            else:
+                logger.warning("the queue does not answer; trying again", extra={"error": str(error)})
             return []
+        self._queue_away_since = None
         return [self._bench.keeper.hold(lease, sent_at) for lease in leases]
 
     def _start(self, held: Held) -> None:
@@ -132,10 +142,13 @@ class Worker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._attempts.discard(task)
         self._count()
-        self._freed.set()
+        self._note_free()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("an attempt ended in a fault of ours", exc_info=error)
             self._bench.stop.set(1, f"{type(error).__name__}: {error}")
+
+    def _note_free(self) -> None:
+        self._freed.set()
 
     def _count(self) -> None:
         self._bench.stats.under_way = len(self._attempts)
@@ -187,8 +200,9 @@ class Worker:
     async def _look_after(self) -> None:
         """Closes what is drained and mends what is stranded, while the worker has nothing better to do."""
         while True:
-            await asyncio.sleep(self._watch_seconds)
-            if self._attempts or self._bench.settler.waiting:
+            await self._idle.wait()
+            self._idle.clear()
+            if not self._is_idle:
                 continue
             try:
                 still_open = await self._watch.look()
@@ -200,7 +214,10 @@ class Worker:
                 if not still_open and (self._seen_work or self._watch.closed):
                     self._is_drained = True
                     self._freed.set()
+                # One look may cost a listing of the run: what others work is not asked for more often than this.
+                await asyncio.sleep(LOOK_SECONDS)
 
     @property
-    def _watch_seconds(self) -> float:
-        return min(1.0, self._parts.settings.lease_seconds / TICKS)
+    def _is_idle(self) -> bool:
+        """Nothing is under way here, and nothing waits to be settled."""
+        return not self._attempts and not self._bench.settler.waiting

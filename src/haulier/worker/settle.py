@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from haulier.clock import Clock
@@ -32,13 +33,23 @@ class _Settled:
 class Settler:
     """Gathers items that ended and settles them in groups of 32, or a second after the first of a group."""
 
-    def __init__(self, lake: Lake, queue: Queue, keeper: LeaseKeeper, clock: Clock, name: str) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        queue: Queue,
+        keeper: LeaseKeeper,
+        clock: Clock,
+        name: str,
+        on_settled: Callable[[], None] = lambda: None,
+    ) -> None:
         self._lake = lake
         self._queue = queue
         self._keeper = keeper
         self._clock = clock
         self._name = name
+        self._on_settled = on_settled
         self._waiting: list[_Settled] = []
+        self._held: set[Held] = set()
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._written = 0
@@ -50,11 +61,12 @@ class Settler:
 
     def has(self, held: Held) -> bool:
         """Whether an item is here, and its lease with it."""
-        return any(settled.held is held for settled in self._waiting)
+        return held in self._held
 
     def add(self, held: Held, run: Run, receipt: Receipt | None) -> None:
         """Settle an item soon. Its lease is kept until then."""
         self._waiting.append(_Settled(held, run, receipt))
+        self._held.add(held)
         if len(self._waiting) >= GROUP_ITEMS:
             self._wake.set()
 
@@ -79,6 +91,7 @@ class Settler:
                 group = self._waiting[:GROUP_ITEMS]
                 await self._settle(group)
                 del self._waiting[: len(group)]
+                self._on_settled()
             if self._is_stopping:
                 return
 
@@ -94,6 +107,7 @@ class Settler:
         lost = await self._complete([settled.held for settled in group])
         for settled in group:
             self._keeper.drop(settled.held)
+            self._held.discard(settled.held)
         if lost:
             logger.info("items ended after their leases were lost; their results stand", extra={"items": lost})
 

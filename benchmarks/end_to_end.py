@@ -1,0 +1,123 @@
+"""Wall, CPU and memory of whole pulls, beside the ideal and beside bare loops, in one run.
+
+`python benchmarks/end_to_end.py [--rounds 3] [--only big|small]`: medians, and ratios to the loop with gzip, fsync and
+link added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+
+HERE = Path(__file__).resolve().parent
+LATENCY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    pages: int
+    size: int
+    in_flight: int
+
+    @property
+    def ideal_seconds(self) -> float:
+        return self.pages * LATENCY_SECONDS / self.in_flight
+
+    @property
+    def floor_seconds(self) -> float:
+        """With whole rounds of requests."""
+        return math.ceil(self.pages / self.in_flight) * LATENCY_SECONDS
+
+
+JOBS = {
+    "big": Job("200 pages of 1 MB, 12 in flight", 200, 1_000_000, 12),
+    "small": Job("2,000 pages of 20 KB, 256 in flight", 2_000, 20_000, 256),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    wall_seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+def measure(command: list[str], folder: Path, environ: dict[str, str]) -> Measured:
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=folder, env=os.environ | environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.perf_counter() - started
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said.decode()}")
+    return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def contest(job: Job, url: str, rounds: int) -> dict[str, list[Measured]]:
+    environ = {
+        "BENCH_URL": url,
+        "BENCH_PAGES": str(job.pages),
+        "BENCH_BYTES": str(job.size),
+        "BENCH_IN_FLIGHT": str(job.in_flight),
+    }
+    loop = [str(HERE / "contestants.py")]
+    numbers = [url, str(job.pages), str(job.in_flight), str(job.size), "."]
+    contestants = {
+        "bare gather loop": [sys.executable, *loop, "bare", *numbers],
+        "loop + gzip, fsync, link": [sys.executable, *loop, "durable", *numbers],
+        "haulier run": [sys.executable, "-m", "haulier", "run", str(HERE / "source.py")],
+    }
+    results: dict[str, list[Measured]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, command in contestants.items():
+            with tempfile.TemporaryDirectory(prefix="haulier-bench-") as folder:
+                places = ["--lake", f"{folder}/lake", "--queue", f"sqlite:///{folder}/queue.sqlite3"]
+                places = places if name == "haulier run" else []
+                results[name].append(measure(command + places, Path(folder), environ))
+    return results
+
+
+def report(job: Job, results: dict[str, list[Measured]]) -> None:
+    print(f"\n{job.name}: ideal {job.ideal_seconds:.2f} s, floor by whole rounds {job.floor_seconds:.2f} s")
+    print("| contestant | wall s | x ideal | x durable loop | CPU s | peak MB |")
+    print("|---|---|---|---|---|---|")
+    durable = statistics.median(one.wall_seconds for one in results["loop + gzip, fsync, link"])
+    for name, found in results.items():
+        wall = statistics.median(one.wall_seconds for one in found)
+        cpu = statistics.median(one.cpu_seconds for one in found)
+        peak = statistics.median(one.peak_mb for one in found)
+        print(
+            f"| {name} | {wall:.2f} | {wall / job.ideal_seconds:.2f} | {wall / durable:.2f} | {cpu:.2f} | {peak:.0f} |"
+        )
+    bound = 60 + 2.5 * job.in_flight * job.size / 1e6
+    print(f"Memory bound for haulier: 60 MB + 2.5 x in flight x page size = {bound:.0f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=list(JOBS))
+    flags = parser.parse_args()
+    with SandboxProcess(SandboxSettings(latency_seconds=LATENCY_SECONDS)) as api:
+        for name, job in JOBS.items():
+            if flags.only in (None, name):
+                report(job, contest(job, api.url, flags.rounds))
+
+
+if __name__ == "__main__":
+    main()

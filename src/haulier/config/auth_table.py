@@ -1,0 +1,119 @@
+"""`auth` and `tls`: who we are to the API, and whom we trust. Credentials are read when the API is opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from haulier.api.auth import ApiKey, Auth, Basic, Bearer
+from haulier.api.oauth2 import ClientCredentials
+from haulier.api.tls import Tls
+from haulier.config.environment import filled
+from haulier.config.fields import Field, Opened, Shape
+from haulier.config.kinds import Flag, SecretText, TableOf, Text, Told, refusals, wrong
+from haulier.config.place import Place
+from haulier.config.request_kinds import QueryPairs
+
+BEARER = Field("bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"', True)
+PREFIX = Field("prefix", Text(), "The word before the credential, where it is another.", 'prefix = "ApiKey"')
+BEARER_AUTH = Shape("A token.", BEARER, PREFIX)
+
+HEADER = Field("header", Text(), "The header that holds the key.", 'header = "X-Api-Key"', True)
+QUERY = Field("query", Text(), "The query parameter that holds the key.", 'query = "api_key"', True)
+VALUE = Field("value", SecretText(), "The key.", 'value = "${API_KEY}"', True)
+HEADER_AUTH = Shape("A key in a header.", HEADER, VALUE, PREFIX)
+QUERY_AUTH = Shape("A key in the query.", QUERY, VALUE)
+
+USER = Field("user", SecretText(), "The user name of `Authorization: Basic`.", 'user = "${API_USER}"', True)
+PASSWORD = Field("password", SecretText(), "The password.", 'password = "${API_PASSWORD}"')
+BASIC_AUTH = Shape("A user name and password.", USER, PASSWORD)
+
+TOKEN_URL = Field(
+    "token_url", Text(), "Where tokens are issued.", 'token_url = "https://login.example.com/oauth2/token"', True
+)
+CLIENT_ID = Field("client_id", SecretText(), "Who asks for a token.", 'client_id = "${CLIENT_ID}"', True)
+CLIENT_SECRET = Field("client_secret", SecretText(), "Its secret.", 'client_secret = "${CLIENT_SECRET}"', True)
+SCOPE = Field("scope", Text(), "What the token is for.", 'scope = "read"')
+PARAMETERS = Field(
+    "parameters",
+    QueryPairs(),
+    "What the issuer wants besides.",
+    'parameters = { audience = "https://api.example.com" }',
+)
+IN_BODY = Field("in_body", Flag(), "Whether id and secret are sent as form fields.", "in_body = true")
+OAUTH_AUTH = Shape("OAuth 2 client credentials.", TOKEN_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, PARAMETERS, IN_BODY)
+
+
+def read_bearer(table: Opened) -> Auth:
+    return Bearer(table.need(BEARER), table.get(PREFIX, "Bearer"))
+
+
+def read_header(table: Opened) -> Auth:
+    with refusals(table.place):
+        return ApiKey(table.need(VALUE), header=table.need(HEADER), prefix=table.get(PREFIX, ""))
+
+
+def read_query(table: Opened) -> Auth:
+    with refusals(table.place):
+        return ApiKey(table.need(VALUE), query=table.need(QUERY))
+
+
+def read_basic(table: Opened) -> Auth:
+    return Basic(table.need(USER), table.get(PASSWORD, ""))
+
+
+def read_oauth(table: Opened) -> Auth:
+    with refusals(table.place):
+        return ClientCredentials(
+            table.need(TOKEN_URL),
+            table.need(CLIENT_ID),
+            table.need(CLIENT_SECRET),
+            scope=table.get(SCOPE, ""),
+            parameters=table.get(PARAMETERS, ()),
+            in_body=table.get(IN_BODY, False),
+        )
+
+
+AUTH_TABLES: dict[str, TableOf[Auth]] = {
+    "bearer": TableOf(BEARER_AUTH, read_bearer),
+    "header": TableOf(HEADER_AUTH, read_header),
+    "query": TableOf(QUERY_AUTH, read_query),
+    "user": TableOf(BASIC_AUTH, read_basic),
+    "token_url": TableOf(OAUTH_AUTH, read_oauth),
+}
+AUTH_KINDS = Told(
+    "a kind of credentials",
+    AUTH_TABLES,
+    "Write one of: { bearer = ... }, { header = ..., value = ... }, { query = ..., value = ... }, "
+    "{ user = ..., password = ... }, { token_url = ..., client_id = ..., client_secret = ... }.",
+)
+
+
+class FilePath:
+    """A file, relative to the source file's folder."""
+
+    def read(self, value: Any, place: Place, example: str) -> str:
+        if not isinstance(value, str) or not value:
+            raise wrong(value, place, "the path of a file", example)
+        return str(place.source.folder / filled(value, place, is_secret=False))
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
+
+
+CA_FILE = Field("ca_file", FilePath(), "An authority that is trusted besides the system's.", 'ca_file = "ca.pem"')
+CERTIFICATE_FILE = Field(
+    "certificate_file", FilePath(), "The certificate that we show.", 'certificate_file = "client.pem"'
+)
+KEY_FILE = Field("key_file", FilePath(), "Its key, if it is in another file.", 'key_file = "client.key"')
+KEY_PASSWORD = Field("key_password", SecretText(), "The password of the key.", 'key_password = "${KEY_PASSWORD}"')
+TLS_FILES = Shape("Certificates, in PEM.", CA_FILE, CERTIFICATE_FILE, KEY_FILE, KEY_PASSWORD)
+
+
+def read_tls(table: Opened) -> Tls:
+    with refusals(table.place):
+        return Tls(
+            ca_file=table.get(CA_FILE, ""),
+            certificate_file=table.get(CERTIFICATE_FILE, ""),
+            key_file=table.get(KEY_FILE, ""),
+            key_password=table.get(KEY_PASSWORD, ""),
+        )

@@ -1,0 +1,129 @@
+"""The kinds of values that make up a request: query parameters, headers, a JSON body, a path into an answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from haulier.api.paths import check_path
+from haulier.api.settings import Api
+from haulier.config.environment import filled, has_reference
+from haulier.config.kinds import Text, refusals, wrong
+from haulier.config.place import Place, kind_of, shown
+from haulier.errors import UsageError
+from haulier.sources.recipe import Pairs
+
+
+@dataclass(frozen=True)
+class JsonPath:
+    """A dotted path into an answer; `.` is the whole of it."""
+
+    def read(self, value: Any, place: Place, example: str) -> str:
+        path = Text("a path").read(value, place, example)
+        try:
+            return check_path(path)
+        except UsageError:
+            raise wrong(value, place, "keys with dots between, or a dot alone,", example) from None
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True)
+class QueryPairs:
+    """Query parameters: text, whole numbers, true or false, or lists of them for a name that is sent several times."""
+
+    def read(self, value: Any, place: Place, example: str) -> Pairs:
+        if not isinstance(value, Mapping):
+            raise place.error(
+                f"here stands {kind_of(value)}; a table of query parameters is wanted.",
+                f"Write, for example: {example}",
+            )
+        pairs: list[tuple[str, str]] = []
+        for name, given in value.items():
+            _check_name(name, place)
+            members = given if isinstance(given, list) else [given]
+            pairs += [(name, _sent(member, place.at(name))) for member in members]
+        return tuple(pairs)
+
+    def schema(self) -> dict[str, Any]:
+        single = {"type": ["string", "number", "boolean"]}
+        return {"type": "object", "additionalProperties": {"anyOf": [single, {"type": "array", "items": single}]}}
+
+
+@dataclass(frozen=True)
+class HeaderPairs:
+    """Headers. What comes from the environment is taken for a credential."""
+
+    def read(self, value: Any, place: Place, example: str) -> Pairs:
+        if not isinstance(value, Mapping):
+            raise place.error(
+                f"here stands {kind_of(value)}; a table of headers is wanted.", f"Write, for example: {example}"
+            )
+        pairs = []
+        for name, given in value.items():
+            _check_name(name, place)
+            if not isinstance(given, str):
+                raise place.at(name).error(
+                    f"here stands {kind_of(given)}; text is wanted.", f"Write, for example: {example}"
+                )
+            pairs.append((name, filled(given, place.at(name), is_secret=True)))
+        with refusals(place):
+            return Api("http://localhost", headers=tuple(pairs)).headers
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+@dataclass(frozen=True)
+class JsonBody:
+    """A JSON value, as TOML writes it."""
+
+    def read(self, value: Any, place: Place, example: str) -> Any:
+        match value:
+            case str():
+                return filled(value, place)
+            case Mapping():
+                for name in value:
+                    _check_name(name, place)
+                return {name: self.read(member, place.at(name), example) for name, member in value.items()}
+            case list():
+                return [self.read(member, place.at(index), example) for index, member in enumerate(value)]
+            case bool() | int():
+                return value
+            case float() if math.isfinite(value):
+                return value
+            case float():
+                raise place.error(f"JSON cannot write {value}.")
+            case _:
+                raise place.error(
+                    f"JSON has no times, and here stands {shown(value)}.", "Write it in quotes, as the API reads it."
+                )
+
+    def schema(self) -> dict[str, Any]:
+        return {}
+
+
+def _sent(value: Any, place: Place) -> str:
+    """A query parameter as it is sent."""
+    match value:
+        case str():
+            return filled(value, place)
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float() if math.isfinite(value):
+            return repr(value)
+        case _:
+            raise place.error(
+                f"here stands {shown(value)}, which no query parameter can be.",
+                "Write text as the API reads it, a number, true or false, or a list of them.",
+            )
+
+
+def _check_name(name: str, place: Place) -> None:
+    if has_reference(name):
+        raise place.at(name).error("a key cannot come from the environment.", "Write variables in values alone.")

@@ -1,0 +1,45 @@
+"""`[[api.rules]]` and `[[streams.NAME.rules]]`: what answers mean, ahead of haulier's own table."""
+
+from __future__ import annotations
+
+from haulier.api.verdict import Rule, Verdict
+from haulier.config.fields import Field, Opened, Shape
+from haulier.config.kinds import Choice, ListOf, TableOf, Text, Whole, refusals
+from haulier.config.request_kinds import JsonPath
+
+VERDICT = Field(
+    "verdict",
+    Choice(tuple(verdict.value for verdict in Verdict)),
+    "What to do: here (ask again), back (later, charged), outage, pause, auth, poison, split, restart, end, absent.",
+    'verdict = "pause"',
+    True,
+)
+STATUS = Field("status", Whole(100), "The status of the answer.", "status = 403")
+HEADER = Field("header", Text(), "A header that it has, or `Name: text` in it.", 'header = "X-Throttled: yes"')
+TEXT = Field("text", Text(), "Text in its body.", 'text = "secondary rate limit"')
+AT = Field("at", JsonPath(), "A path at which something stands in its body.", 'at = "error"')
+STATUS_AT = Field(
+    "status_at", JsonPath(), "A path at which the status stands that is meant.", 'status_at = "error.code"'
+)
+
+RULE = Shape("What an answer means.", VERDICT, STATUS, HEADER, TEXT, AT, STATUS_AT)
+
+
+def read_rule(table: Opened) -> Rule:
+    with refusals(table.place):
+        return Rule(
+            Verdict(table.need(VERDICT)),
+            status=table.get(STATUS, None),
+            header=table.get(HEADER, None),
+            text=table.get(TEXT, None),
+            at=table.get(AT, None),
+            status_at=table.get(STATUS_AT, None),
+        )
+
+
+RULES = Field(
+    "rules",
+    ListOf(TableOf(RULE, read_rule)),
+    "What answers mean, ahead of haulier's own table; the first that applies decides.",
+    'rules = [{ status = 403, text = "rate limit", verdict = "pause" }]',
+)

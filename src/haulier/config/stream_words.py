@@ -1,0 +1,98 @@
+"""The words in braces of a stream: each stands for something, and together they tell the API one item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from haulier.config.place import Place
+from haulier.sources.division import divide
+from haulier.sources.recipe import IdsRecipe, ListLookup, Lookup, Pairs, StreamRecipe, ValuesRecipe
+from haulier.sources.templates import ANY_PARENT, PARENT, WordError, strings_of
+from haulier.sources.templates import check_words as words_of
+
+SNAPSHOT = "snapshot_time"
+
+Strings = tuple[Place, Iterable[str]]
+
+
+def check_words(recipe: StreamRecipe, value: Any, place: Place) -> None:
+    """`SourceFileError` for a word without a meaning, and where an item would fetch more than its own records."""
+    for asked, at in _once_a_run(recipe, place):
+        # It is asked once for a run: there is no item whose words could be filled in.
+        _check(_lookup_strings(asked, at), ())
+    if recipe.parent is not None:
+        found = _check(_stream_strings(recipe, place), (ANY_PARENT, SNAPSHOT))
+        if not any(word.startswith(PARENT) for word in found):
+            raise place.error(
+                "no field of the parent stands in the request, so each parent would fetch the same records.",
+                'Write, for example: get = "/posts/{parent.id}/comments"',
+            )
+    for mode in ("full", "incremental"):
+        division = recipe.enumeration(mode)
+        if division is not None:
+            words = divide(recipe.name, division, where="").words
+            kind = next(iter(value[mode]))
+            _check_division(recipe, division.query, words, place, place.at(mode).at(kind))
+
+
+def _check_division(recipe: StreamRecipe, query: Pairs, words: tuple[str, ...], stream: Place, division: Place) -> None:
+    strings = [*_stream_strings(recipe, stream), *_pair_strings(query, division.at("query"))]
+    found = _check(strings, (*words, SNAPSHOT))
+    named = {name for name, _ in recipe.query}
+    for name, _ in query:
+        if name in named:
+            raise (
+                division.at("query")
+                .at(name)
+                .error("the stream's own query has this parameter too.", "Keep it in one of the two tables.")
+            )
+    missing = [f"{{{word}}}" for word in words if word not in found]
+    if missing:
+        example = 'from = "{start}", to = "{end}"' if "start" in words else 'name = "{value}"'
+        raise division.error(
+            f"{' and '.join(missing)} {'stand' if len(missing) > 1 else 'stands'} nowhere in the request, "
+            "so an item would fetch more than its own records.",
+            f"Write, for example: query = {{ {example} }}",
+        )
+
+
+def _once_a_run(recipe: StreamRecipe, place: Place) -> Iterator[tuple[Lookup | ListLookup, Place]]:
+    if recipe.expect is not None:
+        yield recipe.expect, place.at("expect")
+    division, at = recipe.full, place.at("full")
+    if isinstance(division, IdsRecipe):
+        for name, edge in (("first", division.first), ("last", division.last)):
+            if isinstance(edge, Lookup):
+                yield edge, at.at("ids").at(name)
+    if isinstance(division, ValuesRecipe) and isinstance(division.values, ListLookup):
+        yield division.values, at.at("values").at("from")
+
+
+def _stream_strings(recipe: StreamRecipe, place: Place) -> Iterator[Strings]:
+    yield place.at("get" if recipe.method == "GET" else "post"), [recipe.path]
+    yield place.at("json"), strings_of(recipe.json)
+    yield from _pair_strings(recipe.query, place.at("query"))
+    yield from _pair_strings(recipe.headers, place.at("headers"))
+
+
+def _lookup_strings(lookup: Lookup | ListLookup, place: Place) -> Iterator[Strings]:
+    yield place.at("get"), [lookup.path]
+    yield from _pair_strings(lookup.query, place.at("query"))
+
+
+def _pair_strings(pairs: Pairs, place: Place) -> Iterator[Strings]:
+    for name, text in pairs:
+        yield place.at(name), [text]
+
+
+def _check(strings: Iterable[Strings], allowed: tuple[str, ...]) -> set[str]:
+    """The words that were found."""
+    found: set[str] = set()
+    for place, texts in strings:
+        try:
+            for text in texts:
+                found.update(words_of(text, allowed))
+        except WordError as error:
+            raise place.error(error.problem, error.remedy) from error
+    return found

@@ -1,0 +1,103 @@
+"""`full.values` and `full.once`: items that are single values, or everything at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from haulier.api.paths import ROOT
+from haulier.config.asking import EMPTY, GET
+from haulier.config.asking import QUERY as LOOKUP_QUERY
+from haulier.config.environment import filled
+from haulier.config.fields import Field, Opened, Shape
+from haulier.config.kinds import TableOf, wrong
+from haulier.config.pages_table import PagesKind
+from haulier.config.place import Place, kind_of
+from haulier.config.request_kinds import JsonPath, QueryPairs
+from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
+
+
+@dataclass(frozen=True)
+class WrittenValues:
+    """Values as they stand in the file; all of them text, or all of them whole numbers."""
+
+    values: tuple[str, ...]
+    are_numbers: bool
+
+
+class ValueList:
+    """A list of texts, or of whole numbers; each once."""
+
+    def read(self, value: Any, place: Place, example: str) -> WrittenValues:
+        if not isinstance(value, list) or not value:
+            found = kind_of(value) if value else "nothing"
+            raise place.error(f"here stands {found}; a list is wanted.", f"Write, for example: {example}")
+        are_numbers = all(isinstance(member, int) and not isinstance(member, bool) for member in value)
+        values: list[str] = []
+        for index, member in enumerate(value):
+            if not are_numbers and not isinstance(member, str):
+                raise wrong(member, place.at(index), "text, or whole numbers alone,", example)
+            text = str(member) if are_numbers else filled(member, place.at(index))
+            if text in values:
+                raise place.at(index).error(f"{member!r} stands twice in this list.", "Remove one of the two.")
+            values.append(text)
+        return WrittenValues(tuple(values), are_numbers)
+
+    def schema(self) -> dict[str, Any]:
+        lists = [{"type": "array", "minItems": 1, "items": {"type": kind}} for kind in ("string", "integer")]
+        return {"anyOf": lists}
+
+
+AT = Field("at", JsonPath(), "Path of the value in an element; the element itself unless given.", 'at = "carrier"')
+RECORDS = Field("records", JsonPath(), "Where the list stands in an answer.", 'records = "rows"', True)
+PAGES = Field("pages", PagesKind(), "How one page of the list leads to the next.", 'pages = "single"', True)
+LIST_LOOKUP = Shape("A request for a list of values.", GET, LOOKUP_QUERY, RECORDS, AT, PAGES, EMPTY)
+
+
+@dataclass(frozen=True)
+class AskedValues:
+    """A `ListLookup`, and whether an empty list is an answer to it."""
+
+    lookup: ListLookup
+    may_be_empty: bool
+
+
+def read_list_lookup(table: Opened) -> AskedValues:
+    lookup = ListLookup(
+        path=table.need(GET),
+        query=table.get(LOOKUP_QUERY, ()),
+        records=table.need(RECORDS),
+        at=table.get(AT, ROOT),
+        pages=table.need(PAGES),
+    )
+    return AskedValues(lookup, EMPTY in table and table.need(EMPTY) == "no items")
+
+
+LIST = Field("list", ValueList(), "The values.", 'list = ["AA", "B6"]')
+FROM = Field(
+    "from",
+    TableOf(LIST_LOOKUP, read_list_lookup),
+    "A request that is answered with them.",
+    'from = { get = "/carriers", records = "rows", at = "carrier", pages = "single" }',
+)
+QUERY = Field("query", QueryPairs(), "Query parameters that tell the API the item.", 'query = { carrier = "{value}" }')
+
+VALUES = Shape("Items that are the values of a list.", LIST, FROM, QUERY, one_of=("list", "from"))
+ONCE = Shape("One item that holds everything.", QUERY)
+
+
+def read_values(table: Opened) -> ValuesRecipe:
+    query = table.get(QUERY, ())
+    if FROM in table:
+        asked = table.need(FROM)
+        return ValuesRecipe(asked.lookup, query=query, may_be_empty=asked.may_be_empty)
+    written = table.need(LIST)
+    return ValuesRecipe(written.values, query=query, are_numbers=written.are_numbers)
+
+
+def read_once(table: Opened) -> OnceRecipe:
+    return OnceRecipe(query=table.get(QUERY, ()))
+
+
+VALUES_TABLE = TableOf(VALUES, read_values)
+ONCE_TABLE = TableOf(ONCE, read_once)

@@ -1,0 +1,53 @@
+"""`Division`: how a stream is divided into items."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol, assert_never
+
+from haulier.items.workitem import WorkItem
+from haulier.sources.context import SourceContext
+from haulier.sources.ids import IdsDivision
+from haulier.sources.recipe import Enumeration, IdsRecipe, OnceRecipe, Pairs, ValuesRecipe, WindowsRecipe
+from haulier.sources.templates import Words
+from haulier.sources.values import OnceDivision, ValuesDivision
+from haulier.sources.windows import WindowsDivision
+
+
+class Division(Protocol):
+    """How one stream is divided into items, and how the API is told one of them."""
+
+    item: type[WorkItem]
+    query: Pairs
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words in braces that `fill` gives a value."""
+        ...
+
+    def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+        """The items of a run. `UsageError` where the API does not say what they are."""
+        ...
+
+    def fill(self, item: WorkItem) -> Words:
+        """What the words stand for in one item."""
+        ...
+
+
+def divide(stream: str, recipe: Enumeration, *, where: str, kind: str = "") -> Division:
+    """The division that a recipe describes.
+
+    ``where`` is the place of the recipe's table, for messages. The kind of the items is the stream's name with
+    ``_ids``, ``_windows``, ``_values`` or ``_once`` unless it is given.
+    """
+    match recipe:
+        case IdsRecipe():
+            return IdsDivision(stream, kind or f"{stream}_ids", f"{where}.ids", recipe)
+        case WindowsRecipe():
+            return WindowsDivision(stream, kind or f"{stream}_windows", f"{where}.windows", recipe)
+        case ValuesRecipe():
+            return ValuesDivision(stream, kind or f"{stream}_values", f"{where}.values", recipe)
+        case OnceRecipe():
+            return OnceDivision(stream, kind or f"{stream}_once", recipe)
+        case _:
+            assert_never(recipe)

@@ -1,0 +1,98 @@
+"""A stream that is asked for by the records of another one, its parent: the comments of each post.
+
+The parent's list is divided as the parent is. An item of that division holds no records: it reads the parent's pages,
+takes the named fields of each record, and divides itself into batches of parents. A batch asks for the children of its
+parents, one after the other, and holds their records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from msgspec import Raw
+
+from haulier.api.page import Page
+from haulier.api.paths import lacks, raw_at
+from haulier.errors import ItemError
+from haulier.items.workitem import WorkItem
+from haulier.sources.context import SourceContext
+from haulier.sources.division import Division
+from haulier.sources.listing import listed, templates_of
+from haulier.sources.recipe import ParentRecipe, StreamRecipe
+from haulier.sources.templates import PARENT, Word, Words, words_in
+from haulier.sources.values import scalar_text
+
+_INTEGER_DIGITS = 18
+"""Longer numbers are kept as text: whoever reads them may not have integers of that size."""
+
+
+class Parents:
+    """The two kinds of items of such a stream, and what is done with each."""
+
+    def __init__(self, recipe: StreamRecipe, rule: ParentRecipe, parent: StreamRecipe, division: Division) -> None:
+        @dataclass(frozen=True)
+        class Batch(WorkItem, stream=recipe.name, kind=f"{recipe.name}_batch"):
+            parents: tuple[tuple[str, ...], ...]
+
+        self.batch: type[WorkItem] = Batch
+        self.division = division
+        """Of the parent's list, under this stream's name."""
+        self.fields = parent_fields(recipe)
+        self._make = Batch
+        self._recipe = recipe
+        self._rule = rule
+        self._parent = parent
+
+    async def split(self, item: WorkItem, context: SourceContext) -> AsyncIterator[WorkItem]:
+        """The batches of one part of the parent's list. A parent that is listed twice is asked for once."""
+        seen: set[tuple[str, ...]] = set()
+        batch: list[tuple[str, ...]] = []
+        async for page in listed(self._parent, self.division.query, self.division.fill(item), context):
+            for record in page.records:
+                parent = tuple(self._field(bytes(record), field) for field in self.fields)
+                if parent in seen:
+                    continue
+                seen.add(parent)
+                batch.append(parent)
+                if len(batch) == self._rule.batch:
+                    yield self._make(tuple(batch))
+                    batch = []
+        if batch:
+            yield self._make(tuple(batch))
+
+    async def pages(self, item: WorkItem, context: SourceContext) -> AsyncIterator[Page]:
+        """The records of one batch, parent by parent."""
+        assert isinstance(item, self._make)
+        for parent in item.parents:
+            words = self._words(parent)
+            async for page in listed(self._recipe, (), words, context, skips_absent=self._rule.skips_absent):
+                yield page
+
+    def _words(self, parent: tuple[str, ...]) -> Words:
+        values = zip(self.fields, parent, strict=True)
+        return {f"{PARENT}{field}": _word(Raw(value.encode())) for field, value in values}
+
+    def _field(self, record: bytes, field: str) -> str:
+        """A field as it came, so that a number is still known for one when its children are asked for."""
+        found = raw_at(record, field)
+        if found is None or scalar_text(found) is None:
+            reason = lacks(record, field) if found is None else f"at {field!r} stands neither text nor a number"
+            raise ItemError(
+                f"A record of {self._parent.name!r} cannot be a parent of {self._recipe.name!r}: {reason}. "
+                f"Correct {{{PARENT}{field}}} in streams.{self._recipe.name}."
+            )
+        return bytes(found).decode()
+
+
+def parent_fields(recipe: StreamRecipe) -> tuple[str, ...]:
+    """The fields of a parent's record that a stream's request names, sorted."""
+    words = {word for text in templates_of(recipe) for word in words_in(text)}
+    return tuple(sorted(word.removeprefix(PARENT) for word in words if word.startswith(PARENT)))
+
+
+def _word(value: Raw) -> Word:
+    text = scalar_text(value)
+    assert text is not None
+    is_integer = bytes(value).decode().removeprefix("-").isdigit() and len(text) <= _INTEGER_DIGITS
+    return int(text) if is_integer else text

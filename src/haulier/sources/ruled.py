@@ -1,0 +1,36 @@
+"""A stream's own rules about answers, put on every request of its pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from haulier.api.pages import PageAnswer, PageRequest, Paginator
+from haulier.api.verdict import Rule, Verdict
+
+ABSENT = (Rule(Verdict.END, status=404), Rule(Verdict.END, status=410))
+"""What is not there has no pages. Of the first request only: in the middle of a walk it would be an end too early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """Pages as another paginator has them, under rules that come ahead of the source's."""
+
+    pages: Paginator
+    rules: tuple[Rule, ...] = ()
+    first_rules: tuple[Rule, ...] = ()
+    """Of the first page alone, behind ``rules``."""
+
+    def first(self, request: PageRequest) -> PageRequest:
+        request = self.pages.first(request)
+        return replace(request, end_rules=(*request.end_rules, *self.rules, *self.first_rules))
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        # A paginator changes the request that it is handed, so that rules of the page before would stay on it.
+        following = self.pages.next(replace(request, end_rules=()), answer)
+        return None if following is None else replace(following, end_rules=(*following.end_rules, *self.rules))
+
+
+def ruled(pages: Paginator, rules: tuple[Rule, ...], *, skips_absent: bool = False) -> Paginator:
+    """``pages`` itself where there is no rule."""
+    first_rules = ABSENT if skips_absent else ()
+    return Ruled(pages, rules, first_rules) if rules or first_rules else pages

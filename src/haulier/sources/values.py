@@ -1,0 +1,97 @@
+"""Items that are single values, or everything at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Raw
+
+from haulier.api.paths import describe, first_byte, lacks, raw_at
+from haulier.errors import UsageError
+from haulier.items.workitem import WorkItem
+from haulier.sources.context import SourceContext
+from haulier.sources.recipe import ListLookup, OnceRecipe, Pairs, ValuesRecipe
+from haulier.sources.templates import Words
+
+
+class ValuesDivision:
+    """Divides a stream by the values of a list, written down or asked for."""
+
+    words = ("value",)
+
+    def __init__(self, stream: str, kind: str, where: str, recipe: ValuesRecipe) -> None:
+        @dataclass(frozen=True)
+        class Values(WorkItem, stream=stream, kind=kind):
+            value: str
+
+        self.item: type[WorkItem] = Values
+        self.query: Pairs = recipe.query
+        self._make = Values
+        self._recipe = recipe
+        self._where = where
+
+    async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+        """One item for each value, in the order of the list. `UsageError` for what is no list of values."""
+        values = self._recipe.values
+        if not isinstance(values, ListLookup):
+            for value in values:
+                yield self._make(value)
+            return
+        is_empty = True
+        listed = context.api.pages(values.path, values.query, pages=values.pages, records=values.records)
+        async for page in listed:
+            for record in page.records:
+                is_empty = False
+                yield self._make(self._value(bytes(record), values))
+        if is_empty and not self._recipe.may_be_empty:
+            raise UsageError(
+                f"{self._where}.from: GET {values.path} was answered with an empty list. Correct the query, or write "
+                '`empty = "no items"` there if the API may hold nothing.'
+            )
+
+    def fill(self, item: WorkItem) -> Words:
+        """What the words stand for in this item."""
+        assert isinstance(item, self._make)
+        return {"value": int(item.value) if self._recipe.are_numbers else item.value}
+
+    def _value(self, record: bytes, lookup: ListLookup) -> str:
+        found = raw_at(record, lookup.at)
+        text = None if found is None else scalar_text(found)
+        if text is None:
+            reason = lacks(record, lookup.at) if found is None else f"{describe(found)} is no value"
+            raise UsageError(f"{self._where}.from: GET {lookup.path}: {reason}. Correct `at`.")
+        return text
+
+
+class OnceDivision:
+    """Does not divide a stream: one item holds everything."""
+
+    words: tuple[str, ...] = ()
+
+    def __init__(self, stream: str, kind: str, recipe: OnceRecipe) -> None:
+        @dataclass(frozen=True)
+        class Once(WorkItem, stream=stream, kind=kind):
+            pass
+
+        self.item: type[WorkItem] = Once
+        self.query: Pairs = recipe.query
+        self._make = Once
+
+    async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+        """The one item."""
+        yield self._make()
+
+    def fill(self, item: WorkItem) -> Words:
+        """There is no word for everything."""
+        assert isinstance(item, self._make)
+        return {}
+
+
+def scalar_text(value: Raw) -> str | None:
+    """A JSON text or number as a query says it, numbers with the digits they came with; None for anything else."""
+    kind = first_byte(value)
+    if kind == b'"':
+        return msgspec.json.decode(value, type=str)
+    return bytes(value).decode() if kind in b"-0123456789" else None

@@ -1,0 +1,281 @@
+"""OAuth 2 client credentials: one token for all, in time, and no secret to anybody but the issuer (G7)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import pytest
+from tests.api_wire.raw_server import Answer, Do, RawServer, Seen, http, raw_server
+from tests.api_wire.wire import fault_of, get, transport_to
+
+from haulier.api.aiohttp_transport import AiohttpTransport
+from haulier.api.auth import env
+from haulier.api.oauth2 import ClientCredentials
+from haulier.api.redactor import Redactor
+from haulier.api.transport import Fault
+from haulier.api.verdict import Verdict, judge
+from haulier.errors import UsageError
+from haulier.testing.clock import FakeClock
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@dataclass
+class Scene:
+    """An issuer and an API that know of each other. The n-th token is ``canary-token-n``."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    redactor: Redactor = field(default_factory=Redactor)
+    expires_in: Any = 3600
+    thinks_seconds: float = 0.02
+    refuses: Answer | None = None
+    """What the issuer says instead of a token."""
+    issued: int = 0
+    accepted: set[str] = field(default_factory=set)
+    answers: list[int] = field(default_factory=list)
+    issuer: RawServer = field(init=False)
+    api: RawServer = field(init=False)
+    transport: AiohttpTransport = field(init=False)
+
+    def issue(self, seen: Seen) -> Answer:
+        if self.refuses is not None:
+            return [self.thinks_seconds, *self.refuses]
+        self.issued += 1
+        token = f"canary-token-{self.issued}"
+        self.accepted.add(token)
+        granted = {"access_token": token, "token_type": "bearer", "expires_in": self.expires_in}
+        return [self.thinks_seconds, http(msgspec.json.encode(granted))]
+
+    def answer(self, seen: Seen) -> Answer:
+        is_good = seen.headers.get("Authorization", "").removeprefix("Bearer ") in self.accepted
+        self.answers.append(200 if is_good else 401)
+        return [http(b"{}")] if is_good else [http(b"{}", status="401 Unauthorized")]
+
+    async def get(self) -> int:
+        return (await get(self.transport, self.api)).status
+
+
+@contextlib.asynccontextmanager
+async def scene(in_flight: int = 50, **given: Any) -> AsyncIterator[Scene]:
+    here = Scene(**given)
+    async with raw_server(by=here.issue) as here.issuer, raw_server(by=here.answer) as here.api:
+        auth = ClientCredentials(f"{here.issuer.url}/token", "an id", "canary-secret", scope="read all")
+        async with transport_to(
+            here.api,
+            auth=auth,
+            clock=here.clock,
+            redactor=here.redactor,
+            in_flight=in_flight,
+            headers=(("X-Own", "1"),),
+        ) as here.transport:
+            yield here
+
+
+async def test_fifty_requests_share_one_token() -> None:
+    """Single flight: whoever comes first asks the issuer, the others wait for what it gets."""
+    async with scene() as here:
+        assert await asyncio.gather(*(here.get() for _ in range(50))) == [200] * 50
+        assert await here.get() == 200
+        assert here.issued == 1
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "early_seconds"),
+    [(3600, 2880), (120, 60), (200, 140), ("1000", 800), (40, 20), (1.0, 0.5)],
+)
+async def test_a_token_is_renewed_before_its_end(expires_in: Any, early_seconds: float) -> None:
+    """At four fifths of its life or a minute before its end, never in its first half; a request never meets its end."""
+    async with scene(expires_in=expires_in) as here:
+        await here.get()
+        here.clock.advance(early_seconds - 0.1)
+        await here.get()
+        assert here.issued == 1
+        here.clock.advance(0.2)
+        assert await asyncio.gather(*(here.get() for _ in range(20))) == [200] * 20
+        assert here.issued == 2
+
+
+@pytest.mark.parametrize("expires_in", [None, 0, -1, "never"])
+async def test_a_token_without_an_end_serves_until_it_is_refused(expires_in: Any) -> None:
+    """No end, or none that can be read, is not the end."""
+    async with scene(expires_in=expires_in) as here:
+        await here.get()
+        here.clock.advance(10_000_000)
+        await here.get()
+        assert here.issued == 1
+
+
+async def test_a_401_renews_the_token_once_for_all_in_flight() -> None:
+    """4.1 `401`: refresh once (single flight), repeat; right with 50 requests in flight."""
+    async with scene() as here:
+        await here.get()
+        here.clock.advance(100)
+        here.accepted = set()  # Revoked, long before its end.
+        here.answers.clear()
+        assert await asyncio.gather(*(here.get() for _ in range(50))) == [200] * 50
+        assert here.issued == 2
+        assert here.answers.count(401) <= 50
+        assert here.answers.count(200) == 50
+
+
+async def test_a_token_that_is_refused_at_once_is_not_renewed_again_and_again() -> None:
+    """Another would be refused as well: the 401 is the answer, and a person is told."""
+    async with scene() as here:
+        here.api.answers = [[http(b"{}", status="401 Unauthorized")]]
+        for _ in range(5):
+            answer = await get(here.transport, here.api)
+            assert judge(answer, now=NOW).verdict is Verdict.AUTH
+        assert here.issued == 1
+        here.clock.advance(60)
+        assert await here.get() == 401
+        assert here.issued == 2
+        assert len(here.api.requests) == 7
+
+
+REFUSED: Answer = [http(b'{"error":"invalid_client","error_description":"canary-secret?"}', status="401 Unauthorized")]
+
+
+async def test_an_issuer_that_refuses_us_is_a_matter_for_a_person() -> None:
+    """AUTH, uncharged, in the issuer's words without our secret; one request, however many wait for it."""
+    async with scene(refuses=REFUSED) as here:
+        faults = await asyncio.gather(*(fault_of(here.transport, here.api) for _ in range(50)))
+        assert {fault.kind for fault in faults} == {Fault.AUTH}
+        assert judge(faults[0], now=NOW).verdict is Verdict.AUTH
+        assert "invalid_client" in faults[0].text
+        assert "canary" not in faults[0].text
+        assert len(here.issuer.requests) == 1
+        assert here.api.requests == []
+
+
+BROKEN: dict[str, Answer] = {
+    "503": [http(status="503 Service Unavailable")],
+    "no JSON": [http(b"<html>")],
+    "no token": [http(b'{"token":"x"}')],
+    "a token that no header carries": [http(b'{"access_token":"a\\nb"}')],
+    "cut": [http(b'{"access_token":"a"}')[:-1], Do.CLOSE],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_what_is_wrong_with_the_issuer_is_no_items_fault(name: str) -> None:
+    """G4: outage-like, so that nothing is charged while nobody gets through."""
+    async with scene(refuses=BROKEN[name]) as here:
+        fault = await fault_of(here.transport, here.api)
+        assert judge(fault, now=NOW).final is Verdict.OUTAGE, fault
+        assert fault.text.startswith("the issuer of the access token")
+
+
+async def test_an_issuer_that_asks_to_wait_is_left_alone() -> None:
+    """G5: its Retry-After is kept like any other."""
+    async with scene(refuses=[http(b"", "Retry-After: 30", status="429 Too Many Requests")]) as here:
+        for _ in range(3):
+            await fault_of(here.transport, here.api)
+        assert len(here.issuer.requests) == 1
+        here.clock.advance(30)
+        here.refuses = None
+        assert await here.get() == 200
+
+
+async def test_a_failed_early_renewal_keeps_the_old_token() -> None:
+    """An issuer's hiccup stops nothing as long as the old token is good; it is asked again after a while, and must
+    answer at the end."""
+    async with scene() as here:
+        await here.get()
+        here.refuses = [http(status="503 X")]
+        here.clock.advance(2900)
+        assert await here.get() == 200
+        assert await here.get() == 200
+        assert len(here.issuer.requests) == 2
+        here.clock.advance(11)
+        assert await here.get() == 200
+        assert len(here.issuer.requests) == 3
+        here.clock.advance(700)
+        assert (await fault_of(here.transport, here.api)).kind is Fault.CONNECT
+
+
+async def test_a_cancelled_fetch_does_not_take_the_others_with_it() -> None:
+    """The item that happened to fetch the token is stopped: the next one fetches it."""
+    async with scene(thinks_seconds=0.05) as here:
+        tasks = [asyncio.create_task(here.get()) for _ in range(5)]
+        while not here.issuer.requests:
+            await asyncio.sleep(0.001)
+        tasks[0].cancel()
+        assert await asyncio.gather(*tasks[1:]) == [200] * 4
+
+
+async def test_the_fetch_waits_for_no_slot() -> None:
+    """With one request in flight and no token the token is fetched all the same: no deadlock."""
+    async with scene(in_flight=1) as here:
+        assert await asyncio.gather(*(here.get() for _ in range(5))) == [200] * 5
+
+
+async def test_the_issuer_gets_the_secret_and_nothing_else_and_the_api_the_token() -> None:
+    """G7, RFC 6749 2.3.1 and 4.4.2: id and secret encoded, then Basic; none of the API's headers."""
+    async with scene() as here:
+        await here.get()
+        asked = here.issuer.requests[0]
+        assert (asked.method, asked.target) == ("POST", "/token")
+        assert parse_qsl(asked.body.decode()) == [("grant_type", "client_credentials"), ("scope", "read all")]
+        assert base64.b64decode(asked.headers["Authorization"].removeprefix("Basic ")) == b"an+id:canary-secret"
+        assert "X-Own" not in asked.headers
+        assert here.api.requests[0].headers.getall("Authorization") == ["Bearer canary-token-1"]
+        assert here.api.requests[0].headers["X-Own"] == "1"
+        masked = here.redactor.redact(f"canary-token-1 canary-secret {asked.headers['Authorization']}")
+        assert "canary" not in masked
+        assert asked.headers["Authorization"][-12:] not in masked
+
+
+async def test_id_and_secret_may_go_into_the_form() -> None:
+    """For issuers that know no Basic; further parameters go with them."""
+    async with raw_server([http(b'{"access_token":"t"}')]) as issuer, raw_server([http(b"{}")]) as api:
+        auth = ClientCredentials(
+            issuer.url, "me", "canary", in_body=True, parameters=(("audience", "https://api.example.com"),)
+        )
+        async with transport_to(api, auth=auth) as transport:
+            await get(transport, api)
+    assert dict(parse_qsl(issuer.requests[0].body.decode())) == {
+        "grant_type": "client_credentials",
+        "audience": "https://api.example.com",
+        "client_id": "me",
+        "client_secret": "canary",
+    }
+    assert "Authorization" not in issuer.requests[0].headers
+
+
+async def test_the_secret_follows_no_redirect() -> None:
+    """G7: an issuer that points elsewhere is refused, and nothing is sent there."""
+    async with (
+        raw_server([http(b'{"access_token":"t"}')]) as other,
+        scene(refuses=[http(b"", f"Location: {other.url}/token", status="307 X")]) as here,
+    ):
+        fault = await fault_of(here.transport, here.api)
+    assert fault.kind is Fault.AUTH
+    assert other.connections == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["http://login.example.com/token", "https://user:canary@login.example.com/", "login.example.com", "ftp://x/"]
+)
+def test_a_token_url_that_would_show_the_secret_is_refused(url: str) -> None:
+    """G7: the secret goes over https, or to this machine."""
+    with pytest.raises(UsageError) as caught:
+        ClientCredentials(url, "id", "secret")
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_missing_secret_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first request."""
+    monkeypatch.delenv("CLIENT_SECRET", raising=False)
+    auth = ClientCredentials("https://login.example.com/token", "id", env("CLIENT_SECRET"))
+    with pytest.raises(UsageError, match="CLIENT_SECRET"):
+        async with transport_to("http://127.0.0.1:1", auth=auth):
+            pass
+    assert "CLIENT_SECRET" not in repr(auth)

@@ -1,0 +1,112 @@
+"""Every command on a source that works, as a user runs it."""
+
+import json
+
+from tests.cli.conftest import RECORDS, Place
+
+
+def test_a_run_pulls_everything_and_says_so(shop: Place) -> None:
+    """G1, G3: one command from a source file to a complete run; its counts agree with the API's promise."""
+    said = shop.run("run")
+    assert said.code == 0, said.err
+    assert f"is complete: {RECORDS:,} records in 5 objects" in said.err
+    assert f"items: {RECORDS:,} records, as the API promised ({RECORDS:,})" in said.err
+    assert shop.lines() == RECORDS
+
+
+def test_run_prints_the_plan_before_it_enqueues(shop: Place) -> None:
+    """Items, requests and hours stand there before the verdict does."""
+    said = shop.run("run")
+    assert said.err.index("5 items in 1 shards") < said.err.index("at least 5 requests") < said.err.index("is complete")
+
+
+def test_run_as_json_has_a_stable_state(shop: Place) -> None:
+    said = shop.run("run", "--json")
+    assert said.json["state"] == "complete"
+    assert said.json["totals"]["records"] == RECORDS
+    assert said.json["streams"]["items"]["records"] == RECORDS
+
+
+def test_enqueue_work_wait_verify(shop: Place) -> None:
+    """The pieces of a run, each by its own command, come to the same."""
+    enqueued = shop.run("enqueue", "--json")
+    assert (enqueued.code, enqueued.json["items"]) == (0, 5), enqueued.err
+    again = shop.run("enqueue", "--json")
+    assert again.json["run_id"] == enqueued.json["run_id"], "enqueue starts no second run beside an open one"
+    status = shop.run("status", "--json")
+    assert (status.code, status.json["state"], status.json["missing"]) == (4, "open", 5)
+    assert shop.run("work").code == 0
+    assert shop.run("wait").code == 0
+    verified = shop.run("verify", "--json")
+    assert (verified.code, verified.json["verified"]["records"]) == (0, RECORDS)
+    assert shop.run("status", "--json").json["state"] == "complete"
+
+
+def test_work_with_exit_idle_leaves_an_empty_queue(shop: Place) -> None:
+    """For autoscalers: nothing to do is no reason to stay."""
+    assert shop.run("work", "--exit-idle").code == 0
+
+
+def test_latest_names_the_newest_complete_snapshot(shop: Place) -> None:
+    assert shop.run("latest").code == 4, "nothing is complete yet"
+    shop.run("run")
+    shop.run("run")
+    said = shop.run("latest", "items", "--json")
+    assert said.json["records"] == RECORDS
+    newest = max((shop.lake / "shop/items/mode=full").iterdir())
+    assert said.json["path"] == str(newest)
+
+
+def test_the_lines_of_latest_work(shop: Place) -> None:
+    """The printed DuckDB and Polars lines can be pasted as they are."""
+    import glob  # noqa: F401 - the printed line uses it
+
+    import duckdb
+    import polars as pl
+
+    shop.run("run")
+    readers = shop.run("latest", "--json").json["readers"]
+    counted = duckdb.connect().execute(f"SELECT count(*) FROM ({readers['duckdb']})").fetchone()
+    assert counted == (RECORDS,)
+    path = readers["polars"].partition("glob.glob('")[2].partition("')")[0]
+    assert pl.concat([pl.scan_ndjson(p, infer_schema_length=None) for p in sorted(glob.glob(path))]).collect().height
+
+
+def test_try_shows_each_request_and_writes_nothing(shop: Place) -> None:
+    before = sorted(shop.folder.rglob("*"))
+    said = shop.run("try")
+    assert said.code == 0, said.err
+    assert "GET " in said.err
+    assert "/items/newest" in said.err
+    assert len([json.loads(line) for line in said.out.splitlines()]) == 3
+    assert sorted(shop.folder.rglob("*")) == before
+
+
+def test_try_takes_the_key_of_an_item(shop: Place) -> None:
+    said = shop.run("try", "--item", "items_ids-401-601", "--json")
+    assert (said.code, said.json["item"], said.json["records"]) == (0, "items_ids-401-601", 100)
+    assert shop.run("try", "--item", "items_ids-1-2").code == 2
+
+
+def test_workers_are_child_processes(shop: Place) -> None:
+    said = shop.run("run", "--workers", "2")
+    assert said.code == 0, said.err
+    assert shop.lines() == RECORDS
+
+
+def test_a_new_run_supersedes_an_open_one(shop: Place) -> None:
+    """C8: what is left of the old run is completed unworked."""
+    old = shop.run("enqueue", "--json").json["run_id"]
+    said = shop.run("run", "--new", "--json")
+    assert (said.code, said.json["state"]) == (0, "complete")
+    assert said.json["run_id"] != old
+    assert f"Run {old} is closed as superseded" in said.err
+    assert shop.run("status", "--run", old, "--json").json["state"] == "superseded"
+
+
+def test_resume_only_finishes_the_open_run_and_starts_no_other(shop: Place) -> None:
+    assert "No full run of shop is open" in shop.run("run", "--resume-only").err
+    run_id = shop.run("enqueue", "--json").json["run_id"]
+    said = shop.run("run", "--resume-only", "--json")
+    assert (said.code, said.json["run_id"]) == (0, run_id)
+    assert len(list((shop.lake / "_haulier/shop/runs").iterdir())) == 1
