@@ -133,6 +133,8 @@ def test_keys_in_the_error_are_capped():
         b'{"rows": [{"a": 1},  {"a": 2}, {"a": 3}], "rows": [{"a": 1},  {"a": 2}, {"a": 3}]}',
         b'{"rows":["rows"],"rows":["rows"]}',
         b'{"rows":[],"rows":["rows"]}',
+        b'{"x":[],"rows":[1],"rows":[[],null]}',
+        b'{"x":[[],null],"rows":[1],"rows":[[],null]}',
     ],
 )
 def test_records_key_twice_is_refused(body):
@@ -163,6 +165,8 @@ def test_key_twice_on_the_way_is_refused(body, path):
         b'{"columns":["rows","id"],"rows":[{"rows":1},  {"rows":2}, {"rows":3}],"query":{"rows":5}}',
         b'{"rows":["\\"rows\\"","rows"],"n":1' + b"0" * 5000 + b"}",
         b'{"note":"the \\"rows\\": here","rows":[{"a":"\\"rows\\""}]}',
+        b'{"x":[],"rows":[[],null],"z":{"rows":null}}',
+        b'{"x":"[]","rows":[[]],"z":{"rows":null}}',
     ],
 )
 def test_records_key_elsewhere_is_no_second_one(body):
@@ -280,6 +284,19 @@ def test_g6_any_list_is_cut_into_its_own_bytes(rows, before, after, separators, 
     fields.append(b'"rows":[' + separators[0].encode().join(written) + b"]")
     fields += [write(name) + b":" + write(value) for name, value in after.items()]
     assert records(b"{" + b",".join(fields) + b"}") == written
+
+
+@given(
+    first=st.lists(values, max_size=4),
+    second=st.lists(values, max_size=4),
+    between=st.dictionaries(st.sampled_from(["x", "y"]), values),
+    separators=st.sampled_from([(",", ":"), (", ", ": ")]),
+)
+def test_records_key_twice_is_refused_whatever_stands_there(first, second, between, separators):
+    """Of two lists under one key, neither is taken, though one looks like a part of the other or of its neighbours."""
+    fields = [("rows", first), *between.items(), ("rows", second)]
+    body = ",".join(f'"{name}":{json.dumps(value, separators=separators)}' for name, value in fields)
+    assert "stands twice" in refusal(b"{" + body.encode() + b"}")
 
 
 def test_dicts_are_encoded_by_us():

@@ -130,6 +130,13 @@ async def test_missing_records_path_is_no_end():
         assert len(transport.requests) == 1 + 3
 
 
+async def test_answer_without_a_body():
+    """A 204 is an end where it was declared that it may come, and else an error."""
+    async with told(says(b"", 204)) as (api, _, clock, _):
+        assert await collected(api, clock, pages=Offset(10), may_be_empty=True) == []
+        assert (await refused(api, clock, pages=Offset(10))).verdict is Verdict.BACK
+
+
 async def test_error_body_that_passes_loses_nothing():
     """An error under status 200 that is gone at the next try costs a request and no row."""
     answers = says({"rows": rows(0, 2), "next": "a"}), says({"error": "x"}), says({"rows": rows(2, 3), "next": None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,9 +69,9 @@ async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 
 
 @contextlib.asynccontextmanager
-async def tunnel(refusal: bytes = b"") -> AsyncIterator[Tunnel]:
+async def tunnel(refusal: bytes = b"", tls: ssl.SSLContext | None = None) -> AsyncIterator[Tunnel]:
     here = Tunnel(refusal)
-    server = await asyncio.start_server(here.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(here.serve, "127.0.0.1", 0, ssl=tls)
     here.port = server.sockets[0].getsockname()[1]
     try:
         yield here
@@ -78,13 +79,15 @@ async def tunnel(refusal: bytes = b"") -> AsyncIterator[Tunnel]:
         server.close()
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_an_https_api_is_reached_through_a_tunnel(
-    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    scheme: str, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G7: the proxy gets its own password and the API's host; the API gets its token; neither gets the other's."""
     redactor = Redactor()
-    async with raw_server(OK, tls=certificates.server_context()) as server, tunnel() as proxy:
-        monkeypatch.setenv("PROXY", f"http://me:canary%2Dproxy@127.0.0.1:{proxy.port}")
+    tls = certificates.server_context() if scheme == "https" else None
+    async with raw_server(OK, tls=certificates.server_context()) as server, tunnel(tls=tls) as proxy:
+        monkeypatch.setenv("PROXY", f"{scheme}://me:canary%2Dproxy@127.0.0.1:{proxy.port}")
         async with transport_to(
             server,
             auth=Bearer("canary-token"),

@@ -70,7 +70,7 @@ class Place:
         """Write the source file for an API; each keyword replaces the line that begins with its name."""
         lines = TOML.format(url=url).splitlines()
         for name, line in replaced.items():
-            (number,) = [place for place, known in enumerate(lines) if known.startswith(f"{name} =")]
+            number = next(place for place, known in enumerate(lines) if known.startswith(f"{name} ="))
             lines[number] = line
         self.toml.write_text("\n".join(lines))
 

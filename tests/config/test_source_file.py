@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from haulier.api.auth import Bearer
-from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
+from haulier.api.pages import Cursor, LinkHeader
 from haulier.api.settings import Api
 from haulier.api.totals import Total
 from haulier.api.verdict import Rule, Verdict
-from haulier.config.fields import Field, Shape
-from haulier.config.kinds import TableOf
-from haulier.config.pages_table import TABLES
-from haulier.config.place import Place, SourceText
-from haulier.config.source_file import FILE, load_source
-from haulier.config.stream_table import STREAM
+from haulier.config.source_file import load_source
 from haulier.errors import SourceFileError
 from haulier.items.bounds import Bounds
 from haulier.sources.recipe import (
@@ -97,48 +89,6 @@ def test_the_demo_points_the_flights_example_elsewhere() -> None:
 def test_every_example_is_read(file: Path) -> None:
     """Every example that the project shows is a good source file, without any variable set."""
     assert load_source(file, {}).streams
-
-
-PAGES: dict[str, Paginator] = {
-    '"single"': Single(),
-    '"link"': LinkHeader(),
-    '{ link = "more" }': LinkHeader("more"),
-    '"odata"': OData(),
-    '{ odata = "v4", page_size = 500 }': OData(500),
-    '{ cursor = "next", query = "after" }': Cursor("next", query="after"),
-    '{ cursor = "page.next", body = "page.after" }': Cursor("page.next", body="page.after"),
-    '{ cursor_header = "X-Next", header = "X-Cursor" }': Cursor(from_header="X-Next", header="X-Cursor"),
-    '{ cursor = "next", query = "after", done = "last" }': Cursor("next", query="after", done="last"),
-    '{ cursor = "next.id", query = "id", also = [{ at = "next.time", query = "time" }] }': Cursor(
-        "next.id", query="id", also=(Key("next.time", query="time"),)
-    ),
-    '{ offset = "skip", limit = 50, limit_name = "take", start = 1, overlap = 1, more = "more" }': Offset(
-        50, "skip", "take", 1, "query", "more", overlap=1
-    ),
-    '{ offset = "from", limit = 50, limit_name = "size", in = "body" }': Offset(50, "from", "size", place="body"),
-    '{ page = "page", size = 100, pages_header = "X-WP-TotalPages", end_status = 400, end_text = "invalid_page" }': (
-        PageNumber(size=100, pages_header="X-WP-TotalPages", end_status=400, end_text="invalid_page")
-    ),
-    '{ page = "p", first = 0, size = 10, size_name = "n", pages = "meta.pages" }': PageNumber(
-        "p", 0, 10, "n", pages="meta.pages"
-    ),
-    '{ seek = "sys_id", query = "q", template = "sys_id>{key}^ORDERBYsys_id", inclusive = true }': Seek(
-        "sys_id", "q", template="sys_id>{key}^ORDERBYsys_id", is_inclusive=True
-    ),
-    '{ next_url = "links.next", done = "done" }': NextUrl("links.next", done="done"),
-    '{ next_url_header = "X-Next" }': NextUrl(from_header="X-Next"),
-}
-
-
-@pytest.mark.parametrize("written", PAGES)
-def test_every_kind_of_pages_can_be_written(written: str, tmp_path: Path) -> None:
-    """Each kind of paging has one way to be written, with all of its settings."""
-    assert stream(tmp_path, f'post = "/t"\nrecords = "."\npages = {written}\n').pages == PAGES[written]
-
-
-def test_every_kind_of_pages_is_tried_above() -> None:
-    """No kind of paging is without an example here."""
-    assert {name for name in TABLES if any(f"{{ {name} = " in written for written in PAGES)} == set(TABLES)
 
 
 @pytest.mark.parametrize(
@@ -362,37 +312,3 @@ def test_a_file_that_cannot_be_read_is_told(name: str, body: bytes | None, messa
     with pytest.raises(SourceFileError) as caught:
         load_source(tmp_path / name, {})
     assert str(caught.value) == f"{tmp_path / name}: {message}"
-
-
-def shapes(value: Any) -> Iterator[Shape]:
-    """Every table that a source file may hold."""
-    if isinstance(value, Shape):
-        yield value
-        for field in value.fields:
-            yield from shapes(field.kind)
-    elif isinstance(value, TableOf):
-        yield from shapes(value.shape)
-    elif hasattr(value, "__dict__"):
-        for part in vars(value).values():
-            yield from shapes(part)
-
-
-FIELDS = {
-    f"{shape.doc} {field.name}": field
-    for root in (FILE, STREAM, *(table.shape for table in TABLES.values()))
-    for shape in shapes(root)
-    for field in shape.fields
-}
-
-
-@pytest.mark.parametrize("name", FIELDS)
-def test_what_errors_tell_to_write_can_be_written(name: str) -> None:
-    """Every example of a key is TOML, and is read without a complaint."""
-    field: Field[Any] = FIELDS[name]
-    if field.example.startswith("["):
-        tomllib.loads(field.example)
-        return
-    written = tomllib.loads(field.example)
-    place = Place(SourceText("s.toml", {"API_TOKEN": "t"}), field.name)
-    assert list(written) == [field.name]
-    field.kind.read(written[field.name], place, field.example)

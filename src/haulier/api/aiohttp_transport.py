@@ -11,7 +11,7 @@ import asyncio
 import ssl
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 from weakref import WeakKeyDictionary, ref
 
 import aiohttp
@@ -97,14 +97,20 @@ class AiohttpTransport:
 
     async def _open(self, request: Request, journey: _Journey, *, is_fresh: bool) -> _Answer:
         """Send, and wait for the answer's headers. Raises `_LostError` where the connection ended first."""
-        url = request.url
+        url, headers = request.url, request.headers
+        to_proxy = () if self._proxy is None else self._proxy.headers
+        if url.startswith("http:"):
+            # Without TLS there is no tunnel: the request itself goes to the proxy, and no other is told of it.
+            headers, to_proxy = (*headers, *to_proxy), ()
         try:
             answer = await self._session(is_fresh).request(
                 request.method,
                 # A link of the API's own is opaque: yarl would rewrite its escapes, and a signature over them would
                 # break.
                 URL(url, encoded=True) if url.isascii() and url.isprintable() and " " not in url else URL(url),
-                headers=request.headers,
+                headers=headers,
+                proxy=None if self._proxy is None else self._proxy.url,
+                proxy_headers=to_proxy,
                 data=request.body or None,
                 allow_redirects=False,
                 ssl=True if self._tls is None else self._tls.current(),
@@ -187,7 +193,6 @@ class AiohttpTransport:
         session = self._sessions.get(is_fresh)
         if session is None:
             seconds = self._settings.connect_timeout_seconds
-            proxy = self._proxy
             tracing = aiohttp.TraceConfig()
             tracing.on_connection_reuseconn.append(_note_reused)
             tracing.on_connection_create_end.append(_note_ready)
@@ -200,8 +205,6 @@ class AiohttpTransport:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
-                proxy=None if proxy is None else proxy.url,
-                proxy_auth=aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8") if proxy and proxy.user else None,
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 timeout=aiohttp.ClientTimeout(
@@ -315,7 +318,17 @@ async def _without_repeating(
     except aiohttp.ServerDisconnectedError as exc:
         raise _LostError("closed by the server", has_begun=not isinstance(exc.message, str)) from exc
     except OSError as exc:
+        if _is_about_certificates(exc.__cause__):
+            # In TLS 1.3 a server looks at the client's certificate when the handshake is over for us.
+            raise TransportError(Fault.TLS, f"the server refuses our TLS certificate: {_said(exc.__cause__)}") from exc
         raise _LostError(_said(exc), has_begun=False) from exc
+
+
+def _is_about_certificates(exc: BaseException | None) -> TypeGuard[ssl.SSLError]:
+    """The alerts of RFC 8446 6.2 that mean a certificate. Others, such as a bad record, mean the line."""
+    return isinstance(exc, ssl.SSLError) and any(
+        word in exc.reason for word in ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+    )
 
 
 def _lost(error: _LostError) -> TransportError:
@@ -337,8 +350,10 @@ def _not_opened(exc: Exception, settings: Api) -> TransportError:
                 Fault.TLS, f"the server's certificate is not accepted: {_said(exc.certificate_error)}"
             )
         case aiohttp.ClientConnectorSSLError():
-            if isinstance(exc.os_error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-                return TransportError(Fault.CONNECT, "the connection was closed while TLS began")
+            cause = exc.os_error
+            is_closed = isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+            if is_closed or (isinstance(cause, ssl.SSLError) and cause.reason == "TLSV1_ALERT_INTERNAL_ERROR"):
+                return TransportError(Fault.CONNECT, f"the server ended the connection while TLS began: {_said(cause)}")
             return TransportError(Fault.TLS, f"TLS failed: {_said(exc.os_error)}")
         case aiohttp.ClientConnectorDNSError():
             return TransportError(Fault.DNS, f"the name '{exc.host}' cannot be resolved: {_said(exc.os_error)}")
@@ -359,4 +374,9 @@ def _not_opened(exc: Exception, settings: Api) -> TransportError:
 
 
 def _said(exc: BaseException) -> str:
-    return getattr(exc, "strerror", None) or getattr(exc, "verify_message", None) or type(exc).__name__
+    """In the words of OpenSSL or of the system, which hold no address."""
+    for attribute in ("verify_message", "reason", "strerror"):
+        words = getattr(exc, attribute, None)
+        if words:
+            return str(words)
+    return type(exc).__name__

@@ -187,6 +187,8 @@ def _without(body: bytes, elements: list[Raw]) -> bytes:
     if len(elements) > 1:
         end = start + len(first)
         gap = body[end : body.find(memoryview(elements[1]), end)]
+        if gap.strip(b" \t\r\n") != b",":  # The same text as the first record's stands somewhere before the list.
+            return body
     records = gap.join(elements)
     if not body.startswith(records, start):
         return body

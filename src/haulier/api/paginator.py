@@ -48,7 +48,7 @@ class PageRequest:
     overlap: int = 0
     """So many records at the start of this page must be the last ones of the page before; checked, and dropped."""
     end_rules: tuple[Rule, ...] = ()
-    """Answers that mean that there is no such page: an end, and no failure."""
+    """Rules about its answer, ahead of the source's. END says that there is no such page, which is no failure."""
     has_token: bool = False
     """It continues a walk by something that the API handed out, which may expire: the item then begins again."""
     base: str = ""

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from haulier.api.auth import Secret, reveal
+from haulier.api.auth import Secret, basic_value, reveal
 from haulier.api.redactor import Redactor
 from haulier.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An opened one: where it is, and who we are to it, which nobody but the proxy is told."""
+    """An opened one: where it is, and what it is told of us, which is nobody else's."""
 
     url: str
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def open_proxy(declared: str | Secret, redactor: Redactor) -> Proxy:
@@ -36,4 +35,5 @@ def open_proxy(declared: str | Secret, redactor: Redactor) -> Proxy:
         raise UsageError("The user name of the proxy has a colon in it, which Basic cannot carry.")
     redactor.add(password)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return Proxy(f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}", user, password)
+    url = f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}"
+    return Proxy(url, (("Proxy-Authorization", basic_value(user, password)),) if user else ())

@@ -93,13 +93,16 @@ class ItemApi:
         json: Any = None,
         headers: Headers = (),
         max_pages: int = MAX_PAGES,
+        may_be_empty: bool = False,
     ) -> AsyncIterator[Page]:
         """The pages of a list, one after another, as the bytes that the API sent. Pages without records are left out.
 
         ``records`` is the dotted path of the list in each body (``.``: the body itself). Once it ends without an error,
-        the list was read to the end that the API gave it, and an exact ``total`` was kept.
+        the list was read to the end that the API gave it, and an exact ``total`` was kept. ``may_be_empty``: an answer
+        without a body, such as a 204, is the end, and else a failure.
         """
-        walk = Walk(self._exchange, self._parts.settings.url, Listing(pages, check_path(records), total, max_pages))
+        listing = Listing(pages, check_path(records), total, max_pages, may_be_empty)
+        walk = Walk(self._exchange, self._parts.settings.url, listing)
         return walk.pages(self._first(method, path, query, json, headers))
 
     def _first(self, method: str, path: str, query: Query | None, json: Any, headers: Headers) -> PageRequest:

@@ -30,6 +30,8 @@ class Listing:
     """Path of the records in each body."""
     total: Total | None = None
     max_pages: int = MAX_PAGES
+    may_be_empty: bool = False
+    """An answer without a body, such as a 204, is a page without records and the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Walk:
     async def _step(self, request: PageRequest) -> tuple[Page | None, PageRequest | None]:
         wire = self._wire(request)
         self._guard.check_request(wire)
-        asked = Asked(has_page_token=request.has_token)
+        asked = Asked(has_page_token=request.has_token, may_be_empty=self._listing.may_be_empty)
         answered = await self._exchange.send(
             wire, lambda response: self._read(request, response), asked=asked, rules=request.end_rules
         )
@@ -90,6 +92,8 @@ class Walk:
 
     def _read(self, request: PageRequest, response: Response) -> _Read:
         """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
+        if self._listing.may_be_empty and not response.body:
+            return _Read(Page(()), None, None)
         body = self._reader.read(response.body)
         received = self._received + max(0, len(body.page) - request.overlap)
         answer = PageAnswer(body, response.url, response.headers, received)
@@ -135,7 +139,9 @@ class Walk:
             )
             return
         wire = self._wire(first)
-        answered = await self._exchange.send(wire, lambda response: self._total_of(total, response))
+        answered = await self._exchange.send(
+            wire, lambda response: self._total_of(total, response), rules=first.end_rules
+        )
         if answered.value == self._received:
             if self._received != promise.first:
                 self._exchange.usage.drift = Drift(promised=promise.first, reread=self._received)

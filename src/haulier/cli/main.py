@@ -29,6 +29,10 @@ EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 change a file, f
 (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 
+_CODE_OF_VERDICT = {"auth": 2, "config": 2, "pause": 4, "outage": 4, "back": 4}
+"""What a failed request of an enumeration comes to; anything else is a failure of the source."""
+
+
 class LazyGroup(click.Group):
     """Knows its commands by name, and imports ``haulier.cli.<name>`` for the one that is run."""
 
@@ -111,6 +115,9 @@ def _first(group: BaseExceptionGroup[HaulierError]) -> HaulierError:
 
 def exit_code_of(error: HaulierError) -> int:
     """2: a person must change something. 4: try again later. 1: it failed."""
+    verdict = getattr(error, "verdict", None)  # Of an `ApiError`: enumerating failed, and importing its class is slow.
+    if verdict is not None:
+        return _CODE_OF_VERDICT.get(str(verdict), 1)
     match error:
         case UsageError():
             return 2

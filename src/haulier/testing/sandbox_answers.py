@@ -31,8 +31,8 @@ class Answer:
 
 def answer(settings: SandboxSettings, target: str) -> Answer:
     """The answer to GET ``target`` (a path with its query). What a client gets wrong is a 400 or 404 that says why."""
-    path, query_text = urlsplit(target)[2:4]
     try:
+        path, query_text = urlsplit(target)[2:4]
         query = dict(parse_qsl(query_text, keep_blank_values=True, strict_parsing=bool(query_text)))
         if path.startswith("/item/"):
             return _item(settings, path.removeprefix("/item/"))

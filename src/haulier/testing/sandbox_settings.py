@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -84,6 +85,8 @@ class SandboxSettings:
             raise ValueError("gap_ids needs gap_after: the records between two gaps.")
         if self.refuse_status not in (429, 503):
             raise ValueError(f"refuse_status is {self.refuse_status}; write 429 or 503.")
+        if self.outage_status and (self.outage_status < 400 or self.outage_status not in list(HTTPStatus)):
+            raise ValueError(f"outage_status is {self.outage_status}; write 0, or an HTTP status from 400 on.")
 
 
 def change_settings(settings: SandboxSettings, changes: dict[str, Any], *, is_text: bool = False) -> SandboxSettings:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gzip
+from http import HTTPStatus
 
 from haulier.testing.sandbox_answers import Answer
-
-_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"} | {
-    411: "Length Required", 413: "Content Too Large", 429: "Too Many Requests", 431: "Header Too Large"
-} | {500: "Internal Server Error", 503: "Service Unavailable"}  # fmt: skip
 
 
 class RequestHead:
@@ -56,4 +53,4 @@ def _render(made: Answer, body: bytes, headers: bytes = b"") -> bytes:
     if made.status == 401:
         headers += b"WWW-Authenticate: Bearer\r\n"
     head = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
-    return head % (made.status, _REASONS[made.status].encode(), headers, len(body)) + body
+    return head % (made.status, HTTPStatus(made.status).phrase.encode(), headers, len(body)) + body

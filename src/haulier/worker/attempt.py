@@ -7,7 +7,7 @@ import contextlib
 import logging
 
 from haulier.api.verdict import ApiError, Verdict
-from haulier.errors import BrokenEnvelopeError, HaulierError, LeaseLostError, NewerFormatError, UnknownKindError
+from haulier.errors import BrokenEnvelopeError, HaulierError, LeaseLostError, NewerFormatError, UnknownKindError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import Envelope, decode
@@ -46,7 +46,7 @@ class Attempt:
             logger.info("a lease was lost; its item is another worker's")
         except HaulierError as error:
             # Settling itself failed, since queue or lake is away. The lease runs out, and the item is looked up then.
-            self._bench.stop.set(4, self._bench.redact(str(error)))
+            self._bench.stop.set(2 if isinstance(error, UsageError) else 4, self._bench.redact(str(error)))
         finally:
             if not self._bench.settler.has(self._held):
                 self._bench.keeper.drop(self._held)

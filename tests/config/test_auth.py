@@ -1,0 +1,77 @@
+"""Credentials, certificates and proxies in a source file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from haulier.api.auth import ApiKey, Auth, Basic, Bearer, Secret
+from haulier.api.oauth2 import ClientCredentials
+from haulier.api.settings import Api
+from haulier.config.auth_table import AUTH_TABLES
+from haulier.config.source_file import load_source
+
+CLIENT = 'token_url = "https://login.example.com/t", client_id = "i", client_secret = "s"'
+AUTHS: dict[str, Auth] = {
+    '{ bearer = "t" }': Bearer("t"),
+    '{ bearer = "t", prefix = "token" }': Bearer("t", "token"),
+    '{ header = "X-Api-Key", value = "k" }': ApiKey("k", header="X-Api-Key"),
+    '{ header = "Authorization", value = "k", prefix = "ApiKey" }': ApiKey(
+        "k", header="Authorization", prefix="ApiKey"
+    ),
+    '{ query = "api_key", value = "k" }': ApiKey("k", query="api_key"),
+    '{ user = "u" }': Basic("u"),
+    '{ user = "u", password = "p" }': Basic("u", "p"),
+    f"{{ {CLIENT} }}": ClientCredentials("https://login.example.com/t", "i", "s"),
+    f'{{ {CLIENT}, scope = "read", in_body = true, parameters = {{ audience = "a" }} }}': ClientCredentials(
+        "https://login.example.com/t", "i", "s", scope="read", in_body=True, parameters=(("audience", "a"),)
+    ),
+}
+
+
+SOURCE = """
+source = "s"
+[api]
+url = "https://api.example.com"
+[streams.t]
+get = "/t"
+records = "."
+pages = "link"
+[streams.t.full.once]
+"""
+
+
+def api_of(folder: Path, line: str, environ: dict[str, str] | None = None) -> Api:
+    file = folder / "s.toml"
+    file.write_text(SOURCE.replace("[streams.t]", f"{line}\n[streams.t]"))
+    return load_source(file, environ or {}).api
+
+
+@pytest.mark.parametrize("written", AUTHS)
+def test_every_kind_of_credentials_can_be_written(written: str, tmp_path: Path) -> None:
+    """Each kind of credentials has one way to be written, with all of its settings."""
+    assert api_of(tmp_path, f"auth = {written}").auth == AUTHS[written]
+
+
+def test_every_kind_of_credentials_is_tried_above() -> None:
+    """No kind of credentials is without an example here."""
+    assert {name for name in AUTH_TABLES if any(f"{{ {name} = " in written for written in AUTHS)} == set(AUTH_TABLES)
+
+
+def test_certificates_stand_beside_the_source_file(tmp_path: Path) -> None:
+    """Files for TLS are found from the folder of the source file, wherever haulier is started."""
+    written = (
+        'tls = { ca_file = "ca.pem", certificate_file = "/etc/c.pem", key_file = "${KEY}", key_password = "${PW}" }'
+    )
+    tls = api_of(tmp_path, written, {"KEY": "c.key"}).tls
+    assert tls is not None
+    assert tls.files == (str(tmp_path / "ca.pem"), "/etc/c.pem", str(tmp_path / "c.key"))
+    assert isinstance(tls.key_password, Secret)
+
+
+def test_a_proxy_is_declared(tmp_path: Path) -> None:
+    """A proxy's address may hold a password, so that it is read late and shown nowhere."""
+    api = api_of(tmp_path, 'proxy = "${PROXY}"')
+    assert isinstance(api.proxy, Secret)
+    assert "PROXY" not in repr(api)

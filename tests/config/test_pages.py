@@ -1,0 +1,64 @@
+"""Every kind of paging in a source file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
+from haulier.config.pages_table import TABLES
+from haulier.config.source_file import load_source
+
+SOURCE = """
+source = "s"
+[api]
+url = "https://api.example.com"
+[streams.t]
+post = "/t"
+records = "."
+full = { once = {} }
+"""
+
+PAGES: dict[str, Paginator] = {
+    '"single"': Single(),
+    '"link"': LinkHeader(),
+    '{ link = "more" }': LinkHeader("more"),
+    '"odata"': OData(),
+    '{ odata = "v4", page_size = 500 }': OData(500),
+    '{ cursor = "next", query = "after" }': Cursor("next", query="after"),
+    '{ cursor = "page.next", body = "page.after" }': Cursor("page.next", body="page.after"),
+    '{ cursor_header = "X-Next", header = "X-Cursor" }': Cursor(from_header="X-Next", header="X-Cursor"),
+    '{ cursor = "next", query = "after", done = "last" }': Cursor("next", query="after", done="last"),
+    '{ cursor = "next.id", query = "id", also = [{ at = "next.time", query = "time" }] }': Cursor(
+        "next.id", query="id", also=(Key("next.time", query="time"),)
+    ),
+    '{ offset = "skip", limit = 50, limit_name = "take", start = 1, overlap = 1, more = "more" }': Offset(
+        50, "skip", "take", 1, "query", "more", overlap=1
+    ),
+    '{ offset = "from", limit = 50, limit_name = "size", in = "body" }': Offset(50, "from", "size", place="body"),
+    '{ page = "page", size = 100, pages_header = "X-WP-TotalPages", end_status = 400, end_text = "invalid_page" }': (
+        PageNumber(size=100, pages_header="X-WP-TotalPages", end_status=400, end_text="invalid_page")
+    ),
+    '{ page = "p", first = 0, size = 10, size_name = "n", pages = "meta.pages" }': PageNumber(
+        "p", 0, 10, "n", pages="meta.pages"
+    ),
+    '{ seek = "sys_id", query = "q", template = "sys_id>{key}^ORDERBYsys_id", inclusive = true }': Seek(
+        "sys_id", "q", template="sys_id>{key}^ORDERBYsys_id", is_inclusive=True
+    ),
+    '{ next_url = "links.next", done = "done" }': NextUrl("links.next", done="done"),
+    '{ next_url_header = "X-Next" }': NextUrl(from_header="X-Next"),
+}
+
+
+@pytest.mark.parametrize("written", PAGES)
+def test_every_kind_of_pages_can_be_written(written: str, tmp_path: Path) -> None:
+    """Each kind of paging has one way to be written, with all of its settings."""
+    file = tmp_path / "s.toml"
+    file.write_text(f"{SOURCE}pages = {written}\n")
+    assert load_source(file, {}).streams[0].pages == PAGES[written]
+
+
+def test_every_kind_of_pages_is_tried_above() -> None:
+    """No kind of paging is without an example here."""
+    assert {name for name in TABLES if any(f"{{ {name} = " in written for written in PAGES)} == set(TABLES)
