@@ -57,10 +57,11 @@ class Place:
 
     folder: Path
     capsys: pytest.CaptureFixture[str]
+    name: str = "shop.toml"
 
     @property
     def toml(self) -> Path:
-        return self.folder / "shop.toml"
+        return self.folder / self.name
 
     @property
     def lake(self) -> Path:

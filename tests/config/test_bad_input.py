@@ -224,7 +224,8 @@ MISTAKES = {
         'id__lt = "9"',
         (
             "streams.flights.full.ids: {end} stands nowhere in the request, so an item would fetch more than "
-            'its own records. Write, for example: query = { from = "{start}", to = "{end}" }'
+            'its own records. Write, for example: query = { from = "{start}", to = "{end}" }; or only_start = '
+            "true, if the API takes the start for the name of the whole item."
         ),
     ),
     "a misspelt word": (

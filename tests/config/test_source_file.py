@@ -230,6 +230,21 @@ def test_windows_say_how_the_api_counts_time(tmp_path: Path) -> None:
     )
 
 
+def test_the_start_may_name_the_whole_window(tmp_path: Path) -> None:
+    """An API of daily reports takes one date; that it is enough is declared, since it mostly is not."""
+    text = 'get = "/reports/{start}"\nrecords = "."\npages = "link"\n'
+    full = """
+    [streams.t.full.windows]
+    bounds = { format = "date" }
+    start = 2013-07-01
+    step = "1d"
+    only_start = true
+    """
+    recipe = stream(tmp_path, text, full)
+    assert isinstance(recipe.full, WindowsRecipe)
+    assert recipe.full.only_start
+
+
 def test_a_date_is_midnight_where_the_api_is(tmp_path: Path) -> None:
     """A start without a time is the first moment of that day in the zone of the bounds."""
     text = 'get = "/t"\nrecords = "."\npages = "link"\n'

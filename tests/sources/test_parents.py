@@ -93,6 +93,16 @@ async def test_batches_are_items_like_others() -> None:
     assert {item.stream for item in source.items if item.kind != "posts_ids"} == {"comments"}
 
 
+async def test_a_batch_is_halved_down_to_one_parent() -> None:
+    """A batch that cannot be hauled is divided, so that poison is one parent and not its neighbours (G4)."""
+    source = blog_source()
+    async with serving(Blog()) as blog, situation(Api(blog.url)) as context:
+        batch = (await divided(source, context))[0]
+    first, second = source.halves(batch)
+    assert (*first.parents, *second.parents) == batch.parents  # type: ignore[attr-defined]
+    assert source.halves(first) == ()
+
+
 async def test_a_parent_that_is_not_there_is_a_failure() -> None:
     """Unless something else is declared, a 404 for one parent fails its batch: its children may only be misplaced."""
     source = blog_source()

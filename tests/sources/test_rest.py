@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.sources.situation import Situation, situation
 
 from haulier.api.page import Page
@@ -17,7 +19,9 @@ from haulier.api.totals import Total
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
 from haulier.items.keys import item_key
+from haulier.items.ranges import IdRange
 from haulier.items.registry import Registry
+from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.sources.recipe import IdsRecipe, Lookup, StreamRecipe, WindowsRecipe
 from haulier.sources.rest import RestSource
@@ -187,6 +191,41 @@ async def test_windows_of_dates_are_local_days() -> None:
     sent = [recipe.bounds.of(item.window) for item in items]  # type: ignore[attr-defined]
     assert sent == [(day, day) for day in ("2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31")]
     assert items[1].window.duration == timedelta(hours=23)  # type: ignore[attr-defined]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**4))
+def test_ids_are_halved_down_to_one(start: int, size: int) -> None:
+    """A range is divided in two that touch, until it is one ID (G4)."""
+    source = RestSource("sandbox", [ITEMS])
+    item = source.items[0](IdRange(start, start + size))  # type: ignore[call-arg]
+    halves = [half.ids for half in source.halves(item)]  # type: ignore[attr-defined]
+    if size == 1:
+        assert halves == []
+    else:
+        assert (halves[0].start, halves[0].end, halves[1].end) == (start, halves[1].start, start + size)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "smallest"),
+    [
+        (Bounds(), timedelta(seconds=1)),
+        (Bounds(granule=timedelta(hours=1)), timedelta(hours=1)),
+        (Bounds(format="date", zone="Europe/London"), timedelta(hours=23)),
+    ],
+)
+def test_windows_are_halved_down_to_a_granule(bounds: Bounds, smallest: timedelta) -> None:
+    """A window is divided in two that touch, until the API could not tell them apart; dates stay whole days (G4)."""
+    source = RestSource("sandbox", [replace(EVENTS, full=replace(HOURS, bounds=bounds))])
+    window = TimeWindow(datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 4, 3, 23, tzinfo=UTC))
+    parts = [source.items[0](window)]  # type: ignore[call-arg]
+    shortest = window.duration
+    while halves := source.halves(parts[0]):
+        assert halves[0].window.start == parts[0].window.start  # type: ignore[attr-defined]
+        assert halves[0].window.end == halves[1].window.start  # type: ignore[attr-defined]
+        assert halves[1].window.end == parts[0].window.end  # type: ignore[attr-defined]
+        parts = [min(halves, key=lambda half: half.window.duration)]  # type: ignore[attr-defined]
+        shortest = parts[0].window.duration  # type: ignore[attr-defined]
+    assert shortest == smallest
 
 
 async def test_a_start_in_the_future_is_an_error() -> None:

@@ -7,7 +7,7 @@ from typing import cast
 
 from haulier.config.asking import EDGE_TABLE, Edge
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Duration, Moment, NumberOr, TableOf, Text, Whole, refusals
+from haulier.config.kinds import Choice, Duration, Flag, Moment, NumberOr, TableOf, Text, Whole, refusals
 from haulier.config.place import Place
 from haulier.config.request_kinds import QueryPairs
 from haulier.items.bounds import Bounds
@@ -69,7 +69,10 @@ IDS_STEP = Field("step", Whole(), "How many IDs make one item.", "step = 5000", 
 IDS_BOUNDS = Field(
     "bounds", TableOf(ID_BOUNDS, read_id_bounds), "What the ends mean to the API.", 'bounds = { end = "inclusive" }'
 )
-IDS = Shape("Items that are ranges of IDs.", QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP)
+ONLY_START = Field(
+    "only_start", Flag(), "Whether the API is told the start alone, which names the whole item.", "only_start = true"
+)
+IDS = Shape("Items that are ranges of IDs.", QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP, ONLY_START)
 
 START = Field("start", Moment(), "Where the first window starts.", "start = 2013-01-01T00:00:00Z", is_required=True)
 END = Field(
@@ -96,7 +99,15 @@ WINDOWS_BOUNDS = Field(
 )
 WINDOWS_QUERY = Field("query", QUERY.kind, QUERY.doc, 'query = { updated_since = "{start}", updated_before = "{end}" }')
 WINDOWS = Shape(
-    "Items that are windows of time.", WINDOWS_QUERY, WINDOWS_BOUNDS, START, END, WINDOWS_STEP, LOOKBACK, SETTLE_FOR
+    "Items that are windows of time.",
+    WINDOWS_QUERY,
+    WINDOWS_BOUNDS,
+    START,
+    END,
+    WINDOWS_STEP,
+    LOOKBACK,
+    SETTLE_FOR,
+    ONLY_START,
 )
 
 
@@ -110,6 +121,7 @@ def read_ids(table: Opened) -> IdsRecipe:
         first=_lookup(first),
         last=_lookup(last),
         step=table.need(IDS_STEP),
+        only_start=table.get(ONLY_START, False),
         may_be_empty=any(isinstance(edge, Edge) and edge.may_be_empty for edge in (first, last)),
     )
 
@@ -131,6 +143,7 @@ def read_windows(table: Opened) -> WindowsRecipe:
         step=step,
         lookback=table.get(LOOKBACK, timedelta()),
         settle=table.get(SETTLE_FOR, SETTLE),
+        only_start=table.get(ONLY_START, False),
     )
     _check_step(recipe, table.place.at("step"))
     return recipe

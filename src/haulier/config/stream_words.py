@@ -33,10 +33,14 @@ def check_words(recipe: StreamRecipe, value: Any, place: Place) -> None:
         if division is not None:
             words = divide(recipe.name, division, where="").words
             kind = next(iter(value[mode]))
-            _check_division(recipe, division.query, words, place, place.at(mode).at(kind))
+            needed = ("start",) if getattr(division, "only_start", False) else words
+            found = _check_division(recipe, division.query, words, place, place.at(mode).at(kind))
+            _check_needed(needed, found, place.at(mode).at(kind))
 
 
-def _check_division(recipe: StreamRecipe, query: Pairs, words: tuple[str, ...], stream: Place, division: Place) -> None:
+def _check_division(
+    recipe: StreamRecipe, query: Pairs, words: tuple[str, ...], stream: Place, division: Place
+) -> set[str]:
     strings = [*_stream_strings(recipe, stream), *_pair_strings(query, division.at("query"))]
     found = _check(strings, (*words, SNAPSHOT))
     named = {name for name, _ in recipe.query}
@@ -47,14 +51,23 @@ def _check_division(recipe: StreamRecipe, query: Pairs, words: tuple[str, ...], 
                 .at(name)
                 .error("the stream's own query has this parameter too.", "Keep it in one of the two tables.")
             )
-    missing = [f"{{{word}}}" for word in words if word not in found]
-    if missing:
-        example = 'from = "{start}", to = "{end}"' if "start" in words else 'name = "{value}"'
-        raise division.error(
-            f"{' and '.join(missing)} {'stand' if len(missing) > 1 else 'stands'} nowhere in the request, "
-            "so an item would fetch more than its own records.",
-            f"Write, for example: query = {{ {example} }}",
-        )
+    return found
+
+
+def _check_needed(needed: tuple[str, ...], found: set[str], division: Place) -> None:
+    missing = [f"{{{word}}}" for word in needed if word not in found]
+    if not missing:
+        return
+    stand = "stand" if len(missing) > 1 else "stands"
+    remedy = 'Write, for example: query = { name = "{value}" }'
+    if "start" in needed:
+        remedy = 'Write, for example: query = { from = "{start}", to = "{end}" }'
+        if missing == ["{end}"]:
+            remedy += "; or only_start = true, if the API takes the start for the name of the whole item."
+    raise division.error(
+        f"{' and '.join(missing)} {stand} nowhere in the request, so an item would fetch more than its own records.",
+        remedy,
+    )
 
 
 def _once_a_run(recipe: StreamRecipe, place: Place) -> Iterator[tuple[Lookup | ListLookup, Place]]:

@@ -33,6 +33,10 @@ class Division(Protocol):
         """What the words stand for in one item."""
         ...
 
+    def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """Two items that together ask for the same records; none where the item cannot be divided further."""
+        ...
+
 
 def divide(stream: str, recipe: Enumeration, *, where: str, kind: str = "") -> Division:
     """The division that a recipe describes.

@@ -55,6 +55,11 @@ class IdsDivision:
         start, end = self._recipe.bounds.of(item.ids)
         return {"start": int(start), "end": int(end)}
 
+    def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """Two items that make up this one; none where it is down to one ID."""
+        assert isinstance(item, self._make)
+        return tuple(self._make(half) for half in item.ids.halves() or ())
+
     async def _edge(self, api: ItemApi, name: str, edge: int | Lookup) -> int | None:
         """The number itself, or what the API says; None where it holds nothing and may."""
         if isinstance(edge, int):

@@ -69,6 +69,12 @@ class Parents:
             async for page in listed(self._recipe, (), words, context, skips_absent=self._rule.skips_absent):
                 yield page
 
+    def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """A batch in two; none where it is down to one parent."""
+        assert isinstance(item, self._make)
+        middle = len(item.parents) // 2
+        return (self._make(item.parents[:middle]), self._make(item.parents[middle:])) if middle else ()
+
     def _words(self, parent: tuple[str, ...]) -> Words:
         values = zip(self.fields, parent, strict=True)
         return {f"{PARENT}{field}": _word(Raw(value.encode())) for field, value in values}

@@ -14,7 +14,7 @@ from haulier.api.paths import ROOT
 from haulier.api.totals import Total
 from haulier.api.verdict import Rule
 from haulier.items.bounds import Bounds
-from haulier.items.formats import checked_format
+from haulier.items.formats import Format, checked_format
 
 Pairs = tuple[tuple[str, str], ...]
 """Query parameters or headers, in their order; a name may stand twice."""
@@ -43,6 +43,8 @@ class IdsRecipe:
     first: int | Lookup = 1
     query: Pairs = ()
     bounds: Bounds = field(default_factory=Bounds)
+    only_start: bool = False
+    """The API is told the start alone, which names the whole range."""
     may_be_empty: bool = False
     """An API that holds no item gives a run without items; else that is an error, since it is mostly a wrong query."""
 
@@ -58,11 +60,23 @@ class WindowsRecipe:
     bounds: Bounds = field(default_factory=Bounds)
     lookback: timedelta = timedelta()
     settle: timedelta = SETTLE
+    only_start: bool = False
+    """The API is told the start alone, which names the whole window: a day of reports."""
+
+    @property
+    def granule(self) -> timedelta:
+        """The shortest window that can be told apart from its neighbours."""
+        declared = self.bounds.granule
+        return declared if isinstance(declared, timedelta) else self._format.step
 
     @property
     def is_by_date(self) -> bool:
         """Whether the API is asked for whole local days: windows are then days of its zone, of 23, 24 or 25 hours."""
-        return checked_format(self.bounds.format, None, is_utc=self.bounds.zone == "UTC").is_date
+        return self._format.is_date
+
+    @property
+    def _format(self) -> Format:
+        return checked_format(self.bounds.format, None, is_utc=self.bounds.zone == "UTC")
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class RestSource:
         self._divisions: dict[str, Division] = {}
         self.processors: dict[type[WorkItem], RestProcessor] = {}
         """The processor of each class of work item."""
+        self._halves: dict[type[WorkItem], Callable[[WorkItem], tuple[WorkItem, ...]]] = {}
         for recipe in self._streams.values():
             if recipe.parent is not None:
                 self._add_child(recipe, recipe.parent)
@@ -39,6 +40,7 @@ class RestSource:
                 division = divide(recipe.name, recipe.full, where=f"streams.{recipe.name}.full")
                 self._divisions[recipe.name] = division
                 self.processors[division.item] = _processor(recipe, division)
+                self._halves[division.item] = division.halves
 
     @property
     def items(self) -> tuple[type[WorkItem], ...]:
@@ -58,6 +60,10 @@ class RestSource:
                 )
             async for item in division.items(context):
                 yield item
+
+    def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """Two items that together ask for the same records; none where the item cannot be divided further."""
+        return self._halves[type(item)](item)
 
     def expect_of(self, streams: Iterable[str]) -> RestExpect | None:
         """What asks the API how many records each of these streams should hold; None where none declares it.
@@ -90,6 +96,7 @@ class RestSource:
         self._divisions[recipe.name] = division
         self.processors[division.item] = work.split
         self.processors[work.batch] = work.pages
+        self._halves |= {division.item: division.halves, work.batch: work.halves}
 
 
 def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:

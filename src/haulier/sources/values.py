@@ -56,6 +56,10 @@ class ValuesDivision:
         assert isinstance(item, self._make)
         return {"value": int(item.value) if self._recipe.are_numbers else item.value}
 
+    def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """A value cannot be divided."""
+        return ()
+
     def _value(self, record: bytes, lookup: ListLookup) -> str:
         found = raw_at(record, lookup.at)
         text = None if found is None else scalar_text(found)
@@ -87,6 +91,10 @@ class OnceDivision:
         """There is no word for everything."""
         assert isinstance(item, self._make)
         return {}
+
+    def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """It is one item because nothing is known that would divide it."""
+        return ()
 
 
 def scalar_text(value: Raw) -> str | None:

@@ -10,7 +10,7 @@ from haulier.errors import UsageError
 from haulier.items.formats import DAY
 from haulier.items.windows import TimeWindow, day_windows, time_windows
 from haulier.items.workitem import WorkItem
-from haulier.items.zones import MOMENT, local, zone_of
+from haulier.items.zones import MOMENT, day_start, local, zone_of
 from haulier.sources.context import SourceContext
 from haulier.sources.recipe import Pairs, WindowsRecipe
 from haulier.sources.templates import Words
@@ -50,6 +50,18 @@ class WindowsDivision:
         if self._recipe.bounds.format.startswith("epoch_"):
             return {"start": int(start), "end": int(end)}
         return {"start": start, "end": end}
+
+    def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """Two items that make up this one; none where it is down to one granule."""
+        assert isinstance(item, self._make)
+        window, zone = item.window, zone_of(self._recipe.bounds.zone)
+        if not self._recipe.is_by_date:
+            return tuple(self._make(half) for half in window.halves(self._recipe.granule) or ())
+        first, beyond = local(window.start, zone).date(), local(window.end - MOMENT, zone).date() + DAY
+        if (beyond - first).days < 2:
+            return ()
+        middle = day_start(first + (beyond - first) // 2, zone)
+        return self._make(TimeWindow(window.start, middle)), self._make(TimeWindow(middle, window.end))
 
     def _windows(self, start: datetime, end: datetime) -> Iterator[TimeWindow]:
         if not self._recipe.is_by_date:

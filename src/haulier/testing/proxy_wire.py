@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gzip
+import re
 from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
 
 JSON_HEADERS = [(b"Content-Type", b"application/json")]
+# No client is let send these on, since a line end among them would begin a header of its own.
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Cut(Enum):
@@ -87,6 +90,8 @@ async def read_request(reader: asyncio.StreamReader) -> ProxyRequest | None:
     """
     raw = (await reader.readuntil(b"\r\n\r\n"))[:-4]
     first, *lines = raw.split(b"\r\n")
+    if any(_CONTROL.search(line) for line in (first, *lines)):
+        return None
     method, _, rest = first.decode("latin-1").partition(" ")
     target, _, version = rest.rpartition(" ")
     headers = [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]

@@ -1,0 +1,92 @@
+"""Poison: a person can read it, and give it another go."""
+
+import pytest
+
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from tests.cli.conftest import Place
+
+SOURCE = '''
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from haulier import Api, App, Context, WorkItem
+
+app = App("numbers", api=Api("{url}"))
+
+
+@dataclass(frozen=True)
+class Number(WorkItem, stream="numbers", kind="number"):
+    n: int
+
+
+@app.enumerate("full")
+async def numbers(ctx: Context) -> AsyncIterator[WorkItem]:
+    for n in range(6):
+        yield Number(n)
+
+
+@app.processor(Number)
+async def number(item: Number, ctx: Context) -> AsyncIterator[list[dict[str, int]]]:
+    if item.n in (2, 4) and not Path(__file__).with_name("mended").exists():
+        answer = await ctx.api.json("/no/such/path")
+        raise AssertionError(answer)
+    if item.n != 5:
+        yield [{{"n": item.n}}]
+'''
+
+
+@pytest.fixture
+def numbers(place: Place) -> object:
+    """A Python source of six items: two fail as long as no file `mended` stands beside it, one is empty."""
+    with SandboxProcess(SandboxSettings(records=1)) as api:
+        path = place.folder / "numbers.py"
+        path.write_text(SOURCE.format(url=api.url))
+        place.name = path.name
+        yield place
+
+
+def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place) -> None:
+    """C7, G4: exit code 3; every poisoned item is listed with its reason; once mended, the same run ends complete."""
+    said = numbers.run("run", "--json")
+    assert (said.code, said.json["state"]) == (3, "partial"), said.err
+    assert said.json["reasons"] == {"poison": 2}
+    assert said.json["totals"]["empty"] == 1
+
+    listed = numbers.run("poison list")
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["number-2", "number-4"]
+    shown = numbers.run("poison show", "number-2")
+    assert "status       404" in shown.out
+    assert "/no/such/path" in shown.out
+    assert '{"n":2}' in shown.out
+
+    (numbers.folder / "mended").touch()
+    assert "1 items" in numbers.run("poison redrive", "number-2").err
+    assert numbers.run("status", "--json").json["state"] == "open"
+    assert numbers.run("run", "--resume-only").code == 3, "number-4 is poisoned still"
+    assert numbers.run("poison redrive").code == 0
+    said = numbers.run("run", "--resume-only", "--json")
+    assert (said.code, said.json["state"]) == (0, "complete")
+    assert said.json["totals"]["records"] == 5
+    assert numbers.run("poison redrive").code == 2, "a complete run is final"
+
+
+def test_poison_of_an_unknown_key_is_said_in_words(numbers: Place) -> None:
+    numbers.run("run")
+    for words in (("show", "number-1"), ("redrive", "number-1")):
+        said = numbers.run(f"poison {words[0]}", words[1])
+        assert said.code == 2
+        assert "number-1" in said.err
+        assert "poison list" in said.err
+
+
+def test_dicts_are_marked_as_encoded_by_us(numbers: Place) -> None:
+    """G6: what the processor made itself is told apart from the API's own bytes."""
+    import gzip
+    import json
+
+    (numbers.folder / "mended").touch()
+    assert numbers.run("run").code == 0
+    (manifest,) = numbers.lake.rglob("manifest.ndjson.gz")
+    entries = [json.loads(line) for line in gzip.decompress(manifest.read_bytes()).splitlines()]
+    assert {entry["state"] for entry in entries if entry.get("bytes_are") == "ours" or entry.get("encoded")} == {"done"}
