@@ -6,14 +6,14 @@ import base64
 from typing import Any
 
 import pytest
-from tests.api_wire.raw_server import http, raw_server
-from tests.api_wire.wire import get, transport_to
 
 from haulier.api.auth import ApiKey, Basic, Bearer, Secret, env
 from haulier.api.redactor import MASK, Redactor
 from haulier.api.transport import Request, Response
 from haulier.clock import SystemClock
 from haulier.errors import UsageError
+from tests.api_wire.raw_server import http, raw_server
+from tests.api_wire.wire import get, transport_to
 
 
 async def nobody(request: Request) -> Response:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from tests.api_wire.raw_server import Answer, Do, chunks, gzipped, http, raw_server
-from tests.api_wire.wire import fault_of, get, transport_to
 
 from haulier.api.transport import Fault, Request
 from haulier.api.verdict import Verdict, judge
+from tests.api_wire.raw_server import Answer, Do, chunks, gzipped, http, raw_server
+from tests.api_wire.wire import fault_of, get, transport_to
 
 BODY = b'{"rows":[{"id":1},{"id":2}]}'
 LINES = b'{"id":1}\n{"id":2}\n'

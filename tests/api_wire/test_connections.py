@@ -8,13 +8,13 @@ import random
 import socket
 
 import pytest
-from tests.api_wire.raw_server import Answer, Do, Seen, Step, gzipped, http, raw_server
-from tests.api_wire.wire import fault_of, get, transport_to
 
 from haulier.api.body import HEAVY_BYTES, is_heavy
 from haulier.api.framing import Framing
 from haulier.api.transport import Fault, Request, TransportError
 from haulier.testing.clock import FakeClock
+from tests.api_wire.raw_server import Answer, Do, Seen, Step, gzipped, http, raw_server
+from tests.api_wire.wire import fault_of, get, transport_to
 
 OK: Answer = [http(b'{"n":1}')]
 

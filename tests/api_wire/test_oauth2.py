@@ -13,8 +13,6 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
-from tests.api_wire.raw_server import Answer, Do, RawServer, Seen, http, raw_server
-from tests.api_wire.wire import fault_of, get, transport_to
 
 from haulier.api.aiohttp_transport import AiohttpTransport
 from haulier.api.auth import env
@@ -24,6 +22,8 @@ from haulier.api.transport import Fault
 from haulier.api.verdict import Verdict, judge
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
+from tests.api_wire.raw_server import Answer, Do, RawServer, Seen, http, raw_server
+from tests.api_wire.wire import fault_of, get, transport_to
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -138,6 +138,44 @@ async def test_a_token_that_is_refused_at_once_is_not_renewed_again_and_again() 
         assert await here.get() == 401
         assert here.issued == 2
         assert len(here.api.requests) == 7
+
+
+async def test_a_late_401_of_an_old_token_is_repeated_with_the_new_one() -> None:
+    """The slow one of two finds the token renewed already: it asks nobody, and is not taken for refused."""
+    async with scene() as here:
+        await here.get()
+        here.clock.advance(100)
+        here.accepted = set()
+        here.api.answers = lambda seen: [0.1 if seen.target == "/slow" else 0, *here.answer(seen)]
+        slow = asyncio.create_task(get(here.transport, here.api, "/slow"))
+        while len(here.api.requests) < 2:
+            await asyncio.sleep(0.001)
+        assert await here.get() == 200
+        assert not slow.done()
+        assert (await slow).status == 200
+        assert here.issued == 2
+
+
+async def test_a_request_is_repeated_once_however_old_the_token_is() -> None:
+    """4.1 `401`: refresh once, repeat; still 401 is the answer."""
+    async with scene() as here:
+        await here.get()
+        here.api.answers = [[lambda: here.clock.advance(60), http(b"{}", status="401 Unauthorized")]]
+        assert await here.get() == 401
+        assert len(here.api.requests) == 3
+
+
+async def test_nobody_waits_for_an_early_renewal() -> None:
+    """One request fetches the new token; the others go on with the old one, which is still good."""
+    async with scene(thinks_seconds=0.1) as here:
+        await here.get()
+        here.clock.advance(3_000)
+        renewing = asyncio.create_task(here.get())
+        while len(here.issuer.requests) < 2:
+            await asyncio.sleep(0.001)
+        assert await here.get() == 200
+        assert not renewing.done()
+        assert await renewing == 200
 
 
 REFUSED: Answer = [http(b'{"error":"invalid_client","error_description":"canary-secret?"}', status="401 Unauthorized")]

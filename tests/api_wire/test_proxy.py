@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from tests.api_wire.certificates import Certificates, make_certificates
-from tests.api_wire.raw_server import Answer, http, raw_server
-from tests.api_wire.wire import fault_of, get, transport_to
 
 from haulier.api.auth import Bearer, env
 from haulier.api.redactor import Redactor
@@ -22,6 +19,9 @@ from haulier.api.tls import Tls
 from haulier.api.transport import Fault
 from haulier.api.verdict import Verdict, judge
 from haulier.errors import UsageError
+from tests.api_wire.certificates import Certificates, make_certificates
+from tests.api_wire.raw_server import Answer, http, raw_server
+from tests.api_wire.wire import fault_of, get, transport_to
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 OK: Answer = [http(b"{}")]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from tests.api_wire.raw_server import Answer, Seen, http, raw_server
-from tests.api_wire.wire import fault_of, get, transport_to
 
 from haulier.api.auth import Bearer
 from haulier.api.transport import Fault, Request, TransportError
 from haulier.api.verdict import Verdict, judge
+from tests.api_wire.raw_server import Answer, Seen, http, raw_server
+from tests.api_wire.wire import fault_of, get, transport_to
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -12,9 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.api_wire.certificates import KEY_PASSWORD, Certificates, make_certificates
-from tests.api_wire.raw_server import Answer, Do, http, raw_server
-from tests.api_wire.wire import fault_of, get, transport_to
 
 from haulier.api.auth import Bearer, env
 from haulier.api.redactor import Redactor
@@ -23,6 +20,9 @@ from haulier.api.transport import Fault, Request, TransportError
 from haulier.api.verdict import Verdict, judge
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
+from tests.api_wire.certificates import KEY_PASSWORD, Certificates, make_certificates
+from tests.api_wire.raw_server import Answer, Do, http, raw_server
+from tests.api_wire.wire import fault_of, get, transport_to
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 OK: Answer = [http(b"{}")]

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import pytest
-from tests.api_wire.raw_server import RawServer
 
 from haulier.api.aiohttp_transport import AiohttpTransport
 from haulier.api.redactor import Redactor
 from haulier.api.settings import Api
 from haulier.api.transport import Fault, Request, Response, TransportError
 from haulier.clock import Clock, SystemClock
+from tests.api_wire.raw_server import RawServer
 
 
 @contextlib.asynccontextmanager

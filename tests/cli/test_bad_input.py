@@ -85,7 +85,7 @@ def test_an_unreachable_api_is_exit_4_and_nothing_is_poisoned(place: Place) -> N
 
 
 def test_a_401_is_exit_2_and_says_what_to_change(place: Place) -> None:
-    with SandboxProcess(SandboxSettings(records=10, token="right")) as api:  # noqa: S106
+    with SandboxProcess(SandboxSettings(records=10, token="right")) as api:
         place.write(api.url)
         said = place.run("run")
     assert said.code == 2, said.err
@@ -190,11 +190,11 @@ def test_a_full_disk_is_exit_4_and_the_run_goes_on_after_it(shop: Place) -> None
 def as_nobody(place: Place, command: str) -> Said:
     """Run a command as the user nobody, who may read everything here."""
     for folder in [place.folder, *place.folder.parents]:
-        if folder.stat().st_uid == os.geteuid() and str(folder).startswith("/tmp"):  # noqa: S108
+        if folder.stat().st_uid == os.geteuid() and str(folder).startswith("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o055)
     # The interpreter's own files may be closed to nobody: a harmless command imports everything first.
     code = (
-        "import os, sys; from haulier.cli.main import main; import haulier.api.aiohttp_transport, haulier.cli.run_command;"
+        "import os, sys, haulier.api.aiohttp_transport, haulier.cli.run_command; from haulier.cli.main import main;"
         f"main(['status', {str(place.toml)!r}]); os.setgid(65534); os.setuid(65534);"
         f"sys.exit(main({[command, str(place.toml)]!r}))"
     )

@@ -59,7 +59,7 @@ def test_latest_names_the_newest_complete_snapshot(shop: Place) -> None:
 
 def test_the_lines_of_latest_work(shop: Place) -> None:
     """The printed DuckDB and Polars lines can be pasted as they are."""
-    import glob  # noqa: F401 - the printed line uses it
+    import glob
 
     import duckdb
     import polars as pl

@@ -5,7 +5,7 @@ import pytest
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import Place
 
-SOURCE = '''
+SOURCE = """
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ async def number(item: Number, ctx: Context) -> AsyncIterator[list[dict[str, int
         raise AssertionError(answer)
     if item.n != 5:
         yield [{{"n": item.n}}]
-'''
+"""
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.config.test_bad_input import GOOD, MISTAKES
 
 from haulier.config.schema import source_schema
+from tests.config.test_bad_input import GOOD, MISTAKES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TYPES: dict[str, Any] = {

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.runs.rig import Place, Process
 
 MEMORY = "/dev/shm"

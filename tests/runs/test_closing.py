@@ -7,7 +7,6 @@ import itertools
 
 import msgspec
 import pytest
-from tests.runs.rig import Place, Process, Thing, finish, key_of, thing
 
 from haulier.errors import LakeUnavailableError
 from haulier.runs.manifest import read_manifest
@@ -17,6 +16,7 @@ from haulier.runs.run import Run
 from haulier.runs.signs import PARTIAL, SUCCESS
 from haulier.runs.state import RunState, closing_in_force, newest_closing, run_state
 from haulier.testing.cuts import Cut, Cuts, Halt
+from tests.runs.rig import Place, Process, Thing, finish, key_of, thing
 
 
 async def entries_of(process: Process, run: Run, number: int = 1) -> dict[str, ManifestEntry]:

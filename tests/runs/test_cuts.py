@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.runs.rig import LEASE_SECONDS, Place, Process, finish, thing
 
 from haulier.items.ranges import IdRange
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.testing.cuts import Cut, Cuts, Halt, every_cut
+from tests.runs.rig import LEASE_SECONDS, Place, Process, finish, thing
 
 Step = Callable[[Process], Awaitable[object]]
 
@@ -38,17 +38,17 @@ class Stage:
         await place.close()
         return list(every_cut(whole))
 
-    def close(self, process: Process) -> Awaitable[VerdictRecord | None]:
-        return process.closer.close(self.run)
+    async def close(self, process: Process) -> VerdictRecord | None:
+        return await process.closer.close(self.run)
 
-    def redrive(self, process: Process) -> Awaitable[int]:
-        return process.redriver.redrive(self.run)
+    async def redrive(self, process: Process) -> int:
+        return await process.redriver.redrive(self.run)
 
-    def discard(self, process: Process) -> Awaitable[int]:
-        return process.discarder.discard(self.run, "cannot be read")
+    async def discard(self, process: Process) -> int:
+        return await process.discarder.discard(self.run, "cannot be read")
 
-    def work(self, process: Process) -> Awaitable[None]:
-        return process.work(self.run)
+    async def work(self, process: Process) -> None:
+        await process.work(self.run)
 
 
 @pytest.fixture

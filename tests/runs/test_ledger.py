@@ -6,7 +6,6 @@ import itertools
 import tracemalloc
 
 import pytest
-from tests.runs.rig import Place, Process, Thing, key_of, thing
 
 from haulier.errors import LakeUnavailableError
 from haulier.runs.ledger import Ledger, Progress
@@ -22,6 +21,7 @@ from haulier.runs.records import (
 )
 from haulier.runs.run import Run
 from haulier.testing.cuts import Cuts
+from tests.runs.rig import Place, Process, Thing, key_of, thing
 
 KEY = key_of(thing(1, 3))
 

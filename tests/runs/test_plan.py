@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from tests.runs.rig import SHARD_ITEMS, Place, Process, Thing, finish, given, key_of, thing
 
 from haulier.errors import LakeUnavailableError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import MAX_BODY_BYTES
 from haulier.runs.plan import planned, read_seal, read_shard, write_plan
 from haulier.testing.cuts import Cuts, every_cut
+from tests.runs.rig import SHARD_ITEMS, Place, Process, Thing, finish, given, key_of, thing
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.runs.rig import LEASE_SECONDS, Place, Process, Thing, finish, key_of, thing
 
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
@@ -14,6 +13,7 @@ from haulier.runs.records import Ending
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, newest_closing, run_state
 from haulier.testing.cuts import Cut, Cuts, Halt
+from tests.runs.rig import LEASE_SECONDS, Place, Process, Thing, finish, key_of, thing
 
 KEY = key_of(thing(1))
 
@@ -48,7 +48,8 @@ async def test_c6_a_zombie_from_before_a_redrive_poisons_nothing(place: Place, p
     run = await process.claim()
     await process.enqueue(run, [thing(1)])
     zombie = place.process(Cuts(on_call=(halt := Halt(Cut("LocalLake.create")))))
-    working = asyncio.create_task(zombie.work(run))
+    (lease,) = await zombie.queue.dequeue(1, LEASE_SECONDS)
+    working = asyncio.create_task(zombie.settle(run, lease))
     assert await halt.reached(working)
     place.forget_leases()
     await process.work(run)
@@ -193,7 +194,7 @@ async def test_c9_a_poisoned_key_that_has_an_object_since_is_settled_without_a_r
 
 
 async def test_poison_is_listed_by_its_newest_record(place: Place, process: Process) -> None:
-    """`poison list` shows each poisoned item once, in the order of the keys, and none that was redriven or discarded."""
+    """`poison list` shows each poisoned item once, in the order of the keys, none that was redriven or discarded."""
     place.api.failing = {1, 2, 3, 4}
     run = await poisoned_run(process, *[thing(n) for n in (4, 3, 2, 1)])
     await process.redriver.redrive(run, [KEY])
@@ -247,7 +248,7 @@ async def test_c7_a_discard_may_be_repeated(place: Place, process: Process) -> N
 
 
 async def test_c7_a_discard_is_of_one_poison_number(place: Place, process: Process) -> None:
-    """Poison that comes after it, from a redrive that was under way, is live again: a person decided about the other."""
+    """Poison that comes after it, from a redrive that was under way, is live: a person decided about the other."""
     place.api.failing = {1}
     run = await poisoned_run(process)
     halt = Halt(Cut("LocalLake.create"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.runs.rig import Place, Process, finish, given, key_of, thing
-
 from haulier.testing.cuts import Cut, Cuts, Halt
+from tests.runs.rig import Place, Process, finish, given, key_of, thing
 
 AFTER_SENDING = Cut("MemoryQueue.enqueue", is_after=True)
 """A shard is in the queue, and not ticked off."""

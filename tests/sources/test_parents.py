@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from tests.sources.blog import Blog, serving
-from tests.sources.situation import Situation, situation
 
 from haulier.api.page import Page
 from haulier.api.pages import Offset, Single
@@ -21,6 +19,8 @@ from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.sources.recipe import IdsRecipe, ParentRecipe, StreamRecipe
 from haulier.sources.rest import RestSource
+from tests.sources.blog import Blog, serving
+from tests.sources.situation import Situation, situation
 
 POSTS = StreamRecipe(
     name="posts",

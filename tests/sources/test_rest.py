@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.sources.situation import Situation, situation
 
 from haulier.api.page import Page
 from haulier.api.pages import Cursor, Offset
@@ -26,6 +25,7 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.recipe import IdsRecipe, Lookup, StreamRecipe, WindowsRecipe
 from haulier.sources.rest import RestSource
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes, record_ids
+from tests.sources.situation import Situation, situation
 
 NEWEST = Lookup("/items/newest", "id")
 FULL = IdsRecipe(last=NEWEST, step=100, query=(("from_id", "{start}"), ("to_id", "{end}")))
@@ -206,26 +206,27 @@ def test_ids_are_halved_down_to_one(start: int, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "smallest"),
+    ("bounds", "length", "leaves"),
     [
-        (Bounds(), timedelta(seconds=1)),
-        (Bounds(granule=timedelta(hours=1)), timedelta(hours=1)),
-        (Bounds(format="date", zone="Europe/London"), timedelta(hours=23)),
+        (Bounds(), timedelta(seconds=5), 5 * [timedelta(seconds=1)]),
+        (Bounds(granule=timedelta(hours=1)), timedelta(hours=7), 7 * [timedelta(hours=1)]),
+        (
+            Bounds(format="date", zone="Europe/London"),
+            timedelta(days=3, hours=-1),
+            [timedelta(hours=hours) for hours in (24, 23, 24)],
+        ),
     ],
 )
-def test_windows_are_halved_down_to_a_granule(bounds: Bounds, smallest: timedelta) -> None:
+def test_windows_are_halved_down_to_a_granule(bounds: Bounds, length: timedelta, leaves: list[timedelta]) -> None:
     """A window is divided in two that touch, until the API could not tell them apart; dates stay whole days (G4)."""
     source = RestSource("sandbox", [replace(EVENTS, full=replace(HOURS, bounds=bounds))])
-    window = TimeWindow(datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 4, 3, 23, tzinfo=UTC))
-    parts = [source.items[0](window)]  # type: ignore[call-arg]
-    shortest = window.duration
-    while halves := source.halves(parts[0]):
-        assert halves[0].window.start == parts[0].window.start  # type: ignore[attr-defined]
-        assert halves[0].window.end == halves[1].window.start  # type: ignore[attr-defined]
-        assert halves[1].window.end == parts[0].window.end  # type: ignore[attr-defined]
-        parts = [min(halves, key=lambda half: half.window.duration)]  # type: ignore[attr-defined]
-        shortest = parts[0].window.duration  # type: ignore[attr-defined]
-    assert shortest == smallest
+    start = datetime(2026, 3, 28, tzinfo=UTC)
+    parts = [source.items[0](TimeWindow(start, start + length))]  # type: ignore[call-arg]
+    while any(source.halves(part) for part in parts):
+        parts = [half for part in parts for half in source.halves(part) or (part,)]
+    windows = [part.window for part in parts]  # type: ignore[attr-defined]
+    assert [window.duration for window in windows] == leaves
+    assert [window.start for window in windows] == [start, *(window.end for window in windows[:-1])]
 
 
 async def test_a_start_in_the_future_is_an_error() -> None:

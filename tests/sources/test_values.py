@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from tests.sources.blog import Blog, serving
-from tests.sources.situation import Situation, situation
 
 from haulier.api.page import Page
 from haulier.api.pages import PageNumber, Single
@@ -17,6 +15,8 @@ from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.sources.recipe import Enumeration, ListLookup, OnceRecipe, StreamRecipe, ValuesRecipe
 from haulier.sources.rest import RestSource
+from tests.sources.blog import Blog, serving
+from tests.sources.situation import Situation, situation
 
 ECHO = StreamRecipe(name="echo", path="/echo", records=".", pages=Single(), full=None)
 AUTHORS = ListLookup("/authors", records="authors", pages=PageNumber(), at="name")

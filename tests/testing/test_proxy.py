@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.testing.wire import Reply, Wire, answer, connected
 
 from haulier.testing.proxy import FaultProxy, ProxySettings, decide_fault
 from haulier.testing.proxy_wire import Cut
 from haulier.testing.sandbox import Sandbox, SandboxSettings
+from tests.testing.wire import Reply, Wire, answer, connected
 
 CLEAN = ProxySettings(rate_500=0, rate_429=0, rate_cut=0, rate_hang=0)
 CUTTING = ProxySettings(rate_500=0, rate_429=0, rate_cut=1, rate_hang=0)
@@ -65,8 +65,8 @@ async def test_the_clients_request_is_passed_on() -> None:
     """Host above all, since APIs build their links from it; headers in their order; not those of the connection."""
     async with Echo() as api, FaultProxy(api.url, CLEAN) as proxy, connected(proxy.url) as wire:
         wire.send(
-            b"POST /a%2Fb?q=%20x&q=y HTTP/1.1\r\nHost: api.example.com:8001\r\nX-One: 1\r\nX-One: 2\r\nKeep-Alive: 5\r\n"
-            b"Connection: X-Mine\r\nX-Mine: 3\r\nAuthorization: Bearer t\r\nContent-Length: 4\r\n\r\nbody"
+            b"POST /a%2Fb?q=%20x&q=y HTTP/1.1\r\nHost: api.example.com:8001\r\nX-One: 1\r\nX-One: 2\r\n"
+            b"Keep-Alive: 5\r\nConnection: X-Mine\r\nX-Mine: 3\r\nAuthorization: Bearer t\r\nContent-Length: 4\r\n\r\nbody"
         )
         reply = await wire.reply()
         assert reply is not None

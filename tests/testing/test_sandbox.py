@@ -4,9 +4,9 @@ import gzip
 import json
 
 import pytest
-from tests.testing.wire import answer, ask, connected
 
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes, record_ids
+from tests.testing.wire import answer, ask, connected
 
 
 async def read_all(api: Sandbox, target: str, route: str = "items") -> tuple[list[bytes], int]:

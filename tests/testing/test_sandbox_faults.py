@@ -7,12 +7,12 @@ import random
 from typing import Any
 
 import pytest
-from tests.testing.wire import Reply, answer, ask, connected
 
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes
 from haulier.testing.sandbox_faults import Fault, decide_fault, delay_seconds
 from haulier.testing.sandbox_server import SandboxServer
 from haulier.testing.sandbox_wire import RequestHead
+from tests.testing.wire import Reply, answer, ask, connected
 
 REQUEST = RequestHead(b"GET /items HTTP/1.1")
 

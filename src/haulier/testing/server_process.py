@@ -8,7 +8,6 @@ import re
 import signal
 import stat
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -129,14 +128,10 @@ async def wait_for_end(stays: bool) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    # Python has no sys.stdin where descriptor 0 was closed: then 0 may be a socket of ours by now.
-    is_watched = not stays and sys.stdin is not None and _is_hold(os.fstat(0).st_mode)
+    mode = os.fstat(0).st_mode
+    is_watched = not stays and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
     if is_watched:
         loop.add_reader(0, lambda: ended.set() if not os.read(0, 4096) else None)
     await ended.wait()
     if is_watched:
         loop.remove_reader(0)
-
-
-def _is_hold(mode: int) -> bool:
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

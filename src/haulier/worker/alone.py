@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
 from haulier.api.verdict import ApiError, Verdict
-from haulier.errors import HaulierError, ItemError, UsageError
+from haulier.errors import ItemError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.lake.seam import Bytes
 from haulier.queues.envelope import decode
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import load_run
-from haulier.worker.dispatch import produce
+from haulier.worker.dispatch import GateWaitError, produce
 from haulier.worker.parts import Parts
 
 
@@ -56,7 +57,8 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     error_class: str
     text: str
     trace: str
-    is_usage: bool = False
+    fate: Literal["item", "usage", "unavailable", "gate"] = "item"
+    """Whose failure it is: only the item's own is charged, in a subprocess as elsewhere (G4)."""
     verdict: str | None = None
     status: int | None = None
     excerpt: str = ""
@@ -70,7 +72,7 @@ _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
 
 class FailedAloneError(ItemError):
-    """The item failed in its subprocess; the text is the failure's own."""
+    """The item failed in its subprocess; the text is the failure's own, its traceback a note."""
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
@@ -111,7 +113,7 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
         produced = await produce(parts, run, item, job.deliveries, envelope.key, PipeSpool(writer))
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
         frame: Frame = EndFrame(produced.records, produced.encoded, children, produced.requests, produced.drift)
-    except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides
+    except Exception as error:
         frame = error_frame(error)
     writer.write(frame_bytes(frame))
     await writer.drain()
@@ -123,12 +125,20 @@ def error_frame(error: Exception) -> ErrorFrame:
     name, text = type(error).__name__, str(error)
     if isinstance(error, ApiError):
         return ErrorFrame(
-            name, text, trace, False, error.verdict.name, error.status, error.excerpt, error.retry_after_seconds
+            name, text, trace, "item", error.verdict.name, error.status, error.excerpt, error.retry_after_seconds
         )
-    return ErrorFrame(name, text, trace, isinstance(error, UsageError))
+    match error:
+        case UsageError():
+            return ErrorFrame(name, text, trace, "usage")
+        case UnavailableError():
+            return ErrorFrame(name, text, trace, "unavailable")
+        case GateWaitError():
+            return ErrorFrame(name, text, trace, "gate")
+        case _:
+            return ErrorFrame(name, text, trace)
 
 
-def error_of(frame: ErrorFrame) -> HaulierError:
+def error_of(frame: ErrorFrame) -> Exception:
     """The failure again, on the worker's side."""
     if frame.verdict is not None:
         return ApiError(
@@ -138,9 +148,16 @@ def error_of(frame: ErrorFrame) -> HaulierError:
             excerpt=frame.excerpt,
             retry_after_seconds=frame.retry_after_seconds,
         )
-    if frame.is_usage:
-        return UsageError(frame.text)
-    return FailedAloneError(f"{frame.error_class}: {frame.text}\n{frame.trace}")
+    match frame.fate:
+        case "usage":
+            return UsageError(frame.text)
+        case "unavailable":
+            return UnavailableError(frame.text)
+        case "gate":
+            return GateWaitError()
+    error = FailedAloneError(f"{frame.error_class}: {frame.text}")
+    error.add_note(frame.trace)
+    return error
 
 
 def children_of(frame: EndFrame) -> tuple[PlannedItem, ...]:

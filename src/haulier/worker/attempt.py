@@ -7,7 +7,14 @@ import contextlib
 import logging
 
 from haulier.api.verdict import ApiError, Verdict
-from haulier.errors import BrokenEnvelopeError, HaulierError, LeaseLostError, NewerFormatError, UnknownKindError, UsageError
+from haulier.errors import (
+    BrokenEnvelopeError,
+    HaulierError,
+    LeaseLostError,
+    NewerFormatError,
+    UnknownKindError,
+    UsageError,
+)
 from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import Envelope, decode
@@ -94,7 +101,7 @@ class Attempt:
             return self._unknown_kind(envelope), error
         except GateWaitError as error:
             return Free(0.0), error
-        except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
+        except Exception as error:
             return self._decide(envelope, error), error
 
     async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
