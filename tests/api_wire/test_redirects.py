@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from haulier.api.auth import Bearer
+from haulier.api.redirects import origin_of
 from haulier.api.transport import Fault, Request, TransportError
 from haulier.api.verdict import Verdict, judge
 from tests.api_wire.raw_server import Answer, Seen, http, raw_server
@@ -121,12 +122,14 @@ async def test_a_post_is_not_turned_into_a_get(status: str) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://evil.example/", "file:///etc/passwd", "/relative", "x"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/", "http://evil.example/", "file:///etc/passwd", "/relative", "x", "http://a:b@{host}/"]
+)
 async def test_a_request_to_another_origin_is_refused_unsent(url: str) -> None:
     """G7: next links and processors may name any address; only the API's own is asked."""
     async with raw_server(OK) as server, transport_to(server) as transport:
         with pytest.raises(TransportError) as caught:
-            await transport.send(Request("GET", url))
+            await transport.send(Request("GET", url.replace("{host}", f"127.0.0.1:{server.port}")))
         assert caught.value.kind is Fault.REDIRECT
         assert server.connections == 0
 
@@ -137,3 +140,20 @@ async def test_a_redirect_without_an_address_is_an_answer_like_others() -> None:
         response = await get(transport, server)
     assert response.status == 302
     assert judge(response, now=NOW).verdict is Verdict.POISON
+
+
+def test_one_origin_may_be_written_in_many_ways() -> None:
+    """RFC 6454: case, default ports and the two spellings of an international name make no other origin."""
+    assert origin_of("HTTPS://API.Example.com:443/x") == origin_of("https://api.example.com")
+    assert origin_of("http://bücher.example/") == origin_of("http://xn--bcher-kva.example:80")
+    assert origin_of("http://api.example.com") != origin_of("https://api.example.com")
+    assert origin_of("http://a@api.example.com") is None
+
+
+async def test_what_no_request_can_carry_is_not_sent() -> None:
+    """A page token with a line end in it is the API's mistake, and no way to write a header of its own."""
+    async with raw_server(OK) as server, transport_to(server) as transport:
+        with pytest.raises(TransportError) as caught:
+            await get(transport, server, "/", ("X-Cursor", "a\r\nX-Evil: 1"))
+    assert judge(caught.value, now=NOW).verdict is Verdict.POISON
+    assert server.requests == []

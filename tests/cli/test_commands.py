@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+from haulier.cli.main import main
+from haulier.testing.sandbox import SandboxProcess
 from tests.cli.conftest import RECORDS, Place
 
 
@@ -17,7 +21,7 @@ def test_a_run_pulls_everything_and_says_so(shop: Place) -> None:
 def test_run_prints_the_plan_before_it_enqueues(shop: Place) -> None:
     """Items, requests and hours stand there before the verdict does."""
     said = shop.run("run")
-    assert said.err.index("5 items in 1 shards") < said.err.index("at least 5 requests") < said.err.index("is complete")
+    assert said.err.index("5 items in 1 shards") < said.err.index("at least 5 requests: ") < said.err.index("is complete")
 
 
 def test_run_as_json_has_a_stable_state(shop: Place) -> None:
@@ -110,3 +114,41 @@ def test_resume_only_finishes_the_open_run_and_starts_no_other(shop: Place) -> N
     said = shop.run("run", "--resume-only", "--json")
     assert (said.code, said.json["run_id"]) == (0, run_id)
     assert len(list((shop.lake / "_haulier/shop/runs").iterdir())) == 1
+
+
+def test_cancel_closes_an_open_run_for_good(shop: Place) -> None:
+    """C8: cancelled is a verdict; a run that had ended is left as it was."""
+    run_id = shop.run("enqueue", "--json").json["run_id"]
+    assert shop.run("cancel", "--json").json == {"state": "cancelled", "run_id": run_id}
+    assert shop.run("work", "--exit-idle").code == 0
+    assert shop.run("status", "--json").json["state"] == "cancelled"
+    assert shop.lines() == 0
+    shop.run("run")
+    said = shop.run("cancel")
+    assert said.code == 2
+    assert "is complete already; nothing was changed" in said.err
+
+
+def test_a_cleared_queue_is_filled_again_from_the_plan(shop: Place) -> None:
+    """G1: the queue is a dispatcher; losing it loses nothing."""
+    shop.run("enqueue")
+    assert shop.run("clear", "--json").json["messages"] == 5
+    assert shop.run("wait").code == 4, "stranded is reported"
+    assert shop.run("run", "--resume-only").code == 0
+    assert shop.lines() == RECORDS
+
+
+def test_init_writes_a_source_that_runs_against_the_sandbox(
+    shop: Place, api: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SANDBOX_URL", api.url)
+    shop.name = "mine.toml"
+    assert shop.run("init").code == 0
+    assert shop.run("init").code == 2, "a file that exists is left alone"
+    assert shop.run("run").code == 0
+
+
+def test_the_schema_is_one_of_our_source_files(shop: Place) -> None:
+    assert main(["schema"]) == 0
+    schema = json.loads(shop.capsys.readouterr().out)
+    assert {"source", "api", "streams"} <= set(schema["properties"])

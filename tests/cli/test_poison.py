@@ -90,3 +90,13 @@ def test_dicts_are_marked_as_encoded_by_us(numbers: Place) -> None:
     (manifest,) = numbers.lake.rglob("manifest.ndjson.gz")
     entries = [json.loads(line) for line in gzip.decompress(manifest.read_bytes()).splitlines()]
     assert {entry["state"] for entry in entries if entry.get("bytes_are") == "ours" or entry.get("encoded")} == {"done"}
+
+
+def test_a_discard_says_why_and_no_longer_holds_back_complete(numbers: Place) -> None:
+    """C7: what is discarded is counted, with its reason, in manifest and verdict."""
+    numbers.run("run")
+    assert numbers.run("poison discard").code == 2, "a reason is demanded"
+    said = numbers.run("poison discard", "--reason", "deleted upstream", "--json")
+    assert (said.code, said.json["discarded"], said.json["state"]) == (0, 2, "complete"), said.err
+    status = numbers.run("status", "--json").json
+    assert (status["state"], status["discarded"], status["poisoned"]) == ("complete", 2, 0)

@@ -66,7 +66,8 @@ async def test_the_clients_request_is_passed_on() -> None:
     async with Echo() as api, FaultProxy(api.url, CLEAN) as proxy, connected(proxy.url) as wire:
         wire.send(
             b"POST /a%2Fb?q=%20x&q=y HTTP/1.1\r\nHost: api.example.com:8001\r\nX-One: 1\r\nX-One: 2\r\n"
-            b"Keep-Alive: 5\r\nConnection: X-Mine\r\nX-Mine: 3\r\nAuthorization: Bearer t\r\nContent-Length: 4\r\n\r\nbody"
+            b"Keep-Alive: 5\r\nConnection: X-Mine\r\nX-Mine: 3\r\nAuthorization: Bearer t\r\n"
+            b"Content-Length: 4\r\n\r\nbody"
         )
         reply = await wire.reply()
         assert reply is not None

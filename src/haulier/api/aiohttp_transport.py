@@ -99,14 +99,13 @@ class AiohttpTransport:
         """Send, and wait for the answer's headers. Raises `_LostError` where the connection ended first."""
         url, headers = request.url, request.headers
         to_proxy = () if self._proxy is None else self._proxy.headers
-        if url.startswith("http:"):
+        if url[:5].lower() == "http:":
             # Without TLS there is no tunnel: the request itself goes to the proxy, and no other is told of it.
             headers, to_proxy = (*headers, *to_proxy), ()
         try:
             answer = await self._session(is_fresh).request(
                 request.method,
-                # A link of the API's own is opaque: yarl would rewrite its escapes, and a signature over them would
-                # break.
+                # A link of the API's own is opaque: yarl would rewrite its escapes, and break a signature over them.
                 URL(url, encoded=True) if url.isascii() and url.isprintable() and " " not in url else URL(url),
                 headers=headers,
                 proxy=None if self._proxy is None else self._proxy.url,
@@ -116,7 +115,7 @@ class AiohttpTransport:
                 ssl=True if self._tls is None else self._tls.current(),
                 trace_request_ctx=journey,
             )
-        except (aiohttp.ClientError, TimeoutError) as exc:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             raise _not_opened(exc, self._settings) from exc
         assert isinstance(answer, _Answer)
         return answer
@@ -128,8 +127,7 @@ class AiohttpTransport:
             is_delimited = framing.is_delimited
             wire = await self._read(answer, framing)
             if not 200 <= answer.status < 300:
-                # What an error's body says is read by rules and people; that it shows its own end is asked of data
-                # alone.
+                # An error's body is read by rules and people; that it shows its own end is asked of data alone.
                 framing = replace(framing, is_delimited=True)
             arguments = (wire, answer.headers, framing, self._settings.max_body_bytes)
             if is_heavy(wire, codings_of(answer.headers), framing):
@@ -365,8 +363,9 @@ def _not_opened(exc: Exception, settings: Api) -> TransportError:
             return TransportError(Fault.CONNECT, f"the proxy answers {exc.status} to CONNECT")
         case aiohttp.ClientHttpProxyError():
             return TransportError(Fault.PROXY, f"the proxy refuses us with {exc.status}")
-        case aiohttp.InvalidURL():
-            return TransportError(Fault.REDIRECT, "an address that cannot be read; nothing was sent")
+        case ValueError():
+            # A page token of the API's own may hold a line end, which no header carries.
+            return TransportError(Fault.REDIRECT, "an address or header that no request can carry; nothing was sent")
         case aiohttp.ClientConnectionError():
             return TransportError(Fault.CONNECT, "the connection was closed before an answer came")
         case _:

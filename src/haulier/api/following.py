@@ -1,5 +1,4 @@
-"""What lies between a request as it is asked and the exchanges that answer it: slots, credentials, redirects, the
-deadline."""
+"""What lies between a request and the exchanges that answer it: slots, credentials, redirects, the deadline."""
 
 from __future__ import annotations
 
@@ -43,7 +42,9 @@ class Following:
     async def send(self, request: Request) -> Response:
         """See `Transport.send`."""
         if origin_of(request.url) != self._origin:
-            raise TransportError(Fault.REDIRECT, "an address of another origin than the API's; nothing was sent there")
+            raise TransportError(
+                Fault.REDIRECT, "an address that is not of the API's own origin; nothing was sent there"
+            )
         dressed = replace(request, headers=_merged(request.headers, self._headers))
         async with self._slots:
             return await self._timed(self._follow, dressed)

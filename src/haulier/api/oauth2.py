@@ -104,7 +104,8 @@ class _ClientTokens:
                 token = await self._renewed()
             except TransportError:
                 # The old one is good for a while yet: an issuer's hiccup is no reason to stop.
-                self._token = replace(token, renew_at=now + AGAIN_SECONDS)
+                if self._token is token:
+                    self._token = replace(token, renew_at=now + AGAIN_SECONDS)
         return with_header(request, "Authorization", _header(token))
 
     def bare(self, url: str) -> str:
@@ -156,8 +157,7 @@ class _ClientTokens:
             raise TransportError(Fault.PROTOCOL, "it answers 200 without an access token") from exc
         self._redactor.add(value)
         life = _seconds(granted.expires_in)
-        # Four fifths of a life, a minute before its end, but never in its first half, which a short one would be over
-        # with.
+        # Never in the first half of a life: of a short one a minute before its end would be at once.
         renew_after = max(life / 2, min(life * EARLY_SHARE, life - EARLY_SECONDS))
         return _Token(value, now, now + renew_after, now + life)
 

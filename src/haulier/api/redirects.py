@@ -16,13 +16,18 @@ _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
 def origin_of(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port (RFC 6454), written so that equal origins are equal; None for what has none."""
+    """Scheme, host and port (RFC 6454), written so that equal origins are equal.
+
+    None for what has none, and for an address with a user name in it, which would be somebody else's credentials.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        if host and not host.isascii():
+            host = host.encode("idna").decode()
     except ValueError:
         return None
-    if parts.scheme not in _PORTS or not host:
+    if parts.scheme not in _PORTS or not host or "@" in parts.netloc:
         return None
     return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
 
@@ -47,8 +52,6 @@ def next_request(request: Request, answer: Response) -> Request | None:
             Fault.REDIRECT,
             f"a redirect to another origin, {shown.scheme}://{shown.hostname or ''}; nothing was sent there",
         )
-    if shown.username is not None or shown.password is not None:
-        raise TransportError(Fault.REDIRECT, "a redirect to an address with a user name in it")
     if answer.status == 303 and request.method != "HEAD":
         return replace(request, method="GET", url=target, body=b"", headers=_without_content(request))
     if answer.status in {301, 302} and request.method not in {"GET", "HEAD"}:

@@ -69,11 +69,11 @@ class Request:
 class Response:
     """An answer with any status. A body under a 2xx is decoded and proven whole.
 
-    ``headers`` are case-blind and may hold a name twice; ``Content-Encoding`` and ``Content-Length`` describe the
-    wire, not ``body``. ``first_byte_seconds`` and ``seconds`` count from the moment when the request could be sent:
-    connecting and redirects are in, waiting for a free connection too. ``url`` is where the answer came from, after
-    redirects and without the credentials. ``is_delimited`` is false where only the closing of the connection ended
-    the body, so that the body's own JSON had to prove its end.
+    ``headers`` are case-blind and may hold a name twice; ``Content-Encoding`` and ``Content-Length`` describe the wire,
+    not ``body``. ``first_byte_seconds`` is the API's own time: from a ready connection to the answer's headers, of the
+    last exchange. ``seconds`` has connecting, redirects and the body in it; waiting for a free slot is in neither.
+    ``url`` is where the answer came from, after redirects and without the credentials. ``is_delimited`` is false where
+    only the closing of the connection ended the body, so that the body's own JSON had to prove its end.
     """
 
     status: int
@@ -92,6 +92,7 @@ class Transport(Protocol):
     async def send(self, request: Request) -> Response:
         """Send, and read to the end. Any status is a `Response`; raises `TransportError` for anything else.
 
-        Never repeats a request that the API may have seen, save on a 401 with credentials that can be renewed, once.
+        Repeats a request by itself in two cases only, once each: a GET or HEAD whose kept connection turned out to be
+        closed, and any whose 401 was answered with new credentials.
         """
         ...

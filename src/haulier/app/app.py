@@ -19,6 +19,7 @@ from haulier.worker.parts import Context, Processor
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
     from haulier.api.settings import Api
+    from haulier.api.verdict import Rule
     from haulier.config.source_file import SourceSettings
     from haulier.sources.rest import RestSource
 
@@ -50,6 +51,10 @@ class App:
         self.queue = queue
         self.base = Path.cwd()
         """What relative folders start from: the folder of the source file, once it was loaded from one."""
+        self.rules: tuple[Rule, ...] = ()
+        """Rows of the user's own, ahead of the verdict table, for every request."""
+        self.secrets: tuple[str, ...] = ()
+        """Values that must be shown nowhere, besides the credentials."""
         self.registry = Registry()
         self.processors: dict[type[WorkItem], Processor] = {}
         self._enumerators: dict[str, list[Enumerator]] = {}
@@ -95,6 +100,7 @@ class App:
 
         app = cls(settings.name, api=settings.api, lake=settings.lake, queue=settings.queue)
         app.base = settings.path.parent
+        app.rules, app.secrets = tuple(settings.rules), tuple(settings.secrets)
         rest = RestSource(settings.name, settings.streams)
         app._recipes = rest
         for item, processor in rest.processors.items():

@@ -143,12 +143,14 @@ async def open_live(
     async with contextlib.AsyncExitStack() as stack:
         site = await stack.enter_async_context(open_site(app, options, writes=writes))
         redactor = Redactor()
+        for secret in app.secrets:
+            redactor.add(secret)
         transport = AiohttpTransport(app.api, clock=site.clock, redactor=redactor)
         stack.push_async_callback(transport.close)
         scope = Scope(scope_settings(app), site.name, site.queue, site.clock, site.rng)
         await stack.enter_async_context(scope.joined())
         meter = Meter(around(transport))
-        client = Client(app.api, meter, scope, site.clock, site.rng, redactor)
+        client = Client(app.api, meter, scope, site.clock, site.rng, redactor, app.rules)
         shared = await stack.enter_async_context(app.shared())
         yield LiveSite(**vars(site), client=client, meter=meter, shared=shared)
 

@@ -23,8 +23,14 @@ async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
     seconds = site.meter.mean_seconds
     measured = "measured" if seconds is not None else "assumed"
     each = ASSUMED_SECONDS if seconds is None else seconds
-    hours = seal.items * each / in_flight / 3600
+    span = _span(seal.items * each / in_flight)
     say(
-        f"  at least {seal.items:,} requests, {hours:.2g} hours or more, with up to {in_flight} in flight "
-        f"and {each:.2g} s each ({measured})"
+        f"  at least {seal.items:,} requests: {span} or more, at {in_flight} in flight and {each:.2g} s each ({measured})"
     )
+
+
+def _span(seconds: float) -> str:
+    """A span of time as people say it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3600:.1f} hours"

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
+import threading
+import time
+from collections.abc import Callable
 
 import click
 import msgspec
@@ -17,6 +22,10 @@ from haulier.cli.options import options_of, place_options, source_argument
 from haulier.cli.output import set_up_output
 from haulier.worker.alone import Job, work_alone
 
+ORPHANED = 4
+ORPHAN_SECONDS = 5.0
+"""How long an item may take to let go once its worker has died, or has heard enough."""
+
 
 @click.command("isolate", hidden=True)
 @source_argument
@@ -24,30 +33,42 @@ from haulier.worker.alone import Job, work_alone
 @place_options
 def command(source: str, descriptor: int, lake: str | None, queue: str | None) -> int:
     """Work the item on standard input and write what it yields to DESCRIPTOR."""
+    # Ended by Ctrl-C it must look so to the worker: Python's own exit code could be the item's.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     set_up_output()
-    return run_loop(_isolate(load_app(source), descriptor, options_of(lake, queue)))
+    length = int.from_bytes(sys.stdin.buffer.read(4), "big")
+    job = msgspec.msgpack.decode(sys.stdin.buffer.read(length), type=Job)
+    return run_loop(_isolate(load_app(source), job, descriptor, options_of(lake, queue)))
 
 
-async def _isolate(app: App, descriptor: int, options: Options) -> int:
+async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    length = int.from_bytes(await reader.readexactly(4), "big")
-    job = msgspec.msgpack.decode(await reader.readexactly(length), type=Job)
     transport, protocol = await loop.connect_write_pipe(
         lambda: asyncio.streams.FlowControlMixin(loop=loop), os.fdopen(descriptor, "wb")
     )
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     async with open_live(app, options) as site:
         working = asyncio.ensure_future(work_alone(site.parts(), job, writer))
-        # The worker holds the other end of standard input for as long as it lives.
-        orphaned = asyncio.ensure_future(reader.read())
-        await asyncio.wait({working, orphaned}, return_when=asyncio.FIRST_COMPLETED)
-        orphaned.cancel()
-        if not working.done():
-            working.cancel()
-            await asyncio.wait([working])
-            return 4
-        await working
+        _end_with_worker(lambda: loop.call_soon_threadsafe(working.cancel))
+        await asyncio.wait([working])
+        if working.cancelled():
+            return ORPHANED
+        working.result()
     writer.close()
     return 0
+
+
+def _end_with_worker(let_go: Callable[[], object]) -> None:
+    """The worker holds the other end of standard input for as long as it lives. A thread looks after it, since the
+    event loop is at the mercy of the item."""
+
+    def watch() -> None:
+        # Not by sys.stdin, whose lock a daemon thread would hold when Python ends.
+        while os.read(0, 4096):
+            pass
+        with contextlib.suppress(RuntimeError):  # The event loop is closed: it is as good as over.
+            let_go()
+        time.sleep(ORPHAN_SECONDS)
+        os._exit(ORPHANED)
+
+    threading.Thread(target=watch, name="haulier-orphan", daemon=True).start()

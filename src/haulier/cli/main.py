@@ -20,7 +20,12 @@ COMMANDS = {
     "verify": "Close what is drained; reread every object of a closed run.",
     "latest": "Print the newest complete snapshot of a stream, and how to read it.",
     "try": "Work one page of one item, show every request, write nothing.",
-    "poison": "List, show and redrive poisoned items.",
+    "poison": "List, show, redrive and discard poisoned items.",
+    "cancel": "Close a run as cancelled; what it wrote stays.",
+    "clear": "Empty the queue; plans and lake stay.",
+    "init": "Write a source file that runs against the sandbox.",
+    "schema": "Print the JSON Schema of source files.",
+    "sandbox": "Serve a realistic API on this machine, with faults on request.",
     "demo": "Haul 336,776 real records through a faulty API, and check every one.",
 }
 """Command to its line in the help. A module is imported only for the command that is run: `--help` answers at once."""

@@ -13,6 +13,7 @@ from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
 from haulier.errors import UsageError
+from haulier.runs.discard import Discarder
 from haulier.runs.poison import newest_poison, poisoned, read_poison
 from haulier.runs.records import PoisonRecord
 from haulier.runs.redrive import Redriver
@@ -22,7 +23,7 @@ SHOWN = 1_000
 """Lines that ``list`` prints; all are counted."""
 
 
-@click.group("poison", short_help="List, show and redrive poisoned items.")
+@click.group("poison", short_help="List, show, redrive and discard poisoned items.")
 def command() -> None:
     """Items that failed by themselves, with everything needed to see why."""
 
@@ -65,6 +66,27 @@ def redrive_command(
     """
     set_up_output(as_json)
     return run_loop(_redrive(load_app(source), source, keys, run_id, as_json, options_of(lake, queue)))
+
+
+@command.command("discard", short_help="Do without poisoned items, for a reason.")
+@source_argument
+@click.argument("keys", nargs=-1)
+@click.option("--reason", required=True, help="Why; it stands in the manifest for good.")
+@run_option
+@json_option
+@place_options
+def discard_command(
+    source: str,
+    keys: tuple[str, ...],
+    reason: str,
+    run_id: str | None,
+    as_json: bool,
+    lake: str | None,
+    queue: str | None,
+) -> int:
+    """Write off the poisoned items of SOURCE's newest run (only KEYS, if given): they no longer hold back `complete`."""
+    set_up_output(as_json)
+    return run_loop(_discard(load_app(source), keys, reason, run_id, as_json, options_of(lake, queue)))
 
 
 async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
@@ -114,6 +136,20 @@ async def _redrive(
             say(f"{sent:,} items of run {run.run_id} are on the queue again: haulier run {source} --resume-only")
         else:
             say(f"No item of run {run.run_id} is poisoned.")
+        return 0
+
+
+async def _discard(
+    app: App, keys: tuple[str, ...], reason: str, run_id: str | None, as_json: bool, options: Options
+) -> int:
+    async with open_site(app, options) as site:
+        run = await choose_run(site, run_id)
+        discarded = await Discarder(site.closer).discard(run, reason, set(keys) or None)
+        verdict = await site.closer.close(run)
+        state = "open" if verdict is None else verdict.verdict
+        if as_json:
+            emit({"state": state, "run_id": run.run_id, "discarded": discarded})
+        say(f"{discarded:,} items of run {run.run_id} are discarded; the run is {state}.")
         return 0
 
 

@@ -7,7 +7,7 @@ parents, one after the other, and holds their records.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from msgspec import Raw
@@ -44,7 +44,7 @@ class Parents:
         self._rule = rule
         self._parent = parent
 
-    async def split(self, item: WorkItem, context: SourceContext) -> AsyncIterator[WorkItem]:
+    async def split(self, item: WorkItem, context: SourceContext) -> AsyncGenerator[WorkItem, None]:
         """The batches of one part of the parent's list. A parent that is listed twice is asked for once."""
         seen: set[tuple[str, ...]] = set()
         batch: list[tuple[str, ...]] = []
@@ -61,7 +61,7 @@ class Parents:
         if batch:
             yield self._make(tuple(batch))
 
-    async def pages(self, item: WorkItem, context: SourceContext) -> AsyncIterator[Page]:
+    async def pages(self, item: WorkItem, context: SourceContext) -> AsyncGenerator[Page, None]:
         """The records of one batch, parent by parent."""
         assert isinstance(item, self._make)
         for parent in item.parents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from haulier.api.page import Page
@@ -19,7 +19,7 @@ from haulier.sources.recipe import ParentRecipe, StreamRecipe
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
 
-RestProcessor = Callable[[Any, SourceContext], AsyncIterator[Page | WorkItem]]
+RestProcessor = Callable[[Any, SourceContext], AsyncGenerator[Page | WorkItem, None]]
 RestExpect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
 
 
@@ -100,7 +100,7 @@ class RestSource:
 
 
 def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:
-    async def process(item: WorkItem, context: SourceContext) -> AsyncIterator[Page]:
+    async def process(item: WorkItem, context: SourceContext) -> AsyncGenerator[Page, None]:
         async for page in listed(recipe, division.query, division.fill(item), context):
             yield page
 

@@ -33,7 +33,7 @@ from haulier.testing.proxy_wire import (
     read_request,
     whole_wire,
 )
-from haulier.testing.server_process import ServerProcess, loop_factory, wait_for_end
+from haulier.testing.server_process import ServerProcess, loop_factory, serve_until_ended
 
 CONTROL_TARGET = "/_proxy"
 _MAX_HEAD_BYTES = 64 * 1024
@@ -254,9 +254,7 @@ class FaultProxyProcess(ServerProcess):
 async def serve(upstream: str, settings: ProxySettings, *, port: int = 0, stays: bool = False) -> None:
     """Serve until SIGTERM, SIGINT or, unless it ``stays``, the end of a standard input that is a pipe."""
     async with FaultProxy(upstream, settings, port=port) as proxy:
-        sys.stdout.write(proxy.url + "\n")
-        sys.stdout.flush()
-        await wait_for_end(stays)
+        await serve_until_ended(proxy.url, stays=stays)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -29,7 +29,7 @@ import msgspec
 from haulier.testing.sandbox_data import record_bytes, record_ids
 from haulier.testing.sandbox_server import CONTROL_TARGET, SandboxCounters, SandboxServer
 from haulier.testing.sandbox_settings import SandboxSettings, change_settings
-from haulier.testing.server_process import ServerProcess, loop_factory, wait_for_end
+from haulier.testing.server_process import ServerProcess, loop_factory, serve_until_ended
 
 __all__ = ["Sandbox", "SandboxCounters", "SandboxProcess", "SandboxSettings", "record_bytes", "record_ids"]
 
@@ -110,9 +110,7 @@ class SandboxProcess(ServerProcess):
 async def serve(settings: SandboxSettings, *, host: str = "127.0.0.1", port: int = 0, stays: bool = False) -> None:
     """Serve until SIGTERM, SIGINT or, unless it ``stays``, the end of a standard input that is a pipe."""
     async with Sandbox(settings, host=host, port=port) as api:
-        sys.stdout.write(api.url + "\n")
-        sys.stdout.flush()
-        await wait_for_end(stays)
+        await serve_until_ended(api.url, stays=stays)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

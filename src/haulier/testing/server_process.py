@@ -8,6 +8,7 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -119,8 +120,9 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-async def wait_for_end(stays: bool) -> None:
-    """Return on SIGTERM or SIGINT and, unless it ``stays``, once standard input closes.
+async def serve_until_ended(url: str, *, stays: bool) -> None:
+    """Say the URL of a server that listens by now; return on SIGTERM or SIGINT and, unless it ``stays``, once standard
+    input closes.
 
     Only a pipe or socket is watched: it is a parent's hold on its child. A terminal, a file or `/dev/null` is nobody's.
     """
@@ -132,6 +134,9 @@ async def wait_for_end(stays: bool) -> None:
     is_watched = not stays and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
     if is_watched:
         loop.add_reader(0, lambda: ended.set() if not os.read(0, 4096) else None)
+    # Last, since whoever reads it may send a signal at once.
+    sys.stdout.write(url + "\n")
+    sys.stdout.flush()
     await ended.wait()
     if is_watched:
         loop.remove_reader(0)

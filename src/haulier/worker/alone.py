@@ -20,7 +20,8 @@ from haulier.lake.seam import Bytes
 from haulier.queues.envelope import decode
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import load_run
-from haulier.worker.dispatch import GateWaitError, produce
+from haulier.worker.deadline import GateWaitError
+from haulier.worker.dispatch import produce
 from haulier.worker.parts import Parts
 
 
@@ -106,14 +107,14 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
     run = await load_run(parts.lake, parts.source, envelope.run_id)
     try:
         if run is None:
-            raise ItemError(f"Run {envelope.run_id} is not in the lake")
+            raise UnavailableError(f"Run {envelope.run_id} is not in the lake")
         writer.write(frame_bytes(StartFrame()))
         await writer.drain()
         item = decode_payload(parts.registry.get(envelope.kind), bytes(envelope.payload))
         produced = await produce(parts, run, item, job.deliveries, envelope.key, PipeSpool(writer))
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
         frame: Frame = EndFrame(produced.records, produced.encoded, children, produced.requests, produced.drift)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides
         frame = error_frame(error)
     writer.write(frame_bytes(frame))
     await writer.drain()
@@ -154,10 +155,11 @@ def error_of(frame: ErrorFrame) -> Exception:
         case "unavailable":
             return UnavailableError(frame.text)
         case "gate":
-            return GateWaitError()
-    error = FailedAloneError(f"{frame.error_class}: {frame.text}")
-    error.add_note(frame.trace)
-    return error
+            return GateWaitError(frame.text)
+        case "item":
+            error = FailedAloneError(f"{frame.error_class}: {frame.text}")
+            error.add_note(frame.trace)
+            return error
 
 
 def children_of(frame: EndFrame) -> tuple[PlannedItem, ...]:

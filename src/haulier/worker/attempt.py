@@ -23,7 +23,8 @@ from haulier.runs.run import Run
 from haulier.runs.state import RunState
 from haulier.worker.bench import Bench
 from haulier.worker.crash_guard import produce_alone
-from haulier.worker.dispatch import GateWaitError, Produced, produce, spool_of
+from haulier.worker.deadline import GateWaitError
+from haulier.worker.dispatch import Produced, produce, spool_of
 from haulier.worker.keeper import Held
 from haulier.worker.look import adopted_receipt, look
 from haulier.worker.outcome import GIVE_UP_SECONDS, Circumstances, Done, Empty, Free, Outcome, Poison, Split, decide
@@ -52,7 +53,7 @@ class Attempt:
         except LeaseLostError:
             logger.info("a lease was lost; its item is another worker's")
         except HaulierError as error:
-            # Settling itself failed, since queue or lake is away. The lease runs out, and the item is looked up then.
+            # Settling itself failed, since queue or lake is away.
             self._bench.stop.set(2 if isinstance(error, UsageError) else 4, self._bench.redact(str(error)))
         finally:
             if not self._bench.settler.has(self._held):
@@ -73,10 +74,15 @@ class Attempt:
         else:
             try:
                 await self._take(envelope)
-            except asyncio.CancelledError:
+            except LeaseLostError:
+                raise
+            except (asyncio.CancelledError, HaulierError) as error:
+                # A voluntary return, which is no silent delivery. Where the queue is away the lease runs out.
                 if not self._bench.settler.has(self._held):
                     with contextlib.suppress(HaulierError):
-                        await self._settlement.release(envelope, 0.0)
+                        await self._settlement.release(
+                            envelope, GIVE_UP_SECONDS if isinstance(error, HaulierError) else 0.0
+                        )
                 raise
 
     async def _take(self, envelope: Envelope) -> None:
@@ -101,7 +107,7 @@ class Attempt:
             return self._unknown_kind(envelope), error
         except GateWaitError as error:
             return Free(0.0), error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
             return self._decide(envelope, error), error
 
     async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:

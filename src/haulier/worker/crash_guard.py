@@ -1,7 +1,7 @@
 """The crash guard: an item that five workers died over runs alone in a subprocess, with its worker as the witness.
 
-Only a death that this worker saw, by a signal or exit code that it did not send, counts against the item (protocol,
-section 4). Deaths without a witness, pauses and SIGTERM never do.
+Only a death that this worker saw, by a signal or exit code that nobody sent to stop it, counts against the item
+(protocol, section 4). Deaths without a witness, pauses, SIGTERM and SIGINT never do.
 """
 
 from __future__ import annotations
@@ -10,19 +10,36 @@ import asyncio
 import contextlib
 import os
 import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
 
 import msgspec
 
-from haulier.errors import ItemError, UnavailableError
+from haulier.errors import HaulierError, ItemError, UnavailableError
 from haulier.lake.seam import Spool
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.records import CrashRecord, encode_record
 from haulier.runs.run import Run
-from haulier.worker.alone import EndFrame, ErrorFrame, Frame, Job, PageFrame, children_of, error_of, read_frame
+from haulier.worker.alone import (
+    EndFrame,
+    ErrorFrame,
+    Frame,
+    Job,
+    PageFrame,
+    StartFrame,
+    children_of,
+    error_of,
+    read_frame,
+)
+from haulier.worker.deadline import Awake, DeadlineError, end
 from haulier.worker.dispatch import Produced
 from haulier.worker.parts import Parts
 
 PIPE_BYTES = 1 << 22
+LAST_WORDS_SECONDS = 1.0
+"""For what a child wrote before it died to be read."""
+
+_ASKED_TO_END = frozenset({-signal.SIGTERM, -signal.SIGINT})
 
 
 class CrashedError(ItemError):
@@ -30,53 +47,98 @@ class CrashedError(ItemError):
 
     def __init__(self, key: str, exit_code: int, crashes: int) -> None:
         self.crashes = crashes
-        how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-        super().__init__(f"Item {key} ended the process that ran it alone ({how}), for the {crashes}. time")
+        super().__init__(f"Item {key} ended the process that ran it alone ({_how(exit_code)}); seen {crashes} times")
+
+
+class InterruptedAloneError(HaulierError):
+    """Somebody ended the subprocess of an item: it says nothing of the item, nor of this worker."""
 
 
 async def produce_alone(parts: Parts, run: Run, envelope: Envelope, deliveries: int, spool: Spool) -> Produced:
     """Run one item in a subprocess and write what it produces. Raises what the processor raised, or `CrashedError`."""
-    read_end, write_end = os.pipe()
-    process = None
-    try:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *parts.isolate,
-                str(write_end),
-                stdin=asyncio.subprocess.PIPE,
-                pass_fds=(write_end,),
-                start_new_session=True,  # Ctrl-C is the worker's; the child ends with the worker.
-            )
-        finally:
-            os.close(write_end)
-        if process.stdin is None:
-            raise UnavailableError("The subprocess of an item has no standard input")
-        # Standard input stays open: its end tells the child that its worker died, and the child ends too.
-        process.stdin.write(
-            len(job := msgspec.msgpack.encode(Job(encode(envelope), deliveries))).to_bytes(4, "big") + job
-        )
-        reader = asyncio.StreamReader(limit=PIPE_BYTES)
-        protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(read_end, "rb"))
-        try:
-            start = await read_frame(reader)
-            end = start if isinstance(start, ErrorFrame) else await _copy(reader, spool)
-        finally:
-            transport.close()
-        process.stdin.close()
+    async with _subprocess(parts, Job(encode(envelope), deliveries)) as (process, reader):
+        frame = await read_frame(reader)
+        has_started = isinstance(frame, StartFrame)
+        if has_started:
+            frame = await _within_deadline(parts, reader, spool)
+        if process.stdin is not None:
+            process.stdin.close()
         exit_code = await process.wait()
+    if isinstance(frame, ErrorFrame):
+        raise error_of(frame)
+    if isinstance(frame, EndFrame):
+        return Produced(frame.records, frame.encoded, children_of(frame), frame.requests, frame.drift)
+    if exit_code in _ASKED_TO_END or (not has_started and exit_code < 0):
+        raise InterruptedAloneError(f"The subprocess of item {envelope.key} was ended from outside ({_how(exit_code)})")
+    if not has_started:
+        raise UnavailableError(f"No subprocess can be started for item {envelope.key}: it ended ({_how(exit_code)})")
+    raise CrashedError(envelope.key, exit_code, await _witness(parts, run, envelope.key, exit_code))
+
+
+@contextlib.asynccontextmanager
+async def _subprocess(parts: Parts, job: Job) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:
+    """The subprocess at work, and the pipe that it answers on. It is gone when the block is left."""
+    reader = asyncio.StreamReader(limit=PIPE_BYTES)
+    async with contextlib.AsyncExitStack() as stack:
+        process = await _start(parts, reader, stack)
+        # A grandchild may hold the pipe open for longer than the child lives.
+        ending = asyncio.ensure_future(_end_with(process, reader))
+        stack.push_async_callback(end, ending)
+        # Standard input stays open: its end tells the child that its worker died, and the child ends too.
+        assert process.stdin is not None
+        body = msgspec.msgpack.encode(job)
+        process.stdin.write(len(body).to_bytes(4, "big") + body)
+        yield process, reader
+
+
+async def _start(parts: Parts, reader: asyncio.StreamReader, stack: contextlib.AsyncExitStack) -> Process:
+    read_end, write_end = os.pipe()
+    pipe = stack.enter_context(os.fdopen(read_end, "rb"))
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *parts.isolate,
+            str(write_end),
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=(write_end,),
+            start_new_session=True,  # Ctrl-C is the worker's; the child ends with the worker.
+        )
+    except OSError as error:
+        raise UnavailableError(f"No subprocess can be started here: {error}") from error
     finally:
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if isinstance(end, ErrorFrame):
-        raise error_of(end)
-    if start is None or exit_code in (-signal.SIGTERM, -signal.SIGINT):
-        raise UnavailableError(f"The subprocess for item {envelope.key} ended before the item was worked: {exit_code}")
-    if not isinstance(end, EndFrame):
-        raise CrashedError(envelope.key, exit_code, await _witness(parts, run, envelope.key, exit_code))
-    return Produced(end.records, end.encoded, children_of(end), end.requests, end.drift)
+        os.close(write_end)
+    stack.push_async_callback(_kill, process)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
+    stack.callback(transport.close)
+    return process
+
+
+async def _end_with(process: Process, reader: asyncio.StreamReader) -> None:
+    await process.wait()
+    await asyncio.sleep(LAST_WORDS_SECONDS)
+    reader.feed_eof()
+
+
+async def _kill(process: Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _within_deadline(parts: Parts, reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
+    """The frame after the pages. The child keeps the item's deadlines; this one is for a child that hangs."""
+    settings = parts.settings
+    awake = Awake(parts.clock, settings)
+    copying = asyncio.ensure_future(_copy(reader, spool))
+    try:
+        while not copying.done():
+            await awake.wait(copying)
+            if not copying.done() and awake.seconds >= settings.item_deadline_seconds + settings.lease_seconds:
+                raise DeadlineError(f"The item did not end within {settings.item_deadline_seconds:g} s; it ran alone.")
+        return copying.result()
+    finally:
+        await end(copying)
 
 
 async def _copy(reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
@@ -95,3 +157,7 @@ async def _witness(parts: Parts, run: Run, key: str, exit_code: int) -> int:
         if await parts.lake.create(run.paths.numbered("crashes", key, number), encode_record(record)):
             return number
         number += 1
+
+
+def _how(exit_code: int) -> str:
+    return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
-from haulier.api.client import ItemApi
 from haulier.api.page import Page
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
@@ -18,23 +16,13 @@ from haulier.lake.seam import Bytes, Spool
 from haulier.runs.plan import planned
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
+from haulier.worker.deadline import within_deadline
 from haulier.worker.parts import Context, Parts, RunInfo
 from haulier.worker.settings import MAX_CHILDREN
 
 logger = logging.getLogger("haulier.processor")
 
 _attempts = itertools.count(1)
-
-LOOKS = 4
-"""Looks at an item's deadlines within one lease."""
-
-
-class GateWaitError(Exception):
-    """The item waited a whole lease for its turn without sending a request: handed back, uncounted."""
-
-
-class DeadlineError(ItemError):
-    """The item did not end within its deadline."""
 
 
 class Sink(Protocol):
@@ -67,7 +55,8 @@ async def produce(parts: Parts, run: Run, item: WorkItem, attempt: int, key: str
     api = parts.client.session(key)
     context = Context(api, RunInfo.of(run), attempt, log, parts.shared)
     pieces = parts.processors[type(item)](item, context)
-    produced = await _within_deadline(parts, api, _drain(pieces, type(item).kind, sink))
+    work = _drain(pieces, type(item).kind, key, sink)
+    produced = await within_deadline(parts.clock, parts.settings, api, work)
     drift = api.usage.drift
     return replace(
         produced,
@@ -76,14 +65,14 @@ async def produce(parts: Parts, run: Run, item: WorkItem, attempt: int, key: str
     )
 
 
-async def _drain(pieces: AsyncGenerator[object, None], kind: str, sink: Sink) -> Produced:
+async def _drain(pieces: AsyncGenerator[object, None], kind: str, key: str, sink: Sink) -> Produced:
     records, encoded = 0, False
-    children: list[PlannedItem] = []
+    children: dict[str, PlannedItem] = {}
     # Closed here, not by the garbage collector later: what the processor holds open is its own to let go of.
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
             if isinstance(piece, WorkItem):
-                children.append(planned(piece))
+                _add_child(children, planned(piece), kind, key)
                 if len(children) > MAX_CHILDREN:
                     raise ItemError(f"The processor of {kind!r} divided one item into more than {MAX_CHILDREN} items.")
             else:
@@ -96,7 +85,19 @@ async def _drain(pieces: AsyncGenerator[object, None], kind: str, sink: Sink) ->
                     f"The processor of {kind!r} yielded both records and items. An item either has records or is "
                     "divided: yield one or the other."
                 )
-    return Produced(records, encoded, tuple(children))
+    return Produced(records, encoded, tuple(children.values()))
+
+
+def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, key: str) -> None:
+    """Equal items are kept once, as in a plan. An item that stood for itself would count as divided, its rows lost."""
+    if child.key == key:
+        raise ItemError(f"The processor of {kind!r} divided an item into itself. Yield smaller items, or its records.")
+    known = children.setdefault(child.key, child)
+    if (known.kind, bytes(known.payload)) != (child.kind, bytes(child.payload)):
+        raise ItemError(
+            f"The processor of {kind!r} divided one item into two unequal ones with the key {child.key!r}. "
+            "Give their class a field that tells them apart."
+        )
 
 
 def _page_of(piece: object, kind: str) -> Page:
@@ -106,27 +107,3 @@ def _page_of(piece: object, kind: str) -> Page:
         f"The processor of {kind!r} yielded a {type(piece).__name__}. Yield a page (it keeps the API's bytes), "
         "a list of dicts (we encode it), or a work item (the item is divided)."
     )
-
-
-async def _within_deadline(parts: Parts, api: ItemApi, work: Coroutine[Any, Any, Produced]) -> Produced:
-    """What ``work`` makes, unless it takes too long, or waits too long for its first request's turn."""
-    entered_at = parts.clock.monotonic()
-    task = asyncio.ensure_future(work)
-    try:
-        while not task.done():
-            await asyncio.wait([task], timeout=parts.settings.lease_seconds / LOOKS)
-            if not task.done():
-                _refuse_overdue(parts, api, entered_at)
-        return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-
-
-def _refuse_overdue(parts: Parts, api: ItemApi, entered_at: float) -> None:
-    settings, now, sent_at = parts.settings, parts.clock.monotonic(), api.usage.first_sent_at
-    if sent_at is not None and now >= sent_at + settings.item_deadline_seconds:
-        raise DeadlineError(f"The item did not end within {settings.item_deadline_seconds:g} s of its first request.")
-    if sent_at is None and api.is_waiting and now >= entered_at + settings.lease_seconds:
-        raise GateWaitError

@@ -37,8 +37,8 @@ class Held:
 class LeaseKeeper:
     """Renews leases every third of their length, and at once when asked.
 
-    ``on_stall`` is called from the keeper's thread when the event loop has made no progress for a whole lease; it must
-    end the process, since its items are about to be somebody else's.
+    ``on_stall`` is called from the keeper's thread when the event loop has made no progress for a whole lease, or when
+    the keeper itself fails; it must end the process, since its items are about to be somebody else's.
     """
 
     def __init__(
@@ -93,7 +93,13 @@ class LeaseKeeper:
     # -- on the keeper's thread ----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        asyncio.run(self._keep())
+        try:
+            asyncio.run(self._keep())
+        except BaseException:
+            # A worker whose leases nobody renews any more would work for nothing, and never say why.
+            logger.critical("the lease keeper failed; this worker ends", exc_info=True)
+            self._ready.set()
+            self._on_stall()
 
     async def _keep(self) -> None:
         self._loop = asyncio.get_running_loop()

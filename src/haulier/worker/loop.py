@@ -49,6 +49,8 @@ class Worker:
         self._queue_away_since: float | None = None
         self._is_drained = False
         self._seen_work = False
+        self._has_looked = False
+        """Whether the runs were looked at since the last item: who leaves when idle closes what is drained first."""
 
     @property
     def stats(self) -> Stats:
@@ -84,6 +86,7 @@ class Worker:
                 watching.cancel()
                 pulse.cancel()
         finally:
+            await self._hand_back()  # Nothing is left here, unless this very task was cancelled or failed.
             await asyncio.to_thread(keeper.stop)
             self._watch.close()
         return self._bench.stop.code if self._bench.stop.event.is_set() else 0
@@ -105,12 +108,13 @@ class Worker:
                 self._start(held)
             if leases:
                 self._seen_work = True
+                self._has_looked = False
                 idle_seconds = IDLE_SECONDS
                 continue
             if self._is_idle:
-                self._idle.set()
-                if self._exit_idle and free > 0:
+                if self._exit_idle and free > 0 and self._has_looked:
                     return
+                self._idle.set()
             elif not self._attempts:
                 self._bench.settler.hurry()
             await self._wait(idle_seconds if free > 0 else IDLE_CAP_SECONDS)
@@ -123,15 +127,21 @@ class Worker:
             leases: list[Lease] = await queue.dequeue(
                 min(free, queue.capabilities.max_dequeue), self._parts.settings.lease_seconds
             )
-        except QueueUnavailableError as error:
-            self._queue_away_since = self._queue_away_since or sent_at
-            if sent_at - self._queue_away_since >= QUEUE_PATIENCE_LEASES * self._parts.settings.lease_seconds:
-                self._bench.stop.set(4, str(error))
-            else:
-                logger.warning("the queue does not answer; trying again", extra={"error": str(error)})
+        except HaulierError as error:
+            self._note_failed(error, sent_at)
             return []
         self._queue_away_since = None
         return [self._bench.keeper.hold(lease, sent_at) for lease in leases]
+
+    def _note_failed(self, error: HaulierError, asked_at: float) -> None:
+        """Queue or lake failed beside an item: the worker stops, but for a queue that is only busy."""
+        patience_seconds = QUEUE_PATIENCE_LEASES * self._parts.settings.lease_seconds
+        if isinstance(error, QueueUnavailableError):
+            self._queue_away_since = self._queue_away_since or asked_at
+            if asked_at - self._queue_away_since < patience_seconds:
+                logger.warning("the queue does not answer; trying again", extra={"error": str(error)})
+                return
+        self._bench.stop.set(2 if isinstance(error, UsageError) else 4, str(error))
 
     def _start(self, held: Held) -> None:
         task = asyncio.create_task(Attempt(self._bench, held).run())
@@ -174,6 +184,9 @@ class Worker:
         )
         hurried.cancel()
         ended.cancel()
+        await self._hand_back()
+
+    async def _hand_back(self) -> None:
         for task in self._attempts:
             task.cancel()
         if self._attempts:
@@ -204,13 +217,13 @@ class Worker:
             self._idle.clear()
             if not self._is_idle:
                 continue
+            asked_at = self._parts.clock.monotonic()
             try:
                 still_open = await self._watch.look()
-            except UsageError as error:
-                self._bench.stop.set(2, str(error))
             except HaulierError as error:
-                self._bench.stop.set(4, str(error))
+                self._note_failed(error, asked_at)
             else:
+                self._has_looked = True
                 if not still_open and (self._seen_work or self._watch.closed):
                     self._is_drained = True
                     self._freed.set()

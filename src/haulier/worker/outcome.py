@@ -18,7 +18,7 @@ from haulier.errors import (
     UsageError,
 )
 from haulier.runs.records import PlannedItem, Receipt
-from haulier.worker.crash_guard import CrashedError
+from haulier.worker.crash_guard import CrashedError, InterruptedAloneError
 from haulier.worker.settings import MAX_CRASHES
 
 RETRY_BASE_SECONDS = 2.0
@@ -111,6 +111,8 @@ def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry
             return Free(_backoff(around.releases, rng), stop=4)
         case UsageError():
             return Free(_backoff(around.releases, rng), stop=2)
+        case InterruptedAloneError():
+            return Free(_backoff(around.releases, rng))
         case BrokenEnvelopeError():
             return Poison("undecodable")
         case DamagedObjectError():

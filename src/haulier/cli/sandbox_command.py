@@ -1,0 +1,23 @@
+"""``haulier sandbox``: a realistic API on this machine, with faults on request."""
+
+from __future__ import annotations
+
+import click
+
+from haulier.testing.sandbox import main
+
+
+@click.command(
+    "sandbox",
+    short_help="Serve a realistic API on this machine, with faults on request.",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def command(words: tuple[str, ...]) -> int:
+    """Serve the sandbox until Ctrl-C. `haulier sandbox --help` lists a flag for each of its settings."""
+    try:
+        main([*words, "--stay"])
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 2
+    return 0

@@ -1,0 +1,82 @@
+"""How long an item may take, and how long it may wait for its turn: nobody keeps a slot for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from haulier.api.client import ItemApi
+from haulier.clock import Clock
+from haulier.errors import ItemError
+from haulier.worker.settings import WorkerSettings
+
+T = TypeVar("T")
+
+LOOKS = 4
+"""Looks at an item's deadlines within one lease."""
+
+
+class GateWaitError(Exception):
+    """The item waits for its turn at the gate and has done nothing else for too long: handed back, uncounted."""
+
+
+class DeadlineError(ItemError):
+    """The item did not end within its deadline."""
+
+
+class Awake:
+    """Seconds that this process has been awake, look by look: an item does not pay for a process that was stopped."""
+
+    def __init__(self, clock: Clock, settings: WorkerSettings) -> None:
+        self._clock = clock
+        self._looked_at = clock.monotonic()
+        self.look_seconds = settings.lease_seconds / LOOKS
+        self.seconds = 0.0
+
+    async def wait(self, task: asyncio.Future[Any]) -> None:
+        """Until the task is done, but no longer than to the next look."""
+        await asyncio.wait([task], timeout=self.look_seconds)
+        now = self._clock.monotonic()
+        self.seconds += min(now - self._looked_at, 2 * self.look_seconds)
+        self._looked_at = now
+
+
+async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` makes. Raises `DeadlineError` if it takes too long, counted from its first request, and
+    `GateWaitError` where it is the gate that it waits for."""
+    awake = Awake(clock, settings)
+    started_at: float | None = None
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await awake.wait(task)
+            if started_at is None and api.usage.first_sent_at is not None:
+                started_at = awake.seconds
+            if not task.done():
+                _refuse_overdue(settings, api, awake.seconds, started_at)
+        if task.cancelled():
+            # Not by us, or we would not be here: what it awaited was cancelled. Uncharged it would come again for ever.
+            raise ItemError("The processor ended by a cancellation that nobody asked for.")
+        return task.result()
+    finally:
+        await end(task)
+
+
+async def end(task: asyncio.Future[Any]) -> None:
+    """Cancel a task and wait until it has ended; what it raises then is nobody's."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()
+
+
+def _refuse_overdue(settings: WorkerSettings, api: ItemApi, seconds: float, started_at: float | None) -> None:
+    if api.is_waiting:
+        # What it waits for is the scope's: a pause, an outage of the queue, other workers' turns. Nothing is charged.
+        limit = settings.lease_seconds if started_at is None else started_at + settings.item_deadline_seconds
+        if seconds >= limit:
+            raise GateWaitError("It has waited too long for its turn to send a request")
+    elif seconds >= (started_at or 0.0) + settings.item_deadline_seconds:
+        raise DeadlineError(f"The item did not end within {settings.item_deadline_seconds:g} s.")
