@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "Api",
+    "ApiKey",
     "App",
+    "Basic",
     "Bearer",
     "Bounds",
+    "ClientCredentials",
     "Context",
     "Cursor",
     "HaulierError",
@@ -33,7 +36,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from haulier.api.auth import Bearer, env
+    from haulier.api.auth import ApiKey, Basic, Bearer, env
+    from haulier.api.oauth2 import ClientCredentials
     from haulier.api.page import Page
     from haulier.api.pages import Cursor, Offset, Paginator, Single
     from haulier.api.settings import Api
@@ -48,9 +52,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Api": "api.settings",
+    "ApiKey": "api.auth",
     "App": "app.app",
+    "Basic": "api.auth",
     "Bearer": "api.auth",
     "Bounds": "items.bounds",
+    "ClientCredentials": "api.oauth2",
     "Context": "worker.parts",
     "Cursor": "api.pages",
     "HaulierError": "errors",

@@ -24,9 +24,7 @@ async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
     measured = "measured" if seconds is not None else "assumed"
     each = ASSUMED_SECONDS if seconds is None else seconds
     span = _span(seal.items * each / in_flight)
-    say(
-        f"  at least {seal.items:,} requests: {span} or more, at {in_flight} in flight and {each:.2g} s each ({measured})"
-    )
+    say(f"  at least {seal.items:,} requests: {span} or more, {in_flight} in flight, {each:.2g} s each ({measured})")
 
 
 def _span(seconds: float) -> str:

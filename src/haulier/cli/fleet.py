@@ -17,6 +17,8 @@ RESTART_SECONDS = 0.2
 """Before the first restart of a child; doubled each time, up to `RESTART_CAP_SECONDS`, until one lives for a while."""
 RESTART_CAP_SECONDS = 5.0
 LIVED_SECONDS = 30.0
+LINE_BYTES = 1 << 20
+"""Of one log line of a child, which may hold a traceback."""
 MAX_RESTARTS = 50
 """Deaths in a row of one child, none of which lived for `LIVED_SECONDS`: something kills them all."""
 
@@ -86,13 +88,16 @@ class Fleet:
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES,
             start_new_session=True,
         )
         self._children.add(child)
         try:
-            if child.stderr is not None:
-                async for line in child.stderr:
-                    self._pass_on(line.decode(errors="replace").rstrip())
+            if self._draining.is_set():
+                child.terminate()  # It was born too late to hear of it.
+            assert child.stderr is not None
+            while line := await _line_of(child.stderr):
+                self._pass_on(line.decode(errors="replace").rstrip())
             return await child.wait()
         finally:
             self._children.discard(child)
@@ -118,6 +123,16 @@ class Fleet:
         for child in self._children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, number)
+
+
+async def _line_of(stream: asyncio.StreamReader) -> bytes:
+    """The next line, its end cut off where it is longer than `LINE_BYTES`; empty at the end of the stream."""
+    try:
+        return await stream.readuntil(b"\n")
+    except asyncio.IncompleteReadError as rest:
+        return rest.partial
+    except asyncio.LimitOverrunError as overrun:
+        return await stream.readexactly(overrun.consumed)
 
 
 def _how(code: int) -> str:

@@ -84,7 +84,7 @@ def discard_command(
     lake: str | None,
     queue: str | None,
 ) -> int:
-    """Write off the poisoned items of SOURCE's newest run (only KEYS, if given): they no longer hold back `complete`."""
+    """Write off the poisoned items of SOURCE's newest run (only KEYS, if given): they hold back `complete` no more."""
     set_up_output(as_json)
     return run_loop(_discard(load_app(source), keys, reason, run_id, as_json, options_of(lake, queue)))
 
