@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from haulier.api.client import Client
 from haulier.api.process import this_process
-from haulier.api.process import this_process
 from haulier.api.redactor import Redactor
 from haulier.api.scope import Scope, ScopeSettings
 from haulier.api.transport import Transport
@@ -162,7 +161,6 @@ def scope_settings(app: App) -> ScopeSettings:
         name=f"scope/{app.name}",
         in_flight=app.api.in_flight,
         request_deadline_seconds=app.api.request_timeout_seconds + GRACE_SECONDS,
-        process=this_process(),
         process=this_process(),
     )
 
