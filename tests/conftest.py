@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 
+# The contract suites are shipped code: pytest shows the values of their assertions only where it is told to, and before
+# anything of the package is imported.
+pytest.register_assert_rewrite("haulier.testing")
+
 # Two workers share two cores: a deadline would measure the neighbour. In CI the examples are the same each time, so
 # that a change is judged by what it changed; on a developer's machine they are new ones.
 settings.register_profile("here", deadline=None)

@@ -3,9 +3,9 @@
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
-from tests.api_scope.fleet import BEAT_SECONDS, DEADLINE_SECONDS, Process, State, World
 
 from haulier.api.scope_shares import BUSY_TURN, IDLE_TURN, Wish, shares
+from tests.api_scope.fleet import BEAT_SECONDS, DEADLINE_SECONDS, Process, State, World
 
 WISHES = st.lists(
     st.tuples(st.integers(0, 12), st.booleans(), st.integers(0, 50)),

@@ -219,6 +219,21 @@ async def test_c3_an_unreadable_object_makes_the_run_partial(place: Place, proce
     assert object.exists()
 
 
+@pytest.mark.parametrize("beside", ["empty", "poison", "discard"])
+async def test_c3_an_unreadable_object_beats_what_an_object_beats(place: Place, process: Process, beside: str) -> None:
+    """Records may have been read of it: that another attempt found none, or failed, mends nothing."""
+    place.api.empty, place.api.failing = ({1}, set()) if beside == "empty" else (set(), {1})
+    run = await worked(process, thing(1, 4))
+    if beside == "discard":
+        await process.discarder.discard(run, "gone")
+    object = place.folder / run.paths.object("things", key_of(thing(1, 4)))
+    object.parent.mkdir(parents=True)
+    object.write_bytes(b"half")
+    verdict = await process.closer.close(run)
+    assert verdict is not None
+    assert (verdict.verdict, verdict.reasons) == ("partial", {"damaged": 1})
+
+
 async def test_c3_receipts_that_disagree_make_the_run_partial(place: Place, process: Process) -> None:
     """Two attempts that tell of different bytes under one name: nobody can say which of them readers saw."""
     run = await worked(process, thing(1, 4))

@@ -177,13 +177,15 @@ async def test_too_many_in_flight_are_refused_at_once() -> None:
 
 async def test_what_is_in_flight_is_counted() -> None:
     """``in_flight`` now, ``peak_in_flight`` ever; a client that leaves before its answer is abandoned."""
-    async with Sandbox(SandboxSettings(latency_seconds=30.0)) as api:
+    async with Sandbox() as api:
+        assert [(await answer(api.url, "/count")).status for _ in range(3)] == [200] * 3
+        api.change(latency_seconds=30.0)
         async with connected(api.url) as one, connected(api.url) as two:
             one.get("/count")
             two.get("/count")
             await until(lambda: api.counters.in_flight == 2)
         await until(lambda: api.counters.in_flight == 0)
-        assert (api.counters.peak_in_flight, api.counters.abandoned, api.counters.requests) == (2, 2, 2)
+        assert (api.counters.peak_in_flight, api.counters.abandoned, api.counters.requests) == (2, 2, 5)
 
 
 async def test_latency_delays_an_answer() -> None:

@@ -32,6 +32,7 @@ class Client:
     ) -> None:
         self._parts = ApiParts(settings, transport, scope, clock, rng, redactor, rules)
         self.scope = scope
+        self.tally = self._parts.tally
         self.redactor = redactor
 
     def session(self, name: str) -> ItemApi:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from haulier.api.page import BodyError
@@ -30,6 +30,14 @@ _SHOWN_CHARACTERS: Final = 300
 T = TypeVar("T")
 
 
+@dataclass
+class Tally:
+    """What all items of a client have seen so far, for whoever watches."""
+
+    repeats: int = 0
+    """Requests that were sent again in place."""
+
+
 @dataclass(frozen=True)
 class ApiParts:
     """What a client is made of. ``rules`` are the source's own, ahead of the table of verdicts."""
@@ -41,6 +49,7 @@ class ApiParts:
     rng: random.Random
     redactor: Redactor
     rules: tuple[Rule, ...] = ()
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass
@@ -111,6 +120,7 @@ class Exchange:
                 may_repeat = judgement.verdict is Verdict.HERE and repeats < judgement.tries
             if not may_repeat or (wait or 0.0) > HELD_SECONDS:
                 raise self._error(request, outcome, judgement, wait)
+            parts.tally.repeats += 1
             if judgement.verdict is Verdict.HERE:
                 # A pause needs no sleep here: the gate is shut for as long as it lasts.
                 await parts.clock.sleep(max(wait or 0.0, self._jitter(repeats)))

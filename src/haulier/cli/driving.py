@@ -81,7 +81,7 @@ async def shown(site: LiveSite, run: Run) -> AsyncIterator[ProgressView]:
     async def follow() -> None:
         while True:
             if await ledger.refresh():
-                view.show(await ledger.progress(), site.client.scope)
+                view.show(await ledger.progress(), site.client)
             await asyncio.sleep(view.every_seconds)
 
     task = asyncio.ensure_future(follow())
@@ -92,7 +92,7 @@ async def shown(site: LiveSite, run: Run) -> AsyncIterator[ProgressView]:
         await asyncio.wait([task])
         with contextlib.suppress(HaulierError):
             if await ledger.refresh():
-                view.show(await ledger.progress(), site.client.scope)
+                view.show(await ledger.progress(), site.client)
         view.close()
         ledger.close()
 

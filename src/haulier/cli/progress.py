@@ -9,7 +9,7 @@ from typing import Protocol
 
 import click
 
-from haulier.api.scope import Scope
+from haulier.api.client import Client
 from haulier.clock import Clock
 from haulier.runs.ledger import Progress
 from haulier.worker.loop import Worker
@@ -26,7 +26,7 @@ class ProgressView(Protocol):
     every_seconds: float
     worker: Worker | None
 
-    def show(self, progress: Progress, scope: Scope) -> None: ...
+    def show(self, progress: Progress, client: Client) -> None: ...
 
     def say(self, line: str) -> None:
         """A line for a person, beside the bar."""
@@ -69,7 +69,7 @@ class _Lines:
         self._run_id = run_id
         self._pace = _Pace(clock)
 
-    def show(self, progress: Progress, scope: Scope) -> None:
+    def show(self, progress: Progress, client: Client) -> None:
         rate, left = self._pace.of(progress)
         logger.info(
             "progress",
@@ -114,11 +114,13 @@ class _Bar:
         self._task = self._bar.add_task("", total=None, detail="")
         self._bar.start()
 
-    def show(self, progress: Progress, scope: Scope) -> None:
+    def show(self, progress: Progress, client: Client) -> None:
         rate, left = self._pace.of(progress)
         words = [f"{progress.records:,} records", f"{rate:,.0f}/s"]
         if self.worker is not None:
-            words += [f"{scope.in_use} in flight", f"{self.worker.stats.retried + self.worker.stats.freed} retries"]
+            stats = self.worker.stats
+            retries = client.tally.repeats + stats.retried + stats.freed
+            words += [f"{client.scope.in_use} in flight", f"{retries} retries"]
         if progress.poisoned:
             words.append(f"[red]{progress.poisoned} poisoned[/red]")
         if left is not None and progress.missing:

@@ -1,0 +1,228 @@
+"""Real processes that are cut off, or stopped, at any step of a run's life, and others that go on.
+
+Each process is forked from a server that has everything imported and holds neither connection nor thread, so that one
+costs some 50 milliseconds. It does the whole of a run: plan, enqueue, work, close; or goes on where another one was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from haulier.clock import SystemClock
+from haulier.errors import UnavailableError
+from haulier.items.workitem import WorkItem
+from haulier.lake.local import LocalLake
+from haulier.lake.paths import runs_root
+from haulier.queues.seam import QueueClient
+from haulier.queues.sqlite import SqliteQueue
+from haulier.runs.closing import Closer
+from haulier.runs.enqueue import Enqueuer
+from haulier.runs.run import NewRun, Run, claim_run, list_runs
+from haulier.runs.verify import verify_run
+from haulier.testing.cut_steps import CUT_OFF, Fate, Step, Steps
+from haulier.testing.cuts import Cuts
+from haulier.testing.oracle import judge_run
+from haulier.testing.things import SOURCE, Things, ThingsApi, client_of, parts_of, things
+from haulier.worker.loop import Worker
+from haulier.worker.settings import WorkerSettings
+from haulier.worker.watch import Watch
+
+LEASE_SECONDS = 1.0
+STOPPED_SECONDS = 1.5 * LEASE_SECONDS
+PATIENCE_SECONDS = 40.0
+"""No process of a trial takes so long, on however busy a machine."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A small run: its items by their first and last ID, and what the API answers."""
+
+    items: tuple[tuple[int, int], ...]
+    empty: frozenset[int] = frozenset()
+    divided: frozenset[int] = frozenset()
+    refused: frozenset[int] = frozenset()
+
+    @property
+    def api(self) -> ThingsApi:
+        return ThingsApi(set(self.empty), set(self.divided), dict.fromkeys(self.refused, 404))
+
+    async def enumerate(self) -> AsyncIterator[WorkItem]:
+        for start, end in self.items:
+            yield things(start, end)
+
+
+Act = Callable[[Scene, Path, Fate | None], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial."""
+
+    was_reached: bool
+    verdict: str
+    problems: tuple[str, ...]
+
+
+class Stage:
+    """Trials of one scene, each in a folder of its own below ``folder``. Methods may be called by several threads."""
+
+    def __init__(self, scene: Scene, folder: Path) -> None:
+        self._scene = scene
+        self._folder = folder
+        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([__name__])
+
+    def steps(self) -> list[Step]:
+        """Every step of a process that lives through the whole run, undisturbed, in their order."""
+        trial = self._trial("whole")
+        self._end(self._start(trial, live, None))
+        return [Step(**step) for step in json.loads((trial / "steps.json").read_bytes())]
+
+    def cut_off(self, at: Step) -> Outcome:
+        """A process ends at a step; another one comes and finishes."""
+        trial = self._trial(f"exit {at}")
+        code = self._end(self._start(trial, live, Fate(at, "exit")))
+        return self._judge(trial, was_reached=code == CUT_OFF)
+
+    def stopped(self, at: Step) -> Outcome:
+        """A process stops at a step for one and a half leases, while another one goes on; then it goes on too."""
+        trial = self._trial(f"stop {at}")
+        first = self._start(trial, live, Fate(at, "stop"))
+        mark = trial / "reached"
+        try:
+            while first.is_alive() and not mark.exists():
+                time.sleep(0.02)
+            second = self._start(trial, live, None)
+            second.join(STOPPED_SECONDS)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                assert first.pid is not None
+                os.kill(first.pid, signal.SIGCONT)
+        for process in (first, second):
+            self._end(process)
+        return self._judge(trial, was_reached=mark.exists())
+
+    def _judge(self, trial: Path, *, was_reached: bool) -> Outcome:
+        self._end(self._start(trial, finish, None))
+        found = json.loads((trial / "judgement.json").read_bytes())
+        return Outcome(was_reached, found["verdict"], tuple(found["problems"]))
+
+    def _trial(self, name: str) -> Path:
+        trial = self._folder / name.replace("/", "-").replace(" ", "_")
+        trial.mkdir()
+        return trial
+
+    def _start(self, trial: Path, act: Act, fate: Fate | None) -> ForkServerProcess:
+        process = self._context.Process(target=act, args=(self._scene, trial, fate), daemon=True)
+        process.start()
+        return process
+
+    def _end(self, process: ForkServerProcess) -> int:
+        process.join(PATIENCE_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise AssertionError("a process of a trial does not end")
+        if process.exitcode not in (0, CUT_OFF):
+            raise AssertionError(f"a process of a trial ended with {process.exitcode}")
+        return process.exitcode
+
+
+def live(scene: Scene, trial: Path, fate: Fate | None) -> None:
+    """A process's whole life: start the run or go on with it, work, close."""
+    logging.basicConfig(filename=trial / f"{os.getpid()}.log", level=logging.INFO)
+    steps = Steps(fate, (trial / "reached").touch)
+    steps.hook_disk(trial / "lake")
+    steps.hook_sql(trial / "queue.sqlite3")
+    asyncio.run(_again_while_busy(partial(_live, scene, trial, Cuts(on_call=steps.on_call))))
+    if fate is None:
+        (trial / "steps.json").write_text(json.dumps([asdict(step) for step in steps.seen]))
+
+
+def finish(scene: Scene, trial: Path, _fate: Fate | None) -> None:
+    """The last process of a trial: go on to the end, `verify`, and ask the oracle."""
+    logging.basicConfig(filename=trial / f"{os.getpid()}.log", level=logging.INFO)
+    run = asyncio.run(_again_while_busy(partial(_live, scene, trial, Cuts(), verifies=True)))
+    seen = judge_run(trial / "lake", SOURCE, run.run_id, scene.api.served, scene.api.refuses)
+    (trial / "judgement.json").write_text(json.dumps({"verdict": seen.verdict, "problems": seen.problems}))
+
+
+async def _again_while_busy(life: Callable[[], Any]) -> Run:
+    """A process that finds the queue held by one that stands still would be started again by whoever started it."""
+    for _ in range(20):
+        try:
+            run: Run = await life()
+        except* UnavailableError:
+            await asyncio.sleep(0.2)
+        else:
+            return run
+    raise AssertionError("the queue or the lake stays away")
+
+
+async def _live(scene: Scene, trial: Path, cuts: Cuts, *, verifies: bool = False) -> Run:
+    clock, name = SystemClock(), f"p{os.getpid()}-{time.monotonic_ns()}"
+    settings = WorkerSettings(lease_seconds=LEASE_SECONDS)
+
+    def open_queue() -> QueueClient:
+        own = SqliteQueue(trial / "queue.sqlite3", clock, busy_timeout_seconds=LEASE_SECONDS / 4)
+        return cuts.wrap(own)
+
+    lake, queue, api = cuts.wrap(LocalLake(trial / "lake", clock)), open_queue(), cuts.wrap(scene.api)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(lake.close)
+        stack.push_async_callback(queue.close)
+        run = await _run(lake, clock)
+        closer = Closer(lake, queue, clock, name)
+        verdict = await closer.close(run)
+        if verdict is None:
+            client = await stack.enter_async_context(client_of(api, queue, clock, name, beat_seconds=0.2))
+            await Enqueuer(lake, queue, clock, shard_items=2).enqueue(run, scene.enumerate)
+            parts = parts_of(
+                lake=lake,
+                queue=queue,
+                open_queue=open_queue,
+                client=client,
+                clock=clock,
+                name=name,
+                settings=settings,
+                processors={Things: scene.api.work},
+            )
+            watch = Watch(lake, queue, closer, SOURCE, only=run.run_id)
+            worker = Worker(parts, watch, partial(os._exit, 1))
+            if code := await worker.run():
+                raise AssertionError(f"a worker ended with {code}: {worker.reason}")
+            verdict = watch.closed[run.run_id]
+        if verifies:
+            seen = await verify_run(lake, run, verdict)
+            assert seen.is_sound, seen.findings
+    return run
+
+
+async def _run(lake: Any, clock: SystemClock) -> Run:
+    """The run of the trial: the one that somebody claimed, or a new one."""
+    if await lake.names(runs_root(SOURCE)):
+        for run in await list_runs(lake, SOURCE):
+            return run
+    return await claim_run(lake, clock, NewRun(SOURCE, "full", "as it was", (Things.stream,), False, "0"))
+
+
+def chosen(steps: Sequence[Step], quiet: Sequence[str] = (), occurrences: int = 2) -> list[Step]:
+    """Of each name the first few steps, before and after; none of a name that begins with one of ``quiet``."""
+    return [
+        step
+        for step in dict.fromkeys(steps)
+        if step.occurrence <= occurrences and not step.name.startswith(tuple(quiet))
+    ]

@@ -1,0 +1,144 @@
+"""The smallest source there is: ranges of IDs with a record for each, of which some are empty, divided or refused.
+
+Its API answers within the process, through the transport seam, so that a whole worker runs without a server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from haulier.api.client import Client
+from haulier.api.pages import Single
+from haulier.api.process import this_process
+from haulier.api.redactor import Redactor
+from haulier.api.scope import Scope, ScopeSettings
+from haulier.api.settings import Api
+from haulier.api.transport import NO_HEADERS, Request, Response, Transport
+from haulier.clock import Clock
+from haulier.items.ranges import IdRange
+from haulier.items.registry import Registry
+from haulier.items.workitem import WorkItem
+from haulier.lake.seam import Lake
+from haulier.queues.seam import QueueClient, QueueOpener
+from haulier.runs.closing import Closer
+from haulier.worker.parts import Context, Parts, Processor
+from haulier.worker.settings import WorkerSettings
+
+SOURCE = "shop"
+IN_FLIGHT = 4
+
+
+@dataclass(frozen=True)
+class Things(WorkItem, stream="things", kind="things"):
+    """A range of IDs."""
+
+    ids: IdRange
+
+
+def things(start: int, end: int | None = None) -> Things:
+    """The IDs from ``start`` up to ``end``; one alone without it."""
+    return Things(IdRange(start, start + 1 if end is None else end))
+
+
+def records_of(ids: IdRange) -> list[bytes]:
+    """What the API serves of a range that is not empty, a record each."""
+    return [b'{"id":%d}' % id for id in range(ids.start, ids.end)]
+
+
+@dataclass
+class ThingsApi:
+    """What is answered for an item, by its first ID. Implements the transport seam."""
+
+    empty: set[int] = field(default_factory=set)
+    divided: set[int] = field(default_factory=set)
+    """Items that the processor divides into halves; a request is made for each."""
+    statuses: dict[int, int] = field(default_factory=dict)
+    """Where it is not 200."""
+    latency_seconds: float = 0.0
+    requests: list[int] = field(default_factory=list)
+    """The first ID of each request, in order."""
+
+    async def send(self, request: Request) -> Response:
+        query = dict(parse_qsl(urlsplit(request.url).query))
+        ids = IdRange(int(query["start"]), int(query["end"]))
+        self.requests.append(ids.start)
+        await asyncio.sleep(self.latency_seconds)
+        has_none = ids.start in self.empty or self._halves(ids)
+        rows = [] if has_none else records_of(ids)
+        body = b'{"rows":[' + b",".join(rows) + b"]}"
+        return Response(self.statuses.get(ids.start, 200), NO_HEADERS, body, url=request.url)
+
+    async def work(self, item: Things, ctx: Context) -> AsyncGenerator[Any, None]:
+        """The processor: pages as they come, or the halves of the item."""
+        query = item.ids.half_open("start", "end")
+        async for page in ctx.api.pages("/things", query, pages=Single(), records="rows"):
+            yield page
+        for half in self._halves(item.ids):
+            yield Things(half)
+
+    def served(self, params: Mapping[str, Mapping[str, int]]) -> list[bytes]:
+        """For the oracle: the records that an item with these parameters must hold."""
+        ids = IdRange(**params["ids"])
+        return [] if ids.start in self.empty else records_of(ids)
+
+    def refuses(self, params: Mapping[str, Mapping[str, int]]) -> bool:
+        """For the oracle: whether an item with these parameters fails by itself."""
+        return self.statuses.get(params["ids"]["start"], 200) != 200
+
+    def _halves(self, ids: IdRange) -> tuple[IdRange, ...]:
+        return (ids.halves() or ()) if ids.start in self.divided else ()
+
+
+@contextlib.asynccontextmanager
+async def client_of(
+    transport: Transport, queue: QueueClient, clock: Clock, name: str, *, beat_seconds: float = 1.0
+) -> AsyncIterator[Client]:
+    """A client over ``transport`` that has joined the scope of all workers of ``queue``.
+
+    A member that stands still is waited for as long as its share may be in use, so that its requests are taken to be
+    short: a fifth of a second.
+    """
+    rng = random.Random()
+    settings = ScopeSettings(f"scope/{SOURCE}", IN_FLIGHT, 0.2, beat_seconds, this_process())
+    scope = Scope(settings, name, queue, clock, rng)
+    async with scope.joined():
+        yield Client(Api("http://shop.invalid", in_flight=IN_FLIGHT), transport, scope, clock, rng, Redactor())
+
+
+def parts_of(
+    *,
+    lake: Lake,
+    queue: QueueClient,
+    open_queue: QueueOpener,
+    client: Client,
+    clock: Clock,
+    name: str,
+    settings: WorkerSettings,
+    processors: Mapping[type[WorkItem], Processor],
+    isolate: tuple[str, ...] = (),
+) -> Parts:
+    """The wiring of one worker."""
+    registry = Registry()
+    for kind in processors:
+        registry.add(kind)
+    return Parts(
+        source=SOURCE,
+        lake=lake,
+        queue=queue,
+        open_queue=open_queue,
+        client=client,
+        registry=registry,
+        processors=processors,
+        closer=Closer(lake, queue, clock, name),
+        clock=clock,
+        rng=random.Random(),
+        name=name,
+        settings=settings,
+        isolate=isolate,
+    )
