@@ -24,6 +24,7 @@ def test_the_dead_are_gone_collected_or_not():
     """A process that was killed is gone, even while its parent has not collected it."""
     child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with child:
+        assert child.stdout is not None
         mark = child.stdout.readline().strip()
         assert not is_gone(mark)
         child.kill()

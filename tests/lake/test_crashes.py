@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.lake.disk import Disk, Step, Tree
 from tests.lake.steps import OBJECT, PLACE, RECORD
 

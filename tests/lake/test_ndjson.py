@@ -69,6 +69,29 @@ def test_a_record_keeps_its_bytes_on_one_line(records: list[bytes]) -> None:
     ]
 
 
+@pytest.mark.parametrize("padding", [0, 2_000])
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n", b"\n\n"])
+@pytest.mark.parametrize("place", range(3))
+def test_line_ends_are_found_in_short_and_long_records(padding: int, end: bytes, place: int) -> None:
+    """G6: at the start, in the middle and at the end of a record, wherever it stands in its page."""
+    record = b'{"a":"%s"}' % (b"x" * padding)
+    for awkward in (end + record, b"{" + end + record[1:], record + end):
+        page = [record] * 3
+        page[place] = awkward
+        assert to_lines(page) == (record + b"\n") * 3
+
+
+@pytest.mark.parametrize("padding", [0, 2_000])
+@pytest.mark.parametrize("empties", [[0], [1], [2], [0, 1], [1, 2]])
+def test_empty_records_are_found_among_short_and_long_ones(padding: int, empties: list[int]) -> None:
+    """Though another record has line ends enough to make up for them."""
+    record = b'{"a":"%s"}' % (b"x" * padding)
+    for other in (record, b"\n" + record):
+        page = [b"" if number in empties else other for number in range(3)]
+        with pytest.raises(ItemError, match=f"Record {empties[0] + 1} of 3"):
+            to_lines(page)
+
+
 @given(st.lists(RECORDS, min_size=1, max_size=6), st.data())
 def test_an_empty_record_is_named(records: list[bytes], data: st.DataObject) -> None:
     """It would be a line that readers skip and counts miss: an error of the item, with its place."""

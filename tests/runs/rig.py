@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import itertools
 import shutil
@@ -265,7 +266,7 @@ class Place:
         since = self.clock.monotonic() - clock.monotonic()
         clock.advance(since)
         clock.set_wall(self.clock.now())
-        api = dataclasses.replace(self.api, requests=Counter(self.api.requests))
+        api = copy.deepcopy(self.api)
         return Place(folder, clock, store, api, born=self.born)
 
     async def close(self) -> None:

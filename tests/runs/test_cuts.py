@@ -4,16 +4,19 @@ is finished by processes that come later, and judged by a check that knows the f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from haulier.errors import LeaseLostError
 from haulier.items.ranges import IdRange
+from haulier.queues.seam import Lease
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.testing.cuts import Cut, Cuts, Halt, every_cut
-from tests.runs.rig import LEASE_SECONDS, Place, Process, finish, thing
+from tests.runs.rig import LEASE_SECONDS, Place, Process, finish, key_of, thing
 
 Step = Callable[[Process], Awaitable[object]]
 
@@ -150,6 +153,90 @@ async def test_c1_a_worker_halts_at_every_step_while_a_closing_goes_by(started: 
         await finish(place, started.run)
         assert place.judge(started.run).problems == [], cut
         await place.close()
+
+
+async def test_c1_a_worker_wakes_at_every_step_of_a_closing(started: Stage) -> None:
+    """It had looked for a closing, found none, and halted before its `link()`; the item ended without it, and the run
+    is being closed. What it publishes in the middle is in the manifest, or is not there."""
+    for cut in await _cuts_of_closing(started):
+        place = started.trial()
+        late = _Late(place, started.run)
+        working = asyncio.create_task(late.take())
+        assert await late.halt.reached(working)
+        await late.end_without_it()
+        closer = place.process(Cuts(on_call=(halt := Halt(cut))))
+        closing = asyncio.create_task(started.close(closer))
+        await halt.reached(closing)
+        late.halt.release()
+        await working
+        halt.release()
+        await closing
+        await late.judge(cut)
+
+
+async def test_c1_a_worker_begins_at_every_step_of_a_closing(started: Stage) -> None:
+    """It held its lease and had not begun; it works while a closer halts, looks for a closing, and halts before its
+    `link()` until the closer has listed everything. Its spool was swept, or it saw the closing, or its object is
+    listed."""
+    for cut in await _cuts_of_closing(started):
+        place = started.trial()
+        late = _Late(place, started.run)
+        await late.end_without_it()
+        listed = Cut("LocalLake.create_from")
+        closer = place.process(Cuts(on_call=(halt := Halt(cut, listed))))
+        closing = asyncio.create_task(started.close(closer))
+        await halt.reached(closing)
+        working = asyncio.create_task(late.take())
+        await late.halt.reached(working)
+        halt.release()
+        await halt.reached(closing)
+        late.halt.release()
+        await working
+        halt.release()
+        await closing
+        await late.judge(cut)
+
+
+class _Late:
+    """A worker that is late with the first item, which another attempt ends without records meanwhile."""
+
+    def __init__(self, place: Place, run: Run) -> None:
+        self._place = place
+        self._run = run
+        self._object = place.folder / run.paths.object("things", key_of(thing(10, 12)))
+        self.halt = Halt(Cut("LocalLake.publish"))
+        self._process = place.process(Cuts(on_call=self.halt))
+        self._lease: Lease | None = None
+
+    async def take(self) -> None:
+        if self._lease is None:
+            (self._lease,) = await self._process.queue.dequeue(1, LEASE_SECONDS)
+        with contextlib.suppress(LeaseLostError):
+            await self._process.settle(self._run, self._lease)
+
+    async def end_without_it(self) -> None:
+        if self._lease is None:
+            (self._lease,) = await self._process.queue.dequeue(1, LEASE_SECONDS)
+        self._place.forget_leases()
+        self._place.api.empty |= {10}
+        await self._place.process().work(self._run)
+        # From here on the API has records for it again, for the attempt that is late.
+        self._place.api.empty -= {10}
+
+    async def judge(self, cut: Cut) -> None:
+        assert (await finish(self._place, self._run)).verdict == "complete", cut
+        if not self._object.exists():
+            self._place.api.empty |= {10}
+        assert self._place.judge(self._run).problems == [], cut
+        await self._place.close()
+
+
+async def _cuts_of_closing(started: Stage) -> list[Cut]:
+    place, whole = started.trial(), Cuts()
+    await place.process().work(started.run)
+    assert await started.close(place.process(whole)) is not None
+    await place.close()
+    return list(every_cut(whole))
 
 
 async def test_c1_to_c5_a_closing_cut_at_every_step(drained: Stage) -> None:

@@ -15,6 +15,9 @@ BLOCK_BYTES = 256 * 1024
 """What the compressor is fed at a time. ISA-L's output depends on where its input is cut, so that equal content has
 equal bytes only if the cuts stand at fixed places; and below this a thread costs more than the compression saves."""
 
+_LONG_RECORD_BYTES = 500
+"""From here on it is quicker to search for line ends than to count them."""
+
 _LEVEL = 2
 """286 MB/s a core at nearly the size of the slow levels; the standard library's gzip does 29 at its default."""
 _GZIP_WINDOW_BITS = 31
@@ -32,16 +35,27 @@ def to_lines(records: Sequence[Bytes]) -> bytes:
     Raises `ItemError` for a record of which nothing is left: it would be a line that readers skip and counts miss.
     """
     lines = b"\n".join((*records, b""))
-    if lines.count(b"\n") != len(records) or b"\r" in lines:
-        records = [bytes(record).translate(None, b"\r\n") for record in records]
-        lines = b"\n".join((*records, b""))
-    if 0 in map(len, records):
-        place = next(number for number, record in enumerate(records, start=1) if len(record) == 0)
+    if b"\r" not in lines and _hold(lines, records):
+        return lines
+    cleaned = [bytes(record).translate(None, b"\r\n") for record in records]
+    if b"" in cleaned:
         raise ItemError(
-            f"Record {place} of {len(records)} in a page is empty, which no line of NDJSON can hold. "
+            f"Record {cleaned.index(b'') + 1} of {len(cleaned)} in a page is empty, which no line of NDJSON can hold. "
             "Does the processor yield the records themselves?"
         )
-    return lines
+    return b"\n".join((*cleaned, b""))
+
+
+def _hold(lines: bytes, records: Sequence[Bytes]) -> bool:
+    """Whether each record has one line, and none is empty. `bytes.count` looks at every byte by itself, which takes
+    five times as long as searching where records have 10 KB, and half as long where they have 200 bytes."""
+    if len(lines) < _LONG_RECORD_BYTES * len(records):
+        return lines.count(b"\n") == len(records) and all(map(len, records))
+    found = start = 0
+    while (end := lines.find(b"\n", start)) > start:
+        found += 1
+        start = end + 1
+    return found == len(records) and start == len(lines)
 
 
 class LineCompressor:
@@ -52,6 +66,7 @@ class LineCompressor:
         self._stream = isal_zlib.compressobj(_LEVEL, wbits=_GZIP_WINDOW_BITS)
         self._sha256 = hashlib.sha256()
         self._waiting: list[bytes] = []
+        self._block = bytearray()
         self._stored_bytes = 0
         self.waiting_bytes = 0
         self.records = 0
@@ -64,19 +79,24 @@ class LineCompressor:
 
     def drain(self) -> bytes:
         """Compress what fills whole blocks; the rest waits for more. Returns the bytes to store next."""
-        text = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
-        end = len(text) - len(text) % BLOCK_BYTES
-        view = memoryview(text)
-        stored = [self._stream.compress(view[start : start + BLOCK_BYTES]) for start in range(0, end, BLOCK_BYTES)]
-        self._waiting = [bytes(view[end:])]
-        self.waiting_bytes = len(text) - end
+        stored = []
+        for lines in self._waiting:
+            rest = memoryview(lines)
+            while rest:
+                room = BLOCK_BYTES - len(self._block)
+                self._block += rest[:room]
+                rest = rest[room:]
+                if len(self._block) == BLOCK_BYTES:
+                    stored.append(self._stream.compress(self._block))
+                    self._block.clear()
+        self._waiting.clear()
+        self.waiting_bytes = len(self._block)
         return self._counted(b"".join(stored))
 
     def finish(self) -> bytes:
         """Compress the rest and end the stream. Nothing may be added after it."""
-        stored = self.drain() if self._waiting else b""
-        last = self._stream.compress(self._waiting.pop()) if self._waiting else b""
-        return stored + self._counted(last + self._stream.flush())
+        stored = self.drain()
+        return stored + self._counted(self._stream.compress(self._block) + self._stream.flush())
 
     def facts(self) -> ObjectFacts:
         """What the object holds, once it is finished."""

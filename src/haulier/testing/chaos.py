@@ -1,4 +1,4 @@
-"""Kills, drains and stops real workers at random, lets the run end, and asks the oracle what became of the records.
+"""Kills, drains and stops real processes at random, lets the run end, and asks the oracle what became of the records.
 
 `python -m haulier.testing.chaos --kills 1000 --seed 1` prints what was done and found, and ends with 1 if
 anything is wrong.
@@ -11,44 +11,27 @@ import contextlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from haulier.clock import Clock, SystemClock
-from haulier.testing.oracle import Judgement, is_closed, judge_run
-from haulier.testing.sandbox import SandboxProcess, SandboxSettings
-from haulier.testing.sandbox_data import id_at, rank_of, record_at
+from haulier.testing.chaos_rounds import IN_FLIGHT, Round, rounds
+from haulier.testing.chaos_workers import Crew, Place, command
+from haulier.testing.oracle import Judgement, closer_at_work, is_closed, judge_run
+from haulier.testing.sandbox import SandboxProcess
 
-SOURCE = "chaos"
 PATIENCE_SECONDS = 120.0
 """A run that is not closed so long after the last signal will never be."""
-
-_TOML = """
-source = "chaos"
-
-[api]
-url = "{url}"
-in_flight = 12
-
-[streams.items]
-get = "/items"
-query = {{ limit = 50 }}
-records = "items"
-pages = {{ cursor = "next", query = "cursor" }}
-total = {{ at = "total", is = "exact" }}
-
-[streams.items.full.ids]
-query = {{ from_id = "{{start}}", to_id = "{{end}}" }}
-last = {{ get = "/items/newest", at = "id" }}
-step = 250
-"""
+LOOK_SECONDS = 0.004
+"""Between two looks for a closing under way, which takes a few hundredths of a second."""
+CLOSING_SECONDS = 0.05
+"""A closer is hit at any moment up to so long after it opened."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +43,13 @@ class ChaosSettings:
     seed: int = 1
     seconds: float = 3_600.0
     """No more signals after this, whatever ``kills`` says."""
-    workers: int = 4
     lease_seconds: float = 3.0
     records: int = 15_000
+    """Of a large run."""
     pause_seconds: float = 1.2
     """Between two signals at most; drawn evenly from 0."""
+    kinds: tuple[str, ...] = ()
+    """Rounds of these kinds alone; all, if empty."""
 
 
 @dataclass
@@ -72,24 +57,39 @@ class ChaosReport:
     """What was done, and what is wrong (nothing, one hopes)."""
 
     signals: Counter[str] = field(default_factory=Counter)
-    runs: int = 0
+    closers: int = 0
+    """Signals that were aimed at whoever was closing a run."""
+    rounds: Counter[str] = field(default_factory=Counter)
     items: int = 0
+    split: int = 0
     records: int = 0
     poisoned: int = 0
+    lost_queues: int = 0
+    peak_in_flight: int = 0
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         sent = ", ".join(f"{count} {name}" for name, count in sorted(self.signals.items()))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.rounds.items()))
         return (
-            f"{self.signals.total()} signals ({sent}) in {self.seconds:.0f} s: {self.runs} runs, {self.items:,} items, "
-            f"{self.records:,} records, {self.poisoned} poisoned, {len(self.problems)} problems"
+            f"{self.signals.total()} signals ({sent}; {self.closers} at a closer), {self.lost_queues} queues lost, in "
+            f"{self.seconds:.0f} s: {self.rounds.total()} runs ({kinds}), {self.items:,} items ({self.split:,} divided, "
+            f"{self.poisoned} poisoned), {self.records:,} records, at most {self.peak_in_flight} requests in flight "
+            f"where {IN_FLIGHT} may be, {len(self.problems)} problems"
         )
 
 
 def run_chaos(settings: ChaosSettings, folder: Path, clock: Clock) -> ChaosReport:
     """Run after run under fire until enough signals were sent. Everything is left in ``folder``."""
-    return _Chaos(settings, folder, clock).run()
+    chaos = _Chaos(settings, folder, clock)
+    for one in rounds(settings.seed, settings.records):
+        if chaos.is_enough or chaos.report.problems:
+            break
+        if not settings.kinds or one.kind in settings.kinds:
+            chaos.play(one)
+    chaos.report.seconds = clock.monotonic() - chaos.started_at
+    return chaos.report
 
 
 class _Chaos:
@@ -98,145 +98,106 @@ class _Chaos:
         self._folder = folder
         self._clock = clock
         self._draw = random.Random(settings.seed)
-        self._report = ChaosReport()
-        # One record always fails, so that poison is there to be judged; the other faults pass.
-        self._api = SandboxSettings(
-            seed=settings.seed,
-            records=settings.records,
-            gap_after=700,
-            gap_ids=300,
-            latency_seconds=0.02,
-            jitter_seconds=0.05,
-            error_rate_500=0.02,
-            cut_rate=0.01,
-        )
+        self.started_at = clock.monotonic()
+        self.report = ChaosReport()
 
-    def run(self) -> ChaosReport:
-        started_at = self._clock.monotonic()
-        with SandboxProcess(self._api) as api:
-            (self._folder / "chaos.toml").write_text(_TOML.format(url=api.url))
-            while not self._is_enough(started_at) and not self._report.problems:
-                self._round(started_at)
-        self._report.seconds = self._clock.monotonic() - started_at
-        return self._report
+    @property
+    def is_enough(self) -> bool:
+        is_late = self._clock.monotonic() - self.started_at >= self._settings.seconds
+        return is_late or self.report.signals.total() >= self._settings.kills
 
-    def _is_enough(self, started_at: float) -> bool:
-        is_late = self._clock.monotonic() - started_at >= self._settings.seconds
-        return is_late or self._report.signals.total() >= self._settings.kills
-
-    def _round(self, started_at: float) -> None:
+    def play(self, one: Round) -> None:
         """One run, from its plan to its verdict, with signals all the while."""
-        run_id = json.loads(self._haulier("enqueue", "chaos.toml", "--json"))["run_id"]
-        with _Workers(self._folder, self._settings, self._clock) as workers:
-            while not self._is_enough(started_at) and not is_closed(self._lake, SOURCE, run_id):
-                name = workers.disturb(self._draw)
-                self._report.signals[name] += 1
-                time.sleep(self._draw.uniform(0, self._settings.pause_seconds))
-                workers.tend()
-            deadline = self._clock.monotonic() + PATIENCE_SECONDS
-            while not is_closed(self._lake, SOURCE, run_id) and self._clock.monotonic() < deadline:
-                workers.tend()
-                time.sleep(0.1)
-            self._report.problems += workers.faults
-        self._haulier("verify", "chaos.toml", "--run", run_id, codes=(0, 1, 3, 4))
-        self._add(run_id, judge_run(self._lake, SOURCE, run_id, self._records_of, lambda params: False))
+        with SandboxProcess(one.api) as api:
+            source, variables = one.prepare(self._folder, api.url)
+            run_id = self._enqueue(source, variables)
+            place = Place(self._folder, source, variables, run_id, self._settings.lease_seconds, self._clock)
+            with Crew(place, one.workers, is_fleet=one.is_fleet) as crew:
+                self._fire(one, run_id, crew)
+                self._wait(one, run_id, crew)
+            self.report.problems += crew.faults
+            peak = api.counters().peak_in_flight
+        self._haulier("verify", source, "--run", run_id, variables=variables, codes=(0, 1, 3, 4))
+        self._add(one, run_id, judge_run(self._lake, one.source, run_id, one.records_of, one.may_fail), peak)
 
-    def _add(self, run_id: str, judgement: Judgement) -> None:
-        report = self._report
-        report.runs += 1
+    def _enqueue(self, source: str, variables: Mapping[str, str]) -> str:
+        """Plan and send the run; half of the time only after a first try was killed somewhere."""
+        if self._draw.random() < 0.5:
+            first = subprocess.Popen(
+                command("enqueue", source),
+                cwd=self._folder,
+                env=os.environ | variables,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            time.sleep(self._draw.uniform(0.4, 1.2))
+            first.kill()
+            first.wait()
+            self.report.signals["SIGKILL"] += 1
+        found = json.loads(self._haulier("enqueue", source, "--json", variables=variables))
+        run_id: str = found["run_id"]
+        return run_id
+
+    def _fire(self, one: Round, run_id: str, crew: Crew) -> None:
+        loses_queue = one.loses_queue
+        while not self.is_enough and not is_closed(self._lake, one.source, run_id):
+            target = self._closer_within(self._draw.uniform(0, self._settings.pause_seconds), one, run_id)
+            if target is not None:
+                time.sleep(self._draw.uniform(0, CLOSING_SECONDS))
+                self.report.closers += 1
+            self.report.signals[crew.disturb(self._draw, target)] += 1
+            if loses_queue and self._draw.random() < 0.2:
+                self._lose_queue(one.source)
+                loses_queue = False
+            crew.tend()
+
+    def _closer_within(self, seconds: float, one: Round, run_id: str) -> int | None:
+        """Wait so long, or until somebody opens a closing: the id of that process."""
+        deadline = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < deadline:
+            name = closer_at_work(self._lake, one.source, run_id)
+            if name is not None:
+                return int(name.split("-")[-2])
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def _lose_queue(self, source: str) -> None:
+        for path in (self._folder / ".haulier" / source).glob("queue.sqlite3*"):
+            path.unlink(missing_ok=True)
+        self.report.lost_queues += 1
+
+    def _wait(self, one: Round, run_id: str, crew: Crew) -> None:
+        deadline = self._clock.monotonic() + PATIENCE_SECONDS
+        while not is_closed(self._lake, one.source, run_id) and self._clock.monotonic() < deadline:
+            crew.tend()
+            time.sleep(0.1)
+
+    def _add(self, one: Round, run_id: str, judgement: Judgement, peak: int) -> None:
+        report, problems = self.report, list(judgement.problems)
+        report.rounds[one.kind] += 1
         report.items += judgement.items
+        report.split += judgement.split
         report.records += judgement.records
         report.poisoned += judgement.poisoned
-        report.problems += [f"{run_id}: {problem}" for problem in judgement.problems]
+        if judgement.verdict != one.verdict or judgement.poisoned != len(one.failing):
+            problems.append(f"the run ended {judgement.verdict} with {judgement.poisoned} poisoned")
+        if not one.loses_queue:  # With the file the scope forgets who has what in flight (G5).
+            report.peak_in_flight = max(report.peak_in_flight, peak)
+            if peak > IN_FLIGHT:
+                problems.append(f"{peak} requests were in flight, {IN_FLIGHT} may be")
+        report.problems += [f"{run_id} ({one.kind}): {problem}" for problem in problems]
 
     @property
     def _lake(self) -> Path:
         return self._folder / "lake"
 
-    def _records_of(self, params: dict[str, dict[str, int]]) -> list[bytes]:
-        first, last = (rank_of(self._api, params["ids"][end]) for end in ("start", "end"))
-        ranks = range(first, last)
-        assert all(params["ids"]["start"] <= id_at(self._api, rank) < params["ids"]["end"] for rank in ranks)
-        return [record_at(self._api, rank) for rank in ranks]
-
-    def _haulier(self, *words: str, codes: Sequence[int] = (0,)) -> bytes:
-        done = subprocess.run(_command(*words), cwd=self._folder, capture_output=True, check=False)
+    def _haulier(self, *words: str, variables: Mapping[str, str], codes: Sequence[int] = (0,)) -> bytes:
+        done = subprocess.run(
+            command(*words), cwd=self._folder, env=os.environ | variables, capture_output=True, check=False
+        )
         if done.returncode not in codes:
             raise RuntimeError(f"haulier {' '.join(words)} ended with {done.returncode}:\n{done.stderr.decode()}")
         return done.stdout
-
-
-class _Workers:
-    """Worker processes, each a process group of its own; a dead one is replaced when they are tended."""
-
-    def __init__(self, folder: Path, settings: ChaosSettings, clock: Clock) -> None:
-        self._folder = folder
-        self._settings = settings
-        self._clock = clock
-        self._stack = contextlib.ExitStack()
-        self._living: list[subprocess.Popen[bytes]] = []
-        self._stopped: dict[int, float] = {}
-        self._asked: set[int] = set()
-        self.faults: list[str] = []
-
-    def __enter__(self) -> _Workers:
-        self._log = self._stack.enter_context(open(self._folder / "workers.log", "ab"))
-        self.tend()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Drain them all; whoever does not end is killed, and that is a fault."""
-        for worker in self._living:
-            self._send(worker, signal.SIGCONT)
-            self._send(worker, signal.SIGTERM)
-        for worker in self._living:
-            try:
-                worker.wait(30)
-            except subprocess.TimeoutExpired:
-                self._send(worker, signal.SIGKILL)
-                worker.wait()
-        self._stack.close()
-
-    def disturb(self, draw: random.Random) -> str:
-        """Send a signal to a worker; a stopped one goes on after one and a half leases."""
-        worker = draw.choice(self._living)
-        number = draw.choices([signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP], weights=[6, 2, 2])[0]
-        self._send(worker, number)
-        if number == signal.SIGSTOP:
-            self._stopped[worker.pid] = self._clock.monotonic() + 1.5 * self._settings.lease_seconds
-        else:
-            self._asked.add(worker.pid)
-        return number.name
-
-    def tend(self) -> None:
-        """Let stopped ones go on that were stopped for long enough, and replace the dead."""
-        now = self._clock.monotonic()
-        for worker in list(self._living):
-            if self._stopped.get(worker.pid, now + 1) <= now:
-                del self._stopped[worker.pid]
-                self._send(worker, signal.SIGCONT)
-            code = worker.poll()
-            if code is not None:
-                self._living.remove(worker)
-                self._stopped.pop(worker.pid, None)
-                if code not in (0, 4) and worker.pid not in self._asked:
-                    self.faults.append(f"worker {worker.pid} ended with {code}; see workers.log")
-        while len(self._living) < self._settings.workers:
-            self._living.append(self._start())
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        command = _command("work", "chaos.toml", "--lease", f"{self._settings.lease_seconds:g}", "--grace", "2")
-        return subprocess.Popen(
-            command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, process_group=0
-        )
-
-    def _send(self, worker: subprocess.Popen[bytes], number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(worker.pid, number)
-
-
-def _command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "haulier", *words]
 
 
 @contextlib.contextmanager
@@ -256,8 +217,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="%(default)s")
     parser.add_argument("--seconds", type=float, default=86_400.0, help="stop sending after this; %(default)s")
     parser.add_argument("--folder", type=Path, help="keep lake, queue and logs here; by default they are removed")
+    parser.add_argument("--kind", action="append", default=[], help="only rounds of this kind; may be repeated")
     flags = parser.parse_args(argv)
-    settings = ChaosSettings(kills=flags.kills, seed=flags.seed, seconds=flags.seconds)
+    settings = ChaosSettings(kills=flags.kills, seed=flags.seed, seconds=flags.seconds, kinds=tuple(flags.kind))
     with _folder(flags.folder) as folder:
         report = run_chaos(settings, folder.absolute(), SystemClock())
     sys.stdout.write(f"{report}\n" + "".join(f"  {problem}\n" for problem in report.problems))

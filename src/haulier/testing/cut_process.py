@@ -13,6 +13,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -42,6 +43,7 @@ from haulier.worker.watch import Watch
 
 LEASE_SECONDS = 1.0
 STOPPED_SECONDS = 1.5 * LEASE_SECONDS
+LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 40.0
 """No process of a trial takes so long, on however busy a machine."""
 
@@ -63,6 +65,9 @@ class Scene:
         for start, end in self.items:
             yield things(start, end)
 
+
+_one_at_a_time = threading.Lock()
+"""`multiprocessing` looks after all processes whenever one starts, and two threads that read one exit code get 255."""
 
 Act = Callable[[Scene, Path, Fate | None], None]
 
@@ -103,10 +108,10 @@ class Stage:
         first = self._start(trial, live, Fate(at, "stop"))
         mark = trial / "reached"
         try:
-            while first.is_alive() and not mark.exists():
-                time.sleep(0.02)
+            while self._code(first) is None and not mark.exists():
+                time.sleep(LOOK_SECONDS)
             second = self._start(trial, live, None)
-            second.join(STOPPED_SECONDS)
+            time.sleep(STOPPED_SECONDS)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 assert first.pid is not None
@@ -127,18 +132,24 @@ class Stage:
 
     def _start(self, trial: Path, act: Act, fate: Fate | None) -> ForkServerProcess:
         process = self._context.Process(target=act, args=(self._scene, trial, fate), daemon=True)
-        process.start()
+        with _one_at_a_time:
+            process.start()
         return process
 
+    def _code(self, process: ForkServerProcess) -> int | None:
+        with _one_at_a_time:
+            return process.exitcode
+
     def _end(self, process: ForkServerProcess) -> int:
-        process.join(PATIENCE_SECONDS)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise AssertionError("a process of a trial does not end")
-        if process.exitcode not in (0, CUT_OFF):
-            raise AssertionError(f"a process of a trial ended with {process.exitcode}")
-        return process.exitcode
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (code := self._code(process)) is None:
+            if time.monotonic() > deadline:
+                process.kill()
+                raise AssertionError("a process of a trial does not end")
+            time.sleep(LOOK_SECONDS)
+        if code not in (0, CUT_OFF):
+            raise AssertionError(f"a process of a trial ended with {code}")
+        return code
 
 
 def live(scene: Scene, trial: Path, fate: Fate | None) -> None:

@@ -116,30 +116,34 @@ class Cuts:
 
 
 class Halt:
-    """Stops a process at one of its calls until it is let go: SIGSTOP and SIGCONT between two chosen steps.
+    """Stops a process at chosen calls, one after the other, until it is let go: SIGSTOP and SIGCONT between two steps.
 
-    Pass it as ``on_call``: ``Cuts(on_call=Halt(Cut(7)))``.
+    Pass it as ``on_call``: ``Cuts(on_call=Halt(Cut(7)))``. A name stands for its first call after the halt before it.
     """
 
-    def __init__(self, at: Cut) -> None:
-        self._at = at
+    def __init__(self, *at: Cut) -> None:
+        self._at = list(at)
         self._reached = asyncio.Event()
         self._released = asyncio.Event()
 
     async def __call__(self, number: int, name: str, is_after: bool) -> None:
-        if self._at.is_at(number, name, is_after) and not self._reached.is_set():
+        if self._at and self._at[0].is_at(number, name, is_after):
+            self._at.pop(0)
             self._reached.set()
             await self._released.wait()
+            self._released.clear()
 
     async def reached(self, process: asyncio.Task[Any]) -> bool:
         """Wait until the process halts. False if it ended without coming so far."""
         waiting = asyncio.ensure_future(self._reached.wait())
         await asyncio.wait({waiting, process}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        return self._reached.is_set()
+        is_reached = self._reached.is_set()
+        self._reached.clear()
+        return is_reached
 
     def release(self) -> None:
-        """Let the process go on."""
+        """Let the process go on, to its next halt or its end."""
         self._released.set()
 
 

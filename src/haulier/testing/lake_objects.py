@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import pytest
 
+from haulier.api.page import split_records
 from haulier.errors import DamagedObjectError, ItemError, SweptError
 from haulier.lake.seam import Bytes, Lake, ObjectFacts, Published
 from haulier.testing.lake_contents import OBJECT, STAGING, cancelled_after, lines, listed, spooled, stored
@@ -46,9 +47,11 @@ class ObjectContract:
         spool = await lake.open_spool(STAGING, "one")
         await spool.write(record for record in records)
         await spool.write(())
+        for body in (b'{"rows":[{"d":4}, {"e":\n5}]}', b'{"rows":[{"f":6}]}'):
+            await spool.write(split_records(body, "rows").records)
         await spool.finish()
         await lake.publish(spool, OBJECT)
-        assert await lines(lake, OBJECT) == [b'{"a":1}', b'{"b":2}', b'{"c":3}']
+        assert b"".join(await lines(lake, OBJECT)) == b'{"a":1}{"b":2}{"c":3}{"d":4}{"e":5}{"f":6}'
 
     async def test_line_ends_between_tokens_are_taken_out(self, lake: Lake) -> None:
         """A pretty-printed record stands on one line, its other bytes as they were (G6)."""

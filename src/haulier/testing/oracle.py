@@ -22,6 +22,8 @@ MayFail = Callable[[Params], bool]
 """Whether an item with these parameters fails by itself, so that poison is just."""
 
 SHOWN = 20
+TEMPORARY = ".tmp-"
+"""A kill leaves such a name anywhere. It means nothing, readers skip it, and it is removed when it is a day old."""
 
 
 @dataclass
@@ -63,7 +65,7 @@ def judge_run(lake: Path, source: str, run_id: str, records_of: RecordsOf, may_f
     if set(manifest) != set(items):
         seen.wrong(f"the manifest lists {len(manifest)} keys, plan and child lists {len(items)}")
     _judge_verdict(root, seen)
-    _judge_leavings(lake, root, seen)
+    _judge_leavings(root, seen)
     return seen
 
 
@@ -98,7 +100,7 @@ def _bronze(
         folder = lake / source / stream / f"mode={mode}" / f"snapshot_time={moment}"
         for path in folder.rglob("*"):
             key = path.name.removesuffix(".ndjson.gz")
-            if path.name == "_SUCCESS.json" or path.is_dir():
+            if path.name == "_SUCCESS.json" or path.name.startswith(TEMPORARY) or path.is_dir():
                 continue
             if path.name == key or key not in items or items[key].stream != stream:
                 seen.wrong(f"a stray: {path.relative_to(lake)}")
@@ -191,13 +193,10 @@ def _judge_verdict(root: Path, seen: Judgement) -> None:
         seen.wrong(f"the verdict is {seen.verdict}, and _SUCCESS.json does not agree")
 
 
-def _judge_leavings(lake: Path, root: Path, seen: Judgement) -> None:
-    for path in (root / "staging").glob("*"):
-        seen.wrong(f"left in staging: {path.name}")
-    for path in lake.rglob(".tmp-*"):
-        if path.parent.name != "plan":
-            continue  # A kill between link and unlink leaves one; it is swept when it is a day old.
-        seen.wrong(f"a temporary name in the plan: {path.name}")
+def _judge_leavings(root: Path, seen: Judgement) -> None:
+    for path in (root / "staging").rglob("*"):
+        if not path.is_dir():
+            seen.wrong(f"left in staging: {path.name}")
 
 
 def _closings(root: Path) -> list[Path]:
@@ -216,6 +215,15 @@ def _verdict(root: Path) -> Params | None:
 def is_closed(lake: Path, source: str, run_id: str) -> bool:
     """Whether a run has a verdict in force."""
     return _verdict(lake / "_haulier" / source / "runs" / run_id) is not None
+
+
+def closer_at_work(lake: Path, source: str, run_id: str) -> str | None:
+    """The name of the process that opened a closing which has no verdict yet; None without one."""
+    for closing in _closings(lake / "_haulier" / source / "runs" / run_id)[:1]:
+        if not (closing / "verdict").exists():
+            by: str = json.loads((closing / "opened").read_bytes())["by"]
+            return by
+    return None
 
 
 def _manifest(root: Path, seen: Judgement) -> dict[str, Params]:

@@ -1,0 +1,250 @@
+"""The tables of docs/source-file.md, made from the tables of fields that read a source file.
+
+`python -m tests.docs.source_keys` writes them anew, from the top folder of the checkout. A table stands between
+``<!-- keys of PLACE -->`` and ``<!-- end -->``; what stands around it is written by hand. Places that the page does not
+have yet are put at its end.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from haulier.api.settings import Api
+from haulier.config import api_table, asking, auth_table, pages_table, request_kinds, stream_table, values_table
+from haulier.config import kinds as kind
+from haulier.config.fields import Field, Shape
+from haulier.config.source_file import FILE, SourceName, Streams, load_source
+from tests.docs.pages import ROOT, anchor_of
+
+PAGE = ROOT / "docs/source-file.md"
+FILE_PLACE = "the file"
+
+_MARKED = re.compile(r"<!-- keys of (?P<place>[^>]+?) -->\n(?P<table>.*?)<!-- end -->", re.DOTALL)
+_HEADING = re.compile(r"^#{2,4} +(.+?) *$", re.MULTILINE)
+_HEAD = "| key | type | default | example | meaning |\n|---|---|---|---|---|\n"
+
+_DECIDED_ELSEWHERE = {
+    stream_table.ABSENT: "fail",
+    asking.EMPTY: "",
+}
+"""Defaults that no reader hands to `Opened.get`, since the key's absence is a case of its own."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table that a source file may hold."""
+
+    place: str
+    """Where it may stand first; a kind among several is named behind a colon."""
+    shape: Shape
+    read: Callable[..., Any] | None
+    others: list[str] = field(default_factory=list)
+    """Where else it may stand."""
+
+
+def sections() -> list[Section]:
+    """Every table that a source file may hold, each once, in the order in which they are met."""
+    found: dict[int, Section] = {}
+    _visit(FILE_PLACE, FILE, load_source, found)
+    return list(found.values())
+
+
+def refreshed(page: str) -> str:
+    """The page with every table as the code has it now."""
+    marks = {match["place"] for match in _MARKED.finditer(page)}
+    for section in sections():
+        if section.place not in marks:
+            page += f"\n### `{section.place}`\n\n<!-- keys of {section.place} -->\n<!-- end -->\n"
+    tables = {section.place: table_of(section, anchors(page)) for section in sections()}
+    # A place that is gone keeps its heading, and loses its table: somebody has to look at the words around it.
+    return _MARKED.sub(
+        lambda match: f"<!-- keys of {match['place']} -->\n{tables.get(match['place'], '')}<!-- end -->", page
+    )
+
+
+def anchors(page: str) -> dict[str, str]:
+    """Place to the anchor of the heading above its table."""
+    headings = [(match.start(), match[1]) for match in _HEADING.finditer(page)]
+    return {
+        match["place"]: anchor_of([text for start, text in headings if start < match.start()][-1])
+        for match in _MARKED.finditer(page)
+    }
+
+
+def table_of(section: Section, links: dict[str, str]) -> str:
+    """The keys of a table, a line each."""
+    told = [f"One of {_listed(section.shape.one_of)} is needed.\n\n"] if len(section.shape.one_of) > 1 else []
+    also = [f"The same table may stand at {_listed(section.others)}.\n\n"] if section.others else []
+    lines = [_line(section, each, links) for each in section.shape.fields]
+    return "\n" + "".join(told + also) + _HEAD + "".join(lines) + "\n"
+
+
+def default_of(section: Section, each: Field[Any]) -> str:
+    """What holds where the key is not written, as TOML; empty for nothing."""
+    if each.is_required or section.shape.one_of == (each.name,) or section.place.endswith(f": {each.name}"):
+        return "needed"
+    found = [*_defaults_in(section.read, each)] or [*_defaults_anywhere(each)]
+    if each in _DECIDED_ELSEWHERE:
+        assert not found, f"{each.name} has a default that the code tells: take it off the list in {__file__}"
+        found = [_DECIDED_ELSEWHERE[each]]
+    assert all(value == found[0] for value in found), f"{each.name} of {section.place} has several defaults: {found}"
+    return _toml(found[0]) if found else ""
+
+
+def type_of(reader: object) -> str:
+    """What kind of value a key takes, in words."""
+    match reader:
+        case SourceName():
+            return "name"
+        case kind.SecretText():
+            return "text, a secret"
+        case kind.Choice(words=words):
+            return ", ".join(f'`"{word}"`' for word in words)
+        case kind.Whole(least=least):
+            return f"whole number from {least}"
+        case kind.Flag():
+            return "`true` or `false`"
+        case kind.Duration():
+            return "duration"
+        case kind.Moment():
+            return "time or date"
+        case kind.ListOf(member=member):
+            return f"list of: {type_of(member)}"
+        case kind.NumberOr(number=number):
+            return f"{type_of(number)}, or table"
+        case pages_table.PagesKind():
+            return ", ".join([*(f'`"{word}"`' for word in pages_table.WORDS), "or table"])
+        case kind.TableOf() | kind.Told():
+            return "table"
+        case Streams():
+            return "tables"
+        case request_kinds.QueryPairs():
+            return "table of parameters"
+        case request_kinds.HeaderPairs():
+            return "table of headers"
+        case request_kinds.JsonBody():
+            return "any value"
+        case request_kinds.JsonPath():
+            return "path in an answer"
+        case asking.PathText():
+            return "path of an address"
+        case auth_table.FilePath():
+            return "path of a file"
+        case values_table.ValueList():
+            return "list of texts or whole numbers"
+        case _:
+            return "text"
+
+
+def _visit(place: str, shape: Shape, read: Callable[..., Any] | None, found: dict[int, Section]) -> None:
+    known = found.get(id(shape))
+    if known is not None:
+        known.others.append(place)
+        return
+    found[id(shape)] = Section(place, shape, read)
+    for each in shape.fields:
+        for suffix, table, reader in _tables(each.kind):
+            path = each.name if place == FILE_PLACE else f"{place}.{each.name}"
+            _visit(path + suffix, table, reader, found)
+
+
+def _tables(reader: object) -> Iterator[tuple[str, Shape, Callable[..., Any] | None]]:
+    """The tables that a kind of value reads: what is put behind the key's place, the shape, and its reader."""
+    match reader:
+        case kind.TableOf(shape=shape, make=make):
+            yield "", shape, make
+        case kind.ListOf(member=member):
+            yield from _tables(member)
+        case kind.NumberOr(table=table):
+            yield from _tables(table)
+        case kind.Told(tables=tables):
+            yield from ((f": {name}", table.shape, table.make) for name, table in tables.items())
+        case pages_table.PagesKind():
+            yield from ((f": {name}", table.shape, table.make) for name, table in pages_table.TABLES.items())
+        case Streams():
+            yield ".NAME", stream_table.STREAM, stream_table.read_stream
+
+
+def _line(section: Section, each: Field[Any], links: dict[str, str]) -> str:
+    default = default_of(section, each)
+    path = each.name if section.place == FILE_PLACE else f"{section.place}.{each.name}"
+    places = {path + suffix for suffix, _, _ in _tables(each.kind)}
+    # A table that was met before is described there.
+    held = [each for each in sections() if places & {each.place, *each.others}]
+    found = list(dict.fromkeys(links[each.place] for each in held if each.place in links))
+    meaning = each.doc + "".join(f" [Its keys.](#{anchor})" for anchor in found[:1])
+    cells = [
+        f"`{each.name}`",
+        type_of(each.kind),
+        default if default in ("", "needed") else f"`{default}`",
+        f"`{each.example}`",
+        meaning,
+    ]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _defaults_in(read: Callable[..., Any] | None, each: Field[Any]) -> Iterator[Any]:
+    """The default that a table's own reader hands over with the field."""
+    if read is None:
+        return
+    if read is api_table.read_api:
+        given = {field: (name, unit) for name, field, unit in api_table._SETTINGS}
+        if each in given:
+            name, unit = given[each]
+            (value,) = (one.default for one in dataclasses.fields(Api) if one.name == name)
+            yield timedelta(seconds=value) if unit == "seconds" else value
+        return
+    if read.__name__ == "<lambda>":
+        return
+    tree = ast.parse(textwrap.dedent(inspect.getsource(read)))
+    yield from _handed_over(tree, vars(inspect.getmodule(read)), each)
+
+
+def _defaults_anywhere(each: Field[Any]) -> Iterator[Any]:
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith("haulier.config.") and any(value is each for value in vars(module).values()):
+            yield from _handed_over(ast.parse(inspect.getsource(module)), vars(module), each)
+
+
+def _handed_over(tree: ast.AST, names: dict[str, Any], each: Field[Any]) -> Iterator[Any]:
+    """The last argument of every call in which the field stands before it: `table.get(FIELD, default)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) >= 2:
+            before, last = node.args[-2:]
+            if isinstance(before, ast.Name) and names.get(before.id) is each:
+                value = eval(compile(ast.Expression(last), "<default>", "eval"), dict(names))
+                # Two fields side by side are keys of one shape.
+                if not isinstance(value, Field):
+                    yield value
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case str():
+            return f'"{value}"' if value else ""
+        case timedelta():
+            return f'"{value // timedelta(seconds=1)}s"'
+        case _:
+            return ""
+
+
+def _listed(names: list[str] | tuple[str, ...]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
