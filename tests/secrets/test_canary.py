@@ -1,4 +1,4 @@
-"""G7: secrets stay put. Canaries in every place where a source can hold one; then everything that was written is read."""
+"""G7: secrets stay put. Canaries in every place where a source can hold one; then all that was written is read."""
 
 import base64
 import gzip
@@ -118,7 +118,7 @@ def written(folder: Path) -> Iterator[tuple[str, bytes]]:
     [(auth, "refusing") for auth in AUTHS] + [("query", kind) for kind in ("good", "leaving", "missing")],
 )
 def test_no_secret_is_written_or_said(tmp_path: Path, echo: str, auth: str, kind: str) -> None:
-    """Not in lake, queue, logs, errors, poison records, excerpts, nor in what `try`, `status` and `poison show` print."""
+    """Not in lake, queue, logs, errors, poison records, excerpts, nor in what `try`, `status` and `poison show` say."""
     source = tmp_path / "canary.toml"
     source.write_text(TOML.format(url=echo, auth=AUTHS[auth], kind=kind))
     script = """
