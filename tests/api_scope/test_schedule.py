@@ -10,8 +10,8 @@ from haulier.errors import UsageError
 NIGHT = {"default": 4, "19:00-06:00": 12, "zone": "Europe/London"}
 
 
-def at(table, *when):
-    return parse_schedule(table).at(datetime(*when, tzinfo=UTC))
+def at(table, year, month, day, hour=0, minute=0):
+    return parse_schedule(table).at(datetime(year, month, day, hour, minute, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ def test_a_run_pulls_everything_and_says_so(shop: Place) -> None:
 def test_run_prints_the_plan_before_it_enqueues(shop: Place) -> None:
     """Items, requests and hours stand there before the verdict does."""
     said = shop.run("run")
-    assert said.err.index("5 items in 1 shards") < said.err.index("at least 5 requests: ") < said.err.index("is complete")
+    assert (
+        said.err.index("5 items in 1 shards") < said.err.index("at least 5 requests: ") < said.err.index("is complete")
+    )
 
 
 def test_run_as_json_has_a_stable_state(shop: Place) -> None:

@@ -1,4 +1,4 @@
-"""The project's pages as a reader meets them: blocks of code, headings, links. What is read here is held to the code."""
+"""The project's pages as a reader meets them: blocks of code, headings, links."""
 
 from __future__ import annotations
 

@@ -172,6 +172,8 @@ def _tables(reader: object) -> Iterator[tuple[str, Shape, Callable[..., Any] | N
             yield from ((f": {name}", table.shape, table.make) for name, table in pages_table.TABLES.items())
         case Streams():
             yield ".NAME", stream_table.STREAM, stream_table.read_stream
+        case _:
+            return
 
 
 def _line(section: Section, each: Field[Any], links: dict[str, str]) -> str:
@@ -200,7 +202,7 @@ def _defaults_in(read: Callable[..., Any] | None, each: Field[Any]) -> Iterator[
         given = {field: (name, unit) for name, field, unit in api_table._SETTINGS}
         if each in given:
             name, unit = given[each]
-            (value,) = (one.default for one in dataclasses.fields(Api) if one.name == name)
+            value: Any = next(one.default for one in dataclasses.fields(Api) if one.name == name)
             yield timedelta(seconds=value) if unit == "seconds" else value
         return
     if read.__name__ == "<lambda>":

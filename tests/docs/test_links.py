@@ -29,7 +29,9 @@ def test_links_within_the_project_resolve(page: Path) -> None:
         linked = (page.parent / path).resolve() if path else page
         assert linked.exists(), f"{page.name} links to {target}"
         if anchor:
-            assert anchor in anchors_of(linked), f"{page.name} links to {target}; there are {sorted(anchors_of(linked))}"
+            assert anchor in anchors_of(linked), (
+                f"{page.name} links to {target}; there are {sorted(anchors_of(linked))}"
+            )
 
 
 @pytest.mark.parametrize("page", pages(), ids=page_ids)

@@ -56,7 +56,9 @@ def allowed(schema: Any) -> Iterator[tuple[str, str]]:
 
 def doc_of(properties: dict[str, Any]) -> str:
     """The table with exactly these keys."""
-    docs = {section.shape.doc for section in sections() if [each.name for each in section.shape.fields] == [*properties]}
+    docs = {
+        section.shape.doc for section in sections() if [each.name for each in section.shape.fields] == [*properties]
+    }
     assert docs, f"no table has the keys {[*properties]}"
     return min(docs)
 

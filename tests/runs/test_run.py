@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from haulier.errors import LakeUnavailableError, NewerFormatError, UsageError
+from haulier.queues.envelope import encode
 from haulier.runs.newest import latest_complete, open_run
-from haulier.runs.plan import write_plan
+from haulier.runs.plan import planned, write_plan
 from haulier.runs.records import RunFile, encode_record
 from haulier.runs.run import Run, list_runs, load_run, require_same_fingerprint
+from haulier.runs.send import envelope_of
 from haulier.runs.state import RunState, newest_closing, run_state
 from haulier.runs.status import run_status
 from tests.runs.rig import SOURCE, Place, Process, finish, given, thing
@@ -110,6 +112,27 @@ async def test_the_states_of_a_run(place: Place, process: Process) -> None:
     assert await states_of(process, run) == "open"
     await finish(place, run)
     assert await states_of(process, run) == "complete"
+
+
+async def test_p3_a_message_meets_its_run_at_each_state(place: Place, process: Process) -> None:
+    """Of a run that is being closed it comes back marked, with a short delay; of a closed one it goes. Neither costs a
+    request; once the closing is abandoned the item is worked."""
+    run = await process.claim()
+    await process.enqueue(run, [thing(1)])
+    await process.closer._open(run)
+    (lease,) = await process.queue.dequeue(1, 60)
+    await process.settle(run, lease)
+    assert [(sent.resent, sent.releases, sent.failures) for sent in place.messages] == [(True, 1, 0)]
+    assert (await process.queue.depth()).delayed == 1
+    assert place.api.requests.total() == 0
+    assert await process.closer.close(run) is None
+    place.clock.advance(2)
+    await process.work(run)
+    assert place.api.requests.total() == 1
+    assert await process.closer.close(run) is not None
+    await process.queue.enqueue([encode(envelope_of(planned(thing(1)), run.run_id))])
+    await process.work(run)
+    assert (place.messages, place.api.requests.total()) == ([], 1)
 
 
 async def test_a_closing_without_opened_is_none(place: Place, process: Process) -> None:

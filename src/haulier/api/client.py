@@ -35,6 +35,9 @@ class Client:
         self.tally = self._parts.tally
         self.redactor = redactor
 
-    def session(self, name: str) -> ItemApi:
-        """The API for one item, which ``name`` names in logs. Its account starts at nothing."""
-        return ItemApi(self._parts, name)
+    def session(self, name: str, *, is_suspect: bool = False) -> ItemApi:
+        """The API for one item, which ``name`` names in logs. Its account starts at nothing.
+
+        ``is_suspect``: it comes from an item that could not be read, so that what fails is not asked for often.
+        """
+        return ItemApi(self._parts, name, is_suspect=is_suspect)

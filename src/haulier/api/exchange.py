@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeGuard, TypeVar
 
 from haulier.api.page import BodyError
 from haulier.api.redactor import Redactor
@@ -24,6 +24,11 @@ HELD_SECONDS: Final = 900.0
 """The longest wait that an item is held for. Above a quarter of an hour it goes back, and makes room for others."""
 PAUSE_SECONDS: Final = 60.0
 """Where an API asks everybody to wait and does not say how long. It doubles, as GitHub wants it."""
+
+BODY_BYTES: Final = 64 * 1024
+"""Of a body that cannot be read, to be kept: a page of 100 records of 600 bytes whole."""
+SUSPECT_TRIES: Final = 1
+"""Repeats in place for an item that is known to hold what cannot be read: it was asked for often enough before."""
 
 _SHOWN_CHARACTERS: Final = 300
 
@@ -76,8 +81,9 @@ class Answered(Generic[T]):
 class Exchange:
     """Sends the requests of one item, one after another."""
 
-    def __init__(self, parts: ApiParts) -> None:
+    def __init__(self, parts: ApiParts, *, is_suspect: bool = False) -> None:
         self._parts = parts
+        self._is_suspect = is_suspect
         self.usage = Usage()
         self.is_waiting = False
         """Whether the item waits at the gate."""
@@ -117,7 +123,7 @@ class Exchange:
                 may_repeat = pauses < MAX_PAUSES
                 pauses += 1
             else:
-                may_repeat = judgement.verdict is Verdict.HERE and repeats < judgement.tries
+                may_repeat = judgement.verdict is Verdict.HERE and repeats < self._tries(judgement)
             if not may_repeat or (wait or 0.0) > HELD_SECONDS:
                 raise self._error(request, outcome, judgement, wait)
             parts.tally.repeats += 1
@@ -135,6 +141,10 @@ class Exchange:
                 return await self._parts.transport.send(request)
             except TransportError as error:
                 return error
+
+    def _tries(self, judgement: Judgement) -> int:
+        is_known = self._is_suspect and judgement.then is Verdict.BACK
+        return min(SUSPECT_TRIES, judgement.tries) if is_known else judgement.tries
 
     def _wait(self, is_waiting: bool) -> None:
         self.is_waiting = is_waiting
@@ -165,7 +175,14 @@ class Exchange:
             status=None if response is None else response.status,
             excerpt=excerpt,
             retry_after_seconds=wait,
+            fault=outcome.kind if isinstance(outcome, TransportError) else None,
+            body=redactor.head(response.body, BODY_BYTES) if _is_unreadable(response, judgement) else b"",
         )
+
+
+def _is_unreadable(response: Response | None, judgement: Judgement) -> TypeGuard[Response]:
+    """Whether an answer came whole, with a good status, and is still none."""
+    return response is not None and 200 <= response.status < 300 and judgement.final is Verdict.BACK
 
 
 def _advice(judgement: Judgement, response: Response | None) -> str:

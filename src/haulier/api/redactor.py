@@ -15,6 +15,8 @@ EXCERPT_CHARACTERS = 2048
 _LONG = 4
 """Below this a secret is found only where a value stands: replacing every "a" would destroy the text and protect
 nothing."""
+_MARGIN_CHARACTERS = 4096
+"""What is looked at beyond the end of what is kept: a token that is cut in two may not look like one."""
 _BASE64_LONG = 6
 """A shorter secret leaves under six characters of base64 that depend on it alone; those occur by chance."""
 
@@ -111,6 +113,17 @@ class Redactor:
         # Escape sequences in an answer must not reach a person's terminal.
         text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
         return text if len(text) <= limit and not is_cut else text[:limit] + " ..."
+
+
+    def head(self, body: bytes, limit: int) -> bytes:
+        """The first bytes of ``body``, masked first and cut after, and else as they came, whether they are text or not:
+        for keeping, not for a terminal."""
+        beyond = _MARGIN_CHARACTERS + self._longest
+        window = limit + 4 * beyond
+        text = self.redact(body[:window].decode("utf-8", errors="surrogateescape"))
+        if len(body) > window:
+            text = text[:-beyond]
+        return text.encode("utf-8", errors="surrogateescape")[:limit]
 
 
 def is_telling(name: str) -> bool:

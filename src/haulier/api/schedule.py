@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A cap by the time of day. Hours are those of the zone's clocks: where one is skipped or repeated, so is its cap."""
+    """A cap by the time of day, as the clocks of the zone show it: an hour that is repeated has its cap twice."""
 
     default: int
     spans: tuple[Span, ...]

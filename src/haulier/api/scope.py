@@ -194,6 +194,11 @@ class Scope:
         """Whether some request of the scope has succeeded since the first of its present members joined."""
         return self._health.last_success is not None
 
+    def has_succeeded_since(self, moment: float) -> bool:
+        """Whether some request of the scope succeeded after ``moment`` of the monotonic clock, or was heard of since:
+        who failed all the while did not fail with everybody."""
+        return self._health.last_success is not None and self._health.last_success >= moment
+
     # -- acting --------------------------------------------------------------------------------------------------------
 
     def _opens_in(self) -> float:

@@ -29,9 +29,9 @@ class ItemApi:
     and `UsageError` for arguments that cannot be sent.
     """
 
-    def __init__(self, parts: ApiParts, name: str) -> None:
+    def __init__(self, parts: ApiParts, name: str, *, is_suspect: bool = False) -> None:
         self._parts = parts
-        self._exchange = Exchange(parts)
+        self._exchange = Exchange(parts, is_suspect=is_suspect)
         self.name = name
 
     @property

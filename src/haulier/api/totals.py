@@ -25,12 +25,17 @@ class Total:
     """Or the name of a header, such as `X-Total-Count`."""
     may_move: bool = True
     """False: a total that differs between first and last page is asked for again, even if the records add up."""
+    divide_above: int = 0
+    """The API hands out no more than so many records for one query: an item that has more is divided, before its
+    first page is kept. 0: no such cap."""
 
     def __post_init__(self) -> None:
         if bool(self.at) == bool(self.header):
             raise UsageError("A total is read from one place: a path of the body, or a header. Name one.")
         if self.at:
             check_path(self.at)
+        if self.divide_above < 0:
+            raise UsageError(f"A total cannot be divided above {self.divide_above}. Write the API's cap, or 0 for none.")
 
     def of(self, answer: PageAnswer) -> int | None:
         """What an answer says; None where it says nothing. Raises `BodyError` for what is no number."""

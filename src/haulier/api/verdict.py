@@ -25,6 +25,8 @@ REFUSED_WAIT_SECONDS = 1.0
 """Before a 429 without Retry-After is repeated."""
 LONGEST_HERE_SECONDS = 30.0
 """Who is asked to wait longer gives the item back instead of holding its slot."""
+TIME_OUT_STATUSES = frozenset({504, 524, 598, 599})
+"""A proxy gave up waiting for the API. A 408 is about us: it is the API that waited."""
 SEARCHED_BYTES = 8 * 1024
 """Where a rule's text is looked for. Error bodies are small; what stands far down in a large one may be a record."""
 
@@ -68,13 +70,24 @@ class ApiError(ItemError):
         status: int | None = None,
         excerpt: str = "",
         retry_after_seconds: float | None = None,
+        fault: Fault | None = None,
+        body: bytes = b"",
     ) -> None:
         self.verdict = verdict
         self.status = status
         self.excerpt = excerpt
         """The beginning of the body, capped and redacted."""
         self.retry_after_seconds = retry_after_seconds
+        self.fault = fault
+        """Why there was no answer at all."""
+        self.body = body
+        """Of an answer under a good status that could not be read: its first 64 KiB, redacted, to be kept."""
         super().__init__(text)
+
+    @property
+    def is_time_out(self) -> bool:
+        """Whether the API, or a proxy that waited for it, did not answer in time."""
+        return self.fault is Fault.TIMEOUT or self.status in TIME_OUT_STATUSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class Walk:
         self._guard.check_page(read.page)
         if self._promise is not None:
             self._promise.note(read.total)
+            self._check_cap(wire, read.total)
         page = self._new_of(read.page, request.overlap, wire)
         self._received += len(page)
         if read.following is not None and read.following.overlap:
@@ -115,6 +116,16 @@ class Walk:
                 verdict=Verdict.RESTART,
             )
         return replace(page, records=page.records[overlap:])
+
+    def _check_cap(self, wire: Request, total: int | None) -> None:
+        """Raises `ApiError` where the API has more records than it hands out: what lies above the cap never comes."""
+        cap = 0 if self._listing.total is None else self._listing.total.divide_above
+        if cap and total is not None and total > cap:
+            raise ApiError(
+                f"{self._exchange.shown(wire)}: the API has {total} records here, and hands out no more than {cap} for "
+                "one query (`divide`). The item is divided; with a smaller step it would not have to be.",
+                verdict=Verdict.SPLIT,
+            )
 
     def _wire(self, request: PageRequest) -> Request:
         """Raises `ApiError` for a link that leads to another origin: nothing is sent there."""

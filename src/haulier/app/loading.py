@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -47,8 +48,19 @@ def _run_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise UsageError(f"{path}: line {error.lineno}: {error.msg}.") from error
+        raise UsageError(f"{error.filename}: line {error.lineno}: {error.msg}.") from error
+    except UsageError:
+        raise
+    except Exception as error:
+        raise _broken(path, error) from error
     return module
+
+
+def _broken(path: Path, error: Exception) -> UsageError:
+    """Where in a person's own file an import failed, in one line."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    line = f"line {frames[-1].lineno}: " if frames else ""
+    return UsageError(f"{path}: {line}{type(error).__name__}: {error}.")
 
 
 def _load_module(module: str, name: str | None, source: str) -> App:

@@ -74,8 +74,8 @@ class ChaosReport:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.rounds.items()))
         return (
             f"{self.signals.total()} signals ({sent}; {self.closers} at a closer), {self.lost_queues} queues lost, in "
-            f"{self.seconds:.0f} s: {self.rounds.total()} runs ({kinds}), {self.items:,} items ({self.split:,} divided, "
-            f"{self.poisoned} poisoned), {self.records:,} records, at most {self.peak_in_flight} requests in flight "
+            f"{self.seconds:.0f} s: {self.rounds.total()} runs ({kinds}), {self.items:,} items ({self.split:,} split, "
+            f"poisoned {self.poisoned}), {self.records:,} records, at most {self.peak_in_flight} requests in flight "
             f"where {IN_FLIGHT} may be, {len(self.problems)} problems"
         )
 
@@ -100,6 +100,7 @@ class _Chaos:
         self._draw = random.Random(settings.seed)
         self.started_at = clock.monotonic()
         self.report = ChaosReport()
+        self._hit: set[str] = set()
 
     @property
     def is_enough(self) -> bool:
@@ -152,11 +153,12 @@ class _Chaos:
             crew.tend()
 
     def _closer_within(self, seconds: float, one: Round, run_id: str) -> int | None:
-        """Wait so long, or until somebody opens a closing: the id of that process."""
+        """Wait so long, or until somebody opens a closing: the id of that process. Each is hit but once."""
         deadline = self._clock.monotonic() + seconds
         while self._clock.monotonic() < deadline:
             name = closer_at_work(self._lake, one.source, run_id)
-            if name is not None:
+            if name is not None and name not in self._hit:
+                self._hit.add(name)
                 return int(name.split("-")[-2])
             time.sleep(LOOK_SECONDS)
         return None

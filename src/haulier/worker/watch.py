@@ -12,6 +12,7 @@ from haulier.runs.expect import is_expect_missing
 from haulier.runs.ledger import Ledger
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run, list_runs
+from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL, RunState, run_state
 from haulier.runs.stranded import is_stranded, mend_stranded
 
@@ -39,6 +40,7 @@ class Watch:
         self._only = only
         self._watched: dict[str, _Watched] = {}
         self._final: set[str] = set()
+        self._mended: dict[str, int] = {}
         self.closed: dict[str, VerdictRecord] = {}
         """Runs that ended while they were watched, by run id; the one of ``only`` too if it had ended before."""
 
@@ -54,7 +56,7 @@ class Watch:
         for run in await self._runs():
             state, verdict = await run_state(self._lake, run.paths)
             if verdict is not None:
-                self._note_closed(run, verdict)
+                await self._note_closed(run, verdict)
             elif state is not RunState.PLANNING:
                 still_open += await self._look_at(run)
         return still_open
@@ -70,7 +72,7 @@ class Watch:
             watched = self._watched[run.run_id] = _Watched(run, Ledger(self._lake, run.paths))
         verdict = await self._closer.close(run, watched.ledger)
         if verdict is not None:
-            self._note_closed(run, verdict)
+            await self._note_closed(run, verdict)
             return False
         if not watched.has_warned and self._closer.expect is None and await is_expect_missing(self._lake, run):
             watched.has_warned = True
@@ -90,7 +92,11 @@ class Watch:
             is_now = False
         watched.was_stranded = is_now
 
-    def _note_closed(self, run: Run, verdict: VerdictRecord) -> None:
+    async def _note_closed(self, run: Run, verdict: VerdictRecord) -> None:
+        # Whoever finds the signs of a verdict missing writes them again (C5); once for each verdict is enough.
+        if self._mended.get(run.run_id) != verdict.number:
+            await mend_signs(self._lake, run, verdict)
+            self._mended[run.run_id] = verdict.number
         watched = self._watched.pop(run.run_id, None)
         if watched is not None:
             watched.ledger.close()

@@ -1,0 +1,239 @@
+"""How many requests an API bears at once, found out by asking: a limit below the user's cap, for all workers together.
+
+It follows the median time to first byte against a baseline from times of low load, first and later pages apart, since
+APIs cache the query. Limiters without such a baseline follow the queue that they build themselves: measured, they settle
+at 41-43 in flight where 12 are as fast (facts/api.md 3.4). Pure: the row holds the state, and whoever beats feeds it.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+START: Final = 2.0
+DOUBLE_UP_TO: Final = 8.0
+"""Up to here the limit doubles, from here it grows by half; 11 in flight are reached within 10 s so."""
+FEW: Final = 12
+"""A median of fewer answers is too rough for more than the worst."""
+WINDOW: Final = 30
+LARGEST_WINDOW: Final = 120
+"""Answers that are judged together: `WINDOW`, or three for each request in flight, and no more than fit in the row."""
+KEPT: Final = 200
+"""Samples of the baseline, for each class of pages."""
+GROW_BELOW, SHRINK_ABOVE, CUT_ABOVE = 0.10, 0.25, 0.50
+"""Parts of the requests in flight that only wait in the API's queue. Between the first two the limit stays."""
+CUT: Final = 0.8
+REFUSED_CUT: Final = 0.85
+CEILING_SECONDS: Final = 300.0
+"""How long the limit stays below the number at which the API refused."""
+FALLS: Final = 4
+"""So many falls in a row say that the API has changed, and the baseline with it."""
+PROBE_AFTER: Final = 30
+"""Windows with a queue after which the baseline is measured again, and up to twice as many, by chance."""
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    STEADY = "steady"
+    PROBING = "probing"
+    """Half the limit for one window, to see what an answer takes without a queue."""
+
+
+class Low(msgspec.Struct, frozen=True, array_like=True):
+    """An answer under low load: how many requests were in flight, and its seconds to first byte."""
+
+    load: int
+    seconds: float
+
+
+class Governor(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the API so far. ``epoch`` counts the changes of the limit: a sample belongs to one of them."""
+
+    limit: float = START
+    epoch: int = 0
+    phase: Phase = Phase.STARTING
+    skip: int = 0
+    """Answers that are still to be passed over since the limit changed: they met the load of before."""
+    window: dict[str, tuple[float, ...]] = msgspec.field(default_factory=dict)
+    peak: int = 0
+    """Most requests in flight since the window began."""
+    low: dict[str, tuple[Low, ...]] = msgspec.field(default_factory=dict)
+    resume: float = START
+    """The limit to go back to after a probe."""
+    queued: int = 0
+    """Windows with a queue in them since the last probe."""
+    falls: int = 0
+    probe_after: int = PROBE_AFTER
+    median: float = 0.0
+    """Of the last window: what an answer takes."""
+    cut_at: float = -math.inf
+    ceiling: float = math.inf
+    ceiling_until: float = -math.inf
+
+    def cap(self, in_flight: int) -> int:
+        """How many may be in flight, below the user's own cap."""
+        return max(1, min(in_flight, math.floor(self.limit)))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one member saw since its last beat. ``samples`` are of requests sent under the limit of ``epoch``."""
+
+    epoch: int = 0
+    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Seconds to first byte of good answers, by class of page."""
+    refusals: int = 0
+    """Answers that say "too many at once", without saying for how long, to requests of this epoch."""
+
+
+def fed(governor: Governor, report: Report, in_use: int, in_flight: int, time: float, roll: float) -> Governor:
+    """The governor after a report. ``in_use``: requests of all members at their last beats' peaks; ``time`` never goes
+    back; ``roll``: chance, 0 to 1."""
+    governor = replace(governor, peak=max(governor.peak, min(in_use, governor.cap(in_flight))))
+    if report.epoch != governor.epoch:
+        return governor
+    if report.refusals:
+        return _refused(governor, time)
+    governor = _collect(governor, report.samples)
+    found = sum(len(samples) for samples in governor.window.values())
+    return governor if found < _window(governor) else _judged(governor, in_flight, time, roll)
+
+
+def _window(governor: Governor) -> int:
+    limit = math.floor(governor.limit)
+    if governor.phase is Phase.STARTING:
+        return max(FEW // 2, limit)
+    return min(LARGEST_WINDOW, max(WINDOW, 3 * limit))
+
+
+def _collect(governor: Governor, samples: Mapping[str, Sequence[float]]) -> Governor:
+    window, skip = dict(governor.window), governor.skip
+    for kind, seconds in samples.items():
+        passed = min(skip, len(seconds))
+        skip -= passed
+        taken = (*window.get(kind, ()), *(round(one, 4) for one in seconds[passed:]))
+        window[kind] = taken[:LARGEST_WINDOW]
+    return replace(governor, window=window, skip=skip)
+
+
+def _refused(governor: Governor, time: float) -> Governor:
+    if time - governor.cut_at < max(1.0, 2 * governor.median):
+        return governor
+    limit = math.floor(governor.limit)
+    governor = replace(
+        governor,
+        phase=Phase.STEADY,
+        cut_at=time,
+        ceiling=max(1.0, limit - 1.0),
+        ceiling_until=time + CEILING_SECONDS,
+        falls=0,
+    )
+    return _moved(governor, min(limit - 1, REFUSED_CUT * limit))
+
+
+def _judged(governor: Governor, in_flight: int, time: float, roll: float) -> Governor:
+    """The window is full: what it says, and the next one."""
+    count = sum(len(samples) for samples in governor.window.values())
+    ratio = _ratio(governor)
+    limit = math.floor(governor.limit)
+    is_full = governor.peak >= 0.9 * governor.cap(in_flight)
+    load = min(governor.peak, limit)
+    if governor.phase is not Phase.STEADY or load <= limit / 2:
+        governor = _remembered(governor, load)
+    median = statistics.median([one for samples in governor.window.values() for one in samples])
+    governor = replace(governor, median=round(median, 4), window={}, peak=0)
+    if time >= governor.ceiling_until:
+        governor = replace(governor, ceiling=math.inf)
+    top = min(governor.ceiling, float(in_flight))
+    match governor.phase:
+        case Phase.STARTING:
+            return _started(governor, ratio, top, is_full=is_full, is_rough=count < FEW)
+        case Phase.STEADY:
+            return _steadied(governor, ratio, top, is_full=is_full, roll=roll)
+        case Phase.PROBING:
+            probe_after = PROBE_AFTER + math.floor(roll * PROBE_AFTER)
+            governor = replace(governor, phase=Phase.STEADY, queued=0, falls=0, probe_after=probe_after)
+            return _moved(governor, min(governor.resume, top))
+
+
+def _started(governor: Governor, ratio: float, top: float, *, is_full: bool, is_rough: bool) -> Governor:
+    waits = 1 - ratio
+    if waits > (CUT_ABOVE if is_rough else SHRINK_ABOVE):
+        return _moved(replace(governor, phase=Phase.STEADY), governor.limit * ratio + 1)
+    if waits > GROW_BELOW and not is_rough:
+        return replace(governor, phase=Phase.STEADY)
+    if not is_full:
+        return governor
+    grown = governor.limit * (2.0 if governor.limit < DOUBLE_UP_TO else 1.5)
+    phase = Phase.STEADY if grown >= top else Phase.STARTING
+    return _moved(replace(governor, phase=phase), min(grown, top))
+
+
+def _steadied(governor: Governor, ratio: float, top: float, *, is_full: bool, roll: float) -> Governor:
+    waits = 1 - ratio
+    governor = replace(
+        governor,
+        queued=governor.queued + (waits >= GROW_BELOW),
+        falls=governor.falls + 1 if waits > SHRINK_ABOVE else 0,
+    )
+    limit = governor.limit
+    if waits > CUT_ABOVE:
+        limit *= CUT
+    elif waits > SHRINK_ABOVE:
+        limit -= 1
+    elif waits < GROW_BELOW and is_full:
+        limit += 1
+    limit = max(1.0, min(limit, top))
+    if limit > 2.0 and (governor.queued >= governor.probe_after or governor.falls >= FALLS):
+        return _moved(replace(governor, phase=Phase.PROBING, resume=limit), limit / 2)
+    return _moved(governor, limit)
+
+
+def _moved(governor: Governor, limit: float) -> Governor:
+    """With another limit, and what was seen under the old one passed over."""
+    limit = max(1.0, limit)
+    if math.floor(limit) == math.floor(governor.limit):
+        return replace(governor, limit=limit)
+    # While it starts, each step is judged by few answers, and all of them were sent under the new limit.
+    skip = 0 if governor.phase is Phase.STARTING else math.floor(limit)
+    return replace(governor, limit=limit, epoch=governor.epoch + 1, skip=skip, window={}, peak=0)
+
+
+def _ratio(governor: Governor) -> float:
+    """Time without a queue over time now: 1.0 is no queue, 0.5 is half of the requests waiting in one."""
+    limit = math.floor(governor.limit)
+    total = weight = 0.0
+    for kind, samples in governor.window.items():
+        base = _base(governor.low.get(kind, ()), limit / 2)
+        if samples and base is not None:
+            total += len(samples) * min(1.0, base / max(1e-6, statistics.median(samples)))
+            weight += len(samples)
+    return total / weight if weight else 1.0
+
+
+def _base(low: Sequence[Low], load: float) -> float | None:
+    """Median of what was seen at ``load`` or below, else of the lowest load that was seen."""
+    if not low:
+        return None
+    fitting = [one.seconds for one in low if one.load <= load]
+    if not fitting:
+        lowest = min(one.load for one in low)
+        fitting = [one.seconds for one in low if one.load == lowest]
+    return statistics.median(fitting)
+
+
+def _remembered(governor: Governor, load: int) -> Governor:
+    low = dict(governor.low)
+    is_probe = governor.phase is Phase.PROBING
+    for kind, samples in governor.window.items():
+        # A probe replaces what it measures again: the API may have become another one since.
+        before = () if is_probe and len(samples) >= FEW else low.get(kind, ())
+        low[kind] = (*before, *(Low(load, seconds) for seconds in samples))[-KEPT:]
+    return replace(governor, low=low)

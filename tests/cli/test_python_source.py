@@ -1,0 +1,102 @@
+"""A source in Python: loaded, refused in words, and held to its shape on resume."""
+
+from pathlib import Path
+
+import pytest
+
+from haulier.app.loading import load_app
+from haulier.errors import UsageError
+from haulier.testing.sandbox import SandboxProcess
+from tests.cli.conftest import RECORDS, Place
+
+GOOD = '''
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from haulier import Api, App, Context, Cursor, IdRange, Page, WorkItem, id_ranges
+
+app = App("shop", api=Api("{url}", in_flight=8))
+
+
+@dataclass(frozen=True)
+class ItemsById(WorkItem, stream="items", kind="items_by_id"):
+    ids: IdRange
+
+
+@app.enumerate("full")
+async def all_items(ctx: Context) -> AsyncIterator[WorkItem]:
+    newest = await ctx.api.json("/items/newest", at="id")
+    for ids in id_ranges(1, newest + 1, step=250):
+        yield ItemsById(ids)
+
+
+@app.processor(ItemsById)
+async def items_by_id(item: ItemsById, ctx: Context) -> AsyncIterator[Page]:
+    """Pages of a hundred."""
+    query = item.ids.half_open("from_id", "to_id")
+    async for page in ctx.api.pages("/items", query, pages=Cursor("next", query="cursor"), records="items"):
+        yield page
+'''
+
+
+def write(folder: Path, text: str, name: str = "shop_source.py") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(UsageError) as refused:
+        load_app(write(folder, text))
+    return str(refused.value)
+
+
+def test_a_python_source_pulls_everything(place: Place, api: SandboxProcess) -> None:
+    """G6: what `yield page` gives is the API's own bytes."""
+    place.name = "shop_source.py"
+    write(place.folder, GOOD.format(url=api.url))
+    assert place.run("run", "--workers", "2").code == 0
+    assert place.lines() == RECORDS
+
+
+def test_a_changed_processor_is_not_resumed_and_a_changed_comment_is(place: Place, api: SandboxProcess) -> None:
+    """The fingerprint is over what the code does."""
+    place.name = "shop_source.py"
+    good = GOOD.format(url=api.url)
+    write(place.folder, good)
+    place.run("enqueue")
+    write(place.folder, good.replace('records="items"', 'records="items", max_pages=9'))
+    said = place.run("run")
+    assert (said.code, "was planned with another source file" in said.err) == (2, True)
+    write(place.folder, good.replace('"""Pages of a hundred."""', '"""Other words."""  # a comment'))
+    assert place.run("run", "--resume-only").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import haulier\n", "It makes no haulier.App. Write `app = App(...)` in it."),
+        ("def f(:\n", "line 1: invalid syntax."),
+        ("x = 1\nopen('/no/such/file')\n", "line 2: FileNotFoundError"),
+        ("from haulier import Api, App\napp = App('Shop', api=Api('http://a'))\n", "A source cannot be named 'Shop'."),
+        ("from haulier import Api, App\napp = App('shop', api=Api('ftp://a'))\n", "is not an address of an API"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    assert said in refusal(tmp_path, text)
+
+
+def test_a_processor_that_is_no_async_generator_is_refused(tmp_path: Path) -> None:
+    text = GOOD.format(url="http://127.0.0.1:9").replace("        yield page", "        print(page)")
+    assert "The processor items_by_id is not an async generator." in refusal(tmp_path, text)
+
+
+def test_an_enumerator_with_the_wrong_parameters_is_refused(tmp_path: Path) -> None:
+    text = GOOD.format(url="http://127.0.0.1:9").replace("all_items(ctx: Context)", "all_items(ctx, more)")
+    assert "The enumerator all_items takes 2 parameters. Write `async def all_items(ctx)`." in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("word", ["nothing", "no/such/file.py", "no_such_module:app", "haulier.errors:app"])
+def test_what_is_no_source_is_said_with_the_forms_that_there_are(word: str) -> None:
+    with pytest.raises(UsageError, match=r"Write"):
+        load_app(word)

@@ -1,0 +1,255 @@
+"""A lake, a queue, an API and a clock in one process, and workers over them: one delivery at a time, or whole."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from haulier.api.client import Client
+from haulier.clock import Clock
+from haulier.items.workitem import WorkItem
+from haulier.lake.local import LocalLake
+from haulier.queues.envelope import Envelope, decode
+from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.queues.seam import QueueClient
+from haulier.runs.closing import Closer
+from haulier.runs.enqueue import Enqueuer
+from haulier.runs.plan import planned
+from haulier.runs.records import (
+    ChildList,
+    OutcomeRecord,
+    PoisonRecord,
+    Receipt,
+    Record,
+    VerdictRecord,
+    decode_record,
+    encode_record,
+)
+from haulier.runs.redrive import Redriver
+from haulier.runs.run import NewRun, Run, claim_run
+from haulier.testing.clock import FakeClock
+from haulier.testing.things import SOURCE, Things, ThingsApi, client_of, parts_of
+from haulier.worker.attempt import Attempt
+from haulier.worker.bench import Bench
+from haulier.worker.keeper import Held, LeaseKeeper
+from haulier.worker.loop import Worker
+from haulier.worker.parts import Parts, Processor
+from haulier.worker.runbook import RunBook
+from haulier.worker.settings import WorkerSettings
+from haulier.worker.settle import Settler
+from haulier.worker.stats import Stats
+from haulier.worker.stop import StopSign
+from haulier.worker.watch import Watch
+
+LEASE_SECONDS = 60.0
+R = TypeVar("R", bound=Record)
+
+
+def key_of(item: WorkItem) -> str:
+    return planned(item).key
+
+
+@dataclass
+class Rig:
+    """What outlives a worker."""
+
+    folder: Path
+    clock: Clock = field(default_factory=FakeClock)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    api: ThingsApi = field(default_factory=ThingsApi)
+    settings: WorkerSettings = field(default_factory=lambda: WorkerSettings(lease_seconds=LEASE_SECONDS))
+    isolate: tuple[str, ...] = ()
+    _born: int = 0
+
+    async def __aenter__(self) -> Self:
+        self.lake = LocalLake(self.folder / "lake", self.clock)
+        self.queue: QueueClient = MemoryQueue(self.store, self.clock)
+        self.closer = Closer(self.lake, self.queue, self.clock, "closer")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.lake.close()
+
+    async def run(self, *items: WorkItem) -> Run:
+        """A run of these items, on the queue."""
+        run = await claim_run(self.lake, self.clock, NewRun(SOURCE, "full", "as it was", ("things",), False, "0"))
+        await self.enqueue(run, items)
+        return run
+
+    async def enqueue(self, run: Run, items: Iterable[WorkItem]) -> None:
+        async def given() -> AsyncIterator[WorkItem]:
+            for item in items:
+                yield item
+
+        await Enqueuer(self.lake, self.queue, self.clock).enqueue(run, given)
+
+    async def close(self, run: Run) -> VerdictRecord | None:
+        return await self.closer.close(run)
+
+    async def redrive(self, run: Run) -> int:
+        return await Redriver(self.closer).redrive(run)
+
+    # -- workers -------------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def parts(self, processors: Mapping[type[WorkItem], Processor] | None = None) -> AsyncIterator[Parts]:
+        """The wiring of one more worker, which has joined the scope."""
+        self._born += 1
+        name = f"w{self._born}"
+        async with client_of(self.api, self.queue, self.clock, name) as client:
+            yield self.parts_over(client, name, processors)
+
+    def parts_over(
+        self, client: Client, name: str, processors: Mapping[type[WorkItem], Processor] | None = None
+    ) -> Parts:
+        return parts_of(
+            lake=self.lake,
+            queue=self.queue,
+            open_queue=lambda: MemoryQueue(self.store, self.clock),
+            client=client,
+            clock=self.clock,
+            name=name,
+            settings=self.settings,
+            processors={Things: self.api.work} if processors is None else processors,
+            isolate=self.isolate,
+        )
+
+    @contextlib.asynccontextmanager
+    async def hand(self, processors: Mapping[type[WorkItem], Processor] | None = None) -> AsyncIterator[Hand]:
+        """A worker that is led by hand."""
+        async with self.parts(processors) as parts:
+            hand = Hand(parts)
+            hand.keeper.start()
+            try:
+                yield hand
+            finally:
+                hand.keeper.stop()
+
+    def worker(self, parts: Parts, *, only: str | None = None, exit_idle: bool = False) -> Worker:
+        """A whole worker. It must not hang."""
+        watch = Watch(parts.lake, parts.queue, parts.closer, SOURCE, only)
+        return Worker(parts, watch, _never, exit_idle=exit_idle)
+
+    # -- what is there -------------------------------------------------------------------------------------------------
+
+    @property
+    def messages(self) -> list[Envelope]:
+        """What stands in the queue, in the order in which it was sent."""
+        return [decode(message.body) for _, message in sorted(self.store.messages.items())]
+
+    @property
+    def message(self) -> Envelope:
+        """The only one."""
+        (message,) = self.messages
+        return message
+
+    @property
+    def leased(self) -> int:
+        return sum(message.token != 0 for message in self.store.messages.values())
+
+    def delay_of(self, number: int = 0) -> float:
+        """In how many seconds a message is visible."""
+        message = [message for _, message in sorted(self.store.messages.items())][number]
+        return message.visible_at - self.clock.monotonic()
+
+    def poison_copies(self) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(body) for body in self.store.poison]
+
+    def files(self, run: Run, pattern: str = "**/*") -> list[str]:
+        """Files of the run's account, as paths in it."""
+        root = self.folder / "lake" / run.paths.root
+        return sorted(str(path.relative_to(root)) for path in root.glob(pattern) if path.is_file())
+
+    def objects(self) -> list[str]:
+        return sorted(path.name.partition(".")[0] for path in (self.folder / "lake" / SOURCE).rglob("*.ndjson.gz"))
+
+    async def receipts(self, run: Run) -> list[Receipt]:
+        found: list[Receipt] = []
+        for name in sorted(await self.lake.names(run.paths.folder("receipts"))):
+            body = await self.lake.read(f"{run.paths.folder('receipts')}/{name}")
+            assert body is not None
+            found += [msgspec.json.decode(line, type=Receipt) for line in body.splitlines()]
+        return found
+
+    async def poison(self, run: Run, item: WorkItem, number: int = 1) -> PoisonRecord | None:
+        return await self._record(PoisonRecord, run.paths.numbered("poison", key_of(item), number))
+
+    async def outcome(self, run: Run, item: WorkItem) -> OutcomeRecord | None:
+        return await self._record(OutcomeRecord, run.paths.outcome(key_of(item)))
+
+    async def children(self, run: Run, item: WorkItem) -> list[str] | None:
+        found = await self._record(ChildList, run.paths.children(key_of(item)))
+        return None if found is None else [child.key for child in found.children]
+
+    async def put_object(self, run: Run, item: Things, records: list[bytes]) -> None:
+        """What another attempt published."""
+        self._born += 1
+        spool = await self.lake.open_spool(run.paths.staging, f"other.{self._born}")
+        await spool.write(records)
+        await spool.finish()
+        await self.lake.publish(spool, run.paths.object(item.stream, key_of(item)))
+
+    async def put_outcome(self, run: Run, item: WorkItem) -> None:
+        record = OutcomeRecord(key=key_of(item), ended_at=self.clock.now())
+        await self.lake.create(run.paths.outcome(key_of(item)), encode_record(record))
+
+    async def put_children(self, run: Run, item: WorkItem, *children: WorkItem) -> None:
+        record = ChildList(
+            key=key_of(item), children=tuple(map(planned, children)), worker="other", split_at=self.clock.now()
+        )
+        await self.lake.create(run.paths.children(key_of(item)), encode_record(record))
+
+    async def _record(self, kind: type[R], path: str) -> R | None:
+        body = await self.lake.read(path)
+        return None if body is None else decode_record(kind, body, path)
+
+
+class Hand:
+    """One worker whose every step is asked for."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.stalls: list[str] = []
+        lease_seconds = parts.settings.lease_seconds
+        self.keeper = LeaseKeeper(parts.open_queue, parts.clock, lease_seconds, lambda: self.stalls.append("stall"))
+        self.settler = Settler(parts.lake, parts.queue, self.keeper, parts.clock, parts.name)
+        self.stop = StopSign()
+        runbook = RunBook(parts.lake, parts.source, parts.clock)
+        self.bench = Bench(parts, self.keeper, self.settler, runbook, Stats(), self.stop)
+
+    async def take(self) -> Held | None:
+        """Dequeue a message; None if none is visible."""
+        sent_at = self.parts.clock.monotonic()
+        leases = await self.parts.queue.dequeue(1, self.parts.settings.lease_seconds)
+        return self.keeper.hold(leases[0], sent_at) if leases else None
+
+    async def attempt(self, held: Held | None) -> None:
+        """What follows a dequeue, up to the point where the item waits to be settled."""
+        assert held is not None, "no message is visible"
+        await Attempt(self.bench, held).run()
+
+    async def settle(self) -> None:
+        """Receipts and completions of all that waits."""
+        self.settler.stop()
+        await self.settler.run()
+
+    async def work(self) -> bool:
+        """Take a message and bring it to its end. False if none is visible."""
+        held = await self.take()
+        if held is None:
+            return False
+        await self.attempt(held)
+        await self.settle()
+        return True
+
+
+def _never() -> None:
+    raise AssertionError("the event loop is said to hang")
