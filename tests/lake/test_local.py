@@ -121,7 +121,7 @@ CALLS: dict[str, Callable[[LocalLake, Path], Awaitable[object]]] = {
     "names": lambda lake, _: lake.names("a"),
     "download": lambda lake, _: stored(lake, "a/c"),
     "remove": lambda lake, _: lake.remove("a/c"),
-    "open_spool": lambda lake, _: lake.open_spool("a", "one"),
+    "finish": lambda lake, _: finished(lake, "a"),
     "adopt": lambda lake, _: lake.adopt("a/c"),
     "sweep": lambda lake, _: lake.sweep("a"),
     "clean": lambda lake, _: lake.clean("a", older_than_seconds=0),
@@ -164,7 +164,7 @@ async def test_a_folder_that_somebody_removed_is_made_again(lake: LocalLake, roo
     assert await lake.create("a/b/c", b"2")
     (root / "a/b/c").unlink()
     (root / "a/b").rmdir()
-    await lake.open_spool("a/b", "one")
+    await finished(lake, "a/b")
 
 
 async def test_a_call_that_is_cancelled_has_ended(lake: LocalLake, root: Path, tmp_path: Path) -> None:
@@ -204,6 +204,11 @@ async def test_records_and_objects_are_files_of_this_user(lake: LocalLake, root:
         os.umask(previous)
     assert (root / "a/b").stat().st_mode & 0o777 == 0o640
     assert (root / OBJECT).stat().st_mode & 0o777 == 0o640
+
+
+async def finished(lake: LocalLake, folder: str) -> None:
+    spool = await lake.open_spool(folder, "one")
+    await spool.finish()
 
 
 def unmount(place: Path) -> None:

@@ -100,10 +100,28 @@ async def test_a_spool_that_was_swept_and_named_anew_drops_only_its_own(lake: Lo
 
 
 async def test_a_spool_name_is_used_once(lake: LocalLake) -> None:
-    """P5: opened with O_EXCL."""
-    await lake.open_spool(STAGING, "one")
+    """P5: opened with O_EXCL, when its first bytes are stored."""
+    await spooled(lake, [b"{}"])
     with pytest.raises(ValueError, match="attempt's alone"):
-        await lake.open_spool(STAGING, "one")
+        await spooled(lake, [b"{}"])
+
+
+async def test_a_spool_is_opened_when_its_first_bytes_are_stored(lake: LocalLake, root: Path) -> None:
+    """P5: once, and before it is whole. A closing that swept too early for it is found by its attempt (C1, P7)."""
+    small, large = await lake.open_spool(STAGING, "small"), await lake.open_spool(STAGING, "large")
+    assert not (root / STAGING).exists()
+    await small.write([b"{}"])
+    await large.write([b"0" * 1_000_000])
+    assert os.listdir(root / STAGING) == ["large"]
+    await small.discard()
+    with pytest.raises(RuntimeError):
+        await small.finish()
+    await lake.sweep(STAGING)
+    await large.write([b"0" * 1_000_000])
+    await large.finish()
+    assert os.listdir(root / STAGING) == []
+    with pytest.raises(SweptError):
+        await lake.publish(large, OBJECT)
 
 
 async def test_another_lakes_spool_is_refused(lake: LocalLake) -> None:

@@ -77,6 +77,7 @@ async def test_it_sweeps_what_the_dead_left(place: Place, process: Process) -> N
     """Staging whole; temporary names once they are a day old, since a living writer may hold a younger one."""
     run, verdict = await closed(place, process)
     spool = await process.lake.open_spool(run.paths.staging, "left")
+    await spool.finish()
     old, young = (place.folder / run.paths.root / f".tmp-{name}" for name in ("old", "young"))
     now = place.clock.now().timestamp()
     for path, age in ((old, FORGOTTEN_SECONDS + 10), (young, FORGOTTEN_SECONDS - 10)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,7 +17,7 @@ from haulier.items.workitem import WorkItem
 from haulier.lake.local import LocalLake
 from haulier.queues.envelope import Envelope, decode
 from haulier.queues.memory import MemoryQueue, MemoryStore
-from haulier.queues.seam import QueueClient
+from haulier.queues.seam import QueueClient, QueueOpener
 from haulier.runs.closing import Closer
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.plan import planned
@@ -104,7 +104,10 @@ class Rig:
         """The wiring of one more worker, which has joined the scope."""
         self._born += 1
         name = f"w{self._born}"
+        asleep = self.clock.sleeping if isinstance(self.clock, FakeClock) else 0
         async with client_of(self.api, self.queue, self.clock, name) as client:
+            if isinstance(self.clock, FakeClock):
+                await self.clock.wait_for_sleepers(asleep + 1)  # Its beats wait for the clock from now on.
             yield self.parts_over(client, name, processors)
 
     def parts_over(
@@ -123,10 +126,14 @@ class Rig:
         )
 
     @contextlib.asynccontextmanager
-    async def hand(self, processors: Mapping[type[WorkItem], Processor] | None = None) -> AsyncIterator[Hand]:
-        """A worker that is led by hand."""
+    async def hand(
+        self,
+        processors: Mapping[type[WorkItem], Processor] | None = None,
+        open_queue: QueueOpener | None = None,
+    ) -> AsyncIterator[Hand]:
+        """A worker that is led by hand. ``open_queue`` is for its keeper alone."""
         async with self.parts(processors) as parts:
-            hand = Hand(parts)
+            hand = Hand(parts if open_queue is None else replace(parts, open_queue=open_queue))
             hand.keeper.start()
             try:
                 yield hand
@@ -137,6 +144,11 @@ class Rig:
         """A whole worker. It must not hang."""
         watch = Watch(parts.lake, parts.queue, parts.closer, SOURCE, only)
         return Worker(parts, watch, _never, exit_idle=exit_idle)
+
+    def turn(self, seconds: float) -> None:
+        """Let time pass at once."""
+        assert isinstance(self.clock, FakeClock)
+        self.clock.advance(seconds)
 
     # -- what is there -------------------------------------------------------------------------------------------------
 

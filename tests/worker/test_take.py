@@ -13,11 +13,11 @@ from haulier.queues.envelope import decode, encode
 from haulier.runs.plan import planned
 from haulier.runs.records import Opened, encode_record
 from haulier.runs.send import envelope_of
-from haulier.testing.things import Things, things
+from haulier.testing.things import SOURCE, Things, things
 from haulier.worker.attempt import UNKNOWN_SECONDS
 from haulier.worker.outcome import GIVE_UP_SECONDS
 from haulier.worker.parts import Context
-from tests.worker.rig import SOURCE, Rig
+from tests.worker.rig import Rig
 
 ITEM = things(1, 4)
 
@@ -117,7 +117,9 @@ async def test_a_broken_envelope_does_not_cost_its_item(rig: Rig) -> None:
     message.body = message.body[:-1]
     async with rig.parts() as parts:
         assert await rig.worker(parts).run() == 0
-    assert (await rig.close(run)).verdict == "complete"  # type: ignore[union-attr]
+    verdict = await rig.close(run)
+    assert verdict is not None
+    assert verdict.verdict == "complete"
     assert rig.objects() == ["things-1-4"]
 
 
@@ -145,7 +147,7 @@ async def test_an_unknown_kind_is_released_for_a_grace_time(rig: Rig) -> None:
         for _ in range(10):
             assert await hand.work()
             assert rig.delay_of() == UNKNOWN_SECONDS
-            rig.clock.advance(UNKNOWN_SECONDS)  # type: ignore[attr-defined]
+            rig.turn(UNKNOWN_SECONDS)
     assert (rig.message.releases, rig.message.failures, rig.message.resent) == (10, 0, True)
     assert rig.files(run, "poison/**/*") == []
 
@@ -156,7 +158,7 @@ async def test_an_unknown_kind_is_poison_after_its_grace(rig: Rig) -> None:
     run = await other_run(rig)
     async with rig.hand() as hand:
         await hand.work()
-        rig.clock.advance(UNKNOWN_SECONDS)  # type: ignore[attr-defined]
+        rig.turn(UNKNOWN_SECONDS)
         await hand.work()
     found = await rig.poison(run, Others(7))
     assert found is not None
@@ -174,7 +176,7 @@ async def test_a_kind_that_became_known_begins_its_grace_anew(rig: Rig) -> None:
     async with rig.hand() as hand:
         await hand.work()
         assert list(hand.bench.unknown_since) == ["others"]
-    rig.clock.advance(UNKNOWN_SECONDS)  # type: ignore[attr-defined]
+    rig.turn(UNKNOWN_SECONDS)
     async with rig.hand({Things: rig.api.work, Others: work}) as hand:
         hand.bench.unknown_since["others"] = -1e9
         await hand.work()

@@ -32,6 +32,8 @@ class Gate:
         self._queue: deque[asyncio.Event] = deque()
         self._limit = 0
         self.in_use = 0
+        self.peak = 0
+        """The most in use at once since somebody set it back."""
 
     @property
     def limit(self) -> int:
@@ -59,6 +61,7 @@ class Gate:
             await self._wait(waiting)
         # No await stands between the door's answer and this line, nor between this line and the block.
         self.in_use += 1
+        self.peak = max(self.peak, self.in_use)
         self._passed()
         self.poke()
         try:

@@ -1,8 +1,8 @@
 """How many requests an API bears at once, found out by asking: a limit below the user's cap, for all workers together.
 
 It follows the median time to first byte against a baseline from times of low load, first and later pages apart, since
-APIs cache the query. Limiters without such a baseline follow the queue that they build themselves: measured, they settle
-at 41-43 in flight where 12 are as fast (facts/api.md 3.4). Pure: the row holds the state, and whoever beats feeds it.
+APIs cache the query. Limiters without such a baseline follow the queue that they build themselves: measured, they
+settle at 41-43 in flight where 12 are as fast. Pure: the row holds the state, and whoever beats feeds it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+NONE: Final = 1e9
+"""Far off. Infinity is no JSON."""
 START: Final = 2.0
 DOUBLE_UP_TO: Final = 8.0
 """Up to here the limit doubles, from here it grows by half; 11 in flight are reached within 10 s so."""
-FEW: Final = 12
-"""A median of fewer answers is too rough for more than the worst."""
+FIRST_WINDOW: Final = 6
 WINDOW: Final = 30
 LARGEST_WINDOW: Final = 120
-"""Answers that are judged together: `WINDOW`, or three for each request in flight, and no more than fit in the row."""
+"""Answers that are judged together: three for each request in flight, and no more than fit in the row. While it starts,
+one for each request, since the limit is far off."""
 KEPT: Final = 200
 """Samples of the baseline, for each class of pages."""
-GROW_BELOW, SHRINK_ABOVE, CUT_ABOVE = 0.10, 0.25, 0.50
+GROW_BELOW, SHRINK_ABOVE, CUT_ABOVE = 0.08, 0.20, 0.50
 """Parts of the requests in flight that only wait in the API's queue. Between the first two the limit stays."""
 CUT: Final = 0.8
 REFUSED_CUT: Final = 0.85
@@ -37,6 +39,8 @@ FALLS: Final = 4
 """So many falls in a row say that the API has changed, and the baseline with it."""
 PROBE_AFTER: Final = 30
 """Windows with a queue after which the baseline is measured again, and up to twice as many, by chance."""
+FIRST_PROBE_AFTER: Final = 4
+"""The same as long as the baseline is that of the first seconds: a dozen answers."""
 
 
 class Phase(StrEnum):
@@ -70,12 +74,12 @@ class Governor(msgspec.Struct, frozen=True, kw_only=True):
     queued: int = 0
     """Windows with a queue in them since the last probe."""
     falls: int = 0
-    probe_after: int = PROBE_AFTER
+    probe_after: int = FIRST_PROBE_AFTER
     median: float = 0.0
     """Of the last window: what an answer takes."""
-    cut_at: float = -math.inf
-    ceiling: float = math.inf
-    ceiling_until: float = -math.inf
+    cut_at: float = -NONE
+    ceiling: float = NONE
+    ceiling_until: float = -NONE
 
     def cap(self, in_flight: int) -> int:
         """How many may be in flight, below the user's own cap."""
@@ -109,7 +113,7 @@ def fed(governor: Governor, report: Report, in_use: int, in_flight: int, time: f
 def _window(governor: Governor) -> int:
     limit = math.floor(governor.limit)
     if governor.phase is Phase.STARTING:
-        return max(FEW // 2, limit)
+        return max(FIRST_WINDOW, limit)
     return min(LARGEST_WINDOW, max(WINDOW, 3 * limit))
 
 
@@ -140,7 +144,6 @@ def _refused(governor: Governor, time: float) -> Governor:
 
 def _judged(governor: Governor, in_flight: int, time: float, roll: float) -> Governor:
     """The window is full: what it says, and the next one."""
-    count = sum(len(samples) for samples in governor.window.values())
     ratio = _ratio(governor)
     limit = math.floor(governor.limit)
     is_full = governor.peak >= 0.9 * governor.cap(in_flight)
@@ -150,11 +153,11 @@ def _judged(governor: Governor, in_flight: int, time: float, roll: float) -> Gov
     median = statistics.median([one for samples in governor.window.values() for one in samples])
     governor = replace(governor, median=round(median, 4), window={}, peak=0)
     if time >= governor.ceiling_until:
-        governor = replace(governor, ceiling=math.inf)
+        governor = replace(governor, ceiling=NONE)
     top = min(governor.ceiling, float(in_flight))
     match governor.phase:
         case Phase.STARTING:
-            return _started(governor, ratio, top, is_full=is_full, is_rough=count < FEW)
+            return _started(governor, ratio, top, is_full=is_full)
         case Phase.STEADY:
             return _steadied(governor, ratio, top, is_full=is_full, roll=roll)
         case Phase.PROBING:
@@ -163,8 +166,9 @@ def _judged(governor: Governor, in_flight: int, time: float, roll: float) -> Gov
             return _moved(governor, min(governor.resume, top))
 
 
-def _started(governor: Governor, ratio: float, top: float, *, is_full: bool, is_rough: bool) -> Governor:
+def _started(governor: Governor, ratio: float, top: float, *, is_full: bool) -> Governor:
     waits = 1 - ratio
+    is_rough = governor.limit <= DOUBLE_UP_TO  # A handful of answers: a median of them shows only the worst.
     if waits > (CUT_ABOVE if is_rough else SHRINK_ABOVE):
         return _moved(replace(governor, phase=Phase.STEADY), governor.limit * ratio + 1)
     if waits > GROW_BELOW and not is_rough:
@@ -201,8 +205,10 @@ def _moved(governor: Governor, limit: float) -> Governor:
     limit = max(1.0, limit)
     if math.floor(limit) == math.floor(governor.limit):
         return replace(governor, limit=limit)
-    # While it starts, each step is judged by few answers, and all of them were sent under the new limit.
-    skip = 0 if governor.phase is Phase.STARTING else math.floor(limit)
+    # The first steps are judged by the worst alone. Later on, the members do not all know of the limit at once, and the
+    # first of their answers met a lower load than it allows.
+    is_first = governor.phase is Phase.STARTING and limit <= DOUBLE_UP_TO
+    skip = 0 if is_first else math.floor(limit)
     return replace(governor, limit=limit, epoch=governor.epoch + 1, skip=skip, window={}, peak=0)
 
 
@@ -213,7 +219,7 @@ def _ratio(governor: Governor) -> float:
     for kind, samples in governor.window.items():
         base = _base(governor.low.get(kind, ()), limit / 2)
         if samples and base is not None:
-            total += len(samples) * min(1.0, base / max(1e-6, statistics.median(samples)))
+            total += len(samples) * base / max(1e-6, statistics.median(samples))
             weight += len(samples)
     return total / weight if weight else 1.0
 
@@ -234,6 +240,6 @@ def _remembered(governor: Governor, load: int) -> Governor:
     is_probe = governor.phase is Phase.PROBING
     for kind, samples in governor.window.items():
         # A probe replaces what it measures again: the API may have become another one since.
-        before = () if is_probe and len(samples) >= FEW else low.get(kind, ())
+        before = () if is_probe and len(samples) >= FIRST_WINDOW else low.get(kind, ())
         low[kind] = (*before, *(Low(load, seconds) for seconds in samples))[-KEPT:]
     return replace(governor, low=low)

@@ -26,6 +26,8 @@ class Identity:
     request_deadline_seconds: float
     process: str = ""
     """See `haulier.api.process`."""
+    is_fixed: bool = False
+    """Whether the cap is left to the user alone."""
 
     @property
     def keep_seconds(self) -> float:
@@ -93,6 +95,7 @@ class Membership:
             wants=now - self._busy_at < IDLE_BEATS * self.identity.beat_seconds,
             keep_seconds=self.identity.keep_seconds,
             process=self.identity.process,
+            is_fixed=self.identity.is_fixed,
             silent=silent,
             gone=gone,
         )

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from haulier.api.gate import NEVER, Gate, Waiting
+from haulier.api.health import Health
 from haulier.api.membership import Identity, Membership
 from haulier.api.pause import Pause
 from haulier.api.process import is_gone
 from haulier.api.scope_row import ScopeRow, beaten, decode, encode, left, paused
+from haulier.api.tally import Tally
+from haulier.api.transport import Response
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import UnavailableError
-
-HEALTHY_SECONDS = 60.0
-"""How fresh a success must be for a failure to be the item's own (protocol, section 4)."""
 
 LONG_PAUSE_BEATS = 10
 """A pause with more left than that takes the share away for its length: items taken meanwhile would only wait."""
@@ -46,6 +46,8 @@ class ScopeSettings:
     """The most requests in flight of all members together."""
     request_deadline_seconds: float = 310.0
     """From passing the gate to the end of the slowest request: the share of a member that died is kept for so long."""
+    is_fixed: bool = True
+    """Use ``in_flight`` as it is, without finding out whether the API bears less."""
     beat_seconds: float = 1.0
     process: str = ""
     """`haulier.api.process.this_process()`: lets the others on this machine see at once that we died. Empty: they wait
@@ -75,13 +77,17 @@ class Scope:
                 settings.beat_seconds,
                 settings.request_deadline_seconds,
                 settings.process,
+                settings.is_fixed,
             ),
             is_gone,
         )
         self._pause = Pause(settings.beat_seconds, rng)
-        self._health = _Health()
+        self._health = Health()
+        self._tally = Tally()
+        self._rng = rng
         self._gate = Gate(clock, self._opens_in, self._note_passed)
         self._writing = asyncio.Lock()
+        self._hurry = asyncio.Event()
         self._was_busy = False
         self._is_cut_off = False
         self.has_work = False
@@ -99,7 +105,7 @@ class Scope:
         while True:
             # What can be given back to who waits for it is given soon, and not only at the next beat.
             has_spare = self._membership.share > max(self._membership.limit, self._gate.in_use)
-            await self._clock.sleep(self._beat_seconds / (4 if has_spare else 1))
+            await self._rest(self._beat_seconds / (4 if has_spare else 1))
             try:
                 await self._beat()
             except UnavailableError as error:
@@ -150,12 +156,19 @@ class Scope:
         with contextlib.suppress(UnavailableError):
             self._see(await self._update(lambda row: paused(row, wall, seconds)))
 
-    def note_success(self) -> None:
-        """A request of this member was answered well."""
-        self._health.note_success(self._clock.monotonic())
+    def note_success(self, response: Response | None = None, *, is_first_page: bool = True) -> None:
+        """A request of this member was answered well. ``is_first_page``: it is not a later page of its query."""
+        now = self._clock.monotonic()
+        self._health.note_success(now)
+        if response is not None:
+            self._tally.note_success(response, now, is_first_page=is_first_page)
 
-    def note_failure(self) -> None:
-        """A request of this member failed as in an outage: connect, time-out, 429, 502-504."""
+    def note_failure(self, response: Response | None = None) -> None:
+        """A request of this member failed as in an outage: connect, time-out, 429 without a wait, 502-504."""
+        if self._tally.note_failure(response, self._clock.monotonic()):
+            # At a hard limit each moment costs refusals: one less from now on, and the others hear of it now.
+            self._limit()
+            self._hurry.set()
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
@@ -209,6 +222,16 @@ class Scope:
             return NEVER
         return self._pause.opens_in(now, self._gate.in_use, member.place, member.sharers)
 
+    async def _rest(self, seconds: float) -> None:
+        """Until the next beat is due, or there is something that the others should hear of now."""
+        alarm = asyncio.ensure_future(self._clock.sleep(seconds))
+        alarm.add_done_callback(lambda done: None if done.cancelled() else self._hurry.set())
+        try:
+            await self._hurry.wait()
+        finally:
+            alarm.cancel()
+            self._hurry.clear()
+
     def _note_passed(self) -> None:
         self._was_busy = True
 
@@ -221,20 +244,28 @@ class Scope:
             wall=wall_seconds(self._clock),
             had_success=self._health.is_news,
             pause_left=self._pause.left(began_at),
+            peak=self._gate.peak,
+            report=self._tally.take(),
+            roll=self._rng.random(),
         )
-        self._gate.limit = self._membership.limit
+        self._gate.peak = self._gate.in_use
+        self._limit()
         successes = self._health.successes
         row = await self._update(lambda row: beaten(row, beat))
         self._health.told(successes)
         self._membership.adopt(row, beat, began_at, self._clock.monotonic())
         self._see(row)
-        self._gate.limit = self._membership.limit
+        self._tally.see(row.governor, self._clock.monotonic())
+        self._limit()
         self._gate.poke()
 
     def _note_cut_off(self, error: UnavailableError) -> None:
         if not self._is_cut_off:
             logger.warning("the scope row cannot be reached; requests stop until it can", extra={"error": str(error)})
         self._is_cut_off = True
+
+    def _limit(self) -> None:
+        self._gate.limit = max(0, self._membership.limit - self._tally.held(self._clock.monotonic()))
 
     async def _update(self, change: Callable[[ScopeRow], ScopeRow]) -> ScopeRow:
         # One at a time: a beat that is overtaken by a later one would take a share back that is in use.
@@ -246,38 +277,3 @@ class Scope:
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._pause.see(row, wall, now)
         self._health.see(row, wall, now)
-
-
-class _Health:
-    """When something last went well, by this process's monotonic clock."""
-
-    def __init__(self) -> None:
-        self.last_success: float | None = None
-        self.successes = 0
-        self._told = 0
-        self._seen = 0
-
-    @property
-    def is_news(self) -> bool:
-        """Whether the others do not know of our last success yet."""
-        return self.successes > self._told
-
-    def told(self, successes: int) -> None:
-        self._told = successes
-
-    def is_fresh(self, now: float) -> bool:
-        return self.last_success is not None and now - self.last_success <= HEALTHY_SECONDS
-
-    def note_success(self, now: float) -> None:
-        self.successes += 1
-        self.last_success = now
-
-    def see(self, row: ScopeRow, wall: float, now: float) -> None:
-        is_news, is_first = row.successes > self._seen, self._seen == 0
-        self._seen = row.successes
-        if not is_news:
-            return
-        # Who just joined finds successes that may be old; who was here sees each one within a beat of its time.
-        age = max(0.0, wall - row.last_success_at) if is_first else 0.0
-        if self.last_success is None or now - age > self.last_success:
-            self.last_success = now - age

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from haulier.api.governor import Governor, Report, fed
 from haulier.api.scope_shares import Wish, shares
 from haulier.errors import HaulierError, NewerFormatError
 
 FORMAT = 1
+
+LONGEST_STEP_SECONDS = 60.0
 
 REASSERT_SECONDS = 0.5
 """A pause is written again where the row's end of it lies so much too early: the wall clock was set forwards."""
@@ -36,6 +39,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """How long its share is kept after its last beat, since requests of its own may be under way for so long."""
     beat_at: float
     """Wall time of the last beat, for people; nothing is decided by it."""
+    peak: int = 0
+    """The most requests that it had in flight at once between its last two beats."""
+    is_fixed: bool = False
+    """Whether it leaves the cap to the user alone."""
     process: str = ""
     """What tells whether its process still exists; empty where that cannot be told."""
 
@@ -45,6 +52,10 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
 
     v: int = FORMAT
     members: dict[str, Member] = msgspec.field(default_factory=dict)
+    time: float = 0.0
+    """Seconds for which the scope has been beating. It never goes back, and no jump of a clock moves it."""
+    beat_at: float = 0.0
+    """Wall time of the last beat of all."""
     pause_until: float = 0.0
     """Wall time at which the pause ends; in the past, there is none."""
     pause_seconds: float = 0.0
@@ -52,6 +63,7 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     successes: int = 0
     """Beats with a good answer in them, since the first of these members joined."""
     last_success_at: float = 0.0
+    governor: Governor = msgspec.field(default_factory=Governor)
 
 
 class _Version(msgspec.Struct):
@@ -89,6 +101,11 @@ class Beat:
     wants: bool
     keep_seconds: float
     process: str = ""
+    is_fixed: bool = False
+    peak: int = 0
+    report: Report = field(default_factory=Report)
+    roll: float = 0.5
+    """Chance, from 0 to 1, for what must not happen everywhere at once."""
     wall: float = 0.0
     had_success: bool = False
     pause_left: float = 0.0
@@ -103,7 +120,7 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
     """The row after a beat, a first one too. The sum of all shares is no higher than before, or fits under the cap."""
     members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
     if not members:
-        row = ScopeRow(pause_until=row.pause_until, pause_seconds=row.pause_seconds)
+        row = ScopeRow(time=row.time, pause_until=row.pause_until, pause_seconds=row.pause_seconds)
     mine = members.get(beat.name)
     # A member that is not in the row, or no longer, has no share in it, whatever it remembers.
     kept = 0 if mine is None else min(beat.offer, mine.share)
@@ -116,9 +133,11 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
         turns=min((one.turns for one in others), default=0) if mine is None else mine.turns + (mine.share > 0),
         keep_seconds=beat.keep_seconds,
         beat_at=beat.wall,
+        peak=beat.peak,
+        is_fixed=beat.is_fixed,
         process=beat.process,
     )
-    row = msgspec.structs.replace(row, members=members)
+    row = _governed(_at(msgspec.structs.replace(row, members=members), beat.wall), beat)
     room = cap(row, beat.silent) - sum(one.share for one in others)
     share = max(kept, min(target(row, beat.name, beat.silent), room))
     members[beat.name] = msgspec.structs.replace(members[beat.name], share=share)
@@ -148,8 +167,11 @@ def paused(row: ScopeRow, wall: float, seconds: float) -> ScopeRow:
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
-    """How many requests may be in flight: the lowest cap that a living member knows."""
-    return min((one.in_flight for name, one in _living(row, silent)), default=0)
+    """How many requests may be in flight: the lowest cap that a living member knows, and what the governor found."""
+    living = _living(row, silent)
+    in_flight = min((one.in_flight for _, one in living), default=0)
+    is_fixed = all(one.is_fixed for _, one in living)
+    return in_flight if is_fixed else row.governor.cap(in_flight)
 
 
 def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
@@ -158,6 +180,24 @@ def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
     locked = sum(one.share for one in row.members.values()) - sum(one.share for _, one in living)
     wishes = [Wish(other, one.share, one.wants, one.turns) for other, one in living]
     return shares(max(0, cap(row, silent) - locked), wishes).get(name, 0)
+
+
+def _at(row: ScopeRow, wall: float) -> ScopeRow:
+    """The row at the wall time of a beat. Beats come at least every few seconds, so a longer step is a jump."""
+    step = wall - row.beat_at
+    return msgspec.structs.replace(
+        row, time=row.time + (step if 0.0 <= step <= LONGEST_STEP_SECONDS else 0.0), beat_at=wall
+    )
+
+
+def _governed(row: ScopeRow, beat: Beat) -> ScopeRow:
+    if beat.is_fixed:
+        return row
+    living = _living(row, beat.silent)
+    in_use = sum(one.peak for _, one in living)
+    in_flight = min(one.in_flight for _, one in living)
+    governor = fed(row.governor, beat.report, in_use, in_flight, row.time, beat.roll)
+    return msgspec.structs.replace(row, governor=governor)
 
 
 def _living(row: ScopeRow, silent: Mapping[str, int]) -> Sequence[tuple[str, Member]]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from haulier.api.totals import Total
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Flag, TableOf, Text, refusals, wrong
+from haulier.config.kinds import Choice, Flag, TableOf, Text, Whole, refusals, wrong
 from haulier.config.place import Place, shown
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.sources.recipe import Lookup
@@ -60,6 +60,14 @@ TOTAL_HEADER = Field("header", Text(), "Or the header that holds it.", 'header =
 MAY_MOVE = Field(
     "may_move", Flag(), "False: a total that changes while the item is read is a failure.", "may_move = false"
 )
+ABOVE = Field(
+    "above",
+    Whole(),
+    "The most records that the API hands out for one query; where its `total` ends there too, write one less.",
+    "above = 10000",
+    is_required=True,
+)
+DIVIDE = Shape("When an item is divided before it is read. What fails again and again is divided in any case.", ABOVE)
 TOTAL = Shape(
     "Where the API says how many records an item has.", TOTAL_AT, TOTAL_HEADER, IS, MAY_MOVE, one_of=("at", "header")
 )
@@ -91,6 +99,11 @@ def read_total(table: Opened) -> Total:
         )
 
 
+def read_divide(table: Opened) -> int:
+    return table.need(ABOVE)
+
+
 LOOKUP_TABLE = TableOf(LOOKUP, read_lookup)
 EDGE_TABLE = TableOf(EDGE, read_edge)
 TOTAL_TABLE = TableOf(TOTAL, read_total)
+DIVIDE_TABLE = TableOf(DIVIDE, read_divide)

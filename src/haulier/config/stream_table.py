@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from haulier.api.pages import Paginator
-from haulier.config.asking import LOOKUP_TABLE, QUERY, TOTAL_TABLE, PathText
+from haulier.api.totals import Total
+from haulier.config.asking import DIVIDE_TABLE, LOOKUP_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, TableOf, Text, Whole
@@ -52,6 +54,7 @@ PAGES = Field(
     "pages", PagesKind(), "How one page leads to the next.", 'pages = { cursor = "next", query = "cursor" }', True
 )
 TOTAL = Field("total", TOTAL_TABLE, TOTAL_TABLE.shape.doc, 'total = { at = "total", is = "exact" }')
+DIVIDE = Field("divide", DIVIDE_TABLE, DIVIDE_TABLE.shape.doc, "divide = { above = 10000 }")
 EXPECT = Field(
     "expect",
     LOOKUP_TABLE,
@@ -87,6 +90,7 @@ STREAM = Shape(
     RECORDS,
     PAGES,
     TOTAL,
+    DIVIDE,
     EXPECT,
     RULES,
     PARENT,
@@ -116,7 +120,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         headers=table.get(HEADERS, ()),
         records=table.need(RECORDS),
         pages=table.need(PAGES),
-        total=table.get(TOTAL, None),
+        total=_read_total(table),
         expect=table.get(EXPECT, None),
         rules=table.get(RULES, ()),
         parent=_read_parent(table),
@@ -166,6 +170,17 @@ def _check_division(table: Opened) -> None:
             f"Write a table [{place.key}.full.ids] (ranges of IDs), [{place.key}.full.windows] (windows of time), "
             f"[{place.key}.full.values] (a list) or [{place.key}.full.once] (one item), or name a `parent`.",
         )
+
+
+def _read_total(table: Opened) -> Total | None:
+    total = table.get(TOTAL, None)
+    if DIVIDE not in table:
+        return total
+    if total is None:
+        raise table.place.at("divide").error(
+            "nothing says how many records an item has.", f"Write, for example: {TOTAL.example}"
+        )
+    return replace(total, divide_above=table.need(DIVIDE))
 
 
 def _read_parent(table: Opened) -> ParentRecipe | None:

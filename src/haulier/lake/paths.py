@@ -77,6 +77,15 @@ class RunPaths:
         """Record ``number`` of a key in ``poison``, ``redrives``, ``discards`` or ``crashes``."""
         return f"{self.root}/{folder}/{key}/{number}.json"
 
+    @property
+    def bodies(self) -> str:
+        """The folder of answers that could not be read."""
+        return f"{self.root}/bodies"
+
+    def body(self, key: str, number: int) -> str:
+        """The answer that a key could not be read from, by the number that its poison has or would have."""
+        return f"{self.bodies}/{key}.{number}"
+
     def closing(self, number: int, name: str) -> str:
         """``opened``, ``manifest.ndjson.gz``, ``verdict`` or ``reopened`` of one closing."""
         return f"{self.root}/closings/{number:04d}/{name}"

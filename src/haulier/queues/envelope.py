@@ -36,6 +36,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Voluntary returns: delays, drains, give-ups, grace. With ``failures`` they leave the silent deliveries."""
     redrives: _Count = 0
     resent: bool = False
+    depth: _Count = 0
+    """How many divisions lie between the item of the plan and this one."""
+    suspect: str = ""
+    """Why the item that this one was cut from was divided, where its data or its crashes were: one of the parts has
+    it. A message that is sent again has forgotten it, and costs some more requests."""
     payload: msgspec.Raw
 
 

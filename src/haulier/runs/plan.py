@@ -24,6 +24,7 @@ SHARD_ITEMS = 1_000
 """Items of a shard: about 200 KB, which any store takes in one put and any process holds in memory."""
 
 _LONGEST_RUN_ID = "r" * 120
+_LONGEST_WORD = "w" * 20
 _MOST = 2**31
 """What a message may hold in its counters when it has come as far as it can."""
 
@@ -50,6 +51,8 @@ def planned(item: WorkItem) -> PlannedItem:
         releases=_MOST,
         redrives=_MOST,
         resent=True,
+        depth=_MOST,
+        suspect=_LONGEST_WORD,
         payload=found.payload,
     )
     encode(longest)

@@ -73,6 +73,8 @@ class ChildList(Record, frozen=True, kw_only=True):
     children: tuple[PlannedItem, ...]
     worker: str
     split_at: datetime
+    cause: str = ""
+    """Empty where the processor divided it; else what failed: ``cap``, ``time_out``, ``failure`` or ``crash``."""
 
 
 class OutcomeRecord(Record, frozen=True, kw_only=True):
@@ -118,12 +120,15 @@ class PoisonRecord(Record, frozen=True, kw_only=True):
     run_id: str
     payload: msgspec.Raw
     reason: str
-    """One word for tools: ``failed``, ``poison``, ``undecodable``, ``unknown_kind``, ``damaged`` or ``crashed``."""
+    """One word for tools: ``failed``, ``poison``, ``cap``, ``undecodable``, ``unknown_kind``, ``damaged`` or
+    ``crashed``."""
     error_class: str
     error: str
     traceback: str = ""
     status: int | None = None
     excerpt: str = ""
+    body: str = ""
+    """Where in the lake the answer is kept that could not be read; empty where there was none, or no room left."""
     failures: int = 0
     deliveries: int = 0
     worker: str = ""

@@ -12,9 +12,20 @@ from haulier.runs.plan import read_shard
 from haulier.runs.records import PlannedItem, Seal
 
 
-def envelope_of(item: PlannedItem, run_id: str, *, redrives: int = 0, resent: bool = False) -> Envelope:
+def envelope_of(
+    item: PlannedItem, run_id: str, *, redrives: int = 0, resent: bool = False, depth: int = 0, suspect: str = ""
+) -> Envelope:
     """The first message of an item, or (``resent``) another one of it, marked, with no failures."""
-    return Envelope(kind=item.kind, key=item.key, run_id=run_id, redrives=redrives, resent=resent, payload=item.payload)
+    return Envelope(
+        kind=item.kind,
+        key=item.key,
+        run_id=run_id,
+        redrives=redrives,
+        resent=resent,
+        depth=depth,
+        suspect=suspect,
+        payload=item.payload,
+    )
 
 
 async def send_plan(

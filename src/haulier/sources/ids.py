@@ -56,8 +56,10 @@ class IdsDivision:
         return {"start": int(start), "end": int(end)}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that make up this one; none where it is down to one ID."""
+        """Two items that make up this one; none where it is down to one ID, or the API is told its start alone."""
         assert isinstance(item, self._make)
+        if self._recipe.only_start:
+            return ()
         return tuple(self._make(half) for half in item.ids.halves() or ())
 
     async def _edge(self, api: ItemApi, name: str, edge: int | Lookup) -> int | None:

@@ -65,9 +65,9 @@ class WindowsRecipe:
 
     @property
     def granule(self) -> timedelta:
-        """The shortest window that can be told apart from its neighbours."""
+        """The shortest window that the API can be asked for without being asked for its neighbours too."""
         declared = self.bounds.granule
-        return declared if isinstance(declared, timedelta) else self._format.step
+        return max(declared, self._format.step) if isinstance(declared, timedelta) else self._format.step
 
     @property
     def is_by_date(self) -> bool:

@@ -52,8 +52,10 @@ class WindowsDivision:
         return {"start": start, "end": end}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that make up this one; none where it is down to one granule."""
+        """Two items that make up this one; none where it is down to one granule, or the API is told its start alone."""
         assert isinstance(item, self._make)
+        if self._recipe.only_start:
+            return ()
         window, zone = item.window, zone_of(self._recipe.bounds.zone)
         if not self._recipe.is_by_date:
             return tuple(self._make(half) for half in window.halves(self._recipe.granule) or ())

@@ -105,7 +105,13 @@ async def client_of(
     short: a fifth of a second.
     """
     rng = random.Random()
-    settings = ScopeSettings(f"scope/{SOURCE}", IN_FLIGHT, 0.2, beat_seconds, this_process())
+    settings = ScopeSettings(
+        name=f"scope/{SOURCE}",
+        in_flight=IN_FLIGHT,
+        request_deadline_seconds=0.2,
+        beat_seconds=beat_seconds,
+        process=this_process(),
+    )
     scope = Scope(settings, name, queue, clock, rng)
     async with scope.joined():
         yield Client(Api("http://shop.invalid", in_flight=IN_FLIGHT), transport, scope, clock, rng, Redactor())

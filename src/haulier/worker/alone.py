@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from haulier.api.transport import Fault
 from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import ItemError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
@@ -64,6 +65,8 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     status: int | None = None
     excerpt: str = ""
     retry_after_seconds: float | None = None
+    fault: Fault | None = None
+    body: bytes = b""
 
 
 Frame = StartFrame | PageFrame | EndFrame | ErrorFrame
@@ -111,7 +114,8 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
         writer.write(frame_bytes(StartFrame()))
         await writer.drain()
         item = decode_payload(parts.registry.get(envelope.kind), bytes(envelope.payload))
-        produced = await produce(parts, run, item, job.deliveries, envelope.key, PipeSpool(writer))
+        sink, is_suspect = PipeSpool(writer), bool(envelope.suspect)
+        produced = await produce(parts, run, item, job.deliveries, envelope.key, sink, is_suspect=is_suspect)
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
         frame: Frame = EndFrame(produced.records, produced.encoded, children, produced.requests, produced.drift)
     except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides
@@ -126,7 +130,15 @@ def error_frame(error: Exception) -> ErrorFrame:
     name, text = type(error).__name__, str(error)
     if isinstance(error, ApiError):
         return ErrorFrame(
-            name, text, trace, "item", error.verdict.name, error.status, error.excerpt, error.retry_after_seconds
+            error_class=name,
+            text=text,
+            trace=trace,
+            verdict=error.verdict.name,
+            status=error.status,
+            excerpt=error.excerpt,
+            retry_after_seconds=error.retry_after_seconds,
+            fault=error.fault,
+            body=error.body,
         )
     match error:
         case UsageError():
@@ -148,6 +160,8 @@ def error_of(frame: ErrorFrame) -> Exception:
             status=frame.status,
             excerpt=frame.excerpt,
             retry_after_seconds=frame.retry_after_seconds,
+            fault=frame.fault,
+            body=frame.body,
         )
     match frame.fate:
         case "usage":

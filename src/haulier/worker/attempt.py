@@ -10,6 +10,7 @@ from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import (
     BrokenEnvelopeError,
     HaulierError,
+    ItemError,
     LeaseLostError,
     NewerFormatError,
     UnknownKindError,
@@ -25,11 +26,24 @@ from haulier.worker.bench import Bench
 from haulier.worker.crash_guard import produce_alone
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.dispatch import Produced, produce, spool_of
+from haulier.worker.divide import Cause, cause_to_divide, parts_of
+from haulier.worker.first_items import Doubt, broken
 from haulier.worker.keeper import Held
 from haulier.worker.look import adopted_receipt, look
-from haulier.worker.outcome import GIVE_UP_SECONDS, Circumstances, Done, Empty, Free, Outcome, Poison, Split, decide
+from haulier.worker.outcome import (
+    GIVE_UP_SECONDS,
+    Circumstances,
+    Done,
+    Empty,
+    Free,
+    Outcome,
+    Poison,
+    Retry,
+    Split,
+    decide,
+)
 from haulier.worker.publish import publish
-from haulier.worker.settings import SILENT_DELIVERIES
+from haulier.worker.settings import MAX_DEPTH, SILENT_DELIVERIES
 from haulier.worker.settlement import Settlement
 
 UNKNOWN_SECONDS = 30.0
@@ -46,6 +60,7 @@ class Attempt:
         self._parts = bench.parts
         self._held = held
         self._settlement = Settlement(bench, held)
+        self._began_at = self._parts.clock.monotonic()
 
     async def run(self) -> None:
         try:
@@ -108,7 +123,7 @@ class Attempt:
         except GateWaitError as error:
             return Free(0.0), error
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
-            return self._decide(envelope, error), error
+            return self._failed(envelope, error)
 
     async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
         kind = self._parts.registry.get(envelope.kind)
@@ -119,6 +134,7 @@ class Attempt:
             if found is not None:
                 self._bench.stats.adopted += 1
                 return found
+        self._bench.first.note_begun(envelope)
         try:
             return await self._produce(run, envelope, item)
         except ApiError as error:
@@ -133,12 +149,16 @@ class Attempt:
         started_at = parts.clock.monotonic()
         spool = await spool_of(parts, run, key)
         try:
-            if lease.deliveries - 1 - envelope.failures - envelope.releases >= SILENT_DELIVERIES:
+            deaths = lease.deliveries - 1 - envelope.failures - envelope.releases
+            if deaths >= SILENT_DELIVERIES or envelope.suspect == Cause.CRASH:
                 produced = await produce_alone(parts, run, envelope, lease.deliveries, spool)
             else:
-                produced = await produce(parts, run, item, lease.deliveries, key, spool)
+                is_suspect = bool(envelope.suspect)
+                produced = await produce(parts, run, item, lease.deliveries, key, spool, is_suspect=is_suspect)
             seconds = round(parts.clock.monotonic() - started_at, 6)
             if produced.children:
+                if envelope.depth >= MAX_DEPTH:
+                    raise ItemError(f"Items were divided {MAX_DEPTH} times, one out of another. Does it never end?")
                 return Split(produced.children)
             if not produced.records:
                 return Empty(produced.requests, seconds)
@@ -150,16 +170,36 @@ class Attempt:
             return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))
         return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
 
-    def _decide(self, envelope: Envelope, error: Exception) -> Outcome:
+    def _failed(self, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
+        """What the failure comes to by itself, unless the processor is to blame, or the item can be divided."""
+        around = self._circumstances(envelope)
+        outcome = decide(error, around, self._parts.rng)
+        if isinstance(outcome, Retry | Poison):
+            match self._bench.first.note_failed(envelope, error):
+                case Doubt.YES:
+                    return Free(GIVE_UP_SECONDS), error
+                case Doubt.PROVEN:
+                    return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
+        cause = cause_to_divide(error, outcome, around)
+        if cause is not None:
+            item = decode_payload(self._parts.registry.get(envelope.kind), bytes(envelope.payload))
+            parts = parts_of(self._parts.divide(item), envelope.key, envelope.depth)
+            if parts:
+                return Split(parts, cause), error
+        return outcome, error
+
+    def _circumstances(self, envelope: Envelope) -> Circumstances:
         scope = self._parts.client.scope
-        around = Circumstances(
+        return Circumstances(
             failures=envelope.failures,
             releases=envelope.releases,
             max_failures=self._parts.settings.max_failures,
             is_healthy=scope.is_healthy,
             is_proven=scope.is_proven,
+            is_answering=scope.has_succeeded_since(self._began_at),
+            suspect=envelope.suspect,
+            is_in_vain=self._bench.suspects.is_in_vain,
         )
-        return decide(error, around, self._parts.rng)
 
     def _unknown_kind(self, envelope: Envelope) -> Outcome:
         now = self._parts.clock.monotonic()

@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass, field
 
 from haulier.queues.envelope import Envelope
+from haulier.worker.divide import Suspects
+from haulier.worker.first_items import FirstItems
 from haulier.worker.keeper import LeaseKeeper
 from haulier.worker.parts import Parts
 from haulier.worker.runbook import RunBook
@@ -28,6 +30,15 @@ class Bench:
     stop: StopSign
     unknown_since: dict[str, float] = field(default_factory=dict)
     """When each unknown kind was first met, by the monotonic clock."""
+    first: FirstItems = field(default_factory=lambda: FirstItems(0))
+    suspects: Suspects = field(default_factory=Suspects)
+
+    def note_good(self, envelope: Envelope) -> None:
+        """An item ended well."""
+        self.stop.note_good()
+        self.first.note_good()
+        if envelope.suspect:
+            self.suspects.note_good()
 
     def say(self, event: str, envelope: Envelope, error: Exception | None, level: int = logging.INFO) -> None:
         """One event of one item, one line."""

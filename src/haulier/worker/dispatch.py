@@ -48,11 +48,13 @@ async def spool_of(parts: Parts, run: Run, key: str) -> Spool:
     return await parts.lake.open_spool(run.paths.staging, f"{key}.{parts.name}.{next(_attempts)}")
 
 
-async def produce(parts: Parts, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink) -> Produced:
+async def produce(
+    parts: Parts, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink, *, is_suspect: bool = False
+) -> Produced:
     """Run the item's processor to its end, under the item's deadline, which starts with its first request."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = logging.LoggerAdapter(logger, fields)
-    api = parts.client.session(key)
+    api = parts.client.session(key, is_suspect=is_suspect)
     context = Context(api, RunInfo.of(run), attempt, log, parts.shared)
     pieces = parts.processors[type(item)](item, context)
     work = _drain(pieces, type(item).kind, key, sink)

@@ -13,7 +13,8 @@ async def look(lake: Lake, run: Run, stream: str, key: str) -> Split | Done | Em
     path = run.paths.children(key)
     body = await lake.read(path)
     if body is not None:
-        return Split(decode_record(ChildList, body, path).children)
+        divided = decode_record(ChildList, body, path)
+        return Split(divided.children, divided.cause)
     facts = await lake.adopt(run.paths.object(stream, key))
     if facts is not None:
         return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))

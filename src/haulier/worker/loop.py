@@ -11,9 +11,11 @@ from haulier.errors import HaulierError, QueueUnavailableError, UsageError
 from haulier.queues.seam import Lease
 from haulier.worker.attempt import Attempt
 from haulier.worker.bench import Bench
+from haulier.worker.first_items import FirstItems
 from haulier.worker.keeper import TICKS, Held, LeaseKeeper
 from haulier.worker.parts import Parts
 from haulier.worker.runbook import RunBook
+from haulier.worker.settings import FIRST_ITEMS
 from haulier.worker.settle import Settler
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
@@ -41,7 +43,7 @@ class Worker:
         self._parts = parts
         self._watch = watch
         self._exit_idle = exit_idle
-        self._bench = Bench(parts, keeper, settler, runbook, Stats(), StopSign())
+        self._bench = Bench(parts, keeper, settler, runbook, Stats(), StopSign(), first=FirstItems(FIRST_ITEMS))
         self._attempts: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._hurried = asyncio.Event()

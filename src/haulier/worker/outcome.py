@@ -47,6 +47,8 @@ class Split:
     """The item was divided."""
 
     children: tuple[PlannedItem, ...]
+    cause: str = ""
+    """Empty where its processor did it; else why, as the child list says it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,12 @@ class Circumstances:
     """Some request of the scope succeeded in the last 60 seconds."""
     is_proven: bool
     """Some request of the scope has ever succeeded."""
+    is_answering: bool = False
+    """Some request of the scope succeeded since this attempt began."""
+    suspect: str = ""
+    """Why the item was divided that this one is a part of, as its message has it."""
+    is_in_vain: bool = False
+    """Parts were divided again and again, and none of them was good."""
 
 
 def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry | Free | Poison | GiveUp | Lost:
@@ -135,6 +143,8 @@ def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> R
             return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
         case Verdict.POISON:
             return Poison("poison")
+        case Verdict.SPLIT:
+            return Poison("cap")  # Unless it can be divided: see `divide`.
         case _:
             return _charge(around, rng, error.retry_after_seconds)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,6 +56,15 @@ Processor = Callable[[Any, Context], AsyncGenerator[Any, None]]
 """An async generator of pages (or lists of dicts), or of the work items that its item is divided into."""
 
 
+Divider = Callable[[Any], Iterable[WorkItem]]
+"""Smaller items that together ask for the same records as an item; none where it cannot be divided."""
+
+
+def undivided(_item: WorkItem) -> tuple[WorkItem, ...]:
+    """The `Divider` of a source whose items cannot be divided."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Parts:
     """The wiring of one worker."""
@@ -73,6 +82,7 @@ class Parts:
     name: str
     """Unlike any other worker's, ever: it names receipts and spools."""
     settings: WorkerSettings
+    divide: Divider = undivided
     shared: Any = None
     isolate: tuple[str, ...] = ()
     """The command that runs one item alone (crash guard); it is given the message on standard input."""

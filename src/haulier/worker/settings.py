@@ -36,5 +36,12 @@ MAX_CRASHES = 3
 """Witnessed deaths of that subprocess after which an item is poisoned."""
 MAX_CHILDREN = 100_000
 """Items that one item may be divided into: more is a plan of its own."""
+MAX_DEPTH = 64
+"""Divisions between an item of the plan and its smallest part: halving any range of IDs takes fewer."""
+MAX_IN_VAIN = 256
+"""Parts divided again with none good in between, after which a worker leaves off. A block of 128 bad records has so
+many."""
+FIRST_ITEMS = 20
+"""Items that fail alike at a worker's start, with none that ends well, after which it takes itself for broken."""
 UNPROVEN_FAILURES = 10
 """Outage-like failures in a row, with nothing ever having succeeded, after which a worker says so and stops."""

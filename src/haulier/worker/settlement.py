@@ -12,11 +12,13 @@ import msgspec
 from haulier.api.verdict import ApiError
 from haulier.errors import LakeUnavailableError
 from haulier.queues.envelope import Envelope, encode
-from haulier.runs.records import ChildList, OutcomeRecord, PlannedItem, PoisonRecord, decode_record, encode_record
+from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
 from haulier.worker.bench import Bench
+from haulier.worker.bodies import keep_body
+from haulier.worker.divide import Cause
 from haulier.worker.keeper import Held
 from haulier.worker.outcome import Done, Empty, Free, GiveUp, Lost, Outcome, Poison, Retry, Split
 from haulier.worker.publish import require_lease
@@ -39,19 +41,23 @@ class Settlement:
         bench = self._bench
         match outcome:
             case Done(receipt):
-                bench.stop.note_good()
+                bench.note_good(envelope)
                 bench.stats.done += 1
                 bench.stats.records += receipt.records
                 bench.stats.bytes += receipt.bytes
                 bench.settler.add(self._held, run, receipt)
             case Empty(requests, seconds):
-                bench.stop.note_good()
+                bench.note_good(envelope)
                 bench.stats.empty += 1
                 await self._write_empty(run, envelope.key, requests, seconds)
                 bench.settler.add(self._held, run, None)
-            case Split(children):
+            case Split():
                 bench.stats.split += 1
-                await self._divide(run, envelope, children)
+                if error is None:
+                    bench.note_good(envelope)
+                else:
+                    await self._note_divided(run, envelope, error)
+                await self._divide(run, envelope, outcome)
                 bench.settler.add(self._held, run, None)
             case GiveUp(delay_seconds):
                 await self._give_up(run, envelope, delay_seconds)
@@ -60,6 +66,7 @@ class Settlement:
             case Retry(delay_seconds):
                 bench.stats.retried += 1
                 bench.say("an item failed and comes again", envelope, error)
+                await self._keep_body(run, envelope, error)
                 await self._let_go(msgspec.structs.replace(envelope, failures=envelope.failures + 1), delay_seconds)
             case Free(delay_seconds, stop):
                 bench.stats.freed += 1
@@ -111,21 +118,39 @@ class Settlement:
         )
         await self._parts.lake.create(run.paths.outcome(key), encode_record(record))
 
-    async def _divide(self, run: Run, envelope: Envelope, children: tuple[PlannedItem, ...]) -> None:
+    async def _note_divided(self, run: Run, envelope: Envelope, error: Exception) -> None:
+        self._bench.say("an item failed and is divided", envelope, error)
+        if envelope.suspect:
+            self._bench.suspects.note_divided()
+        else:
+            await self._keep_body(run, envelope, error)
+
+    async def _keep_body(self, run: Run, envelope: Envelope, error: Exception | None) -> str:
+        return await keep_body(self._parts.lake, run, envelope.key, envelope.redrives + 1, error)
+
+    async def _divide(self, run: Run, envelope: Envelope, split: Split) -> None:
         """P6: the child list is durable before a child is sent. Only its creator, within its lease, sends unmarked."""
         await require_lease(self._held, self._bench.keeper, self._parts.clock)
         path = run.paths.children(envelope.key)
         record = ChildList(
-            key=envelope.key, children=children, worker=self._parts.name, split_at=self._parts.clock.now()
+            key=envelope.key,
+            children=split.children,
+            worker=self._parts.name,
+            split_at=self._parts.clock.now(),
+            cause=split.cause,
         )
         is_ours = await self._parts.lake.create(path, encode_record(record))
         if not is_ours:
             body = await self._parts.lake.read(path)
             if body is None:
                 raise LakeUnavailableError(f"{path} exists in the lake and cannot be read")
-            children = decode_record(ChildList, body, path).children
+            record = decode_record(ChildList, body, path)
         is_late = await require_lease(self._held, self._bench.keeper, self._parts.clock)
-        bodies = [encode(envelope_of(child, run.run_id, resent=is_late or not is_ours)) for child in children]
+        depth, suspect = envelope.depth + 1, Cause(record.cause).suspect if record.cause else ""
+        bodies = [
+            encode(envelope_of(child, run.run_id, resent=is_late or not is_ours, depth=depth, suspect=suspect))
+            for child in record.children
+        ]
         for start in range(0, len(bodies), SEND_ITEMS):
             await self._parts.queue.enqueue(bodies[start : start + SEND_ITEMS])
 
@@ -154,6 +179,7 @@ class Settlement:
             traceback=self._bench.redact("".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]),
             status=error.status if isinstance(error, ApiError) else None,
             excerpt=error.excerpt if isinstance(error, ApiError) else "",
+            body=await self._keep_body(run, envelope, error),
             failures=envelope.failures + (reason == "failed"),
             deliveries=self._held.lease.deliveries,
             worker=self._parts.name,

@@ -1,0 +1,59 @@
+"""What one member saw of the API since its last beat."""
+
+from __future__ import annotations
+
+from haulier.api.governor import Governor, Report
+from haulier.api.transport import Response
+
+FIRST, LATER = "first", "later"
+"""Classes of pages: the first answer of a query is slow where later ones are cached."""
+
+KEPT = 64
+"""Samples of a class and beat; a median needs no more, and they all go through the row."""
+
+REFUSED = 429
+
+HELD_SECONDS = 2.0
+"""The governor cuts no more than once in about so long, and others hear of it a beat later."""
+
+
+class Tally:
+    """Counts for the governor. Only requests that were sent under its present limit say something about it."""
+
+    def __init__(self) -> None:
+        self._epoch = -1
+        self._epoch_at = 0.0
+        self._samples: dict[str, list[float]] = {}
+        self._refusals = 0
+        self._held = 0
+        self._refused_at = 0.0
+
+    def held(self, now: float) -> int:
+        """Places to leave empty: one for each request that was refused a moment ago, until the limit follows."""
+        return self._held if now - self._refused_at <= HELD_SECONDS else 0
+
+    def note_success(self, response: Response, now: float, *, is_first_page: bool) -> None:
+        samples = self._samples.setdefault(FIRST if is_first_page else LATER, [])
+        if now - response.seconds >= self._epoch_at and len(samples) < KEPT:
+            samples.append(response.first_byte_seconds)
+
+    def note_failure(self, response: Response | None, now: float) -> bool:
+        """Whether the API refused a request of the present limit."""
+        is_refusal = response is not None and response.status == REFUSED and now - response.seconds >= self._epoch_at
+        if is_refusal:
+            self._held = self.held(now) + 1
+            self._refused_at = now
+            self._refusals += 1
+        return is_refusal
+
+    def take(self) -> Report:
+        """What was counted, and begin anew. A report that is lost is a pity, no more."""
+        report = Report(self._epoch, self._samples, self._refusals)
+        self._samples, self._refusals = {}, 0
+        return report
+
+    def see(self, governor: Governor, now: float) -> None:
+        """The governor as it is after our beat."""
+        if governor.epoch != self._epoch:
+            self._epoch, self._epoch_at = governor.epoch, now
+            self._samples, self._refusals, self._held = {}, 0, 0

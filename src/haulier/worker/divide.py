@@ -1,0 +1,125 @@
+"""Divide before you poison: which failures divide an item, and when (design, section 8).
+
+`cause_to_divide` is a table, as `outcome.decide` is, and has the last word after it. Only what would be charged divides,
+so that an outage does not; and dividing itself charges nobody: the parts start with no failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from haulier.api.verdict import ApiError, Verdict
+from haulier.errors import UsageError
+from haulier.items.workitem import WorkItem
+from haulier.runs.plan import planned
+from haulier.runs.records import PlannedItem
+from haulier.worker.crash_guard import CrashedError
+from haulier.worker.deadline import DeadlineError
+from haulier.worker.outcome import Circumstances, Free, GiveUp, Lost, Poison, Retry
+from haulier.worker.settings import MAX_CHILDREN, MAX_DEPTH, MAX_IN_VAIN
+
+
+class Cause(StrEnum):
+    """Why an item is divided. The words stand in child lists and messages."""
+
+    CAP = "cap"
+    """The API does not hand out so much at once. The parts are as good as any."""
+    TIME_OUT = "time_out"
+    FAILURE = "failure"
+    """The same failure again and again: a record of it cannot be read, or breaks its processor."""
+    CRASH = "crash"
+    """It ended its process: the parts run alone from the start."""
+
+    @property
+    def suspect(self) -> str:
+        """What the parts carry on: the fault is in one of them, and it need not prove itself as often again."""
+        return "" if self is Cause.CAP else self.value
+
+
+def cause_to_divide(
+    error: Exception, outcome: Retry | Free | Poison | GiveUp | Lost, around: Circumstances
+) -> Cause | None:
+    """Why the item should be divided rather than end as ``outcome``; None if it should not.
+
+    At the latest where it would be poisoned. Earlier where that is clear: at the second charged failure, or the first
+    of a part of what was divided for its failures, if the API answered others meanwhile. So one bad record among 5,000
+    is reached in some 13 divisions, of two requests each. What looks like an outage never divides without that proof.
+    """
+    if isinstance(error, ApiError) and error.verdict is Verdict.SPLIT:
+        return Cause.CAP
+    if around.suspect and around.is_in_vain:
+        return None
+    match outcome:
+        case Poison("crashed"):
+            return Cause.CRASH
+        case Free() if isinstance(error, CrashedError) and around.suspect == Cause.CRASH:
+            return Cause.CRASH
+        case Poison("failed") if around.is_answering or not _is_like_outage(error):
+            return _cause(error)
+        case Retry() if _is_clear(error, around):
+            return _cause(error)
+        case _:
+            return None
+
+
+def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedItem, ...]:
+    """The parts of the item ``key`` as a child list has them; none where it is not to be divided (further).
+
+    ``depth`` is its own. `UsageError` for parts that could not be told apart, or are the item itself: its rows would be
+    lost, since a divided item has none of its own.
+    """
+    found: dict[str, PlannedItem] = {}
+    if depth >= MAX_DEPTH:
+        return ()
+    for part in parts:
+        child = planned(part)
+        known = found.setdefault(child.key, child)
+        if child.key == key or known != child:
+            raise UsageError(
+                f"The divider of kind {part.kind!r} divides {key!r} into {'itself' if child.key == key else 'equals'}. "
+                "Yield smaller items that together ask for the same records, or none."
+            )
+        if len(found) > MAX_CHILDREN:
+            raise UsageError(f"The divider of kind {part.kind!r} makes more than {MAX_CHILDREN} items of {key!r}.")
+    return tuple(found.values())
+
+
+class Suspects:
+    """Whether dividing parts again leads anywhere. In a range without one good record, or under an API that has changed
+    its answers, it would end in one poisoned item for each ID."""
+
+    def __init__(self) -> None:
+        self._in_vain = 0
+
+    @property
+    def is_in_vain(self) -> bool:
+        return self._in_vain >= MAX_IN_VAIN
+
+    def note_divided(self) -> None:
+        """A part was divided again."""
+        self._in_vain += 1
+
+    def note_good(self) -> None:
+        """A part ended well: the fault was in another one, and was come closer to."""
+        self._in_vain = 0
+
+
+def _cause(error: Exception) -> Cause:
+    is_time_out = isinstance(error, DeadlineError) or (isinstance(error, ApiError) and error.is_time_out)
+    return Cause.TIME_OUT if is_time_out else Cause.FAILURE
+
+
+def _is_like_outage(error: Exception) -> bool:
+    is_api = isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE
+    return is_api or _cause(error) is Cause.TIME_OUT
+
+
+def _is_clear(error: Exception, around: Circumstances) -> bool:
+    """Whether it is the item's own doing, some charges before their number proves it."""
+    if not around.is_answering or (_is_like_outage(error) and _cause(error) is not Cause.TIME_OUT):
+        return False
+    if around.suspect:
+        return True
+    # What a processor raises may be about anything that it uses besides the API.
+    return around.failures > 0 and isinstance(error, ApiError | DeadlineError)
