@@ -51,7 +51,7 @@ class Process:
     def __post_init__(self) -> None:
         self.dead: set[str] = set()
         self.membership = Membership(
-            Identity(self.name, self.cap, BEAT_SECONDS, DEADLINE_SECONDS, self.name),
+            Identity(self.name, self.cap, BEAT_SECONDS, DEADLINE_SECONDS, self.name, is_fixed=True),
             lambda process: self.knows_deaths and process in self.dead,
         )
 

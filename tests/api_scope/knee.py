@@ -1,4 +1,4 @@
-"""An API that bears so many requests at once, and workers that would send more, in discrete events on a virtual clock."""
+"""An API that bears so many requests at once, and workers that would send more, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
 @dataclass
 class Knee:
-    """Serves ``knee`` requests at once at full speed. Above it they wait (``queue``), all slow down (``thrash``), or are
-    refused (``429``). Service is lognormal; one in a hundred takes five times as long."""
+    """Serves ``knee`` requests at once at full speed. Above it they wait (``queue``), all slow down (``thrash``), or
+    are refused (``429``). Service is lognormal; one in a hundred takes five times as long."""
 
     clock: Clock
     shape: str
@@ -104,12 +104,21 @@ class Knee:
 class Crowd:
     """Workers with endless work on one scope."""
 
-    def __init__(self, shape: str, workers: int, *, in_flight: int = 50, seed: int = 1, later_pages: float = 1.0) -> None:
+    def __init__(
+        self,
+        shape: str,
+        workers: int,
+        *,
+        in_flight: int = 50,
+        seed: int = 1,
+        later_pages: float = 1.0,
+        is_fixed: bool = False,
+    ) -> None:
         self.clock = FakeClock()
         self.api = Knee(self.clock, shape, rng=random.Random(seed), later_pages=later_pages)
         self.began_at = self.clock.monotonic()
         store = MemoryStore()
-        settings = ScopeSettings("scope/knee", in_flight, request_deadline_seconds=30.0, is_fixed=False)
+        settings = ScopeSettings("scope/knee", in_flight, request_deadline_seconds=30.0, is_fixed=is_fixed)
         self.scopes = [
             Scope(settings, f"w{n}", MemoryQueue(store, self.clock), self.clock, random.Random(seed * 100 + n))
             for n in range(workers)

@@ -10,7 +10,15 @@ from haulier.errors import HaulierError, NewerFormatError
 
 
 def beat(name="a", **changes):
-    given = {"number": 1, "offer": 0, "in_flight": 4, "wants": True, "is_fixed": True, "keep_seconds": 9.0, "wall": 1_000.0}
+    given = {
+        "number": 1,
+        "offer": 0,
+        "in_flight": 4,
+        "wants": True,
+        "is_fixed": True,
+        "keep_seconds": 9.0,
+        "wall": 1_000.0,
+    }
     return Beat(name=name, **(given | changes))
 
 

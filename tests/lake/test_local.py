@@ -16,6 +16,14 @@ from haulier.testing.clock import FakeClock
 from haulier.testing.lake_contents import OBJECT, RECORDS, STAGING, listed, spooled, stored
 
 DAY_SECONDS = 86_400.0
+SWEEPING = """
+import sys
+from haulier.lake.local_files import LocalFiles
+files, events = LocalFiles(sys.argv[1]), []
+sys.addaudithook(lambda event, _: events.append(event) if event in ("os.scandir", "os.remove") else None)
+files.sweep(sys.argv[2])
+print(*events)
+"""
 
 
 async def test_temporary_names_are_ignored_everywhere(lake: LocalLake, root: Path) -> None:
@@ -56,6 +64,16 @@ async def test_a_sweep_takes_a_folder_whole(lake: LocalLake, root: Path) -> None
         (root / STAGING / ("below" if number % 3 else "") / str(number)).touch()
     assert await lake.sweep(STAGING) == 1_500
     assert await listed(lake, STAGING) == []
+
+
+def test_a_sweep_removes_nothing_before_it_has_listed_all(root: Path) -> None:
+    """C1: a folder that changes under its own listing may hide names from it."""
+    for folder in ("a", "b", "c"):
+        (root / STAGING / folder).mkdir(parents=True)
+        (root / STAGING / folder / "spool").touch()
+    command = [sys.executable, "-c", SWEEPING, str(root), STAGING]
+    events = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert events == ["os.scandir"] * 4 + ["os.remove"] * 3
 
 
 async def test_sweepers_at_once_count_each_file_once(lake: LocalLake, root: Path) -> None:

@@ -82,7 +82,7 @@ async def drained(place: Place, folder: Path) -> Stage:
     ]
     for halt, task in zip(halts, tasks, strict=True):
         assert await halt.reached(task)
-    cuts = Cuts(Cut("LocalSpool.finish"))
+    cuts = Cuts(Cut("LocalSpool.finish", is_after=True))
     await cuts.run(place.process(cuts).settle(run, spooled))
     place.api.failing, place.api.empty, place.api.split = {10}, {20}, {30}
     await process.settle(run, empty)

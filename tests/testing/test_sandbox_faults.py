@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes
 from haulier.testing.sandbox_faults import Fault, decide_fault, delay_seconds
 from haulier.testing.sandbox_server import SandboxServer
@@ -69,30 +70,20 @@ def test_latency_grows_by_its_settings() -> None:
     assert 0.65 < max(jittered) <= 0.7
 
 
-class TurnedLoop:
-    """The time of an event loop, turned by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def time(self) -> float:
-        return self.now
-
-
-def test_requests_in_a_pause_are_early() -> None:
+async def test_requests_in_a_pause_are_early() -> None:
     """``retry_after_seconds`` and ``early_grace_seconds``: what arrives after the grace and before the end counts."""
-    loop: Any = TurnedLoop()
+    clock = FakeClock()
     settings = SandboxSettings(error_rate_429=1.0, retry_after_seconds=3, early_grace_seconds=0.5)
-    server = SandboxServer(settings, loop)
+    server = SandboxServer(settings, asyncio.get_running_loop(), clock)
     assert server.begin(REQUEST) is Fault.THROTTLED
     assert server.counters.early == 0
     assert server.refusal(Fault.THROTTLED).retry_after_seconds == 3
     for later, early in ((0.4, 0), (0.2, 1), (2.3, 2), (0.2, 2)):
-        loop.now += later
+        clock.advance(later)
         server.begin(REQUEST)
-        assert server.counters.early == early, f"at {loop.now}"
+        assert server.counters.early == early, f"at {clock.now()}"
     server.refusal(Fault.REFUSED)
-    loop.now += 0.4
+    clock.advance(0.4)
     server.begin(REQUEST)
     assert server.counters.early == 2, "the grace begins anew with a new pause"
     assert server.counters.refused == 1

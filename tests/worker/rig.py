@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,7 @@ from haulier.runs.records import (
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import NewRun, Run, claim_run
 from haulier.testing.clock import FakeClock
+from haulier.testing.cuts import Cuts
 from haulier.testing.things import SOURCE, Things, ThingsApi, client_of, parts_of
 from haulier.worker.attempt import Attempt
 from haulier.worker.bench import Bench
@@ -49,6 +51,7 @@ from haulier.worker.watch import Watch
 
 LEASE_SECONDS = 60.0
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 
 def key_of(item: WorkItem) -> str:
@@ -129,11 +132,18 @@ class Rig:
     async def hand(
         self,
         processors: Mapping[type[WorkItem], Processor] | None = None,
+        *,
         open_queue: QueueOpener | None = None,
+        cuts: Cuts | None = None,
     ) -> AsyncIterator[Hand]:
-        """A worker that is led by hand. ``open_queue`` is for its keeper alone."""
+        """A worker that is led by hand. ``open_queue`` is for its keeper alone; ``cuts`` go through its calls to lake
+        and queue, but for its keeper's and its beats."""
         async with self.parts(processors) as parts:
-            hand = Hand(parts if open_queue is None else replace(parts, open_queue=open_queue))
+            if open_queue is not None:
+                parts = replace(parts, open_queue=open_queue)
+            if cuts is not None:
+                parts = replace(parts, lake=cuts.wrap(parts.lake), queue=cuts.wrap(parts.queue))
+            hand = Hand(parts)
             hand.keeper.start()
             try:
                 yield hand
@@ -149,6 +159,14 @@ class Rig:
         """Let time pass at once."""
         assert isinstance(self.clock, FakeClock)
         self.clock.advance(seconds)
+
+    async def while_time_passes(self, work: Coroutine[Any, Any, T], step_seconds: float = 0.25) -> T:
+        """Await what needs beats, or sleeps."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.wait([task], timeout=0.001)
+            self.turn(step_seconds)
+        return task.result()
 
     # -- what is there -------------------------------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ ROWS: list[tuple[Exception, str, str]] = [
     (DeadlineError("too long"), RETRY, "poison: failed"),
     (MemoryError(), RETRY, "poison: failed"),
     (api_error(Verdict.BACK), RETRY, "poison: failed"),
-    (api_error(Verdict.SPLIT), RETRY, "poison: failed"),
+    (api_error(Verdict.SPLIT), "poison: cap", "poison: cap"),
     (api_error(Verdict.RESTART), RETRY, "poison: failed"),
     (api_error(Verdict.OUTAGE), RETRY, "poison: failed"),
     (api_error(Verdict.POISON, status=404), "poison: poison", "poison: poison"),

@@ -24,7 +24,7 @@ ITEM = things(1, 4)
 Act = Callable[[], Awaitable[object]]
 
 
-async def work_and(rig: Rig, call: str, act: Act, *, is_after: bool = False, before: Act | None = None) -> Hand:
+async def work_and(rig: Rig, call: str, act: Act, *, is_after: bool = False) -> Hand:
     """Work the only message; ``act`` just before (or after) the worker's first call of that name to the lake."""
     done = False
 
@@ -34,17 +34,8 @@ async def work_and(rig: Rig, call: str, act: Act, *, is_after: bool = False, bef
             done = True
             await act()
 
-    lake = rig.lake
-    rig.lake = Cuts(on_call=on_call).wrap(lake)
-    try:
-        async with rig.hand() as hand:
-            held = await hand.take()
-            if before is not None:
-                await before()
-            await hand.attempt(held)
-            await hand.settle()
-    finally:
-        rig.lake = lake
+    async with rig.hand(cuts=Cuts(on_call=on_call)) as hand:
+        await hand.work()
     assert done, f"{call} was not called"
     return hand
 
@@ -219,14 +210,11 @@ async def sweep_under(rig: Rig, run: Run) -> Hand:
 
     async def on_call(_number: int, name: str, is_after: bool) -> None:
         if name == "LocalLake.publish" and not is_after:
-            await plain.sweep(run.paths.staging)
+            await rig.lake.sweep(run.paths.staging)
 
-    plain = rig.lake
-    rig.lake = Cuts(on_call=on_call).wrap(plain)
-    async with rig.hand() as hand:
+    async with rig.hand(cuts=Cuts(on_call=on_call)) as hand:
         while not hand.stop.event.is_set() and (held := await hand.take()) is not None:
             await hand.attempt(held)
-    rig.lake = plain
     return hand
 
 
@@ -263,7 +251,7 @@ async def test_p5_a_spool_is_of_one_attempt(rig: Rig) -> None:
         raise LakeUnavailableError("the disk is full")
 
     for _ in range(3):
-        await work_and(rig, "LocalSpool.finish", refuse)
+        await work_and(rig, "LocalSpool.finish", refuse, is_after=True)
         assert staging(rig, run) == []
         rig.turn(3_600)
     assert len(seen) == 3

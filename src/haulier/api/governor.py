@@ -40,7 +40,7 @@ FALLS: Final = 4
 PROBE_AFTER: Final = 30
 """Windows with a queue after which the baseline is measured again, and up to twice as many, by chance."""
 FIRST_PROBE_AFTER: Final = 4
-"""The same as long as the baseline is that of the first seconds: a dozen answers."""
+"""The same as long as the baseline has fewer answers than `LARGEST_WINDOW`."""
 
 
 class Phase(StrEnum):
@@ -107,10 +107,11 @@ def fed(governor: Governor, report: Report, in_use: int, in_flight: int, time: f
         return _refused(governor, time)
     governor = _collect(governor, report.samples)
     found = sum(len(samples) for samples in governor.window.values())
-    return governor if found < _window(governor) else _judged(governor, in_flight, time, roll)
+    return governor if found < window_size(governor) else _judged(governor, in_flight, time, roll)
 
 
-def _window(governor: Governor) -> int:
+def window_size(governor: Governor) -> int:
+    """How many answers are judged together now."""
     limit = math.floor(governor.limit)
     if governor.phase is Phase.STARTING:
         return max(FIRST_WINDOW, limit)
@@ -161,14 +162,18 @@ def _judged(governor: Governor, in_flight: int, time: float, roll: float) -> Gov
         case Phase.STEADY:
             return _steadied(governor, ratio, top, is_full=is_full, roll=roll)
         case Phase.PROBING:
-            probe_after = PROBE_AFTER + math.floor(roll * PROBE_AFTER)
+            is_rough = max(len(low) for low in governor.low.values()) < LARGEST_WINDOW
+            probe_after = FIRST_PROBE_AFTER if is_rough else PROBE_AFTER + math.floor(roll * PROBE_AFTER)
             governor = replace(governor, phase=Phase.STEADY, queued=0, falls=0, probe_after=probe_after)
             return _moved(governor, min(governor.resume, top))
 
 
-def _started(governor: Governor, ratio: float, top: float, *, is_full: bool) -> Governor:
-    waits = 1 - ratio
+def _started(governor: Governor, ratio: float | None, top: float, *, is_full: bool) -> Governor:
     is_rough = governor.limit <= DOUBLE_UP_TO  # A handful of answers: a median of them shows only the worst.
+    if ratio is None and not is_rough:
+        return replace(governor, phase=Phase.STEADY)
+    ratio = 1.0 if ratio is None else ratio
+    waits = 1 - ratio
     if waits > (CUT_ABOVE if is_rough else SHRINK_ABOVE):
         return _moved(replace(governor, phase=Phase.STEADY), governor.limit * ratio + 1)
     if waits > GROW_BELOW and not is_rough:
@@ -180,7 +185,9 @@ def _started(governor: Governor, ratio: float, top: float, *, is_full: bool) -> 
     return _moved(replace(governor, phase=phase), min(grown, top))
 
 
-def _steadied(governor: Governor, ratio: float, top: float, *, is_full: bool, roll: float) -> Governor:
+def _steadied(governor: Governor, ratio: float | None, top: float, *, is_full: bool, roll: float) -> Governor:
+    if ratio is None:
+        return _moved(replace(governor, phase=Phase.PROBING, resume=governor.limit), governor.limit / 2)
     waits = 1 - ratio
     governor = replace(
         governor,
@@ -212,34 +219,35 @@ def _moved(governor: Governor, limit: float) -> Governor:
     return replace(governor, limit=limit, epoch=governor.epoch + 1, skip=skip, window={}, peak=0)
 
 
-def _ratio(governor: Governor) -> float:
-    """Time without a queue over time now: 1.0 is no queue, 0.5 is half of the requests waiting in one."""
-    limit = math.floor(governor.limit)
-    total = weight = 0.0
+def _ratio(governor: Governor) -> float | None:
+    """Time without a queue over time now: 1.0 is no queue, 0.5 is half of the requests waiting in one. None where most
+    of the answers are of classes without a baseline: that nothing is known of a queue does not say that there is none.
+    """
+    total = 0.0
+    known = unknown = 0
     for kind, samples in governor.window.items():
-        base = _base(governor.low.get(kind, ()), limit / 2)
-        if samples and base is not None:
+        base = _base(governor.low.get(kind, ()), math.floor(governor.limit))
+        if base is None:
+            unknown += len(samples)
+        elif samples:
             total += len(samples) * base / max(1e-6, statistics.median(samples))
-            weight += len(samples)
-    return total / weight if weight else 1.0
+            known += len(samples)
+    return total / known if known > unknown else None
 
 
-def _base(low: Sequence[Low], load: float) -> float | None:
-    """Median of what was seen at ``load`` or below, else of the lowest load that was seen."""
-    if not low:
-        return None
-    fitting = [one.seconds for one in low if one.load <= load]
-    if not fitting:
-        lowest = min(one.load for one in low)
-        fitting = [one.seconds for one in low if one.load == lowest]
-    return statistics.median(fitting)
+def _base(low: Sequence[Low], limit: int) -> float | None:
+    """Median of what was seen at half the limit or below, or else not far above that."""
+    for part in (0.5, 0.75):
+        fitting = [one.seconds for one in low if one.load <= part * limit]
+        if fitting:
+            return statistics.median(fitting)
+    return None
 
 
 def _remembered(governor: Governor, load: int) -> Governor:
     low = dict(governor.low)
-    is_probe = governor.phase is Phase.PROBING
+    is_another = governor.phase is Phase.PROBING and governor.falls >= FALLS
     for kind, samples in governor.window.items():
-        # A probe replaces what it measures again: the API may have become another one since.
-        before = () if is_probe and len(samples) >= FIRST_WINDOW else low.get(kind, ())
+        before = () if is_another and len(samples) >= FIRST_WINDOW else low.get(kind, ())
         low[kind] = (*before, *(Low(load, seconds) for seconds in samples))[-KEPT:]
     return replace(governor, low=low)

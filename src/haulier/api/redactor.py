@@ -114,7 +114,6 @@ class Redactor:
         text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
         return text if len(text) <= limit and not is_cut else text[:limit] + " ..."
 
-
     def head(self, body: bytes, limit: int) -> bytes:
         """The first bytes of ``body``, masked first and cut after, and else as they came, whether they are text or not:
         for keeping, not for a terminal."""

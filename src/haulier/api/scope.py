@@ -82,6 +82,7 @@ class Scope:
             is_gone,
         )
         self._pause = Pause(settings.beat_seconds, rng)
+        self._is_fixed = settings.is_fixed
         self._health = Health()
         self._tally = Tally()
         self._rng = rng
@@ -161,7 +162,9 @@ class Scope:
         now = self._clock.monotonic()
         self._health.note_success(now)
         if response is not None:
-            self._tally.note_success(response, now, is_first_page=is_first_page)
+            is_due = self._tally.note_success(response, now, is_first_page=is_first_page)
+            if is_due and not self._is_fixed:
+                self._hurry.set()
 
     def note_failure(self, response: Response | None = None) -> None:
         """A request of this member failed as in an outage: connect, time-out, 429 without a wait, 502-504."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haulier.api.governor import Governor, Report
+from haulier.api.governor import Governor, Phase, Report, window_size
 from haulier.api.transport import Response
 
 FIRST, LATER = "first", "later"
@@ -12,6 +12,8 @@ KEPT = 64
 """Samples of a class and beat; a median needs no more, and they all go through the row."""
 
 REFUSED = 429
+
+NEVER = 1 << 30
 
 HELD_SECONDS = 2.0
 """The governor cuts no more than once in about so long, and others hear of it a beat later."""
@@ -25,6 +27,7 @@ class Tally:
         self._epoch_at = 0.0
         self._samples: dict[str, list[float]] = {}
         self._refusals = 0
+        self._wanted = NEVER
         self._held = 0
         self._refused_at = 0.0
 
@@ -32,10 +35,12 @@ class Tally:
         """Places to leave empty: one for each request that was refused a moment ago, until the limit follows."""
         return self._held if now - self._refused_at <= HELD_SECONDS else 0
 
-    def note_success(self, response: Response, now: float, *, is_first_page: bool) -> None:
+    def note_success(self, response: Response, now: float, *, is_first_page: bool) -> bool:
+        """Whether there is enough for the governor's next step, and it is in a hurry to make it."""
         samples = self._samples.setdefault(FIRST if is_first_page else LATER, [])
         if now - response.seconds >= self._epoch_at and len(samples) < KEPT:
             samples.append(response.first_byte_seconds)
+        return sum(len(samples) for samples in self._samples.values()) >= self._wanted
 
     def note_failure(self, response: Response | None, now: float) -> bool:
         """Whether the API refused a request of the present limit."""
@@ -57,3 +62,5 @@ class Tally:
         if governor.epoch != self._epoch:
             self._epoch, self._epoch_at = governor.epoch, now
             self._samples, self._refusals, self._held = {}, 0, 0
+        # While it starts, steps need few answers: where those come fast, a beat each would be a long way up.
+        self._wanted = window_size(governor) if governor.phase is Phase.STARTING else NEVER

@@ -35,7 +35,9 @@ class Total:
         if self.at:
             check_path(self.at)
         if self.divide_above < 0:
-            raise UsageError(f"A total cannot be divided above {self.divide_above}. Write the API's cap, or 0 for none.")
+            raise UsageError(
+                f"A total cannot be divided above {self.divide_above}. Write the API's cap, or 0 for none."
+            )
 
     def of(self, answer: PageAnswer) -> int | None:
         """What an answer says; None where it says nothing. Raises `BodyError` for what is no number."""

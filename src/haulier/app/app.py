@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from haulier.app.dividing import by_ids, divided
 from haulier.app.shape import shape_of
 from haulier.errors import UsageError
 from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
-from haulier.worker.parts import Context, Processor
+from haulier.worker.parts import Context, Divider, Processor
 
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
@@ -57,6 +58,7 @@ class App:
         """Values that must be shown nowhere, besides the credentials."""
         self.registry = Registry()
         self.processors: dict[type[WorkItem], Processor] = {}
+        self._dividers: dict[type[WorkItem], Divider] = {}
         self._enumerators: dict[str, list[Enumerator]] = {}
         self._recipes: RestSource | None = None
         self._lifespan: Lifespan | None = None
@@ -85,6 +87,24 @@ class App:
             self.registry.add(item)
             self.processors[item] = processor
             return processor
+
+        return register
+
+    def divider(self, item: type[WorkItem]) -> Callable[[E], E]:
+        """Register a function ``item -> items``: smaller items that together ask for the same records, or none.
+
+        It is asked where an item would else be poisoned, or holds more than the API hands out. Without one, a kind that
+        has one field of type `IdRange` is halved, and any other is not divided; one that returns ``()`` switches that
+        off. For a window: ``[Orders(half) for half in item.window.halves(timedelta(seconds=1)) or ()]``.
+        """
+
+        def register(divider: E) -> E:
+            if item in self._dividers:
+                raise UsageError(f"Kind {item.kind!r} has two dividers. Remove one: each kind has one.")
+            if inspect.iscoroutinefunction(divider) or inspect.isasyncgenfunction(divider):
+                raise UsageError(f"The divider of kind {item.kind!r} is async. Write `def`: it asks nobody anything.")
+            self._dividers[item] = divider
+            return divider
 
         return register
 
@@ -154,6 +174,12 @@ class App:
                     )
                 if found.stream in streams:
                     yield found
+
+    def divide(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """Smaller items that together ask for the same records; none where it cannot be divided (further)."""
+        if self._recipes is not None:
+            return self._recipes.halves(item)
+        return divided(self._dividers.get(type(item), by_ids), item, self.processors)
 
     def expect_of(self, streams: tuple[str, ...]) -> Expect | None:
         """What asks the API how many records each of these streams holds; None where none of them declares a count."""

@@ -91,6 +91,7 @@ class LiveSite(Site):
             rng=self.rng,
             name=self.name,
             settings=self.settings,
+            divide=self.app.divide,
             shared=self.shared,
             isolate=isolate,
         )

@@ -17,7 +17,7 @@ import msgspec
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
-from haulier.cli.loop import run_loop
+from haulier.cli.loop import run_unstoppable
 from haulier.cli.options import options_of, place_options, source_argument
 from haulier.cli.output import set_up_output
 from haulier.worker.alone import Job, work_alone
@@ -33,12 +33,12 @@ ORPHAN_SECONDS = 5.0
 @place_options
 def command(source: str, descriptor: int, lake: str | None, queue: str | None) -> int:
     """Work the item on standard input and write what it yields to DESCRIPTOR."""
-    # Ended by Ctrl-C it must look so to the worker: Python's own exit code could be the item's.
+    # Ended by a signal it must look so to the worker: an exit code of Python's, or of ours, could be the item's.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     set_up_output()
     length = int.from_bytes(sys.stdin.buffer.read(4), "big")
     job = msgspec.msgpack.decode(sys.stdin.buffer.read(length), type=Job)
-    return run_loop(_isolate(load_app(source), job, descriptor, options_of(lake, queue)))
+    return run_unstoppable(_isolate(load_app(source), job, descriptor, options_of(lake, queue)))
 
 
 async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int:

@@ -6,13 +6,41 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+import click
+
+from haulier.cli.signals import on_signals
+
 T = TypeVar("T")
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` to its end on a new event loop."""
+    """Run ``main`` to its end on a new event loop.
+
+    SIGTERM and Ctrl-C cancel it wherever it does not listen to them itself, so that what it has open is let go of;
+    then `click.Abort` is raised.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            return runner.run(_stoppable(main))
+        except asyncio.CancelledError as error:
+            raise click.Abort from error
+
+
+def run_unstoppable(main: Coroutine[Any, Any, T]) -> T:
+    """The same without ears for signals: they end the process as they would any other."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(main)
+
+
+async def _stoppable(main: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    assert task is not None
+
+    def cancel(_name: str = "") -> None:
+        task.cancel()
+
+    with on_signals(cancel, cancel):
+        return await main
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -115,7 +115,7 @@ async def _show(app: App, key: str, run_id: str | None, as_json: bool, options: 
         if as_json:
             emit(msgspec.json.decode(msgspec.json.encode(record)))
             return 0
-        for name, value in _facts(record).items():
+        for name, value in _facts(record, site).items():
             click.echo(f"{name:12} {value}")
         if record.excerpt:
             click.echo(f"\nWhat the API answered:\n{record.excerpt}")
@@ -173,7 +173,8 @@ def _summary(record: PoisonRecord) -> dict[str, object]:
     }
 
 
-def _facts(record: PoisonRecord) -> dict[str, object]:
+def _facts(record: PoisonRecord, site: Site) -> dict[str, object]:
+    body = {"answer": site.lake.locate(record.body)} if record.body else {}
     return {
         "key": record.key,
         "kind": record.kind,
@@ -184,5 +185,6 @@ def _facts(record: PoisonRecord) -> dict[str, object]:
         "deliveries": record.deliveries,
         "worker": record.worker,
         "poisoned_at": record.poisoned_at.isoformat(),
+        **body,
         "error": f"{record.error_class}: {record.error}",
     }

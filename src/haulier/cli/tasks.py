@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -21,8 +20,4 @@ async def until_signal(work: Coroutine[Any, Any, T]) -> T | None:
 
     with on_signals(cancel, cancel):
         await asyncio.wait([task])
-    if task.cancelled():
-        return None
-    with contextlib.suppress(asyncio.CancelledError):
-        return task.result()
-    return None
+    return None if task.cancelled() else task.result()

@@ -17,7 +17,6 @@ from haulier.app.site import LiveSite, Options, open_live
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, source_argument
 from haulier.cli.output import emit, say, set_up_output
-from haulier.cli.tasks import until_signal
 from haulier.errors import UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
@@ -44,14 +43,7 @@ def command(source: str, mode: str, stream: str | None, key: str | None, as_json
     app = load_app(source)
     app.require_mode(mode)
     streams = app.selected([stream] if stream is not None else [])
-    code = run_loop(_stopped_by_signal(app, mode, streams, key, as_json))
-    return 4 if code is None else code
-
-
-async def _stopped_by_signal(
-    app: App, mode: str, streams: tuple[str, ...], key: str | None, as_json: bool
-) -> int | None:
-    return await until_signal(_try(app, mode, streams, key, as_json))
+    return run_loop(_try(app, mode, streams, key, as_json))
 
 
 async def _try(app: App, mode: str, streams: tuple[str, ...], key: str | None, as_json: bool) -> int:

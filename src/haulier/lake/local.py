@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
@@ -57,18 +56,12 @@ class LocalLake:
     async def open_spool(self, folder: str, name: str) -> Spool:
         if "/" in name:
             raise ValueError(f"a spool stands in its folder itself, not at {name!r} below it")
-        spool = LocalSpool(self._files.at(f"{folder}/{name}"), self._threads)
-        try:
-            await self._threads.run(spool.open, self._files, folder)
-        except asyncio.CancelledError:
-            await spool.discard()
-            raise
-        return spool
+        return LocalSpool(self._files, folder, name, self._threads)
 
     async def publish(self, spool: Spool, path: str) -> Published:
         if not isinstance(spool, LocalSpool):
             raise TypeError("a spool can be published only by the lake that opened it")
-        return await spool.publish(self._files, path)
+        return await spool.publish(path)
 
     async def adopt(self, path: str) -> ObjectFacts | None:
         whole = None

@@ -1,4 +1,7 @@
-"""The spool of one attempt in a local lake: opened once and kept by descriptor, so that a sweep can never split it."""
+"""The spool of one attempt in a local lake: opened once and kept by descriptor, so that a sweep can never split it.
+
+It is opened when its first bytes go to disk, which for a small item is when it is finished. That is early enough: what
+a sweep came too early for was finished after `opened` was written, so its attempt finds the closing (C1, P7)."""
 
 from __future__ import annotations
 
@@ -25,9 +28,11 @@ class LocalSpool:
     discarded (`RuntimeError` otherwise). A `publish` that failed may be tried again.
     """
 
-    def __init__(self, name: str, threads: LocalThreads) -> None:
-        """``name`` is its place on the disk; nothing is there until `open`."""
-        self._name = name
+    def __init__(self, files: LocalFiles, folder: str, name: str, threads: LocalThreads) -> None:
+        """``name`` in ``folder`` is its place in the lake; nothing is there yet."""
+        self._files = files
+        self._folder = folder
+        self._name = files.at(f"{folder}/{name}")
         self._threads = threads
         self._turn = asyncio.Lock()
         self._compressor = LineCompressor()
@@ -36,15 +41,6 @@ class LocalSpool:
         self._usable = True
         self._facts: ObjectFacts | None = None
         self._published: Published | None = None
-
-    def open(self, files: LocalFiles, folder: str) -> None:
-        """Blocking. A name that stands there is a programming error: a spool is opened once."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        try:
-            self._descriptor = files.in_folder(folder, lambda: os.open(self._name, flags, 0o666))
-        except FileExistsError:
-            raise ValueError(f"A spool's name is its attempt's alone, and {self._name} stands there.") from None
-        self._identity = _identity(os.fstat(self._descriptor))
 
     async def write(self, records: Iterable[Bytes]) -> None:
         """Append records, one line each; `ItemError` for an empty one. Little waits in memory, much goes to disk."""
@@ -65,57 +61,69 @@ class LocalSpool:
             self._usable = True
             return facts
 
-    async def publish(self, files: LocalFiles, path: str) -> Published:
+    async def publish(self, path: str) -> Published:
         """Steps 4-6 of P7 on one thread. Tried again after it succeeded, it answers what it answered."""
         async with self._turn:
             if self._published is None:
-                if self._facts is None or not self._usable or self._descriptor < 0:
+                if self._facts is None or not self._usable:
                     raise RuntimeError("only a spool that was finished can be published")
                 if self._facts.records == 0:
                     raise ValueError("an item without records has no object; write its outcome instead (protocol, P6)")
-                await self._threads.run(self._publish, files, path)
+                await self._threads.run(self._publish, path)
             assert self._published is not None
             return self._published
 
     async def discard(self) -> None:
         async with self._turn:
+            self._usable = False
             if self._descriptor >= 0:
                 await self._threads.run(self._drop)
 
     def _begin(self) -> None:
         """Unusable until the call says otherwise: an exception or a cancellation leaves it so."""
-        if not self._usable or self._facts is not None or self._descriptor < 0:
+        if not self._usable or self._facts is not None:
             raise RuntimeError("nothing can be written to a spool that was finished, discarded or left by an error")
         self._usable = False
 
     def _write(self, batch: Sequence[Bytes]) -> None:
         self._compressor.add(to_lines(batch), len(batch))
-        write_all(self._descriptor, self._compressor.drain())
+        write_all(self._opened(), self._compressor.drain())
 
     def _finish(self) -> ObjectFacts:
-        write_all(self._descriptor, self._compressor.finish())
+        write_all(self._opened(), self._compressor.finish())
         make_durable(self._descriptor)
         return self._compressor.facts()
 
-    def _publish(self, files: LocalFiles, path: str) -> None:
-        name = files.at(path)
-        outcome = self._link(files, parent(path), name)
+    def _opened(self) -> int:
+        """The descriptor. A name that stands there is a programming error: a spool is opened once (P5)."""
+        if self._descriptor < 0:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            try:
+                self._descriptor = self._files.in_folder(self._folder, lambda: os.open(self._name, flags, 0o666))
+            except FileExistsError:
+                raise ValueError(f"A spool's name is its attempt's alone, and {self._name} stands there.") from None
+            self._identity = _identity(os.fstat(self._descriptor))
+        return self._descriptor
+
+    def _publish(self, path: str) -> None:
+        name = self._files.at(path)
+        outcome = self._link(parent(path), name)
         if outcome is Published.OURS:
             sync_folder(os.path.dirname(name))
         self._drop()
         self._published = outcome
 
-    def _link(self, files: LocalFiles, folder: str, name: str) -> Published:
+    def _link(self, folder: str, name: str) -> Published:
         """Step 4, for each answer of the disk. Twice, since what stands there may go in between."""
         for _ in range(2):
-            files.make_folder(folder)
+            self._files.make_folder(folder)
             try:
                 if link(self._name, name):
                     return Published.OURS
                 swept = False
             except FileNotFoundError:
                 swept = os.fstat(self._descriptor).st_nlink == 0
-                files.forget_folders()
+                self._files.forget_folders()
             standing = _identity_at(name)
             if standing == self._identity:
                 return Published.OURS  # linked by an earlier try; its own name may have been swept since
@@ -131,6 +139,7 @@ class LocalSpool:
 
     def _drop(self) -> None:
         """Remove its name, if that is still its own, and close it. A sweep finds what cannot be removed."""
+        self._usable = False
         with contextlib.suppress(OSError):
             if _identity_at(self._name) == self._identity:
                 os.unlink(self._name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from isal import igzip_lib, isal_zlib
 
@@ -63,10 +63,10 @@ class LineCompressor:
     processor: ISA-L's code differs between kinds). Holds less than a block and what was added last."""
 
     def __init__(self) -> None:
-        self._stream = isal_zlib.compressobj(_LEVEL, wbits=_GZIP_WINDOW_BITS)
         self._sha256 = hashlib.sha256()
         self._waiting: list[bytes] = []
         self._block = bytearray()
+        self._stream: Any = None
         self._stored_bytes = 0
         self.waiting_bytes = 0
         self.records = 0
@@ -87,7 +87,7 @@ class LineCompressor:
                 self._block += rest[:room]
                 rest = rest[room:]
                 if len(self._block) == BLOCK_BYTES:
-                    stored.append(self._stream.compress(self._block))
+                    stored.append(self._opened().compress(self._block))
                     self._block.clear()
         self._waiting.clear()
         self.waiting_bytes = len(self._block)
@@ -95,12 +95,20 @@ class LineCompressor:
 
     def finish(self) -> bytes:
         """Compress the rest and end the stream. Nothing may be added after it."""
-        stored = self.drain()
-        return stored + self._counted(self._stream.compress(self._block) + self._stream.flush())
+        stored = self.drain() + self._counted(self._opened().compress(self._block) + self._opened().flush())
+        del self._stream, self._block
+        return stored
 
     def facts(self) -> ObjectFacts:
         """What the object holds, once it is finished."""
         return ObjectFacts(self.records, self._stored_bytes, self._sha256.hexdigest())
+
+    def _opened(self) -> Any:
+        """ISA-L's stream. It takes 100 KB and more, so it is there only while it is used: not while a small item waits
+        for its answer, nor while a spool waits to be published."""
+        if self._stream is None:
+            self._stream = isal_zlib.compressobj(_LEVEL, wbits=_GZIP_WINDOW_BITS)
+        return self._stream
 
     def _counted(self, stored: bytes) -> bytes:
         self._sha256.update(stored)

@@ -87,7 +87,8 @@ class Lake(Protocol):
         ...
 
     async def open_spool(self, folder: str, name: str) -> Spool:
-        """Open a new spool in a run's staging folder. ``name`` must be of this attempt alone."""
+        """Open a new spool in a run's staging folder. ``name`` must be of this attempt alone; something stands there
+        as soon as bytes are stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
         ...
 
     async def publish(self, spool: Spool, path: str) -> Published:

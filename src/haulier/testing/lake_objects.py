@@ -18,6 +18,8 @@ from haulier.errors import DamagedObjectError, ItemError, SweptError
 from haulier.lake.seam import Bytes, Lake, ObjectFacts, Published
 from haulier.testing.lake_contents import OBJECT, STAGING, cancelled_after, lines, listed, spooled, stored
 
+MANY_RECORDS = 4_000
+"""Of a kilobyte each: more than a spool keeps in memory, so that there is something to sweep."""
 MOST_STREAM_BYTES = 2 * 1024 * 1024
 """What a spool may hold of a stream without end (G9); ten times as much goes through it in the test."""
 
@@ -152,6 +154,7 @@ class ObjectContract:
             pytest.skip("this lake cannot take a spool away from its attempt (C9)")
         finished = await spooled(lake, [b"{}"], "finished")
         writing = await lake.open_spool(STAGING, "writing")
+        await writing.write([os.urandom(500).hex().encode()] * MANY_RECORDS)
         assert await lake.sweep(STAGING) == 2
         await writing.write([b"{}"] * 1000)
         await writing.finish()

@@ -26,6 +26,7 @@ from typing import Self
 
 import msgspec
 
+from haulier.clock import SystemClock
 from haulier.testing.sandbox_data import record_bytes, record_ids
 from haulier.testing.sandbox_server import CONTROL_TARGET, SandboxCounters, SandboxServer
 from haulier.testing.sandbox_settings import SandboxSettings, change_settings
@@ -49,7 +50,7 @@ class Sandbox:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = SandboxServer(self._first_settings, loop)
+        self._server = SandboxServer(self._first_settings, loop, SystemClock())
         self._listener = await loop.create_server(self._server.accept, self._host, self._port, backlog=_BACKLOG)
         self._port = self._listener.sockets[0].getsockname()[1]
         return self

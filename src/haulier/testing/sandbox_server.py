@@ -13,6 +13,7 @@ from typing import cast
 
 import msgspec
 
+from haulier.clock import Clock
 from haulier.testing.sandbox_answers import Answer, answer, error
 from haulier.testing.sandbox_faults import ANSWERED_LATE, Fault, decide_fault, delay_seconds
 from haulier.testing.sandbox_settings import SandboxSettings, change_settings
@@ -43,12 +44,13 @@ class SandboxCounters:
 class SandboxServer:
     """Settings, counters, kept answers and open connections of one sandbox; `accept` makes its protocols."""
 
-    def __init__(self, settings: SandboxSettings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, settings: SandboxSettings, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.loop = loop
+        self._clock = clock
         self.counters = SandboxCounters()
         self.connections: set[_Connection] = set()
         self._draw = random.Random(settings.seed)
-        self._started_at = loop.time()
+        self._started_at = clock.monotonic()
         self._paused_from = self._paused_until = 0.0
         self.use(settings)
 
@@ -70,7 +72,7 @@ class SandboxServer:
         counters.in_flight += 1
         if counters.in_flight > counters.peak_in_flight:
             counters.peak_in_flight = counters.in_flight
-        now = self.loop.time()
+        now = self._clock.monotonic()
         if now < self._paused_until and now > self._paused_from + self.settings.early_grace_seconds:
             counters.early += 1
         return decide_fault(
@@ -106,7 +108,7 @@ class SandboxServer:
             return error(200, "Try again.")
         if fault is Fault.REFUSED:
             self.counters.refused += 1
-        now = self.loop.time()
+        now = self._clock.monotonic()
         if now >= self._paused_until:
             self._paused_from = now
         self._paused_until = max(self._paused_until, now + settings.retry_after_seconds)

@@ -58,6 +58,8 @@ class ThingsApi:
     empty: set[int] = field(default_factory=set)
     divided: set[int] = field(default_factory=set)
     """Items that the processor divides into halves; a request is made for each."""
+    smallest: int = 1
+    """Ranges that are no wider are not divided."""
     statuses: dict[int, int] = field(default_factory=dict)
     """Where it is not 200."""
     latency_seconds: float = 0.0
@@ -92,7 +94,8 @@ class ThingsApi:
         return self.statuses.get(params["ids"]["start"], 200) != 200
 
     def _halves(self, ids: IdRange) -> tuple[IdRange, ...]:
-        return (ids.halves() or ()) if ids.start in self.divided else ()
+        is_divided = ids.start in self.divided and ids.size > self.smallest
+        return (ids.halves() or ()) if is_divided else ()
 
 
 @contextlib.asynccontextmanager

@@ -155,6 +155,7 @@ class Attempt:
             else:
                 is_suspect = bool(envelope.suspect)
                 produced = await produce(parts, run, item, lease.deliveries, key, spool, is_suspect=is_suspect)
+            self._bench.first.note_good()
             seconds = round(parts.clock.monotonic() - started_at, 6)
             if produced.children:
                 if envelope.depth >= MAX_DEPTH:
@@ -175,11 +176,11 @@ class Attempt:
         around = self._circumstances(envelope)
         outcome = decide(error, around, self._parts.rng)
         if isinstance(outcome, Retry | Poison):
-            match self._bench.first.note_failed(envelope, error):
-                case Doubt.YES:
-                    return Free(GIVE_UP_SECONDS), error
-                case Doubt.PROVEN:
-                    return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
+            doubt = self._bench.first.note_failed(envelope, error)
+            if doubt is Doubt.PROVEN:
+                return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
+            if doubt is Doubt.YES:
+                return Free(GIVE_UP_SECONDS), error
         cause = cause_to_divide(error, outcome, around)
         if cause is not None:
             item = decode_payload(self._parts.registry.get(envelope.kind), bytes(envelope.payload))

@@ -36,7 +36,6 @@ class Bench:
     def note_good(self, envelope: Envelope) -> None:
         """An item ended well."""
         self.stop.note_good()
-        self.first.note_good()
         if envelope.suspect:
             self.suspects.note_good()
 

@@ -1,7 +1,7 @@
 """Divide before you poison: which failures divide an item, and when (design, section 8).
 
-`cause_to_divide` is a table, as `outcome.decide` is, and has the last word after it. Only what would be charged divides,
-so that an outage does not; and dividing itself charges nobody: the parts start with no failures.
+`cause_to_divide` is a table, as `outcome.decide` is, and is asked after it. Only what would be charged divides, so that
+an outage does not; and dividing itself charges nobody: the parts start with no failures.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ class Cause(StrEnum):
     CRASH = "crash"
     """It ended its process: the parts run alone from the start."""
 
-    @property
-    def suspect(self) -> str:
-        """What the parts carry on: the fault is in one of them, and it need not prove itself as often again."""
-        return "" if self is Cause.CAP else self.value
+
+def suspect_by(cause: str) -> str:
+    """What the parts of a divided item carry on: the fault is in one of them, and need not prove itself as often again.
+
+    ``cause`` as the child list says it.
+    """
+    return "" if cause == Cause.CAP else cause
 
 
 def cause_to_divide(

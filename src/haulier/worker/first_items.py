@@ -10,10 +10,6 @@ from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError
 
 
-class BrokenProcessorError(UsageError):
-    """The processor fails for whatever it is given: a person must look at it, and nothing is wrong with the items."""
-
-
 class Doubt(Enum):
     """Whose fault the failure of an item may be."""
 
@@ -45,7 +41,7 @@ class FirstItems:
             self._signs.setdefault(envelope.key, "")
 
     def note_good(self) -> None:
-        """An item ended well, so the processor can be right."""
+        """A processor ran to its end, so it can be right."""
         self._is_over = True
 
     def note_failed(self, envelope: Envelope, error: Exception) -> Doubt:
@@ -65,9 +61,9 @@ class FirstItems:
         return Doubt.PROVEN
 
 
-def broken(kind: str, error: Exception) -> BrokenProcessorError:
-    """What a person is told."""
-    return BrokenProcessorError(
+def broken(kind: str, error: Exception) -> UsageError:
+    """What a person is told: nothing is wrong with the items, and it is theirs to change."""
+    return UsageError(
         f"The first items of this worker all failed in the same way, and none ended well. The last one, of kind "
         f"{kind!r}, with {type(error).__name__}: {error}. The items were handed back, uncounted. Correct the source "
         "(is it the right version, and does its processor find what it needs here?), then run it again."

@@ -18,7 +18,7 @@ from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
 from haulier.worker.bench import Bench
 from haulier.worker.bodies import keep_body
-from haulier.worker.divide import Cause
+from haulier.worker.divide import suspect_by
 from haulier.worker.keeper import Held
 from haulier.worker.outcome import Done, Empty, Free, GiveUp, Lost, Outcome, Poison, Retry, Split
 from haulier.worker.publish import require_lease
@@ -146,7 +146,7 @@ class Settlement:
                 raise LakeUnavailableError(f"{path} exists in the lake and cannot be read")
             record = decode_record(ChildList, body, path)
         is_late = await require_lease(self._held, self._bench.keeper, self._parts.clock)
-        depth, suspect = envelope.depth + 1, Cause(record.cause).suspect if record.cause else ""
+        depth, suspect = envelope.depth + 1, suspect_by(record.cause)
         bodies = [
             encode(envelope_of(child, run.run_id, resent=is_late or not is_ours, depth=depth, suspect=suspect))
             for child in record.children

@@ -1,0 +1,81 @@
+"""One process's part of a budget: its pace, and the requests that it has taken out of each quota."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from haulier.api.budget import UNLIMITED, Quota, Spending
+from haulier.api.gate import NEVER
+
+SLACK_SECONDS: Final = 0.05
+"""How late a request may be and the next one still come in time: the event loop wakes up late now and then."""
+AHEAD: Final = 1.5
+"""Of what was used in the last beat, this much is wanted for the next one."""
+FEWEST: Final = 2
+
+
+class Pacer:
+    """Says when the next request may be sent. Times are the process's monotonic clock's."""
+
+    def __init__(self) -> None:
+        self._rate = UNLIMITED
+        self._next_at = 0.0
+        self._was_held = False
+        self._used = 0
+        self._since = 0.0
+        self._held: dict[Quota, int] = {}
+
+    @property
+    def is_out(self) -> bool:
+        """Whether a quota has nothing left for us."""
+        return any(count <= 0 for count in self._held.values())
+
+    @property
+    def spent_run(self) -> Quota | None:
+        """The run's quota, once we have none of it left; the others may have."""
+        return next((quota for quota, count in self._held.items() if count <= 0 and quota.seconds == UNLIMITED), None)
+
+    def opens_in(self, now: float) -> float:
+        """In how many seconds one more request may be sent."""
+        if self.is_out:
+            return NEVER
+        wait = 0.0 if self._rate >= UNLIMITED else max(0.0, self._next_at - SLACK_SECONDS - now)
+        self._was_held = self._was_held or wait > 0.0
+        return wait
+
+    def passed(self, now: float) -> bool:
+        """A request was sent. Returns whether a quota has run out for us by that."""
+        self._used += 1
+        if 0.0 < self._rate < UNLIMITED:
+            self._next_at = max(self._next_at, now - SLACK_SECONDS) + 1 / self._rate
+        for quota in self._held:
+            self._held[quota] -= 1
+        return self.is_out
+
+    def spending(self, now: float) -> Spending:
+        """What we want for the next beat. What is brought back is ours no longer from here on."""
+        seconds = max(1e-3, now - self._since)
+        wanted = UNLIMITED if self._was_held else AHEAD * self._used / seconds + 1.0
+        asks: dict[Quota, int] = {}
+        for quota, count in self._held.items():
+            ask = max(FEWEST, round(AHEAD * self._used)) - count
+            if ask > 0:
+                asks[quota] = ask
+            elif -ask > FEWEST + self._used:
+                asks[quota] = ask
+                self._held[quota] += ask
+        self._used, self._since, self._was_held = 0, now, False
+        return Spending(wanted=wanted, asks=asks)
+
+    def adopt(self, rate: float, granted: dict[str, int], quotas: Sequence[Quota], now: float) -> None:
+        """The beat was made: our part of the pace, and what we were given of each quota that there is now."""
+        self._rate = rate
+        if 0.0 < rate < UNLIMITED:
+            self._next_at = min(self._next_at, now + 1 / rate)
+        self._held = {quota: max(0, self._held.get(quota, 0)) + granted.get(quota.key, 0) for quota in quotas}
+
+    def rest(self) -> dict[Quota, int]:
+        """What we hold and bring back when we leave."""
+        held, self._held = self._held, dict.fromkeys(self._held, 0)
+        return {quota: -count for quota, count in held.items() if count > 0}

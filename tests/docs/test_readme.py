@@ -1,0 +1,43 @@
+"""The README's first screen: one sentence, two commands with what they show, a short example."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import metadata
+
+from haulier.testing.flights import DISTANCE, FLIGHTS, WEATHER
+from tests.docs.pages import ROOT, blocks_of
+from tests.docs.test_running_page import said_by_the_program
+
+PAGE = ROOT / "README.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+MOST_LINES = 15
+SCREEN_LINES = 60
+
+
+def test_it_begins_with_the_one_sentence() -> None:
+    """The same that the package and `haulier --help` describe themselves with."""
+    sentence = metadata("haulier")["Summary"]
+    bold = TEXT.splitlines()[2]
+    assert bold == f"**haulier {sentence[:1].lower()}{sentence[1:]}**"
+
+
+def test_the_two_commands_and_the_example_stand_on_the_first_screen() -> None:
+    """Whoever opens the page sees what it does without reading on."""
+    first, output, example = [*blocks_of(PAGE)][:3]
+    assert [words[1] for words in first.commands] == ["demo", "test"]
+    assert (output.language, example.language) == ("text", "toml")
+    assert example.line + example.text.count("\n") <= SCREEN_LINES
+    assert len([line for line in example.text.splitlines() if line]) <= MOST_LINES
+
+
+def test_the_demo_says_what_the_page_shows() -> None:
+    """Every line of the output has the program's own words and the data's own totals."""
+    output = [*blocks_of(PAGE)][1].text
+    said = " ".join(" ".join(said_by_the_program()).split())
+    for line in output.splitlines():
+        for piece in re.split(r"[0-9][0-9,.]*|\b\S*-[0-9]+T[0-9]+Z|[:;,]|\$ haulier|flights\.toml", line):
+            words = piece.strip()
+            assert len(words) < 8 or words in said, f"the demo does not say {words!r}"
+    for total in (FLIGHTS, DISTANCE, WEATHER):
+        assert f"{total:,}" in output

@@ -1,0 +1,83 @@
+"""What docs/running.md says that a person sees is what the program says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from haulier.runs.records import PoisonRecord
+from haulier.runs.state import RunState
+from haulier.runs.status import RunStatus
+from tests.docs.pages import ROOT, blocks_of
+
+PAGE = ROOT / "docs/running.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def section(heading: str) -> str:
+    """What stands below a heading, up to the next."""
+    return TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def first_cells(text: str) -> list[str]:
+    """The first column of the tables in a text, without their heads."""
+    rows = re.findall(r"^\| (.+?) \|.*\|$", text, re.MULTILINE)
+    return [row for row in rows if not set(row) <= set("-| ")][1:]
+
+
+def said_by_the_program() -> Iterator[str]:
+    """Every text in the source, with what is filled in left out."""
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+            elif isinstance(node, ast.JoinedStr):
+                yield "...".join(part.value for part in node.values if isinstance(part, ast.Constant))
+
+
+SEEN = dict.fromkeys(re.findall(r"`([^`]+)`", " ".join(first_cells(section("At 3 a.m.")))))
+
+
+@pytest.fixture(scope="module")
+def corpus() -> str:
+    return "\n".join(dict.fromkeys(said_by_the_program()))
+
+
+@pytest.mark.parametrize("seen", SEEN)
+def test_what_is_seen_at_night_is_said_by_the_program(seen: str, corpus: str) -> None:
+    """Every message in the table can be searched for: the program has those words."""
+    for piece in re.split(r"\.\.\.|: |open ", seen):
+        assert piece.strip() in corpus, f"nothing says {piece!r}"
+
+
+def test_the_states_are_those_of_the_program() -> None:
+    """`status --json` has the states of the table, and no other."""
+    listed = re.findall(r"`([a-z]+)`", " ".join(first_cells(section("States, for programs"))))
+    assert sorted(listed) == sorted(state.value for state in RunState)
+
+
+def test_the_document_is_one_of_the_program() -> None:
+    """The JSON in the page has every field of a status, and is read as one."""
+    (block,) = (block for block in blocks_of(PAGE) if block.language == "json")
+    status = msgspec.json.decode(block.text, type=RunStatus)
+    assert [*msgspec.json.decode(block.text)] == [each.name for each in msgspec.structs.fields(RunStatus)]
+    assert status.planned == status.done + status.missing
+
+
+def test_the_reasons_of_poison_are_those_of_the_program() -> None:
+    """Every reason that a poison record may have, as its own documentation lists them."""
+    source = (ROOT / "src/haulier/runs/records.py").read_text(encoding="utf-8")
+    assert PoisonRecord.__name__ in source
+    documented = source.partition('"""One word for tools: ')[2].partition('"""')[0]
+    listed = re.findall(r"`([a-z_]+)`", " ".join(first_cells(section("Poison"))))
+    assert sorted(listed) == sorted(re.findall(r"``([a-z_]+)``", documented))
+
+
+def test_the_contents_list_every_section() -> None:
+    """The list at the top has the headings, in their order."""
+    listed = re.findall(r"^- \[(.+?)\]\(#", TEXT, re.MULTILINE)
+    assert listed == re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
