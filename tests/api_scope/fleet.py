@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from haulier.api.membership import Identity, Membership
-from haulier.api.scope_row import Beat, ScopeRow, beaten, left
+from haulier.api.scope_changes import Beat, beaten, left
+from haulier.api.scope_row import ScopeRow
 
 BEAT_SECONDS = 1.0
 DEADLINE_SECONDS = 6.0

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 
 from haulier.api.pause import JITTER, Pause
-from haulier.api.scope_row import ScopeRow, paused
+from haulier.api.scope_changes import paused
+from haulier.api.scope_row import ScopeRow
 
 NOW = 50.0
 

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from haulier.api.scope_row import FORMAT, Beat, ScopeRow, beaten, decode, encode, left, paused
+from haulier.api.scope_changes import Beat, beaten, left, paused
+from haulier.api.scope_row import FORMAT, ScopeRow, decode, encode
 from haulier.errors import HaulierError, NewerFormatError
 
 

@@ -7,13 +7,16 @@ import importlib.util
 import re
 import sys
 import tomllib
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import click
 import pytest
 
+from haulier import Context, Page, Paginator, Total
+from haulier.api.pages import PageRequest
 from haulier.app.loading import load_app
 from haulier.cli.main import haulier
 from haulier.config.place import Place, SourceText
@@ -40,8 +43,9 @@ def test_source_files_load(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
-def test_python_compiles_and_apps_load(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every block of Python compiles; one that builds an app is loaded as `haulier run` loads it."""
+async def test_python_compiles_and_apps_work(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every block of Python compiles; one that builds an app is loaded as `haulier run` loads it, and its items are
+    enumerated and processed."""
     compile(block.text, str(block), "exec")
     if "App(" not in block.text:
         return
@@ -52,7 +56,12 @@ def test_python_compiles_and_apps_load(block: Block, tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, file.stem, ModuleType(file.stem))
     app = load_app(str(file))
     app.require_mode("full")
-    assert app.streams
+    context = cast(Context, SimpleNamespace(api=FakeApi()))
+    items = [item async for item in app.items("full", app.streams, context)]
+    assert items
+    for item in items:
+        pages = [page async for page in app.processors[type(item)](item, context)]
+        assert pages == [FakeApi.PAGE]
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("console") if block.commands], ids=str)
@@ -65,6 +74,22 @@ def test_command_lines_are_ours(block: Block) -> None:
             parse_make(words[1:])
         else:
             parse_module(words[2:])
+
+
+class FakeApi:
+    """What an enumerator and a processor ask, answered at once."""
+
+    NEWEST = 12_000
+    PAGE = Page([b"{}"])
+
+    async def json(self, path: str, query: Mapping[str, object] | None = None, *, at: str | None = None) -> Any:
+        return self.NEWEST
+
+    async def pages(
+        self, path: str, query: Mapping[str, object], *, pages: Paginator, records: str, total: Total | None = None
+    ) -> AsyncIterator[Page]:
+        assert pages.first(PageRequest(path)).query_value("cursor") is None
+        yield self.PAGE
 
 
 def test_a_wrong_command_line_is_found() -> None:

@@ -14,6 +14,7 @@ from tests.docs.pages import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNNING = (ROOT / "docs/running.md").read_text(encoding="utf-8")
 CODES = range(5)
+READERS = [("status",), ("wait",), ("verify",), ("latest",), ("try",), ("poison", "list"), ("poison", "show")]
 
 
 def command_at(*names: str) -> click.Command:
@@ -94,6 +95,12 @@ def test_options_that_running_names_exist() -> None:
     for text in (README, RUNNING):
         named = set(re.findall(r"`(?:haulier [^`]*)?(--[a-z-]+)", text))
         assert named <= known, named - known
+
+
+@pytest.mark.parametrize("names", READERS, ids=" ".join)
+def test_every_command_that_reads_takes_json(names: tuple[str, ...]) -> None:
+    """As the README and docs/running.md promise."""
+    assert "--json" in {name for option in command_at(*names).params for name in option.opts}
 
 
 @pytest.mark.parametrize("text", [README, RUNNING, EPILOG], ids=["README", "running", "help"])

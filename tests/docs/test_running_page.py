@@ -18,6 +18,9 @@ PAGE = ROOT / "docs/running.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
+FOLDERS = ("receipts", "outcomes", "children", "poison", "redrives", "discards", "crashes", "closings")
+
+
 def section(heading: str) -> str:
     """What stands below a heading, up to the next."""
     return TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
@@ -36,7 +39,7 @@ def said_by_the_program() -> Iterator[str]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
             elif isinstance(node, ast.JoinedStr):
-                yield "...".join(part.value for part in node.values if isinstance(part, ast.Constant))
+                yield "...".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
 
 
 SEEN = dict.fromkeys(re.findall(r"`([^`]+)`", " ".join(first_cells(section("At 3 a.m.")))))
@@ -75,6 +78,15 @@ def test_the_reasons_of_poison_are_those_of_the_program() -> None:
     documented = source.partition('"""One word for tools: ')[2].partition('"""')[0]
     listed = re.findall(r"`([a-z_]+)`", " ".join(first_cells(section("Poison"))))
     assert sorted(listed) == sorted(re.findall(r"``([a-z_]+)``", documented))
+
+
+def test_every_file_of_a_run_is_in_the_page() -> None:
+    """What haulier writes into a lake is explained."""
+    source = (ROOT / "src/haulier/lake/paths.py").read_text(encoding="utf-8")
+    named = set(re.findall(r"\{self\.root\}/([a-z_]+)", source)) | {*FOLDERS}
+    text = section("The files of a run")
+    for name in named:
+        assert f"{name}/" in text or f"{name}.json" in text, f"{name} is not in {PAGE.name}"
 
 
 def test_the_contents_list_every_section() -> None:

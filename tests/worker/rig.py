@@ -54,6 +54,13 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Others(WorkItem, stream="things", kind="others"):
+    """A kind that workers do not know unless they are told."""
+
+    id: int
+
+
 def key_of(item: WorkItem) -> str:
     return planned(item).key
 

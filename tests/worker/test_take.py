@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
-from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import decode, encode
 from haulier.runs.plan import planned
 from haulier.runs.records import Opened, encode_record
@@ -17,16 +16,9 @@ from haulier.testing.things import SOURCE, Things, things
 from haulier.worker.attempt import UNKNOWN_SECONDS
 from haulier.worker.outcome import GIVE_UP_SECONDS
 from haulier.worker.parts import Context
-from tests.worker.rig import Rig
+from tests.worker.rig import Others, Rig
 
 ITEM = things(1, 4)
-
-
-@dataclass(frozen=True)
-class Others(WorkItem, stream="others", kind="others"):
-    """A kind that these workers do not know."""
-
-    id: int
 
 
 async def test_p3_a_message_of_a_closed_run_is_completed_unworked(rig: Rig) -> None:

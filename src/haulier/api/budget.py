@@ -1,8 +1,8 @@
 """How many requests an API allows in a time, kept by all workers together. Pure: the row holds the state.
 
-Short limits (a second, a minute) are kept by pace: each member has a part of the rate and spreads its requests over time,
-so that neither a window nor a bucket of any size is ever full. Long ones (an hour, a day), and a run's own, are counted:
-members take requests out of what is left in blocks of about a beat, and bring back what they do not use.
+Short limits (a second, a minute) are kept by pace: each member has a part of the rate and spreads its requests over
+time, so that neither a window nor a bucket of any size is ever full. Long ones (an hour, a day), and a run's own, are
+counted: members take requests out of what is left in blocks of about a beat, and bring back what they do not use.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 from msgspec.structs import replace
+
+from haulier.api.ratelimit_headers import RateLimits
 
 USED_PART: Final = 0.95
 """Of a limit. The API counts by its own clock, and when requests come, not when they leave."""
@@ -96,10 +98,26 @@ class Spending:
     heard: Limits | None = None
 
 
+def limits_of(found: RateLimits) -> Limits | None:
+    """What counts requests in an answer's headers; None if nothing does."""
+    rates = {
+        Rate(policy.quota, float(policy.window_seconds))
+        for policy in found.policies
+        if policy.unit == "requests" and policy.quota > 0 and policy.window_seconds
+    }
+    states = [
+        (limit.remaining, limit.reset_seconds)
+        for limit in found.limits
+        if limit.remaining is not None and limit.reset_seconds is not None
+    ]
+    remaining, reset_seconds = min(states, default=(None, None))
+    return Limits(tuple(sorted(rates)), remaining, reset_seconds) if rates or states else None
+
+
 def heard(budget: Budget, limits: Limits, wall: float) -> Budget:
     """With what the API said. It may change its mind: the last word counts."""
     if limits.rates:
-        budget = replace(budget, learned=tuple(sorted(limits.rates)))
+        budget = replace(budget, learned=limits.rates)
     if limits.remaining is not None and limits.reset_seconds is not None and limits.reset_seconds <= PACED_SECONDS:
         seconds = max(1.0, limits.reset_seconds)
         budget = replace(budget, held_rate=max(1, limits.remaining) / seconds, held_until=wall + seconds)
@@ -120,8 +138,8 @@ def quotas(budget: Budget, declared: Sequence[Rate]) -> list[Quota]:
 
 
 def parts(total: float, wanted: Mapping[str, float]) -> dict[str, float]:
-    """A pace shared out: who wants less than an even part gets that, the others share the rest, and what nobody wants is
-    shared too, so that who begins need not wait."""
+    """A pace shared out: who wants less than an even part gets that, the others share the rest, and what nobody wants
+    is shared too, so that who begins need not wait."""
     if total >= UNLIMITED:
         return dict.fromkeys(wanted, UNLIMITED)
     left, given = total, dict.fromkeys(wanted, 0.0)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from haulier.clock import Clock
 
@@ -31,6 +31,7 @@ class Gate:
         self._passed = passed
         self._queue: deque[asyncio.Event] = deque()
         self._limit = 0
+        self._error: Callable[[], Exception] | None = None
         self.in_use = 0
         self.peak = 0
         """The most in use at once since somebody set it back."""
@@ -54,9 +55,29 @@ class Gate:
         if self._queue:
             self._queue[0].set()
 
+    def shut(self, error: Callable[[], Exception] | None) -> None:
+        """Send away whoever waits and whoever comes, with an error; None lets them in again."""
+        self._error = error
+        if error is not None:
+            for turn in self._queue:
+                turn.set()
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[bool]:
+        """A place for the length of the block, past the queue and the door; False where there is none."""
+        is_free = self.in_use < self._limit
+        self.in_use += is_free
+        try:
+            yield is_free
+        finally:
+            self.in_use -= is_free
+            self.poke()
+
     @contextlib.asynccontextmanager
     async def slot(self, waiting: Waiting | None = None) -> AsyncIterator[None]:
         """Hold one of the gate's places for the length of the block. It is given back once, however the block ends."""
+        if self._error is not None:
+            raise self._error()
         if self._queue or self._opens_in() > 0.0:
             await self._wait(waiting)
         # No await stands between the door's answer and this line, nor between this line and the block.
@@ -82,6 +103,8 @@ class Gate:
             while (seconds := self._opens_in() if self._queue[0] is turn else NEVER) > 0.0:
                 turn.clear()
                 await self._nap(turn, seconds)
+                if self._error is not None:
+                    raise self._error()
         finally:
             self._queue.remove(turn)
             if waiting is not None:

@@ -110,6 +110,12 @@ def fed(governor: Governor, report: Report, in_use: int, in_flight: int, time: f
     return governor if found < window_size(governor) else _judged(governor, in_flight, time, roll)
 
 
+def restarted(governor: Governor) -> Governor:
+    """After an outage: slowly again, with what is known of the API."""
+    limit = min(START, governor.limit)
+    return replace(governor, limit=limit, epoch=governor.epoch + 1, phase=Phase.STARTING, skip=0, window={}, peak=0)
+
+
 def window_size(governor: Governor) -> int:
     """How many answers are judged together now."""
     limit = math.floor(governor.limit)

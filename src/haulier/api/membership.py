@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from haulier.api.scope_row import Beat, ScopeRow, target
+from haulier.api.scope_changes import Beat, target
+from haulier.api.scope_row import ScopeRow
 
 STALE_BEATS = 2
 """A member whose last beat is older sends nothing."""

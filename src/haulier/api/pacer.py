@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from haulier.api.budget import UNLIMITED, Quota, Spending
@@ -12,33 +12,36 @@ SLACK_SECONDS: Final = 0.05
 """How late a request may be and the next one still come in time: the event loop wakes up late now and then."""
 AHEAD: Final = 1.5
 """Of what was used in the last beat, this much is wanted for the next one."""
-FEWEST: Final = 2
+FEWEST: Final = 4
+"""Of a quota: what is always worth having."""
 
 
 class Pacer:
     """Says when the next request may be sent. Times are the process's monotonic clock's."""
 
-    def __init__(self) -> None:
+    def __init__(self, quotas: Sequence[Quota] = ()) -> None:
         self._rate = UNLIMITED
         self._next_at = 0.0
         self._was_held = False
         self._used = 0
         self._since = 0.0
-        self._held: dict[Quota, int] = {}
+        self._held = dict.fromkeys(quotas, 0)
+        self._left = dict.fromkeys(quotas, 1)
 
     @property
     def is_out(self) -> bool:
-        """Whether a quota has nothing left for us."""
+        """Whether we have nothing left of a quota."""
         return any(count <= 0 for count in self._held.values())
 
     @property
-    def spent_run(self) -> Quota | None:
-        """The run's quota, once we have none of it left; the others may have."""
-        return next((quota for quota, count in self._held.items() if count <= 0 and quota.seconds == UNLIMITED), None)
+    def spent(self) -> Quota | None:
+        """A quota of which nobody can take anything now."""
+        return next((quota for quota, count in self._held.items() if count <= 0 and self._left[quota] <= 0), None)
 
     def opens_in(self, now: float) -> float:
         """In how many seconds one more request may be sent."""
-        if self.is_out:
+        if self.is_out or self._rate <= 0.0:
+            self._was_held = True
             return NEVER
         wait = 0.0 if self._rate >= UNLIMITED else max(0.0, self._next_at - SLACK_SECONDS - now)
         self._was_held = self._was_held or wait > 0.0
@@ -68,12 +71,14 @@ class Pacer:
         self._used, self._since, self._was_held = 0, now, False
         return Spending(wanted=wanted, asks=asks)
 
-    def adopt(self, rate: float, granted: dict[str, int], quotas: Sequence[Quota], now: float) -> None:
-        """The beat was made: our part of the pace, and what we were given of each quota that there is now."""
+    def adopt(self, rate: float, granted: Mapping[str, int], left: Mapping[Quota, int], now: float) -> None:
+        """The beat was made: our part of the pace, what we were given of each quota, and what is left of those that
+        there are now."""
         self._rate = rate
         if 0.0 < rate < UNLIMITED:
             self._next_at = min(self._next_at, now + 1 / rate)
-        self._held = {quota: max(0, self._held.get(quota, 0)) + granted.get(quota.key, 0) for quota in quotas}
+        self._held = {quota: max(0, self._held.get(quota, 0)) + granted.get(quota.key, 0) for quota in left}
+        self._left = dict(left)
 
     def rest(self) -> dict[Quota, int]:
         """What we hold and bring back when we leave."""

@@ -30,6 +30,10 @@ class Pause:
             self._ends_at = now + seconds
             self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER) * seconds)
 
+    def release(self, now: float) -> None:
+        """Start slowly from now, as after a pause."""
+        self._ends_at = max(self._ends_at, now)
+
     def see(self, row: ScopeRow, wall: float, now: float) -> None:
         """Take over what the row says, if it is new to us."""
         if row.pause_until != self._seen_until:

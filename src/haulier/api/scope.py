@@ -11,14 +11,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from haulier.api.gate import NEVER, Gate, Waiting
-from haulier.api.health import Health
+from haulier.api.breaker import Breaker
+from haulier.api.budget import Quota, Rate
+from haulier.api.gate import Gate, Waiting
 from haulier.api.membership import Identity, Membership
-from haulier.api.pause import Pause
+from haulier.api.outlook import Outlook
 from haulier.api.process import is_gone
-from haulier.api.scope_row import ScopeRow, beaten, decode, encode, left, paused
-from haulier.api.tally import Tally
-from haulier.api.transport import Response
+from haulier.api.schedule import Schedule
+from haulier.api.scope_changes import beaten, left, paused
+from haulier.api.scope_row import ScopeRow, decode, encode
+from haulier.api.transport import Request, Response
+from haulier.api.verdict import ApiError
+from haulier.api.witness import ASKED_SECONDS, Send, Witness
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import UnavailableError
 
@@ -42,12 +46,16 @@ class ScopeSettings:
 
     name: str
     """The row that its members share: one for each source and credential."""
-    in_flight: int
+    in_flight: int | Schedule
     """The most requests in flight of all members together."""
     request_deadline_seconds: float = 310.0
     """From passing the gate to the end of the slowest request: the share of a member that died is kept for so long."""
     is_fixed: bool = True
     """Use ``in_flight`` as it is, without finding out whether the API bears less."""
+    rates: tuple[Rate, ...] = ()
+    """Limits of the API in requests a time, as the user declares them. What its headers say counts besides."""
+    run: Quota | None = None
+    """The most that a run may send: `haulier.api.budget.run_quota`."""
     beat_seconds: float = 1.0
     process: str = ""
     """`haulier.api.process.this_process()`: lets the others on this machine see at once that we died. Empty: they wait
@@ -65,15 +73,14 @@ class Scope:
     """
 
     def __init__(self, settings: ScopeSettings, member: str, rows: Rows, clock: Clock, rng: random.Random) -> None:
-        self._row_name = settings.name
-        self._beat_seconds = settings.beat_seconds
+        self._settings = settings
         self._member = member
         self._rows = rows
         self._clock = clock
         self._membership = Membership(
             Identity(
                 member,
-                settings.in_flight,
+                self._in_flight,
                 settings.beat_seconds,
                 settings.request_deadline_seconds,
                 settings.process,
@@ -81,18 +88,23 @@ class Scope:
             ),
             is_gone,
         )
-        self._pause = Pause(settings.beat_seconds, rng)
-        self._is_fixed = settings.is_fixed
-        self._health = Health()
-        self._tally = Tally()
-        self._rng = rng
+        self._outlook = Outlook(settings.rates, settings.run, settings.beat_seconds, rng)
+        self._witness = Witness()
         self._gate = Gate(clock, self._opens_in, self._note_passed)
         self._writing = asyncio.Lock()
+        self._asking = asyncio.Lock()
+        self._denied_at: float | None = None
         self._hurry = asyncio.Event()
+        self._must_probe = asyncio.Event()
+        self._is_probing = False
         self._was_busy = False
         self._is_cut_off = False
         self.has_work = False
         """Set by the worker: whether it holds any item. A share without work goes back after two beats."""
+
+    def attach(self, send: Send) -> None:
+        """How a request is sent past the gate: for the witness, which is asked when the API may be down."""
+        self._witness.send = send
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
@@ -103,24 +115,20 @@ class Scope:
 
     async def run(self) -> None:
         """Beat until cancelled. A store that cannot be reached stops the sending, not this; `NewerFormatError` does."""
-        while True:
-            # What can be given back to who waits for it is given soon, and not only at the next beat.
-            has_spare = self._membership.share > max(self._membership.limit, self._gate.in_use)
-            await self._rest(self._beat_seconds / (4 if has_spare else 1))
-            try:
-                await self._beat()
-            except UnavailableError as error:
-                self._note_cut_off(error)
-            else:
-                self._is_cut_off = False
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._beats())
+                group.create_task(self._probes())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def leave(self) -> None:
         """Send nothing more, and free the share for the others at once. A store that cannot be reached is no error."""
         self._membership.close()
         self._gate.limit = 0
-        in_use = self._gate.in_use
+        in_use, rest = self._gate.in_use, self._outlook.pacer.rest()
         with contextlib.suppress(UnavailableError):
-            await self._update(lambda row: left(row, self._member, in_use))
+            await self._update(lambda row: left(row, self._member, in_use, rest))
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
@@ -143,6 +151,8 @@ class Scope:
 
         First come, first served. Enter it last: what is awaited between entering and sending is a moment in which a
         pause may begin. ``waiting`` is told True when a wait begins and False when it ends; without a wait, nothing.
+        Raises `ApiError` to pause the item where the API is down or a day's requests are spent, and `UsageError` where
+        the run's are.
         """
         return self._gate.slot(waiting)
 
@@ -152,26 +162,57 @@ class Scope:
         Never shortens a pause. After it the scope starts with one request in flight and doubles that with every beat.
         If the store cannot be reached, the next beat that works tells the others.
         """
-        self._pause.extend(seconds, self._clock.monotonic())
+        self._outlook.pause.extend(seconds, self._clock.monotonic())
         wall = wall_seconds(self._clock)
         with contextlib.suppress(UnavailableError):
-            self._see(await self._update(lambda row: paused(row, wall, seconds)))
+            row = await self._update(lambda row: paused(row, wall, seconds))
+            self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
 
-    def note_success(self, response: Response | None = None, *, is_first_page: bool = True) -> None:
-        """A request of this member was answered well. ``is_first_page``: it is not a later page of its query."""
-        now = self._clock.monotonic()
-        self._health.note_success(now)
-        if response is not None:
-            is_due = self._tally.note_success(response, now, is_first_page=is_first_page)
-            if is_due and not self._is_fixed:
-                self._hurry.set()
+    def note_success(
+        self, response: Response | None = None, *, request: Request | None = None, is_first_page: bool = True
+    ) -> None:
+        """A request of this member was answered well. ``is_first_page``: it is not a later page of its query.
 
-    def note_failure(self, response: Response | None = None) -> None:
-        """A request of this member failed as in an outage: connect, time-out, 429 without a wait, 502-504."""
-        if self._tally.note_failure(response, self._clock.monotonic()):
-            # At a hard limit each moment costs refusals: one less from now on, and the others hear of it now.
-            self._limit()
+        The response tells the governor what an answer takes; the request is the witness if the API goes down.
+        """
+        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        if request is not None:
+            self._witness.note(request, is_first_page=is_first_page)
+        if self._outlook.note_success(response, now, wall, is_first_page=is_first_page):
             self._hurry.set()
+
+    def note_failure(self, response: Response | None = None, reason: str = "") -> None:
+        """A request of this member failed as in an outage: connect, time-out, 429 without a wait, 502-504.
+
+        ``reason``: a few words without secrets, for people."""
+        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        reason = reason or ("no answer" if response is None else f"status {response.status}")
+        if self._outlook.note_failure(response, reason, now, wall):
+            self._hurry.set()
+        # At a hard limit each moment costs refusals: one less from now on, whatever the others know.
+        self._limit()
+
+    async def is_charged(self) -> bool:
+        """Whether an outage-like failure is the item's own: some request of the scope succeeded within 60 seconds, or
+        the witness works now that it is asked. Waits for its turn at the gate; one asks for all."""
+        async with self._asking:
+            now = self._clock.monotonic()
+            if self._outlook.is_down or self.is_healthy:
+                return not self._outlook.is_down
+            was_denied = self._denied_at is not None and now - self._denied_at < ASKED_SECONDS
+            if was_denied or not self._witness.is_there:
+                return False
+            try:
+                async with self._gate.slot():
+                    works = await self._witness.works()
+            except ApiError:
+                return False
+            if works:
+                self.note_success()
+            else:
+                self._denied_at = self._clock.monotonic()
+                self.note_failure(reason="the last good request fails too")
+            return works
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
@@ -179,11 +220,16 @@ class Scope:
     def share(self) -> int:
         """How many requests this member may have in flight now: what items should be taken for.
 
-        0 where it has no share, where its last beat is stale, and in a pause that will last.
+        0 where it has no share, where its last beat is stale, where the API is down or a limit is used up, and in a
+        pause that will last. 1 where an item is to show whether the API is back.
         """
-        now = self._clock.monotonic()
-        is_long = self._pause.left(now) > LONG_PAUSE_BEATS * self._beat_seconds
-        return 0 if is_long or not self._membership.is_fresh(now) else self._gate.limit
+        now, outlook = self._clock.monotonic(), self._outlook
+        is_long = outlook.pause.left(now) > LONG_PAUSE_BEATS * self._settings.beat_seconds
+        if not self._membership.is_fresh(now):
+            return 0
+        if outlook.is_trial:
+            return min(1, self._gate.limit)
+        return 0 if is_long or outlook.is_down or outlook.pacer.spent is not None else self._gate.limit
 
     @property
     def in_use(self) -> int:
@@ -198,32 +244,63 @@ class Scope:
     @property
     def is_paused(self) -> bool:
         """Whether a pause holds every request back."""
-        return self._pause.left(self._clock.monotonic()) > 0.0
+        return self._outlook.pause.left(self._clock.monotonic()) > 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the API is down: nobody sends but the prober. Take no items, and let go of those that wait."""
+        return self._outlook.is_down
+
+    @property
+    def breaker(self) -> Breaker:
+        """Since when and why it is down, if it is, as of the last beat."""
+        return self._outlook.breaker
 
     @property
     def is_healthy(self) -> bool:
         """Whether some request of the scope succeeded within 60 seconds, or the beats by which we hear of it."""
-        return self._health.is_fresh(self._clock.monotonic())
+        return self._outlook.health.is_fresh(self._clock.monotonic())
 
     @property
     def is_proven(self) -> bool:
         """Whether some request of the scope has succeeded since the first of its present members joined."""
-        return self._health.last_success is not None
+        return self._outlook.health.last_success is not None
 
     def has_succeeded_since(self, moment: float) -> bool:
         """Whether some request of the scope succeeded after ``moment`` of the monotonic clock, or was heard of since:
         who failed all the while did not fail with everybody."""
-        return self._health.last_success is not None and self._health.last_success >= moment
+        last_success = self._outlook.health.last_success
+        return last_success is not None and last_success >= moment
 
     # -- acting --------------------------------------------------------------------------------------------------------
 
     def _opens_in(self) -> float:
         """The gate's door: 0.0 if one more request may be sent this very moment."""
-        now = self._clock.monotonic()
-        member = self._membership
-        if not member.is_fresh(now):
-            return NEVER
-        return self._pause.opens_in(now, self._gate.in_use, member.place, member.sharers)
+        return self._outlook.opens_in(self._clock.monotonic(), self._gate.in_use, self._membership)
+
+    def _note_passed(self) -> None:
+        self._was_busy = True
+        if self._outlook.pacer.passed(self._clock.monotonic()):
+            self._hurry.set()
+
+    @property
+    def _in_flight(self) -> int:
+        in_flight = self._settings.in_flight
+        return in_flight.at(self._clock.now()) if isinstance(in_flight, Schedule) else in_flight
+
+    async def _beats(self) -> None:
+        while True:
+            # What can be given back to who waits for it is given soon, and not only at the next beat.
+            has_spare = self._membership.share > max(self._membership.limit, self._gate.in_use)
+            await self._rest(self._settings.beat_seconds / (4 if has_spare else 1))
+            try:
+                await self._beat()
+            except UnavailableError as error:
+                if not self._is_cut_off:
+                    logger.warning("the scope row cannot be reached; requests stop", extra={"error": str(error)})
+                self._is_cut_off = True
+            else:
+                self._is_cut_off = False
 
     async def _rest(self, seconds: float) -> None:
         """Until the next beat is due, or there is something that the others should hear of now."""
@@ -239,44 +316,55 @@ class Scope:
         self._was_busy = True
 
     async def _beat(self) -> None:
-        began_at = self._clock.monotonic()
-        is_busy = self._was_busy or self.has_work or self._gate.in_use > 0 or self._gate.waiting > 0
+        began_at, gate = self._clock.monotonic(), self._gate
+        is_busy = self._was_busy or self.has_work or gate.in_use > 0 or gate.waiting > 0
         self._was_busy = False
+        beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy)
         beat = replace(
-            self._membership.begin(began_at, self._gate.in_use, is_busy=is_busy),
-            wall=wall_seconds(self._clock),
-            had_success=self._health.is_news,
-            pause_left=self._pause.left(began_at),
-            peak=self._gate.peak,
-            report=self._tally.take(),
-            roll=self._rng.random(),
+            self._outlook.tell(beat, began_at, wall_seconds(self._clock)),
+            in_flight=self._in_flight,
+            peak=gate.peak,
+            can_probe=gate.in_use < self._membership.limit and not self._is_probing,
         )
-        self._gate.peak = self._gate.in_use
+        gate.peak = gate.in_use
         self._limit()
-        successes = self._health.successes
         row = await self._update(lambda row: beaten(row, beat))
-        self._health.told(successes)
-        self._membership.adopt(row, beat, began_at, self._clock.monotonic())
-        self._see(row)
-        self._tally.see(row.governor, self._clock.monotonic())
+        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        self._membership.adopt(row, beat, began_at, now)
+        self._outlook.told(row, self._member, wall, now)
+        if row.breaker.prober == self._member and not self._is_probing:
+            self._must_probe.set()
         self._limit()
-        self._gate.poke()
-
-    def _note_cut_off(self, error: UnavailableError) -> None:
-        if not self._is_cut_off:
-            logger.warning("the scope row cannot be reached; requests stop until it can", extra={"error": str(error)})
-        self._is_cut_off = True
 
     def _limit(self) -> None:
-        self._gate.limit = max(0, self._membership.limit - self._tally.held(self._clock.monotonic()))
+        """Let the gate follow what is known now."""
+        held = self._outlook.tally.held(self._clock.monotonic())
+        self._gate.limit = max(0, self._membership.limit - held)
+        error = self._outlook.error()
+        self._gate.shut(None if error is None else lambda: error)
+        self._gate.poke()
+
+    async def _probes(self) -> None:
+        """Ask the API whether it is back, when it is our turn to."""
+        while True:
+            await self._must_probe.wait()
+            self._must_probe.clear()
+            if not self._witness.is_there:
+                self._outlook.is_trial = True
+                self._limit()
+                continue
+            self._is_probing = True
+            try:
+                with self._gate.place() as is_free:
+                    works = is_free and await self._witness.works()
+            finally:
+                self._is_probing = False
+            if works:
+                self.note_success()
+            self._outlook.probe = works
+            self._hurry.set()
 
     async def _update(self, change: Callable[[ScopeRow], ScopeRow]) -> ScopeRow:
         # One at a time: a beat that is overtaken by a later one would take a share back that is in use.
         async with self._writing:
-            return decode(await self._rows.update(self._row_name, lambda body: encode(change(decode(body)))))
-
-    def _see(self, row: ScopeRow) -> None:
-        """Take over what the others did."""
-        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
-        self._pause.see(row, wall, now)
-        self._health.see(row, wall, now)
+            return decode(await self._rows.update(self._settings.name, lambda body: encode(change(decode(body)))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from haulier.api.breaker import Outcomes
 from haulier.api.governor import Governor, Phase, Report, window_size
 from haulier.api.transport import Response
 
@@ -15,12 +16,15 @@ REFUSED = 429
 
 NEVER = 1 << 30
 
+FEW = 5
+"""Failures in a row that are told at once: four workers with so many each make a breaker open."""
+
 HELD_SECONDS = 2.0
 """The governor cuts no more than once in about so long, and others hear of it a beat later."""
 
 
 class Tally:
-    """Counts for the governor. Only requests that were sent under its present limit say something about it."""
+    """Counts for the breaker, and for the governor: to that, only requests sent under its present limit say something."""
 
     def __init__(self) -> None:
         self._epoch = -1
@@ -28,6 +32,10 @@ class Tally:
         self._samples: dict[str, list[float]] = {}
         self._refusals = 0
         self._wanted = NEVER
+        self._good = self._bad = 0
+        self.last_bad = 0
+        """Failures since the last success, as far as the others do not know of them."""
+        self._reason = ""
         self._held = 0
         self._refused_at = 0.0
 
@@ -35,21 +43,34 @@ class Tally:
         """Places to leave empty: one for each request that was refused a moment ago, until the limit follows."""
         return self._held if now - self._refused_at <= HELD_SECONDS else 0
 
-    def note_success(self, response: Response, now: float, *, is_first_page: bool) -> bool:
+    def note_success(self, response: Response | None, now: float, *, is_first_page: bool) -> bool:
         """Whether there is enough for the governor's next step, and it is in a hurry to make it."""
+        self._good += 1
+        self.last_bad = 0
+        if response is None:
+            return False
         samples = self._samples.setdefault(FIRST if is_first_page else LATER, [])
         if now - response.seconds >= self._epoch_at and len(samples) < KEPT:
             samples.append(response.first_byte_seconds)
         return sum(len(samples) for samples in self._samples.values()) >= self._wanted
 
-    def note_failure(self, response: Response | None, now: float) -> bool:
-        """Whether the API refused a request of the present limit."""
+    def note_failure(self, response: Response | None, reason: str, now: float) -> bool:
+        """Whether the others should hear of it now: the API refused, or several failed in a row."""
+        self._bad += 1
+        self.last_bad += 1
+        self._reason = reason
         is_refusal = response is not None and response.status == REFUSED and now - response.seconds >= self._epoch_at
         if is_refusal:
             self._held = self.held(now) + 1
             self._refused_at = now
             self._refusals += 1
-        return is_refusal
+        return is_refusal or self.last_bad % FEW == 0
+
+    def outcomes(self) -> Outcomes:
+        """What became of our requests, and begin anew."""
+        outcomes = Outcomes(self._good, self._bad, self.last_bad, self._reason)
+        self._good = self._bad = self.last_bad = 0
+        return outcomes
 
     def take(self) -> Report:
         """What was counted, and begin anew. A report that is lost is a pity, no more."""

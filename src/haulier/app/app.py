@@ -110,6 +110,11 @@ class App:
 
     def lifespan(self, lifespan: E) -> E:
         """Register an async context manager ``()``; what it yields is every processor's ``ctx.shared``."""
+        name = getattr(lifespan, "__name__", repr(lifespan))
+        if self._lifespan is not None:
+            raise UsageError(f"Source {self.name!r} has two lifespans. Remove {name}, or call it from the other one.")
+        if inspect.isasyncgenfunction(lifespan) or inspect.iscoroutinefunction(lifespan):
+            raise UsageError(f"The lifespan {name} is no async context manager. Put @asynccontextmanager above it.")
         self._lifespan = lifespan
         return lifespan
 
@@ -186,7 +191,10 @@ class App:
         return None if self._recipes is None else self._recipes.expect_of(streams)
 
     def fingerprint(self, mode: str, streams: tuple[str, ...]) -> str:
-        """A sum over all that shapes records. A run is only resumed by an app with the same one."""
+        """A sum over all that shapes records. A run is only worked by an app with the same one; empty, which is
+        nobody's, where this app has not all of its streams."""
+        if not set(streams) <= set(self.streams):
+            return ""
         parts: list[bytes] = [mode.encode(), ",".join(streams).encode(), self.api.url.encode()]
         if self._recipes is not None:
             parts.append(self._recipes.fingerprint(mode, streams))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -36,8 +37,8 @@ def load_app(source: str, environ: Mapping[str, str] | None = None) -> App:
 
 
 def _run_file(path: Path) -> ModuleType:
-    """Import a file as Python would run it: with its own folder first on the path."""
-    name = path.stem
+    """Import a file as Python would run it: with its own folder first on the path, and under no other module's name."""
+    name = f"haulier_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is not a Python file. {_FORMS}")
@@ -45,33 +46,55 @@ def _run_file(path: Path) -> ModuleType:
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     sys.modules[name] = module
-    try:
+    with _said_in_a_line(str(path), path):
         spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise UsageError(f"{error.filename}: line {error.lineno}: {error.msg}.") from error
-    except UsageError:
-        raise
-    except Exception as error:
-        raise _broken(path, error) from error
     return module
 
 
-def _broken(path: Path, error: Exception) -> UsageError:
-    """Where in a person's own file an import failed, in one line."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    line = f"line {frames[-1].lineno}: " if frames else ""
-    return UsageError(f"{path}: {line}{type(error).__name__}: {error}.")
-
-
 def _load_module(module: str, name: str | None, source: str) -> App:
-    sys.path.insert(0, os.getcwd())
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     try:
-        found = importlib.import_module(module)
+        with _said_in_a_line(module):
+            found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
-            raise
         raise UsageError(f"There is no module {error.name!r} here, so {source!r} cannot be loaded. {_FORMS}") from error
     return _app_in(found, source, name)
+
+
+@contextlib.contextmanager
+def _said_in_a_line(name: str, path: Path | None = None) -> Iterator[None]:
+    """Whatever goes wrong in a person's own code while it is imported is a `UsageError` that says where.
+
+    Ending Python there is wrong too: with the exit code 0 it would look as if the command had done its work.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except SyntaxError as error:
+        raise UsageError(f"{error.filename}: line {error.lineno}: {error.msg}.") from error
+    except SystemExit as error:
+        raise UsageError(
+            f"{name} ends Python when it is imported. Write what it does as a program below `if __name__ == "
+            '"__main__":`.'
+        ) from error
+    except ModuleNotFoundError as error:
+        if path is None and error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise _broken(name, path, error) from error
+    except Exception as error:
+        raise _broken(name, path, error) from error
+
+
+def _broken(name: str, path: Path | None, error: Exception) -> UsageError:
+    """Where in a person's own file an import failed, in one line."""
+    frames = list(traceback.extract_tb(error.__traceback__))
+    if path is not None:
+        frames = [frame for frame in frames if Path(frame.filename) == path]
+    file = "" if path is not None or not frames else f"{frames[-1].filename}, "
+    where = f"{file}line {frames[-1].lineno}: " if frames else ""
+    return UsageError(f"{name}: {where}{type(error).__name__}: {error}.")
 
 
 def _app_in(module: ModuleType, source: str, name: str | None) -> App:

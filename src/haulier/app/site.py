@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import random
@@ -24,6 +25,7 @@ from haulier.lake.seam import Lake
 from haulier.queues.opening import queue_opener
 from haulier.queues.seam import QueueClient, QueueOpener
 from haulier.runs.closing import Closer
+from haulier.runs.run import Run, require_same_fingerprint
 from haulier.worker.parts import Parts
 from haulier.worker.settings import WorkerSettings
 
@@ -94,6 +96,7 @@ class LiveSite(Site):
             divide=self.app.divide,
             shared=self.shared,
             isolate=isolate,
+            require_fit=_fit(self.app),
         )
 
 
@@ -154,6 +157,16 @@ async def open_live(
         client = Client(app.api, meter, scope, site.clock, site.rng, redactor, app.rules)
         shared = await stack.enter_async_context(app.shared())
         yield LiveSite(**vars(site), client=client, meter=meter, shared=shared)
+
+
+def _fit(app: App) -> Callable[[Run], None]:
+    """Refuses runs whose records this source would give another shape. A fingerprint is asked for with each item."""
+    fingerprint = functools.cache(app.fingerprint)
+
+    def require_fit(run: Run) -> None:
+        require_same_fingerprint(run, fingerprint(run.file.mode, run.file.streams))
+
+    return require_fit
 
 
 def scope_settings(app: App) -> ScopeSettings:

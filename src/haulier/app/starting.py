@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from haulier.app.site import LiveSite
+from haulier.app.site import LiveSite, Site
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.runs.enqueue import Enqueuer
@@ -86,9 +86,14 @@ async def _enumerate(site: LiveSite, run: Run) -> AsyncIterator[WorkItem]:
         yield item
 
 
-def require_shared_queue(site: LiveSite) -> None:
+def is_queue_shared(site: Site) -> bool:
+    """Whether other processes see the same queue: one in memory is empty to all but the process that fills it."""
+    return site.queue.capabilities.name != "memory"
+
+
+def require_shared_queue(site: Site) -> None:
     """`UsageError` where the queue ends with this process, and another one is to work it."""
-    if site.queue.capabilities.name == "memory":
+    if not is_queue_shared(site):
         raise UsageError(
             'A queue in memory cannot be shared between processes. Write queue = "sqlite", or leave --workers out.'
         )

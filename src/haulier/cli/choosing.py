@@ -7,8 +7,8 @@ from haulier.errors import UsageError
 from haulier.runs.run import Run, list_runs, load_run
 
 
-async def choose_run(site: Site, run_id: str | None) -> Run:
-    """The run of that name, or the newest one. `UsageError` if there is none."""
+async def choose_run(site: Site, run_id: str | None, mode: str | None = None) -> Run:
+    """The run of that name, or the newest one (of ``mode``, if given). `UsageError` if there is none."""
     if run_id is not None:
         run = await load_run(site.lake, site.app.name, run_id)
         if run is None:
@@ -16,7 +16,7 @@ async def choose_run(site: Site, run_id: str | None) -> Run:
             has = f"The newest are: {', '.join(known)}." if known else "It has none yet."
             raise UsageError(f"Source {site.app.name!r} has no run {run_id!r} in this lake. {has}")
         return run
-    runs = await list_runs(site.lake, site.app.name)
+    runs = [run for run in await list_runs(site.lake, site.app.name) if mode in (None, run.file.mode)]
     if not runs:
         raise UsageError(
             f"Source {site.app.name!r} has no run in this lake yet. Start one: haulier run SOURCE. "

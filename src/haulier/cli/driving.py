@@ -10,9 +10,10 @@ from typing import Protocol
 
 from haulier.app.site import LiveSite, Options
 from haulier.cli.fleet import Fleet
+from haulier.cli.output import is_quiet
 from haulier.cli.progress import ProgressView, open_progress
 from haulier.cli.signals import on_signals
-from haulier.cli.words import child_command
+from haulier.cli.words import child_command, typed_command
 from haulier.errors import HaulierError
 from haulier.runs.ledger import Ledger
 from haulier.runs.run import Run
@@ -26,25 +27,38 @@ STALLED = 1
 class Driver(Protocol):
     """Works runs, one after the other."""
 
-    source: str
+    def command_to_resume(self, mode: str) -> str:
+        """What a person types to go on with a run of ``mode``."""
+        ...
 
     async def drive(self, run: Run) -> tuple[int, str]:
         """Work until the run is closed, or it cannot go on. Returns the exit code and, if it is not 0, why."""
         ...
 
 
-class LocalDriver:
-    """Works a run in this process."""
+class _Driver:
+    """What both kinds of driver know."""
 
     def __init__(self, site: LiveSite, source: str, options: Options) -> None:
-        self.source = source
         self._site = site
+        self._source = source
         self._options = options
+
+    def command_to_resume(self, mode: str) -> str:
+        return typed_command("run", self._source, self._options, mode, "--resume-only")
+
+    def _watch(self, run: Run) -> Watch:
+        site = self._site
+        return Watch(site.lake, site.queue, site.closer, site.app.name, only=run.run_id)
+
+
+class LocalDriver(_Driver):
+    """Works a run in this process."""
 
     async def drive(self, run: Run) -> tuple[int, str]:
         site = self._site
-        watch = Watch(site.lake, site.queue, site.closer, site.app.name, only=run.run_id)
-        worker = Worker(site.parts(child_command("isolate", self.source, self._options)), watch, end_stalled)
+        isolate = child_command("isolate", self._source, self._options)
+        worker = Worker(site.parts(isolate), self._watch(run), end_stalled)
         with on_signals(worker.drain, worker.stop_now):
             async with shown(site, run) as view:
                 view.worker = worker
@@ -52,21 +66,18 @@ class LocalDriver:
         return code, worker.reason
 
 
-class FleetDriver:
+class FleetDriver(_Driver):
     """Works a run in child processes; this one plans, watches and closes."""
 
     def __init__(self, site: LiveSite, source: str, options: Options, workers: int) -> None:
-        self.source = source
-        self._site = site
-        self._options = options
+        super().__init__(site, source, options)
         self._workers = workers
 
     async def drive(self, run: Run) -> tuple[int, str]:
-        site = self._site
-        watch = Watch(site.lake, site.queue, site.closer, site.app.name, only=run.run_id)
-        command = child_command("work", self.source, self._options, "--run", run.run_id, "--with-parent")
-        async with shown(site, run) as view:
-            fleet = Fleet(command, self._workers, watch, view.say)
+        more = ("--run", run.run_id, "--with-parent", *(["--quiet"] if is_quiet() else []))
+        command = child_command("work", self._source, self._options, *more)
+        async with shown(self._site, run) as view:
+            fleet = Fleet(command, self._workers, self._watch(run), view.say)
             with on_signals(fleet.drain, fleet.stop_now):
                 code = await fleet.run()
         return code, fleet.reason
@@ -78,10 +89,15 @@ async def shown(site: LiveSite, run: Run) -> AsyncIterator[ProgressView]:
     ledger = Ledger(site.lake, run.paths)
     view = open_progress(run.run_id, site.clock)
 
-    async def follow() -> None:
-        while True:
+    async def show() -> None:
+        # What cannot be shown now is shown later: it is the work that says what fails.
+        with contextlib.suppress(HaulierError):
             if await ledger.refresh():
                 view.show(await ledger.progress(), site.client)
+
+    async def follow() -> None:
+        while True:
+            await show()
             await asyncio.sleep(view.every_seconds)
 
     task = asyncio.ensure_future(follow())
@@ -90,9 +106,7 @@ async def shown(site: LiveSite, run: Run) -> AsyncIterator[ProgressView]:
     finally:
         task.cancel()
         await asyncio.wait([task])
-        with contextlib.suppress(HaulierError):
-            if await ledger.refresh():
-                view.show(await ledger.progress(), site.client)
+        await show()
         view.close()
         ledger.close()
 

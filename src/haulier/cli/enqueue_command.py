@@ -13,6 +13,9 @@ from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
 from haulier.cli.output import emit, say, set_up_output
 from haulier.cli.tasks import until_signal
+from haulier.cli.words import typed_command
+from haulier.errors import UsageError
+from haulier.runs.run import Run
 
 
 @click.command("enqueue", short_help="Plan a run and put its items on the queue, for workers elsewhere.")
@@ -49,6 +52,7 @@ async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json:
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
         run = await find_open(site, wanted.mode)
         if run is not None:
+            _require_covered(run, wanted)
             say(f"Run {run.run_id} is open already: the rest of it is enqueued, and no other is started.")
         else:
             run = await claim(site, wanted)
@@ -56,7 +60,16 @@ async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json:
         if seal is None:
             say(f"Interrupted: run {run.run_id} is not enqueued whole. The same command goes on with it.")
             return 4
-        say(f"Run {run.run_id} is enqueued: {seal.items:,} items. Work them with: haulier work {source}")
+        work = typed_command("work", source, options)
+        say(f"Run {run.run_id} is enqueued: {seal.items:,} items. Work them with: {work}")
         if as_json:
             emit({"state": "open", "run_id": run.run_id, "items": seal.items})
         return 0
+
+
+def _require_covered(run: Run, wanted: Wanted) -> None:
+    if missing := sorted(set(wanted.streams) - set(run.file.streams)):
+        raise UsageError(
+            f"Run {run.run_id} is open, and has no {', '.join(missing)} in it. Let it be finished first "
+            "(haulier run SOURCE --resume-only), or close it with --new."
+        )

@@ -49,7 +49,8 @@ class Fleet:
             self._watch.close()
         if self._watch.closed:
             return 0
-        return max((code for code in self._codes if code), default=4)
+        # What a person must change is said before what may pass by itself.
+        return next((code for code in (2, 1) if code in self._codes), 4)
 
     def drain(self, why: str) -> None:
         """Stop: children finish what they hold within their grace."""
@@ -84,13 +85,16 @@ class Fleet:
                 await asyncio.wait_for(self._draining.wait(), wait_seconds)
 
     async def _live(self) -> int:
-        child = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=LINE_BYTES,
-            start_new_session=True,
-        )
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=LINE_BYTES,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UnavailableError(f"No worker can be started here: {error}") from error
         self._children.add(child)
         try:
             if self._draining.is_set():

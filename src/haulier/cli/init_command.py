@@ -17,12 +17,12 @@ def command(file: Path) -> int:
     """Write FILE, a source with every line explained, which pulls from `haulier sandbox` until you put your API in."""
     if file.suffix != ".toml":
         raise UsageError(f"A source file ends in .toml: haulier init {file.with_suffix('.toml')}.")
-    name = "".join(sign if sign.isalnum() else "_" for sign in file.stem.lower()).strip("_")[:40]
+    name = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in file.stem.lower()).strip("_")
     if not name or not name[0].isalpha():
         name = f"source_{name}".strip("_")
     try:
         with open(file, "x", encoding="utf-8") as new:
-            new.write(starter(name, str(file)))
+            new.write(starter(name[:40], str(file)))
     except FileExistsError as error:
         raise UsageError(f"{file} exists already, and is left as it is. Name another file.") from error
     except OSError as error:

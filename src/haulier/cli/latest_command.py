@@ -40,6 +40,7 @@ async def _latest(app: App, stream: str, as_json: bool, options: Options) -> int
         if as_json:
             emit(
                 {
+                    "state": verdict.verdict,
                     "run_id": run.run_id,
                     "stream": stream,
                     "path": path,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 
 import click
@@ -93,10 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         click.echo("Interrupted.", err=True)
         return 4
-    except BrokenPipeError:
-        # Whoever read our output has left, such as `head`. Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except HaulierError as error:
         return _say_error(error)
     except BaseExceptionGroup as group:

@@ -57,7 +57,10 @@ def worker_options(command: F) -> F:
 
 
 def options_of(
-    lake: str | None, queue: str | None, lease_seconds: float = 60.0, grace_seconds: float = 25.0
+    lake: str | None,
+    queue: str | None,
+    lease_seconds: float = WorkerSettings.lease_seconds,
+    grace_seconds: float = WorkerSettings.grace_seconds,
 ) -> Options:
     """The flags as the app takes them."""
     return Options(lake, queue, WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds))

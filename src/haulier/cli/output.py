@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -23,8 +24,11 @@ def emit(document: Any) -> None:
     click.echo(msgspec.json.format(_encoder.encode(document), indent=2).decode())
 
 
-def set_up_output(as_json: bool = False) -> None:
-    """Log lines: none below a warning on a terminal, where a progress bar says the rest."""
-    import logging
+def set_up_output(quiet: bool = False) -> None:
+    """Log lines: none below a warning if ``quiet``, and on a terminal, where a progress bar says the rest."""
+    set_up_logs(level=logging.WARNING if quiet or sys.stderr.isatty() else logging.INFO)
 
-    set_up_logs(level=logging.WARNING if sys.stderr.isatty() or as_json else logging.INFO)
+
+def is_quiet() -> bool:
+    """Whether log lines below a warning are left out; so they are in child processes then."""
+    return logging.getLogger("haulier").getEffectiveLevel() >= logging.WARNING

@@ -12,12 +12,14 @@ from haulier.cli.choosing import choose_run
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.words import typed_command
 from haulier.errors import UsageError
 from haulier.runs.discard import Discarder
 from haulier.runs.poison import newest_poison, poisoned, read_poison
 from haulier.runs.records import PoisonRecord
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
+from haulier.runs.state import run_state
 
 SHOWN = 1_000
 """Lines that ``list`` prints; all are counted."""
@@ -99,12 +101,15 @@ async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -
             if len(records) < SHOWN:
                 records.append(record)
         if as_json:
-            emit({"run_id": run.run_id, "poisoned": count, "items": [_summary(record) for record in records]})
+            state, _ = await run_state(site.lake, run.paths)
+            items = [_summary(record) for record in records]
+            emit({"state": state.value, "run_id": run.run_id, "poisoned": count, "items": items})
             return 0
         for record in records:
             status = "" if record.status is None else f" {record.status}"
             click.echo(f"{record.key}  {record.reason}{status}  {record.error.splitlines()[0] if record.error else ''}")
-        say(f"{count:,} items of run {run.run_id} are poisoned.")
+        shown = f" The first {SHOWN:,} are shown." if count > SHOWN else ""
+        say(f"{count:,} items of run {run.run_id} are poisoned.{shown}")
         return 0
 
 
@@ -131,9 +136,11 @@ async def _redrive(
         run = await choose_run(site, run_id)
         sent = await Redriver(site.closer).redrive(run, set(keys) or None)
         if as_json:
-            emit({"state": "open" if sent else "unchanged", "run_id": run.run_id, "redriven": sent})
+            state, _ = await run_state(site.lake, run.paths)
+            emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
-            say(f"{sent:,} items of run {run.run_id} are on the queue again: haulier run {source} --resume-only")
+            go_on = typed_command("run", source, options, "--resume-only")
+            say(f"{sent:,} items of run {run.run_id} are on the queue again: {go_on}")
         else:
             say(f"No item of run {run.run_id} is poisoned.")
         return 0

@@ -129,7 +129,7 @@ class _Bar:
         self._bar.update(self._task, total=total, completed=total - progress.missing, detail=", ".join(words))
 
     def say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def close(self) -> None:
         self._bar.stop()

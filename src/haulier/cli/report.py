@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from haulier.app.site import Site
 from haulier.cli.output import say
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
+from haulier.runs.state import RunState
 
 
 def exit_code_of_verdict(verdict: VerdictRecord) -> int:
     """0 complete; 3 partial with poison alone; 1 anything else that is not complete."""
-    if verdict.verdict == "complete":
-        return 0
-    if verdict.verdict == "partial" and set(verdict.reasons) == {"poison"}:
+    return exit_code_of_state(RunState(verdict.verdict), verdict.reasons)
+
+
+def exit_code_of_state(state: RunState, reasons: Collection[str]) -> int:
+    """The same, by a run's state and what it is partial for; 4 if it is not closed."""
+    if not state.is_closed:
+        return 4
+    if state is RunState.PARTIAL and set(reasons) == {"poison"}:
         return 3
-    return 1
+    return 0 if state is RunState.COMPLETE else 1
 
 
 def say_verdict(site: Site, run: Run, verdict: VerdictRecord) -> None:
     """The verdict, what it counted, where the files are, and what to do next."""
+    if verdict.verdict not in ("complete", "partial"):
+        say(f"Run {run.run_id} is {verdict.verdict}; what it wrote stays, and was not counted.")
+        return
     totals = verdict.totals
     say(f"Run {run.run_id} is {verdict.verdict}: {totals.records:,} records in {totals.done:,} objects.")
     others = {
@@ -39,8 +49,7 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord) -> None:
         if promised is not None and not promised[0] <= verdict.streams.get(stream, 0) <= promised[1]:
             checked = f", but the API promised {_range(promised)}"
         say(f"  {stream}: {verdict.streams.get(stream, 0):,} records{checked}")
-        if verdict.verdict in ("complete", "partial"):
-            say(f"    {site.lake.locate(run.paths.bronze(stream))}")
+        say(f"    {site.lake.locate(run.paths.bronze(stream))}")
     if verdict.reasons.get("poison"):
         say(f"  See why: haulier poison list SOURCE. Another go: haulier poison redrive SOURCE --run {run.run_id}")
     if verdict.reasons.get("count"):

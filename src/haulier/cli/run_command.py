@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import LiveSite, Options, open_live
 from haulier.app.starting import Wanted, claim, find_open, require_shared_queue, start, supersede
+from haulier.cli.choosing import choose_run
 from haulier.cli.driving import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan
 from haulier.cli.loop import run_loop
@@ -17,8 +19,9 @@ from haulier.cli.options import json_option, mode_argument, options_of, place_op
 from haulier.cli.output import emit, say, set_up_output
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.tasks import until_signal
+from haulier.errors import UnavailableError
 from haulier.runs.run import Run
-from haulier.runs.state import run_state
+from haulier.runs.state import RunState, run_state
 
 INTERRUPTED = 4
 
@@ -83,34 +86,72 @@ async def _run(app: App, source: str, asked: Asked, options: Options) -> int:
             if asked.workers is None
             else FleetDriver(site, source, options, asked.workers)
         )
-        left = await find_open(site, asked.wanted.mode)
-        if left is not None:
-            was_planned = await site.lake.exists(left.paths.seal)
-            say(f"Run {left.run_id} was left open; it is {'finished first' if was_planned else 'planned anew'}.")
-            code = await _finish(site, driver, left, asked)
-            if code not in (0, 3) or asked.resume_only or not was_planned:
-                return code
-        elif asked.resume_only:
-            say(f"No {asked.wanted.mode} run of {app.name} is open.")
-            return 0
-        return await _finish(site, driver, await claim(site, asked.wanted), asked)
+        ended = await run_all(site, driver, asked)
+    if asked.as_json and ended.document is not None:
+        emit(ended.document)
+    return ended.code
 
 
-async def _finish(site: LiveSite, driver: Driver, run: Run, asked: Asked) -> int:
-    """Plan, send, work and close one run. Returns its exit code."""
+@dataclass(frozen=True)
+class Ended:
+    """How far a run came. Of several runs of one command, the last one's document is the one that is printed."""
+
+    code: int
+    document: dict[str, Any] | None
+    was_stopped: bool = False
+    """The work on it was ended by a signal or a fault, though the run itself may be closed."""
+
+
+async def run_all(site: LiveSite, driver: Driver, asked: Asked) -> Ended:
+    """Finish what was left open, then the run that is asked for."""
+    finished: Ended | None = None
+    while (left := await find_open(site, asked.wanted.mode)) is not None:
+        was_planned = await site.lake.exists(left.paths.seal)
+        is_asked_for = not was_planned and left.file.streams == asked.wanted.streams
+        say(_of_left(left, was_planned=was_planned, is_last=is_asked_for or asked.resume_only))
+        finished = await _finish(site, driver, left)
+        if finished.code not in (0, 3) or is_asked_for:
+            return finished
+        if finished.was_stopped:
+            say("Stopped: no other run was started.")
+            return finished if asked.resume_only else Ended(INTERRUPTED, None)
+    if not asked.resume_only:
+        return await _finish(site, driver, await claim(site, asked.wanted))
+    return finished or await _newest(site, asked.wanted.mode)
+
+
+def _of_left(run: Run, *, was_planned: bool, is_last: bool) -> str:
+    done = "finished first" if was_planned else "planned anew"
+    more = "" if is_last else ", and then a new run is started (--resume-only stops before that)"
+    return f"Run {run.run_id} was left open; it is {done}{more}."
+
+
+async def _newest(site: LiveSite, mode: str) -> Ended:
+    """Nothing is open: the newest run of the mode says how things stand, as it does for `status`."""
+    run = await choose_run(site, None, mode)
+    _, verdict = await run_state(site.lake, run.paths)
+    if verdict is None:
+        raise UnavailableError(f"Run {run.run_id} was opened by another process a moment ago. Type the same again.")
+    say(f"No {mode} run of {site.app.name} is open; the newest, {run.run_id}, is {verdict.verdict}.")
+    return Ended(exit_code_of_verdict(verdict), verdict_document(site, run, verdict))
+
+
+async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
+    """Plan, send, work and close one run."""
     say(f"Planning run {run.run_id} of {site.app.name} ...")
     if await until_signal(start(site, run, say_plan)) is None:
-        say(f"Interrupted before run {run.run_id} was sealed: nothing is on the queue, and nothing is lost.")
-        return INTERRUPTED
-    code, reason = await driver.drive(run)
+        code, reason = INTERRUPTED, "interrupted before all of it was on the queue"
+    else:
+        code, reason = await driver.drive(run)
     state, verdict = await run_state(site.lake, run.paths)
-    if verdict is None:
+    if verdict is not None:
+        say_verdict(site, run, verdict)
+        return Ended(exit_code_of_verdict(verdict), verdict_document(site, run, verdict), was_stopped=code != 0)
+    if state is RunState.PLANNING:
+        say(f"Interrupted before run {run.run_id} was sealed: nothing is on the queue, and nothing is lost.")
+        say("The same command plans it anew.")
+    else:
         say(f"Run {run.run_id} is not finished{': ' + reason if reason else ''}.")
-        say(f"Go on with: haulier run {driver.source} {run.file.mode} --resume-only")
-        if asked.as_json:
-            emit({"state": state.value, "run_id": run.run_id, "reason": reason})
-        return code or INTERRUPTED
-    say_verdict(site, run, verdict)
-    if asked.as_json:
-        emit(verdict_document(site, run, verdict))
-    return exit_code_of_verdict(verdict)
+        say(f"Go on with: {driver.command_to_resume(run.file.mode)}")
+        say("Without --resume-only a new run, from the beginning, follows it.")
+    return Ended(code or INTERRUPTED, {"state": state.value, "run_id": run.run_id, "reason": reason}, was_stopped=True)

@@ -7,13 +7,14 @@ import click
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
+from haulier.app.starting import is_queue_shared
 from haulier.cli.choosing import choose_run
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, set_up_output
-from haulier.cli.report import exit_code_of_verdict
+from haulier.cli.report import exit_code_of_state
 from haulier.queues.seam import Depth
-from haulier.runs.state import RunState, run_state
+from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
 
 
@@ -34,13 +35,13 @@ def command(source: str, run_id: str | None, as_json: bool, lake: str | None, qu
 async def _status(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
     async with open_site(app, options, writes=False) as site:
         run = await choose_run(site, run_id)
-        status = await run_status(site.lake, site.queue, run)
+        queue = site.queue if is_queue_shared(site) else None
+        status = await run_status(site.lake, queue, run)
         if as_json:
             emit(status)
         else:
-            say_status(status, await site.queue.depth())
-        _, verdict = await run_state(site.lake, run.paths)
-        return 4 if verdict is None else exit_code_of_verdict(verdict)
+            say_status(status, None if queue is None else await queue.depth())
+        return exit_code_of_state(status.state, status.reasons)
 
 
 def say_status(status: RunStatus, depth: Depth | None = None) -> None:

@@ -9,7 +9,6 @@ from urllib.parse import unquote_plus
 
 import click
 
-from haulier.api.page import Page
 from haulier.api.transport import Request, Response, Transport, TransportError
 from haulier.app.app import App
 from haulier.app.loading import load_app
@@ -21,6 +20,7 @@ from haulier.errors import UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
+from haulier.worker.dispatch import page_of
 from haulier.worker.parts import Context, RunInfo
 
 SHOWN_RECORDS = 3
@@ -64,8 +64,8 @@ def _show(item: WorkItem, piece: object, shown: _Shown, as_json: bool) -> int:
         say(f"The item is divided; its first child is {item_key(piece)}.")
     elif piece is None:
         say("The item has no records.")
-    page = Page.of(piece) if isinstance(piece, list) else piece
-    records = list(page.records) if isinstance(page, Page) else []
+    page = None if piece is None or isinstance(piece, WorkItem) else page_of(piece, item.kind)
+    records = [] if page is None else list(page.records)
     lines = [to_lines([record]).decode(errors="replace").rstrip("\n") for record in records[:SHOWN_RECORDS]]
     if as_json:
         emit(

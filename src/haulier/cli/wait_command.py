@@ -9,6 +9,7 @@ import click
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, Site, open_site
+from haulier.app.starting import is_queue_shared
 from haulier.cli.choosing import choose_run
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
@@ -50,7 +51,7 @@ async def _wait(app: App, run_id: str | None, timeout_seconds: float | None, as_
         verdict = await until_signal(_until_closed(site, run, timeout_seconds))
         if verdict is None:
             if as_json:
-                emit(await run_status(site.lake, site.queue, run))
+                emit(await run_status(site.lake, site.queue if is_queue_shared(site) else None, run))
             return 4
         say_verdict(site, run, verdict)
         if as_json:
@@ -68,7 +69,7 @@ async def _until_closed(site: Site, run: Run, timeout_seconds: float | None) -> 
             if not has_said and (await ledger.progress()).is_drained and await is_expect_missing(site.lake, run):
                 has_said = True
                 say(f"Run {run.run_id} is drained. It promises a count, and only a worker with its API can close it.")
-            is_now = await is_stranded(site.queue, ledger)
+            is_now = is_queue_shared(site) and await is_stranded(site.queue, ledger)
             if is_now and was_stranded:
                 say(f"Run {run.run_id} is stranded: items are missing from the queue. haulier work SOURCE mends that.")
                 return None

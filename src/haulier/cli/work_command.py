@@ -12,6 +12,7 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
 from haulier.app.starting import require_shared_queue
+from haulier.cli.choosing import choose_run
 from haulier.cli.driving import end_stalled
 from haulier.cli.loop import run_loop
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
@@ -27,6 +28,7 @@ from haulier.worker.watch import Watch
 @click.option("--run", "run_id", metavar="RUN_ID", help="Stay for this run alone; by default for every open one.")
 @click.option("--exit-idle", is_flag=True, help="Leave when nothing is ready, for autoscalers.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
+@click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")
 @place_options
 @worker_options
 def command(
@@ -34,6 +36,7 @@ def command(
     run_id: str | None,
     exit_idle: bool,
     with_parent: bool,
+    quiet: bool,
     lake: str | None,
     queue: str | None,
     lease_seconds: float,
@@ -44,7 +47,7 @@ def command(
     Waits for a sealed plan, and stays until its runs are closed. SIGTERM or Ctrl-C drains: nothing new is taken, what
     is under way may end within --grace, the rest goes back uncounted. Exit code 0: drained; 4: not finished.
     """
-    set_up_output()
+    set_up_output(quiet)
     app = load_app(source)
     options = options_of(lake, queue, lease_seconds, grace_seconds)
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
@@ -53,6 +56,8 @@ def command(
 async def _work(app: App, source: str, options: Options, run_id: str | None, exit_idle: bool, with_parent: bool) -> int:
     async with open_live(app, options) as site:
         require_shared_queue(site)
+        if run_id is not None:
+            await choose_run(site, run_id)  # A misspelt one would be waited for in vain.
         watch = Watch(site.lake, site.queue, site.closer, app.name, only=run_id)
         parts = site.parts(child_command("isolate", source, options))
         worker = Worker(parts, watch, end_stalled, exit_idle=exit_idle)

@@ -111,6 +111,7 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
     try:
         if run is None:
             raise UnavailableError(f"Run {envelope.run_id} is not in the lake")
+        parts.require_fit(run)
         writer.write(frame_bytes(StartFrame()))
         await writer.drain()
         item = decode_payload(parts.registry.get(envelope.kind), bytes(envelope.payload))

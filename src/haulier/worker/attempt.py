@@ -111,6 +111,7 @@ class Attempt:
         elif state is RunState.CLOSING:
             await self._settlement.release(envelope, GIVE_UP_SECONDS)
         else:
+            self._parts.require_fit(run)
             outcome, error = await self._boundary(run, envelope)
             await self._settlement.settle(run, envelope, outcome, error)
 

@@ -78,7 +78,7 @@ async def _drain(pieces: AsyncGenerator[object, None], kind: str, key: str, sink
                 if len(children) > MAX_CHILDREN:
                     raise ItemError(f"The processor of {kind!r} divided one item into more than {MAX_CHILDREN} items.")
             else:
-                page = piece if isinstance(piece, Page) else _page_of(piece, kind)
+                page = page_of(piece, kind)
                 records += len(page)
                 encoded = encoded or page.encoded
                 await sink.write(page.records)
@@ -102,7 +102,10 @@ def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, 
         )
 
 
-def _page_of(piece: object, kind: str) -> Page:
+def page_of(piece: object, kind: str) -> Page:
+    """What a processor of ``kind`` yielded, and is no item, as a page. `ItemError` in words for what is neither."""
+    if isinstance(piece, Page):
+        return piece
     if isinstance(piece, list) and all(isinstance(record, dict) for record in piece):
         return Page.of(piece)
     raise ItemError(

@@ -86,3 +86,5 @@ class Parts:
     shared: Any = None
     isolate: tuple[str, ...] = ()
     """The command that runs one item alone (crash guard); it is given the message on standard input."""
+    require_fit: Callable[[Run], None] = lambda run: None
+    """Raises `UsageError` for a run that was planned with another source: its records would change shape half-way."""

@@ -1,0 +1,164 @@
+"""What one process knows of its API, and what of that lets a request go out now. No task and no store."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from haulier.api.breaker import Breaker, in_a_row
+from haulier.api.budget import UNLIMITED, Limits, Quota, Rate, left, limits_of, quotas
+from haulier.api.gate import NEVER
+from haulier.api.health import Health
+from haulier.api.membership import Membership
+from haulier.api.pacer import Pacer
+from haulier.api.pause import Pause
+from haulier.api.ratelimit_headers import rate_limits
+from haulier.api.scope_changes import Beat
+from haulier.api.scope_row import ScopeRow
+from haulier.api.tally import Tally
+from haulier.api.transport import Response
+from haulier.api.verdict import ApiError, Verdict
+from haulier.errors import HaulierError, UsageError
+
+LONGEST_HELD_SECONDS: Final = 900.0
+"""The longest that a header without a Retry-After can hold the scope: what is left is read again after it."""
+
+logger = logging.getLogger("haulier.api")
+
+
+class Outlook:
+    """Pause, health, breaker and budget of a scope, as this process sees them, and what it has to tell the others."""
+
+    def __init__(self, rates: tuple[Rate, ...], run: Quota | None, beat_seconds: float, rng: random.Random) -> None:
+        self._rates = rates
+        self._run = run
+        self._rng = rng
+        self._heard: Limits | None = None
+        self._successes_told = 0
+        self.pause = Pause(beat_seconds, rng)
+        self.health = Health()
+        self.tally = Tally()
+        self.breaker = Breaker()
+        self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced] + ([run] if run else []))
+        self.is_trial = False
+        """We are to find out by an item's own request whether the API is back, since we have no witness."""
+        self.probe: bool | None = None
+        """What our probe found, until the others know."""
+
+    # -- what it says --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_down(self) -> bool:
+        """The breaker is open, or what happened here since the last beat opens it."""
+        failures = self.breaker.failures + self.tally.last_bad
+        return self.breaker.is_open or (self.health.last_success is not None and failures >= in_a_row(self.breaker))
+
+    def error(self) -> HaulierError | None:
+        """Why whoever waits should go away instead; None where they should wait."""
+        if self.breaker.is_open and not self.is_trial:
+            since = datetime.fromtimestamp(self.breaker.since, UTC)
+            return ApiError(
+                f"The API is down since {since:%Y-%m-%dT%H:%M:%SZ} ({self.breaker.reason or 'no answer'}). It is asked "
+                "again from time to time; the item comes again, uncharged.",
+                verdict=Verdict.PAUSE,
+                retry_after_seconds=self.breaker.delay_seconds,
+            )
+        spent = self.pacer.spent
+        if spent is None:
+            return None
+        if spent.seconds >= UNLIMITED:
+            return UsageError(
+                f"The run has sent all of its max_requests = {spent.requests}. Raise it and run again: what is done stays."
+            )
+        return ApiError(
+            f"The limit of {spent.requests} requests in {spent.seconds:g} s is used up. The item comes again, uncharged.",
+            verdict=Verdict.PAUSE,
+            retry_after_seconds=min(LONGEST_HELD_SECONDS, spent.seconds / 20),
+        )
+
+    def opens_in(self, now: float, in_use: int, membership: Membership) -> float:
+        """In how many seconds one more request may go out."""
+        if not membership.is_fresh(now):
+            return NEVER
+        if self.is_trial:
+            return NEVER if in_use else 0.0
+        if self.is_down:
+            return NEVER
+        wait = self.pause.opens_in(now, in_use, membership.place, membership.sharers)
+        return max(wait, self.pacer.opens_in(now))
+
+    # -- what it is told -----------------------------------------------------------------------------------------------
+
+    def note_success(self, response: Response | None, now: float, wall: float, *, is_first_page: bool) -> bool:
+        """Whether the others should hear of it at once."""
+        self.health.note_success(now)
+        is_due = self.tally.note_success(response, now, is_first_page=is_first_page)
+        self._hear(response, now, wall)
+        return self._tried(is_good=True) or is_due
+
+    def note_failure(self, response: Response | None, reason: str, now: float, wall: float) -> bool:
+        """Whether the others should hear of it at once."""
+        is_due = self.tally.note_failure(response, reason, now)
+        self._hear(response, now, wall)
+        return self._tried(is_good=False) or is_due
+
+    def _tried(self, *, is_good: bool) -> bool:
+        if not self.is_trial:
+            return False
+        self.is_trial, self.probe = False, is_good
+        return True
+
+    def _hear(self, response: Response | None, now: float, wall: float) -> None:
+        if response is None:
+            return
+        found = rate_limits(response.headers, datetime.fromtimestamp(wall, UTC))
+        self._heard = limits_of(found) or self._heard
+        if found.is_exhausted and found.exhausted_seconds is not None:
+            self.pause.extend(min(LONGEST_HELD_SECONDS, found.exhausted_seconds), now)
+
+    # -- beats ---------------------------------------------------------------------------------------------------------
+
+    def tell(self, beat: Beat, now: float, wall: float) -> Beat:
+        """The beat with all that the others should know."""
+        self._successes_told = self.health.successes
+        beat = replace(
+            beat,
+            wall=wall,
+            had_success=self.health.is_news,
+            pause_left=self.pause.left(now),
+            report=self.tally.take(),
+            outcomes=self.tally.outcomes(),
+            probe=self.probe,
+            spending=replace(self.pacer.spending(now), declared=self._rates, heard=self._heard),
+            roll=self._rng.random(),
+        )
+        self._heard = None
+        return beat
+
+    def see(self, row: ScopeRow, wall: float, now: float) -> None:
+        """Take over what the others did."""
+        self.pause.see(row, wall, now)
+        self.health.see(row, wall, now)
+        if row.breaker.is_open != self.breaker.is_open:
+            if row.breaker.is_open:
+                logger.warning("the API is down; it is asked again now and then", extra={"reason": row.breaker.reason})
+            else:
+                logger.warning("the API answers again; requests start slowly")
+        if row.breaker.closings > self.breaker.closings:
+            self.pause.release(now)
+        self.breaker = row.breaker
+
+    def told(self, row: ScopeRow, name: str, wall: float, now: float) -> None:
+        """The beat was made, and this is the row after it."""
+        self.health.told(self._successes_told)
+        self.tally.see(row.governor, now)
+        self.see(row, wall, now)
+        self.probe = None
+        if row.breaker.prober != name:
+            self.is_trial = False
+        counted = quotas(row.budget, self._rates) + ([self._run] if self._run else [])
+        mine = row.members[name]
+        self.pacer.adopt(mine.rate, mine.granted, {quota: left(row.budget, quota, wall) for quota in counted}, now)

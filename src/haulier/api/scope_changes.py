@@ -1,0 +1,202 @@
+"""How the row of a scope may change. Pure: a test walks it without a store or a clock.
+
+Who is silent is seen by each member for itself: `Member.beats` of the silent one has not moved for a while of the
+observer's own monotonic time. So no wall clock decides about a share, and one that is set forwards or back frees none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from haulier.api.breaker import Outcomes, claimed, noted, probed
+from haulier.api.budget import UNLIMITED, Budget, Quota, Spending, heard, pace, parts, taken
+from haulier.api.governor import Report, fed, restarted
+from haulier.api.scope_row import Member, ScopeRow
+from haulier.api.scope_shares import Wish, shares
+
+LONGEST_STEP_SECONDS = 60.0
+
+REASSERT_SECONDS = 0.5
+"""A pause is written again where the row's end of it lies so much too early: the wall clock was set forwards."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a member says in one beat."""
+
+    name: str
+    number: int
+    """Higher than in any beat of this member before. A member that was dropped and comes back must not look like the
+    silent one that it was, or whoever believes it dead would drop it once more while it sends."""
+    offer: int
+    """The share that it keeps at the least; the rest is given back. Never below its requests in flight."""
+    in_flight: int
+    wants: bool
+    keep_seconds: float
+    process: str = ""
+    is_fixed: bool = False
+    peak: int = 0
+    report: Report = field(default_factory=Report)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    can_probe: bool = False
+    """It has a place free for a request, and is not probing already."""
+    probe: bool | None = None
+    """What its probe found, if it made one."""
+    spending: Spending = field(default_factory=Spending)
+    roll: float = 0.5
+    """Chance, from 0 to 1, for what must not happen everywhere at once."""
+    wall: float = 0.0
+    had_success: bool = False
+    pause_left: float = 0.0
+    """What it knows to be left of a pause; the row's end of it is moved where it is earlier."""
+    silent: Mapping[str, int] = field(default_factory=dict)
+    """Members whose beats have stood at this number for too long to wait for them."""
+    gone: Mapping[str, int] = field(default_factory=dict)
+    """Members whose beats have stood at this number for so long that nothing of theirs can be in flight."""
+
+
+def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
+    """The row after a beat, a first one too. The sum of all shares is no higher than before, or fits under the cap."""
+    members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
+    if not members:
+        row = _begun(row)
+    row = _at(replace(row, members=members), beat.wall)
+    mine = members.get(beat.name)
+    row = _with(row, beat, _updated(row, beat, mine))
+    row = _learned(row, beat)
+    share = row.members[beat.name].share
+    room = cap(row, beat.silent) - sum(one.share for one in row.members.values()) + share
+    return _with(
+        row, beat, replace(row.members[beat.name], share=max(share, min(target(row, beat.name, beat.silent), room)))
+    )
+
+
+def _begun(row: ScopeRow) -> ScopeRow:
+    """The first member begins afresh: what an earlier run found out may be different now. What the API asked for, and
+    what was spent, still counts."""
+    return ScopeRow(
+        time=row.time,
+        beat_at=row.beat_at,
+        pause_until=row.pause_until,
+        pause_seconds=row.pause_seconds,
+        budget=Budget(spent=row.budget.spent),
+    )
+
+
+def _updated(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
+    """What the row says of the member that beats; of its share, what it keeps."""
+    others = [one for name, one in row.members.items() if name != beat.name]
+    return Member(
+        beats=beat.number,
+        # A member that is not in the row, or no longer, has no share in it, whatever it remembers.
+        share=0 if mine is None else min(beat.offer, mine.share),
+        in_flight=beat.in_flight,
+        wants=beat.wants,
+        turns=min((one.turns for one in others), default=0) if mine is None else mine.turns + (mine.share > 0),
+        keep_seconds=beat.keep_seconds,
+        beat_at=beat.wall,
+        peak=beat.peak,
+        is_fixed=beat.is_fixed,
+        rate=0.0 if mine is None else mine.rate,
+        wanted=beat.spending.wanted,
+        process=beat.process,
+    )
+
+
+def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
+    """With what the member saw of the API."""
+    if beat.had_success:
+        row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
+    if beat.pause_left > 0.0 and beat.wall + beat.pause_left > row.pause_until + REASSERT_SECONDS:
+        row = paused(row, beat.wall, beat.pause_left)
+    return _budgeted(_broken(_governed(row, beat), beat), beat)
+
+
+def left(row: ScopeRow, name: str, in_use: int, rest: Mapping[Quota, int] | None = None) -> ScopeRow:
+    """The row without a member, and with what it brings back. What it still has in flight stays taken, until its
+    silence proves that it ended."""
+    mine = row.members.get(name)
+    for quota, back in (rest or {}).items():
+        row = replace(row, budget=taken(row.budget, quota, back, 1, row.beat_at)[0])
+    members = {other: one for other, one in row.members.items() if other != name}
+    if mine is not None and in_use > 0:
+        members[name] = replace(mine, beats=mine.beats + 1, share=min(mine.share, in_use), wants=False, process="")
+    return replace(row, members=members)
+
+
+def paused(row: ScopeRow, wall: float, seconds: float) -> ScopeRow:
+    """The row with a pause from now. A pause is never shortened."""
+    if wall + seconds <= row.pause_until:
+        return row
+    return replace(row, pause_until=wall + seconds, pause_seconds=seconds)
+
+
+def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
+    """How many requests may be in flight: the lowest cap that a living member knows, and what the governor found."""
+    living = _living(row, silent)
+    in_flight = min((one.in_flight for _, one in living), default=0)
+    is_fixed = all(one.is_fixed for _, one in living)
+    return in_flight if is_fixed else row.governor.cap(in_flight)
+
+
+def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
+    """The share that a member should come to, now that the row is as it is."""
+    living = _living(row, silent)
+    locked = sum(one.share for one in row.members.values()) - sum(one.share for _, one in living)
+    wishes = [Wish(other, one.share, one.wants, one.turns) for other, one in living]
+    return shares(max(0, cap(row, silent) - locked), wishes).get(name, 0)
+
+
+def _at(row: ScopeRow, wall: float) -> ScopeRow:
+    """The row at the wall time of a beat. Beats come at least every few seconds, so a longer step is a jump."""
+    step = wall - row.beat_at
+    return replace(row, time=row.time + (step if 0.0 <= step <= LONGEST_STEP_SECONDS else 0.0), beat_at=wall)
+
+
+def _governed(row: ScopeRow, beat: Beat) -> ScopeRow:
+    if beat.is_fixed:
+        return row
+    living = _living(row, beat.silent)
+    in_use = sum(one.peak for _, one in living)
+    in_flight = min(one.in_flight for _, one in living)
+    return replace(row, governor=fed(row.governor, beat.report, in_use, in_flight, row.time, beat.roll))
+
+
+def _broken(row: ScopeRow, beat: Beat) -> ScopeRow:
+    """Only an API that has worked can break down: of one that never did, each worker says so and stops."""
+    breaker = row.breaker
+    if row.successes:
+        breaker = noted(breaker, beat.outcomes, row.time, beat.wall, beat.roll)
+    if beat.probe is not None:
+        breaker = probed(breaker, beat.name, row.time, beat.roll, is_good=beat.probe)
+    if beat.can_probe:
+        breaker = claimed(breaker, beat.name, row.time, beat.keep_seconds)
+    governor = row.governor if breaker.closings == row.breaker.closings else restarted(row.governor)
+    return replace(row, breaker=breaker, governor=governor)
+
+
+def _budgeted(row: ScopeRow, beat: Beat) -> ScopeRow:
+    spending, budget = beat.spending, row.budget
+    if spending.heard is not None:
+        budget = heard(budget, spending.heard, beat.wall)
+    living = _living(row, beat.silent)
+    granted: dict[str, int] = {}
+    for quota, ask in spending.asks.items():
+        budget, granted[quota.key] = taken(budget, quota, ask, len(living), beat.wall)
+    total = pace(budget, spending.declared, beat.wall)
+    rate = parts(total, {name: one.wanted for name, one in living})[beat.name]
+    if total < UNLIMITED:
+        rate = min(rate, max(0.0, total - sum(one.rate for name, one in living if name != beat.name)))
+    mine = replace(row.members[beat.name], rate=rate, granted={key: one for key, one in granted.items() if one > 0})
+    return _with(replace(row, budget=budget), beat, mine)
+
+
+def _with(row: ScopeRow, beat: Beat, member: Member) -> ScopeRow:
+    return replace(row, members=row.members | {beat.name: member})
+
+
+def _living(row: ScopeRow, silent: Mapping[str, int]) -> Sequence[tuple[str, Member]]:
+    return [(name, one) for name, one in row.members.items() if silent.get(name) != one.beats]

@@ -1,0 +1,186 @@
+"""What `run` makes of runs that were left: finished or not, by whom, and what the exit code answers for."""
+
+import asyncio
+import json
+import signal
+import time
+
+from haulier.app.loading import load_app
+from haulier.app.site import Options, open_live
+from haulier.app.starting import Wanted, claim
+from haulier.cli.driving import LocalDriver
+from haulier.cli.run_command import Asked, run_all
+from haulier.runs.run import Run
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from tests.cli.conftest import RECORDS, Place
+
+MORE = """
+[streams.more]
+get = "/items"
+query = { limit = 100 }
+records = "items"
+pages = { cursor = "next", query = "cursor" }
+
+[streams.more.full.ids]
+query = { from_id = "{start}", to_id = "{end}" }
+last = { get = "/items/newest", at = "id" }
+step = 500
+"""
+
+
+def runs(place: Place) -> list[str]:
+    return sorted(path.name for path in (place.lake / "_haulier/shop/runs").iterdir())
+
+
+def test_a_run_that_was_left_is_finished_and_the_new_one_is_the_one_document(shop: Place) -> None:
+    """Two runs of one command print one JSON document: that of the run that was asked for."""
+    left = shop.run("enqueue", "--json").json["run_id"]
+    said = shop.run("run", "--json")
+    assert (said.code, said.json["state"]) == (0, "complete"), said.err
+    assert said.json["run_id"] == runs(shop)[1] != left
+    assert f"Run {left} was left open; it is finished first, and then a new run is started" in said.err
+
+
+def test_streams_that_were_asked_for_are_pulled_though_a_smaller_run_was_left_unplanned(shop: Place) -> None:
+    """G1: no exit code 0 while a stream that was asked for is missing."""
+    shop.toml.write_text(shop.toml.read_text() + MORE)
+
+    async def leave() -> None:
+        async with open_live(load_app(str(shop.toml)), Options()) as site:
+            await claim(site, Wanted("full", ("items",)))
+
+    asyncio.run(leave())
+    said = shop.run("run", "--json")
+    assert (said.code, set(said.json["streams"])) == (0, {"items", "more"}), said.err
+    assert shop.lines("items") == 2 * RECORDS
+    assert shop.lines("more") == RECORDS
+
+
+def test_an_unplanned_run_of_the_same_streams_is_the_one_that_is_asked_for(shop: Place) -> None:
+    """Typing the same command again after a Ctrl-C while planning pulls once."""
+
+    async def leave() -> None:
+        async with open_live(load_app(str(shop.toml)), Options()) as site:
+            await claim(site, Wanted("full", ("items",)))
+
+    asyncio.run(leave())
+    assert shop.run("run").code == 0
+    assert shop.lines() == RECORDS
+
+
+class Stopped(LocalDriver):
+    """Hears of a Ctrl-C while the last items are under way, which end within the grace and close the run."""
+
+    async def drive(self, run: Run) -> tuple[int, str]:
+        await super().drive(run)
+        return 4, "stopped by SIGINT"
+
+
+def test_no_new_run_is_started_after_a_ctrl_c_that_came_as_the_open_run_closed(shop: Place) -> None:
+    """Who presses Ctrl-C wants no second pull."""
+    shop.run("enqueue")
+    options = Options()
+
+    async def run(*, resume_only: bool) -> int:
+        app = load_app(str(shop.toml))
+        async with open_live(app, options) as site:
+            asked = Asked(Wanted("full", ("items",)), False, resume_only, None, False)
+            return (await run_all(site, Stopped(site, str(shop.toml), options), asked)).code
+
+    assert asyncio.run(run(resume_only=False)) == 4
+    assert len(runs(shop)) == 1
+    assert shop.run("status").code == 0, "the run itself is complete"
+
+
+def test_a_ctrl_c_after_the_seal_says_how_to_go_on(place: Place) -> None:
+    """Nothing is claimed of a queue that may hold some items; the command that is named names the lake too."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, latency_seconds=0.5)) as api:
+        place.write(api.url)
+        lake = place.folder / "other lake"
+        process = place.start("run", "--json", "--lake", str(lake))
+        while api.counters().requests == 0:
+            time.sleep(0.02)
+        api.change(hang_rate=1.0)  # The plan's own request is under way already; the promised count is asked next.
+        while api.counters().hung == 0:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=40)
+        assert process.returncode == 4, err
+        assert json.loads(out)["state"] == "open"
+        assert "before" not in err.partition("is not finished")[0]
+        assert f"haulier run {place.toml} full --resume-only --lake '{lake}'" in err
+        assert "Without --resume-only a new run" in err
+
+
+def test_resume_only_answers_for_the_newest_run_where_none_is_open(shop: Place) -> None:
+    """Exit code 0 means complete, and nothing else; a lake without any run may be the wrong one."""
+    said = shop.run("run", "--resume-only")
+    assert said.code == 2
+    assert "has no run in this lake yet" in said.err
+    run_id = shop.run("enqueue", "--json").json["run_id"]
+    assert shop.run("run", "--resume-only").code == 0
+    said = shop.run("run", "--resume-only", "--json")
+    assert (said.code, said.json["run_id"], said.json["state"]) == (0, run_id, "complete")
+    assert f"No full run of shop is open; the newest, {run_id}, is complete." in said.err
+    shop.run("enqueue")
+    shop.run("cancel")
+    assert shop.run("run", "--resume-only").code == 1
+    assert len(runs(shop)) == 2, "no other run was started"
+
+
+def test_a_worker_refuses_a_run_that_was_planned_with_another_source_file(shop: Place, api: SandboxProcess) -> None:
+    """Records of one run have one shape, whoever works it: also a worker that is started after the file was edited."""
+    shop.run("enqueue")
+    shop.write(api.url, query="query = { limit = 50 }")
+    said = shop.run("work")
+    assert said.code == 2, said.err
+    assert "was planned with another source file" in said.err
+    assert shop.lines() == 0
+    shop.write(api.url)
+    assert shop.run("work").code == 0, "what was refused went back to the queue"
+    assert shop.lines() == RECORDS
+
+
+def test_a_stream_that_was_taken_out_of_the_file_is_a_changed_file(shop: Place, api: SandboxProcess) -> None:
+    shop.toml.write_text(shop.toml.read_text() + MORE)
+    shop.run("enqueue")
+    shop.write(api.url)
+    for command in ("run", "work"):
+        said = shop.run(command)
+        assert said.code == 2, said.err
+        assert "was planned with another source file" in said.err
+
+
+def test_enqueue_refuses_a_stream_that_the_open_run_does_not_have(shop: Place) -> None:
+    """Exit code 0 means that what was asked for is on the queue."""
+    shop.toml.write_text(shop.toml.read_text() + MORE)
+    shop.run("enqueue", "--stream", "items")
+    said = shop.run("enqueue", "--stream", "more")
+    assert said.code == 2
+    assert "is open, and has no more in it" in said.err
+    assert shop.run("enqueue", "--stream", "items").code == 0
+
+
+def test_work_refuses_the_name_of_a_run_that_there_is_not(shop: Place) -> None:
+    """A misspelt name would be waited for in vain, or left with exit code 0 after other runs' items."""
+    shop.run("enqueue")
+    said = shop.run("work", "--run", "full-20200101T000000Z")
+    assert said.code == 2
+    assert "has no run" in said.err
+
+
+def test_a_run_that_was_cancelled_is_said_without_counts(shop: Place) -> None:
+    run_id = shop.run("enqueue", "--json").json["run_id"]
+    shop.run("cancel")
+    said = shop.run("wait")
+    assert (said.code, said.err) == (1, f"Run {run_id} is cancelled; what it wrote stays, and was not counted.\n")
+
+
+def test_a_queue_in_memory_is_another_process_own(shop: Place) -> None:
+    """`status` and `wait` cannot see it, and call no run stranded over it."""
+    shop.run("enqueue")
+    status = shop.run("status", "--queue", "memory", "--json")
+    assert (status.json["is_stranded"], status.json["missing"]) == (False, 5)
+    assert "queue" not in shop.run("status", "--queue", "memory").out
+    said = shop.run("wait", "--queue", "memory", "--timeout", "1.5")
+    assert (said.code, "stranded" in said.err) == (4, False)

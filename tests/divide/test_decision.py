@@ -1,0 +1,165 @@
+"""`divide.cause_to_divide`, walked as a table beside `outcome.decide`: which failures divide an item, and when (G4)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from haulier.api.transport import Fault
+from haulier.api.verdict import ApiError, Verdict
+from haulier.errors import DamagedObjectError, ItemError, LakeUnavailableError, LeaseLostError, SweptError, UsageError
+from haulier.items.ranges import IdRange
+from haulier.items.workitem import WorkItem
+from haulier.queues.envelope import decode, encode
+from haulier.runs.plan import planned
+from haulier.runs.send import envelope_of
+from haulier.worker.crash_guard import CrashedError
+from haulier.worker.deadline import DeadlineError
+from haulier.worker.divide import Cause, Suspects, cause_to_divide, parts_of, suspect_by
+from haulier.worker.outcome import Circumstances, decide
+from haulier.worker.settings import MAX_DEPTH, MAX_IN_VAIN
+
+
+def api(verdict: Verdict, **more: Any) -> ApiError:
+    return ApiError("as it is", verdict=verdict, **more)
+
+
+BAD_BODY = api(Verdict.BACK, status=200, body=b"{")
+SERVER_ERROR = api(Verdict.BACK, status=500)
+MISCOUNT = api(Verdict.RESTART)
+HUNG = api(Verdict.OUTAGE, fault=Fault.TIMEOUT)
+GATEWAY = api(Verdict.OUTAGE, status=504)
+BUSY = api(Verdict.OUTAGE, status=503)
+UNREACHED = api(Verdict.OUTAGE, fault=Fault.CONNECT)
+RAISED = KeyError("price")
+LATE = DeadlineError("an hour")
+
+
+def cause(error: Exception, **changed: Any) -> Cause | None:
+    usual: dict[str, Any] = {
+        "failures": 0,
+        "releases": 0,
+        "max_failures": 5,
+        "is_healthy": True,
+        "is_proven": True,
+        "is_answering": True,
+    }
+    around = Circumstances(**(usual | changed))
+    return cause_to_divide(error, decide(error, around, random.Random(1)), around)
+
+
+FAILURE, TIME_OUT, CAP, CRASH = Cause.FAILURE, Cause.TIME_OUT, Cause.CAP, Cause.CRASH
+# What happened; at the first charged failure, the second, the last; and the first of a part of what failed.
+ROWS: dict[str, tuple[Exception, Cause | None, Cause | None, Cause | None, Cause | None]] = {
+    "a body that never parses": (BAD_BODY, None, FAILURE, FAILURE, FAILURE),
+    "the same 500 again and again": (SERVER_ERROR, None, FAILURE, FAILURE, FAILURE),
+    "a total that is not kept": (MISCOUNT, None, FAILURE, FAILURE, FAILURE),
+    "no first byte in time": (HUNG, None, TIME_OUT, TIME_OUT, TIME_OUT),
+    "504": (GATEWAY, None, TIME_OUT, TIME_OUT, TIME_OUT),
+    "the item's deadline": (LATE, None, TIME_OUT, TIME_OUT, TIME_OUT),
+    "503 while others are answered": (BUSY, None, None, FAILURE, None),
+    "no connection": (UNREACHED, None, None, FAILURE, None),
+    "the processor raises": (RAISED, None, None, FAILURE, FAILURE),
+    "a processor's own word": (ItemError("its data"), None, None, FAILURE, FAILURE),
+    "over a cap": (api(Verdict.SPLIT), CAP, CAP, CAP, CAP),
+    "a death": (CrashedError("key", -11, 1), None, None, None, None),
+    "its third death": (CrashedError("key", -11, 3), CRASH, CRASH, CRASH, CRASH),
+    "a request that is wrong": (api(Verdict.POISON), None, None, None, None),
+    "credentials": (api(Verdict.AUTH), None, None, None, None),
+    "settings": (api(Verdict.CONFIG), None, None, None, None),
+    "a pause": (api(Verdict.PAUSE), None, None, None, None),
+    "a damaged object": (DamagedObjectError("path", "cut"), None, None, None, None),
+    "a full lake": (LakeUnavailableError("full"), None, None, None, None),
+    "a lost lease": (LeaseLostError("lost"), None, None, None, None),
+    "a closing": (SweptError("closing"), None, None, None, None),
+    "a flag": (UsageError("a flag"), None, None, None, None),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row(name: str) -> None:
+    """G4: at the last charged failure before poison, or earlier where it is clear."""
+    error, *expected = ROWS[name]
+    found = [
+        cause(error),
+        cause(error, failures=1),
+        cause(error, failures=4),
+        cause(error, suspect="failure"),
+    ]
+    assert found == expected
+
+
+OUTAGES = ("no first byte in time", "504", "the item's deadline", "503 while others are answered", "no connection")
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+@pytest.mark.parametrize("is_healthy", [True, False])
+def test_an_outage_never_divides(name: str, is_healthy: bool) -> None:
+    """G4: as long as nobody is answered, what looks like an outage is one."""
+    for failures in range(5):
+        for suspect in ("", "failure", "time_out"):
+            around = {"failures": failures, "suspect": suspect, "is_answering": False, "is_healthy": is_healthy}
+            assert cause(ROWS[name][0], **around) is None
+
+
+def test_without_proof_only_the_last_failure_divides() -> None:
+    """G4: a 500 to everybody is no item's own at once; where it would be poison, a smaller range is the better try."""
+    assert [cause(SERVER_ERROR, failures=failures, is_answering=False) for failures in range(5)] == [
+        *(4 * [None]),
+        FAILURE,
+    ]
+    assert cause(SERVER_ERROR, suspect="failure", is_answering=False) is None
+
+
+def test_a_part_of_what_crashed_is_divided_at_its_first_death() -> None:
+    """G4: it ran alone from the start, so that one witnessed death is enough to go on."""
+    assert cause(CrashedError("key", -11, 1), suspect="crash") is CRASH
+    assert cause(CrashedError("key", -11, 1), suspect="failure") is None
+
+
+def test_parts_are_no_longer_divided_where_that_leads_nowhere() -> None:
+    """Parts that are divided again and again, with none good in between, are poisoned as they are; a cap is a cap."""
+    suspects = Suspects()
+    for _ in range(MAX_IN_VAIN):
+        assert not suspects.is_in_vain
+        suspects.note_divided()
+    assert suspects.is_in_vain
+    assert cause(BAD_BODY, failures=4, suspect="failure", is_in_vain=True) is None
+    assert cause(BAD_BODY, failures=4, is_in_vain=True) is FAILURE, "what is not a part gets its chance"
+    assert cause(api(Verdict.SPLIT), suspect="failure", is_in_vain=True) is CAP
+    suspects.note_good()
+    assert not suspects.is_in_vain
+
+
+@dataclass(frozen=True)
+class Some(WorkItem, stream="some", kind="some"):
+    ids: IdRange
+
+
+def test_parts_are_as_a_child_list_has_them() -> None:
+    """P6: typed items become lines of the list; whatever the divider is, it cannot lose the item's rows."""
+    whole = planned(Some(IdRange(1, 9)))
+    halves = [Some(half) for half in IdRange(1, 9).halves() or ()]
+    assert [part.key for part in parts_of(halves, whole.key, 0)] == ["some-1-5", "some-5-9"]
+    assert parts_of([halves[0], halves[0]], whole.key, 0) == (planned(halves[0]),), "equal parts are one"
+    assert parts_of((), whole.key, 0) == ()
+    with pytest.raises(UsageError, match="divides 'some-1-9' into itself"):
+        parts_of([Some(IdRange(1, 9))], whole.key, 0)
+
+
+def test_the_depth_of_divisions_is_bounded() -> None:
+    """64 divisions, one out of another, are more than any range of IDs takes: there is no end to such a divider."""
+    halves = [Some(half) for half in IdRange(1, 9).halves() or ()]
+    assert parts_of(halves, "some-1-9", MAX_DEPTH - 1)
+    assert parts_of(halves, "some-1-9", MAX_DEPTH) == ()
+
+
+def test_a_message_carries_what_its_item_is_suspected_of() -> None:
+    """G8: as data; the parts of what was over a cap are suspected of nothing."""
+    item = planned(Some(IdRange(1, 9)))
+    message = decode(encode(envelope_of(item, "full-1", depth=3, suspect=suspect_by("failure"))))
+    assert (message.depth, message.suspect, message.failures) == (3, "failure", 0)
+    assert [suspect_by(word) for word in ("", "cap", "time_out", "crash")] == ["", "", "time_out", "crash"]
