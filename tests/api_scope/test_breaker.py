@@ -13,6 +13,7 @@ from haulier.api.breaker import (
     TRIAL,
     Breaker,
     Outcomes,
+    State,
     claimed,
     noted,
     probed,
@@ -29,27 +30,40 @@ def note(breaker, outcomes, time=0.0):
     return noted(breaker, outcomes, time, 1_000.0 + time, 0.5)
 
 
-def opened():
+def suspect():
     return note(Breaker(), bad(IN_A_ROW))
 
 
-def test_opens_on_failures_in_a_row_of_all_workers():
-    """Twenty failures in a row open it, whoever had them; and it says since when and why."""
+def opened():
+    return probed(claimed(suspect(), "x", 0.0, 60.0), "x", 0.0, 0.5, is_good=False)
+
+
+def test_failures_in_a_row_of_all_workers_make_it_suspect():
+    """Twenty failures in a row, whoever had them: the last good request is tried at once, before anybody goes on."""
     breaker = Breaker()
     for _ in range(IN_A_ROW - 1):
         breaker = note(breaker, bad())
-    assert not breaker.is_open
+    assert breaker.state is State.CLOSED
     breaker = note(breaker, bad(reason="connection refused"), time=5.0)
-    assert breaker.is_open
+    assert breaker.state is State.SUSPECT
     assert (breaker.since, breaker.reason) == (1_005.0, "connection refused")
+    breaker = claimed(breaker, "a", 5.0, 60.0)
+    assert breaker.prober == "a"
+    assert probed(breaker, "a", 5.5, 0.5, is_good=False).is_open
+
+
+def test_suspicion_that_was_wrong_changes_nothing():
+    """The last good request works: what failed are the items, and nobody starts slowly."""
+    breaker = probed(claimed(suspect(), "a", 0.0, 60.0), "a", 1.0, 0.5, is_good=True)
+    assert (breaker.state, breaker.failures, breaker.trial, breaker.closings) == (State.CLOSED, 0, 0, 0)
 
 
 def test_a_success_begins_the_row_anew():
     """A success between them says that the API is up."""
     breaker = note(note(Breaker(), bad(19)), Outcomes(good=1, bad=4, last_bad=3))
     assert breaker.failures == 3
-    assert not note(breaker, bad(16)).is_open
-    assert note(breaker, bad(17)).is_open
+    assert note(breaker, bad(16)).state is State.CLOSED
+    assert note(breaker, bad(17)).state is State.SUSPECT
 
 
 @pytest.mark.parametrize(("good", "failed", "opens"), [(10, 40, True), (11, 40, False), (9, 40, False), (12, 48, True)])
@@ -86,7 +100,7 @@ def test_prober_that_died_is_replaced():
     breaker = claimed(opened(), "a", 15.0, 60.0)
     breaker = claimed(breaker, "b", 75.0, 60.0)
     assert breaker.prober == "b"
-    assert probed(breaker, "a", 76.0, 0.5, is_good=True).is_open
+    assert probed(breaker, "a", 76.0, 0.5, is_good=False).prober == "b"
     assert not probed(breaker, "b", 76.0, 0.5, is_good=True).is_open
 
 
@@ -103,28 +117,29 @@ def test_probes_come_ever_more_rarely():
 @given(st.floats(0, 1))
 def test_probes_are_spread(roll):
     """A probe comes up to a fifth earlier or later."""
-    breaker = noted(Breaker(), bad(IN_A_ROW), 0.0, 0.0, roll)
+    breaker = probed(claimed(suspect(), "x", 0.0, 60.0), "x", 0.0, roll, is_good=False)
     assert 12.0 <= breaker.probe_at <= 18.001
 
 
 def test_success_closes_on_trial():
-    """A probe that works closes it; three failures open it again until ten successes came, with the longer delay."""
+    """A probe that works closes it; until ten successes came, three failures are enough, and it waits longer."""
     breaker = probed(claimed(opened(), "a", 15.0, 60.0), "a", 15.0, 0.5, is_good=False)
     breaker = probed(claimed(breaker, "a", 99.0, 60.0), "a", 99.0, 0.5, is_good=True)
     assert (breaker.is_open, breaker.closings, breaker.trial) == (False, 1, TRIAL)
     again = note(breaker, bad(IN_A_ROW_ON_TRIAL), time=100.0)
-    assert again.is_open
+    assert again.state is State.SUSPECT
+    again = probed(claimed(again, "a", 100.0, 60.0), "a", 100.0, 0.5, is_good=False)
     assert again.probe_at == 130.0
     trusted = note(breaker, Outcomes(good=TRIAL), time=100.0)
-    assert not note(trusted, bad(IN_A_ROW - 1), time=101.0).is_open
-    assert note(trusted, bad(IN_A_ROW), time=101.0).probe_at == 101.0 + FIRST_DELAY_SECONDS
+    assert note(trusted, bad(IN_A_ROW - 1), time=101.0).state is State.CLOSED
+    assert trusted.delay_seconds == FIRST_DELAY_SECONDS
 
 
 def test_what_was_sent_before_it_opened_counts_for_nothing():
-    """While it is open only the probe counts."""
-    breaker = opened()
-    assert note(breaker, GOOD) == breaker
-    assert note(breaker, bad(50)) == breaker
+    """While it is not closed only the probe counts."""
+    for breaker in (suspect(), opened()):
+        assert note(breaker, GOOD) == breaker
+        assert note(breaker, bad(50)) == breaker
 
 
 @given(
@@ -148,7 +163,7 @@ def test_never_stuck_and_never_a_storm(steps):
         breaker = claimed(breaker, name, time, 60.0)
         if roll < 0.8:
             breaker = probed(breaker, name, time, roll, is_good=is_good)
-        if breaker.is_open:
+        if breaker.state is not State.CLOSED:
             assert breaker.probe_at <= time + 1.2 * LONGEST_DELAY_SECONDS
         assert msgspec.json.decode(msgspec.json.encode(breaker), type=Breaker) == breaker
         assert len(breaker.slices) <= 8

@@ -32,7 +32,7 @@ def feed(governor, seconds, *, kind="later", times=None, time=0.0, in_flight=50,
 
 
 def steady(limit, **changes):
-    low = {"later": (Low(1, 1.0),) * 150}
+    low: dict[str, tuple[Low, ...]] = {"later": (Low(1, 1.0),) * 150}
     return Governor(limit=limit, phase=Phase.STEADY, low=low, probe_after=30, **changes)
 
 
@@ -87,7 +87,7 @@ def test_grows_only_where_the_limit_was_reached():
 
 def test_first_and_later_pages_have_baselines_of_their_own():
     """First pages that take ten times as long are no sign of a queue."""
-    low = {"later": (Low(1, 1.0),) * 50, "first": (Low(1, 10.0),) * 50}
+    low: dict[str, tuple[Low, ...]] = {"later": (Low(1, 1.0),) * 50, "first": (Low(1, 10.0),) * 50}
     governor = Governor(limit=12.0, phase=Phase.STEADY, low=low)
     report = Report(0, {"first": [10.0] * 20, "later": [1.0] * 20})
     assert fed(governor, report, 12, 50, 0.0, 0.5).limit == 13.0

@@ -68,6 +68,16 @@ def test_an_unknown_run_is_answered_with_the_newest(shop: Place) -> None:
     assert f"has no run '{NO_RUN}' in this lake. The newest are: full-" in one_message(said)
 
 
+@pytest.mark.parametrize("name", ["../../x", "full-20200101T000000Z/..", "", "Full"])
+def test_a_name_that_can_be_no_run_or_key_is_answered_in_words(shop: Place, name: str) -> None:
+    """Nothing that a person types leads out of the run's folder, or to a traceback."""
+    shop.run("enqueue")
+    said = shop.run("status", "--run", name)
+    assert (said.code, "has no run" in one_message(said)) == (2, True)
+    said = shop.run("poison show", name)
+    assert (said.code, "has no poison of" in one_message(said)) == (2, True)
+
+
 @pytest.mark.parametrize("command", ["status", "wait", "verify", "poison list"])
 def test_no_run_at_all_says_how_to_start_one(shop: Place, command: str) -> None:
     said = shop.run(command)

@@ -58,7 +58,7 @@ def test_latest_names_the_newest_complete_snapshot(shop: Place) -> None:
     shop.run("run")
     shop.run("run")
     said = shop.run("latest", "items", "--json")
-    assert said.json["records"] == RECORDS
+    assert (said.json["state"], said.json["records"]) == ("complete", RECORDS)
     newest = max((shop.lake / "shop/items/mode=full").iterdir())
     assert said.json["path"] == str(newest)
 
@@ -147,6 +147,16 @@ def test_init_writes_a_source_that_runs_against_the_sandbox(
     assert shop.run("init").code == 0
     assert shop.run("init").code == 2, "a file that exists is left alone"
     assert shop.run("run").code == 0
+
+
+@pytest.mark.parametrize("name", ["über-uns.toml", "2024.toml", f"{'long' * 20}.toml", "2" * 60 + ".toml"])
+def test_init_names_a_source_after_any_file(place: Place, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The file can be read as it stands, whatever it is called."""
+    monkeypatch.setenv("SANDBOX_URL", "http://127.0.0.1:9")
+    place.name = name
+    assert place.run("init").code == 0
+    assert place.run("status").code == 2
+    assert "has no run in this lake yet" in place.run("status").err
 
 
 def test_the_schema_is_one_of_our_source_files(shop: Place) -> None:

@@ -53,6 +53,8 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     assert said.json["reasons"] == {"poison": 2}
     assert said.json["totals"]["empty"] == 1
 
+    assert numbers.run("run", "--resume-only").code == 3, "no run is open; the newest one answers"
+    assert numbers.run("poison list", "--json").json["state"] == "partial"
     listed = numbers.run("poison list")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["number-2", "number-4"]
     shown = numbers.run("poison show", "number-2")

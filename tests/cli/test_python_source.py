@@ -1,5 +1,6 @@
 """A source in Python: loaded, refused in words, and held to its shape on resume."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,8 @@ def test_a_changed_processor_is_not_resumed_and_a_changed_comment_is(place: Plac
         ("import haulier\n", "It makes no haulier.App. Write `app = App(...)` in it."),
         ("def f(:\n", "line 1: invalid syntax."),
         ("x = 1\nopen('/no/such/file')\n", "line 2: FileNotFoundError"),
+        ("import sys\nsys.exit(0)\n", "ends Python when it is imported. Write what it does as a program below"),
+        ("import no_such_module\n", "line 1: ModuleNotFoundError"),
         ("from haulier import Api, App\napp = App('Shop', api=Api('http://a'))\n", "A source cannot be named 'Shop'."),
         ("from haulier import Api, App\napp = App('shop', api=Api('ftp://a'))\n", "is not an address of an API"),
     ],
@@ -96,7 +99,47 @@ def test_an_enumerator_with_the_wrong_parameters_is_refused(tmp_path: Path) -> N
     assert "The enumerator all_items takes 2 parameters. Write `async def all_items(ctx)`." in refusal(tmp_path, text)
 
 
-@pytest.mark.parametrize("word", ["nothing", "no/such/file.py", "no_such_module:app", "haulier.errors:app"])
+@pytest.mark.parametrize("word", ["nothing", "no/such/file.py", "no_such_module:app", ":app", "haulier.errors:app"])
 def test_what_is_no_source_is_said_with_the_forms_that_there_are(word: str) -> None:
     with pytest.raises(UsageError, match=r"Write"):
         load_app(word)
+
+
+def test_a_file_displaces_no_module_of_the_same_name(tmp_path: Path) -> None:
+    """A source may be called after what it pulls: calendar.py, mailbox.py, select.py."""
+    import calendar
+
+    load_app(write(tmp_path, "from haulier import Api, App\napp = App('shop', api=Api('http://a'))\n", "calendar.py"))
+    assert sys.modules["calendar"] is calendar
+
+
+def test_a_module_that_fails_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    write(tmp_path, "x = 1\n1 / 0\n", "failing_source.py")
+    with pytest.raises(UsageError, match=r"failing_source: .*line 2: ZeroDivisionError: division by zero\."):
+        load_app("failing_source:app")
+
+
+def test_a_lifespan_that_is_no_context_manager_is_refused(tmp_path: Path) -> None:
+    text = "from haulier import Api, App\napp = App('shop', api=Api('http://a'))\n"
+    lifespan = "@app.lifespan\nasync def {name}():\n    yield 1\n"
+    assert "Put @asynccontextmanager above it." in refusal(tmp_path, text + lifespan.format(name="one"))
+    managed = (
+        text
+        + "from contextlib import asynccontextmanager\n"
+        + "".join(
+            lifespan.format(name=name).replace("@app.lifespan", "@app.lifespan\n@asynccontextmanager")
+            for name in ("one", "two")
+        )
+    )
+    assert "has two lifespans. Remove two" in refusal(tmp_path, managed)
+
+
+def test_try_says_what_a_processor_yields_that_is_no_page(place: Place, api: SandboxProcess) -> None:
+    """As a run would: exit code 0 means that a page came back."""
+    place.name = "shop_source.py"
+    write(place.folder, GOOD.format(url=api.url).replace("        yield page", '        yield {"page": page}'))
+    said = place.run("try")
+    assert said.code == 1
+    assert "yielded a dict. Yield a page" in said.err

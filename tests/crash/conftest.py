@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.stand import Stand, standing
+
 MEMORY = "/dev/shm"
 """Where Linux has a disk in memory: fsync made these tests several times slower."""
 
@@ -21,3 +23,11 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="haulier-test-", dir=MEMORY) as fast:
         yield Path(fast)
+
+
+@pytest.fixture
+def stand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+    """Items that do harm."""
+    monkeypatch.setenv("CRASHING", str(folder))
+    with standing(Stand(folder)) as stand:
+        yield stand

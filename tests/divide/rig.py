@@ -7,7 +7,7 @@ import dataclasses
 import gzip
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from haulier.app.app import App
 from haulier.app.meter import Meter
 from haulier.app.site import LiveSite, scope_settings
 from haulier.app.starting import Wanted, claim, start
-from haulier.clock import SystemClock
+from haulier.clock import Clock, SystemClock
 from haulier.config.source_file import load_source
 from haulier.lake.local import LocalLake
 from haulier.queues.envelope import Envelope, decode
@@ -83,12 +83,25 @@ def shop(folder: Path, url: str, *, step: int = 5_000, more: str = "", last: obj
     return App.from_settings(load_source(path, {}))
 
 
+class NotedQueue(MemoryQueue):
+    """Remembers what was sent."""
+
+    def __init__(self, store: MemoryStore, clock: Clock) -> None:
+        super().__init__(store, clock)
+        self.store = store
+        self.sent: list[Envelope] = []
+
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+        self.sent += map(decode, bodies)
+        await super().enqueue(bodies, delay_seconds=delay_seconds)
+
+
 @dataclass
 class Shop:
     """What a test looks at afterwards."""
 
     site: LiveSite
-    store: MemoryStore
+    queue: NotedQueue
     run: Run
     workers: int = 0
 
@@ -127,7 +140,8 @@ class Shop:
 
     @property
     def messages(self) -> list[Envelope]:
-        return [decode(message.body) for _, message in sorted(self.store.messages.items())]
+        """What stands in the queue."""
+        return [decode(message.body) for _, message in sorted(self.queue.store.messages.items())]
 
     @property
     def records(self) -> list[Any]:
@@ -142,11 +156,14 @@ class Shop:
 
 
 @contextlib.asynccontextmanager
-async def opened(app: App, folder: Path, settings: WorkerSettings | None = None) -> AsyncIterator[Shop]:
-    """A planned and enqueued run of the app. Leases are long: the clock is fast, and the keeper's is not."""
+async def opened(app: App, folder: Path, *, max_failures: int = 2) -> AsyncIterator[Shop]:
+    """A planned and enqueued run of the app. Leases are long: the clock is fast, and the keeper's is not.
+
+    Items are poisoned sooner than in life, unless a test is about that.
+    """
     clock, rng, redactor, store = FastClock(), random.Random(7), Redactor(), MemoryStore()
-    settings = settings or WorkerSettings(lease_seconds=10_000.0)
-    lake, queue = LocalLake(folder / "lake", clock), MemoryQueue(store, clock)
+    settings = WorkerSettings(lease_seconds=10_000.0, max_failures=max_failures)
+    lake, queue = LocalLake(folder / "lake", clock), NotedQueue(store, clock)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(lake.close)
         transport = AiohttpTransport(app.api, clock=SystemClock(), redactor=redactor)
@@ -169,7 +186,7 @@ async def opened(app: App, folder: Path, settings: WorkerSettings | None = None)
         )
         run = await claim(site, Wanted("full", app.selected([])))
         await start(site, run, _nothing)
-        yield Shop(site, store, run)
+        yield Shop(site, queue, run)
 
 
 async def _nothing(*_: object) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from haulier.api.settings import Api
 from haulier.config import api_table, asking, auth_table, pages_table, request_kinds, stream_table, values_table
 from haulier.config import kinds as kind
-from haulier.config.fields import Field, Shape
+from haulier.config.fields import Field, Kind, Shape
 from haulier.config.source_file import FILE, SourceName, Streams, load_source
 from tests.docs.pages import ROOT, anchor_of
 
@@ -100,7 +100,7 @@ def default_of(section: Section, each: Field[Any]) -> str:
     return _toml(found[0]) if found else ""
 
 
-def type_of(reader: object) -> str:
+def type_of(reader: Kind[Any]) -> str:
     """What kind of value a key takes, in words."""
     match reader:
         case SourceName():
@@ -142,7 +142,17 @@ def type_of(reader: object) -> str:
         case values_table.ValueList():
             return "list of texts or whole numbers"
         case _:
-            return "text"
+            return _type_in_schema(reader.schema())
+
+
+def _type_in_schema(schema: dict[str, Any]) -> str:
+    """For a kind of value that has no words of its own here: what JSON Schema calls it."""
+    if "anyOf" in schema:
+        return ", or ".join(dict.fromkeys(_type_in_schema(each) for each in schema["anyOf"]))
+    names = schema.get("type", "any value")
+    names = [names] if isinstance(names, str) else names
+    words = {"string": "text", "integer": "whole number", "boolean": "`true` or `false`", "object": "table"}
+    return ", or ".join(words.get(name, name) for name in names)
 
 
 def _visit(place: str, shape: Shape, read: Callable[..., Any] | None, found: dict[int, Section]) -> None:

@@ -110,6 +110,11 @@ async def events_by_time(item: EventsByTime, ctx: Context) -> AsyncIterator[list
     yield Page.of([{"seen": len(answer)}])
 
 
+@app.divider(EventsByTime)
+def shorter(item: EventsByTime) -> list[EventsByTime]:
+    return [EventsByTime(half, item.region) for half in item.window.halves(timedelta(seconds=1)) or ()]
+
+
 def paginator() -> Paginator:
     known: list[Paginator] = [Cursor("next", query="cursor"), Offset(limit=100), Single()]
     return known[0]

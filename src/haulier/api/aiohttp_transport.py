@@ -8,6 +8,7 @@ request is near.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from dataclasses import replace
 from importlib.metadata import version
@@ -37,6 +38,7 @@ READ_BUFFER_BYTES = 4 * 1024 * 1024
 DNS_CACHE_SECONDS = 60
 """A pull asks for one name thousands of times; a name that moves does so within minutes."""
 
+_NO_WAIT = contextlib.nullcontext()
 _REPEATABLE = {"GET", "HEAD"}
 _SELF_EXPLAINING = {429, *range(500, 600)}
 """Statuses that mean the same whatever their body says, so that a broken body must not hide them."""
@@ -145,6 +147,7 @@ class AiohttpTransport:
             body=body,
             first_byte_seconds=first_byte_seconds,
             wire_bytes=len(wire),
+            url=request.url,
             is_delimited=is_delimited,
         )
 
@@ -161,7 +164,8 @@ class AiohttpTransport:
         try:
             while not is_whole:
                 in_span = 0
-                async with asyncio.timeout(self._slow_seconds):
+                # Small bodies are here with their headers, and a timer costs as much as reading one.
+                async with _NO_WAIT if answer.content.is_eof() else asyncio.timeout(self._slow_seconds):
                     while in_span < span_bytes and not is_whole:
                         chunk = await answer.content.readany()
                         chunks.append(chunk)

@@ -7,19 +7,20 @@ With a breaker about 200 are sent, and none is (measured in a simulation). Pure:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 IN_A_ROW: Final = 20
-"""Failures without a success between them, over all workers, that say that the API is down."""
+"""Failures without a success between them, over all workers, that are a reason to ask whether the API is down."""
 IN_A_ROW_ON_TRIAL: Final = 3
 """The same just after it came back."""
 WINDOW_SECONDS: Final = 30.0
 SLICE_SECONDS: Final = 5.0
 FEWEST, WORST_PART = 50, 0.8
-"""So many answers within the window, and so many of them failures, say the same where some still go well."""
+"""So many answers within the window, and so many of them failures, say that it is down though some still go well."""
 FIRST_DELAY_SECONDS: Final = 15.0
 LONGEST_DELAY_SECONDS: Final = 300.0
 SPREAD: Final = 0.2
@@ -47,12 +48,21 @@ class Slice(msgspec.Struct, frozen=True, array_like=True):
     bad: int
 
 
-class Breaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Closed: requests may be sent. Open: nobody sends but the prober, one request at a time."""
+class State(StrEnum):
+    CLOSED = "closed"
+    SUSPECT = "suspect"
+    """So many failed in a row that requests wait until the last good one was tried again. Perhaps the last items of a
+    run are all poisonous, and nothing is wrong with the API."""
+    OPEN = "open"
+    """The API is down: nobody sends but the prober, one request at a time."""
 
-    is_open: bool = False
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether requests may be sent."""
+
+    state: State = State.CLOSED
     since: float = 0.0
-    """Wall time of its opening, for people."""
+    """Wall time since which it is not closed, for people."""
     reason: str = ""
     failures: int = 0
     """In a row, over all members."""
@@ -65,51 +75,56 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     trial: int = 0
     """Successes that are still to come before it is believed to be back."""
     closings: int = 0
-    """Counts up each time it closes: requests start slowly then."""
+    """Counts up each time the API comes back: requests start slowly then."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is State.OPEN
 
 
 def noted(breaker: Breaker, outcomes: Outcomes, time: float, wall: float, roll: float) -> Breaker:
-    """The breaker after what a member saw. While it is open, only the probe counts: what is heard besides was sent
-    before it opened."""
-    if breaker.is_open or not (outcomes.good or outcomes.bad):
+    """The breaker after what a member saw. While it is not closed, only the probe counts: what is heard besides was
+    sent before."""
+    if breaker.state is not State.CLOSED or not (outcomes.good or outcomes.bad):
         return breaker
-    failures = outcomes.last_bad if outcomes.good else breaker.failures + outcomes.bad
     trial = max(0, breaker.trial - outcomes.good)
     breaker = replace(
         breaker,
-        failures=failures,
+        failures=outcomes.last_bad if outcomes.good else breaker.failures + outcomes.bad,
         slices=_added(breaker.slices, outcomes, time),
         trial=trial,
         delay_seconds=breaker.delay_seconds if trial else FIRST_DELAY_SECONDS,
     )
-    if not _is_down(breaker):
-        return breaker
-    return replace(
-        breaker,
-        is_open=True,
-        since=wall,
-        reason=outcomes.reason,
-        probe_at=time + _spread(breaker.delay_seconds, roll),
-        prober="",
-    )
+    doubted = replace(breaker, since=wall, reason=outcomes.reason or breaker.reason, prober="", probe_at=time)
+    if _is_mostly_bad(breaker):
+        return replace(doubted, state=State.OPEN, probe_at=time + _spread(breaker.delay_seconds, roll))
+    return replace(doubted, state=State.SUSPECT) if breaker.failures >= in_a_row(breaker) else breaker
 
 
 def claimed(breaker: Breaker, name: str, time: float, seconds: float) -> Breaker:
     """A member that could send a probe takes it on for ``seconds``, if one is due and nobody has."""
-    is_due = breaker.is_open and time >= breaker.probe_at
+    is_due = breaker.state is not State.CLOSED and time >= breaker.probe_at
     if not is_due or (breaker.prober and time < breaker.prober_until):
         return breaker
     return replace(breaker, prober=name, prober_until=time + seconds)
 
 
 def probed(breaker: Breaker, name: str, time: float, roll: float, *, is_good: bool) -> Breaker:
-    """What a probe of this member found. One that took too long, so that another took over, counts for nothing."""
-    if not breaker.is_open or breaker.prober != name:
-        return breaker
-    if is_good:
-        return Breaker(delay_seconds=breaker.delay_seconds, trial=TRIAL, closings=breaker.closings + 1)
-    delay_seconds = min(LONGEST_DELAY_SECONDS, breaker.delay_seconds * 2)
-    return replace(breaker, delay_seconds=delay_seconds, probe_at=time + _spread(delay_seconds, roll), prober="")
+    """What a member found when it asked. That the API is up counts from everybody; that it is down, from the prober."""
+    match breaker.state:
+        case State.SUSPECT if is_good:
+            return replace(breaker, state=State.CLOSED, failures=0, slices=(), prober="")
+        case State.SUSPECT if breaker.prober == name:
+            probe_at = time + _spread(breaker.delay_seconds, roll)
+            return replace(breaker, state=State.OPEN, probe_at=probe_at, prober="")
+        case State.OPEN if is_good:
+            return Breaker(delay_seconds=breaker.delay_seconds, trial=TRIAL, closings=breaker.closings + 1)
+        case State.OPEN if breaker.prober == name:
+            delay_seconds = min(LONGEST_DELAY_SECONDS, breaker.delay_seconds * 2)
+            probe_at = time + _spread(delay_seconds, roll)
+            return replace(breaker, delay_seconds=delay_seconds, probe_at=probe_at, prober="")
+        case _:
+            return breaker
 
 
 def in_a_row(breaker: Breaker) -> int:
@@ -117,12 +132,10 @@ def in_a_row(breaker: Breaker) -> int:
     return IN_A_ROW_ON_TRIAL if breaker.trial else IN_A_ROW
 
 
-def _is_down(breaker: Breaker) -> bool:
-    if breaker.failures >= in_a_row(breaker):
-        return True
+def _is_mostly_bad(breaker: Breaker) -> bool:
     bad = sum(one.bad for one in breaker.slices)
     total = bad + sum(one.good for one in breaker.slices)
-    return total >= FEWEST and bad >= WORST_PART * total
+    return bad < total >= FEWEST and bad >= WORST_PART * total
 
 
 def _added(slices: tuple[Slice, ...], outcomes: Outcomes, time: float) -> tuple[Slice, ...]:

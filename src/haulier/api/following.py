@@ -14,7 +14,8 @@ from haulier.api.transport import Fault, Request, Response, TransportError
 from haulier.clock import Clock
 
 Exchange = Callable[[Request], Awaitable[Response]]
-"""Sends one request as it is and reads its answer, whatever the status; raises `TransportError`."""
+"""Sends one request as it is and reads its answer, whatever the status; raises `TransportError`. The ``url`` of the
+answer is the request's."""
 
 
 class Following:
@@ -45,7 +46,7 @@ class Following:
             raise TransportError(
                 Fault.REDIRECT, "an address that is not of the API's own origin; nothing was sent there"
             )
-        dressed = replace(request, headers=_merged(request.headers, self._headers))
+        dressed = Request(request.method, request.url, _merged(request.headers, self._headers), request.body)
         async with self._slots:
             return await self._timed(self._follow, dressed)
 
@@ -64,7 +65,7 @@ class Following:
                 answer = await act(request)
         except TimeoutError as exc:
             raise TransportError(Fault.TIMEOUT, f"no whole answer within {seconds:g} seconds") from exc
-        return replace(answer, seconds=self._clock.monotonic() - started)
+        return answer.timed(self._clock.monotonic() - started)
 
     async def _follow(self, request: Request) -> Response:
         """``request`` never carries the credentials: they are put on anew for each hop, and no text is made from
@@ -80,8 +81,8 @@ class Following:
                     continue
             onward = next_request(request, answer)
             if onward is None:
-                url = request.url if self._authorizer is None else self._authorizer.bare(request.url)
-                return replace(answer, url=url)
+                # Where there are no credentials, the address of the exchange has none to take out.
+                return answer if self._authorizer is None else replace(answer, url=self._authorizer.bare(request.url))
             hops += 1
             if hops > MAX_REDIRECTS:
                 raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects: they lead in a circle")

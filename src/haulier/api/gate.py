@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,16 +23,23 @@ class Gate:
 
     ``door`` says in how many seconds the gate may open for one more request: 0.0 is now. It is asked by whoever waits
     at the head, in the very step of the event loop in which they pass, so that what it says still holds when the
-    request is sent. ``passed`` is called for each one that passes.
+    request is sent. ``passed`` is called for each one that passes. ``refusal`` may give an error for who should not
+    wait at all; it is asked on coming and whenever somebody is woken.
     """
 
-    def __init__(self, clock: Clock, door: Callable[[], float], passed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        door: Callable[[], float],
+        passed: Callable[[], None] = lambda: None,
+        refusal: Callable[[], Exception | None] = lambda: None,
+    ) -> None:
         self._clock = clock
         self._door = door
         self._passed = passed
+        self._refusal = refusal
         self._queue: deque[asyncio.Event] = deque()
         self._limit = 0
-        self._error: Callable[[], Exception] | None = None
         self.in_use = 0
         self.peak = 0
         """The most in use at once since somebody set it back."""
@@ -50,17 +58,10 @@ class Gate:
         """How many wait."""
         return len(self._queue)
 
-    def poke(self) -> None:
-        """Something may have changed: whoever waits at the head looks again."""
-        if self._queue:
-            self._queue[0].set()
-
-    def shut(self, error: Callable[[], Exception] | None) -> None:
-        """Send away whoever waits and whoever comes, with an error; None lets them in again."""
-        self._error = error
-        if error is not None:
-            for turn in self._queue:
-                turn.set()
+    def poke(self, *, everybody: bool = False) -> None:
+        """Something may have changed: whoever waits at the head looks again, or everybody does."""
+        for turn in itertools.islice(self._queue, None if everybody else 1):
+            turn.set()
 
     @contextlib.contextmanager
     def place(self) -> Iterator[bool]:
@@ -76,8 +77,7 @@ class Gate:
     @contextlib.asynccontextmanager
     async def slot(self, waiting: Waiting | None = None) -> AsyncIterator[None]:
         """Hold one of the gate's places for the length of the block. It is given back once, however the block ends."""
-        if self._error is not None:
-            raise self._error()
+        self._check()
         if self._queue or self._opens_in() > 0.0:
             await self._wait(waiting)
         # No await stands between the door's answer and this line, nor between this line and the block.
@@ -103,13 +103,17 @@ class Gate:
             while (seconds := self._opens_in() if self._queue[0] is turn else NEVER) > 0.0:
                 turn.clear()
                 await self._nap(turn, seconds)
-                if self._error is not None:
-                    raise self._error()
+                self._check()
         finally:
             self._queue.remove(turn)
             if waiting is not None:
                 waiting(False)
             self.poke()
+
+    def _check(self) -> None:
+        error = self._refusal()
+        if error is not None:
+            raise error
 
     async def _nap(self, turn: asyncio.Event, seconds: float) -> None:
         """Until it is told that something changed, or ``seconds`` have passed."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from typing import Final
+
+from isal import isal_zlib
 
 from haulier.api.page import Page
 from haulier.api.transport import Request
@@ -60,7 +63,7 @@ class LoopGuard:
         """After a page came. Two equal pages that are not empty are the same one."""
         if not page.records:
             return
-        before = self._pages.setdefault(_digest(*page.records), self.pages)
+        before = self._pages.setdefault(_sum(page), self.pages)
         if before != self.pages:
             raise PaginationLoopError(
                 f"Page {self.pages} holds the records of page {before} again, byte for byte: the API ignores what asks "
@@ -68,6 +71,13 @@ class LoopGuard:
             )
 
 
+def _sum(page: Page) -> bytes:
+    """Length and two unlike sums, at a quarter of the cost of SHA-1 (130 us a MB). Nobody gains by a page that is taken
+    for another, and by chance it happens to one item of 100,000 pages in a billion."""
+    text = b"\n".join(page.records)
+    return struct.pack("<QII", len(text), isal_zlib.crc32(text), isal_zlib.adler32(text))
+
+
 def _digest(*pieces: object) -> bytes:
-    # SHA-1 is twice as fast here as BLAKE2, and nobody gains by a page that is taken for another.
+    # Short texts, for which checksums are weak.
     return hashlib.sha1(b"\n".join(pieces), usedforsecurity=False).digest()[:_DIGEST_BYTES]  # type: ignore[arg-type]

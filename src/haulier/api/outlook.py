@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from haulier.api.breaker import Breaker, in_a_row
+from haulier.api.breaker import Breaker, State, in_a_row
 from haulier.api.budget import UNLIMITED, Limits, Quota, Rate, left, limits_of, quotas
 from haulier.api.gate import NEVER
 from haulier.api.health import Health
@@ -37,6 +37,7 @@ class Outlook:
         self._run = run
         self._rng = rng
         self._heard: Limits | None = None
+        self._learned: tuple[Rate, ...] = ()
         self._successes_told = 0
         self.pause = Pause(beat_seconds, rng)
         self.health = Health()
@@ -52,9 +53,11 @@ class Outlook:
 
     @property
     def is_down(self) -> bool:
-        """The breaker is open, or what happened here since the last beat opens it."""
+        """The breaker is not closed, or what happened here since the last beat will open it."""
+        if self.breaker.state is not State.CLOSED:
+            return True
         failures = self.breaker.failures + self.tally.last_bad
-        return self.breaker.is_open or (self.health.last_success is not None and failures >= in_a_row(self.breaker))
+        return self.health.last_success is not None and failures >= in_a_row(self.breaker)
 
     def error(self) -> HaulierError | None:
         """Why whoever waits should go away instead; None where they should wait."""
@@ -71,10 +74,11 @@ class Outlook:
             return None
         if spent.seconds >= UNLIMITED:
             return UsageError(
-                f"The run has sent all of its max_requests = {spent.requests}. Raise it and run again: what is done stays."
+                f"The run has sent all of its max_requests = {spent.requests}. Raise it and run again; what is done is "
+                "kept."
             )
         return ApiError(
-            f"The limit of {spent.requests} requests in {spent.seconds:g} s is used up. The item comes again, uncharged.",
+            f"The limit of {spent.requests} requests in {spent.seconds:g} s is used up. The item comes again later.",
             verdict=Verdict.PAUSE,
             retry_after_seconds=min(LONGEST_HELD_SECONDS, spent.seconds / 20),
         )
@@ -96,14 +100,14 @@ class Outlook:
         """Whether the others should hear of it at once."""
         self.health.note_success(now)
         is_due = self.tally.note_success(response, now, is_first_page=is_first_page)
-        self._hear(response, now, wall)
-        return self._tried(is_good=True) or is_due
+        is_new = self._hear(response, now, wall)
+        return self._tried(is_good=True) or is_new or is_due
 
     def note_failure(self, response: Response | None, reason: str, now: float, wall: float) -> bool:
         """Whether the others should hear of it at once."""
         is_due = self.tally.note_failure(response, reason, now)
-        self._hear(response, now, wall)
-        return self._tried(is_good=False) or is_due
+        is_new = self._hear(response, now, wall)
+        return self._tried(is_good=False) or is_new or is_due
 
     def _tried(self, *, is_good: bool) -> bool:
         if not self.is_trial:
@@ -111,13 +115,18 @@ class Outlook:
         self.is_trial, self.probe = False, is_good
         return True
 
-    def _hear(self, response: Response | None, now: float, wall: float) -> None:
+    def _hear(self, response: Response | None, now: float, wall: float) -> bool:
+        """Whether the headers name limits that nobody knew of."""
         if response is None:
-            return
+            return False
         found = rate_limits(response.headers, datetime.fromtimestamp(wall, UTC))
         self._heard = limits_of(found) or self._heard
         if found.is_exhausted and found.exhausted_seconds is not None:
             self.pause.extend(min(LONGEST_HELD_SECONDS, found.exhausted_seconds), now)
+        rates = () if self._heard is None else self._heard.rates
+        is_new = bool(rates) and rates != self._learned
+        self._learned = rates or self._learned
+        return is_new
 
     # -- beats ---------------------------------------------------------------------------------------------------------
 

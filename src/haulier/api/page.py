@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -120,14 +121,23 @@ def text_of(body: bytes) -> bytes:
 
 
 def _check_utf8(body: bytes) -> None:
+    if len(body) <= _CHUNK_BYTES:
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error, 0) from None
+        return
     decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(body)
     for start in range(0, len(body), _CHUNK_BYTES):
         chunk = view[start : start + _CHUNK_BYTES]
         try:
             decoder.decode(chunk, final=start + _CHUNK_BYTES >= len(body))
         except UnicodeDecodeError as error:
-            wrong = error.object[error.start]
-            raise BodyError(f"the body is not UTF-8: byte {wrong:#04x} near {start + error.start}") from None
+            raise _not_utf8(error, start) from None
+
+
+def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
+    return BodyError(f"the body is not UTF-8: byte {error.object[error.start]:#04x} near {start + error.start}")
 
 
 def _elements(body: bytes, path: str) -> list[Raw]:
@@ -195,5 +205,6 @@ def _without(body: bytes, elements: list[Raw]) -> bytes:
     return body[:start] + b"null" + body[start + len(records) :]
 
 
-def _spellings(key: str) -> set[bytes]:
-    return {json.dumps(key).encode(), json.dumps(key, ensure_ascii=False).encode()}
+@functools.lru_cache(maxsize=1_024)
+def _spellings(key: str) -> frozenset[bytes]:
+    return frozenset({json.dumps(key).encode(), json.dumps(key, ensure_ascii=False).encode()})

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote_plus, urljoin, urlsplit
 
@@ -25,6 +26,9 @@ _BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 # A backslash is a slash to some readers of addresses, and what `urlsplit` drops in silence, others do not.
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 _PORTS: Final = {"http": 80, "https": 443}
+_KNOWN: Final = 256
+"""Addresses that are remembered with what they come to. All items of a stream begin at one, and reading it costs as
+much as reading its answer."""
 
 
 class LinkError(ValueError):
@@ -47,6 +51,7 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname, _PORTS[parts.scheme] if port is None else port
 
 
+@lru_cache(maxsize=_KNOWN)
 def join(base: str, path: str) -> tuple[str, Pairs]:
     """The address of ``path`` behind ``base``, whose own path is kept, and the query that ``path`` came with.
 
@@ -101,10 +106,11 @@ def with_query(url: str, pairs: Pairs) -> str:
     """The address with a query behind its own one, which is left as it is."""
     if not pairs:
         return url
-    query = "&".join(f"{quote(name, safe=_VALUE_SAFE)}={quote(value, safe=_VALUE_SAFE)}" for name, value in pairs)
+    query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
     return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
+@lru_cache(maxsize=_KNOWN)
 def resolve(link: str, *, base: str, home: str) -> str:
     """A link from an answer that came from ``base``, as an absolute address. It is opaque: what stands in it is kept.
 
@@ -125,6 +131,11 @@ def resolve(link: str, *, base: str, home: str) -> str:
     if found != own:
         raise LinkError(f"it leads to {_shown(found)}, and this API is {_shown(own)}")
     return _encoded(url.partition("#")[0], _LINK_SAFE)
+
+
+def _quoted(text: str) -> str:
+    # Most are a word or a number, in which there is nothing to encode.
+    return text if text.isascii() and text.isalnum() else quote(text, safe=_VALUE_SAFE)
 
 
 def _encoded(url: str, safe: str) -> str:

@@ -20,8 +20,9 @@ _MARGIN_CHARACTERS = 4096
 _BASE64_LONG = 6
 """A shorter secret leaves under six characters of base64 that depend on it alone; those occur by chance."""
 
+# Repeats are bounded: without that a body of `a-a-a-...` takes a time that grows with its square, over a minute.
 _HEADER_NAMES = (
-    "authorization|proxy-authorization|cookie|set-cookie|[a-z-]*api-?key|x-auth-token|x-access-token|"
+    "authorization|proxy-authorization|cookie|set-cookie|[a-z-]{0,40}api-?key|x-auth-token|x-access-token|"
     "x-amz-security-token"
 )
 _PARAMETER_NAMES = (
@@ -41,7 +42,7 @@ _PATTERNS = (
     (rf"""(?i)((?:[?&;\s"']|^)(?:{_PARAMETER_NAMES})=)[^&;\s"'<>#]+""", rf"\1{MASK}"),
     (rf"""(?i)(["'](?:{_FIELD_NAMES})["']\s*:\s*(["']))(?:\\.|(?!\2).)*""", rf"\1{MASK}"),
     # User and password in an address.
-    (r"(?i)(\b[a-z][a-z0-9+.-]*://)[^/\s@\"']+@", rf"\1{MASK}@"),
+    (r"(?i)(\b[a-z][a-z0-9+.-]{0,40}://)[^/\s@\"']+@", rf"\1{MASK}@"),
 )
 _RULES = tuple((re.compile(pattern), replacement) for pattern, replacement in _PATTERNS)
 _TELLING_NAME = re.compile(r"(?i)key|token|secret|auth|cookie|password|signature|session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import quote, urljoin, urlsplit
 
 from haulier.api.transport import Fault, Request, Response, TransportError
@@ -12,6 +14,8 @@ MAX_REDIRECTS = 5
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"http": 80, "https": 443}
+_PLAIN_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
+"""A beginning after which nothing can change the origin. All requests of a source share one, which is read once."""
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -20,6 +24,12 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
 
     None for what has none, and for an address with a user name in it, which would be somebody else's credentials.
     """
+    plain = _PLAIN_ORIGIN.match(url)
+    return _origin_of(url if plain is None else plain[0])
+
+
+@lru_cache(maxsize=64)
+def _origin_of(url: str) -> tuple[str, str, int] | None:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from haulier.api.breaker import Breaker
+from haulier.api.breaker import Breaker, State
 from haulier.api.budget import Quota, Rate
 from haulier.api.gate import Gate, Waiting
 from haulier.api.membership import Identity, Membership
@@ -21,7 +21,6 @@ from haulier.api.schedule import Schedule
 from haulier.api.scope_changes import beaten, left, paused
 from haulier.api.scope_row import ScopeRow, decode, encode
 from haulier.api.transport import Request, Response
-from haulier.api.verdict import ApiError
 from haulier.api.witness import ASKED_SECONDS, Send, Witness
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import UnavailableError
@@ -90,7 +89,7 @@ class Scope:
         )
         self._outlook = Outlook(settings.rates, settings.run, settings.beat_seconds, rng)
         self._witness = Witness()
-        self._gate = Gate(clock, self._opens_in, self._note_passed)
+        self._gate = Gate(clock, self._opens_in, self._note_passed, self._outlook.error)
         self._writing = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._denied_at: float | None = None
@@ -193,25 +192,22 @@ class Scope:
         self._limit()
 
     async def is_charged(self) -> bool:
-        """Whether an outage-like failure is the item's own: some request of the scope succeeded within 60 seconds, or
-        the witness works now that it is asked. Waits for its turn at the gate; one asks for all."""
+        """Whether an outage-like failure is the item's own: requests of the scope succeeded within 60 seconds and do
+        not fail in a row now, or the witness works when it is asked. One asks for all.
+
+        The last items of a run may all be poisonous: they fail in a row, and nothing else shows that the API is up.
+        """
         async with self._asking:
-            now = self._clock.monotonic()
-            if self._outlook.is_down or self.is_healthy:
-                return not self._outlook.is_down
-            was_denied = self._denied_at is not None and now - self._denied_at < ASKED_SECONDS
-            if was_denied or not self._witness.is_there:
+            if self.is_healthy and not self._outlook.is_down:
+                return True
+            was_denied = self._denied_at is not None and self._clock.monotonic() - self._denied_at < ASKED_SECONDS
+            if was_denied or not self._witness.is_there or self.is_paused:
                 return False
-            try:
-                async with self._gate.slot():
-                    works = await self._witness.works()
-            except ApiError:
-                return False
-            if works:
-                self.note_success()
-            else:
+            with self._gate.place() as is_free:
+                works = is_free and await self._witness.works()
+            self._note_witness(works=works)
+            if not works:
                 self._denied_at = self._clock.monotonic()
-                self.note_failure(reason="the last good request fails too")
             return works
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
@@ -312,9 +308,6 @@ class Scope:
             alarm.cancel()
             self._hurry.clear()
 
-    def _note_passed(self) -> None:
-        self._was_busy = True
-
     async def _beat(self) -> None:
         began_at, gate = self._clock.monotonic(), self._gate
         is_busy = self._was_busy or self.has_work or gate.in_use > 0 or gate.waiting > 0
@@ -340,9 +333,7 @@ class Scope:
         """Let the gate follow what is known now."""
         held = self._outlook.tally.held(self._clock.monotonic())
         self._gate.limit = max(0, self._membership.limit - held)
-        error = self._outlook.error()
-        self._gate.shut(None if error is None else lambda: error)
-        self._gate.poke()
+        self._gate.poke(everybody=self._outlook.error() is not None)
 
     async def _probes(self) -> None:
         """Ask the API whether it is back, when it is our turn to."""
@@ -359,10 +350,15 @@ class Scope:
                     works = is_free and await self._witness.works()
             finally:
                 self._is_probing = False
-            if works:
-                self.note_success()
+            self._note_witness(works=works)
+
+    def _note_witness(self, *, works: bool) -> None:
+        """The others hear of it at once: a witness that works closes the breaker, whoever asked it."""
+        if works:
+            self.note_success()
+        if self._outlook.breaker.state is not State.CLOSED:
             self._outlook.probe = works
-            self._hurry.set()
+        self._hurry.set()
 
     async def _update(self, change: Callable[[ScopeRow], ScopeRow]) -> ScopeRow:
         # One at a time: a beat that is overtaken by a later one would take a share back that is in use.

@@ -24,7 +24,7 @@ HELD_SECONDS = 2.0
 
 
 class Tally:
-    """Counts for the breaker, and for the governor: to that, only requests sent under its present limit say something."""
+    """Counts for the breaker, and for the governor: to it, only requests sent under its present limit say something."""
 
     def __init__(self) -> None:
         self._epoch = -1

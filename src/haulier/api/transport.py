@@ -85,6 +85,19 @@ class Response:
     url: str = ""
     is_delimited: bool = True
 
+    def timed(self, seconds: float) -> Response:
+        """The same, with its ``seconds``. (`dataclasses.replace` takes three times as long, once a request.)"""
+        return Response(
+            self.status,
+            self.headers,
+            self.body,
+            self.first_byte_seconds,
+            seconds,
+            self.wire_bytes,
+            self.url,
+            self.is_delimited,
+        )
+
 
 class Transport(Protocol):
     """Sends one request. May be called by any number of tasks at once."""

@@ -81,7 +81,8 @@ class Walk:
         if answered.value is None:
             return None, None
         read = answered.value
-        self._guard.check_page(read.page)
+        if read.following is not None or self._guard.pages > 1:
+            self._guard.check_page(read.page)  # The only page of its walk can be no repetition.
         if self._promise is not None:
             self._promise.note(read.total)
             self._check_cap(wire, read.total)

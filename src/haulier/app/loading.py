@@ -31,7 +31,7 @@ def load_app(source: str, environ: Mapping[str, str] | None = None) -> App:
             raise UsageError(f"There is no file {source}. {_FORMS}")
         return _based(_app_in(_run_file(path.absolute()), source, None), path.absolute().parent)
     module, separator, name = source.partition(":")
-    if not separator or "/" in source:
+    if not separator or not module or "/" in source:
         raise UsageError(f"{source!r} is no source. {_FORMS}")
     return _load_module(module, name or None, source)
 

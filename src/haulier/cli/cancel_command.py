@@ -13,7 +13,7 @@ from haulier.cli.options import json_option, options_of, place_options, run_opti
 from haulier.cli.output import emit, say, set_up_output
 
 
-@click.command("cancel", short_help="Close a run as cancelled; what it wrote stays.")
+@click.command("cancel")
 @source_argument
 @run_option
 @json_option

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from haulier.app.site import Site
 from haulier.errors import UsageError
 from haulier.runs.run import Run, list_runs, load_run
+
+_NAME = re.compile(r"[a-z]+-[0-9]{8}T[0-9]{6}Z")
+"""What a run may be called; anything else would be no path in a lake, or one that leads elsewhere."""
 
 
 async def choose_run(site: Site, run_id: str | None, mode: str | None = None) -> Run:
     """The run of that name, or the newest one (of ``mode``, if given). `UsageError` if there is none."""
     if run_id is not None:
-        run = await load_run(site.lake, site.app.name, run_id)
+        run = await load_run(site.lake, site.app.name, run_id) if _NAME.fullmatch(run_id) else None
         if run is None:
             known = [each.run_id for each in await list_runs(site.lake, site.app.name)][-5:]
             has = f"The newest are: {', '.join(known)}." if known else "It has none yet."

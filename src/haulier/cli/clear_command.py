@@ -12,7 +12,7 @@ from haulier.cli.options import json_option, options_of, place_options, source_a
 from haulier.cli.output import emit, say, set_up_output
 
 
-@click.command("clear", short_help="Empty the queue; plans and lake stay.")
+@click.command("clear")
 @source_argument
 @click.option("--poison", is_flag=True, help="Empty the poison queue's copies instead; the records in the lake stay.")
 @json_option

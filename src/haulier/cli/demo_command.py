@@ -27,7 +27,7 @@ LEASE_SECONDS = 3
 PATIENCE_SECONDS = 60.0
 
 
-@click.command("demo", short_help="Haul 336,776 real records through a faulty API, and check every one.")
+@click.command("demo")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),

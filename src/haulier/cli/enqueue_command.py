@@ -18,7 +18,7 @@ from haulier.errors import UsageError
 from haulier.runs.run import Run
 
 
-@click.command("enqueue", short_help="Plan a run and put its items on the queue, for workers elsewhere.")
+@click.command("enqueue")
 @source_argument
 @mode_argument
 @click.option("--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated.")

@@ -11,7 +11,7 @@ from haulier.config.starter import starter
 from haulier.errors import UsageError
 
 
-@click.command("init", short_help="Write a source file that runs against the sandbox.")
+@click.command("init")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default="source.toml")
 def command(file: Path) -> int:
     """Write FILE, a source with every line explained, which pulls from `haulier sandbox` until you put your API in."""

@@ -23,7 +23,7 @@ from haulier.cli.output import set_up_output
 from haulier.worker.alone import Job, work_alone
 
 ORPHANED = 4
-ORPHAN_SECONDS = 5.0
+ORPHAN_SECONDS = 2.0
 """How long an item may take to let go once its worker has died, or has heard enough."""
 
 

@@ -14,7 +14,7 @@ from haulier.errors import UnavailableError
 from haulier.runs.newest import latest_complete
 
 
-@click.command("latest", short_help="Print the newest complete snapshot of a stream, and how to read it.")
+@click.command("latest")
 @source_argument
 @click.argument("stream", required=False)
 @json_option

@@ -43,13 +43,19 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _OWN}
 
 
-def set_up_logs(*, level: int = logging.INFO, stream: TextIO | None = None) -> logging.Handler:
-    """Send haulier's events to ``stream`` (standard error by default). Returns the handler."""
-    stream = sys.stderr if stream is None else stream
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(ShortLines() if stream.isatty() else JsonLines())
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to standard error as it is at that moment: a progress bar takes its place, and puts lines above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def set_up_logs(*, level: int = logging.INFO) -> None:
+    """Send haulier's events to standard error."""
+    handler = StderrHandler()
+    handler.setFormatter(ShortLines() if sys.stderr.isatty() else JsonLines())
     root = logging.getLogger("haulier")
     root.handlers[:] = [handler]
     root.setLevel(level)
     root.propagate = False
-    return handler

@@ -47,6 +47,7 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"haulier.cli.{cmd_name}_command")
         command: click.Command = module.command
+        command.short_help = COMMANDS.get(cmd_name)
         return command
 
     def resolve_command(

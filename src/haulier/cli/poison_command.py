@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import msgspec
 
@@ -23,9 +25,10 @@ from haulier.runs.state import run_state
 
 SHOWN = 1_000
 """Lines that ``list`` prints; all are counted."""
+_KEY = re.compile(r"[a-z][a-z0-9_-]*")
 
 
-@click.group("poison", short_help="List, show, redrive and discard poisoned items.")
+@click.group("poison")
 def command() -> None:
     """Items that failed by themselves, with everything needed to see why."""
 
@@ -152,16 +155,16 @@ async def _discard(
     async with open_site(app, options) as site:
         run = await choose_run(site, run_id)
         discarded = await Discarder(site.closer).discard(run, reason, set(keys) or None)
-        verdict = await site.closer.close(run)
-        state = "open" if verdict is None else verdict.verdict
+        await site.closer.close(run)
+        state, _ = await run_state(site.lake, run.paths)
         if as_json:
-            emit({"state": state, "run_id": run.run_id, "discarded": discarded})
-        say(f"{discarded:,} items of run {run.run_id} are discarded; the run is {state}.")
+            emit({"state": state.value, "run_id": run.run_id, "discarded": discarded})
+        say(f"{discarded:,} items of run {run.run_id} are discarded; the run is {state.value}.")
         return 0
 
 
 async def _newest(site: Site, run: Run, key: str) -> PoisonRecord:
-    number = await newest_poison(site.lake, run.paths, key)
+    number = await newest_poison(site.lake, run.paths, key) if _KEY.fullmatch(key) else 0
     record = await read_poison(site.lake, run.paths, key, number) if number else None
     if record is None:
         raise UsageError(f"Run {run.run_id} has no poison of {key!r}. `haulier poison list SOURCE` shows the keys.")

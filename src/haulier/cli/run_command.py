@@ -37,7 +37,7 @@ class Asked:
     as_json: bool
 
 
-@click.command("run", short_help="Start or finish a run: plan, enqueue, work, close.")
+@click.command("run")
 @source_argument
 @mode_argument
 @click.option("--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated.")

@@ -9,7 +9,6 @@ from haulier.testing.sandbox import main
 
 @click.command(
     "sandbox",
-    short_help="Serve a realistic API on this machine, with faults on request.",
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
     add_help_option=False,
 )

@@ -8,7 +8,7 @@ from haulier.cli.output import emit
 from haulier.config.schema import source_schema
 
 
-@click.command("schema", short_help="Print the JSON Schema of source files.")
+@click.command("schema")
 def command() -> int:
     """Print the JSON Schema of TOML source files, for editors and for programs that write such files."""
     emit(source_schema())

@@ -18,7 +18,7 @@ from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
 
 
-@click.command("status", short_help="Show how far the newest run has come.")
+@click.command("status")
 @source_argument
 @run_option
 @json_option

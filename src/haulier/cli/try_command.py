@@ -28,7 +28,7 @@ MAX_LOOKED_AT = 100_000
 """Items that are enumerated in search of the one that ``--item`` names."""
 
 
-@click.command("try", short_help="Work one page of one item, show every request, write nothing.")
+@click.command("try")
 @source_argument
 @mode_argument
 @click.option("--stream", metavar="STREAM", help="An item of this stream; by default the first that comes.")

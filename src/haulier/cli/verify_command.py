@@ -17,7 +17,7 @@ from haulier.runs.status import run_status
 from haulier.runs.verify import verify_run
 
 
-@click.command("verify", short_help="Close what is drained; reread every object of a closed run.")
+@click.command("verify")
 @source_argument
 @run_option
 @json_option

@@ -26,7 +26,7 @@ from haulier.runs.stranded import is_stranded
 LOOK_SECONDS = 1.0
 
 
-@click.command("wait", short_help="Wait until a run is closed.")
+@click.command("wait")
 @source_argument
 @run_option
 @click.option(

@@ -23,7 +23,7 @@ from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
 
 
-@click.command("work", short_help="Work items off the queue until the runs are drained.")
+@click.command("work")
 @source_argument
 @click.option("--run", "run_id", metavar="RUN_ID", help="Stay for this run alone; by default for every open one.")
 @click.option("--exit-idle", is_flag=True, help="Leave when nothing is ready, for autoscalers.")

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any
 
-from haulier.items.codec import canonical, encode_payload
+from haulier.items.codec import canonical, encode_canonical
 from haulier.items.ranges import IdRange
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
@@ -34,7 +34,11 @@ def item_key(item: WorkItem) -> str:
     words alone do not tell the parameters (capitals, other signs, nested or long values), a hash of them is appended;
     a last word that looks like a hash is one.
     """
-    item = canonical(item)
+    return key_of_canonical(canonical(item))
+
+
+def key_of_canonical(item: WorkItem) -> str:
+    """`item_key` of what `canonical` returned, which is not looked at again."""
     words = [_Word(item.kind, True)]
     for field in dataclasses.fields(item):  # type: ignore[arg-type]
         words += _words(getattr(item, field.name))
@@ -43,7 +47,7 @@ def item_key(item: WorkItem) -> str:
     if all(word.exact for word in words) and len(exact) <= MAX_KEY_LENGTH and not seems_hashed:
         return exact
     readable = "-".join(word.text for word in words if word.text)
-    digest = base64.b32encode(hashlib.sha256(encode_payload(item)).digest()).decode("ascii").lower()[:HASH_LENGTH]
+    digest = base64.b32encode(hashlib.sha256(encode_canonical(item)).digest()).decode("ascii").lower()[:HASH_LENGTH]
     return f"{readable[: MAX_KEY_LENGTH - HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
+@lru_cache(maxsize=64)
 def compact_time(moment: datetime) -> str:
     """``20261123T222500Z``: sortable, and safe on every disk, which colons are not."""
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -11,8 +11,8 @@ import msgspec
 
 from haulier.clock import Clock
 from haulier.errors import LakeUnavailableError, UsageError
-from haulier.items.codec import encode_payload
-from haulier.items.keys import item_key
+from haulier.items.codec import canonical, encode_canonical
+from haulier.items.keys import key_of_canonical
 from haulier.items.workitem import WorkItem
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
@@ -40,8 +40,12 @@ def planned(item: WorkItem) -> PlannedItem:
     Raises `UsageError` for one that no message can hold: a sealed plan, or a child list, that cannot be sent would keep
     its run open for ever.
     """
+    item = canonical(item)
     found = PlannedItem(
-        key=item_key(item), stream=type(item).stream, kind=type(item).kind, payload=msgspec.Raw(encode_payload(item))
+        key=key_of_canonical(item),
+        stream=item.stream,
+        kind=item.kind,
+        payload=msgspec.Raw(encode_canonical(item)),
     )
     longest = Envelope(
         kind=found.kind,

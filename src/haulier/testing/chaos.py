@@ -141,7 +141,9 @@ class _Chaos:
 
     def _fire(self, one: Round, run_id: str, crew: Crew) -> None:
         loses_queue = one.loses_queue
-        while not self.is_enough and not is_closed(self._lake, one.source, run_id):
+        for _ in range(one.signals):
+            if self.is_enough or is_closed(self._lake, one.source, run_id):
+                return
             target = self._closer_within(self._draw.uniform(0, self._settings.pause_seconds), one, run_id)
             if target is not None:
                 time.sleep(self._draw.uniform(0, CLOSING_SECONDS))

@@ -43,6 +43,8 @@ class Round:
     kind: str
     api: SandboxSettings
     workers: int = 4
+    signals: int = 15
+    """So many are sent, then it is left in peace: on a slow machine no worker would ever come to work."""
     step: int = 250
     is_fleet: bool = False
     """Its workers are the children of `haulier run --workers`, and the parent is fired at as well."""
@@ -100,18 +102,18 @@ def rounds(seed: int, records: int) -> Iterator[Round]:
         error_rate_500=0.02,
         cut_rate=0.01,
     )
-    few = replace(faulty, records=max(200, records // 30))
+    small = Round("small", replace(faulty, records=max(200, records // 30)), workers=2, signals=5)
     while True:
-        yield Round("large", faulty)
-        yield Round("small", few, workers=2)
+        yield Round("large", faulty, signals=30)
+        yield small
         yield _divided("divided", draw, replace(faulty, records=records // 4), has_stubborn=False)
-        yield Round("small", few, workers=2)
+        yield small
         yield Round("lost", replace(faulty, records=records // 2), loses_queue=True)
-        yield Round("small", few, workers=2)
+        yield small
         yield Round("fleet", replace(faulty, records=records // 2), workers=3, is_fleet=True)
-        yield Round("small", few, workers=2)
+        yield small
         yield _divided("stubborn", draw, replace(faulty, records=records // 8), has_stubborn=True)
-        yield Round("small", few, workers=2)
+        yield small
 
 
 def _divided(kind: str, draw: random.Random, api: SandboxSettings, *, has_stubborn: bool) -> Round:

@@ -68,7 +68,7 @@ class Crew:
                 worker.wait(DRAIN_SECONDS)
             except subprocess.TimeoutExpired:
                 self.faults.append(f"worker {worker.pid} does not end by SIGTERM; see workers.log")
-                for pid in [*_children(worker.pid), worker.pid]:
+                for pid in [*children_of(worker.pid), worker.pid]:
                     _send(pid, signal.SIGKILL)
                 worker.wait()
         self._stack.close()
@@ -104,7 +104,7 @@ class Crew:
 
     def _pids(self) -> list[int]:
         pids = [worker.pid for worker in self._living]
-        return [*pids, *(child for pid in pids for child in _children(pid))] if self._is_fleet else pids
+        return [*pids, *(child for pid in pids for child in children_of(pid))] if self._is_fleet else pids
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -129,7 +129,7 @@ def _send(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
 
 
-def _children(parent: int) -> list[int]:
+def children_of(parent: int) -> list[int]:
     """Processes that a process started and that live."""
     try:
         found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()

@@ -59,7 +59,8 @@ class Scene:
 
     @property
     def api(self) -> ThingsApi:
-        return ThingsApi(set(self.empty), set(self.divided), dict.fromkeys(self.refused, 404))
+        statuses = dict.fromkeys(self.refused, 404)
+        return ThingsApi(empty=set(self.empty), divided=set(self.divided), statuses=statuses)
 
     async def enumerate(self) -> AsyncIterator[WorkItem]:
         for start, end in self.items:

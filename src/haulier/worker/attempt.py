@@ -26,7 +26,7 @@ from haulier.worker.bench import Bench
 from haulier.worker.crash_guard import produce_alone
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.dispatch import Produced, produce, spool_of
-from haulier.worker.divide import Cause, cause_to_divide, parts_of
+from haulier.worker.divide import Cause, parts_of, reason_to_divide
 from haulier.worker.first_items import Doubt, broken
 from haulier.worker.keeper import Held
 from haulier.worker.look import adopted_receipt, look
@@ -124,7 +124,7 @@ class Attempt:
         except GateWaitError as error:
             return Free(0.0), error
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
-            return self._failed(envelope, error)
+            return await self._failed(envelope, error)
 
     async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
         kind = self._parts.registry.get(envelope.kind)
@@ -172,23 +172,31 @@ class Attempt:
             return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))
         return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
 
-    def _failed(self, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
+    async def _failed(self, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
         """What the failure comes to by itself, unless the processor is to blame, or the item can be divided."""
         around = self._circumstances(envelope)
         outcome = decide(error, around, self._parts.rng)
-        if isinstance(outcome, Retry | Poison):
-            doubt = self._bench.first.note_failed(envelope, error)
-            if doubt is Doubt.PROVEN:
-                return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
-            if doubt is Doubt.YES:
-                return Free(GIVE_UP_SECONDS), error
-        cause = cause_to_divide(error, outcome, around)
-        if cause is not None:
+        match outcome:
+            case Retry() | Poison("failed" | "poison"):
+                doubt = self._bench.first.note_failed(envelope, error)
+                if doubt is Doubt.PROVEN:
+                    return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
+                if doubt is Doubt.YES:
+                    return Free(GIVE_UP_SECONDS), error
+        reason = reason_to_divide(error, outcome, around)
+        if reason is not None:
             item = decode_payload(self._parts.registry.get(envelope.kind), bytes(envelope.payload))
             parts = parts_of(self._parts.divide(item), envelope.key, envelope.depth)
-            if parts:
-                return Split(parts, cause), error
+            if parts and (not reason.needs_proof or await self._is_answered()):
+                return Split(parts, reason.cause), error
         return outcome, error
+
+    async def _is_answered(self) -> bool:
+        """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""
+        scope = self._parts.client.scope
+        return scope.has_succeeded_since(self._began_at) or (
+            await scope.is_charged() and scope.has_succeeded_since(self._began_at)
+        )
 
     def _circumstances(self, envelope: Envelope) -> Circumstances:
         scope = self._parts.client.scope
@@ -198,7 +206,6 @@ class Attempt:
             max_failures=self._parts.settings.max_failures,
             is_healthy=scope.is_healthy,
             is_proven=scope.is_proven,
-            is_answering=scope.has_succeeded_since(self._began_at),
             suspect=envelope.suspect,
             is_in_vain=self._bench.suspects.is_in_vain,
         )

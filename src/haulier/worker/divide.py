@@ -1,12 +1,13 @@
 """Divide before you poison: which failures divide an item, and when (design, section 8).
 
-`cause_to_divide` is a table, as `outcome.decide` is, and is asked after it. Only what would be charged divides, so that
-an outage does not; and dividing itself charges nobody: the parts start with no failures.
+`reason_to_divide` is a table, as `outcome.decide` is, and is asked after it. Only what would be charged divides, so
+that an outage does not; and dividing itself charges nobody: the parts start with no failures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from haulier.api.verdict import ApiError, Verdict
@@ -40,28 +41,37 @@ def suspect_by(cause: str) -> str:
     return "" if cause == Cause.CAP else cause
 
 
-def cause_to_divide(
+@dataclass(frozen=True)
+class Reason:
+    """Why the item should be divided rather than end as it would."""
+
+    cause: Cause
+    needs_proof: bool = False
+    """Only if the API has answered others meanwhile: else it may be the API that fails, and not the item."""
+
+
+def reason_to_divide(
     error: Exception, outcome: Retry | Free | Poison | GiveUp | Lost, around: Circumstances
-) -> Cause | None:
+) -> Reason | None:
     """Why the item should be divided rather than end as ``outcome``; None if it should not.
 
     At the latest where it would be poisoned. Earlier where that is clear: at the second charged failure, or the first
-    of a part of what was divided for its failures, if the API answered others meanwhile. So one bad record among 5,000
-    is reached in some 13 divisions, of two requests each. What looks like an outage never divides without that proof.
+    of a part of what was divided for its failures, given proof. So one bad record among 5,000 is reached in some 13
+    divisions, of two requests each.
     """
     if isinstance(error, ApiError) and error.verdict is Verdict.SPLIT:
-        return Cause.CAP
+        return Reason(Cause.CAP)
     if around.suspect and around.is_in_vain:
         return None
     match outcome:
         case Poison("crashed"):
-            return Cause.CRASH
+            return Reason(Cause.CRASH)
         case Free() if isinstance(error, CrashedError) and around.suspect == Cause.CRASH:
-            return Cause.CRASH
-        case Poison("failed") if around.is_answering or not _is_like_outage(error):
-            return _cause(error)
+            return Reason(Cause.CRASH)
+        case Poison("failed"):
+            return Reason(_cause(error))
         case Retry() if _is_clear(error, around):
-            return _cause(error)
+            return Reason(_cause(error), needs_proof=True)
         case _:
             return None
 
@@ -113,14 +123,9 @@ def _cause(error: Exception) -> Cause:
     return Cause.TIME_OUT if is_time_out else Cause.FAILURE
 
 
-def _is_like_outage(error: Exception) -> bool:
-    is_api = isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE
-    return is_api or _cause(error) is Cause.TIME_OUT
-
-
 def _is_clear(error: Exception, around: Circumstances) -> bool:
-    """Whether it is the item's own doing, some charges before their number proves it."""
-    if not around.is_answering or (_is_like_outage(error) and _cause(error) is not Cause.TIME_OUT):
+    """Whether it may be the item's own doing, some charges before their number says so."""
+    if isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE and not error.is_time_out:
         return False
     if around.suspect:
         return True

@@ -100,8 +100,6 @@ class Circumstances:
     """Some request of the scope succeeded in the last 60 seconds."""
     is_proven: bool
     """Some request of the scope has ever succeeded."""
-    is_answering: bool = False
-    """Some request of the scope succeeded since this attempt began."""
     suspect: str = ""
     """Why the item was divided that this one is a part of, as its message has it."""
     is_in_vain: bool = False
@@ -126,7 +124,7 @@ def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry
         case DamagedObjectError():
             return Poison("damaged")  # It stands, so nothing else can be published there; the closing lists it.
         case CrashedError():
-            return Poison("crashed") if error.crashes >= MAX_CRASHES else Free(_backoff(error.crashes, rng))
+            return Poison("crashed") if error.crashes >= MAX_CRASHES else Free(_backoff(error.crashes - 1, rng))
         case ApiError():
             return _decide_api(error, around, rng)
         case _:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from haulier.clock import Clock
 from haulier.lake.seam import Lake
 from haulier.runs.run import Run, load_run
@@ -20,6 +22,7 @@ class RunBook:
         self._clock = clock
         self._runs: dict[str, Run] = {}
         self._open_until: dict[str, float] = {}
+        self._turn = asyncio.Lock()
 
     async def get(self, run_id: str) -> Run | None:
         """The run, or None where nobody claimed it."""
@@ -32,10 +35,19 @@ class RunBook:
 
     async def state(self, run: Run) -> RunState:
         """The run's state; at most a second old where it is open."""
-        now = self._clock.monotonic()
-        if now < self._open_until.get(run.run_id, now):
+        if self._is_surely_open(run):
             return RunState.OPEN
-        state, _ = await run_state(self._lake, run.paths)
-        if state is RunState.OPEN:
-            self._open_until[run.run_id] = now + OPEN_SECONDS
-        return state
+        # Items are dequeued together: one of them looks, and the others wait for what it sees. Only "open" is theirs
+        # too; where it is anything else each looks for itself, after its own dequeue.
+        async with self._turn:
+            if self._is_surely_open(run):
+                return RunState.OPEN
+            now = self._clock.monotonic()
+            state, _ = await run_state(self._lake, run.paths)
+            if state is RunState.OPEN:
+                self._open_until[run.run_id] = now + OPEN_SECONDS
+            return state
+
+    def _is_surely_open(self, run: Run) -> bool:
+        now = self._clock.monotonic()
+        return now < self._open_until.get(run.run_id, now)

@@ -1,0 +1,92 @@
+"""The parent of child workers: what it passes on, and which of their exit codes is its own."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from haulier.app.loading import load_app
+from haulier.app.site import Options, open_site
+from haulier.cli.fleet import Fleet
+from haulier.cli.output import is_quiet
+from haulier.errors import UnavailableError
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from haulier.worker.watch import Watch
+from tests.cli.conftest import Place
+
+
+async def fleet_of(place: Place, command: list[str], count: int) -> tuple[int, list[str]]:
+    """What a fleet of any command comes to, over a run that is open, and what it says."""
+    said: list[str] = []
+    async with open_site(load_app(str(place.toml)), Options()) as site:
+        watch = Watch(site.lake, site.queue, site.closer, "shop")
+        return await Fleet(command, count, watch, said.append).run(), said
+
+
+@pytest.mark.parametrize(("codes", "expected"), [("4 2", 2), ("4 4", 4), ("2 4", 2)])
+def test_what_a_person_must_change_is_said_before_what_may_pass(
+    shop: Place, tmp_path: Path, codes: str, expected: int
+) -> None:
+    """One child found the API away, and another that its credentials are wrong: exit code 2."""
+    first, second = codes.split()
+    command = ["sh", "-c", f"mkdir '{tmp_path}/first' 2>/dev/null && exit {first}; exit {second}"]
+    assert asyncio.run(fleet_of(shop, command, 2))[0] == expected
+
+
+def test_a_killed_child_is_started_again(shop: Place, tmp_path: Path) -> None:
+    command = ["sh", "-c", f"mkdir '{tmp_path}/first' 2>/dev/null && kill -9 $$; exit 4"]
+    code, said = asyncio.run(fleet_of(shop, command, 1))
+    assert (code, said) == (4, ["A worker ended (killed by SIGKILL); another takes its place."])
+
+
+def test_a_child_that_cannot_be_started_is_said_in_words(shop: Place, tmp_path: Path) -> None:
+    with pytest.raises(BaseExceptionGroup) as failed:
+        asyncio.run(fleet_of(shop, [str(tmp_path / "missing")], 1))
+    assert failed.group_contains(UnavailableError, match="No worker can be started here")
+
+
+def test_a_long_line_of_a_child_is_passed_on(shop: Place) -> None:
+    """A traceback in one JSON line may be longer than a pipe's buffer."""
+    program = "import sys; sys.stderr.write('x' * 3_000_000 + chr(10) + 'haulier: why' + chr(10)); sys.exit(4)"
+    code, said = asyncio.run(fleet_of(shop, [sys.executable, "-c", program], 1))
+    assert (code, said[-1]) == (4, "haulier: why")
+    assert sum(map(len, said[:-1])) == 3_000_000
+
+
+def test_children_are_as_quiet_as_their_parent(shop: Place) -> None:
+    """On a terminal, and with --json, only warnings are logged, whichever process has them."""
+    assert shop.run("run", "--workers", "1", "--json").code == 0
+    assert is_quiet()
+    assert shop.run("work", "--exit-idle").code == 0
+    assert not is_quiet()
+    assert shop.run("work", "--exit-idle", "--quiet").code == 0
+    assert is_quiet()
+
+
+def test_children_end_when_their_parent_is_killed(place: Place) -> None:
+    """The end of a pipe tells them: they drain as if they had been asked to."""
+    with SandboxProcess(SandboxSettings(records=1_000, latency_seconds=0.3)) as api:
+        place.write(api.url)
+        place.run("enqueue")
+        process = place.start("run", "--resume-only", "--workers", "2", "--grace", "0.1")
+        while api.counters().requests < 6:
+            assert process.poll() is None
+        process.kill()
+        process.communicate(timeout=30)  # The children hold its output open for as long as they live.
+        assert place.run("status", "--json").json["state"] == "open"
+        assert "0 leased" in place.run("status").out
+
+
+def test_a_reader_that_leaves_ends_the_command_without_a_traceback() -> None:
+    """`haulier schema | head -1`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "haulier", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), err) == (1, b"")

@@ -1,0 +1,82 @@
+"""Signals and the loop of a command: heard everywhere, by the innermost who listens."""
+
+import asyncio
+import io
+import json
+import logging
+import os
+import signal
+import sys
+
+import click
+import pytest
+
+from haulier.cli.loop import run_loop
+from haulier.cli.output import set_up_output
+from haulier.cli.signals import on_signals
+from haulier.cli.tasks import until_signal
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_nobody_waits_for_lets_go_of_what_is_open(number: signal.Signals) -> None:
+    """Between two pieces of work, too: what is open is closed, and the command ends as interrupted."""
+    closed = []
+
+    async def command() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(30)
+        finally:
+            closed.append(number)
+
+    with pytest.raises(click.Abort):
+        run_loop(command())
+    assert closed == [number]
+
+
+def test_after_an_inner_block_the_outer_one_listens_again() -> None:
+    async def command() -> list[str]:
+        heard: list[str] = []
+        with on_signals(lambda name: heard.append(f"outer {name}"), lambda: heard.append("outer again")):
+            with on_signals(lambda name: heard.append(f"inner {name}"), lambda: heard.append("inner again")):
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    await asyncio.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.05)
+        return heard
+
+    assert run_loop(command()) == ["inner SIGTERM", "inner again", "outer SIGINT"]
+
+
+def test_a_signal_ends_one_piece_of_work_and_the_command_goes_on() -> None:
+    async def work() -> int:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(30)
+        return 1
+
+    async def command() -> tuple[int | None, int | None]:
+        async def two() -> int:
+            return 2
+
+        return await until_signal(work()), await until_signal(two())
+
+    assert run_loop(command()) == (None, 2)
+
+
+def test_what_fails_in_work_that_listens_is_raised() -> None:
+    async def work() -> int:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        run_loop(until_signal(work()))
+
+
+def test_log_lines_go_where_standard_error_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A progress bar takes the place of standard error; a line that went past it would be drawn over."""
+    set_up_output()
+    bar = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", bar)
+    logging.getLogger("haulier.worker").warning("an item failed", extra={"item_key": "a-1"})
+    line = json.loads(bar.getvalue())
+    assert (line["level"], line["event"], line["item_key"]) == ("warning", "an item failed", "a-1")
