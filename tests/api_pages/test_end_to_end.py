@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.api_pages.rig import client_of, client_over, says
 
 from haulier.api.client import Total
 from haulier.api.loop_guard import PaginationLoopError
@@ -13,6 +12,7 @@ from haulier.api.transport import Request, Response
 from haulier.api.verdict import ApiError, Verdict
 from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes
+from tests.api_pages.rig import client_of, client_over, says
 
 CURSOR = Cursor("next", query="cursor")
 

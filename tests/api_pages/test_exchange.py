@@ -6,7 +6,6 @@ import asyncio
 import itertools
 
 import pytest
-from tests.api_pages.rig import ToldTransport, client_over, says, told
 
 from haulier.api.client import ItemApi
 from haulier.api.redactor import Redactor
@@ -15,6 +14,7 @@ from haulier.api.transport import Fault, Request, Response, TransportError
 from haulier.api.verdict import ApiError, Asked, Rule, Verdict
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
+from tests.api_pages.rig import ToldTransport, client_over, says, told
 
 GOOD = says({"n": 1})
 CUT = TransportError(Fault.CUT, "the body was cut")

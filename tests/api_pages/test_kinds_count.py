@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
 
 from haulier.api.client import Total
 from haulier.api.pages import Offset, PageNumber
 from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import UsageError
+from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
 
 
 def page_of(number: int, size: int, count: int):

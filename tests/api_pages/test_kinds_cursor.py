@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from tests.api_pages.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
 
 from haulier.api.pages import Cursor, Key, Seek
 from haulier.api.verdict import ApiError, Rule, Verdict
 from haulier.errors import UsageError
+from tests.api_pages.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
 
 PARTS = {"": (0, 2, "t1"), "t1": (2, 4, "t2"), "t2": (4, 5, None)}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
 
 from haulier.api.auth import Bearer
 from haulier.api.page import BodyError
@@ -11,6 +10,7 @@ from haulier.api.pages import LinkHeader, NextUrl, OData
 from haulier.api.pages_link import links_of
 from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import UsageError
+from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
 
 
 def page_at(asked: Asked, name: str = "page") -> tuple[int, list[dict[str, object]]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
 
 from haulier.api.client import Total
 from haulier.api.loop_guard import PaginationLoopError
 from haulier.api.pages import PageAnswer, PageRequest, Paginator
+from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
 
 
 class ByYear:

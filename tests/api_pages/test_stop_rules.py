@@ -9,7 +9,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.api_pages.rig import Asked, Reply, ids_of, rows, says, session_with, told
 
 from haulier.api.client import ItemApi, Total
 from haulier.api.loop_guard import LoopGuard, PaginationLoopError
@@ -18,6 +17,7 @@ from haulier.api.pages import Cursor, NextUrl, Offset, PageNumber, Single
 from haulier.api.transport import Request
 from haulier.api.verdict import ApiError, Verdict
 from haulier.testing.clock import FakeClock
+from tests.api_pages.rig import Asked, Reply, ids_of, rows, says, session_with, told
 
 
 def offset_server(count: int, most: int, **fields: Any):

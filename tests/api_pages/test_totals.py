@@ -7,13 +7,13 @@ import logging
 from typing import Any
 
 import pytest
-from tests.api_pages.rig import Asked, Reply, ids_of, rows, says, session_with, told
 
 from haulier.api.client import Drift, ItemApi, Total
 from haulier.api.pages import Cursor, Offset, Seek, Single
 from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
+from tests.api_pages.rig import Asked, Reply, ids_of, rows, says, session_with, told
 
 CURSOR = Cursor("next", query="c")
 

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import apsw
 import pytest
-from tests.queues.power import REAL, Delete, Disk, Sync, Truncate, Write, recording
 
 from haulier.queues import sqlite_schema
 from haulier.queues.sqlite import SqliteQueue
 from haulier.queues.sqlite_file import SqliteFile
 from haulier.testing.clock import FakeClock
+from tests.queues.power import REAL, Delete, Disk, Sync, Truncate, Write, recording
 
 T = TypeVar("T")
 State = list[list[tuple[Any, ...]]]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.queues.damage import spoil
 
 from haulier.errors import NewerFormatError, UsageError
 from haulier.queues import sqlite_place
 from haulier.queues.sqlite import SqliteQueue
 from haulier.queues.sqlite_place import MAX_SET_ASIDE, locked
 from haulier.testing.clock import FakeClock
+from tests.queues.damage import spoil
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.queues.damage import weather
 
 from haulier.errors import QueueUnavailableError, UsageError
 from haulier.queues import sqlite_place, sqlite_schema
 from haulier.queues.sqlite import SqliteQueue
 from haulier.queues.sqlite_place import filesystem_of, is_remote, locked, prepare_folder
 from haulier.testing.clock import FakeClock
+from tests.queues.damage import weather
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.queues.damage import spoil
 
 from haulier.errors import QueueUnavailableError
 from haulier.queues.seam import Depth
 from haulier.queues.sqlite import SqliteQueue
 from haulier.testing.clock import FakeClock
+from tests.queues.damage import spoil
 
 pytestmark = pytest.mark.crash
 
