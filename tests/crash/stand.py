@@ -69,7 +69,7 @@ class Stand:
         for process in self.started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+            process.communicate()
 
     @property
     def places(self) -> tuple[str, ...]:

@@ -172,10 +172,22 @@ def _counted(budget: Budget, quota: Quota, wall: float) -> tuple[Spent, ...]:
 
 
 def _booked(counted: tuple[Spent, ...], quota: Quota, requests: int, wall: float) -> tuple[Spent, ...]:
+    if requests < 0:
+        return _brought_back(counted, -requests)
     if counted and wall - counted[-1].since < quota.seconds / SLICES:
         last = counted[-1]
-        return (*counted[:-1], Spent(last.since, max(0, last.requests + requests)))
-    return (*counted, Spent(wall, requests)) if requests > 0 else counted
+        return (*counted[:-1], Spent(last.since, last.requests + requests))
+    return (*counted, Spent(wall, requests)) if requests else counted
+
+
+def _brought_back(counted: tuple[Spent, ...], requests: int) -> tuple[Spent, ...]:
+    """Taken off the oldest part first: whenever they were taken, no later window then counts too few."""
+    kept = []
+    for one in counted:
+        back = min(one.requests, requests)
+        requests -= back
+        kept.append(Spent(one.since, one.requests - back))
+    return tuple(kept)
 
 
 def _pruned(spent: dict[str, tuple[Spent, ...]]) -> dict[str, tuple[Spent, ...]]:
