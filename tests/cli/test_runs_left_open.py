@@ -184,3 +184,13 @@ def test_a_queue_in_memory_is_another_process_own(shop: Place) -> None:
     assert "queue" not in shop.run("status", "--queue", "memory").out
     said = shop.run("wait", "--queue", "memory", "--timeout", "1.5")
     assert (said.code, "stranded" in said.err) == (4, False)
+
+
+def test_a_file_that_was_mended_after_its_planning_failed_starts_afresh(place: Place, api: SandboxProcess) -> None:
+    """C8: a run that was never sealed has nothing to lose; nobody has to know of `--new` to get past a typing slip."""
+    place.write(api.url, last='last = { get = "/items/newest", at = "idd" }')
+    assert place.run("run").code not in (0, 3)
+    place.write(api.url, step="step = 500", query="query = { limit = 50 }")
+    said = place.run("run", "--json")
+    assert (said.code, said.json["state"]) == (0, "complete"), said.err
+    assert place.lines() == RECORDS

@@ -32,11 +32,17 @@ class Wanted:
 
 
 async def find_open(site: LiveSite, mode: str) -> Run | None:
-    """The newest open run of a mode, refused where this source file would give its records another shape."""
-    run = await open_run(site.lake, site.app.name, mode)
-    if run is not None:
-        require_same_fingerprint(run, site.app.fingerprint(mode, run.file.streams))
-    return run
+    """The newest open run of a mode, refused where this source file would give its records another shape.
+
+    One that was never sealed has no records: where the file was mended since, it is closed as superseded (C8) instead.
+    """
+    while (run := await open_run(site.lake, site.app.name, mode)) is not None:
+        fingerprint = site.app.fingerprint(mode, run.file.streams)
+        if run.file.fingerprint == fingerprint or await site.lake.exists(run.paths.seal):
+            require_same_fingerprint(run, fingerprint)
+            return run
+        await site.closer.end(run, "superseded")
+    return None
 
 
 async def claim(site: LiveSite, wanted: Wanted) -> Run:
