@@ -104,6 +104,14 @@ def test_without_a_baseline_it_does_not_grow_but_measures():
     assert governor.low["later"][0] == Low(6, 0.5)
 
 
+def test_a_few_known_answers_do_not_speak_for_the_others():
+    """Three first pages without a queue say nothing of thirty later ones that were never seen at low load."""
+    low: dict[str, tuple[Low, ...]] = {"first": (Low(1, 1.0),) * 50}
+    governor = Governor(limit=12.0, phase=Phase.STEADY, low=low)
+    report = Report(0, {"first": [1.0] * 6, "later": [9.0] * 30})
+    assert fed(governor, report, 12, 50, 0.0, 0.5).phase is Phase.PROBING
+
+
 def test_probes_after_some_windows_with_a_queue():
     """A queue that stays is measured again, at half the limit for one window; then the limit is as it was."""
     governor = steady(12.0, queued=29)

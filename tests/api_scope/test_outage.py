@@ -291,6 +291,26 @@ async def test_poisonous_items_at_the_end_are_charged(rig):
     assert sorted(rig.queue.poisoned) == ["item-57", "item-58", "item-59"]
 
 
+async def test_probe_keeps_the_cap(rig):
+    """G5: a probe is a request like any other. While all places are taken by requests that hang, nobody asks."""
+    rig.settings = ScopeSettings("scope/x", 1, request_deadline_seconds=500.0)
+    rig.queue.ready = items(1)
+    await rig.start("a")
+    await rig.clock.run_for(3)
+    scope = rig.workers[0].scope
+    async with scope.slot():
+        for _ in range(20):
+            scope.note_failure()
+        before = len(rig.api.sent)
+        asked = asyncio.create_task(scope.is_charged())
+        await rig.clock.run_for(100)
+        assert len(rig.api.sent) == before
+        assert asked.done()
+        assert not asked.result()
+    await rig.clock.run_for(100)
+    assert len(rig.api.sent) > before
+
+
 async def test_charge_asks_once_for_all(rig):
     """Many items that fail together with nothing good for a minute ask the witness once."""
     rig.queue.ready = items(1)

@@ -65,7 +65,7 @@ MISTAKES = {
         "zzz =",
         (
             "streams.flights.zzz: there is no such key. Here there are: get, post, query, json, headers, "
-            "records, pages, total, expect, rules, parent, batch, absent, full, incremental."
+            "records, pages, total, divide, expect, rules, parent, batch, absent, full, incremental."
         ),
     ),
     "no url": (
@@ -217,6 +217,22 @@ MISTAKES = {
         (
             "streams.flights.full.ids: {start} and {end} stand nowhere in the request, so an item would fetch "
             'more than its own records. Write, for example: query = { from = "{start}", to = "{end}" }'
+        ),
+    ),
+    "a cap without a count": (
+        RECORDS,
+        f"{RECORDS}\ndivide = {{ above = 10_000 }}",
+        (
+            "streams.flights.divide: nothing says how many records an item has. Write, for example: "
+            'total = { at = "total", is = "exact" }'
+        ),
+    ),
+    "no cap at all": (
+        RECORDS,
+        f'{RECORDS}\ntotal = {{ at = "n", is = "exact" }}\ndivide = {{ above = 0 }}',
+        (
+            "streams.flights.divide.above: here stands 0; a whole number from 1 up is wanted. Write, for example: "
+            "above = 10000"
         ),
     ),
     "half of the words": (

@@ -104,6 +104,14 @@ def test_totals_are_promises_of_one_kind(written: str, total: Total, tmp_path: P
     assert stream(tmp_path, f'get = "/t"\nrecords = "."\npages = "link"\ntotal = {written}\n').total == total
 
 
+def test_a_cap_goes_with_the_total(tmp_path: Path) -> None:
+    """`divide` says how many records the API hands out for one query; the total says how many there are."""
+    written = 'get = "/t"\nrecords = "."\npages = "link"\ntotal = { at = "n", is = "estimate" }\n'
+    read = stream(tmp_path, f"{written}divide = {{ above = 10_000 }}\n")
+    assert read.total == Total("n", is_exact=False, divide_above=10_000)
+    assert stream(tmp_path, written).total == Total("n", is_exact=False)
+
+
 def test_values_are_a_list_or_are_asked_for(tmp_path: Path) -> None:
     """A list of values stands in the file, or comes from a request with pages of its own."""
     text = 'get = "/t/{value}"\nrecords = "."\npages = "link"\n'

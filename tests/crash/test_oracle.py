@@ -44,12 +44,12 @@ class Place:
     def closing(self) -> Path:
         return self.account / "closings/0001"
 
-    def object(self, key: str) -> Path:
+    def object_of(self, key: str) -> Path:
         return self.bronze / f"{key}.ndjson.gz"
 
     def rewrite(self, key: str, change: Callable[[list[bytes]], list[bytes]]) -> None:
         """Change the lines of an object, and let its manifest agree with what stands there then."""
-        path = self.object(key)
+        path = self.object_of(key)
         lines = change(gzip.decompress(path.read_bytes()).splitlines())
         path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
 
@@ -131,26 +131,26 @@ def encode_anew(place: Place) -> None:
 
 
 def cut_object(place: Place) -> None:
-    path = place.object("things-1-5")
+    path = place.object_of("things-1-5")
     path.write_bytes(path.read_bytes()[:-3])
 
 
 def leave_line_open(place: Place) -> None:
-    path = place.object("things-1-5")
+    path = place.object_of("things-1-5")
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-1]))
 
 
 def compress_anew(place: Place) -> None:
-    path = place.object("things-1-5")
+    path = place.object_of("things-1-5")
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=0))
 
 
 def remove_object(place: Place) -> None:
-    place.object("things-1-5").unlink()
+    place.object_of("things-1-5").unlink()
 
 
 def stray_object(place: Place) -> None:
-    shutil.copy(place.object("things-1-5"), place.object("things-1-6"))
+    shutil.copy(place.object_of("things-1-5"), place.object_of("things-1-6"))
 
 
 def stray_file(place: Place) -> None:
@@ -158,7 +158,7 @@ def stray_file(place: Place) -> None:
 
 
 def parent_beside_children(place: Place) -> None:
-    shutil.copy(place.object("things-20-21"), place.object("things-20-22"))
+    shutil.copy(place.object_of("things-20-21"), place.object_of("things-20-22"))
 
 
 def leave_spool(place: Place) -> None:
@@ -170,7 +170,7 @@ def poison_innocent(place: Place) -> None:
     (innocent,) = (path for path in (place.account / "poison").iterdir())
     folder = innocent.with_name("things-1-5")
     shutil.copytree(innocent, folder)
-    place.object("things-1-5").unlink()
+    place.object_of("things-1-5").unlink()
     place.change_manifest(lambda entries: [e.update(state="poisoned") for e in entries if e["key"] == "things-1-5"])
     place.change(place.closing / "verdict", lambda verdict: verdict["totals"].update(poisoned=2, done=0, records=0))
 
@@ -238,11 +238,11 @@ def missing_item(place: Place) -> None:
 
 def empty_with_records(place: Place) -> None:
     (place.account / "outcomes/things-1-5.json").touch()
-    place.object("things-1-5").unlink()
+    place.object_of("things-1-5").unlink()
 
 
 def lost_child(place: Place) -> None:
-    place.object("things-21-22").unlink()
+    place.object_of("things-21-22").unlink()
 
 
 def changed_plan(place: Place) -> None:
@@ -251,7 +251,8 @@ def changed_plan(place: Place) -> None:
 
 
 def planned_twice(place: Place) -> None:
-    place.change(place.account / "children/things-20-22.json", lambda split: split["children"].append(split["children"][0]))
+    path = place.account / "children/things-20-22.json"
+    place.change(path, lambda split: split["children"].append(split["children"][0]))
 
 
 def false_crash(place: Place) -> None:
@@ -317,7 +318,7 @@ def test_what_is_wrong_with_a_partial_run_is_named(
 
 
 def test_leavings_that_mean_nothing_are_no_problem(place: Place) -> None:
-    """Temporary names of a process that was killed: readers skip them, and they are removed when they are a day old."""
+    """Temporary names of a process that was killed: readers skip them, and after a day they are removed."""
     for folder in (place.bronze, place.account, place.account / "plan", place.closing, place.account / "receipts"):
         (folder / ".tmp-0123").touch()
     assert place.judge().problems == []

@@ -211,6 +211,11 @@ def test_ids_are_halved_down_to_one(start: int, size: int) -> None:
         (Bounds(), timedelta(seconds=5), 5 * [timedelta(seconds=1)]),
         (Bounds(granule=timedelta(hours=1)), timedelta(hours=7), 7 * [timedelta(hours=1)]),
         (
+            Bounds(format="%Y-%m-%dT%H:%M", granule=timedelta(seconds=1)),
+            timedelta(minutes=3),
+            3 * [timedelta(minutes=1)],
+        ),
+        (
             Bounds(format="date", zone="Europe/London"),
             timedelta(days=3, hours=-1),
             [timedelta(hours=hours) for hours in (24, 23, 24)],
@@ -218,7 +223,8 @@ def test_ids_are_halved_down_to_one(start: int, size: int) -> None:
     ],
 )
 def test_windows_are_halved_down_to_a_granule(bounds: Bounds, length: timedelta, leaves: list[timedelta]) -> None:
-    """A window is divided in two that touch, until the API could not tell them apart; dates stay whole days (G4)."""
+    """A window is divided in two that touch, until the API could not tell them apart; dates stay whole days, and times
+    written in minutes whole minutes, whatever the records differ by (G4)."""
     source = RestSource("sandbox", [replace(EVENTS, full=replace(HOURS, bounds=bounds))])
     start = datetime(2026, 3, 28, tzinfo=UTC)
     parts = [source.items[0](TimeWindow(start, start + length))]  # type: ignore[call-arg]
@@ -227,6 +233,18 @@ def test_windows_are_halved_down_to_a_granule(bounds: Bounds, length: timedelta,
     windows = [part.window for part in parts]  # type: ignore[attr-defined]
     assert [window.duration for window in windows] == leaves
     assert [window.start for window in windows] == [start, *(window.end for window in windows[:-1])]
+
+
+@pytest.mark.parametrize("only_start", [True, False])
+def test_an_item_that_its_start_names_is_not_divided(only_start: bool) -> None:
+    """G1: where the API is told the start alone, half of a range would ask for the whole of another."""
+    ids = replace(FULL, only_start=only_start)
+    hours = replace(HOURS, only_start=only_start)
+    source = RestSource("sandbox", [replace(ITEMS, full=ids), replace(EVENTS, full=hours)])
+    by_id, by_time = source.items
+    window = TimeWindow(HOURS.start, HOURS.start + HOURS.step)
+    halves = [source.halves(by_id(IdRange(1, 101))), source.halves(by_time(window))]  # type: ignore[call-arg]
+    assert [len(parts) for parts in halves] == ([0, 0] if only_start else [2, 2])
 
 
 async def test_a_start_in_the_future_is_an_error() -> None:

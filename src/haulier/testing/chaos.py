@@ -30,6 +30,8 @@ PATIENCE_SECONDS = 120.0
 """A run that is not closed so long after the last signal will never be."""
 LOOK_SECONDS = 0.004
 """Between two looks for a closing under way, which takes a few hundredths of a second."""
+CLOSER_HITS = 2
+"""Closers of one run that are hit after the last of its signals."""
 CLOSING_SECONDS = 0.05
 """A closer is hit at any moment up to so long after it opened."""
 
@@ -42,7 +44,8 @@ class ChaosSettings:
     """Signals of all kinds, SIGKILL, SIGTERM and SIGSTOP, before the last run is left in peace."""
     seed: int = 1
     seconds: float = 3_600.0
-    """No more signals after this, whatever ``kills`` says."""
+    """No more signals after this, whatever ``kills`` says; but for those of ``at_least``."""
+    at_least: int = 0
     lease_seconds: float = 3.0
     records: int = 15_000
     """Of a large run."""
@@ -104,8 +107,9 @@ class _Chaos:
 
     @property
     def is_enough(self) -> bool:
+        sent = self.report.signals.total()
         is_late = self._clock.monotonic() - self.started_at >= self._settings.seconds
-        return is_late or self.report.signals.total() >= self._settings.kills
+        return sent >= self._settings.kills or (is_late and sent >= self._settings.at_least)
 
     def play(self, one: Round) -> None:
         """One run, from its plan to its verdict, with signals all the while."""
@@ -146,9 +150,9 @@ class _Chaos:
                 return
             target = self._closer_within(self._draw.uniform(0, self._settings.pause_seconds), one, run_id)
             if target is not None:
-                time.sleep(self._draw.uniform(0, CLOSING_SECONDS))
-                self.report.closers += 1
-            self.report.signals[crew.disturb(self._draw, target)] += 1
+                self._hit_closer(target, crew)
+            else:
+                self.report.signals[crew.disturb(self._draw)] += 1
             if loses_queue and self._draw.random() < 0.2:
                 self._lose_queue(one.source)
                 loses_queue = False
@@ -165,16 +169,26 @@ class _Chaos:
             time.sleep(LOOK_SECONDS)
         return None
 
+    def _hit_closer(self, pid: int, crew: Crew) -> None:
+        time.sleep(self._draw.uniform(0, CLOSING_SECONDS))
+        self.report.closers += 1
+        self.report.signals[crew.disturb(self._draw, pid)] += 1
+
     def _lose_queue(self, source: str) -> None:
         for path in (self._folder / ".haulier" / source).glob("queue.sqlite3*"):
             path.unlink(missing_ok=True)
         self.report.lost_queues += 1
 
     def _wait(self, one: Round, run_id: str, crew: Crew) -> None:
+        """Until the run is closed; but a few of those who close it are hit all the same."""
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
+        hits = 0
         while not is_closed(self._lake, one.source, run_id) and self._clock.monotonic() < deadline:
+            target = self._closer_within(0.1, one, run_id)
+            if target is not None and hits < CLOSER_HITS:
+                hits += 1
+                self._hit_closer(target, crew)
             crew.tend()
-            time.sleep(0.1)
 
     def _add(self, one: Round, run_id: str, judgement: Judgement, peak: int) -> None:
         report, problems = self.report, list(judgement.problems)

@@ -38,6 +38,8 @@ class Judgement:
     poisoned: int = 0
     discarded: int = 0
     records: int = 0
+    streams: Counter[str] = field(default_factory=Counter)
+    """Records of each stream."""
     problems: list[str] = field(default_factory=list)
 
     def wrong(self, problem: str) -> None:
@@ -65,6 +67,7 @@ def judge_run(lake: Path, source: str, run_id: str, records_of: RecordsOf, may_f
     if set(manifest) != set(items):
         seen.wrong(f"the manifest lists {len(manifest)} keys, plan and child lists {len(items)}")
     _judge_verdict(root, seen)
+    _judge_signs(root, {item.stream: _bronze_of(lake, source, run_id, item.stream) for item in items.values()}, seen)
     _judge_leavings(root, seen)
     return seen
 
@@ -94,11 +97,9 @@ def _bronze(
     lake: Path, source: str, run_id: str, items: dict[str, _Item], seen: Judgement
 ) -> dict[tuple[str, str], Path]:
     """Objects by stream and key. Whatever else stands in the run's bronze folders is a stray."""
-    mode, _, moment = run_id.partition("-")
     objects: dict[tuple[str, str], Path] = {}
     for stream in {item.stream for item in items.values()}:
-        folder = lake / source / stream / f"mode={mode}" / f"snapshot_time={moment}"
-        for path in folder.rglob("*"):
+        for path in _bronze_of(lake, source, run_id, stream).rglob("*"):
             key = path.name.removesuffix(".ndjson.gz")
             if path.name == "_SUCCESS.json" or path.name.startswith(TEMPORARY) or path.is_dir():
                 continue
@@ -106,6 +107,11 @@ def _bronze(
                 seen.wrong(f"a stray: {path.relative_to(lake)}")
             objects[stream, key] = path
     return objects
+
+
+def _bronze_of(lake: Path, source: str, run_id: str, stream: str) -> Path:
+    mode, _, moment = run_id.partition("-")
+    return lake / source / stream / f"mode={mode}" / f"snapshot_time={moment}"
 
 
 def _judge_item(
@@ -131,7 +137,7 @@ def _judge_item(
     elif path is not None:
         state = "done"
         seen.done += 1
-        _judge_object(key, path, entry, expected, seen)
+        _judge_object(item, path, entry, expected, seen)
     elif is_empty:
         state = "empty"
         seen.empty += 1
@@ -151,10 +157,13 @@ def _judge_item(
         seen.wrong(f"{key} has not ended")
     if entry is None or entry["state"] != state:
         seen.wrong(f"{key} ended {state}; the manifest says {entry and entry['state']}")
+    crashes = _newest(root / "crashes" / key)
+    if crashes and not may_fail(item.params):
+        seen.wrong(f"{key} is said to have crashed {crashes} times, and does no such thing")
 
 
-def _judge_object(key: str, path: Path, entry: Params | None, expected: list[bytes], seen: Judgement) -> None:
-    stored = path.read_bytes()
+def _judge_object(item: _Item, path: Path, entry: Params | None, expected: list[bytes], seen: Judgement) -> None:
+    key, stored = item.key, path.read_bytes()
     try:
         lines = gzip.decompress(stored).split(b"\n")
     except (OSError, EOFError, zlib.error) as error:
@@ -162,13 +171,17 @@ def _judge_object(key: str, path: Path, entry: Params | None, expected: list[byt
         return
     if lines.pop() != b"":
         seen.wrong(f"the last line of {key} has no end")
-    if lines != expected:
+    if Counter(lines) == Counter(expected):
+        if lines != expected:
+            seen.wrong(f"{key} holds its records in another order than they were served in")
+    else:
         missing = len(set(expected) - set(lines))
         seen.wrong(
             f"{key} holds {len(lines)} records of {len(expected)}: {missing} are missing, "
             f"{len(lines) - len(set(lines))} stand twice, {len(set(lines) - set(expected))} were never served"
         )
     seen.records += len(lines)
+    seen.streams[item.stream] += len(lines)
     if entry is not None and entry["state"] == "done":
         said = (entry.get("records", 0), entry.get("bytes", 0), entry.get("sha256", ""))
         if said != (len(lines), len(stored), hashlib.sha256(stored).hexdigest()):
@@ -186,11 +199,38 @@ def _judge_verdict(root: Path, seen: Judgement) -> None:
     for name in ("done", "empty", "split", "poisoned", "discarded", "records"):
         if totals[name] != getattr(seen, name):
             seen.wrong(f"the verdict counts {totals[name]} {name}, there are {getattr(seen, name)}")
+    if totals["planned"] != seen.items:
+        seen.wrong(f"the verdict counts {totals['planned']} planned, there are {seen.items}")
+    said = verdict.get("streams", {})
+    for stream in said.keys() | seen.streams.keys():
+        if said.get(stream, 0) != seen.streams[stream]:
+            seen.wrong(
+                f"the verdict counts {said.get(stream, 0)} records of {stream}, there are {seen.streams[stream]}"
+            )
     wanted = "partial" if seen.poisoned else "complete"
     if seen.verdict != wanted:
         seen.wrong(f"the verdict is {seen.verdict} ({verdict.get('reasons')}), and should be {wanted}")
-    if (root / "_SUCCESS.json").exists() != (seen.verdict == "complete"):
-        seen.wrong(f"the verdict is {seen.verdict}, and _SUCCESS.json does not agree")
+
+
+def _judge_signs(root: Path, bronze: dict[str, Path], seen: Judgement) -> None:
+    """Copies of the verdict: where it is complete, in the run's folder and in each stream's; where not, in neither."""
+    newest = _closings(root)[:1]
+    verdict = newest[0] / "verdict" if newest else root / "none"
+    is_complete = seen.verdict == "complete"
+    if not _is_sign(root / "_SUCCESS.json", verdict, is_complete):
+        seen.wrong(f"the verdict is {seen.verdict or 'missing'}, and _SUCCESS.json does not agree")
+    for stream, folder in bronze.items():
+        if not _is_sign(folder / "_SUCCESS.json", verdict, is_complete):
+            seen.wrong(f"the verdict is {seen.verdict or 'missing'}, and the sign of stream {stream} does not agree")
+    # Where the run is complete it means nothing, and may be brought back by a slow closer.
+    if seen.verdict == "partial" and not _is_sign(root / "_PARTIAL.json", verdict, True):
+        seen.wrong("the verdict is partial, and _PARTIAL.json does not agree")
+
+
+def _is_sign(sign: Path, verdict: Path, is_wanted: bool) -> bool:
+    if not (is_wanted and sign.exists()):
+        return sign.exists() == is_wanted
+    return sign.read_bytes() == verdict.read_bytes()
 
 
 def _judge_leavings(root: Path, seen: Judgement) -> None:

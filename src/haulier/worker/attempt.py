@@ -176,13 +176,12 @@ class Attempt:
         """What the failure comes to by itself, unless the processor is to blame, or the item can be divided."""
         around = self._circumstances(envelope)
         outcome = decide(error, around, self._parts.rng)
-        match outcome:
-            case Retry() | Poison("failed" | "poison"):
-                doubt = self._bench.first.note_failed(envelope, error)
-                if doubt is Doubt.PROVEN:
-                    return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
-                if doubt is Doubt.YES:
-                    return Free(GIVE_UP_SECONDS), error
+        if isinstance(outcome, Retry) or outcome in (Poison("failed"), Poison("poison")):
+            doubt = self._bench.first.note_failed(envelope, error)
+            if doubt is Doubt.PROVEN:
+                return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
+            if doubt is Doubt.YES:
+                return Free(GIVE_UP_SECONDS), error
         reason = reason_to_divide(error, outcome, around)
         if reason is not None:
             item = decode_payload(self._parts.registry.get(envelope.kind), bytes(envelope.payload))
