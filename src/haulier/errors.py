@@ -1,19 +1,19 @@
 """Every error that haulier raises on purpose. A class exists where a caller does something different.
 
-    HaulierError
-    ├── UsageError              a person must change a file, flag, variable or right; exit code 2
-    │   ├── SourceFileError     it stands in the source file: names file, key and what to write instead
-    │   └── NewerFormatError    written by a newer haulier; upgrade this one
-    ├── UnavailableError        something outside cannot be reached; nothing is charged; exit code 4
-    │   ├── QueueUnavailableError
-    │   ├── LakeUnavailableError
-    │   └── ApiUnavailableError
-    ├── LeaseLostError          another worker may hold the item: drop what was done, touch nothing
-    ├── DamagedObjectError      an object that cannot be read to its end: the run cannot be complete
-    ├── SweptError              a closing took the spool away: give up, charge nothing
-    ├── BrokenEnvelopeError     a message that nobody can read: poisoned at once
-    │   └── UnknownKindError    no processor for it here: released, a newer worker may know it
-    └── ItemError               an item's own failure; `haulier.api` says more of it in ApiError
+HaulierError
+├── UsageError              a person must change a file, flag, variable or right; exit code 2
+│   ├── SourceFileError     it stands in the source file: names file, key and what to write instead
+│   └── NewerFormatError    written by a newer haulier; upgrade this one
+├── UnavailableError        something outside cannot be reached; nothing is charged; exit code 4
+│   ├── QueueUnavailableError
+│   ├── LakeUnavailableError
+│   └── ApiUnavailableError
+├── LeaseLostError          another worker may hold the item: drop what was done, touch nothing
+├── DamagedObjectError      an object that cannot be read to its end: the run cannot be complete
+├── SweptError              a closing took the spool away: give up, charge nothing
+├── BrokenEnvelopeError     a message that nobody can read: poisoned at once
+│   └── UnknownKindError    no processor for it here: released, a newer worker may know it
+└── ItemError               an item's own failure; `haulier.api` says more of it in ApiError
 """
 
 from __future__ import annotations

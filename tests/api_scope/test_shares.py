@@ -186,7 +186,7 @@ def test_share_of_zero_is_not_for_ever(cap, count):
         had[one.name] += one.membership.limit
         one.send(0.9)
 
-    for _ in range(25 * count):
+    for _ in range(max(150, 12 * count)):
         fleet.pass_beats(1, work)
         in_use.append(sum(fleet.limits))
     assert min(had.values()) > 0

@@ -184,5 +184,5 @@ class Members(RuleBasedStateMachine):
             assert max(limits) - min(limits) <= 1
 
 
-Members.TestCase.settings = settings(max_examples=120, stateful_step_count=25)
+Members.TestCase.settings = settings(max_examples=70, stateful_step_count=25)
 TestMembers = Members.TestCase
