@@ -15,6 +15,7 @@ import os
 import signal
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -142,9 +143,10 @@ class Stage:
             return process.exitcode
 
     def _end(self, process: ForkServerProcess) -> int:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        clock = SystemClock()
+        deadline = clock.monotonic() + PATIENCE_SECONDS
         while (code := self._code(process)) is None:
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 process.kill()
                 raise AssertionError("a process of a trial does not end")
             time.sleep(LOOK_SECONDS)
@@ -185,7 +187,7 @@ async def _again_while_busy(life: Callable[[], Any]) -> Run:
 
 
 async def _live(scene: Scene, trial: Path, cuts: Cuts, *, verifies: bool = False) -> Run:
-    clock, name = SystemClock(), f"p{os.getpid()}-{time.monotonic_ns()}"
+    clock, name = SystemClock(), f"p{os.getpid()}-{uuid.uuid4().hex[:8]}"
     settings = WorkerSettings(lease_seconds=LEASE_SECONDS)
 
     def open_queue() -> QueueClient:
