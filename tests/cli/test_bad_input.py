@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -171,11 +172,18 @@ def test_a_lake_that_is_a_file_is_refused(shop: Place) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user for a moment")
-def test_a_read_only_lake_is_refused_before_the_first_request(shop: Place, api: SandboxProcess) -> None:
+def test_a_read_only_lake_is_refused_before_the_first_request(
+    api: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As an unprivileged user, since root may write everywhere."""
-    shop.lake.mkdir(mode=0o555)
-    before = api.counters().requests
-    said = as_nobody(shop, "run")
+    # pytest closes its own folders to others; this one stays open.
+    with tempfile.TemporaryDirectory(prefix="haulier-") as folder:
+        os.chmod(folder, 0o755)
+        shop = Place(Path(folder), capsys)
+        shop.write(api.url)
+        shop.lake.mkdir(mode=0o555)
+        before = api.counters().requests
+        said = as_nobody(shop, "run")
     assert said.code == 2, said.err
     assert "Cannot write to the lake at" in said.err
     assert api.counters().requests == before
@@ -199,9 +207,6 @@ def test_a_full_disk_is_exit_4_and_the_run_goes_on_after_it(shop: Place) -> None
 
 def as_nobody(place: Place, command: str) -> Said:
     """Run a command as the user nobody, who may read everything here."""
-    for folder in [place.folder, *place.folder.parents]:
-        if folder.stat().st_uid == os.geteuid() and str(folder).startswith("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o055)
     # The interpreter's own files may be closed to nobody: a harmless command imports everything first.
     code = (
         "import os, sys, haulier.api.aiohttp_transport, haulier.cli.run_command; from haulier.cli.main import main;"
