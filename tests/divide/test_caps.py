@@ -76,6 +76,24 @@ async def test_the_parts_of_what_was_too_much_are_suspected_of_nothing(tmp_path:
         assert sorted(run.divided) == ["items_ids-1-17"]
 
 
+async def test_the_last_item_of_a_run_is_divided_too(tmp_path: Path) -> None:
+    """G1: with nobody else at work the witness shows that the API is up, and that it is the item which takes too long:
+    uncharged it would come again for ever."""
+
+    async def answer(first: int, last: int) -> web.Response:
+        await asyncio.sleep(30.0 if first == 9 and last - first > 4 else 0.0)
+        return page(first, last)
+
+    async with serve(answer) as api:
+        app = shop(tmp_path, api.url, step=8, last=16)
+        app.api = replace(app.api, first_byte_timeout_seconds=0.3)
+        async with opened(app, tmp_path, max_failures=5) as run:
+            await run.work()
+            assert (await run.verdict()).verdict == "complete"
+            assert run.ids == [*range(1, 17)]
+            assert [(key, divided.cause) for key, divided in run.divided.items()] == [("items_ids-9-17", "time_out")]
+
+
 async def test_what_times_out_again_is_divided(tmp_path: Path) -> None:
     """A range that the API does not answer in time, while it answers others, is asked for in halves."""
 

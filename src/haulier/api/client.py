@@ -31,6 +31,7 @@ class Client:
         rules: tuple[Rule, ...] = (),
     ) -> None:
         self._parts = ApiParts(settings, transport, scope, clock, rng, redactor, rules)
+        scope.attach(transport.send)
         self.scope = scope
         self.tally = self._parts.tally
         self.redactor = redactor

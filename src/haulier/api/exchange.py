@@ -112,7 +112,7 @@ class Exchange:
                     except BodyError as error:
                         judgement = judge(BadBody(str(error)), now=parts.clock.now(), asked=asked, rules=rules)
                     else:
-                        parts.scope.note_success()
+                        parts.scope.note_success(request=request)
                         return Answered(outcome, judgement.verdict, value)
             if judgement.is_outage:
                 parts.scope.note_failure()

@@ -174,7 +174,7 @@ class Attempt:
 
     async def _failed(self, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
         """What the failure comes to by itself, unless the processor is to blame, or the item can be divided."""
-        around = self._circumstances(envelope)
+        around = await self._circumstances(envelope, error)
         outcome = decide(error, around, self._parts.rng)
         if isinstance(outcome, Retry) or outcome in (Poison("failed"), Poison("poison")):
             doubt = self._bench.first.note_failed(envelope, error)
@@ -197,13 +197,15 @@ class Attempt:
             await scope.is_charged() and scope.has_succeeded_since(self._began_at)
         )
 
-    def _circumstances(self, envelope: Envelope) -> Circumstances:
+    async def _circumstances(self, envelope: Envelope, error: Exception) -> Circumstances:
         scope = self._parts.client.scope
+        # Only what looks like an outage depends on it, and the witness may cost a request.
+        is_like_outage = isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE
         return Circumstances(
             failures=envelope.failures,
             releases=envelope.releases,
             max_failures=self._parts.settings.max_failures,
-            is_healthy=scope.is_healthy,
+            is_healthy=await scope.is_charged() if is_like_outage else scope.is_healthy,
             is_proven=scope.is_proven,
             suspect=envelope.suspect,
             is_in_vain=self._bench.suspects.is_in_vain,
