@@ -1,7 +1,7 @@
 """Wall, CPU and memory of whole pulls, beside the ideal and beside bare loops, in one run.
 
 `python benchmarks/end_to_end.py [--rounds 3] [--only big|small]`: medians, and ratios to the loop with gzip, fsync and
-link added.
+link added. CPU an item is what each page costs beyond the process itself, which a pull of one page shows.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 
 HERE = Path(__file__).resolve().parent
 LATENCY_SECONDS = 0.5
-# Imports are compiled once, as on a user's machine; the first round warms them up and is not counted.
+# Imports are compiled once, as on a user's machine; the pull of one page that comes first warms them up.
 ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -70,43 +70,43 @@ def measure(command: list[str], folder: Path, environ: dict[str, str]) -> Measur
     return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
+CONTESTANTS = {"bare gather loop": "bare", "loop + gzip, fsync, link": "durable", "haulier run": "haulier"}
+
+
+def pull(kind: str, job: Job, url: str) -> Measured:
+    numbers = [str(job.pages), str(job.in_flight), str(job.size)]
+    environ = dict(zip(("BENCH_PAGES", "BENCH_IN_FLIGHT", "BENCH_BYTES"), numbers, strict=True)) | {"BENCH_URL": url}
+    with tempfile.TemporaryDirectory(prefix="haulier-bench-") as folder:
+        places = ["--lake", f"{folder}/lake", "--queue", f"sqlite:///{folder}/queue.sqlite3"]
+        command = [sys.executable, str(HERE / "contestants.py"), kind, url, *numbers, "."]
+        if kind == "haulier":
+            command = [sys.executable, "-m", "haulier", "run", str(HERE / "source.py"), *places]
+        return measure(command, Path(folder), environ)
+
+
 def contest(job: Job, url: str, rounds: int) -> dict[str, list[Measured]]:
-    environ = {
-        "BENCH_URL": url,
-        "BENCH_PAGES": str(job.pages),
-        "BENCH_BYTES": str(job.size),
-        "BENCH_IN_FLIGHT": str(job.in_flight),
-    }
-    loop = [str(HERE / "contestants.py")]
-    numbers = [url, str(job.pages), str(job.in_flight), str(job.size), "."]
-    contestants = {
-        "bare gather loop": [sys.executable, *loop, "bare", *numbers],
-        "loop + gzip, fsync, link": [sys.executable, *loop, "durable", *numbers],
-        "haulier run": [sys.executable, "-m", "haulier", "run", str(HERE / "source.py")],
-    }
-    results: dict[str, list[Measured]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):
-        for name, command in contestants.items():
-            with tempfile.TemporaryDirectory(prefix="haulier-bench-") as folder:
-                places = ["--lake", f"{folder}/lake", "--queue", f"sqlite:///{folder}/queue.sqlite3"]
-                places = places if name == "haulier run" else []
-                measured = measure(command + places, Path(folder), environ)
-                if number:
-                    results[name].append(measured)
+    """The first of each is a pull of one page."""
+    jobs = [replace(job, pages=1), *[job] * rounds]
+    results: dict[str, list[Measured]] = {name: [] for name in CONTESTANTS}
+    for one in jobs:
+        for name, kind in CONTESTANTS.items():
+            results[name].append(pull(kind, one, url))
     return results
 
 
 def report(job: Job, results: dict[str, list[Measured]]) -> None:
     print(f"\n{job.name}: ideal {job.ideal_seconds:.2f} s, floor by whole rounds {job.floor_seconds:.2f} s")
-    print("| contestant | wall s | x ideal | x durable loop | CPU s | peak MB |")
-    print("|---|---|---|---|---|---|")
-    durable = statistics.median(one.wall_seconds for one in results["loop + gzip, fsync, link"])
-    for name, found in results.items():
+    print("| contestant | wall s | x ideal | x durable loop | CPU s | CPU ms an item | peak MB |")
+    print("|---|---|---|---|---|---|---|")
+    durable = statistics.median(one.wall_seconds for one in results["loop + gzip, fsync, link"][1:])
+    for name, (alone, *found) in results.items():
         wall = statistics.median(one.wall_seconds for one in found)
         cpu = statistics.median(one.cpu_seconds for one in found)
         peak = statistics.median(one.peak_mb for one in found)
+        each = 1000 * (cpu - alone.cpu_seconds) / (job.pages - 1)
         print(
-            f"| {name} | {wall:.2f} | {wall / job.ideal_seconds:.2f} | {wall / durable:.2f} | {cpu:.2f} | {peak:.0f} |"
+            f"| {name} | {wall:.2f} | {wall / job.ideal_seconds:.2f} | {wall / durable:.2f} | {cpu:.2f} | {each:.2f} | "
+            f"{peak:.0f} |"
         )
     bound = 60 + 2.5 * job.in_flight * job.size / 1e6
     print(f"Memory bound for haulier: 60 MB + 2.5 x in flight x page size = {bound:.0f} MB")

@@ -1,6 +1,9 @@
 """A run of many small items against the sandbox: how long it takes to enqueue, drain and close, and what it holds.
 
-`python benchmarks/many_items.py --items 100000`: one item a record, one request each, no latency.
+`python benchmarks/many_items.py [--items 100000] [--enqueue 1000000]`: one item a record, one request each, no latency.
+Drained is when the last request was sent, to a quarter of a second; what follows is the closing. Memory is read on the
+way, after a fifth of the items and after the last: what is flat does not grow with the run. The second table enqueues
+alone, ten times as many items in the second line as in the first.
 """
 
 from __future__ import annotations
@@ -11,17 +14,21 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 
+IN_FLIGHT = 32
+SAMPLE_SECONDS = 0.25
 SOURCE = """
 source = "many"
 
 [api]
 url = "{url}"
-in_flight = 32
+in_flight = {in_flight}
 
 [streams.items]
 get = "/items"
@@ -36,19 +43,75 @@ step = 1
 """
 
 
-def timed(folder: str, *words: str) -> tuple[float, float, bytes]:
-    """Seconds, peak memory in MB, and standard output of a command."""
+@dataclass(frozen=True)
+class Sample:
+    """A moment of a process: seconds since its start, the requests that it had sent, and what it held."""
+
+    seconds: float
+    requests: int
+    resident_mb: float
+
+
+@dataclass
+class Watcher:
+    """Looks at a process now and then."""
+
+    api: SandboxProcess
+    samples: list[Sample] = field(default_factory=list)
+
+    def watch(self, pid: int, ended: threading.Event) -> None:
+        started, before = time.perf_counter(), self.api.counters().requests
+        while not ended.wait(SAMPLE_SECONDS):
+            requests, held = self.api.counters().requests - before, resident_mb(pid)
+            if held:
+                self.samples.append(Sample(time.perf_counter() - started, requests, held))
+
+    def after(self, requests: int) -> Sample:
+        """The first sample from then on."""
+        return next(sample for sample in self.samples if sample.requests >= requests)
+
+
+@dataclass(frozen=True)
+class Timed:
+    seconds: float
+    peak_mb: float
+    out: bytes
+
+
+def resident_mb(pid: int) -> float:
+    """0.0 once it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except FileNotFoundError:
+        pass
+    said = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
+    return int(said or 0) / 1024
+
+
+def timed(folder: str, *words: str, watcher: Watcher | None = None) -> Timed:
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "haulier", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert process.stdout is not None
+    ended = threading.Event()
+    watching = threading.Thread(target=watcher.watch, args=(process.pid, ended)) if watcher is not None else None
+    if watching is not None:
+        watching.start()
     out = process.stdout.read()
+    ended.set()
+    if watching is not None:
+        watching.join()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"haulier {' '.join(words)} ended with {process.returncode}")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024, out
+    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return Timed(time.perf_counter() - started, peak, out)
+
+
+def write_source(folder: str, url: str) -> None:
+    Path(folder, "many.toml").write_text(SOURCE.format(url=url, in_flight=IN_FLIGHT))
 
 
 def run(items: int) -> None:
@@ -56,26 +119,47 @@ def run(items: int) -> None:
         SandboxProcess(SandboxSettings(records=items)) as api,
         tempfile.TemporaryDirectory(prefix="haulier-bench-") as folder,
     ):
-        Path(folder, "many.toml").write_text(SOURCE.format(url=api.url))
+        write_source(folder, api.url)
         enqueue = timed(folder, "enqueue", "many.toml")
-        # The worker leaves with the last item; the closing is another command, so that it is timed by itself.
-        drain = timed(folder, "work", "many.toml", "--exit-idle")
-        close = timed(folder, "run", "many.toml", "--resume-only", "--json")
-        state = json.loads(close[2])["state"]
+        watcher = Watcher(api)
+        work = timed(folder, "work", "many.toml", watcher=watcher)
+        state = json.loads(timed(folder, "status", "many.toml", "--json").out)["state"]
+    early, last = watcher.after(items // 5), watcher.after(items)
+    early_mb, late_mb = early.resident_mb, watcher.samples[-1].resident_mb
     print(
-        f"| {items:,} | {enqueue[0]:.1f} ({enqueue[1]:.0f}) | {drain[0]:.1f} ({drain[1]:.0f}) | "
-        f"{items / drain[0]:,.0f} | {close[0]:.1f} ({close[1]:.0f}) | {state} |"
+        f"| {items:,} | {enqueue.seconds:.1f} | {last.seconds:.1f} | {items / last.seconds:,.0f} | "
+        f"{work.seconds - last.seconds:.1f} | {early_mb:.0f} | {late_mb:.0f} | {late_mb / early_mb:.2f} | "
+        f"{work.peak_mb:.0f} | {state} |",
+        flush=True,
+    )
+
+
+def enqueue_alone(items: int) -> None:
+    with (
+        SandboxProcess(SandboxSettings(records=items)) as api,
+        tempfile.TemporaryDirectory(prefix="haulier-bench-") as folder,
+    ):
+        write_source(folder, api.url)
+        done = timed(folder, "enqueue", "many.toml")
+        size = sum(file.stat().st_size for file in Path(folder, ".haulier").rglob("*") if file.is_file())
+    print(
+        f"| {items:,} | {done.seconds:.1f} | {items / done.seconds:,.0f} | {done.peak_mb:.0f} | {size / items:.0f} |",
+        flush=True,
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=100_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=100_000, help="items of the whole run (default: %(default)s)")
+    parser.add_argument("--enqueue", type=int, default=1_000_000, help="items to enqueue alone (default: %(default)s)")
     flags = parser.parse_args()
-    print("| items | enqueue s (peak MB) | drain s (peak MB) | items/s | rest and closing s (peak MB) | state |")
-    print("|---|---|---|---|---|---|")
-    for items in sorted({min(flags.items, 5_000), flags.items}):
-        run(items)
+    print("| items | enqueue s | drain s | items/s | closing s | MB after 1/5 | at the end | ratio | peak | state |")
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    run(flags.items)
+    print("\n| items | enqueue s | items/s | peak MB | bytes an item in the queue |")
+    print("|---|---|---|---|---|", flush=True)
+    for items in (flags.enqueue // 10, flags.enqueue):
+        enqueue_alone(items)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,36 @@
-"""All benchmarks in turn, short: `make bench`. Figures that are worth keeping go to benchmarks/README.md."""
+"""All benchmarks in turn: `make bench`, or `python benchmarks/run.py --long` for the sizes of benchmarks/README.md.
+
+Short takes some four minutes, long about half an hour; both are better left alone with the machine.
+"""
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = (
-    ("end_to_end.py", "--rounds", "3"),
-    ("many_items.py", "--items", "20000"),
+SHORT = (
+    ("end_to_end.py", "--rounds", "1"),
     ("queues.py", "--items", "100000"),
+    ("page_path.py", "--rounds", "3"),
+    ("many_items.py", "--items", "10000", "--enqueue", "100000"),
+    ("divide.py", "--records", "20000"),
+)
+LONG = (
+    ("end_to_end.py", "--rounds", "5"),
+    ("queues.py", "--items", "1000000"),
     ("page_path.py",),
+    ("many_items.py", "--items", "100000", "--enqueue", "1000000"),
     ("divide.py",),
 )
 
 
 def main() -> int:
-    for name, *flags in BENCHMARKS:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--long", action="store_true", help="the sizes of benchmarks/README.md")
+    for name, *flags in LONG if parser.parse_args().long else SHORT:
         print(f"\n== {name} {' '.join(flags)}", flush=True)
         done = subprocess.run([sys.executable, str(HERE / name), *flags], check=False)
         if done.returncode:

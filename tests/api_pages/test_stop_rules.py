@@ -174,6 +174,21 @@ async def test_guard_4_equal_pages():
         assert len(transport.requests) == 2
 
 
+async def test_guard_4_equal_last_page():
+    """Rule 4: a last page that repeats the one before it is an error like any other, though nothing follows it."""
+    answers = says({"rows": rows(0, 2), "next": "a"}), says({"rows": rows(0, 2), "next": None})
+    async with told(*answers) as (api, _, clock, _):
+        assert isinstance(await refused(api, clock, pages=Cursor("next", query="c")), PaginationLoopError)
+
+
+def test_guard_4_pages_of_the_same_bytes_may_differ():
+    """Rule 4: where the records are cut counts as well."""
+    guard = LoopGuard()
+    for number, records in enumerate(([b"12", b"3"], [b"1", b"23"], [b"123"])):
+        guard.check_request(Request("GET", f"http://api.test/{number}"))
+        guard.check_page(Page(records))
+
+
 async def test_guard_4_clamped_page_number():
     """Rule 4: api.wordpress.org answers every page above the highest with the highest: a loop, and no end."""
 

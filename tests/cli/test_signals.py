@@ -24,7 +24,8 @@ def test_ctrl_c_at_any_time_loses_nothing(place: Place, after_seconds: float) ->
         process = place.start("run")
         time.sleep(after_seconds)
         code, err = stop(process, signal.SIGINT)
-        assert code in (4, -signal.SIGINT, 1 if "KeyboardInterrupt" in err else 4), err
+        # A fast machine may be done by then.
+        assert code in (0, 4, -signal.SIGINT, 1 if "KeyboardInterrupt" in err else 4), err
         was_claimed = any(place.lake.rglob("run.json"))
         again = place.run("run", *(["--resume-only"] if was_claimed else []), "--lease", "1")
         assert again.code == 0, again.err

@@ -32,8 +32,8 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_seen_twice(folder: Path)
 
 def test_rounds_are_of_every_kind() -> None:
     """Small ones for the closers, divided and poisoned ones, a lost queue, a fleet; the seed alone decides."""
-    first, again = ([one for one, _ in zip(rounds(seed, 6_000), range(10), strict=False)] for seed in (5, 5))
+    first, again = ([one for one, _ in zip(rounds(seed, 6_000), range(12), strict=False)] for seed in (5, 5))
     assert first == again
-    assert {one.kind for one in first} == {"large", "small", "divided", "lost", "fleet", "stubborn"}
-    assert [one.kind for one in first].count("small") == 5
+    assert {one.kind for one in first} == {"large", "small", "divided", "lost", "fleet", "stubborn", "crashing"}
+    assert [one.kind for one in first].count("small") == 6
     assert {one.verdict for one in first} == {"complete", "partial"}

@@ -28,9 +28,16 @@ QUIET = (
 )
 """To all others it is the same whether a process ends before or after it has read something. Beats come at any time."""
 
+CLOSING = ("LocalLake.sweep", "link closings", "unlink closings")
+
 WHOLE = Scene(items=((1, 4), (10, 11), (20, 22)), empty=frozenset({10}), divided=frozenset({20}))
 """Items with records, without, and one that is divided into two."""
 POISONED = Scene(items=((1, 4), (30, 32)), refused=frozenset({30}))
+CHANGED = (
+    Scene(items=((20, 22),), divided_later=frozenset({20})),
+    Scene(items=((20, 22),), refused_later=frozenset({20})),
+)
+"""The API changes its answer: the first process gets all records of the item; later it is divided, or poison."""
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +51,14 @@ def steps_of(stage: Stage, besides: Iterable[Step] = ()) -> list[Step]:
     return [step for step in steps if (step.name, step.is_after) not in known]
 
 
-def every(trial: Callable[[Step], Outcome], steps: list[Step], verdict: str) -> None:
-    """All trials end with this verdict, and nothing wrong. Of those whose step did not come (a neighbour was quicker,
-    a folder was there already) there are few."""
+def every(trial: Callable[[Step], Outcome], steps: list[Step], *verdicts: str) -> None:
+    """All trials end with one of these verdicts, and nothing wrong. Some steps do not come (a neighbour was quicker, a
+    folder was there already, an item was handed back); most do."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         outcomes = dict(zip(steps, pool.map(trial, steps), strict=True))
-    wrong = {str(step): outcome for step, outcome in outcomes.items() if outcome.problems or outcome.verdict != verdict}
+    wrong = {str(step): end for step, end in outcomes.items() if end.problems or end.verdict not in verdicts}
     assert wrong == {}
-    assert sum(not outcome.was_reached for outcome in outcomes.values()) <= len(steps) / 10
+    assert sum(outcome.was_reached for outcome in outcomes.values()) > len(steps) / 2
 
 
 @pytest.mark.parametrize("part", range(2))
@@ -80,6 +87,24 @@ def test_a_process_stops_at_every_step_of_poisoning(folder: Path, whole_steps: l
     """G4, C6: two processes poison the same message; it is poisoned once."""
     stage = Stage(POISONED, folder)
     every(stage.stopped, steps_of(stage, besides=whole_steps), "partial")
+
+
+@pytest.mark.parametrize("scene", CHANGED, ids=["divided", "poison"])
+def test_c1_c4_a_publication_falls_between_any_two_steps_of_a_closing(folder: Path, scene: Scene) -> None:
+    """G2: a process stops just before it links an item whole, and another one, to which the item is something else,
+    comes as far as any step of the closing. Then the link is made, and the process ends before it does anything more.
+
+    Before the sweep the object is listed, and beats poison but no child list; after it there is nothing to link."""
+    stage = Stage(scene, folder)
+    before, after = Step("link bronze"), Step("link bronze", is_after=True)
+    closing = [step for step in chosen(stage.steps(), QUIET) if step.name.startswith(CLOSING)]
+    assert {Step("LocalLake.sweep"), Step("link closings/manifest.ndjson.gz")} <= set(closing)
+    every(
+        lambda other: stage.crossed(before, after, other),
+        closing,
+        "complete",
+        *(["partial"] if scene.refused_later else []),
+    )
 
 
 def test_every_layer_is_cut(whole_steps: list[Step]) -> None:

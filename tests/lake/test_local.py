@@ -5,6 +5,7 @@ import gzip
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -200,6 +201,24 @@ async def test_a_call_that_is_cancelled_has_ended(lake: LocalLake, root: Path, t
         await asyncio.wait([creation])
     assert creation.cancelled()
     assert not (root / "a/b").exists()
+
+
+async def test_a_closed_lake_lets_its_threads_end(root: Path) -> None:
+    """After the work that they were given. Closing again is fine, anything else an error."""
+    others = set(threading.enumerate())
+    lake = LocalLake(root, FakeClock())
+    creations = [asyncio.create_task(lake.create(f"a/{number}", b"{}")) for number in range(20)]
+    await asyncio.sleep(0)
+    threads = set(threading.enumerate()) - others
+    await lake.close()
+    await lake.close()
+    assert await asyncio.gather(*creations) == [True] * 20
+    assert len(threads) > 1
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    with pytest.raises(RuntimeError, match="is closed"):
+        await lake.read("a/1")
 
 
 async def test_an_unreadable_disk_is_a_damaged_object(lake: LocalLake, root: Path) -> None:

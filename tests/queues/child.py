@@ -53,8 +53,8 @@ async def enqueue_for_ever(path: Path) -> None:
         say(n)
 
 
-async def drain(path: Path, lease_seconds: str) -> None:
-    """Take and complete until nothing is left, saying what was completed."""
+async def drain(path: Path, lease_seconds: str, pause_seconds: str) -> None:
+    """Take and complete until nothing is left, saying what was completed, with a pause after each few."""
     queue = SqliteQueue(path, SystemClock())
     while (await queue.depth()).unsettled:
         leases = await queue.dequeue(8, float(lease_seconds))
@@ -62,8 +62,7 @@ async def drain(path: Path, lease_seconds: str) -> None:
         for lease in leases:
             if lease not in lost:
                 say(lease.body.decode(), lease.deliveries)
-        if not leases:
-            await asyncio.sleep(0.02)
+        await asyncio.sleep(float(pause_seconds) if leases else 0.02)
     await queue.close()
 
 

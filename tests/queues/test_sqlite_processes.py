@@ -160,7 +160,7 @@ async def test_four_processes_drain_2000_messages(path: Path, start: Callable[..
     """G1, G2: four processes that dequeue and complete at once get every message, each exactly once."""
     queue = SqliteQueue(path, FakeClock())
     await queue.enqueue([b"%d" % n for n in range(2_000)])
-    children = [start("drain", path, 60) for _ in range(4)]
+    children = [start("drain", path, 60, 0) for _ in range(4)]
     said = [hear_all(child) for child in children]
     assert [child.returncode for child in children] == [0] * 4
     assert sorted(line for mine in said for line in mine) == sorted(f"{n} 1" for n in range(2_000))
@@ -172,10 +172,11 @@ async def test_killed_workers_lose_nothing(path: Path, start: Callable[..., Chil
     """G1: what killed processes had taken comes back when its leases run out; nothing is completed twice."""
     queue = SqliteQueue(path, FakeClock())
     await queue.enqueue([b"%d" % n for n in range(2_000)])
-    children = [start("drain", path, 1) for _ in range(4)]
-    said = []
-    for child in children[:2]:
-        said += [hear(child) for _ in range(50)]
+    victims = [start("drain", path, 1, 0.005) for _ in range(2)]
+    said = [hear(child) for child in victims]  # Both are at work before anybody else can take everything.
+    children = [*victims, *(start("drain", path, 1, 0.005) for _ in range(2))]
+    for child in victims:
+        said += [hear(child) for _ in range(49)]
         child.kill()
     said += [line for child in children for line in hear_all(child)]
     assert [child.returncode for child in children] == [-signal.SIGKILL, -signal.SIGKILL, 0, 0]

@@ -15,7 +15,9 @@ import pytest
 from haulier.api.verdict import ApiError, Verdict
 from haulier.clock import SystemClock
 from haulier.errors import ItemError, LakeUnavailableError, UnavailableError, UsageError
+from haulier.runs.plan import planned
 from haulier.runs.run import Run
+from haulier.runs.send import send_again
 from haulier.testing.things import things
 from haulier.worker.alone import EndFrame, Frame, PageFrame, StartFrame, error_frame, error_of, frame_bytes
 from haulier.worker.deadline import GateWaitError
@@ -240,6 +242,17 @@ async def test_until_the_fifth_death_an_item_runs_in_its_worker(real: Rig, deliv
         await real.queue.dequeue(1, 0)
     await work(real, then="os._exit(2)")
     assert real.api.requests == [1]
+
+
+async def test_a_copy_of_an_item_that_was_seen_to_crash_runs_alone_at_once(real: Rig) -> None:
+    """Sent again it has no deaths of its own. Five more workers for each copy would keep a fleet busy dying."""
+    run = await suspect(real)
+    await work(real, StartFrame(), then=KILLED)
+    await real.queue.purge()
+    await send_again(real.queue, run.run_id, [(planned(ITEM), 0)])
+    await work(real, StartFrame(), PAGE, END)
+    assert real.api.requests == []
+    assert [receipt.records for receipt in await real.receipts(run)] == [2]
 
 
 @pytest.mark.parametrize("returned", ["failures", "releases"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,19 @@ async def test_p6_the_list_is_durable_before_the_first_child_is_sent(rig: Rig) -
         await hand.work()
     changing = [call for call in cuts.calls if call.endswith((".create", ".enqueue", ".complete"))]
     assert changing == ["LocalLake.create", "MemoryQueue.enqueue", "MemoryQueue.complete"]
+
+
+async def test_p6_a_divided_item_is_completed_at_once(rig: Rig) -> None:
+    """Not with the next group: each time that its worker dies before, all its children are sent once more."""
+    await divided(rig)
+    async with rig.hand() as hand:
+        settling = asyncio.create_task(hand.settler.run())
+        await hand.attempt(await hand.take())
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        assert [message.key for message in rig.messages] == KEYS
+        hand.settler.stop()
+        await settling
 
 
 @pytest.mark.parametrize("call", ["LocalLake.create", "MemoryQueue.enqueue", "MemoryQueue.complete"])

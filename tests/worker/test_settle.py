@@ -302,11 +302,12 @@ async def test_an_outage_is_not_charged_however_long_it_lasts(rig: Rig) -> None:
         await rig.while_time_passes(asyncio.sleep(0.02))
         for hour in range(6):
             rig.turn(3_600)
-            await rig.while_time_passes(hand.attempt(await hand.take()))
+            await rig.while_time_passes(hand.attempt(await hand.take()), 1.0)
             assert (rig.message.failures, rig.message.releases) == (0, hour + 1)
         rig.api.statuses = {}
         while not rig.objects():  # The breaker is open, and closes by and by.
             rig.turn(60)
-            await rig.while_time_passes(hand.work())
+            await rig.while_time_passes(asyncio.sleep(0.02), 1.0)  # Its beats, which probe.
+            await rig.while_time_passes(hand.work(), 1.0)
     assert rig.objects() == [key_of(ITEM)]
     assert rig.files(run, "poison/**/*") == []

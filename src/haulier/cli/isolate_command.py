@@ -37,7 +37,10 @@ def command(source: str, descriptor: int, lake: str | None, queue: str | None) -
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     set_up_output()
     length = int.from_bytes(sys.stdin.buffer.read(4), "big")
-    job = msgspec.msgpack.decode(sys.stdin.buffer.read(length), type=Job)
+    body = sys.stdin.buffer.read(length)
+    if len(body) < max(length, 1):
+        return ORPHANED  # Its worker died before it had said what to do.
+    job = msgspec.msgpack.decode(body, type=Job)
     return run_unstoppable(_isolate(load_app(source), job, descriptor, options_of(lake, queue)))
 
 

@@ -117,7 +117,7 @@ class _Chaos:
             source, variables = one.prepare(self._folder, api.url)
             run_id = self._enqueue(source, variables)
             place = Place(self._folder, source, variables, run_id, self._settings.lease_seconds, self._clock)
-            with Crew(place, one.workers, is_fleet=one.is_fleet) as crew:
+            with Crew(place, one.workers, is_fleet=one.is_fleet, is_deadly=one.is_deadly) as crew:
                 self._fire(one, run_id, crew)
                 self._wait(one, run_id, crew)
             self.report.problems += crew.faults

@@ -56,7 +56,12 @@ class Round:
 
     @property
     def is_divided(self) -> bool:
-        return self.kind in ("divided", "stubborn")
+        return self.kind in ("divided", "stubborn", "crashing")
+
+    @property
+    def is_deadly(self) -> bool:
+        """Whether workers die over an item of it, so that one that was killed is nobody's fault."""
+        return chaos_source.CRASHING in self.variables
 
     @property
     def source(self) -> str:
@@ -106,20 +111,22 @@ def rounds(seed: int, records: int) -> Iterator[Round]:
     while True:
         yield Round("large", faulty, signals=30)
         yield small
-        yield _divided("divided", draw, replace(faulty, records=records // 4), has_stubborn=False)
+        yield _divided("divided", draw, replace(faulty, records=records // 4), chaos_source.REFUSED)
         yield small
         yield Round("lost", replace(faulty, records=records // 2), loses_queue=True)
         yield small
         yield Round("fleet", replace(faulty, records=records // 2), workers=3, is_fleet=True)
         yield small
-        yield _divided("stubborn", draw, replace(faulty, records=records // 8), has_stubborn=True)
+        failing = (chaos_source.REFUSED, chaos_source.STUBBORN)
+        yield _divided("stubborn", draw, replace(faulty, records=records // 8), *failing)
+        yield small
+        yield _divided("crashing", draw, replace(faulty, records=records // 8), chaos_source.CRASHING)
         yield small
 
 
-def _divided(kind: str, draw: random.Random, api: SandboxSettings, *, has_stubborn: bool) -> Round:
-    """One record is refused for good at once. A stubborn one, which takes five failures, makes a round half a minute
-    longer."""
-    refused, stubborn = (id_at(api, rank) for rank in draw.sample(range(api.records), 2))
-    variables = {chaos_source.REFUSED: str(refused)} | ({chaos_source.STUBBORN: str(stubborn)} if has_stubborn else {})
-    failing = (refused, stubborn) if has_stubborn else (refused,)
-    return Round(kind, api, variables=variables, failing=failing)
+def _divided(kind: str, draw: random.Random, api: SandboxSettings, *variables: str) -> Round:
+    """A record is drawn for each of the variables of `chaos_source` that name one that fails.
+
+    One that is refused ends at once; what takes five failures or eight deaths makes a round half a minute longer."""
+    failing = tuple(id_at(api, rank) for rank in draw.sample(range(api.records), len(variables)))
+    return Round(kind, api, variables=dict(zip(variables, map(str, failing), strict=True)), failing=failing)

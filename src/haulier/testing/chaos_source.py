@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,11 @@ IN_FLIGHT = 12
 STEP = 200
 WIDE = 60
 """A range of every second step is divided until it is no wider than this."""
-URL, REFUSED, STUBBORN = "CHAOS_URL", "CHAOS_REFUSED", "CHAOS_STUBBORN"
-"""Variables: the API; the ID whose item the API refuses for good; the ID whose item fails each time it is tried."""
+URL = "CHAOS_URL"
+"""The variable that says where the API is."""
+REFUSED, STUBBORN, CRASHING = "CHAOS_REFUSED", "CHAOS_STUBBORN", "CHAOS_CRASHING"
+"""The variables that name the ID whose item the API refuses for good, the one whose item fails each time it is tried,
+and the one whose item kills its process."""
 
 app = App("chaos_divided", api=Api(os.environ.get(URL, "http://127.0.0.1:9"), in_flight=IN_FLIGHT))
 
@@ -46,13 +50,15 @@ async def all_items(ctx: Context) -> AsyncIterator[ItemsById]:
 @app.processor(ItemsById)
 async def items_by_id(item: ItemsById, ctx: Context) -> AsyncGenerator[Any, None]:
     ids = item.ids
-    refused, stubborn = (int(os.environ.get(name, "0")) for name in (REFUSED, STUBBORN))
-    if (halves := ids.halves()) and is_divided(ids, (refused, stubborn)):
+    refused, stubborn, crashing = failing = [int(os.environ.get(name, "0")) for name in (REFUSED, STUBBORN, CRASHING)]
+    if (halves := ids.halves()) and is_divided(ids, failing):
         for half in halves:
             yield ItemsById(half)
         return
     if ids.start == stubborn:
         raise ItemError(f"Record {stubborn} fails each time.")
+    if ids.start == crashing:
+        os.kill(os.getpid(), signal.SIGKILL)
     if ids.start == refused:
         await ctx.api.request("GET", "/no-such-path")  # A 404 of a list: it would be answered so each time.
     pages = ctx.api.pages(
@@ -66,7 +72,7 @@ async def items_by_id(item: ItemsById, ctx: Context) -> AsyncGenerator[Any, None
         yield page
 
 
-def is_divided(ids: IdRange, failing: tuple[int, ...]) -> bool:
+def is_divided(ids: IdRange, failing: Sequence[int]) -> bool:
     """Whether the processor divides a range: a wide one of every second step, and any that holds what fails."""
     is_wide = ids.size > WIDE and (ids.start - 1) // STEP % 2 == 1
     return ids.size > 1 and (is_wide or any(ids.start <= id < ids.end for id in failing))

@@ -39,8 +39,10 @@ class Crew:
     ``faults`` are endings that nobody asked for: each is a problem.
     """
 
-    def __init__(self, place: Place, count: int, *, is_fleet: bool) -> None:
+    def __init__(self, place: Place, count: int, *, is_fleet: bool, is_deadly: bool) -> None:
         self._place = place
+        # 3: a run in parts, which the oracle judges.
+        self._fine = {0, 3, 4} | ({-signal.SIGKILL} if is_deadly else set())
         self._is_fleet = is_fleet
         self._count = 1 if is_fleet else count
         seconds = f"{place.lease_seconds:g}"
@@ -96,8 +98,7 @@ class Crew:
             if code is not None:
                 self._living.remove(worker)
                 self._stopped.pop(worker.pid, None)
-                # 3: a run in parts, which the oracle judges. A negative one is a signal, and all signals are ours.
-                if code not in (0, 3, 4) and worker.pid not in self._asked:
+                if code not in self._fine and worker.pid not in self._asked:
                     self.faults.append(f"worker {worker.pid} ended with {code}; see workers.log")
         while len(self._living) < self._count:
             self._living.append(self._start())

@@ -50,6 +50,21 @@ PATIENCE_SECONDS = 40.0
 
 
 @dataclass(frozen=True)
+class Role:
+    """What one process of a trial is there for."""
+
+    name: str
+    fates: tuple[Fate, ...] = ()
+
+    @property
+    def is_first(self) -> bool:
+        return self.name == "first"
+
+
+LATER = Role("later")
+
+
+@dataclass(frozen=True)
 class Scene:
     """A small run: its items by their first and last ID, and what the API answers."""
 
@@ -57,11 +72,19 @@ class Scene:
     empty: frozenset[int] = frozenset()
     divided: frozenset[int] = frozenset()
     refused: frozenset[int] = frozenset()
+    divided_later: frozenset[int] = frozenset()
+    """Served whole to the first process of a trial, and divided by all others."""
+    refused_later: frozenset[int] = frozenset()
 
     @property
     def api(self) -> ThingsApi:
-        statuses = dict.fromkeys(self.refused, 404)
-        return ThingsApi(empty=set(self.empty), divided=set(self.divided), statuses=statuses)
+        """What is answered in the end, which the oracle goes by."""
+        return self.api_for(LATER)
+
+    def api_for(self, role: Role) -> ThingsApi:
+        divided = self.divided if role.is_first else self.divided | self.divided_later
+        refused = self.refused if role.is_first else self.refused | self.refused_later
+        return ThingsApi(empty=set(self.empty), divided=set(divided), statuses=dict.fromkeys(refused, 404))
 
     async def enumerate(self) -> AsyncIterator[WorkItem]:
         for start, end in self.items:
@@ -71,7 +94,7 @@ class Scene:
 _one_at_a_time = threading.Lock()
 """`multiprocessing` looks after all processes whenever one starts, and two threads that read one exit code get 255."""
 
-Act = Callable[[Scene, Path, Fate | None], None]
+Act = Callable[[Scene, Path, Role], None]
 
 
 @dataclass(frozen=True)
@@ -95,35 +118,40 @@ class Stage:
     def steps(self) -> list[Step]:
         """Every step of a process that lives through the whole run, undisturbed, in their order."""
         trial = self._trial("whole")
-        self._end(self._start(trial, live, None))
-        return [Step(**step) for step in json.loads((trial / "steps.json").read_bytes())]
+        self._end(self._start(trial, live, Role("first")))
+        return [Step(**step) for step in json.loads((trial / "steps-first.json").read_bytes())]
 
     def cut_off(self, at: Step) -> Outcome:
         """A process ends at a step; another one comes and finishes."""
         trial = self._trial(f"exit {at}")
-        code = self._end(self._start(trial, live, Fate(at, "exit")))
+        code = self._end(self._start(trial, live, Role("first", (Fate(at, "exit"),))))
         return self._judge(trial, was_reached=code == CUT_OFF)
 
     def stopped(self, at: Step) -> Outcome:
         """A process stops at a step for one and a half leases, while another one goes on; then it goes on too."""
         trial = self._trial(f"stop {at}")
-        first = self._start(trial, live, Fate(at, "stop"))
-        mark = trial / "reached"
-        try:
-            while self._code(first) is None and not mark.exists():
-                time.sleep(LOOK_SECONDS)
-            second = self._start(trial, live, None)
-            time.sleep(STOPPED_SECONDS)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                assert first.pid is not None
-                os.kill(first.pid, signal.SIGCONT)
+        first = self._start_stopped(trial, Role("first", (Fate(at, "stop"),)))
+        second = self._start(trial, live, LATER)
+        time.sleep(STOPPED_SECONDS)
+        _let_go(first)
         for process in (first, second):
             self._end(process)
-        return self._judge(trial, was_reached=mark.exists())
+        return self._judge(trial, was_reached=_mark(trial, "first").exists())
+
+    def crossed(self, stops: Step, ends: Step, other: Step) -> Outcome:
+        """A process stops at a step. Another one goes on, and stops at ``other``; the first goes on to its end at
+        ``ends``; then the second does what is left."""
+        trial = self._trial(f"cross {stops} {other}")
+        first = self._start_stopped(trial, Role("first", (Fate(stops, "stop"), Fate(ends, "exit"))))
+        second = self._start_stopped(trial, Role("second", (Fate(other, "stop"),)))
+        _let_go(first)
+        self._end(first)
+        _let_go(second)
+        self._end(second)
+        return self._judge(trial, was_reached=_mark(trial, "second").exists())
 
     def _judge(self, trial: Path, *, was_reached: bool) -> Outcome:
-        self._end(self._start(trial, finish, None))
+        self._end(self._start(trial, finish, LATER))
         found = json.loads((trial / "judgement.json").read_bytes())
         return Outcome(was_reached, found["verdict"], tuple(found["problems"]))
 
@@ -132,8 +160,15 @@ class Stage:
         trial.mkdir()
         return trial
 
-    def _start(self, trial: Path, act: Act, fate: Fate | None) -> ForkServerProcess:
-        process = self._context.Process(target=act, args=(self._scene, trial, fate), daemon=True)
+    def _start_stopped(self, trial: Path, role: Role) -> ForkServerProcess:
+        """Start a process and wait until it has come to its first fate, or to its end."""
+        process = self._start(trial, live, role)
+        while self._code(process) is None and not _mark(trial, role.name).exists():
+            time.sleep(LOOK_SECONDS)
+        return process
+
+    def _start(self, trial: Path, act: Act, role: Role) -> ForkServerProcess:
+        process = self._context.Process(target=act, args=(self._scene, trial, role), daemon=True)
         with _one_at_a_time:
             process.start()
         return process
@@ -149,29 +184,41 @@ class Stage:
             if clock.monotonic() > deadline:
                 process.kill()
                 raise AssertionError("a process of a trial does not end")
+            _let_go(process)  # Again and again: it marks that it stops just before it does.
             time.sleep(LOOK_SECONDS)
         if code not in (0, CUT_OFF):
             raise AssertionError(f"a process of a trial ended with {code}")
         return code
 
 
-def live(scene: Scene, trial: Path, fate: Fate | None) -> None:
+def live(scene: Scene, trial: Path, role: Role) -> None:
     """A process's whole life: start the run or go on with it, work, close."""
     logging.basicConfig(filename=trial / f"{os.getpid()}.log", level=logging.INFO)
-    steps = Steps(fate, (trial / "reached").touch)
+    steps = Steps(role.fates, _mark(trial, role.name).touch)
     steps.hook_disk(trial / "lake")
     steps.hook_sql(trial / "queue.sqlite3")
-    asyncio.run(_again_while_busy(partial(_live, scene, trial, Cuts(on_call=steps.on_call))))
-    if fate is None:
-        (trial / "steps.json").write_text(json.dumps([asdict(step) for step in steps.seen]))
+    asyncio.run(_again_while_busy(partial(_live, scene, trial, role, Cuts(on_call=steps.on_call))))
+    if not role.fates:
+        (trial / f"steps-{role.name}.json").write_text(json.dumps([asdict(step) for step in steps.seen]))
 
 
-def finish(scene: Scene, trial: Path, _fate: Fate | None) -> None:
+def finish(scene: Scene, trial: Path, role: Role) -> None:
     """The last process of a trial: go on to the end, `verify`, and ask the oracle."""
     logging.basicConfig(filename=trial / f"{os.getpid()}.log", level=logging.INFO)
-    run = asyncio.run(_again_while_busy(partial(_live, scene, trial, Cuts(), verifies=True)))
+    run = asyncio.run(_again_while_busy(partial(_live, scene, trial, role, Cuts(), verifies=True)))
     seen = judge_run(trial / "lake", SOURCE, run.run_id, scene.api.served, scene.api.refuses)
     (trial / "judgement.json").write_text(json.dumps({"verdict": seen.verdict, "problems": seen.problems}))
+
+
+def _mark(trial: Path, name: str) -> Path:
+    """Stands once the process of that role has come to a fate."""
+    return trial / f"reached-{name}"
+
+
+def _let_go(process: ForkServerProcess) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGCONT)
 
 
 async def _again_while_busy(life: Callable[[], Any]) -> Run:
@@ -186,15 +233,15 @@ async def _again_while_busy(life: Callable[[], Any]) -> Run:
     raise AssertionError("the queue or the lake stays away")
 
 
-async def _live(scene: Scene, trial: Path, cuts: Cuts, *, verifies: bool = False) -> Run:
+async def _live(scene: Scene, trial: Path, role: Role, cuts: Cuts, *, verifies: bool = False) -> Run:
     clock, name = SystemClock(), f"p{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    settings = WorkerSettings(lease_seconds=LEASE_SECONDS)
+    settings, answers = WorkerSettings(lease_seconds=LEASE_SECONDS), scene.api_for(role)
 
     def open_queue() -> QueueClient:
         own = SqliteQueue(trial / "queue.sqlite3", clock, busy_timeout_seconds=LEASE_SECONDS / 4)
         return cuts.wrap(own)
 
-    lake, queue, api = cuts.wrap(LocalLake(trial / "lake", clock)), open_queue(), cuts.wrap(scene.api)
+    lake, queue, api = cuts.wrap(LocalLake(trial / "lake", clock)), open_queue(), cuts.wrap(answers)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(lake.close)
         stack.push_async_callback(queue.close)
@@ -212,7 +259,7 @@ async def _live(scene: Scene, trial: Path, cuts: Cuts, *, verifies: bool = False
                 clock=clock,
                 name=name,
                 settings=settings,
-                processors={Things: scene.api.work},
+                processors={Things: answers.work},
             )
             watch = Watch(lake, queue, closer, SOURCE, only=run.run_id)
             worker = Worker(parts, watch, partial(os._exit, 1))

@@ -43,9 +43,9 @@ class Fate:
 
 @dataclass
 class Steps:
-    """Counts the steps of this process, and ends or stops it at one. Safe in any thread."""
+    """Counts the steps of this process, and ends or stops it where its fates say. Safe in any thread."""
 
-    fate: Fate | None
+    fates: tuple[Fate, ...]
     on_reached: Callable[[], None]
     """Called just before the process ends or stops."""
     seen: list[Step] = field(default_factory=list)
@@ -58,11 +58,14 @@ class Steps:
             self._counts[name, is_after] += 1
             step = Step(name, self._counts[name, is_after], is_after)
             self.seen.append(step)
-        if self.fate is not None and step == self.fate.at:
-            self.on_reached()
-            if self.fate.how == "exit":
-                os._exit(CUT_OFF)
-            os.kill(os.getpid(), signal.SIGSTOP)
+        for fate in self.fates:
+            if step == fate.at:
+                self.on_reached()
+                if fate.how == "exit":
+                    os._exit(CUT_OFF)
+                # To this very thread, which stops the process too: one sent to the process may be taken by another
+                # thread, and this one would be well past the step by then.
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     async def on_call(self, _number: int, name: str, is_after: bool) -> None:
         """Passed to `Cuts`: the calls to wrapped parts are steps."""

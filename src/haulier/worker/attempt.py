@@ -61,6 +61,7 @@ class Attempt:
         self._held = held
         self._settlement = Settlement(bench, held)
         self._began_at = self._parts.clock.monotonic()
+        self._has_crashed = False
 
     async def run(self) -> None:
         try:
@@ -135,6 +136,8 @@ class Attempt:
             if found is not None:
                 self._bench.stats.adopted += 1
                 return found
+            # Deaths are counted by message, and a copy that was sent again begins at none. One that was seen is enough.
+            self._has_crashed = await self._parts.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
         self._bench.first.note_begun(envelope)
         try:
             return await self._produce(run, envelope, item)
@@ -151,7 +154,7 @@ class Attempt:
         spool = await spool_of(parts, run, key)
         try:
             deaths = lease.deliveries - 1 - envelope.failures - envelope.releases
-            if deaths >= SILENT_DELIVERIES or envelope.suspect == Cause.CRASH:
+            if deaths >= SILENT_DELIVERIES or self._has_crashed or envelope.suspect == Cause.CRASH:
                 produced = await produce_alone(parts, run, envelope, lease.deliveries, spool)
             else:
                 is_suspect = bool(envelope.suspect)

@@ -24,6 +24,11 @@ from haulier.worker.watch import Watch
 IDLE_SECONDS = 0.1
 """The first wait after an empty dequeue; it doubles up to `IDLE_CAP_SECONDS`."""
 IDLE_CAP_SECONDS = 1.0
+GATHER_SECONDS = 0.01
+"""How long a few free slots wait for more before the queue is asked, which is a transaction whatever it brings: at 500
+items a second that saves half of them. The slots beyond the share of requests cover it."""
+GATHERED_PART = 16
+"""Fewer than this part of the slots are few."""
 LOOK_SECONDS = 0.5
 """The least time between two looks at the runs."""
 QUEUE_PATIENCE_LEASES = 2
@@ -103,11 +108,16 @@ class Worker:
 
     async def _dequeue(self) -> None:
         idle_seconds = IDLE_SECONDS
+        was_empty = False
         while not self._bench.stop.event.is_set() and not self._is_drained:
             free = self._slots - len(self._attempts)
+            if self._attempts and free > 0 and (was_empty or free < self._slots // GATHERED_PART):
+                await asyncio.sleep(GATHER_SECONDS)
+                free = self._slots - len(self._attempts)
             leases = await self._lease(free) if free > 0 else []
             for held in leases:
                 self._start(held)
+            was_empty = not leases
             if leases:
                 self._seen_work = True
                 self._has_looked = False

@@ -59,6 +59,9 @@ class Settlement:
                     await self._note_divided(run, envelope, error)
                 await self._divide(run, envelope, outcome)
                 bench.settler.add(self._held, run, None)
+                # At once: whoever takes the parent again sends all its children again. A child that kills its worker
+                # in the meantime would do so with each copy of it.
+                bench.settler.hurry()
             case GiveUp(delay_seconds):
                 await self._give_up(run, envelope, delay_seconds)
             case Lost():
