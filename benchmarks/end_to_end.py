@@ -80,7 +80,7 @@ def pull(kind: str, job: Job, url: str) -> Measured:
         places = ["--lake", f"{folder}/lake", "--queue", f"sqlite:///{folder}/queue.sqlite3"]
         command = [sys.executable, str(HERE / "contestants.py"), kind, url, *numbers, "."]
         if kind == "haulier":
-            command = [sys.executable, "-m", "haulier", "run", str(HERE / "source.py"), *places]
+            command = [sys.executable, "-m", "haulier", "run", "--fixed", str(HERE / "source.py"), *places]
         return measure(command, Path(folder), environ)
 
 

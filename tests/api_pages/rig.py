@@ -44,7 +44,7 @@ async def client_over(
 ) -> AsyncIterator[Client]:
     """A client in a scope that nobody else is in."""
     rng = random.Random(7)
-    scope = Scope(ScopeSettings("test", settings.in_flight), "member", MemoryRows(), clock, rng)
+    scope = Scope(ScopeSettings("test", settings.schedule, is_fixed=True), "member", MemoryRows(), clock, rng)
     async with scope.joined():
         yield Client(settings, transport, scope, clock, rng, redactor or Redactor(), rules)
 

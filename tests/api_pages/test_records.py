@@ -224,7 +224,8 @@ def test_byte_order_mark_is_taken_off():
         b'{"other":{"x":nul},"rows":[1]}',
         b'\xff\xfe{\x00"\x00',
         b'{"rows":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}",
-        b'{"rows":["\\ud800"]}',
+        b'{"rows":["\\ud800"],}',
+        b'{"rows":["\\ud80"]}',
     ],
 )
 def test_body_that_is_not_json_is_refused(body):

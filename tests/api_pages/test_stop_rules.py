@@ -218,12 +218,21 @@ async def test_guard_4_empty_pages_may_be_equal():
 
 
 async def test_guard_4_page_cap():
-    """Rule 4: more pages than an item may have are an error, never a quiet end."""
+    """Rule 4: more pages than an item may have are an error, never a quiet end; the item is divided."""
     answers = [says({"rows": rows(n, n + 1), "next": str(n)}) for n in range(9)]
     async with told(*answers) as (api, transport, clock, _):
         error = await refused(api, clock, pages=Cursor("next", query="c"), max_pages=5)
-        assert error.verdict is Verdict.POISON
+        assert error.verdict is Verdict.SPLIT
         assert "more than 5 pages" in str(error)
+        assert len(transport.requests) == 5
+
+
+async def test_guard_4_page_cap_of_empty_pages():
+    """Rule 4: an API that makes up a new cursor for ever and sends no record would do so for a part of the item too."""
+    answers = [says({"rows": [], "next": str(n)}) for n in range(9)]
+    async with told(*answers) as (api, transport, clock, _):
+        error = await refused(api, clock, pages=Cursor("next", query="c"), max_pages=5)
+        assert error.verdict is Verdict.POISON
         assert len(transport.requests) == 5
 
 

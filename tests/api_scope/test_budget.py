@@ -236,7 +236,7 @@ class Team:
         self.clock = FakeClock()
         self.api = Counting(self.clock)
         self.store = MemoryStore()
-        self.settings = ScopeSettings("scope/x", 12, request_deadline_seconds=5.0, **settings)
+        self.settings = ScopeSettings("scope/x", 12, request_deadline_seconds=5.0, **({"is_fixed": True} | settings))
         self.names = [f"w{n}" for n in range(workers)]
         self.scopes, self.tasks = [], []
         self.errors = []
@@ -249,6 +249,7 @@ class Team:
 
     async def add(self, name):
         scope = Scope(self.settings, name, MemoryQueue(self.store, self.clock), self.clock, random.Random(name))
+        scope.note_run("full-1")
         await scope.join()
         self.scopes.append(scope)
         self.tasks.append(asyncio.create_task(scope.run()))
@@ -332,7 +333,7 @@ async def test_an_hour_has_so_many_requests():
 
 async def test_run_sends_no_more_than_it_may():
     """`max_requests` is kept by all workers together, whatever becomes of them; then it is said what to do."""
-    async with Team(3, run=run_quota("full-1", 100)) as team:
+    async with Team(3, max_requests=100) as team:
         team.api.is_unlimited = True
         await team.clock.run_for(2.3)
         for task in team.tasks[:7]:
@@ -362,7 +363,7 @@ async def test_cap_follows_the_time_of_day():
     """`in_flight` by the time of day: more at night, and less again in the morning."""
     table = {"default": 2, "22:26-22:28": 8, "zone": "UTC"}
     async with Team(0) as team:
-        scope_settings = ScopeSettings("scope/y", parse_schedule(table), request_deadline_seconds=5.0)
+        scope_settings = ScopeSettings("scope/y", parse_schedule(table), request_deadline_seconds=5.0, is_fixed=True)
         scopes = [
             Scope(scope_settings, name, MemoryQueue(team.store, team.clock), team.clock, random.Random(name))
             for name in ("a", "b")

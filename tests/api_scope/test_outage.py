@@ -129,7 +129,9 @@ class Rig:
         self.api = Api(self.clock)
         self.store = MemoryStore()
         self.queue = Queue()
-        self.settings = ScopeSettings("scope/x", 8, request_deadline_seconds=5.0, beat_seconds=beat_seconds)
+        self.settings = ScopeSettings(
+            "scope/x", 8, request_deadline_seconds=5.0, beat_seconds=beat_seconds, is_fixed=True
+        )
         self.workers = []
 
     async def start(self, *names):

@@ -90,7 +90,7 @@ class Fleet:
         self.clock = FakeClock()
         self.store = MemoryStore()
         self.api = Api()
-        self.settings = ScopeSettings("scope/flights", in_flight=6, request_deadline_seconds=5.0)
+        self.settings = ScopeSettings("scope/flights", in_flight=6, request_deadline_seconds=5.0, is_fixed=True)
         self.workers = []
 
     async def start(self, *names, **how):

@@ -58,6 +58,14 @@ def test_table(cap, wishes, expected):
     assert list(dict(sorted(shares(cap, made).items())).values()) == expected
 
 
+def test_who_takes_no_items_leaves_its_share_to_who_does():
+    """A parent that only watches its workers has no part of the cap, unless nobody has anything to ask."""
+    working = [Wish("parent", 1, False, 0, looks=False), Wish("a", 3, True, 0), Wish("b", 3, True, 0)]
+    assert shares(8, working) == {"a": 4, "b": 4}
+    assert shares(8, [Wish("parent", 1, True, 0, looks=False), *working[1:]]) == {"parent": 2, "a": 3, "b": 3}
+    assert shares(8, working[:1]) == {"parent": 8}
+
+
 def test_turn_passes():
     """Where there is not one for each, who holds one gives it up when it is a turn ahead of who waits for it."""
     held = [Wish("a", 1, True, BUSY_TURN), Wish("b", 0, True, 0)]

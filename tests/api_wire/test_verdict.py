@@ -78,13 +78,14 @@ def test_every_fault_has_a_row() -> None:
 STATUSES = [
     *[(status, POISON, 0, POISON) for status in (405, 406, 411, 414, 415, 416, 422, 431, 451, 501, 505)],
     *[(status, POISON, 0, POISON) for status in (301, 302, 307, 308, 300, 400, 402, 404, 410, 418, 506)],
-    *[(status, HERE, MAX_HERE, BACK) for status in (421, 423, 424, 425, 500, 530 + 10, 599 - 5)],
+    *[(status, HERE, MAX_HERE, BACK) for status in (421, 423, 424, 425)],
     *[(status, HERE, MAX_HERE, OUTAGE) for status in (408, 429, 502, 503, 504, *range(520, 531))],
+    *[(status, HERE, MAX_HERE, OUTAGE) for status in (500, 530 + 10, 599 - 5)],
     (202, HERE, MAX_HERE, BACK),
     (204, BACK, 0, BACK),
     (205, BACK, 0, BACK),
     (206, OK, 0, OK),
-    (304, OK, 0, OK),
+    (304, HERE, FEW_HERE, BACK),
     (401, AUTH, 0, AUTH),
     (403, POISON, 0, POISON),
     (407, CONFIG, 0, CONFIG),
@@ -200,7 +201,7 @@ def test_what_is_not_there_is_an_answer_of_an_entity_and_a_mistake_of_a_list(sta
     [
         (429, PAUSE, PAUSE),
         (503, PAUSE, PAUSE),
-        (500, HERE, BACK),
+        (500, HERE, OUTAGE),
         (502, HERE, OUTAGE),
         (504, HERE, OUTAGE),
         (409, HERE, BACK),
@@ -275,11 +276,12 @@ def test_a_wait_with_an_answer_that_stays_changes_nothing(status: int) -> None:
 
 
 def test_the_breaker_counts_what_is_the_apis_and_not_the_items() -> None:
-    """Connect, time-out, 429 and 502-504 are outage-like; a cut body, a 500 or a 404 is not."""
+    """Connect, time-out, 429 and 5xx are outage-like: an API whose database is down says 500 to everybody. A cut body
+    or a 404 is not."""
     outage = [*(TransportError(kind, "") for kind in (Fault.CONNECT, Fault.DNS, Fault.TIMEOUT, Fault.SLOW))]
     assert all(verdict_of(fault).is_outage for fault in outage)
-    assert all(verdict_of(response(status)).is_outage for status in (408, 429, 502, 503, 504, 521))
-    assert not any(verdict_of(response(status)).is_outage for status in (200, 400, 404, 500))
+    assert all(verdict_of(response(status)).is_outage for status in (408, 429, 500, 502, 503, 504, 521))
+    assert not any(verdict_of(response(status)).is_outage for status in (200, 400, 404, 501))
     assert not verdict_of(TransportError(Fault.CUT, "")).is_outage
 
 

@@ -35,6 +35,11 @@ def test_what_a_person_must_change_is_said_before_what_may_pass(
     assert asyncio.run(fleet_of(shop, command, 2))[0] == expected
 
 
+def test_a_run_that_a_child_closed_is_no_run_that_was_stopped(shop: Place) -> None:
+    """The child that ends the run may be gone before its parent looks at the run again."""
+    assert asyncio.run(fleet_of(shop, ["sh", "-c", "exit 0"], 2)) == (0, [])
+
+
 def test_a_killed_child_is_started_again(shop: Place, tmp_path: Path) -> None:
     command = ["sh", "-c", f"mkdir '{tmp_path}/first' 2>/dev/null && kill -9 $$; exit 4"]
     code, said = asyncio.run(fleet_of(shop, command, 1))

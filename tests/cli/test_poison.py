@@ -1,7 +1,9 @@
 """Poison: a person can read it, and give it another go."""
 
+import click
 import pytest
 
+from haulier.cli.main import COMMANDS, haulier
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import Place
 
@@ -102,3 +104,57 @@ def test_a_discard_says_why_and_no_longer_holds_back_complete(numbers: Place) ->
     assert (said.code, said.json["discarded"], said.json["state"]) == (0, 2, "complete"), said.err
     status = numbers.run("status", "--json").json
     assert (status["state"], status["discarded"], status["poisoned"]) == ("complete", 2, 0)
+
+
+READS = {
+    "enqueue": (),
+    "status": (),
+    "wait": ("--timeout", "0"),
+    "run": (),
+    "verify": (),
+    "poison list": (),
+    "poison show": ("number-2",),
+    "poison discard": ("number-4", "--reason", "not wanted"),
+    "poison redrive": ("number-2",),
+    "latest": (),
+    "try": (),
+    "cancel": (),
+    "clear": (),
+}
+"""Every command that has `--json`, in an order in which each has something to say, and what else it needs."""
+
+STATES = {
+    *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
+    *("tried", "cleared"),
+}
+
+
+def json_commands() -> set[str]:
+    """As the command line itself has them."""
+    found = set()
+    context = click.Context(haulier)
+    for name in COMMANDS:
+        command = haulier.get_command(context, name)
+        subcommands = command.commands if isinstance(command, click.Group) else {"": command}
+        for subname, subcommand in subcommands.items():
+            assert subcommand is not None
+            if any(parameter.name == "as_json" for parameter in subcommand.params):
+                found.add(f"{name} {subname}".strip())
+    return found
+
+
+def test_every_document_has_a_state(numbers: Place) -> None:
+    """`--json` prints one document, and a program finds what it is about in the same place of each."""
+    assert json_commands() == READS.keys()
+    states = {}
+    for command, words in READS.items():
+        document = numbers.run(command, *words, "--json").json
+        assert document["state"] in STATES, command
+        states[command] = document["state"]
+        if command == "poison redrive":
+            (numbers.folder / "mended").touch()
+            assert numbers.run("run", "--resume-only").code == 0
+    assert states["status"] == "open"
+    assert states["verify"] == states["poison list"] == states["poison show"] == "partial"
+    assert states["latest"] == "complete"
+    assert (states["try"], states["clear"]) == ("tried", "cleared")

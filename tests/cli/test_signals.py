@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -66,3 +67,90 @@ def test_a_second_signal_stops_at_once(place: Place) -> None:
         finally:
             process.kill()
         assert code == 4, err
+
+
+BLOCKING = """
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from haulier import Api, App, Context, WorkItem
+
+app = App("numbers", api=Api("http://127.0.0.1:9"))
+marks = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Number(WorkItem, stream="numbers", kind="number"):
+    n: int
+
+
+@app.enumerate("full")
+async def numbers(ctx: Context) -> AsyncIterator[WorkItem]:
+    yield Number(1)
+    (marks / "began").touch()
+    {block}
+    yield Number(2)
+
+
+@app.processor(Number)
+async def number(item: Number, ctx: Context) -> AsyncIterator[list[dict[str, int]]]:
+    yield [{{"n": item.n}}]
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "block",
+    [
+        "time.sleep(600)",
+        "while not (marks / 'never').exists(): pass",
+        "import socket; pair = socket.socketpair(); pair[0].recv(1)",
+    ],
+    ids=["sleeping", "computing", "receiving"],
+)
+def test_a_second_signal_ends_a_source_that_blocks(place: Place, number: signal.Signals, block: str) -> None:
+    """While it plans nobody hears the first one; the second ends the process at once, and says why. Nothing is lost."""
+    place.name = "numbers.py"
+    place.toml.write_text(BLOCKING.format(block=block))
+    process = place.start("run")
+    try:
+        while not (place.folder / "began").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(number)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+        code, err = stop(process, number)
+    finally:
+        process.kill()
+    assert code == 4, err
+    assert "Stopped at once: something had held up the event loop" in err
+    place.toml.write_text(BLOCKING.format(block="pass"))
+    assert place.run("run").code == 0
+
+
+TWICE = """
+import asyncio, signal
+from haulier.cli.loop import run_loop
+from haulier.cli.signals import on_signals
+
+async def command():
+    heard, ended = [], asyncio.Event()
+    with on_signals(heard.append, ended.set):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert heard == []
+        await ended.wait()
+    print(*heard, "then stopped")
+
+run_loop(command())
+"""
+
+
+def test_a_signal_that_comes_twice_in_a_moment_cuts_nothing_off() -> None:
+    """Some wrappers pass on a Ctrl-C that the terminal has sent already, before the loop has heard the first: what
+    listens is called for both."""
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "SIGINT then stopped\n"), done.stderr

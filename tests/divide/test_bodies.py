@@ -64,7 +64,7 @@ async def test_an_error_is_no_body_to_keep(tmp_path: Path) -> None:
     async def answer(first: int, last: int) -> web.Response:
         return web.Response(status=500, text="<html>") if first <= 3 < last else page(first, last)
 
-    async with serve(answer) as api, opened(shop(tmp_path, api.url, step=4, last=4), tmp_path) as run:
+    async with serve(answer) as api, opened(shop(tmp_path, api.url, step=4, last=8), tmp_path) as run:
         await run.work()
         (record,) = run.poison.values()
         assert (record.body, record.excerpt) == ("", "<html>")

@@ -1,8 +1,6 @@
 """A local lake, and the folder that it lies in."""
 
 import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ import pytest
 
 from haulier.clock import SystemClock
 from haulier.lake.local import LocalLake
+from tests.lake.small_disk import small_disk
 
 
 @pytest.fixture
@@ -39,10 +38,5 @@ def other_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def lake_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MB and 40 files, mounted where a lake can lie."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=40", "haulier-tests", str(place)]
-    if shutil.which("mount") is None or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("this user may not mount a disk")
-    yield place
-    subprocess.run(["umount", "-l", place], check=False, capture_output=True)
+    with small_disk(tmp_path / "disk", size="8m", files=40) as place:
+        yield place

@@ -44,7 +44,7 @@ class Situation:
 async def situation(settings: Api, snapshot_time: datetime = NOW) -> AsyncIterator[Situation]:
     """A context whose API is ``settings``."""
     clock, rng, redactor = SystemClock(), random.Random(1), Redactor()
-    scope = Scope(ScopeSettings("test", settings.in_flight), "tester", Documents(), clock, rng)
+    scope = Scope(ScopeSettings("test", settings.schedule), "tester", Documents(), clock, rng)
     transport = AiohttpTransport(settings, clock=clock, redactor=redactor)
     try:
         async with scope.joined():

@@ -19,10 +19,11 @@ from haulier.queues.sqlite import SqliteQueue
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 from haulier.testing.cuts import Cuts
-from haulier.testing.things import IN_FLIGHT, Things, things
+from haulier.testing.things import IN_FLIGHT, SOURCE, Things, things
 from haulier.worker.loop import QUEUE_PATIENCE_LEASES, Worker
 from haulier.worker.parts import Context
 from haulier.worker.settings import UNPROVEN_FAILURES, WorkerSettings
+from haulier.worker.watch import Watch
 from tests.worker.rig import Others, Rig, key_of
 
 LEASE_SECONDS = 1.0
@@ -179,6 +180,34 @@ async def test_exit_idle_closes_what_it_drained(real: Rig) -> None:
     run = await real.run(*ITEMS)
     async with real.parts() as parts:
         assert await real.worker(parts, exit_idle=True).run() == 0
+    assert await state_of(real, run) is RunState.COMPLETE
+
+
+class SlowWatch(Watch):
+    """Is slow to say what it saw."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.has_seen, self.may_say = asyncio.Event(), asyncio.Event()
+
+    async def look(self) -> int:
+        still_open = await super().look()
+        self.has_seen.set()
+        await self.may_say.wait()
+        return still_open
+
+
+async def test_exit_idle_looks_again_where_items_came_during_a_look(real: Rig) -> None:
+    """What was seen before they came says nothing of them: they are worked, and their run is closed."""
+    async with real.parts() as parts:
+        watch = SlowWatch(parts.lake, parts.queue, parts.closer, SOURCE)
+        worker = Worker(parts, watch, lambda: None, exit_idle=True)
+        working = asyncio.create_task(worker.run())
+        await watch.has_seen.wait()
+        run = await real.run(*ITEMS)
+        await until(lambda: not real.messages)
+        watch.may_say.set()
+        assert await working == 0
     assert await state_of(real, run) is RunState.COMPLETE
 
 

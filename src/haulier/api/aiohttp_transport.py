@@ -44,6 +44,10 @@ _SELF_EXPLAINING = {429, *range(500, 600)}
 """Statuses that mean the same whatever their body says, so that a broken body must not hide them."""
 
 
+_WRONG_CONNECTION = frozenset({421, 423, 424})
+"""Statuses that may be about the connection: the repeat goes over another one."""
+
+
 class AiohttpTransport:
     """Implements `haulier.api.transport.Transport` for one API.
 
@@ -90,10 +94,13 @@ class AiohttpTransport:
                 raise _lost(again) from again
         first_byte_seconds = self._clock.monotonic() - answer.ready_at
         try:
-            return await self._receive(request, answer, first_byte_seconds)
+            response = await self._receive(request, answer, first_byte_seconds)
         except BaseException:
             answer.drop()
             raise
+        if response.status in _WRONG_CONNECTION:
+            answer.drop()
+        return response
 
     async def _open(self, request: Request, *, is_fresh: bool) -> _Answer:
         """Send, and wait for the answer's headers. Raises `_LostError` where the connection ended first."""
@@ -196,7 +203,7 @@ class AiohttpTransport:
                 connector=_Connector(
                     self._clock,
                     # One more, for where credentials are fetched: nobody may wait here, where time runs.
-                    limit=0 if is_fresh else self._settings.in_flight + 1,
+                    limit=0 if is_fresh else self._settings.highest_in_flight + 1,
                     force_close=is_fresh,
                     ttl_dns_cache=DNS_CACHE_SECONDS,
                 ),

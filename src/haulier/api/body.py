@@ -14,6 +14,7 @@ from isal import isal_zlib
 from multidict import CIMultiDictProxy
 
 from haulier.api.framing import Framing
+from haulier.api.paths import ROOT, raw_at
 from haulier.api.transport import Fault, TransportError
 
 HEAVY_BYTES = 256 * 1024
@@ -129,6 +130,6 @@ def _demand_end(body: bytes, content_type: str) -> None:
     if body.lstrip()[:1] not in {b"{", b"["}:
         raise TransportError(Fault.CUT, "neither Content-Length nor chunks, and the body is no JSON object or array")
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
+        raw_at(body, ROOT)
     except msgspec.DecodeError as exc:
         raise TransportError(Fault.CUT, f"neither Content-Length nor chunks, and the JSON is not whole: {exc}") from exc

@@ -35,7 +35,7 @@ class Outcomes:
 
     good: int = 0
     bad: int = 0
-    """As in an outage: connect, time-out, 429, 502-504."""
+    """As in an outage: connect, time-out, 429, 5xx."""
     last_bad: int = 0
     """Of those, the ones after the last good one."""
     reason: str = ""

@@ -8,6 +8,7 @@ counted: members take requests out of what is left in blocks of about a beat, an
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +17,8 @@ import msgspec
 from msgspec.structs import replace
 
 from haulier.api.ratelimit_headers import RateLimits
+from haulier.errors import UsageError
+from haulier.items.windows import parse_duration
 
 USED_PART: Final = 0.95
 """Of a limit. The API counts by its own clock, and when requests come, not when they leave."""
@@ -44,6 +47,20 @@ class Rate(msgspec.Struct, frozen=True, order=True):
     @property
     def quota(self) -> Quota:
         return Quota(f"{self.requests}/{self.seconds:g}s", math.floor(USED_PART * self.requests), self.seconds)
+
+
+_RATE: Final = re.compile(r"([1-9][0-9]{0,11})/([0-9]*)(s|m|h|d)")
+
+
+def parse_rate(text: object) -> Rate:
+    """``20/s``, ``190/10s``, ``5000/h``. Raises `UsageError` that says what to write."""
+    match = _RATE.fullmatch(text) if isinstance(text, str) else None
+    seconds = parse_duration(f"{match[2] or 1}{match[3]}").total_seconds() if match else 0.0
+    if match is None or not seconds:
+        raise UsageError(
+            f"A limit is {text!r}. Write requests in a time, such as 20/s, 190/10s, 600/m, 5000/h or 200000/d."
+        )
+    return Rate(int(match[1]), seconds)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,13 @@ from typing import Final, Generic, TypeGuard, TypeVar
 
 from haulier.api.page import BodyError
 from haulier.api.redactor import Redactor
+from haulier.api.retry_after import retry_after
+from haulier.api.retry_budget import RetryBudget
 from haulier.api.scope import Scope
 from haulier.api.settings import Api
 from haulier.api.totals import Drift
 from haulier.api.transport import Request, Response, Transport, TransportError
-from haulier.api.verdict import PAGE, ApiError, Asked, BadBody, Judgement, Rule, Verdict, judge
+from haulier.api.verdict import PAGE, ApiError, Asked, BadBody, Judgement, Rule, Verdict, is_stumble, judge
 from haulier.clock import Clock
 
 BASE_SECONDS: Final = 0.5
@@ -25,6 +28,9 @@ HELD_SECONDS: Final = 900.0
 PAUSE_SECONDS: Final = 60.0
 """Where an API asks everybody to wait and does not say how long. It doubles, as GitHub wants it."""
 
+PERSON_SECONDS: Final = 15.0
+"""The pause where a person has to do something: workers that are started again by themselves ask no more often."""
+
 BODY_BYTES: Final = 64 * 1024
 """Of a body that cannot be read, to be kept: a page of 100 records of 600 bytes whole."""
 SUSPECT_TRIES: Final = 1
@@ -33,6 +39,7 @@ SUSPECT_TRIES: Final = 1
 _SHOWN_CHARACTERS: Final = 300
 
 T = TypeVar("T")
+logger = logging.getLogger("haulier.api")
 
 
 @dataclass
@@ -41,6 +48,8 @@ class Tally:
 
     repeats: int = 0
     """Requests that were sent again in place."""
+    told: set[str] = field(default_factory=set)
+    """What a person has been told already."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class ApiParts:
     redactor: Redactor
     rules: tuple[Rule, ...] = ()
     tally: Tally = field(default_factory=Tally)
+    budget: RetryBudget = field(default_factory=RetryBudget)
 
 
 @dataclass
@@ -89,12 +99,19 @@ class Exchange:
         """Whether the item waits at the gate."""
 
     async def send(
-        self, request: Request, read: Callable[[Response], T], *, asked: Asked = PAGE, rules: Sequence[Rule] = ()
+        self,
+        request: Request,
+        read: Callable[[Response], T],
+        *,
+        asked: Asked = PAGE,
+        rules: Sequence[Rule] = (),
+        is_first_page: bool = True,
     ) -> Answered[T]:
         """Send until there is an answer that ``read`` can read; it may be called again and must change nothing.
 
-        ``rules`` come ahead of the source's. Raises `ApiError` with a verdict about the item. Repeats wait outside of
-        the gate with full jitter; pauses stop the whole scope at once.
+        ``rules`` come ahead of the source's. ``is_first_page``: it is not a later page of a list. Raises `ApiError`
+        with a verdict about the item. Repeats wait outside of the gate, with full jitter and within the retry budget;
+        pauses stop the whole scope at once.
         """
         parts = self._parts
         rules = (*rules, *parts.rules)
@@ -104,7 +121,7 @@ class Exchange:
             judgement = judge(outcome, now=parts.clock.now(), asked=asked, rules=rules)
             if isinstance(outcome, Response):
                 if judgement.verdict in {Verdict.END, Verdict.ABSENT}:
-                    parts.scope.note_success()
+                    self._note_success(outcome, None, is_first_page=is_first_page)
                     return Answered(outcome, judgement.verdict, None)
                 if judgement.verdict is Verdict.OK:
                     try:
@@ -112,24 +129,31 @@ class Exchange:
                     except BodyError as error:
                         judgement = judge(BadBody(str(error)), now=parts.clock.now(), asked=asked, rules=rules)
                     else:
-                        parts.scope.note_success(request=request)
+                        self._note_success(outcome, request, is_first_page=is_first_page)
                         return Answered(outcome, judgement.verdict, value)
             if judgement.is_outage:
-                parts.scope.note_failure()
+                reason = parts.redactor.redact(judgement.reason)
+                parts.scope.note_failure(outcome if isinstance(outcome, Response) else None, reason)
             wait = judgement.retry_after_seconds
+            if isinstance(outcome, Response) and outcome.status >= 400:
+                self._note_wait(outcome)
             if judgement.verdict is Verdict.PAUSE:
                 wait = min(HELD_SECONDS, PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
-                await parts.scope.pause(wait)
+                await parts.scope.pause(wait, parts.redactor.redact(judgement.reason))
                 may_repeat = pauses < MAX_PAUSES
                 pauses += 1
             else:
-                may_repeat = judgement.verdict is Verdict.HERE and repeats < self._tries(judgement)
+                may_repeat = judgement.verdict is Verdict.HERE and repeats < self._tries(judgement, outcome)
+            if judgement.verdict in {Verdict.AUTH, Verdict.CONFIG}:
+                # Whoever comes next would be refused too, and many a login is locked after a few of those.
+                await parts.scope.pause(PERSON_SECONDS, parts.redactor.redact(judgement.reason))
             if not may_repeat or (wait or 0.0) > HELD_SECONDS:
                 raise self._error(request, outcome, judgement, wait)
             parts.tally.repeats += 1
             if judgement.verdict is Verdict.HERE:
                 # A pause needs no sleep here: the gate is shut for as long as it lasts.
-                await parts.clock.sleep(max(wait or 0.0, self._jitter(repeats)))
+                turn = parts.budget.take(parts.clock.monotonic())
+                await parts.clock.sleep(max(wait or 0.0, self._jitter(repeats), turn))
                 repeats += 1
 
     async def _once(self, request: Request) -> Response | TransportError:
@@ -142,8 +166,24 @@ class Exchange:
             except TransportError as error:
                 return error
 
-    def _tries(self, judgement: Judgement) -> int:
-        is_known = self._is_suspect and judgement.then is Verdict.BACK
+    def _note_wait(self, response: Response) -> None:
+        """3.1: what a person should know of the waits that an API asks for."""
+        found, told = retry_after(response.headers, self._parts.clock.now()), self._parts.tally.told
+        if found.unreadable and "unreadable" not in told:
+            told.add("unreadable")
+            value = self._parts.redactor.redact(found.unreadable[:100])
+            logger.warning("a Retry-After means nothing, and counts as missing", extra={"value": value})
+        if found.is_for_a_person and "long" not in told:
+            told.add("long")
+            logger.warning("the API asks everybody to wait for more than a day", extra={"seconds": found.seconds})
+
+    def _note_success(self, response: Response, request: Request | None, *, is_first_page: bool) -> None:
+        self._parts.budget.note_success()
+        self._parts.scope.note_success(response, request=request, is_first_page=is_first_page)
+
+    def _tries(self, judgement: Judgement, outcome: Response | TransportError) -> int:
+        is_of_item = judgement.then is Verdict.BACK or (isinstance(outcome, Response) and is_stumble(outcome.status))
+        is_known = self._is_suspect and is_of_item
         return min(SUSPECT_TRIES, judgement.tries) if is_known else judgement.tries
 
     def _wait(self, is_waiting: bool) -> None:

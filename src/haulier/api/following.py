@@ -34,7 +34,7 @@ class Following:
         self._origin = origin_of(settings.url)
         self._agent = agent
         self._headers = _merged(settings.headers, agent)
-        self._slots = asyncio.Semaphore(settings.in_flight)
+        self._slots = asyncio.Semaphore(settings.highest_in_flight)
         self._authorizer: Authorizer | None = None
         redactor.add_headers(settings.headers)
         if settings.auth is not None:

@@ -42,12 +42,15 @@ class LoopGuard:
         return len(self._requests)
 
     def check_request(self, request: Request) -> None:
-        """Before a page is asked for. Raises `PaginationLoopError`, or `ApiError` above the page cap: no quiet end."""
+        """Before a page is asked for. Raises `PaginationLoopError`, or `ApiError` above the page cap: no quiet end.
+
+        What has so many pages with records is divided; of pages without any, smaller items would have as many.
+        """
         if self.pages >= self._max_pages:
             raise ApiError(
                 f"There are more than {self._max_pages} pages, which is the most that one item may have. "
                 "Divide the stream into smaller items, or ask for larger pages.",
-                verdict=Verdict.POISON,
+                verdict=Verdict.SPLIT if self._pages else Verdict.POISON,
             )
         number = self.pages + 1
         headers = [f"{name}: {value}" for name, value in request.headers]

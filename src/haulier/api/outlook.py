@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from haulier.api.breaker import Breaker, State, in_a_row
-from haulier.api.budget import UNLIMITED, Limits, Quota, Rate, left, limits_of, quotas
+from haulier.api.budget import UNLIMITED, Limits, Quota, Rate, left, limits_of, quotas, run_quota
 from haulier.api.gate import NEVER
 from haulier.api.health import Health
 from haulier.api.membership import Membership
@@ -26,15 +26,21 @@ from haulier.errors import HaulierError, UsageError
 LONGEST_HELD_SECONDS: Final = 900.0
 """The longest that a header without a Retry-After can hold the scope: what is left is read again after it."""
 
+KEPT_RUNS: Final = 2
+"""Of those that a worker had items of, the newest: the others are closed."""
+
 logger = logging.getLogger("haulier.api")
 
 
 class Outlook:
     """Pause, health, breaker and budget of a scope, as this process sees them, and what it has to tell the others."""
 
-    def __init__(self, rates: tuple[Rate, ...], run: Quota | None, beat_seconds: float, rng: random.Random) -> None:
+    def __init__(
+        self, rates: tuple[Rate, ...], max_requests: int | None, beat_seconds: float, rng: random.Random
+    ) -> None:
         self._rates = rates
-        self._run = run
+        self._max_requests = max_requests
+        self._runs: dict[str, Quota] = {}
         self._rng = rng
         self._heard: Limits | None = None
         self._learned: tuple[Rate, ...] = ()
@@ -43,7 +49,7 @@ class Outlook:
         self.health = Health()
         self.tally = Tally()
         self.breaker = Breaker()
-        self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced] + ([run] if run else []))
+        self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced])
         self.is_trial = False
         """We are to find out by an item's own request whether the API is back, since we have no witness."""
         self.probe: bool | None = None
@@ -109,6 +115,15 @@ class Outlook:
         is_new = self._hear(response, now, wall)
         return self._tried(is_good=False) or is_new or is_due
 
+    def note_run(self, run_id: str) -> None:
+        """Requests are sent for this run from now on."""
+        if self._max_requests is None or run_id in self._runs:
+            return
+        self._runs[run_id] = quota = run_quota(run_id, self._max_requests)
+        self.pacer.add(quota)
+        if len(self._runs) > KEPT_RUNS:
+            del self._runs[next(iter(self._runs))]
+
     def _tried(self, *, is_good: bool) -> bool:
         if not self.is_trial:
             return False
@@ -168,6 +183,6 @@ class Outlook:
         self.probe = None
         if row.breaker.prober != name:
             self.is_trial = False
-        counted = quotas(row.budget, self._rates) + ([self._run] if self._run else [])
+        counted = quotas(row.budget, self._rates) + list(self._runs.values())
         mine = row.members[name]
         self.pacer.adopt(mine.rate, mine.granted, {quota: left(row.budget, quota, wall) for quota in counted}, now)

@@ -9,7 +9,8 @@ from haulier.api.budget import UNLIMITED, Quota, Spending
 from haulier.api.gate import NEVER
 
 SLACK_SECONDS: Final = 0.05
-"""How late a request may be and the next one still come in time: the event loop wakes up late now and then."""
+"""How late a request may be and the next one still come in time: the event loop wakes up late now and then. At 95 % of
+a limit it adds less than one request to any second."""
 AHEAD: Final = 1.5
 """Of what was used in the last beat, this much is wanted for the next one."""
 FEWEST: Final = 4
@@ -28,6 +29,11 @@ class Pacer:
         self._held = dict.fromkeys(quotas, 0)
         self._left = dict.fromkeys(quotas, 1)
 
+    def add(self, quota: Quota) -> None:
+        """Count requests by one more quota. None may be sent before the next beat has taken some out of it."""
+        self._held.setdefault(quota, 0)
+        self._left.setdefault(quota, 1)
+
     @property
     def is_out(self) -> bool:
         """Whether we have nothing left of a quota."""
@@ -43,7 +49,7 @@ class Pacer:
         if self.is_out or self._rate <= 0.0:
             self._was_held = True
             return NEVER
-        wait = 0.0 if self._rate >= UNLIMITED else max(0.0, self._next_at - SLACK_SECONDS - now)
+        wait = 0.0 if self._rate >= UNLIMITED else max(0.0, self._next_at - now)
         self._was_held = self._was_held or wait > 0.0
         return wait
 

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from haulier.api.paths import Place, describe, first_byte, lacks, places, raw_at
 from haulier.api.picker import picker
+from haulier.api.surrogates import Hidden, hide
 from haulier.errors import ItemError
 
 Bytes = bytes | bytearray | memoryview
@@ -66,14 +67,28 @@ class PageReader:
     def read(self, body: bytes) -> Body:
         """Raises `BodyError` where the body is not JSON in UTF-8, or holds no list at the records path, or two."""
         body = text_of(body)
+        hidden: Hidden | None = None
         try:
-            picked = picker(self._records_path, self._asked).pick(body)
-            elements, values = picked if picked is not None else (_elements(body, self._records_path), {})
-            _check_unique(body, self._records_path, elements)
+            elements, values = self._cut(body)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise BodyError(f"the body is not JSON: {error}") from error
+            hidden = hide(body)
+            if hidden is None:
+                raise BodyError(f"the body is not JSON: {error}") from error
+            try:
+                elements, values = self._cut(hidden.body)
+            except (msgspec.DecodeError, RecursionError) as other:
+                raise BodyError(f"the body is not JSON: {other}") from other
+        if hidden is not None:
+            page = Page([hidden.back(memoryview(element)) for element in elements])
+            return Body(hidden.body, page, values, self, hidden)
         # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
         return Body(body, Page(cast("list[Bytes]", elements)), values, self)
+
+    def _cut(self, body: bytes) -> tuple[list[Raw], dict[str, Raw | None]]:
+        picked = picker(self._records_path, self._asked).pick(body)
+        elements, values = picked if picked is not None else (_elements(body, self._records_path), {})
+        _check_unique(body, self._records_path, elements)
+        return elements, values
 
     def note(self, path: str) -> None:
         """A path was asked for that was not looked at in passing."""
@@ -84,8 +99,16 @@ class PageReader:
 class Body:
     """A body that was read: its page, and what stands at other paths, by demand."""
 
-    def __init__(self, body: bytes, page: Page, values: dict[str, Raw | None], reader: PageReader) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        page: Page,
+        values: dict[str, Raw | None],
+        reader: PageReader,
+        hidden: Hidden | None = None,
+    ) -> None:
         self._body = body
+        self._hidden = hidden
         self._values = values
         self._reader = reader
         self.page = page
@@ -95,7 +118,8 @@ class Body:
         if path not in self._values:
             self._reader.note(path)
             self._values[path] = raw_at(self._body, path)
-        return self._values[path]
+        found = self._values[path]
+        return found if found is None or self._hidden is None else Raw(self._hidden.back(memoryview(found)))
 
     def lacks(self, path: str) -> str:
         """What stands in the place of a path that is not there, in words."""

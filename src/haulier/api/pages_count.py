@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from haulier.api.page import BodyError
+from haulier.api.page_size import halved_field, halved_query
 from haulier.api.paginator import PageAnswer, PageRequest, whole_number
 from haulier.api.paths import check_path
 from haulier.api.verdict import Rule, Verdict
@@ -22,6 +23,7 @@ class Offset:
     Ends where ``more`` is false or ``done`` is true, if one is declared; else at the exact total, or an empty page.
     ``overlap`` records are asked for again with each page: if they are not the ones that were read last, records moved
     while the item was read, and it begins again. Without it, a record that is removed meanwhile hides another one.
+    A ``limit`` that makes a page too large for the API is halved.
     """
 
     limit: int | None = None
@@ -45,7 +47,7 @@ class Offset:
     def first(self, request: PageRequest) -> PageRequest:
         if self.limit is not None:
             request = put(request, self.place, self.limit_name, self.limit)
-        return put(request, self.place, self.offset_name, self.start)
+        return replace(put(request, self.place, self.offset_name, self.start), smaller=self._smaller)
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         new = len(answer.page) - request.overlap
@@ -59,13 +61,18 @@ class Offset:
         offset = number_in(request, self.place, self.offset_name) + len(answer.page) - overlap
         return replace(put(request, self.place, self.offset_name, offset), overlap=overlap)
 
+    def _smaller(self, request: PageRequest) -> PageRequest | None:
+        # A page must hold more than what is asked for again, or the walk would stand still.
+        return halved(request, self.place, self.limit_name, floor=self.overlap + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class PageNumber:
     """Pages by their number.
 
     Ends at the last page's number, if the API tells how many there are; where ``more`` is false or ``done`` is true, if
-    one is declared; at a status that means "no such page"; else at the exact total or an empty page.
+    one is declared; at a status that means "no such page"; else at the exact total or an empty page. A ``size`` that
+    makes the first page too large for the API is halved; after it the numbers mean other records with every size.
     """
 
     name: str = "page"
@@ -92,7 +99,7 @@ class PageNumber:
     def first(self, request: PageRequest) -> PageRequest:
         if self.size is not None:
             request = put(request, self.place, self.size_name, self.size)
-        return put(request, self.place, self.name, self.first_number)
+        return replace(put(request, self.place, self.name, self.first_number), smaller=self._smaller)
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         number = number_in(request, self.place, self.name)
@@ -102,10 +109,13 @@ class PageNumber:
             says_end = number - self.first_number + 1 >= pages
         if answer.is_last_by_count if says_end is None else says_end:
             return None
-        following = put(request, self.place, self.name, number + 1)
+        following = replace(put(request, self.place, self.name, number + 1), smaller=None)
         if self.end_status is None:
             return following
         return replace(following, end_rules=(Rule(Verdict.END, self.end_status, text=self.end_text or None),))
+
+    def _smaller(self, request: PageRequest) -> PageRequest | None:
+        return halved(request, self.place, self.size_name)
 
     def _pages(self, answer: PageAnswer) -> int | None:
         if self.pages_header and (text := answer.header(self.pages_header)) is not None:
@@ -139,6 +149,11 @@ def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
 def put(request: PageRequest, place: Place, name: str, value: int) -> PageRequest:
     """Set a number in the query or body."""
     return request.with_query(name, str(value)) if place == "query" else request.with_field(name, value)
+
+
+def halved(request: PageRequest, place: Place, name: str, floor: int = 1) -> PageRequest | None:
+    """Half of the number that `put` set; None where that is at its floor, or none of ours."""
+    return halved_query(request, name, floor) if place == "query" else halved_field(request, name, floor)
 
 
 def number_in(request: PageRequest, place: Place, name: str) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from msgspec import Raw
 
 from haulier.api.page import BodyError
+from haulier.api.page_size import sized
 from haulier.api.pages_count import check_flags, flag_says_end
 from haulier.api.paginator import PageAnswer, PageRequest, text_of_raw
 from haulier.api.paths import check_path, raw_at
@@ -72,13 +73,15 @@ class Cursor:
     done: str = ""
     """Path of a flag that says whether this was all."""
     also: tuple[Key, ...] = ()
+    size_name: str = ""
+    """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send one whole."""
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)
         self._key()
 
     def first(self, request: PageRequest) -> PageRequest:
-        return request
+        return sized(request, self.size_name)
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         key = self._key()
@@ -116,6 +119,8 @@ class Seek:
     done: str = ""
     is_inclusive: bool = False
     """The API sends the record with the key again: it is checked, and dropped."""
+    size_name: str = ""
+    """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send one whole."""
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)
@@ -128,7 +133,8 @@ class Seek:
             raise UsageError(f"The template {self.template!r} has no place for the key. Write '{{key}}' where it goes.")
 
     def first(self, request: PageRequest) -> PageRequest:
-        return request
+        # Of one record a page, the one with the key would be all that came.
+        return sized(request, self.size_name, floor=2 if self.is_inclusive else 1)
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         new = len(answer.page) - request.overlap

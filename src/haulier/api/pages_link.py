@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
 from haulier.api.page import BodyError
+from haulier.api.page_size import halved_size
 from haulier.api.pages_count import check_flags
 from haulier.api.pages_cursor import is_end_of_tokens
 from haulier.api.paginator import PageAnswer, PageRequest
 from haulier.api.paths import check_path
 from haulier.errors import UsageError
 
+_MOST = "odata.maxpagesize="
 _LINK = re.compile(r"\s*<([^>]*)>\s*((?:;[^,\"]*(?:\"(?:\\.|[^\"\\])*\"[^,\"]*)*)?)\s*(?:,|$)")
 _PARAMETER = re.compile(r";\s*([^\s=;,]+)\s*(?:=\s*(?:\"((?:\\.|[^\"\\])*)\"|([^\s;,\"]*)))?")
 
@@ -77,7 +79,7 @@ class OData:
     """
 
     page_size: int | None = None
-    """What the server is asked for; it may send fewer."""
+    """What the server is asked for; it may send fewer. Halved where it cannot send so many at once."""
 
     def __post_init__(self) -> None:
         if self.page_size is not None and self.page_size < 1:
@@ -87,7 +89,8 @@ class OData:
         if self.page_size is None:
             return request
         preferences = [value for name, value in request.headers if name.lower() == "prefer"]
-        return request.with_header("Prefer", ", ".join([*preferences, f"odata.maxpagesize={self.page_size}"]))
+        asked = request.with_header("Prefer", ", ".join([*preferences, f"{_MOST}{self.page_size}"]))
+        return replace(asked, smaller=_smaller)
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         link = answer.text("@odata.nextLink")
@@ -95,6 +98,14 @@ class OData:
             return None
         # A relative link is relative to the context, the service's metadata, not to the page (OData JSON 4.01, 4.5.1).
         return follow(request, link, urljoin(answer.url, answer.text("@odata.context") or ""))
+
+
+def _smaller(request: PageRequest) -> PageRequest | None:
+    """The preference goes with every page, and a service may keep to it from the next one on."""
+    preferences = next((value for name, value in request.headers if name.lower() == "prefer"), "")
+    others, _, size = preferences.rpartition(_MOST)
+    half = halved_size(size)
+    return None if half is None else request.with_header("Prefer", f"{others}{_MOST}{half}")
 
 
 def follow(request: PageRequest, link: str, base: str) -> PageRequest:

@@ -17,8 +17,8 @@ What the client adds to any paginator: the retries, the loop guard, the page cap
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -53,6 +53,11 @@ class PageRequest:
     """It continues a walk by something that the API handed out, which may expire: the item then begins again."""
     base: str = ""
     """What ``url`` is relative to; "" for the API's own address."""
+    smaller: Callable[[PageRequest], PageRequest | None] | None = None
+    """Makes of this request the one for a page of half the size at the same place; None where it can be no smaller.
+
+    It is asked where the API cannot send the page whole, and what it made is gone on from.
+    """
 
     def with_query(self, name: str, value: str) -> PageRequest:
         """``name`` set to ``value``, in the place where it stood, or else at the end."""
@@ -103,6 +108,8 @@ class PageAnswer:
     """Records of this item so far, this page's too."""
     total: int | None = None
     """How many the API says there are in all, where an exact total was declared."""
+    missed: list[str] = field(default_factory=list)
+    """What was looked for and is not there, in words."""
 
     @property
     def page(self) -> Page:
@@ -117,7 +124,10 @@ class PageAnswer:
     def raw(self, path: str) -> Raw | None:
         """The bytes at a path; None for nothing, null, "", false, and an empty object or list."""
         found = self.body.raw(path)
-        return None if found is None or bytes(found) in NO_TOKENS else found
+        if found is None:
+            self.missed.append(f"nothing stands at {path!r}")
+            return None
+        return None if bytes(found) in NO_TOKENS else found
 
     def text(self, path: str) -> str | None:
         """The text or number at a path, as it was sent; None as in `raw`. Raises `BodyError` for anything else."""
@@ -141,6 +151,8 @@ class PageAnswer:
 
     def header(self, name: str) -> str | None:
         """The header's value; None where it is not there, or empty."""
+        if name not in self.headers:
+            self.missed.append(f"no header is called {name!r}")
         return self.headers.get(name, "").strip() or None
 
 
@@ -175,7 +187,10 @@ def text_of_raw(value: Raw, where: str) -> str:
     """A JSON text or number as a query or header says it: numbers with the digits they came with."""
     kind = first_byte(value)
     if kind == b'"':
-        return msgspec.json.decode(value, type=str)
+        try:
+            return msgspec.json.decode(value, type=str)
+        except msgspec.DecodeError as error:
+            raise BodyError(f"the text at {where!r} cannot be sent back: {error}") from error
     if kind in b"-0123456789":
         return bytes(value).decode()
     raise BodyError(f"at {where!r} stands {describe(value)}, and text or a number was expected")

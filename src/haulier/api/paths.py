@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from haulier.api.surrogates import hide
 from haulier.errors import UsageError
 
 ROOT: Final = "."
@@ -71,6 +72,17 @@ def raw_at(body: bytes | Raw, path: str) -> Raw | None:
 
     Raises `msgspec.DecodeError` for a body that is not JSON.
     """
+    try:
+        return _raw_at(body, path)
+    except msgspec.DecodeError:
+        hidden = hide(bytes(body))
+        if hidden is None:
+            raise
+        found = _raw_at(hidden.body, path)
+        return None if found is None else Raw(hidden.back(memoryview(found)))
+
+
+def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
     # The first pass proves the whole body; the later ones look into parts of it.
     node, parts = msgspec.json.decode(body, type=Raw), parts_of(path)
     while parts:

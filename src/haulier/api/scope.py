@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from haulier.api.breaker import Breaker, State
-from haulier.api.budget import Quota, Rate
+from haulier.api.budget import Rate
 from haulier.api.gate import Gate, Waiting
 from haulier.api.membership import Identity, Membership
 from haulier.api.outlook import Outlook
@@ -21,12 +21,15 @@ from haulier.api.schedule import Schedule
 from haulier.api.scope_changes import beaten, left, paused
 from haulier.api.scope_row import ScopeRow, decode, encode
 from haulier.api.transport import Request, Response
+from haulier.api.verdict import ApiError, Verdict
 from haulier.api.witness import ASKED_SECONDS, Send, Witness
 from haulier.clock import Clock, wall_seconds
-from haulier.errors import UnavailableError
+from haulier.errors import HaulierError, UnavailableError
 
 LONG_PAUSE_BEATS = 10
 """A pause with more left than that takes the share away for its length: items taken meanwhile would only wait."""
+
+GOOD = 200
 
 logger = logging.getLogger("haulier.api")
 
@@ -49,12 +52,12 @@ class ScopeSettings:
     """The most requests in flight of all members together."""
     request_deadline_seconds: float = 310.0
     """From passing the gate to the end of the slowest request: the share of a member that died is kept for so long."""
-    is_fixed: bool = True
-    """Use ``in_flight`` as it is, without finding out whether the API bears less."""
+    is_fixed: bool = False
+    """Use ``in_flight`` as it is, without finding out whether the API bears less. It counts for all members."""
     rates: tuple[Rate, ...] = ()
     """Limits of the API in requests a time, as the user declares them. What its headers say counts besides."""
-    run: Quota | None = None
-    """The most that a run may send: `haulier.api.budget.run_quota`."""
+    max_requests: int | None = None
+    """The most that each run may send."""
     beat_seconds: float = 1.0
     process: str = ""
     """`haulier.api.process.this_process()`: lets the others on this machine see at once that we died. Empty: they wait
@@ -87,9 +90,9 @@ class Scope:
             ),
             is_gone,
         )
-        self._outlook = Outlook(settings.rates, settings.run, settings.beat_seconds, rng)
+        self._outlook = Outlook(settings.rates, settings.max_requests, settings.beat_seconds, rng)
         self._witness = Witness()
-        self._gate = Gate(clock, self._opens_in, self._note_passed, self._outlook.error)
+        self._gate = Gate(clock, self._opens_in, self._note_passed, self._error)
         self._writing = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._denied_at: float | None = None
@@ -98,8 +101,10 @@ class Scope:
         self._is_probing = False
         self._was_busy = False
         self._is_cut_off = False
-        self.has_work = False
-        """Set by the worker: whether it holds any item. A share without work goes back after two beats."""
+        self._is_ending = False
+        self.has_work: bool | None = None
+        """Set by a worker: whether it holds any item. A share without work goes back after two beats. None: it takes no
+        items, and needs a share only while it has something to ask."""
 
     def attach(self, send: Send) -> None:
         """How a request is sent past the gate: for the witness, which is asked when the API may be down."""
@@ -110,7 +115,11 @@ class Scope:
     async def join(self) -> None:
         """Beat for the first time, so that the share is known. Raises what the store raises, and `NewerFormatError`."""
         self._was_busy = True  # Who joins means to work; without it, it would have to wait for an idle turn.
-        await self._beat()
+        row = await self._beat()
+        pause = self._outlook.pause.left(self._clock.monotonic())
+        if pause > 0.0:
+            extra = {"seconds": round(pause, 1), "reason": row.pause_reason}
+            logger.warning("requests pause, as they did when others stopped", extra=extra)
 
     async def run(self) -> None:
         """Beat until cancelled. A store that cannot be reached stops the sending, not this; `NewerFormatError` does."""
@@ -155,16 +164,26 @@ class Scope:
         """
         return self._gate.slot(waiting)
 
-    async def pause(self, seconds: float) -> None:
+    def note_run(self, run_id: str) -> None:
+        """Requests are sent for this run from now on. Where several are open at once, each counts them all."""
+        self._outlook.note_run(run_id)
+
+    def end_waits(self) -> None:
+        """The worker stops: from now on nobody waits for the end of a long pause, or of an outage."""
+        self._is_ending = True
+        self._limit()
+
+    async def pause(self, seconds: float, reason: str = "") -> None:
         """Stop all requests of the scope for ``seconds``: of this process now, of the others within a beat.
 
-        Never shortens a pause. After it the scope starts with one request in flight and doubles that with every beat.
-        If the store cannot be reached, the next beat that works tells the others.
+        ``reason``: a few words without secrets, for people. Never shortens a pause. After it the scope starts with one
+        request in flight and doubles that with every beat. If the store cannot be reached, the next beat that works
+        tells the others.
         """
         self._outlook.pause.extend(seconds, self._clock.monotonic())
         wall = wall_seconds(self._clock)
         with contextlib.suppress(UnavailableError):
-            row = await self._update(lambda row: paused(row, wall, seconds))
+            row = await self._update(lambda row: paused(row, wall, seconds, reason))
             self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
 
     def note_success(
@@ -181,7 +200,7 @@ class Scope:
             self._hurry.set()
 
     def note_failure(self, response: Response | None = None, reason: str = "") -> None:
-        """A request of this member failed as in an outage: connect, time-out, 429 without a wait, 502-504.
+        """A request of this member failed as in an outage: connect, time-out, 429 without a wait, 5xx.
 
         ``reason``: a few words without secrets, for people."""
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
@@ -210,6 +229,24 @@ class Scope:
                 self._denied_at = self._clock.monotonic()
             return works
 
+    async def answer_now(self) -> int | None:
+        """The status of an answer that comes now, from whoever it is asked for: 200 where some request succeeded since
+        the call, else what the last good one gets when it is sent again. 0 where there was none; None for no answer.
+
+        One asks for all. Raises `ApiError` where the API is down.
+        """
+        called_at = self._clock.monotonic()
+        async with self._asking:
+            if self.has_succeeded_since(called_at):
+                return GOOD
+            if not self._witness.is_there:
+                return 0
+            async with self.slot():
+                status = await self._witness.status()
+            if status is not None and status < 300:
+                self.note_success()
+            return status
+
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
     @property
@@ -220,12 +257,11 @@ class Scope:
         pause that will last. 1 where an item is to show whether the API is back.
         """
         now, outlook = self._clock.monotonic(), self._outlook
-        is_long = outlook.pause.left(now) > LONG_PAUSE_BEATS * self._settings.beat_seconds
         if not self._membership.is_fresh(now):
             return 0
         if outlook.is_trial:
             return min(1, self._gate.limit)
-        return 0 if is_long or outlook.is_down or outlook.pacer.spent is not None else self._gate.limit
+        return 0 if self._is_pause_long or outlook.is_down or outlook.pacer.spent is not None else self._gate.limit
 
     @property
     def in_use(self) -> int:
@@ -270,6 +306,18 @@ class Scope:
 
     # -- acting --------------------------------------------------------------------------------------------------------
 
+    @property
+    def _is_pause_long(self) -> bool:
+        return self._outlook.pause.left(self._clock.monotonic()) > LONG_PAUSE_BEATS * self._settings.beat_seconds
+
+    def _error(self) -> HaulierError | None:
+        """The gate's: why whoever waits should go away instead."""
+        if self._is_ending and (self._is_pause_long or self._outlook.is_down):
+            return ApiError(
+                "The worker stops while all requests pause. The item comes again, uncharged.", verdict=Verdict.PAUSE
+            )
+        return self._outlook.error()
+
     def _opens_in(self) -> float:
         """The gate's door: 0.0 if one more request may be sent this very moment."""
         return self._outlook.opens_in(self._clock.monotonic(), self._gate.in_use, self._membership)
@@ -308,14 +356,15 @@ class Scope:
             alarm.cancel()
             self._hurry.clear()
 
-    async def _beat(self) -> None:
+    async def _beat(self) -> ScopeRow:
         began_at, gate = self._clock.monotonic(), self._gate
-        is_busy = self._was_busy or self.has_work or gate.in_use > 0 or gate.waiting > 0
+        is_busy = self._was_busy or bool(self.has_work) or gate.in_use > 0 or gate.waiting > 0
         self._was_busy = False
         beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy)
         beat = replace(
             self._outlook.tell(beat, began_at, wall_seconds(self._clock)),
             in_flight=self._in_flight,
+            looks=self.has_work is not None,
             peak=gate.peak,
             can_probe=gate.in_use < self._membership.limit and not self._is_probing,
         )
@@ -328,12 +377,13 @@ class Scope:
         if row.breaker.prober == self._member and not self._is_probing:
             self._must_probe.set()
         self._limit()
+        return row
 
     def _limit(self) -> None:
         """Let the gate follow what is known now."""
         held = self._outlook.tally.held(self._clock.monotonic())
         self._gate.limit = max(0, self._membership.limit - held)
-        self._gate.poke(everybody=self._outlook.error() is not None)
+        self._gate.poke(everybody=self._error() is not None)
 
     async def _probes(self) -> None:
         """Ask the API whether it is back, when it is our turn to."""

@@ -36,6 +36,7 @@ class Beat:
     in_flight: int
     wants: bool
     keep_seconds: float
+    looks: bool = True
     process: str = ""
     is_fixed: bool = False
     peak: int = 0
@@ -82,6 +83,7 @@ def _begun(row: ScopeRow) -> ScopeRow:
         beat_at=row.beat_at,
         pause_until=row.pause_until,
         pause_seconds=row.pause_seconds,
+        pause_reason=row.pause_reason,
         budget=Budget(spent=row.budget.spent),
     )
 
@@ -95,6 +97,7 @@ def _updated(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
         share=0 if mine is None else min(beat.offer, mine.share),
         in_flight=beat.in_flight,
         wants=beat.wants,
+        looks=beat.looks,
         turns=min((one.turns for one in others), default=0) if mine is None else mine.turns + (mine.share > 0),
         keep_seconds=beat.keep_seconds,
         beat_at=beat.wall,
@@ -111,7 +114,7 @@ def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.had_success:
         row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
     if beat.pause_left > 0.0 and beat.wall + beat.pause_left > row.pause_until + REASSERT_SECONDS:
-        row = paused(row, beat.wall, beat.pause_left)
+        row = paused(row, beat.wall, beat.pause_left, row.pause_reason)
     return _budgeted(_broken(_governed(row, beat), beat), beat)
 
 
@@ -127,18 +130,18 @@ def left(row: ScopeRow, name: str, in_use: int, rest: Mapping[Quota, int] | None
     return replace(row, members=members)
 
 
-def paused(row: ScopeRow, wall: float, seconds: float) -> ScopeRow:
+def paused(row: ScopeRow, wall: float, seconds: float, reason: str = "") -> ScopeRow:
     """The row with a pause from now. A pause is never shortened."""
     if wall + seconds <= row.pause_until:
         return row
-    return replace(row, pause_until=wall + seconds, pause_seconds=seconds)
+    return replace(row, pause_until=wall + seconds, pause_seconds=seconds, pause_reason=reason)
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
     """How many requests may be in flight: the lowest cap that a living member knows, and what the governor found."""
     living = _living(row, silent)
     in_flight = min((one.in_flight for _, one in living), default=0)
-    is_fixed = all(one.is_fixed for _, one in living)
+    is_fixed = any(one.is_fixed for _, one in living)
     return in_flight if is_fixed else row.governor.cap(in_flight)
 
 
@@ -146,7 +149,7 @@ def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
     """The share that a member should come to, now that the row is as it is."""
     living = _living(row, silent)
     locked = sum(one.share for one in row.members.values()) - sum(one.share for _, one in living)
-    wishes = [Wish(other, one.share, one.wants, one.turns) for other, one in living]
+    wishes = [Wish(other, one.share, one.wants, one.turns, one.looks) for other, one in living]
     return shares(max(0, cap(row, silent) - locked), wishes).get(name, 0)
 
 
@@ -160,7 +163,8 @@ def _governed(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.is_fixed:
         return row
     living = _living(row, beat.silent)
-    in_use = sum(one.peak for _, one in living)
+    # What lies idle with who looks for work is no room that the API has left.
+    in_use = sum(one.peak if one.wants else max(one.peak, one.share) for _, one in living)
     in_flight = min(one.in_flight for _, one in living)
     return replace(row, governor=fed(row.governor, beat.report, in_use, in_flight, row.time, beat.roll))
 

@@ -22,6 +22,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """The cap that this member knows of."""
     wants: bool
     """Whether it had an item in work, or a request, within the last two beats."""
+    looks: bool = True
+    """Whether it takes items; who does not needs a share only while it has something to ask."""
     turns: int
     """For how many beats it has held a share: who has the fewest comes first where there is not one for each."""
     keep_seconds: float
@@ -54,6 +56,8 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     """Wall time at which the pause ends; in the past, there is none."""
     pause_seconds: float = 0.0
     """How long it was when it was written. It lasts no longer than that, even if the wall clock is set back."""
+    pause_reason: str = ""
+    """For people, without secrets."""
     successes: int = 0
     """Beats with a good answer in them, since the first of these members joined."""
     last_success_at: float = 0.0

@@ -22,18 +22,21 @@ class Wish:
     share: int
     wants: bool
     turns: int
+    looks: bool = True
+    """Whether it takes items, so that without work it looks for some."""
 
 
 def shares(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
     """The shares to come to; their sum is never above ``cap``, and it is ``cap`` where anybody is there.
 
     Members with work share evenly. Members without get one each, as far as a part of the cap goes, since who has none
-    cannot look for work. Where there is not one for each, it goes from hand to hand.
+    cannot look for work; those that would not look for any get none. Where there is not one for each, it goes from hand
+    to hand.
     """
     busy = [wish for wish in wishes if wish.wants]
-    idle = [wish for wish in wishes if not wish.wants]
     if not busy:
-        return _evenly(cap, idle, IDLE_TURN)
+        return _evenly(cap, wishes, IDLE_TURN)
+    idle = [wish for wish in wishes if not wish.wants and wish.looks]
     for_idle = max(0, min(len(idle), max(1, cap // IDLE_PART), cap - len(busy)))
     ones = _evenly(for_idle, idle, IDLE_TURN)
     return ones | _evenly(cap - for_idle, busy, BUSY_TURN)

@@ -33,6 +33,8 @@ class ItemApi:
         self._parts = parts
         self._exchange = Exchange(parts, is_suspect=is_suspect)
         self.name = name
+        self.assumption = ""
+        """The first thing that was taken for granted about an answer, in words, for who tries a source out."""
 
     @property
     def usage(self) -> Usage:
@@ -102,8 +104,18 @@ class ItemApi:
         without a body, such as a 204, is the end, and else a failure.
         """
         listing = Listing(pages, check_path(records), total, max_pages, may_be_empty)
-        walk = Walk(self._exchange, self._parts.settings.url, listing)
+        scope, began_at = self._parts.scope, self._parts.clock.monotonic()
+        walk = Walk(
+            self._exchange,
+            self._parts.settings.url,
+            listing,
+            is_api_well=lambda: scope.has_succeeded_since(began_at),
+            note=self._assume,
+        )
         return walk.pages(self._first(method, path, query, json, headers))
+
+    def _assume(self, what: str) -> None:
+        self.assumption = self.assumption or what
 
     def _first(self, method: str, path: str, query: Query | None, json: Any, headers: Headers) -> PageRequest:
         try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from urllib.parse import urlsplit
 
 from haulier.api.auth import HEADER_NAME, Auth, Secret
+from haulier.api.budget import Rate, parse_rate
 from haulier.api.redactor import is_telling
+from haulier.api.schedule import Schedule, parse_schedule
 from haulier.api.tls import Tls
 from haulier.errors import UsageError
 
@@ -32,8 +35,14 @@ class Api:
     """Base address; relative paths are put behind it, and credentials go to its origin alone."""
     _: KW_ONLY
     auth: Auth | None = None
-    in_flight: int = 4
-    """Requests of the whole fleet at once. Low, since the API belongs to somebody else."""
+    in_flight: int | Mapping[str, object] = 4
+    """Requests of the whole fleet at once; haulier finds out for itself whether the API bears less. Low, since the API
+    belongs to somebody else. By the time of day: ``{"default": 4, "19:00-06:00": 12, "zone": "Europe/London"}``."""
+    limits: tuple[str, ...] = ()
+    """The API's own limits of requests in a time, as ``("20/s", "5000/h", "190/10s")``, for the whole fleet. What it
+    says of them in headers counts besides."""
+    max_requests: int | None = None
+    """The most that a run may send, over all its workers and for as long as it is open."""
     contact: str = ""
     """Address or URL of a person; it stands in the User-Agent, so that the API's people can write instead of block."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -65,14 +74,36 @@ class Api:
             if name.lower() in _OURS:
                 raise UsageError(f"The header {name} is haulier's own to set. Remove it from the API's headers.")
             _check_header(f"header {name}", value)
-        for name in ("in_flight", "min_bytes_per_second", "max_body_bytes"):
+        if isinstance(self.in_flight, Mapping):
+            parse_schedule(self.in_flight)
+        for text in self.limits:
+            parse_rate(text)
+        for name in ("in_flight", "max_requests", "min_bytes_per_second", "max_body_bytes"):
             value = getattr(self, name)
+            if (name == "max_requests" and value is None) or isinstance(value, Mapping):
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UsageError(f"{name} is {value!r}; it must be a whole number from 1 up.")
         for name in ("connect_timeout_seconds", "first_byte_timeout_seconds", "request_timeout_seconds"):
             seconds = getattr(self, name)
             if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
                 raise UsageError(f"{name} is {seconds!r}; it must be a number of seconds above 0.")
+
+    @property
+    def schedule(self) -> int | Schedule:
+        """Most requests in flight, at all times or by the time of day."""
+        return parse_schedule(self.in_flight) if isinstance(self.in_flight, Mapping) else self.in_flight
+
+    @property
+    def highest_in_flight(self) -> int:
+        """Most requests in flight at any time of day."""
+        schedule = self.schedule
+        return schedule.highest if isinstance(schedule, Schedule) else schedule
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """The limits, read."""
+        return tuple(parse_rate(text) for text in self.limits)
 
 
 def _check_url(url: str) -> None:

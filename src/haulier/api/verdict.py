@@ -89,6 +89,12 @@ class ApiError(ItemError):
         """Whether the API, or a proxy that waited for it, did not answer in time."""
         return self.fault is Fault.TIMEOUT or self.status in TIME_OUT_STATUSES
 
+    @property
+    def may_be_of_item(self) -> bool:
+        """Whether what was asked may be the reason. A gateway's 502, a refusal or a lost connection says nothing of
+        it."""
+        return self.verdict is not Verdict.OUTAGE or self.is_time_out or is_stumble(self.status)
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -200,6 +206,11 @@ _FAULTS: Mapping[Fault, Judgement] = {
 }
 
 
+def is_stumble(status: int | None) -> bool:
+    """Whether a status says that the API itself failed over a request: a 500, and what is like it."""
+    return status is not None and 500 <= status < 600 and status not in _STATUSES
+
+
 def _each(statuses: Iterable[int], judgement: Judgement) -> dict[int, Judgement]:
     return dict.fromkeys(statuses, judgement)
 
@@ -207,7 +218,7 @@ def _each(statuses: Iterable[int], judgement: Judgement) -> dict[int, Judgement]
 _BUSY = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE)
 _STATUSES: Mapping[int, Judgement] = {
     202: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
-    304: _OK,
+    304: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.BACK),
     401: Judgement(Verdict.AUTH),
     407: Judgement(Verdict.CONFIG),
     408: _BUSY,
@@ -223,7 +234,8 @@ _STATUSES: Mapping[int, Judgement] = {
 }
 """What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and
 the rest is poison."""
-_OTHER_5XX = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK)
+_OTHER_5XX = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE)
+"""A database that is down, or one record that the API stumbles over: only other requests can tell."""
 _REFUSING = {402, 403}
 _THROTTLE_SIGNS = (
     b"rate limit",
@@ -233,6 +245,8 @@ _THROTTLE_SIGNS = (
     b"request_limit_exceeded",
     b"abuse detection",
 )
+TOO_LARGE_SIGNS = (b"response too large", b"responsetoolarge", b"response size exceed")
+"""How APIs say under other statuses than 413 that a page would be too large."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Whether anything is left of a quota depends on no clock."""
 _NO_CONTENT = {204, 205}
@@ -244,6 +258,8 @@ def _by_status(response: Response, status: int, asked: Asked, wait: float | None
     reason = f"status {status}" if status == response.status else f"status {response.status}, which means {status}"
     if 200 <= status < 300 and status not in _STATUSES:
         return _by_body(response, asked)
+    if status >= 400 and status not in _PAUSING and any(sign in _head(response) for sign in TOO_LARGE_SIGNS):
+        return Judgement(Verdict.SPLIT, f"{reason}, as the answer would be too large")
     if status in _PAUSING and wait is not None:
         return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait)
     if status in _REFUSING and _is_throttling(response, wait):
@@ -269,8 +285,11 @@ def _is_throttling(response: Response, wait: float | None) -> bool:
     """GitHub, Salesforce and others refuse a caller who asks too much like one who has no right to ask (3.2)."""
     if wait is not None or rate_limits(response.headers, _ANY_TIME).is_exhausted:
         return True
-    text = response.body[:SEARCHED_BYTES].lower()
-    return any(sign in text for sign in _THROTTLE_SIGNS)
+    return any(sign in _head(response) for sign in _THROTTLE_SIGNS)
+
+
+def _head(response: Response) -> bytes:
+    return response.body[:SEARCHED_BYTES].lower()
 
 
 def _by_body(response: Response, asked: Asked) -> Judgement:

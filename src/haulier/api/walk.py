@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from haulier.api.exchange import Exchange
 from haulier.api.loop_guard import MAX_PAGES, LoopGuard
 from haulier.api.page import Page, PageReader
+from haulier.api.page_size import is_too_large
 from haulier.api.paginator import PageAnswer, PageRequest, Paginator
 from haulier.api.query import LinkError, resolve, with_query
 from haulier.api.totals import Drift, Promise, Total
@@ -41,19 +42,37 @@ class _Read:
     page: Page
     following: PageRequest | None
     total: int | None
+    missed: tuple[str, ...] = ()
+    """Where the paginator looked and found nothing."""
 
 
 class Walk:
     """Reads one item's list from its first page to its last. Made anew for each."""
 
-    def __init__(self, exchange: Exchange, home: str, listing: Listing) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        home: str,
+        listing: Listing,
+        *,
+        is_api_well: Callable[[], bool],
+        note: Callable[[str], None],
+    ) -> None:
+        """``is_api_well``: whether somebody was answered since the walk was made. ``note`` is told what was taken for
+        granted."""
         self._exchange = exchange
+        self._is_api_well = is_api_well
+        self._note = note
         self._home = home
         self._listing = listing
         self._reader = PageReader(listing.records)
         self._guard = LoopGuard(listing.max_pages)
         self._promise = None if listing.total is None else Promise(listing.total)
         self._received = 0
+        self._has_begun = False
+        """A page was read."""
+        self._has_stumbled = False
+        """An error 500 was tried with a smaller page: once in a walk."""
         self._tail: list[bytes] = []
         """The records that the next page must begin with."""
 
@@ -62,39 +81,86 @@ class Walk:
         first = self._listing.paginator.first(request)
         following: PageRequest | None = first
         while following is not None:
-            page, following = await self._step(following)
-            if page is None:
+            answered, read = await self._ask(following)
+            if read is None:
                 break
+            if following is first:
+                first = answered  # The total is asked for again as the first page was answered.
+                self._note_lack(read)
+            page, following = self._taken(answered, read), read.following
+            # A page keeps its body alive, which must not be there twice while the next one comes.
+            del read
             if page.records:
                 yield page
-            # A page keeps its body alive, which must not be there twice while the next one comes.
             del page
         await self._settle(first)
 
-    async def _step(self, request: PageRequest) -> tuple[Page | None, PageRequest | None]:
+    async def _ask(self, request: PageRequest) -> tuple[PageRequest, _Read | None]:
+        """The request that was answered, and what was read from it; None at a status that is the end.
+
+        It is ``request``, or the one for a smaller page where that one is too large.
+        """
+        refused: ApiError | None = None
+        while True:
+            try:
+                return request, await self._send(request)
+            except ApiError as error:
+                if refused is not None and not is_too_large(error):
+                    # A smaller page that the API does not take at all changes nothing about the larger one.
+                    if error.verdict is Verdict.POISON or error.status == 500:
+                        raise refused from error
+                    raise
+                smaller = self._smaller(request, error)
+                if smaller is None:
+                    raise
+                refused, request = error, smaller
+
+    def _smaller(self, request: PageRequest, error: ApiError) -> PageRequest | None:
+        """What to ask for instead; None where size does not matter, or is at its least."""
+        if request.smaller is None:
+            return None
+        if not is_too_large(error):
+            # Many an error 500 is a page that is too much. Others get their answers: else it may be the API's trouble.
+            if error.status != 500 or self._has_stumbled or not self._is_api_well():
+                return None
+            self._has_stumbled = True
+        return request.smaller(request)
+
+    async def _send(self, request: PageRequest) -> _Read | None:
         wire = self._wire(request)
         self._guard.check_request(wire)
-        asked = Asked(has_page_token=request.has_token, may_be_empty=self._listing.may_be_empty)
         answered = await self._exchange.send(
-            wire, lambda response: self._read(request, response), asked=asked, rules=request.end_rules
+            wire,
+            lambda response: self._read(request, response),
+            asked=Asked(has_page_token=request.has_token, may_be_empty=self._listing.may_be_empty),
+            rules=request.end_rules,
+            is_first_page=not self._has_begun,
         )
-        if answered.value is None:
-            return None, None
-        read = answered.value
+        return answered.value
+
+    def _taken(self, request: PageRequest, read: _Read) -> Page:
+        """Take note of a page that was read; what of it is new."""
+        self._has_begun = True
         if read.following is not None or self._guard.pages > 1:
             self._guard.check_page(read.page)  # The only page of its walk can be no repetition.
         if self._promise is not None:
             self._promise.note(read.total)
-            self._check_cap(wire, read.total)
-        page = self._new_of(read.page, request.overlap, wire)
+            self._check_cap(request, read.total)
+        page = self._new_of(read.page, request)
         self._received += len(page)
         if read.following is not None and read.following.overlap:
             self._tail = [bytes(record) for record in read.page.records[-read.following.overlap :]]
-        return page, read.following
+        return page
+
+    def _note_lack(self, read: _Read) -> None:
+        """One page, and no trace of a next one: so do many APIs end a list, and so does a misspelt path look."""
+        if read.following is None and read.missed:
+            self._note(f"{read.missed[0]}: taken as the last page")
 
     def _read(self, request: PageRequest, response: Response) -> _Read:
         """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
-        if self._listing.may_be_empty and not response.body:
+        # A 304 to a question without conditions is some cache's mistake, and says nothing about how many there are.
+        if self._listing.may_be_empty and not response.body and response.status != 304:
             return _Read(Page(()), None, None)
         body = self._reader.read(response.body)
         received = self._received + max(0, len(body.page) - request.overlap)
@@ -104,29 +170,35 @@ class Walk:
             total = self._promise.of(answer)
             if self._listing.total.is_exact:
                 answer = replace(answer, total=total)
-        return _Read(body.page, self._listing.paginator.next(request, answer), total)
+        known = len(answer.missed)
+        following = self._listing.paginator.next(request, answer)
+        return _Read(body.page, following, total, tuple(answer.missed[known:]))
 
-    def _new_of(self, page: Page, overlap: int, wire: Request) -> Page:
+    def _new_of(self, page: Page, request: PageRequest) -> Page:
         """The page without what the page before it ended with."""
+        overlap = request.overlap
         if not overlap:
             return page
         if [bytes(record) for record in page.records[:overlap]] != self._tail:
             raise ApiError(
-                f"{self._exchange.shown(wire)}: the page does not begin with the records that the page before ended "
+                f"{self._shown(request)}: the page does not begin with the records that the page before ended "
                 "with. Records were added or removed while the item was read; it begins again.",
                 verdict=Verdict.RESTART,
             )
         return replace(page, records=page.records[overlap:])
 
-    def _check_cap(self, wire: Request, total: int | None) -> None:
+    def _check_cap(self, request: PageRequest, total: int | None) -> None:
         """Raises `ApiError` where the API has more records than it hands out: what lies above the cap never comes."""
         cap = 0 if self._listing.total is None else self._listing.total.divide_above
         if cap and total is not None and total > cap:
             raise ApiError(
-                f"{self._exchange.shown(wire)}: the API has {total} records here, and hands out no more than {cap} for "
+                f"{self._shown(request)}: the API has {total} records here, and hands out no more than {cap} for "
                 "one query (`divide`). The item is divided; with a smaller step it would not have to be.",
                 verdict=Verdict.SPLIT,
             )
+
+    def _shown(self, request: PageRequest) -> str:
+        return self._exchange.shown(self._wire(request))
 
     def _wire(self, request: PageRequest) -> Request:
         """Raises `ApiError` for a link that leads to another origin: nothing is sent there."""

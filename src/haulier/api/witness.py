@@ -32,10 +32,14 @@ class Witness:
 
     async def works(self) -> bool:
         """Send it. Any answer but those of an API in trouble says that the API is up, even that a token is old."""
+        status = await self.status()
+        return status is not None and status < 500 and status != 429
+
+    async def status(self) -> int | None:
+        """Send it; None where no answer comes."""
         if self.send is None or self._request is None:
-            return False
+            return None
         try:
-            response = await self.send(self._request)
+            return (await self.send(self._request)).status
         except TransportError:
-            return False
-        return response.status < 500 and response.status != 429
+            return None

@@ -40,6 +40,8 @@ class Options:
     lake: str | None = None
     queue: str | None = None
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    is_fixed: bool = False
+    """Keep ``in_flight`` as it stands, whatever the API bears."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ async def open_live(
             redactor.add(secret)
         transport = AiohttpTransport(app.api, clock=site.clock, redactor=redactor)
         stack.push_async_callback(transport.close)
-        scope = Scope(scope_settings(app), site.name, site.queue, site.clock, site.rng)
+        scope = Scope(scope_settings(app, is_fixed=options.is_fixed), site.name, site.queue, site.clock, site.rng)
         await stack.enter_async_context(scope.joined())
         meter = Meter(around(transport))
         client = Client(app.api, meter, scope, site.clock, site.rng, redactor, app.rules)
@@ -169,12 +171,20 @@ def _fit(app: App) -> Callable[[Run], None]:
     return require_fit
 
 
-def scope_settings(app: App) -> ScopeSettings:
+def scope_name(app: App) -> str:
+    """The row beside the queue that all processes of a source share."""
+    return f"scope/{app.name}"
+
+
+def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
     """One scope for each source: its credential is one, and so is the limit behind it."""
     return ScopeSettings(
-        name=f"scope/{app.name}",
-        in_flight=app.api.in_flight,
+        name=scope_name(app),
+        in_flight=app.api.schedule,
         request_deadline_seconds=app.api.request_timeout_seconds + GRACE_SECONDS,
+        is_fixed=is_fixed,
+        rates=app.api.rates,
+        max_requests=app.api.max_requests,
         process=this_process(),
     )
 

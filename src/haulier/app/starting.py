@@ -73,11 +73,23 @@ async def supersede(site: LiveSite, mode: str) -> list[str]:
 
 async def start(site: LiveSite, run: Run, on_planned: OnPlanned) -> Seal:
     """Plan the run unless it is sealed (P1), tell ``on_planned``, and put on the queue what is not there yet (P2)."""
+    site.client.scope.note_run(run.run_id)
     enqueuer = Enqueuer(site.lake, site.queue, site.clock, site.expect)
     seal = await enqueuer.plan(run, lambda: _enumerate(site, run))
+    _require_budget(site, run, seal)
     await on_planned(site, run, seal)
     await send_plan(site.lake, site.queue, run.paths, seal)
     return seal
+
+
+def _require_budget(site: LiveSite, run: Run, seal: Seal) -> None:
+    """`UsageError` where the plan alone shows that the run cannot end within its ``max_requests``."""
+    most = site.app.api.max_requests
+    if most is not None and seal.items > most:
+        raise UsageError(
+            f"The plan of run {run.run_id} has {seal.items:,} items, each of them at least one request, and "
+            f"max_requests is {most:,}. Raise it, or plan larger items; nothing was enqueued."
+        )
 
 
 async def _enumerate(site: LiveSite, run: Run) -> AsyncIterator[WorkItem]:

@@ -8,14 +8,15 @@ import os
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from haulier.app.site import LiveSite, Options
+from haulier.api.scope_row import decode
+from haulier.app.site import LiveSite, Options, scope_settings
+from haulier.cli.account import Account
 from haulier.cli.fleet import Fleet
 from haulier.cli.output import is_quiet
-from haulier.cli.progress import ProgressView, open_progress
+from haulier.cli.progress import ProgressView, ReadTraffic, Traffic, open_progress
 from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command, typed_command
 from haulier.errors import HaulierError
-from haulier.runs.ledger import Ledger
 from haulier.runs.run import Run
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
@@ -60,8 +61,8 @@ class LocalDriver(_Driver):
         isolate = child_command("isolate", self._source, self._options)
         worker = Worker(site.parts(isolate), self._watch(run), end_stalled)
         with on_signals(worker.drain, worker.stop_now):
-            async with shown(site, run) as view:
-                view.worker = worker
+            view = open_progress(run.run_id, site.clock)
+            async with shown(view, Account(site.lake, run), traffic_of(site, worker)):
                 code = await worker.run()
         return code, worker.reason
 
@@ -76,24 +77,48 @@ class FleetDriver(_Driver):
     async def drive(self, run: Run) -> tuple[int, str]:
         more = ("--run", run.run_id, "--with-parent", *(["--quiet"] if is_quiet() else []))
         command = child_command("work", self._source, self._options, *more)
-        async with shown(self._site, run) as view:
-            fleet = Fleet(command, self._workers, self._watch(run), view.say)
-            with on_signals(fleet.drain, fleet.stop_now):
+        view = open_progress(run.run_id, self._site.clock)
+        fleet = Fleet(command, self._workers, self._watch(run), view.say)
+        with on_signals(fleet.drain, fleet.stop_now):
+            async with shown(view, Account(self._site.lake, run), self._traffic_of(fleet)):
                 code = await fleet.run()
         return code, fleet.reason
 
+    def _traffic_of(self, fleet: Fleet) -> ReadTraffic:
+        """In flight by what every worker of the source says in its beats, wherever it runs; retries of the children."""
+        name = scope_settings(self._site.app).name
+
+        async def read() -> Traffic:
+            members = decode(await self._site.queue.read(name)).members.values()
+            # While shares move from one to another, a peak may be of a share that was given away since.
+            return Traffic(sum(min(member.peak, member.share) for member in members), fleet.retries)
+
+        return read
+
+
+def traffic_of(site: LiveSite, worker: Worker) -> ReadTraffic:
+    """The requests of this process."""
+
+    async def read() -> Traffic:
+        return Traffic(site.client.scope.in_use, retries_of(site, worker))
+
+    return read
+
+
+def retries_of(site: LiveSite, worker: Worker) -> int:
+    """Requests that were repeated, and items that came again."""
+    return site.client.tally.repeats + worker.stats.retried + worker.stats.freed
+
 
 @contextlib.asynccontextmanager
-async def shown(site: LiveSite, run: Run) -> AsyncIterator[ProgressView]:
-    """A progress view of the run that follows its ledger."""
-    ledger = Ledger(site.lake, run.paths)
-    view = open_progress(run.run_id, site.clock)
+async def shown(view: ProgressView, account: Account, traffic: ReadTraffic) -> AsyncIterator[None]:
+    """A progress view that follows an account until it is left; then both are closed."""
 
     async def show() -> None:
         # What cannot be shown now is shown later: it is the work that says what fails.
         with contextlib.suppress(HaulierError):
-            if await ledger.refresh():
-                view.show(await ledger.progress(), site.client)
+            if (progress := await account.progress()) is not None:
+                view.show(progress, await traffic() if view.shows_traffic else None)
 
     async def follow() -> None:
         while True:
@@ -102,13 +127,13 @@ async def shown(site: LiveSite, run: Run) -> AsyncIterator[ProgressView]:
 
     task = asyncio.ensure_future(follow())
     try:
-        yield view
+        yield
     finally:
         task.cancel()
         await asyncio.wait([task])
         await show()
         view.close()
-        ledger.close()
+        account.close()
 
 
 def end_stalled() -> None:

@@ -8,13 +8,14 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
 from haulier.app.starting import Wanted, claim, find_open, require_shared_queue, start, supersede
-from haulier.cli.estimate import say_plan
+from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
 from haulier.cli.output import emit, say, set_up_output
 from haulier.cli.tasks import until_signal
 from haulier.cli.words import typed_command
 from haulier.errors import UsageError
+from haulier.lake.floor import require_room
 from haulier.runs.run import Run
 
 
@@ -47,6 +48,7 @@ def command(
 async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json: bool, options: Options) -> int:
     async with open_live(app, options) as site:
         require_shared_queue(site)
+        await require_room(site.lake)
         if is_new:
             for run_id in await supersede(site, wanted.mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
@@ -56,7 +58,8 @@ async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json:
             say(f"Run {run.run_id} is open already: the rest of it is enqueued, and no other is started.")
         else:
             run = await claim(site, wanted)
-        seal = await until_signal(start(site, run, say_plan))
+        was_planned = await site.lake.exists(run.paths.seal)
+        seal = await until_signal(start(site, run, say_rest if was_planned else say_plan))
         if seal is None:
             say(f"Interrupted: run {run.run_id} is not enqueued whole. The same command goes on with it.")
             return 4

@@ -1,10 +1,11 @@
-"""What a plan will cost, said before the first item is enqueued."""
+"""What a plan will cost, or what is left of it, said before the first item is enqueued."""
 
 from __future__ import annotations
 
 from haulier.app.site import LiveSite
 from haulier.cli.output import say
 from haulier.runs.expect import expected_range
+from haulier.runs.ledger import Ledger
 from haulier.runs.records import Seal
 from haulier.runs.run import Run
 
@@ -16,15 +17,37 @@ async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
     """Items, the requests that they take at least, and the hours, by what the enumeration's own requests took."""
     repeated = f" ({seal.repeated:,} equal ones more were given, and are kept once)" if seal.repeated else ""
     say(f"  {seal.items:,} items in {len(seal.shards):,} shards{repeated}")
+    await _say_promised(site, run)
+    _say_cost(site, seal.items)
+
+
+async def say_rest(site: LiveSite, run: Run, _seal: Seal) -> None:
+    """The same of a run that was left: of its items those that have not ended."""
+    ledger = Ledger(site.lake, run.paths)
+    try:
+        await ledger.refresh()
+        progress = await ledger.progress()
+    finally:
+        ledger.close()
+    say(f"  {progress.missing:,} of {progress.planned - progress.split:,} items are left")
+    await _say_promised(site, run)
+    if progress.missing:
+        _say_cost(site, progress.missing)
+
+
+async def _say_promised(site: LiveSite, run: Run) -> None:
     promised = await expected_range(site.lake, run)
     for stream, (count, _) in promised.items():
         say(f"  {stream}: the API promises {count:,} records")
-    in_flight = site.app.api.in_flight
+
+
+def _say_cost(site: LiveSite, items: int) -> None:
+    in_flight = site.app.api.highest_in_flight
     seconds = site.meter.mean_seconds
     measured = "measured" if seconds is not None else "assumed"
     each = ASSUMED_SECONDS if seconds is None else seconds
-    span = _span(seal.items * each / in_flight)
-    say(f"  at least {seal.items:,} requests: {span} or more, {in_flight} in flight, {each:.2g} s each ({measured})")
+    span = _span(items * each / in_flight)
+    say(f"  at least {items:,} requests: {span} or more, {in_flight} in flight, {each:.2g} s each ({measured})")
 
 
 def _span(seconds: float) -> str:

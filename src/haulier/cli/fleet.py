@@ -19,6 +19,8 @@ RESTART_CAP_SECONDS = 5.0
 LIVED_SECONDS = 30.0
 LINE_BYTES = 1 << 20
 """Of one log line of a child, which may hold a traceback."""
+RETRIES = "haulier-retries: "
+"""Begins the line in which a child tells its parent how often it has tried again. It is shown as part of the bar."""
 MAX_RESTARTS = 50
 """Deaths in a row of one child, none of which lived for `LIVED_SECONDS`: something kills them all."""
 
@@ -35,6 +37,8 @@ class Fleet:
         self._children: set[Process] = set()
         self._draining = asyncio.Event()
         self._codes: list[int] = []
+        self._retries: dict[Process, int] = {}
+        self._retries_of_ended = 0
         self.reason = ""
 
     async def run(self) -> int:
@@ -47,7 +51,8 @@ class Fleet:
                 watching.cancel()
         finally:
             self._watch.close()
-        if self._watch.closed:
+        # A child that says that the run is drained may have closed it since the last look from here.
+        if self._watch.closed or 0 in self._codes:
             return 0
         # What a person must change is said before what may pass by itself.
         return next((code for code in (2, 1) if code in self._codes), 4)
@@ -61,6 +66,11 @@ class Fleet:
     def stop_now(self) -> None:
         """Stop without waiting for the grace."""
         self._signal(signal.SIGTERM)
+
+    @property
+    def retries(self) -> int:
+        """Of all children so far, as far as they have told."""
+        return self._retries_of_ended + sum(self._retries.values())
 
     async def _keep(self) -> None:
         """One child, started again for as long as it is needed."""
@@ -101,15 +111,19 @@ class Fleet:
                 child.terminate()  # It was born too late to hear of it.
             assert child.stderr is not None
             while line := await _line_of(child.stderr):
-                self._pass_on(line.decode(errors="replace").rstrip())
+                self._hear(child, line.decode(errors="replace").rstrip())
             return await child.wait()
         finally:
             self._children.discard(child)
+            self._retries_of_ended += self._retries.pop(child, 0)
             if child.returncode is None:
                 child.terminate()
                 await child.wait()
 
-    def _pass_on(self, line: str) -> None:
+    def _hear(self, child: Process, line: str) -> None:
+        if (told := line.removeprefix(RETRIES)) != line and told.isdigit():
+            self._retries[child] = int(told)
+            return
         if line.startswith("haulier: "):
             self.reason = self.reason or line.removeprefix("haulier: ")
         self._say(line)

@@ -18,7 +18,7 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
 from haulier.cli.loop import run_unstoppable
-from haulier.cli.options import options_of, place_options, source_argument
+from haulier.cli.options import fixed_option, options_of, place_options, source_argument
 from haulier.cli.output import set_up_output
 from haulier.worker.alone import Job, work_alone
 
@@ -31,7 +31,8 @@ ORPHAN_SECONDS = 2.0
 @source_argument
 @click.argument("descriptor", type=int)
 @place_options
-def command(source: str, descriptor: int, lake: str | None, queue: str | None) -> int:
+@fixed_option
+def command(source: str, descriptor: int, lake: str | None, queue: str | None, is_fixed: bool) -> int:
     """Work the item on standard input and write what it yields to DESCRIPTOR."""
     # Ended by a signal it must look so to the worker: an exit code of Python's, or of ours, could be the item's.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -41,7 +42,7 @@ def command(source: str, descriptor: int, lake: str | None, queue: str | None) -
     if len(body) < max(length, 1):
         return ORPHANED  # Its worker died before it had said what to do.
     job = msgspec.msgpack.decode(body, type=Job)
-    return run_unstoppable(_isolate(load_app(source), job, descriptor, options_of(lake, queue)))
+    return run_unstoppable(_isolate(load_app(source), job, descriptor, options_of(lake, queue, is_fixed=is_fixed)))
 
 
 async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote, unquote
 
 import click
 
 from haulier.app.site import Options
+from haulier.clock import SystemClock
+from haulier.queues.opening import queue_opener
 from haulier.worker.settings import WorkerSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,11 +27,26 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 run_option = click.option("--run", "run_id", metavar="RUN_ID", help="Which run; the newest by default.")
 
 
+fixed_option = click.option(
+    "--fixed", "is_fixed", is_flag=True, help="Always use all of in_flight, whatever the API bears."
+)
+
+
 def place_options(command: F) -> F:
-    """``--lake`` and ``--queue``, by flag or by environment variable."""
+    """``--lake`` and ``--queue``, by flag or by environment variable. Relative ones start at the current folder."""
     for option in (
-        click.option("--queue", envvar="HAULIER_QUEUE", show_envvar=True, help="Queue instead of the source's own."),
-        click.option("--lake", envvar="HAULIER_LAKE", show_envvar=True, help="Lake instead of the source's own."),
+        click.option(
+            "--queue",
+            envvar="HAULIER_QUEUE",
+            show_envvar=True,
+            help="Queue instead of the source's own; a relative file starts at the current folder.",
+        ),
+        click.option(
+            "--lake",
+            envvar="HAULIER_LAKE",
+            show_envvar=True,
+            help="Lake instead of the source's own; a relative folder starts at the current one.",
+        ),
     ):
         command = option(command)
     return command
@@ -35,6 +56,7 @@ def worker_options(command: F) -> F:
     """How long leases and drains are."""
     seconds = click.FloatRange(min=MIN_LEASE_SECONDS)
     for option in (
+        fixed_option,
         click.option(
             "--grace",
             "grace_seconds",
@@ -61,6 +83,26 @@ def options_of(
     queue: str | None,
     lease_seconds: float = WorkerSettings.lease_seconds,
     grace_seconds: float = WorkerSettings.grace_seconds,
+    *,
+    is_fixed: bool = False,
 ) -> Options:
-    """The flags as the app takes them."""
-    return Options(lake, queue, WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds))
+    """The flags as the app takes them. `UsageError` for a queue in a place that is surely not meant."""
+    lake = None if lake is None else _lake_from_here(lake)
+    queue = None if queue is None else _queue_from_here(queue)
+    return Options(lake, queue, WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds), is_fixed)
+
+
+def _lake_from_here(lake: str) -> str:
+    """A relative folder starts where the command was typed, as for any other tool; in a source file, at the file."""
+    is_relative = lake.strip() and not re.match(r"/|~|[A-Za-z][A-Za-z0-9+.-]*:", lake)
+    return os.path.join(os.getcwd(), lake) if is_relative else lake
+
+
+def _queue_from_here(queue: str) -> str:
+    """The same for the file of a queue; ``sqlite`` alone is the source's own, wherever the command is typed."""
+    written = queue.removeprefix("sqlite:///")
+    if written == queue or unquote(written).startswith("/"):
+        return queue
+    # Refuses, in its own words, a path that lacks its fourth slash.
+    queue_opener(queue, base=Path.cwd(), source="here", clock=SystemClock(), lease_seconds=MIN_LEASE_SECONDS)
+    return f"sqlite:///{quote(os.getcwd())}/{written}"

@@ -121,7 +121,8 @@ async def _show(app: App, key: str, run_id: str | None, as_json: bool, options: 
         run = await choose_run(site, run_id)
         record = await _newest(site, run, key)
         if as_json:
-            emit(msgspec.json.decode(msgspec.json.encode(record)))
+            state, _ = await run_state(site.lake, run.paths)
+            emit({"state": state.value, **msgspec.json.decode(msgspec.json.encode(record))})
             return 0
         for name, value in _facts(record, site).items():
             click.echo(f"{name:12} {value}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import click
 
-from haulier.api.client import Client
 from haulier.clock import Clock
 from haulier.runs.ledger import Progress
-from haulier.worker.loop import Worker
 
 logger = logging.getLogger("haulier.progress")
 
@@ -20,13 +20,25 @@ LOG_SECONDS = 10.0
 BAR_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """What goes on between the workers and the API at this moment."""
+
+    in_flight: int
+    retries: int
+    """Requests and items that were tried again since the view was opened."""
+
+
+ReadTraffic = Callable[[], Awaitable[Traffic]]
+
+
 class ProgressView(Protocol):
-    """Shows progress. ``worker`` is the one of this process, if it has one."""
+    """Shows progress."""
 
     every_seconds: float
-    worker: Worker | None
+    shows_traffic: bool
 
-    def show(self, progress: Progress, client: Client) -> None: ...
+    def show(self, progress: Progress, traffic: Traffic | None) -> None: ...
 
     def say(self, line: str) -> None:
         """A line for a person, beside the bar."""
@@ -35,11 +47,14 @@ class ProgressView(Protocol):
     def close(self) -> None: ...
 
 
+def has_bar() -> bool:
+    """Whether standard error is a terminal that a bar can be drawn on."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def open_progress(run_id: str, clock: Clock) -> ProgressView:
     """The view that fits standard error."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return _Bar(clock)
-    return _Lines(run_id, clock)
+    return Bar(clock) if has_bar() else _Lines(run_id, clock)
 
 
 class _Pace:
@@ -63,13 +78,13 @@ class _Lines:
     """One JSON (or short) log line every ten seconds."""
 
     every_seconds = LOG_SECONDS
+    shows_traffic = False
 
     def __init__(self, run_id: str, clock: Clock) -> None:
-        self.worker: Worker | None = None
         self._run_id = run_id
         self._pace = _Pace(clock)
 
-    def show(self, progress: Progress, client: Client) -> None:
+    def show(self, progress: Progress, traffic: Traffic | None) -> None:
         rate, left = self._pace.of(progress)
         logger.info(
             "progress",
@@ -91,17 +106,17 @@ class _Lines:
         return
 
 
-class _Bar:
+class Bar:
     """Rich's bar: items, records, records/s, in flight, retries, ETA."""
 
     every_seconds = BAR_SECONDS
+    shows_traffic = True
 
     def __init__(self, clock: Clock) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        self.worker: Worker | None = None
         self._pace = _Pace(clock)
         self._console = Console(stderr=True)
         self._bar = RichProgress(
@@ -114,13 +129,11 @@ class _Bar:
         self._task = self._bar.add_task("", total=None, detail="")
         self._bar.start()
 
-    def show(self, progress: Progress, client: Client) -> None:
+    def show(self, progress: Progress, traffic: Traffic | None) -> None:
         rate, left = self._pace.of(progress)
         words = [f"{progress.records:,} records", f"{rate:,.0f}/s"]
-        if self.worker is not None:
-            stats = self.worker.stats
-            retries = client.tally.repeats + stats.retried + stats.freed
-            words += [f"{client.scope.in_use} in flight", f"{retries} retries"]
+        if traffic is not None:
+            words += [f"{traffic.in_flight} in flight", f"{traffic.retries} retries"]
         if progress.poisoned:
             words.append(f"[red]{progress.poisoned} poisoned[/red]")
         if left is not None and progress.missing:

@@ -13,13 +13,14 @@ from haulier.app.site import LiveSite, Options, open_live
 from haulier.app.starting import Wanted, claim, find_open, require_shared_queue, start, supersede
 from haulier.cli.choosing import choose_run
 from haulier.cli.driving import Driver, FleetDriver, LocalDriver
-from haulier.cli.estimate import say_plan
+from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument, worker_options
 from haulier.cli.output import emit, say, set_up_output
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.tasks import until_signal
 from haulier.errors import UnavailableError
+from haulier.lake.floor import require_room
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 
@@ -59,6 +60,7 @@ def command(
     queue: str | None,
     lease_seconds: float,
     grace_seconds: float,
+    is_fixed: bool,
 ) -> int:
     """Pull SOURCE (a .toml or .py file, or module:app) into the lake, from where an earlier run was left.
 
@@ -70,7 +72,7 @@ def command(
     app = load_app(source)
     app.require_mode(mode)
     asked = Asked(Wanted(mode, app.selected(streams)), is_new, resume_only, workers, as_json)
-    options = options_of(lake, queue, lease_seconds, grace_seconds)
+    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed)
     return run_loop(_run(app, source, asked, options))
 
 
@@ -78,6 +80,7 @@ async def _run(app: App, source: str, asked: Asked, options: Options) -> int:
     async with open_live(app, options) as site:
         if asked.workers is not None:
             require_shared_queue(site)
+        await require_room(site.lake)
         if asked.is_new:
             for run_id in await supersede(site, asked.wanted.mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
@@ -138,8 +141,9 @@ async def _newest(site: LiveSite, mode: str) -> Ended:
 
 async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
     """Plan, send, work and close one run."""
-    say(f"Planning run {run.run_id} of {site.app.name} ...")
-    if await until_signal(start(site, run, say_plan)) is None:
+    was_planned = await site.lake.exists(run.paths.seal)
+    say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {site.app.name} ...")
+    if await until_signal(start(site, run, say_rest if was_planned else say_plan)) is None:
         code, reason = INTERRUPTED, "interrupted before all of it was on the queue"
     else:
         code, reason = await driver.drive(run)

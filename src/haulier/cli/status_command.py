@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
 from haulier.app.starting import is_queue_shared
+from haulier.cli.api_state import api_lines, read_api_state
 from haulier.cli.choosing import choose_run
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
@@ -24,7 +26,7 @@ from haulier.runs.status import RunStatus, run_status
 @json_option
 @place_options
 def command(source: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
-    """Show the state of SOURCE's newest run: what is planned, done, poisoned and missing.
+    """Show the state of SOURCE's newest run: what is planned, done, poisoned and missing, and how its API is.
 
     Changes nothing. Exit code: that of the run (0 complete, 3 poison, 1 failed, 4 not finished).
     """
@@ -37,10 +39,13 @@ async def _status(app: App, run_id: str | None, as_json: bool, options: Options)
         run = await choose_run(site, run_id)
         queue = site.queue if is_queue_shared(site) else None
         status = await run_status(site.lake, queue, run)
+        api = None if queue is None or status.state.is_closed else await read_api_state(site)
         if as_json:
-            emit(status)
+            emit(msgspec.to_builtins(status) | ({} if api is None else {"api": msgspec.to_builtins(api)}))
         else:
             say_status(status, None if queue is None else await queue.depth())
+            for line in [] if api is None else api_lines(api):
+                click.echo(line)
         return exit_code_of_state(status.state, status.reasons)
 
 

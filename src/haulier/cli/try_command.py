@@ -52,9 +52,13 @@ async def _try(app: App, mode: str, streams: tuple[str, ...], key: str | None, a
         shown.site = site
         item = await _find(site, mode, streams, key)
         say(f"item {item_key(item)}")
-        pieces = app.processors[type(item)](item, _context(site, mode))
+        context = _context(site, mode)
+        pieces = app.processors[type(item)](item, context)
         async with aclosing(pieces):
             piece = await anext(pieces, None)
+        if context.api.assumption:
+            # A misspelt path looks like a list of one page, and no run could tell the two apart.
+            say(f"{site.client.redactor.redact(context.api.assumption)}; check `pages` if there should be more")
         return _show(item, piece, shown, as_json)
 
 

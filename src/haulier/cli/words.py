@@ -15,7 +15,8 @@ def child_command(name: str, source: str, options: Options, *more: str) -> tuple
     words = [sys.executable, "-m", "haulier", name, source, *_places(options)]
     if name == "work":
         words += ["--lease", f"{options.worker.lease_seconds:g}", "--grace", f"{options.worker.grace_seconds:g}"]
-    return (*words, *more)
+    fixed = ["--fixed"] if options.is_fixed and name in {"work", "isolate"} else []
+    return (*words, *fixed, *more)
 
 
 def typed_command(name: str, source: str, options: Options, *more: str) -> str:

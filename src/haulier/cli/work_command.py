@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 import click
 
 from haulier.app.app import App
 from haulier.app.loading import load_app
-from haulier.app.site import Options, open_live
+from haulier.app.site import LiveSite, Options, open_live
 from haulier.app.starting import require_shared_queue
+from haulier.cli.account import OpenAccount
 from haulier.cli.choosing import choose_run
-from haulier.cli.driving import end_stalled
+from haulier.cli.driving import end_stalled, retries_of, shown, traffic_of
+from haulier.cli.fleet import RETRIES
 from haulier.cli.loop import run_loop
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
 from haulier.cli.output import say, set_up_output
+from haulier.cli.progress import Bar, has_bar
 from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
+
+TELL_SECONDS = 1.0
+"""Between two lines of a child for its parent's progress bar."""
 
 
 @click.command("work")
@@ -41,6 +49,7 @@ def command(
     queue: str | None,
     lease_seconds: float,
     grace_seconds: float,
+    is_fixed: bool,
 ) -> int:
     """Work the items of SOURCE's open runs, beside any number of other workers, and close what is drained.
 
@@ -49,7 +58,7 @@ def command(
     """
     set_up_output(quiet)
     app = load_app(source)
-    options = options_of(lake, queue, lease_seconds, grace_seconds)
+    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed)
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
 
 
@@ -62,12 +71,36 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
         parts = site.parts(child_command("isolate", source, options))
         worker = Worker(parts, watch, end_stalled, exit_idle=exit_idle)
         with on_signals(worker.drain, worker.stop_now):
-            if with_parent:
-                _drain_without_parent(worker)
-            code = await worker.run()
+            async with contextlib.AsyncExitStack() as stack:
+                if with_parent:
+                    _drain_without_parent(worker)
+                    stack.enter_context(_telling_parent(site, worker))
+                elif has_bar():
+                    account = OpenAccount(site.lake, app.name, run_id)
+                    await stack.enter_async_context(shown(Bar(site.clock), account, traffic_of(site, worker)))
+                code = await worker.run()
         if code:
             say(f"haulier: {worker.reason}")
         return code
+
+
+@contextlib.contextmanager
+def _telling_parent(site: LiveSite, worker: Worker) -> Iterator[None]:
+    """What the parent's progress bar cannot know by itself."""
+
+    async def tell() -> None:
+        told = 0
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            if (now := retries_of(site, worker)) != told:
+                say(f"{RETRIES}{now}")
+                told = now
+
+    task = asyncio.ensure_future(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def _drain_without_parent(worker: Worker) -> None:

@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from haulier.api.budget import parse_rate
+from haulier.api.schedule import parse_schedule
 from haulier.api.settings import Api
 from haulier.api.verdict import Rule
 from haulier.config.auth_table import AUTH_KINDS, TLS_FILES, read_tls
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Duration, SecretText, TableOf, Text, Whole, refusals
+from haulier.config.kinds import Duration, ListOf, NumberOr, SecretText, TableOf, Text, Whole, refusals
 from haulier.config.place import Place
 from haulier.config.request_kinds import HeaderPairs
 from haulier.config.rules_table import RULES
+
+
+class TimesOfDay:
+    """A cap for each time of day, with the zone whose clocks tell it."""
+
+    def read(self, value: Any, place: Place, example: str) -> Mapping[str, object]:
+        with refusals(place):
+            parse_schedule(value)
+        return dict(value)
+
+    def schema(self) -> dict[str, Any]:
+        count = {"type": "integer", "minimum": 1}
+        return {
+            "type": "object",
+            "properties": {"default": count, "zone": {"type": "string"}},
+            "required": ["default", "zone"],
+            "patternProperties": {r"^\d\d:\d\d-\d\d:\d\d$": count},
+            "additionalProperties": False,
+        }
+
+
+class RateText:
+    """Requests in a time."""
+
+    def read(self, value: Any, place: Place, example: str) -> str:
+        text = Text().read(value, place, example)
+        with refusals(place):
+            parse_rate(text)
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^[0-9]+/[0-9]*(s|m|h|d)$"}
+
 
 URL = Field(
     "url",
@@ -21,7 +57,22 @@ URL = Field(
     True,
 )
 AUTH = Field("auth", AUTH_KINDS, "Who we are to the API.", 'auth = { bearer = "${API_TOKEN}" }')
-IN_FLIGHT = Field("in_flight", Whole(), "Most requests at once, of all workers together.", "in_flight = 4")
+IN_FLIGHT = Field(
+    "in_flight",
+    NumberOr(Whole(), TimesOfDay()),
+    "Most requests at once, of all workers together; fewer where the API bears less. Or by the time of day: "
+    '`{ default = 4, "19:00-06:00" = 12, zone = "Europe/London" }`.',
+    "in_flight = 4",
+)
+LIMITS = Field(
+    "limits",
+    ListOf(RateText()),
+    "The API's limits of requests in a time, for all workers together; what its headers say counts besides.",
+    'limits = ["20/s", "5000/h"]',
+)
+MAX_REQUESTS = Field(
+    "max_requests", Whole(), "The most that a run may send; checked against the plan, and kept.", "max_requests = 50000"
+)
 CONTACT = Field(
     "contact", Text(), "Who the API's people can write to; it stands in the User-Agent.", 'contact = "team@example.com"'
 )
@@ -43,6 +94,8 @@ API = Shape(
     URL,
     AUTH,
     IN_FLIGHT,
+    LIMITS,
+    MAX_REQUESTS,
     CONTACT,
     HEADERS,
     TLS,
@@ -59,6 +112,8 @@ API = Shape(
 _SETTINGS: tuple[tuple[str, Field[Any], str], ...] = (
     ("auth", AUTH, ""),
     ("in_flight", IN_FLIGHT, ""),
+    ("limits", LIMITS, ""),
+    ("max_requests", MAX_REQUESTS, ""),
     ("contact", CONTACT, ""),
     ("headers", HEADERS, ""),
     ("tls", TLS, ""),

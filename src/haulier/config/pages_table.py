@@ -42,7 +42,13 @@ ALSO = Field(
 )
 CURSOR = Field("cursor", Text(), "Path of the token of the next page in the answer.", 'cursor = "next"')
 CURSOR_HEADER = Field("cursor_header", Text(), "Header of the answer with that token.", 'cursor_header = "X-Next"')
-_SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO)
+PAGE_SIZE_NAME = Field(
+    "size_name",
+    Text(),
+    "Parameter, or path of the JSON body, with the page's size; it is lowered if need be.",
+    'size_name = "_size"',
+)
+_SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME)
 CURSOR_PAGES = Shape("Pages by a token that comes with each page.", CURSOR, *_SENT)
 CURSOR_HEADER_PAGES = Shape("Pages by a token that comes in a header.", CURSOR_HEADER, *_SENT)
 
@@ -58,6 +64,7 @@ def read_cursor(table: Opened) -> Paginator:
             more=table.get(MORE, ""),
             done=table.get(DONE, ""),
             also=table.get(ALSO, ()),
+            size_name=table.get(PAGE_SIZE_NAME, ""),
         )
 
 
@@ -138,6 +145,7 @@ SEEK_PAGES = Shape(
     MORE,
     DONE,
     INCLUSIVE,
+    PAGE_SIZE_NAME,
 )
 
 
@@ -151,6 +159,7 @@ def read_seek(table: Opened) -> Paginator:
             more=table.get(MORE, ""),
             done=table.get(DONE, ""),
             is_inclusive=table.get(INCLUSIVE, False),
+            size_name=table.get(PAGE_SIZE_NAME, ""),
         )
 
 

@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from haulier.clock import Clock, wall_seconds
 from haulier.lake.filesystems import mounts, refuse_unfit
+from haulier.lake.floor import disk_at
 from haulier.lake.local_files import LocalFiles
 from haulier.lake.local_spool import LocalSpool
 from haulier.lake.local_threads import LocalThreads
 from haulier.lake.names import checked
-from haulier.lake.seam import ObjectFacts, Published, Spool
+from haulier.lake.seam import Disk, ObjectFacts, Published, Spool
 
 T = TypeVar("T")
 
@@ -77,6 +78,9 @@ class LocalLake:
 
     def locate(self, path: str) -> str:
         return self._files.at(path)
+
+    async def disk(self) -> Disk:
+        return await self._threads.run(disk_at, self._files.root)
 
     async def check(self) -> None:
         await self._threads.run(refuse_unfit, self._files, mounts)

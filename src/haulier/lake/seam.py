@@ -35,6 +35,20 @@ class Published(enum.Enum):
     """Another attempt's object stands there; this spool is dropped. Adopt theirs."""
 
 
+@dataclass(frozen=True)
+class Disk:
+    """The disk of this machine that a lake's bytes go to. `haulier.lake.floor` says how much of it is left alone."""
+
+    place: str
+    """The lake's own folder on it, for people."""
+    free_bytes: int
+    """What this user may still write."""
+    total_bytes: int
+    free_files: int
+    total_files: int
+    """0 where the disk does not count its files."""
+
+
 class Spool(Protocol):
     """The records of one attempt on their way: opened once, under a name of its own, and kept by descriptor (P5)."""
 
@@ -112,6 +126,11 @@ class Lake(Protocol):
 
     def locate(self, path: str) -> str:
         """Where a reader outside finds a path of this lake: a folder's or file's own path, or a URL."""
+        ...
+
+    async def disk(self) -> Disk | None:
+        """How much room there is on this machine for what is being written: on the lake's own disk or, where the lake
+        is elsewhere, on that of its spools. None if nothing is kept on one. Makes and changes nothing."""
         ...
 
     async def check(self) -> None:

@@ -36,6 +36,20 @@ class RecordContract:
     def lake_url(self) -> str:
         raise NotImplementedError("The subclass gives the fixture `lake_url`, or says `has_processes = False`.")
 
+    async def test_the_disk_says_how_much_room_it_has(self, lake: Lake) -> None:
+        """Before the first use and after it; a lake that keeps nothing on this machine says so."""
+        before = await lake.disk()
+        await lake.create(f"{RECORDS}/a.json", b"{}")
+        after = await lake.disk()
+        if before is None or after is None:
+            assert before is after
+            pytest.skip("this lake keeps nothing on a disk of this machine")
+        for disk in (before, after):
+            assert disk.place
+            assert 0 <= disk.free_bytes <= disk.total_bytes
+            assert 0 <= disk.free_files <= disk.total_files
+        assert (before.place, before.total_bytes) == (after.place, after.total_bytes)
+
     @pytest.mark.parametrize("size", [0, 1, 5_000_000])
     async def test_a_record_is_created_once(self, lake: Lake, size: int) -> None:
         """What was created first stands, whoever comes later."""
@@ -56,6 +70,7 @@ class RecordContract:
         assert await lake.sweep(STAGING) == 0
         assert await lake.clean(RECORDS, older_than_seconds=0) == 0
         await lake.remove(f"{RECORDS}/a.json")
+        await lake.disk()
         assert await listed(lake, "_haulier") == []
 
     async def test_of_many_tasks_one_creates(self, lake: Lake) -> None:

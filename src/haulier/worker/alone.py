@@ -112,6 +112,7 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
         if run is None:
             raise UnavailableError(f"Run {envelope.run_id} is not in the lake")
         parts.require_fit(run)
+        parts.client.scope.note_run(run.run_id)
         writer.write(frame_bytes(StartFrame()))
         await writer.drain()
         item = decode_payload(parts.registry.get(envelope.kind), bytes(envelope.payload))

@@ -27,11 +27,12 @@ from haulier.worker.crash_guard import produce_alone
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.dispatch import Produced, produce, spool_of
 from haulier.worker.divide import Cause, parts_of, reason_to_divide
-from haulier.worker.first_items import Doubt, broken
+from haulier.worker.first_items import Doubt, broken, refused
 from haulier.worker.keeper import Held
 from haulier.worker.look import adopted_receipt, look
 from haulier.worker.outcome import (
     GIVE_UP_SECONDS,
+    RETRY_BASE_SECONDS,
     Circumstances,
     Done,
     Empty,
@@ -48,6 +49,9 @@ from haulier.worker.settlement import Settlement
 
 UNKNOWN_SECONDS = 30.0
 """Delay of a message whose run or kind this worker does not know (yet)."""
+
+REFUSALS = frozenset({401, 402, 403, 407})
+"""Statuses that are about who asks, whatever was asked."""
 
 logger = logging.getLogger("haulier.worker")
 
@@ -113,6 +117,7 @@ class Attempt:
             await self._settlement.release(envelope, GIVE_UP_SECONDS)
         else:
             self._parts.require_fit(run)
+            self._parts.client.scope.note_run(run.run_id)
             outcome, error = await self._boundary(run, envelope)
             await self._settlement.settle(run, envelope, outcome, error)
 
@@ -179,6 +184,8 @@ class Attempt:
         """What the failure comes to by itself, unless the processor is to blame, or the item can be divided."""
         around = await self._circumstances(envelope, error)
         outcome = decide(error, around, self._parts.rng)
+        if outcome == Poison("poison") and (refusal := await self._refusal_of_all(envelope, error)) is not None:
+            return refusal
         if isinstance(outcome, Retry) or outcome in (Poison("failed"), Poison("poison")):
             doubt = self._bench.first.note_failed(envelope, error)
             if doubt is Doubt.PROVEN:
@@ -192,6 +199,22 @@ class Attempt:
             if parts and (not reason.needs_proof or await self._is_answered()):
                 return Split(parts, reason.cause), error
         return outcome, error
+
+    async def _refusal_of_all(self, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception] | None:
+        """What a status that is final comes to where others get it now too, who were answered well before: a right was
+        taken away, a firewall has shut, the API has moved. None where it is the item's own (G4)."""
+        status = error.status if isinstance(error, ApiError) else None
+        if status is None or status < 400:
+            return None
+        try:
+            now = await self._parts.client.scope.answer_now()
+        except ApiError as down:
+            now, error = None, down
+        if now is not None and (now == status or now in REFUSALS):
+            return Free(GIVE_UP_SECONDS, stop=2), refused(envelope.kind, error)
+        if now is None or now == 429 or now >= 500:
+            return Free(self._parts.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), error
+        return None
 
     async def _is_answered(self) -> bool:
         """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""

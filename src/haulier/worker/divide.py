@@ -125,7 +125,7 @@ def _cause(error: Exception) -> Cause:
 
 def _is_clear(error: Exception, around: Circumstances) -> bool:
     """Whether it may be the item's own doing, some charges before their number says so."""
-    if isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE and not error.is_time_out:
+    if isinstance(error, ApiError) and not error.may_be_of_item:
         return False
     if around.suspect:
         return True

@@ -70,6 +70,14 @@ def broken(kind: str, error: Exception) -> UsageError:
     )
 
 
+def refused(kind: str, error: Exception) -> UsageError:
+    """The same for a worker that was answered well before."""
+    return UsageError(
+        f"The API refuses everybody now, also what it answered before. Of kind {kind!r}: {error} The items were handed "
+        "back, uncounted. Ask the API's people, or correct the source; then run it again."
+    )
+
+
 def _is_of_processor(error: Exception) -> bool:
     """Whether it may come from what the source says: its code, its paths, its queries."""
     if isinstance(error, ApiError):

@@ -14,6 +14,7 @@ from haulier.worker.bench import Bench
 from haulier.worker.first_items import FirstItems
 from haulier.worker.keeper import TICKS, Held, LeaseKeeper
 from haulier.worker.parts import Parts
+from haulier.worker.room import RoomWatch
 from haulier.worker.runbook import RunBook
 from haulier.worker.settings import FIRST_ITEMS
 from haulier.worker.settle import Settler
@@ -31,6 +32,8 @@ GATHERED_PART = 16
 """Fewer than this part of the slots are few."""
 LOOK_SECONDS = 0.5
 """The least time between two looks at the runs."""
+ROOM_SECONDS = 1.0
+"""Between two looks at the room on the lake's disk."""
 QUEUE_PATIENCE_LEASES = 2
 """How long a queue may be away, in leases, before the worker gives up: whoever holds it is not only busy then."""
 
@@ -49,15 +52,17 @@ class Worker:
         self._watch = watch
         self._exit_idle = exit_idle
         self._bench = Bench(parts, keeper, settler, runbook, Stats(), StopSign(), first=FirstItems(FIRST_ITEMS))
+        self._room = RoomWatch(parts.lake, parts.clock, settings.room_patience_seconds)
         self._attempts: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
         self._queue_away_since: float | None = None
         self._is_drained = False
-        self._seen_work = False
-        self._has_looked = False
-        """Whether the runs were looked at since the last item: who leaves when idle closes what is drained first."""
+        self._takes = 0
+        """Dequeues that brought items."""
+        self._takes_looked_at: int | None = None
+        """How many of them the last look at the runs began after: who leaves when idle closes what is drained first."""
 
     @property
     def stats(self) -> Stats:
@@ -86,10 +91,13 @@ class Worker:
                 pulse = group.create_task(self._pulse())
                 settling = group.create_task(self._settle())
                 watching = group.create_task(self._look_after())
+                await self._look_at_room()
+                measuring = group.create_task(self._keep_room())
                 await self._dequeue()
                 await self._finish()
                 settler.stop()
                 await asyncio.wait([settling])
+                measuring.cancel()
                 watching.cancel()
                 pulse.cancel()
         finally:
@@ -102,8 +110,9 @@ class Worker:
 
     @property
     def _slots(self) -> int:
-        """A quarter more than the share of requests: items that wait, publish or settle make none."""
-        share = self._parts.client.scope.share
+        """A quarter more than the share of requests: items that wait, publish or settle make none. None without room
+        on the disk: what is under way ends, and nothing new begins."""
+        share = 0 if self._room.is_short else self._parts.client.scope.share
         return max(2, math.ceil(share * 1.25)) if share else 0
 
     async def _dequeue(self) -> None:
@@ -119,12 +128,11 @@ class Worker:
                 self._start(held)
             was_empty = not leases
             if leases:
-                self._seen_work = True
-                self._has_looked = False
+                self._takes += 1
                 idle_seconds = IDLE_SECONDS
                 continue
             if self._is_idle:
-                if self._exit_idle and free > 0 and self._has_looked:
+                if self._exit_idle and free > 0 and self._takes_looked_at == self._takes:
                     return
                 self._idle.set()
             elif not self._attempts:
@@ -189,6 +197,7 @@ class Worker:
 
     async def _finish(self) -> None:
         """Let what is under way end within the grace; what does not is cancelled, which hands it back uncounted."""
+        self._parts.client.scope.end_waits()
         hurried = asyncio.ensure_future(self._hurried.wait())
         ended = asyncio.ensure_future(self._all_ended())
         await asyncio.wait(
@@ -222,6 +231,21 @@ class Worker:
         except HaulierError as error:
             self._bench.stop.set(4, str(error))
 
+    async def _keep_room(self) -> None:
+        while True:
+            await asyncio.sleep(ROOM_SECONDS)
+            await self._look_at_room()
+
+    async def _look_at_room(self) -> None:
+        was_short = self._room.is_short
+        asked_at = self._parts.clock.monotonic()
+        try:
+            await self._room.look()
+        except HaulierError as error:
+            self._note_failed(error, asked_at)
+        if was_short and not self._room.is_short:
+            self._note_free()
+
     async def _look_after(self) -> None:
         """Closes what is drained and mends what is stranded, while the worker has nothing better to do."""
         while True:
@@ -229,14 +253,14 @@ class Worker:
             self._idle.clear()
             if not self._is_idle:
                 continue
-            asked_at = self._parts.clock.monotonic()
+            asked_at, takes = self._parts.clock.monotonic(), self._takes
             try:
                 still_open = await self._watch.look()
             except HaulierError as error:
                 self._note_failed(error, asked_at)
             else:
-                self._has_looked = True
-                if not still_open and (self._seen_work or self._watch.closed):
+                self._takes_looked_at = takes
+                if not still_open and (takes or self._watch.closed):
                     self._is_drained = True
                     self._freed.set()
                 # One look may cost a listing of the run: what others work is not asked for more often than this.

@@ -19,6 +19,9 @@ class WorkerSettings:
     """From an item's first request to its end. An item that takes an hour should have been planned smaller."""
     unknown_kind_grace_seconds: float = 3_600.0
     """How long a kind may be unknown before it is poison: a rolling deploy is over by then."""
+    room_patience_seconds: float = 3_600.0
+    """How long the lake's disk may stay nearly full before a worker gives up with exit code 4. Another job that clears
+    up after itself is done by then; and who is to clear up by hand hears of an exit code the same night."""
 
     @property
     def beat_seconds(self) -> float:

@@ -1,0 +1,73 @@
+"""How an API stands with the workers of its source, as `status` tells it: from the row that they share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from haulier.api.breaker import State
+from haulier.api.scope_row import ScopeRow, decode
+from haulier.app.site import Site, scope_name
+from haulier.clock import wall_seconds
+
+FRESH_SECONDS = 10.0
+"""A worker whose last beat is older is stopped, or dead."""
+
+
+class ApiState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the workers know of their API. Times are UTC."""
+
+    state: str
+    """``well``, ``paused`` (everybody waits, as the API asked, or as a person has to act) or ``down``."""
+    reason: str = ""
+    since: datetime | None = None
+    """Since when it is down."""
+    until: datetime | None = None
+    """Until when requests pause."""
+    workers: int = 0
+    in_flight: int = 0
+    """The most requests at once in the last beats."""
+    may_be_in_flight: int = 0
+    """What the workers hold it to at present."""
+
+
+async def read_api_state(site: Site) -> ApiState | None:
+    """What the row of the source says now; None where no worker ever was."""
+    body = await site.queue.read(scope_name(site.app))
+    return None if body is None else api_state(decode(body), wall_seconds(site.clock))
+
+
+def api_state(row: ScopeRow, wall: float) -> ApiState:
+    """The same, of a row."""
+    living = [one for one in row.members.values() if abs(wall - one.beat_at) <= FRESH_SECONDS]
+    state, reason, since, until = "well", "", None, None
+    if living and row.breaker.state is not State.CLOSED:
+        state, reason, since = "down", row.breaker.reason, datetime.fromtimestamp(row.breaker.since, UTC)
+    elif wall < row.pause_until <= wall + row.pause_seconds:
+        state, reason, until = "paused", row.pause_reason, datetime.fromtimestamp(row.pause_until, UTC)
+    return ApiState(
+        state=state,
+        reason=reason,
+        since=since,
+        until=until,
+        workers=sum(one.looks for one in living),
+        in_flight=sum(one.peak for one in living),
+        may_be_in_flight=sum(one.share for one in living),
+    )
+
+
+def api_lines(api: ApiState) -> list[str]:
+    """One line for a person, or none where nobody is at work and nothing is wrong."""
+    because = f" ({api.reason})" if api.reason else ""
+    if api.since is not None:
+        return [f"  API      down since {_time(api.since)}{because}; it is asked again every few minutes at most"]
+    if api.until is not None:
+        return [f"  API      all requests pause until {_time(api.until)}{because}"]
+    if not api.workers:
+        return []
+    return [f"  API      {api.in_flight:,} of at most {api.may_be_in_flight:,} in flight, {api.workers:,} workers"]
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,111 @@
+"""Limits that a source file sets, kept by real runs; and what `status` says of the API (G5)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from tests.cli.conftest import RECORDS, Place
+
+IN_FLIGHT = "in_flight = 8"
+
+
+def with_limits(place: Place, url: str, *lines: str) -> None:
+    place.write(url, in_flight="\n".join((IN_FLIGHT, *lines)))
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """At once: a second SIGTERM waits for nothing."""
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+    process.communicate()
+
+
+def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+def test_a_plan_above_max_requests_is_refused_before_anything_is_enqueued(place: Place, api: SandboxProcess) -> None:
+    """The plan alone shows that the run cannot end: five items, four requests."""
+    with_limits(place, api.url, "max_requests = 4")
+    said = place.run("run")
+    assert said.code == 2
+    assert "has 5 items, each of them at least one request, and max_requests is 4" in said.err
+    assert (place.run("status", "--json").json["records"], place.lines()) == (0, 0)
+    with_limits(place, api.url, "max_requests = 100")
+    said = place.run("run", "--resume-only")
+    assert (said.code, place.lines()) == (0, RECORDS), said.err
+
+
+def test_max_requests_is_kept_and_what_is_done_stays(place: Place) -> None:
+    """Ten pages and a few requests of the planning do not fit into nine; raised, the run goes on where it was."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        with_limits(place, api.url, "max_requests = 9")
+        said = place.run("run")
+        assert said.code == 2, said.err
+        assert "The run has sent all of its max_requests = 9. Raise it and run again; what is done is kept." in said.err
+        assert 5 <= api.counters().requests <= 9
+        with_limits(place, api.url, "max_requests = 30")
+        said = place.run("run", "--resume-only")
+        assert (said.code, place.lines()) == (0, RECORDS), said.err
+        assert api.counters().requests <= 30
+
+
+def test_requests_a_second_are_kept(place: Place) -> None:
+    """A declared limit paces the requests: they come as far apart as it says, and none is refused."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        with_limits(place, api.url, 'limits = ["5/s", "1000/h"]')
+        began_at = time.monotonic()
+        said = place.run("run")
+        seconds = time.monotonic() - began_at
+        assert (said.code, place.lines()) == (0, RECORDS), said.err
+        sent = api.counters().requests
+    assert sent >= 12
+    assert seconds >= (sent - 1) / 5 - 0.05
+
+
+def test_status_says_that_the_api_is_down_since_when_and_why(place: Place) -> None:
+    """The breaker is open: `status` tells it while workers wait."""
+    settings = SandboxSettings(records=20_000, latency_seconds=0.05)
+    with SandboxProcess(settings) as api:
+        place.write(api.url)
+        process = place.start("run")
+        try:
+            until(lambda: api.counters().by_status.get(200, 0) >= 20)
+            api.change(is_down=True)
+            until(lambda: place.run("status", "--json").json.get("api", {}).get("state") == "down")
+            found = place.run("status", "--json").json["api"]
+            assert (found["reason"], found["workers"], found["until"]) == ("status 503", 1, None)
+            (line,) = [line for line in place.run("status").out.splitlines() if line.startswith("  API ")]
+            assert line.startswith("  API      down since 20")
+            assert line.endswith("Z (status 503); it is asked again every few minutes at most")
+        finally:
+            stop(process)
+    assert not list(place.lake.rglob("poison/*/*.json"))
+
+
+def test_refused_credentials_stop_everybody_for_a_moment(place: Place) -> None:
+    """4.1 `401`: the scope pauses with a reason, so that workers that are started again by themselves do not knock on a
+    login that locks; `status` says it."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        place.write(api.url)
+        assert place.run("enqueue").code == 0
+        api.change(token="another")
+        assert place.run("work").code == 2
+        asked = api.counters().by_status[401]
+        found = place.run("status", "--json").json["api"]
+        assert (found["state"], found["reason"], found["since"]) == ("paused", "status 401", None)
+        assert "all requests pause until 20" in place.run("status").out
+        process = place.start("work")
+        try:
+            time.sleep(2.0)  # The pause lasts for 15 seconds.
+            assert api.counters().by_status[401] == asked
+        finally:
+            stop(process)
