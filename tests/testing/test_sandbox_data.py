@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from haulier.testing.sandbox import SandboxSettings, record_bytes, record_ids
 from haulier.testing.sandbox_data import EVENTS_START, id_at, rank_of, rank_since, record_at, time_at
-from haulier.testing.sandbox_settings import MAX_BODY_BYTES, MIN_RECORD_BYTES, change_settings
+from haulier.testing.sandbox_setting_groups import MIN_RECORD_BYTES
+from haulier.testing.sandbox_settings import MAX_BODY_BYTES, change_settings
 
 SHAPES = st.builds(
     SandboxSettings,

@@ -64,7 +64,10 @@ def test_latency_grows_by_its_settings() -> None:
     assert delay(SandboxSettings(latency_seconds=0.5, first_page_seconds=2)) == 0.5
     assert delay(SandboxSettings(latency_seconds=0.5, straggler_rate=1.0)) == 2.5
     assert delay(SandboxSettings(latency_seconds=0.5, knee=12), in_flight=12) == 0.5
-    assert delay(SandboxSettings(latency_seconds=0.5, knee=12), in_flight=24) == 1.0
+    assert delay(SandboxSettings(latency_seconds=0.5, knee=12), in_flight=24) == 0.5, "the line makes it wait, not this"
+    thrashing = SandboxSettings(latency_seconds=0.5, knee=4, knee_mode="thrash")
+    assert delay(thrashing, in_flight=4) == 0.5
+    assert delay(thrashing, in_flight=16) == 0.5 * 4**1.5
     jittered = [delay(SandboxSettings(latency_seconds=0.5, jitter_seconds=0.2), seed=seed) for seed in range(100)]
     assert 0.5 <= min(jittered) < 0.55
     assert 0.65 < max(jittered) <= 0.7

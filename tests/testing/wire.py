@@ -34,6 +34,11 @@ class Wire:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self.send("\r\n".join([*lines, "", ""]).encode())
 
+    def post(self, target: str, body: bytes, **headers: str) -> None:
+        lines = [f"POST {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self.send("\r\n".join([*lines, "", ""]).encode() + body)
+
     async def reply(self, *, to_head: bool = False) -> Reply | None:
         """The next answer; None if the connection ended without one."""
         try:
@@ -98,3 +103,12 @@ async def answer(url: str, target: str, **headers: str) -> Reply:
     reply = await ask(url, target, **headers)
     assert reply is not None
     return reply
+
+
+async def posted(url: str, target: str, body: bytes, **headers: str) -> Reply:
+    """The answer to a POST on a connection of its own."""
+    async with connected(url) as wire:
+        wire.post(target, body, **headers)
+        reply = await wire.reply()
+        assert reply is not None
+        return reply

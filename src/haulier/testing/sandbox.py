@@ -3,21 +3,12 @@
     async with Sandbox(SandboxSettings(records=5_000, error_rate_500=0.02)) as api:
         ...  # GET api.url + "/items?from_id=1&to_id=1001&limit=100"
 
-`python -m haulier.testing.sandbox --records 10000 --latency-seconds 0.05` serves it as a process and prints its URL.
-
-| GET | answers |
-|---|---|
-| `/items?from_id=&to_id=&limit=&cursor=` | `{"items":[...],"next":cursor or null,"total":n}`; ids in [from, to) |
-| `/items_offset?from_id=&to_id=&limit=&offset=` | `{"items":[...],"offset":n,"limit":n,"total":n}` |
-| `/events?since=&until=&limit=` and `cursor=` or `offset=` | the same forms; `changed_at` in [since, until) |
-| `/items/newest`, `/count`, `/item/ID` | `{"id":n}`, `{"count":n}`, the record itself or 404 |
-| `/blob?bytes=&n=` | `{"records":[...]}`: 100 records of about so many bytes in all |
-| `/_sandbox` | the counters; POST changes settings by name, `{"is_down": true}` |
+`haulier sandbox` serves it as a process and prints its URL; its help lists the paths and settings, as docs/sandbox.md
+does. `SandboxProcess` does the same for a synchronous test.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import dataclasses
 import sys
@@ -27,12 +18,18 @@ from typing import Self
 import msgspec
 
 from haulier.clock import SystemClock
+from haulier.testing.sandbox_connection import CONTROL_TARGET
+from haulier.testing.sandbox_counters import SandboxCounters
 from haulier.testing.sandbox_data import record_bytes, record_ids
-from haulier.testing.sandbox_server import CONTROL_TARGET, SandboxCounters, SandboxServer
+from haulier.testing.sandbox_family import comment_ids
+from haulier.testing.sandbox_flags import flag_of, make_parser, read_flags
+from haulier.testing.sandbox_server import SandboxServer
 from haulier.testing.sandbox_settings import SandboxSettings, change_settings
 from haulier.testing.server_process import ServerProcess, loop_factory, serve_until_ended
 
-__all__ = ["Sandbox", "SandboxCounters", "SandboxProcess", "SandboxSettings", "record_bytes", "record_ids"]
+__all__ = [
+    "Sandbox", "SandboxCounters", "SandboxProcess", "SandboxSettings", "comment_ids", "record_bytes", "record_ids"
+]  # fmt: skip
 
 _BACKLOG = 1024
 
@@ -79,7 +76,7 @@ class Sandbox:
     @property
     def counters(self) -> SandboxCounters:
         """The live counters, not a copy."""
-        return self._server.counters
+        return self._server.counted()
 
     def change(self, **changes: object) -> None:
         """Change settings by name, from the next request on; ``ValueError`` for a bad one, and nothing changes."""
@@ -92,7 +89,7 @@ class SandboxProcess(ServerProcess):
     def __init__(self, settings: SandboxSettings | None = None, *, port: int = 0) -> None:
         flags = [f"--port={port}"]
         for name, value in dataclasses.asdict(settings or SandboxSettings()).items():
-            flag = "--" + name.replace("_", "-")
+            flag = flag_of(name)
             if value is True:
                 flags.append(flag)
             elif value != getattr(SandboxSettings, name):
@@ -111,48 +108,25 @@ class SandboxProcess(ServerProcess):
 async def serve(settings: SandboxSettings, *, host: str = "127.0.0.1", port: int = 0, stays: bool = False) -> None:
     """Serve until SIGTERM, SIGINT or, unless it ``stays``, the end of a standard input that is a pipe."""
     async with Sandbox(settings, host=host, port=port) as api:
+        if sys.stdout.isatty():
+            # Behind the URL, which is said before the loop turns again.
+            asyncio.get_running_loop().call_soon(_say_examples, api.url)
         await serve_until_ended(api.url, stays=stays)
+
+
+def _say_examples(url: str) -> None:
+    sys.stderr.write(f"  curl '{url}/items?limit=2'\n  curl {url}/_sandbox        the counters; Ctrl-C ends it\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line: a flag for each setting, by its name."""
-    parser = argparse.ArgumentParser(
-        prog="python -m haulier.testing.sandbox",
-        description="A realistic API on loopback. Prints its URL, then serves until SIGTERM or Ctrl-C, or until its "
-        "standard input closes if that is a pipe.",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; %(default)s")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--stay", action="store_true", help="serve on when standard input closes")
-    for setting in dataclasses.fields(SandboxSettings):
-        flag = "--" + setting.name.replace("_", "-")
-        if isinstance(setting.default, bool):
-            parser.add_argument(flag, action="store_true", default=argparse.SUPPRESS)
-        else:
-            parser.add_argument(flag, default=argparse.SUPPRESS, metavar="VALUE", help=f"default {setting.default}")
-    flags = vars(parser.parse_args(argv))
-    host, port, stays = flags.pop("host"), flags.pop("port"), flags.pop("stay")
-    for name in flags:
-        if isinstance(getattr(SandboxSettings, name), tuple):
-            flags[name] = _list(parser, name, flags[name])
+    parser = make_parser()
+    flags = read_flags(parser, argv)
     try:
-        settings = change_settings(SandboxSettings(), flags, is_text=True)
-    except ValueError as exc:
-        parser.error(str(exc))
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(settings, host=host, port=port, stays=stays))
-
-
-def _list(parser: argparse.ArgumentParser, name: str, text: str) -> list[object]:
-    """`5,17` or `[5,17]`; `[10,20],[40,50]` or `[[10,20],[40,50]]`."""
-    for attempt in (text, f"[{text}]"):
-        try:
-            found = msgspec.json.decode(attempt)
-        except msgspec.DecodeError:
-            continue
-        if isinstance(found, list) and (name != "outages" or not found or isinstance(found[0], list)):
-            return found
-    return parser.error(f"--{name.replace('_', '-')} is {text!r}; write numbers with commas between, or a JSON array.")
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(serve(flags.settings, host=flags.host, port=flags.port, stays=flags.stays))
+    except OSError as exc:
+        parser.error(f"{flags.host}:{flags.port} cannot be listened on: {exc.strerror or exc}.")
 
 
 if __name__ == "__main__":

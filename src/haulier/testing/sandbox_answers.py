@@ -1,104 +1,100 @@
-"""What the sandbox answers when nothing goes wrong: a pure function of the settings and the request target."""
+"""What the sandbox answers when nothing goes wrong, path by path: pure functions of the settings and the request."""
 
 from __future__ import annotations
 
-import binascii
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
+from haulier.testing import sandbox_family as family
+from haulier.testing import sandbox_pages as pages
+from haulier.testing.sandbox_data import id_at, rank_of, record_at
+from haulier.testing.sandbox_drift import Drift
+from haulier.testing.sandbox_listing import Listing, listing_of, served
+from haulier.testing.sandbox_question import NO_HEAD, BadQuestionError, Question, read_question, whole_number
+from haulier.testing.sandbox_setting_groups import MIN_RECORD_BYTES
+from haulier.testing.sandbox_settings import MAX_BODY_BYTES, SandboxSettings
+from haulier.testing.sandbox_wire import Answer, RequestHead, error
 
-from haulier.testing.sandbox_data import EVENTS_START, id_at, rank_of, rank_since, record_at, time_at
-from haulier.testing.sandbox_settings import MAX_BODY_BYTES, MIN_RECORD_BYTES, SandboxSettings
-
+REGIONS = ("north", "east", "south", "west")
 _BLOB_RECORDS = 100
 # Benchmarks ask for any number of pages; so many different ones are kept of each size.
 _BLOB_PAGES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A status and a JSON body. ``is_first_page``: it may cost the API more than the pages after it."""
+def answer(
+    settings: SandboxSettings,
+    target: str,
+    head: RequestHead = NO_HEAD,
+    body: bytes = b"",
+    *,
+    method: str = "GET",
+    drift: Drift | None = None,
+) -> Answer:
+    """The answer to a request for ``target`` (a path with its query). What a client gets wrong is a 4xx that says why.
 
-    status: int
-    body: bytes
-    is_first_page: bool = False
-    retry_after_seconds: int = 0
-
-
-def answer(settings: SandboxSettings, target: str) -> Answer:
-    """The answer to GET ``target`` (a path with its query). What a client gets wrong is a 400 or 404 that says why."""
+    Nothing but the target counts, save on paths that say what else does (`Path.varies`, and the body of a POST).
+    """
     try:
-        path, query_text = urlsplit(target)[2:4]
-        query = dict(parse_qsl(query_text, keep_blank_values=True, strict_parsing=bool(query_text)))
-        if path.startswith("/item/"):
-            return _item(settings, path.removeprefix("/item/"))
-        if path in _ROUTES:
-            return _ROUTES[path](settings, query)
-    except _BadRequestError as exc:
-        return error(400, str(exc))
-    except ValueError as exc:
-        return error(400, f"The query cannot be read: {exc}")
-    return error(404, f"No such path: {path}. There are: {', '.join(_ROUTES)}, /item/ID.")
+        question = read_question(target, head, body)
+        for path in PATHS:
+            if match := path.pattern.fullmatch(question.path):
+                if path.method != method:
+                    return error(405, f"Only {path.method} is served here.")
+                return path.answer(settings, replace(question, parts=match.groups()), drift)
+    except BadQuestionError as exc:
+        return exc.answer
+    return error(404, f"No such path: {question.path}. There are: {', '.join(path.path for path in PATHS)}.")
 
 
-def error(status: int, message: str, retry_after_seconds: int = 0) -> Answer:
-    """An answer as APIs word their errors: ``{"error": message}``."""
-    return Answer(status, msgspec.json.encode({"error": message}), retry_after_seconds=retry_after_seconds)
+def _count(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    return Answer(200, b'{"count":%d}' % Listing(settings, drift, 0, settings.records).promised)
 
 
-class _BadRequestError(Exception):
-    """The client's query is wrong; the text says how."""
-
-
-def _items(settings: SandboxSettings, query: dict[str, str]) -> Answer:
-    """[from_id, to_id), paged by cursor."""
-    return _cursor_page(settings, query, "items", *_id_span(settings, query))
-
-
-def _items_offset(settings: SandboxSettings, query: dict[str, str]) -> Answer:
-    """[from_id, to_id), paged by offset."""
-    return _offset_page(settings, query, *_id_span(settings, query))
-
-
-def _events(settings: SandboxSettings, query: dict[str, str]) -> Answer:
-    """Changed in [since, until), paged by cursor, or by offset where one is given."""
-    first = rank_since(settings, _time(query, "since", EVENTS_START))
-    last = rank_since(settings, _time(query, "until", time_at(settings, settings.records + settings.events_per_step)))
-    if "offset" in query:
-        return _offset_page(settings, query, first, max(first, last))
-    return _cursor_page(settings, query, "events", first, max(first, last))
-
-
-def _newest(settings: SandboxSettings, query: dict[str, str]) -> Answer:
+def _newest(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
     if not settings.records:
-        return error(404, "There are no items.")
+        raise BadQuestionError("There are no items.", 404)
     return Answer(200, b'{"id":%d}' % id_at(settings, settings.records - 1))
 
 
-def _count(settings: SandboxSettings, query: dict[str, str]) -> Answer:
-    return Answer(200, b'{"count":%d}' % (settings.records + settings.total_extra))
-
-
-def _item(settings: SandboxSettings, text: str) -> Answer:
-    record_id = _whole({"id": text}, "id", 0)
+def _item(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    record_id = whole_number("id", question.parts[0])
     rank = rank_of(settings, record_id)
-    if rank >= settings.records or id_at(settings, rank) != record_id:
-        return error(404, f"There is no item {record_id}.")
+    is_there = rank < settings.records and id_at(settings, rank) == record_id
+    if not is_there or (drift is not None and not drift.is_there(rank)):
+        raise BadQuestionError(f"There is no item {record_id}.", 404)
     if record_id in settings.failing_ids:
         return error(500, "Internal error.")
-    return Answer(200, _served(settings, rank))
+    return Answer(200, served(settings, rank))
 
 
-def _blob(settings: SandboxSettings, query: dict[str, str]) -> Answer:
-    """About ``bytes`` bytes in 100 records; ``n`` selects one of 32 pages."""
-    size = _whole(query, "bytes", 20_000)
+def _regions(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    rows = [b'{"code":"%s","items":%d}' % (name.encode(), _region(settings, drift, name).total) for name in REGIONS]
+    return Answer(200, b"[%s]" % b",".join(rows))
+
+
+def _region_items(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    name = question.parts[0]
+    if name not in REGIONS:
+        raise BadQuestionError(f"There is no region {name}. There are: {', '.join(REGIONS)}.", 404)
+    region = _region(settings, drift, name)
+    listing = listing_of(settings, drift, region.first, region.last)
+    return pages.cursor_page(listing, question, name, question.query.get("cursor"))
+
+
+def _region(settings: SandboxSettings, drift: Drift | None, name: str) -> Listing:
+    """Each has a quarter of the records."""
+    place = REGIONS.index(name)
+    first, last = (settings.records * each // len(REGIONS) for each in (place, place + 1))
+    return Listing(settings, drift, first, last)
+
+
+def _blob(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    size = question.whole("bytes", 20_000)
     if not _BLOB_RECORDS * MIN_RECORD_BYTES <= size <= MAX_BODY_BYTES:
-        raise _BadRequestError(f"bytes is {size}; ask for {_BLOB_RECORDS * MIN_RECORD_BYTES} to {MAX_BODY_BYTES}.")
-    return _blob_page(replace(settings, record_bytes=size // _BLOB_RECORDS), _whole(query, "n", 0) % _BLOB_PAGES)
+        raise BadQuestionError(f"bytes is {size}; ask for {_BLOB_RECORDS * MIN_RECORD_BYTES} to {MAX_BODY_BYTES}.")
+    return _blob_page(replace(settings, record_bytes=size // _BLOB_RECORDS), question.whole("n", 0) % _BLOB_PAGES)
 
 
 @lru_cache(maxsize=4 * _BLOB_PAGES)
@@ -107,102 +103,105 @@ def _blob_page(settings: SandboxSettings, index: int) -> Answer:
     return Answer(200, b'{"records":[' + b",".join(record_at(settings, rank) for rank in ranks) + b"]}")
 
 
-_ROUTES: dict[str, Callable[[SandboxSettings, dict[str, str]], Answer]] = {
-    "/items": _items,
-    "/items_offset": _items_offset,
-    "/items/newest": _newest,
-    "/count": _count,
-    "/events": _events,
-    "/blob": _blob,
-}
+@dataclass(frozen=True)
+class Path:
+    """A path, what it takes, what it gives, and how a source file of haulier reads its pages."""
+
+    path: str
+    takes: str
+    gives: str
+    answer: Callable[[SandboxSettings, Question, Drift | None], Answer]
+    pages: str = ""
+    method: str = "GET"
+    varies: tuple[bytes, ...] = ()
+    """Headers of the request that count besides its target."""
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", re.compile(re.sub("ID|CODE", "([^/]+)", re.escape(self.path))))
 
 
-def _cursor_page(settings: SandboxSettings, query: dict[str, str], route: str, first: int, last: int) -> Answer:
-    limit = _limit(settings, query)
-    bound = f"{route} {first} {last} {settings.seed}"
-    cursor = query.get("cursor")
-    start = first if cursor is None else _read_cursor(cursor, bound)
-    stop = min(start + limit, last)
-    following = first if settings.is_cursor_stuck else stop
-    sign = b',"next":"%s"' % _write_cursor(following, bound) if stop < last else b',"next":null'
-    return _page(settings, start, stop, sign, last - first, is_first_page=cursor is None)
+_IDS = "from_id, to_id, limit"
 
+PATHS = (
+    Path(
+        "/items", f"{_IDS}, cursor", '{"items":[...],"next":cursor or null,"total":n}', pages.by_cursor,
+        '{ cursor = "next", query = "cursor" }',
+    ),
+    Path(
+        "/items_offset", f"{_IDS}, offset", '{"items":[...],"offset":n,"limit":n,"total":n}', pages.by_offset,
+        '{ offset = "offset", limit = 100 }',
+    ),
+    Path(
+        "/items_page", "from_id, to_id, per_page, page",
+        '{"items":[...],"page":n,...}, X-Total-Pages; 400 past the end', pages.by_page,
+        '{ page = "page", size = 100, pages_header = "X-Total-Pages" }',
+    ),
+    Path(
+        "/items_seek", f"{_IDS}, after_id", '{"items":[...],"has_more":true,"total":n}', pages.by_seek,
+        '{ seek = "id", query = "after_id", more = "has_more" }',
+    ),
+    Path(
+        "/items_token", f"{_IDS}, pageToken", '{"items":[...],"nextPageToken":"...","total":n}', pages.by_token,
+        '{ cursor = "nextPageToken", query = "pageToken" }',
+    ),
+    Path(
+        "/items_header", f"{_IDS}; header X-Next-Token, or token", '{"items":[...],"total":n}, X-Next-Token',
+        pages.by_header_token, '{ cursor_header = "X-Next-Token", header = "X-Next-Token" }',
+        varies=(b"x-next-token",),
+    ),
+    Path(
+        "/items_link", f"{_IDS}, page", "[...], Link with rel=next and rel=last, X-Total-Count", pages.by_link,
+        '"link"', varies=(b"host",),
+    ),
+    Path(
+        "/items_next_url", f"{_IDS}, cursor", '{"items":[...],"links":{"next":"http://..."},"total":n}',
+        pages.by_next_url, '{ next_url = "links.next" }', varies=(b"host",),
+    ),
+    Path(
+        "/items_relative", f"{_IDS}; then locator alone",
+        '{"records":[...],"done":false,"nextRecordsUrl":"/...","totalSize":n}', pages.by_relative_url,
+        '{ next_url = "nextRecordsUrl", done = "done" }',
+    ),
+    Path(
+        "/odata/items", "$filter or from_id, to_id; $count, $top; Prefer: odata.maxpagesize",
+        '{"value":[...],"@odata.count":n,"@odata.nextLink":"http://..."}', pages.by_odata,
+        '"odata"', varies=(b"host", b"prefer"),
+    ),
+    Path(
+        "/search", '{"query":{"from_id":1,"to_id":9},"limit":100,"cursor":"..."}',
+        '{"items":[...],"cursor":"..." or null,"total":n}', pages.by_search,
+        '{ cursor = "cursor", body = "cursor" }', method="POST",
+    ),
+    Path(
+        "/events", "since, until, limit, cursor or offset", "the same as /items or /items_offset; by changed_at",
+        pages.events, '{ cursor = "next", query = "cursor" }',
+    ),
+    Path("/items/newest", "", '{"id":n}', _newest),
+    Path("/count", "", '{"count":n}', _count),
+    Path("/item/ID", "", "the record itself, or 404", _item),
+    Path("/regions", "", '[{"code":"north","items":n},...]', _regions, '"single"'),
+    Path(
+        "/regions/CODE/items", "limit, cursor", "the same as /items; each region has a quarter", _region_items,
+        '{ cursor = "next", query = "cursor" }',
+    ),
+    Path(
+        "/posts", "limit, cursor", '{"posts":[...],"next":cursor or null,"total":n}', family.posts,
+        '{ cursor = "next", query = "cursor" }',
+    ),
+    Path("/posts/ID", "", "the post itself, or 404", family.post),
+    Path(
+        "/posts/ID/comments", "limit, cursor", '{"comments":[...],"next":cursor or null,"total":n}',
+        family.comments_of, '{ cursor = "next", query = "cursor" }',
+    ),
+    Path(
+        "/comments", "post_id, limit, cursor", "the same as /posts/ID/comments", family.comments,
+        '{ cursor = "next", query = "cursor" }',
+    ),
+    Path("/blob", "bytes, n", '{"records":[...]}: 100 records of about so many bytes in all, page n of 32', _blob),
+)  # fmt: skip
+"""Every path, in the order in which people are told of them."""
 
-def _offset_page(settings: SandboxSettings, query: dict[str, str], first: int, last: int) -> Answer:
-    """Echoes the limit that was really used, as the good ones among such APIs do."""
-    limit = _limit(settings, query)
-    offset = _whole(query, "offset", 0)
-    start = min(first + offset, last)
-    echo = b',"offset":%d,"limit":%d' % (offset, limit)
-    return _page(settings, start, min(start + limit, last), echo, last - first, is_first_page=not offset)
-
-
-def _page(
-    settings: SandboxSettings, start: int, stop: int, fields: bytes, total: int, *, is_first_page: bool
-) -> Answer:
-    ranks = range(start, stop)
-    if settings.failing_ids and any(id_at(settings, rank) in settings.failing_ids for rank in ranks):
-        return replace(error(500, "Internal error."), is_first_page=is_first_page)
-    if settings.unreadable_ids:
-        records = b",".join([_served(settings, rank) for rank in ranks])
-    else:
-        records = b",".join([record_at(settings, rank) for rank in ranks])
-    body = b'{"items":[%s]%s,"total":%d}' % (records, fields, total + settings.total_extra)
-    return Answer(200, body, is_first_page)
-
-
-def _served(settings: SandboxSettings, rank: int) -> bytes:
-    record = record_at(settings, rank)
-    return record[: len(record) // 2] if id_at(settings, rank) in settings.unreadable_ids else record
-
-
-def _id_span(settings: SandboxSettings, query: dict[str, str]) -> tuple[int, int]:
-    """The ranks [first, last) of the ids asked for."""
-    first = rank_of(settings, _whole(query, "from_id", 1))
-    last = rank_of(settings, _whole(query, "to_id", 2**62))
-    return first, max(first, last)
-
-
-def _limit(settings: SandboxSettings, query: dict[str, str]) -> int:
-    limit = _whole(query, "limit", settings.page_size)
-    if not limit:
-        raise _BadRequestError("limit must be at least 1.")
-    return min(limit, settings.page_size)
-
-
-def _write_cursor(rank: int, bound: str) -> bytes:
-    """Opaque to clients; carries a check of the query, since a cursor with another query is a client's mistake."""
-    return b"%x.%08x" % (rank, binascii.crc32(f"{rank} {bound}".encode()))
-
-
-def _read_cursor(cursor: str, bound: str) -> int:
-    try:
-        rank = int(cursor.partition(".")[0], 16)
-    except ValueError:
-        rank = -1
-    if cursor.encode() != _write_cursor(rank, bound):
-        raise _BadRequestError("This cursor does not belong to this query.")
-    return rank
-
-
-def _whole(query: dict[str, str], name: str, default: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise _BadRequestError(f"{name} is not a whole number.")
-    return int(text)
-
-
-def _time(query: dict[str, str], name: str, default: datetime) -> datetime:
-    text = query.get(name)
-    if text is None:
-        return default
-    when: datetime | None
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
-        raise _BadRequestError(f"{name} is not an ISO 8601 time with a zone, such as 2024-01-01T00:00:00Z.")
-    return when
+VARYING = {path.path.encode(): path.varies for path in PATHS if path.varies}
+"""Paths without a placeholder to the headers that count."""
+POSTED = frozenset(path.path.encode() for path in PATHS if path.method == "POST")

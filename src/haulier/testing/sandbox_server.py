@@ -1,44 +1,34 @@
-"""The sandbox's HTTP/1.1 server: one protocol, answers rendered once, faults decided by a pure function.
+"""The sandbox's server: answers rendered once, faults decided by a pure function, and all that is counted.
 
 A waiting request costs a timer and no task. Frameworks spend 2 to 6 times the CPU on a request (measured), and a
-benchmark that shares two cores with its API would count that against the client.
+benchmark that shares two cores with its API would count that against the client. What a setting switches on is held
+in an attribute that is None while it is off, so that it costs nothing then.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import replace
+from itertools import cycle
 
 import msgspec
 
 from haulier.clock import Clock
-from haulier.testing.sandbox_answers import Answer, answer, error
-from haulier.testing.sandbox_faults import ANSWERED_LATE, Fault, decide_fault, delay_seconds
+from haulier.testing.sandbox_access import Access
+from haulier.testing.sandbox_answers import VARYING, answer
+from haulier.testing.sandbox_connection import Connection, Reply
+from haulier.testing.sandbox_corruption import CLOSING, CORRUPTION_KINDS, corrupt_wire, possible_kind
+from haulier.testing.sandbox_counters import SandboxCounters
+from haulier.testing.sandbox_drift import Drift
+from haulier.testing.sandbox_faults import ANSWERED_LATE, UNCOUNTED, Fault, decide_fault, delay_seconds
+from haulier.testing.sandbox_limits import Limits
+from haulier.testing.sandbox_line import Line
 from haulier.testing.sandbox_settings import SandboxSettings, change_settings
-from haulier.testing.sandbox_wire import RenderedAnswer, RequestHead
+from haulier.testing.sandbox_tokens import PageTokens
+from haulier.testing.sandbox_wire import Answer, RenderedAnswer, RequestHead, error, with_headers
 
-CONTROL_TARGET = b"/_sandbox"
-_MAX_HEAD_BYTES = 64 * 1024
-_MAX_UNREAD_BYTES = 1024 * 1024
 _MAX_KEPT_BYTES = 64 * 1024 * 1024
-
-
-@dataclass
-class SandboxCounters:
-    """What the sandbox saw since it started; its own path `/_sandbox` is not counted."""
-
-    requests: int = 0
-    by_status: dict[int, int] = field(default_factory=dict)  # as answered; cut answers too
-    in_flight: int = 0
-    peak_in_flight: int = 0
-    refused: int = 0  # because of refuse_above
-    early: int = 0  # arrived although the server had asked to pause, and the pause had not ended
-    cut: int = 0
-    hung: int = 0
-    dropped: int = 0  # closed without an answer, in an outage
-    abandoned: int = 0  # the client left before its answer, hung ones included
 
 
 class SandboxServer:
@@ -48,22 +38,74 @@ class SandboxServer:
         self.loop = loop
         self._clock = clock
         self.counters = SandboxCounters()
-        self.connections: set[_Connection] = set()
+        self.connections: set[Connection] = set()
         self._draw = random.Random(settings.seed)
         self._started_at = clock.monotonic()
         self._paused_from = self._paused_until = 0.0
+        self._wait_seconds = 0
+        self._access: Access | None = None
+        self._limits: Limits | None = None
+        self._tokens: PageTokens | None = None
+        self._drift: Drift | None = None
+        self._walked = 0
+        self.line: Line | None = None
         self.use(settings)
 
     def accept(self) -> asyncio.Protocol:
         """A protocol for a new connection."""
-        return _Connection(self)
+        return Connection(self)
 
     def use(self, settings: SandboxSettings) -> None:
-        """Serve by these settings from the next request on. Draws go on where they were."""
+        """Serve by these settings from the next request on. Draws, quotas and drift go on where they were."""
         self.settings = settings
         self._kept: dict[bytes, RenderedAnswer] = {}
         self._kept_bytes = 0
-        self._token = None if settings.token is None else settings.token.encode()
+        self._corruptions = cycle(settings.corrupt_kinds or CORRUPTION_KINDS)
+        if settings.token is None:
+            self._access = None
+        elif self._access is None or not self._access.is_for(settings):
+            self._access = Access(settings)
+        if not (settings.quota or settings.rate_per_second):
+            self._limits = None
+        elif self._limits is None or not self._limits.is_for(settings):
+            self._limits = Limits(settings, self._clock.monotonic())
+        if not settings.token_ttl_seconds:
+            self._tokens = None
+        elif self._tokens is None:
+            self._tokens = PageTokens(settings.token_ttl_seconds)
+        else:
+            self._tokens.ttl_seconds = settings.token_ttl_seconds
+        if settings.drift == "none":
+            self._drift = None
+        elif self._drift is None or self._drift.kind != settings.drift:
+            self._drift = Drift(settings.drift)
+        self._use_knee(settings)
+
+    def reply(self, head: RequestHead, method: bytes, target: bytes, body: bytes, is_last: bool) -> Reply:
+        """Count a request that has arrived, and decide what it gets."""
+        settings = self.settings
+        fault = self.begin(head)
+        if fault is Fault.HANG:
+            self.counters.hung += 1
+            return Reply(0, None, settings.hang_seconds, is_last=True)
+        if fault is Fault.OUTAGE and not settings.outage_status:
+            self.counters.dropped += 1
+            return Reply(0, None, 0.0, is_last=True)
+        if fault is Fault.NONE:
+            rendered = self.answer(head, method, target, body)
+            made, spoilt = rendered.answer, ""
+            wire = rendered.wire(settings.gzip and b"gzip" in head.get(b"accept-encoding"))
+        elif fault is Fault.CUT or fault is Fault.CORRUPT:
+            made = self.answer(head, method, target, body).answer
+            wire, is_closing, spoilt = self._spoilt(made, fault, b"gzip" in head.get(b"accept-encoding"))
+            is_last = is_last or is_closing
+        else:
+            made, spoilt = self.refusal(fault), ""
+            wire = RenderedAnswer(made).wire(settings.gzip and b"gzip" in head.get(b"accept-encoding"))
+        if self._limits is not None and settings.quota_headers != "none":
+            wire = with_headers(wire, self._limits.headers(self._clock.monotonic(), self._clock.now()))
+        seconds = self.delay_seconds(made.is_first_page) if fault is Fault.NONE or fault in ANSWERED_LATE else 0.0
+        return Reply(made.status, wire, seconds, is_last, spoilt)
 
     def begin(self, head: RequestHead) -> Fault:
         """Count a request that has arrived, and say what goes wrong with it."""
@@ -75,55 +117,77 @@ class SandboxServer:
         now = self._clock.monotonic()
         if now < self._paused_until and now > self._paused_from + self.settings.early_grace_seconds:
             counters.early += 1
-        return decide_fault(
+        fault = decide_fault(
             self.settings,
             self._draw.random(),
-            is_authorized=self._token is None or _bearer(head.get(b"authorization")) == self._token,
+            is_authorized=self._access is None or self._access.allows(head, now),
             in_flight=counters.in_flight,
             uptime_seconds=now - self._started_at,
         )
+        if self._limits is not None and fault not in UNCOUNTED:
+            wait_seconds = self._limits.take(now)
+            if wait_seconds is not None:
+                self._wait_seconds = wait_seconds
+                return Fault.LIMITED
+        return fault
 
-    def answer(self, target: bytes) -> RenderedAnswer:
-        """The kept answer to GET ``target``, made the first time it is asked for."""
-        rendered = self._kept.get(target)
+    def answer(self, head: RequestHead, method: bytes, target: bytes, body: bytes) -> RenderedAnswer:
+        """The kept answer to a request, made the first time it is asked for."""
+        key = target if not body else b"\r\n".join((target, body))
+        rendered = self._kept.get(key)
         if rendered is None:
-            rendered = RenderedAnswer(answer(self.settings, target.decode("ascii", "replace")))
-            self._kept_bytes += len(rendered.plain)
-            if self._kept_bytes > _MAX_KEPT_BYTES:
-                self._kept.clear()
-                self._kept_bytes = len(rendered.plain)
-            self._kept[target] = rendered
-        return rendered
+            rendered = self._made(key, head, method, target, body)
+        return rendered if self._tokens is None else self._unless_expired(rendered, self._tokens)
 
     def refusal(self, fault: Fault) -> Answer:
         """The answer that a fault gives instead of the page."""
-        settings = self.settings
-        if fault is Fault.UNAUTHORIZED:
-            return error(401, "A valid bearer token is required.")
-        if fault is Fault.OUTAGE:
-            return error(settings.outage_status, "Down.")
-        if fault is Fault.SERVER_ERROR:
-            return error(500, "Internal error.")
-        if fault is Fault.ERROR_BODY:
-            return error(200, "Try again.")
-        if fault is Fault.REFUSED:
-            self.counters.refused += 1
+        settings, counters = self.settings, self.counters
+        match fault:
+            case Fault.UNAUTHORIZED:
+                assert self._access is not None
+                refused = error(401, f"Valid credentials are required: {settings.auth}.")
+                return replace(refused, headers=self._access.challenge())
+            case Fault.OUTAGE:
+                return error(settings.outage_status, "Down.")
+            case Fault.SERVER_ERROR:
+                return error(500, "Internal error.")
+            case Fault.ERROR_BODY:
+                return error(200, "Try again.")
+            case Fault.OVERLOADED:
+                counters.refused += 1
+                return error(settings.refuse_status, "Too many requests at once.")
+            case Fault.LIMITED:
+                counters.limited += 1
+                status, wait_seconds = 429, self._wait_seconds
+            case Fault.REFUSED:
+                counters.refused += 1
+                status, wait_seconds = settings.refuse_status, settings.retry_after_seconds
+            case _:
+                status, wait_seconds = 429, settings.retry_after_seconds
         now = self._clock.monotonic()
         if now >= self._paused_until:
             self._paused_from = now
-        self._paused_until = max(self._paused_until, now + settings.retry_after_seconds)
-        status = 429 if fault is Fault.THROTTLED else settings.refuse_status
-        return error(status, "Too many requests.", settings.retry_after_seconds)
+        self._paused_until = max(self._paused_until, now + wait_seconds)
+        return error(status, "Too many requests.", wait_seconds if settings.retry_after_seconds else 0)
 
     def delay_seconds(self, is_first_page: bool) -> float:
         """How long the answer to the request that was begun last takes."""
         in_flight = self.counters.in_flight
         return delay_seconds(self.settings, self._draw, in_flight=in_flight, is_first_page=is_first_page)
 
+    def issue(self, head: RequestHead, body: bytes) -> Answer:
+        """The answer to a request for an access token."""
+        if self._access is None or self.settings.auth != "oauth2":
+            return error(404, "No tokens are issued here: the sandbox's auth is not oauth2.")
+        issued = self._access.issue(head, body, self._clock.monotonic())
+        if issued.status == 200:
+            self.counters.access_tokens += 1
+        return issued
+
     def control(self, method: bytes, body: bytes) -> Answer:
         """GET: the counters. POST: change settings by name."""
         if method == b"GET":
-            return Answer(200, msgspec.json.encode(self.counters))
+            return Answer(200, msgspec.json.encode(self.counted()))
         try:
             changes = msgspec.json.decode(body, type=dict[str, object])
             self.use(change_settings(self.settings, changes))
@@ -131,148 +195,64 @@ class SandboxServer:
             return error(400, str(exc))
         return Answer(200, msgspec.json.encode({"changed": sorted(changes)}))
 
+    def counted(self) -> SandboxCounters:
+        """The counters, with what is left of the quota now."""
+        counters = self.counters
+        counters.quota_left = counters.quota_resets_in_seconds = None
+        if self._limits is not None and self.settings.quota:
+            now = self._clock.monotonic()
+            counters.quota_left = self._limits.left(now)
+            counters.quota_resets_in_seconds = round(self._limits.resets_in_seconds(now), 3)
+        return counters
 
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection. Pipelined requests wait in ``_unread``: answers leave in the order of requests."""
+    def _spoilt(self, made: Answer, fault: Fault, is_gzip_taken: bool) -> tuple[bytes, bool, str]:
+        """The answer with a body that is cut or corrupt; whether the connection ends with it; in which way it is."""
+        if fault is Fault.CUT:
+            wire = RenderedAnswer(made).wire(self.settings.gzip and is_gzip_taken)
+            return wire[: (wire.find(b"\r\n\r\n") + 4 + len(wire)) // 2], True, "cut"
+        kind = possible_kind(next(self._corruptions), is_gzip_taken)
+        return corrupt_wire(made, kind), kind in CLOSING, kind
 
-    __slots__ = ("_is_busy", "_is_full", "_server", "_timer", "_transport", "_unread")
-    _transport: asyncio.Transport
+    def _use_knee(self, settings: SandboxSettings) -> None:
+        is_queue = settings.knee > 0 and settings.knee_mode == "queue"
+        if self.line is not None:
+            # Nobody who waits is forgotten when the knee goes: all are served.
+            self.line.widen(settings.knee if is_queue else self.counters.in_flight + 1)
+        elif is_queue:
+            self.line = Line(settings.knee, self.counters)
+        if not is_queue:
+            self.line = None
 
-    def __init__(self, server: SandboxServer) -> None:
-        self._server = server
-        self._unread = b""
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_busy = False
-        self._is_full = False
+    def _made(self, key: bytes, head: RequestHead, method: bytes, target: bytes, body: bytes) -> RenderedAnswer:
+        varies = VARYING.get(target.partition(b"?")[0])
+        if varies is not None:
+            key = b"\r\n".join((key, *(head.get(name) for name in varies)))
+            if rendered := self._kept.get(key):
+                return rendered
+        text = target.decode("ascii", "replace")
+        made = answer(self.settings, text, head, body, method=method.decode("ascii", "replace"), drift=self._drift)
+        rendered = RenderedAnswer(made)
+        if self._drift is None:
+            self._keep(key, rendered)
+        elif made.walk is not None:
+            self._walked += 1
+            if self._walked % self.settings.drift_every_requests == 0 and self._drift.happen(*made.walk):
+                self.counters.drifted += 1
+        return rendered
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
-        self._server.connections.add(self)
+    def _keep(self, key: bytes, rendered: RenderedAnswer) -> None:
+        self._kept_bytes += len(rendered.plain)
+        if self._kept_bytes > _MAX_KEPT_BYTES:
+            self._kept.clear()
+            self._kept_bytes = len(rendered.plain)
+        self._kept[key] = rendered
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._is_busy:
-            self._server.counters.abandoned += 1
-            self._end()
-
-    def pause_writing(self) -> None:
-        self._is_full = True
-
-    def resume_writing(self) -> None:
-        self._is_full = False
-        self._serve()
-
-    def data_received(self, data: bytes) -> None:
-        self._unread = self._unread + data if self._unread else data
-        if len(self._unread) > _MAX_UNREAD_BYTES:
-            self.abort()
-        elif not self._is_busy:
-            self._serve()
-
-    def abort(self) -> None:
-        """Close the connection without another byte."""
-        self._transport.abort()
-
-    def _serve(self) -> None:
-        while not self._is_busy and not self._is_full and not self._transport.is_closing():
-            head_bytes = self._unread.find(b"\r\n\r\n")
-            if head_bytes < 0:
-                if len(self._unread) > _MAX_HEAD_BYTES:
-                    self._refuse(error(431, "The request's head is too large."))
-                return
-            head = RequestHead(self._unread[:head_bytes])
-            # A body that is not read to its end would be taken for the next request.
-            length_text = head.get(b"content-length") or b"0"
-            if not length_text.isdigit() or head.get(b"transfer-encoding"):
-                self._refuse(error(411, "Send a Content-Length."))
-                return
-            end = head_bytes + 4 + int(length_text)
-            if end > _MAX_UNREAD_BYTES:
-                self._refuse(error(413, "The request's body is too large."))
-                return
-            if len(self._unread) < end:
-                return
-            body = self._unread[head_bytes + 4 : end]
-            self._unread = self._unread[end:]
-            self._request(head, body)
-
-    def _request(self, head: RequestHead, body: bytes) -> None:
-        words = head.raw.partition(b"\r\n")[0].split(b" ")
-        if len(words) != 3:
-            self._refuse(error(400, "This is not HTTP/1.1."))
-            return
-        method, target, version = words
-        is_last = version != b"HTTP/1.1" or head.get(b"connection").lower() == b"close"
-        if target == CONTROL_TARGET:
-            self._send(RenderedAnswer(self._server.control(method, body)).plain, is_last)
-        elif method != b"GET":
-            self._send(RenderedAnswer(error(405, "Only GET is served here.")).plain, is_last)
-        else:
-            self._get(head, target, is_last)
-
-    def _get(self, head: RequestHead, target: bytes, is_last: bool) -> None:
-        server = self._server
-        fault = server.begin(head)
-        self._is_busy = True
-        if fault is Fault.HANG:
-            server.counters.hung += 1
-            self._timer = server.loop.call_later(server.settings.hang_seconds, self._hang_up)
-            return
-        if fault is Fault.OUTAGE and not server.settings.outage_status:
-            server.counters.dropped += 1
-            self._end()
-            self._transport.close()
-            return
-        is_cut = fault is Fault.CUT
-        if fault is Fault.NONE or is_cut:
-            rendered = server.answer(target)
-        else:
-            rendered = RenderedAnswer(server.refusal(fault))
-        made = rendered.answer
-        wire = rendered.wire(server.settings.gzip and b"gzip" in head.get(b"accept-encoding"))
-        seconds = 0.0
-        if fault in ANSWERED_LATE:
-            seconds = server.delay_seconds(made.is_first_page)
-        if seconds > 0:
-            self._timer = server.loop.call_later(seconds, self._answer_late, made.status, wire, is_cut, is_last)
-        else:
-            self._answer(made.status, wire, is_cut, is_last)
-
-    def _answer_late(self, status: int, wire: bytes, is_cut: bool, is_last: bool) -> None:
-        self._answer(status, wire, is_cut, is_last)
-        self._serve()
-
-    def _answer(self, status: int, wire: bytes, is_cut: bool, is_last: bool) -> None:
-        counters = self._server.counters
-        counters.by_status[status] = counters.by_status.get(status, 0) + 1
-        self._end()
-        if is_cut:
-            counters.cut += 1
-            body_at = wire.find(b"\r\n\r\n") + 4
-            wire = wire[: (body_at + len(wire)) // 2]
-        self._send(wire, is_last or is_cut)
-
-    def _hang_up(self) -> None:
-        self._end()
-        self.abort()
-
-    def _end(self) -> None:
-        self._is_busy = False
-        self._timer = None
-        self._server.counters.in_flight -= 1
-
-    def _refuse(self, made: Answer) -> None:
-        self._send(RenderedAnswer(made).plain, is_last=True)
-
-    def _send(self, wire: bytes, is_last: bool) -> None:
-        self._transport.write(wire)
-        if is_last:
-            self._transport.close()
-
-
-def _bearer(authorization: bytes) -> bytes | None:
-    scheme, _, token = authorization.partition(b" ")
-    return token.strip() if scheme.lower() == b"bearer" else None
+    def _unless_expired(self, rendered: RenderedAnswer, tokens: PageTokens) -> RenderedAnswer:
+        made, now = rendered.answer, self._clock.monotonic()
+        if made.took_token and not tokens.is_good(made.took_token, now):
+            self.counters.expired += 1
+            status = self.settings.token_expired_status
+            return RenderedAnswer(error(status, "This page token has expired.", code="EXPIRED_PAGE_TOKEN"))
+        if made.gave_token:
+            tokens.give(made.gave_token, now)
+        return rendered

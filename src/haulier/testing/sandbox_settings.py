@@ -3,90 +3,90 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-# Below this the fixed fields of a record would not fit, and a size would no longer be exact.
-MIN_RECORD_BYTES = 200
+from haulier.testing.sandbox_setting_groups import (
+    MIN_RECORD_BYTES,
+    AccessSettings,
+    DataSettings,
+    FaultSettings,
+    LimitSettings,
+    PagingSettings,
+    SpeedSettings,
+)
+
 # One body is held in memory, and copied once when it is sent.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 # Python's datetime ends with the year 9999, and records start in 2024.
 MAX_SPAN_SECONDS = 6_976 * 365 * 86_400
+MAX_COMMENTS = 10_000
+
+GROUPS: tuple[type, ...] = (
+    DataSettings, PagingSettings, SpeedSettings, FaultSettings, LimitSettings, AccessSettings
+)  # fmt: skip
+"""In the order in which people are told of them."""
+
+_MAY_BE_NEGATIVE = ("seed", "total_extra")
+_AT_LEAST_ONE = ("page_size", "event_step_seconds", "events_per_step", "drift_every_requests", "bucket")
+_STATUSES = {"refuse_status": (429, 503), "token_expired_status": (400, 410)}
 
 
 @dataclass(frozen=True)
-class SandboxSettings:
+class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSettings, PagingSettings, DataSettings):
     """The sandbox's records and faults. Rates are shares of requests, 0.0 to 1.0; 0 or empty switches a fault off.
 
     Raises ``ValueError`` for a value that could not work. `change_settings` makes a changed copy from parsed JSON.
     """
 
-    # What is served. Equal seed, records, record_bytes and gaps: equal bytes, on every machine.
-    seed: int = 1
-    records: int = 10_000
-    record_bytes: int = MIN_RECORD_BYTES
-    gap_after: int = 0  # after each so many records, ...
-    gap_ids: int = 0  # ... so many ids are missing
-    is_awkward: bool = False  # legal JSON that re-encoding breaks: line ends, an integer over 64 bits, a key twice
-    event_step_seconds: int = 60  # changed_at moves on by so much ...
-    events_per_step: int = 1  # ... after so many records
-
-    # How it is served.
-    page_size: int = 100  # most records in a page; a greater limit is lowered without a word, as real APIs do
-    gzip: bool = False  # for clients that accept it
-    token: str | None = None  # the bearer token that every request must carry
-    latency_seconds: float = 0.0
-    jitter_seconds: float = 0.0  # up to so much more, evenly
-    first_page_seconds: float = 0.0  # more for a page without cursor or offset, as for a query not cached yet
-    straggler_rate: float = 0.0  # answers that take five times as long
-    knee: int = 0  # above so many in flight, latency grows in proportion
-
-    # Faults by chance, drawn from the seed in the order of arrival; at most one a request.
-    error_rate_500: float = 0.0
-    error_rate_429: float = 0.0
-    error_rate_200: float = 0.0  # status 200 with {"error": ...}
-    cut_rate: float = 0.0  # half the body, then the connection closes
-    hang_rate: float = 0.0  # no answer until the client leaves, or hang_seconds
-    hang_seconds: float = 3600.0
-
-    # Faults by load and by time.
-    retry_after_seconds: int = 1  # goes with every 429 and refusal; 0: no such header
-    early_grace_seconds: float = 0.05  # requests already under way when a pause was told are not early
-    refuse_above: int = 0  # requests in flight above this are refused at once
-    refuse_status: int = 429  # or 503
-    outages: tuple[tuple[float, float], ...] = ()  # (from, to) in seconds since the start
-    is_down: bool = False  # an outage until this is changed
-    outage_status: int = 503  # 0: the connection is closed without an answer
-
-    # Faults that stand in the data.
-    unreadable_ids: tuple[int, ...] = ()  # a page with such a record is not valid JSON
-    failing_ids: tuple[int, ...] = ()  # a page with such a record is always a 500
-    total_extra: int = 0  # added to every total: a promise that is not kept
-    is_cursor_stuck: bool = False  # every page but the last is followed by the first page again
-
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             if isinstance(value := getattr(self, field.name), int | float):
-                if value < 0 and field.name not in ("seed", "total_extra"):
-                    raise ValueError(f"{field.name} is {value}; it cannot be negative.")
-                if "rate" in field.name.split("_") and value > 1:
-                    raise ValueError(f"{field.name} is {value}; a rate is a share between 0.0 and 1.0.")
+                _check_number(field.name, value)
         if not MIN_RECORD_BYTES <= self.record_bytes <= MAX_BODY_BYTES:
             raise ValueError(f"record_bytes is {self.record_bytes}; write {MIN_RECORD_BYTES} to {MAX_BODY_BYTES}.")
-        for name in ("page_size", "event_step_seconds", "events_per_step"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1.")
+        if self.comments_per_post > MAX_COMMENTS:
+            raise ValueError(f"comments_per_post is {self.comments_per_post}; write at most {MAX_COMMENTS}.")
         if self.records // self.events_per_step * self.event_step_seconds > MAX_SPAN_SECONDS:
             raise ValueError("The last record would change after the year 9000: lower event_step_seconds.")
-        if self.gap_ids and not self.gap_after:
-            raise ValueError("gap_ids needs gap_after: the records between two gaps.")
-        if self.refuse_status not in (429, 503):
-            raise ValueError(f"refuse_status is {self.refuse_status}; write 429 or 503.")
+        is_user_missing = self.auth == "basic" and self.token is not None and ":" not in self.token
+        for name, need, is_missing in (
+            ("gap_ids", "gap_after: the records between two gaps.", self.gap_ids and not self.gap_after),
+            ("is_cap_silent", "cap_rows: the rows that are given.", self.is_cap_silent and not self.cap_rows),
+            ("quota", "quota_seconds above 0.", self.quota and not self.quota_seconds),
+            ("auth basic", "a token of the form USER:PASSWORD.", is_user_missing),
+        ):
+            if is_missing:
+                raise ValueError(f"{name} needs {need}")
         if self.outage_status and (self.outage_status < 400 or self.outage_status not in list(HTTPStatus)):
             raise ValueError(f"outage_status is {self.outage_status}; write 0, or an HTTP status from 400 on.")
+        for start, end in self.outages:
+            if not 0 <= start < end:
+                raise ValueError(f"outages has {start:g} to {end:g}; an outage ends after it begins.")
+
+    @cached_property
+    def chance(self) -> float:
+        """The share of requests with which something goes wrong by chance."""
+        rates = (self.error_rate_429, self.error_rate_500, self.error_rate_200)
+        return sum((*rates, self.hang_rate, self.cut_rate, self.corrupt_rate))
+
+
+def _check_number(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value}; write a number.")
+    if value < 0 and name not in _MAY_BE_NEGATIVE:
+        raise ValueError(f"{name} is {value}; it cannot be negative.")
+    if "rate" in name.split("_") and not name.endswith("per_second") and value > 1:
+        raise ValueError(f"{name} is {value}; a rate is a share between 0.0 and 1.0.")
+    if value < 1 and name in _AT_LEAST_ONE:
+        raise ValueError(f"{name} must be at least 1.")
+    if name in _STATUSES and value not in _STATUSES[name]:
+        raise ValueError(f"{name} is {value}; write {_STATUSES[name][0]} or {_STATUSES[name][1]}.")
 
 
 def change_settings(settings: SandboxSettings, changes: dict[str, Any], *, is_text: bool = False) -> SandboxSettings:
@@ -97,4 +97,6 @@ def change_settings(settings: SandboxSettings, changes: dict[str, Any], *, is_te
     try:
         return msgspec.convert(known | changes, SandboxSettings, strict=not is_text)
     except msgspec.ValidationError as exc:
-        raise ValueError(str(exc)) from exc
+        problem, _, path = str(exc).partition(" - at `$.")
+        name = path.partition("[")[0].rstrip("`")
+        raise ValueError(f"{name} is {changes[name]!r}. {problem}." if name in changes else str(exc)) from exc

@@ -1,11 +1,37 @@
-"""HTTP/1.1 as bytes: the head of a request, and an answer made ready to be sent many times."""
+"""HTTP/1.1 as bytes: the head of a request, an answer, and an answer made ready to be sent many times."""
 
 from __future__ import annotations
 
 import gzip
+from dataclasses import dataclass
 from http import HTTPStatus
 
-from haulier.testing.sandbox_answers import Answer
+import msgspec
+
+JSON_TYPE = b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a JSON body. ``is_first_page``: it may cost the API more than the pages after it."""
+
+    status: int
+    body: bytes
+    is_first_page: bool = False
+    retry_after_seconds: int = 0
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    took_token: bytes = b""
+    """The page token that the client sent, and ..."""
+    gave_token: bytes = b""
+    """... the one that leads on from here."""
+    walk: tuple[int, int] | None = None
+    """The ranks at which this list begins, and goes on after this page; nothing where it ends."""
+
+
+def error(status: int, message: str, retry_after_seconds: int = 0, *, code: str = "") -> Answer:
+    """An answer as APIs word their errors: ``{"error": message}``; with a code, that is an object of both."""
+    said = {"code": code, "message": message} if code else message
+    return Answer(status, msgspec.json.encode({"error": said}), retry_after_seconds=retry_after_seconds)
 
 
 class RequestHead:
@@ -34,7 +60,7 @@ class RenderedAnswer:
 
     def __init__(self, made: Answer) -> None:
         self.answer = made
-        self.plain = _render(made, made.body)
+        self.plain = render(made, made.body)
         self.compressed: bytes | None = None
 
     def wire(self, is_gzipped: bool) -> bytes:
@@ -43,14 +69,24 @@ class RenderedAnswer:
             return self.plain
         if self.compressed is None:
             body = gzip.compress(self.answer.body, compresslevel=1, mtime=0)
-            self.compressed = _render(self.answer, body, b"Content-Encoding: gzip\r\n")
+            self.compressed = render(self.answer, body, b"Content-Encoding: gzip\r\n")
         return self.compressed
 
 
-def _render(made: Answer, body: bytes, headers: bytes = b"") -> bytes:
+def render(
+    made: Answer, body: bytes, headers: bytes = b"", *, length: int | None = None, content_type: bytes = JSON_TYPE
+) -> bytes:
+    """The answer with that body; ``length`` where it shall not be the body's own."""
     if made.retry_after_seconds:
         headers += b"Retry-After: %d\r\n" % made.retry_after_seconds
-    if made.status == 401:
-        headers += b"WWW-Authenticate: Bearer\r\n"
-    head = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
-    return head % (made.status, HTTPStatus(made.status).phrase.encode(), headers, len(body)) + body
+    for header in made.headers:
+        headers += b"%s: %s\r\n" % header
+    head = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n"
+    told = len(body) if length is None else length
+    return head % (made.status, HTTPStatus(made.status).phrase.encode(), content_type, headers, told) + body
+
+
+def with_headers(wire: bytes, headers: bytes) -> bytes:
+    """An answer that was made ready, with more headers."""
+    start = wire.find(b"\r\n") + 2
+    return wire[:start] + headers + wire[start:]
