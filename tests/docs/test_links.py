@@ -56,7 +56,7 @@ def is_importable(name: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=page_ids)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=page_ids)
 def test_every_page_can_be_reached_from_the_readme(page: Path) -> None:
     """A page that nothing links to is read by nobody."""
     reached, waiting = {ROOT / "README.md"}, [ROOT / "README.md"]

@@ -1,0 +1,161 @@
+"""The APIs of docs/apis/dividing.md, answers.md and identity.md, each with the habits that its section warns of."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import datetime
+
+from tests.docs.fake_paging import FakeApi, Made, Record, at, bounds, things
+from tests.docs.fake_server import Asked, Reply
+
+SECRET = "a-value"
+"""What every variable of a page is set to."""
+
+
+def search(asked: Asked, records: list[Record]) -> Reply:
+    """Hands out 1,000 for one query, whatever is asked for; the end of a window counts in (facts, table 2.4)."""
+    first, last = (datetime.fromisoformat(text) for text in bounds(asked.query["q"]))
+    mine = [record for record in records if first <= at(record) <= last]
+    page = asked.number("page", 1)
+    assert page <= 10
+    link = f"{asked.home}{asked.target.partition('&page=')[0]}&page={page + 1}"
+    more = {"Link": f'<{link}>; rel="next"'} if page * 100 < min(len(mine), 1000) else {}
+    shown = {"total_count": len(mine), "incomplete_results": False, "items": mine[(page - 1) * 100 : page * 100]}
+    return Reply(shown, headers=more)
+
+
+class SlowSearch(Made):
+    """Runs out of time once, and sends what it has under a good status, with a total that agrees."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, search)
+        self.was_slow = False
+
+    def answer(self, asked: Asked) -> Reply:
+        reply = super().answer(asked)
+        if self.was_slow or not 7 < reply.body["total_count"] <= 1000:
+            return reply
+        self.was_slow = True
+        return Reply({"total_count": 7, "incomplete_results": True, "items": reply.body["items"][:7]})
+
+
+def fred(asked: Asked, records: list[Record]) -> Reply:
+    assert asked.query["api_key"] == SECRET
+    mine = [record for record in records if record["series"] == asked.query["series_id"]]
+    start, limit = asked.number("offset"), asked.number("limit")
+    return Reply({"count": len(mine), "observations": mine[start : start + limit]})
+
+
+def reference(asked: Asked, records: list[Record]) -> Reply:
+    return Reply({"currencies": records})
+
+
+def blog(asked: Asked, records: list[Record]) -> Reply:
+    """Post 13 is listed and gone; a post has as many comments as its number says, three to a page."""
+    posts = [record for record in records if "of" not in record]
+    if asked.path == "/posts":
+        page, size = asked.number("page"), asked.number("per_page")
+        shown = posts[(page - 1) * size : page * size]
+        return Reply({"posts": shown, "has_more": page * size < len(posts)})
+    post = int(asked.path.split("/")[2])
+    if post == 13:
+        return Reply({"error": "no such post"}, 404)
+    mine = [record for record in records if record.get("of") == post]
+    start = asked.number("cursor")
+    return Reply({"comments": mine[start : start + 3], "next": start + 3 if start + 3 < len(mine) else None})
+
+
+def posts_and_comments() -> list[Record]:
+    posts = [{"id": number} for number in range(1, 131)]
+    comments = [{"of": post["id"], "n": n} for post in posts if post["id"] != 13 for n in range(post["id"] % 8)]
+    return [*posts, *comments]
+
+
+def by_ids(name: str) -> Callable[[Asked, list[Record]], Reply]:
+    """IDs from ``from`` up to, not including, ``to``, by a cursor."""
+
+    def make(asked: Asked, records: list[Record]) -> Reply:
+        if asked.path.endswith("/newest"):
+            return Reply({"id": records[-1]["id"]})
+        mine = [record for record in records if asked.number("from") <= record["id"] < asked.number("to")]
+        start = asked.number("cursor")
+        after = str(start + 100) if start + 100 < len(mine) else None
+        return Reply({name: mine[start : start + 100], "next": after})
+
+    return make
+
+
+class Erp(Made):
+    """Its first two answers to a page are errors under 200: one that means 503, and one of its own."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, by_ids("invoices"))
+        self.errors = [{"code": 503, "message": "busy"}, {"code": "E17", "message": "lock held"}]
+
+    def answer(self, asked: Asked) -> Reply:
+        if self.errors and not asked.path.endswith("/newest"):
+            return Reply({"invoices": [], "error": self.errors.pop(0)})
+        return super().answer(asked)
+
+
+class Tickets(FakeApi):
+    """Throttles once, with words of its own."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records)
+        self.throttled = 0
+
+    def answer(self, asked: Asked) -> Reply:
+        page, size = asked.number("page"), asked.number("per_page")
+        if page == 2 and not self.throttled:
+            self.throttled += 1
+            return Reply({"reason": "Your daily allowance is used up"}, 403, {"Retry-After": "1"})
+        shown = self.records[(page - 1) * size : page * size]
+        return Reply({"tickets": shown, "has_more": page * size < len(self.records)})
+
+
+class Crm(Made):
+    """Hands out one token, however many requests need it at once; a second one would be an error."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, by_ids("accounts"))
+        self.has_granted = False
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/oauth2/token":
+            if self.has_granted or asked.headers["authorization"] != f"Basic {b64encode(b'a-value:a-value').decode()}":
+                return Reply({"error": "invalid_request"}, 400)
+            self.has_granted = True
+            return Reply({"access_token": "granted", "expires_in": 3600})
+        if asked.headers.get("authorization") != "Bearer granted":
+            return Reply({"error": "invalid_token"}, 401)
+        return super().answer(asked)
+
+
+def catalogue(asked: Asked, records: list[Record]) -> Reply:
+    if asked.headers.get("authorization") != f"ApiKey {SECRET}":
+        return Reply({"error": "who are you?"}, 401)
+    mine = [record for record in records if record["sku"] > asked.query.get("after", "")]
+    return Reply({"products": mine[:50], "has_more": len(mine) > 50})
+
+
+def weather(asked: Asked, records: list[Record]) -> Reply:
+    """A proxy is asked for the whole address."""
+    assert asked.target.startswith("http://")
+    start, limit = asked.number("offset"), asked.number("limit")
+    return Reply({"stations": records[start : start + limit], "total": len(records)})
+
+
+OTHERS: dict[str, Callable[[], FakeApi]] = {
+    "fred": lambda: Made(things(2400, series=lambda number: ("GDP", "UNRATE", "DGS10", "DGS10")[number % 4]), fred),
+    "reference": lambda: Made([{"id": code} for code in ("EUR", "GBP", "JPY")], reference),
+    "blog": lambda: Made(posts_and_comments(), blog),
+    "search": lambda: SlowSearch([each | {"created": each["id"] * 600} for each in things(2600)]),
+    "erp": lambda: Erp(things(900)),
+    "tickets": lambda: Tickets(things(250)),
+    "crm": lambda: Crm(things(900)),
+    "catalogue": lambda: Made(things(120, sku=lambda number: f"s{number:04}"), catalogue),
+    "bank": lambda: Made(things(900), by_ids("transactions")),
+    "weather": lambda: Made(things(250), weather),
+}

@@ -1,0 +1,252 @@
+"""The APIs of docs/apis/counting.md, tokens.md and queries.md, with the habits that they warn of (facts, table 1.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.docs.fake_server import Asked, Reply
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+Record = dict[str, Any]
+
+
+class FakeApi:
+    """Answers requests, and knows which records haulier must find."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.records = records
+
+    def answer(self, asked: Asked) -> Reply:
+        raise NotImplementedError
+
+
+class Made(FakeApi):
+    """One that is a function of the request and the records."""
+
+    def __init__(self, records: list[Record], make: Callable[[Asked, list[Record]], Reply]) -> None:
+        super().__init__(records)
+        self._make = make
+
+    def answer(self, asked: Asked) -> Reply:
+        return self._make(asked, self.records)
+
+
+def things(count: int, **more: Callable[[int], Any]) -> list[Record]:
+    """``count`` records with an ``id``, and a ``created`` some hours after the one before."""
+    return [
+        {"id": number, "created": number * 3600 * 7} | {name: make(number) for name, make in more.items()}
+        for number in range(1, count + 1)
+    ]
+
+
+def at(record: Record) -> datetime:
+    return START + timedelta(seconds=record["created"])
+
+
+def within(records: list[Record], start: str, end: str, form: str) -> list[Record]:
+    """Those of a half-open window that is written in ``form``."""
+    first, last = (datetime.strptime(text, form).replace(tzinfo=UTC) for text in (start, end))
+    return [record for record in records if first <= at(record) < last]
+
+
+def bounds(text: str) -> tuple[str, str]:
+    """The two times that stand in quotes, or behind >= and <."""
+    first, last = re.findall(r"\d{4}-\d\d-\d\d[T ][0-9:]+Z?", text)
+    return first, last
+
+
+def github(asked: Asked, records: list[Record]) -> Reply:
+    """The link is opaque and absolute; a repository of its own for each value."""
+    if asked.headers.get("authorization") != "Bearer a-value":
+        return Reply({"message": "Bad credentials"}, 401)
+    repo = asked.path.split("/")[3]
+    mine = [record for record in records if record["repo"] == repo]
+    start = int(asked.query.get("after", "c0")[1:])
+    page = mine[start : start + int(asked.query.get("per_page", 30))]
+    more = {}
+    if start + len(page) < len(mine):
+        link = f"{asked.home}{asked.path}?per_page=100&after=c{start + len(page)}"
+        more["Link"] = f'<{link}>; rel="next", <{asked.home}{asked.path}>; rel="first"'
+    return Reply(page, headers=more)
+
+
+def wordpress(asked: Asked, records: list[Record]) -> Reply:
+    """Leaves out the number of pages from the second page on, and has a 400 past the end."""
+    page, size = asked.number("page"), asked.number("per_page")
+    if (page - 1) * size >= len(records):
+        return Reply({"code": "rest_post_invalid_page_number", "data": {"status": 400}}, 400)
+    headers = {"X-WP-TotalPages": str(-(-len(records) // size))} if page == 1 else {}
+    return Reply(records[(page - 1) * size : page * size], headers={"X-WP-Total": str(len(records)), **headers})
+
+
+def jira(asked: Asked, records: list[Record]) -> Reply:
+    """Lowers the limit to 50."""
+    mine = within(records, *bounds(asked.query["jql"]), "%Y-%m-%d %H:%M")
+    start, limit = asked.number("startAt"), min(50, asked.number("maxResults"))
+    return Reply({"startAt": start, "maxResults": limit, "total": len(mine), "issues": mine[start : start + limit]})
+
+
+def servicenow(asked: Asked, records: list[Record]) -> Reply:
+    assert asked.query["sysparm_query"].endswith("^ORDERBYsys_id")
+    mine = within(records, *bounds(asked.query["sysparm_query"]), "%Y-%m-%d %H:%M:%S")
+    start, limit = asked.number("sysparm_offset"), asked.number("sysparm_limit")
+    return Reply({"result": mine[start : start + limit]}, headers={"X-Total-Count": str(len(mine))})
+
+
+def permits(asked: Asked, records: list[Record]) -> Reply:
+    """SODA: the count is text; a page of 1,000 is the last one that is full."""
+    if "$select" in asked.query:
+        return Reply([{"n": str(len(records))}])
+    assert asked.query["$order"] == ":id"
+    start = asked.number("$offset")
+    return Reply(records[start : start + asked.number("$limit")])
+
+
+def stripe(asked: Asked, records: list[Record]) -> Reply:
+    """The newest first."""
+    first, last = (asked.number(f"created[{edge}]") - int(START.timestamp()) for edge in ("gte", "lt"))
+    mine = [record for record in reversed(records) if first <= record["created"] < last]
+    if "starting_after" in asked.query:
+        places = [place for place, record in enumerate(mine) if record["id"] == asked.query["starting_after"]]
+        mine = mine[places[0] + 1 :]
+    return Reply({"object": "list", "data": mine[:10], "has_more": len(mine) > 10})
+
+
+def shopify(asked: Asked, records: list[Record]) -> Reply:
+    if asked.path.endswith("/count.json"):
+        return Reply({"count": len(records)})
+    mine = [record for record in records if record["id"] > int(asked.query["since_id"])]
+    return Reply({"products": mine[: asked.number("limit")]})
+
+
+class Drive(FakeApi):
+    """Lowers the page size to 20, and forgets its first token."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records)
+        self.forgot = False
+
+    def answer(self, asked: Asked) -> Reply:
+        token = asked.query.get("pageToken")
+        if token and not self.forgot:
+            self.forgot = True
+            return Reply({"error": {"code": 400, "message": "Invalid value for pageToken"}}, 400)
+        mine = within(self.records, *bounds(asked.query["q"]), "%Y-%m-%dT%H:%M:%S")
+        start = int((token or "t0")[1:])
+        page = mine[start : start + 20]
+        return Reply({"files": page} | ({"nextPageToken": f"t{start + 20}"} if start + 20 < len(mine) else {}))
+
+
+def hubspot(asked: Asked, records: list[Record]) -> Reply:
+    """No `paging` at all on the last page."""
+    start, limit = asked.number("after"), asked.number("limit")
+    paging = {"paging": {"next": {"after": str(start + limit)}}} if start + limit < len(records) else {}
+    return Reply({"results": records[start : start + limit]} | paging)
+
+
+def devops(asked: Asked, records: list[Record]) -> Reply:
+    start = int(asked.query.get("continuationToken", "v0")[1:])
+    more = {"X-MS-ContinuationToken": f"v{start + 100}"} if start + 100 < len(records) else {}
+    return Reply({"value": records[start : start + 100]}, headers=more)
+
+
+def jsonapi(asked: Asked, records: list[Record]) -> Reply:
+    start = asked.number("page[after]")
+    size = asked.number("page[size]")
+    link = f"{asked.home}/v2/articles?page%5Bafter%5D={start + size}&page%5Bsize%5D={size}&sort=id"
+    more = link if start + size < len(records) else None
+    return Reply({"data": records[start : start + size], "links": {"next": more}, "meta": {"total": len(records)}})
+
+
+def salesforce(asked: Asked, records: list[Record]) -> Reply:
+    """The locator names the query; a batch is smaller than the service says."""
+    locator, _, place = asked.path.rpartition("/")[2].partition("-")
+    text = asked.query["q"] if locator == "query" else bytes.fromhex(locator).decode()
+    assert (locator == "query") is bool(asked.query)
+    mine = within(records, *bounds(text), "%Y-%m-%dT%H:%M:%SZ")
+    start = int(place or 0)
+    is_last = start + 30 >= len(mine)
+    more = {} if is_last else {"nextRecordsUrl": f"/services/data/v61.0/query/{text.encode().hex()}-{start + 30}"}
+    return Reply({"totalSize": len(mine), "done": is_last, "records": mine[start : start + 30]} | more)
+
+
+class Graph(FakeApi):
+    """Wants a token from its issuer, and has an empty page in the middle."""
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.method == "POST":
+            assert b"client_secret=a-value" in asked.body
+            return Reply({"access_token": "granted", "expires_in": 3600})
+        if asked.headers.get("authorization") != "Bearer granted":
+            return Reply({"error": {"code": "InvalidAuthenticationToken"}}, 401)
+        start, is_empty = asked.number("$skiptoken"), asked.query.get("empty")
+        page = [] if is_empty else self.records[start : start + 100]
+        after = start + len(page)
+        # A page without records comes before each one that has some.
+        link = f"{asked.home}/v1.0/users?$skiptoken={after}{'' if is_empty else '&empty=1'}"
+        return Reply({"value": page} | ({"@odata.nextLink": link} if after < len(self.records) else {}))
+
+
+def dynamics(asked: Asked, records: list[Record]) -> Reply:
+    """Without `cross-company` there is one company only; links are relative to the metadata."""
+    if asked.path == "/data/LegalEntities":
+        return Reply({"value": [{"LegalEntityId": name} for name in sorted({each["dataAreaId"] for each in records})]})
+    company = asked.query["$filter"].split("'")[1]
+    assert (asked.path, asked.query["cross-company"]) == ("/data/CustomersV3", "true")
+    mine = [record for record in records if record["dataAreaId"] == company]
+    start = asked.number("$skiptoken")
+    page = mine[start : start + 40]
+    link = f"data/CustomersV3?{asked.target.partition('?')[2].partition('&$skiptoken')[0]}&$skiptoken={start + 40}"
+    more = {"@odata.nextLink": link} if start + 40 < len(mine) else {}
+    context = f"{asked.home}/$metadata#CustomersV3"
+    return Reply({"@odata.context": context, "@odata.count": len(mine), "value": page} | more)
+
+
+def notion(asked: Asked, records: list[Record]) -> Reply:
+    assert asked.headers["notion-version"] == "2022-06-28"
+    start, size = int(asked.json.get("start_cursor", 0)), asked.json["page_size"]
+    is_more = start + size < len(records)
+    after = str(start + size) if is_more else None
+    return Reply({"results": records[start : start + size], "next_cursor": after, "has_more": is_more})
+
+
+def graphql(asked: Asked, records: list[Record]) -> Reply:
+    """The cursor is there on the last page too."""
+    assert asked.json["query"].startswith("query ($after: String) { orders(first: 100, after: $after) {")
+    start = int(asked.json["variables"].get("after", 0))
+    after = start + len(records[start : start + 100])
+    info = {"endCursor": str(after), "hasNextPage": after < len(records)}
+    return Reply({"data": {"orders": {"nodes": records[start:after], "pageInfo": info}}})
+
+
+def postgrest(asked: Asked, records: list[Record]) -> Reply:
+    """Hands out 400 rows, whatever range is asked for."""
+    first, last = (int(text) for text in asked.headers["range"].split("-"))
+    page = records[first : min(last + 1, first + 400)]
+    shown = f"{first}-{first + len(page) - 1}" if page else "*"
+    return Reply(page, 206, {"Content-Range": f"{shown}/*"})
+
+
+PAGING: dict[str, Callable[[], FakeApi]] = {
+    "github": lambda: Made(things(430, repo=lambda number: ("api", "web")[number % 2]), github),
+    "wordpress": lambda: Made(things(250), wordpress),
+    "jira": lambda: Made(things(230), jira),
+    "servicenow": lambda: Made(things(230), servicenow),
+    "permits": lambda: Made(things(2000), permits),
+    "stripe": lambda: Made([{**each, "id": f"ch_{each['id']}"} for each in things(60)], stripe),
+    "shopify": lambda: Made(things(600), shopify),
+    "drive": lambda: Drive(things(150)),
+    "hubspot": lambda: Made(things(250), hubspot),
+    "devops": lambda: Made(things(250), devops),
+    "jsonapi": lambda: Made(things(250), jsonapi),
+    "salesforce": lambda: Made(things(230), salesforce),
+    "graph": lambda: Graph(things(250)),
+    "dynamics": lambda: Made(things(200, dataAreaId=lambda number: ("usmf", "demf", "gbsi")[number % 3]), dynamics),
+    "notion": lambda: Made(things(250), notion),
+    "graphql": lambda: Made(things(250), graphql),
+    "postgrest": lambda: Made(things(2500), postgrest),
+}
