@@ -133,6 +133,18 @@ async def test_drift_total_may_be_asked_to_stand_still():
         assert await collected(api, clock, pages=CURSOR, total=fixed) == [0, 1, 2]
 
 
+async def test_drift_total_that_must_stand_still_shows_a_hidden_row():
+    """Drift: a row is deleted before the offset, so that another one is never sent; and the total, asked for again, is
+    as low as what came. Where totals may move that is drift; else the item begins again."""
+    answers = [says({"rows": rows(*span), "n": n}) for span, n in (((0, 3), 6), ((4, 6), 5), ((0, 3), 5))]
+    async with told(*answers) as (api, _, clock, _):
+        assert await collected(api, clock, pages=Offset(3), total=Total("n")) == [0, 1, 2, 4, 5]
+    async with told(*answers) as (api, _, clock, _):
+        error = await refused(api, clock, pages=Offset(3), total=Total("n", may_move=False))
+        assert error.verdict is Verdict.RESTART
+        assert "promised 6 records and sent 5; asked again, it promises 5" in str(error)
+
+
 async def test_drift_overlap_drops_what_was_read():
     """Drift: with an overlap of one, each page begins with the last record of the page before, which is dropped."""
     answers = [says({"rows": rows(*span)}) for span in ((0, 3), (2, 5), (4, 6), (5, 6))]

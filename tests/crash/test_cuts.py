@@ -23,6 +23,7 @@ AT_ONCE = 10
 OCCURRENCES = 1_000_000 if os.environ.get("HAULIER_CUTS") == "all" else 1
 
 QUIET = (
+    "LocalLake.disk",
     *("LocalLake.names", "LocalLake.read", "LocalLake.walk", "LocalLake.exists", "LocalLake.download"),
     *("SqliteQueue.update", "sql pragma", "sql PRAGMA", "sql SELECT"),
 )

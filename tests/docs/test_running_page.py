@@ -40,6 +40,8 @@ def said_by_the_program() -> Iterator[str]:
                 yield node.value
             elif isinstance(node, ast.JoinedStr):
                 yield "...".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, bytes):
+                yield node.value.decode("latin-1")
 
 
 SEEN = dict.fromkeys(re.findall(r"`([^`]+)`", " ".join(first_cells(section("At 3 a.m.")))))

@@ -24,7 +24,8 @@ class Total:
     header: str = ""
     """Or the name of a header, such as `X-Total-Count`."""
     may_move: bool = True
-    """False: a total that differs between first and last page is asked for again, even if the records add up."""
+    """False: the records must be as many as the first page promised, whatever is promised later; a row that was deleted
+    behind an offset hides another one. And a total that moved is asked for again, even if the records add up."""
     divide_above: int = 0
     """The API hands out no more than so many records for one query: an item that has more is divided, before its
     first page is kept. 0: no such cap."""

@@ -226,7 +226,7 @@ class Walk:
         answered = await self._exchange.send(
             wire, lambda response: self._total_of(total, response), rules=first.end_rules
         )
-        if answered.value == self._received:
+        if answered.value == self._received and (total.may_move or self._received == promise.first):
             if self._received != promise.first:
                 self._exchange.usage.drift = Drift(promised=promise.first, reread=self._received)
             return

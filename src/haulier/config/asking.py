@@ -58,7 +58,10 @@ EDGE = Shape("A request for the first or last ID.", GET, QUERY, AT, EMPTY)
 TOTAL_AT = Field("at", Text(), "The dotted path of the number in each page.", 'at = "total"')
 TOTAL_HEADER = Field("header", Text(), "Or the header that holds it.", 'header = "X-Total-Count"')
 MAY_MOVE = Field(
-    "may_move", Flag(), "False: a total that changes while the item is read is a failure.", "may_move = false"
+    "may_move",
+    Flag(),
+    "False: a total that changes while the item is read is a failure; it shows rows that were deleted meanwhile.",
+    "may_move = false",
 )
 ABOVE = Field(
     "above",

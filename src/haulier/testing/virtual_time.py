@@ -1,0 +1,235 @@
+"""Time that passes only while nobody has anything to do: six hours of waiting take seconds, and no step is skipped.
+
+`FakeClock` is turned by hand, which a whole worker makes hard: it sleeps on its event loop too, its lease keeper has a
+loop of its own in another thread, and its lake works in threads that know of no clock. Here the event loops themselves
+live by the virtual time. It moves when all of them sleep and no thread works for them, to the moment at which the first
+of them is to wake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import math
+import selectors
+import threading
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+_BEGINS_AT = 1_000.0
+
+
+class VirtualTime:
+    """Implements `haulier.clock.Clock`, and runs what is to live by it. May be read in any thread.
+
+    Threads of the standard library's executors are waited for. Whatever else works in a thread is to be told of:
+    `watched`, or `busy`.
+    """
+
+    def __init__(self, now: datetime = datetime(2026, 11, 23, 22, 25, tzinfo=UTC)) -> None:
+        self._began_at = now
+        self._monotonic = _BEGINS_AT
+        self._lock = threading.RLock()
+        self._busy = 0
+        self._loops: set[_Loop] = set()
+        self._asleep: dict[_Loop, float] = {}
+        """Until when by the monotonic clock; loops that have something to do are not in it."""
+
+    def now(self) -> datetime:
+        return self._began_at + timedelta(seconds=self._monotonic - _BEGINS_AT)
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """As `asyncio.run`; event loops that are made meanwhile, in whatever thread, live by this time as well."""
+        with _making_loops(functools.partial(_Loop, self)), asyncio.Runner() as runner:
+            return runner.run(main)
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """No time passes within the block: a thread works for it."""
+        self._begin()
+        try:
+            yield
+        finally:
+            self._end()
+
+    def watched(self, part: T) -> T:
+        """The same part, seen so that no time passes while a call to it is awaited, or a listing of it is read. What
+        its calls return that has calls of its own is watched too."""
+        return cast(T, _Watched(self, part))
+
+    def _begin(self) -> None:
+        with self._lock:
+            self._busy += 1
+
+    def _end(self) -> None:
+        with self._lock:
+            self._busy -= 1
+            self._pass()
+
+    def _join(self, loop: _Loop) -> None:
+        with self._lock:
+            self._loops.add(loop)
+
+    def _leave(self, loop: _Loop) -> None:
+        with self._lock:
+            self._loops.discard(loop)
+            self._asleep.pop(loop, None)
+            self._pass()
+
+    def _fall_asleep(self, loop: _Loop, seconds: float) -> None:
+        with self._lock:
+            self._asleep[loop] = self._monotonic + seconds
+            self._pass()
+
+    def _wake(self, loop: _Loop) -> None:
+        with self._lock:
+            self._asleep.pop(loop, None)
+
+    def _rouse(self, loop: _Loop) -> None:
+        """It was given something to do. It may have done that already, and sleep again: it looks once more."""
+        with self._lock:
+            if self._asleep.pop(loop, None) is not None:
+                loop.rouse()
+
+    def _pass(self) -> None:
+        if self._busy or not self._asleep or len(self._asleep) < len(self._loops):
+            return
+        moment = min(self._asleep.values())
+        if moment == math.inf:
+            return  # Who sleeps without an end is woken from outside.
+        self._monotonic = max(self._monotonic, moment)
+        for loop in [loop for loop, until in self._asleep.items() if until <= self._monotonic]:
+            del self._asleep[loop]
+            loop.rouse()
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose timers go by the virtual time."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        super().__init__(_Selector(self))
+        self.virtual_time = time
+        time._join(self)
+
+    def time(self) -> float:
+        return self.virtual_time.monotonic()
+
+    def rouse(self) -> None:
+        """End its sleep."""
+        super().call_soon_threadsafe(_nothing)
+
+    def call_soon_threadsafe(self, *arguments: Any, **options: Any) -> asyncio.Handle:
+        with self.virtual_time.busy():  # It may be about to fall asleep, and not know yet.
+            handle = super().call_soon_threadsafe(*arguments, **options)
+            self.virtual_time._rouse(self)
+        return handle
+
+    def run_in_executor(self, *arguments: Any) -> asyncio.Future[Any]:
+        self.virtual_time._begin()
+        future = super().run_in_executor(*arguments)
+        future.add_done_callback(lambda _: self.virtual_time._end())
+        return future
+
+    async def shutdown_default_executor(self, *arguments: Any) -> None:
+        with self.virtual_time.busy():
+            await super().shutdown_default_executor(*arguments)
+
+    def close(self) -> None:
+        self.virtual_time._leave(self)
+        super().close()
+
+
+class _Selector(selectors.DefaultSelector):
+    """Sleeps until it is roused; who does that is the virtual time, or whoever has something for the loop."""
+
+    def __init__(self, loop: _Loop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        time = self._loop.virtual_time
+        time._fall_asleep(self._loop, math.inf if timeout is None else timeout)
+        try:
+            return super().select(None)
+        finally:
+            time._wake(self._loop)
+
+
+class _Watched:
+    """Stands in for a part."""
+
+    def __init__(self, time: VirtualTime, part: Any) -> None:
+        self._time = time
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._part, name)
+        if inspect.iscoroutinefunction(found):
+            return functools.partial(self._call, found)
+        if inspect.ismethod(found):
+            return functools.partial(self._plain, found)
+        return found
+
+    async def _call(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        with self._time.busy():
+            result = await call(*map(_unwatched, arguments), **options)
+        return self._time.watched(result) if _has_calls(type(result)) else result
+
+    def _plain(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        result = call(*map(_unwatched, arguments), **options)
+        return self._listed(result) if isinstance(result, AsyncIterator) else result
+
+    async def _listed(self, listing: AsyncIterator[T]) -> AsyncIterator[T]:
+        while True:
+            with self._time.busy():
+                piece = await anext(listing, None)
+            if piece is None:
+                return
+            yield piece
+
+
+def _unwatched(argument: Any) -> Any:
+    """A spool that went out watched comes back to its lake as it is."""
+    return argument._part if isinstance(argument, _Watched) else argument
+
+
+@functools.cache
+def _has_calls(kind: type) -> bool:
+    return any(inspect.iscoroutinefunction(member) for _, member in inspect.getmembers(kind))
+
+
+@contextlib.contextmanager
+def _making_loops(make: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[None]:
+    """What `asyncio.run` makes, in every thread. A factory can be handed to one's own runner only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # From Python 3.14 on; there is no other way yet.
+        before = asyncio.get_event_loop_policy()
+
+        class Policy(asyncio.DefaultEventLoopPolicy):
+            def new_event_loop(self) -> asyncio.AbstractEventLoop:
+                return make()
+
+        asyncio.set_event_loop_policy(Policy())
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            asyncio.set_event_loop_policy(before)
+
+
+def _nothing() -> None:
+    """What wakes a loop, and no more."""
