@@ -29,6 +29,9 @@ from haulier.errors import HaulierError, UnavailableError
 LONG_PAUSE_BEATS = 10
 """A pause with more left than that takes the share away for its length: items taken meanwhile would only wait."""
 
+LOOKS = 5
+"""Looks at the row in a beat. They change nothing in it, and cost a tenth of what a beat costs."""
+
 GOOD = 200
 
 logger = logging.getLogger("haulier.api")
@@ -96,12 +99,16 @@ class Scope:
         self._writing = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._denied_at: float | None = None
+        self._refused_at: float | None = None
+        self._refused_with: int | None = None
+        """What the witness got at that time, which was not good."""
         self._hurry = asyncio.Event()
         self._must_probe = asyncio.Event()
         self._is_probing = False
         self._was_busy = False
         self._is_cut_off = False
         self._is_ending = False
+        self._has_company = False
         self.has_work: bool | None = None
         """Set by a worker: whether it holds any item. A share without work goes back after two beats. None: it takes no
         items, and needs a share only while it has something to ask."""
@@ -126,6 +133,7 @@ class Scope:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._beats())
+                group.create_task(self._looks())
                 group.create_task(self._probes())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -168,13 +176,18 @@ class Scope:
         """Requests are sent for this run from now on. Where several are open at once, each counts them all."""
         self._outlook.note_run(run_id)
 
+    def hand_over(self) -> None:
+        """Others go on from here: the share goes to them at once."""
+        self._was_busy = False
+        self._hurry.set()
+
     def end_waits(self) -> None:
         """The worker stops: from now on nobody waits for the end of a long pause, or of an outage."""
         self._is_ending = True
         self._limit()
 
     async def pause(self, seconds: float, reason: str = "") -> None:
-        """Stop all requests of the scope for ``seconds``: of this process now, of the others within a beat.
+        """Stop all requests of the scope for ``seconds``: of this process now, of the others at their next look.
 
         ``reason``: a few words without secrets, for people. Never shortens a pause. After it the scope starts with one
         request in flight and doubles that with every beat. If the store cannot be reached, the next beat that works
@@ -241,11 +254,16 @@ class Scope:
                 return GOOD
             if not self._witness.is_there:
                 return 0
+            at = self._refused_at
+            if at is not None and called_at - at < ASKED_SECONDS and not self.has_succeeded_since(at):
+                return self._refused_with
             async with self.slot():
-                status = await self._witness.status()
-            if status is not None and status < 300:
+                self._refused_at, self._refused_with = None, await self._witness.status()
+            if self._refused_with is not None and self._refused_with < 300:
                 self.note_success()
-            return status
+            else:
+                self._refused_at = self._clock.monotonic()
+            return self._refused_with
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
@@ -346,6 +364,17 @@ class Scope:
             else:
                 self._is_cut_off = False
 
+    async def _looks(self) -> None:
+        """Between beats, hear of a pause or an outage that another member has told of."""
+        while True:
+            await self._clock.sleep(self._settings.beat_seconds / LOOKS)
+            if not self._has_company:
+                continue
+            with contextlib.suppress(UnavailableError):
+                row = decode(await self._rows.read(self._settings.name))
+                self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
+                self._limit()
+
     async def _rest(self, seconds: float) -> None:
         """Until the next beat is due, or there is something that the others should hear of now."""
         alarm = asyncio.ensure_future(self._clock.sleep(seconds))
@@ -365,6 +394,7 @@ class Scope:
             self._outlook.tell(beat, began_at, wall_seconds(self._clock)),
             in_flight=self._in_flight,
             looks=self.has_work is not None,
+            wants=beat.wants if self.has_work is not None else is_busy,
             peak=gate.peak,
             can_probe=gate.in_use < self._membership.limit and not self._is_probing,
         )
@@ -374,6 +404,7 @@ class Scope:
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._membership.adopt(row, beat, began_at, now)
         self._outlook.told(row, self._member, wall, now)
+        self._has_company = len(row.members) > 1
         if row.breaker.prober == self._member and not self._is_probing:
             self._must_probe.set()
         self._limit()

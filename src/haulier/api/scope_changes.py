@@ -70,9 +70,8 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
     row = _learned(row, beat)
     share = row.members[beat.name].share
     room = cap(row, beat.silent) - sum(one.share for one in row.members.values()) + share
-    return _with(
-        row, beat, replace(row.members[beat.name], share=max(share, min(target(row, beat.name, beat.silent), room)))
-    )
+    share = max(share, min(target(row, beat.name, beat.silent), room))
+    return _budgeted(_with(row, beat, replace(row.members[beat.name], share=share)), beat)
 
 
 def _begun(row: ScopeRow) -> ScopeRow:
@@ -115,7 +114,7 @@ def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
         row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
     if beat.pause_left > 0.0 and beat.wall + beat.pause_left > row.pause_until + REASSERT_SECONDS:
         row = paused(row, beat.wall, beat.pause_left, row.pause_reason)
-    return _budgeted(_broken(_governed(row, beat), beat), beat)
+    return _broken(_governed(row, beat), beat)
 
 
 def left(row: ScopeRow, name: str, in_use: int, rest: Mapping[Quota, int] | None = None) -> ScopeRow:
@@ -191,7 +190,8 @@ def _budgeted(row: ScopeRow, beat: Beat) -> ScopeRow:
     for quota, ask in spending.asks.items():
         budget, granted[quota.key] = taken(budget, quota, ask, len(living), beat.wall)
     total = pace(budget, spending.declared, beat.wall)
-    rate = parts(total, {name: one.wanted for name, one in living})[beat.name]
+    # Without a share nobody can send: a part of the pace would be lost.
+    rate = parts(total, {name: one.wanted if one.share else 0.0 for name, one in living})[beat.name]
     if total < UNLIMITED:
         rate = min(rate, max(0.0, total - sum(one.rate for name, one in living if name != beat.name)))
     mine = replace(row.members[beat.name], rate=rate, granted={key: one for key, one in granted.items() if one > 0})

@@ -77,6 +77,7 @@ class FleetDriver(_Driver):
     async def drive(self, run: Run) -> tuple[int, str]:
         more = ("--run", run.run_id, "--with-parent", *(["--quiet"] if is_quiet() else []))
         command = child_command("work", self._source, self._options, *more)
+        self._site.client.scope.hand_over()
         view = open_progress(run.run_id, self._site.clock)
         fleet = Fleet(command, self._workers, self._watch(run), view.say)
         with on_signals(fleet.drain, fleet.stop_now):

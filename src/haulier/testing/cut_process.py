@@ -62,6 +62,8 @@ class Role:
 
 
 LATER = Role("later")
+KEPT_OUT = 75
+"""Exit code of a process that the queue was held from all the time: it came to no step, and did no harm."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ class Stage:
                 raise AssertionError("a process of a trial does not end")
             _let_go(process)  # Again and again: it marks that it stops just before it does.
             time.sleep(LOOK_SECONDS)
-        if code not in (0, CUT_OFF):
+        if code not in (0, CUT_OFF, KEPT_OUT):
             raise AssertionError(f"a process of a trial ended with {code}")
         return code
 
@@ -230,7 +232,8 @@ async def _again_while_busy(life: Callable[[], Any]) -> Run:
             await asyncio.sleep(0.2)
         else:
             return run
-    raise AssertionError("the queue or the lake stays away")
+    # A thread of the one that stands still is inside a transaction. It may be waiting for this very process.
+    os._exit(KEPT_OUT)
 
 
 async def _live(scene: Scene, trial: Path, role: Role, cuts: Cuts, *, verifies: bool = False) -> Run:
@@ -264,6 +267,8 @@ async def _live(scene: Scene, trial: Path, role: Role, cuts: Cuts, *, verifies: 
             watch = Watch(lake, queue, closer, SOURCE, only=run.run_id)
             worker = Worker(parts, watch, partial(os._exit, 1))
             if code := await worker.run():
+                if "held by another process" in worker.reason:
+                    raise UnavailableError(worker.reason)
                 raise AssertionError(f"a worker ended with {code}: {worker.reason}")
             verdict = watch.closed[run.run_id]
         if verifies:

@@ -58,12 +58,13 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="The address to listen on. (%(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="The port to listen on; 0 takes a free one. (%(default)s)")
-    parser.add_argument("--stay", action="store_true", help="Serve on when standard input, a pipe, is closed.")
+    parser.add_argument("--host", default="127.0.0.1", help="The address to listen on. [%(default)s]")
+    parser.add_argument("--port", type=int, default=0, help="The port to listen on; 0 takes a free one. [%(default)s]")
+    # Whoever types the command wants it to stay; a test that starts it as a process holds it by a pipe.
+    parser.add_argument("--stay", action="store_true", help=argparse.SUPPRESS)
     for group in GROUPS:
         title, _, about = (group.__doc__ or "").partition(": ")
-        section = parser.add_argument_group(title.lower(), about)
+        section = parser.add_argument_group(title.lower(), about[:1].upper() + about[1:])
         for setting in settings_of(group):
             _add_flag(section, setting)
     return parser
@@ -108,7 +109,7 @@ def _add_flag(section: argparse._ArgumentGroup, setting: dataclasses.Field[Any])
         section.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=meaning)
         return
     has_default = setting.default not in (None, ())
-    told = f"{meaning} ({setting.default})" if has_default else meaning
+    told = f"{meaning} [{setting.default}]" if has_default else meaning
     is_choice = get_origin(_HINTS[setting.name]) is Literal
     choices = get_args(_HINTS[setting.name]) if is_choice else None
     metavar = None if is_choice else _metavar(setting.name)
@@ -121,6 +122,8 @@ def _metavar(name: str) -> str:
         return "NUMBER"
     if get_origin(_HINTS[name]) is tuple:
         return _UNITS.get(words[-1], "LIST")
+    if words[-1] == "ids":
+        return "NUMBER"
     unit = next((_UNITS[word] for word in reversed(words) if word in _UNITS), None)
     return unit or ("TEXT" if _HINTS[name] in (str, str | None) else "NUMBER")
 

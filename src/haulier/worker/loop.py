@@ -86,6 +86,7 @@ class Worker:
         """Work until drained. Returns the exit code: 0 drained, 4 not finished, 2 a person must change something."""
         keeper, settler = self._bench.keeper, self._bench.settler
         keeper.start()
+        self._count()
         try:
             async with asyncio.TaskGroup() as group:
                 pulse = group.create_task(self._pulse())
