@@ -71,6 +71,20 @@ def test_requests_a_second_are_kept(place: Place) -> None:
     assert seconds >= (sent - 1) / 5 - 0.05
 
 
+def test_a_limit_that_is_told_nowhere_is_found(place: Place) -> None:
+    """G5: a few refusals with Retry-After show how many requests a second the API takes; `status` says it."""
+    with SandboxProcess(SandboxSettings(records=20_000, rate_per_second=20, bucket=5, latency_seconds=0.02)) as api:
+        place.write(api.url)
+        process = place.start("run")
+        try:
+            until(lambda: api.counters().by_status.get(429, 0) > 0)
+            until(lambda: place.run("status", "--json").json.get("api", {}).get("requests_per_second") is not None)
+            until(lambda: "requests a second; 1 worker\n" in place.run("status").out)
+        finally:
+            stop(process)
+        assert api.counters().early == 0
+
+
 def test_status_says_that_the_api_is_down_since_when_and_why(place: Place) -> None:
     """The breaker is open: `status` tells it while workers wait."""
     settings = SandboxSettings(records=20_000, latency_seconds=0.05)

@@ -40,6 +40,8 @@ class Outcomes:
     """Of those, the ones after the last good one."""
     reason: str = ""
     """Of the last failure, in a few words without secrets."""
+    throttled: int = 0
+    """Requests that were refused for their rate, with a short wait; neither good nor bad."""
 
 
 class Slice(msgspec.Struct, frozen=True, array_like=True):

@@ -31,6 +31,9 @@ PAUSE_SECONDS: Final = 60.0
 PERSON_SECONDS: Final = 15.0
 """The pause where a person has to do something: workers that are started again by themselves ask no more often."""
 
+THROTTLED_SECONDS: Final = 60.0
+"""A longer wait is about a quota of an hour or a day, and says nothing of a pace."""
+
 BODY_BYTES: Final = 64 * 1024
 """Of a body that cannot be read, to be kept: a page of 100 records of 600 bytes whole."""
 SUSPECT_TRIES: Final = 1
@@ -139,6 +142,8 @@ class Exchange:
                 self._note_wait(outcome)
             if judgement.verdict is Verdict.PAUSE:
                 wait = min(HELD_SECONDS, PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
+                if wait <= THROTTLED_SECONDS and judgement.is_throttling:
+                    parts.scope.note_throttled()
                 await parts.scope.pause(wait, parts.redactor.redact(judgement.reason))
                 may_repeat = pauses < MAX_PAUSES
                 pauses += 1

@@ -223,6 +223,11 @@ class Scope:
         # At a hard limit each moment costs refusals: one less from now on, whatever the others know.
         self._limit()
 
+    def note_throttled(self) -> None:
+        """A request of this member was refused for its rate: 429, or a 403 that means it, with a short wait."""
+        self._outlook.tally.note_throttled()
+        self._hurry.set()
+
     async def is_charged(self) -> bool:
         """Whether an outage-like failure is the item's own: requests of the scope succeeded within 60 seconds and do
         not fail in a row now, or the witness works when it is asked. One asks for all.

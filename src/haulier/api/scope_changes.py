@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from haulier.api.breaker import Outcomes, claimed, noted, probed
 from haulier.api.budget import UNLIMITED, Budget, Quota, Spending, heard, pace, parts, taken
 from haulier.api.governor import Report, fed, restarted
+from haulier.api.learned_rate import grown, refused
 from haulier.api.scope_row import Member, ScopeRow
 from haulier.api.scope_shares import Wish, shares
 
@@ -114,7 +115,9 @@ def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
         row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
     if beat.pause_left > 0.0 and beat.wall + beat.pause_left > row.pause_until + REASSERT_SECONDS:
         row = paused(row, beat.wall, beat.pause_left, row.pause_reason)
-    return _broken(_governed(row, beat), beat)
+    row = _broken(_governed(row, beat), beat)
+    learned = grown(row.learned, row.time)
+    return replace(row, learned=refused(learned, row.breaker.slices, row.time) if beat.outcomes.throttled else learned)
 
 
 def left(row: ScopeRow, name: str, in_use: int, rest: Mapping[Quota, int] | None = None) -> ScopeRow:
@@ -189,7 +192,7 @@ def _budgeted(row: ScopeRow, beat: Beat) -> ScopeRow:
     granted: dict[str, int] = {}
     for quota, ask in spending.asks.items():
         budget, granted[quota.key] = taken(budget, quota, ask, len(living), beat.wall)
-    total = pace(budget, spending.declared, beat.wall)
+    total = min(row.learned.pace, pace(budget, spending.declared, beat.wall))
     # Without a share nobody can send: a part of the pace would be lost.
     rate = parts(total, {name: one.wanted if one.share else 0.0 for name, one in living})[beat.name]
     if total < UNLIMITED:

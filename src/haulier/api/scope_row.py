@@ -7,6 +7,7 @@ import msgspec
 from haulier.api.breaker import Breaker
 from haulier.api.budget import UNLIMITED, Budget
 from haulier.api.governor import Governor
+from haulier.api.learned_rate import LearnedRate
 from haulier.errors import HaulierError, NewerFormatError
 
 FORMAT = 1
@@ -64,6 +65,7 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     governor: Governor = msgspec.field(default_factory=Governor)
     breaker: Breaker = msgspec.field(default_factory=Breaker)
     budget: Budget = msgspec.field(default_factory=Budget)
+    learned: LearnedRate = msgspec.field(default_factory=LearnedRate)
 
 
 class _Version(msgspec.Struct):

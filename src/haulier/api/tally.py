@@ -32,7 +32,7 @@ class Tally:
         self._samples: dict[str, list[float]] = {}
         self._refusals = 0
         self._wanted = NEVER
-        self._good = self._bad = 0
+        self._good = self._bad = self._throttled = 0
         self.last_bad = 0
         """Failures since the last success, as far as the others do not know of them."""
         self._reason = ""
@@ -66,10 +66,14 @@ class Tally:
             self._refusals += 1
         return is_refusal or self.last_bad % FEW == 0
 
+    def note_throttled(self) -> None:
+        """A request was refused for its rate."""
+        self._throttled += 1
+
     def outcomes(self) -> Outcomes:
         """What became of our requests, and begin anew."""
-        outcomes = Outcomes(self._good, self._bad, self.last_bad, self._reason)
-        self._good = self._bad = self.last_bad = 0
+        outcomes = Outcomes(self._good, self._bad, self.last_bad, self._reason, self._throttled)
+        self._good = self._bad = self.last_bad = self._throttled = 0
         return outcomes
 
     def take(self) -> Report:

@@ -107,6 +107,8 @@ class Judgement:
     then: Verdict = Verdict.BACK
     retry_after_seconds: float | None = None
     """Wait at least this long, whatever the verdict."""
+    is_throttling: bool = False
+    """It was refused for how many requests there were."""
 
     @property
     def final(self) -> Verdict:
@@ -250,7 +252,8 @@ TOO_LARGE_SIGNS = (b"response too large", b"responsetoolarge", b"response size e
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Whether anything is left of a quota depends on no clock."""
 _NO_CONTENT = {204, 205}
-_PAUSING = {429, 503}
+REFUSED = 429
+_PAUSING = {REFUSED, 503}
 """With a Retry-After these speak to everybody; a 503 without one is an error like others."""
 
 
@@ -261,9 +264,11 @@ def _by_status(response: Response, status: int, asked: Asked, wait: float | None
     if status >= 400 and status not in _PAUSING and any(sign in _head(response) for sign in TOO_LARGE_SIGNS):
         return Judgement(Verdict.SPLIT, f"{reason}, as the answer would be too large")
     if status in _PAUSING and wait is not None:
-        return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait)
+        return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait, is_throttling=status == REFUSED)
     if status in _REFUSING and _is_throttling(response, wait):
-        return Judgement(Verdict.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait)
+        return Judgement(
+            Verdict.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait, is_throttling=True
+        )
     if status in {404, 410} and asked.is_entity:
         return Judgement(Verdict.ABSENT, reason)
     if status == 410 and asked.has_page_token:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from haulier.api.breaker import State
+from haulier.api.budget import UNLIMITED
 from haulier.api.scope_row import ScopeRow, decode
 from haulier.app.site import Site, scope_name
 from haulier.clock import wall_seconds
@@ -30,6 +31,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """The most requests at once in the last beats."""
     may_be_in_flight: int = 0
     """What the workers hold it to at present."""
+    requests_per_second: float | None = None
+    """What they hold it to in a time, as it was declared, told in headers, or found from refusals; None: no limit."""
 
 
 async def read_api_state(site: Site) -> ApiState | None:
@@ -46,6 +49,7 @@ def api_state(row: ScopeRow, wall: float) -> ApiState:
         state, reason, since = "down", row.breaker.reason, datetime.fromtimestamp(row.breaker.since, UTC)
     elif wall < row.pause_until <= wall + row.pause_seconds:
         state, reason, until = "paused", row.pause_reason, datetime.fromtimestamp(row.pause_until, UTC)
+    paces = [one.rate for one in living if one.rate < UNLIMITED]
     return ApiState(
         state=state,
         reason=reason,
@@ -54,6 +58,7 @@ def api_state(row: ScopeRow, wall: float) -> ApiState:
         workers=sum(one.looks for one in living),
         in_flight=sum(one.peak for one in living),
         may_be_in_flight=sum(one.share for one in living),
+        requests_per_second=round(sum(paces), 2) if paces else None,
     )
 
 
@@ -66,7 +71,9 @@ def api_lines(api: ApiState) -> list[str]:
         return [f"  API      all requests pause until {_time(api.until)}{because}"]
     if not api.workers:
         return []
-    return [f"  API      {api.in_flight:,} of at most {api.may_be_in_flight:,} in flight, {api.workers:,} workers"]
+    workers = f"{api.workers:,} worker{'s' if api.workers != 1 else ''}"
+    pace = "" if api.requests_per_second is None else f", at most {api.requests_per_second:.3g} requests a second"
+    return [f"  API      {api.in_flight:,} of at most {api.may_be_in_flight:,} in flight{pace}; {workers}"]
 
 
 def _time(moment: datetime) -> str:
