@@ -59,7 +59,24 @@ def test_refusals_of_one_moment_count_once() -> None:
 def test_a_pace_that_nobody_needed_is_no_ceiling() -> None:
     """What was refused is what was sent, not what might have been."""
     learned = refused(LearnedRate(pace=1_000.0), taken(20, 100.0), 100.0)
-    assert learned.ceiling == pytest.approx(13.0)
+    assert learned.ceiling == pytest.approx(11.0)
+
+
+def test_refusals_that_come_at_any_pace_are_not_about_it() -> None:
+    """An API that refuses at random would else be paced down and down. It is told from one that has a limit by refusals
+    below what it was seen to bear; an hour later it is looked at again."""
+    learned, time = LearnedRate(), 0.0
+    paces = []
+    for _ in range(40):
+        time += 8.0
+        for _ in range(8):
+            learned = grown(learned, time)
+        learned = refused(learned, taken(200, time), time)
+        paces.append(learned.pace)
+    assert paces[:5] != [NO_PACE] * 5
+    assert set(paces[8:]) == {NO_PACE}
+    assert min(paces) >= 50.0
+    assert refused(learned, taken(200, time + 3_600.0), time + 3_600.0).pace == pytest.approx(90.0)
 
 
 def test_an_api_that_takes_nothing_is_asked_once_a_second() -> None:

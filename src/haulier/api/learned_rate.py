@@ -24,10 +24,14 @@ GROWTH: Final = 0.15
 """A second: from 5 to 20 requests a second in ten seconds."""
 APART_SECONDS: Final = 2.0
 """Refusals closer together are of one moment."""
-RECENT_SECONDS: Final = 10.0
-MARGIN: Final = 1.3
+RECENT_SECONDS: Final = 7.5
+"""Counts are kept in parts of five seconds: the part that began just now alone would tell nothing."""
+MARGIN: Final = 1.1
 """What was taken lately, on average, may be so much less than what was taken just before the refusal."""
 LONGEST_STEP_SECONDS: Final = 5.0
+ODD: Final = 4
+"""So many refusals below what is known to be borne say that it is not the pace: some APIs refuse at random."""
+GIVEN_UP_SECONDS: Final = 3_600.0
 FAR_OFF: Final = 10_000.0
 """Requests a second above which a pace means nothing."""
 
@@ -40,6 +44,9 @@ class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
     cut_at: float = -NO_PACE
     ceiling: float = NO_PACE
     ceiling_until: float = -NO_PACE
+    odd: int = 0
+    """Refusals in a row at a pace that stood below the ceiling."""
+    given_up_until: float = -NO_PACE
 
 
 def grown(learned: LearnedRate, time: float) -> LearnedRate:
@@ -55,14 +62,19 @@ def grown(learned: LearnedRate, time: float) -> LearnedRate:
 
 def refused(learned: LearnedRate, slices: Sequence[Slice], time: float) -> LearnedRate:
     """After a refusal that asks for a short wait. ``slices``: the answers of the last half minute."""
-    if time - learned.cut_at < APART_SECONDS:
+    if time - learned.cut_at < APART_SECONDS or time < learned.given_up_until:
         return learned
     if learned.pace >= NO_PACE:
         # The first burst tells little about what comes in the long run: low, and up from there.
         return LearnedRate(pace=max(1.0, CUT * _taken(slices, time, NO_PACE)), at=time, cut_at=time)
+    is_odd = time < learned.ceiling_until and learned.pace <= KEPT_BELOW * learned.ceiling
+    odd = learned.odd + 1 if is_odd else 0
+    if odd >= ODD:
+        return LearnedRate(at=time, cut_at=time, given_up_until=time + GIVEN_UP_SECONDS)
     ceiling = max(1.0, min(learned.pace, MARGIN * _taken(slices, time, RECENT_SECONDS)))
     pace = max(1.0, CUT * ceiling)
-    return LearnedRate(pace=pace, at=time, cut_at=time, ceiling=ceiling, ceiling_until=time + CEILING_SECONDS)
+    until = time + CEILING_SECONDS
+    return LearnedRate(pace=pace, at=time, cut_at=time, ceiling=ceiling, ceiling_until=until, odd=odd)
 
 
 def _taken(slices: Sequence[Slice], time: float, seconds: float) -> float:
