@@ -1,8 +1,8 @@
 """Hours of outage in the middle of a run of 20,000 items, by a virtual time: what is sent into it, and what is lost.
 
-`python benchmarks/outage.py [--items 20000] [--hours 6] [--workers 1]`: whole workers, one after the other for each way
-in which an API can be down; only the API's answers are made up. Fails if anything is poisoned or left undone, or if more
-than 300 requests are sent into the outage. `tests/outage/test_hours.py` is the same, smaller.
+`python benchmarks/outage.py [--items 20000] [--hours 6] [--workers 1]`: whole workers and a made-up API, once for each
+way in which one can be down. Fails if anything is poisoned or left undone, or if more than 300 requests are sent into
+the outage. `tests/outage/test_hours.py` is the same, smaller.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from haulier.testing.virtual_time import VirtualTime  # noqa: E402
-from tests.outage.rig import FAILURES, Failure, Story, live_through, opened  # noqa: E402
+from haulier.testing.virtual_time import VirtualTime
+from tests.outage.rig import FAILURES, Failure, Story, live_through, opened
 
 MOST_REQUESTS = 300
 AFTER_SECONDS = 60.0

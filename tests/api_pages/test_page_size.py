@@ -91,7 +91,7 @@ async def refused(answer: Answerer, pages: Paginator, **options: Any) -> tuple[A
     rules, settings = options.pop("rules", ()), options.pop("settings", {})
     async with serving(answer) as api, client_of(api.url, rules, **settings) as client:
         with pytest.raises(ApiError) as caught:
-            await ids_of(client.session("item").pages("/rows", pages=pages, records="rows", **options))
+            await ids_of(client.session("item").pages("/rows", pages=pages, **{"records": "rows", **options}))
         return caught.value, api.requests
 
 
@@ -120,8 +120,80 @@ async def test_row_413_in_the_middle_of_a_walk() -> None:
     assert asked_for == [(0, 10), (10, 10), (20, 10), (20, 5), (25, 5), (30, 5), (33, 5)]
 
 
+def by_whole_pages(limits: dict[int, int]) -> Answerer:
+    """1,000 rows of an API that reads an offset as a page's number times the limit. From each of these offsets on, a
+    page of more than so many is too large."""
+
+    def answer(asked: Asked) -> Reply:
+        offset, size = asked.number("offset"), asked.number("limit")
+        if any(offset >= start and size > most for start, most in limits.items()):
+            return TOO_LARGE
+        start = offset // size * size
+        return Reply({"rows": rows(start, min(start + size, 1_000))})
+
+    return answer
+
+
+@pytest.mark.parametrize(("limit", "limits"), [(100, {200: 25, 400: 12}), (7, {14: 6}), (25, {25: 12}), (9, {0: 5})])
+async def test_row_413_offsets_stay_multiples_of_the_limit(limit: int, limits: dict[int, int]) -> None:
+    """4.1 `413`: G1, G3: half of 25 is 12, and record 400 does not begin a page of 12: such an API would answer from
+    record 396 on."""
+    found, requests = await asked_of(by_whole_pages(limits), Offset(limit))
+    assert found == list(range(1_000))
+    assert all(asked.number("offset") % asked.number("limit") == 0 for asked in requests)
+
+
+def test_row_413_the_limit_is_lowered_as_little_as_the_offset_allows() -> None:
+    """4.1 `413`: half where that divides the offset; at the first record any size does."""
+
+    def lowered(limit: int, offset: int, start: int = 0) -> int | None:
+        pages = Offset(limit, start=start)
+        asked = pages.first(PageRequest("u")).with_query("offset", str(start + offset))
+        assert asked.smaller is not None
+        less = asked.smaller(asked)
+        return None if less is None else int(less.query_value("limit") or 0)
+
+    assert [lowered(100, 200), lowered(25, 0), lowered(25, 25), lowered(25, 400), lowered(7, 7)] == [50, 12, 5, 10, 1]
+    assert [lowered(25, 25, start=1), lowered(1, 5), lowered(10**17, 3)] == [5, None, 3]
+
+
+@pytest.mark.parametrize("status", [413, 500])
+@pytest.mark.parametrize("is_in_header", [False, True])
+async def test_row_413_tokens_behind_the_first_page_keep_their_size(status: int, is_in_header: bool) -> None:
+    """4.1 `413`: G1, G3: a token may be a page's number (`"next": 3`, `X-Next-Page`), which means other records with
+    every size. A later page that is too large divides the item; a 500 is what it is."""
+
+    def answer(asked: Asked) -> Reply:
+        page, size = asked.number("page", 1), asked.number("limit")
+        if page == 3 and size > 20:
+            return Reply({"error": "Content Too Large"}, status)
+        found = rows((page - 1) * size, min(page * size, 200))
+        return Reply({"rows": found, "next": page + 1}, headers=(("X-Next-Page", str(page + 1)),))
+
+    pages = Cursor(
+        "" if is_in_header else "next", "X-Next-Page" if is_in_header else "", query="page", size_name="limit"
+    )
+    error, requests = await refused(answer, pages, query={"limit": 40})
+    assert error.verdict is (Verdict.SPLIT if status == 413 else Verdict.OUTAGE)
+    assert {asked.number("limit") for asked in requests} == {40}
+
+
+async def test_row_413_odata_links_behind_the_first_page_keep_their_size() -> None:
+    """4.1 `413`: G1: what stands in a link may be a page's number, as in those of Dataverse."""
+
+    def answer(asked: Asked) -> Reply:
+        page, size = asked.number("$skiptoken", 1), of_prefer(asked)
+        if page == 2:
+            return TOO_LARGE
+        return Reply({"value": rows(0, size), "@odata.nextLink": f"/rows?$skiptoken={page + 1}"})
+
+    error, requests = await refused(answer, OData(40), records="value")
+    assert error.verdict is Verdict.SPLIT
+    assert [of_prefer(asked) for asked in requests] == [40, 40]
+
+
 async def test_row_413_odata() -> None:
-    """4.1 `413`: the preference that goes with each page is lowered; links stay as they are."""
+    """4.1 `413`: the preference that goes with each page is lowered on the first; links stay as they are."""
 
     def answer(asked: Asked) -> Reply:
         start, size = asked.number("$skiptoken"), of_prefer(asked)

@@ -101,6 +101,43 @@ async def test_five_redirects_are_followed() -> None:
         assert (await get(transport, server)).status == 200
 
 
+async def test_g5_hops_are_counted() -> None:
+    """G5: each redirect is a request of its own to the API, which its limits count; so are those that lead to no
+    answer."""
+    ways = {
+        "/a": to("/b"),
+        "/b": to("/c"),
+        "/loop": to("/loop"),
+        "/away": to("/off"),
+        "/off": to("http://x.example/"),
+        "/to-slow": to("/slow"),
+        "/slow": [5.0],
+    }
+    by = lambda seen: ways.get(seen.target, OK)  # noqa: E731
+    async with raw_server(by=by) as server, transport_to(server, first_byte_timeout_seconds=0.2) as transport:
+        assert [(await get(transport, server, target)).hops for target in ("/c", "/b", "/a")] == [0, 1, 2]
+        faults = [(await fault_of(transport, server, target)) for target in ("/loop", "/away", "/to-slow")]
+        assert [(fault.kind, fault.hops) for fault in faults] == [
+            (Fault.REDIRECT, 5),
+            (Fault.REDIRECT, 1),
+            (Fault.TIMEOUT, 1),
+        ]
+        with pytest.raises(TransportError) as unsent:
+            await transport.send(Request("GET", "http://x.example/"))
+        assert unsent.value.hops == 0
+        assert len(server.requests) == 1 + 2 + 3 + 6 + 2 + 2
+
+
+async def test_g5_hops_are_counted_where_time_runs_out() -> None:
+    """G5: the deadline of a request ends it in mid-way; what was sent by then was sent."""
+    async with (
+        raw_server(to("/b"), [5.0]) as server,
+        transport_to(server, request_timeout_seconds=0.3) as transport,
+    ):
+        fault = await fault_of(transport, server)
+    assert (fault.kind, fault.hops) == (Fault.TIMEOUT, 1)
+
+
 @pytest.mark.parametrize(("status", "method"), [("307 X", "POST"), ("308 X", "POST"), ("303 X", "GET")])
 async def test_a_post_is_redirected_as_the_status_says(status: str, method: str) -> None:
     """RFC 9110 15.4: 307 and 308 keep method and body, 303 asks for a GET."""

@@ -92,7 +92,7 @@ STATUSES = [
     (409, HERE, FEW_HERE, BACK),
     (412, RESTART, 0, RESTART),
     (413, SPLIT, 0, SPLIT),
-    (507, BACK, 0, BACK),
+    (507, OUTAGE, 0, OUTAGE),
     (508, BACK, 0, BACK),
     (511, PAUSE, 0, PAUSE),
 ]

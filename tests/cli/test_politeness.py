@@ -39,8 +39,18 @@ def test_a_plan_above_max_requests_is_refused_before_anything_is_enqueued(place:
     assert said.code == 2
     assert "has 5 items, each of them at least one request, and max_requests is 4" in said.err
     assert (place.run("status", "--json").json["records"], place.lines()) == (0, 0)
+    assert place.run("run").code == 2, "the plan stands"
     with_limits(place, api.url, "max_requests = 100")
     said = place.run("run", "--resume-only")
+    assert (said.code, place.lines()) == (0, RECORDS), said.err
+
+
+def test_larger_items_do_where_they_are_planned_anew(place: Place, api: SandboxProcess) -> None:
+    """The other way out that the message names: the plan that does not fit stands until `--new` ends its run."""
+    with_limits(place, api.url, "max_requests = 4")
+    assert place.run("run").code == 2
+    place.write(api.url, in_flight="\n".join((IN_FLIGHT, "max_requests = 12")), step=RECORDS)
+    said = place.run("run", "--new")
     assert (said.code, place.lines()) == (0, RECORDS), said.err
 
 

@@ -1,12 +1,15 @@
-"""Whole workers of one source in this process, by a virtual time. Only the API is not real: it answers in the process."""
+"""Whole workers of one source in this process, by a virtual time. Only the API is made up: it answers in here."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from haulier.api.client import Client
@@ -19,7 +22,7 @@ from haulier.app.site import LiveSite, scope_settings
 from haulier.app.starting import Wanted, claim, start
 from haulier.config.source_file import load_source
 from haulier.lake.local import LocalLake
-from haulier.lake.seam import Lake
+from haulier.lake.local_threads import LocalThreads
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.run import Run
@@ -27,6 +30,9 @@ from haulier.testing.virtual_time import VirtualTime
 from haulier.worker.loop import Worker
 from haulier.worker.settings import WorkerSettings
 from haulier.worker.watch import Watch
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 TOML = """
 source = "shop"
@@ -59,6 +65,16 @@ class Failure:
     body: bytes = b'{"error": "out of order"}'
 
 
+FAILURES = {
+    "503": Failure(0.05, status=503),
+    "500": Failure(0.05, status=500),
+    "time-out": Failure(30.0, fault=Fault.TIMEOUT),
+    "refused connection": Failure(0.001, fault=Fault.CONNECT),
+}
+"""How an API is down."""
+UNREADABLE = Failure(ANSWER_SECONDS, status=200, body=b'{"items": [{"id": 1')
+
+
 @dataclass
 class Api:
     """Answers each ID with its record, in half a second. Implements the transport seam."""
@@ -72,7 +88,6 @@ class Api:
     failed: list[float] = field(default_factory=list)
     """When requests were sent into the outage."""
     answered: list[float] = field(default_factory=list)
-    on_answer: Callable[[int], None] = lambda answered: None
 
     async def send(self, request: Request) -> Response:
         sent_at = self.time.monotonic()
@@ -100,53 +115,107 @@ class Api:
 
 @dataclass
 class Shop:
-    """A planned and enqueued run of items of one ID each."""
+    """A planned and enqueued run of items of one ID each, and all that its workers share."""
 
     app: App
     api: Api
-    lake: Lake
+    lake: LocalLake
     store: MemoryStore
     time: VirtualTime
     run: Run
-    codes: list[int] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
+    charged: int = 0
+    """Failures that were held against items, so far."""
 
-    async def work(self, name: str) -> int:
-        """One worker, to its end."""
-        async with site_of(self.app, self.api, self.lake, self.store, self.time, name) as site:
+    async def work(self, name: str) -> tuple[int, str]:
+        """One worker, to its end: its exit code, and why."""
+        async with _site_of(self.app, self.api, self.lake, self.store, self.time, name) as site:
             watch = Watch(site.lake, site.queue, site.closer, site.app.name)
-            worker = Worker(site.parts(), watch, _never)
-            self.codes.append(await worker.run())
-            self.reasons.append(worker.reason)
-        return self.codes[-1]
+            worker = Worker(site.parts(), watch, _stalled)
+            code = await worker.run()
+            self.charged += worker.stats.retried
+            return code, worker.reason
 
-    @property
-    def root(self) -> Path:
-        return Path(self.lake.locate(self.run.paths.root))
+    async def verdict(self) -> VerdictRecord:
+        async with _site_of(self.app, self.api, self.lake, self.store, self.time, "closer") as site:
+            found = await site.closer.close(self.run)
+        assert found is not None, "the run is open"
+        return found
 
     @property
     def poison(self) -> dict[str, PoisonRecord]:
-        paths = (self.root / "poison").glob("*/*.json")
+        folder = Path(self.lake.locate(self.run.paths.folder("poison")))
+        paths = folder.glob("*/*.json")
         return {path.parent.name: decode_record(PoisonRecord, path.read_bytes(), path.name) for path in paths}
 
     @property
     def objects(self) -> int:
         return sum(1 for _ in Path(self.lake.locate(self.run.paths.bronze("items"))).glob("*.ndjson.gz"))
 
-    async def verdict(self, name: str = "closer") -> VerdictRecord | None:
-        async with site_of(self.app, self.api, self.lake, self.store, self.time, name) as site:
-            return await site.closer.close(self.run)
+
+@contextlib.asynccontextmanager
+async def opened(time: VirtualTime, folder: Path, *, items: int, in_flight: int = 16) -> AsyncIterator[Shop]:
+    """A run of so many items."""
+    path = folder / "shop.toml"
+    path.write_text(TOML.format(last=items, in_flight=in_flight))
+    app, api, store = App.from_settings(load_source(path, {})), Api(time), MemoryStore()
+    lake = LocalLake(folder / "lake", time)
+    lake._threads = _AtOnce(str(folder))
+    async with _site_of(app, api, lake, store, time, "planner") as site:
+        run = await claim(site, Wanted("full", app.selected([])))
+        await start(site, run, _nothing)
+    yield Shop(app, api, lake, store, time, run)
 
 
-def _never() -> None:
-    raise AssertionError("the event loop hung")
+@dataclass(frozen=True)
+class Story:
+    """What came of an outage. Seconds are virtual."""
+
+    done_before: int
+    into_it: int
+    """Requests that were sent into it, ..."""
+    at_first: int
+    """... and those of its first minute."""
+    longest_wait_seconds: float
+    """Between two requests, as long as it lasted."""
+    back_after_seconds: float
+    """From its end to the first good answer."""
+    codes: list[int]
+    charged: int
+    verdict: VerdictRecord
+    poison: dict[str, PoisonRecord]
+    objects: int
+
+
+async def live_through(shop: Shop, failure: Failure, *, workers: int, after_seconds: float, hours: float) -> Story:
+    """So many workers work the run to its end, and for some hours of it everybody's requests fail."""
+    time, api = shop.time, shop.api
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(shop.work(f"w{number}")) for number in range(workers)]
+        await time.sleep(after_seconds)
+        began_at, done_before = time.monotonic(), shop.objects
+        api.failure = failure
+        await time.sleep(hours * 3_600)
+        ended_at, api.failure = time.monotonic(), None
+    moments = [*api.failed, ended_at]
+    return Story(
+        done_before=done_before,
+        into_it=len(api.failed),
+        at_first=sum(sent_at < began_at + 60 for sent_at in api.failed),
+        longest_wait_seconds=max(later - earlier for earlier, later in itertools.pairwise(moments)),
+        back_after_seconds=min(at for at in api.answered if at > ended_at) - ended_at,
+        codes=[task.result()[0] for task in tasks],
+        charged=shop.charged,
+        verdict=await shop.verdict(),
+        poison=shop.poison,
+        objects=shop.objects,
+    )
 
 
 @contextlib.asynccontextmanager
-async def site_of(
-    app: App, api: Api, lake: Lake, store: MemoryStore, time: VirtualTime, name: str
+async def _site_of(
+    app: App, api: Api, lake: LocalLake, store: MemoryStore, time: VirtualTime, name: str
 ) -> AsyncIterator[LiveSite]:
-    """What a worker process has open, but for the API with the limits of life."""
+    """What a worker process has open, with all the limits of life."""
     rng, redactor, queue = random.Random(name), Redactor(), MemoryQueue(store, time)
     scope = Scope(scope_settings(app), name, queue, time, rng)
     async with scope.joined():
@@ -166,20 +235,15 @@ async def site_of(
         )
 
 
-@contextlib.asynccontextmanager
-async def opened(time: VirtualTime, folder: Path, *, items: int, in_flight: int = 16) -> AsyncIterator[Shop]:
-    path = folder / "shop.toml"
-    path.write_text(TOML.format(last=items, in_flight=in_flight))
-    app, api, store = App.from_settings(load_source(path, {})), Api(time), MemoryStore()
-    local = LocalLake(folder / "lake", time)
-    lake = time.watched(local)
-    try:
-        async with site_of(app, api, lake, store, time, "planner") as site:
-            run = await claim(site, Wanted("full", app.selected([])))
-            await start(site, run, _nothing)
-        yield Shop(app, api, lake, store, time, run)
-    finally:
-        await local.close()
+class _AtOnce(LocalThreads):
+    """The lake's work is done on the event loop: it takes no virtual time, and threads would take much real time."""
+
+    async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        return work(*arguments)
+
+
+def _stalled() -> None:
+    raise AssertionError("the event loop hung")
 
 
 async def _nothing(*_: object) -> None:

@@ -42,6 +42,7 @@ from haulier.worker.bench import Bench
 from haulier.worker.keeper import Held, LeaseKeeper
 from haulier.worker.loop import Worker
 from haulier.worker.parts import Parts, Processor
+from haulier.worker.recall import Recall
 from haulier.worker.runbook import RunBook
 from haulier.worker.settings import WorkerSettings
 from haulier.worker.settle import Settler
@@ -260,7 +261,7 @@ class Hand:
         self.settler = Settler(parts.lake, parts.queue, self.keeper, parts.clock, parts.name)
         self.stop = StopSign()
         runbook = RunBook(parts.lake, parts.source, parts.clock)
-        self.bench = Bench(parts, self.keeper, self.settler, runbook, Stats(), self.stop)
+        self.bench = Bench(parts, self.keeper, self.settler, runbook, Recall(parts), Stats(), self.stop)
 
     async def take(self) -> Held | None:
         """Dequeue a message; None if none is visible."""

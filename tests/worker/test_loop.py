@@ -22,7 +22,7 @@ from haulier.testing.cuts import Cuts
 from haulier.testing.things import IN_FLIGHT, SOURCE, Things, things
 from haulier.worker.loop import QUEUE_PATIENCE_LEASES, Worker
 from haulier.worker.parts import Context
-from haulier.worker.settings import UNPROVEN_FAILURES, WorkerSettings
+from haulier.worker.settings import FIRST_ITEMS, UNPROVEN_FAILURES, WorkerSettings
 from haulier.worker.watch import Watch
 from tests.worker.rig import Others, Rig, key_of
 
@@ -372,6 +372,21 @@ async def test_an_api_that_never_answered_well_ends_the_worker_with_4(
         worker = real.worker(parts)
         assert await worker.run() == 4
         assert "Not one request has succeeded yet" in worker.reason
+    assert not any(message.failures for message in real.messages)
+
+
+@pytest.mark.parametrize("status", [404, 403])
+async def test_a_path_that_was_never_right_ends_the_worker_with_2(real: Rig, status: int) -> None:
+    """G4: an answer that is final to all of the first items is no outage: a person must act. Nothing is charged."""
+    items = [things(start) for start in range(1, FIRST_ITEMS + 11)]
+    real.api.statuses = {item.ids.start: status for item in items}
+    await real.run(*items)
+    async with real.parts() as parts:
+        worker = real.worker(parts)
+        assert await worker.run() == 2
+        assert worker.reason.startswith("The first items of this worker all failed in the same way")
+        assert f"status {status}" in worker.reason
+    assert len(real.messages) == len(items)
     assert not any(message.failures for message in real.messages)
 
 

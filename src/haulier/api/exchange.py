@@ -167,9 +167,13 @@ class Exchange:
             if self.usage.first_sent_at is None:
                 self.usage.first_sent_at = self._parts.clock.monotonic()
             try:
-                return await self._parts.transport.send(request)
+                outcome: Response | TransportError = await self._parts.transport.send(request)
             except TransportError as error:
-                return error
+                outcome = error
+            if outcome.hops:
+                self.usage.requests += outcome.hops
+                self._parts.scope.note_hops(outcome.hops)
+            return outcome
 
     def _note_wait(self, response: Response) -> None:
         """3.1: what a person should know of the waits that an API asks for."""

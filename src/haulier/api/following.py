@@ -47,8 +47,14 @@ class Following:
                 Fault.REDIRECT, "an address that is not of the API's own origin; nothing was sent there"
             )
         dressed = Request(request.method, request.url, _merged(request.headers, self._headers), request.body)
+        walk = _Walk(self._exchange)
         async with self._slots:
-            return await self._timed(self._follow, dressed)
+            try:
+                answer = await self._timed(lambda first: self._follow(first, walk), dressed)
+            except TransportError as error:
+                error.hops = walk.hops
+                raise
+        return replace(answer, hops=walk.hops) if walk.hops else answer
 
     async def send_bare(self, request: Request) -> Response:
         """To where credentials are fetched: any origin, none of the API's headers or credentials, no redirects.
@@ -67,14 +73,14 @@ class Following:
             raise TransportError(Fault.TIMEOUT, f"no whole answer within {seconds:g} seconds") from exc
         return answer.timed(self._clock.monotonic() - started)
 
-    async def _follow(self, request: Request) -> Response:
+    async def _follow(self, request: Request, walk: _Walk) -> Response:
         """``request`` never carries the credentials: they are put on anew for each hop, and no text is made from
         those."""
-        hops = 0
+        redirects = 0
         is_renewed = False
         while True:
             signed = request if self._authorizer is None else await self._authorizer.apply(request)
-            answer = await self._exchange(signed)
+            answer = await walk.send(signed)
             if answer.status == 401 and self._authorizer is not None and not is_renewed:
                 is_renewed = True
                 if await self._authorizer.renew(signed):
@@ -83,10 +89,26 @@ class Following:
             if onward is None:
                 # Where there are no credentials, the address of the exchange has none to take out.
                 return answer if self._authorizer is None else replace(answer, url=self._authorizer.bare(request.url))
-            hops += 1
-            if hops > MAX_REDIRECTS:
+            redirects += 1
+            if redirects > MAX_REDIRECTS:
                 raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects: they lead in a circle")
             request = onward
+
+
+class _Walk:
+    """The way of one request to its answer: counts what is sent, also where no answer comes of it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._sent = 0
+
+    @property
+    def hops(self) -> int:
+        return max(0, self._sent - 1)
+
+    async def send(self, request: Request) -> Response:
+        self._sent += 1
+        return await self._exchange(request)
 
 
 def _merged(stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

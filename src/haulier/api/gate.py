@@ -68,6 +68,8 @@ class Gate:
         """A place for the length of the block, past the queue and the door; False where there is none."""
         is_free = self.in_use < self._limit
         self.in_use += is_free
+        if is_free:
+            self._passed()
         try:
             yield is_free
         finally:

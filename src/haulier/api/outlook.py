@@ -115,8 +115,10 @@ class Outlook:
         is_new = self._hear(response, now, wall)
         return self._tried(is_good=False) or is_new or is_due
 
-    def note_run(self, run_id: str) -> None:
-        """Requests are sent for this run from now on."""
+    def note_run(self, run_id: str, *, is_only: bool) -> None:
+        """Requests are sent for this run from now on; ``is_only``: and for no other."""
+        if is_only:
+            self._runs = {known: quota for known, quota in self._runs.items() if known == run_id}
         if self._max_requests is None or run_id in self._runs:
             return
         self._runs[run_id] = quota = run_quota(run_id, self._max_requests)

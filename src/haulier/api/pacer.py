@@ -67,11 +67,13 @@ class Pacer:
         seconds = max(1e-3, now - self._since)
         wanted = UNLIMITED if self._was_held else AHEAD * self._used / seconds + 1.0
         asks: dict[Quota, int] = {}
+        is_idle = not self._used and not self._was_held and self._since > 0.0
+        needed = 0 if is_idle else max(FEWEST, round(AHEAD * self._used))
         for quota, count in self._held.items():
-            ask = max(FEWEST, round(AHEAD * self._used)) - count
+            ask = needed - count
             if ask > 0:
                 asks[quota] = ask
-            elif -ask > FEWEST + self._used:
+            elif ask < 0 and (is_idle or -ask > FEWEST + self._used):
                 asks[quota] = ask
                 self._held[quota] += ask
         self._used, self._since, self._was_held = 0, now, False
@@ -83,7 +85,7 @@ class Pacer:
         self._rate = rate
         if 0.0 < rate < UNLIMITED:
             self._next_at = min(self._next_at, now + 1 / rate)
-        self._held = {quota: max(0, self._held.get(quota, 0)) + granted.get(quota.key, 0) for quota in left}
+        self._held = {quota: max(0, self._held.get(quota, 0) + granted.get(quota.key, 0)) for quota in left}
         self._left = dict(left)
 
     def rest(self) -> dict[Quota, int]:

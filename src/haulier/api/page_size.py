@@ -1,6 +1,8 @@
 """Smaller pages where one is too large: the size is halved within the item, before the item is divided.
 
-Only a size that we set ourselves can be lowered: what stands in an opaque link is the API's.
+Only a size that we set ourselves can be lowered: what stands in an opaque link is the API's. And only where records
+are named by themselves (an offset, a key): what a page's number or a token means may depend on the size, so that behind
+the first page those kinds keep theirs.
 """
 
 from __future__ import annotations
@@ -20,24 +22,30 @@ def is_too_large(error: ApiError) -> bool:
     return error.status == 413 or error.fault is Fault.TOO_LARGE or any(sign in excerpt for sign in TOO_LARGE_SIGNS)
 
 
-def halved_query(request: PageRequest, name: str, floor: int = 1) -> PageRequest | None:
-    """The request with half of the size in a parameter; None where no number above ``floor`` stands there."""
-    size = halved_size(request.query_value(name), floor)
-    return None if size is None else request.with_query(name, str(size))
-
-
-def halved_field(request: PageRequest, path: str, floor: int = 1) -> PageRequest | None:
-    """The same at a path of the JSON body."""
-    size = halved_size(request.field(path), floor)
-    return None if size is None else request.with_field(path, size)
-
-
 def sized(request: PageRequest, name: str, floor: int = 1) -> PageRequest:
     """A request that may be asked for in smaller pages, by a declared name: a parameter, or a path of its body."""
     if not name:
         return request
-    halved = halved_field if request.query_value(name) is None else halved_query
-    return replace(request, smaller=lambda asked: halved(asked, name, floor))
+
+    def smaller(asked: PageRequest) -> PageRequest | None:
+        is_in_query = asked.query_value(name) is not None
+        size = halved_size(asked.query_value(name) if is_in_query else asked.field(name), floor)
+        if size is None:
+            return None
+        return asked.with_query(name, str(size)) if is_in_query else asked.with_field(name, size)
+
+    return replace(request, smaller=smaller)
+
+
+def aligned_size(size: object, offset: int) -> int | None:
+    """The largest size up to half of ``size`` that divides ``offset``; None where it is none, or at its floor.
+
+    Many an API reads an offset as a page's number times the size, and answers 400 in twelves from 396 on.
+    """
+    half = halved_size(size)
+    if half is None or offset <= 0:
+        return half
+    return next(size for size in range(min(half, offset), 0, -1) if offset % size == 0)
 
 
 def halved_size(size: object, floor: int = 1) -> int | None:

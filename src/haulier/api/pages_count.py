@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from haulier.api.page import BodyError
-from haulier.api.page_size import halved_field, halved_query
+from haulier.api.page_size import aligned_size, halved_size
 from haulier.api.paginator import PageAnswer, PageRequest, whole_number
 from haulier.api.paths import check_path
 from haulier.api.verdict import Rule, Verdict
@@ -23,7 +23,7 @@ class Offset:
     Ends where ``more`` is false or ``done`` is true, if one is declared; else at the exact total, or an empty page.
     ``overlap`` records are asked for again with each page: if they are not the ones that were read last, records moved
     while the item was read, and it begins again. Without it, a record that is removed meanwhile hides another one.
-    A ``limit`` that makes a page too large for the API is halved.
+    A ``limit`` that makes a page too large for the API is halved, or lowered further to one that divides the offset.
     """
 
     limit: int | None = None
@@ -62,8 +62,14 @@ class Offset:
         return replace(put(request, self.place, self.offset_name, offset), overlap=overlap)
 
     def _smaller(self, request: PageRequest) -> PageRequest | None:
-        # A page must hold more than what is asked for again, or the walk would stand still.
-        return halved(request, self.place, self.limit_name, floor=self.overlap + 1)
+        limit = size_in(request, self.place, self.limit_name)
+        if self.overlap:
+            # A page must hold more than what is asked for again, or the walk would stand still. An API that counts in
+            # whole pages shows itself by the records that are asked for again.
+            size = halved_size(limit, floor=self.overlap + 1)
+        else:
+            size = aligned_size(limit, number_in(request, self.place, self.offset_name) - self.start)
+        return None if size is None else put(request, self.place, self.limit_name, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,8 @@ class PageNumber:
         return replace(following, end_rules=(Rule(Verdict.END, self.end_status, text=self.end_text or None),))
 
     def _smaller(self, request: PageRequest) -> PageRequest | None:
-        return halved(request, self.place, self.size_name)
+        size = halved_size(size_in(request, self.place, self.size_name))
+        return None if size is None else put(request, self.place, self.size_name, size)
 
     def _pages(self, answer: PageAnswer) -> int | None:
         if self.pages_header and (text := answer.header(self.pages_header)) is not None:
@@ -151,11 +158,11 @@ def put(request: PageRequest, place: Place, name: str, value: int) -> PageReques
     return request.with_query(name, str(value)) if place == "query" else request.with_field(name, value)
 
 
-def halved(request: PageRequest, place: Place, name: str, floor: int = 1) -> PageRequest | None:
-    """Half of the number that `put` set; None where that is at its floor, or none of ours."""
-    return halved_query(request, name, floor) if place == "query" else halved_field(request, name, floor)
-
-
 def number_in(request: PageRequest, place: Place, name: str) -> int:
     """The number that `put` set."""
-    return int((request.query_value(name) if place == "query" else request.field(name)) or 0)
+    return int(size_in(request, place, name) or 0)
+
+
+def size_in(request: PageRequest, place: Place, name: str) -> Any:
+    """What stands where `put` sets a number: ours, or what the source declares there itself."""
+    return request.query_value(name) if place == "query" else request.field(name)

@@ -74,7 +74,10 @@ class Cursor:
     """Path of a flag that says whether this was all."""
     also: tuple[Key, ...] = ()
     size_name: str = ""
-    """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send one whole."""
+    """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send the first whole.
+
+    Later pages keep the size of the first: a token may be a page's number, which means other records with every size.
+    """
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)
@@ -93,7 +96,7 @@ class Cursor:
             if value is None:
                 raise BodyError(f"there is a next page, and nothing stands at {(each.at or each.from_header)!r}")
             request = each.put(request, value)
-        return replace(request, has_token=True)
+        return replace(request, has_token=True, smaller=None)
 
     def _key(self) -> Key:
         return Key(self.at, self.from_header, self.query, self.body, self.header)

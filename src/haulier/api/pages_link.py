@@ -79,7 +79,7 @@ class OData:
     """
 
     page_size: int | None = None
-    """What the server is asked for; it may send fewer. Halved where it cannot send so many at once."""
+    """What the server is asked for; it may send fewer. Halved where it cannot send a first page of so many."""
 
     def __post_init__(self) -> None:
         if self.page_size is not None and self.page_size < 1:
@@ -97,11 +97,13 @@ class OData:
         if link is None:
             return None
         # A relative link is relative to the context, the service's metadata, not to the page (OData JSON 4.01, 4.5.1).
-        return follow(request, link, urljoin(answer.url, answer.text("@odata.context") or ""))
+        onward = follow(request, link, urljoin(answer.url, answer.text("@odata.context") or ""))
+        # The standard lets the preference change between pages; but Dataverse's links hold a page's number.
+        return replace(onward, smaller=None)
 
 
 def _smaller(request: PageRequest) -> PageRequest | None:
-    """The preference goes with every page, and a service may keep to it from the next one on."""
+    """The preference goes with every page after it."""
     preferences = next((value for name, value in request.headers if name.lower() == "prefer"), "")
     others, _, size = preferences.rpartition(_MOST)
     half = halved_size(size)

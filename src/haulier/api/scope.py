@@ -20,7 +20,7 @@ from haulier.api.process import is_gone
 from haulier.api.schedule import Schedule
 from haulier.api.scope_changes import beaten, left, paused
 from haulier.api.scope_row import ScopeRow, decode, encode
-from haulier.api.transport import Request, Response
+from haulier.api.transport import Request, Response, TransportError
 from haulier.api.verdict import ApiError, Verdict
 from haulier.api.witness import ASKED_SECONDS, Send, Witness
 from haulier.clock import Clock, wall_seconds
@@ -31,8 +31,6 @@ LONG_PAUSE_BEATS = 10
 
 LOOKS = 5
 """Looks at the row in a beat. They change nothing in it, and cost a tenth of what a beat costs."""
-
-GOOD = 200
 
 logger = logging.getLogger("haulier.api")
 
@@ -100,8 +98,8 @@ class Scope:
         self._asking = asyncio.Lock()
         self._denied_at: float | None = None
         self._refused_at: float | None = None
-        self._refused_with: int | None = None
-        """What the witness got at that time, which was not good."""
+        self._refused_with: Verdict | None = None
+        """What the witness got at that time."""
         self._hurry = asyncio.Event()
         self._must_probe = asyncio.Event()
         self._is_probing = False
@@ -172,9 +170,18 @@ class Scope:
         """
         return self._gate.slot(waiting)
 
-    def note_run(self, run_id: str) -> None:
-        """Requests are sent for this run from now on. Where several are open at once, each counts them all."""
-        self._outlook.note_run(run_id)
+    def note_run(self, run_id: str, *, is_only: bool = False) -> None:
+        """Requests are sent for this run from now on; ``is_only``: those before are closed. Where several are open at
+        once, each counts the requests of all."""
+        self._outlook.note_run(run_id, is_only=is_only)
+
+    def note_hops(self, hops: int) -> None:
+        """A request took so many more than itself: redirects, a repeat with new credentials. They are paid for later:
+        the pace and the quotas fall behind by them."""
+        now = self._clock.monotonic()
+        for _ in range(hops):
+            if self._outlook.pacer.passed(now):
+                self._hurry.set()
 
     def hand_over(self) -> None:
         """Others go on from here: the share goes to them at once."""
@@ -247,28 +254,28 @@ class Scope:
                 self._denied_at = self._clock.monotonic()
             return works
 
-    async def answer_now(self) -> int | None:
-        """The status of an answer that comes now, from whoever it is asked for: 200 where some request succeeded since
-        the call, else what the last good one gets when it is sent again. 0 where there was none; None for no answer.
+    async def verdict_now(self, judged: Callable[[Response | TransportError], Verdict]) -> Verdict | None:
+        """What becomes of a good request now: OK where one of the scope succeeded since the call, else what the last
+        good one gets when it is sent again, as ``judged`` judges it. None where none is known.
 
         One asks for all. Raises `ApiError` where the API is down.
         """
         called_at = self._clock.monotonic()
         async with self._asking:
             if self.has_succeeded_since(called_at):
-                return GOOD
+                return Verdict.OK
             if not self._witness.is_there:
-                return 0
+                return None
             at = self._refused_at
             if at is not None and called_at - at < ASKED_SECONDS and not self.has_succeeded_since(at):
                 return self._refused_with
             async with self.slot():
-                self._refused_at, self._refused_with = None, await self._witness.status()
-            if self._refused_with is not None and self._refused_with < 300:
+                verdict = judged(await self._witness.ask())
+            if verdict is Verdict.OK:
                 self.note_success()
             else:
-                self._refused_at = self._clock.monotonic()
-            return self._refused_with
+                self._refused_at, self._refused_with = self._clock.monotonic(), verdict
+            return verdict
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
@@ -295,6 +302,16 @@ class Scope:
     def waiting(self) -> int:
         """How many requests of this member wait at the gate."""
         return self._gate.waiting
+
+    @property
+    def refusal(self) -> HaulierError | None:
+        """Why no request may be sent at all, where that will not pass by itself within a pause."""
+        return self._outlook.error()
+
+    @property
+    def has_witness(self) -> bool:
+        """Whether some request of this process was answered well."""
+        return self._witness.is_there
 
     @property
     def is_paused(self) -> bool:

@@ -46,12 +46,13 @@ class TransportError(HaulierError):
     """No answer that can be trusted. The connection it happened on is closed.
 
     ``text`` says what happened in words, without secrets. ``retry_after_seconds`` is never set: only an answer says
-    that.
+    that. ``hops`` are as a `Response`'s.
     """
 
-    def __init__(self, kind: Fault, text: str) -> None:
+    def __init__(self, kind: Fault, text: str, *, hops: int = 0) -> None:
         self.kind = kind
         self.text = text
+        self.hops = hops
         super().__init__(text)
 
 
@@ -73,7 +74,8 @@ class Response:
     not ``body``. ``first_byte_seconds`` is the API's own time: from a ready connection to the answer's headers, of the
     last exchange. ``seconds`` has connecting, redirects and the body in it; waiting for a free slot is in neither.
     ``url`` is where the answer came from, after redirects and without the credentials. ``is_delimited`` is false where
-    only the closing of the connection ended the body, so that the body's own JSON had to prove its end.
+    only the closing of the connection ended the body, so that the body's own JSON had to prove its end. ``hops`` are
+    the requests that went to the API for this answer besides the first: redirects, and a repeat with new credentials.
     """
 
     status: int
@@ -84,6 +86,7 @@ class Response:
     wire_bytes: int = 0
     url: str = ""
     is_delimited: bool = True
+    hops: int = 0
 
     def timed(self, seconds: float) -> Response:
         """The same, with its ``seconds``. (`dataclasses.replace` takes three times as long, once a request.)"""
@@ -96,6 +99,7 @@ class Response:
             self.wire_bytes,
             self.url,
             self.is_delimited,
+            self.hops,
         )
 
 

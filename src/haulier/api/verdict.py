@@ -210,13 +210,14 @@ _FAULTS: Mapping[Fault, Judgement] = {
 
 def is_stumble(status: int | None) -> bool:
     """Whether a status says that the API itself failed over a request: a 500, and what is like it."""
-    return status is not None and 500 <= status < 600 and status not in _STATUSES
+    return status is not None and 500 <= status < 600 and (status not in _STATUSES or status in _FULL)
 
 
 def _each(statuses: Iterable[int], judgement: Judgement) -> dict[int, Judgement]:
     return dict.fromkeys(statuses, judgement)
 
 
+_FULL = frozenset({507, 508})
 _BUSY = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE)
 _STATUSES: Mapping[int, Judgement] = {
     202: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
@@ -231,7 +232,7 @@ _STATUSES: Mapping[int, Judgement] = {
     429: replace(_BUSY, retry_after_seconds=REFUSED_WAIT_SECONDS),
     **_each((501, 505, 506, 510), Judgement(Verdict.POISON)),
     **_each((502, 503, 504, 509, *range(520, 531), 598, 599), _BUSY),
-    **_each((507, 508), Judgement(Verdict.BACK)),
+    **_each(_FULL, Judgement(Verdict.OUTAGE)),
     511: Judgement(Verdict.PAUSE),
 }
 """What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and

@@ -32,14 +32,14 @@ class Witness:
 
     async def works(self) -> bool:
         """Send it. Any answer but those of an API in trouble says that the API is up, even that a token is old."""
-        status = await self.status()
-        return status is not None and status < 500 and status != 429
+        answer = await self.ask()
+        return isinstance(answer, Response) and answer.status < 500 and answer.status != 429
 
-    async def status(self) -> int | None:
-        """Send it; None where no answer comes."""
-        if self.send is None or self._request is None:
-            return None
+    async def ask(self) -> Response | TransportError:
+        """Send it."""
+        assert self.send is not None
+        assert self._request is not None
         try:
-            return (await self.send(self._request)).status
-        except TransportError:
-            return None
+            return await self.send(self._request)
+        except TransportError as error:
+            return error

@@ -73,7 +73,7 @@ async def supersede(site: LiveSite, mode: str) -> list[str]:
 
 async def start(site: LiveSite, run: Run, on_planned: OnPlanned) -> Seal:
     """Plan the run unless it is sealed (P1), tell ``on_planned``, and put on the queue what is not there yet (P2)."""
-    site.client.scope.note_run(run.run_id)
+    site.client.scope.note_run(run.run_id, is_only=True)
     enqueuer = Enqueuer(site.lake, site.queue, site.clock, site.expect)
     seal = await enqueuer.plan(run, lambda: _enumerate(site, run))
     _require_budget(site, run, seal)
@@ -88,7 +88,8 @@ def _require_budget(site: LiveSite, run: Run, seal: Seal) -> None:
     if most is not None and seal.items > most:
         raise UsageError(
             f"The plan of run {run.run_id} has {seal.items:,} items, each of them at least one request, and "
-            f"max_requests is {most:,}. Raise it, or plan larger items; nothing was enqueued."
+            f"max_requests is {most:,}; nothing was enqueued. Raise max_requests and run again. Or plan larger items "
+            "and start anew with `haulier run SOURCE --new`: this plan stands until then."
         )
 
 

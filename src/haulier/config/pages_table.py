@@ -45,7 +45,8 @@ CURSOR_HEADER = Field("cursor_header", Text(), "Header of the answer with that t
 PAGE_SIZE_NAME = Field(
     "size_name",
     Text(),
-    "Parameter, or path of the JSON body, with the page's size; it is lowered if need be.",
+    "Parameter, or path of the JSON body, with the page's size; halved if the first page is too large. Later pages "
+    "keep the first one's size: a token may be a page's number.",
     'size_name = "_size"',
 )
 _SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME)
@@ -135,6 +136,12 @@ def read_page(table: Opened) -> Paginator:
 
 SEEK = Field("seek", Text(), "Path in a record of the key that sorts the list.", 'seek = "id"')
 TEMPLATE = Field("template", Text(), "What is sent; {key} is the last record's key.", 'template = "sys_id>{key}"')
+SEEK_SIZE_NAME = Field(
+    "size_name",
+    Text(),
+    "Parameter, or path of the JSON body, with the page's size; halved if a page is too large.",
+    'size_name = "limit"',
+)
 INCLUSIVE = Field("inclusive", Flag(), "Whether the record with the key is sent again.", "inclusive = true")
 SEEK_PAGES = Shape(
     "Pages by the key of the last record; it must be unique and sort the list.",
@@ -145,7 +152,7 @@ SEEK_PAGES = Shape(
     MORE,
     DONE,
     INCLUSIVE,
-    PAGE_SIZE_NAME,
+    SEEK_SIZE_NAME,
 )
 
 
@@ -159,7 +166,7 @@ def read_seek(table: Opened) -> Paginator:
             more=table.get(MORE, ""),
             done=table.get(DONE, ""),
             is_inclusive=table.get(INCLUSIVE, False),
-            size_name=table.get(PAGE_SIZE_NAME, ""),
+            size_name=table.get(SEEK_SIZE_NAME, ""),
         )
 
 

@@ -2,7 +2,7 @@
 
 `FakeClock` is turned by hand, which a whole worker makes hard: it sleeps on its event loop too, its lease keeper has a
 loop of its own in another thread, and its lake works in threads that know of no clock. Here the event loops themselves
-live by the virtual time. It moves when all of them sleep and no thread works for them, to the moment at which the first
+live by the virtual time: when all of them sleep and no thread works for them, it moves to the moment at which the first
 of them is to wake.
 """
 
@@ -11,24 +11,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import inspect
 import math
 import selectors
 import threading
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 _BEGINS_AT = 1_000.0
 
 
 class VirtualTime:
     """Implements `haulier.clock.Clock`, and runs what is to live by it. May be read in any thread.
 
-    Threads of the standard library's executors are waited for. Whatever else works in a thread is to be told of:
-    `watched`, or `busy`.
+    What is given to an executor (`asyncio.to_thread`) is done at once, on the event loop: it takes no time. Any other
+    thread, unless it runs an event loop of its own, is to be told of by `busy`.
     """
 
     def __init__(self, now: datetime = datetime(2026, 11, 23, 22, 25, tzinfo=UTC)) -> None:
@@ -63,11 +66,6 @@ class VirtualTime:
         finally:
             self._end()
 
-    def watched(self, part: T) -> T:
-        """The same part, seen so that no time passes while a call to it is awaited, or a listing of it is read. What
-        its calls return that has calls of its own is watched too."""
-        return cast(T, _Watched(self, part))
-
     def _begin(self) -> None:
         with self._lock:
             self._busy += 1
@@ -87,10 +85,12 @@ class VirtualTime:
             self._asleep.pop(loop, None)
             self._pass()
 
-    def _fall_asleep(self, loop: _Loop, seconds: float) -> None:
+    def _fall_asleep(self, loop: _Loop, seconds: float) -> bool:
+        """Whether it has to sleep: not if it is the first to wake, and all others sleep."""
         with self._lock:
             self._asleep[loop] = self._monotonic + seconds
-            self._pass()
+            self._pass(but=loop)
+            return loop in self._asleep
 
     def _wake(self, loop: _Loop) -> None:
         with self._lock:
@@ -102,7 +102,9 @@ class VirtualTime:
             if self._asleep.pop(loop, None) is not None:
                 loop.rouse()
 
-    def _pass(self) -> None:
+    def _pass(self, but: _Loop | None = None) -> None:
+        """Let time pass if nobody has anything to do, and end the sleep of those that have then; not of ``but``, which
+        sees for itself."""
         if self._busy or not self._asleep or len(self._asleep) < len(self._loops):
             return
         moment = min(self._asleep.values())
@@ -111,7 +113,8 @@ class VirtualTime:
         self._monotonic = max(self._monotonic, moment)
         for loop in [loop for loop, until in self._asleep.items() if until <= self._monotonic]:
             del self._asleep[loop]
-            loop.rouse()
+            if loop is not but:
+                loop.rouse()
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -129,21 +132,21 @@ class _Loop(asyncio.SelectorEventLoop):
         """End its sleep."""
         super().call_soon_threadsafe(_nothing)
 
-    def call_soon_threadsafe(self, *arguments: Any, **options: Any) -> asyncio.Handle:
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         with self.virtual_time.busy():  # It may be about to fall asleep, and not know yet.
-            handle = super().call_soon_threadsafe(*arguments, **options)
+            handle = super().call_soon_threadsafe(callback, *args, context=context)
             self.virtual_time._rouse(self)
         return handle
 
-    def run_in_executor(self, *arguments: Any) -> asyncio.Future[Any]:
-        self.virtual_time._begin()
-        future = super().run_in_executor(*arguments)
-        future.add_done_callback(lambda _: self.virtual_time._end())
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - whoever awaits it gets it, as from a thread
+            future.set_exception(error)
         return future
-
-    async def shutdown_default_executor(self, *arguments: Any) -> None:
-        with self.virtual_time.busy():
-            await super().shutdown_default_executor(*arguments)
 
     def close(self) -> None:
         self.virtual_time._leave(self)
@@ -161,54 +164,11 @@ class _Selector(selectors.DefaultSelector):
         if timeout is not None and timeout <= 0:
             return super().select(0)
         time = self._loop.virtual_time
-        time._fall_asleep(self._loop, math.inf if timeout is None else timeout)
+        is_asleep = time._fall_asleep(self._loop, math.inf if timeout is None else timeout)
         try:
-            return super().select(None)
+            return super().select(None if is_asleep else 0)
         finally:
             time._wake(self._loop)
-
-
-class _Watched:
-    """Stands in for a part."""
-
-    def __init__(self, time: VirtualTime, part: Any) -> None:
-        self._time = time
-        self._part = part
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._part, name)
-        if inspect.iscoroutinefunction(found):
-            return functools.partial(self._call, found)
-        if inspect.ismethod(found):
-            return functools.partial(self._plain, found)
-        return found
-
-    async def _call(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        with self._time.busy():
-            result = await call(*map(_unwatched, arguments), **options)
-        return self._time.watched(result) if _has_calls(type(result)) else result
-
-    def _plain(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        result = call(*map(_unwatched, arguments), **options)
-        return self._listed(result) if isinstance(result, AsyncIterator) else result
-
-    async def _listed(self, listing: AsyncIterator[T]) -> AsyncIterator[T]:
-        while True:
-            with self._time.busy():
-                piece = await anext(listing, None)
-            if piece is None:
-                return
-            yield piece
-
-
-def _unwatched(argument: Any) -> Any:
-    """A spool that went out watched comes back to its lake as it is."""
-    return argument._part if isinstance(argument, _Watched) else argument
-
-
-@functools.cache
-def _has_calls(kind: type) -> bool:
-    return any(inspect.iscoroutinefunction(member) for _, member in inspect.getmembers(kind))
 
 
 @contextlib.contextmanager
@@ -216,19 +176,19 @@ def _making_loops(make: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[Non
     """What `asyncio.run` makes, in every thread. A factory can be handed to one's own runner only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # From Python 3.14 on; there is no other way yet.
-        before = asyncio.get_event_loop_policy()
+        before = asyncio.get_event_loop_policy()  # type: ignore[deprecated]
 
         class Policy(asyncio.DefaultEventLoopPolicy):
             def new_event_loop(self) -> asyncio.AbstractEventLoop:
                 return make()
 
-        asyncio.set_event_loop_policy(Policy())
+        asyncio.set_event_loop_policy(Policy())  # type: ignore[deprecated]
     try:
         yield
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            asyncio.set_event_loop_policy(before)
+            asyncio.set_event_loop_policy(before)  # type: ignore[deprecated]
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from typing import TypeGuard
 
 from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import (
@@ -50,8 +51,9 @@ from haulier.worker.settlement import Settlement
 UNKNOWN_SECONDS = 30.0
 """Delay of a message whose run or kind this worker does not know (yet)."""
 
-REFUSALS = frozenset({401, 402, 403, 407})
-"""Statuses that are about who asks, whatever was asked."""
+NEVER_TOO_MUCH = 6
+"""Divisions after which a part that is still too much for the API, where no request was ever answered, says that it is
+not about how much is asked for."""
 
 logger = logging.getLogger("haulier.worker")
 
@@ -130,7 +132,7 @@ class Attempt:
         except GateWaitError as error:
             return Free(0.0), error
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
-            return await self._failed(envelope, error)
+            return await self._failed(run, envelope, error)
 
     async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
         kind = self._parts.registry.get(envelope.kind)
@@ -180,11 +182,11 @@ class Attempt:
             return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))
         return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
 
-    async def _failed(self, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
+    async def _failed(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
         """What the failure comes to by itself, unless the processor is to blame, or the item can be divided."""
-        around = await self._circumstances(envelope, error)
+        around = await self._circumstances(run, envelope, error)
         outcome = decide(error, around, self._parts.rng)
-        if outcome == Poison("poison") and (refusal := await self._refusal_of_all(envelope, error)) is not None:
+        if _is_final(error) and (refusal := await self._refusal_of_all(run, envelope, error)) is not None:
             return refusal
         if isinstance(outcome, Retry) or outcome in (Poison("failed"), Poison("poison")):
             doubt = self._bench.first.note_failed(envelope, error)
@@ -200,21 +202,35 @@ class Attempt:
                 return Split(parts, reason.cause), error
         return outcome, error
 
-    async def _refusal_of_all(self, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception] | None:
-        """What a status that is final comes to where others get it now too, who were answered well before: a right was
+    async def _refusal_of_all(self, run: Run, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
+        """What an answer that is final comes to where others get one too, who were answered well before: a right was
         taken away, a firewall has shut, the API has moved. None where it is the item's own (G4)."""
-        status = error.status if isinstance(error, ApiError) else None
-        if status is None or status < 400:
+        if error.verdict is Verdict.SPLIT and self._parts.client.scope.has_succeeded_since(self._began_at):
             return None
         try:
-            now = await self._parts.client.scope.answer_now()
+            now = await self._verdict_now(run)
         except ApiError as down:
-            now, error = None, down
-        if now is not None and (now == status or now in REFUSALS):
-            return Free(GIVE_UP_SECONDS, stop=2), refused(envelope.kind, error)
-        if now is None or now == 429 or now >= 500:
-            return Free(self._parts.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), error
+            return Free(self._parts.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), down
+        match now:
+            case None:
+                return self._refusal_of_first(envelope, error)
+            case Verdict.OK | Verdict.END | Verdict.ABSENT:
+                return None
+            case Verdict.POISON | Verdict.SPLIT | Verdict.AUTH | Verdict.CONFIG:
+                return Free(GIVE_UP_SECONDS, stop=2), refused(envelope.kind, error)
+            case _:
+                return Free(self._parts.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), error
+
+    def _refusal_of_first(self, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
+        """The same where nobody was ever answered: parts so small that none of them can be too much."""
+        if error.verdict is Verdict.SPLIT and envelope.depth >= NEVER_TOO_MUCH:
+            return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
         return None
+
+    async def _verdict_now(self, run: Run) -> Verdict | None:
+        """What a request comes to now that was answered well before, in this process or in an earlier one."""
+        client = self._parts.client
+        return await (client.verdict_now() if client.scope.has_witness else self._bench.recall.verdict(run))
 
     async def _is_answered(self) -> bool:
         """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""
@@ -223,10 +239,12 @@ class Attempt:
             await scope.is_charged() and scope.has_succeeded_since(self._began_at)
         )
 
-    async def _circumstances(self, envelope: Envelope, error: Exception) -> Circumstances:
+    async def _circumstances(self, run: Run, envelope: Envelope, error: Exception) -> Circumstances:
         scope = self._parts.client.scope
         # Only what looks like an outage depends on it, and the witness may cost a request.
         is_like_outage = isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE
+        if is_like_outage and not scope.has_witness:
+            await self._bench.recall.verdict(run)
         return Circumstances(
             failures=envelope.failures,
             releases=envelope.releases,
@@ -243,6 +261,12 @@ class Attempt:
         if now - since < self._parts.settings.unknown_kind_grace_seconds:
             return Free(UNKNOWN_SECONDS)
         return Poison("unknown_kind")
+
+
+def _is_final(error: Exception) -> TypeGuard[ApiError]:
+    """Whether the API itself said that this request cannot succeed, or asks for too much."""
+    is_of_api = isinstance(error, ApiError) and (error.status is not None or error.fault is not None)
+    return is_of_api and isinstance(error, ApiError) and error.verdict in {Verdict.POISON, Verdict.SPLIT}
 
 
 def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced, seconds: float) -> Receipt:

@@ -10,6 +10,7 @@ from haulier.worker.divide import Suspects
 from haulier.worker.first_items import FirstItems
 from haulier.worker.keeper import LeaseKeeper
 from haulier.worker.parts import Parts
+from haulier.worker.recall import Recall
 from haulier.worker.runbook import RunBook
 from haulier.worker.settle import Settler
 from haulier.worker.stats import Stats
@@ -26,6 +27,7 @@ class Bench:
     keeper: LeaseKeeper
     settler: Settler
     runbook: RunBook
+    recall: Recall
     stats: Stats
     stop: StopSign
     unknown_since: dict[str, float] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from haulier.worker.bench import Bench
 from haulier.worker.first_items import FirstItems
 from haulier.worker.keeper import TICKS, Held, LeaseKeeper
 from haulier.worker.parts import Parts
+from haulier.worker.recall import Recall
 from haulier.worker.room import RoomWatch
 from haulier.worker.runbook import RunBook
 from haulier.worker.settings import FIRST_ITEMS
@@ -51,7 +52,9 @@ class Worker:
         self._parts = parts
         self._watch = watch
         self._exit_idle = exit_idle
-        self._bench = Bench(parts, keeper, settler, runbook, Stats(), StopSign(), first=FirstItems(FIRST_ITEMS))
+        self._bench = Bench(
+            parts, keeper, settler, runbook, Recall(parts), Stats(), StopSign(), first=FirstItems(FIRST_ITEMS)
+        )
         self._room = RoomWatch(parts.lake, parts.clock, settings.room_patience_seconds)
         self._attempts: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
@@ -132,6 +135,8 @@ class Worker:
                 self._takes += 1
                 idle_seconds = IDLE_SECONDS
                 continue
+            if not self._attempts and isinstance(refusal := self._parts.client.scope.refusal, UsageError):
+                self._bench.stop.set(2, str(refusal))  # No item is taken any more, so none can say it.
             if self._is_idle:
                 if self._exit_idle and free > 0 and self._takes_looked_at == self._takes:
                     return

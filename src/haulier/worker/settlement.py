@@ -9,7 +9,7 @@ from typing import assert_never
 
 import msgspec
 
-from haulier.api.verdict import ApiError
+from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import LakeUnavailableError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
@@ -76,8 +76,8 @@ class Settlement:
                 bench.say("an item comes again, uncharged", envelope, error)
                 if stop is not None:
                     bench.stop.set(stop, bench.redact(str(error)))
-                elif isinstance(error, ApiError) and not self._parts.client.scope.is_proven:
-                    bench.stop.note_outage(str(error))
+                elif _is_outage(error) and not self._parts.client.scope.is_proven:
+                    bench.stop.note_outage(bench.redact(str(error)))
                 await self.release(envelope, delay_seconds)
             case Poison(reason):
                 bench.stats.poisoned += 1
@@ -191,6 +191,11 @@ class Settlement:
         await self._parts.lake.create(run.paths.numbered("poison", envelope.key, record.number), encode_record(record))
         self._bench.say("an item was poisoned", envelope, error, logging.ERROR)
         await self._parts.queue.poison(_poison_copy(envelope, record))
+
+
+def _is_outage(error: Exception | None) -> bool:
+    """Other failures that are free at first are refusals, and tell of the source: see `FirstItems`."""
+    return isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE
 
 
 def _poison_copy(envelope: Envelope, record: PoisonRecord) -> bytes:

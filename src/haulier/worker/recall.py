@@ -1,0 +1,91 @@
+"""What was answered before this process began: a done item is asked for again, where no request has succeeded here.
+
+Without it the last items of a run, resumed by a new process, could not be told from an API that is down: each of them
+fails, and nothing shows that others would be answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Final
+
+from haulier.api.verdict import ApiError, Verdict
+from haulier.errors import HaulierError
+from haulier.items.codec import decode_payload
+from haulier.items.workitem import WorkItem
+from haulier.runs.plan import read_seal, read_shard
+from haulier.runs.run import Run
+from haulier.worker.parts import Context, Parts, RunInfo
+
+AGAIN_SECONDS: Final = 60.0
+"""Between two requests of this kind."""
+LOOKED_AT: Final = 2_000
+"""Items of the plan of which one should be done: those that were sent first."""
+
+logger = logging.getLogger("haulier.worker")
+
+
+class Recall:
+    """Of one worker."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._asking = asyncio.Lock()
+        self._asked_at: float | None = None
+        self._found: dict[str, tuple[str, WorkItem] | None] = {}
+        self._last: Verdict | None = None
+
+    async def verdict(self, run: Run) -> Verdict | None:
+        """What the first request of a done item comes to now; None where the run has no such item. It is answered from
+        memory for a minute. A good answer is the scope's witness from then on."""
+        async with self._asking:
+            now = self._parts.clock.monotonic()
+            if self._asked_at is not None and now - self._asked_at < AGAIN_SECONDS:
+                return self._last
+            found = await self._done_item(run)
+            if found is None:
+                return None
+            self._last = await self._ask(run, *found)
+            self._asked_at = self._parts.clock.monotonic()
+            return self._last
+
+    async def _ask(self, run: Run, key: str, item: WorkItem) -> Verdict:
+        """Run the processor of the item to its first page. It is asked for without repeats."""
+        log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
+        session = self._parts.client.session(key, is_suspect=True)
+        context = Context(session, RunInfo.of(run), 1, log, self._parts.shared)
+        pieces = self._parts.processors[type(item)](item, context)
+        try:
+            async with contextlib.aclosing(pieces):
+                await anext(pieces, None)
+        except ApiError as error:
+            return error.verdict
+        except Exception:  # noqa: BLE001 - a processor of the user's; that it fails says nothing of the API
+            return Verdict.BACK
+        return Verdict.OK
+
+    async def _done_item(self, run: Run) -> tuple[str, WorkItem] | None:
+        known = self._found.get(run.run_id)
+        if known is None:
+            with contextlib.suppress(HaulierError):
+                known = await anext(self._done_items(run), None)
+            self._found[run.run_id] = known
+        return known
+
+    async def _done_items(self, run: Run) -> AsyncIterator[tuple[str, WorkItem]]:
+        """Items of the plan that have an object."""
+        lake, paths, looked_at = self._parts.lake, run.paths, 0
+        seal = await read_seal(lake, paths)
+        if seal is None:
+            return
+        for shard in seal.shards:
+            for planned in await read_shard(lake, paths, seal, shard):
+                looked_at += 1
+                if looked_at > LOOKED_AT:
+                    return
+                if await lake.exists(paths.object(planned.stream, planned.key)):
+                    kind = self._parts.registry.get(planned.kind)
+                    yield planned.key, decode_payload(kind, bytes(planned.payload))
