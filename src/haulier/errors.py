@@ -19,6 +19,12 @@ HaulierError
 from __future__ import annotations
 
 
+def sentence(text: object) -> str:
+    """The text, or an error's, with a stop at its end where it has none: to go in front of another sentence."""
+    said = str(text).rstrip()
+    return said if said.endswith((".", "!", "?")) else f"{said}."
+
+
 class HaulierError(Exception):
     """The root: catching it catches what haulier raises on purpose, and no programming error."""
 

@@ -323,7 +323,7 @@ async def test_an_hour_has_so_many_requests():
         assert 170 <= len(team.api.sent) <= 190
         assert {type(error) for error in team.errors} == {ApiError}
         assert {error.verdict for error in team.errors} == {Verdict.PAUSE}
-        assert "The limit of 190 requests in 3600 s is used up" in str(team.errors[0])
+        assert "The limit of 200 requests in 3600 s is used up" in str(team.errors[0])
         assert [scope.share for scope in team.scopes] == [0, 0, 0]
         await team.clock.run_for(3_600)
         sent = list(team.api.sent)

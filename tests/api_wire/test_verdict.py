@@ -93,7 +93,7 @@ STATUSES = [
     (412, RESTART, 0, RESTART),
     (413, SPLIT, 0, SPLIT),
     (507, OUTAGE, 0, OUTAGE),
-    (508, BACK, 0, BACK),
+    (508, OUTAGE, 0, OUTAGE),
     (511, PAUSE, 0, PAUSE),
 ]
 

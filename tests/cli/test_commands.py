@@ -22,7 +22,7 @@ def test_run_prints_the_plan_before_it_enqueues(shop: Place) -> None:
     """Items, requests and hours stand there before the verdict does."""
     said = shop.run("run")
     assert (
-        said.err.index("5 items in 1 shards") < said.err.index("at least 5 requests: ") < said.err.index("is complete")
+        said.err.index("5 items in 1 shard") < said.err.index("at least 5 requests: ") < said.err.index("is complete")
     )
 
 

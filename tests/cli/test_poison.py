@@ -65,7 +65,7 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     assert '{"n":2}' in shown.out
 
     (numbers.folder / "mended").touch()
-    assert "1 items" in numbers.run("poison redrive", "number-2").err
+    assert "1 item of run " in numbers.run("poison redrive", "number-2").err
     assert numbers.run("status", "--json").json["state"] == "open"
     assert numbers.run("run", "--resume-only").code == 3, "number-4 is poisoned still"
     assert numbers.run("poison redrive").code == 0

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place
@@ -25,6 +26,12 @@ def stop(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+def api_state(place: Place) -> Any:
+    """What `status` says of the API; empty before there is a run to speak of."""
+    said = place.run("status", "--json")
+    return said.json.get("api", {}) if said.out else {}
+
+
 def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not is_so():
@@ -39,6 +46,8 @@ def test_a_plan_above_max_requests_is_refused_before_anything_is_enqueued(place:
     assert said.code == 2
     assert "has 5 items, each of them at least one request, and max_requests is 4" in said.err
     assert (place.run("status", "--json").json["records"], place.lines()) == (0, 0)
+    assert "Raise max_requests and run again" in said.err
+    assert "plan larger items and start anew with `haulier run SOURCE --new`" in said.err
     assert place.run("run").code == 2, "the plan stands"
     with_limits(place, api.url, "max_requests = 100")
     said = place.run("run", "--resume-only")
@@ -47,9 +56,11 @@ def test_a_plan_above_max_requests_is_refused_before_anything_is_enqueued(place:
 
 def test_larger_items_do_where_they_are_planned_anew(place: Place, api: SandboxProcess) -> None:
     """The other way out that the message names: the plan that does not fit stands until `--new` ends its run."""
-    with_limits(place, api.url, "max_requests = 4")
-    assert place.run("run").code == 2
-    place.write(api.url, in_flight="\n".join((IN_FLIGHT, "max_requests = 12")), step=RECORDS)
+    limits = "\n".join((IN_FLIGHT, "max_requests = 40"))
+    place.write(api.url, in_flight=limits, step="step = 10")
+    assert "has 100 items" in place.run("run").err
+    place.write(api.url, in_flight=limits, step="step = 500")
+    assert place.run("run").code == 2, "another step alone is no way out"
     said = place.run("run", "--new")
     assert (said.code, place.lines()) == (0, RECORDS), said.err
 
@@ -66,6 +77,38 @@ def test_max_requests_is_kept_and_what_is_done_stays(place: Place) -> None:
         said = place.run("run", "--resume-only")
         assert (said.code, place.lines()) == (0, RECORDS), said.err
         assert api.counters().requests <= 30
+
+
+def test_max_requests_between_two_items_ends_the_worker(place: Place) -> None:
+    """No item is at the gate when the last request is spent: the worker still says so, and does not wait for ever."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, page_size=10)) as api:
+        with_limits(place, api.url, "max_requests = 60")
+        place.toml.write_text(place.toml.read_text().replace("step = 200", "step = 20"))
+        said = place.run("run", "--fixed")
+        assert said.code == 2, said.err
+        assert "max_requests = 60" in said.err
+        assert api.counters().requests <= 60
+
+
+def test_each_run_has_its_own_max_requests(place: Place, api: SandboxProcess) -> None:
+    """A run that was left open is finished, and another one follows in the same process: each may send so many."""
+    with_limits(place, api.url, "max_requests = 16")
+    assert place.run("enqueue").code == 0
+    said = place.run("run")
+    assert (said.code, place.lines()) == (0, 2 * RECORDS), said.err
+
+
+def test_no_request_of_a_run_is_lost_to_who_does_not_send(place: Place) -> None:
+    """Parent and workers take requests out of what the run may send; what they do not use goes back, so that a run
+    ends that needs them all."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        place.write(api.url)
+        assert place.run("run").code == 0
+        needed = api.counters().requests
+        with_limits(place, api.url, f"max_requests = {needed}")
+        said = place.run("run", "--workers", "2")
+        assert (said.code, place.lines()) == (0, 2 * RECORDS), said.err
+        assert api.counters().requests <= 2 * needed
 
 
 def test_requests_a_second_are_kept(place: Place) -> None:
@@ -88,7 +131,7 @@ def test_a_limit_that_is_told_nowhere_is_found(place: Place) -> None:
         process = place.start("run")
         try:
             until(lambda: api.counters().by_status.get(429, 0) > 0)
-            until(lambda: place.run("status", "--json").json.get("api", {}).get("requests_per_second") is not None)
+            until(lambda: api_state(place).get("requests_per_second") is not None)
             until(lambda: "requests a second; 1 worker\n" in place.run("status").out)
         finally:
             stop(process)
@@ -104,7 +147,7 @@ def test_status_says_that_the_api_is_down_since_when_and_why(place: Place) -> No
         try:
             until(lambda: api.counters().by_status.get(200, 0) >= 20)
             api.change(is_down=True)
-            until(lambda: place.run("status", "--json").json.get("api", {}).get("state") == "down")
+            until(lambda: api_state(place).get("state") == "down")
             found = place.run("status", "--json").json["api"]
             assert (found["reason"], found["workers"], found["until"]) == ("status 503", 1, None)
             (line,) = [line for line in place.run("status").out.splitlines() if line.startswith("  API ")]
@@ -133,3 +176,32 @@ def test_refused_credentials_stop_everybody_for_a_moment(place: Place) -> None:
             assert api.counters().by_status[401] == asked
         finally:
             stop(process)
+
+
+def test_who_comes_with_other_credentials_does_not_wait(place: Place) -> None:
+    """The token was corrected: the pause was for the wrong one. Nothing of either stands in what haulier wrote (G7)."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, token="the-right-token")) as api:
+        with_limits(place, api.url, 'auth = { bearer = "${SHOP_TOKEN}" }')
+        for token, code in (("a-wrong-token", 2), ("the-right-token", 0)):
+            process = place.start("run", env={"SHOP_TOKEN": token})
+            began_at = time.monotonic()
+            _, err = process.communicate()
+            assert process.returncode == code, err
+            assert time.monotonic() - began_at < 12.0  # The pause lasts for 15 seconds.
+        assert api.counters().by_status[401] == 1
+    for path in place.folder.rglob("*"):
+        if path.is_file() and path.suffix != ".toml":
+            assert b"-token" not in path.read_bytes()
+
+
+def test_status_says_that_an_hours_limit_is_used_up(place: Place) -> None:
+    """`limits` of an hour: nothing is sent until some of it comes back, and `status` says why, as it was declared."""
+    with SandboxProcess(SandboxSettings(records=20_000)) as api:
+        with_limits(place, api.url, 'limits = ["100/h"]')
+        process = place.start("run")
+        try:
+            until(lambda: api_state(place).get("state") == "spent")
+            assert "the limit of 100 requests in 3600 s is used up; it goes on by itself" in place.run("status").out
+        finally:
+            stop(process)
+        assert 80 <= api.counters().requests <= 100

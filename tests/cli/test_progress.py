@@ -107,7 +107,7 @@ def test_a_resumed_run_says_so_and_counts_what_is_left(place: Place) -> None:
     with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
         place.write(api.url)
         fresh = place.run("enqueue")
-        assert "5 items in 1 shards" in fresh.err
+        assert "5 items in 1 shard" in fresh.err
         assert "at least 5 requests" in fresh.err
         api.change(latency_seconds=0.5)
         working = place.start("work", "--grace", "0.1")

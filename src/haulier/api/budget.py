@@ -46,7 +46,8 @@ class Rate(msgspec.Struct, frozen=True, order=True):
 
     @property
     def quota(self) -> Quota:
-        return Quota(f"{self.requests}/{self.seconds:g}s", math.floor(USED_PART * self.requests), self.seconds)
+        requests = max(1, math.floor(USED_PART * self.requests))
+        return Quota(f"{self.requests}/{self.seconds:g}s", requests, self.seconds, self.requests)
 
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,11})/([0-9]*)(s|m|h|d)")
@@ -70,6 +71,11 @@ class Quota:
     key: str
     requests: int
     seconds: float = UNLIMITED
+    declared: int = 0
+    """As the user or the API put it, who do not know that we keep a little below."""
+
+    def __str__(self) -> str:
+        return f"{self.declared or self.requests:,} requests in {self.seconds:g} s"
 
 
 def run_quota(run_id: str, max_requests: int) -> Quota:

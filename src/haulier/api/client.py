@@ -11,7 +11,7 @@ from haulier.api.session import ItemApi
 from haulier.api.settings import Api
 from haulier.api.totals import Drift, Total
 from haulier.api.transport import Transport
-from haulier.api.verdict import Rule, Verdict, judge
+from haulier.api.verdict import Rule
 from haulier.clock import Clock
 
 __all__ = ["Client", "Drift", "ItemApi", "Total", "Usage"]
@@ -35,11 +35,6 @@ class Client:
         self.scope = scope
         self.tally = self._parts.tally
         self.redactor = redactor
-
-    async def verdict_now(self) -> Verdict | None:
-        """What becomes of a good request now; see `Scope.verdict_now`."""
-        now, rules = self._parts.clock.now(), self._parts.rules
-        return await self.scope.verdict_now(lambda outcome: judge(outcome, now=now, rules=rules).final)
 
     def session(self, name: str, *, is_suspect: bool = False) -> ItemApi:
         """The API for one item, which ``name`` names in logs. Its account starts at nothing.

@@ -118,21 +118,32 @@ class Exchange:
         """
         parts = self._parts
         rules = (*rules, *parts.rules)
+
+        def judged(outcome: Response | TransportError | BadBody) -> Judgement:
+            return judge(outcome, now=parts.clock.now(), asked=asked, rules=rules)
+
         repeats = pauses = 0
         while True:
             outcome = await self._once(request)
-            judgement = judge(outcome, now=parts.clock.now(), asked=asked, rules=rules)
+            judgement = judged(outcome)
             if isinstance(outcome, Response):
                 if judgement.verdict in {Verdict.END, Verdict.ABSENT}:
-                    self._note_success(outcome, None, is_first_page=is_first_page)
+                    parts.budget.note_success()
+                    parts.scope.note_success(outcome, is_first_page=is_first_page)
                     return Answered(outcome, judgement.verdict, None)
                 if judgement.verdict is Verdict.OK:
                     try:
                         value = read(outcome)
                     except BodyError as error:
-                        judgement = judge(BadBody(str(error)), now=parts.clock.now(), asked=asked, rules=rules)
+                        judgement = judged(BadBody(str(error)))
                     else:
-                        self._note_success(outcome, request, is_first_page=is_first_page)
+                        parts.budget.note_success()
+                        parts.scope.note_success(
+                            outcome,
+                            request=request,
+                            judged=lambda outcome: judged(outcome).final,
+                            is_first_page=is_first_page,
+                        )
                         return Answered(outcome, judgement.verdict, value)
             if judgement.is_outage:
                 reason = parts.redactor.redact(judgement.reason)
@@ -151,7 +162,8 @@ class Exchange:
                 may_repeat = judgement.verdict is Verdict.HERE and repeats < self._tries(judgement, outcome)
             if judgement.verdict in {Verdict.AUTH, Verdict.CONFIG}:
                 # Whoever comes next would be refused too, and many a login is locked after a few of those.
-                await parts.scope.pause(PERSON_SECONDS, parts.redactor.redact(judgement.reason))
+                reason = parts.redactor.redact(judgement.reason)
+                await parts.scope.pause(PERSON_SECONDS, reason, is_of_credentials=True)
             if not may_repeat or (wait or 0.0) > HELD_SECONDS:
                 raise self._error(request, outcome, judgement, wait)
             parts.tally.repeats += 1
@@ -185,10 +197,6 @@ class Exchange:
         if found.is_for_a_person and "long" not in told:
             told.add("long")
             logger.warning("the API asks everybody to wait for more than a day", extra={"seconds": found.seconds})
-
-    def _note_success(self, response: Response, request: Request | None, *, is_first_page: bool) -> None:
-        self._parts.budget.note_success()
-        self._parts.scope.note_success(response, request=request, is_first_page=is_first_page)
 
     def _tries(self, judgement: Judgement, outcome: Response | TransportError) -> int:
         is_of_item = judgement.then is Verdict.BACK or (isinstance(outcome, Response) and is_stumble(outcome.status))

@@ -84,7 +84,7 @@ class Outlook:
                 "kept."
             )
         return ApiError(
-            f"The limit of {spent.requests} requests in {spent.seconds:g} s is used up. The item comes again later.",
+            f"The limit of {spent} is used up. The item comes again later.",
             verdict=Verdict.PAUSE,
             retry_after_seconds=min(LONGEST_HELD_SECONDS, spent.seconds / 20),
         )
@@ -158,6 +158,7 @@ class Outlook:
             report=self.tally.take(),
             outcomes=self.tally.outcomes(),
             probe=self.probe,
+            out_of="" if self.pacer.spent is None or self.pacer.spent.seconds >= UNLIMITED else str(self.pacer.spent),
             spending=replace(self.pacer.spending(now), declared=self._rates, heard=self._heard),
             roll=self._rng.random(),
         )

@@ -20,9 +20,9 @@ from haulier.api.process import is_gone
 from haulier.api.schedule import Schedule
 from haulier.api.scope_changes import beaten, left, paused
 from haulier.api.scope_row import ScopeRow, decode, encode
-from haulier.api.transport import Request, Response, TransportError
+from haulier.api.transport import Request, Response
 from haulier.api.verdict import ApiError, Verdict
-from haulier.api.witness import ASKED_SECONDS, Send, Witness
+from haulier.api.witness import ASKED_SECONDS, Judged, Send, Witness
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UnavailableError
 
@@ -59,6 +59,8 @@ class ScopeSettings:
     """Limits of the API in requests a time, as the user declares them. What its headers say counts besides."""
     max_requests: int | None = None
     """The most that each run may send."""
+    mark: str = ""
+    """`haulier.api.credential_mark`: a pause because credentials were refused ends for who shows others."""
     beat_seconds: float = 1.0
     process: str = ""
     """`haulier.api.process.this_process()`: lets the others on this machine see at once that we died. Empty: they wait
@@ -97,6 +99,8 @@ class Scope:
         self._writing = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._denied_at: float | None = None
+        self._good_sent_at = -1.0
+        """When the newest of this member's good requests was sent: what was answered since may be older."""
         self._refused_at: float | None = None
         self._refused_with: Verdict | None = None
         """What the witness got at that time."""
@@ -193,29 +197,38 @@ class Scope:
         self._is_ending = True
         self._limit()
 
-    async def pause(self, seconds: float, reason: str = "") -> None:
+    async def pause(self, seconds: float, reason: str = "", *, is_of_credentials: bool = False) -> None:
         """Stop all requests of the scope for ``seconds``: of this process now, of the others at their next look.
 
-        ``reason``: a few words without secrets, for people. Never shortens a pause. After it the scope starts with one
-        request in flight and doubles that with every beat. If the store cannot be reached, the next beat that works
-        tells the others.
+        ``reason``: a few words without secrets, for people. ``is_of_credentials``: it is over for who shows others.
+        Never shortens a pause. After it the scope starts with one request in flight and doubles that with every beat.
+        If the store cannot be reached, the next beat that works tells the others.
         """
         self._outlook.pause.extend(seconds, self._clock.monotonic())
         wall = wall_seconds(self._clock)
         with contextlib.suppress(UnavailableError):
-            row = await self._update(lambda row: paused(row, wall, seconds, reason))
+            mark = self._settings.mark if is_of_credentials else ""
+            row = await self._update(lambda row: paused(row, wall, seconds, reason, mark))
             self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
 
     def note_success(
-        self, response: Response | None = None, *, request: Request | None = None, is_first_page: bool = True
+        self,
+        response: Response | None = None,
+        *,
+        request: Request | None = None,
+        judged: Judged = lambda _: Verdict.OK,
+        is_first_page: bool = True,
     ) -> None:
         """A request of this member was answered well. ``is_first_page``: it is not a later page of its query.
 
-        The response tells the governor what an answer takes; the request is the witness if the API goes down.
+        The response tells the governor what an answer takes; the request is the witness if the API goes down, and
+        ``judged`` says then what it comes to.
         """
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        if response is not None:
+            self._good_sent_at = max(self._good_sent_at, now - response.seconds)
         if request is not None:
-            self._witness.note(request, is_first_page=is_first_page)
+            self._witness.note(request, judged, is_first_page=is_first_page)
         if self._outlook.note_success(response, now, wall, is_first_page=is_first_page):
             self._hurry.set()
 
@@ -254,24 +267,26 @@ class Scope:
                 self._denied_at = self._clock.monotonic()
             return works
 
-    async def verdict_now(self, judged: Callable[[Response | TransportError], Verdict]) -> Verdict | None:
-        """What becomes of a good request now: OK where one of the scope succeeded since the call, else what the last
-        good one gets when it is sent again, as ``judged`` judges it. None where none is known.
+    async def verdict_now(self) -> Verdict | None:
+        """What becomes of a good request now: OK where one was sent since the call and succeeded, else what the last
+        good one comes to when it is sent again. None where none is known.
 
         One asks for all. Raises `ApiError` where the API is down.
         """
         called_at = self._clock.monotonic()
         async with self._asking:
-            if self.has_succeeded_since(called_at):
+            if self._good_sent_at >= called_at:
                 return Verdict.OK
             if not self._witness.is_there:
                 return None
             at = self._refused_at
-            if at is not None and called_at - at < ASKED_SECONDS and not self.has_succeeded_since(at):
+            if at is not None and called_at - at < ASKED_SECONDS and self._good_sent_at < at:
                 return self._refused_with
             async with self.slot():
-                verdict = judged(await self._witness.ask())
+                sent_at = self._clock.monotonic()
+                verdict = await self._witness.verdict()
             if verdict is Verdict.OK:
+                self._good_sent_at = sent_at
                 self.note_success()
             else:
                 self._refused_at, self._refused_with = self._clock.monotonic(), verdict
@@ -415,6 +430,7 @@ class Scope:
         beat = replace(
             self._outlook.tell(beat, began_at, wall_seconds(self._clock)),
             in_flight=self._in_flight,
+            mark=self._settings.mark,
             looks=self.has_work is not None,
             wants=beat.wants if self.has_work is not None else is_busy,
             peak=gate.peak,

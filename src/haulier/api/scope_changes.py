@@ -39,12 +39,16 @@ class Beat:
     keep_seconds: float
     looks: bool = True
     process: str = ""
+    mark: str = ""
+    """`haulier.api.credential_mark` of what it shows the API."""
     is_fixed: bool = False
     peak: int = 0
     report: Report = field(default_factory=Report)
     outcomes: Outcomes = field(default_factory=Outcomes)
     can_probe: bool = False
     """It has a place free for a request, and is not probing already."""
+    out_of: str = ""
+    """The limit that is used up, if one is."""
     probe: bool | None = None
     """What its probe found, if it made one."""
     spending: Spending = field(default_factory=Spending)
@@ -66,6 +70,8 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
     if not members:
         row = _begun(row)
     row = _at(replace(row, members=members), beat.wall)
+    if row.pause_mark and row.pause_mark != beat.mark:
+        row = replace(row, pause_until=0.0, pause_seconds=0.0, pause_reason="", pause_mark="")
     mine = members.get(beat.name)
     row = _with(row, beat, _updated(row, beat, mine))
     row = _learned(row, beat)
@@ -84,6 +90,7 @@ def _begun(row: ScopeRow) -> ScopeRow:
         pause_until=row.pause_until,
         pause_seconds=row.pause_seconds,
         pause_reason=row.pause_reason,
+        pause_mark=row.pause_mark,
         budget=Budget(spent=row.budget.spent),
     )
 
@@ -98,6 +105,7 @@ def _updated(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
         in_flight=beat.in_flight,
         wants=beat.wants,
         looks=beat.looks,
+        out_of=beat.out_of,
         turns=min((one.turns for one in others), default=0) if mine is None else mine.turns + (mine.share > 0),
         keep_seconds=beat.keep_seconds,
         beat_at=beat.wall,
@@ -114,7 +122,7 @@ def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.had_success:
         row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
     if beat.pause_left > 0.0 and beat.wall + beat.pause_left > row.pause_until + REASSERT_SECONDS:
-        row = paused(row, beat.wall, beat.pause_left, row.pause_reason)
+        row = paused(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark)
     row = _broken(_governed(row, beat), beat)
     learned = grown(row.learned, row.time)
     return replace(row, learned=refused(learned, row.breaker.slices, row.time) if beat.outcomes.throttled else learned)
@@ -132,11 +140,12 @@ def left(row: ScopeRow, name: str, in_use: int, rest: Mapping[Quota, int] | None
     return replace(row, members=members)
 
 
-def paused(row: ScopeRow, wall: float, seconds: float, reason: str = "") -> ScopeRow:
-    """The row with a pause from now. A pause is never shortened."""
+def paused(row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: str = "") -> ScopeRow:
+    """The row with a pause from now, for those who show the credentials of ``mark`` or, if it is empty, for everybody.
+    A pause is never shortened."""
     if wall + seconds <= row.pause_until:
         return row
-    return replace(row, pause_until=wall + seconds, pause_seconds=seconds, pause_reason=reason)
+    return replace(row, pause_until=wall + seconds, pause_seconds=seconds, pause_reason=reason, pause_mark=mark)
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:

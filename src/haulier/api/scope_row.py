@@ -40,6 +40,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     wanted: float = UNLIMITED
     granted: dict[str, int] = msgspec.field(default_factory=dict)
     """What it was given of each quota in its last beat."""
+    out_of: str = ""
+    """The limit of an hour or a day that is used up, for people."""
     process: str = ""
     """What tells whether its process still exists; empty where that cannot be told."""
 
@@ -59,6 +61,8 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     """How long it was when it was written. It lasts no longer than that, even if the wall clock is set back."""
     pause_reason: str = ""
     """For people, without secrets."""
+    pause_mark: str = ""
+    """Where credentials were refused, their mark: the pause is for those alone. Empty: it is for everybody."""
     successes: int = 0
     """Beats with a good answer in them, since the first of these members joined."""
     last_success_at: float = 0.0

@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from haulier.api.transport import Request, Response, TransportError
+from haulier.api.verdict import Verdict
 
 Send = Callable[[Request], Awaitable[Response]]
+Judged = Callable[[Response | TransportError], Verdict]
+"""What an answer to the same request, under the same rules, comes to."""
 
 ASKED_SECONDS: Final = 15.0
 """For how long an answer "no" is believed: a hundred items that fail together ask once."""
@@ -19,21 +22,27 @@ class Witness:
     def __init__(self) -> None:
         self.send: Send | None = None
         self._request: Request | None = None
+        self._judged: Judged = lambda _: Verdict.OK
         self._is_first_page = False
 
     @property
     def is_there(self) -> bool:
         return self.send is not None and self._request is not None
 
-    def note(self, request: Request, *, is_first_page: bool) -> None:
+    def note(self, request: Request, judged: Judged, *, is_first_page: bool) -> None:
         """It was answered well. First pages are preferred, since a later page's token may have died by the time."""
         if is_first_page or not self._is_first_page:
-            self._request, self._is_first_page = request, is_first_page
+            self._request, self._judged, self._is_first_page = request, judged, is_first_page
 
     async def works(self) -> bool:
         """Send it. Any answer but those of an API in trouble says that the API is up, even that a token is old."""
         answer = await self.ask()
         return isinstance(answer, Response) and answer.status < 500 and answer.status != 429
+
+    async def verdict(self) -> Verdict:
+        """Send it, and say what it comes to now."""
+        judged = self._judged
+        return judged(await self.ask())
 
     async def ask(self) -> Response | TransportError:
         """Send it."""

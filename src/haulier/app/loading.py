@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from haulier.app.app import App
-from haulier.errors import UsageError
+from haulier.errors import UsageError, sentence
 
 _FORMS = "Write a file (`flights.toml`, `flights.py`) or a module and a name in it (`package.flights:app`)."
 
@@ -94,7 +94,7 @@ def _broken(name: str, path: Path | None, error: Exception) -> UsageError:
         frames = [frame for frame in frames if Path(frame.filename) == path]
     file = "" if path is not None or not frames else f"{frames[-1].filename}, "
     where = f"{file}line {frames[-1].lineno}: " if frames else ""
-    return UsageError(f"{name}: {where}{type(error).__name__}: {error}.")
+    return UsageError(f"{name}: {where}{type(error).__name__}: {sentence(error)}")
 
 
 def _app_in(module: ModuleType, source: str, name: str | None) -> App:

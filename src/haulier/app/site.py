@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from haulier.api.client import Client
+from haulier.api.credential_mark import credential_mark
 from haulier.api.process import this_process
 from haulier.api.redactor import Redactor
 from haulier.api.scope import Scope, ScopeSettings
@@ -185,6 +186,7 @@ def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
         is_fixed=is_fixed,
         rates=app.api.rates,
         max_requests=app.api.max_requests,
+        mark=credential_mark(app.api),
         process=this_process(),
     )
 

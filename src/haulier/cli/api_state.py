@@ -10,6 +10,7 @@ from haulier.api.breaker import State
 from haulier.api.budget import UNLIMITED
 from haulier.api.scope_row import ScopeRow, decode
 from haulier.app.site import Site, scope_name
+from haulier.cli.counts import counted
 from haulier.clock import wall_seconds
 
 FRESH_SECONDS = 10.0
@@ -20,7 +21,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """What the workers know of their API. Times are UTC."""
 
     state: str
-    """``well``, ``paused`` (everybody waits, as the API asked, or as a person has to act) or ``down``."""
+    """``well``, ``paused`` (everybody waits, as the API asked, or as a person has to act), ``spent`` (a limit of an
+    hour or a day is used up) or ``down``."""
     reason: str = ""
     since: datetime | None = None
     """Since when it is down."""
@@ -49,6 +51,8 @@ def api_state(row: ScopeRow, wall: float) -> ApiState:
         state, reason, since = "down", row.breaker.reason, datetime.fromtimestamp(row.breaker.since, UTC)
     elif wall < row.pause_until <= wall + row.pause_seconds:
         state, reason, until = "paused", row.pause_reason, datetime.fromtimestamp(row.pause_until, UTC)
+    elif spent := next((one.out_of for one in living if one.out_of), ""):
+        state, reason = "spent", spent
     paces = [one.rate for one in living if one.rate < UNLIMITED]
     return ApiState(
         state=state,
@@ -69,11 +73,13 @@ def api_lines(api: ApiState) -> list[str]:
         return [f"  API      down since {_time(api.since)}{because}; it is asked again every few minutes at most"]
     if api.until is not None:
         return [f"  API      all requests pause until {_time(api.until)}{because}"]
+    if api.state == "spent":
+        return [f"  API      the limit of {api.reason} is used up; it goes on by itself"]
     if not api.workers:
         return []
-    workers = f"{api.workers:,} worker{'s' if api.workers != 1 else ''}"
     pace = "" if api.requests_per_second is None else f", at most {api.requests_per_second:.3g} requests a second"
-    return [f"  API      {api.in_flight:,} of at most {api.may_be_in_flight:,} in flight{pace}; {workers}"]
+    flights = f"{api.in_flight:,} of at most {api.may_be_in_flight:,} in flight{pace}"
+    return [f"  API      {flights}; {counted(api.workers, 'worker')}"]
 
 
 def _time(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
 from haulier.app.starting import Wanted, claim, find_open, require_shared_queue, start, supersede
+from haulier.cli.counts import counted
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
@@ -64,7 +65,7 @@ async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json:
             say(f"Interrupted: run {run.run_id} is not enqueued whole. The same command goes on with it.")
             return 4
         work = typed_command("work", source, options)
-        say(f"Run {run.run_id} is enqueued: {seal.items:,} items. Work them with: {work}")
+        say(f"Run {run.run_id} is enqueued: {counted(seal.items, 'item')}. Work them with: {work}")
         if as_json:
             emit({"state": "open", "run_id": run.run_id, "items": seal.items})
         return 0

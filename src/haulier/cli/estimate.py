@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from haulier.app.site import LiveSite
+from haulier.cli.counts import are, counted
 from haulier.cli.output import say
 from haulier.runs.expect import expected_range
 from haulier.runs.ledger import Ledger
@@ -15,8 +16,9 @@ ASSUMED_SECONDS = 0.5
 
 async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
     """Items, the requests that they take at least, and the hours, by what the enumeration's own requests took."""
-    repeated = f" ({seal.repeated:,} equal ones more were given, and are kept once)" if seal.repeated else ""
-    say(f"  {seal.items:,} items in {len(seal.shards):,} shards{repeated}")
+    more = f"{counted(seal.repeated, 'equal one')} more {'was' if seal.repeated == 1 else 'were'} given"
+    repeated = f" ({more}, and {are(seal.repeated)} kept once)" if seal.repeated else ""
+    say(f"  {counted(seal.items, 'item')} in {counted(len(seal.shards), 'shard')}{repeated}")
     await _say_promised(site, run)
     _say_cost(site, seal.items)
 
@@ -29,7 +31,7 @@ async def say_rest(site: LiveSite, run: Run, _seal: Seal) -> None:
         progress = await ledger.progress()
     finally:
         ledger.close()
-    say(f"  {progress.missing:,} of {progress.planned - progress.split:,} items are left")
+    say(f"  {progress.missing:,} of {counted(progress.planned - progress.split, 'item')} {are(progress.missing)} left")
     await _say_promised(site, run)
     if progress.missing:
         _say_cost(site, progress.missing)
@@ -38,7 +40,7 @@ async def say_rest(site: LiveSite, run: Run, _seal: Seal) -> None:
 async def _say_promised(site: LiveSite, run: Run) -> None:
     promised = await expected_range(site.lake, run)
     for stream, (count, _) in promised.items():
-        say(f"  {stream}: the API promises {count:,} records")
+        say(f"  {stream}: the API promises {counted(count, 'record')}")
 
 
 def _say_cost(site: LiveSite, items: int) -> None:
@@ -47,7 +49,9 @@ def _say_cost(site: LiveSite, items: int) -> None:
     measured = "measured" if seconds is not None else "assumed"
     each = ASSUMED_SECONDS if seconds is None else seconds
     span = _span(items * each / in_flight)
-    say(f"  at least {items:,} requests: {span} or more, {in_flight} in flight, {each:.2g} s each ({measured})")
+    say(
+        f"  at least {counted(items, 'request')}: {span} or more, {in_flight} in flight, {each:.2g} s each ({measured})"
+    )
 
 
 def _span(seconds: float) -> str:

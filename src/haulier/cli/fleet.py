@@ -9,7 +9,7 @@ import signal
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 
-from haulier.errors import UnavailableError
+from haulier.errors import UnavailableError, sentence
 from haulier.worker.watch import Watch
 
 LOOK_SECONDS = 1.0
@@ -135,7 +135,7 @@ class Fleet:
             try:
                 await self._watch.look()
             except UnavailableError as error:
-                self._say(f"haulier: {error} Trying again.")
+                self._say(f"haulier: {sentence(error)} Trying again.")
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children:

@@ -11,6 +11,7 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, Site, open_site
 from haulier.cli.choosing import choose_run
+from haulier.cli.counts import are, counted
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
@@ -112,7 +113,7 @@ async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -
             status = "" if record.status is None else f" {record.status}"
             click.echo(f"{record.key}  {record.reason}{status}  {record.error.splitlines()[0] if record.error else ''}")
         shown = f" The first {SHOWN:,} are shown." if count > SHOWN else ""
-        say(f"{count:,} items of run {run.run_id} are poisoned.{shown}")
+        say(f"{counted(count, 'item')} of run {run.run_id} {are(count)} poisoned.{shown}")
         return 0
 
 
@@ -144,7 +145,7 @@ async def _redrive(
             emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
             go_on = typed_command("run", source, options, "--resume-only")
-            say(f"{sent:,} items of run {run.run_id} are on the queue again: {go_on}")
+            say(f"{counted(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again: {go_on}")
         else:
             say(f"No item of run {run.run_id} is poisoned.")
         return 0
@@ -160,7 +161,8 @@ async def _discard(
         state, _ = await run_state(site.lake, run.paths)
         if as_json:
             emit({"state": state.value, "run_id": run.run_id, "discarded": discarded})
-        say(f"{discarded:,} items of run {run.run_id} are discarded; the run is {state.value}.")
+        gone = f"{counted(discarded, 'item')} of run {run.run_id} {are(discarded)} discarded"
+        say(f"{gone}; the run is {state.value}.")
         return 0
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import click
 
+from haulier.cli.counts import counted
 from haulier.clock import Clock
 from haulier.runs.ledger import Progress
 
@@ -131,7 +132,7 @@ class Bar:
 
     def show(self, progress: Progress, traffic: Traffic | None) -> None:
         rate, left = self._pace.of(progress)
-        words = [f"{progress.records:,} records", f"{rate:,.0f}/s"]
+        words = [counted(progress.records, "record"), f"{rate:,.0f}/s"]
         if traffic is not None:
             words += [f"{traffic.in_flight} in flight", f"{traffic.retries} retries"]
         if progress.poisoned:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from haulier.app.site import Site
+from haulier.cli.counts import counted
 from haulier.cli.output import say
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
@@ -32,7 +33,8 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord) -> None:
         say(f"Run {run.run_id} is {verdict.verdict}; what it wrote stays, and was not counted.")
         return
     totals = verdict.totals
-    say(f"Run {run.run_id} is {verdict.verdict}: {totals.records:,} records in {totals.done:,} objects.")
+    written = f"{counted(totals.records, 'record')} in {counted(totals.done, 'object')}"
+    say(f"Run {run.run_id} is {verdict.verdict}: {written}.")
     others = {
         "empty": totals.empty,
         "divided": totals.split,
@@ -48,7 +50,7 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord) -> None:
         checked = "" if promised is None else f", as the API promised ({_range(promised)})"
         if promised is not None and not promised[0] <= verdict.streams.get(stream, 0) <= promised[1]:
             checked = f", but the API promised {_range(promised)}"
-        say(f"  {stream}: {verdict.streams.get(stream, 0):,} records{checked}")
+        say(f"  {stream}: {counted(verdict.streams.get(stream, 0), 'record')}{checked}")
         say(f"    {site.lake.locate(run.paths.bronze(stream))}")
     if verdict.reasons.get("poison"):
         say(f"  See why: haulier poison list SOURCE. Another go: haulier poison redrive SOURCE --run {run.run_id}")

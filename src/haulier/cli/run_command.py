@@ -19,7 +19,7 @@ from haulier.cli.options import json_option, mode_argument, options_of, place_op
 from haulier.cli.output import emit, say, set_up_output
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.tasks import until_signal
-from haulier.errors import UnavailableError
+from haulier.errors import UnavailableError, sentence
 from haulier.lake.floor import require_room
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
@@ -155,7 +155,7 @@ async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
         say(f"Interrupted before run {run.run_id} was sealed: nothing is on the queue, and nothing is lost.")
         say("The same command plans it anew.")
     else:
-        say(f"Run {run.run_id} is not finished{': ' + reason if reason else ''}.")
+        say(f"Run {run.run_id} is not finished{': ' + sentence(reason) if reason else '.'}")
         say(f"Go on with: {driver.command_to_resume(run.file.mode)}")
         say("Without --resume-only a new run, from the beginning, follows it.")
     return Ended(code or INTERRUPTED, {"state": state.value, "run_id": run.run_id, "reason": reason}, was_stopped=True)

@@ -11,6 +11,7 @@ from haulier.app.site import Options, open_site
 from haulier.app.starting import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
 from haulier.cli.choosing import choose_run
+from haulier.cli.counts import counted
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, set_up_output
@@ -67,9 +68,10 @@ def status_lines(status: RunStatus, depth: Depth | None) -> list[str]:
             "damaged": status.damaged,
             "not ended": status.missing,
         }
-        counted = "".join(f", {count:,} {name}" for name, count in others.items() if count)
-        lines.append(f"  items    {status.planned:,} planned: {status.done:,} done{counted}")
-        lines.append(f"  records  {status.records:,} in {status.bytes:,} bytes, by {status.requests:,} requests")
+        ended = "".join(f", {count:,} {name}" for name, count in others.items() if count)
+        lines.append(f"  items    {status.planned:,} planned: {status.done:,} done{ended}")
+        size = counted(status.bytes, "byte")
+        lines.append(f"  records  {status.records:,} in {size}, by {counted(status.requests, 'request')}")
     if depth is not None and not status.state.is_closed:
         lines.append(f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased")
     if status.reasons:

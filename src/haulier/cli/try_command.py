@@ -13,6 +13,7 @@ from haulier.api.transport import Request, Response, Transport, TransportError
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import LiveSite, Options, open_live
+from haulier.cli.counts import counted
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, source_argument
 from haulier.cli.output import emit, say, set_up_output
@@ -83,7 +84,7 @@ def _show(item: WorkItem, piece: object, shown: _Shown, as_json: bool) -> int:
         )
         return 0
     if records:
-        say(f"{len(records):,} records in the first page; the first {len(lines)}:")
+        say(f"{counted(len(records), 'record')} in the first page; the first {len(lines)}:")
     for line in lines:
         click.echo(line)
     return 0

@@ -8,6 +8,7 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
 from haulier.cli.choosing import choose_run
+from haulier.cli.counts import are, counted
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
@@ -44,7 +45,8 @@ async def _verify(app: App, run_id: str | None, as_json: bool, options: Options)
             return 4 if verdict is None else 1
         seen = await verify_run(site.lake, run, verdict)
         say_verdict(site, run, verdict)
-        say(f"  reread   {seen.objects:,} objects, {seen.records:,} records, {seen.bytes:,} bytes")
+        reread = (seen.objects, "object"), (seen.records, "record"), (seen.bytes, "byte")
+        say("  reread   " + ", ".join(counted(count, noun) for count, noun in reread))
         for finding in seen.findings:
             say(f"  {finding}")
         if as_json:
@@ -52,5 +54,5 @@ async def _verify(app: App, run_id: str | None, as_json: bool, options: Options)
         if seen.is_sound:
             say("  Every object is what the manifest says.")
             return exit_code_of_verdict(verdict)
-        say(f"haulier: {seen.damaged:,} objects are not what the manifest says.")
+        say(f"haulier: {counted(seen.damaged, 'object')} {are(seen.damaged)} not what the manifest says.")
         return 1

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from haulier.app.site import Options
+from haulier.worker.settings import WorkerSettings
 
 
 def child_command(name: str, source: str, options: Options, *more: str) -> tuple[str, ...]:
@@ -20,8 +21,16 @@ def child_command(name: str, source: str, options: Options, *more: str) -> tuple
 
 
 def typed_command(name: str, source: str, options: Options, *more: str) -> str:
-    """What a person types to go on, in the same lake and with the same queue."""
-    return shlex.join(["haulier", name, source, *more, *_places(options)])
+    """What a person types to go on: in the same lake, with the same queue, and worked in the same way."""
+    return shlex.join(["haulier", name, source, *more, *_places(options), *_manner(options)])
+
+
+def _manner(options: Options) -> list[str]:
+    """What is not as it is unless it is said."""
+    usual, worker = WorkerSettings(), options.worker
+    lease = ["--lease", f"{worker.lease_seconds:g}"] if worker.lease_seconds != usual.lease_seconds else []
+    grace = ["--grace", f"{worker.grace_seconds:g}"] if worker.grace_seconds != usual.grace_seconds else []
+    return [*lease, *grace, *(["--fixed"] if options.is_fixed else [])]
 
 
 def _places(options: Options) -> list[str]:

@@ -229,8 +229,8 @@ class Attempt:
 
     async def _verdict_now(self, run: Run) -> Verdict | None:
         """What a request comes to now that was answered well before, in this process or in an earlier one."""
-        client = self._parts.client
-        return await (client.verdict_now() if client.scope.has_witness else self._bench.recall.verdict(run))
+        scope = self._parts.client.scope
+        return await (scope.verdict_now() if scope.has_witness else self._bench.recall.verdict(run))
 
     async def _is_answered(self) -> bool:
         """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""

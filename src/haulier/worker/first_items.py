@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from haulier.api.verdict import ApiError, Verdict
-from haulier.errors import HaulierError, ItemError, UsageError
+from haulier.errors import HaulierError, ItemError, UsageError, sentence
 from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError
 
@@ -65,16 +65,16 @@ def broken(kind: str, error: Exception) -> UsageError:
     """What a person is told: nothing is wrong with the items, and it is theirs to change."""
     return UsageError(
         f"The first items of this worker all failed in the same way, and none ended well. The last one, of kind "
-        f"{kind!r}, with {type(error).__name__}: {error}. The items were handed back, uncounted. Correct the source "
-        "(is it the right version, and does its processor find what it needs here?), then run it again."
+        f"{kind!r}, with {type(error).__name__}: {sentence(error)} The items were handed back, uncounted. Correct "
+        "the source (is it the right version, and does its processor find what it needs here?), then run it again."
     )
 
 
 def refused(kind: str, error: Exception) -> UsageError:
     """The same for a worker that was answered well before."""
     return UsageError(
-        f"The API refuses everybody now, also what it answered before. Of kind {kind!r}: {error} The items were handed "
-        "back, uncounted. Ask the API's people, or correct the source; then run it again."
+        f"The API refuses everybody now, also what it answered before. Of kind {kind!r}: {sentence(error)} The items "
+        "were handed back, uncounted. Ask the API's people, or correct the source; then run it again."
     )
 
 

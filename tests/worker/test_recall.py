@@ -1,0 +1,71 @@
+"""What was answered before a worker began, as the witness of its first failures (G4)."""
+
+from __future__ import annotations
+
+import pytest
+
+from haulier.testing.things import things
+from haulier.worker.recall import AGAIN_SECONDS
+from tests.worker.rig import Rig
+
+GOOD, BAD = things(1, 4), things(10)
+
+
+@pytest.mark.parametrize("status", [500, 503, 404])
+async def test_g4_an_item_is_to_blame_where_one_that_is_done_is_answered(rig: Rig, status: int) -> None:
+    """No request of this process has succeeded. One that did before is sent again, and works: the failure counts."""
+    run = await rig.run(GOOD, BAD)
+    async with rig.hand() as hand:
+        await hand.work()
+    rig.api.statuses = {10: status}
+    rig.api.requests.clear()
+    async with rig.hand() as hand:
+        await rig.while_time_passes(hand.attempt(await hand.take()))
+        await hand.settle()
+    assert rig.api.requests.count(1) == 1
+    if status == 404:
+        assert [path.rpartition("/")[2] for path in rig.files(run, "poison/**/*.json")] == ["1.json"]
+    else:
+        assert (rig.message.failures, rig.message.releases) == (1, 0)
+
+
+@pytest.mark.parametrize(("status", "stops"), [(500, False), (503, False), (404, True), (403, True)])
+async def test_g4_nobody_is_to_blame_where_that_fails_too(rig: Rig, status: int, *, stops: bool) -> None:
+    """The API is down, or refuses everybody: uncharged. Where a person has to look, the worker stops with code 2."""
+    run = await rig.run(GOOD, BAD)
+    async with rig.hand() as hand:
+        await hand.work()
+    rig.api.statuses = {1: status, 10: status}
+    async with rig.hand() as hand:
+        await rig.while_time_passes(hand.attempt(await hand.take()))
+        assert (rig.message.failures, rig.message.releases) == (0, 1)
+        assert rig.files(run, "poison/**/*.json") == []
+        assert (hand.stop.code == 2) is stops
+
+
+async def test_it_is_asked_once_a_minute(rig: Rig) -> None:
+    """Twenty items that fail together ask for it once; a minute later it may be another answer."""
+    run = await rig.run(GOOD, BAD)
+    async with rig.hand() as hand:
+        await hand.work()
+    rig.api.statuses = {1: 503}
+    async with rig.hand() as hand:
+        recall = hand.bench.recall
+        rig.api.requests.clear()
+        first = await rig.while_time_passes(recall.verdict(run))
+        assert first is not None
+        assert await recall.verdict(run) == first
+        sent = len(rig.api.requests)
+        assert 1 <= sent <= 5
+        rig.turn(AGAIN_SECONDS)
+        rig.api.statuses = {}
+        await rig.while_time_passes(recall.verdict(run))
+        assert len(rig.api.requests) == sent + 1
+        assert hand.parts.client.scope.has_witness
+
+
+async def test_a_run_without_a_done_item_has_no_such_witness(rig: Rig) -> None:
+    run = await rig.run(BAD)
+    async with rig.hand() as hand:
+        assert await hand.bench.recall.verdict(run) is None
+    assert rig.api.requests == []
