@@ -13,6 +13,7 @@ SLACK_SECONDS: Final = 0.05
 a limit it adds less than one request to any second."""
 AHEAD: Final = 1.5
 """Of what was used in the last beat, this much is wanted for the next one."""
+PATIENCE_BEATS: Final = 4
 FEWEST: Final = 4
 """Of a quota: what is always worth having."""
 
@@ -27,12 +28,12 @@ class Pacer:
         self._used = 0
         self._since = 0.0
         self._held = dict.fromkeys(quotas, 0)
-        self._left = dict.fromkeys(quotas, 1)
+        self._empty = dict.fromkeys(quotas, 0)
+        """For how many beats there was nothing of each, for us or anybody."""
 
     def add(self, quota: Quota) -> None:
         """Count requests by one more quota. None may be sent before the next beat has taken some out of it."""
         self._held.setdefault(quota, 0)
-        self._left.setdefault(quota, 1)
 
     @property
     def is_out(self) -> bool:
@@ -41,8 +42,8 @@ class Pacer:
 
     @property
     def spent(self) -> Quota | None:
-        """A quota of which nobody can take anything now."""
-        return next((quota for quota, count in self._held.items() if count <= 0 and self._left[quota] <= 0), None)
+        """A quota of which nobody can take anything now, nor could for some beats: others may bring something back."""
+        return next((quota for quota, beats in self._empty.items() if beats >= PATIENCE_BEATS), None)
 
     def opens_in(self, now: float) -> float:
         """In how many seconds one more request may be sent."""
@@ -86,7 +87,10 @@ class Pacer:
         if 0.0 < rate < UNLIMITED:
             self._next_at = min(self._next_at, now + 1 / rate)
         self._held = {quota: max(0, self._held.get(quota, 0) + granted.get(quota.key, 0)) for quota in left}
-        self._left = dict(left)
+        self._empty = {
+            quota: 0 if rest > 0 or self._held[quota] > 0 else self._empty.get(quota, 0) + 1
+            for quota, rest in left.items()
+        }
 
     def rest(self) -> dict[Quota, int]:
         """What we hold and bring back when we leave."""
