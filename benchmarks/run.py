@@ -17,6 +17,7 @@ SHORT = (
     ("page_path.py", "--rounds", "3"),
     ("many_items.py", "--items", "10000", "--enqueue", "100000"),
     ("divide.py", "--records", "20000"),
+    ("polite.py", "--only", "knee", "--workers", "1"),
 )
 LONG = (
     ("end_to_end.py", "--rounds", "5"),
@@ -24,6 +25,8 @@ LONG = (
     ("page_path.py",),
     ("many_items.py", "--items", "100000", "--enqueue", "1000000"),
     ("divide.py",),
+    ("polite.py",),
+    ("outage.py",),
 )
 
 

@@ -17,12 +17,13 @@ from haulier.api.gate import Gate, Waiting
 from haulier.api.membership import Identity, Membership
 from haulier.api.outlook import Outlook
 from haulier.api.process import is_gone
+from haulier.api.proof import Proof
 from haulier.api.schedule import Schedule
 from haulier.api.scope_changes import beaten, left, paused
 from haulier.api.scope_row import ScopeRow, decode, encode
 from haulier.api.transport import Request, Response
 from haulier.api.verdict import ApiError, Verdict
-from haulier.api.witness import ASKED_SECONDS, Judged, Send, Witness
+from haulier.api.witness import Judged, Send
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UnavailableError
 
@@ -94,16 +95,9 @@ class Scope:
             is_gone,
         )
         self._outlook = Outlook(settings.rates, settings.max_requests, settings.beat_seconds, rng)
-        self._witness = Witness()
         self._gate = Gate(clock, self._opens_in, self._note_passed, self._error)
+        self._proof = Proof(clock, self._gate, self._outlook, self.slot, self._note_witness)
         self._writing = asyncio.Lock()
-        self._asking = asyncio.Lock()
-        self._denied_at: float | None = None
-        self._good_sent_at = -1.0
-        """When the newest of this member's good requests was sent: what was answered since may be older."""
-        self._refused_at: float | None = None
-        self._refused_with: Verdict | None = None
-        """What the witness got at that time."""
         self._hurry = asyncio.Event()
         self._must_probe = asyncio.Event()
         self._is_probing = False
@@ -117,7 +111,7 @@ class Scope:
 
     def attach(self, send: Send) -> None:
         """How a request is sent past the gate: for the witness, which is asked when the API may be down."""
-        self._witness.send = send
+        self._proof.attach(send)
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
@@ -225,10 +219,7 @@ class Scope:
         ``judged`` says then what it comes to.
         """
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
-        if response is not None:
-            self._good_sent_at = max(self._good_sent_at, now - response.seconds)
-        if request is not None:
-            self._witness.note(request, judged, is_first_page=is_first_page)
+        self._proof.note_good(response, request, judged, is_first_page=is_first_page)
         if self._outlook.note_success(response, now, wall, is_first_page=is_first_page):
             self._hurry.set()
 
@@ -254,18 +245,7 @@ class Scope:
 
         The last items of a run may all be poisonous: they fail in a row, and nothing else shows that the API is up.
         """
-        async with self._asking:
-            if self.is_healthy and not self._outlook.is_down:
-                return True
-            was_denied = self._denied_at is not None and self._clock.monotonic() - self._denied_at < ASKED_SECONDS
-            if was_denied or not self._witness.is_there or self.is_paused:
-                return False
-            with self._gate.place() as is_free:
-                works = is_free and await self._witness.works()
-            self._note_witness(works=works)
-            if not works:
-                self._denied_at = self._clock.monotonic()
-            return works
+        return await self._proof.is_charged(is_healthy=lambda: self.is_healthy)
 
     async def verdict_now(self) -> Verdict | None:
         """What becomes of a good request now: OK where one was sent since the call and succeeded, else what the last
@@ -273,24 +253,7 @@ class Scope:
 
         One asks for all. Raises `ApiError` where the API is down.
         """
-        called_at = self._clock.monotonic()
-        async with self._asking:
-            if self._good_sent_at >= called_at:
-                return Verdict.OK
-            if not self._witness.is_there:
-                return None
-            at = self._refused_at
-            if at is not None and called_at - at < ASKED_SECONDS and self._good_sent_at < at:
-                return self._refused_with
-            async with self.slot():
-                sent_at = self._clock.monotonic()
-                verdict = await self._witness.verdict()
-            if verdict is Verdict.OK:
-                self._good_sent_at = sent_at
-                self.note_success()
-            else:
-                self._refused_at, self._refused_with = self._clock.monotonic(), verdict
-            return verdict
+        return await self._proof.verdict_now()
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
@@ -326,7 +289,7 @@ class Scope:
     @property
     def has_witness(self) -> bool:
         """Whether some request of this process was answered well."""
-        return self._witness.is_there
+        return self._proof.is_there
 
     @property
     def is_paused(self) -> bool:
@@ -459,19 +422,18 @@ class Scope:
         while True:
             await self._must_probe.wait()
             self._must_probe.clear()
-            if not self._witness.is_there:
+            if not self._proof.is_there:
                 self._outlook.is_trial = True
                 self._limit()
                 continue
             self._is_probing = True
             try:
-                with self._gate.place() as is_free:
-                    works = is_free and await self._witness.works()
+                works = await self._proof.works()
             finally:
                 self._is_probing = False
-            self._note_witness(works=works)
+            self._note_witness(works)
 
-    def _note_witness(self, *, works: bool) -> None:
+    def _note_witness(self, works: bool) -> None:
         """The others hear of it at once: a witness that works closes the breaker, whoever asked it."""
         if works:
             self.note_success()
