@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 from haulier.api.verdict import ApiError, Verdict
@@ -18,6 +18,7 @@ from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
 from haulier.runs.plan import read_seal, read_shard
 from haulier.runs.run import Run
+from haulier.worker.deadline import within_deadline
 from haulier.worker.parts import Context, Parts, RunInfo
 
 AGAIN_SECONDS: Final = 60.0
@@ -52,19 +53,18 @@ class Recall:
             self._asked_at = self._parts.clock.monotonic()
             return self._last
 
-    async def _ask(self, run: Run, key: str, item: WorkItem) -> Verdict:
-        """Run the processor of the item to its first page. It is asked for without repeats."""
+    async def _ask(self, run: Run, key: str, item: WorkItem) -> Verdict | None:
+        """Run the processor of the item to its first page. It is asked for with few repeats."""
         log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
         session = self._parts.client.session(key, is_suspect=True)
         context = Context(session, RunInfo.of(run), 1, log, self._parts.shared)
         pieces = self._parts.processors[type(item)](item, context)
         try:
-            async with contextlib.aclosing(pieces):
-                await anext(pieces, None)
+            await within_deadline(self._parts.clock, self._parts.settings, session, _first(pieces))
         except ApiError as error:
             return error.verdict
         except Exception:  # noqa: BLE001 - a processor of the user's; that it fails says nothing of the API
-            return Verdict.BACK
+            return None
         return Verdict.OK
 
     async def _done_item(self, run: Run) -> tuple[str, WorkItem] | None:
@@ -89,3 +89,8 @@ class Recall:
                 if await lake.exists(paths.object(planned.stream, planned.key)):
                     kind = self._parts.registry.get(planned.kind)
                     yield planned.key, decode_payload(kind, bytes(planned.payload))
+
+
+async def _first(pieces: AsyncGenerator[object, None]) -> None:
+    async with contextlib.aclosing(pieces):
+        await anext(pieces, None)
