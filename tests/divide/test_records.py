@@ -78,7 +78,7 @@ async def test_a_redriven_record_that_was_mended_is_in_the_lake(tmp_path: Path) 
         assert api.counters.requests == before + 1
 
 
-@pytest.mark.parametrize(("status", "failures"), [(504, 20), (500, 20), (507, 8)])
+@pytest.mark.parametrize(("status", "failures"), [(504, 20), (500, 20)])
 async def test_an_outage_divides_nothing(status: int, failures: int, tmp_path: Path) -> None:
     """G4, G5: an API that is down for a while gives no item a smaller range, whatever it was doing, and however the API
     words it."""
