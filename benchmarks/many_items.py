@@ -122,7 +122,7 @@ def run(items: int) -> None:
         write_source(folder, api.url)
         enqueue = timed(folder, "enqueue", "many.toml")
         watcher = Watcher(api)
-        work = timed(folder, "work", "many.toml", watcher=watcher)
+        work = timed(folder, "work", "many.toml", "--fixed", watcher=watcher)
         state = json.loads(timed(folder, "status", "many.toml", "--json").out)["state"]
     early, last = watcher.after(items // 5), watcher.after(items)
     early_mb, late_mb = early.resident_mb, watcher.samples[-1].resident_mb
