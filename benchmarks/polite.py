@@ -1,6 +1,6 @@
 """How well an API is left alone, with real workers: a knee that haulier has to find, one that moves, a rate limit.
 
-`python benchmarks/polite.py [--only knee|halves|rate] [--workers 1,4,16]`. What an API could bear is known, since it is
+`python benchmarks/polite.py [--only knee|halves|rate] [--workers 1,4,16] [--warm 15] [--pages 1000]`. What an API could bear is known, since it is
 the sandbox: rates are parts of that. Nothing is declared but ``in_flight = 50``, and ``limits`` for the rate.
 """
 
@@ -32,7 +32,6 @@ WARM_SECONDS = 15.0
 MEASURED_SECONDS = 45.0
 HALVED_SECONDS = 40.0
 RATE, BUCKET = 20, 5
-RATE_PAGES = 1_000
 MODES = ("queue", "thrash", "refuse")
 
 
@@ -140,7 +139,7 @@ def knee_settings(mode: str) -> SandboxSettings:
     )
 
 
-def knee(counts: list[int]) -> None:
+def knee(counts: list[int], warm_seconds: float) -> None:
     """In flight <= 18, at least 85 % of the reachable rate, refusals <= 1 %, 11 in flight within 10 s."""
     print(f"\nA knee of {KNEE}, {LATENCY_SECONDS} s a request, in_flight = 50; reachable: {REACHABLE:.1f} requests/s")
     print("| API above its knee | workers | part of the rate | in flight (most) | refused | 11 in flight after |")
@@ -148,8 +147,8 @@ def knee(counts: list[int]) -> None:
     for mode in MODES:
         for workers in counts:
             with SandboxProcess(knee_settings(mode)) as api, pulling(api.url, 100_000, workers) as process:
-                watched = watch(api, process, WARM_SECONDS + MEASURED_SECONDS)
-            late = watched.since(WARM_SECONDS)
+                watched = watch(api, process, warm_seconds + MEASURED_SECONDS)
+            late = watched.since(warm_seconds)
             print(
                 f"| {mode} | {workers} | {late.rate / REACHABLE:.0%} | {late.mean_in_flight:.1f} ({late.highest}) | "
                 f"{late.refused_part:.1%} | {watched.first_at(11):.1f} s |",
@@ -175,18 +174,18 @@ def halves(counts: list[int]) -> None:
             )
 
 
-def rate(counts: list[int]) -> None:
+def rate(counts: list[int], pages: int) -> None:
     """All pages, wall <= 1.15 x ideal, at most 5 refusals, none early."""
-    ideal = (RATE_PAGES - BUCKET) / RATE
-    print(f"\n{RATE} requests/s with a bucket of {BUCKET} and Retry-After: 1; {RATE_PAGES} pages, ideal {ideal:.1f} s")
+    ideal = (pages - BUCKET) / RATE
+    print(f"\n{RATE} requests/s with a bucket of {BUCKET} and Retry-After: 1; {pages} pages, ideal {ideal:.1f} s")
     print("| limit | workers | wall | x ideal | refused | early | exit |")
     print("|---|---|---|---|---|---|---|")
     settings = SandboxSettings(
-        records=RATE_PAGES * PAGE, rate_per_second=RATE, bucket=BUCKET, retry_after_seconds=1, latency_seconds=0.05
+        records=pages * PAGE, rate_per_second=RATE, bucket=BUCKET, retry_after_seconds=1, latency_seconds=0.05
     )
     for name, limits in (("declared", f'limits = ["{RATE}/s"]'), ("not declared", "")):
         for workers in counts:
-            with SandboxProcess(settings) as api, pulling(api.url, RATE_PAGES, workers, limits) as process:
+            with SandboxProcess(settings) as api, pulling(api.url, pages, workers, limits) as process:
                 began_at = time.perf_counter()
                 process.wait()
                 wall, counters = time.perf_counter() - began_at, api.counters()
@@ -201,14 +200,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=["knee", "halves", "rate"])
     parser.add_argument("--workers", default="1,4,16", help="how many processes, with commas between; 1,4,16")
+    parser.add_argument("--warm", type=float, default=WARM_SECONDS, help="seconds before a knee's figures are taken")
+    parser.add_argument("--pages", type=int, default=1_000, help="of the pull under a rate limit")
     flags = parser.parse_args()
     counts = [int(word) for word in flags.workers.split(",")]
     if flags.only in (None, "knee"):
-        knee(counts)
+        knee(counts, flags.warm)
     if flags.only in (None, "halves"):
         halves([counts[0]])
     if flags.only in (None, "rate"):
-        rate([1, 3])
+        rate([1, 3], flags.pages)
 
 
 if __name__ == "__main__":
