@@ -1,8 +1,8 @@
 """How well an API is left alone, with real workers: a knee that haulier has to find, one that moves, a rate limit.
 
 `python benchmarks/polite.py [--only knee|halves|rate] [--workers 1,4,16] [--warm 15] [--pages 1000]`. What an API could
-bear is known, since it is the sandbox: rates are parts of that. Nothing is declared but ``in_flight = 50``, and ``limits``
-for the rate.
+bear is known, since it is the sandbox: rates are parts of that. Nothing is declared but ``in_flight = 50``, and
+``limits`` for the rate.
 """
 
 from __future__ import annotations
