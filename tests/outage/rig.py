@@ -38,7 +38,7 @@ TOML = """
 source = "shop"
 
 [api]
-url = "http://shop.invalid"
+url = "{url}"
 in_flight = {in_flight}
 
 [streams.items]
@@ -156,7 +156,7 @@ class Shop:
 async def opened(time: VirtualTime, folder: Path, *, items: int, in_flight: int = 16) -> AsyncIterator[Shop]:
     """A run of so many items."""
     path = folder / "shop.toml"
-    path.write_text(TOML.format(last=items, in_flight=in_flight))
+    path.write_text(TOML.format(url="http://shop.invalid", last=items, in_flight=in_flight))
     app, api, store = App.from_settings(load_source(path, {})), Api(time), MemoryStore()
     lake = LocalLake(folder / "lake", time)
     lake._threads = _AtOnce(str(folder))

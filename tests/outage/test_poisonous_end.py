@@ -15,7 +15,7 @@ import pytest
 from haulier.testing.virtual_time import VirtualTime
 from tests.api_pages.rig import Asked, Reply, serving
 from tests.cli.conftest import Place
-from tests.outage.rig import FAILURES, UNREADABLE, Failure, Shop, opened
+from tests.outage.rig import FAILURES, TOML, UNREADABLE, Failure, Shop, opened
 
 ITEMS = 60
 HOUR_SECONDS = 3_600.0
@@ -67,24 +67,6 @@ def test_g1_g4_so_many_that_the_breaker_doubts(name: str, tmp_path: Path) -> Non
     assert worked(tmp_path, FAILURES[name], range(ITEMS - 39, ITEMS + 1), 3) < HOUR_SECONDS
 
 
-TOML = """
-source = "shop"
-
-[api]
-url = "{url}"
-in_flight = 6
-
-[streams.items]
-get = "/items"
-records = "items"
-pages = {{ cursor = "next", query = "cursor" }}
-
-[streams.items.full.ids]
-query = {{ from_id = "{{start}}", to_id = "{{end}}" }}
-last = {items}
-step = 1
-"""
-
 POISONOUS = {
     ITEMS - 2: Reply({"error": "busy"}, 503),
     ITEMS - 1: Reply({"error": "a record that cannot be rendered"}, 500),
@@ -116,7 +98,7 @@ async def test_g1_g4_three_processes_poison_the_last_three_and_end(
 
     place = Place(tmp_path, capsys)
     async with serving(answer) as api:
-        place.toml.write_text(TOML.format(url=api.url, items=ITEMS))
+        place.toml.write_text(TOML.format(url=api.url, last=ITEMS, in_flight=6))
         assert (await haulier("enqueue", place))[0] == 0
         assert [code for code, _ in await asyncio.gather(*(haulier("work", place) for _ in range(3)))] == [0, 0, 0]
         sent = len(api.requests)

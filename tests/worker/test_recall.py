@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from haulier.testing.cuts import Cuts
 from haulier.testing.things import things
 from haulier.worker.recall import AGAIN_SECONDS
 from tests.worker.rig import Rig
@@ -65,7 +66,12 @@ async def test_it_is_asked_once_a_minute(rig: Rig) -> None:
 
 
 async def test_a_run_without_a_done_item_has_no_such_witness(rig: Rig) -> None:
-    run = await rig.run(BAD)
-    async with rig.hand() as hand:
+    """And is not searched for one again with each failure."""
+    run, cuts = await rig.run(BAD), Cuts()
+    async with rig.hand(cuts=cuts) as hand:
         assert await hand.bench.recall.verdict(run) is None
+        looked = len(cuts.calls)
+        assert looked > 0
+        assert await hand.bench.recall.verdict(run) is None
+        assert len(cuts.calls) == looked
     assert rig.api.requests == []

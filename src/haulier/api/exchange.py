@@ -145,8 +145,8 @@ class Exchange:
                             is_first_page=is_first_page,
                         )
                         return Answered(outcome, judgement.verdict, value)
+            reason = parts.redactor.redact(judgement.reason)
             if judgement.is_outage:
-                reason = parts.redactor.redact(judgement.reason)
                 parts.scope.note_failure(outcome if isinstance(outcome, Response) else None, reason)
             wait = judgement.retry_after_seconds
             if isinstance(outcome, Response) and outcome.status >= 400:
@@ -155,14 +155,13 @@ class Exchange:
                 wait = min(HELD_SECONDS, PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
                 if wait <= THROTTLED_SECONDS and judgement.is_throttling:
                     parts.scope.note_throttled()
-                await parts.scope.pause(wait, parts.redactor.redact(judgement.reason))
+                await parts.scope.pause(wait, reason)
                 may_repeat = pauses < MAX_PAUSES
                 pauses += 1
             else:
                 may_repeat = judgement.verdict is Verdict.HERE and repeats < self._tries(judgement, outcome)
             if judgement.verdict in {Verdict.AUTH, Verdict.CONFIG}:
                 # Whoever comes next would be refused too, and many a login is locked after a few of those.
-                reason = parts.redactor.redact(judgement.reason)
                 await parts.scope.pause(PERSON_SECONDS, reason, is_of_credentials=True)
             if not may_repeat or (wait or 0.0) > HELD_SECONDS:
                 raise self._error(request, outcome, judgement, wait)

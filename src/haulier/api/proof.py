@@ -62,11 +62,11 @@ class Proof:
         with self._gate.place() as is_free:
             return is_free and await self._witness.works()
 
-    async def is_charged(self, *, is_healthy: Callable[[], bool]) -> bool:
+    async def is_charged(self) -> bool:
         """See `Scope.is_charged`."""
         async with self._asking:
             now = self._clock.monotonic()
-            if is_healthy() and not self._outlook.is_down:
+            if self._outlook.health.is_fresh(now) and not self._outlook.is_down:
                 return True
             was_denied = self._denied_at is not None and now - self._denied_at < ASKED_SECONDS
             if was_denied or not self.is_there or self._outlook.pause.left(now) > 0.0:

@@ -245,7 +245,7 @@ class Scope:
 
         The last items of a run may all be poisonous: they fail in a row, and nothing else shows that the API is up.
         """
-        return await self._proof.is_charged(is_healthy=lambda: self.is_healthy)
+        return await self._proof.is_charged()
 
     async def verdict_now(self) -> Verdict | None:
         """What becomes of a good request now: OK where one was sent since the call and succeeded, else what the last

@@ -210,7 +210,7 @@ class Attempt:
         try:
             now = await self._verdict_now(run)
         except ApiError as down:
-            return Free(self._parts.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), down
+            now, error = Verdict.PAUSE, down
         match now:
             case None:
                 return self._refusal_of_first(envelope, error)
@@ -265,8 +265,11 @@ class Attempt:
 
 def _is_final(error: Exception) -> TypeGuard[ApiError]:
     """Whether the API itself said that this request cannot succeed, or asks for too much."""
-    is_of_api = isinstance(error, ApiError) and (error.status is not None or error.fault is not None)
-    return is_of_api and isinstance(error, ApiError) and error.verdict in {Verdict.POISON, Verdict.SPLIT}
+    return (
+        isinstance(error, ApiError)
+        and (error.status is not None or error.fault is not None)
+        and error.verdict in {Verdict.POISON, Verdict.SPLIT}
+    )
 
 
 def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced, seconds: float) -> Receipt:

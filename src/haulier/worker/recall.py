@@ -35,23 +35,20 @@ class Recall:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._asking = asyncio.Lock()
-        self._asked_at: float | None = None
-        self._found: dict[str, tuple[str, WorkItem] | None] = {}
-        self._last: Verdict | None = None
+        self._asked: dict[str, tuple[float, Verdict | None]] = {}
+        """By run: when, and what it came to."""
+        self._found: dict[str, tuple[str, WorkItem]] = {}
 
     async def verdict(self, run: Run) -> Verdict | None:
         """What the first request of a done item comes to now; None where the run has no such item. It is answered from
         memory for a minute. A good answer is the scope's witness from then on."""
         async with self._asking:
-            now = self._parts.clock.monotonic()
-            if self._asked_at is not None and now - self._asked_at < AGAIN_SECONDS:
-                return self._last
-            found = await self._done_item(run)
-            if found is None:
-                return None
-            self._last = await self._ask(run, *found)
-            self._asked_at = self._parts.clock.monotonic()
-            return self._last
+            asked_at, verdict = self._asked.get(run.run_id, (-AGAIN_SECONDS, None))
+            if self._parts.clock.monotonic() - asked_at >= AGAIN_SECONDS:
+                found = await self._done_item(run)
+                verdict = None if found is None else await self._ask(run, *found)
+                self._asked[run.run_id] = self._parts.clock.monotonic(), verdict
+            return verdict
 
     async def _ask(self, run: Run, key: str, item: WorkItem) -> Verdict | None:
         """Run the processor of the item to its first page. It is asked for with few repeats."""
@@ -68,12 +65,11 @@ class Recall:
         return Verdict.OK
 
     async def _done_item(self, run: Run) -> tuple[str, WorkItem] | None:
-        known = self._found.get(run.run_id)
-        if known is None:
+        if run.run_id not in self._found:
             with contextlib.suppress(HaulierError):
-                known = await anext(self._done_items(run), None)
-            self._found[run.run_id] = known
-        return known
+                if (found := await anext(self._done_items(run), None)) is not None:
+                    self._found[run.run_id] = found
+        return self._found.get(run.run_id)
 
     async def _done_items(self, run: Run) -> AsyncIterator[tuple[str, WorkItem]]:
         """Items of the plan that have an object."""
