@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from haulier.api.loop_guard import PaginationLoopError
 from haulier.api.transport import Fault
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.verdict import ApiError, PagingError, Verdict
 from haulier.errors import DamagedObjectError, ItemError, LakeUnavailableError, LeaseLostError, SweptError, UsageError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
@@ -61,6 +62,8 @@ ROWS: dict[str, tuple[Exception, Cause | None, Cause | None, Cause | None, Cause
     "a body that never parses": (BAD_BODY, None, FAILURE, FAILURE, FAILURE),
     "the same 500 again and again": (SERVER_ERROR, None, FAILURE, FAILURE, FAILURE),
     "a total that is not kept": (MISCOUNT, None, FAILURE, FAILURE, FAILURE),
+    "a loop of pages": (PaginationLoopError("again"), None, None, None, None),
+    "pages that contradict the source": (PagingError("it moved"), None, None, None, None),
     "no first byte in time": (HUNG, None, TIME_OUT, TIME_OUT, TIME_OUT),
     "504": (GATEWAY, None, TIME_OUT, TIME_OUT, TIME_OUT),
     "the item's deadline": (LATE, None, TIME_OUT, TIME_OUT, TIME_OUT),

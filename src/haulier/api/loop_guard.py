@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from haulier.api.page import Page
 from haulier.api.transport import Request
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.verdict import ApiError, PagingError, Verdict
 
 MAX_PAGES: Final = 100_000
 """Of one item. Far above any item that was planned well, and the end of an API that makes up a new cursor for ever."""
@@ -18,11 +18,8 @@ MAX_PAGES: Final = 100_000
 _DIGEST_BYTES: Final = 16
 
 
-class PaginationLoopError(ApiError):
-    """The walk goes in a circle. The item begins again once, since a circle may come from one wrong answer."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text, verdict=Verdict.RESTART)
+class PaginationLoopError(PagingError):
+    """The walk goes in a circle."""
 
 
 class LoopGuard:

@@ -96,6 +96,14 @@ class ApiError(ItemError):
         return self.verdict is not Verdict.OUTAGE or self.is_time_out or is_stumble(self.status)
 
 
+class PagingError(ApiError):
+    """The answers contradict what the source says of its pages or its total. No part of the item would do better, so it
+    is never divided. Most begin again once, since a circle or a gap may come from one wrong answer."""
+
+    def __init__(self, text: str, *, verdict: Verdict = Verdict.RESTART) -> None:
+        super().__init__(text, verdict=verdict)
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """``verdict`` now; where that is HERE, at most ``tries`` times for this request, and ``then`` after that."""
