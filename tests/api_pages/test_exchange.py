@@ -179,6 +179,24 @@ async def test_what_no_repeat_helps_is_sent_once(said, verdict, advice):
         assert len(transport.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(says({}, status) for status in (400, 401, 404, 409, 412, 413, 429, 500, 503)),
+        says({}, 503, Retry_After="1000"),
+        TransportError(Fault.CUT, "the body was cut short"),
+        TransportError(Fault.REDIRECT, "a redirect"),
+    ],
+)
+async def test_an_error_promises_nothing(said):
+    """What becomes of the item is decided later, by others; and who only tries a source out tries nothing again."""
+    async with told(said) as (api, _, clock, _):
+        error = str(await failure(api, clock))
+        assert not any(word in error for word in ("again", "later", "charged"))
+        assert "  " not in error
+        assert not error.endswith(" ")
+
+
 async def test_g7_error_shows_no_secret():
     """G7: neither the address nor the excerpt nor the text shows a secret; the excerpt is capped."""
     redactor = Redactor()

@@ -233,6 +233,18 @@ def test_body_that_is_not_json_is_refused(body):
     assert "not JSON" in refusal(body) or "not UTF-8" in refusal(body)
 
 
+@pytest.mark.parametrize("body", [b'{"id":1}\n{"id":2}\n', b"\n[1]\r\n[2]", b'\x1e{"id":1}\n\x1e{"id":2}\n'])
+@pytest.mark.parametrize("path", ["rows", "."])
+def test_lines_of_json_are_named_as_what_they_are(body, path):
+    """NDJSON is no mistake of the API's: whoever reads the message knows what to ask it for."""
+    assert refusal(body, path) == "the body is several JSON values, one a line: NDJSON is not read yet"
+
+
+def test_a_body_that_breaks_in_its_second_line_is_not_json():
+    assert "not JSON" in refusal(b'{"rows":1}\n{"rows"')
+    assert "not JSON" in refusal(b'{"rows":\n[1,]}')
+
+
 @pytest.mark.parametrize(
     "path", ["rows", "meta.next", "meta.page.total", "rows.0.id", "no", "meta.no.no", "list.2", "a.b"]
 )

@@ -87,6 +87,23 @@ async def test_whatever_is_not_the_same_scheme_host_and_port_is_another_origin(l
             assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("http://127.0.0.1:1/items?token=canary", "http://127.0.0.1:1/items;"),
+        ("http://127.0.0.1/items#canary", "http://127.0.0.1/items;"),
+        ("https://me:canary@login.example/sso/start;s=canary", "https://login.example/sso/start;"),
+        (f"http://login.example:8443/{'canary' * 8}/in", "http://login.example:8443/.../in;"),
+    ],
+)
+async def test_g7_a_refused_redirect_names_both_addresses(location: str, said: str) -> None:
+    """G7: port and path tell a person what to correct; credentials, queries and what looks like a token stay out."""
+    async with raw_server(to(location)) as server, transport_to(server) as transport:
+        fault = await fault_of(transport, server)
+    assert f"a redirect from {server.url} to another origin, {said} nothing was sent there" in fault.text
+    assert "canary" not in fault.text
+
+
 async def test_a_redirect_loop_ends() -> None:
     """4.2 `redirect loop`: five are followed, the sixth is a fault and the item poison."""
     async with raw_server(to("/")) as server, transport_to(server) as transport:

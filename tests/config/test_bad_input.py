@@ -290,11 +290,21 @@ MISTAKES = {
     ),
     "a missing variable in a query": (
         "records =",
-        'query = { key = "${KEY}" }\nrecords =',
+        'query = { size = "${SIZE}" }\nrecords =',
         (
-            "streams.flights.query.key: the environment variable KEY is not set. Set it, or write a default: "
-            "${KEY:-default}."
+            "streams.flights.query.size: the environment variable SIZE is not set. Set it, or write a default: "
+            "${SIZE:-default}."
         ),
+    ),
+    "a missing secret in a query": (
+        "records =",
+        'query = { key = "${K}" }\nrecords =',
+        "streams.flights.query.key: the environment variable K is not set. Set it.",
+    ),
+    "a missing secret in an address": (
+        "https://api.example.com",
+        "https://api.example.com/${API_TOKEN}",
+        "api.url: the environment variable API_TOKEN is not set. Set it.",
     ),
     "a variable's bad name": (
         "https://api.example.com",

@@ -90,7 +90,8 @@ def test_a_credential_is_read_when_the_api_is_opened(tmp_path: Path) -> None:
     assert isinstance(auth, Bearer)
     assert isinstance(auth.token, Secret)
     with pytest.raises(
-        SourceFileError, match=r"flights\.toml: api\.auth\.bearer: the environment variable TOKEN is not"
+        SourceFileError,
+        match=r"flights\.toml: api\.auth\.bearer: the environment variable TOKEN is not set\. Set it\.$",
     ):
         auth.token.reveal()
     auth = load(tmp_path, {"LAKE": "l", "TOKEN": "canary"}).api.auth

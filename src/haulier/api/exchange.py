@@ -15,7 +15,7 @@ from haulier.api.retry_budget import RetryBudget
 from haulier.api.scope import Scope
 from haulier.api.settings import Api
 from haulier.api.totals import Drift
-from haulier.api.transport import Request, Response, Transport, TransportError
+from haulier.api.transport import Fault, Request, Response, Transport, TransportError
 from haulier.api.verdict import PAGE, ApiError, Asked, BadBody, Judgement, Rule, Verdict, is_stumble, judge
 from haulier.clock import Clock
 
@@ -222,7 +222,8 @@ class Exchange:
         text = f"{self.shown(request)}: {redactor.redact(judgement.reason)}."
         if wait:
             text += f" It asks to wait {wait:g} s."
-        text += f" {_advice(judgement, response)}"
+        if advice := _advice(judgement, outcome):
+            text += f" {advice}"
         if excerpt:
             text += f" The answer begins: {' '.join(excerpt.split())[:_SHOWN_CHARACTERS]}"
         return ApiError(
@@ -241,23 +242,24 @@ def _is_unreadable(response: Response | None, judgement: Judgement) -> TypeGuard
     return response is not None and 200 <= response.status < 300 and judgement.final is Verdict.BACK
 
 
-def _advice(judgement: Judgement, response: Response | None) -> str:
+def _advice(judgement: Judgement, outcome: Response | TransportError) -> str:
+    """What a person should look at. Nothing about what becomes of the item, which is decided later, or not at all."""
     match judgement.final:
         case Verdict.AUTH:
             return "The API refuses the credentials. Check `auth` of the source, and the variable that it names."
         case Verdict.CONFIG:
             return "Check the address, the proxy and the certificates that the source declares."
         case Verdict.PAUSE:
-            return "All requests of the source pause; nothing is charged."
+            return "The API asks everybody to wait."
         case Verdict.OUTAGE:
-            return "The API does not answer well at present; the item is tried again later."
+            return "The API does not answer well at present."
         case Verdict.SPLIT:
             return "Ask for less at a time: a smaller step, or smaller pages."
-        case Verdict.RESTART:
-            return "The item begins again at its first page."
-        case Verdict.POISON if response is not None and response.status == 404:
+        case Verdict.POISON if isinstance(outcome, Response) and outcome.status == 404:
             return "Check the path of the stream."
+        case Verdict.POISON if isinstance(outcome, TransportError) and outcome.kind is Fault.REDIRECT:
+            return "Check path and `url`: has the API moved, or does it ask for a login?"
         case Verdict.POISON:
             return "It would be answered so each time. Check path, query and rights."
         case _:
-            return "The item is tried again later."
+            return ""

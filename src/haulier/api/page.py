@@ -73,11 +73,11 @@ class PageReader:
         except (msgspec.DecodeError, RecursionError) as error:
             hidden = hide(body)
             if hidden is None:
-                raise BodyError(f"the body is not JSON: {error}") from error
+                raise not_json(body, error) from error
             try:
                 elements, values = self._cut(hidden.body)
             except (msgspec.DecodeError, RecursionError) as other:
-                raise BodyError(f"the body is not JSON: {other}") from other
+                raise not_json(body, other) from other
         if hidden is not None:
             page = Page([hidden.back(memoryview(element)) for element in elements])
             return Body(hidden.body, page, values, self, hidden)
@@ -133,6 +133,22 @@ def split_records(body: bytes, records_path: str) -> Page:
     there is no list, or two: JSON allows a key twice, and the records of the one not taken would be lost.
     """
     return PageReader(records_path).read(body).page
+
+
+def not_json(body: bytes, error: Exception) -> BodyError:
+    """Why a body cannot be read: a list of records, one a line, is no mistake of the API's."""
+    lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
+    if len(lines) == 2 and all(_is_json(line) for line in lines):
+        return BodyError("the body is several JSON values, one a line: NDJSON is not read yet")
+    return BodyError(f"the body is not JSON: {error}")
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def text_of(body: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import lru_cache
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from haulier.api.transport import Fault, Request, Response, TransportError
 
@@ -16,6 +16,8 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"http": 80, "https": 443}
 _PLAIN_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
 """A beginning after which nothing can change the origin. All requests of a source share one, which is read once."""
+_NAME_CHARACTERS = 24
+"""Longer parts of a path are seldom names."""
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -57,10 +59,10 @@ def next_request(request: Request, answer: Response) -> Request | None:
     except ValueError:
         raise TransportError(Fault.REDIRECT, "a redirect to an address that cannot be read") from None
     if origin != origin_of(request.url):
-        # Its path and query stay out of the text: they may hold a token.
         raise TransportError(
             Fault.REDIRECT,
-            f"a redirect to another origin, {shown.scheme}://{shown.hostname or ''}; nothing was sent there",
+            f"a redirect from {_shown(urlsplit(request.url), path='')} to another origin, {_shown(shown, shown.path)}; "
+            "nothing was sent there",
         )
     if answer.status == 303 and request.method != "HEAD":
         return replace(request, method="GET", url=target, body=b"", headers=_without_content(request))
@@ -70,6 +72,13 @@ def next_request(request: Request, answer: Response) -> Request | None:
             Fault.REDIRECT, f"a redirect ({answer.status}) of a {request.method}, which may mean two things"
         )
     return replace(request, url=target)
+
+
+def _shown(parts: SplitResult, path: str) -> str:
+    """Origin and path for a message. User names, queries, and long parts of a path stay out: they may be tokens."""
+    names = [part.partition(";")[0] for part in path.split("/")]
+    short = "/".join("..." if len(name) > _NAME_CHARACTERS else name for name in names)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{short}"
 
 
 def _without_content(request: Request) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ import msgspec
 
 from haulier.api.exchange import ApiParts, Exchange, Usage
 from haulier.api.loop_guard import MAX_PAGES
-from haulier.api.page import BodyError, Page, text_of
+from haulier.api.page import BodyError, Page, not_json, text_of
 from haulier.api.paginator import PageRequest, Paginator
 from haulier.api.paths import ROOT, check_path, lacks, raw_at
 from haulier.api.query import LinkError, Pairs, Query, join, pairs_of
@@ -61,7 +61,7 @@ class ItemApi:
                     raise BodyError(lacks(body, place))
                 return msgspec.json.decode(found)
             except (msgspec.DecodeError, RecursionError) as error:
-                raise BodyError(f"the body is not JSON: {error}") from error
+                raise not_json(body, error) from error
 
         request = wire_request(self._first("GET", path, query, None, ()), self._parts.settings.url)
         return (await self._exchange.send(request, read)).value

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from haulier.api.auth import Secret
+from haulier.api.redactor import is_telling
 from haulier.config.place import Place
 
 # The longest value that is taken for a word of a query rather than for a key. API keys have 16 characters and more.
@@ -30,7 +31,7 @@ def filled(text: str, place: Place, *, is_secret: bool | None = None) -> str:
         if not value and default is not None:
             return default
         if name not in place.source.environ:
-            raise _missing(name, place)
+            raise _missing(name, place, is_secret=bool(is_secret) or is_telling(place.name))
         place.source.taken[value] = name
         if is_secret or (is_secret is None and len(value) > _WORD_CHARACTERS):
             place.source.secrets.append(value)
@@ -62,7 +63,7 @@ class FileSecret(Secret):
     def reveal(self, environ: Mapping[str, str] | None = None) -> str:
         value = (self.place.source.environ if environ is None else environ).get(self.name) or self.default
         if value is None:
-            raise _missing(self.name, self.place)
+            raise _missing(self.name, self.place, is_secret=True)
         return value
 
 
@@ -76,7 +77,7 @@ def _reference(text: str, place: Place) -> tuple[str, str | None]:
     return found[1], found[2]
 
 
-def _missing(name: str, place: Place) -> Exception:
-    return place.error(
-        f"the environment variable {name} is not set.", f"Set it, or write a default: ${{{name}:-default}}."
-    )
+def _missing(name: str, place: Place, *, is_secret: bool) -> Exception:
+    # A secret has no place in the file, so no default is offered for one.
+    remedy = "Set it." if is_secret or is_telling(name) else f"Set it, or write a default: ${{{name}:-default}}."
+    return place.error(f"the environment variable {name} is not set.", remedy)

@@ -24,7 +24,7 @@ _SHARED = re.compile(
 _NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 """What disks without hard links, or without folders that can be synced, answer; exFAT says EPERM."""
 
-_REMEDY = "Name a folder on a local disk of this machine, a volume, or an object store as lake."
+_REMEDY = "Name a folder on a local disk or volume of this machine."
 
 
 @dataclass(frozen=True)
