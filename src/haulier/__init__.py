@@ -19,6 +19,7 @@ __all__ = [
     "ClientCredentials",
     "Context",
     "Cursor",
+    "Encoded",
     "HaulierError",
     "IdRange",
     "ItemError",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from haulier.api.oauth2 import ClientCredentials
     from haulier.api.page import Page
     from haulier.api.pages import Cursor, Offset, Paginator, Single
+    from haulier.api.query import Encoded
     from haulier.api.settings import Api
     from haulier.api.totals import Total
     from haulier.app.app import App
@@ -60,6 +62,7 @@ _HOMES = {
     "ClientCredentials": "api.oauth2",
     "Context": "worker.parts",
     "Cursor": "api.pages_cursor",
+    "Encoded": "api.query",
     "HaulierError": "errors",
     "IdRange": "items.ranges",
     "ItemError": "errors",

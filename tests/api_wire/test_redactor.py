@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haulier.api.query import with_query
 from haulier.api.redactor import MASK, Redactor
 
 SECRET = 's3cr3t/käse+"q" 100%?>~~'
@@ -47,6 +48,14 @@ def test_a_secret_is_masked_in_each_form(redactor: Redactor, form: str) -> None:
     assert masked.endswith(" after")
     for part in ("s3cr3t", "käse", "k%C3%A4se", "\\u00e4"):
         assert part not in masked
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=6, max_size=40))
+def test_no_secret_survives_in_an_address(secret: str) -> None:
+    """G7: a secret is masked in the very form in which a query parameter is sent."""
+    redactor = Redactor()
+    redactor.add(secret)
+    assert redactor.redact(with_query("http://api.test/a", (("x", secret),))) == f"http://api.test/a?x={MASK}"
 
 
 @given(st.text(min_size=6, max_size=40), st.text(max_size=9), st.text(max_size=9))

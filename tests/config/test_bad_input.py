@@ -500,6 +500,27 @@ MISTAKES = {
             "the API reads it, a number, true or false, or a list of them."
         ),
     ),
+    "encoded value that ends itself": (
+        'records = "rows"',
+        'query = { since = { encoded = "a%2Cb&c" } }\nrecords = "rows"',
+        (
+            "streams.flights.query.since.encoded: '&' cannot stand in a value that is encoded already. "
+            "Write %26 in its place."
+        ),
+    ),
+    "encoded value that is empty": (
+        'records = "rows"',
+        'query = { since = { encoded = "" } }\nrecords = "rows"',
+        (
+            'streams.flights.query.since.encoded: here stands ""; text that is encoded already is wanted. '
+            'Write, for example: encoded = "a%2Cb"'
+        ),
+    ),
+    "encoded value with more": (
+        'records = "rows"',
+        'query = { since = { encoded = "a", raw = true } }\nrecords = "rows"',
+        "streams.flights.query.since.raw: there is no such key. Here there are: encoded.",
+    ),
     "query str": (
         'records = "rows"',
         'query = "a=b"\nrecords = "rows"',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime
+from urllib.parse import unquote, urlsplit
 
 from tests.docs.fake_paging import FakeApi, Made, Record, at, bounds, things
 from tests.docs.fake_server import Asked, Reply
@@ -147,6 +148,27 @@ def weather(asked: Asked, records: list[Record]) -> Reply:
     return Reply({"stations": records[start : start + limit], "total": len(records)})
 
 
+def support(asked: Asked, records: list[Record]) -> Reply:
+    """Reads its query as Go does: a parameter with a bare `;` in it is not there, and its filter does not apply."""
+    said = dict(pair.partition("=")[::2] for pair in urlsplit(asked.target).query.split("&") if ";" not in pair)
+    states = unquote(said.get("state", "open;pending;closed")).split(";")
+    tags = [unquote(tag) for tag in said.get("tags", "").split(",")]
+    mine = [record for record in records if record["state"] in states and record["tag"] in tags]
+    start = int(said.get("cursor", 0))
+    return Reply({"tickets": mine[start : start + 100], "next": start + 100 if start + 100 < len(mine) else None})
+
+
+class Support(Made):
+    """Holds more than the query asks for."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, support)
+        self._all, self.records = records, [record for record in records if record["state"] != "closed"]
+
+    def answer(self, asked: Asked) -> Reply:
+        return support(asked, self._all)
+
+
 OTHERS: dict[str, Callable[[], FakeApi]] = {
     "fred": lambda: Made(things(2400, series=lambda number: ("GDP", "UNRATE", "DGS10", "DGS10")[number % 4]), fred),
     "reference": lambda: Made([{"id": code} for code in ("EUR", "GBP", "JPY")], reference),
@@ -155,6 +177,13 @@ OTHERS: dict[str, Callable[[], FakeApi]] = {
     "erp": lambda: Erp(things(900)),
     "tickets": lambda: Tickets(things(250)),
     "crm": lambda: Crm(things(900)),
+    "support": lambda: Support(
+        things(
+            400,
+            state=lambda number: ("open", "closed", "pending")[number % 3],
+            tag=lambda number: ("red,green", "blue")[number % 2],
+        )
+    ),
     "catalogue": lambda: Made(things(120, sku=lambda number: f"s{number:04}"), catalogue),
     "bank": lambda: Made(things(900), by_ids("transactions")),
     "weather": lambda: Made(things(250), weather),

@@ -137,6 +137,8 @@ def type_of(reader: Kind[Any]) -> str:
             return "path in an answer"
         case asking.PathText():
             return "path of an address"
+        case request_kinds.EncodedText():
+            return "text, encoded"
         case auth_table.FilePath():
             return "path of a file"
         case values_table.ValueList():
@@ -180,6 +182,8 @@ def _tables(reader: object) -> Iterator[tuple[str, Shape, Callable[..., Any] | N
             yield from ((f": {name}", table.shape, table.make) for name, table in tables.items())
         case pages_table.PagesKind():
             yield from ((f": {name}", table.shape, table.make) for name, table in pages_table.TABLES.items())
+        case request_kinds.QueryPairs(are_of_form=False):
+            yield ".NAME", request_kinds.AS_IT_STANDS, request_kinds.AS_IT_STANDS.open
         case Streams():
             yield ".NAME", stream_table.STREAM, stream_table.read_stream
         case _:

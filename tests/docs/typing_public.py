@@ -20,6 +20,7 @@ from haulier import (
     ClientCredentials,
     Context,
     Cursor,
+    Encoded,
     HaulierError,
     IdRange,
     ItemError,
@@ -101,7 +102,7 @@ async def events_by_time(item: EventsByTime, ctx: Context) -> AsyncIterator[list
     start, end = Bounds(end="exclusive", format="iso", granule=timedelta(seconds=1)).of(item.window)
     assert_type(start, str)
     try:
-        answer = await ctx.api.json("/events", {"since": start, "until": end})
+        answer = await ctx.api.json("/events", {"since": start, "until": end, "tag": Encoded("a%2Cb")})
     except ItemError as error:
         raise HaulierError(f"{ctx.run.run_id}, attempt {ctx.attempt}") from error
     if not isinstance(answer, list):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from haulier.api.page import Page
 from haulier.api.pages import Cursor, Offset
+from haulier.api.query import Encoded
 from haulier.api.settings import Api
 from haulier.api.totals import Total
 from haulier.errors import UsageError
@@ -276,6 +277,15 @@ def test_the_fingerprint_tells_what_shapes_records(what: str) -> None:
     before = RestSource("sandbox", [ITEMS]).fingerprint("full", ("items",))
     after = RestSource("sandbox", [CHANGES_OF_SHAPE[what]]).fingerprint("full", ("items",))
     assert before != after
+
+
+def test_the_fingerprint_tells_what_is_encoded_already() -> None:
+    """A text that is sent as it stands asks for other records than the same text that is encoded."""
+    marks = [
+        RestSource("sandbox", [replace(ITEMS, query=(("tag", tag),))]).fingerprint("full", ("items",))
+        for tag in ("a%2Cb", Encoded("a%2Cb"))
+    ]
+    assert marks[0] != marks[1]
 
 
 def test_the_fingerprint_tells_nothing_else() -> None:

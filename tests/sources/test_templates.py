@@ -8,8 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haulier.api.query import Encoded
 from haulier.errors import ItemError
-from haulier.sources.templates import WordError, Words, check_words, fill, fill_path, fill_value, strings_of, words_in
+from haulier.sources.templates import (
+    WordError,
+    Words,
+    check_words,
+    fill,
+    fill_path,
+    fill_query,
+    fill_value,
+    strings_of,
+    words_in,
+)
 
 WORDS: Words = {
     "start": 1,
@@ -59,6 +70,13 @@ def test_a_value_that_leads_elsewhere_is_refused(value: str) -> None:
     """What servers take out of a path would turn a request for one thing into one for another."""
     with pytest.raises(ItemError, match="cannot stand in a path"):
         fill_path("/posts/{value}/comments", {"value": value})
+
+
+def test_words_are_encoded_in_a_value_that_is_encoded_already() -> None:
+    """What a word stands for cannot end a value that is sent as it stands; any other is encoded later, as a whole."""
+    found = fill_query(Encoded("red%2Cgreen,{value}"), {"value": "a,b&c;d%"})
+    assert (found, type(found)) == ("red%2Cgreen,a%2Cb%26c%3Bd%25", Encoded)
+    assert type(fill_query("{value};", {"value": "&"})) is str
 
 
 @given(st.integers() | st.text() | st.booleans())

@@ -20,15 +20,37 @@ Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
 # What RFC 3986 lets stand in a path or query as it is, and the sign of what is encoded already.
 _PATH_SAFE: Final = "/:@!$&'()*+,;=-._~%"
 _LINK_SAFE: Final = _PATH_SAFE + "?[]|"
-# The separators of a query are not in it, nor "+", which servers read as a space.
-_VALUE_SAFE: Final = "/:@!$'()*,;-._~?"
+# What no server takes for more than itself. Not in it: "+", which is read as a space; ";", at which Rack 2 and old
+# servers part parameters, and for which Go drops them; "?", at which many a server cuts the address once more; and "'",
+# which browsers encode.
+_VALUE_SAFE: Final = "/:@!$()*,-._~"
 _BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 # A backslash is a slash to some readers of addresses, and what `urlsplit` drops in silence, others do not.
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
+# What RFC 3986 lets stand in a query, save "&"; the brackets and the bar stand bare in many an API's documentation.
+_ENCODED: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$'()*+,;=:@/?\[\]{}|]|%[0-9A-Fa-f]{2})*")
 _PORTS: Final = {"http": 80, "https": 443}
 _KNOWN: Final = 256
 """Addresses that are remembered with what they come to. All items of a stream begin at one, and reading it costs as
 much as reading its answer."""
+
+
+class Encoded(str):
+    """A value of a query that is percent-encoded already, and is sent as it stands: ``{"tag": Encoded("a%2Cb")}``.
+
+    Every other value is encoded for you. Raises `UsageError` for what would end the value or the query (``&``, ``#``, a
+    space), and for a ``%`` that begins no code.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Encoded:
+        match = _ENCODED.match(text)
+        if match is not None and match.end() < len(text):
+            wrong = text[match.end()]
+            code = quote(wrong, safe="")
+            raise UsageError(f"{wrong!r} cannot stand in a value that is encoded already. Write {code} in its place.")
+        return super().__new__(cls, text)
 
 
 class LinkError(ValueError):
@@ -83,6 +105,8 @@ def text(name: str, value: Any) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case Encoded():
+            return value
         case str():
             return str(value)
         case int() | float() | Decimal():
@@ -106,7 +130,7 @@ def with_query(url: str, pairs: Pairs) -> str:
     """The address with a query behind its own one, which is left as it is."""
     if not pairs:
         return url
-    query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
+    query = "&".join(f"{quoted(name)}={quoted(value)}" for name, value in pairs)
     return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
@@ -133,9 +157,12 @@ def resolve(link: str, *, base: str, home: str) -> str:
     return _encoded(url.partition("#")[0], _LINK_SAFE)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A name or value as it is sent."""
     # Most are a word or a number, in which there is nothing to encode.
-    return text if text.isascii() and text.isalnum() else quote(text, safe=_VALUE_SAFE)
+    if (text.isascii() and text.isalnum()) or isinstance(text, Encoded):
+        return text
+    return quote(text, safe=_VALUE_SAFE)
 
 
 def _encoded(url: str, safe: str) -> str:

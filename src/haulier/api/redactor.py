@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
+from haulier.api.query import quoted
+
 MASK = "***"
 EXCERPT_CHARACTERS = 2048
 """Enough of an error body to see why; poison records and messages stay small."""
@@ -138,6 +140,7 @@ def _forms(secret: str) -> set[str]:
         quote(secret, safe="", errors="replace"),
         quote_plus(secret, errors="replace"),
         quote(secret, errors="replace"),
+        quoted(secret.encode("utf-8", errors="replace").decode()),
     }
     forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     if len(encoded) >= _BASE64_LONG:

@@ -35,7 +35,7 @@ CLIENT_SECRET = Field("client_secret", SecretText(), "Its secret.", 'client_secr
 SCOPE = Field("scope", Text(), "What the token is for.", 'scope = "read"')
 PARAMETERS = Field(
     "parameters",
-    QueryPairs(),
+    QueryPairs(are_of_form=True),
     "What the issuer wants besides.",
     'parameters = { audience = "https://api.example.com" }',
 )

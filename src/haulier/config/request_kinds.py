@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from haulier.api.paths import check_path
+from haulier.api.query import Encoded
 from haulier.api.settings import Api
 from haulier.config.environment import filled, has_reference
+from haulier.config.fields import Field, Shape
 from haulier.config.kinds import Text, refusals, wrong
 from haulier.config.place import Place, kind_of, shown
 from haulier.errors import UsageError
@@ -31,9 +33,33 @@ class JsonPath:
         return {"type": "string", "minLength": 1}
 
 
+class EncodedText:
+    """A value of a query that is percent-encoded already."""
+
+    def read(self, value: Any, place: Place, example: str) -> Encoded:
+        with refusals(place):
+            return Encoded(Text("text that is encoded already").read(value, place, example))
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
+
+
+ENCODED = Field(
+    "encoded",
+    EncodedText(),
+    "A value that is percent-encoded already, and is sent as it stands.",
+    'encoded = "a%2Cb"',
+    is_required=True,
+)
+AS_IT_STANDS = Shape("A value of a parameter that haulier does not encode.", ENCODED)
+
+
 @dataclass(frozen=True)
 class QueryPairs:
     """Query parameters: text, whole numbers, true or false, or lists of them for a name that is sent several times."""
+
+    are_of_form: bool = False
+    """They go into a form's body, where there is no value that is encoded already."""
 
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping):
@@ -45,11 +71,18 @@ class QueryPairs:
         for name, given in value.items():
             _check_name(name, place)
             members = given if isinstance(given, list) else [given]
-            pairs += [(name, _sent(member, place.at(name))) for member in members]
+            pairs += [(name, self._sent(member, place.at(name))) for member in members]
         return tuple(pairs)
 
+    def _sent(self, value: Any, place: Place) -> str:
+        if not self.are_of_form and isinstance(value, Mapping) and ENCODED.name in value:
+            return AS_IT_STANDS.open(value, place).need(ENCODED)
+        return _sent(value, place)
+
     def schema(self) -> dict[str, Any]:
-        single = {"type": ["string", "number", "boolean"]}
+        single: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+        if not self.are_of_form:
+            single = {"anyOf": [single, AS_IT_STANDS.schema()]}
         return {"type": "object", "additionalProperties": {"anyOf": [single, {"type": "array", "items": single}]}}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from haulier.api.query import Encoded
 from haulier.sources.recipe import StreamRecipe
 
 # What decides which records an item holds, and how. How many items there are, and what is asked beside, may change
@@ -57,6 +58,8 @@ def canonical(value: Any) -> Any:
             return [canonical(member) for member in value]
         case set() | frozenset():
             return sorted((canonical(member) for member in value), key=msgspec.json.encode)
+        case Encoded():
+            return {"encoded": str(value)}
         case None | bool() | int() | float() | str():
             return value
         case _:

@@ -11,7 +11,7 @@ from haulier.api.page import Page
 from haulier.sources.context import SourceContext
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.ruled import ruled
-from haulier.sources.templates import Words, fill, fill_path, fill_value, strings_of
+from haulier.sources.templates import Words, fill, fill_path, fill_query, fill_value, strings_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def request_of(recipe: StreamRecipe, query: Pairs, words: Words) -> Asked:
     """The request for an item's first page; ``query`` is the division's own, behind the stream's."""
     return Asked(
         path=fill_path(recipe.path, words),
-        query=tuple((name, fill(value, words)) for name, value in (*recipe.query, *query)),
+        query=tuple((name, fill_query(value, words)) for name, value in (*recipe.query, *query)),
         json=_fill_tree(recipe.json, words),
         headers=tuple((name, fill(value, words)) for name, value in recipe.headers),
     )

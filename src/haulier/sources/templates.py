@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from urllib.parse import quote
 
+from haulier.api.query import Encoded
 from haulier.errors import ItemError, UsageError
 
 Word = str | int | float | bool
@@ -62,6 +63,11 @@ def fill(text: str, words: Words) -> str:
     return _fill(text, words, as_text)
 
 
+def fill_query(text: str, words: Words) -> str:
+    """As `fill`, for a parameter: what is put into a value that is encoded already is encoded too."""
+    return Encoded(_fill(text, words, _code)) if isinstance(text, Encoded) else fill(text, words)
+
+
 def fill_path(path: str, words: Words) -> str:
     """As `fill`, for the path of a URL: a value stays in its segment; `ItemError` for one that cannot."""
     return _fill(path, words, _segment)
@@ -102,7 +108,11 @@ def _segment(value: Word) -> str:
     text = as_text(value)
     if text in _NO_SEGMENTS:
         raise ItemError(f"{text!r} cannot stand in a path: it would lead to another one.")
-    return quote(text, safe="", errors="surrogatepass")
+    return _code(text)
+
+
+def _code(value: Word) -> str:
+    return quote(as_text(value), safe="", errors="surrogatepass")
 
 
 def _refuse_near_miss(name: str) -> None:
