@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from haulier.api.shape import Shape
 from haulier.api.transport import Response
 
 _UNTOLD_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
@@ -19,6 +20,7 @@ class Doubt:
 
     reason: str
     is_outage: bool = False
+    shape: Shape = Shape.NONE
 
 
 def doubt_of(response: Response) -> Doubt | None:
@@ -28,17 +30,18 @@ def doubt_of(response: Response) -> Doubt | None:
     body = response.body
     first = body[:1024].lstrip()[:1] or body.lstrip()[:1]
     if not first:
-        return Doubt("an empty body")
+        return Doubt("an empty body", shape=Shape.NO_BODY)
     if first == b"<" or "html" in media_type:
         return _doubt_of_page(body)
     is_told = "json" in media_type or "javascript" in media_type
     if not is_told and media_type not in _UNTOLD_TYPES:
-        return Doubt(f"{media_type} instead of JSON")
+        return Doubt(f"{media_type} instead of JSON", shape=Shape.NOT_JSON)
     if first in {b"{", b"["}:
         last = body[-1024:].rstrip()[-1:] or body.rstrip()[-1:]
         return None if last in {b"}", b"]"} else Doubt("JSON that stops before its end")
     # A bare number or text is JSON too, where the label says so.
-    return None if is_told else Doubt(f"a body that is no JSON, labelled {media_type or 'as nothing'}")
+    label = media_type or "as nothing"
+    return None if is_told else Doubt(f"a body that is no JSON, labelled {label}", shape=Shape.NOT_JSON)
 
 
 def _doubt_of_page(body: bytes) -> Doubt:
@@ -47,4 +50,4 @@ def _doubt_of_page(body: bytes) -> Doubt:
         return Doubt("a maintenance page instead of JSON", is_outage=True)
     if any(sign in page for sign in _LOGIN_SIGNS):
         return Doubt("a login page instead of JSON", is_outage=True)
-    return Doubt("HTML instead of JSON")
+    return Doubt("HTML instead of JSON", shape=Shape.HTML)

@@ -135,7 +135,7 @@ class Exchange:
                     try:
                         value = read(outcome)
                     except BodyError as error:
-                        judgement = judged(BadBody(str(error)))
+                        judgement = judged(BadBody(str(error), error.shape))
                     else:
                         parts.budget.note_success()
                         parts.scope.note_success(
@@ -222,7 +222,7 @@ class Exchange:
         text = f"{self.shown(request)}: {redactor.redact(judgement.reason)}."
         if wait:
             text += f" It asks to wait {wait:g} s."
-        if advice := _advice(judgement, outcome):
+        if advice := judgement.shape.remedy or _advice(judgement, outcome):
             text += f" {advice}"
         if excerpt:
             text += f" The answer begins: {' '.join(excerpt.split())[:_SHOWN_CHARACTERS]}"
@@ -234,6 +234,7 @@ class Exchange:
             retry_after_seconds=wait,
             fault=outcome.kind if isinstance(outcome, TransportError) else None,
             body=redactor.head(response.body, BODY_BYTES) if _is_unreadable(response, judgement) else b"",
+            shape=judgement.shape,
         )
 
 

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from haulier.api.paths import Place, describe, first_byte, lacks, places, raw_at
 from haulier.api.picker import picker
+from haulier.api.shape import Shape
 from haulier.api.surrogates import Hidden, hide
 from haulier.errors import ItemError
 
@@ -29,6 +30,10 @@ class BodyError(ItemError):
 
     The text says what was found; it may hold names of keys, and no values.
     """
+
+    def __init__(self, text: str, shape: Shape = Shape.OTHER) -> None:
+        self.shape = shape
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +144,8 @@ def not_json(body: bytes, error: Exception) -> BodyError:
     """Why a body cannot be read: a list of records, one a line, is no mistake of the API's."""
     lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
     if len(lines) == 2 and all(_is_json(line) for line in lines):
-        return BodyError("the body is several JSON values, one a line: NDJSON is not read yet")
-    return BodyError(f"the body is not JSON: {error}")
+        return BodyError("the body is several JSON values, one a line: NDJSON is not read yet", Shape.NOT_JSON)
+    return BodyError(f"the body is not JSON: {error}", Shape.UNPARSED)
 
 
 def _is_json(text: bytes) -> bool:
@@ -177,16 +182,18 @@ def _check_utf8(body: bytes) -> None:
 
 
 def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
-    return BodyError(f"the body is not UTF-8: byte {error.object[error.start]:#04x} near {start + error.start}")
+    where = f"byte {error.object[error.start]:#04x} near {start + error.start}"
+    return BodyError(f"the body is not UTF-8: {where}", Shape.UNPARSED)
 
 
 def _elements(body: bytes, path: str) -> list[Raw]:
     """The list at a path, whatever the shape of the body; says what is there where there is none."""
     found = raw_at(body, path)
     if found is None:
-        raise BodyError(f"no records: {lacks(body, path)}")
+        raise BodyError(f"no records: {lacks(body, path)}", Shape.MISSING)
     if first_byte(found) != b"[":
-        raise BodyError(f"no list of records: at {path!r} stands {describe(found)}")
+        shape = Shape.NULL if found == Raw(b"null") else Shape.NOT_A_LIST
+        raise BodyError(f"no list of records: at {path!r} stands {describe(found)}", shape)
     return msgspec.json.decode(found, type=list[Raw])
 
 
@@ -206,7 +213,8 @@ def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:
     tree = json.loads(rest, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
     for place in places(path):
         if (key := _twice(tree, place)) is not None:
-            raise BodyError(f"the key {key!r} stands twice on the way to {path!r}, and only one of them could be read")
+            twice = f"the key {key!r} stands twice on the way to {path!r}, and only one of them could be read"
+            raise BodyError(twice, Shape.UNPARSED)
 
 
 class _Pairs(list[tuple[str, Any]]):

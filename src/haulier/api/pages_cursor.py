@@ -11,6 +11,7 @@ from haulier.api.page_size import sized
 from haulier.api.pages_count import check_flags, flag_says_end
 from haulier.api.paginator import PageAnswer, PageRequest, text_of_raw
 from haulier.api.paths import check_path, raw_at
+from haulier.api.shape import Shape
 from haulier.errors import UsageError
 
 
@@ -148,7 +149,8 @@ class Seek:
             raise BodyError("the API says that there is more, and sends no records to go on from")
         key = raw_at(bytes(answer.page.records[-1]), self.key)
         if key is None or bytes(key) == b"null":
-            raise BodyError(f"the last record has nothing at {self.key!r}, which the next page is asked for by")
+            lack = f"the last record has nothing at {self.key!r}, which the next page is asked for by"
+            raise BodyError(lack, Shape.NONE)
         following = self._put(request, key)
         return replace(following, overlap=1) if self.is_inclusive else following
 

@@ -14,6 +14,7 @@ from haulier.api.doubts import doubt_of
 from haulier.api.paths import raw_at
 from haulier.api.ratelimit_headers import rate_limits
 from haulier.api.retry_after import DAY_SECONDS, retry_after_seconds
+from haulier.api.shape import Shape
 from haulier.api.transport import Fault, Response, TransportError
 from haulier.errors import ItemError, UsageError
 
@@ -72,6 +73,7 @@ class ApiError(ItemError):
         retry_after_seconds: float | None = None,
         fault: Fault | None = None,
         body: bytes = b"",
+        shape: Shape = Shape.NONE,
     ) -> None:
         self.verdict = verdict
         self.status = status
@@ -82,6 +84,8 @@ class ApiError(ItemError):
         """Why there was no answer at all."""
         self.body = body
         """Of an answer under a good status that could not be read: its first 64 KiB, redacted, to be kept."""
+        self.shape = shape
+        """How the answer differs from what the source says of it."""
         super().__init__(text)
 
     @property
@@ -101,7 +105,7 @@ class PagingError(ApiError):
     is never divided. Most begin again once, since a circle or a gap may come from one wrong answer."""
 
     def __init__(self, text: str, *, verdict: Verdict = Verdict.RESTART) -> None:
-        super().__init__(text, verdict=verdict)
+        super().__init__(text, verdict=verdict, shape=Shape.PAGING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class Judgement:
     """Wait at least this long, whatever the verdict."""
     is_throttling: bool = False
     """It was refused for how many requests there were."""
+    shape: Shape = Shape.NONE
 
     @property
     def final(self) -> Verdict:
@@ -171,6 +176,7 @@ class BadBody:
     """A whole body under a good status that cannot be read as what was asked for."""
 
     reason: str
+    shape: Shape = Shape.NONE
 
 
 PAGE = Asked()
@@ -188,7 +194,7 @@ def judge(
         case TransportError():
             return _with_reason(_FAULTS[outcome.kind], outcome.text)
         case BadBody():
-            return Judgement(Verdict.HERE, outcome.reason, FEW_HERE, Verdict.BACK)
+            return Judgement(Verdict.HERE, outcome.reason, FEW_HERE, Verdict.BACK, shape=outcome.shape)
         case Response():
             wait = _wait_of(outcome, now)
             rule = next((rule for rule in rules if _applies(rule, outcome)), None)
@@ -311,11 +317,12 @@ def _by_body(response: Response, asked: Asked) -> Judgement:
     if is_empty and asked.may_be_empty:
         return _OK
     if response.status in _NO_CONTENT:
-        return Judgement(Verdict.BACK, f"status {response.status}, which has no content")
+        return Judgement(Verdict.BACK, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
     doubt = doubt_of(response) if asked.wants_json else None
     if doubt is None:
         return _OK
-    return Judgement(Verdict.HERE, doubt.reason, FEW_HERE, Verdict.OUTAGE if doubt.is_outage else Verdict.BACK)
+    then = Verdict.OUTAGE if doubt.is_outage else Verdict.BACK
+    return Judgement(Verdict.HERE, doubt.reason, FEW_HERE, then, shape=doubt.shape)
 
 
 def _with_reason(judgement: Judgement, reason: str) -> Judgement:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from haulier.api.shape import Shape
 from haulier.api.transport import Fault
 from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import ItemError, UnavailableError, UsageError
@@ -67,6 +68,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     retry_after_seconds: float | None = None
     fault: Fault | None = None
     body: bytes = b""
+    shape: Shape = Shape.NONE
 
 
 Frame = StartFrame | PageFrame | EndFrame | ErrorFrame
@@ -141,6 +143,7 @@ def error_frame(error: Exception) -> ErrorFrame:
             retry_after_seconds=error.retry_after_seconds,
             fault=error.fault,
             body=error.body,
+            shape=error.shape,
         )
     match error:
         case UsageError():
@@ -164,6 +167,7 @@ def error_of(frame: ErrorFrame) -> Exception:
             retry_after_seconds=frame.retry_after_seconds,
             fault=frame.fault,
             body=frame.body,
+            shape=frame.shape,
         )
     match frame.fate:
         case "usage":
