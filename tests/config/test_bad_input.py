@@ -65,7 +65,7 @@ MISTAKES = {
         "zzz =",
         (
             "streams.flights.zzz: there is no such key. Here there are: get, post, query, json, headers, "
-            "records, pages, total, divide, expect, rules, parent, batch, absent, full, incremental."
+            "records, pages, total, divide, expect, key, rules, parent, batch, absent, full, incremental."
         ),
     ),
     "no url": (
@@ -473,6 +473,24 @@ MISTAKES = {
             'streams.flights.records: here stands "a..b"; keys with dots between, or a dot alone, is wanted. '
             'Write, for example: records = "items"'
         ),
+    ),
+    "a key that is no path": (
+        'records = "rows"',
+        'records = "rows"\nkey = "a..b"',
+        (
+            'streams.flights.key: here stands "a..b"; keys with dots between, or a dot alone, is wanted. Write, for '
+            'example: key = "id"'
+        ),
+    ),
+    "a key of nothing": (
+        'records = "rows"',
+        'records = "rows"\nkey = []',
+        "streams.flights.key: a key needs at least one path into a record, such as 'id'.",
+    ),
+    "a key with a path twice": (
+        'records = "rows"',
+        'records = "rows"\nkey = ["id", "id"]',
+        "streams.flights.key: the path 'id' stands twice in one key. Write it once.",
     ),
     "records empty": (
         'records = "rows"',

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from haulier.api.record_keys import key_paths
 from haulier.app.dividing import by_ids, divided
 from haulier.app.shape import shape_of
 from haulier.errors import UsageError
@@ -58,6 +59,8 @@ class App:
         """Values that must be shown nowhere, besides the credentials."""
         self.registry = Registry()
         self.processors: dict[type[WorkItem], Processor] = {}
+        self.keys: dict[str, tuple[str, ...]] = {}
+        """By stream, the paths of what tells its records apart, where that is declared."""
         self._dividers: dict[type[WorkItem], Divider] = {}
         self._enumerators: dict[str, list[Enumerator]] = {}
         self._recipes: RestSource | None = None
@@ -77,13 +80,24 @@ class App:
 
         return register
 
-    def processor(self, item: type[WorkItem]) -> Callable[[E], E]:
-        """Register the async generator ``(item, ctx) -> pages`` of a kind. It may yield items instead: a division."""
+    def processor(self, item: type[WorkItem], *, key: str | Iterable[str] = ()) -> Callable[[E], E]:
+        """Register the async generator ``(item, ctx) -> pages`` of a kind. It may yield items instead: a division.
+
+        ``key`` is the dotted path of what tells one record of the stream from another, or several paths that do so
+        together. An item that has a key twice begins again, and then fails; `haulier verify` holds the records of all
+        items against each other.
+        """
+        paths = key_paths(key) if key else ()
 
         def register(processor: E) -> E:
             _require_async_generator(processor, "processor", 2)
             if item in self.processors:
                 raise UsageError(f"Kind {item.kind!r} has two processors. Remove one: each kind has one.")
+            if paths and self.keys.setdefault(item.stream, paths) != paths:
+                raise UsageError(
+                    f"Stream {item.stream!r} has two keys: {' and '.join(map(repr, (self.keys[item.stream], paths)))}. "
+                    "Write the same one for all of its kinds: one run compares the records of all."
+                )
             self.registry.add(item)
             self.processors[item] = processor
             return processor
@@ -127,7 +141,7 @@ class App:
         app.base = settings.path.parent
         app.rules, app.secrets = tuple(settings.rules), tuple(settings.secrets)
         rest = RestSource(settings.name, settings.streams)
-        app._recipes = rest
+        app._recipes, app.keys = rest, rest.keys
         for item, processor in rest.processors.items():
             app.registry.add(item)
             app.processors[item] = processor

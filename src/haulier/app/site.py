@@ -98,6 +98,7 @@ class LiveSite(Site):
             settings=self.settings,
             divide=self.app.divide,
             shared=self.shared,
+            keys=self.app.keys,
             isolate=isolate,
             require_fit=_fit(self.app),
         )

@@ -26,7 +26,8 @@ from haulier.runs.verify import verify_run
 def command(source: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
     """Reread every object of SOURCE's newest run, and hold it against the manifest. A drained run is closed first.
 
-    Exit code 0: complete, and every object is what the manifest says.
+    Where a stream has a `key`, the records of the whole run are compared by it. Exit code 0: complete, every object is
+    what the manifest says, and no two records share a key.
     """
     set_up_output(as_json)
     return run_loop(_verify(load_app(source), run_id, as_json, options_of(lake, queue)))
@@ -43,7 +44,7 @@ async def _verify(app: App, run_id: str | None, as_json: bool, options: Options)
             else:
                 say_status(status)
             return 4 if verdict is None else 1
-        seen = await verify_run(site.lake, run, verdict)
+        seen = await verify_run(site.lake, run, verdict, app.keys)
         say_verdict(site, run, verdict)
         reread = (seen.objects, "object"), (seen.records, "record"), (seen.bytes, "byte")
         say("  reread   " + ", ".join(counted(count, noun) for count, noun in reread))
@@ -52,7 +53,16 @@ async def _verify(app: App, run_id: str | None, as_json: bool, options: Options)
         if as_json:
             emit(verdict_document(site, run, verdict) | {"verified": seen})
         if seen.is_sound:
+            compared = [f"{stream} by {' and '.join(map(repr, app.keys[stream]))}" for stream in seen.doubled]
             say("  Every object is what the manifest says.")
+            if compared:
+                say(f"  No two records share a key: {', '.join(compared)}.")
             return exit_code_of_verdict(verdict)
-        say(f"haulier: {counted(seen.damaged, 'object')} {are(seen.damaged)} not what the manifest says.")
+        if seen.damaged:
+            say(f"haulier: {counted(seen.damaged, 'object')} {are(seen.damaged)} not what the manifest says.")
+        for stream, doubled in seen.doubled.items():
+            if doubled:
+                say(f"haulier: {counted(doubled, 'record')} of {stream} with a key that an earlier record has too.")
+        if seen.lacking:
+            say(f"haulier: {counted(seen.lacking, 'record')} without the key that the source declares.")
         return 1

@@ -9,6 +9,7 @@ from typing import Any
 
 from haulier.api.paths import check_path
 from haulier.api.query import Encoded
+from haulier.api.record_keys import key_paths
 from haulier.api.settings import Api
 from haulier.config.environment import filled, has_reference
 from haulier.config.fields import Field, Shape
@@ -52,6 +53,22 @@ ENCODED = Field(
     is_required=True,
 )
 AS_IT_STANDS = Shape("A value of a parameter that haulier does not encode.", ENCODED)
+
+
+@dataclass(frozen=True)
+class JsonPaths:
+    """A dotted path, or a list of them."""
+
+    def read(self, value: Any, place: Place, example: str) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            return (JsonPath().read(value, place, example),)
+        paths = tuple(JsonPath().read(member, place.at(index), example) for index, member in enumerate(value))
+        with refusals(place):
+            return key_paths(paths)
+
+    def schema(self) -> dict[str, Any]:
+        path = JsonPath().schema()
+        return {"anyOf": [path, {"type": "array", "minItems": 1, "items": path}]}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, TableOf, Text, Whole
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, suggestion
-from haulier.config.request_kinds import HeaderPairs, JsonBody, JsonPath
+from haulier.config.request_kinds import HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
 from haulier.config.stream_words import check_words
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
@@ -61,6 +61,13 @@ EXPECT = Field(
     "How many records the API says that there are in all.",
     'expect = { get = "/count", at = "count" }',
 )
+RECORD_KEY = Field(
+    "key",
+    JsonPaths(),
+    "Path in a record of what tells it from all others of a run, or a list of paths that do so together. An item that "
+    "has a key twice begins again, and then fails; `haulier verify` compares the records of all items.",
+    'key = "id"',
+)
 FULL_FIELD = Field("full", TableOf(FULL, read_full), FULL.doc, "[streams.NAME.full.ids]")
 INCREMENTAL_FIELD = Field(
     "incremental", TableOf(INCREMENTAL, read_incremental), INCREMENTAL.doc, "[streams.NAME.incremental.windows]"
@@ -92,6 +99,7 @@ STREAM = Shape(
     TOTAL,
     DIVIDE,
     EXPECT,
+    RECORD_KEY,
     RULES,
     PARENT,
     BATCH,
@@ -122,6 +130,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         pages=table.need(PAGES),
         total=_read_total(table),
         expect=table.get(EXPECT, None),
+        key=table.get(RECORD_KEY, ()),
         rules=table.get(RULES, ()),
         parent=_read_parent(table),
         full=table.get(FULL_FIELD, None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 from isal import igzip_lib, isal_zlib
@@ -114,6 +114,25 @@ class LineCompressor:
         self._sha256.update(stored)
         self._stored_bytes += len(stored)
         return stored
+
+
+async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """The lines of an object that haulier wrote, in batches, from its stored bytes. `ValueError` for one that is not
+    whole. Holds a megabyte and the longest line."""
+    member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    rest = b""
+    try:
+        async for piece in pieces:
+            text = member.decompress(piece, _TEXT_BYTES)
+            while text:
+                *lines, rest = (rest + text).split(b"\n")
+                if lines:
+                    yield lines
+                text = b"" if member.eof or member.needs_input else member.decompress(b"", _TEXT_BYTES)
+    except (_NotGzip, EOFError) as error:
+        raise ValueError(f"it is not gzip from byte 0 to its end ({error})") from error
+    if not member.eof or member.unused_data or rest:
+        raise ValueError("it is not whole")
 
 
 class LineCounter:

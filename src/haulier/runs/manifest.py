@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import apsw
 import msgspec
-from isal import igzip, igzip_lib, isal_zlib
+from isal import igzip
 
 from haulier.errors import LakeUnavailableError, UnavailableError
+from haulier.lake.ndjson import lines_of
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
@@ -26,12 +27,6 @@ _COLUMNS = (
     "stream, state, has_object, damage, disagrees, poison, discard_reason, "
     "records, bytes, sha256, requests, seconds, is_encoded, promised, reread"
 )
-_TEXT_BYTES = 1024 * 1024
-"""What is decompressed at a time."""
-
-_NotGzip = cast("type[Exception]", isal_zlib.error)
-"""The stubs of isal type it as an instance."""
-
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ManifestEntry)
 
@@ -79,22 +74,15 @@ async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterat
     """The entries of a closing's manifest as it stands in the lake, in batches. One that is not there, or not whole, is
     a `LakeUnavailableError`: a run is never judged by a part of its account."""
     path = paths.closing(number, NAME)
-    inflate = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    rest = b""
     try:
-        async for piece in lake.download(path):
-            text = inflate.decompress(piece, _TEXT_BYTES)
-            while text:
-                *lines, rest = (rest + text).split(b"\n")
-                if lines:
-                    yield [_decoder.decode(line) for line in lines]
-                text = b"" if inflate.eof or inflate.needs_input else inflate.decompress(b"", _TEXT_BYTES)
-    except (_NotGzip, EOFError, msgspec.DecodeError) as error:
+        async for lines in lines_of(lake.download(path)):
+            yield [_decoder.decode(line) for line in lines]
+    except msgspec.DecodeError as error:
         raise LakeUnavailableError(f"{path} in the lake is not a manifest that haulier wrote: {error}") from error
-    if not inflate.eof or inflate.unused_data or rest:
+    except ValueError as error:
         raise LakeUnavailableError(
-            f"{path} is missing in the lake, or not whole: this run cannot be judged or verified."
-        )
+            f"{path} is missing in the lake, or not whole: this run cannot be judged or verified ({error})."
+        ) from error
 
 
 @dataclass

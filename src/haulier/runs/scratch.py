@@ -28,8 +28,9 @@ class Scratch:
     folder for temporary files, which ``TMPDIR`` names. Nothing in it is durable or shared.
     """
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, *, cache_kib: int = _CACHE_KIB) -> None:
         self._schema = schema
+        self._cache_kib = cache_kib
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="haulier-scratch")
         self._connection: apsw.Connection | None = None
 
@@ -62,7 +63,7 @@ class Scratch:
         connection = apsw.Connection("")
         # A journal in memory holds what one batch changes, and makes a failed one leave no trace. Without any, SQLite
         # leaves the file in an undefined state after an error.
-        connection.execute(f"PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.execute(f"PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA cache_size=-{self._cache_kib}")
         connection.execute(self._schema)
         return connection
 

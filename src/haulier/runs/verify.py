@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import apsw
 
 from haulier.errors import DamagedObjectError
 from haulier.lake.seam import Lake
 from haulier.runs.at_once import each
+from haulier.runs.key_compare import KeyComparison
 from haulier.runs.manifest import read_manifest
 from haulier.runs.plan import remove_lost_attempts
 from haulier.runs.records import ManifestEntry, VerdictRecord
@@ -38,20 +40,28 @@ class Verification:
     """Objects that are gone, unreadable, or not what the manifest says; those that it lists as damaged included."""
     strays: int = 0
     swept: int = 0
+    doubled: dict[str, int] = field(default_factory=dict)
+    """By stream that declares a key: records whose key an earlier record of the run has too. 0: all are distinct."""
+    lacking: int = 0
+    """Records of such streams that have no key."""
     findings: list[str] = field(default_factory=list)
 
     @property
     def is_sound(self) -> bool:
-        """Every object that the manifest lists holds what it says. A stray does not count: no manifest lists it."""
-        return self.damaged == 0
+        """Every object that the manifest lists holds what it says, and keys that were declared are distinct. A stray
+        does not count: no manifest lists it."""
+        return self.damaged == 0 and self.lacking == 0 and not any(self.doubled.values())
 
     def note(self, finding: str) -> None:
         if len(self.findings) < SHOWN:
             self.findings.append(finding)
 
 
-async def verify_run(lake: Lake, run: Run, verdict: VerdictRecord) -> Verification:
-    """Reread every object that the manifest behind a verdict lists, and mend the signs.
+async def verify_run(
+    lake: Lake, run: Run, verdict: VerdictRecord, keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> Verification:
+    """Reread every object that the manifest behind a verdict lists, and mend the signs. Of the streams that ``keys``
+    names, with the paths of their keys, the records of the whole run are compared besides.
 
     Removes staging and forgotten temporaries, after a final verdict also plans that lost, and nothing else. ``verdict``
     is ``complete`` or ``partial`` and in force: other closings have no manifest.
@@ -65,6 +75,9 @@ async def verify_run(lake: Lake, run: Run, verdict: VerdictRecord) -> Verificati
             await _verify_batch(lake, entries, seen)
             await listed.do(_list, [entry.path for entry in entries if entry.path])
         await _find_strays(lake, run, listed, seen)
+        for stream in run.file.streams:
+            if paths := keys.get(stream):
+                await _compare_keys(lake, run, verdict, stream, paths, seen)
     finally:
         listed.close()
     return seen
@@ -120,6 +133,25 @@ async def _find_strays(lake: Lake, run: Run, listed: Scratch, seen: Verification
             for path in await listed.do(_unlisted, objects):
                 seen.strays += 1
                 seen.note(f"{path} stands in the lake and the manifest does not list it")
+
+
+async def _compare_keys(
+    lake: Lake, run: Run, verdict: VerdictRecord, stream: str, paths: tuple[str, ...], seen: Verification
+) -> None:
+    def entries() -> AsyncIterator[ManifestEntry]:
+        return _objects_of(lake, run, verdict, stream)
+
+    comparison = KeyComparison(lake, paths, seen.note)
+    await comparison.run(entries)
+    seen.doubled[stream] = comparison.doubled
+    seen.lacking += comparison.lacking
+
+
+async def _objects_of(lake: Lake, run: Run, verdict: VerdictRecord, stream: str) -> AsyncIterator[ManifestEntry]:
+    async for entries in read_manifest(lake, run.paths, verdict.number):
+        for entry in entries:
+            if entry.stream == stream and entry.state == "done":
+                yield entry
 
 
 def _list(connection: apsw.Connection, paths: Sequence[str]) -> None:

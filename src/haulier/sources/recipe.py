@@ -141,6 +141,8 @@ class StreamRecipe:
     headers: Pairs = field(default=(), repr=False)
     total: Total | None = None
     expect: Lookup | None = None
+    key: tuple[str, ...] = ()
+    """Paths in a record that together tell it from every other one of a run."""
     parent: ParentRecipe | None = None
     """In place of ``full``."""
     rules: tuple[Rule, ...] = ()

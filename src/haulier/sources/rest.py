@@ -43,6 +43,11 @@ class RestSource:
                 self._halves[division.item] = division.halves
 
     @property
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """By stream, the paths of what tells its records apart, where that is declared."""
+        return {recipe.name: recipe.key for recipe in self._streams.values() if recipe.key}
+
+    @property
     def items(self) -> tuple[type[WorkItem], ...]:
         """The classes of work items, in the order of the streams."""
         return tuple(self.processors)

@@ -98,6 +98,18 @@ def page_from(listing: Listing, rank: int, limit: int) -> Page:
     return page_at(listing, listing.rows_before(min(rank, listing.last)), limit)
 
 
+def reordered(listing: Listing, ranks: Sequence[int], turns: int) -> Sequence[int]:
+    """The ranks of a page of a list whose order among records of one time is another for each number of turns."""
+    step = listing.settings.events_per_step
+
+    def turned(rank: int) -> int:
+        first = rank - rank % step
+        is_whole = listing.drift is None and listing.first <= first and first + step <= listing.last
+        return first + (rank - first + turns) % step if is_whole else rank
+
+    return [turned(rank) for rank in ranks]
+
+
 def listing_of(settings: SandboxSettings, drift: Drift | None, first: int, last: int) -> Listing:
     """The listing of these ranks; `BadQuestionError` if it is longer than the cap lets through."""
     listing = Listing(settings, drift, first, max(first, last))

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from haulier.testing.sandbox_data import EVENTS_START, rank_of, rank_since, time_at
 from haulier.testing.sandbox_drift import Drift
-from haulier.testing.sandbox_listing import Listing, Page, id_span, listing_of, page_at, page_from
+from haulier.testing.sandbox_listing import Listing, Page, id_span, listing_of, page_at, page_from, reordered
 from haulier.testing.sandbox_question import BadQuestionError, Question, read_search, whole_number
 from haulier.testing.sandbox_settings import SandboxSettings
 from haulier.testing.sandbox_tokens import read_cursor, read_token, write_cursor, write_token
@@ -176,7 +176,10 @@ def _offset_page(listing: Listing, question: Question) -> Answer:
     limit = question.limit(listing.settings)
     offset = question.whole("offset", 0)
     after = b'],"offset":%d,"limit":%d,"total":%d}' % (offset, limit, listing.promised)
-    return page_at(listing, offset, limit).answer(b'{"items":[', after)
+    page = page_at(listing, offset, limit)
+    if listing.settings.is_sort_unstable and question.path == "/events":
+        page = replace(page, ranks=reordered(listing, page.ranks, offset // limit))
+    return page.answer(b'{"items":[', after)
 
 
 def _own_query(page: Page, *numbers: int) -> bytes:

@@ -60,6 +60,11 @@ class PagingSettings:
     is_cap_silent: bool = setting(False, "Such a query gives its first cap_rows rows instead, and the true total.")
     token_ttl_seconds: float = setting(0.0, "A cursor or token that is older, or unknown, is refused; 0: never.")
     token_expired_status: int = setting(400, "The status of that: 400 or 410.")
+    is_sort_unstable: bool = setting(
+        False,
+        "Records of equal changed_at stand in another order on each page of /events by offset: some come twice, others "
+        "never, and the total fits. It takes events_per_step above 1.",
+    )
     drift: DriftKind = setting(
         "none",
         "Rows appear (insert) or vanish (delete) before the place of a walk: offsets repeat or skip rows, totals move. "

@@ -17,6 +17,7 @@ from haulier.runs.plan import planned
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
 from haulier.worker.deadline import within_deadline
+from haulier.worker.key_check import KeyCheck
 from haulier.worker.parts import Context, Parts, RunInfo
 from haulier.worker.settings import MAX_CHILDREN
 
@@ -57,8 +58,14 @@ async def produce(
     api = parts.client.session(key, is_suspect=is_suspect)
     context = Context(api, RunInfo.of(run), attempt, log, parts.shared)
     pieces = parts.processors[type(item)](item, context)
-    work = _drain(pieces, type(item).kind, key, sink)
-    produced = await within_deadline(parts.clock, parts.settings, api, work)
+    paths = parts.keys.get(type(item).stream)
+    check = KeyCheck(paths) if paths else None
+    work = _drain(pieces, type(item).kind, key, sink, check)
+    try:
+        produced = await within_deadline(parts.clock, parts.settings, api, work)
+    finally:
+        if check is not None:
+            check.close()
     drift = api.usage.drift
     return replace(
         produced,
@@ -67,7 +74,9 @@ async def produce(
     )
 
 
-async def _drain(pieces: AsyncGenerator[object, None], kind: str, key: str, sink: Sink) -> Produced:
+async def _drain(
+    pieces: AsyncGenerator[object, None], kind: str, key: str, sink: Sink, check: KeyCheck | None
+) -> Produced:
     records, encoded = 0, False
     children: dict[str, PlannedItem] = {}
     # Closed here, not by the garbage collector later: what the processor holds open is its own to let go of.
@@ -81,12 +90,16 @@ async def _drain(pieces: AsyncGenerator[object, None], kind: str, key: str, sink
                 page = page_of(piece, kind)
                 records += len(page)
                 encoded = encoded or page.encoded
+                if check is not None:
+                    await check.add(page.records)
                 await sink.write(page.records)
             if records and children:
                 raise ItemError(
                     f"The processor of {kind!r} yielded both records and items. An item either has records or is "
                     "divided: yield one or the other."
                 )
+    if check is not None:
+        await check.finish()
     return Produced(records, encoded, tuple(children.values()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -84,6 +84,8 @@ class Parts:
     settings: WorkerSettings
     divide: Divider = undivided
     shared: Any = None
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By stream, the paths of what tells its records apart, where that is declared."""
     isolate: tuple[str, ...] = ()
     """The command that runs one item alone (crash guard); it is given the message on standard input."""
     require_fit: Callable[[Run], None] = lambda run: None

@@ -1,0 +1,50 @@
+"""Whether the records of one item have keys of their own (`key`): a count that fits is no proof of the right rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from haulier.api.page import Bytes
+from haulier.api.record_keys import KeyReader, NoKeyError
+from haulier.api.verdict import ApiError, PagingError, Verdict
+from haulier.runs.distinct import DistinctKeys
+
+
+class KeyCheck:
+    """Watches the records of one attempt. Close it: a large item keeps its keys in a scratch file."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self._name = " and ".join(map(repr, paths))
+        self._reader = KeyReader(paths)
+        self._keys = DistinctKeys()
+        self._records = 0
+
+    async def add(self, records: Sequence[Bytes]) -> None:
+        """The next records. Raises `ApiError` for one without the key."""
+        keys = []
+        for place, record in enumerate(records, self._records + 1):
+            try:
+                keys.append((self._reader.read(record), place))
+            except NoKeyError as error:
+                raise ApiError(
+                    f"Record {place:,} of the item has no key: {error}. Write the path of what tells the records of "
+                    "this stream apart as its `key`, or leave `key` out if they have no such thing.",
+                    verdict=Verdict.BACK,
+                ) from None
+        await self._keys.add(keys)
+        self._records += len(keys)
+
+    async def finish(self) -> None:
+        """After the last record. Raises `PagingError` where a key stood twice."""
+        doubled = await self._keys.doubled()
+        if doubled is not None:
+            raise PagingError(
+                f"{doubled.records:,} of the item's {self._records:,} records have a key ({self._name}) that an "
+                f"earlier one has too, such as records {doubled.first:,} and {doubled.other:,} in the order they came. "
+                "For each that came twice another may be missing, though the count is right. Sort the list by a key "
+                "that is unique and never changes, or page by one (`seek`). If records may share this key, correct "
+                "`key`."
+            )
+
+    def close(self) -> None:
+        self._keys.close()
