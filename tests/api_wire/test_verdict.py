@@ -292,9 +292,14 @@ RULES = [
     ("400 window too large", response(400, b"over 10000 rows"), Rule(SPLIT, 400, text="10000"), SPLIT),
     ("409 version mismatch", response(409), Rule(POISON, status=409), POISON),
     ("404 of one child", response(404), Rule(ABSENT, status=404), ABSENT),
-    ("by header", response(403, X_Reason="Plan Limit"), Rule(PAUSE, header="x-reason: plan"), PAUSE),
+    ("by header", response(403, X_Reason="Plan Limit"), Rule(PAUSE, header="x-reason: plan limit"), PAUSE),
     ("by header's presence", response(500, X_Fatal="1"), Rule(POISON, header="X-Fatal"), POISON),
-    ("HTML that is right", response(200, JSON, "text/html"), Rule(OK, status=200, header="content-type: html"), OK),
+    (
+        "HTML that is right",
+        response(200, JSON, "text/html"),
+        Rule(OK, status=200, header="content-type: text/html*"),
+        OK,
+    ),
     ("200 + error predicate", response(200, b'{"error":{"code":7}}'), Rule(BACK, at="error"), BACK),
     ("200 + error deep", response(200, b'{"a":{"errors":["x"]}}'), Rule(POISON, at="a.errors"), POISON),
     ("200 + error text", response(200, b'{"message":"Try later"}'), Rule(HERE, 200, text="try later"), HERE),
@@ -319,6 +324,7 @@ def test_a_rule_of_the_source_stands_ahead_of_the_table(
         Rule(POISON, status=200, text="absent"),
         Rule(POISON, status=200, header="X-None"),
         Rule(POISON, status=200, header="content-type: html"),
+        Rule(POISON, status=200, header="content-type: *html*"),
         Rule(POISON, at="error"),
         Rule(POISON, at="rows"),
         Rule(POISON, at="rows.0.error"),
@@ -327,6 +333,42 @@ def test_a_rule_of_the_source_stands_ahead_of_the_table(
 def test_a_rule_applies_only_where_all_that_it_names_holds(rule: Rule) -> None:
     """An empty list, a null or a missing path is no error object."""
     assert verdict_of(response(200, b'{"rows":[],"error":null}'), None, rule).verdict is OK
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "applies"),
+    [
+        ("Content-Length: 0", "0", True),
+        ("Content-Length: 0", "1200", False),
+        ("Content-Length: 0", "0120", False),
+        ("content-length:0", " 0 ", True),
+        ("X-More: no", "No", True),
+        ("X-More: no", "none", False),
+        ("X-More: no*", "none", True),
+        ("X-More: *on*", "none", True),
+        ("X-More: a*c", "a c", True),
+        ("X-More: a*c", "a cd", False),
+        ("X-More: a.c", "abc", False),
+        ("Cache-Status: stale", "hit, Stale ,other", True),
+        ("Cache-Status: stale", "hit, stale; ttl=3", False),
+        ("Date: Sun, 06 Nov*", "Sun, 06 Nov 1994 08:49:37 GMT", True),
+        ("Content-Range: */0", "items */0", True),
+        ("X-More", "", True),
+        ("X-Other", "yes", False),
+    ],
+)
+def test_a_header_is_named_with_its_whole_value(header: str, value: str, applies: bool) -> None:
+    """A rule's header is a whole value, of a list each value too; a star stands for any text, and nothing else does."""
+    name = header.partition(":")[0] if "Other" not in header else "X-More"
+    verdict = verdict_of(response(500, **{name.replace("-", "_"): value}), None, Rule(END, header=header)).verdict
+    assert (verdict is END) is applies
+
+
+@pytest.mark.parametrize("header", ["X-More = yes", "X-More:", ": yes", "X More: yes", ""])
+def test_a_header_that_can_never_match_is_refused(header: str) -> None:
+    """What is no name of a header would be a rule that never applies."""
+    with pytest.raises(UsageError, match="neither the name of a header"):
+        Rule(END, header=header)
 
 
 def test_the_first_rule_that_applies_decides() -> None:

@@ -148,6 +148,14 @@ def weather(asked: Asked, records: list[Record]) -> Reply:
     return Reply({"stations": records[start : start + limit], "total": len(records)})
 
 
+def ledger(asked: Asked, records: list[Record]) -> Reply:
+    """The cursor of its last page leads to that page again."""
+    start = asked.number("cursor")
+    is_last = start + 100 >= len(records)
+    page = {"entries": records[start : start + 100], "next": start if is_last else start + 100}
+    return Reply(page, headers={"X-Last-Page": "true" if is_last else "false"})
+
+
 def support(asked: Asked, records: list[Record]) -> Reply:
     """Reads its query as Go does: a parameter with a bare `;` in it is not there, and its filter does not apply."""
     said = dict(pair.partition("=")[::2] for pair in urlsplit(asked.target).query.split("&") if ";" not in pair)
@@ -177,6 +185,7 @@ OTHERS: dict[str, Callable[[], FakeApi]] = {
     "erp": lambda: Erp(things(900)),
     "tickets": lambda: Tickets(things(250)),
     "crm": lambda: Crm(things(900)),
+    "ledger": lambda: Made(things(250), ledger),
     "support": lambda: Support(
         things(
             400,

@@ -109,9 +109,11 @@ class Exchange:
         asked: Asked = PAGE,
         rules: Sequence[Rule] = (),
         is_first_page: bool = True,
+        read_end: Callable[[Response, Verdict], T | None] | None = None,
     ) -> Answered[T]:
         """Send until there is an answer that ``read`` can read; it may be called again and must change nothing.
 
+        ``read_end`` reads the body of a good status that a rule calls END or ABSENT; without it that body is not read.
         ``rules`` come ahead of the source's. ``is_first_page``: it is not a later page of a list. Raises `ApiError`
         with a verdict about the item. Repeats wait outside of the gate, with full jitter and within the retry budget;
         pauses stop the whole scope at once.
@@ -128,10 +130,16 @@ class Exchange:
             judgement = judged(outcome)
             if isinstance(outcome, Response):
                 if judgement.verdict in {Verdict.END, Verdict.ABSENT}:
-                    parts.budget.note_success()
-                    parts.scope.note_success(outcome, is_first_page=is_first_page)
-                    return Answered(outcome, judgement.verdict, None)
-                if judgement.verdict is Verdict.OK:
+                    is_good = 200 <= outcome.status < 300
+                    try:
+                        found = read_end(outcome, judgement.verdict) if read_end is not None and is_good else None
+                    except BodyError as error:
+                        judgement = judged(BadBody(str(error), error.shape))
+                    else:
+                        parts.budget.note_success()
+                        parts.scope.note_success(outcome, is_first_page=is_first_page)
+                        return Answered(outcome, judgement.verdict, found)
+                elif judgement.verdict is Verdict.OK:
                     try:
                         value = read(outcome)
                     except BodyError as error:

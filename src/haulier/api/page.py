@@ -20,6 +20,8 @@ from haulier.errors import ItemError
 
 Bytes = bytes | bytearray | memoryview
 
+NO_LIST: Final = (b"null", b"{}", b'""', b"false")
+"""What APIs put in the place of a list where there is none; the second is what PHP makes of it."""
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK_BYTES: Final = 64 * 1024
 """UTF-8 is checked by decoding, which takes twice as long where the text does not fit into the processor's cache."""
@@ -88,6 +90,18 @@ class PageReader:
             return Body(hidden.body, page, values, self, hidden)
         # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
         return Body(body, Page(cast("list[Bytes]", elements)), values, self)
+
+    def read_end(self, body: bytes) -> Body | None:
+        """Read an answer that a rule calls the end: None where it holds no records, since then nothing has to stand at
+        their path. What stands there is read as on any page."""
+        body = text_of(body)
+        if body.lstrip()[:1] not in (b"{", b"["):
+            return None
+        try:
+            found = raw_at(body, self._records_path)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise not_json(body, error) from error
+        return None if found is None or bytes(found) in NO_LIST else self.read(body)
 
     def _cut(self, body: bytes) -> tuple[list[Raw], dict[str, Raw | None]]:
         picked = picker(self._records_path, self._asked).pick(body)

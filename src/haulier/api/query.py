@@ -21,9 +21,8 @@ Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
 _PATH_SAFE: Final = "/:@!$&'()*+,;=-._~%"
 _LINK_SAFE: Final = _PATH_SAFE + "?[]|"
 # What no server takes for more than itself. Not in it: "+", which is read as a space; ";", at which Rack 2 and old
-# servers part parameters, and for which Go drops them; "?", at which many a server cuts the address once more; and "'",
-# which browsers encode.
-_VALUE_SAFE: Final = "/:@!$()*,-._~"
+# servers part parameters, and for which Go drops them; and "?", at which many a server cuts the address once more.
+_VALUE_SAFE: Final = "/:@!$'()*,-._~"
 _BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 # A backslash is a slash to some readers of addresses, and what `urlsplit` drops in silence, others do not.
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")

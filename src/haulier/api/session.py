@@ -15,7 +15,7 @@ from haulier.api.paths import ROOT, check_path, lacks, raw_at
 from haulier.api.query import LinkError, Pairs, Query, join, pairs_of
 from haulier.api.totals import Total
 from haulier.api.transport import Response
-from haulier.api.verdict import PAGE, Asked
+from haulier.api.verdict import PAGE, Asked, Verdict
 from haulier.api.walk import Listing, Walk, wire_request
 from haulier.errors import UsageError
 
@@ -64,7 +64,11 @@ class ItemApi:
                 raise not_json(body, error) from error
 
         request = wire_request(self._first("GET", path, query, None, ()), self._parts.settings.url)
-        return (await self._exchange.send(request, read)).value
+        # "No more pages" is said of lists; one value that came with it is an answer.
+        answered = await self._exchange.send(
+            request, read, read_end=lambda response, verdict: read(response) if verdict is Verdict.END else None
+        )
+        return answered.value
 
     async def request(
         self,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import assert_never
 
 import msgspec
 
+from haulier.api.auth import HEADER_NAME
 from haulier.api.doubts import doubt_of
 from haulier.api.paths import raw_at
 from haulier.api.ratelimit_headers import rate_limits
@@ -141,7 +144,8 @@ class Rule:
     verdict: Verdict
     status: int | None = None
     header: str | None = None
-    """``Name``: it is there; ``Name: text``: one of its values contains the text. Case-blind."""
+    """``Name``: it is there; ``Name: value``: it is one of its values, whole and case-blind, where ``*`` stands for any
+    text. Of a header that lists values with commas, each counts, and the list as a whole."""
     text: str | None = None
     """The body contains it within its first 8 KiB, case-blind. Under a 2xx only bodies up to that size are searched."""
     at: str | None = None
@@ -156,6 +160,13 @@ class Rule:
             raise UsageError(
                 "A rule for answers names no status, header, text or path, so it would apply to every answer."
             )
+        if self.header is not None:
+            name, colon, value = self.header.partition(":")
+            if not HEADER_NAME.fullmatch(name.strip()) or (colon and not value.strip()):
+                raise UsageError(
+                    f"'{self.header}' is neither the name of a header nor a name with a value. "
+                    "Write 'Name', or 'Name: value'."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,9 +359,11 @@ def _applies(rule: Rule, response: Response) -> bool:
     if rule.status is not None and rule.status != response.status:
         return False
     if rule.header is not None:
-        name, _, text = rule.header.partition(":")
-        values = response.headers.getall(name.strip(), ())
-        if not any(text.strip().lower() in value.lower() for value in values):
+        name, value = _header_of(rule.header)
+        lines = response.headers.getall(name, ())
+        if not any(
+            value is None or value.fullmatch(part.strip()) for line in lines for part in (line, *line.split(","))
+        ):
             return False
     if rule.text is not None and not _says(response, rule.text):
         return False
@@ -358,6 +371,14 @@ def _applies(rule: Rule, response: Response) -> bool:
 
 
 _NOTHING = {None, b"null", b"false", b'""', b"[]", b"{}", b"0"}
+
+
+@lru_cache(maxsize=256)
+def _header_of(header: str) -> tuple[str, re.Pattern[str] | None]:
+    """The name that a rule looks for, and the pattern of the value, if it names one."""
+    name, colon, value = header.partition(":")
+    pattern = ".*".join(re.escape(part) for part in value.strip().split("*"))
+    return name.strip(), re.compile(pattern, re.IGNORECASE | re.DOTALL) if colon else None
 
 
 def _says(response: Response, text: str) -> bool:

@@ -96,7 +96,7 @@ class Walk:
         await self._settle(first)
 
     async def _ask(self, request: PageRequest) -> tuple[PageRequest, _Read | None]:
-        """The request that was answered, and what was read from it; None at a status that is the end.
+        """The request that was answered, and what was read from it; None at an answer that is the end and no page.
 
         It is ``request``, or the one for a smaller page where that one is too large.
         """
@@ -135,6 +135,7 @@ class Walk:
             asked=Asked(has_page_token=request.has_token, may_be_empty=self._listing.may_be_empty),
             rules=request.end_rules,
             is_first_page=not self._has_begun,
+            read_end=self._read_end,
         )
         return answered.value
 
@@ -173,6 +174,18 @@ class Walk:
         known = len(answer.missed)
         following = self._listing.paginator.next(request, answer)
         return _Read(body.page, following, total, tuple(answer.missed[known:]))
+
+    def _read_end(self, response: Response, verdict: Verdict) -> _Read | None:
+        """The records that came with an answer that a rule calls the end; None where none came."""
+        body = self._reader.read_end(response.body)
+        if body is None or not body.page.records:
+            return None
+        total = None
+        if self._promise is not None and self._listing.total is not None:
+            answer = PageAnswer(body, response.url, response.headers, self._received + len(body.page))
+            found = self._listing.total.of(answer)
+            total = self._promise.last if found is None else found
+        return _Read(body.page, None, total)
 
     def _new_of(self, page: Page, request: PageRequest) -> Page:
         """The page without what the page before it ended with."""
@@ -224,7 +237,10 @@ class Walk:
             return
         wire = self._wire(first)
         answered = await self._exchange.send(
-            wire, lambda response: self._total_of(total, response), rules=first.end_rules
+            wire,
+            lambda response: self._total_of(total, response),
+            rules=first.end_rules,
+            read_end=lambda response, verdict: self._total_of(total, response),
         )
         if answered.value == self._received and (total.may_move or self._received == promise.first):
             if self._received != promise.first:

@@ -15,7 +15,12 @@ VERDICT = Field(
     True,
 )
 STATUS = Field("status", Whole(100), "The status of the answer.", "status = 403")
-HEADER = Field("header", Text(), "A header that it has, or `Name: text` in it.", 'header = "X-Throttled: yes"')
+HEADER = Field(
+    "header",
+    Text(),
+    "A header that it has, or `Name: value`, a whole value in which `*` stands for any text.",
+    'header = "X-Throttled: yes"',
+)
 TEXT = Field("text", Text(), "Text in its body.", 'text = "secondary rate limit"')
 AT = Field("at", JsonPath(), "A path at which something stands in its body.", 'at = "error"')
 STATUS_AT = Field(

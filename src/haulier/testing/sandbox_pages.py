@@ -158,17 +158,28 @@ def cursor_page(
 ) -> Answer:
     """``{"items":[...],"next":cursor or null,"total":n}``."""
     page, gave = _bound_page(listing, question, route, cursor)
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if listing.settings.is_end_in_header and not gave:
+        headers, gave = (
+            ((b"X-Last-Page", b"true"),),
+            write_cursor(page.ranks[0] if page.ranks else listing.last, _bound(listing, route)),
+        )
     told = b'"%s"' % gave if gave else b"null"
     after = b'],"%s":%s,"total":%d}' % (sign, told, listing.promised)
-    return page.answer(b'{"items":[', after, took=cursor, gave=gave)
+    return page.answer(b'{"items":[', after, headers=headers, took=cursor, gave=gave)
 
 
 def _bound_page(listing: Listing, question: Question, route: str, cursor: str | None) -> tuple[Page, bytes]:
     """A page by a cursor that belongs to its query, and the one that leads on."""
     limit = question.limit(listing.settings)
-    bound = f"{route} {listing.first} {listing.last} {listing.settings.seed}"
+    bound = _bound(listing, route)
     page = page_from(listing, listing.first if cursor is None else read_cursor(cursor, bound), limit)
     return page, b"" if page.following is None else write_cursor(page.following, bound)
+
+
+def _bound(listing: Listing, route: str) -> str:
+    """The query that a cursor belongs to."""
+    return f"{route} {listing.first} {listing.last} {listing.settings.seed}"
 
 
 def _offset_page(listing: Listing, question: Question) -> Answer:

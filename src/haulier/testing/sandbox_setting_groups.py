@@ -72,6 +72,9 @@ class PagingSettings:
     )
     drift_every_requests: int = setting(1, "So often: after each so many-th page that is not a last one.")
     total_extra: int = setting(0, "Added to every total and count: a promise that is not kept; may be negative.")
+    is_end_in_header: bool = setting(
+        False, "The last page of a list by cursor says so by X-Last-Page: true; its cursor leads to itself."
+    )
     is_cursor_stuck: bool = setting(False, "Every page but the last is followed by the first page again.")
 
 
