@@ -65,7 +65,7 @@ MISTAKES = {
         "zzz =",
         (
             "streams.flights.zzz: there is no such key. Here there are: get, post, query, json, headers, "
-            "records, pages, total, divide, expect, key, rules, parent, batch, absent, full, incremental."
+            "records, pages, total, divide, expect, key, add, rules, parent, batch, absent, full, incremental."
         ),
     ),
     "no url": (
@@ -473,6 +473,27 @@ MISTAKES = {
             'streams.flights.records: here stands "a..b"; keys with dots between, or a dot alone, is wanted. '
             'Write, for example: records = "items"'
         ),
+    ),
+    "nothing to add": (
+        'records = "rows"',
+        'records = "rows"\nadd = {}',
+        (
+            "streams.flights.add: here stands nothing; a table of fields is wanted. Write, for example: "
+            'add = { author_id = "{parent.id}" }'
+        ),
+    ),
+    "a number to add": (
+        'records = "rows"',
+        'records = "rows"\nadd = { of = 1 }',
+        (
+            "streams.flights.add.of: here stands 1; text is wanted. Write, for example: "
+            'add = { author_id = "{parent.id}" }'
+        ),
+    ),
+    "a word to add that is none": (
+        'records = "rows"',
+        'records = "rows"\nadd = { of = "{parent.id}" }',
+        "streams.flights.add.of: {parent.id} stands for nothing here. Here there are: {start}, {end}, {snapshot_time}.",
     ),
     "a key that is no path": (
         'records = "rows"',

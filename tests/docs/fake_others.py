@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime
@@ -12,6 +13,9 @@ from tests.docs.fake_server import Asked, Reply
 
 SECRET = "a-value"
 """What every variable of a page is set to."""
+
+
+AUTHORS = range(1, 41)
 
 
 def search(asked: Asked, records: list[Record]) -> Reply:
@@ -71,6 +75,26 @@ def posts_and_comments() -> list[Record]:
     posts = [{"id": number} for number in range(1, 131)]
     comments = [{"of": post["id"], "n": n} for post in posts if post["id"] != 13 for n in range(post["id"] % 8)]
     return [*posts, *comments]
+
+
+class Library(FakeApi):
+    """A book does not say whose it is, and each author's are numbered from 1."""
+
+    def __init__(self) -> None:
+        self._books = {author: [{"id": n, "title": f"{author}-{n}"} for n in range(1, author)] for author in AUTHORS}
+        super().__init__([{"id": author} for author in AUTHORS])
+
+    @property
+    def lines(self) -> list[str]:
+        books = [(author, book) for author, owned in self._books.items() for book in owned]
+        added = [f'{{"author_id":{author},{json.dumps(book)[1:]}' for author, book in books]
+        return sorted([*map(json.dumps, self.records), *added], key=lambda line: str(json.loads(line)))
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/authors":
+            return Reply({"authors": self.records})
+        books, start = self._books[int(asked.path.split("/")[2])], asked.number("offset")
+        return Reply({"books": books[start : start + asked.number("limit")], "total": len(books)})
 
 
 def by_ids(name: str) -> Callable[[Asked, list[Record]], Reply]:
@@ -181,6 +205,7 @@ OTHERS: dict[str, Callable[[], FakeApi]] = {
     "fred": lambda: Made(things(2400, series=lambda number: ("GDP", "UNRATE", "DGS10", "DGS10")[number % 4]), fred),
     "reference": lambda: Made([{"id": code} for code in ("EUR", "GBP", "JPY")], reference),
     "blog": lambda: Made(posts_and_comments(), blog),
+    "library": Library,
     "search": lambda: SlowSearch([each | {"created": each["id"] * 600} for each in things(2600)]),
     "erp": lambda: Erp(things(900)),
     "tickets": lambda: Tickets(things(250)),

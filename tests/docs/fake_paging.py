@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,11 @@ class FakeApi:
 
     def __init__(self, records: list[Record]) -> None:
         self.records = records
+
+    @property
+    def lines(self) -> list[str]:
+        """What the lake must hold, in the order of the values."""
+        return [json.dumps(record) for record in sorted(self.records, key=str)]
 
     def answer(self, asked: Asked) -> Reply:
         raise NotImplementedError

@@ -5,13 +5,14 @@ from __future__ import annotations
 import codecs
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Raw
 
+from haulier.api.added_fields import add_fields
 from haulier.api.paths import Place, describe, first_byte, lacks, places, raw_at
 from haulier.api.picker import picker
 from haulier.api.shape import Shape
@@ -40,13 +41,23 @@ class BodyError(ItemError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records, each one the bytes of a JSON value. ``encoded``: they are ours, not the API's own."""
+    """Records, each one the bytes of a JSON value. ``encoded``: they are ours, not the API's own. ``added``: names of
+    fields of ours in front of the API's bytes."""
 
     records: Sequence[Bytes]
     encoded: bool = False
+    added: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def with_fields(self, fields: Mapping[str, Any]) -> Page:
+        """The page with ``fields`` in front of each record, whose own bytes follow unchanged.
+
+        ``page.with_fields({"author_id": item.author})`` says whose records they are where the API leaves it out. Raises
+        `ApiError` for a record that is no object, or has such a field itself.
+        """
+        return Page(add_fields(self.records, fields), self.encoded, (*self.added, *fields))
 
     @classmethod
     def of(cls, records: Iterable[dict[str, Any]]) -> Page:

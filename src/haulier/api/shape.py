@@ -18,6 +18,8 @@ class Shape(StrEnum):
     """The answers contradict what the source says of its pages or its total."""
     OTHER = "other"
     """A flag, a total or a cursor is not where, or what, the source says."""
+    RECORD = "record"
+    """A record is not what the source says of all: it lacks the key, or has a field that is to be added."""
     HTML = "html"
     NOT_JSON = "not json"
     """It is labelled as something else, or as nothing."""
@@ -35,7 +37,7 @@ class Shape(StrEnum):
         return _REMEDIES.get(self, "")
 
 
-_OF_DATA = {Shape.NONE, Shape.HTML, Shape.NOT_JSON, Shape.UNPARSED}
+_OF_DATA = {Shape.NONE, Shape.RECORD, Shape.HTML, Shape.NOT_JSON, Shape.UNPARSED}
 _RECORDS = "Check `records` of the stream; where it means that there are no records, write"
 _REMEDIES = {
     Shape.MISSING: f'{_RECORDS} empty = ["absent"].',

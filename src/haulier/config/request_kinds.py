@@ -72,6 +72,22 @@ class JsonPaths:
 
 
 @dataclass(frozen=True)
+class FieldTexts:
+    """Fields of a record, each with a text."""
+
+    def read(self, value: Any, place: Place, example: str) -> Pairs:
+        if not isinstance(value, Mapping) or not value:
+            found = kind_of(value) if value else "nothing"
+            raise place.error(f"here stands {found}; a table of fields is wanted.", f"Write, for example: {example}")
+        for name in value:
+            _check_name(name, place)
+        return tuple((name, Text().read(text, place.at(name), example)) for name, text in value.items())
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "minProperties": 1, "additionalProperties": Text().schema()}
+
+
+@dataclass(frozen=True)
 class QueryPairs:
     """Query parameters: text, whole numbers, true or false, or lists of them for a name that is sent several times."""
 

@@ -14,7 +14,7 @@ from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, TableOf, Text, Whole
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, suggestion
-from haulier.config.request_kinds import HeaderPairs, JsonBody, JsonPath, JsonPaths
+from haulier.config.request_kinds import FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
 from haulier.config.stream_words import check_words
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
@@ -68,6 +68,13 @@ RECORD_KEY = Field(
     "has a key twice begins again, and then fails; `haulier verify` compares the records of all items.",
     'key = "id"',
 )
+ADD = Field(
+    "add",
+    FieldTexts(),
+    "Fields that are put in front of each record's own bytes, such as whose it is where the API leaves that out. A "
+    "record that has such a field itself is an error.",
+    'add = { author_id = "{parent.id}" }',
+)
 FULL_FIELD = Field("full", TableOf(FULL, read_full), FULL.doc, "[streams.NAME.full.ids]")
 INCREMENTAL_FIELD = Field(
     "incremental", TableOf(INCREMENTAL, read_incremental), INCREMENTAL.doc, "[streams.NAME.incremental.windows]"
@@ -100,6 +107,7 @@ STREAM = Shape(
     DIVIDE,
     EXPECT,
     RECORD_KEY,
+    ADD,
     RULES,
     PARENT,
     BATCH,
@@ -131,6 +139,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         total=_read_total(table),
         expect=table.get(EXPECT, None),
         key=table.get(RECORD_KEY, ()),
+        add=table.get(ADD, ()),
         rules=table.get(RULES, ()),
         parent=_read_parent(table),
         full=table.get(FULL_FIELD, None),

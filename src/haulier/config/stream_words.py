@@ -21,7 +21,9 @@ def check_words(recipe: StreamRecipe, value: Any, place: Place) -> None:
     for asked, at in _once_a_run(recipe, place):
         # It is asked once for a run: there is no item whose words could be filled in.
         _check(_lookup_strings(asked, at), ())
+    added = [*_pair_strings(recipe.add, place.at("add"))]
     if recipe.parent is not None:
+        _check(added, (ANY_PARENT, SNAPSHOT))
         found = _check(_stream_strings(recipe, place), (ANY_PARENT, SNAPSHOT))
         if not any(word.startswith(PARENT) for word in found):
             raise place.error(
@@ -33,6 +35,7 @@ def check_words(recipe: StreamRecipe, value: Any, place: Place) -> None:
         if division is not None:
             words = divide(recipe.name, division, where="").words
             kind = next(iter(value[mode]))
+            _check(added, (*words, SNAPSHOT))
             needed = ("start",) if getattr(division, "only_start", False) else words
             found = _check_division(recipe, division.query, words, place, place.at(mode).at(kind))
             _check_needed(needed, found, place.at(mode).at(kind))

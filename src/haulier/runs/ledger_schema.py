@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 import apsw
@@ -24,7 +25,7 @@ CREATE TABLE item (
     has_object INTEGER NOT NULL DEFAULT 0,
     damage TEXT NOT NULL DEFAULT '',
     records INTEGER, bytes INTEGER, sha256 TEXT, requests INTEGER, seconds REAL,
-    is_adopted INTEGER, is_encoded INTEGER, promised INTEGER, reread INTEGER,
+    is_adopted INTEGER, is_encoded INTEGER, added TEXT, promised INTEGER, reread INTEGER,
     disagrees INTEGER NOT NULL DEFAULT 0,
     state TEXT GENERATED ALWAYS AS (CASE
         WHEN NOT is_planned THEN NULL
@@ -81,11 +82,12 @@ UPDATE item SET disagrees = 1 WHERE key = :key AND (sha256 <> :sha256 OR records
 
 # Of several equal receipts the first without `adopted` counts (P9).
 _RECEIPT = """
-INSERT INTO item (key, records, bytes, sha256, requests, seconds, is_adopted, is_encoded, promised, reread)
-VALUES (:key, :records, :bytes, :sha256, :requests, :seconds, :is_adopted, :is_encoded, :promised, :reread)
+INSERT INTO item (key, records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread)
+VALUES (:key, :records, :bytes, :sha256, :requests, :seconds, :is_adopted, :is_encoded, :added, :promised, :reread)
 ON CONFLICT (key) DO UPDATE SET
     records = excluded.records, bytes = excluded.bytes, sha256 = excluded.sha256, requests = excluded.requests,
     seconds = excluded.seconds, is_adopted = excluded.is_adopted, is_encoded = excluded.is_encoded,
+    added = excluded.added,
     promised = excluded.promised, reread = excluded.reread
 WHERE sha256 IS NULL OR (is_adopted AND NOT excluded.is_adopted AND NOT disagrees)
 """
@@ -133,6 +135,7 @@ def put_receipts(connection: apsw.Connection, receipts: Iterable[Receipt]) -> No
             "seconds": receipt.seconds,
             "is_adopted": receipt.adopted,
             "is_encoded": receipt.encoded,
+            "added": json.dumps(receipt.added),
             "promised": None if receipt.drift is None else receipt.drift.promised,
             "reread": None if receipt.drift is None else receipt.drift.reread,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ NAME = "manifest.ndjson.gz"
 
 _COLUMNS = (
     "stream, state, has_object, damage, disagrees, poison, discard_reason, "
-    "records, bytes, sha256, requests, seconds, is_encoded, promised, reread"
+    "records, bytes, sha256, requests, seconds, is_encoded, added, promised, reread"
 )
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ManifestEntry)
@@ -142,7 +143,7 @@ def _damage(state: object, has_object: object, damage: object, disagrees: object
 
 
 def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Sequence[object]) -> ManifestEntry:
-    records, size, sha256, requests, seconds, is_encoded, promised, reread = row
+    records, size, sha256, requests, seconds, is_encoded, added, promised, reread = row
     return ManifestEntry(
         key=key,
         stream=stream,
@@ -154,6 +155,7 @@ def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Se
         requests=_int(requests),
         seconds=float(str(seconds or 0.0)),
         encoded=bool(is_encoded),
+        added=tuple(json.loads(str(added or "[]"))),
         drift=None if promised is None else Drift(promised=_int(promised), reread=_int(reread)),
         reason=wrong,
     )

@@ -108,6 +108,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Found standing in the lake and read to its end (P9), rather than written by this worker."""
     encoded: bool = False
     """The processor made the records; the bytes are ours, not the API's own."""
+    added: tuple[str, ...] = ()
+    """Fields of ours that stand in front of each record's own bytes."""
     drift: Drift | None = None
 
 
@@ -203,6 +205,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     requests: int = 0
     seconds: float = 0.0
     encoded: bool = False
+    added: tuple[str, ...] = ()
     drift: Drift | None = None
     poison: int = 0
     """The newest poison number, where the item is poisoned or discarded."""

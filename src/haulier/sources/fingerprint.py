@@ -30,6 +30,8 @@ def fingerprint(mode: str, streams: Iterable[StreamRecipe], known: Mapping[str, 
 
 def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -> list[Any]:
     shape = {name: canonical(getattr(stream, name)) for name in _STREAM}
+    if stream.add:
+        shape["add"] = canonical(stream.add)
     if stream.parent is not None:
         return [shape, "ParentRecipe", _shape(known[stream.parent.stream], mode, known)]
     division = stream.enumeration(mode)

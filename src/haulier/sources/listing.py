@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
+
+from msgspec import Raw
 
 from haulier.api.page import Page
 from haulier.sources.context import SourceContext
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.ruled import ruled
-from haulier.sources.templates import Words, fill, fill_path, fill_query, fill_value, strings_of
+from haulier.sources.templates import Words, fill, fill_path, fill_query, fill_value, lone_word, strings_of
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,27 @@ def request_of(recipe: StreamRecipe, query: Pairs, words: Words) -> Asked:
 
 
 def templates_of(recipe: StreamRecipe) -> list[str]:
-    """Every string of a stream's request in which a word may stand."""
-    pairs = (*recipe.query, *recipe.headers)
+    """Every string of a stream in which a word of an item may stand."""
+    pairs = (*recipe.query, *recipe.headers, *recipe.add)
     return [recipe.path, *(value for _, value in pairs), *strings_of(recipe.json)]
 
 
 def listed(
-    recipe: StreamRecipe, query: Pairs, words: Words, context: SourceContext, *, skips_absent: bool = False
+    recipe: StreamRecipe,
+    query: Pairs,
+    words: Words,
+    context: SourceContext,
+    *,
+    exact: Mapping[str, Raw] = MappingProxyType({}),
+    skips_absent: bool = False,
 ) -> AsyncIterator[Page]:
-    """The pages of one item. With ``skips_absent`` a list that is not there has none."""
-    asked = request_of(recipe, query, {**words, "snapshot_time": snapshot_text(context.snapshot_time)})
-    return context.api.pages(
+    """The pages of one item. With ``skips_absent`` a list that is not there has none.
+
+    ``exact`` are words as they stood in JSON: what is added to records keeps the digits that it came with.
+    """
+    words = {**words, "snapshot_time": snapshot_text(context.snapshot_time)}
+    asked = request_of(recipe, query, words)
+    pages = context.api.pages(
         asked.path,
         asked.query,
         pages=ruled(recipe.pages, recipe.rules, skips_absent=skips_absent),
@@ -55,6 +68,21 @@ def listed(
         json=asked.json,
         headers=asked.headers,
     )
+    return _with_fields(pages, fields_of(recipe.add, words, exact)) if recipe.add else pages
+
+
+def fields_of(add: Pairs, words: Words, exact: Mapping[str, Raw]) -> dict[str, Any]:
+    """The fields that are put in front of an item's records. A word that stands alone keeps its type."""
+    fields: dict[str, Any] = {}
+    for name, text in add:
+        word = lone_word(text)
+        fields[name] = exact[word] if word is not None and word in exact else fill_value(text, words)
+    return fields
+
+
+async def _with_fields(pages: AsyncIterator[Page], fields: Mapping[str, Any]) -> AsyncIterator[Page]:
+    async for page in pages:
+        yield page.with_fields(fields)
 
 
 def snapshot_text(snapshot_time: datetime) -> str:

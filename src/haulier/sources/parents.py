@@ -65,8 +65,10 @@ class Parents:
         """The records of one batch, parent by parent."""
         assert isinstance(item, self._make)
         for parent in item.parents:
-            words = self._words(parent)
-            async for page in listed(self._recipe, (), words, context, skips_absent=self._rule.skips_absent):
+            exact = {f"{PARENT}{field}": Raw(text.encode()) for field, text in zip(self.fields, parent, strict=True)}
+            words: Words = {name: _word(value) for name, value in exact.items()}
+            skips_absent = self._rule.skips_absent
+            async for page in listed(self._recipe, (), words, context, exact=exact, skips_absent=skips_absent):
                 yield page
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
@@ -74,10 +76,6 @@ class Parents:
         assert isinstance(item, self._make)
         middle = len(item.parents) // 2
         return (self._make(item.parents[:middle]), self._make(item.parents[middle:])) if middle else ()
-
-    def _words(self, parent: tuple[str, ...]) -> Words:
-        values = zip(self.fields, parent, strict=True)
-        return {f"{PARENT}{field}": _word(Raw(value.encode())) for field, value in values}
 
     def _field(self, record: bytes, field: str) -> str:
         """A field as it came, so that a number is still known for one when its children are asked for."""
@@ -92,7 +90,7 @@ class Parents:
 
 
 def parent_fields(recipe: StreamRecipe) -> tuple[str, ...]:
-    """The fields of a parent's record that a stream's request names, sorted."""
+    """The fields of a parent's record that a stream names, in its request or in what it adds, sorted."""
     words = {word for text in templates_of(recipe) for word in words_in(text)}
     return tuple(sorted(word.removeprefix(PARENT) for word in words if word.startswith(PARENT)))
 

@@ -143,6 +143,8 @@ class StreamRecipe:
     expect: Lookup | None = None
     key: tuple[str, ...] = ()
     """Paths in a record that together tell it from every other one of a run."""
+    add: Pairs = ()
+    """Fields that are put in front of each record's own bytes, with the words of its item filled in."""
     parent: ParentRecipe | None = None
     """In place of ``full``."""
     rules: tuple[Rule, ...] = ()

@@ -75,10 +75,14 @@ def fill_path(path: str, words: Words) -> str:
 
 def fill_value(text: str, words: Words) -> Word:
     """As `fill`, for JSON: a word that stands alone keeps its type, so that a number is sent as a number."""
+    word = lone_word(text)
+    return words[word] if word is not None and word in words else fill(text, words)
+
+
+def lone_word(text: str) -> str | None:
+    """The word that is all of ``text``."""
     match = _BRACES.fullmatch(text)
-    if match is not None and match[1] in words:
-        return words[match[1]]
-    return fill(text, words)
+    return None if match is None else match[1]
 
 
 def as_text(value: Word) -> str:

@@ -54,7 +54,12 @@ def _comments(settings: SandboxSettings, question: Question, text: str) -> Answe
     if are_missing(settings, post_id):
         raise BadQuestionError(f"Post {post_id} has no comments to show.", 404)
     ids = [*comment_ids(settings, post_id)]
-    render = lambda place: b'{"id":%d,"post_id":%d,"text":"comment %d"}' % (ids[place], post_id, place + 1)  # noqa: E731
+
+    def render(place: int) -> bytes:
+        if settings.is_post_left_out:
+            return b'{"id":%d,"text":"comment %d"}' % (place + 1, place + 1)
+        return b'{"id":%d,"post_id":%d,"text":"comment %d"}' % (ids[place], post_id, place + 1)
+
     return _page(settings, question, f"comments of {post_id}", len(ids), render)
 
 

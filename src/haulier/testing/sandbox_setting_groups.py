@@ -46,6 +46,7 @@ class DataSettings:
     events_per_step: int = setting(1, "... after so many records.")
     posts: int = setting(100, "How many posts there are; they have comments.")
     comments_per_post: int = setting(5, "Comments of a post, on average; some have none.")
+    is_post_left_out: bool = setting(False, "Comments do not say whose they are, and are numbered from 1 in each post.")
     comments_missing_every: int = setting(0, "The comments of each so many-th post are a 404; 0: of none.")
     gzip: bool = setting(False, "Answers are compressed for clients that accept it.")
 

@@ -52,6 +52,7 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     children: list[tuple[str, str, str, bytes]]
     requests: int
     drift: Drift | None
+    added: tuple[str, ...] = ()
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
@@ -121,7 +122,9 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
         sink, is_suspect = PipeSpool(writer), bool(envelope.suspect)
         produced = await produce(parts, run, item, job.deliveries, envelope.key, sink, is_suspect=is_suspect)
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
-        frame: Frame = EndFrame(produced.records, produced.encoded, children, produced.requests, produced.drift)
+        frame: Frame = EndFrame(
+            produced.records, produced.encoded, children, produced.requests, produced.drift, produced.added
+        )
     except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides
         frame = error_frame(error)
     writer.write(frame_bytes(frame))

@@ -281,5 +281,6 @@ def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced,
         requests=produced.requests,
         seconds=seconds,
         encoded=produced.encoded,
+        added=produced.added,
         drift=produced.drift,
     )

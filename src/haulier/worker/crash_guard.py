@@ -67,7 +67,8 @@ async def produce_alone(parts: Parts, run: Run, envelope: Envelope, deliveries: 
     if isinstance(frame, ErrorFrame):
         raise error_of(frame)
     if isinstance(frame, EndFrame):
-        return Produced(frame.records, frame.encoded, children_of(frame), frame.requests, frame.drift)
+        children = children_of(frame)
+        return Produced(frame.records, frame.encoded, children, frame.added, frame.requests, frame.drift)
     if exit_code in _ASKED_TO_END or (not has_started and exit_code < 0):
         raise InterruptedAloneError(f"The subprocess of item {envelope.key} was ended from outside ({_how(exit_code)})")
     if not has_started:

@@ -40,6 +40,8 @@ class Produced:
     encoded: bool
     """Whether any of the records were encoded by us rather than kept as the API sent them."""
     children: tuple[PlannedItem, ...]
+    added: tuple[str, ...] = ()
+    """Names of fields of ours in front of the records' own bytes."""
     requests: int = 0
     drift: Drift | None = None
 
@@ -78,6 +80,7 @@ async def _drain(
     pieces: AsyncGenerator[object, None], kind: str, key: str, sink: Sink, check: KeyCheck | None
 ) -> Produced:
     records, encoded = 0, False
+    added: dict[str, None] = {}
     children: dict[str, PlannedItem] = {}
     # Closed here, not by the garbage collector later: what the processor holds open is its own to let go of.
     async with contextlib.aclosing(pieces):
@@ -90,6 +93,7 @@ async def _drain(
                 page = page_of(piece, kind)
                 records += len(page)
                 encoded = encoded or page.encoded
+                added |= dict.fromkeys(page.added)
                 if check is not None:
                     await check.add(page.records)
                 await sink.write(page.records)
@@ -100,7 +104,7 @@ async def _drain(
                 )
     if check is not None:
         await check.finish()
-    return Produced(records, encoded, tuple(children.values()))
+    return Produced(records, encoded, tuple(children.values()), tuple(added))
 
 
 def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, key: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from haulier.api.page import Bytes
 from haulier.api.record_keys import KeyReader, NoKeyError
+from haulier.api.shape import Shape
 from haulier.api.verdict import ApiError, PagingError, Verdict
 from haulier.runs.distinct import DistinctKeys
 
@@ -30,6 +31,7 @@ class KeyCheck:
                     f"Record {place:,} of the item has no key: {error}. Write the path of what tells the records of "
                     "this stream apart as its `key`, or leave `key` out if they have no such thing.",
                     verdict=Verdict.BACK,
+                    shape=Shape.RECORD,
                 ) from None
         await self._keys.add(keys)
         self._records += len(keys)
