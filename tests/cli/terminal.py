@@ -48,10 +48,10 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def terminal(folder: Path, *words: str) -> Iterator[Terminal]:
-    """A command on a terminal of 160 columns. What is left of it at the end is killed."""
+def terminal(folder: Path, *words: str, columns: int = 160) -> Iterator[Terminal]:
+    """A command on a terminal. What is left of it at the end is killed."""
     descriptor, other = pty.openpty()
-    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "haulier", *words],
         cwd=folder,

@@ -59,10 +59,15 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     assert numbers.run("poison list", "--json").json["state"] == "partial"
     listed = numbers.run("poison list")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["number-2", "number-4"]
+    assert (
+        f"  See why: haulier poison list {numbers.toml}. Another go: haulier poison redrive {numbers.toml} --run"
+        in said.err
+    )
     shown = numbers.run("poison show", "number-2")
     assert "status       404" in shown.out
     assert "/no/such/path" in shown.out
     assert '{"n":2}' in shown.out
+    assert "Traceback" not in shown.out, "nobody's line is wrong"
 
     (numbers.folder / "mended").touch()
     assert "1 item of run " in numbers.run("poison redrive", "number-2").err

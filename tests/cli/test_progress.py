@@ -2,23 +2,53 @@
 
 import asyncio
 import os
+import re
+import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from haulier.app.loading import load_app
-from haulier.app.site import Options, open_site
 from haulier.cli.account import OpenAccount
-from haulier.cli.fleet import RETRIES, Fleet
 from haulier.clock import SystemClock
 from haulier.lake.local import LocalLake
 from haulier.runs.ledger import Progress
 from haulier.runs.run import list_runs
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
-from haulier.worker.watch import Watch
 from tests.cli.conftest import RECORDS, Place
 from tests.cli.terminal import terminal
+
+RAISING = """
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from haulier import Api, App, Context, WorkItem
+
+app = App("mine", api=Api("http://127.0.0.1:9"))
+
+
+@dataclass(frozen=True)
+class Number(WorkItem, stream="numbers", kind="number"):
+    n: int
+
+
+@app.enumerate("full")
+async def numbers(ctx: Context) -> AsyncIterator[WorkItem]:
+    for n in range(6):
+        yield Number(n)
+
+
+class Refusal(Exception):
+    def __str__(self) -> str:
+        return "no \\x1b[31mcustomer"
+
+
+@app.processor(Number)
+async def number(item: Number, ctx: Context) -> AsyncIterator[list[dict[str, int]]]:
+    if item.n == 0:
+        yield [{"n": 1}]
+    else:
+        raise Refusal
+"""
 
 SLOW = SandboxSettings(records=RECORDS, latency_seconds=0.4)
 
@@ -38,7 +68,6 @@ def test_whoever_works_shows_a_bar(place: Place, words: tuple[str, ...]) -> None
             api.change(error_rate_500=0.0, latency_seconds=0.0)
             seen.until(r"5/5 items")
             assert seen.end() == 0, seen.drawn
-        assert RETRIES not in seen.drawn
     assert place.run("status", "--json").json["state"] == "complete"
 
 
@@ -49,23 +78,64 @@ def test_no_bar_is_drawn_where_nobody_looks(shop: Place) -> None:
     assert (said.code, "items" in said.err) == (0, False)
 
 
-def test_a_fleet_counts_the_retries_of_its_children(shop: Place, tmp_path: Path) -> None:
-    """Those of a child that died too; the lines in which they are told are shown to nobody."""
-    script = (
-        f"echo '{RETRIES}3' >&2; echo '{RETRIES}5' >&2; echo '{RETRIES}none' >&2; "
-        f"mkdir '{tmp_path}/first' 2>/dev/null && kill -9 $$; exit 4"
-    )
-    said: list[str] = []
+def test_bar_status_and_closing_words_count_failures_alike(place: Place) -> None:
+    """Requests that were sent again and items that came again, of all workers, a killed one's too: the same words, the
+    same number, and the same newest cause, wherever a person or a program looks."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, latency_seconds=0.1)) as api:
+        place.write(api.url, in_flight="in_flight = 4")
+        assert place.run("enqueue").code == 0
+        api.change(error_rate_500=1.0)
+        with terminal(place.folder, "run", str(place.toml), "--workers", "2", "--grace", "0.1") as seen:
+            seen.until(r"in flight, [1-9][0-9]* retries")
+            seen.until(r"newest failure: GET http://[0-9.:]+/items[^\n]*: status 500")
+            before = place.run("status", "--json").json
+            assert before["retries"] > 0
+            assert "status 500" in before["newest_failure"]["cause"]
+            seen.process.send_signal(signal.SIGINT)
+            assert seen.end() == 4, seen.drawn
+            (retries,) = re.findall(r"\n  retries  ([0-9]+)\r?\n", seen.drawn)
+            (failure,) = re.findall(r"\n  failure  ([0-9T:Z-]+), the newest: (GET [^\r\n]+status 500)", seen.drawn)
+            assert failure[1].startswith("GET http://")
+            last_drawn = re.findall(r"in flight, ([0-9]+) retries", seen.drawn)[-1]
+        after = place.run("status", "--json").json
+        assert str(after["retries"]) == retries == last_drawn
+        assert after["retries"] >= before["retries"]
+        assert f"  retries  {retries}\n" in place.run("status").out
+        api.change(error_rate_500=0.0, latency_seconds=0.0)
+        said = place.run("run", "--json", "--resume-only")
+    assert said.code == 0, said.err
+    assert said.json["retries"] == place.run("status", "--json").json["retries"] >= after["retries"]
+    assert f"  retries  {said.json['retries']}\n" in said.err
 
-    async def count() -> int:
-        async with open_site(load_app(str(shop.toml)), Options()) as site:
-            watch = Watch(site.lake, site.queue, site.closer, "shop")
-            fleet = Fleet(["sh", "-c", script], 1, watch, said.append)
-            await fleet.run()
-            return fleet.retries
 
-    assert asyncio.run(count()) == 10
-    assert [line for line in said if not line.startswith("A worker ended")] == [f"{RETRIES}none"] * 2
+def test_a_run_without_failures_says_nothing_of_them(shop: Place) -> None:
+    said = shop.run("run", "--json")
+    assert (said.json["retries"], said.json["newest_failure"]) == (0, None)
+    assert "  failure  " not in said.err
+    assert "retries" not in shop.run("status").out
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_newest_cause_is_one_line_of_the_terminals_width(place: Place, columns: int) -> None:
+    """What happened comes first where the address takes the line; nothing wraps, no markup is obeyed."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, latency_seconds=0.05)) as api:
+        place.write(
+            api.url, query='query = { limit = 100, filter = "[red]a[/red] and so on and so on for a long time" }'
+        )
+        assert place.run("enqueue").code == 0
+        api.change(error_rate_500=1.0)
+        with terminal(place.folder, "work", str(place.toml), columns=columns) as seen:
+            line = seen.until(r"newest failure: [^\r\n]+")[0]
+    assert len(line) <= columns
+    assert line.startswith("newest failure: status 500 (GET /items?"), line
+
+
+def test_what_a_processor_raises_is_a_cause_too(place: Place) -> None:
+    """Under the class of its error; control characters reach no terminal."""
+    place.name = "mine.py"
+    (place.folder / "mine.py").write_text(RAISING)
+    said = place.run("run", "--json")
+    assert said.json["newest_failure"]["cause"] == "Refusal: no \ufffd[31mcustomer"
 
 
 def finish(process: subprocess.Popen[str]) -> None:

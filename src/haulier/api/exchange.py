@@ -17,7 +17,7 @@ from haulier.api.settings import Api
 from haulier.api.totals import Drift
 from haulier.api.transport import Fault, Request, Response, Transport, TransportError
 from haulier.api.verdict import PAGE, ApiError, Asked, BadBody, Judgement, Rule, Verdict, is_stumble, judge
-from haulier.clock import Clock
+from haulier.clock import Clock, wall_seconds
 
 BASE_SECONDS: Final = 0.5
 CAP_SECONDS: Final = 30.0
@@ -49,8 +49,6 @@ logger = logging.getLogger("haulier.api")
 class Tally:
     """What all items of a client have seen so far, for whoever watches."""
 
-    repeats: int = 0
-    """Requests that were sent again in place."""
     told: set[str] = field(default_factory=set)
     """What a person has been told already."""
 
@@ -171,9 +169,12 @@ class Exchange:
             if judgement.verdict in {Verdict.AUTH, Verdict.CONFIG}:
                 # Whoever comes next would be refused too, and many a login is locked after a few of those.
                 await parts.scope.pause(PERSON_SECONDS, reason, is_of_credentials=True)
-            if not may_repeat or (wait or 0.0) > HELD_SECONDS:
+            will_repeat = may_repeat and (wait or 0.0) <= HELD_SECONDS
+            parts.scope.failures.note(
+                f"{self.shown(request)}: {reason}", wall_seconds(parts.clock), is_retried=will_repeat
+            )
+            if not will_repeat:
                 raise self._error(request, outcome, judgement, wait)
-            parts.tally.repeats += 1
             if judgement.verdict is Verdict.HERE:
                 # A pause needs no sleep here: the gate is shut for as long as it lasts.
                 turn = parts.budget.take(parts.clock.monotonic())

@@ -13,13 +13,14 @@ from typing import Protocol
 
 from haulier.api.breaker import Breaker, State
 from haulier.api.budget import Rate
+from haulier.api.failures import FailureNotes
 from haulier.api.gate import Gate, Waiting
 from haulier.api.membership import Identity, Membership
 from haulier.api.outlook import Outlook
 from haulier.api.process import is_gone
 from haulier.api.proof import Proof
 from haulier.api.schedule import Schedule
-from haulier.api.scope_changes import beaten, left, paused
+from haulier.api.scope_changes import beaten, left, paused, with_failures
 from haulier.api.scope_row import ScopeRow, decode, encode
 from haulier.api.transport import Request, Response
 from haulier.api.verdict import ApiError, Verdict
@@ -97,6 +98,8 @@ class Scope:
         self._outlook = Outlook(settings.rates, settings.max_requests, settings.beat_seconds, rng)
         self._gate = Gate(clock, self._opens_in, self._note_passed, self._error)
         self._proof = Proof(clock, self._gate, self._outlook, self.slot, self._note_witness)
+        self.failures = FailureNotes()
+        """What a person should hear of, told with each beat."""
         self._writing = asyncio.Lock()
         self._hurry = asyncio.Event()
         self._must_probe = asyncio.Event()
@@ -139,8 +142,9 @@ class Scope:
         self._membership.close()
         self._gate.limit = 0
         in_use, rest = self._gate.in_use, self._outlook.pacer.rest()
+        failures = self.failures.take()
         with contextlib.suppress(UnavailableError):
-            await self._update(lambda row: left(row, self._member, in_use, rest))
+            await self._update(lambda row: left(row, self._member, in_use, rest, failures))
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
@@ -172,6 +176,13 @@ class Scope:
         """Requests are sent for this run from now on; ``is_only``: those before are closed. Where several are open at
         once, each counts the requests of all."""
         self._outlook.note_run(run_id, is_only=is_only)
+        self.failures.note_run(run_id)
+
+    async def tell_failures(self) -> None:
+        """Write down what failed since the last beat, for whoever looks now."""
+        news = self.failures.take()
+        with contextlib.suppress(UnavailableError):
+            await self._update(lambda row: with_failures(row, news))
 
     def note_hops(self, hops: int) -> None:
         """A request took so many more than itself: redirects, a repeat with new credentials. They are paid for later:
@@ -398,10 +409,15 @@ class Scope:
             wants=beat.wants if self.has_work is not None else is_busy,
             peak=gate.peak,
             can_probe=gate.in_use < self._membership.limit and not self._is_probing,
+            failures=self.failures.take(),
         )
         gate.peak = gate.in_use
         self._limit()
-        row = await self._update(lambda row: beaten(row, beat))
+        try:
+            row = await self._update(lambda row: beaten(row, beat))
+        except UnavailableError:
+            self.failures.give_back(beat.failures)
+            raise
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._membership.adopt(row, beat, began_at, now)
         self._outlook.told(row, self._member, wall, now)

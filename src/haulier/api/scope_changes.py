@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from haulier.api.breaker import Outcomes, claimed, noted, probed
 from haulier.api.budget import UNLIMITED, Budget, Quota, Spending, heard, pace, parts, taken
+from haulier.api.failures import Failures, added
 from haulier.api.governor import Report, fed, restarted
 from haulier.api.learned_rate import grown, refused
 from haulier.api.scope_row import Member, ScopeRow
@@ -52,6 +53,8 @@ class Beat:
     probe: bool | None = None
     """What its probe found, if it made one."""
     spending: Spending = field(default_factory=Spending)
+    failures: Mapping[str, Failures] = field(default_factory=dict)
+    """What failed since the last beat, by run."""
     roll: float = 0.5
     """Chance, from 0 to 1, for what must not happen everywhere at once."""
     wall: float = 0.0
@@ -92,6 +95,7 @@ def _begun(row: ScopeRow) -> ScopeRow:
         pause_reason=row.pause_reason,
         pause_mark=row.pause_mark,
         budget=Budget(spent=row.budget.spent),
+        failures=row.failures,
     )
 
 
@@ -124,11 +128,18 @@ def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.pause_left > 0.0 and beat.wall + beat.pause_left > row.pause_until + REASSERT_SECONDS:
         row = paused(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark)
     row = _broken(_governed(row, beat), beat)
+    row = with_failures(row, beat.failures)
     learned = grown(row.learned, row.time)
     return replace(row, learned=refused(learned, row.breaker.slices, row.time) if beat.outcomes.throttled else learned)
 
 
-def left(row: ScopeRow, name: str, in_use: int, rest: Mapping[Quota, int] | None = None) -> ScopeRow:
+def left(
+    row: ScopeRow,
+    name: str,
+    in_use: int,
+    rest: Mapping[Quota, int] | None = None,
+    failures: Mapping[str, Failures] | None = None,
+) -> ScopeRow:
     """The row without a member, and with what it brings back. What it still has in flight stays taken, until its
     silence proves that it ended."""
     mine = row.members.get(name)
@@ -137,7 +148,12 @@ def left(row: ScopeRow, name: str, in_use: int, rest: Mapping[Quota, int] | None
     members = {other: one for other, one in row.members.items() if other != name}
     if mine is not None and in_use > 0:
         members[name] = replace(mine, beats=mine.beats + 1, share=min(mine.share, in_use), wants=False, process="")
-    return replace(row, members=members)
+    return with_failures(replace(row, members=members), failures or {})
+
+
+def with_failures(row: ScopeRow, news: Mapping[str, Failures]) -> ScopeRow:
+    """The row with what failed besides, by run."""
+    return replace(row, failures=added(row.failures, news)) if news else row
 
 
 def paused(row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: str = "") -> ScopeRow:

@@ -6,6 +6,7 @@ import msgspec
 
 from haulier.api.breaker import Breaker
 from haulier.api.budget import UNLIMITED, Budget
+from haulier.api.failures import Failures
 from haulier.api.governor import Governor
 from haulier.api.learned_rate import LearnedRate
 from haulier.errors import HaulierError, NewerFormatError
@@ -70,6 +71,8 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     breaker: Breaker = msgspec.field(default_factory=Breaker)
     budget: Budget = msgspec.field(default_factory=Budget)
     learned: LearnedRate = msgspec.field(default_factory=LearnedRate)
+    failures: dict[str, Failures] = msgspec.field(default_factory=dict)
+    """What went wrong in each of the newest runs, for people."""
 
 
 class _Version(msgspec.Struct):

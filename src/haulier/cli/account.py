@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from haulier.lake.seam import Lake
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.run import Run, list_runs
 from haulier.runs.state import run_state
+
+T = TypeVar("T")
 
 
 class Account:
@@ -26,6 +31,10 @@ class Account:
         sealed = [ledger for ledger in self._ledgers.values() if await ledger.refresh()]
         parts = [await ledger.progress() for ledger in sealed]
         return _sum(parts) if parts else None
+
+    def of_runs(self, values: Mapping[str, T]) -> list[T]:
+        """Of something that is told by run: what is about the runs that are followed."""
+        return [value for run_id, value in values.items() if run_id in self._ledgers]
 
     def _follow(self, run: Run) -> None:
         self._ledgers[run.run_id] = Ledger(self._lake, run.paths)

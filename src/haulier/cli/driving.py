@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from haulier.api.scope_row import decode
-from haulier.app.site import LiveSite, Options, scope_settings
+from haulier.api.failures import NONE, Failures
+from haulier.api.scope_row import ScopeRow, decode
+from haulier.app.site import LiveSite, Options, scope_name
 from haulier.cli.account import Account
 from haulier.cli.fleet import Fleet
 from haulier.cli.output import is_quiet
-from haulier.cli.progress import ProgressView, ReadTraffic, Traffic, open_progress
+from haulier.cli.progress import ProgressView, Traffic, open_progress
 from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command, typed_command
 from haulier.errors import HaulierError
@@ -62,7 +64,7 @@ class LocalDriver(_Driver):
         worker = Worker(site.parts(isolate), self._watch(run), end_stalled)
         with on_signals(worker.drain, worker.stop_now):
             view = open_progress(run.run_id, site.clock)
-            async with shown(view, Account(site.lake, run), traffic_of(site, worker)):
+            async with shown(view, Account(site.lake, run), site, lambda _: site.client.scope.in_use):
                 code = await worker.run()
         return code, worker.reason
 
@@ -81,45 +83,30 @@ class FleetDriver(_Driver):
         view = open_progress(run.run_id, self._site.clock)
         fleet = Fleet(command, self._workers, self._watch(run), view.say)
         with on_signals(fleet.drain, fleet.stop_now):
-            async with shown(view, Account(self._site.lake, run), self._traffic_of(fleet)):
+            async with shown(view, Account(self._site.lake, run), self._site, in_flight_of_all):
                 code = await fleet.run()
         return code, fleet.reason
 
-    def _traffic_of(self, fleet: Fleet) -> ReadTraffic:
-        """In flight by what every worker of the source says in its beats, wherever it runs; retries of the children."""
-        name = scope_settings(self._site.app).name
 
-        async def read() -> Traffic:
-            members = decode(await self._site.queue.read(name)).members.values()
-            # While shares move from one to another, a peak may be of a share that was given away since.
-            return Traffic(sum(min(member.peak, member.share) for member in members), fleet.retries)
-
-        return read
-
-
-def traffic_of(site: LiveSite, worker: Worker) -> ReadTraffic:
-    """The requests of this process."""
-
-    async def read() -> Traffic:
-        return Traffic(site.client.scope.in_use, retries_of(site, worker))
-
-    return read
-
-
-def retries_of(site: LiveSite, worker: Worker) -> int:
-    """Requests that were repeated, and items that came again."""
-    return site.client.tally.repeats + worker.stats.retried + worker.stats.freed
+def in_flight_of_all(row: ScopeRow) -> int:
+    """What every worker of the source says in its beats, wherever it runs."""
+    # While shares move from one to another, a peak may be of a share that was given away since.
+    return sum(min(member.peak, member.share) for member in row.members.values())
 
 
 @contextlib.asynccontextmanager
-async def shown(view: ProgressView, account: Account, traffic: ReadTraffic) -> AsyncIterator[None]:
+async def shown(
+    view: ProgressView, account: Account, site: LiveSite, in_flight: Callable[[ScopeRow], int]
+) -> AsyncIterator[None]:
     """A progress view that follows an account until it is left; then both are closed."""
 
     async def show() -> None:
         # What cannot be shown now is shown later: it is the work that says what fails.
         with contextlib.suppress(HaulierError):
             if (progress := await account.progress()) is not None:
-                view.show(progress, await traffic() if view.shows_traffic else None)
+                row = decode(await site.queue.read(scope_name(site.app)))
+                failures = functools.reduce(Failures.with_more, account.of_runs(row.failures), NONE)
+                view.show(progress, Traffic(in_flight(row), failures))
 
     async def follow() -> None:
         while True:
@@ -132,6 +119,7 @@ async def shown(view: ProgressView, account: Account, traffic: ReadTraffic) -> A
     finally:
         task.cancel()
         await asyncio.wait([task])
+        await site.client.scope.tell_failures()
         await show()
         view.close()
         account.close()

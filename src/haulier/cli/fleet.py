@@ -19,8 +19,6 @@ RESTART_CAP_SECONDS = 5.0
 LIVED_SECONDS = 30.0
 LINE_BYTES = 1 << 20
 """Of one log line of a child, which may hold a traceback."""
-RETRIES = "haulier-retries: "
-"""Begins the line in which a child tells its parent how often it has tried again. It is shown as part of the bar."""
 MAX_RESTARTS = 50
 """Deaths in a row of one child, none of which lived for `LIVED_SECONDS`: something kills them all."""
 
@@ -37,8 +35,6 @@ class Fleet:
         self._children: set[Process] = set()
         self._draining = asyncio.Event()
         self._codes: list[int] = []
-        self._retries: dict[Process, int] = {}
-        self._retries_of_ended = 0
         self.reason = ""
 
     async def run(self) -> int:
@@ -66,11 +62,6 @@ class Fleet:
     def stop_now(self) -> None:
         """Stop without waiting for the grace."""
         self._signal(signal.SIGTERM)
-
-    @property
-    def retries(self) -> int:
-        """Of all children so far, as far as they have told."""
-        return self._retries_of_ended + sum(self._retries.values())
 
     async def _keep(self) -> None:
         """One child, started again for as long as it is needed."""
@@ -111,19 +102,15 @@ class Fleet:
                 child.terminate()  # It was born too late to hear of it.
             assert child.stderr is not None
             while line := await _line_of(child.stderr):
-                self._hear(child, line.decode(errors="replace").rstrip())
+                self._hear(line.decode(errors="replace").rstrip())
             return await child.wait()
         finally:
             self._children.discard(child)
-            self._retries_of_ended += self._retries.pop(child, 0)
             if child.returncode is None:
                 child.terminate()
                 await child.wait()
 
-    def _hear(self, child: Process, line: str) -> None:
-        if (told := line.removeprefix(RETRIES)) != line and told.isdigit():
-            self._retries[child] = int(told)
-            return
+    def _hear(self, line: str) -> None:
         if line.startswith("haulier: "):
             self.reason = self.reason or line.removeprefix("haulier: ")
         self._say(line)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
+from haulier.cli.hints import as_typed
+from haulier.cli.streams import patient_streams
 from haulier.errors import HaulierError, UnavailableError, UsageError
 
 COMMANDS = {
@@ -32,6 +37,9 @@ EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 change a file, f
 (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 
+_PRINTING = frozenset({"latest", "poison", "schema"})
+"""Commands whose output is all that they are for."""
+
 _CODE_OF_VERDICT = {"auth": 2, "config": 2, "pause": 4, "outage": 4, "back": 4}
 """What a failed request of an enumeration comes to; anything else is a failure of the source."""
 
@@ -49,6 +57,19 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         command.short_help = COMMANDS.get(cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What haulier raises on purpose becomes its message, in which the commands to type are as they were typed."""
+        try:
+            return super().invoke(ctx)
+        except HaulierError as error:
+            return _say_error(error)
+        except BaseExceptionGroup as group:
+            # Of several tasks that failed together, the first one that failed on purpose says why.
+            expected, rest = group.split(HaulierError)
+            if expected is None or rest is not None:
+                raise
+            return _say_error(_first(expected))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -84,6 +105,14 @@ def haulier() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line. Returns the exit code."""
+    if arguments is not None:
+        return _main(arguments)
+    with patient_streams() as problems:
+        code = _main(sys.argv[1:])
+    return _unread(problems[0], code) if problems else code
+
+
+def _main(arguments: Sequence[str]) -> int:
     try:
         result = haulier.main(args=arguments, prog_name="haulier", standalone_mode=False)
     except click.ClickException as error:
@@ -92,19 +121,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         click.echo("Interrupted.", err=True)
         return 4
-    except HaulierError as error:
-        return _say_error(error)
-    except BaseExceptionGroup as group:
-        # Of several tasks that failed together, the first one that failed on purpose says why.
-        expected, rest = group.split(HaulierError)
-        if expected is None or rest is not None:
-            raise
-        return _say_error(_first(expected))
     return result if isinstance(result, int) else 0
 
 
+def _unread(problem: OSError, code: int) -> int:
+    """What a command comes to whose output nobody took. One that is about a run has done its work all the same."""
+    if problem.errno != errno.EPIPE:
+        click.echo(f"haulier: Standard output cannot be written: {problem.strerror}.", err=True)
+    return code or int(not _PRINTING.isdisjoint(sys.argv[1:2]))
+
+
 def _say_error(error: HaulierError) -> int:
-    click.echo(f"haulier: {error}", err=True)
+    click.echo(as_typed(f"haulier: {error}"), err=True)
     return exit_code_of(error)
 
 

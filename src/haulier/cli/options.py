@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 import click
 
 from haulier.app.site import Options
+from haulier.cli.hints import note_place, note_source
 from haulier.clock import SystemClock
 from haulier.queues.opening import queue_opener
 from haulier.worker.settings import WorkerSettings
@@ -21,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 MIN_LEASE_SECONDS = 1.0
 """Below it the renewals of a busy machine come too late."""
 
-source_argument = click.argument("source", metavar="SOURCE")
+source_argument = click.argument("source", metavar="SOURCE", callback=note_source)
 mode_argument = click.argument("mode", default="full", type=click.Choice(["full", "incremental"]), metavar="[MODE]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 run_option = click.option("--run", "run_id", metavar="RUN_ID", help="Which run; the newest by default.")
@@ -39,12 +40,14 @@ def place_options(command: F) -> F:
             "--queue",
             envvar="HAULIER_QUEUE",
             show_envvar=True,
+            callback=note_place,
             help="Queue instead of the source's own; a relative file starts at the current folder.",
         ),
         click.option(
             "--lake",
             envvar="HAULIER_LAKE",
             show_envvar=True,
+            callback=note_place,
             help="Lake instead of the source's own; a relative folder starts at the current one.",
         ),
     ):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from haulier.cli.hints import as_typed
 from haulier.cli.logs import set_up_logs
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -16,7 +17,7 @@ _encoder = msgspec.json.Encoder(enc_hook=str)
 
 def say(text: str = "") -> None:
     """A line for a person, on standard error."""
-    click.echo(text, err=True)
+    click.echo(as_typed(text), err=True)
 
 
 def emit(document: Any) -> None:

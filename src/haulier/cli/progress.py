@@ -5,20 +5,25 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from haulier.api.failures import NONE, Failures
 from haulier.cli.counts import counted
+from haulier.cli.failures import failure_facts, short_cause
 from haulier.clock import Clock
 from haulier.runs.ledger import Progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 logger = logging.getLogger("haulier.progress")
 
 LOG_SECONDS = 10.0
 BAR_SECONDS = 0.5
+NEWEST = "newest failure: "
 
 
 @dataclass(frozen=True)
@@ -26,20 +31,15 @@ class Traffic:
     """What goes on between the workers and the API at this moment."""
 
     in_flight: int
-    retries: int
-    """Requests and items that were tried again since the view was opened."""
-
-
-ReadTraffic = Callable[[], Awaitable[Traffic]]
+    failures: Failures
 
 
 class ProgressView(Protocol):
     """Shows progress."""
 
     every_seconds: float
-    shows_traffic: bool
 
-    def show(self, progress: Progress, traffic: Traffic | None) -> None: ...
+    def show(self, progress: Progress, traffic: Traffic) -> None: ...
 
     def say(self, line: str) -> None:
         """A line for a person, beside the bar."""
@@ -79,13 +79,12 @@ class _Lines:
     """One JSON (or short) log line every ten seconds."""
 
     every_seconds = LOG_SECONDS
-    shows_traffic = False
 
     def __init__(self, run_id: str, clock: Clock) -> None:
         self._run_id = run_id
         self._pace = _Pace(clock)
 
-    def show(self, progress: Progress, traffic: Traffic | None) -> None:
+    def show(self, progress: Progress, traffic: Traffic) -> None:
         rate, left = self._pace.of(progress)
         logger.info(
             "progress",
@@ -97,6 +96,7 @@ class _Lines:
                 "records": progress.records,
                 "records_per_second": round(rate),
                 "eta_seconds": None if left is None else round(left),
+                **failure_facts(traffic.failures),
             },
         )
 
@@ -108,13 +108,13 @@ class _Lines:
 
 
 class Bar:
-    """Rich's bar: items, records, records/s, in flight, retries, ETA."""
+    """Rich's bar: items, records, records/s, in flight, retries, ETA; below it, the newest cause of failures."""
 
     every_seconds = BAR_SECONDS
-    shows_traffic = True
 
     def __init__(self, clock: Clock) -> None:
         from rich.console import Console
+        from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
@@ -128,25 +128,37 @@ class Bar:
             console=self._console,
         )
         self._task = self._bar.add_task("", total=None, detail="")
-        self._bar.start()
+        self._failures = NONE
+        self._live = Live(get_renderable=self._drawn, console=self._console)
+        self._live.start()
 
-    def show(self, progress: Progress, traffic: Traffic | None) -> None:
+    def show(self, progress: Progress, traffic: Traffic) -> None:
         rate, left = self._pace.of(progress)
         words = [counted(progress.records, "record"), f"{rate:,.0f}/s"]
-        if traffic is not None:
-            words += [f"{traffic.in_flight} in flight", f"{traffic.retries} retries"]
+        words += [f"{traffic.in_flight} in flight", f"{traffic.failures.retries:,} retries"]
         if progress.poisoned:
-            words.append(f"[red]{progress.poisoned} poisoned[/red]")
+            words.append(f"[red]{progress.poisoned:,} poisoned[/red]")
         if left is not None and progress.missing:
             words.append(f"ETA {_clock_text(left)}")
         total = progress.planned - progress.split
         self._bar.update(self._task, total=total, completed=total - progress.missing, detail=", ".join(words))
+        self._failures = traffic.failures
 
     def say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def close(self) -> None:
-        self._bar.stop()
+        self._failures = NONE  # The closing words tell of it.
+        self._live.stop()
+
+    def _drawn(self) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        if not self._failures.newest:
+            return self._bar
+        cause = short_cause(self._failures, self._console.width - len(NEWEST))
+        return Group(self._bar, Text(NEWEST + cause, style="yellow", no_wrap=True, overflow="ellipsis"))
 
 
 def _clock_text(seconds: float) -> str:

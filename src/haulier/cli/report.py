@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from haulier.api.failures import NONE, Failures
 from haulier.app.site import Site
 from haulier.cli.counts import counted
+from haulier.cli.failures import failure_facts, failure_lines
 from haulier.cli.output import say
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
@@ -27,7 +29,7 @@ def exit_code_of_state(state: RunState, reasons: Collection[str]) -> int:
     return 0 if state is RunState.COMPLETE else 1
 
 
-def say_verdict(site: Site, run: Run, verdict: VerdictRecord) -> None:
+def say_verdict(site: Site, run: Run, verdict: VerdictRecord, failures: Failures = NONE) -> None:
     """The verdict, what it counted, where the files are, and what to do next."""
     if verdict.verdict not in ("complete", "partial"):
         say(f"Run {run.run_id} is {verdict.verdict}; what it wrote stays, and was not counted.")
@@ -44,14 +46,17 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord) -> None:
     }
     ended = [f"{count:,} {name}" for name, count in others.items() if count]
     say(f"  items    {totals.planned:,} planned, {totals.done:,} done" + "".join(f", {one}" for one in ended))
-    say(f"  requests {totals.requests:,} of those that are in the lake")
+    say(f"  requests {totals.requests:,} for what is in the lake")
+    for line in failure_lines(failures):
+        say(line)
     for stream in run.file.streams:
         promised = verdict.expected.get(stream)
         checked = "" if promised is None else f", as the API promised ({_range(promised)})"
         if promised is not None and not promised[0] <= verdict.streams.get(stream, 0) <= promised[1]:
             checked = f", but the API promised {_range(promised)}"
         say(f"  {stream}: {counted(verdict.streams.get(stream, 0), 'record')}{checked}")
-        say(f"    {site.lake.locate(run.paths.bronze(stream))}")
+        if verdict.streams.get(stream):  # Without records there is no object, and no folder.
+            say(f"    {site.lake.locate(run.paths.bronze(stream))}")
     if verdict.reasons.get("poison"):
         say(f"  See why: haulier poison list SOURCE. Another go: haulier poison redrive SOURCE --run {run.run_id}")
     if verdict.reasons.get("count"):
@@ -60,7 +65,7 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord) -> None:
         say(f"  Which objects are damaged: haulier verify SOURCE --run {run.run_id}")
 
 
-def verdict_document(site: Site, run: Run, verdict: VerdictRecord) -> dict[str, Any]:
+def verdict_document(site: Site, run: Run, verdict: VerdictRecord, failures: Failures = NONE) -> dict[str, Any]:
     """The verdict as ``--json`` prints it. ``state`` is stable."""
     return {
         "state": verdict.verdict,
@@ -70,6 +75,7 @@ def verdict_document(site: Site, run: Run, verdict: VerdictRecord) -> dict[str, 
         "snapshot_time": run.file.snapshot_time,
         "reasons": verdict.reasons,
         "totals": verdict.totals,
+        **failure_facts(failures),
         "streams": {
             stream: {
                 "records": verdict.streams.get(stream, 0),

@@ -14,6 +14,7 @@ from haulier.app.starting import Wanted, claim, find_open, require_shared_queue,
 from haulier.cli.choosing import choose_run
 from haulier.cli.driving import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
+from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument, worker_options
 from haulier.cli.output import emit, say, set_up_output
@@ -136,7 +137,8 @@ async def _newest(site: LiveSite, mode: str) -> Ended:
     if verdict is None:
         raise UnavailableError(f"Run {run.run_id} was opened by another process a moment ago. Type the same again.")
     say(f"No {mode} run of {site.app.name} is open; the newest, {run.run_id}, is {verdict.verdict}.")
-    return Ended(exit_code_of_verdict(verdict), verdict_document(site, run, verdict))
+    failures = await read_failures(site, run.run_id)
+    return Ended(exit_code_of_verdict(verdict), verdict_document(site, run, verdict, failures))
 
 
 async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
@@ -148,14 +150,19 @@ async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
     else:
         code, reason = await driver.drive(run)
     state, verdict = await run_state(site.lake, run.paths)
+    failures = await read_failures(site, run.run_id)
     if verdict is not None:
-        say_verdict(site, run, verdict)
-        return Ended(exit_code_of_verdict(verdict), verdict_document(site, run, verdict), was_stopped=code != 0)
+        say_verdict(site, run, verdict, failures)
+        document = verdict_document(site, run, verdict, failures)
+        return Ended(exit_code_of_verdict(verdict), document, was_stopped=code != 0)
     if state is RunState.PLANNING:
         say(f"Interrupted before run {run.run_id} was sealed: nothing is on the queue, and nothing is lost.")
         say("The same command plans it anew.")
     else:
         say(f"Run {run.run_id} is not finished{': ' + sentence(reason) if reason else '.'}")
+        for line in failure_lines(failures):
+            say(line)
         say(f"Go on with: {driver.command_to_resume(run.file.mode)}")
         say("Without --resume-only a new run, from the beginning, follows it.")
-    return Ended(code or INTERRUPTED, {"state": state.value, "run_id": run.run_id, "reason": reason}, was_stopped=True)
+    document = {"state": state.value, "run_id": run.run_id, "reason": reason} | failure_facts(failures)
+    return Ended(code or INTERRUPTED, document, was_stopped=True)

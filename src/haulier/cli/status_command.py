@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
+from haulier.api.failures import NONE, Failures
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
@@ -12,6 +13,8 @@ from haulier.app.starting import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
 from haulier.cli.choosing import choose_run
 from haulier.cli.counts import counted
+from haulier.cli.failures import failure_facts, failure_lines, read_failures
+from haulier.cli.hints import as_typed
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, set_up_output
@@ -41,22 +44,24 @@ async def _status(app: App, run_id: str | None, as_json: bool, options: Options)
         queue = site.queue if is_queue_shared(site) else None
         status = await run_status(site.lake, queue, run)
         api = None if queue is None or status.state.is_closed else await read_api_state(site)
+        failures = await read_failures(site, run.run_id)
         if as_json:
-            emit(msgspec.to_builtins(status) | ({} if api is None else {"api": msgspec.to_builtins(api)}))
+            of_api = {} if api is None else {"api": msgspec.to_builtins(api)}
+            emit(msgspec.to_builtins(status) | failure_facts(failures) | of_api)
         else:
-            say_status(status, None if queue is None else await queue.depth())
+            say_status(status, None if queue is None else await queue.depth(), failures)
             for line in [] if api is None else api_lines(api):
                 click.echo(line)
         return exit_code_of_state(status.state, status.reasons)
 
 
-def say_status(status: RunStatus, depth: Depth | None = None) -> None:
+def say_status(status: RunStatus, depth: Depth | None = None, failures: Failures = NONE) -> None:
     """The status as a few lines on standard output."""
-    for line in status_lines(status, depth):
-        click.echo(line)
+    for line in status_lines(status, depth, failures):
+        click.echo(as_typed(line))
 
 
-def status_lines(status: RunStatus, depth: Depth | None) -> list[str]:
+def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> list[str]:
     """One fact a line, the state first."""
     lines = [f"{status.run_id}: {status.state.value}{' (stranded)' if status.is_stranded else ''}"]
     if status.state is not RunState.PLANNING:
@@ -72,6 +77,7 @@ def status_lines(status: RunStatus, depth: Depth | None) -> list[str]:
         lines.append(f"  items    {status.planned:,} planned: {status.done:,} done{ended}")
         size = counted(status.bytes, "byte")
         lines.append(f"  records  {status.records:,} in {size}, by {counted(status.requests, 'request')}")
+    lines += failure_lines(failures)
     if depth is not None and not status.state.is_closed:
         lines.append(f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased")
     if status.reasons:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
 from haulier.cli.choosing import choose_run
 from haulier.cli.counts import are, counted
+from haulier.cli.failures import failure_facts, read_failures
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
@@ -37,21 +39,22 @@ async def _verify(app: App, run_id: str | None, as_json: bool, options: Options)
     async with open_site(app, options) as site:
         run = await choose_run(site, run_id)
         verdict = await site.closer.close(run)
+        failures = await read_failures(site, run.run_id)
         if verdict is None or verdict.verdict in ("superseded", "cancelled"):
             status = await run_status(site.lake, site.queue, run)
             if as_json:
-                emit(status)
+                emit(msgspec.to_builtins(status) | failure_facts(failures))
             else:
-                say_status(status)
+                say_status(status, None, failures)
             return 4 if verdict is None else 1
         seen = await verify_run(site.lake, run, verdict, app.keys)
-        say_verdict(site, run, verdict)
+        say_verdict(site, run, verdict, failures)
         reread = (seen.objects, "object"), (seen.records, "record"), (seen.bytes, "byte")
         say("  reread   " + ", ".join(counted(count, noun) for count, noun in reread))
         for finding in seen.findings:
             say(f"  {finding}")
         if as_json:
-            emit(verdict_document(site, run, verdict) | {"verified": seen})
+            emit(verdict_document(site, run, verdict, failures) | {"verified": seen})
         if seen.is_sound:
             compared = [f"{stream} by {' and '.join(map(repr, app.keys[stream]))}" for stream in seen.doubled]
             say("  Every object is what the manifest says.")

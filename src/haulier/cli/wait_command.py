@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import click
+import msgspec
 
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, Site, open_site
 from haulier.app.starting import is_queue_shared
 from haulier.cli.choosing import choose_run
+from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
@@ -49,13 +51,18 @@ async def _wait(app: App, run_id: str | None, timeout_seconds: float | None, as_
     async with open_site(app, options) as site:
         run = await choose_run(site, run_id)
         verdict = await until_signal(_until_closed(site, run, timeout_seconds))
+        failures = await read_failures(site, run.run_id)
         if verdict is None:
             if as_json:
-                emit(await run_status(site.lake, site.queue if is_queue_shared(site) else None, run))
+                status = await run_status(site.lake, site.queue if is_queue_shared(site) else None, run)
+                emit(msgspec.to_builtins(status) | failure_facts(failures))
+            else:
+                for line in failure_lines(failures):
+                    say(line)
             return 4
-        say_verdict(site, run, verdict)
+        say_verdict(site, run, verdict, failures)
         if as_json:
-            emit(verdict_document(site, run, verdict))
+            emit(verdict_document(site, run, verdict, failures))
         return exit_code_of_verdict(verdict)
 
 

@@ -6,18 +6,16 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
 
 import click
 
 from haulier.app.app import App
 from haulier.app.loading import load_app
-from haulier.app.site import LiveSite, Options, open_live
+from haulier.app.site import Options, open_live
 from haulier.app.starting import require_shared_queue
 from haulier.cli.account import OpenAccount
 from haulier.cli.choosing import choose_run
-from haulier.cli.driving import end_stalled, retries_of, shown, traffic_of
-from haulier.cli.fleet import RETRIES
+from haulier.cli.driving import end_stalled, shown
 from haulier.cli.loop import run_loop
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
 from haulier.cli.output import say, set_up_output
@@ -26,9 +24,6 @@ from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
-
-TELL_SECONDS = 1.0
-"""Between two lines of a child for its parent's progress bar."""
 
 
 @click.command("work")
@@ -74,33 +69,15 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
             async with contextlib.AsyncExitStack() as stack:
                 if with_parent:
                     _drain_without_parent(worker)
-                    stack.enter_context(_telling_parent(site, worker))
                 elif has_bar():
                     account = OpenAccount(site.lake, app.name, run_id)
-                    await stack.enter_async_context(shown(Bar(site.clock), account, traffic_of(site, worker)))
+                    await stack.enter_async_context(
+                        shown(Bar(site.clock), account, site, lambda _: site.client.scope.in_use)
+                    )
                 code = await worker.run()
         if code:
             say(f"haulier: {worker.reason}")
         return code
-
-
-@contextlib.contextmanager
-def _telling_parent(site: LiveSite, worker: Worker) -> Iterator[None]:
-    """What the parent's progress bar cannot know by itself."""
-
-    async def tell() -> None:
-        told = 0
-        while True:
-            await asyncio.sleep(TELL_SECONDS)
-            if (now := retries_of(site, worker)) != told:
-                say(f"{RETRIES}{now}")
-                told = now
-
-    task = asyncio.ensure_future(tell())
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 def _drain_without_parent(worker: Worker) -> None:

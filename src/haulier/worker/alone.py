@@ -7,7 +7,6 @@ the worker, which lives on to tell how its child ended. A frame is its length in
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Iterable
 from typing import Literal
 
@@ -25,6 +24,7 @@ from haulier.runs.run import load_run
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.dispatch import produce
 from haulier.worker.parts import Parts
+from haulier.worker.trace import trace_of
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -133,8 +133,7 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
 
 def error_frame(error: Exception) -> ErrorFrame:
     """A failure as it crosses the pipe."""
-    trace = "".join(traceback.format_exception(error))
-    name, text = type(error).__name__, str(error)
+    trace, name, text = trace_of(error), type(error).__name__, str(error)
     if isinstance(error, ApiError):
         return ErrorFrame(
             error_class=name,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from haulier.api.verdict import ApiError
+from haulier.clock import wall_seconds
+from haulier.errors import HaulierError
 from haulier.queues.envelope import Envelope
 from haulier.worker.divide import Suspects
 from haulier.worker.first_items import FirstItems
@@ -40,6 +43,14 @@ class Bench:
         self.stop.note_good()
         if envelope.suspect:
             self.suspects.note_good()
+
+    def note_failed(self, error: Exception, *, is_retried: bool) -> None:
+        """An item failed. What the API itself answered was noted when it did."""
+        cause = ""
+        if not (isinstance(error, ApiError) and (error.status or error.fault)):
+            cause = self.redact(str(error) if isinstance(error, HaulierError) else f"{type(error).__name__}: {error}")
+        scope, clock = self.parts.client.scope, self.parts.clock
+        scope.failures.note(cause, wall_seconds(clock), is_retried=is_retried)
 
     def say(self, event: str, envelope: Envelope, error: Exception | None, level: int = logging.INFO) -> None:
         """One event of one item, one line."""

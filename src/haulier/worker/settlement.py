@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import traceback
 from typing import assert_never
 
 import msgspec
@@ -22,6 +21,7 @@ from haulier.worker.divide import suspect_by
 from haulier.worker.keeper import Held
 from haulier.worker.outcome import Done, Empty, Free, GiveUp, Lost, Outcome, Poison, Retry, Split
 from haulier.worker.publish import require_lease
+from haulier.worker.trace import trace_of
 
 TRACEBACK_CHARACTERS = 8_192
 """The end of a traceback, which says where it happened."""
@@ -39,6 +39,8 @@ class Settlement:
     async def settle(self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None) -> None:
         """Write the outcome down and let the lease go, in the order of the protocol."""
         bench = self._bench
+        if error is not None and not isinstance(outcome, Lost | GiveUp):
+            bench.note_failed(error, is_retried=isinstance(outcome, Retry | Free))
         match outcome:
             case Done(receipt):
                 bench.note_good(envelope)
@@ -179,7 +181,7 @@ class Settlement:
             reason=reason,
             error_class=type(error).__name__,
             error=self._bench.redact(str(error)),
-            traceback=self._bench.redact("".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]),
+            traceback=self._bench.redact(trace_of(error)[-TRACEBACK_CHARACTERS:]),
             status=error.status if isinstance(error, ApiError) else None,
             excerpt=error.excerpt if isinstance(error, ApiError) else "",
             body=await self._keep_body(run, envelope, error),

@@ -1,0 +1,67 @@
+"""What went wrong in a run so far, for people: how often something was tried again, and the newest cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+KEPT_RUNS = 4
+"""Runs whose failures the row remembers, the newest ones."""
+CAUSE_CHARACTERS = 300
+
+
+class Failures(msgspec.Struct, frozen=True, kw_only=True):
+    """What all workers of a run have seen."""
+
+    retries: int = 0
+    """Requests that were sent again in place, and items that came again."""
+    newest: str = ""
+    """The newest cause in words, without secrets, on one line; empty where nothing failed."""
+    at: float = 0.0
+    """Wall time of it."""
+
+    def with_more(self, more: Failures) -> Failures:
+        """The sum; the newest cause is the later one."""
+        last = more if more.at >= self.at else self
+        return Failures(retries=self.retries + more.retries, newest=last.newest, at=last.at)
+
+
+NONE = Failures()
+
+
+class FailureNotes:
+    """What one process has to tell the others in its next beat."""
+
+    def __init__(self) -> None:
+        self._run_id = ""
+        self._news: dict[str, Failures] = {}
+
+    def note_run(self, run_id: str) -> None:
+        """What is noted from now on is of this run. Before the first, nothing is kept."""
+        self._run_id = run_id
+
+    def note(self, cause: str, wall: float, *, is_retried: bool = False) -> None:
+        """Something failed. ``cause`` has no secrets in it; an empty one is no news of its own."""
+        if self._run_id:
+            cause = "".join(
+                sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(cause.split())
+            )
+            more = Failures(retries=int(is_retried), newest=cause[:CAUSE_CHARACTERS], at=wall if cause else 0.0)
+            self._news[self._run_id] = self._news.get(self._run_id, NONE).with_more(more)
+
+    def take(self) -> Mapping[str, Failures]:
+        """What is new since the last call."""
+        news, self._news = self._news, {}
+        return news
+
+    def give_back(self, news: Mapping[str, Failures]) -> None:
+        """It could not be told."""
+        self._news = added(news, self._news)
+
+
+def added(known: Mapping[str, Failures], news: Mapping[str, Failures]) -> dict[str, Failures]:
+    """Both together, of the runs that failed last."""
+    both = dict(known) | {run_id: known.get(run_id, NONE).with_more(more) for run_id, more in news.items()}
+    newest = sorted(both, key=lambda run_id: (both[run_id].at, run_id), reverse=True)[:KEPT_RUNS]
+    return {run_id: both[run_id] for run_id in newest}
