@@ -141,5 +141,5 @@ def test_try_says_what_a_processor_yields_that_is_no_page(place: Place, api: San
     place.name = "shop_source.py"
     write(place.folder, GOOD.format(url=api.url).replace("        yield page", '        yield {"page": page}'))
     said = place.run("try")
-    assert said.code == 1
+    assert said.code == 2
     assert "yielded a dict. Yield a page" in said.err

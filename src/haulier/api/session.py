@@ -35,6 +35,8 @@ class ItemApi:
         self.name = name
         self.assumption = ""
         """The first thing that was taken for granted about an answer, in words, for who tries a source out."""
+        self.most_pages: int | None = None
+        """Where a source is only tried out: lists end after so many pages with records."""
 
     @property
     def usage(self) -> Usage:
@@ -116,7 +118,8 @@ class ItemApi:
             is_api_well=lambda: scope.has_succeeded_since(began_at),
             note=self._assume,
         )
-        return walk.pages(self._first(method, path, query, json, headers))
+        found = walk.pages(self._first(method, path, query, json, headers))
+        return found if self.most_pages is None else _first_of(found, self.most_pages)
 
     def _assume(self, what: str) -> None:
         self.assumption = self.assumption or what
@@ -130,3 +133,11 @@ class ItemApi:
             ) from error
         pairs: Pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
         return PageRequest(url, (*own, *pairs_of(query)), method, pairs, json)
+
+
+async def _first_of(pages: AsyncIterator[Page], count: int) -> AsyncIterator[Page]:
+    async for page in pages:
+        yield page
+        count -= 1
+        if not count:
+            break

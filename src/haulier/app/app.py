@@ -154,6 +154,11 @@ class App:
         """Every stream of the source, in the order of their names."""
         return tuple(sorted({item.stream for item in self.registry}))
 
+    @property
+    def is_of_file(self) -> bool:
+        """Whether a source file describes it, rather than Python code."""
+        return self._recipes is not None
+
     def require_mode(self, mode: str) -> None:
         """`UsageError` where the source has no items of a mode."""
         if mode == "incremental":

@@ -12,7 +12,7 @@ import click
 
 from haulier.cli.hints import as_typed
 from haulier.cli.streams import patient_streams
-from haulier.errors import HaulierError, UnavailableError, UsageError
+from haulier.errors import HaulierError, ItemError, UnavailableError, UsageError
 
 COMMANDS = {
     "run": "Start or finish a run: plan, enqueue, work, close.",
@@ -40,8 +40,11 @@ EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 change a file, f
 _PRINTING = frozenset({"latest", "poison", "schema"})
 """Commands whose output is all that they are for."""
 
-_CODE_OF_VERDICT = {"auth": 2, "config": 2, "pause": 4, "outage": 4, "back": 4}
-"""What a failed request of an enumeration comes to; anything else is a failure of the source."""
+_AWAY = frozenset({"pause", "outage"})
+"""Verdicts about a request, of an enumeration or a trial, that is not answered now."""
+_FAILED = frozenset({"back", "here"})
+"""Those about one that failed, and may be answered tomorrow unless the answer had a wrong shape. All else is about what
+the source asks for."""
 
 
 class LazyGroup(click.Group):
@@ -143,11 +146,12 @@ def _first(group: BaseExceptionGroup[HaulierError]) -> HaulierError:
 
 def exit_code_of(error: HaulierError) -> int:
     """2: a person must change something. 4: try again later. 1: it failed."""
-    verdict = getattr(error, "verdict", None)  # Of an `ApiError`: enumerating failed, and importing its class is slow.
+    verdict = getattr(error, "verdict", None)  # Of an `ApiError`, whose class is slow to import.
     if verdict is not None:
-        return _CODE_OF_VERDICT.get(str(verdict), 1)
+        has_shape = bool(getattr(error, "shape", ""))
+        return 4 if verdict in _AWAY or (verdict in _FAILED and not has_shape) else 2
     match error:
-        case UsageError():
+        case UsageError() | ItemError():
             return 2
         case UnavailableError():
             return 4

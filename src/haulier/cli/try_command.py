@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote_plus
 
 import click
@@ -17,14 +19,20 @@ from haulier.cli.counts import counted
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, source_argument
 from haulier.cli.output import emit, say, set_up_output
-from haulier.errors import UnavailableError, UsageError
+from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
 from haulier.worker.dispatch import page_of
 from haulier.worker.parts import Context, RunInfo
+from haulier.worker.trace import trace_of
 
+CHANGE = 2
+"""The exit code where a person has to change something."""
 SHOWN_RECORDS = 3
+MAX_PAGES = 10
+MAX_CHILDREN = 5
+"""Parents that are asked for their children until one has any."""
 MAX_LOOKED_AT = 100_000
 """Items that are enumerated in search of the one that ``--item`` names."""
 
@@ -34,59 +42,117 @@ MAX_LOOKED_AT = 100_000
 @mode_argument
 @click.option("--stream", metavar="STREAM", help="An item of this stream; by default the first that comes.")
 @click.option("--item", "key", metavar="KEY", help="The item of this key; by default the first that comes.")
+@click.option(
+    "--pages",
+    type=click.IntRange(1, MAX_PAGES),
+    default=1,
+    show_default=True,
+    help="Ask for so many pages: the second one shows whether `pages` is right.",
+)
 @json_option
-def command(source: str, mode: str, stream: str | None, key: str | None, as_json: bool) -> int:
+def command(source: str, mode: str, stream: str | None, key: str | None, pages: int, as_json: bool) -> int:
     """Enumerate SOURCE to its first item, work the first page of that, and show what was asked and answered.
 
-    Nothing is written to lake or queue. Exit code 0: a page came back.
+    Where the item is divided, as that of a stream with a parent is, its first child is worked besides. Nothing is
+    written to lake or queue. Exit code 0: a page came back, or the item has none; 2: something in the source has to be
+    changed; 4: the API does not answer now.
     """
     set_up_output(as_json)
     app = load_app(source)
     app.require_mode(mode)
     streams = app.selected([stream] if stream is not None else [])
-    return run_loop(_try(app, mode, streams, key, as_json))
+    return run_loop(_try(app, mode, streams, key, pages, as_json))
 
 
-async def _try(app: App, mode: str, streams: tuple[str, ...], key: str | None, as_json: bool) -> int:
-    shown = _Shown()
+async def _try(app: App, mode: str, streams: tuple[str, ...], key: str | None, pages: int, as_json: bool) -> int:
+    shown = _Shown(as_json=as_json)
     async with open_live(app, Options(queue="memory"), around=shown.around, writes=False) as site:
         shown.site = site
         item = await _find(site, mode, streams, key)
         say(f"item {item_key(item)}")
-        context = _context(site, mode)
-        pieces = app.processors[type(item)](item, context)
-        async with aclosing(pieces):
-            piece = await anext(pieces, None)
-        if context.api.assumption:
-            # A misspelt path looks like a list of one page, and no run could tell the two apart.
-            say(f"{site.client.redactor.redact(context.api.assumption)}; check `pages` if there should be more")
-        return _show(item, piece, shown, as_json)
+        try:
+            tried = await _worked(site, mode, item, pages, shown)
+        except HaulierError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the item boundary, as a worker has it
+            redact = site.client.redactor.redact
+            say(redact(trace_of(error)).rstrip())
+            say(redact(f"haulier: The processor of kind {item.kind!r} raised {type(error).__name__}: {error}"))
+            return CHANGE
+        return _show(item, tried, shown, as_json)
 
 
-def _show(item: WorkItem, piece: object, shown: _Shown, as_json: bool) -> int:
-    """What the processor yielded first."""
-    if isinstance(piece, WorkItem):
-        say(f"The item is divided; its first child is {item_key(piece)}.")
-    elif piece is None:
-        say("The item has no records.")
-    page = None if piece is None or isinstance(piece, WorkItem) else page_of(piece, item.kind)
-    records = [] if page is None else list(page.records)
-    lines = [to_lines([record]).decode(errors="replace").rstrip("\n") for record in records[:SHOWN_RECORDS]]
+@dataclass(frozen=True)
+class _Tried:
+    """What an item yielded at first: pages, or a child that was worked then."""
+
+    pages: list[list[str]]
+    """The records of each page, a line each."""
+    child: WorkItem | None = None
+
+
+async def _worked(site: LiveSite, mode: str, item: WorkItem, pages: int, shown: _Shown) -> _Tried:
+    """Work the first pages of an item; of one that is divided, of its first child, or of the next that has records."""
+    tried = await _pages_of(site, mode, item, pages, shown)
+    if tried.child is None:
+        return tried
+    say(f"The item is divided; its first child is {item_key(tried.child)}.")
+    found = _Tried([], tried.child)
+    for part in islice(_single(site.app, tried.child), MAX_CHILDREN):
+        found = await _pages_of(site, mode, part, pages, shown)
+        if found.pages or found.child is not None:
+            break
+    return _Tried(found.pages, tried.child)
+
+
+def _single(app: App, child: WorkItem) -> Iterator[WorkItem]:
+    """A child as a source file makes it, parent by parent; one of Python code as it is."""
+    parts = app.divide(child) if app.is_of_file else ()
+    if not parts:
+        yield child
+    for part in parts:
+        yield from _single(app, part)
+
+
+async def _pages_of(site: LiveSite, mode: str, item: WorkItem, pages: int, shown: _Shown) -> _Tried:
+    context = _context(site, mode)
+    context.api.most_pages = pages
+    found: list[list[str]] = []
+    async with aclosing(site.app.processors[type(item)](item, context)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, WorkItem):
+                return _Tried([], piece)
+            records = list(page_of(piece, item.kind).records)
+            found.append([to_lines([record]).decode(errors="replace").rstrip("\n") for record in records])
+            shown.page(len(found), found[-1])
+            if len(found) == pages:
+                break
+    if context.api.assumption:
+        # A misspelt path looks like a list of one page, and no run could tell the two apart.
+        say(f"{site.client.redactor.redact(context.api.assumption)}; check `pages` if there should be more")
+    elif found and len(found) < pages:
+        say(f"The list ends after {counted(len(found), 'page')}.")
+    return _Tried(found)
+
+
+def _show(item: WorkItem, tried: _Tried, shown: _Shown, as_json: bool) -> int:
+    if not tried.pages:
+        say("The item has no records." if tried.child is None else "The child has no records.")
     if as_json:
+        pages = [{"records": len(lines), "first": lines[:SHOWN_RECORDS]} for lines in tried.pages]
+        child = {} if tried.child is None else {"child": item_key(tried.child)}
         emit(
             {
                 "state": "tried",
                 "item": item_key(item),
-                "records": len(records),
-                "first": lines,
+                **child,
+                "records": sum(len(lines) for lines in tried.pages),
+                "first": tried.pages[0][:SHOWN_RECORDS] if tried.pages else [],
+                "pages": pages,
                 "requests": shown.requests,
             }
         )
         return 0
-    if records:
-        say(f"{counted(len(records), 'record')} in the first page; the first {len(lines)}:")
-    for line in lines:
-        click.echo(line)
     return 0
 
 
@@ -113,8 +179,9 @@ def _context(site: LiveSite, mode: str) -> Context:
 class _Shown:
     """Wraps the transport, and says each request and answer as it passes. Credentials are added below it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         self.site: LiveSite | None = None
+        self._as_json = as_json
         self.requests: list[dict[str, object]] = []
         self._transport: Transport | None = None
 
@@ -139,6 +206,14 @@ class _Shown:
             {"method": request.method, "url": url, "status": response.status, "bytes": len(response.body)}
         )
         return response
+
+    def page(self, number: int, lines: list[str]) -> None:
+        """A page, as soon as it came: what fails after it is seen beside it."""
+        where = "the first page" if number == 1 else f"page {number}"
+        first = [] if self._as_json else lines[:SHOWN_RECORDS]
+        say(f"{counted(len(lines), 'record')} in {where}" + (f"; the first {len(first)}:" if first else "."))
+        for line in first:
+            click.echo(line)
 
     def _redact(self, text: str) -> str:
         return text if self.site is None else self.site.client.redactor.redact(text)
