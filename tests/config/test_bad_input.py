@@ -495,6 +495,16 @@ MISTAKES = {
         'records = "rows"\nadd = { of = "{parent.id}" }',
         "streams.flights.add.of: {parent.id} stands for nothing here. Here there are: {start}, {end}, {snapshot_time}.",
     ),
+    "a count in two places": (
+        'records = "rows"',
+        'expect = { get = "/count", at = "n", header = "X-Count" }\nrecords = "rows"',
+        "streams.flights.expect: `at` and `header` exclude each other. Keep one of them: `at` or `header`.",
+    ),
+    "a count nowhere": (
+        'records = "rows"',
+        'expect = { get = "/count" }\nrecords = "rows"',
+        'streams.flights.expect: one of `at` or `header` is missing. Write, for example: at = "count"',
+    ),
     "a key that is no path": (
         'records = "rows"',
         'records = "rows"\nkey = "a..b"',

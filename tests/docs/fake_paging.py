@@ -97,6 +97,8 @@ def jira(asked: Asked, records: list[Record]) -> Reply:
 
 
 def servicenow(asked: Asked, records: list[Record]) -> Reply:
+    if "sysparm_query" not in asked.query:
+        return Reply({"result": records[: asked.number("sysparm_limit")]}, headers={"X-Total-Count": str(len(records))})
     assert asked.query["sysparm_query"].endswith("^ORDERBYsys_id")
     mine = within(records, *bounds(asked.query["sysparm_query"]), "%Y-%m-%d %H:%M:%S")
     start, limit = asked.number("sysparm_offset"), asked.number("sysparm_limit")

@@ -105,6 +105,23 @@ async def test_the_streams_are_promised_one_by_one() -> None:
     assert source.expect_of(("events",)) is None
 
 
+async def test_a_count_may_stand_in_a_header() -> None:
+    """As a total may: many an API says it nowhere else. One that is not there is told."""
+    count = Lookup("/items_link", query=(("limit", "1"),), header="X-Total-Count")
+    async with Sandbox(SandboxSettings(records=7)) as server, situation(Api(server.url)) as context:
+        ask = RestSource("sandbox", [replace(ITEMS, expect=count)]).expect_of(("items",))
+        assert ask is not None
+        assert await ask(context.api) == {"items": 7}
+        for header, said in (
+            ("X-Count", "no header is called 'X-Count'. Correct `header`"),
+            ("Content-Type", "in the header 'Content-Type' stands text, no whole number. Correct `header`"),
+        ):
+            ask = RestSource("sandbox", [replace(ITEMS, expect=replace(count, header=header))]).expect_of(("items",))
+            assert ask is not None
+            with pytest.raises(UsageError, match=said):
+                await ask(context.api)
+
+
 async def test_items_are_those_of_the_streams_asked_for() -> None:
     """A run of one stream makes no item of another."""
     source = RestSource("sandbox", [ITEMS, EVENTS])

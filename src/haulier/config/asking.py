@@ -53,7 +53,9 @@ IS = Field(
     "is", Choice(("exact", "estimate")), "Whether the records must agree with it.", 'is = "exact"', is_required=True
 )
 
-LOOKUP = Shape("A request for one value.", GET, QUERY, AT)
+COUNT_AT = Field("at", JsonPath(), "The dotted path of the number in the answer.", 'at = "count"')
+COUNT_HEADER = Field("header", Text(), "Or the header that holds it.", 'header = "X-Total-Count"')
+COUNT = Shape("A request for the number of all records.", GET, QUERY, COUNT_AT, COUNT_HEADER, one_of=("at", "header"))
 EDGE = Shape("A request for the first or last ID.", GET, QUERY, AT, EMPTY)
 TOTAL_AT = Field("at", Text(), "The dotted path of the number in each page.", 'at = "total"')
 TOTAL_HEADER = Field("header", Text(), "Or the header that holds it.", 'header = "X-Total-Count"')
@@ -76,8 +78,13 @@ TOTAL = Shape(
 )
 
 
-def read_lookup(table: Opened) -> Lookup:
-    return Lookup(path=table.need(GET), query=table.get(QUERY, ()), at=table.need(AT))
+def read_count(table: Opened) -> Lookup:
+    return Lookup(
+        path=table.need(GET),
+        query=table.get(QUERY, ()),
+        at=table.get(COUNT_AT, ""),
+        header=table.get(COUNT_HEADER, ""),
+    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,8 @@ class Edge:
 
 
 def read_edge(table: Opened) -> Edge:
-    return Edge(read_lookup(table), EMPTY in table and table.need(EMPTY) == "no items")
+    lookup = Lookup(path=table.need(GET), query=table.get(QUERY, ()), at=table.need(AT))
+    return Edge(lookup, EMPTY in table and table.need(EMPTY) == "no items")
 
 
 def read_total(table: Opened) -> Total:
@@ -106,7 +114,7 @@ def read_divide(table: Opened) -> int:
     return table.need(ABOVE)
 
 
-LOOKUP_TABLE = TableOf(LOOKUP, read_lookup)
+COUNT_TABLE = TableOf(COUNT, read_count)
 EDGE_TABLE = TableOf(EDGE, read_edge)
 TOTAL_TABLE = TableOf(TOTAL, read_total)
 DIVIDE_TABLE = TableOf(DIVIDE, read_divide)

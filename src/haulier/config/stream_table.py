@@ -8,7 +8,7 @@ from typing import Any
 
 from haulier.api.pages import Paginator
 from haulier.api.totals import Total
-from haulier.config.asking import DIVIDE_TABLE, LOOKUP_TABLE, QUERY, TOTAL_TABLE, PathText
+from haulier.config.asking import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, TableOf, Text, Whole
@@ -57,7 +57,7 @@ TOTAL = Field("total", TOTAL_TABLE, TOTAL_TABLE.shape.doc, 'total = { at = "tota
 DIVIDE = Field("divide", DIVIDE_TABLE, DIVIDE_TABLE.shape.doc, "divide = { above = 10000 }")
 EXPECT = Field(
     "expect",
-    LOOKUP_TABLE,
+    COUNT_TABLE,
     "How many records the API says that there are in all.",
     'expect = { get = "/count", at = "count" }',
 )

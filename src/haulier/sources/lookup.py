@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from haulier.api.paths import ROOT, describe, find, parts_of
+from haulier.api.verdict import Asked
 from haulier.errors import UsageError
 from haulier.sources.recipe import Lookup
 
@@ -22,7 +23,13 @@ class Missing:
 
 
 async def ask(api: ItemApi, lookup: Lookup) -> Any | Missing:
-    """What the API answers at the lookup's path."""
+    """What the API answers at the lookup's path, or in its header."""
+    if lookup.header:
+        # Whatever the body is: it is the header that was asked for.
+        asked = Asked(may_be_empty=True, wants_json=False)
+        response = await api.request("GET", lookup.path, lookup.query, asked=asked)
+        text = response.headers.get(lookup.header, "").strip()
+        return text or Missing(f"no header is called {lookup.header!r}")
     tree = await api.json(lookup.path, lookup.query)
     try:
         found = find(tree, lookup.at)
@@ -37,9 +44,8 @@ def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
         return found
     if isinstance(found, str) and found.isascii() and found.removeprefix("-").isdigit():
         return int(found)
-    reason = (
-        found.reason if isinstance(found, Missing) else f"at {lookup.at!r} stands {describe(found)}, no whole number"
-    )
+    where = f"in the header {lookup.header!r}" if lookup.header else f"at {lookup.at!r}"
+    reason = found.reason if isinstance(found, Missing) else f"{where} stands {describe(found)}, no whole number"
     raise UsageError(f"{what}: GET {lookup.path} was answered, but {reason}. {remedy}")
 
 

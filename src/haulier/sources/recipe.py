@@ -27,11 +27,12 @@ SETTLE = timedelta(seconds=120)
 
 @dataclass(frozen=True)
 class Lookup:
-    """A request that is answered with one value, at the dotted path ``at``."""
+    """A request that is answered with one value: at the dotted path ``at``, or in a header."""
 
     path: str
-    at: str
+    at: str = ""
     query: Pairs = field(default=(), repr=False)
+    header: str = ""
 
 
 @dataclass(frozen=True)

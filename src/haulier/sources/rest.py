@@ -81,8 +81,10 @@ class RestSource:
         async def expect(api: ItemApi) -> dict[str, int]:
             counts = {}
             for name, lookup in lookups.items():
-                found = await ask(api, lookup)
-                counts[name] = whole_number(found, lookup, f"streams.{name}.expect", "Correct `at`, or the query.")
+                found, place = await ask(api, lookup), "header" if lookup.header else "at"
+                counts[name] = whole_number(
+                    found, lookup, f"streams.{name}.expect", f"Correct `{place}`, or the query."
+                )
             return counts
 
         return expect if lookups else None
