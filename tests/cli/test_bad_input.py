@@ -138,30 +138,37 @@ def test_a_newer_format_is_refused_in_words(shop: Place) -> None:
 
 def test_a_changed_source_file_is_not_resumed(shop: Place, api: SandboxProcess) -> None:
     """Records of one run have one shape; `--new` is the way out, and it is named."""
-    shop.run("enqueue")
+    shop.write(api.url, in_flight="in_flight = 1\nmax_requests = 9")
+    assert shop.run("run").code == 2, "some items are done, and no more requests are allowed"
+    done = shop.lines()
+    assert 0 < done < RECORDS
     shop.write(api.url, query="query = { limit = 50 }")
     said = shop.run("run")
     assert said.code == 2
     assert "was planned with another source file" in one_message(said)
     assert "--new" in one_message(said)
     assert shop.run("run", "--new").code == 0
-    assert shop.lines() == RECORDS
+    assert shop.lines() == done + RECORDS
 
 
 def test_limits_of_politeness_may_change_on_resume(shop: Place, api: SandboxProcess) -> None:
     """What shapes no record is no reason to refuse."""
     shop.run("enqueue")
     shop.write(api.url, in_flight="in_flight = 2")
-    assert shop.run("run", "--resume-only").code == 0
+    assert shop.run("run").code == 0
 
 
-def test_two_runs_at_once_end_in_one_complete_run(shop: Place) -> None:
+@pytest.mark.parametrize("is_enqueued", [True, False])
+def test_two_runs_at_once_end_in_one_complete_run(place: Place, is_enqueued: bool) -> None:
     """P1: whoever loses the seal adopts it; nobody pulls twice, nobody loses a record."""
-    shop.run("enqueue")
-    runs = [shop.start("run", "--resume-only") for _ in range(2)]
-    codes = [(run.communicate()[1], run.returncode) for run in runs]
+    with SandboxProcess(SandboxSettings(records=RECORDS, latency_seconds=0.8)) as api:
+        place.write(api.url, in_flight="in_flight = 1")
+        if is_enqueued:
+            place.run("enqueue")
+        runs = [place.start("run") for _ in range(2)]
+        codes = [(run.communicate()[1], run.returncode) for run in runs]
     assert [code for _, code in codes] == [0, 0], codes
-    assert shop.lines() == RECORDS
+    assert place.lines() == RECORDS
 
 
 def test_a_memory_queue_is_refused_for_workers(shop: Place) -> None:
@@ -200,7 +207,7 @@ def test_a_full_disk_is_exit_4_and_the_run_goes_on_after_it(shop: Place) -> None
     """G1, G4: a fault of the disk charges nobody; with room again the same run ends complete."""
     shop.run("enqueue")
     full = subprocess.run(
-        ["bash", "-c", f"ulimit -f 8; exec {sys.executable} -m haulier run {shop.toml} --resume-only"],
+        ["bash", "-c", f"ulimit -f 8; exec {sys.executable} -m haulier run {shop.toml}"],
         capture_output=True,
         text=True,
         check=False,
@@ -208,7 +215,7 @@ def test_a_full_disk_is_exit_4_and_the_run_goes_on_after_it(shop: Place) -> None
     assert full.returncode == 4, full.stderr
     assert "ulimit -f" in full.stderr or "cannot be used" in full.stderr
     assert not list(shop.lake.rglob("poison/*/*.json"))
-    assert shop.run("run", "--resume-only").code == 0
+    assert shop.run("run").code == 0
     assert shop.lines() == RECORDS
 
 

@@ -110,11 +110,25 @@ def test_a_new_run_supersedes_an_open_one(shop: Place) -> None:
     assert shop.run("status", "--run", old, "--json").json["state"] == "superseded"
 
 
-def test_resume_only_finishes_the_open_run_and_starts_no_other(shop: Place) -> None:
+def test_run_finishes_the_open_run_and_starts_no_other(shop: Place) -> None:
+    """A scheduler's retry pulls once; the words and the document say that the run is not a new one."""
     run_id = shop.run("enqueue", "--json").json["run_id"]
-    said = shop.run("run", "--resume-only", "--json")
-    assert (said.code, said.json["run_id"]) == (0, run_id)
+    said = shop.run("run", "--json")
+    assert (said.code, said.json["run_id"], said.json["was_open"]) == (0, run_id, True)
     assert len(list((shop.lake / "_haulier/shop/runs").iterdir())) == 1
+    assert f"Run {run_id} is open; it is finished, and no other is started." in said.err
+    assert f"Run {run_id} was open; it is finished now." in said.err
+    assert f"No other run was started. Start one with: haulier run {shop.toml} full" in said.err
+    assert shop.lines() == RECORDS
+    said = shop.run("run", "--json")
+    assert (said.code, "was_open" in said.json) == (0, False)
+    assert shop.lines() == 2 * RECORDS, "nothing was open, so it is a new one"
+
+
+def test_new_and_then_new_contradict_each_other(shop: Place) -> None:
+    said = shop.run("run", "--new", "--then-new")
+    assert said.code == 2
+    assert "give one of them" in said.err
 
 
 def test_cancel_closes_an_open_run_for_good(shop: Place) -> None:
@@ -135,7 +149,7 @@ def test_a_cleared_queue_is_filled_again_from_the_plan(shop: Place) -> None:
     shop.run("enqueue")
     assert shop.run("clear", "--json").json["messages"] == 5
     assert shop.run("wait").code == 4, "stranded is reported"
-    assert shop.run("run", "--resume-only").code == 0
+    assert shop.run("run").code == 0
     assert shop.lines() == RECORDS
 
 

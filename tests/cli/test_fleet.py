@@ -75,7 +75,7 @@ def test_children_end_when_their_parent_is_killed(place: Place) -> None:
     with SandboxProcess(SandboxSettings(records=1_000, latency_seconds=0.3)) as api:
         place.write(api.url)
         place.run("enqueue")
-        process = place.start("run", "--resume-only", "--workers", "2", "--grace", "0.1")
+        process = place.start("run", "--workers", "2", "--grace", "0.1")
         while api.counters().requests < 6:
             assert process.poll() is None
         process.kill()

@@ -55,7 +55,7 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     assert said.json["reasons"] == {"poison": 2}
     assert said.json["totals"]["empty"] == 1
 
-    assert numbers.run("run", "--resume-only").code == 3, "no run is open; the newest one answers"
+    assert numbers.run("wait").code == 3, "the newest run answers"
     assert numbers.run("poison list", "--json").json["state"] == "partial"
     listed = numbers.run("poison list")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["number-2", "number-4"]
@@ -72,9 +72,12 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     (numbers.folder / "mended").touch()
     assert "1 item of run " in numbers.run("poison redrive", "number-2").err
     assert numbers.run("status", "--json").json["state"] == "open"
-    assert numbers.run("run", "--resume-only").code == 3, "number-4 is poisoned still"
+    said = numbers.run("run")
+    assert said.code == 3, "number-4 is poisoned still"
+    assert "was open; it is finished now.\nNo other run was started." in said.err
+    assert len(list(numbers.lake.rglob("run.json"))) == 1
     assert numbers.run("poison redrive").code == 0
-    said = numbers.run("run", "--resume-only", "--json")
+    said = numbers.run("run", "--json")
     assert (said.code, said.json["state"]) == (0, "complete")
     assert said.json["totals"]["records"] == 5
     assert numbers.run("poison redrive").code == 2, "a complete run is final"
@@ -158,7 +161,7 @@ def test_every_document_has_a_state(numbers: Place) -> None:
         states[command] = document["state"]
         if command == "poison redrive":
             (numbers.folder / "mended").touch()
-            assert numbers.run("run", "--resume-only").code == 0
+            assert numbers.run("run").code == 0
     assert states["status"] == "open"
     assert states["verify"] == states["poison list"] == states["poison show"] == "partial"
     assert states["latest"] == "complete"

@@ -50,7 +50,7 @@ def test_a_plan_above_max_requests_is_refused_before_anything_is_enqueued(place:
     assert "plan larger items and start anew with `haulier run SOURCE --new`" in said.err
     assert place.run("run").code == 2, "the plan stands"
     with_limits(place, api.url, "max_requests = 100")
-    said = place.run("run", "--resume-only")
+    said = place.run("run")
     assert (said.code, place.lines()) == (0, RECORDS), said.err
 
 
@@ -74,7 +74,7 @@ def test_max_requests_is_kept_and_what_is_done_stays(place: Place) -> None:
         assert "The run has sent all of its max_requests = 9. Raise it and run again; what is done is kept." in said.err
         assert 5 <= api.counters().requests <= 9
         with_limits(place, api.url, "max_requests = 30")
-        said = place.run("run", "--resume-only")
+        said = place.run("run")
         assert (said.code, place.lines()) == (0, RECORDS), said.err
         assert api.counters().requests <= 30
 
@@ -94,7 +94,7 @@ def test_each_run_has_its_own_max_requests(place: Place, api: SandboxProcess) ->
     """A run that was left open is finished, and another one follows in the same process: each may send so many."""
     with_limits(place, api.url, "max_requests = 16")
     assert place.run("enqueue").code == 0
-    said = place.run("run")
+    said = place.run("run", "--then-new")
     assert (said.code, place.lines()) == (0, 2 * RECORDS), said.err
 
 

@@ -102,7 +102,7 @@ def test_bar_status_and_closing_words_count_failures_alike(place: Place) -> None
         assert after["retries"] >= before["retries"]
         assert f"  retries  {retries}\n" in place.run("status").out
         api.change(error_rate_500=0.0, latency_seconds=0.0)
-        said = place.run("run", "--json", "--resume-only")
+        said = place.run("run", "--json")
     assert said.code == 0, said.err
     assert said.json["retries"] == place.run("status", "--json").json["retries"] >= after["retries"]
     assert f"  retries  {said.json['retries']}\n" in said.err
@@ -191,7 +191,7 @@ def test_a_resumed_run_says_so_and_counts_what_is_left(place: Place) -> None:
         api.change(latency_seconds=0.0)
         again = place.run("enqueue")
         assert f"  {left} of 5 items are left" in again.err, again.err
-        said = place.run("run", "--resume-only")
+        said = place.run("run")
     assert said.code == 0, said.err
     assert f"Resuming run {status['run_id']} of shop ..." in said.err
     assert "Planning" not in said.err

@@ -65,12 +65,13 @@ def test_a_changed_processor_is_not_resumed_and_a_changed_comment_is(place: Plac
     place.name = "shop_source.py"
     good = GOOD.format(url=api.url)
     write(place.folder, good)
-    place.run("enqueue")
+    write(place.folder, good.replace("in_flight=8", "in_flight=1, max_requests=9"))
+    assert place.run("run").code == 2, "some items are done, and no more requests are allowed"
     write(place.folder, good.replace('records="items"', 'records="items", max_pages=9'))
     said = place.run("run")
     assert (said.code, "was planned with another source file" in said.err) == (2, True)
     write(place.folder, good.replace('"""Pages of a hundred."""', '"""Other words."""  # a comment'))
-    assert place.run("run", "--resume-only").code == 0
+    assert place.run("run").code == 0
 
 
 @pytest.mark.parametrize(

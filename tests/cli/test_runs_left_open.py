@@ -7,10 +7,10 @@ import time
 
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
-from haulier.app.starting import Wanted, claim
+from haulier.app.starting import Wanted, claim, new_run, start
 from haulier.cli.driving import LocalDriver
 from haulier.cli.run_command import Asked, run_all
-from haulier.runs.run import Run
+from haulier.runs.run import Run, claim_run
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place
 
@@ -35,14 +35,15 @@ def runs(place: Place) -> list[str]:
 def test_a_run_that_was_left_is_finished_and_the_new_one_is_the_one_document(shop: Place) -> None:
     """Two runs of one command print one JSON document: that of the run that was asked for."""
     left = shop.run("enqueue", "--json").json["run_id"]
-    said = shop.run("run", "--json")
+    said = shop.run("run", "--then-new", "--json")
     assert (said.code, said.json["state"]) == (0, "complete"), said.err
     assert said.json["run_id"] == runs(shop)[1] != left
-    assert f"Run {left} was left open; it is finished first, and then a new run is started" in said.err
+    assert "was_open" not in said.json
+    assert f"Run {left} is open; it is finished first, and then a new run is started" in said.err
 
 
 def test_streams_that_were_asked_for_are_pulled_though_a_smaller_run_was_left_unplanned(shop: Place) -> None:
-    """G1: no exit code 0 while a stream that was asked for is missing."""
+    """G1: no exit code 0 while a stream that was asked for is missing: it is refused, or pulled afterwards."""
     shop.toml.write_text(shop.toml.read_text() + MORE)
 
     async def leave() -> None:
@@ -50,7 +51,12 @@ def test_streams_that_were_asked_for_are_pulled_though_a_smaller_run_was_left_un
             await claim(site, Wanted("full", ("items",)))
 
     asyncio.run(leave())
-    said = shop.run("run", "--json")
+    said = shop.run("run")
+    assert said.code == 2
+    assert "is open, and has no more in it" in said.err
+    assert "--then-new" in said.err
+    assert shop.lines() == 0
+    said = shop.run("run", "--then-new", "--json")
     assert (said.code, set(said.json["streams"])) == (0, {"items", "more"}), said.err
     assert shop.lines("items") == 2 * RECORDS
     assert shop.lines("more") == RECORDS
@@ -81,15 +87,18 @@ def test_no_new_run_is_started_after_a_ctrl_c_that_came_as_the_open_run_closed(s
     shop.run("enqueue")
     options = Options()
 
-    async def run(*, resume_only: bool) -> int:
+    async def run(*, then_new: bool) -> int:
         app = load_app(str(shop.toml))
         async with open_live(app, options) as site:
-            asked = Asked(Wanted("full", ("items",)), False, resume_only, None, False)
+            asked = Asked(Wanted("full", ("items",)), False, then_new, None, False)
             return (await run_all(site, Stopped(site, str(shop.toml), options), asked)).code
 
-    assert asyncio.run(run(resume_only=False)) == 4
+    assert asyncio.run(run(then_new=True)) == 4
     assert len(runs(shop)) == 1
     assert shop.run("status").code == 0, "the run itself is complete"
+    shop.run("enqueue")
+    assert asyncio.run(run(then_new=False)) == 0, "what was asked for is done"
+    assert len(runs(shop)) == 2
 
 
 def test_a_ctrl_c_after_the_seal_says_how_to_go_on(place: Place) -> None:
@@ -108,24 +117,51 @@ def test_a_ctrl_c_after_the_seal_says_how_to_go_on(place: Place) -> None:
         assert process.returncode == 4, err
         assert json.loads(out)["state"] == "open"
         assert "before" not in err.partition("is not finished")[0]
-        assert f"haulier run {place.toml} full --resume-only --lake '{lake}'" in err
-        assert "Without --resume-only a new run" in err
+        assert f"haulier run {place.toml} full --lake '{lake}'" in err
 
 
-def test_resume_only_answers_for_the_newest_run_where_none_is_open(shop: Place) -> None:
-    """Exit code 0 means complete, and nothing else; a lake without any run may be the wrong one."""
-    said = shop.run("run", "--resume-only")
-    assert said.code == 2
-    assert "has no run in this lake yet" in said.err
-    run_id = shop.run("enqueue", "--json").json["run_id"]
-    assert shop.run("run", "--resume-only").code == 0
-    said = shop.run("run", "--resume-only", "--json")
-    assert (said.code, said.json["run_id"], said.json["state"]) == (0, run_id, "complete")
-    assert f"No full run of shop is open; the newest, {run_id}, is complete." in said.err
-    shop.run("enqueue")
-    shop.run("cancel")
-    assert shop.run("run", "--resume-only").code == 1
-    assert len(runs(shop)) == 2, "no other run was started"
+def two_open(shop: Place) -> list[str]:
+    """Two runs that are open, as two `enqueue` of different streams' commands at one moment would leave them."""
+
+    async def leave() -> list[str]:
+        async with open_live(load_app(str(shop.toml)), Options()) as site:
+            wanted = Wanted("full", ("items",))
+            left = [await claim_run(site.lake, site.clock, new_run(site, wanted)) for _ in range(2)]
+            for run in left:
+                await start(site, run, quiet)
+            return [run.run_id for run in left]
+
+    return asyncio.run(leave())
+
+
+async def quiet(*_: object) -> None:
+    pass
+
+
+def test_two_open_runs_are_both_finished(shop: Place) -> None:
+    """Whoever calls `run` again does not find the second one open the next night."""
+    left = two_open(shop)
+    said = shop.run("run", "--json")
+    assert (said.code, said.json["state"]) == (0, "complete"), said.err
+    assert runs(shop) == left
+    for run_id in left:
+        assert f"Run {run_id} was open; it is finished now." in said.err
+        assert shop.run("status", "--run", run_id, "--json").json["state"] == "complete"
+
+
+def test_of_two_runs_that_are_started_at_one_moment_one_is_pulled(shop: Place) -> None:
+    """Both find nothing open, and both claim a run: the later claim gives way, before anything of it is planned."""
+
+    async def both() -> tuple[Run, Run]:
+        async with open_live(load_app(str(shop.toml)), Options()) as site:
+            wanted = Wanted("full", ("items",))
+            return await claim(site, wanted), await claim(site, wanted)
+
+    first, second = asyncio.run(both())
+    assert first.run_id == second.run_id
+    said = shop.run("run", "--json")
+    assert (said.code, said.json["run_id"]) == (0, first.run_id), said.err
+    assert shop.lines() == RECORDS
 
 
 def test_a_worker_refuses_a_run_that_was_planned_with_another_source_file(shop: Place, api: SandboxProcess) -> None:
@@ -142,13 +178,15 @@ def test_a_worker_refuses_a_run_that_was_planned_with_another_source_file(shop: 
 
 
 def test_a_stream_that_was_taken_out_of_the_file_is_a_changed_file(shop: Place, api: SandboxProcess) -> None:
+    """Records of it would be lost; a run that has none is started over."""
     shop.toml.write_text(shop.toml.read_text() + MORE)
     shop.run("enqueue")
     shop.write(api.url)
-    for command in ("run", "work"):
-        said = shop.run(command)
-        assert said.code == 2, said.err
-        assert "was planned with another source file" in said.err
+    said = shop.run("work")
+    assert said.code == 2, said.err
+    assert "was planned with another source file" in said.err
+    assert shop.run("run").code == 0
+    assert shop.lines() == RECORDS
 
 
 def test_enqueue_refuses_a_stream_that_the_open_run_does_not_have(shop: Place) -> None:
@@ -193,4 +231,43 @@ def test_a_file_that_was_mended_after_its_planning_failed_starts_afresh(place: P
     place.write(api.url, step="step = 500", query="query = { limit = 50 }")
     said = place.run("run", "--json")
     assert (said.code, said.json["state"]) == (0, "complete"), said.err
+    assert place.lines() == RECORDS
+
+
+def test_a_plan_without_records_is_started_over_once_the_source_was_corrected(
+    place: Place, api: SandboxProcess
+) -> None:
+    """C8: a wrong `records` shows after the plan; nobody has to know of `--new` to get past it."""
+    place.write(api.url, records='records = "itemz"')
+    left = place.run("enqueue", "--json").json["run_id"]
+    process = place.start("run", "--grace", "0.1")
+    while " 0 delayed" in place.run("status").out:
+        if process.poll() is not None:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=40)
+    assert process.returncode in (2, 4)
+    place.write(api.url)
+    said = place.run("run", "--json")
+    assert (said.code, said.json["state"]) == (0, "complete"), said.err
+    assert said.json["run_id"] != left
+    assert (
+        f"Run {left} was planned with another source file, and has no records: it is closed as superseded" in said.err
+    )
+    assert place.run("status", "--run", left, "--json").json["state"] == "superseded"
+    assert place.lines() == RECORDS
+
+
+def test_a_plan_that_somebody_works_is_not_started_over(place: Place) -> None:
+    """An item under way may hold an hour of records, though none of it is in the lake yet."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, latency_seconds=0.3)) as api:
+        place.write(api.url, step="step = 1000")
+        process = place.start("run")
+        while "1 leased" not in place.run("status").out:
+            assert process.poll() is None
+        place.write(api.url, step="step = 1000", query="query = { limit = 50 }")
+        said = place.run("run")
+        assert (said.code, "--new" in said.err) == (2, True), said.err
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
     assert place.lines() == RECORDS

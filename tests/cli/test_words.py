@@ -21,10 +21,10 @@ from tests.cli.conftest import RECORDS, Place
 def test_a_command_to_go_on_with_works_in_the_same_way() -> None:
     """What was said goes along; what is so anyway does not."""
     worker = WorkerSettings(lease_seconds=30.0, grace_seconds=5.5)
-    said = typed_command("run", "shop.toml", Options("lake", "sqlite", worker, is_fixed=True), "full", "--resume-only")
+    said = typed_command("run", "shop.toml", Options("lake", "sqlite", worker, is_fixed=True), "full")
     places = ["--lake", "lake", "--queue", "sqlite"]
     manner = ["--lease", "30", "--grace", "5.5", "--fixed"]
-    assert shlex.split(said) == ["haulier", "run", "shop.toml", "full", "--resume-only", *places, *manner]
+    assert shlex.split(said) == ["haulier", "run", "shop.toml", "full", *places, *manner]
     assert typed_command("run", "shop.toml", Options()) == "haulier run shop.toml"
 
 
@@ -39,7 +39,7 @@ def test_an_interrupted_run_says_how_to_go_on_as_it_was_begun(place: Place) -> N
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         (line,) = [line for line in err.splitlines() if line.startswith("Go on with: ")]
-        assert line.endswith(f"{place.toml} full --resume-only --lease 20 --grace 0.1 --fixed"), err
+        assert line.endswith(f"{place.toml} full --lease 20 --grace 0.1 --fixed"), err
         (why,) = [line for line in err.splitlines() if "is not finished" in line]
         assert why.endswith(".")
         assert not why.endswith("..")
@@ -63,7 +63,7 @@ def test_one_item_with_one_record_is_said_so(place: Place) -> None:
     with SandboxProcess(SandboxSettings(records=1)) as api:
         place.write(api.url)
         planned = place.run("enqueue")
-        rest = place.run("run", "--resume-only")
+        rest = place.run("run")
         status, verify = place.run("status"), place.run("verify")
     assert rest.code == 0, rest.err
     assert "  1 item in 1 shard\n" in planned.err

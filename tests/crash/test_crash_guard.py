@@ -24,7 +24,7 @@ def test_an_item_that_kills_its_process_is_poisoned_while_its_neighbours_end_don
     """Workers of the fleet die over it until it has cost five, then it runs alone, and three deaths are seen."""
     enqueue(stand, "kill_1", "good_1", "good_2", "good_3", "good_4")
     stand.kill_silently(SILENT_DELIVERIES - 2, "kill_1")
-    code, said = stand.run("run", "--resume-only", "--workers", "2", *LEASE)
+    code, said = stand.run("run", "--workers", "2", *LEASE)
     assert code == 3, said
     assert stand.lines() == [b'{"name":"good_%d"}' % number for number in (1, 2, 3, 4)]
     assert {name: record["reason"] for name, record in stand.poison().items()} == {"kill_1": "crashed"}
@@ -38,7 +38,7 @@ def test_however_the_process_ends(stand: Stand) -> None:
     """An exit code, a segmentation fault, `sys.exit`: alone by now, so that one worker does it all and lives on."""
     enqueue(stand, "exit_1", "fault_1", "leave_1", "good_1")
     stand.kill_silently(SILENT_DELIVERIES, "exit_1", "fault_1", "leave_1")
-    code, said = stand.run("run", "--resume-only", *LEASE)
+    code, said = stand.run("run", *LEASE)
     assert code == 3, said
     assert stand.lines() == [b'{"name":"good_1"}']
     assert {record["reason"] for record in stand.poison().values()} == {"crashed"}
@@ -72,7 +72,7 @@ def test_ten_kills_of_workers_that_hold_an_item_never_poison_it(stand: Stand) ->
     kill_at_work(stand, alone=True)
     kill_at_work(stand, alone=True)
     (stand.folder / "go").touch()
-    assert stand.call("run", "--resume-only", *LEASE) == 0
+    assert stand.call("run", *LEASE) == 0
     assert stand.lines() == [b'{"name":"wait_hard"}']
     assert (stand.poison(), stand.crashes()) == ({}, {})
 
@@ -82,7 +82,7 @@ def test_signals_to_the_subprocess_never_count(stand: Stand, number: signal.Sign
     """To the child alone: its worker goes on, and so does the item."""
     enqueue(stand, "wait_soft")
     stand.kill_silently(SILENT_DELIVERIES, "wait_soft")
-    worker = stand.start("run", "--resume-only", *LEASE)
+    worker = stand.start("run", *LEASE)
     until(lambda: stand.workings("wait_soft"))
     ((process, parent),) = stand.workings("wait_soft")
     assert parent == worker.pid

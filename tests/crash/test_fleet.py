@@ -40,7 +40,7 @@ def fleet(folder: Path, api: SandboxProcess) -> Iterator[Stand]:
 
 def start(fleet: Stand, *words: str) -> tuple[subprocess.Popen[str], list[int]]:
     """The parent and its children, once they are at work."""
-    parent = fleet.start("run", "--resume-only", "--workers", str(WORKERS), "--lease", "1", *words)
+    parent = fleet.start("run", "--workers", str(WORKERS), "--lease", "1", *words)
     until(lambda: len(children_of(parent.pid)) == WORKERS)
     until(lambda: fleet.lines() or fleet.depth().leased)
     return parent, children_of(parent.pid)
@@ -48,7 +48,7 @@ def start(fleet: Stand, *words: str) -> tuple[subprocess.Popen[str], list[int]]:
 
 def finish(fleet: Stand) -> None:
     """Whatever happened, the next command brings the run to its whole end."""
-    assert fleet.call("run", "--resume-only", "--lease", "1") == 0
+    assert fleet.call("run", "--lease", "1") == 0
     judge(fleet)
 
 
@@ -91,7 +91,7 @@ def test_a_signal_to_the_parent_drains_all(fleet: Stand, number: signal.Signals)
     code, said = fleet.end(parent)
     assert code == 4, said
     assert f"stopped by {number.name}" in said
-    assert "--resume-only" in said
+    assert "Go on with: haulier run" in said
     assert not any(map(is_alive, children))
     assert fleet.depth().leased == 0
     finish(fleet)

@@ -9,14 +9,17 @@ import msgspec
 import pytest
 
 from haulier.errors import LakeUnavailableError
+from haulier.queues.envelope import encode
 from haulier.runs.manifest import read_manifest
+from haulier.runs.plan import planned
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import ManifestEntry, Receipt, VerdictRecord, decode_record
 from haulier.runs.run import Run
+from haulier.runs.send import envelope_of
 from haulier.runs.signs import PARTIAL, SUCCESS
 from haulier.runs.state import RunState, closing_in_force, newest_closing, run_state
 from haulier.testing.cuts import Cut, Cuts, Halt
-from tests.runs.rig import Place, Process, Thing, finish, key_of, thing
+from tests.runs.rig import Place, Process, Thing, finish, key_of, records_of, thing
 
 
 async def entries_of(process: Process, run: Run, number: int = 1) -> dict[str, ManifestEntry]:
@@ -404,6 +407,47 @@ async def test_c8_a_cancel_that_died_before_its_verdict_is_no_verdict(place: Pla
     assert await process.closer.close(run) is None
     assert (await run_state(process.lake, run.paths))[0] is RunState.PLANNING
     assert (await process.closer.end(run, "cancelled")).number == 2
+
+
+async def test_c8_a_run_without_records_is_superseded(place: Place, process: Process) -> None:
+    """Items that ended empty, divided or poisoned are no records; its messages go unworked."""
+    place.api.empty, place.api.failing = {1}, {2}
+    run = await worked(process, thing(1), thing(2))
+    await process.queue.enqueue([encode(envelope_of(planned(thing(3)), run.run_id))])
+    assert await process.closer.end_without_records(run)
+    assert (await run_state(process.lake, run.paths))[0] is RunState.SUPERSEDED
+    await process.work(run)
+    assert place.messages == []
+    assert not await process.closer.end_without_records(run), "it has ended"
+
+
+@pytest.mark.parametrize("call", ["LocalLake.create", "LocalLake.sweep"])
+async def test_c8_a_run_with_records_is_left_as_it_was(place: Place, process: Process, call: str) -> None:
+    """Also where the first of them is published between the look and the verdict: the closing is abandoned."""
+    run = await started(process, thing(1), thing(2))
+    slow = place.process(Cuts(on_call=(halt := Halt(Cut(call)))))
+    ending = asyncio.create_task(slow.closer.end_without_records(run))
+    assert await halt.reached(ending)
+    (lease,) = await process.queue.dequeue(1, 60)
+    # What is published after the closing is opened is published by one that looked before.
+    await process.settle(run, lease) if call == "LocalLake.create" else await place_object(process, run, thing(1))
+    halt.release()
+    assert not await ending
+    assert (await run_state(process.lake, run.paths))[0] is RunState.OPEN
+    assert not await process.closer.end_without_records(run)
+    place.clock.advance(60.0)
+    while place.store.messages:
+        await process.work(run)
+    verdict = await process.closer.close(run)
+    assert verdict is not None
+    assert (verdict.verdict, verdict.totals.records) == ("complete", 2)
+
+
+async def place_object(process: Process, run: Run, item: Thing) -> None:
+    spool = await process.lake.open_spool(run.paths.staging, "late")
+    await spool.write(records_of(item.ids))
+    await spool.finish()
+    await process.lake.publish(spool, run.paths.object("things", key_of(item)))
 
 
 async def test_a_manifest_that_is_cut_off_judges_nothing(place: Place, process: Process) -> None:

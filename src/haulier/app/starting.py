@@ -31,23 +31,47 @@ class Wanted:
     streams: tuple[str, ...]
 
 
-async def find_open(site: LiveSite, mode: str) -> Run | None:
+async def find_open(site: LiveSite, mode: str, say: Callable[[str], None]) -> Run | None:
     """The newest open run of a mode, refused where this source file would give its records another shape.
 
-    One that was never sealed has no records: where the file was mended since, it is closed as superseded (C8) instead.
+    One that has no records to lose is closed as superseded (C8) instead, and ``say`` hears of it: nobody has to know of
+    ``--new`` to get past a slip in the source file.
     """
     while (run := await open_run(site.lake, site.app.name, mode)) is not None:
         fingerprint = site.app.fingerprint(mode, run.file.streams)
-        if run.file.fingerprint == fingerprint or await site.lake.exists(run.paths.seal):
-            require_same_fingerprint(run, fingerprint)
+        if run.file.fingerprint == fingerprint:
             return run
-        await site.closer.end(run, "superseded")
+        if not await _end_without_records(site, run):
+            require_same_fingerprint(run, fingerprint)
+        say(f"Run {run.run_id} was planned with another source file, and has no records: it is closed as superseded.")
     return None
 
 
+async def _end_without_records(site: LiveSite, run: Run) -> bool:
+    """Whether the run is superseded now, since none of its items has records and nobody is at work on one."""
+    if not await site.lake.exists(run.paths.seal):
+        await site.closer.end(run, "superseded")
+        return True
+    if not site.queue.capabilities.exact_depth or (await site.queue.depth()).leased:
+        return False
+    return await site.closer.end_without_records(run)
+
+
 async def claim(site: LiveSite, wanted: Wanted) -> Run:
-    """Claim a fresh run of what is wanted."""
-    new = NewRun(
+    """Claim a fresh run of what is wanted. Of two that were claimed at the same moment the older one is returned."""
+    new = new_run(site, wanted)
+    run = await claim_run(site.lake, site.clock, new)
+    older = await open_run(site.lake, site.app.name, wanted.mode, before=run)
+    if older is None or older.file.fingerprint != new.fingerprint or older.file.streams != new.streams:
+        return run
+    # Both found nothing open and claimed one. Ours is not planned yet, so nothing is lost, and the API is pulled once.
+    await site.closer.end(run, "superseded")
+    return older
+
+
+def new_run(site: LiveSite, wanted: Wanted) -> NewRun:
+    """What a run of what is wanted is claimed with."""
+    return NewRun(
         source=site.app.name,
         mode=wanted.mode,
         fingerprint=site.app.fingerprint(wanted.mode, wanted.streams),
@@ -55,7 +79,15 @@ async def claim(site: LiveSite, wanted: Wanted) -> Run:
         has_expect=site.app.expect_of(wanted.streams) is not None,
         version=version("haulier"),
     )
-    return await claim_run(site.lake, site.clock, new)
+
+
+def require_covered(run: Run, wanted: Wanted) -> None:
+    """`UsageError` where an open run has not all the streams that are asked for: to finish it would not give them."""
+    if missing := sorted(set(wanted.streams) - set(run.file.streams)):
+        raise UsageError(
+            f"Run {run.run_id} is open, and has no {', '.join(missing)} in it. `haulier run SOURCE --then-new` "
+            "finishes it and then starts what you ask for; --new closes it as superseded instead."
+        )
 
 
 async def supersede(site: LiveSite, mode: str) -> list[str]:

@@ -30,8 +30,8 @@ STALLED = 1
 class Driver(Protocol):
     """Works runs, one after the other."""
 
-    def command_to_resume(self, mode: str) -> str:
-        """What a person types to go on with a run of ``mode``."""
+    def command_to_go_on(self, mode: str) -> str:
+        """What a person types to go on with the open run of ``mode``; where none is open, it starts one."""
         ...
 
     async def drive(self, run: Run) -> tuple[int, str]:
@@ -47,8 +47,8 @@ class _Driver:
         self._source = source
         self._options = options
 
-    def command_to_resume(self, mode: str) -> str:
-        return typed_command("run", self._source, self._options, mode, "--resume-only")
+    def command_to_go_on(self, mode: str) -> str:
+        return typed_command("run", self._source, self._options, mode)
 
     def _watch(self, run: Run) -> Watch:
         site = self._site

@@ -7,7 +7,7 @@ import click
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
-from haulier.app.starting import Wanted, claim, find_open, require_shared_queue, start, supersede
+from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.counts import counted
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.loop import run_loop
@@ -15,9 +15,7 @@ from haulier.cli.options import json_option, mode_argument, options_of, place_op
 from haulier.cli.output import emit, say, set_up_output
 from haulier.cli.tasks import until_signal
 from haulier.cli.words import typed_command
-from haulier.errors import UsageError
 from haulier.lake.floor import require_room
-from haulier.runs.run import Run
 
 
 @click.command("enqueue")
@@ -53,9 +51,9 @@ async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json:
         if is_new:
             for run_id in await supersede(site, wanted.mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
-        run = await find_open(site, wanted.mode)
+        run = await find_open(site, wanted.mode, say)
         if run is not None:
-            _require_covered(run, wanted)
+            require_covered(run, wanted)
             say(f"Run {run.run_id} is open already: the rest of it is enqueued, and no other is started.")
         else:
             run = await claim(site, wanted)
@@ -69,11 +67,3 @@ async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json:
         if as_json:
             emit({"state": "open", "run_id": run.run_id, "items": seal.items})
         return 0
-
-
-def _require_covered(run: Run, wanted: Wanted) -> None:
-    if missing := sorted(set(wanted.streams) - set(run.file.streams)):
-        raise UsageError(
-            f"Run {run.run_id} is open, and has no {', '.join(missing)} in it. Let it be finished first "
-            "(haulier run SOURCE --resume-only), or close it with --new."
-        )

@@ -68,7 +68,7 @@ def redrive_command(
 ) -> int:
     """Enqueue the poisoned items of SOURCE's newest run again (only KEYS, if given), with no failures counted.
 
-    `haulier run SOURCE --resume-only` then works them and closes the run anew. Can be repeated safely.
+    `haulier run SOURCE` then works them and closes the run anew. Can be repeated safely.
     """
     set_up_output(as_json)
     return run_loop(_redrive(load_app(source), source, keys, run_id, as_json, options_of(lake, queue)))
@@ -144,7 +144,7 @@ async def _redrive(
             state, _ = await run_state(site.lake, run.paths)
             emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
-            go_on = typed_command("run", source, options, "--resume-only")
+            go_on = typed_command("run", source, options, run.file.mode)
             say(f"{counted(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again: {go_on}")
         else:
             say(f"No item of run {run.run_id} is poisoned.")

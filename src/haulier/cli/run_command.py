@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -10,8 +10,7 @@ import click
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import LiveSite, Options, open_live
-from haulier.app.starting import Wanted, claim, find_open, require_shared_queue, start, supersede
-from haulier.cli.choosing import choose_run
+from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.driving import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
@@ -20,7 +19,7 @@ from haulier.cli.options import json_option, mode_argument, options_of, place_op
 from haulier.cli.output import emit, say, set_up_output
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.tasks import until_signal
-from haulier.errors import UnavailableError, sentence
+from haulier.errors import sentence
 from haulier.lake.floor import require_room
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
@@ -34,7 +33,7 @@ class Asked:
 
     wanted: Wanted
     is_new: bool
-    resume_only: bool
+    then_new: bool
     workers: int | None
     as_json: bool
 
@@ -44,7 +43,7 @@ class Asked:
 @mode_argument
 @click.option("--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated.")
 @click.option("--new", "is_new", is_flag=True, help="Close an open run as superseded instead of finishing it first.")
-@click.option("--resume-only", is_flag=True, help="Finish the open run, and start no other.")
+@click.option("--then-new", is_flag=True, help="Finish an open run, and then start another.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Work in so many processes; by default in this one.")
 @json_option
 @place_options
@@ -54,7 +53,7 @@ def command(
     mode: str,
     streams: tuple[str, ...],
     is_new: bool,
-    resume_only: bool,
+    then_new: bool,
     workers: int | None,
     as_json: bool,
     lake: str | None,
@@ -65,14 +64,15 @@ def command(
 ) -> int:
     """Pull SOURCE (a .toml or .py file, or module:app) into the lake, from where an earlier run was left.
 
-    An open run of the mode is finished first, then a new one is started. Exit code 0: the run is complete.
+    Where a run of the mode is open, it is finished and no other is started; else a new one is. Exit code 0: the run is
+    complete.
     """
-    if is_new and resume_only:
-        raise click.UsageError("--new closes the open run and --resume-only finishes it: give one of them.")
+    if is_new and then_new:
+        raise click.UsageError("--new closes the open run and --then-new finishes it: give one of them.")
     set_up_output(as_json)
     app = load_app(source)
     app.require_mode(mode)
-    asked = Asked(Wanted(mode, app.selected(streams)), is_new, resume_only, workers, as_json)
+    asked = Asked(Wanted(mode, app.selected(streams)), is_new, then_new, workers, as_json)
     options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed)
     return run_loop(_run(app, source, asked, options))
 
@@ -98,7 +98,7 @@ async def _run(app: App, source: str, asked: Asked, options: Options) -> int:
 
 @dataclass(frozen=True)
 class Ended:
-    """How far a run came. Of several runs of one command, the last one's document is the one that is printed."""
+    """How far a run came."""
 
     code: int
     document: dict[str, Any] | None
@@ -107,38 +107,44 @@ class Ended:
 
 
 async def run_all(site: LiveSite, driver: Driver, asked: Asked) -> Ended:
-    """Finish what was left open, then the run that is asked for."""
-    finished: Ended | None = None
-    while (left := await find_open(site, asked.wanted.mode)) is not None:
-        was_planned = await site.lake.exists(left.paths.seal)
-        is_asked_for = not was_planned and left.file.streams == asked.wanted.streams
-        say(_of_left(left, was_planned=was_planned, is_last=is_asked_for or asked.resume_only))
-        finished = await _finish(site, driver, left)
-        if finished.code not in (0, 3) or is_asked_for:
-            return finished
-        if finished.was_stopped:
+    """Finish what was left open; where nothing was, or another run is to follow, the run that is asked for.
+
+    More than one run of a mode is open only where two were started at the same moment. Then each is finished, and the
+    answer is that of the one that went worst.
+    """
+    worst: Ended | None = None
+    while (left := await find_open(site, asked.wanted.mode, say)) is not None:
+        if not await site.lake.exists(left.paths.seal) and left.file.streams == asked.wanted.streams:
+            say(f"Run {left.run_id} was left before its plan was sealed; it is planned anew.")
+            return await _finish(site, driver, left)
+        ended = await _finish_open(site, driver, left, asked)
+        if ended.code not in (0, 3) or (ended.was_stopped and not asked.then_new):
+            return ended
+        if ended.was_stopped:
             say("Stopped: no other run was started.")
-            return finished if asked.resume_only else Ended(INTERRUPTED, None)
-    if not asked.resume_only:
-        return await _finish(site, driver, await claim(site, asked.wanted))
-    return finished or await _newest(site, asked.wanted.mode)
+            return Ended(INTERRUPTED, None)
+        worst = ended if worst is None or ended.code > worst.code else worst
+    if worst is not None and not asked.then_new:
+        say(f"No other run was started. Start one with: {driver.command_to_go_on(asked.wanted.mode)}")
+        return worst
+    return await _finish(site, driver, await claim(site, asked.wanted))
 
 
-def _of_left(run: Run, *, was_planned: bool, is_last: bool) -> str:
-    done = "finished first" if was_planned else "planned anew"
-    more = "" if is_last else ", and then a new run is started (--resume-only stops before that)"
-    return f"Run {run.run_id} was left open; it is {done}{more}."
-
-
-async def _newest(site: LiveSite, mode: str) -> Ended:
-    """Nothing is open: the newest run of the mode says how things stand, as it does for `status`."""
-    run = await choose_run(site, None, mode)
-    _, verdict = await run_state(site.lake, run.paths)
-    if verdict is None:
-        raise UnavailableError(f"Run {run.run_id} was opened by another process a moment ago. Type the same again.")
-    say(f"No {mode} run of {site.app.name} is open; the newest, {run.run_id}, is {verdict.verdict}.")
-    failures = await read_failures(site, run.run_id)
-    return Ended(exit_code_of_verdict(verdict), verdict_document(site, run, verdict, failures))
+async def _finish_open(site: LiveSite, driver: Driver, run: Run, asked: Asked) -> Ended:
+    """Finish a run that another command started, and say that it is not a new one."""
+    if asked.then_new:
+        say(f"Run {run.run_id} is open; it is finished first, and then a new run is started.")
+    else:
+        require_covered(run, asked.wanted)
+        say(
+            f"Run {run.run_id} is open; it is finished, and no other is started. (--then-new starts another "
+            "afterwards, --new closes this one instead.)"
+        )
+    ended = await _finish(site, driver, run)
+    if ended.document is None or (await run_state(site.lake, run.paths))[1] is None:
+        return ended
+    say(f"Run {run.run_id} was open; it is finished now.")
+    return replace(ended, document=ended.document | {"was_open": True})
 
 
 async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
@@ -162,7 +168,6 @@ async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
         say(f"Run {run.run_id} is not finished{': ' + sentence(reason) if reason else '.'}")
         for line in failure_lines(failures):
             say(line)
-        say(f"Go on with: {driver.command_to_resume(run.file.mode)}")
-        say("Without --resume-only a new run, from the beginning, follows it.")
+        say(f"Go on with: {driver.command_to_go_on(run.file.mode)}")
     document = {"state": state.value, "run_id": run.run_id, "reason": reason} | failure_facts(failures)
     return Ended(code or INTERRUPTED, document, was_stopped=True)

@@ -81,6 +81,28 @@ class Closer:
             number = closing.number if closing is not None else await self._open(run)
             await self._judge(run, number, _Finding(verdict))
 
+    async def end_without_records(self, run: Run) -> bool:
+        """C8 for an open run that has no records to lose: superseded, or left as it was where any are found.
+
+        They are looked for after the sweep, so that nothing can be published between the look and the verdict.
+        """
+        if await self._has_records(run) or await closing_in_force(self.lake, run.paths) is not None:
+            return False
+        number = await self._open(run)
+        await self.lake.sweep(run.paths.staging)
+        await self._judge(run, number, _Finding("abandoned" if await self._has_records(run) else "superseded"))
+        closing = await closing_in_force(self.lake, run.paths)
+        return closing is not None and closing.verdict is not None and closing.verdict.verdict == "superseded"
+
+    async def _has_records(self, run: Run) -> bool:
+        if await self.lake.names(run.paths.folder("receipts")):
+            return True
+        for stream in run.file.streams:
+            async for paths in self.lake.walk(run.paths.bronze(stream)):
+                if paths:
+                    return True
+        return False
+
     async def _close(self, run: Run, ledger: Ledger, number: int | None) -> VerdictRecord | None:
         if number is None:
             await ledger.refresh()

@@ -11,10 +11,14 @@ from haulier.runs.run import Run, load_run
 from haulier.runs.state import RunState, run_state
 
 
-async def open_run(lake: Lake, source: str, mode: str) -> Run | None:
-    """The newest run of a mode that is not closed: still planned, open, or being closed. None if all are closed."""
+async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None) -> Run | None:
+    """The newest run of a mode that is not closed: still planned, open, or being closed. None if all are closed.
+
+    With ``before`` only runs that are older than that one are looked at.
+    """
     async for run in _newest_first(lake, source):
-        if run.file.mode == mode:
+        is_asked_for = before is None or run.file.snapshot_time < before.file.snapshot_time
+        if run.file.mode == mode and is_asked_for:
             state, _ = await run_state(lake, run.paths)
             if not state.is_closed:
                 return run

@@ -47,7 +47,7 @@ class Crew:
         self._count = 1 if is_fleet else count
         seconds = f"{place.lease_seconds:g}"
         words = [place.source, "--lease", seconds, "--grace", "2"]
-        self._words = ["run", *words, "--resume-only", "--workers", str(count)] if is_fleet else ["work", *words]
+        self._words = ["run", *words, "--workers", str(count)] if is_fleet else ["work", *words]
         self._stack = contextlib.ExitStack()
         self._living: list[subprocess.Popen[bytes]] = []
         self._stopped: dict[int, float] = {}
@@ -100,6 +100,8 @@ class Crew:
                 self._stopped.pop(worker.pid, None)
                 if code not in self._fine and worker.pid not in self._asked:
                     self.faults.append(f"worker {worker.pid} ended with {code}; see workers.log")
+                if self._is_fleet and code in (0, 3):
+                    self._count = 0  # Its run is closed: another parent would begin the next one.
         while len(self._living) < self._count:
             self._living.append(self._start())
 
