@@ -184,3 +184,17 @@ def test_what_a_processor_raises_is_shown_with_its_own_lines(place: Place) -> No
     assert 'yield [{"n": {}["customer"]}]' in said.err
     assert said.err.endswith("haulier: The processor of kind 'number' raised KeyError: 'customer'\n")
     assert "/haulier/" not in said.err
+
+
+@pytest.mark.parametrize(("key", "code"), [('["post_id", "id"]', 0), ('"post_id"', 2), ('"comment_id"', 2)])
+def test_a_key_that_tells_no_records_apart_shows(place: Place, blog: SandboxProcess, key: str, code: int) -> None:
+    """Behind the pages that were asked for, and as a run would say it."""
+    written(place, blog.url)
+    place.toml.write_text(place.toml.read_text() + f"key = {key}\n")
+    said = place.run("try", "--stream", "comments", "--pages", "2")
+    assert said.code == code, said.err
+    assert "records in the first page" in said.err
+    if key == '"post_id"':
+        assert "records have a key ('post_id') that an earlier one has too, such as records 1 and 2" in said.err
+    if key == '"comment_id"':
+        assert "Record 1 of the item has no key: nothing stands at 'comment_id'" in said.err

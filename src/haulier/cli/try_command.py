@@ -24,6 +24,7 @@ from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
 from haulier.worker.dispatch import page_of
+from haulier.worker.key_check import keys_checked
 from haulier.worker.parts import Context, RunInfo
 from haulier.worker.trace import trace_of
 
@@ -118,13 +119,17 @@ async def _pages_of(site: LiveSite, mode: str, item: WorkItem, pages: int, shown
     context = _context(site, mode)
     context.api.most_pages = pages
     found: list[list[str]] = []
-    async with aclosing(site.app.processors[type(item)](item, context)) as pieces:
+    async with (
+        aclosing(site.app.processors[type(item)](item, context)) as pieces,
+        keys_checked(site.app.keys.get(item.stream)) as check,
+    ):
         async for piece in pieces:
             if isinstance(piece, WorkItem):
                 return _Tried([], piece)
             records = list(page_of(piece, item.kind).records)
             found.append([to_lines([record]).decode(errors="replace").rstrip("\n") for record in records])
             shown.page(len(found), found[-1])
+            await check(records)
             if len(found) == pages:
                 break
     if context.api.assumption:

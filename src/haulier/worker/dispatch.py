@@ -17,7 +17,7 @@ from haulier.runs.plan import planned
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
 from haulier.worker.deadline import within_deadline
-from haulier.worker.key_check import KeyCheck
+from haulier.worker.key_check import keys_checked
 from haulier.worker.parts import Context, Parts, RunInfo
 from haulier.worker.settings import MAX_CHILDREN
 
@@ -60,14 +60,8 @@ async def produce(
     api = parts.client.session(key, is_suspect=is_suspect)
     context = Context(api, RunInfo.of(run), attempt, log, parts.shared)
     pieces = parts.processors[type(item)](item, context)
-    paths = parts.keys.get(type(item).stream)
-    check = KeyCheck(paths) if paths else None
-    work = _drain(pieces, type(item).kind, key, sink, check)
-    try:
-        produced = await within_deadline(parts.clock, parts.settings, api, work)
-    finally:
-        if check is not None:
-            check.close()
+    work = _drain(pieces, type(item).kind, key, sink, parts.keys.get(type(item).stream))
+    produced = await within_deadline(parts.clock, parts.settings, api, work)
     drift = api.usage.drift
     return replace(
         produced,
@@ -77,13 +71,13 @@ async def produce(
 
 
 async def _drain(
-    pieces: AsyncGenerator[object, None], kind: str, key: str, sink: Sink, check: KeyCheck | None
+    pieces: AsyncGenerator[object, None], kind: str, key: str, sink: Sink, paths: tuple[str, ...] | None
 ) -> Produced:
     records, encoded = 0, False
     added: dict[str, None] = {}
     children: dict[str, PlannedItem] = {}
     # Closed here, not by the garbage collector later: what the processor holds open is its own to let go of.
-    async with contextlib.aclosing(pieces):
+    async with contextlib.aclosing(pieces), keys_checked(paths) as check:
         async for piece in pieces:
             if isinstance(piece, WorkItem):
                 _add_child(children, planned(piece), kind, key)
@@ -94,16 +88,13 @@ async def _drain(
                 records += len(page)
                 encoded = encoded or page.encoded
                 added |= dict.fromkeys(page.added)
-                if check is not None:
-                    await check.add(page.records)
+                await check(page.records)
                 await sink.write(page.records)
             if records and children:
                 raise ItemError(
                     f"The processor of {kind!r} yielded both records and items. An item either has records or is "
                     "divided: yield one or the other."
                 )
-    if check is not None:
-        await check.finish()
     return Produced(records, encoded, tuple(children.values()), tuple(added))
 
 

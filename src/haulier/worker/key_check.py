@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from haulier.api.page import Bytes
 from haulier.api.record_keys import KeyReader, NoKeyError
 from haulier.api.shape import Shape
 from haulier.api.verdict import ApiError, PagingError, Verdict
 from haulier.runs.distinct import DistinctKeys
+
+
+@contextlib.asynccontextmanager
+async def keys_checked(paths: tuple[str, ...] | None) -> AsyncIterator[Callable[[Sequence[Bytes]], Awaitable[None]]]:
+    """Compare the keys of all records that are handed to what this gives, once the block has ended well; of a stream
+    without a declared key (``paths``) nothing is compared."""
+    if paths is None:
+        yield _pass
+        return
+    check = KeyCheck(paths)
+    try:
+        yield check.add
+        await check.finish()
+    finally:
+        check.close()
+
+
+async def _pass(records: Sequence[Bytes]) -> None:
+    pass
 
 
 class KeyCheck:
