@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from haulier.api.client import ItemApi
+from haulier.api.empty import Empty
 from haulier.api.redactor import Redactor
 from haulier.api.settings import Api
 from haulier.api.transport import Fault, Request, Response, TransportError
@@ -252,7 +253,7 @@ async def test_request_says_what_it_asked():
 async def test_empty_answer_may_be_allowed():
     """A 204 is an answer where the caller says so."""
     async with told(says(b"", 204)) as (api, _, clock, _):
-        answer = await run(api.request("GET", "/items", asked=Asked(may_be_empty=True)), clock)
+        answer = await run(api.request("GET", "/items", asked=Asked(empty=Empty.of(["no body"]))), clock)
         assert answer.status == 204
 
 

@@ -133,7 +133,7 @@ async def test_missing_records_path_is_no_end():
 async def test_answer_without_a_body():
     """A 204 is an end where it was declared that it may come, and else an error."""
     async with told(says(b"", 204)) as (api, _, clock, _):
-        assert await collected(api, clock, pages=Offset(10), may_be_empty=True) == []
+        assert await collected(api, clock, pages=Offset(10), empty=["no body"]) == []
         assert (await refused(api, clock, pages=Offset(10))).verdict is Verdict.BACK
 
 

@@ -146,9 +146,9 @@ async def test_row_500_that_is_not_about_size() -> None:
 async def test_row_204_that_may_be() -> None:
     """4.1 `204, 205`: zero records only where it is declared; a 304 to nobody's question is none even then."""
     async with door(status("204 No Content", b"")) as api:
-        assert await api.records(may_be_empty=True) == []
+        assert await api.records(empty=["no body"]) == []
     async with door(status("304 Not Modified", b"")) as api:
-        assert (await api.error(may_be_empty=True)).verdict is Verdict.BACK
+        assert (await api.error(empty=["no body"])).verdict is Verdict.BACK
 
 
 async def test_row_redirects() -> None:

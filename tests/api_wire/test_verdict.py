@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from haulier.api.empty import Empty
 from haulier.api.transport import Fault, Response, TransportError
 from haulier.api.verdict import (
     FEW_HERE,
@@ -183,7 +184,7 @@ def test_another_kind_of_content_is_ok_where_it_was_asked_for() -> None:
 @pytest.mark.parametrize(("status", "body"), [(204, b""), (205, b""), (200, b"")])
 def test_nothing_is_zero_records_only_where_that_was_declared(status: int, body: bytes) -> None:
     """4.1 `204, 205`: OK if the profile allows it, else BACK."""
-    assert verdict_of(response(status, body), Asked(may_be_empty=True)).verdict is OK
+    assert verdict_of(response(status, body), Asked(empty=Empty.of(["no body"]))).verdict is OK
     assert verdict_of(response(status, body)).final is BACK
 
 

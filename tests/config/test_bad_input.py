@@ -65,7 +65,7 @@ MISTAKES = {
         "zzz =",
         (
             "streams.flights.zzz: there is no such key. Here there are: get, post, query, json, headers, "
-            "records, pages, total, divide, expect, key, add, rules, parent, batch, absent, full, incremental."
+            "records, empty, pages, total, divide, expect, key, add, rules, parent, batch, absent, full, incremental."
         ),
     ),
     "no url": (
@@ -569,6 +569,36 @@ MISTAKES = {
         'records = "rows"',
         'query = { since = { encoded = "a", raw = true } }\nrecords = "rows"',
         "streams.flights.query.since.raw: there is no such key. Here there are: encoded.",
+    ),
+    "a way to be empty": (
+        'records = "rows"',
+        'records = "rows"\nempty = ["nil"]',
+        (
+            "streams.flights.empty: 'nil' is no way to hold no records. There are: null, absent, false, empty object, "
+            "empty text, no body, and statuses."
+        ),
+    ),
+    "a status that is not empty": (
+        'records = "rows"',
+        'records = "rows"\nempty = [500]',
+        (
+            "streams.flights.empty: the status 500 does not say that there are no records. It may be 204, 205, or one "
+            "of the 400s that is about what was asked, such as 404; for others write a rule with the text of the "
+            "answer."
+        ),
+    ),
+    "empty that is no list": (
+        'records = "rows"',
+        'records = "rows"\nempty = "null"',
+        (
+            'streams.flights.empty: here stands "null"; a list of words and statuses is wanted. '
+            'Write, for example: empty = ["null", 204]'
+        ),
+    ),
+    "empty twice": (
+        'records = "rows"',
+        'records = "rows"\nempty = [204, 204]',
+        "streams.flights.empty: something stands twice in this list. Remove one of the two.",
     ),
     "query str": (
         'records = "rows"',

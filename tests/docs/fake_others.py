@@ -172,6 +172,18 @@ def weather(asked: Asked, records: list[Record]) -> Reply:
     return Reply({"stations": records[start : start + limit], "total": len(records)})
 
 
+def sensors(asked: Asked, records: list[Record]) -> Reply:
+    """Each third day is empty, and says so in another way each time."""
+    first, last = asked.number("since"), asked.number("until")
+    mine = [record for record in records if first <= record["created"] < last]
+    start = asked.number("offset")
+    shown = mine[start : start + asked.number("limit")]
+    if shown:
+        return Reply({"result": {"readings": shown}})
+    nothing = [Reply({"result": {"readings": None}}), Reply({"result": {}}), Reply(None, 204), Reply({"result": []})]
+    return nothing[first // 86_400 // 3 % len(nothing)]
+
+
 def ledger(asked: Asked, records: list[Record]) -> Reply:
     """The cursor of its last page leads to that page again."""
     start = asked.number("cursor")
@@ -210,6 +222,7 @@ OTHERS: dict[str, Callable[[], FakeApi]] = {
     "erp": lambda: Erp(things(900)),
     "tickets": lambda: Tickets(things(250)),
     "crm": lambda: Crm(things(900)),
+    "sensors": lambda: Made([each for each in things(190) if each["created"] // 86_400 % 3], sensors),
     "ledger": lambda: Made(things(250), ledger),
     "support": lambda: Support(
         things(

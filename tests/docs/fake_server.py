@@ -76,7 +76,7 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[str]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             with turn:
                 reply = checked(Asked(self.command, self.path, headers, body, home), answer)
-            text = json.dumps(reply.body).encode()
+            text = json.dumps(reply.body).encode() if reply.status != 204 else b""
             self.send_response(reply.status)
             for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                 self.send_header(name, value)

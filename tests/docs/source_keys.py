@@ -137,6 +137,8 @@ def type_of(reader: Kind[Any]) -> str:
             return "path in an answer"
         case asking.PathText():
             return "path of an address"
+        case request_kinds.EmptyAnswers():
+            return "list of words and statuses"
         case request_kinds.EncodedText():
             return "text, encoded"
         case auth_table.FilePath():

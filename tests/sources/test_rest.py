@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haulier.api.empty import Empty
 from haulier.api.page import Page
 from haulier.api.pages import Cursor, Offset
 from haulier.api.query import Encoded
@@ -278,6 +279,7 @@ CHANGES_OF_SHAPE: Mapping[str, StreamRecipe] = {
     "query": replace(ITEMS, query=(("limit", "50"),)),
     "path": replace(ITEMS, path="/items_offset"),
     "records": replace(ITEMS, records="rows"),
+    "empty": replace(ITEMS, empty=Empty.of(["null"])),
     "pages": replace(ITEMS, pages=Offset()),
     "method": replace(ITEMS, method="POST"),
     "json": replace(ITEMS, json={"a": 1}),

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from haulier.api.added_fields import add_fields
+from haulier.api.empty import NO_EMPTY, Empty, failure_in
 from haulier.api.paths import Place, describe, first_byte, lacks, places, raw_at
 from haulier.api.picker import picker
 from haulier.api.shape import Shape
@@ -78,8 +79,10 @@ class PageReader:
     It learns which other paths are asked for, so that from the second page on one pass over a body finds them all.
     """
 
-    def __init__(self, records_path: str) -> None:
+    def __init__(self, records_path: str, empty: Empty = NO_EMPTY) -> None:
+        """``empty``: what, besides an empty list, is a page without records."""
         self._records_path = records_path
+        self._empty = empty
         self._asked: tuple[str, ...] = ()
 
     def read(self, body: bytes) -> Body:
@@ -97,10 +100,15 @@ class PageReader:
             except (msgspec.DecodeError, RecursionError) as other:
                 raise not_json(body, other) from other
         if hidden is not None:
-            page = Page([hidden.back(memoryview(element)) for element in elements])
-            return Body(hidden.body, page, values, self, hidden)
+            page = Page([hidden.back(memoryview(element)) for element in elements or ()])
+            return Body(hidden.body, page, values, self, hidden, is_declared_empty=elements is None)
         # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
-        return Body(body, Page(cast("list[Bytes]", elements)), values, self)
+        page = Page(cast("list[Bytes]", elements or []))
+        return Body(body, page, values, self, is_declared_empty=elements is None)
+
+    def nothing(self) -> Body:
+        """The page of an answer whose body says nothing."""
+        return Body(b"null", Page(()), {}, self, is_declared_empty=True)
 
     def read_end(self, body: bytes) -> Body | None:
         """Read an answer that a rule calls the end: None where it holds no records, since then nothing has to stand at
@@ -114,10 +122,11 @@ class PageReader:
             raise not_json(body, error) from error
         return None if found is None or bytes(found) in NO_LIST else self.read(body)
 
-    def _cut(self, body: bytes) -> tuple[list[Raw], dict[str, Raw | None]]:
+    def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None]]:
+        """The records, and what stands at other paths; no list where it is a page without records by declaration."""
         picked = picker(self._records_path, self._asked).pick(body)
-        elements, values = picked if picked is not None else (_elements(body, self._records_path), {})
-        _check_unique(body, self._records_path, elements)
+        elements, values = picked if picked is not None else (_elements(body, self._records_path, self._empty), {})
+        _check_unique(body, self._records_path, elements or [])
         return elements, values
 
     def note(self, path: str) -> None:
@@ -136,12 +145,17 @@ class Body:
         values: dict[str, Raw | None],
         reader: PageReader,
         hidden: Hidden | None = None,
+        *,
+        is_declared_empty: bool = False,
     ) -> None:
+        """``is_declared_empty``: it holds no records in a way that the source declares, and may hold no more than that:
+        neither a total, nor a flag."""
         self._body = body
         self._hidden = hidden
         self._values = values
         self._reader = reader
         self.page = page
+        self.is_declared_empty = is_declared_empty
 
     def raw(self, path: str) -> Raw | None:
         """The bytes at a path, or None where nothing stands there."""
@@ -211,9 +225,18 @@ def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
     return BodyError(f"the body is not UTF-8: {where}", Shape.UNPARSED)
 
 
-def _elements(body: bytes, path: str) -> list[Raw]:
-    """The list at a path, whatever the shape of the body; says what is there where there is none."""
+def _elements(body: bytes, path: str, empty: Empty) -> list[Raw] | None:
+    """The list at a path, whatever the shape of the body; None where ``empty`` declares that there are no records, and
+    else says what is there."""
     found = raw_at(body, path)
+    if empty.takes_absence(body, path) if found is None else empty.takes_value(found):
+        if (key := failure_in(body)) is not None:
+            raise BodyError(
+                f"no records, and something stands at {key!r}, which looks like a failure. "
+                f'Write a rule for it: {{ at = "{key}", verdict = "back" }}',
+                Shape.NONE,
+            )
+        return None
     if found is None:
         raise BodyError(f"no records: {lacks(body, path)}", Shape.MISSING)
     if first_byte(found) != b"[":

@@ -140,7 +140,7 @@ def check_flags(more: str, done: str) -> None:
 
 
 def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
-    """What the declared flag says; None where none is declared.
+    """What the declared flag says; None where none is declared, or where a page without records has none.
 
     Raises `BodyError` where it is not in the answer: its path may be misspelt, and no end is taken for granted.
     """
@@ -149,6 +149,8 @@ def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
         return None
     flag = answer.flag(path)
     if flag is None:
+        if answer.body.is_declared_empty:
+            return None
         raise BodyError(f"no flag says whether there is more: {answer.body.lacks(path)}")
     return flag is bool(done)
 

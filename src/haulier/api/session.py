@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from haulier.api.empty import Empty
 from haulier.api.exchange import ApiParts, Exchange, Usage
 from haulier.api.loop_guard import MAX_PAGES
 from haulier.api.page import BodyError, Page, not_json, text_of
@@ -101,15 +102,16 @@ class ItemApi:
         json: Any = None,
         headers: Headers = (),
         max_pages: int = MAX_PAGES,
-        may_be_empty: bool = False,
+        empty: Iterable[str | int] = (),
     ) -> AsyncIterator[Page]:
         """The pages of a list, one after another, as the bytes that the API sent. Pages without records are left out.
 
         ``records`` is the dotted path of the list in each body (``.``: the body itself). Once it ends without an error,
-        the list was read to the end that the API gave it, and an exact ``total`` was kept. ``may_be_empty``: an answer
-        without a body, such as a 204, is the end, and else a failure.
+        the list was read to the end that the API gave it, and an exact ``total`` was kept. ``empty`` says what is a
+        page without records besides an empty list: "null", "absent", "false", "empty object" or "empty text" at the
+        path, "no body", or a status such as 204 or 404. What is not declared is an error.
         """
-        listing = Listing(pages, check_path(records), total, max_pages, may_be_empty)
+        listing = Listing(pages, check_path(records), total, max_pages, Empty.of(empty))
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
         walk = Walk(
             self._exchange,

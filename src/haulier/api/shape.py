@@ -42,7 +42,7 @@ _RECORDS = "Check `records` of the stream; where it means that there are no reco
 _REMEDIES = {
     Shape.MISSING: f'{_RECORDS} empty = ["absent"].',
     Shape.NULL: f'{_RECORDS} empty = ["null"].',
-    Shape.NO_BODY: f"{_RECORDS} empty = [204].",
+    Shape.NO_BODY: f'{_RECORDS} empty = ["no body"].',
     Shape.NOT_A_LIST: "Check `records` of the stream, which is the path of a list.",
     Shape.OTHER: "Check `pages` and `total` of the stream.",
     Shape.HTML: "Check `url` and the path of the stream: this is a page for people.",

@@ -83,7 +83,7 @@ class Promise:
 
     def of(self, answer: PageAnswer) -> int | None:
         """What a page says, or the one before it where it says nothing. The first page must say it, if it is exact."""
-        if self.first is None and self._total.is_exact:
+        if self.first is None and self._total.is_exact and not answer.body.is_declared_empty:
             return self._total.demand(answer)
         found = self._total.of(answer)
         return self.last if found is None else found

@@ -14,6 +14,7 @@ import msgspec
 
 from haulier.api.auth import HEADER_NAME
 from haulier.api.doubts import doubt_of
+from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.paths import raw_at
 from haulier.api.ratelimit_headers import rate_limits
 from haulier.api.retry_after import DAY_SECONDS, retry_after_seconds
@@ -177,8 +178,8 @@ class Asked:
     """One thing by its ID: a 404 is an answer. Of a list it is a mistake in the address."""
     has_page_token: bool = False
     """The request continues a walk by a token that may have expired."""
-    may_be_empty: bool = False
-    """A 204 or an empty body is zero records."""
+    empty: Empty = NO_EMPTY
+    """What is a page without records, though its status or its lack of a body would be a failure."""
     wants_json: bool = True
 
 
@@ -295,6 +296,8 @@ def _by_status(response: Response, status: int, asked: Asked, wait: float | None
         return Judgement(
             Verdict.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait, is_throttling=True
         )
+    if status == response.status and status in asked.empty.statuses:
+        return _OK
     if status in {404, 410} and asked.is_entity:
         return Judgement(Verdict.ABSENT, reason)
     if status == 410 and asked.has_page_token:
@@ -324,8 +327,7 @@ def _head(response: Response) -> bytes:
 
 
 def _by_body(response: Response, asked: Asked) -> Judgement:
-    is_empty = response.status in _NO_CONTENT or not response.body
-    if is_empty and asked.may_be_empty:
+    if asked.empty.takes_answer(response.status, response.body):
         return _OK
     if response.status in _NO_CONTENT:
         return Judgement(Verdict.BACK, f"status {response.status}, which has no content", shape=Shape.NO_BODY)

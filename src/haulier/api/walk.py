@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.exchange import Exchange
 from haulier.api.loop_guard import MAX_PAGES, LoopGuard
-from haulier.api.page import Page, PageReader
+from haulier.api.page import Body, Page, PageReader
 from haulier.api.page_size import is_too_large
 from haulier.api.paginator import PageAnswer, PageRequest, Paginator
 from haulier.api.query import LinkError, resolve, with_query
@@ -31,8 +32,8 @@ class Listing:
     """Path of the records in each body."""
     total: Total | None = None
     max_pages: int = MAX_PAGES
-    may_be_empty: bool = False
-    """An answer without a body, such as a 204, is a page without records and the last one."""
+    empty: Empty = NO_EMPTY
+    """What, besides an empty list, is a page without records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Walk:
         self._note = note
         self._home = home
         self._listing = listing
-        self._reader = PageReader(listing.records)
+        self._reader = PageReader(listing.records, listing.empty)
         self._guard = LoopGuard(listing.max_pages)
         self._promise = None if listing.total is None else Promise(listing.total)
         self._received = 0
@@ -129,10 +130,11 @@ class Walk:
     async def _send(self, request: PageRequest) -> _Read | None:
         wire = self._wire(request)
         self._guard.check_request(wire)
+        empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
         answered = await self._exchange.send(
             wire,
             lambda response: self._read(request, response),
-            asked=Asked(has_page_token=request.has_token, may_be_empty=self._listing.may_be_empty),
+            asked=Asked(has_page_token=request.has_token, empty=empty),
             rules=request.end_rules,
             is_first_page=not self._has_begun,
             read_end=self._read_end,
@@ -160,10 +162,7 @@ class Walk:
 
     def _read(self, request: PageRequest, response: Response) -> _Read:
         """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
-        # A 304 to a question without conditions is some cache's mistake, and says nothing about how many there are.
-        if self._listing.may_be_empty and not response.body and response.status != 304:
-            return _Read(Page(()), None, None)
-        body = self._reader.read(response.body)
+        body = self._body_of(response)
         received = self._received + max(0, len(body.page) - request.overlap)
         answer = PageAnswer(body, response.url, response.headers, received)
         total = None
@@ -173,7 +172,14 @@ class Walk:
                 answer = replace(answer, total=total)
         known = len(answer.missed)
         following = self._listing.paginator.next(request, answer)
+        if body.is_declared_empty and not self._has_begun:
+            self._note(f"{body.lacks(self._listing.records)}: taken as no records, as `empty` says")
         return _Read(body.page, following, total, tuple(answer.missed[known:]))
+
+    def _body_of(self, response: Response) -> Body:
+        if self._listing.empty.takes_answer(response.status, response.body):
+            return self._reader.nothing()
+        return self._reader.read(response.body)
 
     def _read_end(self, response: Response, verdict: Verdict) -> _Read | None:
         """The records that came with an answer that a rule calls the end; None where none came."""
@@ -239,6 +245,7 @@ class Walk:
         answered = await self._exchange.send(
             wire,
             lambda response: self._total_of(total, response),
+            asked=Asked(empty=self._listing.empty),
             rules=first.end_rules,
             read_end=lambda response, verdict: self._total_of(total, response),
         )
@@ -254,8 +261,9 @@ class Walk:
         )
 
     def _total_of(self, total: Total, response: Response) -> int:
-        body = self._reader.read(response.body)
-        return total.demand(PageAnswer(body, response.url, response.headers, received=len(body.page)))
+        body = self._body_of(response)
+        answer = PageAnswer(body, response.url, response.headers, received=len(body.page))
+        return total.of(answer) or 0 if body.is_declared_empty else total.demand(answer)
 
 
 def wire_request(request: PageRequest, home: str) -> Request:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from haulier.api.empty import STATUSES, WORDS, Empty
 from haulier.api.paths import check_path
 from haulier.api.query import Encoded
 from haulier.api.record_keys import key_paths
@@ -32,6 +33,23 @@ class JsonPath:
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}
+
+
+class EmptyAnswers:
+    """Words and statuses that mean that there are no records."""
+
+    def read(self, value: Any, place: Place, example: str) -> Empty:
+        members = value if isinstance(value, list) else []
+        if not members or not all(isinstance(each, str | int) and not isinstance(each, bool) for each in members):
+            raise wrong(value, place, "a list of words and statuses", example)
+        if len(set(members)) < len(members):
+            raise place.error("something stands twice in this list.", "Remove one of the two.")
+        with refusals(place):
+            return Empty.of(members)
+
+    def schema(self) -> dict[str, Any]:
+        statuses = {"type": "integer", "enum": sorted(STATUSES)}
+        return {"type": "array", "minItems": 1, "items": {"anyOf": [{"enum": list(WORDS)}, statuses]}}
 
 
 class EncodedText:

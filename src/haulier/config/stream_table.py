@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from haulier.api.empty import NO_EMPTY
 from haulier.api.pages import Paginator
 from haulier.api.totals import Total
 from haulier.config.asking import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
@@ -14,7 +15,7 @@ from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, TableOf, Text, Whole
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, suggestion
-from haulier.config.request_kinds import FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
+from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
 from haulier.config.stream_words import check_words
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
@@ -49,6 +50,12 @@ HEADERS = Field(
 )
 RECORDS = Field(
     "records", JsonPath(), "Where the records stand in an answer; `.` for a root array.", 'records = "items"', True
+)
+EMPTY = Field(
+    "empty",
+    EmptyAnswers(),
+    "What is a page without records besides an empty list; anything else is an error.",
+    'empty = ["null", 204]',
 )
 PAGES = Field(
     "pages", PagesKind(), "How one page leads to the next.", 'pages = { cursor = "next", query = "cursor" }', True
@@ -102,6 +109,7 @@ STREAM = Shape(
     JSON,
     HEADERS,
     RECORDS,
+    EMPTY,
     PAGES,
     TOTAL,
     DIVIDE,
@@ -135,6 +143,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         json=table.get(JSON, None),
         headers=table.get(HEADERS, ()),
         records=table.need(RECORDS),
+        empty=table.get(EMPTY, NO_EMPTY),
         pages=table.need(PAGES),
         total=_read_total(table),
         expect=table.get(EXPECT, None),

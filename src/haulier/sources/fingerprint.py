@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from haulier.api.empty import NO_EMPTY
 from haulier.api.query import Encoded
 from haulier.sources.recipe import StreamRecipe
 
@@ -32,6 +33,8 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
     shape = {name: canonical(getattr(stream, name)) for name in _STREAM}
     if stream.add:
         shape["add"] = canonical(stream.add)
+    if stream.empty != NO_EMPTY:
+        shape["empty"] = canonical(stream.empty)
     if stream.parent is not None:
         return [shape, "ParentRecipe", _shape(known[stream.parent.stream], mode, known)]
     division = stream.enumeration(mode)

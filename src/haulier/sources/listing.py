@@ -63,6 +63,7 @@ def listed(
         asked.query,
         pages=ruled(recipe.pages, recipe.rules, skips_absent=skips_absent),
         records=recipe.records,
+        empty=recipe.empty.declared,
         total=recipe.total,
         method=recipe.method,
         json=asked.json,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from haulier.api.empty import Empty
 from haulier.api.paths import ROOT, describe, find, parts_of
 from haulier.api.verdict import Asked
 from haulier.errors import UsageError
@@ -26,7 +27,7 @@ async def ask(api: ItemApi, lookup: Lookup) -> Any | Missing:
     """What the API answers at the lookup's path, or in its header."""
     if lookup.header:
         # Whatever the body is: it is the header that was asked for.
-        asked = Asked(may_be_empty=True, wants_json=False)
+        asked = Asked(empty=Empty.of(["no body"]), wants_json=False)
         response = await api.request("GET", lookup.path, lookup.query, asked=asked)
         text = response.headers.get(lookup.header, "").strip()
         return text or Missing(f"no header is called {lookup.header!r}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.paginator import Paginator
 from haulier.api.paths import ROOT
 from haulier.api.totals import Total
@@ -140,6 +141,8 @@ class StreamRecipe:
     query: Pairs = field(default=(), repr=False)
     json: Any = field(default=None, repr=False)
     headers: Pairs = field(default=(), repr=False)
+    empty: Empty = NO_EMPTY
+    """What is a page without records besides an empty list."""
     total: Total | None = None
     expect: Lookup | None = None
     key: tuple[str, ...] = ()

@@ -40,7 +40,13 @@ class ValuesDivision:
                 yield self._make(value)
             return
         is_empty = True
-        listed = context.api.pages(values.path, values.query, pages=values.pages, records=values.records)
+        listed = context.api.pages(
+            values.path,
+            values.query,
+            pages=values.pages,
+            records=values.records,
+            empty=("null", "no body") if self._recipe.may_be_empty else (),
+        )
         async for page in listed:
             for record in page.records:
                 is_empty = False

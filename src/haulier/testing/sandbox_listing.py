@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from haulier.testing.sandbox_data import id_at, rank_of, record_at
 from haulier.testing.sandbox_drift import Drift
 from haulier.testing.sandbox_question import MOST_IDS, BadQuestionError, Question
+from haulier.testing.sandbox_setting_groups import EmptyAs
 from haulier.testing.sandbox_settings import SandboxSettings
 from haulier.testing.sandbox_wire import Answer, error
+
+_LIST_KEY = re.compile(rb',?"\w+":\[$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Page:
         settings, is_first_page = self.listing.settings, not self.skip
         if settings.failing_ids and any(id_at(settings, rank) in settings.failing_ids for rank in self.ranks):
             return replace(error(500, "Internal error."), is_first_page=is_first_page)
+        if not self.ranks and settings.empty_as != "list":
+            return replace(_empty(settings.empty_as, before, after, headers), is_first_page=is_first_page)
         records = b",".join([served(settings, rank) for rank in self.ranks])
         following = None if self.following is None else (self.listing.first, self.ranks[-1] + 1)
         return Answer(
@@ -86,6 +92,22 @@ class Page:
             gave_token=gave,
             walk=following,
         )
+
+
+def _empty(kind: EmptyAs, before: bytes, after: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> Answer:
+    """A page without records, between the pieces of JSON that stand around their list."""
+    match kind:
+        case "204":
+            return Answer(204, b"", headers=headers)
+        case "404":
+            return error(404, "There is nothing.")
+        case "absent" if before != b"[":
+            before = _LIST_KEY.sub(b"", before)
+            after = after.removeprefix(b"],") if before.endswith(b"{") else after.removeprefix(b"]")
+            return Answer(200, before + after.removeprefix(b"]"), headers=headers)
+        case _:
+            value = {"null": b"null", "object": b"{}"}.get(kind, b"[]")
+            return Answer(200, before.removesuffix(b"[") + value + after.removeprefix(b"]"), headers=headers)
 
 
 def page_at(listing: Listing, skip: int, limit: int) -> Page:

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 MIN_RECORD_BYTES = 200
 
 KneeMode = Literal["queue", "thrash", "refuse"]
+EmptyAs = Literal["list", "null", "absent", "object", "204", "404"]
 DriftKind = Literal["none", "insert", "delete"]
 QuotaHeaders = Literal["none", "ratelimit", "x-ratelimit"]
 AuthKind = Literal["bearer", "basic", "header", "query", "oauth2"]
@@ -73,6 +74,11 @@ class PagingSettings:
     )
     drift_every_requests: int = setting(1, "So often: after each so many-th page that is not a last one.")
     total_extra: int = setting(0, "Added to every total and count: a promise that is not kept; may be negative.")
+    empty_as: EmptyAs = setting(
+        "list",
+        "What a page without records looks like: an empty list; null or an empty object in its place; nothing in its "
+        "place (absent); or no page at all, by status 204 or 404. A root array stays a list where it would be absent.",
+    )
     is_end_in_header: bool = setting(
         False, "The last page of a list by cursor says so by X-Last-Page: true; its cursor leads to itself."
     )
