@@ -681,6 +681,24 @@ MISTAKES = {
         WINDOWS.replace('"1d"', '"1m"') + 'bounds = { granule = "1h" }\n',
         ("streams.flights.full.windows.step: the step is shorter than the granule of the bounds. Write a longer step."),
     ),
+    "windows step that the format cannot tell": (
+        IDS,
+        WINDOWS.replace('"1d"', '"1500ms"'),
+        (
+            "streams.flights.full.windows.step: windows of this step from 2013-01-01T00:00:00+00:00 on do not begin "
+            "and end where the format of the bounds can tell, so records at their ends would be read twice. Write "
+            'whole seconds, hours or days as the format does, or a finer one: granule = "1ms".'
+        ),
+    ),
+    "windows start that the format cannot tell": (
+        IDS,
+        WINDOWS.replace("00:00:00Z", "00:00:00.5Z"),
+        (
+            "streams.flights.full.windows.step: windows of this step from 2013-01-01T00:00:00.500000+00:00 on do not "
+            "begin and end where the format of the bounds can tell, so records at their ends would be read twice. "
+            'Write whole seconds, hours or days as the format does, or a finer one: granule = "1ms".'
+        ),
+    ),
     "windows format": (
         IDS,
         WINDOWS + 'bounds = { format = "%H" }\n',

@@ -22,12 +22,12 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serve(answer: Answer) -> AsyncIterator[Served]:
-    """``GET /items?from_id=&to_id=`` is answered by ``answer``."""
+async def serve(answer: Answer, read: Callable[[str], int] = int) -> AsyncIterator[Served]:
+    """``GET /items?from_id=&to_id=`` is answered by ``answer``; ``read`` makes a number of what is asked."""
     served = Served()
 
     async def items(request: web.Request) -> web.Response:
-        first, last = int(request.query["from_id"]), int(request.query["to_id"])
+        first, last = read(request.query["from_id"]), read(request.query["to_id"])
         served.asked.append((first, last))
         return await answer(first, last)
 

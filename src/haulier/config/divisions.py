@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date, datetime, timedelta
 from typing import cast
 
@@ -13,6 +14,7 @@ from haulier.config.request_kinds import QueryPairs
 from haulier.items.bounds import Bounds
 from haulier.items.bounds import Edge as BoundsEdge
 from haulier.items.formats import DAY
+from haulier.items.windows import TimeWindow
 from haulier.items.zones import day_start, zone_of
 from haulier.sources.recipe import SETTLE, IdsRecipe, Lookup, WindowsRecipe
 
@@ -164,10 +166,19 @@ def _moment(given: datetime | date, bounds: Bounds) -> datetime:
 
 def _check_step(recipe: WindowsRecipe, place: Place) -> None:
     granule = recipe.bounds.granule
-    if recipe.is_by_date and recipe.step % DAY:
+    if recipe.bounds.is_by_date and recipe.step % DAY:
         raise place.error(
             "the bounds are dates, so windows that end within a day would be read twice.",
             'Write whole days: step = "1d"',
         )
     if isinstance(granule, timedelta) and recipe.step < granule:
         raise place.error("the step is shorter than the granule of the bounds.", "Write a longer step.")
+    # The last moments that the calendar has are nobody's data.
+    with contextlib.suppress(OverflowError):
+        first = TimeWindow(recipe.start, recipe.start + recipe.step)
+        if not recipe.bounds.overlaps and recipe.bounds.widens(first):
+            raise place.error(
+                f"windows of this step from {recipe.start.isoformat()} on do not begin and end where the format of the "
+                "bounds can tell, so records at their ends would be read twice.",
+                'Write whole seconds, hours or days as the format does, or a finer one: granule = "1ms".',
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from typing import Literal
@@ -62,7 +63,19 @@ class Bounds:
         going back shows twice. `widens` tells whether a given window is among them.
         """
         written = self._checked_format()
-        return written.is_date or written.is_local or self._granule(written) < written.step
+        return written.is_date or written.is_local or self._is_coarse(written)
+
+    @property
+    def is_by_date(self) -> bool:
+        """Whether the API is asked for whole local days."""
+        return self._checked_format().is_date
+
+    @property
+    def shortest(self) -> timedelta:
+        """The shortest window that can be asked for without its neighbours: whole granules that the text can tell."""
+        written = self._checked_format()
+        granule, step = self._granule(written) // MOMENT, written.step // MOMENT
+        return math.lcm(granule, step) * MOMENT
 
     def of(self, span: IdRange | TimeWindow) -> tuple[str, str]:
         """The start and the end as the API is sent them."""
@@ -89,7 +102,7 @@ class Bounds:
 
     def _moments(self, window: TimeWindow, written: Format, zone: tzinfo) -> tuple[str, str, bool]:
         granule, step = self._granule(written), written.step
-        is_coarse = granule < step
+        is_coarse = self._is_coarse(written)
         start, end = window.start, window.end
         if self.start == "exclusive":
             start = mark_until(start, step, zone) - step if is_coarse else mark_until(start - MOMENT, granule, zone)
@@ -125,6 +138,10 @@ class Bounds:
     def _checked_format(self) -> Format:
         granule = self.granule if isinstance(self.granule, timedelta) else None
         return checked_format(self.format, granule, is_utc=self.zone == "UTC")
+
+    def _is_coarse(self, written: Format) -> bool:
+        """Whether there are records between two moments that the text can tell."""
+        return bool(self._granule(written) % written.step)
 
     def _granule(self, written: Format) -> timedelta:
         return self.granule if isinstance(self.granule, timedelta) else written.step

@@ -15,7 +15,6 @@ from haulier.api.paths import ROOT
 from haulier.api.totals import Total
 from haulier.api.verdict import Rule
 from haulier.items.bounds import Bounds
-from haulier.items.formats import Format, checked_format
 
 Pairs = tuple[tuple[str, str], ...]
 """Query parameters or headers, in their order; a name may stand twice."""
@@ -64,21 +63,6 @@ class WindowsRecipe:
     settle: timedelta = SETTLE
     only_start: bool = False
     """The API is told the start alone, which names the whole window: a day of reports."""
-
-    @property
-    def granule(self) -> timedelta:
-        """The shortest window that the API can be asked for without being asked for its neighbours too."""
-        declared = self.bounds.granule
-        return max(declared, self._format.step) if isinstance(declared, timedelta) else self._format.step
-
-    @property
-    def is_by_date(self) -> bool:
-        """Whether the API is asked for whole local days: windows are then days of its zone, of 23, 24 or 25 hours."""
-        return self._format.is_date
-
-    @property
-    def _format(self) -> Format:
-        return checked_format(self.bounds.format, None, is_utc=self.bounds.zone == "UTC")
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ class WindowsDivision:
         if self._recipe.only_start:
             return ()
         window, zone = item.window, zone_of(self._recipe.bounds.zone)
-        if not self._recipe.is_by_date:
-            return tuple(self._make(half) for half in window.halves(self._recipe.granule) or ())
+        if not self._recipe.bounds.is_by_date:
+            return tuple(self._make(half) for half in window.halves(self._recipe.bounds.shortest) or ())
         first, beyond = local(window.start, zone).date(), local(window.end - MOMENT, zone).date() + DAY
         if (beyond - first).days < 2:
             return ()
@@ -66,7 +66,7 @@ class WindowsDivision:
         return self._make(TimeWindow(window.start, middle)), self._make(TimeWindow(middle, window.end))
 
     def _windows(self, start: datetime, end: datetime) -> Iterator[TimeWindow]:
-        if not self._recipe.is_by_date:
+        if not self._recipe.bounds.is_by_date:
             return time_windows(start, end, step=self._recipe.step)
         # A date asks for its whole day, so the windows are whole days too: the first and the last one reach outside.
         zone = zone_of(self._recipe.bounds.zone)
