@@ -198,3 +198,14 @@ def test_a_resumed_run_says_so_and_counts_what_is_left(place: Place) -> None:
     assert f"  {left} of 5 items are left" in said.err
     assert (f"at least {left} requests" in said.err) is (left > 0)
     assert f"items: the API promises {RECORDS:,} records" in said.err
+
+
+def test_a_complete_run_leaves_no_cause_to_look_for(place: Place) -> None:
+    """How often something was tried again is told; what went wrong on the way is past."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, error_rate_500=0.3)) as api:
+        place.write(api.url)
+        said = place.run("run")
+    assert said.code == 0, said.err
+    assert "\n  retries  " in said.err
+    assert "  failure  " not in said.err + place.run("status").out
+    assert place.run("status", "--json").json["newest_failure"]["cause"].endswith("status 500")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from importlib.metadata import metadata
 
+from haulier.app.loading import load_app
+from haulier.lake.paths import RunPaths
+from haulier.runs.run import run_id_of
 from haulier.testing.flights import DISTANCE, FLIGHTS, WEATHER
 from tests.docs.pages import ROOT, blocks_of
 from tests.docs.test_running_page import said_by_the_program
@@ -29,6 +33,23 @@ def test_the_two_commands_and_the_example_stand_on_the_first_screen() -> None:
     assert (output.language, example.language) == ("text", "toml")
     assert example.line + example.text.count("\n") <= SCREEN_LINES
     assert len([line for line in example.text.splitlines() if line]) <= MOST_LINES
+
+
+def test_it_says_what_comes_out_and_where() -> None:
+    """The path on the page is the one that the page's own source and the demo's run give."""
+    (found,) = re.findall(r"`lake/(\S+\.ndjson\.gz)`", TEXT)
+    name, at = "flights", datetime(2026, 11, 24, 20, 40, 13, tzinfo=UTC)
+    app = load_app(str(ROOT / "examples" / "flights.toml"), {})
+    (kind,) = {item.kind for item in app.registry if item.stream == name}
+    key = f"{kind}-1-5001"
+    assert found == RunPaths(app.name, run_id_of("full", at), "full", at).object(name, key)
+    assert "pip install ." in TEXT
+    assert metadata("haulier").get("Name") == "haulier"
+
+
+def test_it_promises_nothing() -> None:
+    """What is not there yet stands on no page that people decide by."""
+    assert not re.search(r"(?i)\b(azure|incremental|coming soon|so far|next version|later version)", TEXT)
 
 
 def test_the_demo_says_what_the_page_shows() -> None:

@@ -45,10 +45,21 @@ T = TypeVar("T")
 logger = logging.getLogger("haulier.api")
 
 
+@dataclass(frozen=True)
+class FirstPage:
+    """What the first page of a list tells of the others."""
+
+    records: int
+    total: int | None
+    has_more: bool
+
+
 @dataclass
 class Tally:
     """What all items of a client have seen so far, for whoever watches."""
 
+    first_page: FirstPage | None = None
+    """Of the first list that was read; for who estimates."""
     told: set[str] = field(default_factory=set)
     """What a person has been told already."""
 
@@ -98,6 +109,11 @@ class Exchange:
         self.usage = Usage()
         self.is_waiting = False
         """Whether the item waits at the gate."""
+
+    def note_first_page(self, records: int, total: int | None, *, has_more: bool) -> None:
+        """The first page of a list was read."""
+        if records and self._parts.tally.first_page is None:
+            self._parts.tally.first_page = FirstPage(records, total, has_more)
 
     async def send(
         self,

@@ -88,6 +88,7 @@ class Walk:
             if following is first:
                 first = answered  # The total is asked for again as the first page was answered.
                 self._note_lack(read)
+                self._exchange.note_first_page(len(read.page), read.total, has_more=read.following is not None)
             page, following = self._taken(answered, read), read.following
             # A page keeps its body alive, which must not be there twice while the next one comes.
             del read

@@ -13,8 +13,9 @@ from haulier.api.failures import NONE, Failures
 from haulier.api.scope_row import ScopeRow, decode
 from haulier.app.site import LiveSite, Options, scope_name
 from haulier.cli.account import Account
+from haulier.cli.estimate import Lesson
 from haulier.cli.fleet import Fleet
-from haulier.cli.output import is_quiet
+from haulier.cli.output import log_words
 from haulier.cli.progress import ProgressView, Traffic, open_progress
 from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command, typed_command
@@ -64,7 +65,8 @@ class LocalDriver(_Driver):
         worker = Worker(site.parts(isolate), self._watch(run), end_stalled)
         with on_signals(worker.drain, worker.stop_now):
             view = open_progress(run.run_id, site.clock)
-            async with shown(view, Account(site.lake, run), site, lambda _: site.client.scope.in_use):
+            lesson = await Lesson.of(site, run)
+            async with shown(view, Account(site.lake, run), site, lambda _: site.client.scope.in_use, lesson):
                 code = await worker.run()
         return code, worker.reason
 
@@ -77,13 +79,14 @@ class FleetDriver(_Driver):
         self._workers = workers
 
     async def drive(self, run: Run) -> tuple[int, str]:
-        more = ("--run", run.run_id, "--with-parent", *(["--quiet"] if is_quiet() else []))
+        more = ("--run", run.run_id, "--with-parent", *log_words())
         command = child_command("work", self._source, self._options, *more)
         self._site.client.scope.hand_over()
         view = open_progress(run.run_id, self._site.clock)
         fleet = Fleet(command, self._workers, self._watch(run), view.say)
         with on_signals(fleet.drain, fleet.stop_now):
-            async with shown(view, Account(self._site.lake, run), self._site, in_flight_of_all):
+            lesson = await Lesson.of(self._site, run)
+            async with shown(view, Account(self._site.lake, run), self._site, in_flight_of_all, lesson):
                 code = await fleet.run()
         return code, fleet.reason
 
@@ -96,9 +99,14 @@ def in_flight_of_all(row: ScopeRow) -> int:
 
 @contextlib.asynccontextmanager
 async def shown(
-    view: ProgressView, account: Account, site: LiveSite, in_flight: Callable[[ScopeRow], int]
+    view: ProgressView,
+    account: Account,
+    site: LiveSite,
+    in_flight: Callable[[ScopeRow], int],
+    lesson: Lesson | None = None,
 ) -> AsyncIterator[None]:
-    """A progress view that follows an account until it is left; then both are closed."""
+    """A progress view that follows an account until it is left; then both are closed. What is learned of the run's cost
+    on the way is said beside it."""
 
     async def show() -> None:
         # What cannot be shown now is shown later: it is the work that says what fails.
@@ -107,6 +115,8 @@ async def shown(
                 row = decode(await site.queue.read(scope_name(site.app)))
                 failures = functools.reduce(Failures.with_more, account.of_runs(row.failures), NONE)
                 view.show(progress, Traffic(in_flight(row), failures))
+                if lesson is not None and (learned := await lesson.learn(progress)):
+                    view.say(learned)
 
     async def follow() -> None:
         while True:

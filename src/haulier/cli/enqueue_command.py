@@ -12,7 +12,7 @@ from haulier.cli.counts import counted
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
-from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.output import emit, log_options, say, set_up_output
 from haulier.cli.tasks import until_signal
 from haulier.cli.words import typed_command
 from haulier.lake.floor import require_room
@@ -23,6 +23,7 @@ from haulier.lake.floor import require_room
 @mode_argument
 @click.option("--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated.")
 @click.option("--new", "is_new", is_flag=True, help="Close an open run as superseded and plan another.")
+@log_options
 @json_option
 @place_options
 def command(

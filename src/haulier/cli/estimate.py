@@ -1,26 +1,32 @@
-"""What a plan will cost, or what is left of it, said before the first item is enqueued."""
+"""What a plan will cost, or what is left of it: in requests, as far as anything tells how many pages an item has."""
 
 from __future__ import annotations
 
+import math
+
+from haulier.api.exchange import FirstPage
 from haulier.app.site import LiveSite
 from haulier.cli.counts import are, counted
 from haulier.cli.output import say
 from haulier.runs.expect import expected_range
-from haulier.runs.ledger import Ledger
+from haulier.runs.ledger import Ledger, Progress
+from haulier.runs.newest import latest_complete
 from haulier.runs.records import Seal
 from haulier.runs.run import Run
 
 ASSUMED_SECONDS = 0.5
 """A request's time where none was measured yet."""
+FEW_ITEMS = 3
+"""Items that have to end before they tell something of the others."""
 
 
 async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
-    """Items, the requests that they take at least, and the hours, by what the enumeration's own requests took."""
+    """Items, the requests that they take, and the hours, by what the enumeration's own requests took."""
     more = f"{counted(seal.repeated, 'equal one')} more {'was' if seal.repeated == 1 else 'were'} given"
     repeated = f" ({more}, and {are(seal.repeated)} kept once)" if seal.repeated else ""
     say(f"  {counted(seal.items, 'item')} in {counted(len(seal.shards), 'shard')}{repeated}")
     await _say_promised(site, run)
-    _say_cost(site, seal.items)
+    await _say_cost(site, run, seal.items)
 
 
 async def say_rest(site: LiveSite, run: Run, _seal: Seal) -> None:
@@ -34,7 +40,49 @@ async def say_rest(site: LiveSite, run: Run, _seal: Seal) -> None:
     say(f"  {progress.missing:,} of {counted(progress.planned - progress.split, 'item')} {are(progress.missing)} left")
     await _say_promised(site, run)
     if progress.missing:
-        _say_cost(site, progress.missing)
+        await _say_cost(site, run, progress.missing)
+
+
+class Lesson:
+    """What a run teaches of itself while it is worked, where no earlier one did: said once."""
+
+    def __init__(self, site: LiveSite, run: Run, is_known: bool) -> None:
+        self._site = site
+        self._run = run
+        self._is_over = is_known
+
+    @classmethod
+    async def of(cls, site: LiveSite, run: Run) -> Lesson:
+        return cls(site, run, await _requests_an_item(site, run) is not None)
+
+    async def learn(self, progress: Progress) -> str:
+        """A line for a person, or nothing yet: by the first page, which may tell how many there are; else by the first
+        items that ended."""
+        if self._is_over or not progress.missing:
+            return ""
+        said = await self._by_page(progress.missing) or self._by_items(progress)
+        self._is_over = bool(said)
+        return said
+
+    async def _by_page(self, items: int) -> str:
+        page: FirstPage | None = self._site.client.tally.first_page
+        if page is None or not page.has_more or len(self._run.file.streams) != 1:
+            return ""
+        if page.total is not None:
+            requests, of = items * math.ceil(page.total / page.records), page.total
+        else:
+            promised = (await expected_range(self._site.lake, self._run)).values()
+            requests, of = math.ceil(sum(most for _, most in promised) / page.records), 0
+        if requests <= items:
+            return ""
+        by = f"the first page, which has {page.records:,}{f' of {of:,}' if of else ''} records"
+        return _cost(self._site, requests, by)
+
+    def _by_items(self, progress: Progress) -> str:
+        if progress.done < FEW_ITEMS or progress.requests <= progress.done:
+            return ""
+        each = progress.requests / progress.done
+        return _cost(self._site, round(each * progress.missing), f"the first {progress.done:,} items", "more request")
 
 
 async def _say_promised(site: LiveSite, run: Run) -> None:
@@ -43,15 +91,35 @@ async def _say_promised(site: LiveSite, run: Run) -> None:
         say(f"  {stream}: the API promises {counted(count, 'record')}")
 
 
-def _say_cost(site: LiveSite, items: int) -> None:
-    in_flight = site.app.api.highest_in_flight
-    seconds = site.meter.mean_seconds
-    measured = "measured" if seconds is not None else "assumed"
+async def _say_cost(site: LiveSite, run: Run, items: int) -> None:
+    each = await _requests_an_item(site, run)
+    if each is None:
+        span, how = _times(site, items)
+        say(f"  at least {counted(items, 'request')}: {span} or more, {how}")
+    else:
+        say(_cost(site, round(each * items), f"the last complete run, with {each:.3g} an item"))
+
+
+async def _requests_an_item(site: LiveSite, run: Run) -> float | None:
+    """By the newest complete run of the same streams. An empty item took one request at least."""
+    found = await latest_complete(site.lake, site.app.name, run.file.streams[0])
+    if found is None or found[0].file.streams != run.file.streams or found[0].file.mode != run.file.mode:
+        return None
+    totals = found[1].totals
+    items = totals.done + totals.empty
+    return (totals.requests + totals.empty) / items if items else None
+
+
+def _cost(site: LiveSite, requests: int, by: str, noun: str = "request") -> str:
+    span, how = _times(site, requests)
+    return f"  about {counted(requests, noun)}, by {by}: {span}, {how}"
+
+
+def _times(site: LiveSite, requests: int) -> tuple[str, str]:
+    in_flight, seconds = site.app.api.highest_in_flight, site.meter.mean_seconds
     each = ASSUMED_SECONDS if seconds is None else seconds
-    span = _span(items * each / in_flight)
-    say(
-        f"  at least {counted(items, 'request')}: {span} or more, {in_flight} in flight, {each:.2g} s each ({measured})"
-    )
+    measured = "measured" if seconds is not None else "assumed"
+    return _span(requests * each / in_flight), f"{in_flight} in flight, {each:.2g} s each ({measured})"
 
 
 def _span(seconds: float) -> str:

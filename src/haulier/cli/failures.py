@@ -20,10 +20,11 @@ async def read_failures(site: Site, run_id: str) -> Failures:
     return decode(await site.queue.read(scope_name(site.app))).failures.get(run_id, NONE)
 
 
-def failure_lines(failures: Failures) -> list[str]:
-    """For people, below the other facts of a run; none where nothing failed."""
+def failure_lines(failures: Failures, *, is_complete: bool = False) -> list[str]:
+    """For people, below the other facts of a run; none where nothing failed. Of one that is complete, no cause is left
+    to look for."""
     lines = [f"  retries  {failures.retries:,}"] if failures.retries else []
-    if failures.newest:
+    if failures.newest and not is_complete:
         lines.append(f"  failure  {_time(failures):%Y-%m-%dT%H:%M:%SZ}, the newest: {failures.newest}")
     return lines
 

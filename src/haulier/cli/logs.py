@@ -1,13 +1,18 @@
-"""Log lines on standard error: JSON where a machine reads them, a short line on a terminal."""
+"""Log lines: on standard error, JSON for machines and short on a terminal; and in a file, if one is named."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
 
+import click
 import msgspec
+
+from haulier.errors import UsageError
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)).keys() | {"message", "asctime", "taskName"})
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -51,11 +56,67 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
-def set_up_logs(*, level: int = logging.INFO) -> None:
-    """Send haulier's events to standard error."""
-    handler = StderrHandler()
-    handler.setFormatter(ShortLines() if sys.stderr.isatty() else JsonLines())
+class FileHandler(logging.Handler):
+    """Adds JSON lines to a file. Several processes may write to one: each line goes out whole, at its end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self.setFormatter(JsonLines())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, f"{self.format(record)}\n".encode(errors="backslashreplace"))
+        except OSError as error:
+            # The run goes on without it: what counts is in the lake.
+            self._close()
+            click.echo(f"haulier: The log file {self.path} cannot be written: {error.strerror}.", err=True)
+
+    def close(self) -> None:
+        self._close()
+        super().close()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def set_up_logs(*, level: int = logging.INFO, is_for_people: bool = False, file: str | None = None) -> None:
+    """Send haulier's events of a level to standard error, and those of INFO to a file besides, if one is named.
+
+    ``is_for_people``: short lines, also where standard error is no terminal. `UsageError` for a file that cannot be
+    written.
+    """
+    handler: logging.Handler = StderrHandler()
+    handler.setFormatter(ShortLines() if is_for_people or sys.stderr.isatty() else JsonLines())
+    handler.setLevel(level)
     root = logging.getLogger("haulier")
+    for old in root.handlers:
+        old.close()
     root.handlers[:] = [handler]
     root.setLevel(level)
     root.propagate = False
+    if file is not None:
+        try:
+            root.addHandler(FileHandler(Path(file).absolute()))
+        except OSError as error:
+            raise UsageError(f"The log file {file} cannot be written: {error.strerror}. Name another one.") from error
+        root.setLevel(min(level, logging.INFO))
+
+
+def stderr_level() -> int:
+    """The lowest level of what goes to standard error."""
+    return next((each.level for each in _handlers() if isinstance(each, StderrHandler)), logging.WARNING)
+
+
+def log_file() -> Path | None:
+    """The file that events go to besides."""
+    return next((each.path for each in _handlers() if isinstance(each, FileHandler)), None)
+
+
+def _handlers() -> list[logging.Handler]:
+    return logging.getLogger("haulier").handlers

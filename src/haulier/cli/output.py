@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from haulier.cli.hints import as_typed
-from haulier.cli.logs import set_up_logs
+from haulier.cli.logs import log_file, set_up_logs, stderr_level
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LOGS = "haulier.logs."
+"""Under names that begin so, a command keeps what was asked of its log."""
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -25,11 +30,50 @@ def emit(document: Any) -> None:
     click.echo(msgspec.json.format(_encoder.encode(document), indent=2).decode())
 
 
+def log_options(command: F) -> F:
+    """``--verbose`` and ``--log-file``; `set_up_output` looks at them."""
+    for option in (
+        click.option(
+            "--log-file",
+            type=click.Path(dir_okay=False),
+            expose_value=False,
+            callback=_note,
+            metavar="FILE",
+            help="Add every log line to FILE too, as JSON.",
+        ),
+        click.option(
+            *("-v", "--verbose"),
+            is_flag=True,
+            expose_value=False,
+            callback=_note,
+            help="Show a log line for each item that fails, comes again or is divided.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def set_up_output(quiet: bool = False) -> None:
-    """Log lines: none below a warning if ``quiet``, and on a terminal, where a progress bar says the rest."""
-    set_up_logs(level=logging.WARNING if quiet or sys.stderr.isatty() else logging.INFO)
+    """Log lines: none below a warning if ``quiet``, and on a terminal, where a progress bar says the rest; unless the
+    user asked for them."""
+    asked = click.get_current_context().meta
+    verbose = bool(asked.get(f"{_LOGS}verbose"))
+    level = logging.WARNING if not verbose and (quiet or sys.stderr.isatty()) else logging.INFO
+    set_up_logs(level=level, is_for_people=verbose, file=asked.get(f"{_LOGS}log_file"))
 
 
 def is_quiet() -> bool:
     """Whether log lines below a warning are left out; so they are in child processes then."""
-    return logging.getLogger("haulier").getEffectiveLevel() >= logging.WARNING
+    return stderr_level() >= logging.WARNING
+
+
+def log_words() -> list[str]:
+    """The flags by which a child process logs as this one does."""
+    ctx, file = click.get_current_context(silent=True), log_file()
+    is_verbose = ctx is not None and bool(ctx.meta.get(f"{_LOGS}verbose"))
+    level = ["--verbose"] if is_verbose else ["--quiet"] if is_quiet() else []
+    return [*level, *([] if file is None else ["--log-file", str(file)])]
+
+
+def _note(ctx: click.Context, option: click.Parameter, value: object) -> None:
+    ctx.meta[f"{_LOGS}{option.name}"] = value

@@ -47,7 +47,7 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord, failures: Failures
     ended = [f"{count:,} {name}" for name, count in others.items() if count]
     say(f"  items    {totals.planned:,} planned, {totals.done:,} done" + "".join(f", {one}" for one in ended))
     say(f"  requests {totals.requests:,} for what is in the lake")
-    for line in failure_lines(failures):
+    for line in failure_lines(failures, is_complete=verdict.verdict == "complete"):
         say(line)
     for stream in run.file.streams:
         promised = verdict.expected.get(stream)

@@ -16,7 +16,7 @@ from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument, worker_options
-from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.output import emit, log_options, say, set_up_output
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.tasks import until_signal
 from haulier.errors import sentence
@@ -45,6 +45,7 @@ class Asked:
 @click.option("--new", "is_new", is_flag=True, help="Close an open run as superseded instead of finishing it first.")
 @click.option("--then-new", is_flag=True, help="Finish an open run, and then start another.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Work in so many processes; by default in this one.")
+@log_options
 @json_option
 @place_options
 @worker_options

@@ -77,7 +77,7 @@ def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> 
         lines.append(f"  items    {status.planned:,} planned: {status.done:,} done{ended}")
         size = counted(status.bytes, "byte")
         lines.append(f"  records  {status.records:,} in {size}, by {counted(status.requests, 'request')}")
-    lines += failure_lines(failures)
+    lines += failure_lines(failures, is_complete=status.state is RunState.COMPLETE)
     if depth is not None and not status.state.is_closed:
         lines.append(f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased")
     if status.reasons:

@@ -18,7 +18,7 @@ from haulier.app.site import LiveSite, Options, open_live
 from haulier.cli.counts import counted
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, source_argument
-from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.output import emit, log_options, say, set_up_output
 from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
@@ -50,6 +50,7 @@ MAX_LOOKED_AT = 100_000
     show_default=True,
     help="Ask for so many pages: the second one shows whether `pages` is right.",
 )
+@log_options
 @json_option
 def command(source: str, mode: str, stream: str | None, key: str | None, pages: int, as_json: bool) -> int:
     """Enumerate SOURCE to its first item, work the first page of that, and show what was asked and answered.

@@ -18,7 +18,7 @@ from haulier.cli.choosing import choose_run
 from haulier.cli.driving import end_stalled, shown
 from haulier.cli.loop import run_loop
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
-from haulier.cli.output import say, set_up_output
+from haulier.cli.output import log_options, say, set_up_output
 from haulier.cli.progress import Bar, has_bar
 from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command
@@ -32,6 +32,7 @@ from haulier.worker.watch import Watch
 @click.option("--exit-idle", is_flag=True, help="Leave when nothing is ready, for autoscalers.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")
+@log_options
 @place_options
 @worker_options
 def command(
