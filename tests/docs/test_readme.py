@@ -44,7 +44,6 @@ def test_it_says_what_comes_out_and_where() -> None:
     key = f"{kind}-1-5001"
     assert found == RunPaths(app.name, run_id_of("full", at), "full", at).object(name, key)
     assert "pip install ." in TEXT
-    assert metadata("haulier").get("Name") == "haulier"
 
 
 def test_it_promises_nothing() -> None:
