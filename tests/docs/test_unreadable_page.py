@@ -25,7 +25,7 @@ from haulier.app.loading import load_app
 from haulier.cli.main import main
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.worker.bodies import MAX_BODIES
-from haulier.worker.settings import FIRST_ITEMS, MAX_IN_VAIN, WorkerSettings
+from haulier.worker.settings import ENOUGH_ITEMS, FIRST_ITEMS, MAX_IN_VAIN, PROOF_SECONDS, WorkerSettings
 from tests.docs.pages import ROOT, Block, blocks_of, prose_of, words_of
 from tests.docs.test_tutorial import compare, exchanges
 
@@ -95,6 +95,7 @@ def said(words: list[str], code: int) -> list[str]:
         f"about {MAX_BODIES} of a run",
         f"divided {MAX_IN_VAIN} parts in a row",
         f"the first {FIRST_ITEMS} items of a worker",
+        f"the first {ENOUGH_ITEMS} items of a kind all fail alike for {PROOF_SECONDS:g} seconds",
     ],
 )
 def test_the_numbers_of_the_page_are_those_of_the_program(sentence: str) -> None:

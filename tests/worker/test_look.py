@@ -10,6 +10,7 @@ from haulier.runs.records import PoisonRecord, encode_record
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of, send_again
 from haulier.testing.things import records_of, things
+from haulier.worker.look import has_worked
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of
 
 ITEM = things(1, 5)
@@ -140,3 +141,13 @@ async def test_a_damaged_object_is_said_to_be_damaged(rig: Rig, run: Run) -> Non
     assert verdict is not None
     assert (verdict.verdict, verdict.reasons) == ("partial", {"damaged": 1})
     assert rig.api.requests == []
+
+
+@pytest.mark.parametrize("left", ["object", "outcome"])
+async def test_g4_what_ended_well_elsewhere_is_found(rig: Rig, left: str) -> None:
+    """It shows that the source is right; what was divided does not."""
+    run = await rig.run(ITEM)
+    await leave(rig, run, "children")
+    assert not await has_worked(rig.lake, run, ITEM.stream, ITEM.kind)
+    await leave(rig, run, left)
+    assert await has_worked(rig.lake, run, ITEM.stream, ITEM.kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
 from haulier.api.verdict import ApiError, Verdict
@@ -19,18 +20,19 @@ from haulier.errors import (
 )
 from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
+from haulier.lake.seam import Bytes
 from haulier.queues.envelope import Envelope, decode
-from haulier.runs.records import Receipt
+from haulier.runs.records import PlannedItem, Receipt
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
 from haulier.worker.bench import Bench
 from haulier.worker.crash_guard import produce_alone
 from haulier.worker.deadline import GateWaitError
-from haulier.worker.dispatch import Produced, produce, spool_of
+from haulier.worker.dispatch import Produced, Sink, produce, spool_of
 from haulier.worker.divide import Cause, parts_of, reason_to_divide
-from haulier.worker.first_items import Doubt, broken, refused
+from haulier.worker.first_items import Doubt, broken, is_probed, refused
 from haulier.worker.keeper import Held
-from haulier.worker.look import adopted_receipt, look
+from haulier.worker.look import adopted_receipt, has_worked, look
 from haulier.worker.outcome import (
     GIVE_UP_SECONDS,
     RETRY_BASE_SECONDS,
@@ -45,7 +47,7 @@ from haulier.worker.outcome import (
     decide,
 )
 from haulier.worker.publish import publish
-from haulier.worker.settings import MAX_DEPTH, SILENT_DELIVERIES
+from haulier.worker.settings import MAX_DEPTH, PROOF_SECONDS, SILENT_DELIVERIES
 from haulier.worker.settlement import Settlement
 
 UNKNOWN_SECONDS = 30.0
@@ -133,6 +135,8 @@ class Attempt:
             return Free(0.0), error
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
             return await self._failed(run, envelope, error)
+        finally:
+            self._bench.first.note_left(envelope)
 
     async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
         kind = self._parts.registry.get(envelope.kind)
@@ -165,8 +169,9 @@ class Attempt:
                 produced = await produce_alone(parts, run, envelope, lease.deliveries, spool)
             else:
                 is_suspect = bool(envelope.suspect)
-                produced = await produce(parts, run, item, lease.deliveries, key, spool, is_suspect=is_suspect)
-            self._bench.first.note_good()
+                sink = _Noted(spool, lambda: self._bench.first.note_page(envelope.kind))
+                produced = await produce(parts, run, item, lease.deliveries, key, sink, is_suspect=is_suspect)
+            self._bench.first.note_good(envelope.kind)
             seconds = round(parts.clock.monotonic() - started_at, 6)
             if produced.children:
                 if envelope.depth >= MAX_DEPTH:
@@ -189,18 +194,49 @@ class Attempt:
         if _is_final(error) and (refusal := await self._refusal_of_all(run, envelope, error)) is not None:
             return refusal
         if isinstance(outcome, Retry) or outcome in (Poison("failed"), Poison("poison")):
-            doubt = self._bench.first.note_failed(envelope, error)
-            if doubt is Doubt.PROVEN:
-                return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
-            if doubt is Doubt.YES:
-                return Free(GIVE_UP_SECONDS), error
+            doubted = await self._doubted(run, envelope, error)
+            if doubted is not None:
+                return doubted
         reason = reason_to_divide(error, outcome, around)
         if reason is not None:
-            item = decode_payload(self._parts.registry.get(envelope.kind), bytes(envelope.payload))
-            parts = parts_of(self._parts.divide(item), envelope.key, envelope.depth)
+            parts = self._divided(envelope)
             if parts and (not reason.needs_proof or await self._is_answered()):
                 return Split(parts, reason.cause), error
         return outcome, error
+
+    async def _doubted(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception] | None:
+        """What the failure comes to where the source may be to blame; None where it is the item's own."""
+        first, kind, clock = self._bench.first, envelope.kind, self._parts.clock
+        if first.is_asking(kind) and await has_worked(
+            self._parts.lake, run, self._parts.registry.get(kind).stream, kind
+        ):
+            first.note_worked_before(kind)
+        match first.note_failed(envelope, error, clock.monotonic()):
+            case Doubt.NONE:
+                return None
+            case Doubt.YES:
+                return Free(self._parts.rng.uniform(0.5, 0.75) * PROOF_SECONDS), error
+            case Doubt.HELD:
+                # In its slot, so that no more items are asked for the same.
+                await self._bench.stop.or_after(clock, first.seconds_left(kind, clock.monotonic()))
+                return Free(0.0), error
+            case Doubt.FEW:
+                if await self._are_others_at_work():
+                    return Free(self._parts.rng.uniform(0.5, 0.75) * PROOF_SECONDS), error
+                if is_probed(error) and (parts := self._divided(envelope)):
+                    return Split(parts, Cause.FAILURE), error
+                first.note_proven(kind)
+            case Doubt.PROVEN:
+                pass
+        return Free(GIVE_UP_SECONDS, stop=2), broken(kind, error, first.failed(kind))
+
+    async def _are_others_at_work(self) -> bool:
+        """Whether another worker holds an item, which may still end well."""
+        return (await self._parts.queue.depth()).leased > self._bench.keeper.count
+
+    def _divided(self, envelope: Envelope) -> tuple[PlannedItem, ...]:
+        item = decode_payload(self._parts.registry.get(envelope.kind), bytes(envelope.payload))
+        return parts_of(self._parts.divide(item), envelope.key, envelope.depth)
 
     async def _refusal_of_all(self, run: Run, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
         """What an answer that is final comes to where others get one too, who were answered well before: a right was
@@ -261,6 +297,18 @@ class Attempt:
         if now - since < self._parts.settings.unknown_kind_grace_seconds:
             return Free(UNKNOWN_SECONDS)
         return Poison("unknown_kind")
+
+
+class _Noted:
+    """A sink that tells of each page."""
+
+    def __init__(self, sink: Sink, note: Callable[[], None]) -> None:
+        self._sink = sink
+        self._note = note
+
+    async def write(self, records: Iterable[Bytes]) -> None:
+        self._note()
+        await self._sink.write(records)
 
 
 def _is_final(error: Exception) -> TypeGuard[ApiError]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haulier.api.verdict import ApiError, PagingError, Verdict
+from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.runs.plan import planned
@@ -61,7 +61,9 @@ def reason_to_divide(
     """
     if isinstance(error, ApiError) and error.verdict is Verdict.SPLIT:
         return Reason(Cause.CAP)
-    if isinstance(error, PagingError) or (around.suspect and around.is_in_vain):
+    if isinstance(error, ApiError) and not error.shape.may_be_of_data:
+        return None
+    if around.suspect and around.is_in_vain:
         return None
     match outcome:
         case Poison("crashed"):

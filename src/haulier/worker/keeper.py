@@ -78,6 +78,12 @@ class LeaseKeeper:
             self._held.add(held)
         return held
 
+    @property
+    def count(self) -> int:
+        """Leases that are held."""
+        with self._lock:
+            return len(self._held)
+
     def drop(self, held: Held) -> None:
         """Renew it no more: it was settled, or it is lost."""
         with self._lock:

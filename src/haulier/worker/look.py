@@ -23,6 +23,17 @@ async def look(lake: Lake, run: Run, stream: str, key: str) -> Split | Done | Em
     return None
 
 
+async def has_worked(lake: Lake, run: Run, stream: str, kind: str) -> bool:
+    """Whether an item of this run and kind has ended well, in whatever process: an object stands, or an outcome."""
+    async for paths in lake.walk(run.paths.bronze(stream)):
+        if paths:
+            return True
+    async for paths in lake.walk(run.paths.folder("outcomes")):
+        if any(path.rpartition("/")[2].startswith(f"{kind}-") for path in paths):
+            return True
+    return False
+
+
 def adopted_receipt(key: str, records: int, size: int, sha256: str) -> Receipt:
     """The receipt of an object that was found standing and read to its end (P9)."""
     return Receipt(key=key, records=records, bytes=size, sha256=sha256, adopted=True)

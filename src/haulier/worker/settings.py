@@ -45,6 +45,12 @@ MAX_IN_VAIN = 256
 """Parts divided again with none good in between, after which a worker leaves off. A block of 128 bad records has so
 many."""
 FIRST_ITEMS = 20
-"""Items that fail alike at a worker's start, with none that ends well, after which it takes itself for broken."""
+"""Items that fail alike at a worker's start, after which it takes the source for broken though it once worked."""
+ENOUGH_ITEMS = 5
+"""The same in a run in which nothing has ever ended well. Fewer are enough where there are no more."""
+PROOF_TRIES = 3
+"""Times that such a few items are asked for."""
+PROOF_SECONDS = 4.0
+"""For how long items must fail alike: a server that starts anew answers in odd ways for some seconds."""
 UNPROVEN_FAILURES = 10
 """Outage-like failures in a row, with nothing ever having succeeded, after which a worker says so and stops."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from haulier.clock import Clock
 from haulier.worker.settings import UNPROVEN_FAILURES
 
 GIVE_UPS = 3
@@ -25,6 +26,15 @@ class StopSign:
         if not self.event.is_set() or (code == 2 and self.code == 4):
             self.code, self.reason = code, reason
         self.event.set()
+
+    async def or_after(self, clock: Clock, seconds: float) -> None:
+        """Wait so long, or until the worker is asked to stop."""
+        tasks = {asyncio.ensure_future(self.event.wait()), asyncio.ensure_future(clock.sleep(seconds))}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def note_good(self) -> None:
         """An item ended well: what failed before it was not the lake, nor the whole API."""
