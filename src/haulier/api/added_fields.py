@@ -10,11 +10,10 @@ import msgspec
 from msgspec import Raw
 
 from haulier.api.shape import Shape
+from haulier.api.slices import Bytes
 from haulier.api.surrogates import hide
 from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import ItemError
-
-Bytes = bytes | bytearray | memoryview
 
 _SPACE: Final = b" \t\r\n"
 

@@ -74,7 +74,7 @@ class LoopGuard:
 def _sum(page: Page) -> bytes:
     """Length and two unlike sums, at a quarter of the cost of SHA-1 (130 us a MB). Nobody gains by a page that is taken
     for another, and by chance it happens to one item of 100,000 pages in a billion."""
-    text = b"\n".join(page.records)
+    text = b"\n".join(page.slices)
     return struct.pack("<QII", len(text), isal_zlib.crc32(text), isal_zlib.adler32(text))
 
 

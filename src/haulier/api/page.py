@@ -17,10 +17,9 @@ from haulier.api.empty import NO_EMPTY, Empty, failure_in
 from haulier.api.paths import Place, describe, first_byte, lacks, places, raw_at
 from haulier.api.picker import picker
 from haulier.api.shape import Shape
+from haulier.api.slices import Bytes, Records
 from haulier.api.surrogates import Hidden, hide
 from haulier.errors import ItemError
-
-Bytes = bytes | bytearray | memoryview
 
 NO_LIST: Final = (b"null", b"{}", b'""', b"false")
 """What APIs put in the place of a list where there is none; the second is what PHP makes of it."""
@@ -42,12 +41,21 @@ class BodyError(ItemError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records, each one the bytes of a JSON value. ``encoded``: they are ours, not the API's own. ``added``: names of
-    fields of ours in front of the API's bytes."""
+    """Records, each one the ``bytes`` of a JSON value, in a run as in a test: ``json.loads(page.records[0])``.
+    ``encoded``: they are ours, not the API's own. ``added``: names of fields of ours in front of the API's bytes."""
 
-    records: Sequence[Bytes]
+    records: Sequence[bytes]
     encoded: bool = False
     added: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.records, Records):
+            object.__setattr__(self, "records", Records(self.records))
+
+    @property
+    def slices(self) -> Sequence[Bytes]:
+        """The records as they are written: parts of the answer's body, uncopied."""
+        return cast("Records", self.records).slices
 
     def __len__(self) -> int:
         return len(self.records)
@@ -58,7 +66,7 @@ class Page:
         ``page.with_fields({"author_id": item.author})`` says whose records they are where the API leaves it out. Raises
         `ApiError` for a record that is no object, or has such a field itself.
         """
-        return Page(add_fields(self.records, fields), self.encoded, (*self.added, *fields))
+        return Page(add_fields(self.slices, fields), self.encoded, (*self.added, *fields))
 
     @classmethod
     def of(cls, records: Iterable[dict[str, Any]]) -> Page:
@@ -100,10 +108,10 @@ class PageReader:
             except (msgspec.DecodeError, RecursionError) as other:
                 raise not_json(body, other) from other
         if hidden is not None:
-            page = Page([hidden.back(memoryview(element)) for element in elements or ()])
+            page = Page(Records([hidden.back(memoryview(element)) for element in elements or ()]))
             return Body(hidden.body, page, values, self, hidden, is_declared_empty=elements is None)
         # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
-        page = Page(cast("list[Bytes]", elements or []))
+        page = Page(Records(cast("list[Bytes]", elements or [])))
         return Body(body, page, values, self, is_declared_empty=elements is None)
 
     def nothing(self) -> Body:

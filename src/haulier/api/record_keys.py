@@ -10,9 +10,9 @@ from typing import Final, NoReturn
 import msgspec
 from msgspec import Raw
 
-from haulier.api.page import Bytes
 from haulier.api.paths import check_path, describe, lacks, raw_at
 from haulier.api.picker import ValuePicker
+from haulier.api.slices import Bytes
 from haulier.errors import UsageError
 
 DIGEST_BYTES: Final = 16

@@ -88,8 +88,8 @@ async def _drain(
                 records += len(page)
                 encoded = encoded or page.encoded
                 added |= dict.fromkeys(page.added)
-                await check(page.records)
-                await sink.write(page.records)
+                await check(page.slices)
+                await sink.write(page.slices)
             if records and children:
                 raise ItemError(
                     f"The processor of {kind!r} yielded both records and items. An item either has records or is "
