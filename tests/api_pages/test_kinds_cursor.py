@@ -176,14 +176,14 @@ async def test_key_that_lacks_its_fellow():
     ("field", "more", "last"), [("more", True, False), ("done", False, True), ("more", "true", "false"), ("more", 1, 0)]
 )
 async def test_flag_beside_a_token(field, more, last):
-    """A declared flag ends the walk, although the token goes on: APIs for feeds always send one."""
+    """A flag that is declared to rule ends the walk, although the token goes on: APIs for feeds always send one."""
 
     def answer(asked: Asked) -> Reply:
         start = asked.number("c")
         return Reply({"rows": rows(start, start + 1), "next": str(start + 1), field: last if start == 2 else more})
 
     async with session_with(answer) as (api, server):
-        pages = Cursor("next", query="c", **{field: field})
+        pages = Cursor("next", query="c", end=("flag",), **{field: field})
         assert await ids_of(api.pages("/feed", pages=pages, records="rows")) == [0, 1, 2]
         assert len(server.requests) == 3
 
@@ -194,6 +194,7 @@ async def test_flag_beside_a_token(field, more, last):
         ({"more": True}, "says that there is more, and not how to ask for it"),
         ({"next": "x"}, "no flag says whether there is more"),
         ({"next": "x", "more": "perhaps"}, "true or false was expected"),
+        ({"next": "x", "more": False}, r"'more' says that this was all, and there is a token .* end = \[\"flag\"\]"),
     ],
 )
 async def test_flag_that_contradicts_the_token(body, says):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from haulier.api.auth import Bearer
+from haulier.api.link_header import links_of, relations_of
 from haulier.api.page import BodyError
 from haulier.api.pages import LinkHeader, NextUrl, OData
-from haulier.api.pages_link import links_of
 from haulier.api.verdict import ApiError, Verdict
 from haulier.errors import UsageError
 from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
@@ -65,15 +65,26 @@ async def test_link_header_in_several_lines():
         ("< a >; rel = next", [("a", {"next"})]),
         ("<>; rel=next", [("", {"next"})]),
         ("", []),
+        ("<a>; rel='next'", [("a", {"next"})]),
+        ("<a>; rel='prev next', <b>;rel=last", [("a", {"prev", "next"}), ("b", {"last"})]),
+        ("<a>; rel=prev next; x=y", [("a", {"prev", "next"})]),
+        ("<a?x='1';y>; rel='next'", [("a?x='1';y", {"next"})]),
+        ("<a>; title=O'Neil; rel=next", [("a", {"next"})]),
+        ("<a>; rel*=UTF-8''next", [("a", {"next"})]),
+        ("<a>; rel*=UTF-8'en'%6Eext; title*=UTF-8''x", [("a", {"next"})]),
+        (", ,<a>;;rel=next ;, ,", [("a", {"next"})]),
+        ('<a>; rel="next",', [("a", {"next"})]),
+        ('<a>;title="x";rel=\t"next"\t, <b>; rel=last', [("a", {"next"}), ("b", {"last"})]),
     ],
 )
 def test_link_header_as_rfc_8288_has_it(header, links):
     """A Link header is read as RFC 8288 writes it: quotes, commas, several relations, the first rel, no anchors."""
-    assert list(links_of(header)) == links
+    assert [(target, relations_of(parameters)) for target, parameters in links_of(header)] == links
 
 
 @pytest.mark.parametrize(
-    "header", ["next", "https://api.test/a; rel=next", '<a; rel="next"', '<a>; rel="next', "<a> <b>"]
+    "header",
+    ["next", "https://api.test/a; rel=next", '<a; rel="next"', '<a>; rel="next', "<a>; rel='next", "<a> <b>"],
 )
 def test_link_header_that_cannot_be_read(header):
     """A Link header that cannot be read is an error, and not the end."""
@@ -144,7 +155,7 @@ async def test_row_incremental_export():
         return Reply({"tickets": page, "after_url": after, "end_of_stream": number == 3})
 
     async with session_with(answer) as (api, server):
-        pages = NextUrl("after_url", done="end_of_stream")
+        pages = NextUrl("after_url", done="end_of_stream", end=("flag",))
         assert await ids_of(api.pages("/export", {"start_time": 1}, pages=pages, records="tickets")) == [0, 1, 2, 3, 4]
         assert len(server.requests) == 3
 

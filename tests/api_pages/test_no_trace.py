@@ -58,6 +58,7 @@ async def assumed(answer: object, pages: Paginator, total: Total | None = None) 
         (NextUrl("links.next"), "nothing stands at 'links.next': taken as the last page"),
         (OData(), "nothing stands at '@odata.nextLink': taken as the last page"),
         (NextUrl(from_header="X-Next"), "no header is called 'X-Next': taken as the last page"),
+        (LinkHeader(), "no link has the relation 'next': taken as the last page"),
     ],
 )
 async def test_a_list_of_one_page_says_what_it_was_taken_for(pages: Paginator, said: str) -> None:
@@ -72,7 +73,9 @@ async def test_a_list_of_one_page_says_what_it_was_taken_for(pages: Paginator, s
         (lambda asked: Reply({"value": rows(0, 1), "next": None}), Cursor("next", query="after")),
         (lambda asked: Reply({"value": rows(0, 1), "next": ""}), Cursor("next", query="after")),
         (lambda asked: Reply({"value": rows(0, 1) if not asked.number("offset") else []}), Offset()),
-        (one_page, LinkHeader()),
+        (one_page, LinkHeader(missing="end")),
+        (one_page, OData(missing="end")),
+        (one_page, Cursor("paging.next.after", query="after", missing="end")),
     ],
 )
 async def test_a_sign_that_was_there_needs_no_word(answer: object, pages: Paginator) -> None:

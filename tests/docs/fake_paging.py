@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.docs.fake_server import Asked, Reply
 
@@ -66,7 +67,7 @@ def bounds(text: str) -> tuple[str, str]:
 
 
 def github(asked: Asked, records: list[Record]) -> Reply:
-    """The link is opaque and absolute; a repository of its own for each value."""
+    """The link is opaque and absolute, with the whole query in it; a repository of its own for each value."""
     if asked.headers.get("authorization") != "Bearer a-value":
         return Reply({"message": "Bad credentials"}, 401)
     repo = asked.path.split("/")[3]
@@ -75,7 +76,7 @@ def github(asked: Asked, records: list[Record]) -> Reply:
     page = mine[start : start + int(asked.query.get("per_page", 30))]
     more = {}
     if start + len(page) < len(mine):
-        link = f"{asked.home}{asked.path}?per_page=100&after=c{start + len(page)}"
+        link = f"{asked.home}{asked.path}?{urlencode(asked.query | {'after': f'c{start + len(page)}'})}"
         more["Link"] = f'<{link}>; rel="next", <{asked.home}{asked.path}>; rel="first"'
     return Reply(page, headers=more)
 
@@ -183,7 +184,8 @@ def salesforce(asked: Asked, records: list[Record]) -> Reply:
 
 
 class Graph(FakeApi):
-    """Wants a token from its issuer, and has an empty page in the middle."""
+    """Wants a token from its issuer, and has an empty page in the middle. Pages are sized by a preference; `$top` is the
+    end of the list, as the standard has it (OData 4.01, part 1, 11.2.6.3)."""
 
     def answer(self, asked: Asked) -> Reply:
         if asked.method == "POST":
@@ -192,11 +194,22 @@ class Graph(FakeApi):
         if asked.headers.get("authorization") != "Bearer granted":
             return Reply({"error": {"code": "InvalidAuthenticationToken"}}, 401)
         start, is_empty = asked.number("$skiptoken"), asked.query.get("empty")
-        page = [] if is_empty else self.records[start : start + 100]
+        wish = asked.headers.get("prefer", "").removeprefix("odata.maxpagesize=")
+        last = min(len(self.records), asked.number("$top", len(self.records)))
+        page = [] if is_empty else self.records[start : min(last, start + min(100, int(wish or 100)))]
         after = start + len(page)
         # A page without records comes before each one that has some.
-        link = f"{asked.home}/v1.0/users?$skiptoken={after}{'' if is_empty else '&empty=1'}"
-        return Reply({"value": page} | ({"@odata.nextLink": link} if after < len(self.records) else {}))
+        query = {"$select": asked.query["$select"], "$skiptoken": after} | ({} if is_empty else {"empty": 1})
+        link = f"{asked.home}/v1.0/users?{urlencode(query)}"
+        return Reply({"value": page} | ({"@odata.nextLink": link} if after < last else {}))
+
+
+def short(asked: Asked, records: list[Record]) -> Reply:
+    """HubSpot's way to end: no `paging` at all. Each list is one page, just full."""
+    board = asked.path.split("/")[2]
+    mine = [record for record in records if record["board"] == board]
+    assert (len(mine), asked.number("limit")) == (50, 50)
+    return Reply({"labels": mine})
 
 
 def dynamics(asked: Asked, records: list[Record]) -> Reply:
@@ -252,7 +265,8 @@ PAGING: dict[str, Callable[[], FakeApi]] = {
     "devops": lambda: Made(things(250), devops),
     "jsonapi": lambda: Made(things(250), jsonapi),
     "salesforce": lambda: Made(things(230), salesforce),
-    "graph": lambda: Graph(things(250)),
+    "graph": lambda: Graph(things(1500)),
+    "short": lambda: Made(things(100, board=lambda number: ("red", "blue")[number % 2]), short),
     "dynamics": lambda: Made(things(200, dataAreaId=lambda number: ("usmf", "demf", "gbsi")[number % 3]), dynamics),
     "notion": lambda: Made(things(250), notion),
     "graphql": lambda: Made(things(250), graphql),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from haulier.api.exchange import ApiParts, Usage
+from haulier.api.exchange import ApiParts, ItemPlace, Usage
 from haulier.api.redactor import Redactor
 from haulier.api.scope import Scope
 from haulier.api.session import ItemApi
@@ -14,7 +14,7 @@ from haulier.api.transport import Transport
 from haulier.api.verdict import Rule
 from haulier.clock import Clock
 
-__all__ = ["Client", "Drift", "ItemApi", "Total", "Usage"]
+__all__ = ["Client", "Drift", "ItemApi", "ItemPlace", "Total", "Usage"]
 
 
 class Client:
@@ -36,9 +36,10 @@ class Client:
         self.tally = self._parts.tally
         self.redactor = redactor
 
-    def session(self, name: str, *, is_suspect: bool = False) -> ItemApi:
+    def session(self, name: str, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:
         """The API for one item, which ``name`` names in logs. Its account starts at nothing.
 
-        ``is_suspect``: it comes from an item that could not be read, so that what fails is not asked for often.
+        ``place``: where it belongs. ``is_suspect``: it comes from an item that could not
+        be read, so that what fails is not asked for often.
         """
-        return ItemApi(self._parts, name, is_suspect=is_suspect)
+        return ItemApi(self._parts, name, place, is_suspect=is_suspect)

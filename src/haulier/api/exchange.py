@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeGuard, TypeVar
 
+from haulier.api.next_sign import Looks, StreamSigns
 from haulier.api.page import BodyError
 from haulier.api.redactor import Redactor
 from haulier.api.retry_after import retry_after
@@ -62,6 +63,8 @@ class Tally:
     """Of the first list that was read; for who estimates."""
     told: set[str] = field(default_factory=set)
     """What a person has been told already."""
+    signs: dict[str, StreamSigns] = field(default_factory=dict)
+    """By stream: what was seen of the signs of a next page."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,21 @@ class Usage:
     """Monotonic; None before the first was sent."""
     drift: Drift | None = None
     """An exact total that moved while the item was read."""
+    looks: Looks = field(default_factory=Looks)
+    """What was seen of the signs of a next page."""
+
+
+async def _nobody_knows() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPlace:
+    """Where an item belongs, as far as its requests must know."""
+
+    stream: str = ""
+    was_sign_seen: Callable[[], Awaitable[bool]] = _nobody_knows
+    """Asks whether an item of the stream that was done by any process of the run showed the sign of a next page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +121,9 @@ class Answered(Generic[T]):
 class Exchange:
     """Sends the requests of one item, one after another."""
 
-    def __init__(self, parts: ApiParts, *, is_suspect: bool = False) -> None:
+    def __init__(self, parts: ApiParts, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
         self._parts = parts
+        self._place = place or ItemPlace()
         self._is_suspect = is_suspect
         self.usage = Usage()
         self.is_waiting = False
@@ -232,6 +251,24 @@ class Exchange:
 
     def _jitter(self, repeats: int) -> float:
         return self._parts.rng.uniform(0.0, min(CAP_SECONDS, BASE_SECONDS * 2.0**repeats))
+
+    @property
+    def signs(self) -> StreamSigns:
+        """What all items of the stream have seen of the signs of a next page, in this process."""
+        return self._parts.tally.signs.setdefault(self._place.stream, StreamSigns())
+
+    async def was_sign_seen(self) -> bool:
+        """Whether a done item of the stream showed the sign of a next page, in any process of the run."""
+        return await self._place.was_sign_seen()
+
+    def say_once(self, event: str, **fields: str) -> None:
+        """A warning that is given once for a stream."""
+        told, key = self._parts.tally.told, f"{self._place.stream} {event}"
+        if key not in told:
+            told.add(key)
+            stream = {"stream": self._place.stream} if self._place.stream else {}
+            redacted = {name: self._parts.redactor.redact(value) for name, value in fields.items()}
+            logger.warning(event, extra={**stream, **redacted})
 
     def shown(self, request: Request) -> str:
         """The request for a message: method and address, without secrets."""

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from haulier.api.added_fields import add_fields
 from haulier.api.empty import NO_EMPTY, Empty, failure_in
-from haulier.api.paths import Place, describe, first_byte, lacks, places, raw_at
+from haulier.api.paths import ROOT, Place, dead_end, describe, first_byte, lacks, misfit, places, raw_at
 from haulier.api.picker import picker
 from haulier.api.shape import Shape
 from haulier.api.slices import Bytes, Records
@@ -176,6 +176,23 @@ class Body:
     def lacks(self, path: str) -> str:
         """What stands in the place of a path that is not there, in words."""
         return lacks(self._body, path)
+
+    def misfit(self, path: str) -> str:
+        """Why nothing can ever stand at a path in bodies of this shape, in words; "" where that may be."""
+        return misfit(self._body, path)
+
+    def keys_beside(self, path: str) -> tuple[str, dict[str, Raw]]:
+        """How far a path leads, and the members of the object that its last key stands in, or that lacks the next one.
+
+        Nothing where it is no object.
+        """
+        passed = path.rpartition(".")[0]
+        node = raw_at(self._body, passed or ROOT)
+        if node is None:
+            passed, node = dead_end(self._body, path)
+        if first_byte(node) != b"{":
+            return passed, {}
+        return passed, msgspec.json.decode(node, type=dict[str, Raw])
 
 
 def split_records(body: bytes, records_path: str) -> Page:

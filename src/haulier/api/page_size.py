@@ -37,6 +37,14 @@ def sized(request: PageRequest, name: str, floor: int = 1) -> PageRequest:
     return replace(request, smaller=smaller)
 
 
+def declared_size(request: PageRequest, name: str) -> int | None:
+    """The size that stands in a request by its declared name; None where there is none."""
+    size = (request.query_value(name) or request.field(name)) if name else None
+    if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) <= 18:
+        return int(size)
+    return size if isinstance(size, int) and not isinstance(size, bool) else None
+
+
 def aligned_size(size: object, offset: int) -> int | None:
     """The largest size up to half of ``size`` that divides ``offset``; None where it is none, or at its floor.
 

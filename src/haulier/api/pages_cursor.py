@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from msgspec import Raw
 
+from haulier.api.declared_end import CHECKS_ONLY, End, Missing, check_ends, flag_of
 from haulier.api.page import BodyError
-from haulier.api.page_size import sized
+from haulier.api.page_size import declared_size, sized
 from haulier.api.pages_count import check_flags, flag_says_end
 from haulier.api.paginator import PageAnswer, PageRequest, text_of_raw
 from haulier.api.paths import check_path, raw_at
 from haulier.api.shape import Shape
+from haulier.api.verdict import PagingError
 from haulier.errors import UsageError
 
 
@@ -55,10 +57,25 @@ class Key:
         text = value if isinstance(value, str) else text_of_raw(value, self.at)
         return request.with_query(self.query, text) if self.query else request.with_header(self.header, text)
 
+    def was_sent(self, request: PageRequest, value: str | Raw) -> bool:
+        """Whether the request holds the value already."""
+        if self.body:
+            sent = request.field(self.body)
+            return (isinstance(sent, Raw) and isinstance(value, Raw) and bytes(sent) == bytes(value)) or sent == value
+        sent = request.query_value(self.query) if self.query else request.header_value(self.header)
+        return sent == (value if isinstance(value, str) else text_of_raw(value, self.at))
+
+    def note_sign(self, answer: PageAnswer, *, is_there: bool, asked: int | None) -> None:
+        """Whether the value is there as the sign of a next page, be it null."""
+        if self.from_header:
+            answer.note_header_sign(self.from_header, is_there=is_there, asked=asked)
+        else:
+            answer.note_sign(self.at, is_there=is_there or answer.body.raw(self.at) is not None, asked=asked)
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Pages by an opaque token. Ends where the token is missing, null, "" or false, or where a declared flag says so.
+    """Pages by an opaque token. Ends where the token is missing, null, "" or false, or as ``end`` says.
 
     ``Cursor("next", query="_next")``; see `Key` for where a token can be found and sent. All else of the request stays
     equal, as most APIs demand. ``also``: further values that go along with the token.
@@ -70,7 +87,7 @@ class Cursor:
     body: str = ""
     header: str = ""
     more: str = ""
-    """Path of a flag that says whether there is more. The token alone is no sign then: it may go on past the end."""
+    """Path of a flag that says whether there is more. It must agree with the token, unless ``end`` has "flag"."""
     done: str = ""
     """Path of a flag that says whether this was all."""
     also: tuple[Key, ...] = ()
@@ -79,9 +96,13 @@ class Cursor:
 
     Later pages keep the size of the first: a token may be a page's number, which means other records with every size.
     """
+    end: tuple[End, ...] = ()
+    """What else ends the list."""
+    missing: Missing = field(default="", metadata=CHECKS_ONLY)
+    """ "end": the token is left out of the last page, and a full page without it is not suspicious."""
 
     def __post_init__(self) -> None:
-        check_flags(self.more, self.done)
+        check_ends(self, self.missing)
         self._key()
 
     def first(self, request: PageRequest) -> PageRequest:
@@ -90,12 +111,18 @@ class Cursor:
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         key = self._key()
         token = key.of(answer)
-        if is_end_of_tokens(answer, self.more, self.done, has_token=token is not None) or token is None:
+        says_end = flag_of(self, answer, has_token=token is not None)
+        if not self.missing:
+            is_there = token is not None or says_end is not None
+            key.note_sign(answer, is_there=is_there, asked=declared_size(request, self.size_name))
+        if token is None or says_end or ("empty page" in self.end and not answer.page.records):
+            return None
+        if "repeated" in self.end and key.was_sent(request, token):
             return None
         for each in (key, *self.also):
             value = each.of(answer)
             if value is None:
-                raise BodyError(f"there is a next page, and nothing stands at {(each.at or each.from_header)!r}")
+                raise PagingError(f"there is a next page, and nothing stands at {(each.at or each.from_header)!r}")
             request = each.put(request, value)
         return replace(request, has_token=True, smaller=None)
 
@@ -159,13 +186,3 @@ class Seek:
             return request.with_field(self.body, key.copy())
         text = self.template.replace("{key}", text_of_raw(key, self.key))
         return request.with_query(self.query, text) if self.query else request.with_field(self.body, text)
-
-
-def is_end_of_tokens(answer: PageAnswer, more: str, done: str, *, has_token: bool) -> bool:
-    """The end of kinds with a token or link. Raises `BodyError` where a flag says that there is more, and none came."""
-    if not has_token and (not (more or done) or answer.flag(more or done) is None):
-        return True
-    says_end = flag_says_end(answer, more, done)
-    if says_end is False and not has_token:
-        raise BodyError("the API says that there is more, and not how to ask for it")
-    return bool(says_end)

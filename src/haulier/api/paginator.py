@@ -25,10 +25,11 @@ import msgspec
 from msgspec import Raw
 from multidict import CIMultiDictProxy
 
+from haulier.api.next_sign import Look, lacking, there
 from haulier.api.page import Body, BodyError, Page
 from haulier.api.paths import describe, first_byte
 from haulier.api.query import Pairs
-from haulier.api.verdict import Rule
+from haulier.api.verdict import PagingError, Rule
 
 NO_TOKENS = (b"null", b'""', b"false", b"{}", b"[]")
 """What APIs put where there is no next token or link; the last two are what PHP makes of nothing."""
@@ -59,6 +60,11 @@ class PageRequest:
     It is asked where the API cannot send the page whole, and what it made is gone on from.
     """
 
+    own_query: Pairs = ()
+    """The parameters of the walk's first request, where ``url`` is a link that may lack them."""
+    lacks: tuple[str, ...] = ()
+    """Names of those that it does lack, for a person to be told of."""
+
     def with_query(self, name: str, value: str) -> PageRequest:
         """``name`` set to ``value``, in the place where it stood, or else at the end."""
         pairs = [(known, value if known == name else old) for known, old in self.query]
@@ -71,6 +77,10 @@ class PageRequest:
     def query_value(self, name: str) -> str | None:
         """What ``name`` is set to."""
         return next((value for known, value in self.query if known == name), None)
+
+    def header_value(self, name: str) -> str | None:
+        """What the header is set to."""
+        return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
     def with_header(self, name: str, value: str) -> PageRequest:
         """The header set to ``value``."""
@@ -108,8 +118,10 @@ class PageAnswer:
     """Records of this item so far, this page's too."""
     total: int | None = None
     """How many the API says there are in all, where an exact total was declared."""
-    missed: list[str] = field(default_factory=list)
-    """What was looked for and is not there, in words."""
+    is_first: bool = False
+    """It is the first page of its walk."""
+    looks: list[Look] = field(default_factory=list)
+    """What the kinds of haulier's own found where the sign of a next page should stand."""
 
     @property
     def page(self) -> Page:
@@ -122,12 +134,17 @@ class PageAnswer:
         return not self.page.records or (self.total is not None and self.received >= self.total)
 
     def raw(self, path: str) -> Raw | None:
-        """The bytes at a path; None for nothing, null, "", false, and an empty object or list."""
+        """The bytes at a path; None for nothing, null, "", false, and an empty object or list.
+
+        Raises `PagingError` for a path that can never lead anywhere here, such as one by a name into a list.
+        """
         found = self.body.raw(path)
         if found is None:
-            self.missed.append(f"nothing stands at {path!r}")
+            if wrong := self.body.misfit(path):
+                raise PagingError(f"nothing can stand at {path!r}: {wrong}. Correct the path in `pages`.")
             return None
-        return None if bytes(found) in NO_TOKENS else found
+        # Jackson writes `{ }` and `[ ]`.
+        return None if bytes(found) in NO_TOKENS or bytes(found).split(None, 2) in _HOLLOW else found
 
     def text(self, path: str) -> str | None:
         """The text or number at a path, as it was sent; None as in `raw`. Raises `BodyError` for anything else."""
@@ -149,10 +166,25 @@ class PageAnswer:
             raise BodyError(f"at {path!r} stands {describe(found)}, and true or false was expected")
         return flag
 
+    def note_sign(self, at: str, *, is_there: bool, asked: int | None = None) -> None:
+        """Whether something stands at the path of the sign of a next page, be it null. ``asked``: the page's size."""
+        if not is_there:
+            self.looks.append(lacking(self.body, at, asked))
+        elif self.is_first:
+            # Later pages say nothing new, and looking beside the sign takes the body apart once more.
+            self.looks.append(there(self.body, at))
+
+    def note_header_sign(self, name: str, *, is_there: bool, asked: int | None = None) -> None:
+        """The same for a header."""
+        sign = f"the header {name!r}"
+        if is_there or name in self.headers:
+            self.looks.append(Look(sign))
+        else:
+            instead = f"there are {', '.join(list(dict.fromkeys(self.headers))[:_SHOWN_HEADERS])}"
+            self.looks.append(Look(sign, f"no header is called {name!r}", instead, asked=asked))
+
     def header(self, name: str) -> str | None:
         """The header's value; None where it is not there, or empty."""
-        if name not in self.headers:
-            self.missed.append(f"no header is called {name!r}")
         return self.headers.get(name, "").strip() or None
 
 
@@ -167,7 +199,7 @@ class Paginator(Protocol):
         """The request after ``answer``, which was the answer to ``request``; None where that was the last page.
 
         A page with fewer records than asked for is no end: servers lower limits. May raise `BodyError` where the answer
-        makes no sense: it is asked for again then.
+        makes no sense: it is asked for again then; and `PagingError` where it contradicts what was declared.
         """
         ...
 
@@ -202,6 +234,9 @@ def whole_number(text: str, where: str) -> int:
         raise BodyError(f"at {where!r} stands no whole number, and one was expected")
     return int(text)
 
+
+_SHOWN_HEADERS = 12
+_HOLLOW = ([b"{", b"}"], [b"[", b"]"])
 
 _FLAGS = {b"true": True, b"1": True, b"false": False, b"0": False, b"": False}
 

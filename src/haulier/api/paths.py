@@ -105,14 +105,38 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
 
 def lacks(body: bytes | Raw, path: str) -> str:
     """Why `raw_at` finds nothing: how far the path leads, and what stands there instead."""
-    passed, node = "", msgspec.json.decode(body, type=Raw)
+    passed, node = dead_end(body, path)
+    return f"nothing stands at {path!r}: {f'{passed!r} is' if passed else 'the body is'} {describe(node)}"
+
+
+def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:
+    """How far a path leads at which nothing stands, and the value that stands there."""
     parts = parts_of(path)
     for length in range(len(parts) - 1, 0, -1):
-        found = raw_at(body, ".".join(parts[:length]))
+        passed = ".".join(parts[:length])
+        found = raw_at(body, passed)
         if found is not None:
-            passed, node = ".".join(parts[:length]), found
-            break
-    return f"nothing stands at {path!r}: {f'{passed!r} is' if passed else 'the body is'} {describe(node)}"
+            return passed, found
+    return "", msgspec.json.decode(body, type=Raw)
+
+
+def misfit(body: bytes | Raw, path: str) -> str:
+    """Why a path can never lead anywhere in bodies of this shape, in words; "" where only nothing stands.
+
+    It leads by a name into a list, or into a text, a number or true. What is null, "", false or empty fits any path.
+    """
+    passed, node = dead_end(body, path)
+    rest = path[len(passed) :].lstrip(".").partition(".")[0]
+    match first_byte(node):
+        case b"{":
+            return ""
+        case b"[":
+            if rest.isdigit() or not msgspec.json.decode(node, type=list[Raw]):
+                return ""
+        case _:
+            if bytes(node) in (b"null", b"false", b'""'):
+                return ""
+    return f"{f'at {passed!r} stands' if passed else 'the body is'} {describe(node)}, which has nothing called {rest!r}"
 
 
 def first_byte(value: Raw) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from haulier.api.empty import Empty
-from haulier.api.exchange import ApiParts, Exchange, Usage
+from haulier.api.exchange import ApiParts, Exchange, ItemPlace, Usage
 from haulier.api.loop_guard import MAX_PAGES
 from haulier.api.page import BodyError, Page, not_json, text_of
 from haulier.api.paginator import PageRequest, Paginator
@@ -30,9 +30,9 @@ class ItemApi:
     and `UsageError` for arguments that cannot be sent.
     """
 
-    def __init__(self, parts: ApiParts, name: str, *, is_suspect: bool = False) -> None:
+    def __init__(self, parts: ApiParts, name: str, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
         self._parts = parts
-        self._exchange = Exchange(parts, is_suspect=is_suspect)
+        self._exchange = Exchange(parts, place, is_suspect=is_suspect)
         self.name = name
         self.assumption = ""
         """The first thing that was taken for granted about an answer, in words, for who tries a source out."""

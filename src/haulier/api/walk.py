@@ -11,13 +11,15 @@ import msgspec
 from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.exchange import Exchange
 from haulier.api.loop_guard import MAX_PAGES, LoopGuard
+from haulier.api.next_sign import Look
 from haulier.api.page import Body, Page, PageReader
 from haulier.api.page_size import is_too_large
 from haulier.api.paginator import PageAnswer, PageRequest, Paginator
 from haulier.api.query import LinkError, resolve, with_query
+from haulier.api.sign_watch import SignWatch
 from haulier.api.totals import Drift, Promise, Total
 from haulier.api.transport import Request, Response
-from haulier.api.verdict import ApiError, Asked, Verdict
+from haulier.api.verdict import ApiError, Asked, PagingError, Verdict
 from haulier.errors import UsageError
 
 logger = logging.getLogger("haulier.api")
@@ -43,8 +45,10 @@ class _Read:
     page: Page
     following: PageRequest | None
     total: int | None
-    missed: tuple[str, ...] = ()
-    """Where the paginator looked and found nothing."""
+    look: Look | None = None
+    """What it said at the place where the sign of the next page should stand."""
+    error: PagingError | None = None
+    """What it contradicts itself in. The answer as such is a good one, which is noted before this is raised."""
 
 
 class Walk:
@@ -62,6 +66,7 @@ class Walk:
         """``is_api_well``: whether somebody was answered since the walk was made. ``note`` is told what was taken for
         granted."""
         self._exchange = exchange
+        self._signs = SignWatch(exchange)
         self._is_api_well = is_api_well
         self._note = note
         self._home = home
@@ -89,7 +94,7 @@ class Walk:
                 first = answered  # The total is asked for again as the first page was answered.
                 self._note_lack(read)
                 self._exchange.note_first_page(len(read.page), read.total, has_more=read.following is not None)
-            page, following = self._taken(answered, read), read.following
+            page, following = await self._taken(answered, read), read.following
             # A page keeps its body alive, which must not be there twice while the next one comes.
             del read
             if page.records:
@@ -142,8 +147,18 @@ class Walk:
         )
         return answered.value
 
-    def _taken(self, request: PageRequest, read: _Read) -> Page:
+    async def _taken(self, request: PageRequest, read: _Read) -> Page:
         """Take note of a page that was read; what of it is new."""
+        if read.error is not None:
+            raise PagingError(f"{self._shown(request)}: {read.error}", verdict=read.error.verdict)
+        if read.look is not None:
+            await self._check_sign(request, read, read.look)
+        if read.following is not None and read.following.lacks:
+            self._exchange.say_once(
+                "links to the next page lack parameters of the first request; if records come that these should keep "
+                "out, write keep_query = true in `pages`",
+                parameters=", ".join(read.following.lacks),
+            )
         self._has_begun = True
         if read.following is not None or self._guard.pages > 1:
             self._guard.check_page(read.page)  # The only page of its walk can be no repetition.
@@ -158,24 +173,36 @@ class Walk:
 
     def _note_lack(self, read: _Read) -> None:
         """One page, and no trace of a next one: so do many APIs end a list, and so does a misspelt path look."""
-        if read.following is None and read.missed:
-            self._note(f"{read.missed[0]}: taken as the last page")
+        if read.following is None and read.look is not None and read.look.lack:
+            self._note(f"{read.look.lack}: taken as the last page")
+
+    async def _check_sign(self, request: PageRequest, read: _Read, look: Look) -> None:
+        records = len(read.page)
+        needs_proof = not self._has_begun and records > 0 and not self._is_total_reached(read)
+        await self._signs.check(request, look, records, needs_proof=needs_proof, shown=self._shown(request))
+
+    def _is_total_reached(self, read: _Read) -> bool:
+        """Whether the records of this page are the last that an exact total promises."""
+        total = self._listing.total
+        return total is not None and total.is_exact and self._received + len(read.page) == read.total
 
     def _read(self, request: PageRequest, response: Response) -> _Read:
         """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
         body = self._body_of(response)
         received = self._received + max(0, len(body.page) - request.overlap)
-        answer = PageAnswer(body, response.url, response.headers, received)
+        answer = PageAnswer(body, response.url, response.headers, received, is_first=not self._has_begun)
         total = None
         if self._promise is not None and self._listing.total is not None:
             total = self._promise.of(answer)
             if self._listing.total.is_exact:
                 answer = replace(answer, total=total)
-        known = len(answer.missed)
-        following = self._listing.paginator.next(request, answer)
         if body.is_declared_empty and not self._has_begun:
             self._note(f"{body.lacks(self._listing.records)}: taken as no records, as `empty` says")
-        return _Read(body.page, following, total, tuple(answer.missed[known:]))
+        try:
+            following = self._listing.paginator.next(request, answer)
+        except PagingError as error:
+            return _Read(body.page, None, total, error=error)
+        return _Read(body.page, following, total, answer.looks[-1] if answer.looks else None)
 
     def _body_of(self, response: Response) -> Body:
         if self._listing.empty.takes_answer(response.status, response.body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from haulier.api.failures import NONE, Failures
@@ -57,12 +57,23 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord, failures: Failures
         say(f"  {stream}: {counted(verdict.streams.get(stream, 0), 'record')}{checked}")
         if verdict.streams.get(stream):  # Without records there is no object, and no folder.
             say(f"    {site.lake.locate(run.paths.bronze(stream))}")
+    for line in unseen_lines(verdict.unseen):
+        say(f"  {line}")
     if verdict.reasons.get("poison"):
         say(f"  See why: haulier poison list SOURCE. Another go: haulier poison redrive SOURCE --run {run.run_id}")
     if verdict.reasons.get("count"):
         say("  The counts do not agree: pull again with haulier run SOURCE --new.")
     if verdict.reasons.get("damaged"):
         say(f"  Which objects are damaged: haulier verify SOURCE --run {run.run_id}")
+
+
+def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
+    """What to think of streams of which no page ever said whether there is a next one."""
+    return [
+        f"No page of {stream} ever had {sign}, which says whether there is a next one: each list was taken to be one "
+        'page long. If that is not so, correct `pages`; if it is, write missing = "end" there.'
+        for stream, sign in unseen.items()
+    ]
 
 
 def verdict_document(site: Site, run: Run, verdict: VerdictRecord, failures: Failures = NONE) -> dict[str, Any]:
@@ -80,6 +91,7 @@ def verdict_document(site: Site, run: Run, verdict: VerdictRecord, failures: Fai
             stream: {
                 "records": verdict.streams.get(stream, 0),
                 "expected": verdict.expected.get(stream),
+                "unseen": verdict.unseen.get(stream),
                 "path": site.lake.locate(run.paths.bronze(stream)),
             }
             for stream in run.file.streams

@@ -18,7 +18,7 @@ from haulier.cli.hints import as_typed
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, set_up_output
-from haulier.cli.report import exit_code_of_state
+from haulier.cli.report import exit_code_of_state, unseen_lines
 from haulier.queues.seam import Depth
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
@@ -82,6 +82,7 @@ def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> 
         lines.append(f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased")
     if status.reasons:
         lines.append("  because  " + ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items()))
+    lines += [f"  {line}" for line in unseen_lines(status.unseen)]
     if status.is_stranded:
         lines.append("  Items are missing from the queue: haulier work SOURCE sends them again.")
     if status.needs_api and not status.missing:

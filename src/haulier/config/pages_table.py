@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from haulier.api.declared_end import ENDS, End, Missing
 from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
 from haulier.api.pages_count import Place as Where
 from haulier.config.environment import filled
@@ -22,6 +23,27 @@ HEADER = Field("header", Text(), "Header that it is sent back as.", 'header = "X
 AT = Field("at", Text(), "Path of the value in the answer.", 'at = "next.time"')
 FROM_HEADER = Field("from_header", Text(), "Header of the answer that holds the value.", 'from_header = "X-Next"')
 IN = Field("in", Choice(("query", "body")), "Whether it goes into the query or into the JSON body.", 'in = "body"')
+
+MISSING = Field(
+    "missing",
+    Choice(("end",)),
+    "Declares that the API leaves the sign of a next page out of the last one, so that a full page without it, or with "
+    "other tokens beside its place, is not suspicious.",
+    'missing = "end"',
+)
+END = Field(
+    "end",
+    ListOf(Choice(ENDS)),
+    "What ends the list besides a sign that is missing: flag (the flag alone counts, as the token goes on past the "
+    "end), repeated (the token or link of the page before comes again), empty page (a page without records).",
+    'end = ["flag"]',
+)
+KEEP_QUERY = Field(
+    "keep_query",
+    Flag(),
+    "Whether parameters of the first request that a link lacks are put behind it.",
+    "keep_query = true",
+)
 
 KEY = Shape("A value of the answer that goes into the next request.", AT, FROM_HEADER, QUERY, BODY, HEADER)
 
@@ -49,7 +71,7 @@ PAGE_SIZE_NAME = Field(
     "keep the first one's size: a token may be a page's number.",
     'size_name = "_size"',
 )
-_SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME)
+_SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME, END, MISSING)
 CURSOR_PAGES = Shape("Pages by a token that comes with each page.", CURSOR, *_SENT)
 CURSOR_HEADER_PAGES = Shape("Pages by a token that comes in a header.", CURSOR_HEADER, *_SENT)
 
@@ -66,6 +88,8 @@ def read_cursor(table: Opened) -> Paginator:
             done=table.get(DONE, ""),
             also=table.get(ALSO, ()),
             size_name=table.get(PAGE_SIZE_NAME, ""),
+            end=cast("tuple[End, ...]", table.get(END, ())),
+            missing=cast(Missing, table.get(MISSING, "")),
         )
 
 
@@ -172,8 +196,11 @@ def read_seek(table: Opened) -> Paginator:
 
 NEXT_URL = Field("next_url", Text(), "Path of the next page's address.", 'next_url = "links.next"')
 NEXT_URL_HEADER = Field("next_url_header", Text(), "Header with that address.", 'next_url_header = "X-Next-Url"')
-NEXT_URL_PAGES = Shape("Pages by the address of the next one.", NEXT_URL, MORE, DONE)
-NEXT_URL_HEADER_PAGES = Shape("Pages by the address of the next one, in a header.", NEXT_URL_HEADER, MORE, DONE)
+_FOLLOWED = (END, MISSING, KEEP_QUERY)
+NEXT_URL_PAGES = Shape("Pages by the address of the next one.", NEXT_URL, MORE, DONE, *_FOLLOWED)
+NEXT_URL_HEADER_PAGES = Shape(
+    "Pages by the address of the next one, in a header.", NEXT_URL_HEADER, MORE, DONE, *_FOLLOWED
+)
 
 
 def read_next_url(table: Opened) -> Paginator:
@@ -183,14 +210,50 @@ def read_next_url(table: Opened) -> Paginator:
             from_header=table.get(NEXT_URL_HEADER, ""),
             more=table.get(MORE, ""),
             done=table.get(DONE, ""),
+            end=cast("tuple[End, ...]", table.get(END, ())),
+            missing=cast(Missing, table.get(MISSING, "")),
+            keep_query=table.get(KEEP_QUERY, False),
         )
 
 
 LINK = Field("link", Text(), "The relation of the next page in the Link header; next unless given.", 'link = "next"')
-LINK_PAGES = Shape("Pages by the Link header.", LINK)
-ODATA = Field("odata", Choice(("v4",)), "The version of OData.", 'odata = "v4"')
+END_IF = Field(
+    "end_if",
+    Text(),
+    "An attribute of the link which says that nothing stands behind it.",
+    "end_if = 'results=\"false\"'",
+)
+LINK_PAGES = Shape("Pages by the Link header.", LINK, END_IF, *_FOLLOWED)
+
+
+def read_link(table: Opened) -> Paginator:
+    with refusals(table.place):
+        return LinkHeader(
+            rel=table.need(LINK),
+            end=cast("tuple[End, ...]", table.get(END, ())),
+            end_if=table.get(END_IF, ""),
+            missing=cast(Missing, table.get(MISSING, "")),
+            keep_query=table.get(KEEP_QUERY, False),
+        )
+
+
+ODATA = Field(
+    "odata", Choice(("v4",)), "The version of OData; the links of versions 2 to 4.01 are read alike.", 'odata = "v4"'
+)
 PAGE_SIZE = Field("page_size", Whole(), "How many records the server is asked for.", "page_size = 500")
-ODATA_PAGES = Shape("Pages by OData's next link.", ODATA, PAGE_SIZE)
+ODATA_PAGES = Shape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLLOWED)
+
+
+def read_odata(table: Opened) -> Paginator:
+    table.need(ODATA)
+    with refusals(table.place):
+        return OData(
+            page_size=table.get(PAGE_SIZE, None),
+            end=cast("tuple[End, ...]", table.get(END, ())),
+            missing=cast(Missing, table.get(MISSING, "")),
+            keep_query=table.get(KEEP_QUERY, False),
+        )
+
 
 WORDS: dict[str, Paginator] = {"single": Single(), "link": LinkHeader(), "odata": OData()}
 """Kinds that need no more than their name."""
@@ -202,8 +265,8 @@ TABLES: dict[str, TableOf[Paginator]] = {
     "seek": TableOf(SEEK_PAGES, read_seek),
     "next_url": TableOf(NEXT_URL_PAGES, read_next_url),
     "next_url_header": TableOf(NEXT_URL_HEADER_PAGES, read_next_url),
-    "link": TableOf(LINK_PAGES, lambda table: LinkHeader(rel=table.need(LINK))),
-    "odata": TableOf(ODATA_PAGES, lambda table: OData(page_size=table.get(PAGE_SIZE, None))),
+    "link": TableOf(LINK_PAGES, read_link),
+    "odata": TableOf(ODATA_PAGES, read_odata),
 }
 """Kinds by the key that tells them."""
 

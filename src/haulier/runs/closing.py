@@ -37,6 +37,7 @@ class _Finding:
     totals: Totals = field(default_factory=Totals)
     streams: dict[str, int] = field(default_factory=dict)
     expected: dict[str, tuple[int, int]] = field(default_factory=dict)
+    unseen: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class Closer:
             "count": records_off(expected, tally.streams, totals),
         }
         reasons = {reason: count for reason, count in found.items() if count}
-        return _Finding("partial" if reasons else "complete", reasons, totals, tally.streams, expected)
+        return _Finding("partial" if reasons else "complete", reasons, totals, tally.streams, expected, tally.unseen)
 
     async def _remove_split(self, run: Run, ledger: Ledger, entries: list[ManifestEntry]) -> None:
         """C4: the object of a key that the manifest lists as split is the only one that is ever removed.
@@ -207,6 +208,7 @@ class Closer:
             totals=finding.totals,
             streams=finding.streams,
             expected=finding.expected,
+            unseen=finding.unseen,
             snapshot_time=run.file.snapshot_time,
             by=self.name,
             closed_at=self.clock.now(),

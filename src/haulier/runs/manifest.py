@@ -26,7 +26,7 @@ NAME = "manifest.ndjson.gz"
 
 _COLUMNS = (
     "stream, state, has_object, damage, disagrees, poison, discard_reason, "
-    "records, bytes, sha256, requests, seconds, is_encoded, added, promised, reread"
+    "records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, unseen"
 )
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ManifestEntry)
@@ -96,9 +96,12 @@ class Tally:
     bytes: int = 0
     requests: int = 0
     drifted: int = 0
+    _unseen: dict[str, str] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
     def add(self, entries: Iterable[ManifestEntry]) -> None:
         for entry in entries:
+            self._add_sign(entry)
             self.count[entry.state] = self.count.get(entry.state, 0) + 1
             self.requests += entry.requests
             self.drifted += entry.drift is not None
@@ -106,6 +109,17 @@ class Tally:
             self.records += records
             self.bytes += entry.bytes if entry.state == "done" else 0
             self.streams[entry.stream] = self.streams.get(entry.stream, 0) + records
+
+    @property
+    def unseen(self) -> dict[str, str]:
+        """By stream: the sign of a next page that none of its items had. Of an adopted one nobody knows."""
+        return {stream: sign for stream, sign in self._unseen.items() if stream not in self._seen}
+
+    def _add_sign(self, entry: ManifestEntry) -> None:
+        if entry.unseen:
+            self._unseen.setdefault(entry.stream, entry.unseen)
+        elif entry.state == "done" and not entry.adopted:
+            self._seen.add(entry.stream)
 
     @property
     def totals(self) -> Totals:
@@ -143,7 +157,7 @@ def _damage(state: object, has_object: object, damage: object, disagrees: object
 
 
 def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Sequence[object]) -> ManifestEntry:
-    records, size, sha256, requests, seconds, is_encoded, added, promised, reread = row
+    records, size, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, unseen = row
     return ManifestEntry(
         key=key,
         stream=stream,
@@ -154,9 +168,11 @@ def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Se
         sha256=str(sha256 or ""),
         requests=_int(requests),
         seconds=float(str(seconds or 0.0)),
+        adopted=bool(is_adopted),
         encoded=bool(is_encoded),
         added=tuple(json.loads(str(added or "[]"))),
         drift=None if promised is None else Drift(promised=_int(promised), reread=_int(reread)),
+        unseen=str(unseen or ""),
         reason=wrong,
     )
 

@@ -111,6 +111,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     added: tuple[str, ...] = ()
     """Fields of ours that stand in front of each record's own bytes."""
     drift: Drift | None = None
+    unseen: str = ""
+    """The sign of a next page that no page of the item had, where nothing proves that its lists were read whole."""
 
 
 class PoisonRecord(Record, frozen=True, kw_only=True):
@@ -204,9 +206,12 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     sha256: str = ""
     requests: int = 0
     seconds: float = 0.0
+    adopted: bool = False
     encoded: bool = False
     added: tuple[str, ...] = ()
     drift: Drift | None = None
+    unseen: str = ""
+    """As in its receipt."""
     poison: int = 0
     """The newest poison number, where the item is poisoned or discarded."""
     reason: str = ""
@@ -248,6 +253,8 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     snapshot_time: datetime | None = None
     streams: dict[str, int] = {}
     """Records of each stream."""
+    unseen: dict[str, str] = {}
+    """Streams of which no page ever had the sign of a next one, each with that sign."""
     by: str = ""
     closed_at: datetime
 

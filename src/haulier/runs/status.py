@@ -41,6 +41,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 0
     bytes: int = 0
     requests: int = 0
+    unseen: dict[str, str] = {}
+    """Of a closed run: streams of which no page ever had the sign of a next one, each with that sign."""
     reasons: dict[str, int] = {}
     """Why a partial run is not complete: ``poison``, ``damaged`` and ``count``."""
     closed_at: datetime | None = None
@@ -89,6 +91,7 @@ def _of_verdict(standing: RunStatus, verdict: VerdictRecord) -> RunStatus:
         bytes=totals.bytes,
         requests=totals.requests,
         reasons=verdict.reasons,
+        unseen=verdict.unseen,
     )
 
 

@@ -48,7 +48,7 @@ def canonical(value: Any) -> Any:
     """A value as JSON, its classes named.
 
     Fields that stand at their default are left out: a field that a later haulier adds must not refuse runs that this
-    one planned.
+    one planned. So are those whose metadata says that they shape no records.
     """
     match value:
         case datetime():
@@ -78,7 +78,7 @@ def _canonical_instance(value: Any) -> Any:
     fields = {}
     for field in dataclasses.fields(value):
         member = getattr(value, field.name)
-        if not _is_default(field, member):
+        if field.metadata.get("shapes_records", True) and not _is_default(field, member):
             fields[field.name] = canonical(member)
     return [type(value).__qualname__, fields]
 

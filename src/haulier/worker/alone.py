@@ -53,6 +53,7 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     requests: int
     drift: Drift | None
     added: tuple[str, ...] = ()
+    unseen: str = ""
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
@@ -123,7 +124,13 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
         produced = await produce(parts, run, item, job.deliveries, envelope.key, sink, is_suspect=is_suspect)
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
         frame: Frame = EndFrame(
-            produced.records, produced.encoded, children, produced.requests, produced.drift, produced.added
+            records=produced.records,
+            encoded=produced.encoded,
+            children=children,
+            requests=produced.requests,
+            drift=produced.drift,
+            added=produced.added,
+            unseen=produced.unseen,
         )
     except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides
         frame = error_frame(error)

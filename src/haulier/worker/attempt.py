@@ -331,4 +331,5 @@ def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced,
         encoded=produced.encoded,
         added=produced.added,
         drift=produced.drift,
+        unseen=produced.unseen,
     )

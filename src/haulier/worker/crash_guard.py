@@ -67,8 +67,15 @@ async def produce_alone(parts: Parts, run: Run, envelope: Envelope, deliveries: 
     if isinstance(frame, ErrorFrame):
         raise error_of(frame)
     if isinstance(frame, EndFrame):
-        children = children_of(frame)
-        return Produced(frame.records, frame.encoded, children, frame.added, frame.requests, frame.drift)
+        return Produced(
+            records=frame.records,
+            encoded=frame.encoded,
+            children=children_of(frame),
+            added=frame.added,
+            requests=frame.requests,
+            drift=frame.drift,
+            unseen=frame.unseen,
+        )
     if exit_code in _ASKED_TO_END or (not has_started and exit_code < 0):
         raise InterruptedAloneError(f"The subprocess of item {envelope.key} was ended from outside ({_how(exit_code)})")
     if not has_started:

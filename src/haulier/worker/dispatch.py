@@ -9,11 +9,13 @@ from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from haulier.api.client import ItemPlace
 from haulier.api.page import Page
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Bytes, Spool
 from haulier.runs.plan import planned
+from haulier.runs.receipts import was_sign_seen
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
 from haulier.worker.deadline import within_deadline
@@ -44,6 +46,8 @@ class Produced:
     """Names of fields of ours in front of the records' own bytes."""
     requests: int = 0
     drift: Drift | None = None
+    unseen: str = ""
+    """As in `Receipt`."""
 
 
 async def spool_of(parts: Parts, run: Run, key: str) -> Spool:
@@ -57,7 +61,9 @@ async def produce(
     """Run the item's processor to its end, under the item's deadline, which starts with its first request."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = logging.LoggerAdapter(logger, fields)
-    api = parts.client.session(key, is_suspect=is_suspect)
+    stream = type(item).stream
+    place = ItemPlace(stream, lambda: was_sign_seen(parts.lake, run.paths, stream))
+    api = parts.client.session(key, place, is_suspect=is_suspect)
     context = Context(api, RunInfo.of(run), attempt, log, parts.shared)
     pieces = parts.processors[type(item)](item, context)
     work = _drain(pieces, type(item).kind, key, sink, parts.keys.get(type(item).stream))
@@ -67,6 +73,7 @@ async def produce(
         produced,
         requests=api.usage.requests,
         drift=None if drift is None else Drift(promised=drift.promised, reread=drift.reread),
+        unseen=api.usage.looks.unseen,
     )
 
 
