@@ -9,7 +9,7 @@ from haulier.api.page import BodyError
 from haulier.api.page_size import aligned_size, halved_size
 from haulier.api.paginator import PageAnswer, PageRequest, whole_number
 from haulier.api.paths import check_path
-from haulier.api.verdict import Rule, Verdict
+from haulier.api.verdict import PagingError, Rule, Verdict
 from haulier.errors import UsageError
 
 Place = Literal["query", "body"]
@@ -112,7 +112,7 @@ class PageNumber:
         pages = self._pages(answer)
         says_end = flag_says_end(answer, self.more, self.done)
         if pages is not None:
-            says_end = number - self.first_number + 1 >= pages
+            says_end = _agreed(says_end, number - self.first_number + 1 >= pages, self.more or self.done)
         if answer.is_last_by_count if says_end is None else says_end:
             return None
         following = replace(put(request, self.place, self.name, number + 1), smaller=None)
@@ -128,6 +128,17 @@ class PageNumber:
         if self.pages_header and (text := answer.header(self.pages_header)) is not None:
             return whole_number(text, self.pages_header)
         return answer.number(self.pages) if self.pages else None
+
+
+def _agreed(flag: bool | None, by_number: bool, path: str) -> bool:
+    """The end by the number of pages; `PagingError` where a flag says otherwise."""
+    if flag is not None and flag is not by_number:
+        said = "this was all" if flag else "there is more"
+        raise PagingError(
+            f"{path!r} says that {said}, and the number of pages says otherwise. Leave out the one that is wrong in "
+            "`pages`."
+        )
+    return by_number
 
 
 def check_flags(more: str, done: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from haulier.api.exchange import Exchange
 from haulier.api.next_sign import Look, asked_sizes
 from haulier.api.paginator import PageRequest
@@ -14,11 +16,13 @@ class SignWatch:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    async def check(self, request: PageRequest, look: Look, records: int, *, needs_proof: bool, shown: str) -> None:
+    async def check(
+        self, request: PageRequest, look: Look, records: int, *, needs_proof: bool, shown: Callable[[], str]
+    ) -> None:
         """Raises `PagingError` where the sign is missing and something speaks against the end.
 
         ``needs_proof``: it is the first page, it has records, and no exact total says that these are all.
-        ``shown``: the request, for messages.
+        ``shown`` gives the request, for messages.
         """
         memory = self._exchange.signs.of(look.sign)
         looks = self._exchange.usage.looks
@@ -28,7 +32,7 @@ class SignWatch:
             return
         if strangers := memory.strangers(look):
             raise PagingError(
-                f"{shown}: {look.lack}, which says whether there is a next page, and there stand "
+                f"{shown()}: {look.lack}, which says whether there is a next page, and there stand "
                 f"{', '.join(map(repr, strangers))} in its place. Correct the place in `pages`; or write "
                 'missing = "end" there, if the sign is left out of the last page, whatever stands beside it.'
             )
@@ -37,7 +41,7 @@ class SignWatch:
         sizes = asked_sizes(request.query, request.json) | ({look.asked} if look.asked else set())
         if records in sizes and not memory.was_seen and not await self._exchange.was_sign_seen():
             raise PagingError(
-                f"{shown}: the page is as full as it was asked for, with {records} records, and {look.lack}, which "
+                f"{shown()}: the page is as full as it was asked for, with {records} records, and {look.lack}, which "
                 f"would say whether there is a next one ({look.instead}). No page of this run had it yet. Correct the "
                 'place in `pages`; or write missing = "end" there, if the API leaves it out of the last page.'
             )

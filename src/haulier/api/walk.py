@@ -179,7 +179,7 @@ class Walk:
     async def _check_sign(self, request: PageRequest, read: _Read, look: Look) -> None:
         records = len(read.page)
         needs_proof = not self._has_begun and records > 0 and not self._is_total_reached(read)
-        await self._signs.check(request, look, records, needs_proof=needs_proof, shown=self._shown(request))
+        await self._signs.check(request, look, records, needs_proof=needs_proof, shown=lambda: self._shown(request))
 
     def _is_total_reached(self, read: _Read) -> bool:
         """Whether the records of this page are the last that an exact total promises."""
