@@ -184,8 +184,8 @@ def salesforce(asked: Asked, records: list[Record]) -> Reply:
 
 
 class Graph(FakeApi):
-    """Wants a token from its issuer, and has an empty page in the middle. A preference sizes pages; `$top` ends the list, as
-    the standard has it (OData 4.01, part 1, 11.2.6.3)."""
+    """Wants a token from its issuer, and has an empty page in the middle. A preference sizes pages; `$top` ends the
+    list, as the standard has it (OData 4.01, part 1, 11.2.6.3)."""
 
     def answer(self, asked: Asked) -> Reply:
         if asked.method == "POST":
