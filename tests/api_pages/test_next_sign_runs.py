@@ -123,7 +123,7 @@ def test_a_later_process_knows_what_an_earlier_one_saw(tmp_path: Path, capsys: p
         assert main(["run", file]) == 3
         is_open[0] = True
         assert main(["poison", "redrive", file]) == 0
-        assert main(["run", file, "--resume-only"]) == 0, capsys.readouterr().err
+        assert main(["run", file]) == 0, capsys.readouterr().err
     assert sorted(entry["records"] for entry in documents_of_receipts(tmp_path)) == [100, 150]
 
 
