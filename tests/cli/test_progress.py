@@ -209,3 +209,11 @@ def test_a_complete_run_leaves_no_cause_to_look_for(place: Place) -> None:
     assert "\n  retries  " in said.err
     assert "  failure  " not in said.err + place.run("status").out
     assert place.run("status", "--json").json["newest_failure"]["cause"].endswith("status 500")
+
+
+def test_a_lake_without_its_queue_is_verified_all_the_same(shop: Place) -> None:
+    """What failed on the way stands beside the queue; what counts does not."""
+    assert shop.run("run").code == 0
+    (shop.folder / "file").touch()
+    said = shop.run("verify", "--queue", f"sqlite:///{shop.folder}/file/queue.sqlite3", "--json")
+    assert (said.code, said.json["newest_failure"]) == (0, None), said.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,15 +10,20 @@ from urllib.parse import urlsplit
 
 from haulier.api.failures import NONE, Failures
 from haulier.api.scope_row import decode
-from haulier.app.site import Site, scope_name
+from haulier.app.site import LiveSite, Site, scope_name
+from haulier.errors import HaulierError
 
 _ASKED: Final = re.compile(r"([A-Z]+) (https?://\S+): (.+)")
 """A cause that begins with the request that failed."""
 
 
 async def read_failures(site: Site, run_id: str) -> Failures:
-    """What the workers of a run have noted by now."""
-    return decode(await site.queue.read(scope_name(site.app))).failures.get(run_id, NONE)
+    """What the workers of a run have noted by now; nothing where their queue is not at hand. A lake tells all else."""
+    if isinstance(site, LiveSite):
+        await site.client.scope.tell_failures()
+    with contextlib.suppress(HaulierError):
+        return decode(await site.queue.read(scope_name(site.app))).failures.get(run_id, NONE)
+    return NONE
 
 
 def failure_lines(failures: Failures, *, is_complete: bool = False) -> list[str]:

@@ -167,8 +167,9 @@ async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
         say("The same command plans it anew.")
     else:
         say(f"Run {run.run_id} is not finished{': ' + sentence(reason) if reason else '.'}")
-        for line in failure_lines(failures):
-            say(line)
+    for line in failure_lines(failures):
+        say(line)
+    if state is not RunState.PLANNING:
         say(f"Go on with: {driver.command_to_go_on(run.file.mode)}")
     document = {"state": state.value, "run_id": run.run_id, "reason": reason} | failure_facts(failures)
     return Ended(code or INTERRUPTED, document, was_stopped=True)
