@@ -339,11 +339,17 @@ class Scope:
     def _is_pause_long(self) -> bool:
         return self._outlook.pause.left(self._clock.monotonic()) > LONG_PAUSE_BEATS * self._settings.beat_seconds
 
+    @property
+    def _pause_words(self) -> str:
+        left = self._outlook.pause.left(self._clock.monotonic())
+        return f" for another {left:.0f} s" if left > 0.0 else ""
+
     def _error(self) -> HaulierError | None:
         """The gate's: why whoever waits should go away instead."""
         if self._is_ending and (self._is_pause_long or self._outlook.is_down):
             return ApiError(
-                "The worker stops while all requests pause. The item comes again, uncharged.", verdict=Verdict.PAUSE
+                f"All requests pause{self._pause_words}, and this process does not wait for the end of it.",
+                verdict=Verdict.PAUSE,
             )
         return self._outlook.error()
 

@@ -70,6 +70,7 @@ async def _try(app: App, mode: str, streams: tuple[str, ...], key: str | None, p
     shown = _Shown(as_json=as_json)
     async with open_live(app, Options(queue="memory"), around=shown.around, writes=False) as site:
         shown.site = site
+        site.client.scope.end_waits()  # A person waits for the answer.
         item = await _find(site, mode, streams, key)
         say(f"item {item_key(item)}")
         try:
