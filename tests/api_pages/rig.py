@@ -92,6 +92,14 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+def asked_of(request: Request) -> Asked:
+    """A request as a server would get it, without a server."""
+    parts = urlsplit(request.url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    headers = CIMultiDict(request.headers)
+    return Asked(request.method, parts.path, query, headers, request.body, request.url)
+
+
 @dataclass
 class PageServer:
     """Answers each request with what ``answer`` makes of it."""

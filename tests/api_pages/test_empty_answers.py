@@ -46,13 +46,14 @@ SHAPES: dict[str, tuple[str | int, Any, int]] = {
 
 @pytest.mark.parametrize("name", SHAPES)
 async def test_declared_shape_is_a_page_without_records(name: str):
-    """Each of them is zero records with one request, and nothing else that was declared makes it so."""
+    """Each of them is zero records with one request, and nothing else that was declared makes it so. Where pages are
+    counted, one request more looks behind the empty page."""
     declared, body, status = SHAPES[name]
     answer = says(body, status)
     for pages in (CURSOR, Offset(10), Single(), Cursor("next", query="c", more="has_more"), PageNumber(size=5)):
         async with told(answer, rules=()) as (api, transport, clock, _):
             assert await collected(api, clock, pages=pages, empty=[declared]) == []
-            assert len(transport.requests) == 1
+            assert len(transport.requests) == (2 if isinstance(pages, Offset | PageNumber) else 1)
     others = {word for word, *_ in SHAPES.values()} - {declared}
     others -= {204, "no body"} if status == 204 else set()
     async with told(answer) as (api, _, clock, _):
@@ -160,7 +161,7 @@ async def test_total_need_not_stand_in_an_empty_answer():
         with pytest.raises(ApiError, match="promised 3 records and sent 0; asked again, it promises 3"):
             await collected(api, clock, **empty)
     async with told(says({"rows": rows(0, 2), "n": 3}), says(b"", 204)) as (api, _, clock, _):
-        with pytest.raises(ApiError, match="promised 3 records and sent 2; asked again, it promises 0"):
+        with pytest.raises(ApiError, match="the total moved from 3 to 0"):
             await collected(api, clock, **empty)
 
 
@@ -187,4 +188,4 @@ async def test_empty_pages_of_the_sandbox(kind: Any, path: str):
         api = client.session("item")
         assert await ids_of(api.pages(path, {"from_id": 7}, pages=Offset(2), records=records, empty=[declared])) == []
         assert await ids_of(api.pages(path, pages=Single(), records=records)) == [1, 2, 3, 4, 5]
-        assert sandbox.counters.requests == 2
+        assert sandbox.counters.requests == 3  # One looked behind the empty page.

@@ -10,7 +10,7 @@ import pytest
 
 from haulier.api.client import Drift, ItemApi, Total
 from haulier.api.pages import Cursor, Offset, Seek, Single
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.verdict import ApiError, MovedError, Verdict
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
 from tests.api_pages.rig import Asked, Reply, ids_of, rows, says, session_with, told
@@ -83,10 +83,19 @@ async def test_total_may_be_text():
 
 
 async def test_total_of_the_first_page_counts():
-    """Later pages may leave the total out."""
-    answers = says({"rows": rows(0, 2), "n": 3}), says({"rows": rows(2, 3)})
-    async with told(*answers) as (api, _, clock, _):
+    """Later pages may leave the total out; where pages are counted, it is asked for again at the end: it may have moved
+    meanwhile, and the records agree with it all the same."""
+    answers = [says({"rows": rows(0, 2), "n": 3}), says({"rows": rows(2, 3), "next": None})]
+    async with told(*answers, answers[0]) as (api, transport, clock, _):
         assert await collected(api, clock, pages=Offset(2), total=Total("n")) == [0, 1, 2]
+        assert api.usage.requests == 3
+        assert transport.requests[2] == transport.requests[0]
+    async with told(*answers, says({"rows": rows(0, 2), "n": 4})) as (api, _, clock, _):
+        error = await refused(api, clock, pages=Offset(2), total=Total("n"))
+        assert "the total moved from 3 to 4" in str(error)
+    first = says({"rows": rows(0, 2), "n": 3, "next": "a"})
+    async with told(first, answers[1]) as (api, _, clock, _):
+        assert await collected(api, clock, pages=CURSOR, total=Total("n")) == [0, 1, 2]
         assert api.usage.requests == 2
 
 
@@ -135,23 +144,28 @@ async def test_drift_total_may_be_asked_to_stand_still():
 
 async def test_drift_total_that_must_stand_still_shows_a_hidden_row():
     """Drift: a row is deleted before the offset, so that another one is never sent; and the total, asked for again, is
-    as low as what came. Where totals may move that is drift; else the item begins again."""
+    as low as what came. Where totals may move that is drift; else the item begins again, at once."""
     answers = [says({"rows": rows(*span), "n": n}) for span, n in (((0, 3), 6), ((4, 6), 5), ((0, 3), 5))]
     async with told(*answers) as (api, _, clock, _):
-        assert await collected(api, clock, pages=Offset(3), total=Total("n")) == [0, 1, 2, 4, 5]
-    async with told(*answers) as (api, _, clock, _):
-        error = await refused(api, clock, pages=Offset(3), total=Total("n", may_move=False))
-        assert error.verdict is Verdict.RESTART
-        assert "promised 6 records and sent 5; asked again, it promises 5" in str(error)
+        found = await collected(api, clock, pages=Offset(3), total=Total("n", may_move=True))
+        assert found == [0, 1, 2, 4, 5]
+        assert api.usage.drift == Drift(promised=6, reread=5)
+    for total in (Total("n"), Total("n", may_move=False)):
+        async with told(*answers) as (api, transport, clock, _):
+            error = await refused(api, clock, pages=Offset(3), total=total)
+            assert isinstance(error, MovedError)
+            assert error.verdict is Verdict.RESTART
+            assert "the total moved from 6 to 5 while the item was read by counting" in str(error)
+            assert len(transport.requests) == 2
 
 
 async def test_drift_overlap_drops_what_was_read():
     """Drift: with an overlap of one, each page begins with the last record of the page before, which is dropped."""
-    answers = [says({"rows": rows(*span)}) for span in ((0, 3), (2, 5), (4, 6), (5, 6))]
+    answers = [says({"rows": rows(*span)}) for span in ((0, 3), (2, 5), (4, 6), (5, 6), (6, 6))]
     async with told(*answers) as (api, transport, clock, _):
         assert await collected(api, clock, pages=Offset(3, overlap=1)) == [0, 1, 2, 3, 4, 5]
         offsets = [request.url.rpartition("=")[2] for request in transport.requests]
-        assert offsets == ["0", "2", "4", "5"]
+        assert offsets == ["0", "2", "4", "5", "8"]
 
 
 async def test_drift_overlap_with_total_counts_each_record_once():

@@ -611,7 +611,10 @@ MISTAKES = {
     "total": (
         'records = "rows"',
         'total = { at = "total", is = "exakt" }\nrecords = "rows"',
-        ('streams.flights.total.is: here stands "exakt"; "exact" or "estimate" is wanted. Did you mean \'exact\'?'),
+        (
+            'streams.flights.total.is: here stands "exakt"; "exact" or "bound" or "estimate" is wanted. Did you mean '
+            "'exact'?"
+        ),
     ),
     "total2": (
         'records = "rows"',

@@ -92,6 +92,8 @@ class Usage:
     """Monotonic; None before the first was sent."""
     drift: Drift | None = None
     """An exact total that moved while the item was read."""
+    hidden: int = 0
+    """Rows that the API counts and did not show."""
     looks: Looks = field(default_factory=Looks)
     """What was seen of the signs of a next page."""
 

@@ -38,12 +38,13 @@ class LoopGuard:
         """How many pages were asked for."""
         return len(self._requests)
 
-    def check_request(self, request: Request) -> None:
+    def check_request(self, request: Request, *, is_look: bool = False) -> None:
         """Before a page is asked for. Raises `PaginationLoopError`, or `ApiError` above the page cap: no quiet end.
 
         What has so many pages with records is divided; of pages without any, smaller items would have as many.
+        ``is_look``: it looks behind what is the last page by all that is known, and may be one more.
         """
-        if self.pages >= self._max_pages:
+        if self.pages >= self._max_pages + is_look:
             raise ApiError(
                 f"There are more than {self._max_pages} pages, which is the most that one item may have. "
                 "Divide the stream into smaller items, or ask for larger pages.",
@@ -69,6 +70,10 @@ class LoopGuard:
                 f"Page {self.pages} holds the records of page {before} again, byte for byte: the API ignores what asks "
                 "for the next page, or repeats its last one. Check `pages` of the stream."
             )
+
+    def knows(self, page: Page) -> bool:
+        """Whether the same records came before, as one page."""
+        return bool(page.records) and _sum(page) in self._pages
 
 
 def _sum(page: Page) -> bytes:

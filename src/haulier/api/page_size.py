@@ -22,6 +22,14 @@ def is_too_large(error: ApiError) -> bool:
     return error.status == 413 or error.fault is Fault.TOO_LARGE or any(sign in excerpt for sign in TOO_LARGE_SIGNS)
 
 
+def is_refused(error: ApiError) -> bool:
+    """Whether it is what was asked for that the API does not answer. It may fail for what lies behind the end."""
+    if error.verdict is Verdict.OUTAGE:
+        return error.status == 500
+    # Without a status it is what we make of an answer, such as a contradiction.
+    return error.status is not None and error.verdict in {Verdict.POISON, Verdict.SPLIT, Verdict.BACK, Verdict.RESTART}
+
+
 def sized(request: PageRequest, name: str, floor: int = 1) -> PageRequest:
     """A request that may be asked for in smaller pages, by a declared name: a parameter, or a path of its body."""
     if not name:
@@ -58,8 +66,12 @@ def aligned_size(size: object, offset: int) -> int | None:
 
 def halved_size(size: object, floor: int = 1) -> int | None:
     """Half of a size, as a number or its text; None where it is none, or at its floor."""
+    number = size_number(size)
+    return None if number is None or number <= floor else max(floor, number // 2)
+
+
+def size_number(size: object) -> int | None:
+    """A size as a number, which may be its text; None where it is none from 1 up."""
     if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) <= 18:
         size = int(size)
-    if not isinstance(size, int) or isinstance(size, bool) or size <= floor:
-        return None
-    return max(floor, size // 2)
+    return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None

@@ -12,7 +12,9 @@ one paginator serves any number of items at once, and a page can be asked for ag
                 return None
             return request.with_query("year", str(int(request.query_value("year") or 0) + 1))
 
-What the client adds to any paginator: the retries, the loop guard, the page cap, the same-origin rule, the total.
+What the client adds to any paginator: the retries, the loop guard, the page cap, the same-origin rule, the total. One
+that asks for places in a list, as an offset does, says so by an attribute ``is_counting = True``: a total that moves
+then begins the item again.
 """
 
 from __future__ import annotations
@@ -52,6 +54,9 @@ class PageRequest:
     """Rules about its answer, ahead of the source's. END says that there is no such page, which is no failure."""
     has_token: bool = False
     """It continues a walk by something that the API handed out, which may expire: the item then begins again."""
+    beyond: int = 0
+    """It looks whether anything comes behind what seems to be the end, such as an empty page: for the n-th time in a
+    row. A refusal, and a page that came before, are the end then."""
     base: str = ""
     """What ``url`` is relative to; "" for the API's own address."""
     smaller: Callable[[PageRequest], PageRequest | None] | None = None
@@ -117,7 +122,9 @@ class PageAnswer:
     received: int
     """Records of this item so far, this page's too."""
     total: int | None = None
-    """How many the API says there are in all, where an exact total was declared."""
+    """How many the API says there are in all, where a total was declared that is no estimate."""
+    counts_hidden: bool = False
+    """Whether that total counts rows that are hidden from us as well."""
     is_first: bool = False
     """It is the first page of its walk."""
     looks: list[Look] = field(default_factory=list)

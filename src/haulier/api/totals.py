@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from haulier.api.page import BodyError
 from haulier.api.paginator import PageAnswer, whole_number
 from haulier.api.paths import check_path, describe
+from haulier.api.verdict import MovedError
 from haulier.errors import UsageError
 
 
@@ -15,7 +16,8 @@ class Total:
     """Where an answer says how many records there are in all: ``Total("meta.count")``.
 
     An exact one must be kept: where there are not as many records, the total is asked for once more, and where it
-    differs again, the item begins again. An estimate is only logged.
+    differs again, the item begins again. One that ``counts_hidden`` rows must not be exceeded: records may be fewer,
+    and the manifest says by how many. An estimate is only logged.
     """
 
     at: str = ""
@@ -23,14 +25,19 @@ class Total:
     is_exact: bool = True
     header: str = ""
     """Or the name of a header, such as `X-Total-Count`."""
-    may_move: bool = True
-    """False: the records must be as many as the first page promised, whatever is promised later; a row that was deleted
-    behind an offset hides another one. And a total that moved is asked for again, even if the records add up."""
+    may_move: bool | None = None
+    """False: the records must be as many as the first page promised, whatever is promised later. And a total that moved
+    is asked for again, even if the records add up. None: False for kinds of pages that count (offsets, page numbers),
+    since a row that was deleted behind an offset hides another one; True for cursors, keys and links."""
     divide_above: int = 0
     """The API hands out no more than so many records for one query: an item that has more is divided, before its
     first page is kept. 0: no such cap."""
+    counts_hidden: bool = False
+    """It counts rows as well that are hidden from us, such as those that the user may not see."""
 
     def __post_init__(self) -> None:
+        if self.counts_hidden and not self.is_exact:
+            raise UsageError("A total is an estimate, or it counts hidden rows too; not both.")
         if bool(self.at) == bool(self.header):
             raise UsageError("A total is read from one place: a path of the body, or a header. Name one.")
         if self.at:
@@ -76,24 +83,62 @@ class Drift:
 class Promise:
     """The total of one walk: what the first page promised, and what the pages after it said."""
 
-    def __init__(self, total: Total) -> None:
+    def __init__(self, total: Total, *, is_counting: bool = False) -> None:
         self._total = total
+        self._is_counting = is_counting
+        self.may_move = not is_counting if total.may_move is None else total.may_move
         self.first: int | None = None
         self.last: int | None = None
+        self.moved: int | None = None
+        """The first total that was another one than the first page's."""
+        self._is_said = True
+        """The last page said it as well."""
 
-    def of(self, answer: PageAnswer) -> int | None:
-        """What a page says, or the one before it where it says nothing. The first page must say it, if it is exact."""
+    def said_by(self, answer: PageAnswer) -> int | None:
+        """What a page says; None where it says nothing. The first page must say it, unless it is an estimate."""
         if self.first is None and self._total.is_exact and not answer.body.is_declared_empty:
             return self._total.demand(answer)
-        found = self._total.of(answer)
-        return self.last if found is None else found
+        return self._total.of(answer)
 
-    def note(self, total: int | None) -> None:
-        """A page that said ``total`` counts."""
+    def known(self, said: int | None) -> int | None:
+        """The total after a page that said so, or nothing."""
+        return self.last if said is None else said
+
+    def note(self, said: int | None) -> None:
+        """A page counts. Raises `MovedError` where that proves nothing any more."""
+        self._is_said = said is not None
+        if said is None:
+            return
         if self.first is None:
-            self.first = total
-        self.last = total
+            self.first = said
+        self.last = said
+        if said != self.first and self.moved is None:
+            self.moved = said
+        self.check_stands(said)
+
+    def check_stands(self, said: int) -> None:
+        """Raises `MovedError` where pages are counted, and the total is not the first page's."""
+        if self._is_counting and self._total.is_exact and not self.may_move and said != self.first:
+            raise MovedError(
+                f"the total moved from {self.first} to {said} while the item was read by counting, so that records "
+                "came twice or were passed over. The item begins again. If it happens each time, ask for less at a "
+                "time (a smaller step; windows that end before now), page by a cursor or a key that never changes "
+                "(`seek`), or write may_move = true in `total`: it is then taken as it comes, and listed under `drift`."
+            )
+
+    def fits(self, records: int, total: int) -> bool:
+        """Whether so many records keep that total."""
+        return records <= total if self._total.counts_hidden else records == total
 
     def is_kept(self, records: int) -> bool:
         """Whether nothing is left to ask."""
-        return records == self.first and (self._total.may_move or self.last == self.first)
+        if self.first is None:
+            return True
+        is_sure = self.may_move or (self.last == self.first and (self._is_said or not self._is_counting))
+        return self.fits(records, self.first) and is_sure
+
+    def drift(self, total: int) -> Drift | None:
+        """What the manifest says of a promise that is kept by the end, where the total was ``total``."""
+        assert self.first is not None
+        moved = self.moved if self._is_counting and total == self.first else total
+        return None if moved is None or moved == self.first else Drift(promised=self.first, reread=moved)

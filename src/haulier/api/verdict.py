@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 import msgspec
 
@@ -57,7 +57,7 @@ class Verdict(StrEnum):
     SPLIT = "split"
     """Ask for less: divide the item; poison where it cannot be divided."""
     RESTART = "restart"
-    """Begin the item again at its first page, once; BACK after that."""
+    """Begin the item again at its first page, once or twice; BACK after that."""
     END = "end"
     """There are no more pages; not a failure."""
     ABSENT = "absent"
@@ -66,6 +66,9 @@ class Verdict(StrEnum):
 
 class ApiError(ItemError):
     """The API did not give what the item needs. The verdict says what becomes of the item."""
+
+    restarts: ClassVar[int] = 1
+    """Under RESTART: how often the item begins again before that is a failure."""
 
     def __init__(
         self,
@@ -110,6 +113,16 @@ class PagingError(ApiError):
 
     def __init__(self, text: str, *, verdict: Verdict = Verdict.RESTART) -> None:
         super().__init__(text, verdict=verdict, shape=Shape.PAGING)
+
+
+class MovedError(ApiError):
+    """The list moved while the item was read by counting, so that what came proves nothing. That is nobody's mistake: a
+    quieter moment helps, and so does a shorter walk, so that it divides as other failures do."""
+
+    restarts: ClassVar[int] = 2
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, verdict=Verdict.RESTART)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from haulier.api.count_check import Probe, check_of
 from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.exchange import Exchange
 from haulier.api.loop_guard import MAX_PAGES, LoopGuard
 from haulier.api.next_sign import Look
 from haulier.api.page import Body, Page, PageReader
-from haulier.api.page_size import is_too_large
+from haulier.api.page_size import is_refused, is_too_large
 from haulier.api.paginator import PageAnswer, PageRequest, Paginator
 from haulier.api.query import LinkError, resolve, with_query
 from haulier.api.sign_watch import SignWatch
-from haulier.api.totals import Drift, Promise, Total
+from haulier.api.totals import Promise, Total
 from haulier.api.transport import Request, Response
-from haulier.api.verdict import ApiError, Asked, PagingError, Verdict
+from haulier.api.verdict import ApiError, Asked, MovedError, PagingError, Verdict
 from haulier.errors import UsageError
 
 logger = logging.getLogger("haulier.api")
@@ -73,7 +74,9 @@ class Walk:
         self._listing = listing
         self._reader = PageReader(listing.records, listing.empty)
         self._guard = LoopGuard(listing.max_pages)
-        self._promise = None if listing.total is None else Promise(listing.total)
+        self._is_counting = bool(getattr(listing.paginator, "is_counting", False))
+        self._promise = None if listing.total is None else Promise(listing.total, is_counting=self._is_counting)
+        self._check = check_of(listing.paginator)
         self._received = 0
         self._has_begun = False
         """A page was read."""
@@ -95,6 +98,7 @@ class Walk:
                 self._note_lack(read)
                 self._exchange.note_first_page(len(read.page), read.total, has_more=read.following is not None)
             page, following = await self._taken(answered, read), read.following
+            await self._look_into(answered, read.page)
             # A page keeps its body alive, which must not be there twice while the next one comes.
             del read
             if page.records:
@@ -112,6 +116,8 @@ class Walk:
             try:
                 return request, await self._send(request)
             except ApiError as error:
+                if request.beyond and is_refused(error):
+                    return request, None
                 if refused is not None and not is_too_large(error):
                     # A smaller page that the API does not take at all changes nothing about the larger one.
                     if error.verdict is Verdict.POISON or error.status == 500:
@@ -135,7 +141,7 @@ class Walk:
 
     async def _send(self, request: PageRequest) -> _Read | None:
         wire = self._wire(request)
-        self._guard.check_request(wire)
+        self._guard.check_request(wire, is_look=request.beyond == 1)
         empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
         answered = await self._exchange.send(
             wire,
@@ -163,13 +169,40 @@ class Walk:
         if read.following is not None or self._guard.pages > 1:
             self._guard.check_page(read.page)  # The only page of its walk can be no repetition.
         if self._promise is not None:
-            self._promise.note(read.total)
+            promise = self._promise
+            self._told(request, lambda: promise.note(read.total))
             self._check_cap(request, read.total)
         page = self._new_of(read.page, request)
         self._received += len(page)
         if read.following is not None and read.following.overlap:
             self._tail = [bytes(record) for record in read.page.records[-read.following.overlap :]]
         return page
+
+    async def _look_into(self, request: PageRequest, page: Page) -> None:
+        """Settle what is suspicious about how the pages are counted, by one request where it takes one."""
+        total = None if self._promise is None else self._promise.last
+        probe: Probe | None = None if self._check is None else self._check.note(request, page, total)
+        if probe is None:
+            return
+        wire, asked = self._wire(probe.request), Asked(empty=self._listing.empty)
+        try:
+            answered = await self._exchange.send(
+                wire, lambda response: self._body_of(response).page, asked=asked, is_first_page=False
+            )
+        except ApiError as error:
+            if not is_refused(error):
+                raise
+        else:
+            if answered.value is not None:
+                self._judge(probe, answered.value)
+
+    def _judge(self, probe: Probe, found: Page) -> None:
+        try:
+            probe.judge(found)
+        except MovedError:
+            # Where the total may move, the list may: it was declared, and is listed as drift.
+            if self._promise is None or not self._promise.may_move:
+                raise
 
     def _note_lack(self, read: _Read) -> None:
         """One page, and no trace of a next one: so do many APIs end a list, and so does a misspelt path look."""
@@ -189,13 +222,16 @@ class Walk:
     def _read(self, request: PageRequest, response: Response) -> _Read:
         """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
         body = self._body_of(response)
+        if request.beyond and self._guard.knows(body.page):
+            return _Read(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
         received = self._received + max(0, len(body.page) - request.overlap)
         answer = PageAnswer(body, response.url, response.headers, received, is_first=not self._has_begun)
         total = None
         if self._promise is not None and self._listing.total is not None:
-            total = self._promise.of(answer)
+            total = self._promise.said_by(answer)
             if self._listing.total.is_exact:
-                answer = replace(answer, total=total)
+                known, counts_hidden = self._promise.known(total), self._listing.total.counts_hidden
+                answer = replace(answer, total=known, counts_hidden=counts_hidden)
         if body.is_declared_empty and not self._has_begun:
             self._note(f"{body.lacks(self._listing.records)}: taken as no records, as `empty` says")
         try:
@@ -217,8 +253,7 @@ class Walk:
         total = None
         if self._promise is not None and self._listing.total is not None:
             answer = PageAnswer(body, response.url, response.headers, self._received + len(body.page))
-            found = self._listing.total.of(answer)
-            total = self._promise.last if found is None else found
+            total = self._listing.total.of(answer)
         return _Read(body.page, None, total)
 
     def _new_of(self, page: Page, request: PageRequest) -> Page:
@@ -227,10 +262,11 @@ class Walk:
         if not overlap:
             return page
         if [bytes(record) for record in page.records[:overlap]] != self._tail:
-            raise ApiError(
+            raise MovedError(
                 f"{self._shown(request)}: the page does not begin with the records that the page before ended "
-                "with. Records were added or removed while the item was read; it begins again.",
-                verdict=Verdict.RESTART,
+                "with. Records were added or removed while the item was read; it begins again. If it happens each "
+                "time, ask for less at a time; or, where the API leaves out rows that you may not see, "
+                'write advance = "limit" in place of `overlap`.'
             )
         return replace(page, records=page.records[overlap:])
 
@@ -243,6 +279,13 @@ class Walk:
                 "one query (`divide`). The item is divided; with a smaller step it would not have to be.",
                 verdict=Verdict.SPLIT,
             )
+
+    def _told(self, request: PageRequest, check: Callable[[], None]) -> None:
+        """What a check refuses, with the request that it is about."""
+        try:
+            check()
+        except MovedError as error:
+            raise MovedError(f"{self._shown(request)}: {error}") from None
 
     def _shown(self, request: PageRequest) -> str:
         return self._exchange.shown(self._wire(request))
@@ -261,7 +304,10 @@ class Walk:
     async def _settle(self, first: PageRequest) -> None:
         """Compare the records with the promised total; where they differ, ask for it once more."""
         promise, total = self._promise, self._listing.total
-        if promise is None or total is None or promise.first is None or promise.is_kept(self._received):
+        if promise is None or total is None or promise.first is None:
+            return
+        if promise.is_kept(self._received):
+            self._note_kept(promise, promise.first)
             return
         if not total.is_exact:
             logger.info(
@@ -277,15 +323,32 @@ class Walk:
             rules=first.end_rules,
             read_end=lambda response, verdict: self._total_of(total, response),
         )
-        if answered.value == self._received and (total.may_move or self._received == promise.first):
-            if self._received != promise.first:
-                self._exchange.usage.drift = Drift(promised=promise.first, reread=self._received)
+        again = answered.value
+        if again is not None and promise.fits(self._received, again) and (promise.may_move or again == promise.first):
+            self._note_kept(promise, again)
             return
+        if again is not None:
+            self._told(first, lambda: promise.check_stands(again))
         raise ApiError(
             f"{self._exchange.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked "
-            f"again, it promises {answered.value}. Check `records` and `pages` of the stream; if they are right, "
-            "records moved while they were read, or the API does not keep its word.",
+            f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
+            f"records moved while they were read, or the API does not keep its word.{self._remedy()}",
             verdict=Verdict.RESTART,
+        )
+
+    def _note_kept(self, promise: Promise, total: int) -> None:
+        """For the manifest. An item may have several walks."""
+        usage = self._exchange.usage
+        usage.drift = promise.drift(total) or usage.drift
+        usage.hidden += total - self._received
+
+    def _remedy(self) -> str:
+        """What helps where the API counts rows that it does not show."""
+        if not self._is_counting:
+            return ""
+        return (
+            ' If it counts rows that you may not see, write is = "bound" in `total`, and page an offset with '
+            'advance = "limit".'
         )
 
     def _total_of(self, total: Total, response: Response) -> int:

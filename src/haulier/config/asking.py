@@ -50,7 +50,12 @@ EMPTY = Field(
     "empty", Choice(("no items",)), "What an API that holds nothing means; an error without it.", 'empty = "no items"'
 )
 IS = Field(
-    "is", Choice(("exact", "estimate")), "Whether the records must agree with it.", 'is = "exact"', is_required=True
+    "is",
+    Choice(("exact", "bound", "estimate")),
+    "Whether the records must agree with it; whether it counts rows as well that are hidden from us, so that there may "
+    "be fewer (bound); or neither.",
+    'is = "exact"',
+    is_required=True,
 )
 
 COUNT_AT = Field("at", JsonPath(), "The dotted path of the number in the answer.", 'at = "count"')
@@ -62,7 +67,8 @@ TOTAL_HEADER = Field("header", Text(), "Or the header that holds it.", 'header =
 MAY_MOVE = Field(
     "may_move",
     Flag(),
-    "False: a total that changes while the item is read is a failure; it shows rows that were deleted meanwhile.",
+    "Whether a total that changes while the item is read is taken as it comes, and listed as drift. Unless given: true "
+    "for cursors, keys and links; false for offsets and page numbers, which then repeat or skip rows.",
     "may_move = false",
 )
 ABOVE = Field(
@@ -105,8 +111,9 @@ def read_total(table: Opened) -> Total:
         return Total(
             at=table.get(TOTAL_AT, ""),
             header=table.get(TOTAL_HEADER, ""),
-            is_exact=table.need(IS) == "exact",
-            may_move=table.get(MAY_MOVE, True),
+            is_exact=table.need(IS) != "estimate",
+            may_move=table.get(MAY_MOVE, None),
+            counts_hidden=table.need(IS) == "bound",
         )
 
 

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from haulier.api.declared_end import ENDS, End, Missing
 from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
+from haulier.api.pages_count import EMPTY_PAGES as EMPTY_PAGES_COUNT
+from haulier.api.pages_count import Advance
 from haulier.api.pages_count import Place as Where
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
@@ -98,8 +100,32 @@ LIMIT = Field("limit", Whole(), "How many records a page should have.", "limit =
 LIMIT_NAME = Field("limit_name", Text(), "Parameter of the limit; limit unless given.", 'limit_name = "limit"')
 START = Field("start", Whole(0), "The offset of the first page; 0 unless given.", "start = 1")
 OVERLAP = Field("overlap", Whole(0), "Records asked for again, to see whether the list moved.", "overlap = 1")
+ADVANCE = Field(
+    "advance",
+    Choice(("received", "limit")),
+    "What the offset goes on by: the records that came (servers lower limits), unless given; or the limit, where the "
+    "API leaves rows out of a page after it has cut it, such as those that you may not see.",
+    'advance = "limit"',
+)
+EMPTY_PAGES = Field(
+    "empty_pages",
+    Whole(),
+    "So many empty pages in a row are the end, where no flag and no total says it; 2 unless given, since all rows of a "
+    "page may be hidden. 1 saves the request that looks behind an empty page.",
+    "empty_pages = 3",
+)
 OFFSET_PAGES = Shape(
-    "Pages by the number of records before them.", OFFSET, LIMIT, LIMIT_NAME, START, IN, MORE, DONE, OVERLAP
+    "Pages by the number of records before them.",
+    OFFSET,
+    LIMIT,
+    LIMIT_NAME,
+    START,
+    IN,
+    MORE,
+    DONE,
+    OVERLAP,
+    ADVANCE,
+    EMPTY_PAGES,
 )
 
 
@@ -114,6 +140,8 @@ def read_offset(table: Opened) -> Paginator:
             more=table.get(MORE, ""),
             done=table.get(DONE, ""),
             overlap=table.get(OVERLAP, 0),
+            advance=cast(Advance, table.get(ADVANCE, "received")),
+            empty_pages=table.get(EMPTY_PAGES, EMPTY_PAGES_COUNT),
         )
 
 
@@ -138,6 +166,7 @@ PAGE_PAGES = Shape(
     DONE,
     END_STATUS,
     END_TEXT,
+    EMPTY_PAGES,
 )
 
 
@@ -155,6 +184,7 @@ def read_page(table: Opened) -> Paginator:
             done=table.get(DONE, ""),
             end_status=table.get(END_STATUS, None),
             end_text=table.get(END_TEXT, ""),
+            empty_pages=table.get(EMPTY_PAGES, EMPTY_PAGES_COUNT),
         )
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from haulier.api.empty import NO_EMPTY
-from haulier.api.pages import Paginator
+from haulier.api.pages import PageRequest, Paginator
 from haulier.api.totals import Total
 from haulier.config.asking import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, TableOf, Text, Whole
+from haulier.config.kinds import Choice, TableOf, Text, Whole, refusals
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, suggestion
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
@@ -155,6 +155,9 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         incremental=table.get(INCREMENTAL_FIELD, None),
     )
     check_words(recipe, value, place)
+    with refusals(place.at("pages")):
+        # What a kind needs of the request that it begins with, such as a limit.
+        recipe.pages.first(PageRequest(recipe.path, recipe.query, json=recipe.json))
     return recipe
 
 

@@ -26,7 +26,7 @@ NAME = "manifest.ndjson.gz"
 
 _COLUMNS = (
     "stream, state, has_object, damage, disagrees, poison, discard_reason, "
-    "records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, unseen"
+    "records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, hidden, unseen"
 )
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ManifestEntry)
@@ -96,6 +96,7 @@ class Tally:
     bytes: int = 0
     requests: int = 0
     drifted: int = 0
+    hidden: int = 0
     _unseen: dict[str, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
@@ -105,6 +106,7 @@ class Tally:
             self.count[entry.state] = self.count.get(entry.state, 0) + 1
             self.requests += entry.requests
             self.drifted += entry.drift is not None
+            self.hidden += entry.hidden
             records = entry.records if entry.state == "done" else 0
             self.records += records
             self.bytes += entry.bytes if entry.state == "done" else 0
@@ -135,6 +137,7 @@ class Tally:
             bytes=self.bytes,
             requests=self.requests,
             drifted=self.drifted,
+            hidden=self.hidden,
         )
 
 
@@ -157,7 +160,7 @@ def _damage(state: object, has_object: object, damage: object, disagrees: object
 
 
 def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Sequence[object]) -> ManifestEntry:
-    records, size, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, unseen = row
+    records, size, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, hidden, unseen = row
     return ManifestEntry(
         key=key,
         stream=stream,
@@ -172,6 +175,7 @@ def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Se
         encoded=bool(is_encoded),
         added=tuple(json.loads(str(added or "[]"))),
         drift=None if promised is None else Drift(promised=_int(promised), reread=_int(reread)),
+        hidden=_int(hidden),
         unseen=str(unseen or ""),
         reason=wrong,
     )

@@ -111,6 +111,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     added: tuple[str, ...] = ()
     """Fields of ours that stand in front of each record's own bytes."""
     drift: Drift | None = None
+    hidden: int = 0
+    """Rows that the API counts and did not show, where its total is declared to count such."""
     unseen: str = ""
     """The sign of a next page that no page of the item had, where nothing proves that its lists were read whole."""
 
@@ -210,6 +212,8 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     encoded: bool = False
     added: tuple[str, ...] = ()
     drift: Drift | None = None
+    hidden: int = 0
+    """As in its receipt."""
     unseen: str = ""
     """As in its receipt."""
     poison: int = 0
@@ -232,6 +236,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 0
     requests: int = 0
     drifted: int = 0
+    hidden: int = 0
 
 
 Verdict = Literal["complete", "partial", "abandoned", "superseded", "cancelled"]

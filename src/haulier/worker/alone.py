@@ -53,6 +53,7 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     requests: int
     drift: Drift | None
     added: tuple[str, ...] = ()
+    hidden: int = 0
     unseen: str = ""
 
 
@@ -130,6 +131,7 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
             requests=produced.requests,
             drift=produced.drift,
             added=produced.added,
+            hidden=produced.hidden,
             unseen=produced.unseen,
         )
     except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides

@@ -150,13 +150,15 @@ class Attempt:
             # Deaths are counted by message, and a copy that was sent again begins at none. One that was seen is enough.
             self._has_crashed = await self._parts.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
         self._bench.first.note_begun(envelope)
-        try:
-            return await self._produce(run, envelope, item)
-        except ApiError as error:
-            if error.verdict is not Verdict.RESTART:
-                raise
-        # What was read so far is of no use (a token expired, a total moved): once more, from the first page.
-        return await self._produce(run, envelope, item)
+        restarts = 0
+        while True:
+            try:
+                return await self._produce(run, envelope, item)
+            except ApiError as error:
+                # What was read so far is of no use (a token expired, a total moved): again, from the first page.
+                if error.verdict is not Verdict.RESTART or restarts >= error.restarts:
+                    raise
+                restarts += 1
 
     async def _produce(self, run: Run, envelope: Envelope, item: WorkItem) -> Done | Empty | Split:
         """P5 to P7: records go to a spool, the spool becomes the object."""
@@ -332,4 +334,5 @@ def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced,
         added=produced.added,
         drift=produced.drift,
         unseen=produced.unseen,
+        hidden=produced.hidden,
     )

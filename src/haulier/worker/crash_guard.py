@@ -74,6 +74,7 @@ async def produce_alone(parts: Parts, run: Run, envelope: Envelope, deliveries: 
             added=frame.added,
             requests=frame.requests,
             drift=frame.drift,
+            hidden=frame.hidden,
             unseen=frame.unseen,
         )
     if exit_code in _ASKED_TO_END or (not has_started and exit_code < 0):

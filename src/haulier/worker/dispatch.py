@@ -46,6 +46,8 @@ class Produced:
     """Names of fields of ours in front of the records' own bytes."""
     requests: int = 0
     drift: Drift | None = None
+    hidden: int = 0
+    """As in `Receipt`."""
     unseen: str = ""
     """As in `Receipt`."""
 
@@ -73,6 +75,7 @@ async def produce(
         produced,
         requests=api.usage.requests,
         drift=None if drift is None else Drift(promised=drift.promised, reread=drift.reread),
+        hidden=api.usage.hidden,
         unseen=api.usage.looks.unseen,
     )
 
