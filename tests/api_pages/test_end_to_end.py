@@ -6,7 +6,7 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.loop_guard import PaginationLoopError
-from haulier.api.pages import Cursor, Offset, Seek
+from haulier.api.pages import Cursor, LinkHeader, OData, Offset, Seek
 from haulier.api.settings import Api
 from haulier.api.transport import Request, Response
 from haulier.api.verdict import ApiError, Verdict
@@ -62,6 +62,33 @@ async def test_stuck_cursor_of_the_sandbox():
     async with Sandbox(SandboxSettings(is_cursor_stuck=True)) as sandbox, client_of(sandbox.url) as client:
         with pytest.raises(PaginationLoopError):
             await collected(client.session("item"), "/items", None, pages=CURSOR)
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "pages", "records"),
+    [
+        ({"is_token_repeated": True}, "/items", Cursor("next", query="cursor", end=("repeated",)), "items"),
+        (
+            {"is_token_repeated": True},
+            "/items_token",
+            Cursor("nextPageToken", query="pageToken", end=("repeated",)),
+            "items",
+        ),
+        ({"link_quotes": "single"}, "/items_link", LinkHeader(), "."),
+        ({"link_quotes": "none"}, "/items_link", LinkHeader(), "."),
+        ({"is_link_endless": True}, "/items_link", LinkHeader(end_if='results="false"'), "."),
+        ({"is_filter_dropped": True}, "/items_link", LinkHeader(keep_query=True), "."),
+        ({"odata_version": "4.01"}, "/odata/items", OData(), "value"),
+        ({"odata_version": "3.0"}, "/odata/items", OData(page_size=50), "value"),
+    ],
+)
+async def test_signs_of_the_sandbox(settings, path, pages, records):
+    """The sandbox plays APIs whose signs are odd, and each can be read, with nothing but what the query asks for."""
+    settings = SandboxSettings(records=500, page_size=100, **settings)
+    async with Sandbox(settings) as sandbox, client_of(sandbox.url) as client:
+        query = {"from_id": 50, "to_id": 350}
+        found = await collected(client.session("x"), path, query, pages=pages, records=records, total=None)
+        assert found == [record_bytes(settings, number) for number in range(50, 350)]
 
 
 async def test_promise_that_is_not_kept():

@@ -204,6 +204,45 @@ class Graph(FakeApi):
         return Reply({"value": page} | ({"@odata.nextLink": link} if after < last else {}))
 
 
+def sentry(asked: Asked, records: list[Record]) -> Reply:
+    """Both links are always there; an attribute says whether they lead anywhere."""
+    start, limit = int(asked.query.get("cursor", "0:0:0").split(":")[1]), asked.number("limit")
+    home = f"{asked.home}{asked.path}?limit={limit}"
+    links = [
+        f'<{home}&cursor=0:{place}:0>; rel="{relation}"; results="{str(leads_on).lower()}"'
+        for relation, place, leads_on in (
+            ("previous", max(0, start - limit), start > 0),
+            ("next", start + limit, start + limit < len(records)),
+        )
+    ]
+    return Reply(records[start : start + limit], headers={"Link": ", ".join(links)})
+
+
+def journal(asked: Asked, records: list[Record]) -> Reply:
+    """The last page gives the position that it was asked for with."""
+    start, count = asked.number("position"), asked.number("count")
+    is_last = start + count >= len(records)
+    return Reply({"entries": records[start : start + count], "next_position": start if is_last else start + count})
+
+
+def archive(asked: Asked, records: list[Record]) -> Reply:
+    """Its links know the page, and nothing else."""
+    page, size = asked.number("page", 1), asked.number("per_page", 30)
+    mine = [record for record in records if record["state"] == asked.query.get("state", record["state"])]
+    link = f"{asked.home}/letters?page={page + 1}"
+    return Reply({"letters": mine[(page - 1) * size : page * size], "next": link if page * size < len(mine) else None})
+
+
+class Archive(Made):
+    """Of its letters only the open ones are asked for."""
+
+    def __init__(self) -> None:
+        letters = things(300, state=lambda number: "open" if number % 5 else "closed")
+        super().__init__(
+            [letter for letter in letters if letter["state"] == "open"], lambda asked, _: archive(asked, letters)
+        )
+
+
 def short(asked: Asked, records: list[Record]) -> Reply:
     """HubSpot's way to end: no `paging` at all. Each list is one page, just full."""
     board = asked.path.split("/")[2]
@@ -266,6 +305,9 @@ PAGING: dict[str, Callable[[], FakeApi]] = {
     "jsonapi": lambda: Made(things(250), jsonapi),
     "salesforce": lambda: Made(things(230), salesforce),
     "graph": lambda: Graph(things(1500)),
+    "sentry": lambda: Made(things(250), sentry),
+    "journal": lambda: Made(things(250), journal),
+    "archive": Archive,
     "short": lambda: Made(things(100, board=lambda number: ("red", "blue")[number % 2]), short),
     "dynamics": lambda: Made(things(200, dataAreaId=lambda number: ("usmf", "demf", "gbsi")[number % 3]), dynamics),
     "notion": lambda: Made(things(250), notion),

@@ -49,7 +49,8 @@ def by_token(settings: SandboxSettings, question: Question, drift: Drift | None)
     listing = listing_of(settings, drift, *id_span(settings, question))
     token = question.query.get("pageToken")
     page, gave = _bound_page(listing, question, "token", token)
-    sign = b',"nextPageToken":"%s"' % gave if gave else b""
+    told = gave or _repeated(settings, token)
+    sign = b',"nextPageToken":"%s"' % told if told else b""
     return page.answer(b'{"items":[', b']%s,"total":%d}' % (sign, listing.promised), took=token, gave=gave)
 
 
@@ -69,8 +70,15 @@ def by_link(settings: SandboxSettings, question: Question, drift: Drift | None) 
     number = max(1, question.whole("page", 1))
     page = page_at(listing, (number - 1) * limit, limit)
     pages = max(1, -(-listing.rows // limit))
-    targets = {"next": number + 1, "last": pages} if page.following is not None else {}
-    links = [f'<{_link(question, page=target)}>; rel="{rel}"' for rel, target in targets.items()]
+    has_more = page.following is not None
+    targets = {"next": number + 1, "last": pages} if has_more or settings.is_link_endless else {}
+    quote = {"double": '"', "single": "'", "none": ""}[settings.link_quotes]
+    results = f'; results="{str(has_more).lower()}"' if settings.is_link_endless else ""
+    dropped = ("from_id", "to_id") if settings.is_filter_dropped else ()
+    links = [
+        f"<{_link(question, *dropped, page=target)}>; rel={quote}{rel}{quote}{results if rel == 'next' else ''}"
+        for rel, target in targets.items()
+    ]
     headers = [(b"X-Total-Count", b"%d" % listing.promised)]
     if links:
         headers.append((b"Link", ", ".join(links).encode()))
@@ -146,10 +154,12 @@ def by_odata(settings: SandboxSettings, question: Question, drift: Drift | None)
     page = page_at(listing, skip, min(limit, max(0, top - skip)))
     is_last = page.following is None or skip + len(page.ranks) >= top
     gave = b"" if is_last else _own_query(page, limit, top, int(is_counted))
-    link = b',"@odata.nextLink":"%s%s?$skiptoken=%s"' % (question.origin.encode(), question.path.encode(), gave)
-    count = b',"@odata.count":%d' % listing.promised if is_counted else b""
-    before = b'{"@odata.context":"$metadata#items"%s,"value":[' % count
-    headers = ((b"OData-Version", b"4.0"),)
+    prefix = {"4.0": b"@odata.", "4.01": b"@", "3.0": b"odata."}[settings.odata_version]
+    link = b',"%snextLink":"%s%s?$skiptoken=%s"' % (prefix, question.origin.encode(), question.path.encode(), gave)
+    count = b',"%scount":%d' % (prefix, listing.promised) if is_counted else b""
+    context = b"odata.metadata" if prefix == b"odata." else b"%scontext" % prefix
+    before = b'{"%s":"$metadata#items"%s,"value":[' % (context, count)
+    headers = ((b"OData-Version", settings.odata_version.encode()),)
     return page.answer(before, b"]%s}" % (link if gave else b""), headers=headers, took=token, gave=gave)
 
 
@@ -164,9 +174,15 @@ def cursor_page(
             ((b"X-Last-Page", b"true"),),
             write_cursor(page.ranks[0] if page.ranks else listing.last, _bound(listing, route)),
         )
-    told = b'"%s"' % gave if gave else b"null"
+    last = _repeated(listing.settings, cursor)
+    told = b'"%s"' % (gave or last) if gave or last else b"null"
     after = b'],"%s":%s,"total":%d}' % (sign, told, listing.promised)
     return page.answer(b'{"items":[', after, headers=headers, took=cursor, gave=gave)
+
+
+def _repeated(settings: SandboxSettings, token: str | None) -> bytes:
+    """What a last page says in place of nothing."""
+    return token.encode() if settings.is_token_repeated and token is not None else b""
 
 
 def _bound_page(listing: Listing, question: Question, route: str, cursor: str | None) -> tuple[Page, bytes]:
@@ -200,9 +216,9 @@ def _own_query(page: Page, *numbers: int) -> bytes:
     return write_token((page.following, listing.first, listing.last, *numbers), listing.settings.seed)
 
 
-def _link(question: Question, **changes: object) -> str:
+def _link(question: Question, *dropped: str, **changes: object) -> str:
     """The question's own address with other parameters. A key in the query is left out, as APIs do."""
-    query = {name: value for name, value in question.query.items() if name != "api_key"}
+    query = {name: value for name, value in question.query.items() if name not in ("api_key", *dropped)}
     return f"{question.origin}{question.path}?{urlencode(query | changes)}"
 
 

@@ -17,6 +17,8 @@ MIN_RECORD_BYTES = 200
 KneeMode = Literal["queue", "thrash", "refuse"]
 EmptyAs = Literal["list", "null", "absent", "object", "204", "404"]
 DriftKind = Literal["none", "insert", "delete"]
+LinkQuotes = Literal["double", "single", "none"]
+ODataVersion = Literal["4.0", "4.01", "3.0"]
 QuotaHeaders = Literal["none", "ratelimit", "x-ratelimit"]
 AuthKind = Literal["bearer", "basic", "header", "query", "oauth2"]
 CorruptionKind = Literal[
@@ -83,6 +85,15 @@ class PagingSettings:
         False, "The last page of a list by cursor says so by X-Last-Page: true; its cursor leads to itself."
     )
     is_cursor_stuck: bool = setting(False, "Every page but the last is followed by the first page again.")
+    is_token_repeated: bool = setting(False, "The last page of /items and /items_token holds its own token again.")
+    link_quotes: LinkQuotes = setting("double", "How /items_link writes rel: in quotes of this kind, or in none.")
+    is_link_endless: bool = setting(
+        False, 'The last page of /items_link has a next link too, with results="false" (the others: "true").'
+    )
+    is_filter_dropped: bool = setting(False, "The links of /items_link lack from_id and to_id.")
+    odata_version: ODataVersion = setting(
+        "4.0", "How /odata/items calls its link and count: @odata.nextLink, @nextLink (4.01), odata.nextLink (3.0)."
+    )
 
 
 @dataclass(frozen=True)
