@@ -185,6 +185,18 @@ async def number(item: Number, ctx: Context) -> AsyncIterator[list[dict[str, int
 """
 
 
+@pytest.mark.parametrize("command", ["try", "run", "enqueue"])
+def test_what_an_enumerator_raises_is_shown_with_its_own_lines(place: Place, command: str) -> None:
+    """For every command that enumerates."""
+    place.name = "mine.py"
+    place.toml.write_text(RAISING.replace("    yield Number(1)", '    yield Number({}["first"])'))
+    said = place.run(command)
+    assert said.code == 2
+    assert "haulier: The enumerator raised KeyError: 'first'\nTraceback (most recent call last):\n" in said.err
+    assert 'yield Number({}["first"])' in said.err
+    assert "/haulier/" not in said.err
+
+
 def test_what_a_processor_raises_is_shown_with_its_own_lines(place: Place) -> None:
     """A mistake in a person's code: where, what, exit code 2; and nothing of haulier's insides."""
     place.name = "mine.py"

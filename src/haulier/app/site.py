@@ -21,14 +21,17 @@ from haulier.api.transport import Transport
 from haulier.app.app import App
 from haulier.app.meter import Meter
 from haulier.clock import Clock, SystemClock
+from haulier.errors import HaulierError, UsageError
+from haulier.items.workitem import WorkItem
 from haulier.lake.opening import open_lake
 from haulier.lake.seam import Lake
 from haulier.queues.opening import queue_opener
 from haulier.queues.seam import QueueClient, QueueOpener
 from haulier.runs.closing import Closer
 from haulier.runs.run import Run, require_same_fingerprint
-from haulier.worker.parts import Parts
+from haulier.worker.parts import Context, Parts
 from haulier.worker.settings import WorkerSettings
+from haulier.worker.trace import trace_of
 
 GRACE_SECONDS = 10.0
 """Between a request's own deadline and its surely being over: what a dead worker's share is kept for besides."""
@@ -75,6 +78,18 @@ class LiveSite(Site):
     @property
     def closer(self) -> Closer:
         return Closer(self.lake, self.queue, self.clock, self.name, self.expect)
+
+    async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
+        """Enumerate. What a person's own enumerator raises is theirs to correct (`UsageError`), and is said with their
+        own lines."""
+        try:
+            async for item in self.app.items(mode, streams, context):
+                yield item
+        except HaulierError:
+            raise
+        except Exception as error:
+            trace = self.client.redactor.redact(trace_of(error)).rstrip()
+            raise UsageError(f"The enumerator raised {trace.splitlines()[-1]}\n{trace}") from error
 
     async def expect(self, streams: tuple[str, ...]) -> Mapping[str, int]:
         """How many records the API says that it holds of each stream; those that declare no count are absent."""

@@ -133,7 +133,7 @@ async def _enumerate(site: LiveSite, run: Run) -> AsyncIterator[WorkItem]:
         log=logging.LoggerAdapter(logger, {"run_id": run.run_id}),
         shared=site.shared,
     )
-    async for item in site.app.items(run.file.mode, run.file.streams, context):
+    async for item in site.items(run.file.mode, run.file.streams, context):
         yield item
 
 

@@ -164,7 +164,7 @@ def _show(item: WorkItem, tried: _Tried, shown: _Shown, as_json: bool) -> int:
 
 
 async def _find(site: LiveSite, mode: str, streams: tuple[str, ...], key: str | None) -> WorkItem:
-    items: AsyncIterator[WorkItem] = site.app.items(mode, streams, _context(site, mode))
+    items: AsyncIterator[WorkItem] = site.items(mode, streams, _context(site, mode))
     looked_at = 0
     async for item in items:
         if key is None or item_key(item) == key:
@@ -173,7 +173,10 @@ async def _find(site: LiveSite, mode: str, streams: tuple[str, ...], key: str | 
         if looked_at >= MAX_LOOKED_AT:
             break
     if key is not None:
-        raise UsageError(f"No item of the first {looked_at:,} has the key {key!r}. `haulier poison list` shows keys.")
+        raise UsageError(
+            f"No planned item of the first {looked_at:,} has the key {key!r}; the parts of divided ones are not among "
+            "them. Take the key of an item that was planned, or leave --item out."
+        )
     raise UnavailableError("The enumeration gives no items: there is nothing to pull now.")
 
 
