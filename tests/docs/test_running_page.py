@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from haulier.api.failures import NONE
+from haulier.cli.failures import failure_facts
 from haulier.runs.records import PoisonRecord
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus
@@ -66,10 +68,13 @@ def test_the_states_are_those_of_the_program() -> None:
 
 
 def test_the_document_is_one_of_the_program() -> None:
-    """The JSON in the page has every field of a status, and is read as one."""
+    """The JSON in the page has every field of a status, what failed besides, and is read as one."""
     (block,) = (block for block in blocks_of(PAGE) if block.language == "json")
     status = msgspec.json.decode(block.text, type=RunStatus)
-    assert [*msgspec.json.decode(block.text)] == [each.name for each in msgspec.structs.fields(RunStatus)]
+    assert [*msgspec.json.decode(block.text)] == [
+        *(each.name for each in msgspec.structs.fields(RunStatus)),
+        *failure_facts(NONE),
+    ]
     assert status.planned == status.done + status.missing
 
 
