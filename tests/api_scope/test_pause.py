@@ -6,8 +6,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from haulier.api.breaker import TRIAL, Breaker, State
 from haulier.api.pause import JITTER, Pause
-from haulier.api.scope_changes import paused
+from haulier.api.scope_changes import Beat, beaten, lifted, paused
 from haulier.api.scope_row import ScopeRow
 
 NOW = 50.0
@@ -100,3 +101,53 @@ def test_a_wall_clock_set_back_makes_no_pause_of_an_hour():
     pause = Pause(1.0, random.Random(0))
     pause.see(paused(ScopeRow(), 10_000.0, 60.0), 10_000.0 - 3_600.0, NOW)
     assert pause.left(NOW) == pytest.approx(60.0)
+
+
+def beat(name, number, wall, **said):
+    return Beat(name=name, number=number, offer=0, in_flight=4, wants=True, keep_seconds=9.0, wall=wall, **said)
+
+
+def test_a_lifted_pause_is_over_at_once_and_starts_slowly():
+    pause = paused_for(3_600.0)
+    pause.lift(NOW + 5.0)
+    assert pause.left(NOW + 5.0) == 0.0
+    assert pause.opens_in(NOW + 5.0, 0, 0, 1) == 0.0
+    assert pause.opens_in(NOW + 5.0, 1, 0, 1) == pytest.approx(1.0)
+    pause.extend(60.0, NOW + 6.0)
+    assert pause.left(NOW + 6.0) == pytest.approx(60.0)
+
+
+def test_what_a_member_says_before_it_hears_of_a_lift_brings_no_pause_back():
+    """It tells the others what it knows to be left; a person has ended that meanwhile. Who knows of the lift and was
+    asked to wait again is believed."""
+    row = beaten(paused(ScopeRow(), 1_000.0, 3_600.0), beat("a", 1, 1_000.0))
+    row = lifted(row, 1_010.0)
+    assert (row.pause_until, row.lifted_at) == (0.0, 1_010.0)
+    late = beaten(row, beat("a", 2, 1_010.5, pause_left=3_589.5))
+    assert late.pause_until == 0.0
+    told = beaten(row, beat("a", 2, 1_010.5, pause_left=50.0, lifted_at=1_010.0))
+    assert told.pause_until == pytest.approx(1_060.5)
+
+
+def test_each_lift_is_a_new_one_though_the_wall_clock_is_set_back():
+    row = lifted(lifted(ScopeRow(), 2_000.0), 1_000.0)
+    assert row.lifted_at > 2_000.0
+    assert beaten(row, beat("a", 1, 1_000.0)).lifted_at == row.lifted_at, "the first member keeps it"
+
+
+def test_a_lift_closes_the_breaker_on_trial():
+    """As a good probe does: requests start slowly, and a few failures open it again."""
+    row = lifted(ScopeRow(breaker=Breaker(state=State.OPEN, since=5.0, closings=3)), 1_000.0)
+    assert (row.breaker.state, row.breaker.trial, row.breaker.closings) == (State.CLOSED, TRIAL, 4)
+
+
+@pytest.mark.parametrize(("seconds", "is_for_a_person"), [(86_000.0, False), (86_400.0, False), (86_401.0, True)])
+def test_a_pause_with_more_than_a_day_left_is_for_a_person(seconds, is_for_a_person):
+    """Until a day is left of it; then it is waited for like any other."""
+    pause = paused_for(seconds)
+    assert pause.is_for_a_person(NOW) is is_for_a_person
+    assert not pause.is_for_a_person(NOW + 2.0)
+    pause.extend(1e8, NOW, "status 429")
+    text = str(pause.error(NOW, 1_800_000_000.0))
+    assert "until 2030-03-17T17:46:40Z (status 429), which is more than a day away" in text
+    assert "haulier resume SOURCE" in text

@@ -87,6 +87,8 @@ def test_a_field_that_cannot_be_read_is_ignored(value: str) -> None:
         (str(EPOCH + 90), 90),
         (str(EPOCH - 90), 0),
         (str((EPOCH + 90) * 1000), 90),
+        (str((EPOCH + 90) * 10**6), 90),
+        (str((EPOCH + 90) * 10**9), 90),
         (f"{EPOCH + 90}.25", 91),
         ("Tue, 24 Nov 2026 08:02:00 GMT", 120),
         ("2026-11-24T08:02:00Z", 120),
@@ -130,6 +132,29 @@ def test_a_reset_is_measured_against_the_answers_own_clock() -> None:
 def test_vendors_variants_are_read_by_what_they_share(pairs: list[tuple[str, str]], limits: list[Limit]) -> None:
     """3.2 `X-RateLimit-* variants (generic parser)`: each bucket for itself."""
     assert read(*pairs).limits == tuple(limits)
+
+
+@pytest.mark.parametrize("value", [f'"a";r=0;t={EPOCH + 90}', f"limit=9, remaining=0, reset={EPOCH + 90}"])
+def test_a_moment_in_place_of_a_span_is_read_in_both_syntaxes(value: str) -> None:
+    """The draft says seconds; who sends an epoch second does not ask for half a century."""
+    assert read(("RateLimit", value)).exhausted_seconds == 90
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("X-RateLimit-Reset-After", "12.5", 13),
+        ("X-RateLimit-Reset-In", "12", 12),
+        ("X-RateLimit-Reset-Ms", "12500", 13),
+        ("X-RateLimit-Reset-After-Ms", "12500", 13),
+        ("X-RateLimit-Reset-Milliseconds", str((EPOCH + 90) * 1000), 90),
+        ("X-RateLimit-Reset-Time", "2026-11-24T08:02:00Z", 120),
+        ("X-RateLimit-Reset-At", str(EPOCH + 90), 90),
+    ],
+)
+def test_a_word_behind_reset_says_how_it_is_written(name: str, value: str, expected: float) -> None:
+    """It names no other bucket: the reset belongs to what is left."""
+    assert read(("X-RateLimit-Remaining", "0"), (name, value)).exhausted_seconds == expected
 
 
 def test_the_longest_wait_of_what_is_used_up_counts() -> None:

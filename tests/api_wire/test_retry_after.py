@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from haulier.api.retry_after import http_date, retry_after, retry_after_seconds
+from haulier.api.retry_after import LONGEST_SECONDS, http_date, retry_after, retry_after_seconds
 
 NOW = datetime(2026, 11, 24, 8, 0, 0, tzinfo=UTC)
 
@@ -40,6 +40,8 @@ def seconds(value: str, **headers: str) -> float | None:
         ("Sun Dec  6 08:00:00 2026", 12 * 86_400),
         ("Tue, 24 Nov 2026 07:59:59 GMT", 0),
         ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        ("2026-11-24T08:02:00Z", 120),
+        ("2026-11-24T09:02:00.5+01:00", 121),
     ],
 )
 def test_what_a_server_may_mean_is_read(value: str, expected: float) -> None:
@@ -50,7 +52,7 @@ def test_what_a_server_may_mean_is_read(value: str, expected: float) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("120s", "", "soon", "60, 60", "2026-11-24T08:02:00Z", "1e3", "nan", "inf", "0x10", "٣", "9" * 400),
+        *("120s", "", "soon", "60, 60", "2026-11-24T08:02:00", "1e3", "nan", "inf", "0x10", "٣", "9" * 400),
         "Tue, 31 Feb 2026 08:00:00 GMT",
         "Tue, 24 Foo 2026 08:02:00 GMT",
         "Tue, 24 Nov 2026 08:02:00 +0100",
@@ -65,6 +67,37 @@ def test_garbage_counts_as_missing_and_is_noted(value: str) -> None:
 def test_no_header_is_no_wait_that_was_asked_for() -> None:
     """None and 0 are different: only the second was said."""
     assert retry_after_seconds(CIMultiDict(), NOW) is None
+
+
+EPOCH = int(NOW.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (str(EPOCH + 90), 90),
+        (str(EPOCH - 90), 0),
+        (f"{EPOCH + 90}.25", 91),
+        (str((EPOCH + 90) * 10**3), 90),
+        (str((EPOCH + 90) * 10**6), 90),
+        (str((EPOCH + 90) * 10**9), 90),
+        (str(EPOCH + 30 * 86_400), 30 * 86_400),
+        ("999999999", LONGEST_SECONDS),
+        ("99999999999", LONGEST_SECONDS),
+        ("9" * 300, LONGEST_SECONDS),
+    ],
+)
+def test_a_number_that_is_a_moment_is_no_span(value: str, expected: float) -> None:
+    """An epoch second, or a part of it, is the time at which to come back: as a span it would be a pause until 2083."""
+    assert seconds(value) == pytest.approx(expected, abs=0.001)
+
+
+@pytest.mark.parametrize("skew", [timedelta(hours=-7), timedelta(days=400)])
+def test_a_number_that_is_a_moment_is_measured_against_the_answers_own_clock(skew: timedelta) -> None:
+    there = NOW + skew
+    stamp = there.strftime("%a, %d %b %Y %H:%M:%S GMT")
+    assert seconds(str(int(there.timestamp()) + 90), Date=stamp) == 90
+    assert retry_after_seconds(CIMultiDict({"retry-after-ms": f"{there.timestamp() * 1000 + 90_000:.0f}"}), there) == 90
 
 
 @pytest.mark.parametrize("skew", [timedelta(hours=-7), timedelta(0), timedelta(days=400)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime
@@ -140,6 +141,27 @@ class Tickets(FakeApi):
         return Reply({"tickets": shown, "has_more": page * size < len(self.records)})
 
 
+class Ads(Made):
+    """Refuses once, and tells the wait in milliseconds in the body. Who comes sooner is refused for good."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, clicks)
+        self.refused_at: float | None = None
+
+    def answer(self, asked: Asked) -> Reply:
+        if self.refused_at is None and asked.query.get("after"):
+            self.refused_at = time.monotonic()
+            return Reply({"error": {"code": "TOO_FAST", "retry_in": 1500}}, 429)
+        if self.refused_at is not None and time.monotonic() - self.refused_at < 1.4:
+            return Reply({"error": {"code": "BANNED"}}, 400)
+        return super().answer(asked)
+
+
+def clicks(asked: Asked, records: list[Record]) -> Reply:
+    mine = [record for record in records if record["id"] > asked.number("after")]
+    return Reply({"clicks": mine[:100], "has_more": len(mine) > 100})
+
+
 class Crm(Made):
     """Hands out one token, however many requests need it at once; a second one would be an error."""
 
@@ -221,6 +243,7 @@ OTHERS: dict[str, Callable[[], FakeApi]] = {
     "search": lambda: SlowSearch([each | {"created": each["id"] * 600} for each in things(2600)]),
     "erp": lambda: Erp(things(900)),
     "tickets": lambda: Tickets(things(250)),
+    "ads": lambda: Ads(things(250)),
     "crm": lambda: Crm(things(900)),
     "sensors": lambda: Made([each for each in things(190) if each["created"] // 86_400 % 3], sensors),
     "ledger": lambda: Made(things(250), ledger),

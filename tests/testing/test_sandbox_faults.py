@@ -80,7 +80,7 @@ async def test_requests_in_a_pause_are_early() -> None:
     server = SandboxServer(settings, asyncio.get_running_loop(), clock)
     assert server.begin(REQUEST) is Fault.THROTTLED
     assert server.counters.early == 0
-    assert server.refusal(Fault.THROTTLED).retry_after_seconds == 3
+    assert server.refusal(Fault.THROTTLED).headers == ((b"Retry-After", b"3"),)
     for later, early in ((0.4, 0), (0.2, 1), (2.3, 2), (0.2, 2)):
         clock.advance(later)
         server.begin(REQUEST)

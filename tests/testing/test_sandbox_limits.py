@@ -3,15 +3,19 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from haulier.api.declared_wait import DeclaredWait, asked_wait
 from haulier.api.ratelimit_headers import rate_limits
+from haulier.api.transport import Response
 from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from haulier.testing.sandbox_faults import Fault
 from haulier.testing.sandbox_server import SandboxServer
+from haulier.testing.sandbox_setting_groups import WaitForm
 from haulier.testing.sandbox_wire import RequestHead
 from tests.testing.wire import answer
 
@@ -23,6 +27,7 @@ class Served:
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.clock = FakeClock()
+        self.body = b""
         self.server = SandboxServer(settings, asyncio.get_running_loop(), self.clock)
 
     def ask(self) -> tuple[int, dict[str, str]]:
@@ -30,7 +35,8 @@ class Served:
         reply = self.server.reply(REQUEST, b"GET", b"/count", b"", False)
         self.server.counters.in_flight -= 1
         assert reply.wire is not None
-        lines = reply.wire.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        head, _, self.body = reply.wire.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")[1:]
         return reply.status, {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
@@ -47,6 +53,18 @@ async def test_a_quota_is_spent_and_filled_again() -> None:
     api.clock.advance(40)
     assert [api.ask()[0] for _ in range(4)] == [200] * 3 + [429]
     assert (api.server.counters.limited, api.server.counters.early) == (2, 0)
+
+
+@pytest.mark.parametrize("form", get_args(WaitForm))
+async def test_haulier_reads_the_wait_in_every_form(form: WaitForm) -> None:
+    """``wait_form``: the same nine seconds, told in six ways; two of them want to be declared."""
+    api = Served(SandboxSettings(quota=1, quota_seconds=9, wait_form=form))
+    api.ask()
+    declared = {"ms": DeclaredWait(header="Retry-After", unit="ms"), "body": DeclaredWait(at="retry_in")}.get(form)
+    status, headers = api.ask()
+    assert status == 429
+    response = Response(429, CIMultiDictProxy(CIMultiDict(headers)), api.body)
+    assert asked_wait(response, api.clock.now(), declared).seconds == pytest.approx(9, abs=1)
 
 
 async def test_requests_before_the_quota_is_filled_again_are_early() -> None:

@@ -23,6 +23,7 @@ from haulier.worker.crash_guard import CrashedError, InterruptedAloneError
 from haulier.worker.deadline import DeadlineError
 from haulier.worker.outcome import (
     GIVE_UP_SECONDS,
+    PAUSED_SECONDS,
     RETRY_BASE_SECONDS,
     RETRY_CAP_SECONDS,
     Circumstances,
@@ -152,7 +153,15 @@ def test_backoff_has_an_end() -> None:
     assert max(found) <= RETRY_CAP_SECONDS
 
 
-@pytest.mark.parametrize("verdict", [Verdict.PAUSE, Verdict.OUTAGE, Verdict.BACK])
+@pytest.mark.parametrize("is_healthy", [True, False])
+def test_an_item_is_back_soon_after_a_pause_that_is_lifted(is_healthy: bool) -> None:
+    """The scope keeps the pause; an item with a delay of its own would not hear of it when a person lifts it."""
+    error = api_error(Verdict.PAUSE, retry_after_seconds=70_000.0)
+    assert set(delays(error, around(is_healthy=is_healthy))) == {PAUSED_SECONDS}
+    assert max(delays(api_error(Verdict.PAUSE), around(releases=100))) <= PAUSED_SECONDS
+
+
+@pytest.mark.parametrize("verdict", [Verdict.OUTAGE, Verdict.BACK])
 @pytest.mark.parametrize("is_healthy", [True, False])
 def test_who_is_asked_to_wait_waits_so_long(verdict: Verdict, is_healthy: bool) -> None:
     error = api_error(verdict, retry_after_seconds=1_234.0)

@@ -120,13 +120,18 @@ def probed(breaker: Breaker, name: str, time: float, roll: float, *, is_good: bo
             probe_at = time + _spread(breaker.delay_seconds, roll)
             return replace(breaker, state=State.OPEN, probe_at=probe_at, prober="")
         case State.OPEN if is_good:
-            return Breaker(delay_seconds=breaker.delay_seconds, trial=TRIAL, closings=breaker.closings + 1)
+            return reclosed(breaker)
         case State.OPEN if breaker.prober == name:
             delay_seconds = min(LONGEST_DELAY_SECONDS, breaker.delay_seconds * 2)
             probe_at = time + _spread(delay_seconds, roll)
             return replace(breaker, delay_seconds=delay_seconds, probe_at=probe_at, prober="")
         case _:
             return breaker
+
+
+def reclosed(breaker: Breaker) -> Breaker:
+    """The API is taken to be back: on trial, so that a few failures are enough to open it again."""
+    return Breaker(delay_seconds=breaker.delay_seconds, trial=TRIAL, closings=breaker.closings + 1)
 
 
 def in_a_row(breaker: Breaker) -> int:

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeGuard, TypeVar
 
+from haulier.api.declared_wait import asked_wait
 from haulier.api.next_sign import Looks, StreamSigns
 from haulier.api.page import BodyError
 from haulier.api.redactor import Redactor
-from haulier.api.retry_after import retry_after
+from haulier.api.retry_after import DAY_SECONDS
 from haulier.api.retry_budget import RetryBudget
 from haulier.api.scope import Scope
 from haulier.api.settings import Api
@@ -127,6 +128,7 @@ class Exchange:
         self._parts = parts
         self._place = place or ItemPlace()
         self._is_suspect = is_suspect
+        self._wait_at = parts.settings.wait_at
         self.usage = Usage()
         self.is_waiting = False
         """Whether the item waits at the gate."""
@@ -157,7 +159,7 @@ class Exchange:
         rules = (*rules, *parts.rules)
 
         def judged(outcome: Response | TransportError | BadBody) -> Judgement:
-            return judge(outcome, now=parts.clock.now(), asked=asked, rules=rules)
+            return judge(outcome, now=parts.clock.now(), asked=asked, rules=rules, wait_at=self._wait_at)
 
         repeats = pauses = 0
         while True:
@@ -199,6 +201,8 @@ class Exchange:
                 if wait <= THROTTLED_SECONDS and judgement.is_throttling:
                     parts.scope.note_throttled()
                 await parts.scope.pause(wait, reason)
+                if wait > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:
+                    raise refusal
                 may_repeat = pauses < MAX_PAUSES
                 pauses += 1
             else:
@@ -234,10 +238,11 @@ class Exchange:
 
     def _note_wait(self, response: Response) -> None:
         """3.1: what a person should know of the waits that an API asks for."""
-        found, told = retry_after(response.headers, self._parts.clock.now()), self._parts.tally.told
+        parts = self._parts
+        found, told = asked_wait(response, parts.clock.now(), self._wait_at), parts.tally.told
         if found.unreadable and "unreadable" not in told:
             told.add("unreadable")
-            value = self._parts.redactor.redact(found.unreadable[:100])
+            value = parts.redactor.redact(found.unreadable[:100])
             logger.warning("a Retry-After means nothing, and counts as missing", extra={"value": value})
         if found.is_for_a_person and "long" not in told:
             told.add("long")

@@ -21,6 +21,7 @@ from haulier.api.scope_row import ScopeRow
 from haulier.api.tally import Tally
 from haulier.api.transport import Response
 from haulier.api.verdict import ApiError, Verdict
+from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UsageError
 
 LONGEST_HELD_SECONDS: Final = 900.0
@@ -52,6 +53,8 @@ class Outlook:
         self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced])
         self.is_trial = False
         """We are to find out by an item's own request whether the API is back, since we have no witness."""
+        self._lifted_at: float | None = None
+        """The last lift by a person that we know of; None before we have seen the row."""
         self.probe: bool | None = None
         """What our probe found, until the others know."""
 
@@ -65,8 +68,10 @@ class Outlook:
         failures = self.breaker.failures + self.tally.last_bad
         return self.health.last_success is not None and failures >= in_a_row(self.breaker)
 
-    def error(self) -> HaulierError | None:
+    def error(self, clock: Clock) -> HaulierError | None:
         """Why whoever waits should go away instead; None where they should wait."""
+        if self.pause.is_for_a_person(now := clock.monotonic()):
+            return self.pause.error(now, wall_seconds(clock))
         if self.breaker.is_open and not self.is_trial:
             since = datetime.fromtimestamp(self.breaker.since, UTC)
             return ApiError(
@@ -154,6 +159,7 @@ class Outlook:
             beat,
             wall=wall,
             had_success=self.health.is_news,
+            lifted_at=self._lifted_at or 0.0,
             pause_left=self.pause.left(now),
             report=self.tally.take(),
             outcomes=self.tally.outcomes(),
@@ -167,9 +173,14 @@ class Outlook:
 
     def see(self, row: ScopeRow, wall: float, now: float) -> None:
         """Take over what the others did."""
+        is_lifted = self._lifted_at is not None and self._lifted_at < row.lifted_at
+        self._lifted_at = max(self._lifted_at or 0.0, row.lifted_at)
+        if is_lifted:
+            self.pause.lift(now)
+            logger.warning("a person has lifted what held the requests back; they start slowly")
         self.pause.see(row, wall, now)
         self.health.see(row, wall, now)
-        if row.breaker.is_open != self.breaker.is_open:
+        if not is_lifted and row.breaker.is_open != self.breaker.is_open:
             if row.breaker.is_open:
                 logger.warning("the API is down; it is asked again now and then", extra={"reason": row.breaker.reason})
             else:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+from datetime import UTC, datetime
 
+from haulier.api.retry_after import DAY_SECONDS
 from haulier.api.scope_row import ScopeRow
+from haulier.errors import UsageError
 
 JITTER = 0.1
 """Each process waits up to a tenth longer, so that they do not all come back in one moment."""
@@ -23,26 +26,48 @@ class Pause:
         self._ends_at = -math.inf
         self._released_at = -math.inf
         self._seen_until = 0.0
+        self.reason = ""
+        """For people, without secrets."""
 
-    def extend(self, seconds: float, now: float) -> None:
+    def extend(self, seconds: float, now: float, reason: str = "") -> None:
         """Pause for ``seconds`` from now. A pause that lasts longer is left as it is."""
         if seconds > 0.0 and now + seconds > self._ends_at:
             self._ends_at = now + seconds
+            self.reason = reason
             self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER) * seconds)
 
     def release(self, now: float) -> None:
         """Start slowly from now, as after a pause."""
         self._ends_at = max(self._ends_at, now)
 
+    def lift(self, now: float) -> None:
+        """A person has ended it: start slowly from now."""
+        self._ends_at = min(self._ends_at, now)
+        self._released_at = -math.inf
+
     def see(self, row: ScopeRow, wall: float, now: float) -> None:
         """Take over what the row says, if it is new to us."""
         if row.pause_until != self._seen_until:
             self._seen_until = row.pause_until
-            self.extend(min(row.pause_until - wall, row.pause_seconds), now)
+            self.extend(min(row.pause_until - wall, row.pause_seconds), now, row.pause_reason)
 
     def left(self, now: float) -> float:
         """Seconds that are left of the pause as it was asked for; 0.0 if there is none."""
         return max(0.0, self._ends_at - now)
+
+    def is_for_a_person(self, now: float) -> bool:
+        """Whether more than a day is left: nobody would see a program that waits for so long."""
+        return self._ends_at - now > DAY_SECONDS
+
+    def error(self, now: float, wall: float) -> UsageError:
+        """What to tell that person."""
+        until = datetime.fromtimestamp(wall + self.left(now), UTC)
+        because = f" ({self.reason})" if self.reason else ""
+        return UsageError(
+            f"The API asks everybody to wait until {until:%Y-%m-%dT%H:%M:%SZ}{because}, which is more than a day away. "
+            "Nothing is charged to any item. Ask the API's people, and type the same command again after that time; "
+            "`haulier resume SOURCE` lifts the pause before it."
+        )
 
     def opens_in(self, now: float, in_use: int, place: int, sharers: int) -> float:
         """In how many seconds one more request may go out, when ``in_use`` of this process are under way and it is

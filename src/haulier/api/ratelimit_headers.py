@@ -7,19 +7,15 @@ wins over all of these, and is `haulier.api.retry_after`'s.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from multidict import CIMultiDictProxy
 
-from haulier.api.retry_after import http_date
+from haulier.api.retry_after import seconds_of, since_of, told_seconds
 
-_EPOCH_SECONDS = 1e9
-_EPOCH_MILLISECONDS = 1e12
-"""A reset above these is a moment and no duration: no API resets in thirty years, and none reset in 2001."""
 _MOST = 10**15
 """RFC 9651 3.3.1: the largest number a structured field can carry."""
 
@@ -33,9 +29,12 @@ _COMMA = re.compile(r"\s*(?:,|$)", re.ASCII)
 header."""
 _PAIR = re.compile(r"\s*([a-z]+)\s*=\s*(\d{1,15})\s*(?:;[^,]*)?", re.ASCII)
 _OLD_POLICY = re.compile(r"\s*(\d{1,15})\s*;\s*w\s*=\s*(\d{1,15})\s*(?:;[^,]*)?", re.ASCII)
-_NUMBER = re.compile(r"\s*(\d{1,16}(?:\.\d+)?)\s*(?:[;,].*)?", re.ASCII)
+_NUMBER = re.compile(r"\s*(\d{1,19}(?:\.\d+)?)\s*(?:[;,].*)?", re.ASCII)
 _FAMILY = re.compile(r"((?:x-)?(?:[a-z0-9]+-)?)rate-?limit-(.+)", re.ASCII)
 _ROLES = {"limit", "remaining", "reset"}
+_OF_RESETS = {"after", "at", "in", "time", "seconds", "ms", "milliseconds"}
+"""Words behind ``reset`` that say how it is written, and name no other bucket."""
+_MILLISECONDS = {"ms", "milliseconds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +90,20 @@ def rate_limits(headers: CIMultiDictProxy[str], now: datetime) -> RateLimits:
     """
     if (headers.get("Age") or "0").strip() != "0":
         return NOTHING
-    since = http_date(headers.get("Date", ""), now) or now
+    since = since_of(headers, now)
     policies = tuple(_policies(", ".join(headers.getall("RateLimit-Policy", ()))))
     current = ", ".join(headers.getall("RateLimit", ()))
-    limits = (*_new_limits(current), *_old_limits(current), *_families(headers, since))
+    limits = (*_new_limits(current, since), *_old_limits(current, since), *_families(headers, since))
     return RateLimits(limits, policies) if limits or policies else NOTHING
 
 
-def _new_limits(text: str) -> Iterator[Limit]:
+def _new_limits(text: str, since: datetime) -> Iterator[Limit]:
     """``"default";r=50;t=30``"""
     for name, parameters in _items(text):
         remaining = parameters.get("r")
         if isinstance(remaining, int):
             reset = parameters.get("t")
-            yield Limit(name, remaining, float(reset) if isinstance(reset, int) else None)
+            yield Limit(name, remaining, seconds_of(reset, since) if isinstance(reset, int) else None)
 
 
 def _policies(text: str) -> Iterator[Policy]:
@@ -118,12 +117,13 @@ def _policies(text: str) -> Iterator[Policy]:
             yield Policy(f"policy-{number}", int(old[1]), int(old[2]) or None)
 
 
-def _old_limits(text: str) -> Iterator[Limit]:
+def _old_limits(text: str, since: datetime) -> Iterator[Limit]:
     """``limit=100, remaining=50, reset=30``, which is no list of items and still sent."""
     pairs = {found[1]: int(found[2]) for part in text.split(",") if (found := _PAIR.fullmatch(part))}
     if "remaining" in pairs or "reset" in pairs:
         reset = pairs.get("reset")
-        yield Limit("default", pairs.get("remaining"), None if reset is None else float(reset), pairs.get("limit"))
+        seconds = None if reset is None else seconds_of(reset, since)
+        yield Limit("default", pairs.get("remaining"), seconds, pairs.get("limit"))
 
 
 def _families(headers: CIMultiDictProxy[str], since: datetime) -> Iterator[Limit]:
@@ -137,29 +137,27 @@ def _families(headers: CIMultiDictProxy[str], since: datetime) -> Iterator[Limit
         words = match[2].split("-")
         role = next((word for word in words if word in _ROLES), None)
         if role is not None:
-            name = "-".join(word for word in words if word != role) or "default"
-            found.setdefault((match[1], name), {}).setdefault(role, value)
+            is_reset = role == "reset"
+            name = "-".join(word for word in words if word != role and not (is_reset and word in _OF_RESETS))
+            if is_reset and _MILLISECONDS.intersection(words):
+                role = "reset-ms"
+            found.setdefault((match[1], name or "default"), {}).setdefault(role, value)
     for (_, name), values in found.items():
         remaining, quota = _count(values.get("remaining")), _count(values.get("limit"))
         reset = reset_seconds(values["reset"], since) if "reset" in values else None
+        if reset is None and "reset-ms" in values:
+            reset = reset_seconds(values["reset-ms"], since, in_milliseconds=True)
         if remaining is not None or reset is not None:
             yield Limit(name, remaining, reset, quota)
 
 
-def reset_seconds(text: str, since: datetime) -> float | None:
+def reset_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
     """A reset as APIs write it: seconds from now, seconds or milliseconds since 1970, an HTTP-date or RFC 3339. None
     for anything else."""
-    text = text.strip()
     number = _NUMBER.fullmatch(text)
-    if number is None:
-        moment = http_date(text, since) or _rfc3339(text)
-        return None if moment is None else _whole((moment - since).total_seconds())
-    value = float(number[1])
-    if value > _EPOCH_MILLISECONDS:
-        return _whole(value / 1000 - since.timestamp())
-    if value > _EPOCH_SECONDS:
-        return _whole(value - since.timestamp())
-    return _whole(value)
+    if number is None and text.strip().startswith(("-", "+", ".")):
+        return None
+    return told_seconds(number[1] if number is not None else text, since, in_milliseconds=in_milliseconds)
 
 
 def _items(text: str) -> Iterator[tuple[str, dict[str, int | str]]]:
@@ -188,16 +186,3 @@ def _items(text: str) -> Iterator[tuple[str, dict[str, int | str]]]:
 def _count(text: str | None) -> int | None:
     number = _NUMBER.fullmatch(text) if text is not None else None
     return None if number is None else min(_MOST, int(float(number[1])))
-
-
-def _rfc3339(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    # Without a zone it is a wall clock on a wall that nobody can see.
-    return None if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _whole(seconds: float) -> float:
-    return float(max(0, math.ceil(seconds)))

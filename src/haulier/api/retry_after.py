@@ -10,7 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 DAY_SECONDS = 86_400.0
 """A longer wait is passed on as it is, and is a matter for a person: `RetryAfter.is_for_a_person`."""
+LONGEST_SECONDS = 3_650 * DAY_SECONDS
+"""Nobody means more than that, and no calendar holds the end of it."""
 
+_EPOCH_SECONDS = 1e9
+"""From here up to ten times as much a number is a moment, in seconds since 1970: nobody is asked to wait for thirty
+years, and no API that is alive means a moment before 2001."""
+_EPOCH_UNITS = (1.0, 1e3, 1e6, 1e9)
+"""The same in milli-, micro- and nanoseconds."""
 _MILLISECOND_HEADERS = ("retry-after-ms", "x-ms-retry-after-ms")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -44,28 +51,45 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> RetryAfter:
     """Reads ``retry-after-ms``, ``x-ms-retry-after-ms``, then ``Retry-After`` (RFC 9110 10.2.3), the first that can
     be read.
 
-    ``headers`` must be case-blind. A date is measured against the answer's own ``Date``, so that our clock or theirs
+    ``headers`` must be case-blind. A moment is measured against the answer's own ``Date``, so that our clock or theirs
     may be wrong; against ``now`` where there is none. Fractions are rounded up: a moment early is early.
     """
     unreadable = ""
-    for name in _MILLISECOND_HEADERS:
+    for name in (*_MILLISECOND_HEADERS, "retry-after"):
         text = headers.get(name)
         if text is not None:
-            number = _number(text)
-            if number is not None:
-                return RetryAfter(_whole(number / 1000), unreadable)
+            seconds = told_seconds(text, since_of(headers, now), in_milliseconds=name != "retry-after")
+            if seconds is not None:
+                return RetryAfter(seconds, unreadable)
             unreadable = unreadable or text
-    text = headers.get("retry-after")
-    if text is None:
-        return RetryAfter(None, unreadable)
+    return RetryAfter(None, unreadable)
+
+
+def since_of(headers: Mapping[str, str], now: datetime) -> datetime:
+    """What the moments in an answer are measured against."""
+    return http_date(headers.get("date", ""), now) or now
+
+
+def told_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
+    """A wait as APIs write it, from ``since`` on: a number of seconds, or a moment. None for anything else."""
     number = _number(text)
     if number is not None:
-        return RetryAfter(_whole(number), unreadable)
-    until = http_date(text, now)
-    if until is None:
-        return RetryAfter(None, unreadable or text)
-    since = http_date(headers.get("date", ""), now) or now
-    return RetryAfter(_whole((until - since).total_seconds()), unreadable)
+        return seconds_of(number / 1000 if in_milliseconds else number, since)
+    moment = moment_of(text, since)
+    return None if moment is None else _whole((moment - since).total_seconds())
+
+
+def seconds_of(number: float, since: datetime) -> float:
+    """A span in seconds as it is, or a moment since 1970 as the span until then; 0 if that is past."""
+    for unit in _EPOCH_UNITS:
+        if _EPOCH_SECONDS <= number / unit < 10 * _EPOCH_SECONDS:
+            return _whole(number / unit - since.timestamp())
+    return _whole(number)
+
+
+def moment_of(text: str, now: datetime) -> datetime | None:
+    """An HTTP-date, or RFC 3339 with its offset; None for anything else."""
+    return http_date(text, now) or _rfc3339(text.strip())
 
 
 def http_date(text: str, now: datetime) -> datetime | None:
@@ -105,5 +129,14 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _rfc3339(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        # Without a zone it is a wall clock on a wall that nobody can see.
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _whole(seconds: float) -> float:
-    return float(max(0, math.ceil(seconds)))
+    return float(min(LONGEST_SECONDS, max(0, math.ceil(seconds))))

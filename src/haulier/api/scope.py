@@ -209,7 +209,7 @@ class Scope:
         Never shortens a pause. After it the scope starts with one request in flight and doubles that with every beat.
         If the store cannot be reached, the next beat that works tells the others.
         """
-        self._outlook.pause.extend(seconds, self._clock.monotonic())
+        self._outlook.pause.extend(seconds, self._clock.monotonic(), reason)
         wall = wall_seconds(self._clock)
         with contextlib.suppress(UnavailableError):
             mark = self._settings.mark if is_of_credentials else ""
@@ -295,7 +295,7 @@ class Scope:
     @property
     def refusal(self) -> HaulierError | None:
         """Why no request may be sent at all, where that will not pass by itself within a pause."""
-        return self._outlook.error()
+        return self._outlook.error(self._clock)
 
     @property
     def has_witness(self) -> bool:
@@ -351,7 +351,7 @@ class Scope:
                 f"All requests pause{self._pause_words}, and this process does not wait for the end of it.",
                 verdict=Verdict.PAUSE,
             )
-        return self._outlook.error()
+        return self.refusal
 
     def _opens_in(self) -> float:
         """The gate's door: 0.0 if one more request may be sent this very moment."""

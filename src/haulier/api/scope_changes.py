@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from haulier.api.breaker import Outcomes, claimed, noted, probed
+from haulier.api.breaker import Outcomes, State, claimed, noted, probed, reclosed
 from haulier.api.budget import UNLIMITED, Budget, Quota, Spending, heard, pace, parts, taken
 from haulier.api.failures import Failures, added
 from haulier.api.governor import Report, fed, restarted
@@ -23,6 +23,9 @@ LONGEST_STEP_SECONDS = 60.0
 
 REASSERT_SECONDS = 0.5
 """A pause is written again where the row's end of it lies so much too early: the wall clock was set forwards."""
+
+LIFTS_APART_SECONDS = 0.001
+"""So much later is a lift at the least than the one before, whatever the wall clock says."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Beat:
     """Chance, from 0 to 1, for what must not happen everywhere at once."""
     wall: float = 0.0
     had_success: bool = False
+    lifted_at: float = 0.0
+    """The last lift that it knows of: what it says of a pause is older than a later one."""
     pause_left: float = 0.0
     """What it knows to be left of a pause; the row's end of it is moved where it is earlier."""
     silent: Mapping[str, int] = field(default_factory=dict)
@@ -74,7 +79,7 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
         row = _begun(row)
     row = _at(replace(row, members=members), beat.wall)
     if row.pause_mark and row.pause_mark != beat.mark:
-        row = replace(row, pause_until=0.0, pause_seconds=0.0, pause_reason="", pause_mark="")
+        row = _unpaused(row)
     mine = members.get(beat.name)
     row = _with(row, beat, _updated(row, beat, mine))
     row = _learned(row, beat)
@@ -94,6 +99,7 @@ def _begun(row: ScopeRow) -> ScopeRow:
         pause_seconds=row.pause_seconds,
         pause_reason=row.pause_reason,
         pause_mark=row.pause_mark,
+        lifted_at=row.lifted_at,
         budget=Budget(spent=row.budget.spent),
         failures=row.failures,
     )
@@ -125,7 +131,8 @@ def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
     """With what the member saw of the API."""
     if beat.had_success:
         row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
-    if beat.pause_left > 0.0 and beat.wall + beat.pause_left > row.pause_until + REASSERT_SECONDS:
+    ends_at = beat.wall + beat.pause_left
+    if beat.pause_left > 0.0 and beat.lifted_at >= row.lifted_at and ends_at > row.pause_until + REASSERT_SECONDS:
         row = paused(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark)
     row = _broken(_governed(row, beat), beat)
     row = with_failures(row, beat.failures)
@@ -162,6 +169,19 @@ def paused(row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: s
     if wall + seconds <= row.pause_until:
         return row
     return replace(row, pause_until=wall + seconds, pause_seconds=seconds, pause_reason=reason, pause_mark=mark)
+
+
+def lifted(row: ScopeRow, wall: float) -> ScopeRow:
+    """The row after a person has lifted a pause and an open breaker. Requests start slowly, and the pace that was found
+    stays: it was found from refusals."""
+    row = replace(_unpaused(row), lifted_at=max(wall, row.lifted_at + LIFTS_APART_SECONDS))
+    if row.breaker.state is State.CLOSED:
+        return row
+    return replace(row, breaker=reclosed(row.breaker), governor=restarted(row.governor))
+
+
+def _unpaused(row: ScopeRow) -> ScopeRow:
+    return replace(row, pause_until=0.0, pause_seconds=0.0, pause_reason="", pause_mark="")
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:

@@ -64,6 +64,9 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     """For people, without secrets."""
     pause_mark: str = ""
     """Where credentials were refused, their mark: the pause is for those alone. Empty: it is for everybody."""
+    lifted_at: float = 0.0
+    """Wall time at which a person last lifted what held the requests back. It never goes back, and serves as a number:
+    who knows of an earlier one only does not know yet."""
     successes: int = 0
     """Beats with a good answer in them, since the first of these members joined."""
     last_success_at: float = 0.0

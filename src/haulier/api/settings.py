@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from haulier.api.auth import HEADER_NAME, Auth, Secret
 from haulier.api.budget import Rate, parse_rate
+from haulier.api.declared_wait import DeclaredWait
 from haulier.api.redactor import is_telling
 from haulier.api.schedule import Schedule, parse_schedule
 from haulier.api.tls import Tls
@@ -43,6 +44,9 @@ class Api:
     says of them in headers counts besides."""
     max_requests: int | None = None
     """The most that a run may send, over all its workers and for as long as it is open."""
+    retry_after: Mapping[str, str] | None = None
+    """Where the API says how long to wait, if not in ``Retry-After``: ``{"at": "error.retry_in", "unit": "ms"}`` in the
+    body, ``{"header": "X-Wait"}`` in another header. The unit is ``s`` or ``ms``."""
     contact: str = ""
     """Address or URL of a person; it stands in the User-Agent, so that the API's people can write instead of block."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -78,6 +82,8 @@ class Api:
             parse_schedule(self.in_flight)
         for text in self.limits:
             parse_rate(text)
+        if self.retry_after is not None:
+            DeclaredWait.of(self.retry_after)
         for name in ("in_flight", "max_requests", "min_bytes_per_second", "max_body_bytes"):
             value = getattr(self, name)
             if (name == "max_requests" and value is None) or isinstance(value, Mapping):
@@ -99,6 +105,11 @@ class Api:
         """Most requests in flight at any time of day."""
         schedule = self.schedule
         return schedule.highest if isinstance(schedule, Schedule) else schedule
+
+    @property
+    def wait_at(self) -> DeclaredWait | None:
+        """Where the API tells of a wait, read."""
+        return None if self.retry_after is None else DeclaredWait.of(self.retry_after)
 
     @property
     def rates(self) -> tuple[Rate, ...]:

@@ -13,11 +13,12 @@ from typing import ClassVar, assert_never
 import msgspec
 
 from haulier.api.auth import HEADER_NAME
+from haulier.api.declared_wait import DeclaredWait, asked_wait
 from haulier.api.doubts import doubt_of
 from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.paths import raw_at
 from haulier.api.ratelimit_headers import rate_limits
-from haulier.api.retry_after import DAY_SECONDS, retry_after_seconds
+from haulier.api.retry_after import DAY_SECONDS
 from haulier.api.shape import Shape
 from haulier.api.transport import Fault, Response, TransportError
 from haulier.errors import ItemError, UsageError
@@ -208,12 +209,17 @@ PAGE = Asked()
 
 
 def judge(
-    outcome: Response | TransportError | BadBody, *, now: datetime, asked: Asked = PAGE, rules: Sequence[Rule] = ()
+    outcome: Response | TransportError | BadBody,
+    *,
+    now: datetime,
+    asked: Asked = PAGE,
+    rules: Sequence[Rule] = (),
+    wait_at: DeclaredWait | None = None,
 ) -> Judgement:
     """The decision table. Pure: the same outcome, the same judgement.
 
     The first of ``rules`` that applies to a response decides alone. ``now`` serves dates of answers that carry none
-    of their own.
+    of their own. ``wait_at`` is where the API tells of a wait, besides the usual headers.
     """
     match outcome:
         case TransportError():
@@ -221,8 +227,10 @@ def judge(
         case BadBody():
             return Judgement(Verdict.HERE, outcome.reason, FEW_HERE, Verdict.BACK, shape=outcome.shape)
         case Response():
-            wait = _wait_of(outcome, now)
             rule = next((rule for rule in rules if _applies(rule, outcome)), None)
+            if rule is None and _is_good(outcome.status):
+                return _by_body(outcome, asked)
+            wait = _wait_of(outcome, now, wait_at)
             status = outcome.status if rule is None or rule.status_at is None else _status_at(outcome, rule.status_at)
             if rule is not None and (rule.status_at is None or status is None):
                 return _by_rule(rule, outcome.status, wait)
@@ -299,7 +307,7 @@ _PAUSING = {REFUSED, 503}
 
 def _by_status(response: Response, status: int, asked: Asked, wait: float | None) -> Judgement:
     reason = f"status {status}" if status == response.status else f"status {response.status}, which means {status}"
-    if 200 <= status < 300 and status not in _STATUSES:
+    if _is_good(status):
         return _by_body(response, asked)
     if status >= 400 and status not in _PAUSING and any(sign in _head(response) for sign in TOO_LARGE_SIGNS):
         return Judgement(Verdict.SPLIT, f"{reason}, as the answer would be too large")
@@ -319,9 +327,13 @@ def _by_status(response: Response, status: int, asked: Asked, wait: float | None
     return _with_wait(_with_reason(known, reason), wait)
 
 
-def _wait_of(response: Response, now: datetime) -> float | None:
+def _is_good(status: int) -> bool:
+    return 200 <= status < 300 and status not in _STATUSES
+
+
+def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) -> float | None:
     """Retry-After wins over what else is said of limits, which is believed for a day at most (3.1)."""
-    wait = retry_after_seconds(response.headers, now)
+    wait = asked_wait(response, now, wait_at).seconds
     if wait is None and response.status in {*_REFUSING, 429}:
         wait = rate_limits(response.headers, now).exhausted_seconds
         return None if wait is None else min(wait, DAY_SECONDS)
@@ -358,6 +370,9 @@ def _with_reason(judgement: Judgement, reason: str) -> Judgement:
 def _with_wait(judgement: Judgement, wait: float | None) -> Judgement:
     if wait is None or judgement.verdict not in {Verdict.HERE, Verdict.BACK, Verdict.PAUSE}:
         return judgement
+    if wait > DAY_SECONDS:
+        # An item that came back after days would be a run that stands still without a word.
+        return replace(judgement, verdict=Verdict.PAUSE, tries=0, retry_after_seconds=wait)
     if judgement.verdict is Verdict.HERE and wait > LONGEST_HERE_SECONDS:
         judgement = replace(judgement, verdict=judgement.then, tries=0)
     return replace(judgement, retry_after_seconds=wait)

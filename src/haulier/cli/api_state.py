@@ -8,13 +8,18 @@ import msgspec
 
 from haulier.api.breaker import State
 from haulier.api.budget import UNLIMITED
+from haulier.api.retry_after import DAY_SECONDS
 from haulier.api.scope_row import ScopeRow, decode
 from haulier.app.site import Site, scope_name
 from haulier.cli.counts import counted
 from haulier.clock import wall_seconds
 
+RESUME = "haulier resume SOURCE"
 FRESH_SECONDS = 10.0
 """A worker whose last beat is older is stopped, or dead."""
+
+_LAST_SECOND = 253_402_300_799.0
+"""Of the last year that a calendar here holds."""
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +33,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """Since when it is down."""
     until: datetime | None = None
     """Until when requests pause."""
+    is_for_a_person: bool = False
+    """The pause has more than a day left: no worker waits for that."""
     workers: int = 0
     in_flight: int = 0
     """The most requests at once in the last beats."""
@@ -47,10 +54,12 @@ def api_state(row: ScopeRow, wall: float) -> ApiState:
     """The same, of a row."""
     living = [one for one in row.members.values() if abs(wall - one.beat_at) <= FRESH_SECONDS]
     state, reason, since, until = "well", "", None, None
-    if living and row.breaker.state is not State.CLOSED:
+    is_paused = wall < row.pause_until <= wall + row.pause_seconds
+    is_for_a_person = is_paused and row.pause_until - wall > DAY_SECONDS
+    if is_for_a_person or (is_paused and not (living and row.breaker.state is not State.CLOSED)):
+        state, reason, until = "paused", row.pause_reason, _moment(row.pause_until)
+    elif living and row.breaker.state is not State.CLOSED:
         state, reason, since = "down", row.breaker.reason, datetime.fromtimestamp(row.breaker.since, UTC)
-    elif wall < row.pause_until <= wall + row.pause_seconds:
-        state, reason, until = "paused", row.pause_reason, datetime.fromtimestamp(row.pause_until, UTC)
     elif spent := next((one.out_of for one in living if one.out_of), ""):
         state, reason = "spent", spent
     paces = [one.rate for one in living if one.rate < UNLIMITED]
@@ -59,6 +68,7 @@ def api_state(row: ScopeRow, wall: float) -> ApiState:
         reason=reason,
         since=since,
         until=until,
+        is_for_a_person=is_for_a_person,
         workers=sum(one.looks for one in living),
         in_flight=sum(one.peak for one in living),
         may_be_in_flight=sum(one.share for one in living),
@@ -70,9 +80,12 @@ def api_lines(api: ApiState) -> list[str]:
     """One line for a person, or none where nobody is at work and nothing is wrong."""
     because = f" ({api.reason})" if api.reason else ""
     if api.since is not None:
-        return [f"  API      down since {_time(api.since)}{because}; it is asked again every few minutes at most"]
+        held = f"down since {_time(api.since)}{because}; it is asked again every few minutes at most"
+        return [f"  API      {held}", f"           To ask it now: {RESUME}"]
     if api.until is not None:
-        return [f"  API      all requests pause until {_time(api.until)}{because}"]
+        more = ", which is more than a day away: no worker waits for that" if api.is_for_a_person else ""
+        held = f"all requests pause until {_time(api.until)}{because}{more}"
+        return [f"  API      {held}", f"           To go on before it: {RESUME}"]
     if api.state == "spent":
         return [f"  API      the limit of {api.reason} is used up; it goes on by itself"]
     if not api.workers:
@@ -80,6 +93,16 @@ def api_lines(api: ApiState) -> list[str]:
     pace = "" if api.requests_per_second is None else f", at most {api.requests_per_second:.3g} requests a second"
     flights = f"{api.in_flight:,} of at most {api.may_be_in_flight:,} in flight{pace}"
     return [f"  API      {flights}; {counted(api.workers, 'worker')}"]
+
+
+def time_text(wall: float) -> str:
+    """A wall time as it is told to people and programs."""
+    return _time(_moment(wall))
+
+
+def _moment(wall: float) -> datetime:
+    """The end of the calendar for what it does not hold: a row of an older version may have such a pause."""
+    return datetime.fromtimestamp(min(wall, _LAST_SECOND), UTC)
 
 
 def _time(moment: datetime) -> str:

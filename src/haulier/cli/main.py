@@ -24,6 +24,7 @@ COMMANDS = {
     "latest": "Print the newest complete snapshot of a stream, and how to read it.",
     "try": "Work one page of one item, show every request, write nothing.",
     "poison": "List, show, redrive and discard poisoned items.",
+    "resume": "Lift a pause, or the wait for an API that was down, by hand.",
     "cancel": "Close a run as cancelled; what it wrote stays.",
     "clear": "Empty the queue; plans and lake stay.",
     "init": "Write a source file that runs against the sandbox.",

@@ -43,7 +43,9 @@ async def _status(app: App, run_id: str | None, as_json: bool, options: Options)
         run = await choose_run(site, run_id)
         queue = site.queue if is_queue_shared(site) else None
         status = await run_status(site.lake, queue, run)
-        api = None if queue is None or status.state.is_closed else await read_api_state(site)
+        api = None if queue is None else await read_api_state(site)
+        if status.state.is_closed and api is not None and api.state == "well":
+            api = None  # It matters to the next run alone, where that would have to wait.
         failures = await read_failures(site, run.run_id)
         if as_json:
             of_api = {} if api is None else {"api": msgspec.to_builtins(api)}

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from haulier.api.budget import parse_rate
+from haulier.api.declared_wait import UNITS
 from haulier.api.schedule import parse_schedule
 from haulier.api.settings import Api
 from haulier.api.verdict import Rule
 from haulier.config.auth_table import AUTH_KINDS, TLS_FILES, read_tls
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Duration, ListOf, NumberOr, SecretText, TableOf, Text, Whole, refusals
+from haulier.config.kinds import Choice, Duration, ListOf, NumberOr, SecretText, TableOf, Text, Whole, refusals
 from haulier.config.place import Place
-from haulier.config.request_kinds import HeaderPairs
+from haulier.config.request_kinds import HeaderPairs, JsonPath
 from haulier.config.rules_table import RULES
 
 
@@ -73,6 +74,24 @@ LIMITS = Field(
 MAX_REQUESTS = Field(
     "max_requests", Whole(), "The most that a run may send; checked against the plan, and kept.", "max_requests = 50000"
 )
+WAIT_HEADER = Field("header", Text(), "The header that tells it.", 'header = "X-Wait"')
+WAIT_AT = Field("at", JsonPath(), "The path at which it stands in the body.", 'at = "error.retry_in"')
+WAIT_UNIT = Field("unit", Choice(UNITS), "What a number counts: seconds, or milliseconds.", 'unit = "ms"')
+WAIT = Shape(
+    "Where the API says how long to wait.", WAIT_HEADER, WAIT_AT, WAIT_UNIT, one_of=(WAIT_HEADER.name, WAIT_AT.name)
+)
+
+
+def read_wait(table: Opened) -> Mapping[str, str]:
+    return {field.name: table.need(field) for field in WAIT.fields if field in table}
+
+
+RETRY_AFTER = Field(
+    "retry_after",
+    TableOf(WAIT, read_wait),
+    "Where the API says how long to wait, where it is not in `Retry-After`, or in milliseconds there.",
+    'retry_after = { at = "error.retry_in", unit = "ms" }',
+)
 CONTACT = Field(
     "contact", Text(), "Who the API's people can write to; it stands in the User-Agent.", 'contact = "team@example.com"'
 )
@@ -96,6 +115,7 @@ API = Shape(
     IN_FLIGHT,
     LIMITS,
     MAX_REQUESTS,
+    RETRY_AFTER,
     CONTACT,
     HEADERS,
     TLS,
@@ -114,6 +134,7 @@ _SETTINGS: tuple[tuple[str, Field[Any], str], ...] = (
     ("in_flight", IN_FLIGHT, ""),
     ("limits", LIMITS, ""),
     ("max_requests", MAX_REQUESTS, ""),
+    ("retry_after", RETRY_AFTER, ""),
     ("contact", CONTACT, ""),
     ("headers", HEADERS, ""),
     ("tls", TLS, ""),

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 
+import msgspec
+
+from haulier.testing.sandbox_setting_groups import WaitForm
 from haulier.testing.sandbox_settings import SandboxSettings
+from haulier.testing.sandbox_wire import Answer
 
 _FIELDS = (
     "quota", "quota_seconds", "quota_headers", "rate_per_second", "bucket", "retry_after_seconds"
@@ -74,3 +79,21 @@ class Limits:
         if settings.rate_per_second:
             flowed = (now - self._level_at) * settings.rate_per_second
             self._level, self._level_at = min(float(settings.bucket), self._level + flowed), now
+
+
+def refusal(status: int, wait_seconds: int, form: WaitForm, moment: datetime) -> Answer:
+    """Too many requests, with the wait in one of the forms that APIs have for it; 0: without."""
+    said: dict[str, object] = {"error": "Too many requests."}
+    if not wait_seconds:
+        return Answer(status, msgspec.json.encode(said))
+    if form == "body":
+        return Answer(status, msgspec.json.encode(said | {"retry_in": wait_seconds}))
+    until = moment + timedelta(seconds=wait_seconds)
+    told = {
+        "seconds": str(wait_seconds),
+        "date": format_datetime(until + timedelta(seconds=1), usegmt=True),
+        "epoch": str(math.ceil(until.timestamp())),
+        "epoch_ms": str(math.ceil(until.timestamp() * 1000)),
+        "ms": str(wait_seconds * 1000),
+    }
+    return Answer(status, msgspec.json.encode(said), headers=((b"Retry-After", told[form].encode()),))

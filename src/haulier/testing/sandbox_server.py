@@ -22,7 +22,7 @@ from haulier.testing.sandbox_corruption import CLOSING, CORRUPTION_KINDS, corrup
 from haulier.testing.sandbox_counters import SandboxCounters
 from haulier.testing.sandbox_drift import Drift
 from haulier.testing.sandbox_faults import ANSWERED_LATE, UNCOUNTED, Fault, decide_fault, delay_seconds
-from haulier.testing.sandbox_limits import Limits
+from haulier.testing.sandbox_limits import Limits, refusal
 from haulier.testing.sandbox_line import Line
 from haulier.testing.sandbox_settings import SandboxSettings, change_settings
 from haulier.testing.sandbox_tokens import PageTokens
@@ -168,7 +168,8 @@ class SandboxServer:
         if now >= self._paused_until:
             self._paused_from = now
         self._paused_until = max(self._paused_until, now + wait_seconds)
-        return error(status, "Too many requests.", wait_seconds if settings.retry_after_seconds else 0)
+        told_seconds = wait_seconds if settings.retry_after_seconds else 0
+        return refusal(status, told_seconds, settings.wait_form, self._clock.now())
 
     def delay_seconds(self, is_first_page: bool) -> float:
         """How long the answer to the request that was begun last takes."""

@@ -20,6 +20,7 @@ DriftKind = Literal["none", "insert", "delete"]
 LinkQuotes = Literal["double", "single", "none"]
 ODataVersion = Literal["4.0", "4.01", "3.0"]
 QuotaHeaders = Literal["none", "ratelimit", "x-ratelimit"]
+WaitForm = Literal["seconds", "date", "epoch", "epoch_ms", "ms", "body"]
 AuthKind = Literal["bearer", "basic", "header", "query", "oauth2"]
 CorruptionKind = Literal[
     "length_short", "length_long", "gzip_cut", "gzip_crc", "chunked_cut", "json_stops", "html", "bom", "nan"
@@ -157,6 +158,11 @@ class LimitSettings:
     refuse_above: int = setting(0, "With more requests in flight, the others are refused with retry_after_seconds.")
     refuse_status: int = setting(429, "The status of refusals by load: 429 or 503.")
     retry_after_seconds: int = setting(1, "Goes with every 429 and refusal; 0: no such header, not even for a quota.")
+    wait_form: WaitForm = setting(
+        "seconds",
+        "How it tells the wait: Retry-After in seconds, as a date, in seconds (epoch) or milliseconds (epoch_ms) since "
+        "1970, or in milliseconds (ms); or retry_in in the body, in seconds (body).",
+    )
     early_grace_seconds: float = setting(0.05, "Requests already under way when a pause was told are not early.")
 
 

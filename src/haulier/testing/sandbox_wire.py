@@ -18,7 +18,6 @@ class Answer:
     status: int
     body: bytes
     is_first_page: bool = False
-    retry_after_seconds: int = 0
     headers: tuple[tuple[bytes, bytes], ...] = ()
     took_token: bytes = b""
     """The page token that the client sent, and ..."""
@@ -28,10 +27,10 @@ class Answer:
     """The ranks at which this list begins, and goes on after this page; nothing where it ends."""
 
 
-def error(status: int, message: str, retry_after_seconds: int = 0, *, code: str = "") -> Answer:
+def error(status: int, message: str, *, code: str = "") -> Answer:
     """An answer as APIs word their errors: ``{"error": message}``; with a code, that is an object of both."""
     said = {"code": code, "message": message} if code else message
-    return Answer(status, msgspec.json.encode({"error": said}), retry_after_seconds=retry_after_seconds)
+    return Answer(status, msgspec.json.encode({"error": said}))
 
 
 class RequestHead:
@@ -77,8 +76,6 @@ def render(
     made: Answer, body: bytes, headers: bytes = b"", *, length: int | None = None, content_type: bytes = JSON_TYPE
 ) -> bytes:
     """The answer with that body; ``length`` where it shall not be the body's own."""
-    if made.retry_after_seconds:
-        headers += b"Retry-After: %d\r\n" % made.retry_after_seconds
     for header in made.headers:
         headers += b"%s: %s\r\n" % header
     head = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n"

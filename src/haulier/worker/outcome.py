@@ -23,6 +23,8 @@ from haulier.worker.settings import MAX_CRASHES
 
 RETRY_BASE_SECONDS = 2.0
 RETRY_CAP_SECONDS = 600.0
+PAUSED_SECONDS = 5.0
+"""The longest delay of an item because of a pause: nobody takes it meanwhile, and a person may lift it any time."""
 GIVE_UP_SECONDS = 1.0
 """A closing takes about this long; the item is looked up again after it."""
 
@@ -136,7 +138,7 @@ def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> R
         case Verdict.AUTH | Verdict.CONFIG:
             return Free(_backoff(around.releases, rng), stop=2)
         case Verdict.PAUSE:
-            return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
+            return Free(min(PAUSED_SECONDS, max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0)))
         case Verdict.OUTAGE if not around.is_healthy:
             return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
         case Verdict.POISON:
