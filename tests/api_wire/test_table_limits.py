@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from haulier.api.client import Total
 from haulier.api.pages import Seek
 from haulier.api.verdict import Verdict
+from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
 from tests.api_wire.door import CURSOR, GOOD, door, page, status
 from tests.api_wire.raw_server import Answer, http
@@ -155,12 +157,19 @@ async def test_row_retry_after_of_over_15_minutes() -> None:
 
 
 async def test_row_retry_after_of_over_a_day() -> None:
-    """3.1 Retry-After: `> 24 h = pause the source and tell the user`: the whole wait is kept, and it is said."""
+    """3.1 Retry-After: `> 24 h = pause the source and tell the user`: the whole wait is kept, and said; nobody stays
+    for it, neither who was refused nor who comes later."""
     async with door(status(BUSY, b"", f"Retry-After: {timedelta(days=3).total_seconds():.0f}")) as api:
-        error = await api.error()
-        assert error.retry_after_seconds == 3 * 86_400
-        assert "It asks to wait 259200 s" in str(error)
+        until = api.clock.now() + timedelta(days=3)
+        for _ in range(2):
+            with pytest.raises(UsageError) as caught:
+                await api.records()
+            said = re.search(r"wait until (\S+) \(status 429\), which is more than a day away", str(caught.value))
+            assert said is not None
+            assert abs(datetime.fromisoformat(said[1]) - until) < timedelta(seconds=5)
+        assert isinstance(api.client.scope.refusal, UsageError)
         assert api.client.scope.is_paused
+        assert len(api.asked_at) == 1
 
 
 async def test_row_ratelimit_nothing_left_under_a_good_answer() -> None:
