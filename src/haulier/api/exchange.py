@@ -201,8 +201,6 @@ class Exchange:
                 if wait <= THROTTLED_SECONDS and judgement.is_throttling:
                     parts.scope.note_throttled()
                 await parts.scope.pause(wait, reason)
-                if wait > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:
-                    raise refusal
                 may_repeat = pauses < MAX_PAUSES
                 pauses += 1
             else:
@@ -215,6 +213,8 @@ class Exchange:
                 f"{self.shown(request)}: {reason}", wall_seconds(parts.clock), is_retried=will_repeat
             )
             if not will_repeat:
+                if (wait or 0.0) > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:
+                    raise refusal
                 raise self._error(request, outcome, judgement, wait)
             if judgement.verdict is Verdict.HERE:
                 # A pause needs no sleep here: the gate is shut for as long as it lasts.
