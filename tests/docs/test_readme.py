@@ -46,6 +46,12 @@ def test_it_says_what_comes_out_and_where() -> None:
     assert "pip install ." in TEXT
 
 
+def test_nothing_tells_people_to_install_what_is_on_no_index() -> None:
+    """Whoever typed it would get nothing, or somebody else's package of that name."""
+    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.py")]
+    assert not [file for file in files if re.search(r"pip install .?haulier", file.read_text(encoding="utf-8"))]
+
+
 def test_it_promises_nothing() -> None:
     """What is not there yet stands on no page that people decide by."""
     assert not re.search(r"(?i)\b(azure|incremental|coming soon|so far|next version|later version)", TEXT)

@@ -14,6 +14,7 @@ from haulier.app.starting import Wanted, claim, find_open, require_covered, requ
 from haulier.cli.driving import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
+from haulier.cli.hints import as_typed
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument, worker_options
 from haulier.cli.output import emit, log_options, say, set_up_output
@@ -171,5 +172,5 @@ async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
         say(line)
     if state is not RunState.PLANNING:
         say(f"Go on with: {driver.command_to_go_on(run.file.mode)}")
-    document = {"state": state.value, "run_id": run.run_id, "reason": reason} | failure_facts(failures)
+    document = {"state": state.value, "run_id": run.run_id, "reason": as_typed(reason)} | failure_facts(failures)
     return Ended(code or INTERRUPTED, document, was_stopped=True)
