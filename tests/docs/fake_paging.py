@@ -97,13 +97,35 @@ def jira(asked: Asked, records: list[Record]) -> Reply:
     return Reply({"startAt": start, "maxResults": limit, "total": len(mine), "issues": mine[start : start + limit]})
 
 
-def servicenow(asked: Asked, records: list[Record]) -> Reply:
-    if "sysparm_query" not in asked.query:
-        return Reply({"result": records[: asked.number("sysparm_limit")]}, headers={"X-Total-Count": str(len(records))})
-    assert asked.query["sysparm_query"].endswith("^ORDERBYsys_id")
-    mine = within(records, *bounds(asked.query["sysparm_query"]), "%Y-%m-%d %H:%M:%S")
-    start, limit = asked.number("sysparm_offset"), asked.number("sysparm_limit")
-    return Reply({"result": mine[start : start + limit]}, headers={"X-Total-Count": str(len(mine))})
+class ServiceNow(FakeApi):
+    """Leaves out each twelfth row after a page is cut, and counts it all the same."""
+
+    def __init__(self, rows: list[Record]) -> None:
+        super().__init__([row for row in rows if row["id"] % 12])
+        self._rows = rows
+
+    def answer(self, asked: Asked) -> Reply:
+        assert asked.query["sysparm_query"].endswith("^ORDERBYsys_id")
+        mine = within(self._rows, *bounds(asked.query["sysparm_query"]), "%Y-%m-%d %H:%M:%S")
+        start, limit = asked.number("sysparm_offset"), asked.number("sysparm_limit")
+        shown = [row for row in mine[start : start + limit] if row["id"] % 12]
+        return Reply({"result": shown}, headers={"X-Total-Count": str(len(mine))})
+
+
+class Helpdesk(FakeApi):
+    """One ticket is deleted, and another one comes, while the list is read for the first time."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records)
+        self._requests = 0
+
+    def answer(self, asked: Asked) -> Reply:
+        self._requests += 1
+        if self._requests == 3:
+            del self.records[10]
+            self.records.append({"id": 1_000})
+        start = asked.number("offset")
+        return Reply({"tickets": self.records[start : start + asked.number("limit")]})
 
 
 def permits(asked: Asked, records: list[Record]) -> Reply:
@@ -295,7 +317,8 @@ PAGING: dict[str, Callable[[], FakeApi]] = {
     "github": lambda: Made(things(430, repo=lambda number: ("api", "web")[number % 2]), github),
     "wordpress": lambda: Made(things(250), wordpress),
     "jira": lambda: Made(things(230), jira),
-    "servicenow": lambda: Made(things(230), servicenow),
+    "servicenow": lambda: ServiceNow(things(230)),
+    "helpdesk": lambda: Helpdesk(things(230)),
     "permits": lambda: Made(things(2000), permits),
     "stripe": lambda: Made([{**each, "id": f"ch_{each['id']}"} for each in things(60)], stripe),
     "shopify": lambda: Made(things(600), shopify),

@@ -62,6 +62,16 @@ async def test_rows_that_appear_make_an_offset_repeat() -> None:
     assert len(set(everything) - set(ids)) >= drifted
 
 
+async def test_a_list_may_stand_still_after_some_rows() -> None:
+    """A walk that begins again reads a list that stands still."""
+    async with Sandbox(SandboxSettings(records=100, page_size=10, drift="delete", drift_rows=3)) as api:
+        ids, _ = await walk(api, "offset")
+        assert (len(ids), api.counters.drifted) == (97, 3)
+        again, totals = await walk(api, "offset")
+        assert (len(again), set(totals)) == (97, {97})
+        assert set(again) > {*ids} - {*range(1, 101)}
+
+
 @pytest.mark.parametrize("by", ["cursor", "key"])
 @pytest.mark.parametrize("drift", ["insert", "delete"])
 async def test_cursors_and_keys_neither_skip_nor_repeat(by: str, drift: str) -> None:

@@ -79,9 +79,10 @@ class Page:
         settings, is_first_page = self.listing.settings, not self.skip
         if settings.failing_ids and any(id_at(settings, rank) in settings.failing_ids for rank in self.ranks):
             return replace(error(500, "Internal error."), is_first_page=is_first_page)
-        if not self.ranks and settings.empty_as != "list":
+        shown = [rank for rank in self.ranks if not _is_hidden(settings, rank)]
+        if not shown and settings.empty_as != "list":
             return replace(_empty(settings.empty_as, before, after, headers), is_first_page=is_first_page)
-        records = b",".join([served(settings, rank) for rank in self.ranks])
+        records = b",".join([served(settings, rank) for rank in shown])
         following = None if self.following is None else (self.listing.first, self.ranks[-1] + 1)
         return Answer(
             200,
@@ -92,6 +93,12 @@ class Page:
             gave_token=gave,
             walk=following,
         )
+
+
+def _is_hidden(settings: SandboxSettings, rank: int) -> bool:
+    """Whether the record of that rank is left out of the page that it stands in."""
+    rows = settings.hidden_rows
+    return rows > 0 and rank % (settings.hidden_after + rows) >= settings.hidden_after
 
 
 def _empty(kind: EmptyAs, before: bytes, after: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> Answer:

@@ -237,7 +237,9 @@ class SandboxServer:
             self._keep(key, rendered)
         elif made.walk is not None:
             self._walked += 1
-            if self._walked % self.settings.drift_every_requests == 0 and self._drift.happen(*made.walk):
+            is_still = 0 < self.settings.drift_rows <= self.counters.drifted
+            is_due = self._walked % self.settings.drift_every_requests == 0 and not is_still
+            if is_due and self._drift.happen(*made.walk):
                 self.counters.drifted += 1
         return rendered
 

@@ -76,6 +76,13 @@ class PagingSettings:
         "With insert, each tenth row is missing at first.",
     )
     drift_every_requests: int = setting(1, "So often: after each so many-th page that is not a last one.")
+    drift_rows: int = setting(0, "So many rows in all, then the list stands still; 0: it never does.")
+    hidden_after: int = setting(0, "After each so many records, ...")
+    hidden_rows: int = setting(
+        0,
+        "... so many are left out of their page once it was cut, as are rows that a user may not see. Offsets and "
+        "totals count them.",
+    )
     total_extra: int = setting(0, "Added to every total and count: a promise that is not kept; may be negative.")
     empty_as: EmptyAs = setting(
         "list",

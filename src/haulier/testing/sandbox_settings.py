@@ -57,6 +57,7 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
         is_user_missing = self.auth == "basic" and self.token is not None and ":" not in self.token
         for name, need, is_missing in (
             ("gap_ids", "gap_after: the records between two gaps.", self.gap_ids and not self.gap_after),
+            ("hidden_rows", "hidden_after: the records between them.", self.hidden_rows and not self.hidden_after),
             ("is_cap_silent", "cap_rows: the rows that are given.", self.is_cap_silent and not self.cap_rows),
             ("quota", "quota_seconds above 0.", self.quota and not self.quota_seconds),
             ("auth basic", "a token of the form USER:PASSWORD.", is_user_missing),
