@@ -108,6 +108,21 @@ def test_bar_status_and_closing_words_count_failures_alike(place: Place) -> None
     assert f"  retries  {said.json['retries']}\n" in said.err
 
 
+def test_a_worker_that_is_stopped_says_what_failed(place: Place) -> None:
+    """Its parent would; one that was started by hand says it itself."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        place.write(api.url)
+        assert place.run("enqueue").code == 0
+        api.change(error_rate_500=1.0)
+        process = place.start("work", "--grace", "0.1")
+        while place.run("status", "--json").json["retries"] == 0:
+            assert process.poll() is None
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert re.search(r"haulier: stopped by SIGTERM\n  retries  [0-9]+\n  failure  .*status 500\n$", err), err
+
+
 def test_a_run_without_failures_says_nothing_of_them(shop: Place) -> None:
     said = shop.run("run", "--json")
     assert (said.json["retries"], said.json["newest_failure"]) == (0, None)

@@ -34,21 +34,22 @@ class FailureNotes:
     """What one process has to tell the others in its next beat."""
 
     def __init__(self) -> None:
-        self._run_id = ""
+        self.run_id = ""
+        """The newest run that requests were sent for."""
         self._news: dict[str, Failures] = {}
 
     def note_run(self, run_id: str) -> None:
         """What is noted from now on is of this run. Before the first, nothing is kept."""
-        self._run_id = run_id
+        self.run_id = run_id
 
     def note(self, cause: str, wall: float, *, is_retried: bool = False) -> None:
         """Something failed. ``cause`` has no secrets in it; an empty one is no news of its own."""
-        if self._run_id:
+        if self.run_id:
             cause = "".join(
                 sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(cause.split())
             )
             more = Failures(retries=int(is_retried), newest=cause[:CAUSE_CHARACTERS], at=wall if cause else 0.0)
-            self._news[self._run_id] = self._news.get(self._run_id, NONE).with_more(more)
+            self._news[self.run_id] = self._news.get(self.run_id, NONE).with_more(more)
 
     def take(self) -> Mapping[str, Failures]:
         """What is new since the last call."""

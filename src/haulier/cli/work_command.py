@@ -16,6 +16,7 @@ from haulier.app.starting import require_shared_queue
 from haulier.cli.account import OpenAccount
 from haulier.cli.choosing import choose_run
 from haulier.cli.driving import end_stalled, shown
+from haulier.cli.failures import failure_lines, read_failures
 from haulier.cli.loop import run_loop
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
 from haulier.cli.output import log_options, say, set_up_output
@@ -78,6 +79,9 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
                 code = await worker.run()
         if code:
             say(f"haulier: {worker.reason}")
+            if not with_parent:  # A parent says it of all its children.
+                for line in failure_lines(await read_failures(site, site.client.scope.failures.run_id)):
+                    say(line)
         return code
 
 
