@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from haulier.api.client import Total
 from haulier.api.loop_guard import PaginationLoopError
-from haulier.api.pages import Cursor, LinkHeader, NextUrl, OData
+from haulier.api.pages import Cursor, LinkHeader, NextUrl, OData, Offset, PageAnswer, PageRequest, Seek
+from haulier.api.verdict import ApiError
 from haulier.errors import UsageError
 from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
+
+
+class ByTwo:
+    """A paginator of one's own, which knows no end."""
+
+    def first(self, request: PageRequest) -> PageRequest:
+        return request.with_query("c", "0")
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        return request.with_query("c", str(int(request.query_value("c") or 0) + 2))
+
 
 # -- the token or link of the page before again ------------------------------------------------------------------------
 
@@ -123,6 +137,77 @@ async def test_a_link_that_is_always_there(written: str) -> None:
         pages = LinkHeader(end_if=written)
         assert await ids_of(api.pages("/items", {"limit": 2}, pages=pages, records=".")) == [0, 1, 2, 3, 4]
         assert len(server.requests) == 3
+
+
+# -- an exact total that is reached ------------------------------------------------------------------------------------
+
+MORE: list[tuple[type[Any], dict[str, Any]]] = [
+    *KINDS,
+    (Seek, {"key": "id", "query": "after", "more": "more"}),
+    (Offset, {"offset_name": "c", "more": "more"}),
+    (ByTwo, {}),
+]
+
+
+def counted(asked: Asked, behind: Callable[[int], Reply] | None = None) -> Reply:
+    """All signs say for ever that there is more; the total says how many there are: six."""
+    start = asked.number("c") if "after" not in asked.query else asked.number("after") + 1
+    if start >= 6 and behind is not None:
+        return behind(start)
+    after, page = start + 2, rows(start, max(start, min(start + 2, 6)))
+    link = f"http://{asked.headers['Host']}/items?c={after}"
+    body = {"rows": page, "next": after, "link": link, "rel": f"?c={after}", "@odata.nextLink": link, "more": True}
+    return Reply(body | {"n": 6}, headers=(("Link", f"<{link}>; rel=next"), ("X-Next", str(after))))
+
+
+@pytest.mark.parametrize(("make", "fields"), MORE)
+async def test_an_exact_total_that_is_reached_ends_every_kind(make: Any, fields: dict[str, Any]) -> None:
+    """Whatever the signs say: behind the total one page is looked at, and if it is empty, that is the end."""
+    async with session_with(counted) as (api, server):
+        found = await ids_of(api.pages("/items", pages=make(**fields), records="rows", total=Total("n")))
+        assert found == [0, 1, 2, 3, 4, 5]
+        assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        lambda start: Reply({"error": "past the end"}, 400),
+        lambda start: Reply({"error": "no such page"}, 404),
+        lambda start: Reply({"rows": rows(4, 6), "next": start + 2, "n": 6}),
+        lambda start: Reply({"rows": rows(0, 2), "next": 0, "n": 6}),
+    ],
+    ids=["400", "404", "last again", "first again"],
+)
+async def test_what_comes_behind_the_total_does_not_spoil_it(behind: Callable[[int], Reply]) -> None:
+    """A refusal, the last page once more, and the first one again are the end, where the total is reached."""
+    async with session_with(lambda asked: counted(asked, behind)) as (api, _):
+        pages = Cursor("next", query="c")
+        assert await ids_of(api.pages("/items", pages=pages, records="rows", total=Total("n"))) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("link", ["/items?c=4", "http://elsewhere.test/items?c=6"])
+async def test_a_link_that_leads_nowhere_behind_the_total(link: str) -> None:
+    """A link to a page that came, or to another host, is not followed where the total is reached."""
+
+    def answer(asked: Asked) -> Reply:
+        start = asked.number("c")
+        return Reply({"rows": rows(start, start + 2), "next": f"/items?c={start + 2}" if start < 4 else link, "n": 6})
+
+    async with session_with(answer) as (api, server):
+        found = await ids_of(api.pages("/items", pages=NextUrl("next"), records="rows", total=Total("n")))
+        assert found == [0, 1, 2, 3, 4, 5]
+        assert len(server.requests) == 3
+
+
+async def test_records_behind_the_total_are_not_lost() -> None:
+    """A total that is too low ends nothing in silence: the walk does not end well."""
+    async with session_with(lambda asked: counted(asked, lambda start: Reply({"rows": rows(6, 8), "n": 6}))) as (
+        api,
+        _,
+    ):
+        with pytest.raises(ApiError, match="promised 6 records and sent 8"):
+            await ids_of(api.pages("/items", pages=Cursor("next", query="c"), records="rows", total=Total("n")))
 
 
 ODD_WORDS: Any = ("empty",)

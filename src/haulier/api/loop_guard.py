@@ -51,13 +51,12 @@ class LoopGuard:
                 verdict=Verdict.SPLIT if self._pages else Verdict.POISON,
             )
         number = self.pages + 1
-        headers = [f"{name}: {value}" for name, value in request.headers]
-        asked = "\n".join((request.method, request.url, *headers)).encode()
-        before = self._requests.setdefault(_digest(asked, request.body), number)
+        before = self._requests.setdefault(_digest_of(request), number)
         if before != number:
             raise PaginationLoopError(
                 f"The request for page {number} is the one for page {before} again: the API's paging goes in a circle. "
-                "Check `pages` of the stream; if it is right, the API sent a cursor or link twice."
+                "Check `pages` of the stream; if it is right, the API sent a cursor or link twice. Where it ends its "
+                'lists so, write end = ["repeated"] in `pages`.'
             )
 
     def check_page(self, page: Page) -> None:
@@ -71,6 +70,10 @@ class LoopGuard:
                 "for the next page, or repeats its last one. Check `pages` of the stream."
             )
 
+    def has_sent(self, request: Request) -> bool:
+        """Whether the same was asked for before."""
+        return _digest_of(request) in self._requests
+
     def knows(self, page: Page) -> bool:
         """Whether the same records came before, as one page."""
         return bool(page.records) and _sum(page) in self._pages
@@ -81,6 +84,11 @@ def _sum(page: Page) -> bytes:
     for another, and by chance it happens to one item of 100,000 pages in a billion."""
     text = b"\n".join(page.slices)
     return struct.pack("<QII", len(text), isal_zlib.crc32(text), isal_zlib.adler32(text))
+
+
+def _digest_of(request: Request) -> bytes:
+    headers = [f"{name}: {value}" for name, value in request.headers]
+    return _digest("\n".join((request.method, request.url, *headers)).encode(), request.body)
 
 
 def _digest(*pieces: object) -> bytes:

@@ -234,11 +234,29 @@ class Walk:
                 answer = replace(answer, total=known, counts_hidden=counts_hidden)
         if body.is_declared_empty and not self._has_begun:
             self._note(f"{body.lacks(self._listing.records)}: taken as no records, as `empty` says")
+        is_reached = self._is_reached_by(answer)
+        if is_reached and request.beyond and not body.page.records:
+            return _Read(body.page, None, total)
         try:
             following = self._listing.paginator.next(request, answer)
         except PagingError as error:
             return _Read(body.page, None, total, error=error)
+        if is_reached and following is not None:
+            following = self._beyond(following)
         return _Read(body.page, following, total, answer.looks[-1] if answer.looks else None)
+
+    def _is_reached_by(self, answer: PageAnswer) -> bool:
+        """Whether all records of an exact total came, so that no sign of a next page needs to be followed."""
+        return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
+
+    def _beyond(self, following: PageRequest) -> PageRequest | None:
+        """The page that a sign leads to though the exact total is reached. A token may go on past the end, and a total
+        be too low: so it is looked at, unless it came before, and may well be refused."""
+        try:
+            wire = wire_request(following, self._home)
+        except LinkError:
+            return None
+        return None if self._guard.has_sent(wire) else replace(following, beyond=following.beyond or 1)
 
     def _body_of(self, response: Response) -> Body:
         if self._listing.empty.takes_answer(response.status, response.body):
