@@ -495,6 +495,32 @@ MISTAKES = {
         'records = "rows"\nadd = { of = "{parent.id}" }',
         "streams.flights.add.of: {parent.id} stands for nothing here. Here there are: {start}, {end}, {snapshot_time}.",
     ),
+    "a guard of an estimate": (
+        'records = "rows"',
+        'total = { at = "n", is = "estimate", only_if = { at = "r", is = "eq" } }\nrecords = "rows"',
+        (
+            "streams.flights.total: `only_if` says when a total is exact, and this one is an estimate. "
+            'Write is = "exact".'
+        ),
+    ),
+    "a guard of a number that is none": (
+        'records = "rows"',
+        'total = { at = "n", is = "exact", only_if = { at = "r", is = 1.5 } }\nrecords = "rows"',
+        (
+            "streams.flights.total.only_if.is: here stands 1.5; text, a whole number, true or false is wanted. "
+            'Write, for example: is = "eq"'
+        ),
+    ),
+    "a guard without a value": (
+        'records = "rows"',
+        'total = { at = "n", is = "exact", only_if = { at = "r" } }\nrecords = "rows"',
+        'streams.flights.total.only_if: `is` is missing. Write, for example: is = "eq"',
+    ),
+    "a single page of another word": (
+        PAGES,
+        'pages = { single = "full" }',
+        'streams.flights.pages.single: here stands "full"; "may be full" is wanted. Did you mean \'may be full\'?',
+    ),
     "a count in two places": (
         'records = "rows"',
         'expect = { get = "/count", at = "n", header = "X-Count" }\nrecords = "rows"',

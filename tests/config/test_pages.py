@@ -47,6 +47,7 @@ PAGES: dict[str, Paginator] = {
         "sys_id", "q", template="sys_id>{key}^ORDERBYsys_id", is_inclusive=True
     ),
     '{ next_url = "links.next", done = "done" }': NextUrl("links.next", done="done"),
+    '{ single = "may be full" }': Single(may_be_full=True),
     '{ next_url_header = "X-Next" }': NextUrl(from_header="X-Next"),
 }
 

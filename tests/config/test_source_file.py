@@ -10,7 +10,7 @@ import pytest
 from haulier.api.auth import Bearer
 from haulier.api.pages import Cursor, LinkHeader
 from haulier.api.settings import Api
-from haulier.api.totals import Total
+from haulier.api.totals import Guard, Total
 from haulier.api.verdict import Rule, Verdict
 from haulier.config.source_file import load_source
 from haulier.errors import SourceFileError
@@ -97,6 +97,14 @@ def test_every_example_is_read(file: Path) -> None:
         ('{ at = "total", is = "exact" }', Total("total")),
         ('{ header = "X-Total-Count", is = "estimate" }', Total(header="X-Total-Count", is_exact=False)),
         ('{ at = "total", is = "exact", may_move = false }', Total("total", may_move=False)),
+        (
+            '{ at = "total", is = "exact", only_if = { at = "relation", is = "eq" } }',
+            Total("total", only_if=Guard("relation", "eq")),
+        ),
+        (
+            '{ at = "total", is = "exact", only_if = { at = "exact", is = true } }',
+            Total("total", only_if=Guard("exact", equals=True)),
+        ),
     ],
 )
 def test_totals_are_promises_of_one_kind(written: str, total: Total, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import unquote, urlsplit
 
-from tests.docs.fake_paging import FakeApi, Made, Record, at, bounds, things
+from tests.docs.fake_paging import FakeApi, Made, Record, at, bounds, things, within
 from tests.docs.fake_server import Asked, Reply
 
 SECRET = "a-value"
@@ -96,6 +96,16 @@ class Library(FakeApi):
             return Reply({"authors": self.records})
         books, start = self._books[int(asked.path.split("/")[2])], asked.number("offset")
         return Reply({"books": books[start : start + asked.number("limit")], "total": len(books)})
+
+
+def orders(asked: Asked, records: list[Record]) -> Reply:
+    """Counts to 10,000, and hands out no more."""
+    window, start, size = asked.json["query"]["range"]["created"], asked.json["from"], asked.json["size"]
+    if start + size > 10_000:
+        return Reply({"error": {"reason": "Result window is too large"}}, 400)
+    mine = within(records, window["gte"], window["lt"], "%Y-%m-%dT%H:%M:%SZ")
+    total = {"value": min(len(mine), 10_000), "relation": "eq" if len(mine) <= 10_000 else "gte"}
+    return Reply({"hits": {"total": total, "hits": mine[start : start + size]}})
 
 
 def by_ids(name: str) -> Callable[[Asked, list[Record]], Reply]:
@@ -240,6 +250,7 @@ OTHERS: dict[str, Callable[[], FakeApi]] = {
     "reference": lambda: Made([{"id": code} for code in ("EUR", "GBP", "JPY")], reference),
     "blog": lambda: Made(posts_and_comments(), blog),
     "library": Library,
+    "orders": lambda: Made([{"_id": f"o{n}", "created": n * 60} for n in range(12_000)], orders),
     "search": lambda: SlowSearch([each | {"created": each["id"] * 600} for each in things(2600)]),
     "erp": lambda: Erp(things(900)),
     "tickets": lambda: Tickets(things(250)),

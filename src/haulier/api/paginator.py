@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Raw
 from multidict import CIMultiDictProxy
 
-from haulier.api.next_sign import Look, lacking, there
+from haulier.api.next_sign import Look, asked_sizes, lacking, there
 from haulier.api.page import Body, BodyError, Page
 from haulier.api.paths import describe, first_byte
 from haulier.api.query import Pairs
@@ -213,12 +213,24 @@ class Paginator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """All records come in one page."""
+    """All records come in one page. One with as many records as the request asks for is an error: there may be more.
+
+    An exact total settles it. ``may_be_full``: so many are all that is wanted, such as the newest hundred.
+    """
+
+    may_be_full: bool = False
 
     def first(self, request: PageRequest) -> PageRequest:
         return request
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        count = len(answer.page)
+        if answer.total is None and not self.may_be_full and count in asked_sizes(request.query, request.json):
+            raise PagingError(
+                f"the page is as full as it was asked for, with {count:,} records, so that there may be more, and "
+                'pages = "single" reads no more. Declare in `pages` how a page leads to the next, or an exact `total`; '
+                'or write pages = { single = "may be full" }, if so many are all that is wanted.'
+            )
         return None
 
 

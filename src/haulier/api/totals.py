@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from haulier.api.page import BodyError
 from haulier.api.paginator import PageAnswer, whole_number
 from haulier.api.paths import check_path, describe
 from haulier.api.verdict import MovedError
 from haulier.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Says whether a total is exact: only where ``equals`` stands at ``at``. ``Guard("hits.total.relation", "eq")``."""
+
+    at: str
+    equals: str | int | bool
+
+    def __post_init__(self) -> None:
+        check_path(self.at)
+
+    def holds(self, answer: PageAnswer) -> bool:
+        """Raises `BodyError` where nothing stands there: a misspelt guard would make every total worthless."""
+        raw = answer.body.raw(self.at)
+        if raw is None:
+            raise BodyError(f"nothing says whether the total is exact: {answer.body.lacks(self.at)}")
+        found = msgspec.json.decode(raw)
+        return type(found) is type(self.equals) and bool(found == self.equals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +56,15 @@ class Total:
     counts_hidden: bool = False
     """It counts rows as well that are hidden from us, such as those that the user may not see."""
 
+    only_if: Guard | None = None
+    """An exact total is one only where this holds: search servers count to 10,000 and say that there are more. Where it
+    does not hold, the total ends no walk and promises nothing."""
+
     def __post_init__(self) -> None:
         if self.counts_hidden and not self.is_exact:
             raise UsageError("A total is an estimate, or it counts hidden rows too; not both.")
+        if self.only_if is not None and not self.is_exact:
+            raise UsageError('`only_if` says when a total is exact, and this one is an estimate. Write is = "exact".')
         if bool(self.at) == bool(self.header):
             raise UsageError("A total is read from one place: a path of the body, or a header. Name one.")
         if self.at:
@@ -59,6 +86,12 @@ class Total:
             return whole_number(bytes(raw).decode().strip('"'), self.at)
         except BodyError:
             raise BodyError(f"at {self.at!r} stands {describe(raw)}, and a total was expected") from None
+
+    def binds(self, answer: PageAnswer) -> bool:
+        """Whether what the answer says is exact."""
+        if self.only_if is None or answer.body.is_declared_empty:
+            return self.is_exact
+        return self.is_exact and self.only_if.holds(answer)
 
     def demand(self, answer: PageAnswer) -> int:
         """As `of`; `BodyError` where the answer says nothing, since a promise that is not there cannot be checked."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from haulier.api.capped_total import CappedTotal, capped, is_cap_like
 from haulier.api.count_check import Probe, check_of
 from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.exchange import Exchange
@@ -46,6 +47,10 @@ class _Read:
     page: Page
     following: PageRequest | None
     total: int | None
+    is_at_least: bool = False
+    """Whether the total is only known to be so much or more, by its guard."""
+    behind: PageRequest | None = None
+    """What to ask for to prove the total, where it ends the walk behind a full page."""
     look: Look | None = None
     """What it said at the place where the sign of the next page should stand."""
     error: PagingError | None = None
@@ -77,6 +82,7 @@ class Walk:
         self._is_counting = bool(getattr(listing.paginator, "is_counting", False))
         self._promise = None if listing.total is None else Promise(listing.total, is_counting=self._is_counting)
         self._check = check_of(listing.paginator)
+        self._capped = None if listing.total is None else CappedTotal(listing.total, listing.paginator)
         self._received = 0
         self._has_begun = False
         """A page was read."""
@@ -99,6 +105,8 @@ class Walk:
                 self._exchange.note_first_page(len(read.page), read.total, has_more=read.following is not None)
             page, following = await self._taken(answered, read), read.following
             await self._look_into(answered, read.page)
+            if read.behind is not None:
+                await self._prove_total(read.behind)
             # A page keeps its body alive, which must not be there twice while the next one comes.
             del read
             if page.records:
@@ -166,12 +174,17 @@ class Walk:
                 parameters=", ".join(read.following.lacks),
             )
         self._has_begun = True
-        if read.following is not None or self._guard.pages > 1:
+        if read.following is not None or read.behind is not None or self._guard.pages > 1:
             self._guard.check_page(read.page)  # The only page of its walk can be no repetition.
         if self._promise is not None:
             promise = self._promise
-            self._told(request, lambda: promise.note(read.total))
-            self._check_cap(request, read.total)
+            self._check_cap(request, read.total, is_at_least=read.is_at_least)
+            if read.is_at_least:
+                self._promise = None  # What is only known to be so much or more ends nothing, and promises nothing.
+            else:
+                self._told(request, lambda: promise.note(read.total))
+        if self._capped is not None:
+            self._capped.note(len(read.page))
         page = self._new_of(read.page, request)
         self._received += len(page)
         if read.following is not None and read.following.overlap:
@@ -204,6 +217,38 @@ class Walk:
             if self._promise is None or not self._promise.may_move:
                 raise
 
+    async def _prove_total(self, request: PageRequest) -> None:
+        """Raises `PagingError` where there are records behind the total, or where it looks like a cap and nobody can
+        tell."""
+        wire = self._wire(request)
+        self._guard.check_request(wire, is_look=True)
+        try:
+            answered = await self._exchange.send(
+                wire,
+                self._behind,
+                asked=Asked(has_page_token=request.has_token, empty=self._listing.empty),
+                rules=request.end_rules,
+                is_first_page=False,
+                read_end=lambda response, verdict: None,
+            )
+        except ApiError as error:
+            if not is_refused(error):
+                raise
+            if is_cap_like(self._received):
+                raise capped(self._exchange.shown(wire), self._received, error.status) from error
+            return
+        found = answered.value
+        if found is None or len(found.page) <= request.overlap or self._guard.knows(found.page):
+            return  # Behind its end the list begins again, at some APIs, or ends with its last page for ever.
+        if found.total is None or found.total <= self._received:
+            raise capped(self._exchange.shown(wire), self._received)
+
+    def _behind(self, response: Response) -> _Read:
+        """The page behind the total: its records, and the total as it is by now."""
+        body, total = self._body_of(response), self._listing.total
+        answer = PageAnswer(body, response.url, response.headers, received=self._received)
+        return _Read(body.page, None, None if total is None else total.of(answer))
+
     def _note_lack(self, read: _Read) -> None:
         """One page, and no trace of a next one: so do many APIs end a list, and so does a misspelt path look."""
         if read.following is None and read.look is not None and read.look.lack:
@@ -217,7 +262,8 @@ class Walk:
     def _is_total_reached(self, read: _Read) -> bool:
         """Whether the records of this page are the last that an exact total promises."""
         total = self._listing.total
-        return total is not None and total.is_exact and self._received + len(read.page) == read.total
+        is_exact = total is not None and total.is_exact and not read.is_at_least
+        return is_exact and self._received + len(read.page) == read.total
 
     def _read(self, request: PageRequest, response: Response) -> _Read:
         """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
@@ -226,10 +272,11 @@ class Walk:
             return _Read(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
         received = self._received + max(0, len(body.page) - request.overlap)
         answer = PageAnswer(body, response.url, response.headers, received, is_first=not self._has_begun)
-        total = None
+        total, is_at_least = None, False
         if self._promise is not None and self._listing.total is not None:
             total = self._promise.said_by(answer)
-            if self._listing.total.is_exact:
+            is_at_least = self._listing.total.is_exact and not self._listing.total.binds(answer)
+            if self._listing.total.is_exact and not is_at_least:
                 known, counts_hidden = self._promise.known(total), self._listing.total.counts_hidden
                 answer = replace(answer, total=known, counts_hidden=counts_hidden)
         if body.is_declared_empty and not self._has_begun:
@@ -237,13 +284,16 @@ class Walk:
         is_reached = self._is_reached_by(answer)
         if is_reached and request.beyond and not body.page.records:
             return _Read(body.page, None, total)
+        behind: PageRequest | None = None
         try:
             following = self._listing.paginator.next(request, answer)
+            if following is None and self._capped is not None:
+                behind = self._capped.behind(request, answer)
         except PagingError as error:
             return _Read(body.page, None, total, error=error)
         if is_reached and following is not None:
             following = self._beyond(following)
-        return _Read(body.page, following, total, answer.looks[-1] if answer.looks else None)
+        return _Read(body.page, following, total, is_at_least, behind, answer.looks[-1] if answer.looks else None)
 
     def _is_reached_by(self, answer: PageAnswer) -> bool:
         """Whether all records of an exact total came, so that no sign of a next page needs to be followed."""
@@ -288,12 +338,13 @@ class Walk:
             )
         return replace(page, records=page.records[overlap:])
 
-    def _check_cap(self, request: PageRequest, total: int | None) -> None:
+    def _check_cap(self, request: PageRequest, total: int | None, *, is_at_least: bool) -> None:
         """Raises `ApiError` where the API has more records than it hands out: what lies above the cap never comes."""
         cap = 0 if self._listing.total is None else self._listing.total.divide_above
-        if cap and total is not None and total > cap:
+        if cap and total is not None and (total > cap or (total == cap and is_at_least)):
+            more = " or more" if is_at_least else ""
             raise ApiError(
-                f"{self._shown(request)}: the API has {total} records here, and hands out no more than {cap} for "
+                f"{self._shown(request)}: the API has {total} records here{more}, and hands out no more than {cap} for "
                 "one query (`divide`). The item is divided; with a smaller step it would not have to be.",
                 verdict=Verdict.SPLIT,
             )

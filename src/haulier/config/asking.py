@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from haulier.api.totals import Total
+from haulier.api.totals import Guard, Total
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Flag, TableOf, Text, Whole, refusals, wrong
+from haulier.config.kinds import Choice, Flag, Scalar, TableOf, Text, Whole, refusals, wrong
 from haulier.config.place import Place, shown
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.sources.recipe import Lookup
@@ -71,6 +71,25 @@ MAY_MOVE = Field(
     "for cursors, keys and links; false for offsets and page numbers, which then repeat or skip rows.",
     "may_move = false",
 )
+GUARD_AT = Field(
+    "at", JsonPath(), "The dotted path that says whether it is.", 'at = "hits.total.relation"', is_required=True
+)
+GUARD_IS = Field("is", Scalar(), "What stands there where it is.", 'is = "eq"', is_required=True)
+GUARD = Shape(
+    "Where an exact total is one: search servers count to a cap, and say that there is more.", GUARD_AT, GUARD_IS
+)
+
+
+def read_guard(table: Opened) -> Guard:
+    return Guard(table.need(GUARD_AT), table.need(GUARD_IS))
+
+
+ONLY_IF = Field(
+    "only_if",
+    TableOf(GUARD, read_guard),
+    "An exact total is one only where this holds, and else ends no list and promises nothing.",
+    'only_if = { at = "hits.total.relation", is = "eq" }',
+)
 ABOVE = Field(
     "above",
     Whole(),
@@ -80,7 +99,13 @@ ABOVE = Field(
 )
 DIVIDE = Shape("When an item is divided before it is read. What fails again and again is divided in any case.", ABOVE)
 TOTAL = Shape(
-    "Where the API says how many records an item has.", TOTAL_AT, TOTAL_HEADER, IS, MAY_MOVE, one_of=("at", "header")
+    "Where the API says how many records an item has.",
+    TOTAL_AT,
+    TOTAL_HEADER,
+    IS,
+    ONLY_IF,
+    MAY_MOVE,
+    one_of=("at", "header"),
 )
 
 
@@ -114,6 +139,7 @@ def read_total(table: Opened) -> Total:
             is_exact=table.need(IS) != "estimate",
             may_move=table.get(MAY_MOVE, None),
             counts_hidden=table.need(IS) == "bound",
+            only_if=table.get(ONLY_IF, None),
         )
 
 

@@ -122,6 +122,21 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Scalar:
+    """Text, a whole number, true or false, as it stands in an answer."""
+
+    def read(self, value: Any, place: Place, example: str) -> str | int | bool:
+        if isinstance(value, str):
+            return Text().read(value, place, example)
+        if not isinstance(value, int):
+            raise wrong(value, place, "text, a whole number, true or false", example)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "integer", "boolean"]}
+
+
+@dataclass(frozen=True)
 class Duration:
     """``"90s"``, ``"1h"``, ``"2w"``; above zero, or from zero."""
 

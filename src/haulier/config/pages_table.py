@@ -285,6 +285,19 @@ def read_odata(table: Opened) -> Paginator:
         )
 
 
+SINGLE = Field(
+    "single",
+    Choice(("may be full",)),
+    "Says that a page with as many records as the request asks for is all that is wanted.",
+    'single = "may be full"',
+)
+SINGLE_PAGES = Shape("All records in one page.", SINGLE)
+
+
+def read_single(table: Opened) -> Paginator:
+    return Single(may_be_full=table.need(SINGLE) == "may be full")
+
+
 WORDS: dict[str, Paginator] = {"single": Single(), "link": LinkHeader(), "odata": OData()}
 """Kinds that need no more than their name."""
 TABLES: dict[str, TableOf[Paginator]] = {
@@ -296,6 +309,7 @@ TABLES: dict[str, TableOf[Paginator]] = {
     "next_url": TableOf(NEXT_URL_PAGES, read_next_url),
     "next_url_header": TableOf(NEXT_URL_HEADER_PAGES, read_next_url),
     "link": TableOf(LINK_PAGES, read_link),
+    "single": TableOf(SINGLE_PAGES, read_single),
     "odata": TableOf(ODATA_PAGES, read_odata),
 }
 """Kinds by the key that tells them."""

@@ -49,7 +49,7 @@ def answer(
 
 
 def _count(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    return Answer(200, b'{"count":%d}' % Listing(settings, drift, 0, settings.records).promised)
+    return Answer(200, b'{"count":%d}' % Listing(replace(settings, total_cap=0), drift, 0, settings.records).promised)
 
 
 def _newest(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:

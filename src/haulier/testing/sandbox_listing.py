@@ -33,7 +33,15 @@ class Listing:
     @property
     def promised(self) -> int:
         """How many it says there are."""
-        return self.total + self.settings.total_extra
+        total = self.total + self.settings.total_extra
+        return min(total, self.settings.total_cap or total)
+
+    @property
+    def relation(self) -> bytes:
+        """Whether that is all there is, in the words of a search server; nothing where totals have no cap."""
+        if not self.settings.total_cap:
+            return b""
+        return b',"relation":"%s"' % (b"gte" if self.total > self.settings.total_cap else b"eq")
 
     @property
     def rows(self) -> int:

@@ -202,7 +202,7 @@ def _offset_page(listing: Listing, question: Question) -> Answer:
     """Echoes the limit that was really used, as the good ones among such APIs do."""
     limit = question.limit(listing.settings)
     offset = question.whole("offset", 0)
-    after = b'],"offset":%d,"limit":%d,"total":%d}' % (offset, limit, listing.promised)
+    after = b'],"offset":%d,"limit":%d,"total":%d%s}' % (offset, limit, listing.promised, listing.relation)
     page = page_at(listing, offset, limit)
     if listing.settings.is_sort_unstable and question.path == "/events":
         page = replace(page, ranks=reordered(listing, page.ranks, offset // limit))

@@ -63,6 +63,11 @@ class PagingSettings:
     max_limit_413: int = setting(0, "A limit above this is a 413 instead; 0: never.")
     cap_rows: int = setting(0, "A query over more rows is a 400 with RESULT_WINDOW_TOO_LARGE; 0: never.")
     is_cap_silent: bool = setting(False, "Such a query gives its first cap_rows rows instead, and the true total.")
+    total_cap: int = setting(
+        0,
+        "Totals end at this number, as those of search servers do; where there is an offset, `relation` stands beside "
+        "them: eq, or gte where there are more. 0: they do not end.",
+    )
     token_ttl_seconds: float = setting(0.0, "A cursor or token that is older, or unknown, is refused; 0: never.")
     token_expired_status: int = setting(400, "The status of that: 400 or 410.")
     is_sort_unstable: bool = setting(
