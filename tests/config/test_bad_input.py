@@ -519,7 +519,10 @@ MISTAKES = {
     "a single page of another word": (
         PAGES,
         'pages = { single = "full" }',
-        'streams.flights.pages.single: here stands "full"; "may be full" is wanted. Did you mean \'may be full\'?',
+        (
+            'streams.flights.pages.single: here stands "full"; "may be full" is wanted. Write, for example: '
+            'single = "may be full"'
+        ),
     ),
     "a count in two places": (
         'records = "rows"',

@@ -72,21 +72,20 @@ def by_id(asked: Asked) -> Reply:
     return Reply({"items": ITEMS[offset : offset + 10], "total": len(ITEMS)})
 
 
-async def poisoned(shop: Shop) -> str:
-    await shop.work()
-    assert shop.records == []
-    (record,) = shop.poison.values()
-    assert shop.divided == {}
-    return record.error
+async def stopped(shop: Shop) -> str:
+    """The one item there is fails each time, so that the source is to blame: no record of it is kept."""
+    code, reason = await shop.work()
+    assert (code, shop.records, shop.divided) == (2, [], {})
+    return reason
 
 
 async def test_rows_that_come_twice_though_the_total_fits_are_an_error(tmp_path: Path) -> None:
     """As many as were promised, and not those: the item begins again, and then fails, with the places of two."""
     async with serving(by_time) as api, opened(shop(tmp_path, api.url), tmp_path) as run:
-        said = await poisoned(run)
+        said = await stopped(run)
     assert "of the item's 60 records have a key ('id') that an earlier one has too" in said
     assert "Sort the list by a key that is unique" in said
-    assert len(api.requests) == 2 * 2 * 6, "each of two deliveries begins once again"
+    assert len(api.requests) >= 2 * 6, "the item begins once again"
 
 
 async def test_distinct_keys_pass(tmp_path: Path) -> None:
@@ -97,13 +96,13 @@ async def test_distinct_keys_pass(tmp_path: Path) -> None:
 
 async def test_a_key_may_have_several_parts(tmp_path: Path) -> None:
     async with serving(by_time) as api, opened(shop(tmp_path, api.url, key='["id", "time"]'), tmp_path) as run:
-        assert "'id' and 'time'" in await poisoned(run)
+        assert "'id' and 'time'" in await stopped(run)
 
 
 async def test_a_record_without_the_key_is_an_error_in_words(tmp_path: Path) -> None:
     """A misspelt path would else compare nothing, and say that all is well."""
     async with serving(by_id) as api, opened(shop(tmp_path, api.url, key='"item.id"'), tmp_path) as run:
-        said = await poisoned(run)
+        said = await stopped(run)
     assert "Record 1 of the item has no key: nothing stands at 'item.id': the body is an object with the keys" in said
 
 
@@ -164,7 +163,7 @@ async def test_the_sandbox_sorts_by_what_is_not_unique(tmp_path: Path) -> None:
         file = tmp_path / "shop.toml"
         file.write_text(TOML.replace("/items", "/events").format(url=api.url, key='"id"', division=ONCE))
         async with opened(App.from_settings(load_source(file, {})), tmp_path) as run:
-            assert "of the item's 60 records have a key ('id')" in await poisoned(run)
+            assert "of the item's 60 records have a key ('id')" in await stopped(run)
 
 
 KEYS: list[tuple[tuple[str, ...], str, str, bool]] = [
@@ -263,7 +262,7 @@ def python_app(url: str) -> App:
 async def test_a_python_source_declares_it_with_its_processor(tmp_path: Path) -> None:
     """Whatever the processor yields is compared, from however many lists."""
     async with serving(in_two) as api, opened(python_app(api.url), tmp_path) as run:
-        assert "10 of the item's 20 records" in await poisoned(run)
+        assert "10 of the item's 20 records" in await stopped(run)
 
 
 def test_a_stream_has_one_key() -> None:
