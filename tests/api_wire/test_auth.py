@@ -9,6 +9,7 @@ import pytest
 
 from haulier.api.auth import ApiKey, Basic, Bearer, Secret, env
 from haulier.api.redactor import MASK, Redactor
+from haulier.api.shared_token import TokenFile
 from haulier.api.transport import Request, Response
 from haulier.clock import SystemClock
 from haulier.errors import UsageError
@@ -174,7 +175,7 @@ def test_a_key_without_one_place_is_refused(places: dict[str, Any]) -> None:
 def test_a_user_name_with_a_colon_is_refused() -> None:
     """RFC 7617: the API would read another name and another password."""
     with pytest.raises(UsageError, match="colon"):
-        Basic("a:b", "c").open(nobody, SystemClock(), Redactor())
+        Basic("a:b", "c").open(nobody, SystemClock(), Redactor(), TokenFile())
 
 
 async def test_secret_headers_of_the_source_are_known_to_the_redactor() -> None:

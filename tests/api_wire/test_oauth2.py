@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import logging
+import os
+import stat
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,8 +25,10 @@ from haulier.api.aiohttp_transport import AiohttpTransport
 from haulier.api.auth import env
 from haulier.api.oauth2 import ClientCredentials
 from haulier.api.redactor import Redactor
+from haulier.api.shared_token import SharedToken, TokenFile
 from haulier.api.transport import Fault
 from haulier.api.verdict import Verdict, judge
+from haulier.clock import SystemClock
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
 from tests.api_wire.raw_server import Answer, Do, RawServer, Seen, http, raw_server
@@ -32,7 +41,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 class Scene:
     """An issuer and an API that know of each other. The n-th token is ``canary-token-n``."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: Any = field(default_factory=FakeClock)
     redactor: Redactor = field(default_factory=Redactor)
     expires_in: Any = 3600
     thinks_seconds: float = 0.02
@@ -40,6 +49,11 @@ class Scene:
     """What the issuer says instead of a token."""
     issued: int = 0
     accepted: set[str] = field(default_factory=set)
+    is_one_live: bool = False
+    """A new token revokes the older ones."""
+    serves: int = 0
+    """So many answers, then a token is revoked; 0: any number."""
+    served: Counter[str] = field(default_factory=Counter)
     answers: list[int] = field(default_factory=list)
     issuer: RawServer = field(init=False)
     api: RawServer = field(init=False)
@@ -50,12 +64,18 @@ class Scene:
             return [self.thinks_seconds, *self.refuses]
         self.issued += 1
         token = f"canary-token-{self.issued}"
+        if self.is_one_live:
+            self.accepted.clear()
         self.accepted.add(token)
         granted = {"access_token": token, "token_type": "bearer", "expires_in": self.expires_in}
         return [self.thinks_seconds, http(msgspec.json.encode(granted))]
 
     def answer(self, seen: Seen) -> Answer:
-        is_good = seen.headers.get("Authorization", "").removeprefix("Bearer ") in self.accepted
+        token = seen.headers.get("Authorization", "").removeprefix("Bearer ")
+        is_good = token in self.accepted
+        self.served[token] += is_good
+        if self.served[token] == self.serves:
+            self.accepted.discard(token)
         self.answers.append(200 if is_good else 401)
         return [http(b"{}")] if is_good else [http(b"{}", status="401 Unauthorized")]
 
@@ -64,7 +84,7 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(in_flight: int = 50, **given: Any) -> AsyncIterator[Scene]:
+async def scene(in_flight: int = 50, shared: TokenFile | None = None, **given: Any) -> AsyncIterator[Scene]:
     here = Scene(**given)
     async with raw_server(by=here.issue) as here.issuer, raw_server(by=here.answer) as here.api:
         auth = ClientCredentials(f"{here.issuer.url}/token", "an id", "canary-secret", scope="read all")
@@ -74,6 +94,7 @@ async def scene(in_flight: int = 50, **given: Any) -> AsyncIterator[Scene]:
             clock=here.clock,
             redactor=here.redactor,
             in_flight=in_flight,
+            shared=shared,
             headers=(("X-Own", "1"),),
         ) as here.transport:
             yield here
@@ -138,6 +159,202 @@ async def test_a_token_that_is_refused_at_once_is_not_renewed_again_and_again() 
         assert await here.get() == 401
         assert here.issued == 2
         assert len(here.api.requests) == 7
+
+
+async def test_a_token_that_worked_was_revoked_however_young_it_is() -> None:
+    """It served 950 good answers, and was revoked six seconds after its issue: one refresh for the twelve under way,
+    and they go on."""
+    async with scene(in_flight=12) as here:
+        for _ in range(950 // 50):
+            await asyncio.gather(*(here.get() for _ in range(50)))
+        here.clock.advance(6)
+        here.accepted = set()
+        assert await asyncio.gather(*(here.get() for _ in range(12))) == [200] * 12
+        assert here.issued == 2
+
+
+async def test_whether_it_worked_is_asked_of_each_token() -> None:
+    """The first one worked, the second never did: it is not the token."""
+    async with scene() as here:
+        await here.get()
+        here.clock.advance(6)
+        here.api.answers = [[http(b"{}", status="401 Unauthorized")]]
+        assert [await here.get() for _ in range(5)] == [401] * 5
+        assert here.issued == 2
+
+
+async def test_the_issuer_is_asked_once_a_second_at_most_for_tokens_that_are_revoked() -> None:
+    """G5: an API that revokes at once does not make us storm its login."""
+    async with scene() as here:
+        await here.get()
+        here.accepted = set()
+        again = asyncio.create_task(here.get())
+        while len(here.answers) < 2:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        assert here.issued == 1
+        here.clock.advance(1.1)
+        assert await again == 200
+        assert here.issued == 2
+
+
+async def test_tokens_that_serve_few_answers_are_renewed_again_and_again() -> None:
+    """More than once for one request where that must be: it met two that were used up."""
+    async with scene(in_flight=4, serves=8, clock=SystemClock(), thinks_seconds=0.0) as here:
+        assert await asyncio.gather(*(here.get() for _ in range(24))) == [200] * 24
+        assert here.issued in (3, 4)
+
+
+async def test_an_issuer_that_asks_to_wait_for_days_is_for_a_person() -> None:
+    """Nobody waits for it in silence."""
+    async with scene(refuses=[http(b"", "Retry-After: 900000", status="503 X")]) as here:
+        fault = await fault_of(here.transport, here.api)
+        assert fault.kind is Fault.AUTH
+        assert "more than a day" in fault.text
+
+
+async def test_processes_share_one_token_where_each_new_one_revokes_the_older(tmp_path: Path) -> None:
+    """One asks the issuer, the others take what it got; after a 401 too, and ahead of its end."""
+    async with (
+        scene(shared=TokenFile(tmp_path / "token"), is_one_live=True) as here,
+        contextlib.AsyncExitStack() as more,
+    ):
+        auth = ClientCredentials(f"{here.issuer.url}/token", "an id", "canary-secret", scope="read all")
+        others = [
+            await more.enter_async_context(
+                transport_to(here.api, auth=auth, clock=here.clock, shared=TokenFile(tmp_path / "token"))
+            )
+            for _ in range(2)
+        ]
+
+        async def all_three() -> list[int]:
+            asked = [get(transport, here.api) for transport in (here.transport, *others) for _ in range(4)]
+            return [answer.status for answer in await asyncio.gather(*asked)]
+
+        everybody = asyncio.create_task(all_three())
+        while not everybody.done():
+            here.clock.advance(0.05)  # They look at the lock every twentieth of a second.
+            await asyncio.sleep(0.005)
+        assert await everybody == [200] * 12
+        assert here.issued == 1
+        for seconds in (100, 2_900):
+            here.clock.advance(seconds)
+            if seconds == 100:
+                here.accepted = set()
+            everybody = asyncio.create_task(all_three())
+            while not everybody.done():
+                here.clock.advance(0.05)
+                await asyncio.sleep(0.005)
+            assert await everybody == [200] * 12
+        assert here.issued == 3
+
+
+async def test_what_a_dead_process_left_behind_is_tried_once(tmp_path: Path) -> None:
+    """Its token was revoked since: another is fetched, and nobody takes the old one for refused credentials."""
+    async with scene(shared=TokenFile(tmp_path / "token")) as here:
+        await here.get()
+        here.accepted = set()
+        auth = ClientCredentials(f"{here.issuer.url}/token", "an id", "canary-secret", scope="read all")
+        async with transport_to(here.api, auth=auth, shared=TokenFile(tmp_path / "token")) as other:
+            assert (await get(other, here.api)).status == 200
+        shown = [seen.headers["Authorization"][-1] for seen in here.api.requests]
+        assert (shown, here.issued) == (["1", "1", "2"], 2)
+
+
+def kept(path: Path) -> str:
+    return path.read_text()
+
+
+async def test_the_shared_file_is_for_this_user_alone_and_has_no_secret(tmp_path: Path) -> None:
+    """G7: mode 0600 from its first byte, also where it was there before; the client's secret is not in it."""
+    path = tmp_path / "token"
+    path.touch(mode=0o644)
+    async with scene(shared=TokenFile(path)) as here:
+        await here.get()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert "canary-token-1" in kept(path)
+        assert "canary-secret" not in kept(path)
+        assert base64.b64encode(b"canary-secret").decode()[:-2] not in kept(path)
+        TokenFile(path).clear()
+        assert kept(path) == ""
+
+
+@pytest.mark.parametrize("spoilt", ["", "{", "[]", '{"value":"x","issued_at":1,"proof":"0"}', "another secret"])
+async def test_only_what_was_put_there_with_our_secret_is_taken(tmp_path: Path, spoilt: str) -> None:
+    """What somebody else wrote there is not sent to the API, nor what was cut short."""
+    path = tmp_path / "token"
+    path.write_text(spoilt)
+    if spoilt == "another secret":
+        theirs = TokenFile(path)
+        async with theirs.held(SystemClock()):
+            theirs.write(SharedToken("stolen", 0.0, 9e12, 9e12), b"another secret")
+        assert "stolen" in kept(path)
+    async with scene(shared=TokenFile(path)) as here:
+        assert await here.get() == 200
+        assert here.api.requests[0].headers["Authorization"] == "Bearer canary-token-1"
+
+
+async def test_a_token_without_an_end_is_shared_too(tmp_path: Path) -> None:
+    shared = TokenFile(tmp_path / "token")
+    async with scene(shared=shared, expires_in=None) as here:
+        await here.get()
+        auth = ClientCredentials(f"{here.issuer.url}/token", "an id", "canary-secret", scope="read all")
+        async with transport_to(here.api, auth=auth, shared=TokenFile(tmp_path / "token")) as other:
+            assert (await get(other, here.api)).status == 200
+        assert here.issued == 1
+
+
+@pytest.mark.parametrize("place", ["no/such/folder/token", "link", "folder"])
+async def test_where_it_cannot_be_shared_each_process_has_its_own(
+    tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once, and nothing fails. A link may lead to where others read."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with caplog.at_level(logging.WARNING):
+        async with scene(shared=TokenFile(tmp_path / place), expires_in=1.0) as here:
+            assert await here.get() == 200
+            here.clock.advance(0.6)
+            assert await here.get() == 200
+            assert here.issued == 2
+    assert [record.message for record in caplog.records] == [
+        "the access token cannot be shared; each process asks for its own"
+    ]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_a_process_that_dies_over_it_holds_nobody_up(tmp_path: Path) -> None:
+    """The system lets go of its lock; one that is stopped is not waited for without end."""
+    path = tmp_path / "token"
+    script = (
+        "import fcntl,os,sys,time; f=open(sys.argv[1],'w'); fcntl.flock(f,2); print('held',flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    async with scene(shared=TokenFile(path)) as here:
+        asked = asyncio.create_task(here.get())
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+        holder.kill()
+        holder.communicate()
+        here.clock.advance(1)
+        assert await asked == 200
+    os.truncate(path, 0)
+    holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    try:
+        async with scene(shared=TokenFile(path)) as here:
+            asked = asyncio.create_task(here.get())
+            await asyncio.sleep(0.05)
+            for _ in range(3):
+                here.clock.advance(20)
+                await asyncio.sleep(0.02)
+            assert await asked == 200
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 async def test_a_late_401_of_an_old_token_is_repeated_with_the_new_one() -> None:

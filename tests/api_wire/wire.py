@@ -11,6 +11,7 @@ import pytest
 from haulier.api.aiohttp_transport import AiohttpTransport
 from haulier.api.redactor import Redactor
 from haulier.api.settings import Api
+from haulier.api.shared_token import TokenFile
 from haulier.api.transport import Fault, Request, Response, TransportError
 from haulier.clock import Clock, SystemClock
 from tests.api_wire.raw_server import RawServer
@@ -23,13 +24,14 @@ async def transport_to(
     clock: Clock | None = None,
     redactor: Redactor | None = None,
     slow_seconds: float = 5.0,
+    shared: TokenFile | None = None,
     **settings: Any,
 ) -> AsyncIterator[AiohttpTransport]:
     """Closed when the block ends. Its time limits are those of a test."""
     limits = {"connect_timeout_seconds": 5.0, "first_byte_timeout_seconds": 5.0, "request_timeout_seconds": 10.0}
     api = Api(server if isinstance(server, str) else server.url, **{**limits, **settings})
     transport = AiohttpTransport(
-        api, clock=clock or SystemClock(), redactor=redactor or Redactor(), slow_seconds=slow_seconds
+        api, clock=clock or SystemClock(), redactor=redactor or Redactor(), slow_seconds=slow_seconds, shared=shared
     )
     try:
         yield transport

@@ -21,12 +21,14 @@ CANARIES = {
     "HEADER": "canary-header-88d0",
     "QUERY": "canary/query+key=2b==",
     "FILTER": "canary-filter-91ce",
+    "ISSUED": "canary-issued-4c1d",
 }
 
 AUTHS = {
     "bearer": 'auth = { bearer = "${TOKEN}" }',
     "header": 'auth = { header = "X-Api-Key", value = "${TOKEN}" }',
     "query": 'auth = { query = "api_key", value = "${QUERY}" }',
+    "oauth2": 'auth = { token_url = "URL/token", client_id = "me", client_secret = "${PASSWORD}" }',
     "basic": 'auth = { basic = { user = "${USER}", password = "${PASSWORD}" } }',
 }
 
@@ -72,6 +74,11 @@ class Echo(http.server.BaseHTTPRequestHandler):
                 self.answer(200, {"rows": [{"n": 1}], "next": f"http://{host}{self.path}"})
             case _:
                 self.answer(404, {"echo": said})
+
+    def do_POST(self) -> None:
+        """An issuer of access tokens."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, {"access_token": CANARIES["ISSUED"], "expires_in": 3600})
 
     def answer(self, status: int, body: object) -> None:
         text = json.dumps(body).encode()
@@ -120,7 +127,7 @@ def written(folder: Path) -> Iterator[tuple[str, bytes]]:
 def test_no_secret_is_written_or_said(tmp_path: Path, echo: str, auth: str, kind: str) -> None:
     """Not in lake, queue, logs, errors, poison records, excerpts, nor in what `try`, `status` and `poison show` say."""
     source = tmp_path / "canary.toml"
-    source.write_text(TOML.format(url=echo, auth=AUTHS[auth], kind=kind))
+    source.write_text(TOML.format(url=echo, auth=AUTHS[auth].replace("URL", echo), kind=kind))
     script = """
 import sys
 from haulier.cli.main import main

@@ -27,6 +27,7 @@ from haulier.api.framing import Framing, framing_of
 from haulier.api.proxy import open_proxy
 from haulier.api.redactor import Redactor
 from haulier.api.settings import Api
+from haulier.api.shared_token import TokenFile
 from haulier.api.tls import TlsContexts
 from haulier.api.transport import Fault, Request, Response, TransportError
 from haulier.clock import Clock
@@ -55,7 +56,15 @@ class AiohttpTransport:
     kept for the next request.
     """
 
-    def __init__(self, settings: Api, *, clock: Clock, redactor: Redactor, slow_seconds: float = SLOW_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: Api,
+        *,
+        clock: Clock,
+        redactor: Redactor,
+        slow_seconds: float = SLOW_SECONDS,
+        shared: TokenFile | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._slow_seconds = slow_seconds
@@ -63,7 +72,12 @@ class AiohttpTransport:
         self._tls = None if settings.tls is None else TlsContexts(settings.tls, clock, redactor)
         self._proxy = None if settings.proxy is None else open_proxy(settings.proxy, redactor)
         self._following = Following(
-            settings, self._exchange, clock=clock, redactor=redactor, agent=agent_headers(settings)
+            settings,
+            self._exchange,
+            clock=clock,
+            redactor=redactor,
+            agent=agent_headers(settings),
+            shared=shared or TokenFile(),
         )
 
     async def send(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.parse import quote, unquote_plus
 
 from haulier.api.redactor import Redactor
+from haulier.api.shared_token import TokenFile
 from haulier.api.transport import Request, Response
 from haulier.clock import Clock
 from haulier.errors import UsageError
@@ -61,17 +62,22 @@ class Authorizer(Protocol):
         """``url`` as it may be shown and passed on: without credentials, which an API may write into its own links."""
         ...
 
-    async def renew(self, refused: Request) -> bool:
+    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
         """After a 401 to ``refused`` (as `apply` returned it): true if there are other credentials now, so that it
-        may be repeated once."""
+        may be repeated. ``is_again``: it was repeated before."""
+        ...
+
+    def note_good(self, request: Request) -> None:
+        """``request`` (as `apply` returned it) was answered well, so the credentials on it work."""
         ...
 
 
 class Auth(Protocol):
     """Credentials as declared in `Api`: comparable, printable without their value."""
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor) -> Authorizer:
-        """Resolve the secrets (`UsageError` for a missing variable) and register them with ``redactor``."""
+    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
+        """Resolve the secrets (`UsageError` for a missing variable) and register them with ``redactor``. Credentials
+        that are fetched may be ``shared`` with the other processes of the source."""
         ...
 
 
@@ -82,7 +88,7 @@ class Bearer:
     token: str | Secret = field(repr=False)
     prefix: str = "Bearer"
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor) -> Authorizer:
+    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         token = header_value(reveal(self.token), "token")
         redactor.add(token)
         return FixedHeader("Authorization", f"{self.prefix} {token}".strip())
@@ -95,7 +101,7 @@ class Basic:
     user: str | Secret = field(repr=False)
     password: str | Secret = field(default="", repr=False)
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor) -> Authorizer:
+    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         user, password = reveal(self.user), reveal(self.password)
         if ":" in user:
             raise UsageError("The user name of this API's credentials has a colon in it, which Basic cannot carry.")
@@ -128,7 +134,7 @@ class ApiKey:
         if self.query and self.prefix:
             raise UsageError("A prefix goes before a key in a header; in the query there is none.")
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor) -> Authorizer:
+    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         key = header_value(reveal(self.key), "key")
         redactor.add(key)
         redactor.add_name(self.header or self.query)
@@ -150,8 +156,11 @@ class FixedHeader:
     def bare(self, url: str) -> str:
         return url
 
-    async def renew(self, refused: Request) -> bool:
+    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
         return False
+
+    def note_good(self, request: Request) -> None:
+        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +180,11 @@ class FixedParameter:
         base, fragment, others = self._split(url)
         return f"{base}?{'&'.join(others)}{fragment}" if others else base + fragment
 
-    async def renew(self, refused: Request) -> bool:
+    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
         return False
+
+    def note_good(self, request: Request) -> None:
+        return
 
     def _split(self, url: str) -> tuple[str, str, list[str]]:
         """What stands before the query and after it, and its parameters save ours, byte for byte: they may be a

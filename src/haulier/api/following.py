@@ -10,8 +10,13 @@ from haulier.api.auth import Authorizer
 from haulier.api.redactor import Redactor
 from haulier.api.redirects import MAX_REDIRECTS, next_request, origin_of
 from haulier.api.settings import Api
+from haulier.api.shared_token import TokenFile
 from haulier.api.transport import Fault, Request, Response, TransportError
 from haulier.clock import Clock
+
+MAX_RENEWALS = 5
+"""Of the credentials, for one request. Once is the rule; where a token serves few answers, or others who use the same
+client revoke it, a request may meet one that is used up more than once."""
 
 Exchange = Callable[[Request], Awaitable[Response]]
 """Sends one request as it is and reads its answer, whatever the status; raises `TransportError`. The ``url`` of the
@@ -26,7 +31,14 @@ class Following:
     """
 
     def __init__(
-        self, settings: Api, exchange: Exchange, *, clock: Clock, redactor: Redactor, agent: tuple[tuple[str, str], ...]
+        self,
+        settings: Api,
+        exchange: Exchange,
+        *,
+        clock: Clock,
+        redactor: Redactor,
+        agent: tuple[tuple[str, str], ...],
+        shared: TokenFile,
     ) -> None:
         self._settings = settings
         self._exchange = exchange
@@ -38,7 +50,7 @@ class Following:
         self._authorizer: Authorizer | None = None
         redactor.add_headers(settings.headers)
         if settings.auth is not None:
-            self._authorizer = settings.auth.open(self.send_bare, clock, redactor)
+            self._authorizer = settings.auth.open(self.send_bare, clock, redactor, shared)
 
     async def send(self, request: Request) -> Response:
         """See `Transport.send`."""
@@ -76,15 +88,17 @@ class Following:
     async def _follow(self, request: Request, walk: _Walk) -> Response:
         """``request`` never carries the credentials: they are put on anew for each hop, and no text is made from
         those."""
-        redirects = 0
-        is_renewed = False
+        redirects = renewals = 0
         while True:
             signed = request if self._authorizer is None else await self._authorizer.apply(request)
             answer = await walk.send(signed)
-            if answer.status == 401 and self._authorizer is not None and not is_renewed:
-                is_renewed = True
-                if await self._authorizer.renew(signed):
-                    continue
+            if self._authorizer is not None:
+                if answer.status < 400:
+                    self._authorizer.note_good(signed)
+                elif answer.status == 401 and renewals < MAX_RENEWALS:
+                    renewals += 1
+                    if await self._authorizer.renew(signed, is_again=renewals > 1):
+                        continue
             onward = next_request(request, answer)
             if onward is None:
                 # Where there are no credentials, the address of the exchange has none to take out.

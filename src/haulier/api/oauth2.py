@@ -1,10 +1,11 @@
-"""OAuth 2 client credentials (RFC 6749 4.4): one token for all requests, fetched by one of them, before the old one
-ends."""
+"""OAuth 2 client credentials (RFC 6749 4.4): one token for all requests of all processes, fetched by one of them before
+the old one ends."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from dataclasses import KW_ONLY, dataclass, field, replace
 from urllib.parse import quote_plus, urlencode, urlsplit
 
@@ -12,17 +13,22 @@ import msgspec
 
 from haulier.api.auth import Authorizer, Secret, Wire, basic_value, header_value, reveal, with_header
 from haulier.api.redactor import Redactor
-from haulier.api.retry_after import retry_after_seconds
+from haulier.api.retry_after import DAY_SECONDS, retry_after_seconds
+from haulier.api.shared_token import SharedToken, TokenFile
 from haulier.api.transport import Fault, Request, Response, TransportError
-from haulier.clock import Clock
+from haulier.clock import Clock, wall_seconds
 from haulier.errors import UsageError
 
 EARLY_SECONDS = 60.0
 """Before its end a token is renewed: a request that leaves with it must still find it good when it is looked at."""
 EARLY_SHARE = 0.8
 YOUNG_SECONDS = 10.0
-"""A token that is refused so soon after its issue is not the trouble; another would be refused as well, again and
-again."""
+"""A token that never worked, and is refused so soon after its issue, is not the trouble: another would be refused as
+well, again and again. One that has worked was revoked, however young it is."""
+APART_SECONDS = 1.0
+"""Between two tokens of which the first was revoked: an issuer is asked no more often, however little one serves."""
+KEPT_REFUSED = 16
+"""Tokens that were refused to us, and are not taken from the others again."""
 AGAIN_SECONDS = 10.0
 """After a renewal ahead of time failed, while the old token is still good."""
 
@@ -51,14 +57,16 @@ class ClientCredentials:
         if not is_safe or not parts.hostname or parts.username is not None or not self.token_url.isprintable():
             raise UsageError("The token_url must be an https address without a user name: the secret is sent there.")
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor) -> Authorizer:
+    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         identity = reveal(self.client_id), reveal(self.client_secret)
         if not all(identity):
             raise UsageError("The client_id or client_secret of this API's credentials is empty.")
         redactor.add(identity[1])
         request = _token_request(self, identity)
         redactor.add(dict(request.headers).get("Authorization", "").partition(" ")[2])
-        return _ClientTokens(request, wire, clock, redactor)
+        # Who shows other credentials, or wants another scope, takes no token from us.
+        key = "\n".join((*identity, request.url)).encode() + request.body
+        return _ClientTokens(request, wire, clock, redactor, shared, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,8 @@ class _Token:
     issued_at: float
     renew_at: float
     ends_at: float
+    is_ours: bool = True
+    """Fetched by this process, and not by another one."""
 
 
 class _Granted(msgspec.Struct):
@@ -84,16 +94,25 @@ class _Refused(msgspec.Struct):
 class _ClientTokens:
     """Implements `Authorizer`."""
 
-    def __init__(self, request: Request, wire: Wire, clock: Clock, redactor: Redactor) -> None:
+    def __init__(
+        self, request: Request, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile, key: bytes
+    ) -> None:
         self._request = request
         self._wire = wire
         self._clock = clock
         self._redactor = redactor
+        self._shared = shared
+        self._key = key
         self._lock = asyncio.Lock()
         self._token: _Token | None = None
+        self._good = ""
+        """The token with which something was answered well."""
+        self._refused: deque[str] = deque(maxlen=KEPT_REFUSED)
         self._attempts = 0
         self._failed: TransportError | None = None
         self._not_before = 0.0
+        """The issuer asked us to wait until then."""
+        self._apart_until = 0.0
 
     async def apply(self, request: Request) -> Request:
         token, now = self._token, self._clock.monotonic()
@@ -111,16 +130,33 @@ class _ClientTokens:
     def bare(self, url: str) -> str:
         return url
 
-    async def renew(self, refused: Request) -> bool:
+    def note_good(self, request: Request) -> None:
+        token = self._token
+        if token is None or token.value == self._good:
+            return
+        if ("Authorization", _header(token)) in request.headers:
+            self._good = token.value
+
+    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
         token = self._token
         if token is not None:
             if ("Authorization", _header(token)) not in refused.headers:
                 return True
-            if self._clock.monotonic() - token.issued_at < YOUNG_SECONDS:
+            if not self._may_be_revoked(token, is_again):
                 return False
+            self._refused.append(token.value)
+            # Whoever comes meanwhile waits for the new one, in the line that begins here.
             self._token = None
+            self._apart_until = token.issued_at + APART_SECONDS
         await self._renewed()
         return True
+
+    def _may_be_revoked(self, token: _Token, is_again: bool) -> bool:
+        """Whether another token may do better than this one, which was refused."""
+        if token.value == self._good:
+            return True
+        # One that another process has left behind may be dead for long.
+        return not is_again and (not token.is_ours or self._clock.monotonic() - token.issued_at >= YOUNG_SECONDS)
 
     async def _renewed(self) -> _Token:
         """A new token. Of all who want one at a time one asks the issuer; the others share what it gets, an error
@@ -135,17 +171,38 @@ class _ClientTokens:
             return self._token
 
     async def _attempt(self) -> None:
-        now = self._clock.monotonic()
         try:
-            if now < self._not_before:
-                raise TransportError(Fault.CONNECT, f"it asked to wait {self._not_before - now:.0f} seconds more")
-            self._token = self._read(await self._wire(self._request), now)
+            async with self._shared.held(self._clock):
+                self._token = self._of_others() or await self._fetched()
             self._failed = None
         except TransportError as error:
             # Whatever is wrong with the issuer's answer, no item is to blame for it.
             kind = error.kind if error.kind in _PASSED_ON else Fault.CONNECT
             self._failed = TransportError(kind, f"the issuer of the access token: {error.text}")
         self._attempts += 1
+
+    def _of_others(self) -> _Token | None:
+        """The token that another process has fetched, unless it is the one that we want another for."""
+        kept = self._shared.read(self._key)
+        if kept is None or kept.value in self._refused or (self._token is not None and kept.value == self._token.value):
+            return None
+        now, since = self._clock.monotonic(), wall_seconds(self._clock)
+        if kept.renew_at <= since:
+            return None
+        self._redactor.add(kept.value)
+        ahead = now - since
+        return _Token(kept.value, kept.issued_at + ahead, kept.renew_at + ahead, kept.ends_at + ahead, is_ours=False)
+
+    async def _fetched(self) -> _Token:
+        await self._clock.sleep(self._apart_until - self._clock.monotonic())
+        now = self._clock.monotonic()
+        if now < self._not_before:
+            raise TransportError(Fault.CONNECT, f"it asked to wait {self._not_before - now:.0f} seconds more")
+        token = self._read(await self._wire(self._request), now)
+        behind = wall_seconds(self._clock) - self._clock.monotonic()
+        times = (token.issued_at + behind, token.renew_at + behind, token.ends_at + behind)
+        self._shared.write(SharedToken(token.value, *times), self._key)
+        return token
 
     def _read(self, answer: Response, now: float) -> _Token:
         if answer.status != 200:
@@ -164,6 +221,8 @@ class _ClientTokens:
     def _refusal(self, answer: Response, now: float) -> TransportError:
         if answer.status in {408, 425, 429} or answer.status >= 500:
             wait = retry_after_seconds(answer.headers, self._clock.now())
+            if wait is not None and wait > DAY_SECONDS:
+                return TransportError(Fault.AUTH, f"it answers {answer.status}, and asks to wait for more than a day")
             self._not_before = now + (wait or 0.0)
             return TransportError(Fault.CONNECT, f"it answers {answer.status}")
         try:

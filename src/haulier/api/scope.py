@@ -108,6 +108,8 @@ class Scope:
         self._is_cut_off = False
         self._is_ending = False
         self._has_company = False
+        self.was_last = False
+        """Whether nobody was left when this member had gone."""
         self.has_work: bool | None = None
         """Set by a worker: whether it holds any item. A share without work goes back after two beats. None: it takes no
         items, and needs a share only while it has something to ask."""
@@ -144,7 +146,8 @@ class Scope:
         in_use, rest = self._gate.in_use, self._outlook.pacer.rest()
         failures = self.failures.take()
         with contextlib.suppress(UnavailableError):
-            await self._update(lambda row: left(row, self._member, in_use, rest, failures))
+            row = await self._update(lambda row: left(row, self._member, in_use, rest, failures))
+            self.was_last = not row.members
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:

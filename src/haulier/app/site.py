@@ -11,12 +11,14 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from haulier.api.client import Client
 from haulier.api.credential_mark import credential_mark
 from haulier.api.process import this_process
 from haulier.api.redactor import Redactor
 from haulier.api.scope import Scope, ScopeSettings
+from haulier.api.shared_token import TokenFile
 from haulier.api.transport import Transport
 from haulier.app.app import App
 from haulier.app.meter import Meter
@@ -25,7 +27,7 @@ from haulier.errors import HaulierError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.lake.opening import open_lake
 from haulier.lake.seam import Lake
-from haulier.queues.opening import queue_opener
+from haulier.queues.opening import file_of, queue_opener
 from haulier.queues.seam import QueueClient, QueueOpener
 from haulier.runs.closing import Closer
 from haulier.runs.run import Run, require_same_fingerprint
@@ -168,14 +170,23 @@ async def open_live(
         redactor = Redactor()
         for secret in app.secrets:
             redactor.add(secret)
-        transport = AiohttpTransport(app.api, clock=site.clock, redactor=redactor)
+        shared = TokenFile(_token_path(app, options))
+        transport = AiohttpTransport(app.api, clock=site.clock, redactor=redactor, shared=shared)
         stack.push_async_callback(transport.close)
         scope = Scope(scope_settings(app, is_fixed=options.is_fixed), site.name, site.queue, site.clock, site.rng)
+        stack.callback(lambda: shared.clear() if scope.was_last else None)
         await stack.enter_async_context(scope.joined())
         meter = Meter(around(transport))
         client = Client(app.api, meter, scope, site.clock, site.rng, redactor, app.rules)
-        shared = await stack.enter_async_context(app.shared())
-        yield LiveSite(**vars(site), client=client, meter=meter, shared=shared)
+        lifespan = await stack.enter_async_context(app.shared())
+        yield LiveSite(**vars(site), client=client, meter=meter, shared=lifespan)
+
+
+def _token_path(app: App, options: Options) -> Path | None:
+    """Beside the queue, which is what all processes of the source have in common. None for a queue in memory, which has
+    one process."""
+    queue = file_of(options.queue or app.queue, base=app.base, source=app.name)
+    return None if queue is None else queue.with_name(f"{queue.name}.token-{app.name}")
 
 
 def _fit(app: App) -> Callable[[Run], None]:

@@ -28,16 +28,9 @@ def queue_opener(url: str, *, base: Path, source: str, clock: Clock, lease_secon
     dies with the opener. ``lease_seconds`` bounds how long a client waits for a busy file. Opens nothing yet; raises
     `UsageError` for anything else.
     """
-    if url == "memory":
+    path = file_of(url, base=base, source=source)
+    if path is None:
         return MemoryQueueOpener(clock)
-    if url == "sqlite":
-        path = base / ".haulier" / source / "queue.sqlite3"
-    elif url.startswith("sqlite:///"):
-        path = _path(url.removeprefix("sqlite:///"), base)
-    elif url.startswith("sqlite:"):
-        raise UsageError("The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue.sqlite3.")
-    else:
-        raise _unsupported(url)
     # Below a third of the lease, so that a renewal that had to wait still comes in time.
     busy_timeout_seconds = min(BUSY_TIMEOUT_SECONDS, lease_seconds / 4)
 
@@ -45,6 +38,19 @@ def queue_opener(url: str, *, base: Path, source: str, clock: Clock, lease_secon
         return SqliteQueue(path, clock, busy_timeout_seconds=busy_timeout_seconds)
 
     return open_client
+
+
+def file_of(url: str, *, base: Path, source: str) -> Path | None:
+    """The file of the queue named by ``url``; None of one in memory. Raises `UsageError` as `queue_opener` does."""
+    if url == "memory":
+        return None
+    if url == "sqlite":
+        return base / ".haulier" / source / "queue.sqlite3"
+    if url.startswith("sqlite:///"):
+        return _path(url.removeprefix("sqlite:///"), base)
+    if url.startswith("sqlite:"):
+        raise UsageError("The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue.sqlite3.")
+    raise _unsupported(url)
 
 
 def _path(written: str, base: Path) -> Path:

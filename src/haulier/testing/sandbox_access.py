@@ -17,7 +17,7 @@ TOKEN_TARGET = b"/oauth2/token"
 KEY_HEADER = b"x-api-key"
 KEY_PARAMETER = "api_key"
 _CHALLENGES = {"basic": b'Basic realm="sandbox"', "bearer": b"Bearer", "oauth2": b"Bearer"}
-_FIELDS = ("token", "auth", "client_id", "access_token_seconds")
+_FIELDS = ("token", "auth", "client_id", "access_token_seconds", "access_token_answers", "is_one_access_token")
 
 
 class Access:
@@ -27,6 +27,8 @@ class Access:
         self._settings = settings
         self._secret = (settings.token or "").encode()
         self._issued: dict[bytes, float] = {}
+        self._answers: dict[bytes, int] = {}
+        """How many each of the issued tokens has had."""
         self.issued = 0
 
     def is_for(self, settings: SandboxSettings) -> bool:
@@ -47,7 +49,16 @@ class Access:
                 keys = parse_qs(target.partition("?")[2]).get(KEY_PARAMETER, [""])
                 return len(keys) == 1 and _is_same(keys[0].encode(), self._secret)
             case "oauth2":
-                return now < self._issued.get(_credentials(head, b"bearer"), float("-inf"))
+                return self._serves(_credentials(head, b"bearer"), now)
+
+    def _serves(self, token: bytes, now: float) -> bool:
+        """Whether an issued token is good, which is counted."""
+        if now >= self._issued.get(token, float("-inf")):
+            return False
+        self._answers[token] = self._answers.get(token, 0) + 1
+        if self._answers[token] == self._settings.access_token_answers:
+            del self._issued[token]
+        return True
 
     def challenge(self) -> tuple[tuple[bytes, bytes], ...]:
         """The headers of a 401."""
@@ -67,7 +78,9 @@ class Access:
         self.issued += 1
         text = f"{self._settings.seed} {self._settings.token} {self.issued}"
         token = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        self._issued = {each: ends_at for each, ends_at in self._issued.items() if ends_at > now}
+        is_one = self._settings.is_one_access_token
+        self._issued = {each: ends_at for each, ends_at in self._issued.items() if ends_at > now and not is_one}
+        self._answers = {each: count for each, count in self._answers.items() if each in self._issued}
         self._issued[token.encode()] = now + self._settings.access_token_seconds
         expires_in = int(self._settings.access_token_seconds)
         issued = {"access_token": token, "token_type": "Bearer", "expires_in": expires_in}

@@ -194,3 +194,5 @@ class AccessSettings:
     )
     client_id: str = setting("sandbox", "Who asks for a token (oauth2).")
     access_token_seconds: float = setting(3600.0, "How long an issued token is good (oauth2).")
+    access_token_answers: int = setting(0, "After so many answers an issued token is revoked (oauth2); 0: never.")
+    is_one_access_token: bool = setting(False, "Each new token revokes the older ones (oauth2).")
