@@ -254,8 +254,9 @@ async def test_what_a_dead_process_left_behind_is_tried_once(tmp_path: Path) -> 
     async with scene(shared=TokenFile(tmp_path / "token")) as here:
         await here.get()
         here.accepted = set()
+        here.clock.advance(5)
         auth = ClientCredentials(f"{here.issuer.url}/token", "an id", "canary-secret", scope="read all")
-        async with transport_to(here.api, auth=auth, shared=TokenFile(tmp_path / "token")) as other:
+        async with transport_to(here.api, auth=auth, clock=here.clock, shared=TokenFile(tmp_path / "token")) as other:
             assert (await get(other, here.api)).status == 200
         shown = [seen.headers["Authorization"][-1] for seen in here.api.requests]
         assert (shown, here.issued) == (["1", "1", "2"], 2)
