@@ -119,9 +119,9 @@ def manifest_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.mark.parametrize("is_python", [False, True])
 def test_hidden_rows_are_read_by_the_limit_and_said(
-    is_python: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    is_python: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """G1, G3: 380 rows, each once; the manifest says of 20 that the API counts and did not show."""
+    """G1, G3: 380 rows, each once; manifest and closing words say of 20 that the API counts and did not show."""
     api = Incidents()
     pages = 'Offset(100, advance="limit")' if is_python else '{ offset = "offset", limit = 100, advance = "limit" }'
     total = 'Total(header="X-Total-Count", counts_hidden=True)' if is_python else HEADER % "bound"
@@ -130,6 +130,7 @@ def test_hidden_rows_are_read_by_the_limit_and_said(
     line, totals = manifest_of(tmp_path)
     assert (line["records"], line["hidden"], totals["hidden"]) == (380, 20, 20)
     assert len(api.asked) == 5
+    assert "20 rows that the API counts did not come" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(120)
@@ -171,7 +172,9 @@ def test_a_list_that_moves_each_time_fails(
     assert "the total moved from 360 to 340 while the item was read by counting" in capsys.readouterr().err
 
 
-def test_a_list_that_may_move_is_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_may_move_is_drift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """G3: declared, the old behaviour: it is done, and the manifest lists what moved."""
     api = Moving(1, -20)
     total = 'total = { header = "X-Total-Count", is = "exact", may_move = true }'
@@ -179,3 +182,4 @@ def test_a_list_that_may_move_is_drift(tmp_path: Path, monkeypatch: pytest.Monke
     assert api.walks == 2  # The second time, the total alone was asked for.
     line, totals = manifest_of(tmp_path)
     assert (line["drift"], totals["drifted"]) == ({"promised": 400, "reread": 380}, 1)
+    assert "1 list moved while it was read" in capsys.readouterr().err

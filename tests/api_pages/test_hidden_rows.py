@@ -103,10 +103,26 @@ async def test_by_the_limit_without_a_total() -> None:
 
 
 async def test_an_exact_total_that_counts_hidden_rows() -> None:
-    """G3: a total of 400 with 380 records is not kept: the error says how to declare what it counts."""
-    error = await refused(hiding(some), BY_LIMIT, total=EXACT)
-    assert "promised 400 records and sent 380" in str(error)
-    assert 'write is = "bound" in `total`' in str(error)
+    """G3: a total of 400 with 379 records is not kept: the error says how to declare what it counts."""
+    uneven = lambda number: number % 20 == 10 or number == 3  # noqa: E731
+    for pages in (BY_LIMIT, PageNumber(size=100)):
+        error = await refused(hiding(uneven), pages, total=EXACT)
+        assert "promised 400 records and sent 379" in str(error)
+        assert 'write is = "bound" in `total`' in str(error)
+        assert isinstance(error, PagingError)  # Smaller items would do no better.
+
+
+async def test_a_list_that_is_capped_is_no_case_of_hidden_rows() -> None:
+    """G3: an API that hands out no more than so many records is asked for less at a time: the item can be divided."""
+
+    def answer(asked: Asked) -> Reply:
+        start = (asked.number("page", 1) - 1) * 100 + asked.number("offset")
+        return Reply({"rows": rows(start, max(start, min(start + 100, 250))), "total": 400})
+
+    for pages in (Offset(100), PageNumber(size=100)):
+        error = await refused(answer, pages, total=EXACT)
+        assert "promised 400 records and sent 250" in str(error)
+        assert not isinstance(error, PagingError)
 
 
 async def test_an_exact_total_of_the_rows_that_are_shown() -> None:
@@ -293,6 +309,14 @@ async def test_an_empty_list_is_looked_behind_once() -> None:
         assert (found, len(requests)) == ([], 2)
     found, requests, _ = await read(hiding(some, 0), Offset())
     assert (found, len(requests)) == ([], 1)
+
+
+async def test_a_list_that_is_wholly_hidden_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """G3: an item without records has no line of its own in the manifest: the log says what was hidden."""
+    found, _, hidden = await read(hiding(lambda number: True), BY_LIMIT, total=BOUND)
+    assert (found, hidden) == ([], 400)
+    (record,) = [record for record in caplog.records if record.name == "haulier.api"]
+    assert (record.message, getattr(record, "rows", 0)) == ("all rows of a list are hidden from us", 400)
 
 
 async def test_a_flag_leads_over_empty_pages() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from haulier.api.loop_guard import PaginationLoopError
 from haulier.api.transport import Fault
-from haulier.api.verdict import ApiError, PagingError, Verdict
+from haulier.api.verdict import ApiError, MovedError, PagingError, Verdict
 from haulier.errors import DamagedObjectError, ItemError, LakeUnavailableError, LeaseLostError, SweptError, UsageError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
@@ -63,6 +63,7 @@ ROWS: dict[str, tuple[Exception, Cause | None, Cause | None, Cause | None, Cause
     "the same 500 again and again": (SERVER_ERROR, None, FAILURE, FAILURE, FAILURE),
     "a total that is not kept": (MISCOUNT, None, FAILURE, FAILURE, FAILURE),
     "a loop of pages": (PaginationLoopError("again"), None, None, None, None),
+    "a list that moved while it was counted": (MovedError("it moved"), None, FAILURE, FAILURE, FAILURE),
     "pages that contradict the source": (PagingError("it moved"), None, None, None, None),
     "no first byte in time": (HUNG, None, TIME_OUT, TIME_OUT, TIME_OUT),
     "504": (GATEWAY, None, TIME_OUT, TIME_OUT, TIME_OUT),

@@ -19,8 +19,8 @@ from haulier.api.verdict import MovedError, PagingError
 
 MOST_PROBES: Final = 3
 """In one walk. Lists with many equal records raise suspicion again and again."""
-_TEXT_BYTES: Final = 64 * 1024
-"""Of the page before, kept to be found again at the head of the next one."""
+_TEXT_BYTES: Final = 16 * 1024
+"""Of the page before, kept to be found again at the head of the next one: some 15 us a page, with the search."""
 _END: Final = b"\x1e"
 """No JSON holds it as it is, so that it tells records apart."""
 
@@ -39,6 +39,8 @@ class _Before:
 
     request: PageRequest
     count: int
+    size: int | None
+    """How many were asked for, where that is known."""
     text: bytes
     """Its last records, with a mark before and behind each."""
 
@@ -79,17 +81,22 @@ class OffsetCheck:
         self._has_varied = False
         self._probes = 0
 
+    @property
+    def hides_rows(self) -> bool:
+        """Whether the API leaves rows out of its pages: here it is declared, or an error of its own."""
+        return self._pages.advance == "limit"
+
     def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
         """A page came, and this is what would settle a suspicion about it."""
         before, count, size = self._before, len(page), self._pages.size_of(request)
         if self._pages.advance == "limit":
             if before is None:
-                self._before = _Before(request, count, b"")
+                self._before = _Before(request, count, size, b"")
                 return self._lowered_limit(request, page, total)
             return None
         # What comes twice is at most as much as the page is short by.
         text = _text_of(page, 0 if size is None else size - count + 1)
-        self._before = _Before(request, count, text) if count else None
+        self._before = _Before(request, count, size, text) if count else None
         if before is None or not count or self._probes >= MOST_PROBES:
             return None
         if not (before.leads_into(page.slices) or self._varies(before)):
@@ -101,8 +108,7 @@ class OffsetCheck:
 
     def _varies(self, before: _Before) -> bool:
         """Whether the page before is short, and so was another one, in another way; asked for once."""
-        size = self._pages.size_of(before.request)
-        if self._has_varied or size is None or before.count >= size:
+        if self._has_varied or before.size is None or before.count >= before.size:
             return False
         first, self._short_count = self._short_count, before.count
         self._has_varied = first is not None and first != before.count
@@ -116,15 +122,14 @@ class OffsetCheck:
             return
         if (records and not before.has(records[0])) or _text_of(found) == before.text:
             return  # It may have changed meanwhile; or the API begins where it likes.
-        size = self._pages.size_of(before.request)
         offset, name = self._pages.offset_of(before.request), self._pages.offset_name
-        if size is not None and before.count >= size:
+        if before.size is not None and before.count >= before.size:
             raise MovedError(
                 f"The list moved while the item was read: the page behind {name} {offset} begins with records that it "
                 "had itself. The item begins again. If it happens each time, write overlap = 1 in `pages`, or page by "
                 "a key that never changes (`seek`), or ask for less at a time."
             )
-        wanted = "a limit and " if size is None else ""
+        wanted = "a limit and " if before.size is None else ""
         raise PagingError(
             f"The page at {name} {offset} holds {before.count} records, and the next one does not begin behind them: "
             "the API counts rows that it leaves out of a page after it has cut it, such as those that you may not see. "
@@ -161,11 +166,20 @@ class PageNumberCheck:
         self._pages = pages
         self._before: _Before | None = None
         self._probes = 0
+        self._counts: tuple[int, int] | None = None
+
+    @property
+    def hides_rows(self) -> bool:
+        """Whether the API leaves rows out of its pages: all that others follow should be as long."""
+        return self._counts is not None and self._counts[0] != self._counts[1]
 
     def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
         """A page came, and this is what would settle a suspicion about it."""
         before = self._before
-        self._before = _Before(request, len(page), _text_of(page)) if page.slices else None
+        if before is not None and page.slices:
+            least, most = self._counts or (before.count, before.count)
+            self._counts = min(least, before.count), max(most, before.count)
+        self._before = _Before(request, len(page), None, _text_of(page)) if page.slices else None
         if before is None or not page.slices or self._probes >= MOST_PROBES or not before.leads_into(page.slices):
             return None
         self._probes += 1

@@ -398,18 +398,23 @@ class Walk:
             return
         if again is not None:
             self._told(first, lambda: promise.check_stands(again))
-        raise ApiError(
+        text = (
             f"{self._exchange.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked "
             f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
-            f"records moved while they were read, or the API does not keep its word.{self._remedy()}",
-            verdict=Verdict.RESTART,
+            f"records moved while they were read, or the API does not keep its word.{self._remedy()}"
         )
+        if self._check is not None and self._check.hides_rows:
+            raise PagingError(text)
+        # Part of it may be kept: some APIs hand out no more than so many records, and do not say so.
+        raise ApiError(text, verdict=Verdict.RESTART)
 
     def _note_kept(self, promise: Promise, total: int) -> None:
         """For the manifest. An item may have several walks."""
         usage = self._exchange.usage
         usage.drift = promise.drift(total) or usage.drift
         usage.hidden += total - self._received
+        if total > self._received == 0:
+            logger.warning("all rows of a list are hidden from us", extra={"rows": total})
 
     def _remedy(self) -> str:
         """What helps where the API counts rows that it does not show."""

@@ -59,6 +59,10 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord, failures: Failures
             say(f"    {site.lake.locate(run.paths.bronze(stream))}")
     for line in unseen_lines(verdict.unseen):
         say(f"  {line}")
+    if totals.hidden:
+        say(f"  {counted(totals.hidden, 'row')} that the API counts did not come: hidden from you, as `total` says")
+    if totals.drifted:
+        say(f"  {counted(totals.drifted, 'list')} moved while it was read: see `drift` in the manifest")
     if verdict.reasons.get("poison"):
         say(f"  See why: haulier poison list SOURCE. Another go: haulier poison redrive SOURCE --run {run.run_id}")
     if verdict.reasons.get("count"):
