@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from haulier.api.next_sign import asked_sizes
-from haulier.api.paginator import PageAnswer, PageRequest, Paginator
+from haulier.api.paginator import PageAnswer, PageRequest, Paginator, kind_of
 from haulier.api.totals import Total
 from haulier.api.verdict import PagingError
 
@@ -50,7 +50,7 @@ class CappedTotal:
         """Whether the page is as full as was asked for, or as the first one."""
         if self._first_count is not None and count >= self._first_count:
             return True
-        declared = {getattr(self._paginator, name, None) for name in ("limit", "size", "page_size")}
+        declared = {getattr(kind_of(self._paginator), name, None) for name in ("limit", "size", "page_size")}
         return count in asked_sizes(request.query, request.json) | declared
 
 

@@ -234,6 +234,13 @@ class Single:
         return None
 
 
+def kind_of(paginator: Paginator) -> Paginator:
+    """The kind of paging itself, where one only wraps another: what it wraps is its ``inner``."""
+    while (inner := getattr(paginator, "inner", None)) is not None:
+        paginator = inner
+    return paginator
+
+
 def text_of_raw(value: Raw, where: str) -> str:
     """A JSON text or number as a query or header says it: numbers with the digits they came with."""
     kind = first_byte(value)

@@ -16,7 +16,7 @@ from haulier.api.loop_guard import MAX_PAGES, LoopGuard
 from haulier.api.next_sign import Look
 from haulier.api.page import Body, Page, PageReader
 from haulier.api.page_size import is_refused, is_too_large
-from haulier.api.paginator import PageAnswer, PageRequest, Paginator
+from haulier.api.paginator import PageAnswer, PageRequest, Paginator, kind_of
 from haulier.api.query import LinkError, resolve, with_query
 from haulier.api.sign_watch import SignWatch
 from haulier.api.totals import Promise, Total
@@ -79,9 +79,10 @@ class Walk:
         self._listing = listing
         self._reader = PageReader(listing.records, listing.empty)
         self._guard = LoopGuard(listing.max_pages)
-        self._is_counting = bool(getattr(listing.paginator, "is_counting", False))
+        kind = kind_of(listing.paginator)
+        self._is_counting = bool(getattr(kind, "is_counting", False))
         self._promise = None if listing.total is None else Promise(listing.total, is_counting=self._is_counting)
-        self._check = check_of(listing.paginator)
+        self._check = check_of(kind)
         self._capped = None if listing.total is None else CappedTotal(listing.total, listing.paginator)
         self._received = 0
         self._has_begun = False

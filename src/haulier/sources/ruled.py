@@ -20,6 +20,11 @@ class Ruled:
     first_rules: tuple[Rule, ...] = ()
     """Of the first page alone, behind ``rules``."""
 
+    @property
+    def inner(self) -> Paginator:
+        """The kind of paging itself: what holds for it holds under rules too."""
+        return self.pages
+
     def first(self, request: PageRequest) -> PageRequest:
         request = self.pages.first(request)
         return replace(request, end_rules=(*request.end_rules, *self.rules, *self.first_rules))

@@ -1,0 +1,37 @@
+"""A stream's own rules change what answers mean, and nothing about how its pages are watched."""
+
+from __future__ import annotations
+
+import pytest
+
+from haulier.api.pages import Offset
+from haulier.api.totals import Total
+from haulier.api.verdict import MovedError, PagingError, Rule, Verdict
+from haulier.sources.ruled import ruled
+from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
+
+RULES = (Rule(Verdict.PAUSE, status=403),)
+
+
+async def test_a_total_that_moves_is_seen_under_rules_too() -> None:
+    """A list that was counted while it moved proves nothing, whatever rules the stream has."""
+
+    def moving(asked: Asked) -> Reply:
+        offset = asked.number("offset")
+        return Reply({"items": rows(offset, offset + 10), "total": 40 if offset < 20 else 39})
+
+    async with session_with(moving) as (api, _):
+        pages = ruled(Offset(limit=10), RULES)
+        with pytest.raises(MovedError):
+            await ids_of(api.pages("/items", pages=pages, records="items", total=Total("total")))
+
+
+async def test_hidden_rows_are_seen_under_rules_too() -> None:
+    def hiding(asked: Asked) -> Reply:
+        offset, limit = asked.number("offset"), asked.number("limit")
+        return Reply({"items": [row for row in rows(offset, min(offset + limit, 60)) if row["id"] % 5], "total": 60})
+
+    async with session_with(hiding) as (api, _):
+        pages = ruled(Offset(limit=10), RULES, skips_absent=True)
+        with pytest.raises(PagingError, match='advance = "limit"'):
+            await ids_of(api.pages("/items", pages=pages, records="items"))
