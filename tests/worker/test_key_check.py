@@ -75,7 +75,7 @@ def by_id(asked: Asked) -> Reply:
 async def stopped(shop: Shop) -> str:
     """The one item there is fails each time, so that the source is to blame: no record of it is kept."""
     code, reason = await shop.work()
-    assert (code, shop.records, shop.divided) == (2, [], {})
+    assert (code, shop.records, shop.poison, shop.divided) == (2, [], {}, {})
     return reason
 
 
