@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from haulier.api.loop_guard import PaginationLoopError
+from haulier.api.shape import Shape
 from haulier.api.transport import Fault
 from haulier.api.verdict import ApiError, MovedError, PagingError, Verdict
 from haulier.errors import DamagedObjectError, ItemError, LakeUnavailableError, LeaseLostError, SweptError, UsageError
@@ -21,7 +22,7 @@ from haulier.worker.crash_guard import CrashedError
 from haulier.worker.deadline import DeadlineError
 from haulier.worker.divide import Cause, Reason, Suspects, parts_of, reason_to_divide, suspect_by
 from haulier.worker.outcome import Circumstances, decide
-from haulier.worker.settings import MAX_DEPTH, MAX_IN_VAIN
+from haulier.worker.settings import MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
 
 
 def api(verdict: Verdict, **more: Any) -> ApiError:
@@ -35,6 +36,7 @@ HUNG = api(Verdict.OUTAGE, fault=Fault.TIMEOUT)
 GATEWAY = api(Verdict.OUTAGE, status=504)
 BUSY = api(Verdict.OUTAGE, status=503)
 UNREACHED = api(Verdict.OUTAGE, fault=Fault.CONNECT)
+REFUSED = api(Verdict.POISON, status=400)
 RAISED = KeyError("price")
 LATE = DeadlineError("an hour")
 
@@ -75,7 +77,17 @@ ROWS: dict[str, tuple[Exception, Cause | None, Cause | None, Cause | None, Cause
     "over a cap": (api(Verdict.SPLIT), CAP, CAP, CAP, CAP),
     "a death": (CrashedError("key", -11, 1), None, None, None, None),
     "its third death": (CrashedError("key", -11, 3), CRASH, CRASH, CRASH, CRASH),
-    "a request that is wrong": (api(Verdict.POISON), None, None, None, None),
+    "a refusal, asked for once more": (REFUSED, None, FAILURE, FAILURE, FAILURE),
+    "a redirect in a circle": (api(Verdict.POISON, fault=Fault.REDIRECT), None, FAILURE, FAILURE, FAILURE),
+    "a request that is not sent": (api(Verdict.POISON), None, None, None, None),
+    "no list of records": (api(Verdict.BACK, status=200, shape=Shape.NULL), None, None, None, None),
+    "HTML while others are answered": (
+        api(Verdict.BACK, status=200, shape=Shape.HTML),
+        None,
+        FAILURE,
+        FAILURE,
+        FAILURE,
+    ),
     "credentials": (api(Verdict.AUTH), None, None, None, None),
     "settings": (api(Verdict.CONFIG), None, None, None, None),
     "a pause": (api(Verdict.PAUSE), None, None, None, None),
@@ -107,7 +119,8 @@ def test_whatever_is_not_the_last_needs_proof(name: str) -> None:
     for suspect in ("", "failure", "time_out"):
         for failures in range(4):
             found = reason(error, failures=failures, suspect=suspect)
-            assert found is None or found.needs_proof or found.cause in (CAP, CRASH)
+            is_refused = isinstance(error, ApiError) and error.verdict is Verdict.POISON
+            assert found is None or found.needs_proof or found.cause in (CAP, CRASH) or (is_refused and failures > 0)
         assert reason(error, failures=4, suspect=suspect) == (None if expected[2] is None else Reason(expected[2]))
 
 
@@ -135,6 +148,23 @@ def test_parts_are_no_longer_divided_where_that_leads_nowhere() -> None:
     assert cause(api(Verdict.SPLIT), suspect="failure", is_in_vain=True) is CAP
     suspects.note_good()
     assert not suspects.is_in_vain
+
+
+def test_what_is_refused_in_vain_is_not_divided() -> None:
+    """G5: a filter that is wrong is so in each part. Only so many items are divided before a part has told."""
+    suspects = Suspects()
+    for _ in range(MAX_REFUSED):
+        assert not suspects.is_undecided
+        suspects.note_refused(is_part=False)
+    assert suspects.is_undecided
+    for _ in range(MAX_REFUSED):
+        assert not suspects.is_refused_in_vain
+        suspects.note_refused(is_part=True)
+    assert (suspects.is_refused_in_vain, suspects.is_undecided) == (True, False)
+    assert cause(REFUSED, failures=1, is_refused_in_vain=True) is None
+    assert cause(BAD_BODY, failures=1, is_refused_in_vain=True) is FAILURE
+    suspects.note_good()
+    assert (suspects.is_refused_in_vain, suspects.is_undecided) == (False, False)
 
 
 @dataclass(frozen=True)

@@ -107,21 +107,23 @@ async def test_g4_a_server_that_rolls_for_three_seconds_poisons_nothing(
 ) -> None:
     """An ingress controller refuses everybody for a while, at the start of a run or in the middle of it."""
     left, shut_at = answered, -1.0
-    async with serving(lambda asked: answer(asked)) as api:
-        async with opened(shop(tmp_path, api.url, step=100, last=4_000), tmp_path) as run:
+    async with (
+        serving(lambda asked: answer(asked)) as api,
+        opened(shop(tmp_path, api.url, step=100, last=4_000), tmp_path) as run,
+    ):
 
-            def answer(asked: Asked) -> Reply:
-                nonlocal left, shut_at
-                left -= 1
-                now = run.site.clock.monotonic()
-                if left == -1:
-                    shut_at = now
-                return Reply(NO, status) if left < 0 and now - shut_at < 3.0 else good(asked)
+        def answer(asked: Asked) -> Reply:
+            nonlocal left, shut_at
+            left -= 1
+            now = run.site.clock.monotonic()
+            if left == -1:
+                shut_at = now
+            return Reply(NO, status) if left < 0 and now - shut_at < 3.0 else good(asked)
 
-            await worked(run, "complete")
-            assert run.ids == [*range(1, 4_001)]
-            assert run.divided == {}
-            assert len(api.requests) <= 40 + 30
+        await worked(run, "complete")
+        assert run.ids == [*range(1, 4_001)]
+        assert run.divided == {}
+        assert len(api.requests) <= 40 + 30
 
 
 async def test_g4_who_is_refused_once_is_asked_again(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from haulier.app.loading import load_app
 from haulier.cli.main import main
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.worker.bodies import MAX_BODIES
-from haulier.worker.settings import ENOUGH_ITEMS, FIRST_ITEMS, MAX_IN_VAIN, PROOF_SECONDS, WorkerSettings
+from haulier.worker.settings import ENOUGH_ITEMS, FIRST_ITEMS, MAX_IN_VAIN, MAX_REFUSED, PROOF_SECONDS, WorkerSettings
 from tests.docs.pages import ROOT, Block, blocks_of, prose_of, words_of
 from tests.docs.test_tutorial import compare, exchanges
 
@@ -94,6 +94,7 @@ def said(words: list[str], code: int) -> list[str]:
         f"its first {BODY_BYTES // 1024} KiB",
         f"about {MAX_BODIES} of a run",
         f"divided {MAX_IN_VAIN} parts in a row",
+        f"after {MAX_REFUSED} parts in a row that were refused again",
         f"the first {FIRST_ITEMS} items of a worker",
         f"the first {ENOUGH_ITEMS} items of a kind all fail alike for {PROOF_SECONDS:g} seconds",
     ],

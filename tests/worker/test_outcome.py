@@ -34,6 +34,7 @@ from haulier.worker.outcome import (
     Retry,
     decide,
 )
+from haulier.worker.settings import REFUSED_SECONDS
 
 RETRY, FREE, STOP_4, STOP_2 = "retry", "free", "free, stop 4", "free, stop 2"
 GIVE_UP, LOST = "give up", "lost"
@@ -81,7 +82,6 @@ ROWS: list[tuple[Exception, str, str]] = [
     (api_error(Verdict.SPLIT), "poison: cap", "poison: cap"),
     (api_error(Verdict.RESTART), RETRY, "poison: failed"),
     (api_error(Verdict.OUTAGE), RETRY, "poison: failed"),
-    (api_error(Verdict.POISON, status=404), "poison: poison", "poison: poison"),
     (BrokenEnvelopeError("bad fields"), "poison: undecodable", "poison: undecodable"),
     (DamagedObjectError("a/b", "cut"), "poison: damaged", "poison: damaged"),
     (CrashedError("k", -9, 1), FREE, FREE),
@@ -111,9 +111,26 @@ def test_every_row(error: Exception, first: str, fifth: str) -> None:
     assert named(error, around(failures=4)) == fifth
 
 
+REFUSED = api_error(Verdict.POISON, status=404)
+
+
+def test_what_the_api_refuses_is_asked_for_once_more() -> None:
+    """G4: a server that starts anew refuses what it will answer in a moment. The second time it is believed."""
+    assert named(REFUSED, around()) == RETRY
+    assert all(delay >= REFUSED_SECONDS for delay in delays(REFUSED, around()))
+    assert [named(REFUSED, around(failures=failures)) for failures in range(1, 5)] == 4 * ["poison: poison"]
+
+
+def test_what_is_refused_waits_until_parts_have_told_whether_they_help() -> None:
+    """Many items were divided for a refusal already; no longer than any failure is waited for."""
+    found = [named(REFUSED, around(failures=failures, is_undecided=True)) for failures in range(5)]
+    assert found == [*(4 * [RETRY]), "poison: poison"]
+    assert named(REFUSED, around(failures=1, is_undecided=True, suspect="failure")) == "poison: poison"
+
+
 def test_every_verdict_about_an_item_has_a_row() -> None:
     """A verdict that is added to the API's table is decided about here."""
-    rows = {error.verdict for error, _, _ in ROWS if isinstance(error, ApiError)}
+    rows = {REFUSED.verdict, *(error.verdict for error, _, _ in ROWS if isinstance(error, ApiError))}
     assert rows == set(Verdict) - {Verdict.OK, Verdict.HERE, Verdict.END, Verdict.ABSENT}
 
 

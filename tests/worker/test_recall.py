@@ -22,8 +22,12 @@ async def test_g4_an_item_is_to_blame_where_one_that_is_done_is_answered(rig: Ri
     rig.api.requests.clear()
     async with rig.hand() as hand:
         await rig.while_time_passes(hand.attempt(await hand.take()))
+        assert rig.api.requests.count(1) == 1
+        if status == 404:
+            assert (rig.message.failures, rig.message.releases) == (1, 0)
+            rig.turn(60)
+            await rig.while_time_passes(hand.attempt(await hand.take()))
         await hand.settle()
-    assert rig.api.requests.count(1) == 1
     if status == 404:
         assert [path.rpartition("/")[2] for path in rig.files(run, "poison/**/*.json")] == ["1.json"]
     else:
@@ -40,6 +44,10 @@ async def test_g4_nobody_is_to_blame_where_that_fails_too(rig: Rig, status: int,
     async with rig.hand() as hand:
         await rig.while_time_passes(hand.attempt(await hand.take()))
         assert (rig.message.failures, rig.message.releases) == (0, 1)
+        assert hand.stop.code == 0, "a server that starts anew refuses everybody for a moment"
+        if stops:
+            await rig.while_time_passes(hand.attempt(await hand.take()))
+            assert (rig.message.failures, rig.message.releases) == (0, 2)
         assert rig.files(run, "poison/**/*.json") == []
         assert (hand.stop.code == 2) is stops
 

@@ -55,6 +55,8 @@ async def test_p6_p8_an_outcome_is_durable_before_the_completion(rig: Rig) -> No
 async def test_p8_poison_is_the_record_then_its_copy_then_the_completion(rig: Rig) -> None:
     run = await rig.run(ITEM)
     rig.api.statuses = {1: 404}
+    assert (await calls_of(rig))[-1] == "release", "it is asked for once more"
+    rig.turn(60)
     calls = await calls_of(rig)
     assert calls[-3:] == ["create", "poison", "complete"]
     found = await rig.poison(run, ITEM)
@@ -108,6 +110,8 @@ async def test_c6_the_number_of_poison_is_the_messages_plus_one(rig: Rig) -> Non
     for number in (1, 2, 3):
         async with rig.hand() as hand:
             await hand.work()
+            rig.turn(3_600)
+            await hand.work()
         found = await rig.poison(run, ITEM, number)
         assert found is not None
         assert found.number == number
@@ -122,7 +126,9 @@ async def test_c6_a_zombie_from_before_a_redrive_poisons_nothing(rig: Rig) -> No
     async with rig.hand() as zombie, rig.hand() as other:
         held = await zombie.take()
         rig.turn(LEASE_SECONDS + 1)
-        await rig.while_time_passes(other.work())
+        for _ in range(2):
+            await rig.while_time_passes(other.work())
+            rig.turn(3_600)
         assert await rig.redrive(run) == 1
         zombie.keeper.stop()  # It cannot know that its lease was lost.
         assert held is not None

@@ -77,7 +77,7 @@ class Proof:
                 self._denied_at = self._clock.monotonic()
             return works
 
-    async def verdict_now(self) -> Verdict | None:
+    async def verdict_now(self, max_age_seconds: float = ASKED_SECONDS) -> Verdict | None:
         """See `Scope.verdict_now`."""
         called_at = self._clock.monotonic()
         async with self._asking:
@@ -86,7 +86,7 @@ class Proof:
             if not self.is_there:
                 return None
             at = self._refused_at
-            if at is not None and called_at - at < ASKED_SECONDS and self._good_sent_at < at:
+            if at is not None and called_at - at < max_age_seconds and self._good_sent_at < at:
                 return self._refused_with
             async with self._slot():
                 sent_at = self._clock.monotonic()

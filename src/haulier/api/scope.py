@@ -24,7 +24,7 @@ from haulier.api.scope_changes import beaten, left, paused, with_failures
 from haulier.api.scope_row import ScopeRow, decode, encode
 from haulier.api.transport import Request, Response
 from haulier.api.verdict import ApiError, Verdict
-from haulier.api.witness import Judged, Send
+from haulier.api.witness import ASKED_SECONDS, Judged, Send
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UnavailableError
 
@@ -261,13 +261,13 @@ class Scope:
         """
         return await self._proof.is_charged()
 
-    async def verdict_now(self) -> Verdict | None:
+    async def verdict_now(self, max_age_seconds: float = ASKED_SECONDS) -> Verdict | None:
         """What becomes of a good request now: OK where one was sent since the call and succeeded, else what the last
         good one comes to when it is sent again. None where none is known.
 
-        One asks for all. Raises `ApiError` where the API is down.
+        One asks for all, and a refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down.
         """
-        return await self._proof.verdict_now()
+        return await self._proof.verdict_now(max_age_seconds)
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 

@@ -253,8 +253,14 @@ class Attempt:
             case None:
                 return self._refusal_of_first(envelope, error)
             case Verdict.OK | Verdict.END | Verdict.ABSENT:
+                self._bench.stop.note_answered()
                 return None
             case Verdict.POISON | Verdict.SPLIT | Verdict.AUTH | Verdict.CONFIG:
+                clock = self._parts.clock
+                if (left_seconds := self._bench.stop.note_refused(clock.monotonic())) > 0.0:
+                    # In its slot, so that no more items are asked for.
+                    await self._bench.stop.or_after(clock, left_seconds)
+                    return Free(0.0), error
                 return Free(GIVE_UP_SECONDS, stop=2), refused(envelope.kind, error)
             case _:
                 return Free(self._parts.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), error
@@ -268,7 +274,7 @@ class Attempt:
     async def _verdict_now(self, run: Run) -> Verdict | None:
         """What a request comes to now that was answered well before, in this process or in an earlier one."""
         scope = self._parts.client.scope
-        return await (scope.verdict_now() if scope.has_witness else self._bench.recall.verdict(run))
+        return await (scope.verdict_now(PROOF_SECONDS / 2) if scope.has_witness else self._bench.recall.verdict(run))
 
     async def _is_answered(self) -> bool:
         """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""
@@ -291,6 +297,8 @@ class Attempt:
             is_proven=scope.is_proven,
             suspect=envelope.suspect,
             is_in_vain=self._bench.suspects.is_in_vain,
+            is_refused_in_vain=self._bench.suspects.is_refused_in_vain,
+            is_undecided=self._bench.suspects.is_undecided,
         )
 
     def _unknown_kind(self, envelope: Envelope) -> Outcome:

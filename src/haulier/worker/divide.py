@@ -18,7 +18,7 @@ from haulier.runs.records import PlannedItem
 from haulier.worker.crash_guard import CrashedError
 from haulier.worker.deadline import DeadlineError
 from haulier.worker.outcome import Circumstances, Free, GiveUp, Lost, Poison, Retry
-from haulier.worker.settings import MAX_CHILDREN, MAX_DEPTH, MAX_IN_VAIN
+from haulier.worker.settings import MAX_CHILDREN, MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
 
 
 class Cause(StrEnum):
@@ -61,6 +61,8 @@ def reason_to_divide(
     """
     if isinstance(error, ApiError) and error.verdict is Verdict.SPLIT:
         return Reason(Cause.CAP)
+    if isinstance(error, ApiError) and error.verdict is Verdict.POISON:
+        return _reason_of_refused(error, outcome, around)
     if isinstance(error, ApiError) and not error.shape.may_be_of_data:
         return None
     if around.suspect and around.is_in_vain:
@@ -76,6 +78,26 @@ def reason_to_divide(
             return Reason(_cause(error), needs_proof=True)
         case _:
             return None
+
+
+def is_refused(error: Exception | None) -> bool:
+    """Whether the API itself said that this request cannot succeed."""
+    return (
+        isinstance(error, ApiError)
+        and error.verdict is Verdict.POISON
+        and (error.status is not None or error.fault is not None)
+    )
+
+
+def _reason_of_refused(
+    error: ApiError, outcome: Retry | Free | Poison | GiveUp | Lost, around: Circumstances
+) -> Reason | None:
+    """One row may be why an item is refused, as for an error 500; a filter that is wrong is wrong in each part too."""
+    if not is_refused(error) or around.is_refused_in_vain:
+        return None
+    if isinstance(outcome, Poison):
+        return Reason(Cause.FAILURE)
+    return Reason(Cause.FAILURE, needs_proof=True) if around.suspect else None
 
 
 def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedItem, ...]:
@@ -106,10 +128,31 @@ class Suspects:
 
     def __init__(self) -> None:
         self._in_vain = 0
+        self._refused = 0
+        """Parts that were refused again."""
+        self._begun = 0
+        """Items that were divided since they were refused."""
 
     @property
     def is_in_vain(self) -> bool:
         return self._in_vain >= MAX_IN_VAIN
+
+    @property
+    def is_refused_in_vain(self) -> bool:
+        """The same of what the API refuses."""
+        return self._refused >= MAX_REFUSED
+
+    @property
+    def is_undecided(self) -> bool:
+        """Many refused items were divided, and none of their parts has told yet whether that helps."""
+        return self._begun >= MAX_REFUSED and not self.is_refused_in_vain
+
+    def note_refused(self, *, is_part: bool) -> None:
+        """A refused item was divided; or a refused part was, or was poisoned."""
+        if is_part:
+            self._refused += 1
+        else:
+            self._begun += 1
 
     def note_divided(self) -> None:
         """A part was divided again."""
@@ -117,7 +160,7 @@ class Suspects:
 
     def note_good(self) -> None:
         """A part ended well: the fault was in another one, and was come closer to."""
-        self._in_vain = 0
+        self._in_vain = self._refused = self._begun = 0
 
 
 def _cause(error: Exception) -> Cause:

@@ -19,7 +19,7 @@ from haulier.errors import (
 )
 from haulier.runs.records import PlannedItem, Receipt
 from haulier.worker.crash_guard import CrashedError, InterruptedAloneError
-from haulier.worker.settings import MAX_CRASHES
+from haulier.worker.settings import MAX_CRASHES, REFUSED_SECONDS
 
 RETRY_BASE_SECONDS = 2.0
 RETRY_CAP_SECONDS = 600.0
@@ -106,6 +106,10 @@ class Circumstances:
     """Why the item was divided that this one is a part of, as its message has it."""
     is_in_vain: bool = False
     """Parts were divided again and again, and none of them was good."""
+    is_refused_in_vain: bool = False
+    """Parts of what was refused are refused again and again, and none of them was good."""
+    is_undecided: bool = False
+    """Many items were divided since they were refused, and none of their parts has ended yet."""
 
 
 def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry | Free | Poison | GiveUp | Lost:
@@ -141,6 +145,12 @@ def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> R
             return Free(min(PAUSED_SECONDS, max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0)))
         case Verdict.OUTAGE if not around.is_healthy:
             return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
+        case Verdict.POISON if not around.failures:
+            # Servers that start anew refuse what they will answer in a moment.
+            return Retry(rng.uniform(1.0, 2.0) * REFUSED_SECONDS)
+        case Verdict.POISON if around.is_undecided and not around.suspect:
+            outcome = _charge(around, rng, error.retry_after_seconds)
+            return outcome if isinstance(outcome, Retry) else Poison("poison")
         case Verdict.POISON:
             return Poison("poison")
         case Verdict.SPLIT:

@@ -44,6 +44,11 @@ MAX_DEPTH = 64
 MAX_IN_VAIN = 256
 """Parts divided again with none good in between, after which a worker leaves off. A block of 128 bad records has so
 many."""
+MAX_REFUSED = 32
+"""The same where the API refuses what is asked for, since a filter that is wrong is so in each part: parts that are
+refused again, and items that are divided for that before one of their parts has told whether it helps."""
+REFUSED_SECONDS = 3.0
+"""At the least, before what the API has refused is asked for once more."""
 FIRST_ITEMS = 20
 """Items that fail alike at a worker's start, after which it takes the source for broken though it once worked."""
 ENOUGH_ITEMS = 5

@@ -17,7 +17,7 @@ from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
 from haulier.worker.bench import Bench
 from haulier.worker.bodies import keep_body
-from haulier.worker.divide import suspect_by
+from haulier.worker.divide import is_refused, suspect_by
 from haulier.worker.keeper import Held
 from haulier.worker.outcome import Done, Empty, Free, GiveUp, Lost, Outcome, Poison, Retry, Split
 from haulier.worker.publish import require_lease
@@ -83,6 +83,8 @@ class Settlement:
                 await self.release(envelope, delay_seconds)
             case Poison(reason):
                 bench.stats.poisoned += 1
+                if envelope.suspect and is_refused(error):
+                    bench.suspects.note_refused(is_part=True)
                 await self._poison(run, envelope, reason, error)
                 bench.settler.add(self._held, run, None)
             case _:
@@ -125,6 +127,8 @@ class Settlement:
 
     async def _note_divided(self, run: Run, envelope: Envelope, error: Exception) -> None:
         self._bench.say("an item failed and is divided", envelope, error)
+        if is_refused(error):
+            self._bench.suspects.note_refused(is_part=bool(envelope.suspect))
         if envelope.suspect:
             self._bench.suspects.note_divided()
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from haulier.clock import Clock
-from haulier.worker.settings import UNPROVEN_FAILURES
+from haulier.worker.settings import PROOF_SECONDS, UNPROVEN_FAILURES
 
 GIVE_UPS = 3
 """Spools lost in a row with no closing in force: something else removes them."""
@@ -20,6 +20,7 @@ class StopSign:
         self.reason = ""
         self._give_ups = 0
         self._outages = 0
+        self._refused_since: float | None = None
 
     def set(self, code: int, reason: str) -> None:
         """The first reason counts; but what a person must change (2) beats what may pass by itself (4)."""
@@ -39,6 +40,16 @@ class StopSign:
     def note_good(self) -> None:
         """An item ended well: what failed before it was not the lake, nor the whole API."""
         self._give_ups = self._outages = 0
+        self.note_answered()
+
+    def note_answered(self) -> None:
+        """What was answered well before still is."""
+        self._refused_since = None
+
+    def note_refused(self, now: float) -> float:
+        """The API refuses everybody: in how many seconds that has lasted long enough to stop for it."""
+        self._refused_since = now if self._refused_since is None else self._refused_since
+        return self._refused_since + PROOF_SECONDS - now
 
     def note_give_up(self, staging: str) -> None:
         """A spool was gone though no closing is in force."""
