@@ -64,18 +64,21 @@ def test_latest_names_the_newest_complete_snapshot(shop: Place) -> None:
 
 
 def test_the_lines_of_latest_work(shop: Place) -> None:
-    """The printed DuckDB and Polars lines can be pasted as they are."""
-    import glob
+    """The printed DuckDB and Polars lines can be pasted as they are, and read every record."""
+    import pathlib
 
     import duckdb
     import polars as pl
 
     shop.run("run")
     readers = shop.run("latest", "--json").json["readers"]
-    counted = duckdb.connect().execute(f"SELECT count(*) FROM ({readers['duckdb']})").fetchone()
-    assert counted == (RECORDS,)
-    path = readers["polars"].partition("glob.glob('")[2].partition("')")[0]
-    assert pl.concat([pl.scan_ndjson(p, infer_schema_length=None) for p in sorted(glob.glob(path))]).collect().height
+    for name in ("duckdb", "duckdb_exact"):
+        assert duckdb.connect().execute(f"SELECT count(*) FROM ({readers[name]})").fetchone() == (RECORDS,)
+    for name in ("polars", "polars_exact"):
+        assert eval(readers[name], {"pl": pl, "pathlib": pathlib}).lazy().collect().height == RECORDS
+    printed = shop.run("latest").out
+    assert [line.partition("  ")[0] for line in printed.splitlines()[1:]] == [""] * len(readers)
+    assert all(line in printed for line in readers.values())
 
 
 def test_try_shows_each_request_and_writes_nothing(shop: Place) -> None:

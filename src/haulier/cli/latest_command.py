@@ -10,6 +10,7 @@ from haulier.app.site import Options, open_site
 from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, source_argument
 from haulier.cli.output import emit, set_up_output
+from haulier.cli.reader_lines import reader_lines
 from haulier.errors import UnavailableError
 from haulier.runs.newest import latest_complete
 
@@ -52,16 +53,5 @@ async def _latest(app: App, stream: str, as_json: bool, options: Options) -> int
             return 0
         click.echo(path)
         for reader, line in lines.items():
-            click.echo(f"  {reader:8} {line}")
+            click.echo(f"  {reader.replace('_', ', '):13} {line}")
         return 0
-
-
-def reader_lines(path: str) -> dict[str, str]:
-    """A ready line for each reader. Polars takes the schema of a glob's first file: its files are read one by one."""
-    glob = f"{path}/*.ndjson.gz"
-    return {
-        "duckdb": f"SELECT * FROM read_json('{glob}', format='nd', union_by_name=true, sample_size=-1)",
-        "polars": f"pl.concat([pl.scan_ndjson(p, infer_schema_length=None) for p in glob.glob('{glob}')], "
-        'how="diagonal_relaxed")',
-        "spark": f'spark.read.json("{path}")',
-    }
