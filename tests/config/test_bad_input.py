@@ -429,6 +429,34 @@ MISTAKES = {
             "seek = ... }, { next_url = ... }, { next_url_header = ... }."
         ),
     ),
+    "pages end": (
+        PAGES,
+        'pages = { cursor = "next", query = "_next", end = ["empty"] }',
+        (
+            'streams.flights.pages.end[0]: here stands "empty"; "flag" or "repeated" or "empty page" is wanted. '
+            "Did you mean 'empty page'?"
+        ),
+    ),
+    "pages end flag": (
+        PAGES,
+        'pages = { cursor = "next", query = "_next", end = ["flag"] }',
+        'streams.flights.pages: end = ["flag"] needs a flag: declare `more` or `done`.',
+    ),
+    "pages end_if": (
+        PAGES,
+        'pages = { link = "next", end_if = "results" }',
+        "streams.flights.pages: end_if is 'results'; write an attribute and its value, such as 'results=\"false\"'.",
+    ),
+    "pages missing flag": (
+        PAGES,
+        'pages = { next_url = "next", missing = true }',
+        'streams.flights.pages.missing: here stands true; "end" is wanted. Write, for example: missing = "end"',
+    ),
+    "pages keep_query": (
+        PAGES,
+        'pages = { cursor = "next", query = "_next", keep_query = true }',
+        "streams.flights.pages.keep_query: there is no such key. Did you mean 'query'?",
+    ),
     "pages two": (
         PAGES,
         'pages = { cursor = "next", offset = "o" }',

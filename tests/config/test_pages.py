@@ -24,8 +24,14 @@ PAGES: dict[str, Paginator] = {
     '"single"': Single(),
     '"link"': LinkHeader(),
     '{ link = "more" }': LinkHeader("more"),
+    """{ link = "next", end_if = 'results="false"', end = ["empty page"], missing = "end", keep_query = true }""": (
+        LinkHeader(end=("empty page",), end_if='results="false"', missing="end", keep_query=True)
+    ),
     '"odata"': OData(),
     '{ odata = "v4", page_size = 500 }': OData(500),
+    '{ odata = "v4", end = ["repeated"], missing = "end", keep_query = true }': OData(
+        end=("repeated",), missing="end", keep_query=True
+    ),
     '{ cursor = "next", query = "after" }': Cursor("next", query="after"),
     '{ cursor = "page.next", body = "page.after" }': Cursor("page.next", body="page.after"),
     '{ cursor_header = "X-Next", header = "X-Cursor" }': Cursor(from_header="X-Next", header="X-Cursor"),
@@ -47,6 +53,12 @@ PAGES: dict[str, Paginator] = {
         "sys_id", "q", template="sys_id>{key}^ORDERBYsys_id", is_inclusive=True
     ),
     '{ next_url = "links.next", done = "done" }': NextUrl("links.next", done="done"),
+    '{ next_url = "next", more = "more", end = ["flag", "empty page"], missing = "end", keep_query = true }': NextUrl(
+        "next", more="more", end=("flag", "empty page"), missing="end", keep_query=True
+    ),
+    '{ cursor = "next", query = "c", end = ["repeated"], missing = "end" }': Cursor(
+        "next", query="c", end=("repeated",), missing="end"
+    ),
     '{ single = "may be full" }': Single(may_be_full=True),
     '{ next_url_header = "X-Next" }': NextUrl(from_header="X-Next"),
 }

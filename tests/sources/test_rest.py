@@ -312,6 +312,14 @@ def test_the_fingerprint_tells_nothing_else() -> None:
     before = RestSource("sandbox", [ITEMS]).fingerprint("full", ("items",))
     changed = replace(ITEMS, total=None, expect=None, full=replace(FULL, last=9, first=2, step=7))
     assert RestSource("sandbox", [EVENTS, changed]).fingerprint("full", ("items",)) == before
+    # What makes a page suspicious decides about no record, and an item that was stopped for it must be able to go on.
+    marks = {
+        RestSource("sandbox", [replace(ITEMS, pages=Cursor("next", query="c", missing=missing))]).fingerprint(
+            "full", ("items",)
+        )
+        for missing in ("", "end")
+    }
+    assert len(marks) == 1
 
 
 def test_the_fingerprint_outlives_an_upgrade() -> None:
