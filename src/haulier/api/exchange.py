@@ -95,6 +95,8 @@ class Usage:
     """An exact total that moved while the item was read."""
     hidden: int = 0
     """Rows that the API counts and did not show."""
+    repeated: int = 0
+    """Pages that began with the record that the page before had ended with, where that is no error."""
     looks: Looks = field(default_factory=Looks)
     """What was seen of the signs of a next page."""
 

@@ -13,9 +13,11 @@ from haulier.api.count_check import Probe, check_of
 from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.exchange import Exchange
 from haulier.api.loop_guard import MAX_PAGES, LoopGuard
+from haulier.api.neighbours import Neighbours
 from haulier.api.next_sign import Look
 from haulier.api.page import Body, Page, PageReader
 from haulier.api.page_size import is_refused, is_too_large
+from haulier.api.pages_cursor import Seek
 from haulier.api.paginator import PageAnswer, PageRequest, Paginator, kind_of
 from haulier.api.query import LinkError, resolve, with_query
 from haulier.api.sign_watch import SignWatch
@@ -79,10 +81,11 @@ class Walk:
         self._listing = listing
         self._reader = PageReader(listing.records, listing.empty)
         self._guard = LoopGuard(listing.max_pages)
-        kind = kind_of(listing.paginator)
+        self._kind = kind = kind_of(listing.paginator)
         self._is_counting = bool(getattr(kind, "is_counting", False))
         self._promise = None if listing.total is None else Promise(listing.total, is_counting=self._is_counting)
         self._check = check_of(kind)
+        self._neighbours = Neighbours()
         self._capped = None if listing.total is None else CappedTotal(listing.total, listing.paginator)
         self._received = 0
         self._has_begun = False
@@ -188,9 +191,20 @@ class Walk:
             self._capped.note(len(read.page))
         page = self._new_of(read.page, request)
         self._received += len(page)
+        if self._check is None and self._neighbours.note(page):
+            self._note_repeated(request)
         if read.following is not None and read.following.overlap:
             self._tail = [bytes(record) for record in read.page.records[-read.following.overlap :]]
         return page
+
+    def _note_repeated(self, request: PageRequest) -> None:
+        """The key of a seek is declared to be unique, so that the record with it can only be the same one."""
+        if isinstance(self._kind, Seek):
+            raise PagingError(
+                f"{self._shown(request)}: the page begins with the record that the page before ended with. "
+                "Write inclusive = true in `pages`: the API sends the record with the key again."
+            )
+        self._exchange.usage.repeated += 1
 
     async def _look_into(self, request: PageRequest, page: Page) -> None:
         """Settle what is suspicious about how the pages are counted, by one request where it takes one."""

@@ -61,6 +61,11 @@ def say_verdict(site: Site, run: Run, verdict: VerdictRecord, failures: Failures
         say(f"  {line}")
     if totals.hidden:
         say(f"  {counted(totals.hidden, 'row')} that the API counts did not come: hidden from you, as `total` says")
+    if totals.repeated:
+        say(
+            f"  {counted(totals.repeated, 'page')} began with the record that the page before had ended with "
+            "(`repeated` in the manifest): it may have come twice. Write the `key` of the stream, and it is compared."
+        )
     if totals.drifted:
         say(f"  {counted(totals.drifted, 'list')} moved while it was read: see `drift` in the manifest")
     if verdict.reasons.get("poison"):

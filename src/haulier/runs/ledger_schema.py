@@ -26,7 +26,7 @@ CREATE TABLE item (
     damage TEXT NOT NULL DEFAULT '',
     records INTEGER, bytes INTEGER, sha256 TEXT, requests INTEGER, seconds REAL,
     is_adopted INTEGER, is_encoded INTEGER, added TEXT, promised INTEGER, reread INTEGER, hidden INTEGER,
-    unseen TEXT,
+    repeated INTEGER, unseen TEXT,
     disagrees INTEGER NOT NULL DEFAULT 0,
     state TEXT GENERATED ALWAYS AS (CASE
         WHEN NOT is_planned THEN NULL
@@ -85,16 +85,16 @@ UPDATE item SET disagrees = 1 WHERE key = :key AND (sha256 <> :sha256 OR records
 _RECEIPT = """
 INSERT INTO item (
     key, records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, hidden,
-    unseen
+    repeated, unseen
 ) VALUES (
     :key, :records, :bytes, :sha256, :requests, :seconds, :is_adopted, :is_encoded, :added, :promised, :reread, :hidden,
-    :unseen
+    :repeated, :unseen
 )
 ON CONFLICT (key) DO UPDATE SET
     records = excluded.records, bytes = excluded.bytes, sha256 = excluded.sha256, requests = excluded.requests,
     seconds = excluded.seconds, is_adopted = excluded.is_adopted, is_encoded = excluded.is_encoded,
     added = excluded.added, promised = excluded.promised, reread = excluded.reread, hidden = excluded.hidden,
-    unseen = excluded.unseen
+    repeated = excluded.repeated, unseen = excluded.unseen
 WHERE sha256 IS NULL OR (is_adopted AND NOT excluded.is_adopted AND NOT disagrees)
 """
 
@@ -145,6 +145,7 @@ def put_receipts(connection: apsw.Connection, receipts: Iterable[Receipt]) -> No
             "promised": None if receipt.drift is None else receipt.drift.promised,
             "reread": None if receipt.drift is None else receipt.drift.reread,
             "hidden": receipt.hidden,
+            "repeated": receipt.repeated,
             "unseen": receipt.unseen,
         }
         connection.execute(_DISAGREES, row)

@@ -26,7 +26,8 @@ NAME = "manifest.ndjson.gz"
 
 _COLUMNS = (
     "stream, state, has_object, damage, disagrees, poison, discard_reason, "
-    "records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, hidden, unseen"
+    "records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, hidden, "
+    "repeated, unseen"
 )
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ManifestEntry)
@@ -97,6 +98,7 @@ class Tally:
     requests: int = 0
     drifted: int = 0
     hidden: int = 0
+    repeated: int = 0
     _unseen: dict[str, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
@@ -107,6 +109,7 @@ class Tally:
             self.requests += entry.requests
             self.drifted += entry.drift is not None
             self.hidden += entry.hidden
+            self.repeated += entry.repeated
             records = entry.records if entry.state == "done" else 0
             self.records += records
             self.bytes += entry.bytes if entry.state == "done" else 0
@@ -138,6 +141,7 @@ class Tally:
             requests=self.requests,
             drifted=self.drifted,
             hidden=self.hidden,
+            repeated=self.repeated,
         )
 
 
@@ -160,7 +164,8 @@ def _damage(state: object, has_object: object, damage: object, disagrees: object
 
 
 def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Sequence[object]) -> ManifestEntry:
-    records, size, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, hidden, unseen = row
+    records, size, sha256, requests, seconds, is_adopted, is_encoded, added, *watched = row
+    promised, reread, hidden, repeated, unseen = watched
     return ManifestEntry(
         key=key,
         stream=stream,
@@ -176,6 +181,7 @@ def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Se
         added=tuple(json.loads(str(added or "[]"))),
         drift=None if promised is None else Drift(promised=_int(promised), reread=_int(reread)),
         hidden=_int(hidden),
+        repeated=_int(repeated),
         unseen=str(unseen or ""),
         reason=wrong,
     )

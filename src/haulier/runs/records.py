@@ -113,6 +113,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     drift: Drift | None = None
     hidden: int = 0
     """Rows that the API counts and did not show, where its total is declared to count such."""
+    repeated: int = 0
+    """Pages that began with the record that the page before had ended with: it may be one record that came twice."""
     unseen: str = ""
     """The sign of a next page that no page of the item had, where nothing proves that its lists were read whole."""
 
@@ -214,6 +216,8 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     drift: Drift | None = None
     hidden: int = 0
     """As in its receipt."""
+    repeated: int = 0
+    """As in its receipt."""
     unseen: str = ""
     """As in its receipt."""
     poison: int = 0
@@ -237,6 +241,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     drifted: int = 0
     hidden: int = 0
+    repeated: int = 0
 
 
 Verdict = Literal["complete", "partial", "abandoned", "superseded", "cancelled"]

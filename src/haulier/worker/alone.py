@@ -54,6 +54,7 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     drift: Drift | None
     added: tuple[str, ...] = ()
     hidden: int = 0
+    repeated: int = 0
     unseen: str = ""
 
 
@@ -132,6 +133,7 @@ async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> No
             drift=produced.drift,
             added=produced.added,
             hidden=produced.hidden,
+            repeated=produced.repeated,
             unseen=produced.unseen,
         )
     except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides

@@ -343,4 +343,5 @@ def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced,
         drift=produced.drift,
         unseen=produced.unseen,
         hidden=produced.hidden,
+        repeated=produced.repeated,
     )

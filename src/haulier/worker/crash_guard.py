@@ -75,6 +75,7 @@ async def produce_alone(parts: Parts, run: Run, envelope: Envelope, deliveries: 
             requests=frame.requests,
             drift=frame.drift,
             hidden=frame.hidden,
+            repeated=frame.repeated,
             unseen=frame.unseen,
         )
     if exit_code in _ASKED_TO_END or (not has_started and exit_code < 0):

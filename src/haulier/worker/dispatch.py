@@ -48,6 +48,8 @@ class Produced:
     drift: Drift | None = None
     hidden: int = 0
     """As in `Receipt`."""
+    repeated: int = 0
+    """As in `Receipt`."""
     unseen: str = ""
     """As in `Receipt`."""
 
@@ -76,6 +78,7 @@ async def produce(
         requests=api.usage.requests,
         drift=None if drift is None else Drift(promised=drift.promised, reread=drift.reread),
         hidden=api.usage.hidden,
+        repeated=api.usage.repeated,
         unseen=api.usage.looks.unseen,
     )
 
