@@ -151,3 +151,5 @@ def test_a_pause_with_more_than_a_day_left_is_for_a_person(seconds, is_for_a_per
     text = str(pause.error(NOW, 1_800_000_000.0))
     assert "until 2030-03-17T17:46:40Z (status 429), which is more than a day away" in text
     assert "haulier resume SOURCE" in text
+    pause.see(ScopeRow(pause_until=1e18, pause_seconds=1e18), 1_800_000_000.0, NOW)
+    assert "until 2027-" not in str(pause.error(NOW, 1_800_000_000.0)), "no calendar holds what an older version wrote"

@@ -150,7 +150,7 @@ def test_a_wait_of_more_than_a_day_is_for_a_person(place: Place, serve: Callable
     assert said.code == 2, said.err
     assert "The API asks everybody to wait until 20" in said.err
     assert "which is more than a day away" in said.err
-    assert "`haulier resume SOURCE` lifts the pause before it" in said.err
+    assert f"`haulier resume {place.toml}` lifts the pause before it" in said.err
     assert not list(place.lake.rglob("poison/*/*.json"))
     asked = len(api.asked)
     for again in ("run", "work"):
@@ -163,7 +163,7 @@ def test_a_wait_of_more_than_a_day_is_for_a_person(place: Place, serve: Callable
     said = place.run("status")
     assert "all requests pause until 20" in said.out
     assert "no worker waits for that" in said.out
-    assert "haulier resume SOURCE" in said.out
+    assert f"haulier resume {place.toml}" in said.out
     said = place.run("resume", "--json")
     assert said.code == 0
     assert said.json["state"] == "resumed"
@@ -188,7 +188,7 @@ def test_neither_a_new_run_nor_an_empty_queue_lifts_it(
     said = place.run("status")
     assert "all requests pause until 20" in said.out
     assert place.run("cancel").code == 0
-    assert "haulier resume SOURCE" in place.run("status").out
+    assert f"haulier resume {place.toml}" in place.run("status").out
 
 
 def test_resume_says_where_nothing_is_paused(place: Place, serve: Callable[..., None]) -> None:

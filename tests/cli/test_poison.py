@@ -126,6 +126,7 @@ READS = {
     "poison redrive": ("number-2",),
     "latest": (),
     "try": (),
+    "resume": (),
     "cancel": (),
     "clear": (),
 }
@@ -133,7 +134,7 @@ READS = {
 
 STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
-    *("tried", "cleared"),
+    *("tried", "cleared", "resumed", "not_paused"),
 }
 
 

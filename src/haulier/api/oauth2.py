@@ -147,7 +147,7 @@ class _ClientTokens:
             self._refused.append(token.value)
             # Whoever comes meanwhile waits for the new one, in the line that begins here.
             self._token = None
-            self._apart_until = token.issued_at + APART_SECONDS
+            self._apart_until = min(token.issued_at, self._clock.monotonic()) + APART_SECONDS
         await self._renewed()
         return True
 

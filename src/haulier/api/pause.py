@@ -6,7 +6,7 @@ import math
 import random
 from datetime import UTC, datetime
 
-from haulier.api.retry_after import DAY_SECONDS
+from haulier.api.retry_after import DAY_SECONDS, LONGEST_SECONDS
 from haulier.api.scope_row import ScopeRow
 from haulier.errors import UsageError
 
@@ -31,6 +31,7 @@ class Pause:
 
     def extend(self, seconds: float, now: float, reason: str = "") -> None:
         """Pause for ``seconds`` from now. A pause that lasts longer is left as it is."""
+        seconds = min(seconds, LONGEST_SECONDS)
         if seconds > 0.0 and now + seconds > self._ends_at:
             self._ends_at = now + seconds
             self.reason = reason

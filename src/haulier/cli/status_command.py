@@ -53,7 +53,7 @@ async def _status(app: App, run_id: str | None, as_json: bool, options: Options)
         else:
             say_status(status, None if queue is None else await queue.depth(), failures)
             for line in [] if api is None else api_lines(api):
-                click.echo(line)
+                click.echo(as_typed(line))
         return exit_code_of_state(status.state, status.reasons)
 
 
