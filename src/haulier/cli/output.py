@@ -56,7 +56,8 @@ def log_options(command: F) -> F:
 def set_up_output(quiet: bool = False) -> None:
     """Log lines: none below a warning if ``quiet``, and on a terminal, where a progress bar says the rest; unless the
     user asked for them."""
-    asked = click.get_current_context().meta
+    ctx = click.get_current_context(silent=True)
+    asked = {} if ctx is None else ctx.meta
     verbose = bool(asked.get(f"{_LOGS}verbose"))
     level = logging.WARNING if not verbose and (quiet or sys.stderr.isatty()) else logging.INFO
     set_up_logs(level=level, is_for_people=verbose, file=asked.get(f"{_LOGS}log_file"))
