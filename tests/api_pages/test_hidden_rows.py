@@ -302,6 +302,42 @@ async def test_what_an_api_says_behind_its_end(beyond: Reply, pages: Paginator) 
     assert found == list(range(400))
 
 
+@pytest.mark.parametrize("status", [400, 404, 500])
+@pytest.mark.parametrize(
+    ("pages", "options"),
+    [
+        (BY_LIMIT, {"total": BOUND}),
+        (PageNumber(size=100), {"total": BOUND}),
+        (Offset(100, advance="limit", more="more"), {}),
+        (PageNumber(size=100, more="more"), {}),
+        (PageNumber(size=100, pages="pages"), {}),
+    ],
+)
+async def test_a_refusal_is_no_end_where_there_is_more(status: int, pages: Paginator, options: dict[str, Any]) -> None:
+    """G1: behind a hidden page, where a bound, a flag or a number of pages says that the list goes on, a page that the
+    API does not answer is a failure: the rest would count as hidden."""
+
+    def answer(asked: Asked) -> Reply:
+        if asked.number("offset") == 200 or asked.number("page") == 3:
+            return Reply({"error": "no"}, status)
+        return Reply({"more": True, "pages": 4} | hiding(second_hundred)(asked).body)
+
+    async with session_with(answer) as (api, _):
+        api._exchange._is_suspect = True  # One repeat in place is enough here.
+        with pytest.raises(ApiError) as caught:
+            await ids_of(api.pages("/items", pages=pages, records="rows", **options))
+    assert caught.value.status == status
+
+
+async def test_a_page_past_a_bound_may_be_refused() -> None:
+    """Page numbers go one page past their bound, since the size may have been lowered; a 400 there is the end."""
+
+    def answer(asked: Asked) -> Reply:
+        return hiding(some)(asked) if asked.number("page") <= 4 else Reply({"error": "no such page"}, 400)
+
+    assert (await read(answer, PageNumber(size=100), total=BOUND))[0] == visible(some)
+
+
 async def test_an_empty_list_is_looked_behind_once() -> None:
     """A list without records costs two requests, and no more."""
     for pages in (Offset(100), BY_LIMIT, PageNumber()):

@@ -673,6 +673,38 @@ MISTAKES = {
             "'exact'?"
         ),
     ),
+    "advance": (
+        PAGES,
+        'pages = { offset = "skip", limit = 10, advance = "limits" }',
+        (
+            'streams.flights.pages.advance: here stands "limits"; "received" or "limit" is wanted. Did you mean '
+            "'limit'?"
+        ),
+    ),
+    "advance without a limit": (
+        PAGES,
+        'pages = { offset = "skip", advance = "limit" }',
+        (
+            "streams.flights.pages: `advance = \"limit\"` needs a limit, and the request has no 'limit'. Write "
+            "limit = 100 in `pages`, or whatever the API allows."
+        ),
+    ),
+    "advance and overlap": (
+        PAGES,
+        'pages = { offset = "skip", limit = 10, overlap = 1, advance = "limit" }',
+        (
+            'streams.flights.pages: `overlap` and `advance = "limit"` exclude each other: where rows are hidden, '
+            "nobody knows which record a page should begin with. Keep one of them."
+        ),
+    ),
+    "empty pages": (
+        PAGES,
+        'pages = { page = "page", empty_pages = 0 }',
+        (
+            "streams.flights.pages.empty_pages: here stands 0; a whole number from 1 up is wanted. Write, for "
+            "example: empty_pages = 3"
+        ),
+    ),
     "total2": (
         'records = "rows"',
         'total = { at = "total" }\nrecords = "rows"',

@@ -43,6 +43,10 @@ PAGES: dict[str, Paginator] = {
         50, "skip", "take", 1, "query", "more", overlap=1
     ),
     '{ offset = "from", limit = 50, limit_name = "size", in = "body" }': Offset(50, "from", "size", place="body"),
+    '{ offset = "from", limit = 50, advance = "limit", empty_pages = 3 }': Offset(
+        50, "from", advance="limit", empty_pages=3
+    ),
+    '{ page = "page", empty_pages = 1 }': PageNumber(empty_pages=1),
     '{ page = "page", size = 100, pages_header = "X-WP-TotalPages", end_status = 400, end_text = "invalid_page" }': (
         PageNumber(size=100, pages_header="X-WP-TotalPages", end_status=400, end_text="invalid_page")
     ),

@@ -97,6 +97,8 @@ def test_every_example_is_read(file: Path) -> None:
         ('{ at = "total", is = "exact" }', Total("total")),
         ('{ header = "X-Total-Count", is = "estimate" }', Total(header="X-Total-Count", is_exact=False)),
         ('{ at = "total", is = "exact", may_move = false }', Total("total", may_move=False)),
+        ('{ at = "total", is = "exact", may_move = true }', Total("total", may_move=True)),
+        ('{ header = "X-Total-Count", is = "bound" }', Total(header="X-Total-Count", counts_hidden=True)),
         (
             '{ at = "total", is = "exact", only_if = { at = "relation", is = "eq" } }',
             Total("total", only_if=Guard("relation", "eq")),

@@ -106,7 +106,9 @@ class Offset:
             raise BodyError("the API says that there is more, and sends no records to go on from")
         else:
             assert size is not None  # Else there is nothing to go on by, and that was the end.
-            overlap, step, run = 0, size, request.beyond + 1
+            overlap, step = 0, size
+            # Where something says that there is more, it is no look: a refusal is a failure then, and no end.
+            run = 0 if says_end is False or answer.counts_hidden else request.beyond + 1
         following = put(request, self.place, self.offset_name, offset + step)
         return replace(following, overlap=overlap, beyond=run)
 
@@ -144,6 +146,10 @@ class Offset:
         else:
             size = aligned_size(limit, self.offset_of(request) - self.start)
         return None if size is None else put(request, self.place, self.limit_name, size)
+
+
+_PAST_THE_END: Final = tuple(Rule(Verdict.END, status) for status in (400, 404, 416, 422))
+"""What a page is answered with that is asked for behind the last place of a list, which had records all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +207,16 @@ class PageNumber:
             # A server that lowers the size has not shown so many yet, so that what has records is no end by itself.
             seen = None if size is None else (number - self.first_number + 1) * size
             is_last = is_end_of_places(request, answer, len(answer.page), seen, self.empty_pages)
-            says_end = is_last and not (answer.page.records and answer.counts_hidden)
-        if says_end:
+        if (is_last and not (answer.page.records and answer.counts_hidden)) if says_end is None else says_end:
             return None
-        run = request.beyond + 1 if is_last or not answer.page.records else 0
-        following = replace(put(request, self.place, self.name, number + 1), smaller=None, beyond=run)
+        # Where something says that there is more, it is no look: a refusal is a failure then, and no end.
+        is_look = says_end is None and not answer.page.records and not answer.counts_hidden
+        following = replace(
+            put(request, self.place, self.name, number + 1),
+            smaller=None,
+            beyond=request.beyond + 1 if is_look else 0,
+            end_rules=_PAST_THE_END if is_last else (),
+        )
         if self.end_status is None:
             return following
         return replace(following, end_rules=(Rule(Verdict.END, self.end_status, text=self.end_text or None),))
