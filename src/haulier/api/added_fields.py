@@ -34,18 +34,20 @@ def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any]) -> list[byte
 
 
 def _added(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...]) -> Iterator[bytes]:
+    texts = [bytes(record) for record in records]
+    page = b"".join(texts)
     signs = tuple({sign for name in names for sign in _signs(name)})
-    for place, record in enumerate(records, 1):
-        text = bytes(record)
+    is_doubtful = any(sign in page for sign in signs)
+    joined = opening + b","
+    for place, text in enumerate(texts, 1):
         if not text.startswith(b"{"):
             text = text.lstrip(_SPACE)
             if not text.startswith(b"{"):
                 raise _refused(place, "it is no object", names)
-        if any(sign in text for sign in signs):
+        if is_doubtful and any(sign in text for sign in signs):
             _check(text, place, names)
-        rest = text[1:]
-        is_empty = not rest.startswith(b'"') and rest.lstrip(_SPACE).startswith(b"}")
-        yield opening + (rest if is_empty else b"," + rest)
+        is_empty = not text.startswith(b'{"') and text[1:].lstrip(_SPACE).startswith(b"}")
+        yield (opening if is_empty else joined) + text[1:]
 
 
 def _signs(name: str) -> Iterator[bytes]:
