@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from haulier.errors import LeaseLostError, QueueUnavailableError
-from haulier.queues.seam import Depth, QueueOpener
+from haulier.queues.seam import Depth, QueueOpener, ThisProcess
 from haulier.queues.sqlite import SqliteQueue
 from haulier.testing.clock import FakeClock
 from haulier.testing.queue_contract import QueueContract
@@ -17,8 +17,11 @@ from haulier.testing.queue_contract import QueueContract
 class TestSqliteQueue(QueueContract):
     @pytest.fixture
     def opener(self, tmp_path: Path) -> QueueOpener:
-        self.clock = FakeClock()
-        return lambda: SqliteQueue(tmp_path / "queue.sqlite3", self.clock)
+        self.clock, self.path = FakeClock(), tmp_path / "queue.sqlite3"
+        return lambda: SqliteQueue(self.path, self.clock)
+
+    def open_as(self, process: ThisProcess) -> SqliteQueue:
+        return SqliteQueue(self.path, self.clock, process=process)
 
     async def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -77,10 +80,44 @@ async def test_file_is_safe_from_loss_of_power_and_from_other_programs(path: Pat
     other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     assert other.pragma("journal_mode") == "wal"
     assert other.pragma("application_id") == 0x4861756C
-    assert other.pragma("user_version") == 1
+    assert other.pragma("user_version") == 2
     assert other.pragma("integrity_check") == "ok"
     other.close()
     await queue.close()
+
+
+async def test_a_file_of_format_1_is_brought_up_to_date(path: Path, clock: FakeClock) -> None:
+    """What is in it stays: its leases, which nobody is known to hold, run out as they did."""
+    queue = SqliteQueue(path, clock)
+    await queue.enqueue([b"leased", b"ready"])
+    [lease] = await queue.dequeue(1, 60)
+    await queue.close()
+    older = apsw.Connection(str(path))
+    older.execute("DROP TABLE holders; ALTER TABLE messages DROP COLUMN holder; PRAGMA user_version = 1")
+    older.close()
+    process = ThisProcess("box-1", "1", lambda mark: "gone")
+    queue, other = SqliteQueue(path, clock, process=process), SqliteQueue(path, clock, process=process)
+    assert [each.body for each in await queue.dequeue(2, 60)] == [b"ready"]
+    assert [(each.name, each.leases) for each in await other.holders()] == [("", 1), ("box-1", 1)]
+    assert await other.complete([lease]) == []
+    await queue.close()
+    await other.close()
+
+
+async def test_processes_without_a_lease_are_forgotten(path: Path, clock: FakeClock) -> None:
+    """G9: containers and restarts leave no row each. One that comes back is known again."""
+    queues = [SqliteQueue(path, clock, process=ThisProcess(f"box-{n}", str(n))) for n in range(10)]
+    for queue in queues:
+        await queue.enqueue([b"one"])
+        assert await queue.complete(await queue.dequeue(1, 60)) == []
+    await queues[0].enqueue([b"one"])
+    await queues[0].dequeue(1, 60)
+    assert [each.name for each in await queues[5].holders()] == ["box-0"]
+    other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    assert other.execute("SELECT name FROM holders").fetchall() == [("box-0",)]
+    other.close()
+    for queue in queues:
+        await queue.close()
 
 
 async def test_token_of_another_file_is_lost(tmp_path: Path, clock: FakeClock) -> None:

@@ -191,10 +191,10 @@ class TestNoQueue:
         await made(path)
         newer = apsw.Connection(str(path))
         newer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        newer.execute("PRAGMA user_version = 2")
+        newer.execute("PRAGMA user_version = 3")
         newer.close()
         with pytest.raises(
-            NewerFormatError, match=f"The queue {path} has format 2; this haulier knows formats up to 1"
+            NewerFormatError, match=f"The queue {path} has format 3; this haulier knows formats up to 2"
         ):
             await queue.enqueue([b"one"])
         newer = apsw.Connection(str(path))

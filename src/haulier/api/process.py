@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 
 def this_process() -> str:
@@ -14,6 +15,14 @@ def this_process() -> str:
     """
     place, start = _place(), _start_time(os.getpid())
     return f"{place}/{os.getpid()}:{start}" if place and start else ""
+
+
+def find_process(mark: str) -> Literal["here", "gone", "unknown"]:
+    """Whether the process of a mark lives on this machine, has surely ended, or cannot be seen from here."""
+    if is_gone(mark):
+        return "gone"
+    place = mark.rpartition("/")[0]
+    return "here" if place and place == _place() else "unknown"
 
 
 def is_gone(mark: str) -> bool:
@@ -47,6 +56,8 @@ def _place() -> str:
     if sys.platform != "linux":
         return ""
     try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return ""  # This is the /proc of another namespace: it tells of other processes under our numbers.
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
     except OSError:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from haulier.api.client import Client
 from haulier.api.credential_mark import credential_mark
-from haulier.api.process import this_process
+from haulier.api.process import find_process, this_process
 from haulier.api.redactor import Redactor
 from haulier.api.scope import Scope, ScopeSettings
 from haulier.api.shared_token import TokenFile
@@ -28,7 +28,7 @@ from haulier.items.workitem import WorkItem
 from haulier.lake.opening import open_lake
 from haulier.lake.seam import Lake
 from haulier.queues.opening import file_of, queue_opener
-from haulier.queues.seam import QueueClient, QueueOpener
+from haulier.queues.seam import QueueClient, QueueOpener, ThisProcess
 from haulier.runs.closing import Closer
 from haulier.runs.run import Run, require_same_fingerprint
 from haulier.worker.parts import Context, Parts
@@ -129,12 +129,14 @@ async def open_site(app: App, options: Options, *, writes: bool = True) -> Async
     """
     clock = SystemClock()
     lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
+    name = process_name()
     open_queue = queue_opener(
         options.queue or app.queue,
         base=app.base,
         source=app.name,
         clock=clock,
         lease_seconds=options.worker.lease_seconds,
+        process=ThisProcess(name, this_process(), find_process),
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(lake.close)
@@ -149,7 +151,7 @@ async def open_site(app: App, options: Options, *, writes: bool = True) -> Async
             open_queue=open_queue,
             clock=clock,
             rng=random.Random(),
-            name=process_name(),
+            name=name,
             settings=options.worker,
         )
 

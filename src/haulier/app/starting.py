@@ -10,6 +10,7 @@ from importlib.metadata import version
 from haulier.app.site import LiveSite, Site
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
+from haulier.queues.seam import Queue
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.newest import open_run
 from haulier.runs.records import Seal
@@ -52,9 +53,15 @@ async def _end_without_records(site: LiveSite, run: Run) -> bool:
     if not await site.lake.exists(run.paths.seal):
         await site.closer.end(run, "superseded")
         return True
-    if not site.queue.capabilities.exact_depth or (await site.queue.depth()).leased:
+    if not site.queue.capabilities.exact_depth or await _is_worked(site.queue):
         return False
     return await site.closer.end_without_records(run)
+
+
+async def _is_worked(queue: Queue) -> bool:
+    """Whether somebody who may be alive holds a lease, of this run or of another one."""
+    dead = sum(holder.leases for holder in await queue.holders() if holder.whereabouts == "gone")
+    return (await queue.depth()).leased > dead
 
 
 async def claim(site: LiveSite, wanted: Wanted) -> Run:

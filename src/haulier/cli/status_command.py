@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 import msgspec
 
@@ -19,7 +21,7 @@ from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, set_up_output
 from haulier.cli.report import exit_code_of_state, unseen_lines
-from haulier.queues.seam import Depth
+from haulier.queues.seam import Depth, Holder
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
 
@@ -49,9 +51,13 @@ async def _status(app: App, run_id: str | None, as_json: bool, options: Options)
         failures = await read_failures(site, run.run_id)
         if as_json:
             of_api = {} if api is None else {"api": msgspec.to_builtins(api)}
-            emit(msgspec.to_builtins(status) | failure_facts(failures) | of_api)
+            of_queue = {} if queue is None else {"leases": msgspec.to_builtins(await queue.holders())}
+            emit(msgspec.to_builtins(status) | failure_facts(failures) | of_queue | of_api)
         else:
             say_status(status, None if queue is None else await queue.depth(), failures)
+            if queue is not None and not status.state.is_closed:
+                for holder in await queue.holders():
+                    click.echo(_lease_line(holder))
             for line in [] if api is None else api_lines(api):
                 click.echo(as_typed(line))
         return exit_code_of_state(status.state, status.reasons)
@@ -61,6 +67,16 @@ def say_status(status: RunStatus, depth: Depth | None = None, failures: Failures
     """The status as a few lines on standard output."""
     for line in status_lines(status, depth, failures):
         click.echo(as_typed(line))
+
+
+def _lease_line(holder: Holder) -> str:
+    """Who holds leases, and for how long they are waited for at most."""
+    fate = {
+        "here": "which is alive",
+        "gone": "which has ended: they are free at once",
+        "unknown": f"which cannot be seen from here: they are waited for, up to {math.ceil(holder.seconds)} s",
+    }
+    return f"  leased   {counted(holder.leases, 'item')} by {holder.name or 'a process'}, {fate[holder.whereabouts]}"
 
 
 def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> list[str]:

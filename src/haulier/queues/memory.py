@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from haulier.clock import Clock
 from haulier.errors import LeaseLostError
-from haulier.queues.seam import Capabilities, Depth, Lease
+from haulier.queues.seam import Capabilities, Depth, Holder, Lease
 
 _CAPABILITIES = Capabilities(
     name="memory",
@@ -173,6 +173,10 @@ class MemoryQueue:
                 else:
                     delayed += 1
             return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=len(self._store.poison))
+
+    async def holders(self) -> list[Holder]:
+        """None: the leases end with the only process that can hold one."""
+        return []
 
     async def purge(self, *, poison: bool = False) -> int:
         store = self._store

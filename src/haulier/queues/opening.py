@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from haulier.clock import Clock
 from haulier.errors import UsageError
 from haulier.queues.memory import MemoryQueueOpener
-from haulier.queues.seam import QueueOpener
+from haulier.queues.seam import QueueOpener, ThisProcess
 from haulier.queues.sqlite import BUSY_TIMEOUT_SECONDS, SqliteQueue
 
 SUPPORTED = 'queue = "sqlite", queue = "sqlite:///path/to/file.sqlite3" or queue = "memory"'
@@ -20,12 +20,15 @@ _LATER = {
 }
 
 
-def queue_opener(url: str, *, base: Path, source: str, clock: Clock, lease_seconds: float) -> QueueOpener:
+def queue_opener(
+    url: str, *, base: Path, source: str, clock: Clock, lease_seconds: float, process: ThisProcess | None = None
+) -> QueueOpener:
     """What opens clients of the queue named by ``url``.
 
     ``sqlite`` is ``base/.haulier/<source>/queue.sqlite3``. ``sqlite:///queue.sqlite3`` is relative to ``base``, the
     source file's folder; ``sqlite:////var/lib/queue.sqlite3``, with four slashes, is absolute. ``memory`` lives and
-    dies with the opener. ``lease_seconds`` bounds how long a client waits for a busy file. Opens nothing yet; raises
+    dies with the opener. ``lease_seconds`` bounds how long a client waits for a busy file, ``process``
+    says whose its leases are. Opens nothing yet; raises
     `UsageError` for anything else.
     """
     path = file_of(url, base=base, source=source)
@@ -35,7 +38,7 @@ def queue_opener(url: str, *, base: Path, source: str, clock: Clock, lease_secon
     busy_timeout_seconds = min(BUSY_TIMEOUT_SECONDS, lease_seconds / 4)
 
     def open_client() -> SqliteQueue:
-        return SqliteQueue(path, clock, busy_timeout_seconds=busy_timeout_seconds)
+        return SqliteQueue(path, clock, busy_timeout_seconds=busy_timeout_seconds, process=process)
 
     return open_client
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+Whereabouts = Literal["here", "gone", "unknown"]
+"""Of a process: it lives on this machine, it has surely ended, or nobody here can tell."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,20 @@ class Capabilities:
     """Whether `complete` with a stale token is refused by the backend itself."""
     is_ordered: bool = True
     """Whether `dequeue` keeps its order; services that promise none only tend to."""
+    frees_dead: bool = False
+    """Whether the leases of a process that has surely ended are free at once; elsewhere they run out."""
+
+
+@dataclass(frozen=True)
+class ThisProcess:
+    """Whom the leases of a client belong to, and how it finds out about other processes."""
+
+    name: str = ""
+    """For people."""
+    mark: str = ""
+    """No other process ever has it. Empty where the system cannot tell processes apart: then leases run out."""
+    find: Callable[[str], Whereabouts] = lambda mark: "unknown"
+    """Where the process of a mark is. Never ``gone`` where there is any doubt: it would lose its work."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,18 @@ class Depth:
     @property
     def unsettled(self) -> int:
         return self.ready + self.delayed + self.leased
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What one process has leased."""
+
+    name: str
+    """For people; empty where it is not known."""
+    whereabouts: Whereabouts
+    leases: int
+    seconds: float
+    """Until the last of them runs out, unless it is renewed."""
 
 
 class Queue(Protocol):
@@ -90,6 +119,10 @@ class Queue(Protocol):
 
     async def depth(self) -> Depth:
         """How many messages are in which state. An expired lease counts as ready."""
+        ...
+
+    async def holders(self) -> list[Holder]:
+        """Who holds the leases; none where the backend cannot tell (`Capabilities.frees_dead`)."""
         ...
 
     async def purge(self, *, poison: bool = False) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,14 +17,20 @@ import apsw
 
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import LeaseLostError, QueueUnavailableError
-from haulier.queues.seam import Capabilities, Depth, Lease
+from haulier.queues import sqlite_holders as table
+from haulier.queues.seam import Capabilities, Depth, Holder, Lease, ThisProcess
 from haulier.queues.sqlite_file import SqliteFile
 
 T = TypeVar("T")
 
+_logger = logging.getLogger("haulier.queues")
+
 BUSY_TIMEOUT_SECONDS = 15.0
 """How long a call waits for other processes: under a third of the default lease of 60 s, so that a renewal that had to
 wait still comes in time."""
+
+FIND_SECONDS = 0.5
+"""The least time between two looks for processes that have ended, while nothing is ready."""
 
 ENQUEUE_AT_ONCE = 1_000
 """Messages of one transaction: long enough for 100,000 a second, short enough that nobody waits for it."""
@@ -34,6 +41,7 @@ _CAPABILITIES = Capabilities(
     max_delay_seconds=366 * 86_400.0,
     exact_depth=True,
     fenced_completion=True,
+    frees_dead=True,
 )
 
 _TOKEN = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{16})")
@@ -74,11 +82,21 @@ class SqliteQueue:
     `QueueUnavailableError`, and may be made again. What a call has written when it returns survives a loss of power.
 
     ``busy_timeout_seconds`` must stay below a third of the lease. Processes that share the file must be spawned, not
-    forked, once a client has been used.
+    forked, once a client has been used. ``process`` is whose the leases are: those of one that has ended are free at
+    once, as soon as nothing else is ready.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+        process: ThisProcess | None = None,
+    ) -> None:
         self._clock = clock
+        self._process = process or ThisProcess()
+        self._found_at: float | None = None
         self._file = SqliteFile(path.resolve(), busy_timeout_seconds)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="haulier-queue")
         self._is_closed = False
@@ -137,6 +155,14 @@ class SqliteQueue:
         wall = {"wall": wall_seconds(self._clock)}
         ready, delayed, leased, poisoned = await self._read(lambda connection: connection.execute(_DEPTH, wall).get)
         return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=poisoned)
+
+    async def holders(self) -> list[Holder]:
+        wall = {"wall": wall_seconds(self._clock)}
+
+        def look(connection: apsw.Connection) -> list[Holder]:
+            return table.holders(connection, self._process, connection.execute(f"SELECT {_NOW}", wall).get)
+
+        return await self._read(look)
 
     async def purge(self, *, poison: bool = False) -> int:
         table = "poison" if poison else "messages"
@@ -198,18 +224,34 @@ class SqliteQueue:
     def _take_any(self, limit: int, lease_seconds: float) -> list[Lease]:
         # An idle worker asks again and again: that must not take the write lock, nor wear the disk.
         wall = {"wall": wall_seconds(self._clock)}
-        if not self._file.read(lambda connection: connection.execute(_ANY_READY, wall).get):
+        if not self._file.read(lambda connection: connection.execute(_ANY_READY, wall).get) and not self._free_dead():
             return []
         return self._file.write(lambda connection: self._take(connection, limit, lease_seconds))
+
+    def _free_dead(self) -> int:
+        """Free what processes had leased that have ended since. Whoever lives costs a look at it, and no write."""
+        now = self._clock.monotonic()
+        if self._found_at is not None and now - self._found_at < FIND_SECONDS:
+            return 0
+        self._found_at = now
+        known = self._file.read(lambda connection: table.others(connection, self._process))
+        gone = [number for number, mark in known if self._process.find(mark) == "gone"]
+        if not gone:
+            return 0
+        freed = self._file.write(lambda connection: table.free(connection, gone, self._tick(connection)[0]))
+        if freed:
+            _logger.info("items of processes that have ended are free again", extra={"items": freed})
+        return freed
 
     def _take(self, connection: apsw.Connection, limit: int, lease_seconds: float) -> list[Lease]:
         now, token = self._tick(connection, tokens=limit)
         oldest: list[Any] = connection.execute(_OLDEST, (now, limit)).fetchall()
         held = [_Held(id, token + n, self._file.generation) for n, (id, _, _) in enumerate(oldest)]
         visible_at = now + _kept(lease_seconds)
+        number = table.number_of(connection, self._process)
         connection.executemany(
-            "UPDATE messages SET visible_at = ?, token = ?, deliveries = deliveries + 1 WHERE id = ?",
-            ((visible_at, one.token, one.id) for one in held),
+            "UPDATE messages SET visible_at = ?, token = ?, holder = ?, deliveries = deliveries + 1 WHERE id = ?",
+            ((visible_at, one.token, number, one.id) for one in held),
         )
         return [
             Lease(token=one.text, body=body, deliveries=deliveries + 1)

@@ -8,7 +8,7 @@ import apsw
 
 from haulier.errors import NewerFormatError, UsageError
 
-FORMAT = 1
+FORMAT = 2
 APPLICATION_ID = 0x4861756C
 """``Haul``. Stands in the file's header, so that no other program's database is taken for a queue."""
 
@@ -17,17 +17,22 @@ SAFE_SQLITE = (3, 51, 3)
 
 # A message is ready, delayed or leased by two columns alone: visible_at, and token (0: not leased). The index has both,
 # so that taking the oldest and counting all states never read the messages themselves. Tokens are never used twice, and
-# `generation` tells this file from the one that stood here before.
-_TABLES = """
+# `generation` tells this file from the one that stood here before. `holder` says whose the lease is while there is a
+# token; no two holders ever have one number.
+_HOLDERS = """
+CREATE TABLE holders (id INTEGER PRIMARY KEY AUTOINCREMENT, mark TEXT NOT NULL UNIQUE, name TEXT NOT NULL) STRICT;
+"""
+_TABLES = f"""
 CREATE TABLE messages (
     id INTEGER PRIMARY KEY,
     visible_at REAL NOT NULL,
     token INTEGER NOT NULL DEFAULT 0,
     deliveries INTEGER NOT NULL DEFAULT 0,
+    holder INTEGER NOT NULL DEFAULT 0,
     body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX messages_by_visibility ON messages (visible_at, token);
-CREATE TABLE poison (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+{_HOLDERS}CREATE TABLE poison (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE rows (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE queue (
     generation TEXT NOT NULL,
@@ -37,6 +42,11 @@ CREATE TABLE queue (
 ) STRICT;
 INSERT INTO queue VALUES (lower(hex(randomblob(8))), 1, 0.0, 0.0);
 """
+
+# From format 1, whose leases nobody is known to hold.
+_UPGRADE = f"""
+ALTER TABLE messages ADD COLUMN holder INTEGER NOT NULL DEFAULT 0;
+{_HOLDERS}"""
 
 # FULL: NORMAL lost 100 of 100 acknowledged rows when power failed (protocol, section 8). No mmap: an I/O error there is
 # a signal that kills the process. The log is cut back after a burst, such as a million messages.
@@ -67,9 +77,8 @@ def set_up(connection: apsw.Connection, path: Path) -> str:
 
     Raises `NewerFormatError`, and `UsageError` for a file that is somebody else's, before anything is changed in it.
     """
-    application = connection.pragma("application_id")
+    application, version = connection.pragma("application_id"), connection.pragma("user_version")
     if application == APPLICATION_ID:
-        version = connection.pragma("user_version")
         if version > FORMAT:
             raise NewerFormatError(f"The queue {path}", version, FORMAT)
     elif application != 0 or connection.execute("SELECT count(*) FROM sqlite_schema").get:
@@ -81,6 +90,8 @@ def set_up(connection: apsw.Connection, path: Path) -> str:
     if application == 0:
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}"
         connection.execute(f"BEGIN IMMEDIATE; {_TABLES} {marks}; COMMIT")
+    elif version < FORMAT:
+        connection.execute(f"BEGIN IMMEDIATE; {_UPGRADE} PRAGMA user_version = {FORMAT}; COMMIT")
     generation: str = connection.execute("SELECT generation FROM queue").get
     return generation
 

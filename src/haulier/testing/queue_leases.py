@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from haulier.errors import LeaseLostError
-from haulier.queues.seam import Lease, QueueClient
+from haulier.queues.seam import Lease, QueueClient, ThisProcess, Whereabouts
 from haulier.testing.queue_setting import QueueSetting
 
 STRANGE_TOKENS = ["", "x", "1", "7.7", "0.0", "-1.-1", "1.1.x", "9" * 5_000, f"{'9' * 30}.{'9' * 30}", "\u0663.\u0663"]
@@ -24,6 +24,33 @@ class LeaseContract(QueueSetting):
         await self.expire()
         lease = await self.take_one(other)
         assert (lease.body, lease.deliveries) == (b"one", 2)
+
+    async def test_leases_of_the_dead_are_free_at_once(self, queue: QueueClient) -> None:
+        """A lease of a process that has surely ended is handed to the next worker as an expired one is; no other is."""
+        if not queue.capabilities.frees_dead:
+            pytest.skip(f"{queue.capabilities.name}: leases of a process that has ended run out")
+        found: dict[str, Whereabouts] = {}
+        processes = {mark: ThisProcess(f"box-{mark}", mark, found.__getitem__) for mark in ("1", "2", "3", "4")}
+        clients = {mark: self.open_as(process) for mark, process in processes.items()}
+        try:
+            await queue.enqueue([b"1", b"2", b"3"])
+            taken = {mark: (await self.take(clients[mark]))[0] for mark in ("1", "2", "3")}
+            found |= {"1": "gone", "2": "here", "3": "unknown"}
+            assert {(each.name, each.whereabouts, each.leases) for each in await clients["4"].holders()} == {
+                ("box-1", "gone", 1),
+                ("box-2", "here", 1),
+                ("box-3", "unknown", 1),
+            }
+            freed = await self.take_one(clients["4"])
+            assert (freed.body, freed.deliveries) == (b"1", 2)
+            await self.pass_time(self.lease_seconds * 0.1)
+            assert await self.take(clients["4"]) == []
+            await self.require_lost(clients["1"], taken["1"])
+            assert await clients["2"].complete([taken["2"], taken["3"]]) == []
+            assert await clients["4"].complete([freed]) == []
+        finally:
+            for client in clients.values():
+                await client.close()
 
     async def test_deliveries_count_every_handing_out(self, queue: QueueClient) -> None:
         """Deliveries count expiries and releases alike, message by message; renewals are none."""

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from haulier.errors import LeaseLostError
-from haulier.queues.seam import Lease, Queue, QueueClient, QueueOpener
+from haulier.queues.seam import Lease, Queue, QueueClient, QueueOpener, ThisProcess
 
 T = TypeVar("T")
 
@@ -46,6 +46,10 @@ class QueueSetting:
         other = opener()
         yield other
         await other.close()
+
+    def open_as(self, process: ThisProcess) -> QueueClient:
+        """A client of the same queue for a process of that mark, where the backend has `Capabilities.frees_dead`."""
+        raise NotImplementedError("`open_as` opens a client for another process than this one.")
 
     async def expire(self) -> None:
         """Let every lease and delay of ``lease_seconds`` run out."""

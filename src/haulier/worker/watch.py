@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 from haulier.lake.seam import Lake
@@ -41,6 +42,7 @@ class Watch:
         self._watched: dict[str, _Watched] = {}
         self._final: set[str] = set()
         self._mended: dict[str, int] = {}
+        self._waited_for: set[str] = set()
         self.closed: dict[str, VerdictRecord] = {}
         """Runs that ended while they were watched, by run id; the one of ``only`` too if it had ended before."""
 
@@ -78,7 +80,22 @@ class Watch:
             watched.has_warned = True
             logger.warning("this run promises a count, and needs its API to be closed", extra={"run_id": run.run_id})
         await self._mend_stranded(watched)
+        await self._say_waits()
         return True
+
+    async def _say_waits(self) -> None:
+        """Leases of processes that may be dead, as nobody here can tell, are waited for: for what, and how long."""
+        for holder in await self._queue.holders():
+            if holder.whereabouts == "unknown" and holder.name not in self._waited_for:
+                self._waited_for.add(holder.name)
+                logger.info(
+                    "items are leased by a process that cannot be seen from here, and are waited for",
+                    extra={
+                        "items": holder.leases,
+                        "holder": holder.name or "unknown",
+                        "up_to_seconds": math.ceil(holder.seconds),
+                    },
+                )
 
     async def _mend_stranded(self, watched: _Watched) -> None:
         """Keys are missing and the queue is empty at two looks: send the missing again (G1, a lost queue)."""

@@ -1,0 +1,65 @@
+"""Whose the leases in a queue's file are: a row for each process that took some, which goes once it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from haulier.queues.seam import Holder, ThisProcess
+
+_LEASES = """
+SELECT holders.mark, holders.name, count(*), max(messages.visible_at) - :now
+FROM messages LEFT JOIN holders ON holders.id = messages.holder
+WHERE messages.visible_at > :now AND messages.token <> 0
+GROUP BY messages.holder
+"""
+
+
+def number_of(connection: apsw.Connection, process: ThisProcess) -> int:
+    """The number that stands beside the leases of this process; 0 if nobody could ever tell that it has ended."""
+    if not process.mark:
+        return 0
+    known: int | None = connection.execute("SELECT id FROM holders WHERE mark = ?", (process.mark,)).get
+    if known is None:
+        _forget_idle(connection)
+        connection.execute("INSERT INTO holders (mark, name) VALUES (?, ?)", (process.mark, process.name))
+        known = connection.last_insert_rowid()
+    return known
+
+
+def others(connection: apsw.Connection, process: ThisProcess) -> list[tuple[int, str]]:
+    """Number and mark of every other process that took a lease."""
+    return connection.execute("SELECT id, mark FROM holders WHERE mark <> ?", (process.mark,)).fetchall()  # type: ignore[return-value]
+
+
+def free(connection: apsw.Connection, gone: Sequence[int], now: float) -> int:
+    """End the leases of processes that have ended, as if they had run out. Returns how many those were.
+
+    Their tokens and deliveries stay: to the crash guard this is a silent delivery like any other.
+    """
+    freed = 0
+    for number in gone:
+        connection.execute(
+            "UPDATE messages SET visible_at = ? WHERE visible_at > ? AND token <> 0 AND holder = ?", (now, now, number)
+        )
+        freed += connection.changes()
+        connection.execute("DELETE FROM holders WHERE id = ?", (number,))
+    return freed
+
+
+def holders(connection: apsw.Connection, process: ThisProcess, now: float) -> list[Holder]:
+    """Who holds the leases that have not run out."""
+    found = connection.execute(_LEASES, {"now": now}).fetchall()
+    return [
+        Holder(name or "", "unknown" if mark is None else process.find(str(mark)), int(leases), float(seconds))  # type: ignore[arg-type]
+        for mark, name, leases, seconds in found
+    ]
+
+
+def _forget_idle(connection: apsw.Connection) -> None:
+    """Forget processes without a lease. Of machines that were started anew, and of containers, nobody else would."""
+    connection.execute(
+        "DELETE FROM holders WHERE id NOT IN "
+        "(SELECT holder FROM messages WHERE token <> 0 AND visible_at > (SELECT last_seen FROM queue))"
+    )
