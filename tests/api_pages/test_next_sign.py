@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.client import Total
+from haulier.api.client import ItemPlace, Total
 from haulier.api.pages import Cursor, LinkHeader, NextUrl, OData, Paginator
 from haulier.api.verdict import ApiError, PagingError, Verdict
 from tests.api_pages.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
@@ -311,3 +311,33 @@ async def test_what_stands_on_last_pages_is_no_token(at: str, first: dict[str, A
     assert await found(answer, NextUrl(at)) == [0, 1, 2, 3]
     if "cursor" not in last.get("meta", {}):
         assert await found(lambda asked: Reply({"rows": rows(0, 2), **last}), NextUrl(at)) == [0, 1]
+
+
+async def test_a_run_is_judged_by_what_it_saw_itself() -> None:
+    """A process that lives for months does not take what an earlier run showed for the API as it is today."""
+    pages = Cursor("next", query="c")
+    async with serving(by_name) as server, client_of(server.url) as client:
+
+        async def read(path: str, run_id: str) -> list[int]:
+            api = client.session(path, ItemPlace("items", run_id))
+            return await ids_of(api.pages(path, {"limit": 3}, pages=pages, records="rows"))
+
+        assert await read("/long", "a") == [0, 1, 2, 3, 4, 5]
+        assert await read("/short", "a") == [0, 1, 2]
+        with pytest.raises(PagingError):
+            await read("/short", "b")
+
+
+async def test_keys_are_remembered_within_bounds() -> None:
+    """G9: an object by records' ids, or with a key of a megabyte, is not kept, and does not look like a token."""
+    many = {f"next_page_{number}_" + "x" * 200: "a" for number in range(500)}
+
+    def answer(asked: Asked) -> Reply:
+        after = {"next": "x"} if not asked.query else {}
+        return Reply({"rows": rows(0, 2) if not asked.query else rows(2, 4), "paging": {**many, **after}})
+
+    async with serving(answer) as server, client_of(server.url) as client:
+        found = client.session("x").pages("/items", pages=Cursor("paging.next", query="c"), records="rows")
+        assert await ids_of(found) == [0, 1, 2, 3]
+        memory = client.tally.signs[""][1].of("'paging.next'")
+        assert memory.companions == {("paging", "next"), ("", "rows"), ("", "paging")}

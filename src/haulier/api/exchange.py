@@ -64,8 +64,8 @@ class Tally:
     """Of the first list that was read; for who estimates."""
     told: set[str] = field(default_factory=set)
     """What a person has been told already."""
-    signs: dict[str, StreamSigns] = field(default_factory=dict)
-    """By stream: what was seen of the signs of a next page."""
+    signs: dict[str, tuple[str, StreamSigns]] = field(default_factory=dict)
+    """By stream: the newest of its runs, and what was seen in it of the signs of a next page."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class ItemPlace:
     """Where an item belongs, as far as its requests must know."""
 
     stream: str = ""
+    run_id: str = ""
     was_sign_seen: Callable[[], Awaitable[bool]] = _nobody_knows
     """Asks whether an item of the stream that was done by any process of the run showed the sign of a next page."""
 
@@ -263,8 +264,13 @@ class Exchange:
 
     @property
     def signs(self) -> StreamSigns:
-        """What all items of the stream have seen of the signs of a next page, in this process."""
-        return self._parts.tally.signs.setdefault(self._place.stream, StreamSigns())
+        """What all items of the stream and run have seen of the signs of a next page, in this process."""
+        place, known = self._place, self._parts.tally.signs
+        run_id, signs = known.get(place.stream, ("", None))
+        if signs is None or run_id != place.run_id:
+            signs = StreamSigns()
+            known[place.stream] = place.run_id, signs
+        return signs
 
     async def was_sign_seen(self) -> bool:
         """Whether a done item of the stream showed the sign of a next page, in any process of the run."""

@@ -20,6 +20,9 @@ MAX_COMPANIONS: Final = 64
 """Keys around a sign that are remembered. The objects around tokens have a handful; one by records' ids has any."""
 
 
+MAX_KEY_CHARACTERS: Final = 100
+"""Longer keys are data, and are neither remembered nor taken for a token's."""
+
 Companion = tuple[str, str]
 """The path of an object, and a key in it."""
 
@@ -77,7 +80,7 @@ def there(body: Body, at: str) -> Look:
     place = at
     while place:
         place, members = body.keys_beside(place)
-        companions += [(place, key) for key in members]
+        companions += [(place, key) for key in members if len(key) <= MAX_KEY_CHARACTERS]
     return Look(repr(at), companions=tuple(companions))
 
 
@@ -89,7 +92,12 @@ def lacking(body: Body, at: str, asked: int | None = None) -> Look:
     others = tuple(
         key
         for key, value in members.items()
-        if passed and key not in tokens and first_byte(value) == b'"' and _says(value) and not _leads_back(key)
+        if passed
+        and key not in tokens
+        and len(key) <= MAX_KEY_CHARACTERS
+        and first_byte(value) == b'"'
+        and _says(value)
+        and not _leads_back(key)
     )
     lack = f"nothing stands at {at!r}"
     instead = body.lacks(at).removeprefix(f"{lack}: ")
@@ -111,7 +119,7 @@ _WORDS: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
 def _is_token(key: str, value: Raw, *, is_ahead: bool) -> bool:
-    if not _says(value) or _leads_back(key):
+    if not _says(value) or _leads_back(key) or len(key) > MAX_KEY_CHARACTERS:
         return False
     if bytes(value) == b"true":
         return bool({"more", "truncated", "next"} & _words(key))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from haulier.api.exchange import Exchange
 from haulier.api.next_sign import Look, asked_sizes
 from haulier.api.paginator import PageRequest
 from haulier.api.verdict import PagingError
+
+_SHOWN_KEYS: Final = 6
 
 
 class SignWatch:
@@ -33,7 +36,7 @@ class SignWatch:
         if strangers := memory.strangers(look):
             raise PagingError(
                 f"{shown()}: {look.lack}, which says whether there is a next page, and there stand "
-                f"{', '.join(map(repr, strangers))} in its place. Correct the place in `pages`; or write "
+                f"{', '.join(map(repr, strangers[:_SHOWN_KEYS]))} in its place. Correct the place in `pages`; or write "
                 'missing = "end" there, if the sign is left out of the last page, whatever stands beside it.'
             )
         if not needs_proof:

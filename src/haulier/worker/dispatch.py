@@ -66,7 +66,7 @@ async def produce(
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = logging.LoggerAdapter(logger, fields)
     stream = type(item).stream
-    place = ItemPlace(stream, lambda: was_sign_seen(parts.lake, run.paths, stream))
+    place = ItemPlace(stream, run.run_id, lambda: was_sign_seen(parts.lake, run.paths, stream))
     api = parts.client.session(key, place, is_suspect=is_suspect)
     context = Context(api, RunInfo.of(run), attempt, log, parts.shared)
     pieces = parts.processors[type(item)](item, context)
