@@ -189,3 +189,17 @@ async def test_empty_pages_of_the_sandbox(kind: Any, path: str):
         assert await ids_of(api.pages(path, {"from_id": 7}, pages=Offset(2), records=records, empty=[declared])) == []
         assert await ids_of(api.pages(path, pages=Single(), records=records)) == [1, 2, 3, 4, 5]
         assert sandbox.counters.requests == 3  # One looked behind the empty page.
+
+
+@pytest.mark.parametrize(
+    ("body", "says_so"),
+    [
+        ({"rows": None}, "null stands there"),
+        ({"took": 1}, "nothing stands at 'rows': the body is an object with the keys took"),
+    ],
+)
+async def test_what_was_taken_for_nothing_is_told(body: Any, says_so: str):
+    """`haulier try` shows it: a misspelt path is absent too."""
+    async with told(says(body)) as (api, _, clock, _):
+        assert await collected(api, clock, records="rows", empty=["null", "absent"]) == []
+        assert api.assumption == f"no list of records: {says_so}. It is taken as no records, as `empty` says"

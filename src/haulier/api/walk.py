@@ -19,6 +19,7 @@ from haulier.api.page import Body, Page, PageReader
 from haulier.api.page_size import is_refused, is_too_large
 from haulier.api.pages_cursor import Seek
 from haulier.api.paginator import PageAnswer, PageRequest, Paginator, kind_of
+from haulier.api.paths import describe
 from haulier.api.query import LinkError, resolve, with_query
 from haulier.api.sign_watch import SignWatch
 from haulier.api.totals import Promise, Total
@@ -295,7 +296,9 @@ class Walk:
                 known, counts_hidden = self._promise.known(total), self._listing.total.counts_hidden
                 answer = replace(answer, total=known, counts_hidden=counts_hidden)
         if body.is_declared_empty and not self._has_begun:
-            self._note(f"{body.lacks(self._listing.records)}: taken as no records, as `empty` says")
+            found = body.raw(self._listing.records)
+            what = body.lacks(self._listing.records) if found is None else f"{describe(found)} stands there"
+            self._note(f"no list of records: {what}. It is taken as no records, as `empty` says")
         is_reached = self._is_reached_by(answer)
         if is_reached and request.beyond and not body.page.records:
             return _Read(body.page, None, total)
