@@ -45,3 +45,16 @@ def test_g4_all_workers_of_a_fleet_stop(place: Place) -> None:
     assert "nothing stands at 'rows'" in err
     (why,) = [line for line in err.splitlines() if "is not finished" in line]
     assert "failed in the same way" in why
+
+
+def test_g4_once_it_is_corrected_the_same_command_pulls_everything(place: Place) -> None:
+    """The run that was stopped has no records to lose, so that nobody has to know of `--new`."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        place.write(api.url, records='records = "rows"')
+        assert place.run("run").code == 2
+        place.write(api.url)
+        said = place.run("run")
+        assert said.code == 0, said.err
+        assert "is complete: 1,000 records in 5 objects." in said.err
+        assert place.run("verify").code == 0
+    assert place.lines() == RECORDS
