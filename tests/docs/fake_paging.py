@@ -172,6 +172,15 @@ class Drive(FakeApi):
         return Reply({"files": page} | ({"nextPageToken": f"t{start + 20}"} if start + 20 < len(mine) else {}))
 
 
+def jiracloud(asked: Asked, records: list[Record]) -> Reply:
+    """No token on the last page, whose flag says so; never more than 50 issues with all of their fields."""
+    mine = within(records, *bounds(asked.query["jql"]), "%Y-%m-%d %H:%M")
+    start = int(asked.query.get("nextPageToken", "t0")[1:])
+    after = start + min(50, asked.number("maxResults"))
+    more = {"nextPageToken": f"t{after}"} if after < len(mine) else {}
+    return Reply({"issues": mine[start:after], "isLast": not more} | more)
+
+
 def hubspot(asked: Asked, records: list[Record]) -> Reply:
     """No `paging` at all on the last page."""
     start, limit = asked.number("after"), asked.number("limit")
@@ -323,6 +332,7 @@ PAGING: dict[str, Callable[[], FakeApi]] = {
     "stripe": lambda: Made([{**each, "id": f"ch_{each['id']}"} for each in things(60)], stripe),
     "shopify": lambda: Made(things(600), shopify),
     "drive": lambda: Drive(things(150)),
+    "jiracloud": lambda: Made(things(230), jiracloud),
     "hubspot": lambda: Made(things(250), hubspot),
     "devops": lambda: Made(things(250), devops),
     "jsonapi": lambda: Made(things(250), jsonapi),
