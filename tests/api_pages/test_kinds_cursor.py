@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from haulier.api.pages import Cursor, Key, Seek
-from haulier.api.verdict import ApiError, Rule, Verdict
+from haulier.api.verdict import ApiError, PagingError, Rule, Verdict
 from haulier.errors import UsageError
 from tests.api_pages.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
 
@@ -337,3 +337,16 @@ def test_kinds_that_cannot_work_are_refused_when_made(make, fields):
     """What cannot work is refused before the first request."""
     with pytest.raises(UsageError):
         make(**fields)
+
+
+async def test_a_seek_by_a_key_that_is_not_unique_is_an_error() -> None:
+    """Records with the key of the last one, behind a page's end, would never come: the last two of a page show it."""
+
+    def by_time(asked: Asked) -> Reply:
+        after = asked.number("after", -1)
+        items = [row | {"time": row["id"] // 3} for row in rows(0, 60) if row["id"] // 3 > after]
+        return Reply({"items": items[:11]})
+
+    async with session_with(by_time) as (api, _):
+        with pytest.raises(PagingError, match="the last two records of the page have the same 'time'"):
+            await ids_of(api.pages("/items", pages=Seek("time", query="after"), records="items"))

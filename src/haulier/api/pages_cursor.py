@@ -178,6 +178,11 @@ class Seek:
         if key is None or bytes(key) == b"null":
             lack = f"the last record has nothing at {self.key!r}, which the next page is asked for by"
             raise BodyError(lack, Shape.NONE)
+        if len(answer.page) > 1 and raw_at(bytes(answer.page.records[-2]), self.key) == key:
+            raise PagingError(
+                f"the last two records of the page have the same {self.key!r}, by which the next page is asked for: "
+                "any more that have it would be passed over. Page by a key that is unique, such as the ID of a record."
+            )
         following = self._put(request, key)
         return replace(following, overlap=1) if self.is_inclusive else following
 
