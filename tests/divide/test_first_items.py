@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 import pytest
 
@@ -10,7 +12,7 @@ from haulier.api.verdict import ApiError, PagingError, Verdict
 from haulier.errors import ItemError
 from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError
-from haulier.worker.first_items import Doubt, FirstItems
+from haulier.worker.first_items import AGAIN_CAP_SECONDS, Doubt, FirstItems, again_seconds
 from haulier.worker.settings import PROOF_SECONDS
 
 
@@ -87,6 +89,15 @@ def test_few_items_are_asked_for_some_times() -> None:
     first = begun(2)
     said = [first.note_failed(message(number), NO_LIST, at) for at in (0.0, 3.0, 6.0) for number in (0, 1)]
     assert said == [*(4 * [Doubt.YES]), *(2 * [Doubt.FEW])]
+
+
+def test_what_is_doubted_is_asked_for_less_and_less_often() -> None:
+    """Where slow items are waited for: each time may be a walk of many pages."""
+    rng = random.Random(1)
+    found = [again_seconds(releases, rng) / PROOF_SECONDS for releases in (0, 1, 2, 3, 4, 5, 99)]
+    assert all(0.5 <= found[number] <= 0.75 for number in range(3))
+    assert found[2:] == sorted(found[2:])
+    assert found[-1] * PROOF_SECONDS <= AGAIN_CAP_SECONDS
 
 
 def test_no_number_of_tries_is_enough_at_once() -> None:

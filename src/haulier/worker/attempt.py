@@ -30,7 +30,7 @@ from haulier.worker.crash_guard import produce_alone
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.dispatch import Produced, Sink, produce, spool_of
 from haulier.worker.divide import Cause, parts_of, reason_to_divide
-from haulier.worker.first_items import Doubt, broken, is_probed, refused
+from haulier.worker.first_items import Doubt, again_seconds, broken, is_probed, refused
 from haulier.worker.keeper import Held
 from haulier.worker.look import adopted_receipt, has_worked, look
 from haulier.worker.outcome import (
@@ -47,7 +47,7 @@ from haulier.worker.outcome import (
     decide,
 )
 from haulier.worker.publish import publish
-from haulier.worker.settings import MAX_DEPTH, PROOF_SECONDS, SILENT_DELIVERIES
+from haulier.worker.settings import MAX_DEPTH, PROOF_SECONDS, PROOF_TRIES, SILENT_DELIVERIES
 from haulier.worker.settlement import Settlement
 
 UNKNOWN_SECONDS = 30.0
@@ -217,14 +217,15 @@ class Attempt:
             case Doubt.NONE:
                 return None
             case Doubt.YES:
-                return Free(self._parts.rng.uniform(0.5, 0.75) * PROOF_SECONDS), error
+                return Free(again_seconds(envelope.releases, self._parts.rng)), error
             case Doubt.HELD:
                 # In its slot, so that no more items are asked for the same.
                 await self._bench.stop.or_after(clock, first.seconds_left(kind, clock.monotonic()))
-                return Free(0.0), error
+                soon = envelope.releases < PROOF_TRIES
+                return Free(0.0 if soon else again_seconds(envelope.releases, self._parts.rng)), error
             case Doubt.FEW:
                 if await self._are_others_at_work():
-                    return Free(self._parts.rng.uniform(0.5, 0.75) * PROOF_SECONDS), error
+                    return Free(again_seconds(envelope.releases, self._parts.rng)), error
                 if is_probed(error) and (parts := self._divided(envelope)):
                     return Split(parts, Cause.FAILURE), error
                 first.note_proven(kind)

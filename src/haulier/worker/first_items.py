@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -14,6 +15,8 @@ from haulier.worker.deadline import DeadlineError
 from haulier.worker.settings import ENOUGH_ITEMS, PROOF_SECONDS, PROOF_TRIES
 
 MIN_HELD_SECONDS = 1.0
+"""In a slot, where a slow item is waited for."""
+AGAIN_CAP_SECONDS = 60.0
 
 
 class Doubt(Enum):
@@ -151,6 +154,12 @@ class FirstItems:
         if self._count == 0 or kind.is_over or envelope.failures or envelope.redrives:
             return False
         return not (envelope.suspect and kind.has_worked_before)
+
+
+def again_seconds(releases: int, rng: random.Random) -> float:
+    """When to ask again for an item that is doubted: the second and third time soon, and less and less often where it
+    is others that are waited for, since each time may be a walk of many pages."""
+    return rng.uniform(0.5, 0.75) * min(AGAIN_CAP_SECONDS, PROOF_SECONDS * 2.0 ** min(max(0, releases - 2), 8))
 
 
 def is_probed(error: Exception) -> bool:
