@@ -93,7 +93,10 @@ class Closer:
         await self.lake.sweep(run.paths.staging)
         await self._judge(run, number, _Finding("abandoned" if await self._has_records(run) else "superseded"))
         closing = await closing_in_force(self.lake, run.paths)
-        return closing is not None and closing.verdict is not None and closing.verdict.verdict == "superseded"
+        if closing is None or closing.verdict is None:
+            return False
+        await self._tidy(run, closing.verdict)
+        return closing.verdict.verdict == "superseded"
 
     async def _has_records(self, run: Run) -> bool:
         if await self.lake.names(run.paths.folder("receipts")):
