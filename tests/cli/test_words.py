@@ -96,8 +96,8 @@ def test_a_sentence_has_one_stop(text: object, said: str) -> None:
 def test_what_a_worker_ends_with_is_made_of_sentences(text: str) -> None:
     """The API's own words may end in anything."""
     error = ApiError(text, verdict=Verdict.POISON, status=404)
-    for said in (str(broken("items", error)), str(refused("items", error))):
-        assert f"{text.rstrip('.')}. The items were handed back, uncounted." in said
+    assert f"{text.rstrip('.')}. Nothing was counted against the items." in str(broken("items", error))
+    assert f"{text.rstrip('.')}. The items were handed back, uncounted." in str(refused("items", error))
 
 
 def test_what_an_import_raises_may_end_in_a_stop(place: Place) -> None:

@@ -159,7 +159,6 @@ def _show(item: WorkItem, tried: _Tried, shown: _Shown, as_json: bool) -> int:
                 "requests": shown.requests,
             }
         )
-        return 0
     return 0
 
 
