@@ -103,10 +103,11 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
     return node
 
 
-def lacks(body: bytes | Raw, path: str) -> str:
-    """Why `raw_at` finds nothing: how far the path leads, and what stands there instead."""
+def lacks(body: bytes | Raw, path: str, whole: str = "the body") -> str:
+    """Why `raw_at` finds nothing: how far the path leads, and what stands there instead. ``whole`` is what it is looked
+    for in."""
     passed, node = dead_end(body, path)
-    return f"nothing stands at {path!r}: {f'{passed!r} is' if passed else 'the body is'} {describe(node)}"
+    return f"nothing stands at {path!r}: {repr(passed) if passed else whole} is {describe(node)}"
 
 
 def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:

@@ -55,7 +55,9 @@ class KeyReader:
     def _refuse(self, record: Bytes, place: int) -> NoReturn:
         path = self._paths[place]
         value = raw_at(bytes(record), path)
-        raise NoKeyError(lacks(bytes(record), path) if value is None else f"at {path!r} stands {describe(value)}")
+        if value is None:
+            raise NoKeyError(lacks(bytes(record), path, "the record"))
+        raise NoKeyError(f"at {path!r} stands {describe(value)}")
 
 
 def _plain(value: Raw | None) -> bytes:
