@@ -12,6 +12,7 @@ from haulier.api.page_size import declared_size, sized
 from haulier.api.pages_count import check_flags, flag_says_end
 from haulier.api.paginator import PageAnswer, PageRequest, text_of_raw
 from haulier.api.paths import check_path, raw_at
+from haulier.api.seek_order import seek_order
 from haulier.api.shape import Shape
 from haulier.api.verdict import PagingError
 from haulier.errors import UsageError
@@ -134,8 +135,8 @@ class Cursor:
 class Seek:
     """Pages by the key of the last record: "those after this one".
 
-    The key must be unique, never change, and sort the list. Ends where ``more`` is false or ``done`` is true, if one is
-    declared; else at the exact total, or at an empty page.
+    The key must be unique, never change, and sort the list; a page that shows otherwise is an error. Ends where
+    ``more`` is false or ``done`` is true, if one is declared; else at the exact total, or at an empty page.
     """
 
     key: str
@@ -149,7 +150,7 @@ class Seek:
     more: str = ""
     done: str = ""
     is_inclusive: bool = False
-    """The API sends the record with the key again: it is checked, and dropped."""
+    """The API sends the records with the last key again: they are checked, and dropped. The key need not be unique."""
     size_name: str = ""
     """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send one whole."""
 
@@ -178,13 +179,10 @@ class Seek:
         if key is None or bytes(key) == b"null":
             lack = f"the last record has nothing at {self.key!r}, which the next page is asked for by"
             raise BodyError(lack, Shape.NONE)
-        if len(answer.page) > 1 and raw_at(bytes(answer.page.records[-2]), self.key) == key:
-            raise PagingError(
-                f"the last two records of the page have the same {self.key!r}, by which the next page is asked for: "
-                "any more that have it would be passed over. Page by a key that is unique, such as the ID of a record."
-            )
+        order = seek_order(self.key)
+        order.check(answer.page.records, is_first_page=answer.received == len(answer.page), may_tie=self.is_inclusive)
         following = self._put(request, key)
-        return replace(following, overlap=1) if self.is_inclusive else following
+        return replace(following, overlap=order.ties(answer.page.records)) if self.is_inclusive else following
 
     def _put(self, request: PageRequest, key: Raw) -> PageRequest:
         if self.body and self.template == "{key}":

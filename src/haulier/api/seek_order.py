@@ -1,0 +1,89 @@
+"""Whether a page is in the order that a seek relies on: by a key that no two records share.
+
+Where two records with one key stand on both sides of a page's end, the second of them never comes, and nothing else
+would tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+from haulier.api.picker import ValuePicker
+from haulier.api.slices import Bytes
+from haulier.api.verdict import PagingError
+
+_TAIL: Final = 2
+"""Records of a later page that are looked at: where its end is, rows would be lost."""
+_DIGITS: Final = 18
+"""Longer whole numbers are compared for equality alone."""
+
+
+class SeekOrder:
+    """Looks at the keys at ``path`` in the records of pages. Keeps nothing: one serves any number of walks."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._picker = ValuePicker((path,))
+
+    def check(self, records: Sequence[Bytes], *, is_first_page: bool, may_tie: bool) -> None:
+        """Raises `PagingError` where a page with another one behind it is not sorted by a unique key.
+
+        All records of the first page are looked at, and the last ones of each later one. Keys that are whole numbers
+        must rise or fall; of others it is not known how the API sorts them, and equal neighbours alone are found.
+        ``may_tie``: records with one key lose nothing, since the API sends those with the last key again.
+        """
+        keys = [self._key(record) for record in (records if is_first_page else records[-_TAIL:])]
+        rises: bool | None = None
+        for place, (one, other) in enumerate(pairwise(keys), len(records) - len(keys) + 1):
+            if one is None or other is None:
+                continue
+            if one == other:
+                if may_tie:
+                    continue
+                raise PagingError(
+                    f"records {place:,} and {place + 1:,} of the page have the same {self._path!r}, by which the next "
+                    "page is asked for: behind a page that ends between two such, the second would never come. Page by "
+                    "a key that no two records share. If the API can be asked for the records from the last key on, "
+                    "and not only for those after it, do so, and write inclusive = true in `pages`."
+                )
+            first, second = _number(one), _number(other)
+            if first is None or second is None:
+                continue
+            if rises is None:
+                rises = first < second
+            elif rises is not (first < second):
+                raise PagingError(
+                    f"the page is not sorted by {self._path!r}: record {place + 1:,} is out of order, so that those "
+                    "after the last one are not all that is left. Ask for that order in `query` of the stream."
+                )
+
+    def ties(self, records: Sequence[Bytes]) -> int:
+        """How many records at the end of a page share the last key. Raises `PagingError` where all of several do."""
+        last = self._key(records[-1])
+        count = 1
+        while count < len(records) and self._key(records[-count - 1]) == last:
+            count += 1
+        if count == len(records) > 1:
+            raise PagingError(
+                f"all {count:,} records of the page have the same {self._path!r}, so that the page behind it cannot be "
+                "asked for. Ask for larger pages, or page by a key that fewer records share."
+            )
+        return count
+
+    def _key(self, record: Bytes) -> bytes | None:
+        picked = self._picker.pick(record)
+        value = picked[0] if picked else None
+        return None if value is None else bytes(value)
+
+
+@lru_cache(maxsize=64)
+def seek_order(path: str) -> SeekOrder:
+    """The order for a path. Kept, since making what reads the key costs more than reading a page."""
+    return SeekOrder(path)
+
+
+def _number(key: bytes) -> int | None:
+    return int(key) if len(key) <= _DIGITS and key.removeprefix(b"-").isdigit() else None
