@@ -162,9 +162,7 @@ class App:
     def require_mode(self, mode: str) -> None:
         """`UsageError` where the source has no items of a mode."""
         if mode == "incremental":
-            raise UsageError(
-                "Incremental runs come with the next version: this one pulls in full. Write `haulier run SOURCE full`."
-            )
+            raise UsageError("This version has full runs alone. Write `haulier run SOURCE full`.")
         if self._recipes is None and mode not in self._enumerators:
             raise UsageError(
                 f"Source {self.name!r} has no enumerator for a {mode} run. "

@@ -196,9 +196,11 @@ SEEK_SIZE_NAME = Field(
     "Parameter, or path of the JSON body, with the page's size; halved if a page is too large.",
     'size_name = "limit"',
 )
-INCLUSIVE = Field("inclusive", Flag(), "Whether the records with the last key are sent again; it need not be unique then.", "inclusive = true")
+INCLUSIVE = Field(
+    "inclusive", Flag(), "Whether records with the last key come again; it need not be unique then.", "inclusive = true"
+)
 SEEK_PAGES = Shape(
-    "Pages by the key of the last record; it must be unique, unless `inclusive`, and sort the list.",
+    "Pages by the key of the last record; it must sort the list, and be unique unless `inclusive`.",
     SEEK,
     QUERY,
     BODY,
