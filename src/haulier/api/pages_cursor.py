@@ -180,7 +180,7 @@ class Seek:
             lack = f"the last record has nothing at {self.key!r}, which the next page is asked for by"
             raise BodyError(lack, Shape.NONE)
         order = seek_order(self.key)
-        order.check(answer.page.records, is_first_page=answer.received == len(answer.page), may_tie=self.is_inclusive)
+        order.check(answer.page.records, is_first_page=answer.is_first, may_tie=self.is_inclusive)
         following = self._put(request, key)
         return replace(following, overlap=order.ties(answer.page.records)) if self.is_inclusive else following
 
