@@ -211,3 +211,89 @@ async def test_what_no_request_can_carry_is_not_sent() -> None:
             await get(transport, server, "/", ("X-Cursor", "a\r\nX-Evil: 1"))
     assert judge(caught.value, now=NOW).verdict is Verdict.POISON
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "location", "lost"),
+    [
+        ("/a?x=1&y=2", "/b", "`x` and `y`"),
+        ("/a?x=1&y=2", "?y=2", "`x`"),
+        ("/a?x=1&x=2", "/a/?x=1", "`x`"),
+        ("/a?x%5B%5D=1", "/a/", "`x[]`"),
+        ("/a?deleted", "/a/", "`deleted`"),
+        ("/a?x=1", "/a/?x=", "`x`"),
+        ("/a?x=canary", "/a/#x=canary", "`x`"),
+        (f"/a?{'n' * 99}=1", "/a/", "`...`"),
+    ],
+)
+async def test_what_a_redirect_leaves_out_of_the_query_is_named(asked: str, location: str, lost: str) -> None:
+    """A list without its filter is another list. Names are said, values never are."""
+
+    def answer(seen: Seen) -> Answer:
+        return to(location) if seen.target == asked else OK
+
+    async with raw_server(by=answer) as server, transport_to(server) as transport:
+        fault = await fault_of(transport, server, asked)
+    assert fault.kind is Fault.REDIRECT
+    assert f"leaves out {lost} " in fault.text
+    assert "canary" not in fault.text
+    assert fault.hops == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "location"),
+    [
+        ("/a?x=1&y=2", "/b?y=2&x=1&z=3"),
+        ("/a?from=2026-01-01T00:00:00Z", "/b?from=2026-01-01T00%3A00%3A00%2B00%3A00"),
+        ("/a?fromId=1", "/a?fromid=1"),
+        ("/a?x=", "/b?x"),
+        ("/a", "/b"),
+    ],
+)
+async def test_what_a_redirect_keeps_in_its_own_way_is_kept(asked: str, location: str) -> None:
+    """Order, case and spelling are the server's."""
+
+    def answer(seen: Seen) -> Answer:
+        return to(location) if seen.target == asked else OK
+
+    async with raw_server(by=answer) as server, transport_to(server) as transport:
+        assert (await get(transport, server, asked)).status == 200
+
+
+@pytest.mark.parametrize("status", ["301 X", "302 X", "303 X", "307 X", "308 X"])
+async def test_no_status_makes_a_lost_query_good(status: str) -> None:
+    """What a server means by its status is no proof that the list is the one that was asked for."""
+    async with raw_server(to("/b", status), OK) as server, transport_to(server) as transport:
+        assert (await fault_of(transport, server, "/a?x=1")).kind is Fault.REDIRECT
+
+
+async def test_only_the_end_of_a_chain_counts() -> None:
+    """A gateway may lead through a page of its own, and back with all that was asked for."""
+    async with raw_server(to("/gate"), to("/a?x=1&gate=ok"), OK) as server, transport_to(server) as transport:
+        assert (await get(transport, server, "/a?x=1")).status == 200
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [http(b"{}", status="503 Down")],
+        [http(b"<html>We are back soon</html>", "Content-Type: text/html", status="200 OK")],
+    ],
+)
+async def test_a_redirect_to_what_is_no_data_is_judged_by_what_came(answer: Answer) -> None:
+    """A page for maintenance is no wrong path: items wait, as they do without the redirect."""
+    async with raw_server(to("/maintenance"), answer) as server, transport_to(server) as transport:
+        assert (await get(transport, server, "/a?x=1")).body in (b"{}", b"<html>We are back soon</html>")
+
+
+@pytest.mark.parametrize(("location", "is_followed"), [("/results/7", True), ("/search", False), ("/search/", False)])
+async def test_a_303_of_a_post_leads_to_its_answer(location: str, *, is_followed: bool) -> None:
+    """An address of its own is the answer to what was posted; the same path again is the list without the body."""
+    async with raw_server(to(location, "303 X"), OK) as server, transport_to(server) as transport:
+        request = Request("POST", f"{server.url}/search?v=1", (("Content-Type", "application/json"),), b'{"x":1}')
+        if is_followed:
+            assert (await transport.send(request)).status == 200
+            return
+        with pytest.raises(TransportError) as caught:
+            await transport.send(request)
+    assert "leaves out the body of the POST" in caught.value.text

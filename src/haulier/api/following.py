@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from haulier.api.auth import Authorizer
 from haulier.api.redactor import Redactor
-from haulier.api.redirects import MAX_REDIRECTS, next_request, origin_of
+from haulier.api.redirects import MAX_REDIRECTS, check_kept, next_request, origin_of
 from haulier.api.settings import Api
 from haulier.api.shared_token import TokenFile
 from haulier.api.transport import Fault, Request, Response, TransportError
@@ -88,7 +88,7 @@ class Following:
     async def _follow(self, request: Request, walk: _Walk) -> Response:
         """``request`` never carries the credentials: they are put on anew for each hop, and no text is made from
         those."""
-        redirects = renewals = 0
+        asked, redirects, renewals = request, 0, 0
         while True:
             signed = request if self._authorizer is None else await self._authorizer.apply(request)
             answer = await walk.send(signed)
@@ -101,6 +101,8 @@ class Following:
                         continue
             onward = next_request(request, answer)
             if onward is None:
+                if redirects:
+                    check_kept(asked, request, answer)
                 # Where there are no credentials, the address of the exchange has none to take out.
                 return answer if self._authorizer is None else replace(answer, url=self._authorizer.bare(request.url))
             redirects += 1

@@ -1,12 +1,14 @@
-"""Where a redirect may lead: to the same origin, a few times, with the method that was asked for."""
+"""Where a redirect may lead: to the same origin, a few times, with the method and the query that were asked for."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 from functools import lru_cache
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urljoin, urlsplit
 
+from haulier.api.doubts import doubt_of
+from haulier.api.shape import Shape
 from haulier.api.transport import Fault, Request, Response, TransportError
 
 MAX_REDIRECTS = 5
@@ -74,11 +76,57 @@ def next_request(request: Request, answer: Response) -> Request | None:
     return replace(request, url=target)
 
 
+def check_kept(asked: Request, followed: Request, answer: Response) -> None:
+    """Raises `TransportError` (REDIRECT) where redirects led to an answer that may be data, and left out what was asked
+    for: a list without its filter is another list.
+
+    The answer to a POST may stand at an address of its own. A page for people is judged as what it is: many a redirect
+    leads to one about maintenance, which passes.
+    """
+    doubt = doubt_of(answer)
+    if not 200 <= answer.status < 300 or (doubt is not None and (doubt.is_outage or doubt.shape is Shape.HTML)):
+        return
+    lost = _lost(asked, followed)
+    if lost:
+        path = urlsplit(followed.url).path
+        raise TransportError(
+            Fault.REDIRECT,
+            f"a redirect to {_short(path)} that leaves out {lost} of the request: what is there was not asked for. "
+            "Write the path that it leads to in the source, so that it is asked itself",
+        )
+
+
+def _lost(asked: Request, followed: Request) -> str:
+    """What of a request is missing behind redirects, in words: names, and never values."""
+    was, now = urlsplit(asked.url), urlsplit(followed.url)
+    if followed.method != asked.method:
+        return f"the body of the {asked.method}" if was.path.rstrip("/") == now.path.rstrip("/") else ""
+    kept = _parameters(now.query)
+    names = [
+        name
+        for name, values in _parameters(was.query).items()
+        if len(kept.get(name, ())) < len(values) or (any(values) and not any(kept[name]))
+    ]
+    shown = [f"`{_short(name)}`" for name in names]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def _parameters(query: str) -> dict[str, list[str]]:
+    """The values by name. Servers that write an address anew may write its names in lower case."""
+    found: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
 def _shown(parts: SplitResult, path: str) -> str:
     """Origin and path for a message. User names, queries, and long parts of a path stay out: they may be tokens."""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{_short(path)}"
+
+
+def _short(path: str) -> str:
     names = [part.partition(";")[0] for part in path.split("/")]
-    short = "/".join("..." if len(name) > _NAME_CHARACTERS else name for name in names)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{short}"
+    return "/".join("..." if len(name) > _NAME_CHARACTERS else name for name in names)
 
 
 def _without_content(request: Request) -> tuple[tuple[str, str], ...]:
