@@ -133,6 +133,18 @@ def test_hidden_rows_are_read_by_the_limit_and_said(
     assert "20 rows that the API counts did not come" in capsys.readouterr().err
 
 
+def test_rows_of_an_item_that_are_all_hidden_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """G3: the item ends without records; manifest, totals and closing words count its rows all the same."""
+    pages = '{ offset = "offset", limit = 100, advance = "limit" }'
+    nothing = Reply({"result": []}, headers={"X-Total-Count": "40"})
+    assert run(tmp_path, monkeypatch, lambda asked: nothing, pages, HEADER % "bound") == 0
+    line, totals = manifest_of(tmp_path)
+    assert (line["state"], line["hidden"], totals["empty"], totals["hidden"]) == ("empty", 40, 1, 40)
+    assert "40 rows that the API counts did not come" in capsys.readouterr().err
+
+
 @pytest.mark.timeout(120)
 def test_hidden_rows_by_what_came_are_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -20,7 +20,7 @@ PAGE = ROOT / "docs/running.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-FOLDERS = ("receipts", "outcomes", "children", "poison", "redrives", "discards", "crashes", "closings")
+FOLDERS = ("receipts", "outcomes", "children", "poison", "redrives", "discards", "crashes", "hidden", "closings")
 
 
 def section(heading: str) -> str:

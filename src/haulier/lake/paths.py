@@ -58,8 +58,8 @@ class RunPaths:
         return f"{self.root}/plan/{attempt}/{shard}.sent"
 
     def folder(self, name: str) -> str:
-        """``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes`` or
-        ``closings``."""
+        """``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes``, ``hidden``
+        or ``closings``."""
         return f"{self.root}/{name}"
 
     @property
@@ -76,7 +76,7 @@ class RunPaths:
         return f"{self.root}/receipts/{worker}-{number}.ndjson"
 
     def numbered(self, folder: str, key: str, number: int) -> str:
-        """Record ``number`` of a key in ``poison``, ``redrives``, ``discards`` or ``crashes``."""
+        """Record ``number`` of a key in ``poison``, ``redrives``, ``discards``, ``crashes`` or ``hidden``."""
         return f"{self.root}/{folder}/{key}/{number}.json"
 
     @property

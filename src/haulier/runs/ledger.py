@@ -82,6 +82,7 @@ class Ledger:
             self._has_plan = True
         await self._fold_files("children", _fold_children)
         await self._fold_names("outcomes", _fold_outcomes)
+        await self._fold_names("hidden", _fold_hidden)
         await self._fold_files("receipts", _fold_receipts)
         # Poison before redrives: what is written in between then shows as missing, never as ended.
         await self._fold_names("poison", _fold_poison)
@@ -194,6 +195,10 @@ def _fold_children(connection: apsw.Connection, path: str, body: bytes) -> None:
 
 def _fold_outcomes(connection: apsw.Connection, paths: list[str]) -> None:
     table.put_empty(connection, [_name(path) for path in paths])
+
+
+def _fold_hidden(connection: apsw.Connection, paths: list[str]) -> None:
+    table.put_hidden(connection, _numbers(paths))
 
 
 def _fold_receipts(connection: apsw.Connection, path: str, body: bytes) -> None:

@@ -77,6 +77,12 @@ ON CONFLICT (key) DO UPDATE SET discard = excluded.discard, discard_reason = exc
 WHERE discard < excluded.discard
 """
 
+# Where an object stands all the same, its receipt says what was hidden.
+_HIDDEN = """
+INSERT INTO item (key, hidden) VALUES (?, ?)
+ON CONFLICT (key) DO UPDATE SET hidden = max(coalesce(hidden, 0), excluded.hidden) WHERE sha256 IS NULL
+"""
+
 _DISAGREES = """
 UPDATE item SET disagrees = 1 WHERE key = :key AND (sha256 <> :sha256 OR records <> :records OR bytes <> :bytes)
 """
@@ -112,6 +118,11 @@ def put_split(connection: apsw.Connection, keys: Sequence[str]) -> None:
 
 def put_empty(connection: apsw.Connection, keys: Sequence[str]) -> None:
     connection.executemany(_RAISE.format(column="is_empty"), [(key, 1) for key in keys])
+
+
+def put_hidden(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:
+    """Rows of an item without records that the API counts and did not show."""
+    connection.executemany(_HIDDEN, numbers)
 
 
 def put_poison(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:

@@ -44,7 +44,7 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
         wrong = _damage(state, has_object, damage, disagrees)
         return _entry_of_object(paths, key, stream, wrong, row[8:])
     if state == "empty":
-        return ManifestEntry(key=key, stream=stream, state="empty")
+        return ManifestEntry(key=key, stream=stream, state="empty", hidden=_int(row[18]))
     if state == "discarded":
         return ManifestEntry(key=key, stream=stream, state="discarded", poison=_int(poison), reason=str(discard_reason))
     if state == "poisoned":

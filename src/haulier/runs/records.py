@@ -78,12 +78,18 @@ class ChildList(Record, frozen=True, kw_only=True):
 
 
 class OutcomeRecord(Record, frozen=True, kw_only=True):
-    """``outcomes/<key>.json``: an item that ended without records."""
+    """``outcomes/<key>.json``: an item that ended without records.
+
+    Where rows were hidden it stands in ``hidden/<key>/<hidden>.json`` too: there are many outcomes, of which only the
+    names are read when a run is closed.
+    """
 
     key: str
     outcome: str = "empty"
     requests: int = 0
     seconds: float = 0.0
+    hidden: int = 0
+    """As in a receipt."""
     worker: str = ""
     ended_at: datetime
 

@@ -180,7 +180,7 @@ class Attempt:
                     raise ItemError(f"Items were divided {MAX_DEPTH} times, one out of another. Does it never end?")
                 return Split(produced.children)
             if not produced.records:
-                return Empty(produced.requests, seconds)
+                return Empty(produced.requests, seconds, produced.hidden)
             path = run.paths.object(type(item).stream, key)
             facts, is_adopted = await publish(parts.lake, run, path, spool, self._held, self._bench.keeper, parts.clock)
         finally:

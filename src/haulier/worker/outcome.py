@@ -42,6 +42,8 @@ class Empty:
 
     requests: int = 0
     seconds: float = 0.0
+    hidden: int = 0
+    """As in `Receipt`."""
 
 
 @dataclass(frozen=True)

@@ -48,10 +48,10 @@ class Settlement:
                 bench.stats.records += receipt.records
                 bench.stats.bytes += receipt.bytes
                 bench.settler.add(self._held, run, receipt)
-            case Empty(requests, seconds):
+            case Empty():
                 bench.note_good(envelope)
                 bench.stats.empty += 1
-                await self._write_empty(run, envelope.key, requests, seconds)
+                await self._write_empty(run, envelope.key, outcome)
                 bench.settler.add(self._held, run, None)
             case Split():
                 bench.stats.split += 1
@@ -117,13 +117,23 @@ class Settlement:
         self._bench.keeper.drop(self._held)
         await self._parts.queue.release(self._held.lease, encode(envelope), delay_seconds=delay_seconds)
 
-    async def _write_empty(self, run: Run, key: str, requests: int, seconds: float) -> None:
+    async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:
         """P6: create-only; an outcome that stands already is as good."""
         await require_lease(self._held, self._bench.keeper, self._parts.clock)
-        record = OutcomeRecord(
-            key=key, requests=requests, seconds=seconds, worker=self._parts.name, ended_at=self._parts.clock.now()
+        record = encode_record(
+            OutcomeRecord(
+                key=key,
+                requests=empty.requests,
+                seconds=empty.seconds,
+                hidden=empty.hidden,
+                worker=self._parts.name,
+                ended_at=self._parts.clock.now(),
+            )
         )
-        await self._parts.lake.create(run.paths.outcome(key), encode_record(record))
+        if empty.hidden:
+            # Before the outcome, behind which nobody works the item again.
+            await self._parts.lake.create(run.paths.numbered("hidden", key, empty.hidden), record)
+        await self._parts.lake.create(run.paths.outcome(key), record)
 
     async def _note_divided(self, run: Run, envelope: Envelope, error: Exception) -> None:
         self._bench.say("an item failed and is divided", envelope, error)
