@@ -173,6 +173,11 @@ class Body:
         found = self._values[path]
         return found if found is None or self._hidden is None else Raw(self._hidden.back(memoryview(found)))
 
+    @property
+    def text(self) -> bytes:
+        """All of it. Surrogates that stand alone are written otherwise than they came."""
+        return self._body
+
     def lacks(self, path: str) -> str:
         """What stands in the place of a path that is not there, in words."""
         return lacks(self._body, path)

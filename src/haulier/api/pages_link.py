@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 from haulier.api.declared_end import CHECKS_ONLY, End, Missing, check_ends, check_words, flag_of
 from haulier.api.kept_query import kept
 from haulier.api.link_header import links_of, relations_of
+from haulier.api.nested_lists import Nested, check_nested, check_uncut
 from haulier.api.next_sign import Look
 from haulier.api.page_size import halved_size
 from haulier.api.paginator import NO_TOKENS, PageAnswer, PageRequest, text_of_raw
@@ -144,9 +145,13 @@ class OData:
     """ "end": a full page without a link is not suspicious."""
     keep_query: bool = False
     """Parameters of the first request that a link lacks are put behind it."""
+    nested: Nested = field(default="", metadata=CHECKS_ONLY)
+    """ "cut": a list inside a record (`$expand`) may have a next link of its own, which is not followed: what came of
+    the list is enough. Else it is an error."""
 
     def __post_init__(self) -> None:
         check_words(self.end, self.missing)
+        check_nested(self.nested)
         if "flag" in self.end:
             raise UsageError('OData has no flag that says the end; leave "flag" out of `end`.')
         if self.page_size is not None and self.page_size < 1:
@@ -163,6 +168,8 @@ class OData:
         links = _texts_at(answer, _NEXT)
         if len(set(links.values())) > 1:
             raise PagingError(f"{' and '.join(map(repr, links))} lead to different pages, and only one can be right.")
+        if not self.nested:
+            check_uncut(answer.body.text, links)
         if not self.missing:
             is_there = any(answer.body.raw(name) is not None for name in (*_NEXT, *_DELTA))
             answer.note_sign(_NEXT[0], is_there=is_there, asked=self.page_size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from haulier.api.declared_end import ENDS, End, Missing
+from haulier.api.nested_lists import Nested
 from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
 from haulier.api.pages_count import EMPTY_PAGES as EMPTY_PAGES_COUNT
 from haulier.api.pages_count import Advance
@@ -273,7 +274,14 @@ ODATA = Field(
     "odata", Choice(("v4",)), "The version of OData; the links of versions 2 to 4.01 are read alike.", 'odata = "v4"'
 )
 PAGE_SIZE = Field("page_size", Whole(), "How many records the server is asked for.", "page_size = 500")
-ODATA_PAGES = Shape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLLOWED)
+NESTED = Field(
+    "nested",
+    Choice(("cut",)),
+    "Declares that what comes of lists inside records ($expand) is enough, where the server cuts them. Each then has a "
+    "next link of its own, which is not followed, and is an error unless this is given.",
+    'nested = "cut"',
+)
+ODATA_PAGES = Shape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLLOWED, NESTED)
 
 
 def read_odata(table: Opened) -> Paginator:
@@ -284,6 +292,7 @@ def read_odata(table: Opened) -> Paginator:
             end=cast("tuple[End, ...]", table.get(END, ())),
             missing=cast(Missing, table.get(MISSING, "")),
             keep_query=table.get(KEEP_QUERY, False),
+            nested=cast(Nested, table.get(NESTED, "")),
         )
 
 
