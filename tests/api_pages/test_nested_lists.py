@@ -11,9 +11,11 @@ from haulier.api.pages import OData
 from haulier.api.verdict import PagingError
 from haulier.cli.main import main
 from haulier.errors import UsageError
+from haulier.testing.sandbox import Sandbox, SandboxSettings
+from haulier.testing.sandbox_setting_groups import ODataVersion
 from tests.api_pages.rig import Asked as RigAsked
 from tests.api_pages.rig import Reply as RigReply
-from tests.api_pages.rig import ids_of, session_with
+from tests.api_pages.rig import client_of, ids_of, session_with
 from tests.api_pages.test_count_door import ids_in
 from tests.docs.fake_server import Asked, Reply, serving
 
@@ -140,6 +142,21 @@ async def test_version_2_has_its_own_link() -> None:
 
     async with session_with(answer) as (api, _):
         assert await ids_of(api.pages("/items", pages=OData(), records="d.results")) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [("4.0", "parts@odata.nextLink"), ("4.01", "parts@nextLink"), ("3.0", "parts@odata.nextLink")],
+)
+async def test_the_sandbox_can_cut_lists(version: ODataVersion, name: str) -> None:
+    """Users can test their source against it; every record comes where what came of its list is enough."""
+    settings = SandboxSettings(records=30, page_size=20, odata_version=version, is_expand_cut=True)
+    async with Sandbox(settings) as sandbox, client_of(sandbox.url) as client:
+        api = client.session("item")
+        with pytest.raises(PagingError, match=name):
+            await ids_of(api.pages("/odata/items", pages=OData(), records="value"))
+        cut = api.pages("/odata/items", pages=OData(nested="cut"), records="value")
+        assert await ids_of(cut) == [*range(1, 31)]
 
 
 def test_a_word_that_means_nothing_is_refused() -> None:

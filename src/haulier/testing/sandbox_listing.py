@@ -82,15 +82,17 @@ class Page:
         headers: tuple[tuple[bytes, bytes], ...] = (),
         took: str | None = None,
         gave: bytes = b"",
+        within: bytes = b"",
     ) -> Answer:
-        """The records between two pieces of JSON. A page with a record that fails is a 500."""
+        """The records between two pieces of JSON, each with ``within`` at its end. A page with a record that fails is a
+        500."""
         settings, is_first_page = self.listing.settings, not self.skip
         if settings.failing_ids and any(id_at(settings, rank) in settings.failing_ids for rank in self.ranks):
             return replace(error(500, "Internal error."), is_first_page=is_first_page)
         shown = [rank for rank in self.ranks if not _is_hidden(settings, rank)]
         if not shown and settings.empty_as != "list":
             return replace(_empty(settings.empty_as, before, after, headers), is_first_page=is_first_page)
-        records = b",".join([served(settings, rank) for rank in shown])
+        records = b",".join([_with(served(settings, rank), within) for rank in shown])
         following = None if self.following is None else (self.listing.first, self.ranks[-1] + 1)
         return Answer(
             200,
@@ -101,6 +103,10 @@ class Page:
             gave_token=gave,
             walk=following,
         )
+
+
+def _with(record: bytes, more: bytes) -> bytes:
+    return record[:-1] + more + b"}" if more else record
 
 
 def _is_hidden(settings: SandboxSettings, rank: int) -> bool:

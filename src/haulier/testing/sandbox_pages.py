@@ -160,7 +160,12 @@ def by_odata(settings: SandboxSettings, question: Question, drift: Drift | None)
     context = b"odata.metadata" if prefix == b"odata." else b"%scontext" % prefix
     before = b'{"%s":"$metadata#items"%s,"value":[' % (context, count)
     headers = ((b"OData-Version", settings.odata_version.encode()),)
-    return page.answer(before, b"]%s}" % (link if gave else b""), headers=headers, took=token, gave=gave)
+    cut = b',"parts":[{"n":1}],"parts@%snextLink":"%s/odata/items/parts"' % (
+        prefix.removeprefix(b"@"),
+        question.origin.encode(),
+    )
+    within = cut if settings.is_expand_cut else b""
+    return page.answer(before, b"]%s}" % (link if gave else b""), headers=headers, took=token, gave=gave, within=within)
 
 
 def cursor_page(

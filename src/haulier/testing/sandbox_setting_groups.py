@@ -107,6 +107,9 @@ class PagingSettings:
     odata_version: ODataVersion = setting(
         "4.0", "How /odata/items calls its link and count: @odata.nextLink, @nextLink (4.01), odata.nextLink (3.0)."
     )
+    is_expand_cut: bool = setting(
+        False, "Each record of /odata/items holds a list that the server has cut, with a next link of its own."
+    )
 
 
 @dataclass(frozen=True)
