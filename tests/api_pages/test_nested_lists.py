@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.pages import OData
+from haulier.api.pages import NextUrl, OData
 from haulier.api.verdict import PagingError
 from haulier.cli.main import main
 from haulier.errors import UsageError
@@ -60,7 +60,7 @@ def test_a_list_in_a_record_that_is_cut_is_no_success(tmp_path: Path, capsys: py
     assert run(tmp_path, '"odata"') == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "'Orders@odata.nextLink' leads to more of a list inside a record" in said
-    assert 'write nested = "cut" in `pages`' in said
+    assert 'and write nested = "cut" in `pages`' in said
     assert ids_in(tmp_path) == []
 
 
@@ -131,6 +131,27 @@ async def test_links_of_pages_are_no_links_of_records() -> None:
 
     async with session_with(answer) as (api, _):
         assert await ids_of(api.pages("/items", pages=OData(), records="value")) == [0, 1]
+
+
+@pytest.mark.parametrize("has_more", [False, True])
+async def test_a_link_by_its_path_is_of_the_same_service(*, has_more: bool) -> None:
+    """Who pages by the path of OData's link reads the same records, and loses the same rows."""
+    link = ',"@odata.nextLink":"/items?page=2"' if has_more else ""
+    body = f'{{"value":[{{"id":1,"Orders":[],"Orders@odata.nextLink":"/x"}}]{link}}}'
+    async with session_with(lambda asked: RigReply(body.encode())) as (api, _):
+        with pytest.raises(PagingError, match="page by the kind `odata`"):
+            await ids_of(api.pages("/items", pages=NextUrl("@odata.nextLink"), records="value"))
+
+
+async def test_a_link_by_its_path_without_lists_in_records_is_read() -> None:
+    """The page's own link is none of a record's."""
+
+    def answer(asked: RigAsked) -> RigReply:
+        link = "" if "page" in asked.query else ',"@odata.nextLink":"/items?page=2"'
+        return RigReply(f'{{"value":[{{"id":{len(asked.query)}}}]{link}}}'.encode())
+
+    async with session_with(answer) as (api, _):
+        assert await ids_of(api.pages("/items", pages=NextUrl("@odata.nextLink"), records="value")) == [0, 1]
 
 
 async def test_version_2_has_its_own_link() -> None:

@@ -62,6 +62,8 @@ class NextUrl:
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         link = answer.header(self.from_header) if self.from_header else answer.text(self.at)
+        if self.at in _NEXT:
+            check_uncut(answer.body.text, () if link is None else (self.at,))
         says_end = flag_of(self, answer, has_token=link is not None)
         if not self.missing:
             self._note_sign(answer, is_there=link is not None or says_end is not None)
