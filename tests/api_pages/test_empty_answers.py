@@ -98,6 +98,37 @@ async def test_another_shape_is_never_empty(body: Any):
             await collected(api, clock, empty=["null", "absent", "false", "empty object", "empty text", "no body", 404])
 
 
+@pytest.mark.parametrize("total", [0, "0"], ids=repr)
+async def test_all_of_the_path_may_be_absent_where_the_total_is_zero(total: Any):
+    """Spring's HAL leaves out `_embedded` where nothing is found, and says that there is nothing beside it."""
+    body = {"_links": {"self": {"href": "/items"}}, "page": {"totalElements": total}}
+    options = {"records": "_embedded.items", "empty": ["absent"], "pages": Offset(10)}
+    async with told(says(body)) as (api, transport, clock, _):
+        assert await collected(api, clock, **options, total=Total("page.totalElements")) == []
+        assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "total"),
+    [
+        ({"page": {"totalElements": 3}}, Total("page.totalElements")),
+        ({"page": {"totalElements": 0}}, Total("page.totalElements", is_exact=False)),
+        ({"page": {"totalElements": 0}}, None),
+        ({"message": "no such report"}, Total("page.totalElements")),
+    ],
+)
+async def test_more_than_the_last_key_is_absent(body: Any, total: Total | None):
+    """It is an error, whose advice is not what the source says already."""
+    options = {"records": "_embedded.items", "empty": ["absent"], "pages": Offset(10)}
+    async with told(says(body)) as (api, _, clock, _):
+        with pytest.raises(ApiError) as caught:
+            await collected(api, clock, **options, total=total)
+        assert caught.value.shape is Shape.ASTRAY
+        assert (
+            "write empty" not in caught.value.shape.remedy and "declare an exact `total`" in caught.value.shape.remedy
+        )
+
+
 @pytest.mark.parametrize(
     "body",
     [

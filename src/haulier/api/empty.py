@@ -53,6 +53,11 @@ class Empty:
         return (*self.words, *self.statuses)
 
     @property
+    def takes_absent(self) -> bool:
+        """Whether the records may be left out, with nothing in their place."""
+        return ABSENT in self.words
+
+    @property
     def behind_token(self) -> Empty:
         """As it is behind a token or link that the API handed out: an error status there is no empty page, since the
         walk would end in silence where the API only stumbled."""
@@ -73,7 +78,7 @@ class Empty:
         """Whether it says it that nothing stands at the path: an object must be there that lacks its last key, or a
         list on the way that is empty. Else another path may be meant."""
         parts = parts_of(path)
-        if ABSENT not in self.words or not parts:
+        if not self.takes_absent or not parts:
             return False
         parent = raw_at(body, ".".join(parts[:-1]) or ROOT)
         if parent is not None:

@@ -87,10 +87,11 @@ class PageReader:
     It learns which other paths are asked for, so that from the second page on one pass over a body finds them all.
     """
 
-    def __init__(self, records_path: str, empty: Empty = NO_EMPTY) -> None:
-        """``empty``: what, besides an empty list, is a page without records."""
+    def __init__(self, records_path: str, empty: Empty = NO_EMPTY, total_at: str = "") -> None:
+        """``empty``: what, besides an empty list, is a page without records. ``total_at``: path of an exact total."""
         self._records_path = records_path
         self._empty = empty
+        self._total_at = total_at
         self._asked: tuple[str, ...] = ()
 
     def read(self, body: bytes) -> Body:
@@ -133,9 +134,38 @@ class PageReader:
     def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None]]:
         """The records, and what stands at other paths; no list where it is a page without records by declaration."""
         picked = picker(self._records_path, self._asked).pick(body)
-        elements, values = picked if picked is not None else (_elements(body, self._records_path, self._empty), {})
+        elements, values = picked if picked is not None else (self._elements(body), {})
         _check_unique(body, self._records_path, elements or [])
         return elements, values
+
+    def _elements(self, body: bytes) -> list[Raw] | None:
+        """The records, whatever the shape of the body; None where ``empty`` declares that there are no records, and
+        else says what is there."""
+        path = self._records_path
+        found = raw_at(body, path)
+        if self._is_absence(body) if found is None else self._empty.takes_value(found):
+            if (key := failure_in(body)) is not None:
+                raise BodyError(
+                    f"no records, and something stands at {key!r}, which looks like a failure. "
+                    f'Write a rule for it: {{ at = "{key}", verdict = "back" }}',
+                    Shape.NONE,
+                )
+            return None
+        if found is None:
+            shape = Shape.ASTRAY if self._empty.takes_absent else Shape.MISSING
+            raise BodyError(f"no records: {lacks(body, path)}", shape)
+        if first_byte(found) != b"[":
+            shape = Shape.NULL if found == Raw(b"null") else Shape.NOT_A_LIST
+            raise BodyError(f"no list of records: at {path!r} stands {describe(found)}", shape)
+        return msgspec.json.decode(found, type=list[Raw])
+
+    def _is_absence(self, body: bytes) -> bool:
+        """Whether it is declared that nothing stands at the path: of an answer that counts no records, any part of the
+        path may be left out."""
+        if self._empty.takes_absence(body, self._records_path):
+            return True
+        counted = raw_at(body, self._total_at) if self._empty.takes_absent and self._total_at else None
+        return counted is not None and bytes(counted).strip(b'"') == b"0"
 
     def note(self, path: str) -> None:
         """A path was asked for that was not looked at in passing."""
@@ -253,26 +283,6 @@ def _check_utf8(body: bytes) -> None:
 def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
     where = f"byte {error.object[error.start]:#04x} near {start + error.start}"
     return BodyError(f"the body is not UTF-8: {where}", Shape.UNPARSED)
-
-
-def _elements(body: bytes, path: str, empty: Empty) -> list[Raw] | None:
-    """The list at a path, whatever the shape of the body; None where ``empty`` declares that there are no records, and
-    else says what is there."""
-    found = raw_at(body, path)
-    if empty.takes_absence(body, path) if found is None else empty.takes_value(found):
-        if (key := failure_in(body)) is not None:
-            raise BodyError(
-                f"no records, and something stands at {key!r}, which looks like a failure. "
-                f'Write a rule for it: {{ at = "{key}", verdict = "back" }}',
-                Shape.NONE,
-            )
-        return None
-    if found is None:
-        raise BodyError(f"no records: {lacks(body, path)}", Shape.MISSING)
-    if first_byte(found) != b"[":
-        shape = Shape.NULL if found == Raw(b"null") else Shape.NOT_A_LIST
-        raise BodyError(f"no list of records: at {path!r} stands {describe(found)}", shape)
-    return msgspec.json.decode(found, type=list[Raw])
 
 
 def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:

@@ -9,7 +9,7 @@ from haulier.api.page import BodyError
 from haulier.api.page_size import aligned_size, halved_size, size_number
 from haulier.api.paginator import PageAnswer, PageRequest, whole_number
 from haulier.api.paths import check_path
-from haulier.api.verdict import PagingError, Rule, Verdict
+from haulier.api.verdict import ApiError, PagingError, Rule, Verdict
 from haulier.errors import UsageError
 
 Place = Literal["query", "body"]
@@ -233,6 +233,22 @@ class PageNumber:
         if self.pages_header and (text := answer.header(self.pages_header)) is not None:
             return whole_number(text, self.pages_header)
         return answer.number(self.pages) if self.pages else None
+
+
+def advise_end(error: ApiError, kind: object) -> None:
+    """Say in an error of a later page how it is declared that the API refuses what is behind the end."""
+    if error.verdict is not Verdict.POISON or error.status not in {rule.status for rule in _PAST_THE_END}:
+        return
+    if type(kind) is PageNumber and kind.end_status is None:
+        declared = f"end_status = {error.status} in `pages`"
+    elif type(kind) is Offset:
+        declared = f"empty = [{error.status}] in the stream"
+    else:
+        return
+    error.args = (
+        f"{error}. If that is how the API answers what is behind the last record, declare a `total`, or write "
+        f"{declared}",
+    )
 
 
 def _agreed(flag: bool | None, by_number: bool, path: str) -> bool:

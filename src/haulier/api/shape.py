@@ -11,6 +11,8 @@ class Shape(StrEnum):
     NONE = ""
     """Nothing, or nothing that the source could say otherwise."""
     MISSING = "records missing"
+    ASTRAY = "records astray"
+    """More of their path is missing than what ``absent`` in `empty` allows for."""
     NULL = "records null"
     NOT_A_LIST = "not a list"
     NO_BODY = "no body"
@@ -41,6 +43,8 @@ _OF_DATA = {Shape.NONE, Shape.RECORD, Shape.HTML, Shape.NOT_JSON, Shape.UNPARSED
 _RECORDS = "Check `records` of the stream; where it means that there are no records, write"
 _REMEDIES = {
     Shape.MISSING: f'{_RECORDS} empty = ["absent"].',
+    Shape.ASTRAY: 'Check `records` of the stream. "absent" in `empty` is about the last key of that path; where more '
+    "of it is left out, declare an exact `total`: an answer whose total is 0 has no records.",
     Shape.NULL: f'{_RECORDS} empty = ["null"].',
     Shape.NO_BODY: f'{_RECORDS} empty = ["no body"].',
     Shape.NOT_A_LIST: "Check `records` of the stream, which is the path of a list.",

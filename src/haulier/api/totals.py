@@ -45,7 +45,7 @@ class Total:
     """Path in the body."""
     is_exact: bool = True
     header: str = ""
-    """Or the name of a header, such as `X-Total-Count`."""
+    """Or the name of a header, such as `X-Total-Count`; or of `Content-Range`, which has it behind a slash."""
     may_move: bool | None = None
     """False: the records must be as many as the first page promised, whatever is promised later. And a total that moved
     is asked for again, even if the records add up. None: False for kinds of pages that count (offsets, page numbers),
@@ -77,8 +77,9 @@ class Total:
     def of(self, answer: PageAnswer) -> int | None:
         """What an answer says; None where it says nothing. Raises `BodyError` for what is no number."""
         if self.header:
-            text = answer.header(self.header)
-            return None if text is None else whole_number(text, self.header)
+            # `Content-Range: 0-99/3587` (RFC 9110, 14.4), with `*` where the length is not known.
+            text = (answer.header(self.header) or "").rpartition("/")[2].strip()
+            return whole_number(text, self.header) if text not in ("", "*") else None
         raw = answer.body.raw(self.at)
         if raw is None or bytes(raw) == b"null":
             return None
@@ -98,7 +99,7 @@ class Total:
         total = self.of(answer)
         if total is None:
             raise BodyError(
-                f"no total: the header {self.header!r} is not there"
+                f"no total: the header {self.header!r} is not there, or has none"
                 if self.header
                 else f"no total: {answer.body.lacks(self.at)}"
             )

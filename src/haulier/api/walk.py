@@ -17,6 +17,7 @@ from haulier.api.neighbours import Neighbours
 from haulier.api.next_sign import Look
 from haulier.api.page import Body, Page, PageReader
 from haulier.api.page_size import is_refused, is_too_large
+from haulier.api.pages_count import advise_end
 from haulier.api.pages_cursor import Seek
 from haulier.api.paginator import PageAnswer, PageRequest, Paginator, kind_of
 from haulier.api.paths import describe
@@ -80,7 +81,8 @@ class Walk:
         self._note = note
         self._home = home
         self._listing = listing
-        self._reader = PageReader(listing.records, listing.empty)
+        counted = listing.total if listing.total is not None and listing.total.is_exact else None
+        self._reader = PageReader(listing.records, listing.empty, "" if counted is None else counted.at)
         self._guard = LoopGuard(listing.max_pages)
         self._kind = kind = kind_of(listing.paginator)
         self._is_counting = bool(getattr(kind, "is_counting", False))
@@ -138,6 +140,8 @@ class Walk:
                     raise
                 smaller = self._smaller(request, error)
                 if smaller is None:
+                    if self._has_begun and (self._promise is None or self._promise.first is None):
+                        advise_end(error, self._kind)
                     raise
                 refused, request = error, smaller
 
@@ -179,8 +183,11 @@ class Walk:
                 parameters=", ".join(read.following.lacks),
             )
         self._has_begun = True
-        if read.following is not None or read.behind is not None or self._guard.pages > 1:
-            self._guard.check_page(read.page)  # The only page of its walk can be no repetition.
+        # The only page of its walk can be no repetition, nor can the records that were asked for again.
+        if (read.following is not None or read.behind is not None or self._guard.pages > 1) and (
+            len(read.page) > request.overlap
+        ):
+            self._guard.check_page(read.page)
         if self._promise is not None:
             promise = self._promise
             self._check_cap(request, read.total, is_at_least=read.is_at_least)
