@@ -12,7 +12,7 @@ from haulier.api.page_size import declared_size, sized
 from haulier.api.pages_count import check_flags, flag_says_end
 from haulier.api.paginator import PageAnswer, PageRequest, text_of_raw
 from haulier.api.paths import check_path, raw_at
-from haulier.api.seek_order import seek_order
+from haulier.api.seek_keys import seek_keys
 from haulier.api.shape import Shape
 from haulier.api.verdict import PagingError
 from haulier.errors import UsageError
@@ -179,10 +179,11 @@ class Seek:
         if key is None or bytes(key) == b"null":
             lack = f"the last record has nothing at {self.key!r}, which the next page is asked for by"
             raise BodyError(lack, Shape.NONE)
-        order = seek_order(self.key)
-        order.check(answer.page.records, is_first_page=answer.is_first, may_tie=self.is_inclusive)
+        keys = seek_keys(self.key)
+        if not self.is_inclusive:
+            keys.check(answer.page.records, is_first_page=answer.is_first)
         following = self._put(request, key)
-        return replace(following, overlap=order.ties(answer.page.records)) if self.is_inclusive else following
+        return replace(following, overlap=keys.ties(answer.page.records)) if self.is_inclusive else following
 
     def _put(self, request: PageRequest, key: Raw) -> PageRequest:
         if self.body and self.template == "{key}":

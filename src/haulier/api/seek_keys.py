@@ -1,4 +1,4 @@
-"""Whether a page is in the order that a seek relies on: by a key that no two records share.
+"""Whether the key of a seek is what a seek relies on: one that no two records share.
 
 Where two records with one key stand on both sides of a page's end, the second of them never comes, and nothing else
 would tell.
@@ -17,54 +17,36 @@ from haulier.api.verdict import PagingError
 
 _TAIL: Final = 2
 """Records of a later page that are looked at: where its end is, rows would be lost."""
-_DIGITS: Final = 18
-"""Longer whole numbers are compared for equality alone."""
 
 
-class SeekOrder:
+class SeekKeys:
     """Looks at the keys at ``path`` in the records of pages. Keeps nothing: one serves any number of walks."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._picker = ValuePicker((path,))
 
-    def check(self, records: Sequence[Bytes], *, is_first_page: bool, may_tie: bool) -> None:
-        """Raises `PagingError` where a page with another one behind it is not sorted by a unique key.
+    def check(self, records: Sequence[Bytes], *, is_first_page: bool) -> None:
+        """Raises `PagingError` where two neighbours on a page with another one behind it have the same key.
 
-        All records of the first page are looked at, and the last ones of each later one. Keys that are whole numbers
-        must rise or fall; of others it is not known how the API sorts them, and equal neighbours alone are found.
-        ``may_tie``: records with one key lose nothing, since the API sends those with the last key again.
+        All records of the first page are looked at, and the last ones of each later one. Nothing is asked of the order
+        of keys: many APIs mean a place in the list by a key, whatever sorts it.
         """
         keys = [self._key(record) for record in (records if is_first_page else records[-_TAIL:])]
-        rises: bool | None = None
         for place, (one, other) in enumerate(pairwise(keys), len(records) - len(keys) + 1):
-            if one is None or other is None:
-                continue
-            if one == other:
-                if may_tie:
-                    continue
+            if one is not None and one == other:
                 raise PagingError(
                     f"records {place:,} and {place + 1:,} of the page have the same {self._path!r}, by which the next "
                     "page is asked for: behind a page that ends between two such, the second would never come. Page by "
                     "a key that no two records share. If the API can be asked for the records from the last key on, "
                     "and not only for those after it, do so, and write inclusive = true in `pages`."
                 )
-            first, second = _number(one), _number(other)
-            if first is None or second is None:
-                continue
-            if rises is None:
-                rises = first < second
-            elif rises is not (first < second):
-                raise PagingError(
-                    f"the page is not sorted by {self._path!r}: record {place + 1:,} is out of order, so that those "
-                    "after the last one are not all that is left. Ask for that order in `query` of the stream."
-                )
 
     def ties(self, records: Sequence[Bytes]) -> int:
         """How many records at the end of a page share the last key. Raises `PagingError` where all of several do."""
         last = self._key(records[-1])
         count = 1
-        while count < len(records) and self._key(records[-count - 1]) == last:
+        while last is not None and count < len(records) and self._key(records[-count - 1]) == last:
             count += 1
         if count == len(records) > 1:
             raise PagingError(
@@ -80,10 +62,6 @@ class SeekOrder:
 
 
 @lru_cache(maxsize=64)
-def seek_order(path: str) -> SeekOrder:
-    """The order for a path. Kept, since making what reads the key costs more than reading a page."""
-    return SeekOrder(path)
-
-
-def _number(key: bytes) -> int | None:
-    return int(key) if len(key) <= _DIGITS and key.removeprefix(b"-").isdigit() else None
+def seek_keys(path: str) -> SeekKeys:
+    """What looks at a path. Kept, since making what reads the key costs more than reading a page."""
+    return SeekKeys(path)
