@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.verdict import ApiError, MovedError, Verdict
 from haulier.clock import SystemClock
 from haulier.errors import ItemError, LakeUnavailableError, UnavailableError, UsageError
 from haulier.runs.plan import planned
@@ -196,6 +196,14 @@ async def test_a_failure_alone_keeps_its_class_and_traceback(real: Rig) -> None:
     status = error_of(error_frame(ApiError("no", verdict=Verdict.BACK, status=418, excerpt="tea")))
     assert isinstance(status, ApiError)
     assert (status.status, status.excerpt) == (418, "tea")
+
+
+def test_a_list_that_moved_alone_begins_again_as_often() -> None:
+    """Its class says how often, and that it divides."""
+    moved = MovedError("the total moved")
+    again = error_of(error_frame(moved))
+    assert isinstance(again, MovedError)
+    assert (str(again), again.verdict, again.restarts) == (str(moved), moved.verdict, moved.restarts)
 
 
 async def test_a_child_that_hangs_is_ended_and_charged(real: Rig) -> None:

@@ -150,19 +150,31 @@ class Exchange:
         rules: Sequence[Rule] = (),
         is_first_page: bool = True,
         read_end: Callable[[Response, Verdict], T | None] | None = None,
+        read_anew: Callable[[Response], object] | None = None,
     ) -> Answered[T]:
         """Send until there is an answer that ``read`` can read; it may be called again and must change nothing.
 
         ``read_end`` reads the body of a good status that a rule calls END or ABSENT; without it that body is not read.
-        ``rules`` come ahead of the source's. ``is_first_page``: it is not a later page of a list. Raises `ApiError`
-        with a verdict about the item. Repeats wait outside of the gate, with full jitter and within the retry budget;
-        pauses stop the whole scope at once.
+        ``read_anew`` reads the same answer when it comes another time, as ``read`` did for the first time; it is
+        ``read`` itself where that remembers nothing. ``rules`` come ahead of the source's. ``is_first_page``: it is not
+        a later page of a list. Raises `ApiError` with a verdict about the item. Repeats wait outside of the gate, with
+        full jitter and within the retry budget; pauses stop the whole scope at once.
         """
         parts = self._parts
         rules = (*rules, *parts.rules)
 
         def judged(outcome: Response | TransportError | BadBody) -> Judgement:
             return judge(outcome, now=parts.clock.now(), asked=asked, rules=rules, wait_at=self._wait_at)
+
+        def judged_by_body(outcome: Response | TransportError) -> Verdict:
+            """As the witness, with its body read: an error object under a good status is no good answer."""
+            judgement = judged(outcome)
+            if judgement.verdict is Verdict.OK and isinstance(outcome, Response):
+                try:
+                    (read_anew or read)(outcome)
+                except BodyError as error:
+                    judgement = judged(BadBody(str(error), error.shape))
+            return judgement.final
 
         repeats = pauses = 0
         while True:
@@ -187,10 +199,7 @@ class Exchange:
                     else:
                         parts.budget.note_success()
                         parts.scope.note_success(
-                            outcome,
-                            request=request,
-                            judged=lambda outcome: judged(outcome).final,
-                            is_first_page=is_first_page,
+                            outcome, request=request, judged=judged_by_body, is_first_page=is_first_page
                         )
                         return Answered(outcome, judgement.verdict, value)
             reason = parts.redactor.redact(judgement.reason)
@@ -312,6 +321,7 @@ class Exchange:
             fault=outcome.kind if isinstance(outcome, TransportError) else None,
             body=redactor.head(response.body, BODY_BYTES) if _is_unreadable(response, judgement) else b"",
             shape=judgement.shape,
+            reason=redactor.redact(judgement.reason),
         )
 
 

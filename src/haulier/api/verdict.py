@@ -82,6 +82,7 @@ class ApiError(ItemError):
         fault: Fault | None = None,
         body: bytes = b"",
         shape: Shape = Shape.NONE,
+        reason: str = "",
     ) -> None:
         self.verdict = verdict
         self.status = status
@@ -94,6 +95,8 @@ class ApiError(ItemError):
         """Of an answer under a good status that could not be read: its first 64 KiB, redacted, to be kept."""
         self.shape = shape
         """How the answer differs from what the source says of it."""
+        self.reason = reason
+        """What happened, in a few words without secrets: the text says more."""
         super().__init__(text)
 
     @property

@@ -167,8 +167,15 @@ class Walk:
             rules=request.end_rules,
             is_first_page=not self._has_begun,
             read_end=self._read_end,
+            read_anew=lambda response: self._anew()._read(request, response),
         )
         return answered.value
+
+    def _anew(self) -> Walk:
+        """Another walk through the same list, which has seen nothing yet."""
+        return Walk(
+            self._exchange, self._home, self._listing, is_api_well=self._is_api_well, note=lambda assumption: None
+        )
 
     async def _taken(self, request: PageRequest, read: _Read) -> Page:
         """Take note of a page that was read; what of it is new."""

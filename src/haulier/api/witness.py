@@ -10,7 +10,7 @@ from haulier.api.verdict import Verdict
 
 Send = Callable[[Request], Awaitable[Response]]
 Judged = Callable[[Response | TransportError], Verdict]
-"""What an answer to the same request, under the same rules, comes to."""
+"""What an answer to the same request, under the same rules and read for the same, comes to."""
 
 ASKED_SECONDS: Final = 15.0
 """For how long an answer "no" is believed: a hundred items that fail together ask once."""
@@ -36,8 +36,10 @@ class Witness:
 
     async def works(self) -> bool:
         """Send it. Any answer but those of an API in trouble says that the API is up, even that a token is old."""
-        answer = await self.ask()
-        return isinstance(answer, Response) and answer.status < 500 and answer.status != 429
+        judged, answer = self._judged, await self.ask()
+        if not isinstance(answer, Response) or answer.status >= 500 or answer.status == 429:
+            return False
+        return judged(answer) not in {Verdict.BACK, Verdict.OUTAGE}
 
     async def verdict(self) -> Verdict:
         """Send it, and say what it comes to now."""

@@ -26,11 +26,11 @@ async def read_failures(site: Site, run_id: str) -> Failures:
     return NONE
 
 
-def failure_lines(failures: Failures, *, is_complete: bool = False) -> list[str]:
+def failure_lines(failures: Failures, *, is_complete: bool = False, said: str = "") -> list[str]:
     """For people, below the other facts of a run; none where nothing failed. Of one that is complete, no cause is left
-    to look for."""
+    to look for. A cause that stands in what was ``said`` above it is not repeated."""
     lines = [f"  retries  {failures.retries:,}"] if failures.retries else []
-    if failures.newest and not is_complete:
+    if failures.newest and not is_complete and failures.newest not in " ".join(said.split()):
         lines.append(f"  failure  {_time(failures):%Y-%m-%dT%H:%M:%SZ}, the newest: {failures.newest}")
     return lines
 

@@ -168,7 +168,7 @@ async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
         say("The same command plans it anew.")
     else:
         say(f"Run {run.run_id} is not finished{': ' + sentence(reason) if reason else '.'}")
-    for line in failure_lines(failures):
+    for line in failure_lines(failures, said=reason):
         say(line)
     if state is not RunState.PLANNING:
         say(f"Go on with: {driver.command_to_go_on(run.file.mode)}")

@@ -80,7 +80,8 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
         if code:
             say(f"haulier: {worker.reason}")
             if not with_parent:  # A parent says it of all its children.
-                for line in failure_lines(await read_failures(site, site.client.scope.failures.run_id)):
+                failures = await read_failures(site, site.client.scope.failures.run_id)
+                for line in failure_lines(failures, said=worker.reason):
                     say(line)
         return code
 

@@ -14,7 +14,7 @@ import msgspec
 
 from haulier.api.shape import Shape
 from haulier.api.transport import Fault
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.verdict import ApiError, MovedError, Verdict
 from haulier.errors import ItemError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.lake.seam import Bytes
@@ -73,6 +73,9 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     fault: Fault | None = None
     body: bytes = b""
     shape: Shape = Shape.NONE
+    reason: str = ""
+    has_moved: bool = False
+    """`MovedError`: the item begins again more often than after others."""
 
 
 Frame = StartFrame | PageFrame | EndFrame | ErrorFrame
@@ -157,6 +160,8 @@ def error_frame(error: Exception) -> ErrorFrame:
             fault=error.fault,
             body=error.body,
             shape=error.shape,
+            reason=error.reason,
+            has_moved=isinstance(error, MovedError),
         )
     match error:
         case UsageError():
@@ -171,6 +176,8 @@ def error_frame(error: Exception) -> ErrorFrame:
 
 def error_of(frame: ErrorFrame) -> Exception:
     """The failure again, on the worker's side."""
+    if frame.has_moved:
+        return MovedError(frame.text)
     if frame.verdict is not None:
         return ApiError(
             frame.text,
@@ -181,6 +188,7 @@ def error_of(frame: ErrorFrame) -> Exception:
             fault=frame.fault,
             body=frame.body,
             shape=frame.shape,
+            reason=frame.reason,
         )
     match frame.fate:
         case "usage":

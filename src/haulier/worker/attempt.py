@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeGuard
 
 from haulier.api.verdict import ApiError, Verdict
+from haulier.api.witness import ASKED_SECONDS
 from haulier.errors import (
     BrokenEnvelopeError,
     HaulierError,
@@ -196,9 +198,15 @@ class Attempt:
         if _is_final(error) and (refusal := await self._refusal_of_all(run, envelope, error)) is not None:
             return refusal
         if isinstance(outcome, Retry) or outcome in (Poison("failed"), Poison("poison")):
+            # What this process was answered tells more than a source that may have been changed since.
+            is_first = self._parts.client.scope.has_witness
+            if is_first and await self._is_of_all(run, error):
+                return decide(error, replace(around, is_of_all=True), self._parts.rng), error
             doubted = await self._doubted(run, envelope, error)
             if doubted is not None:
                 return doubted
+            if not is_first and await self._is_of_all(run, error):
+                return decide(error, replace(around, is_of_all=True), self._parts.rng), error
         reason = reason_to_divide(error, outcome, around)
         if reason is not None:
             parts = self._divided(envelope)
@@ -247,7 +255,7 @@ class Attempt:
         if error.verdict is Verdict.SPLIT and self._parts.client.scope.has_succeeded_since(self._began_at):
             return None
         try:
-            now = await self._verdict_now(run)
+            now = await self._verdict_now(run, PROOF_SECONDS / 2)
         except ApiError as down:
             now, error = Verdict.PAUSE, down
         match now:
@@ -266,16 +274,31 @@ class Attempt:
             case _:
                 return Free(self._parts.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), error
 
+    async def _is_of_all(self, run: Run, error: Exception) -> bool:
+        """Whether others, who were answered well before, get no better answer now: an error object or a page for people
+        under a good status, half a body. The breaker counts it then, as it counts an outage (G4)."""
+        scope = self._parts.client.scope
+        if not _is_unread(error) or scope.has_succeeded_since(self._began_at):
+            return False
+        try:
+            now = await self._verdict_now(run, ASKED_SECONDS)
+        except ApiError:
+            now = Verdict.PAUSE
+        is_of_all = now in {Verdict.BACK, Verdict.OUTAGE, Verdict.PAUSE, Verdict.AUTH, Verdict.CONFIG}
+        if is_of_all:
+            scope.note_failure(reason=error.reason)
+        return is_of_all
+
     def _refusal_of_first(self, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
         """The same where nobody was ever answered: parts so small that none of them can be too much."""
         if error.verdict is Verdict.SPLIT and envelope.depth >= NEVER_TOO_MUCH:
             return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
         return None
 
-    async def _verdict_now(self, run: Run) -> Verdict | None:
+    async def _verdict_now(self, run: Run, max_age_seconds: float) -> Verdict | None:
         """What a request comes to now that was answered well before, in this process or in an earlier one."""
         scope = self._parts.client.scope
-        return await (scope.verdict_now(PROOF_SECONDS / 2) if scope.has_witness else self._bench.recall.verdict(run))
+        return await (scope.verdict_now(max_age_seconds) if scope.has_witness else self._bench.recall.verdict(run))
 
     async def _is_answered(self) -> bool:
         """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""
@@ -328,6 +351,15 @@ def _is_final(error: Exception) -> TypeGuard[ApiError]:
         isinstance(error, ApiError)
         and (error.status is not None or error.fault is not None)
         and error.verdict in {Verdict.POISON, Verdict.SPLIT}
+    )
+
+
+def _is_unread(error: Exception) -> TypeGuard[ApiError]:
+    """Whether an answer came, or a part of one, that is not what was asked for, and may be another time."""
+    return (
+        isinstance(error, ApiError)
+        and (error.status is not None or error.fault is not None)
+        and error.verdict is Verdict.BACK
     )
 
 

@@ -112,6 +112,8 @@ class Circumstances:
     """Parts of what was refused are refused again and again, and none of them was good."""
     is_undecided: bool = False
     """Many items were divided since they were refused, and none of their parts has ended yet."""
+    is_of_all: bool = False
+    """What was answered well before is not any more."""
 
 
 def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry | Free | Poison | GiveUp | Lost:
@@ -157,6 +159,8 @@ def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> R
             return Poison("poison")
         case Verdict.SPLIT:
             return Poison("cap")  # Unless it can be divided: see `divide`.
+        case Verdict.BACK if around.is_of_all:
+            return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
         case _:
             return _charge(around, rng, error.retry_after_seconds)
 
