@@ -40,7 +40,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page of the project."""
-    folders = (ROOT, ROOT / "docs", ROOT / "docs/apis", ROOT / "benchmarks", ROOT / "examples")
+    folders = (ROOT, ROOT / "docs", ROOT / "docs/apis", ROOT / "benchmarks", ROOT / "examples", ROOT / "findings")
     return [path for folder in folders for path in sorted(folder.glob("*.md"))]
 
 
