@@ -198,9 +198,14 @@ class PageNumber:
         number = self.number_of(request)
         pages = self._pages(answer)
         says_end = flag_says_end(answer, self.more, self.done)
-        if pages is not None:
-            says_end = _agreed(says_end, number - self.first_number + 1 >= pages, self.more or self.done)
         is_last = False
+        if pages is not None:
+            place, flag = number - self.first_number + 1, says_end
+            self._check_last(request, answer, place, pages)
+            says_end = _agreed(flag, place >= pages, self.more or self.done)
+            is_last = place == pages and flag is None and answer.total is None and self._is_full(request, answer)
+            if is_last:
+                says_end = False  # The number may be capped, or that of this page: the one behind it is looked at.
         if says_end is None:
             size = size_number(size_in(request, self.place, self.size_name))
             check_size(answer, size)
@@ -211,6 +216,7 @@ class PageNumber:
             return None
         # Where something says that there is more, it is no look: a refusal is a failure then, and no end.
         is_look = says_end is None and not answer.page.records and not answer.counts_hidden
+        is_look = is_look or (pages is not None and is_last)
         following = replace(
             put(request, self.place, self.name, number + 1),
             smaller=None,
@@ -220,6 +226,25 @@ class PageNumber:
         if self.end_status is None:
             return following
         return replace(following, end_rules=(Rule(Verdict.END, self.end_status, text=self.end_text or None),))
+
+    def _is_full(self, request: PageRequest, answer: PageAnswer) -> bool:
+        return len(answer.page) == size_number(size_in(request, self.place, self.size_name))
+
+    def _check_last(self, request: PageRequest, answer: PageAnswer, place: int, pages: int) -> None:
+        """Raises `PagingError` where the number of pages is not that of the pages that hold records."""
+        where, number = self.pages or self.pages_header, self.number_of(request)
+        if place > pages and request.beyond and answer.page.records:
+            raise PagingError(
+                f"{where!r} says that there are {pages} pages, and {self.name} {number} holds records all the same: "
+                "the number is capped, or counts something else. Leave it out of `pages`, or correct its path."
+            )
+        if place == pages > 1 and not answer.page.records and not answer.counts_hidden:
+            lower = self.first_number == 1
+            raise PagingError(
+                f"{where!r} says that {self.name} {number} is the last page, and it holds no records. "
+                + ("If the API counts its pages from 0, write first = 0 in `pages`. " if lower else "")
+                + f"If its last pages may be empty, leave {where!r} out of `pages`."
+            )
 
     def number_of(self, request: PageRequest) -> int:
         """The number that is asked for."""
