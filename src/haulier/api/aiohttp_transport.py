@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import ssl
 from dataclasses import replace
 from importlib.metadata import version
@@ -404,6 +406,8 @@ def _not_opened(exc: Exception, settings: Api) -> TransportError:
 
 def _said(exc: BaseException) -> str:
     """In the words of OpenSSL or of the system, which hold no address."""
+    if isinstance(exc, ConnectionRefusedError):
+        return os.strerror(errno.ECONNREFUSED).lower()  # asyncio says "Connect call failed", and the address again.
     for attribute in ("verify_message", "reason", "strerror"):
         words = getattr(exc, attribute, None)
         if words:

@@ -48,7 +48,7 @@ class FailureNotes:
             cause = "".join(
                 sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(cause.split())
             )
-            more = Failures(retries=int(is_retried), newest=cause[:CAUSE_CHARACTERS], at=wall if cause else 0.0)
+            more = Failures(retries=int(is_retried), newest=_short(cause), at=wall if cause else 0.0)
             self._news[self.run_id] = self._news.get(self.run_id, NONE).with_more(more)
 
     def take(self) -> Mapping[str, Failures]:
@@ -59,6 +59,10 @@ class FailureNotes:
     def give_back(self, news: Mapping[str, Failures]) -> None:
         """It could not be told."""
         self._news = added(news, self._news)
+
+
+def _short(cause: str) -> str:
+    return cause if len(cause) <= CAUSE_CHARACTERS else cause[: CAUSE_CHARACTERS - 4] + " ..."
 
 
 def added(known: Mapping[str, Failures], news: Mapping[str, Failures]) -> dict[str, Failures]:

@@ -63,8 +63,8 @@ class LocalDriver(_Driver):
         site = self._site
         isolate = child_command("isolate", self._source, self._options)
         worker = Worker(site.parts(isolate), self._watch(run), end_stalled)
-        with on_signals(worker.drain, worker.stop_now):
-            view = open_progress(run.run_id, site.clock)
+        view = open_progress(run.run_id, site.clock)
+        with on_signals(saying(worker.drain, view.say, self._options), worker.stop_now):
             lesson = await Lesson.of(site, run)
             async with shown(view, Account(site.lake, run), site, lambda _: site.client.scope.in_use, lesson):
                 code = await worker.run()
@@ -84,11 +84,24 @@ class FleetDriver(_Driver):
         self._site.client.scope.hand_over()
         view = open_progress(run.run_id, self._site.clock)
         fleet = Fleet(command, self._workers, self._watch(run), view.say)
-        with on_signals(fleet.drain, fleet.stop_now):
+        with on_signals(saying(fleet.drain, view.say, self._options), fleet.stop_now):
             lesson = await Lesson.of(self._site, run)
             async with shown(view, Account(self._site.lake, run), self._site, in_flight_of_all, lesson):
                 code = await fleet.run()
         return code, fleet.reason
+
+
+def saying(drain: Callable[[str], None], say: Callable[[str], None], options: Options) -> Callable[[str], None]:
+    """``drain``, which takes a while, and words for whoever waits for it."""
+
+    def drained(why: str) -> None:
+        say(
+            f"Stopping, by {why}: nothing new is begun, and what is under way has "
+            f"{options.worker.grace_seconds:g} seconds to end. A second Ctrl-C does not wait for it."
+        )
+        drain(why)
+
+    return drained
 
 
 def in_flight_of_all(row: ScopeRow) -> int:

@@ -111,6 +111,8 @@ class Fleet:
                 await child.wait()
 
     def _hear(self, line: str) -> None:
+        if self._draining.is_set() and line.startswith("haulier: stopped "):
+            return  # As it was told: the closing words say by what, once for all.
         if line.startswith("haulier: "):
             self.reason = self.reason or line.removeprefix("haulier: ")
         self._say(line)

@@ -34,7 +34,9 @@ async def _latest(app: App, stream: str, as_json: bool, options: Options) -> int
     async with open_site(app, options, writes=False) as site:
         found = await latest_complete(site.lake, app.name, stream)
         if found is None:
-            raise UnavailableError(f"No run of {app.name} with {stream} is complete yet: haulier run SOURCE.")
+            raise UnavailableError(
+                f"No complete run of {app.name} has the stream {stream} yet. Start one with: haulier run SOURCE"
+            )
         run, verdict = found
         path = site.lake.locate(run.paths.bronze(stream))
         lines = reader_lines(path)

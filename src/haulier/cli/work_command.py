@@ -11,11 +11,11 @@ import click
 
 from haulier.app.app import App
 from haulier.app.loading import load_app
-from haulier.app.site import Options, open_live
+from haulier.app.site import LiveSite, Options, open_live
 from haulier.app.starting import require_shared_queue
 from haulier.cli.account import OpenAccount
 from haulier.cli.choosing import choose_run
-from haulier.cli.driving import end_stalled, shown
+from haulier.cli.driving import end_stalled, saying, shown
 from haulier.cli.failures import failure_lines, read_failures
 from haulier.cli.loop import run_loop
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
@@ -23,6 +23,8 @@ from haulier.cli.output import log_options, say, set_up_output
 from haulier.cli.progress import Bar, has_bar
 from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command
+from haulier.runs.run import list_runs
+from haulier.runs.state import run_state
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
 
@@ -67,15 +69,18 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
         watch = Watch(site.lake, site.queue, site.closer, app.name, only=run_id)
         parts = site.parts(child_command("isolate", source, options))
         worker = Worker(parts, watch, end_stalled, exit_idle=exit_idle)
-        with on_signals(worker.drain, worker.stop_now):
+        if run_id is None and not exit_idle:
+            await _say_waiting(site)
+        bar = Bar(site.clock) if has_bar() and not with_parent else None
+        tell = say if bar is None else bar.say
+        drain = worker.drain if with_parent else saying(worker.drain, tell, options)
+        with on_signals(drain, worker.stop_now):
             async with contextlib.AsyncExitStack() as stack:
                 if with_parent:
                     _drain_without_parent(worker)
-                elif has_bar():
+                if bar is not None:
                     account = OpenAccount(site.lake, app.name, run_id)
-                    await stack.enter_async_context(
-                        shown(Bar(site.clock), account, site, lambda _: site.client.scope.in_use)
-                    )
+                    await stack.enter_async_context(shown(bar, account, site, lambda _: site.client.scope.in_use))
                 code = await worker.run()
         if code:
             say(f"haulier: {worker.reason}")
@@ -84,6 +89,13 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
                 for line in failure_lines(failures, said=worker.reason):
                     say(line)
         return code
+
+
+async def _say_waiting(site: LiveSite) -> None:
+    for run in await list_runs(site.lake, site.app.name):
+        if not (await run_state(site.lake, run.paths))[0].is_closed:
+            return
+    say("No run is open: this worker waits for one, such as of `haulier enqueue SOURCE`. Ctrl-C ends it.")
 
 
 def _drain_without_parent(worker: Worker) -> None:

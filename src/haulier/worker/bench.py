@@ -10,7 +10,7 @@ from haulier.clock import wall_seconds
 from haulier.errors import HaulierError
 from haulier.queues.envelope import Envelope
 from haulier.worker.divide import Suspects
-from haulier.worker.first_items import FirstItems
+from haulier.worker.first_items import FirstItems, StoppedError
 from haulier.worker.keeper import LeaseKeeper
 from haulier.worker.parts import Parts
 from haulier.worker.recall import Recall
@@ -47,6 +47,8 @@ class Bench:
     def note_failed(self, error: Exception, *, is_retried: bool) -> None:
         """An item failed. What the API itself answered was noted when it did."""
         cause = ""
+        if isinstance(error, StoppedError):
+            error = error.reason  # The closing words tell the rest.
         if not (isinstance(error, ApiError) and (error.status or error.fault)):
             cause = self.redact(str(error) if isinstance(error, HaulierError) else f"{type(error).__name__}: {error}")
         scope, clock = self.parts.client.scope, self.parts.clock

@@ -169,23 +169,33 @@ def is_probed(error: Exception) -> bool:
     return True
 
 
-def broken(kind: str, error: Exception, items: int = 2) -> UsageError:
+class StoppedError(UsageError):
+    """The worker ends, and ``reason``, which an item failed with, is why."""
+
+    def __init__(self, text: str, reason: Exception) -> None:
+        self.reason = reason
+        super().__init__(text)
+
+
+def broken(kind: str, error: Exception, items: int = 2) -> StoppedError:
     """What a person is told: nothing is wrong with the items, and it is theirs to change."""
     first = "The first items of this worker all failed in the same way, and none ended well. The last one"
     if items == 1:
         first = "There is one item to go by, and it failed in the same way each time. It"
     what = "" if isinstance(error, ApiError) else f"{type(error).__name__}: "
-    return UsageError(
+    return StoppedError(
         f"{first} is of kind {kind!r}: {what}{sentence(error)} Nothing was counted against the items. Correct the "
-        "source (is it the right version, and does its processor find what it needs here?), then run it again."
+        "source (is it the right version, and does its processor find what it needs here?), then run it again.",
+        error,
     )
 
 
-def refused(kind: str, error: Exception) -> UsageError:
+def refused(kind: str, error: Exception) -> StoppedError:
     """The same for a worker that was answered well before."""
-    return UsageError(
+    return StoppedError(
         f"The API refuses everybody now, also what it answered before. Of kind {kind!r}: {sentence(error)} The items "
-        "were handed back, uncounted. Ask the API's people, or correct the source; then run it again."
+        "were handed back, uncounted. Ask the API's people, or correct the source; then run it again.",
+        error,
     )
 
 
