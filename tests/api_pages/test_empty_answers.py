@@ -233,3 +233,19 @@ async def test_what_was_taken_for_nothing_is_told(body: Any, says_so: str):
     async with told(says(body)) as (api, _, clock, _):
         assert await collected(api, clock, records="rows", empty=["null", "absent"]) == []
         assert api.assumption == f"no list of records: {says_so}. It is taken as no records, as `empty` says"
+
+
+@pytest.mark.parametrize(
+    "failure", [{"error": {"code": "expired"}}, {"errors": [{"message": "x"}]}], ids=["one", "many"]
+)
+async def test_failure_beside_an_empty_list_is_no_end(failure: Any):
+    """G1: 20 of 45 records and success, where the third page was a failure with an empty list beside it."""
+    answers = [says({"rows": rows(0, 2), "next": "a"}), says({"rows": [], **failure})]
+    (key,) = failure
+    async with told(*answers) as (api, _, clock, _):
+        with pytest.raises(ApiError, match="looks like a failure"):
+            await collected(api, clock, records="rows")
+    async with told(*answers, rules=(Rule(Verdict.END, at=key),)) as (api, _, clock, _):
+        assert await collected(api, clock, records="rows") == [0, 1]
+    async with told(answers[0], says({"rows": [], "error": None, "errors": []})) as (api, _, clock, _):
+        assert await collected(api, clock, records="rows") == [0, 1]

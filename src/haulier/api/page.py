@@ -144,12 +144,7 @@ class PageReader:
         path = self._records_path
         found = raw_at(body, path)
         if self._is_absence(body) if found is None else self._empty.takes_value(found):
-            if (key := failure_in(body)) is not None:
-                raise BodyError(
-                    f"no records, and something stands at {key!r}, which looks like a failure. "
-                    f'Write a rule for it: {{ at = "{key}", verdict = "back" }}',
-                    Shape.NONE,
-                )
+            check_failure(body)
             return None
         if found is None:
             shape = Shape.ASTRAY if self._empty.takes_absent else Shape.MISSING
@@ -208,6 +203,10 @@ class Body:
         """All of it. Surrogates that stand alone are written otherwise than they came."""
         return self._body
 
+    def check_failure(self) -> None:
+        """Raises `BodyError` where a page without records tells a failure: it would end a list in silence."""
+        check_failure(self._body)
+
     def lacks(self, path: str) -> str:
         """What stands in the place of a path that is not there, in words."""
         return lacks(self._body, path)
@@ -228,6 +227,16 @@ class Body:
         if first_byte(node) != b"{":
             return passed, {}
         return passed, msgspec.json.decode(node, type=dict[str, Raw])
+
+
+def check_failure(body: bytes) -> None:
+    """Raises `BodyError` where something stands at a key that tells what went wrong, in place of records."""
+    if (key := failure_in(body)) is not None:
+        raise BodyError(
+            f"no records, and something stands at {key!r}, which looks like a failure. "
+            f'Write a rule for it: {{ at = "{key}", verdict = "back" }}; or "end" for "back", if there are no more',
+            Shape.NONE,
+        )
 
 
 def split_records(body: bytes, records_path: str) -> Page:

@@ -323,6 +323,8 @@ class Walk:
                 behind = self._capped.behind(request, answer)
         except PagingError as error:
             return _Read(body.page, None, total, error=error)
+        if following is None and not body.page.records and not request.beyond:
+            body.check_failure()
         if is_reached and following is not None:
             following = self._beyond(following)
         return _Read(body.page, following, total, is_at_least, behind, answer.looks[-1] if answer.looks else None)
