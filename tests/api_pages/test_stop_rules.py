@@ -153,6 +153,7 @@ async def test_guard_4_repeated_request():
         assert isinstance(error, PaginationLoopError)
         assert error.verdict is Verdict.RESTART
         assert "request for page 3 is the one for page 2 again" in str(error)
+        assert str(error).startswith("GET http")
         assert len(transport.requests) == 2
 
 
@@ -171,6 +172,7 @@ async def test_guard_4_equal_pages():
         error = await refused(api, clock, pages=PageNumber())
         assert isinstance(error, PaginationLoopError)
         assert "Page 2 holds the records of page 1 again" in str(error)
+        assert str(error).startswith("GET http")
         assert len(transport.requests) == 2
 
 

@@ -94,10 +94,17 @@ def test_a_sentence_has_one_stop(text: object, said: str) -> None:
 
 @pytest.mark.parametrize("text", ["status 404. Check the path.", "status 404. The answer begins: no"])
 def test_what_a_worker_ends_with_is_made_of_sentences(text: str) -> None:
-    """The API's own words may end in anything."""
+    """The API's own words may end in anything, and stand behind what is to be done."""
     error = ApiError(text, verdict=Verdict.POISON, status=404)
-    assert f"{text.rstrip('.')}. Nothing was counted against the items." in str(broken("items", error))
-    assert f"{text.rstrip('.')}. The items were handed back, uncounted." in str(refused("items", error))
+    said = str(broken("items", error))
+    assert said.endswith(f"Correct the source, then run it again. What failed: {text.rstrip('.')}.")
+    assert "is of kind 'items'. Nothing was counted against the items. " in said
+    assert str(refused("items", error)).endswith(f"What was refused, of kind 'items': {text.rstrip('.')}.")
+
+
+def test_who_wrote_a_processor_is_asked_about_it() -> None:
+    """A source file has none."""
+    assert "does its processor find what it needs here?" in str(broken("items", KeyError("price")))
 
 
 def test_what_an_import_raises_may_end_in_a_stop(place: Place) -> None:

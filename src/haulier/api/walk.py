@@ -12,7 +12,7 @@ from haulier.api.capped_total import CappedTotal, capped, is_cap_like
 from haulier.api.count_check import Probe, check_of
 from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.exchange import Exchange
-from haulier.api.loop_guard import MAX_PAGES, LoopGuard
+from haulier.api.loop_guard import MAX_PAGES, LoopGuard, PaginationLoopError
 from haulier.api.neighbours import Neighbours
 from haulier.api.next_sign import Look
 from haulier.api.page import Body, Page, PageReader
@@ -158,7 +158,7 @@ class Walk:
 
     async def _send(self, request: PageRequest) -> _Read | None:
         wire = self._wire(request)
-        self._guard.check_request(wire, is_look=request.beyond == 1)
+        self._told(request, lambda: self._guard.check_request(wire, is_look=request.beyond == 1))
         empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
         answered = await self._exchange.send(
             wire,
@@ -194,7 +194,7 @@ class Walk:
         if (read.following is not None or read.behind is not None or self._guard.pages > 1) and (
             len(read.page) > request.overlap
         ):
-            self._guard.check_page(read.page)
+            self._told(request, lambda: self._guard.check_page(read.page))
         if self._promise is not None:
             promise = self._promise
             self._check_cap(request, read.total, is_at_least=read.is_at_least)
@@ -387,8 +387,8 @@ class Walk:
         """What a check refuses, with the request that it is about."""
         try:
             check()
-        except MovedError as error:
-            raise MovedError(f"{self._shown(request)}: {error}") from None
+        except (MovedError, PaginationLoopError) as error:
+            raise type(error)(f"{self._shown(request)}: {error}") from None
 
     def _shown(self, request: PageRequest) -> str:
         return self._exchange.shown(self._wire(request))

@@ -182,10 +182,14 @@ def broken(kind: str, error: Exception, items: int = 2) -> StoppedError:
     first = "The first items of this worker all failed in the same way, and none ended well. The last one"
     if items == 1:
         first = "There is one item to go by, and it failed in the same way each time. It"
-    what = "" if isinstance(error, ApiError) else f"{type(error).__name__}: "
+    what, check = "", ""
+    if not isinstance(error, ApiError):
+        what = f"{type(error).__name__}: "
+        check = " (is it the right version, and does its processor find what it needs here?)"
+    # The failure stands last: it may end with the beginning of the API's answer, behind which nobody reads on.
     return StoppedError(
-        f"{first} is of kind {kind!r}: {what}{sentence(error)} Nothing was counted against the items. Correct the "
-        "source (is it the right version, and does its processor find what it needs here?), then run it again.",
+        f"{first} is of kind {kind!r}. Nothing was counted against the items. Correct the source{check}, then run it "
+        f"again. What failed: {what}{sentence(error)}",
         error,
     )
 
@@ -193,8 +197,9 @@ def broken(kind: str, error: Exception, items: int = 2) -> StoppedError:
 def refused(kind: str, error: Exception) -> StoppedError:
     """The same for a worker that was answered well before."""
     return StoppedError(
-        f"The API refuses everybody now, also what it answered before. Of kind {kind!r}: {sentence(error)} The items "
-        "were handed back, uncounted. Ask the API's people, or correct the source; then run it again.",
+        "The API refuses everybody now, also what it answered before. The items were handed back, uncounted. Ask the "
+        "API's people, or correct the source; then run it again. What was refused, of kind "
+        f"{kind!r}: {sentence(error)}",
         error,
     )
 
