@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from haulier.api.client import Total
-from haulier.api.pages import Cursor, NextUrl, PageNumber, Paginator
+from haulier.api.pages import Cursor, NextUrl, PageNumber, Paginator, Single
 from haulier.api.verdict import ApiError, PagingError
 from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
 
@@ -78,3 +78,18 @@ async def test_a_flag_beside_a_token_loses_nothing() -> None:
                     await walk
             else:
                 assert await walk == list(range(300))
+
+
+async def test_single_page_with_a_link_to_the_next_one() -> None:
+    """G1: 10 of 45 records, and success."""
+    link = (("Link", '</items?page=2>; rel="next"'),)
+    async with session_with(lambda asked: Reply(rows(0, 10), 200, link)) as (api, _):
+        with pytest.raises(PagingError, match='Write pages = "link"'):
+            await ids_of(api.pages("/items", records=".", pages=Single()))
+        assert await ids_of(api.pages("/items", records=".", pages=Single(may_be_full=True))) == [*range(10)]
+
+
+async def test_single_page_with_a_link_that_nobody_can_read() -> None:
+    """Nobody declared that there is a Link header: one that is none says nothing."""
+    async with session_with(lambda asked: Reply(rows(0, 10), 200, (("Link", "see /docs"),))) as (api, _):
+        assert await ids_of(api.pages("/items", records=".", pages=Single())) == [*range(10)]

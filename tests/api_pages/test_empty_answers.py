@@ -148,6 +148,15 @@ async def test_failure_beside_nothing_is_no_empty_page(body: Any):
         assert await collected(api, clock, records="rows", empty=["absent"]) == []
 
 
+async def test_failure_within_the_answer_is_no_empty_page():
+    """G1: also where it stands in the object that lacks the list; its path is what a rule needs."""
+    async with told(says({"result": {"error": {"code": 3}}})) as (api, _, clock, _):
+        with pytest.raises(ApiError, match=r"stands at 'result.error'.*at = \"result.error\""):
+            await collected(api, clock, records="result.rows", empty=["absent"])
+    async with told(says({"result": {"errors": []}, "meta": {"error": None}})) as (api, _, clock, _):
+        assert await collected(api, clock, records="result.rows", empty=["absent"]) == []
+
+
 async def test_rules_come_before_it():
     """An error that a rule names is judged by the rule."""
     rules = (Rule(Verdict.POISON, at="message"),)

@@ -94,13 +94,23 @@ NO_EMPTY: Final = Empty()
 
 
 def failure_in(body: bytes | Raw) -> str | None:
-    """The key of an answer's top that tells a failure, if something stands there."""
+    """The path of what tells a failure, at an answer's top or in an object that stands there; None where nothing
+    does."""
     if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
         return None
-    for key, value in msgspec.json.decode(raw, type=dict[str, Raw]).items():
-        if key.lower() in _FAILURES and bytes(value) not in _NOTHING:
-            return key
+    top = msgspec.json.decode(raw, type=dict[str, Raw])
+    if (key := _failing(top)) is not None:
+        return key
+    for name, value in top.items():
+        if first_byte(value) == b"{" and (key := _failing(msgspec.json.decode(value, type=dict[str, Raw]))) is not None:
+            return f"{name}.{key}"
     return None
+
+
+def _failing(members: dict[str, Raw]) -> str | None:
+    return next(
+        (key for key, value in members.items() if key.lower() in _FAILURES and bytes(value) not in _NOTHING), None
+    )
 
 
 _SHORT: Final = 64

@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Raw
 from multidict import CIMultiDictProxy
 
+from haulier.api.link_header import links_of, relations_of
 from haulier.api.next_sign import Look, asked_sizes, lacking, there
 from haulier.api.page import Body, BodyError, Page
 from haulier.api.paths import describe, first_byte
@@ -225,6 +226,11 @@ class Single:
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         count = len(answer.page)
+        if answer.total is None and not self.may_be_full and _has_next_link(answer):
+            raise PagingError(
+                'the Link header leads to a next page, and pages = "single" reads no more. Write pages = "link"; or '
+                'pages = { single = "may be full" }, if the first page is all that is wanted.'
+            )
         if answer.total is None and not self.may_be_full and count in asked_sizes(request.query, request.json):
             raise PagingError(
                 f"the page is as full as it was asked for, with {count:,} records, so that there may be more, and "
@@ -239,6 +245,15 @@ def kind_of(paginator: Paginator) -> Paginator:
     while (inner := getattr(paginator, "inner", None)) is not None:
         paginator = inner
     return paginator
+
+
+def _has_next_link(answer: PageAnswer) -> bool:
+    """A header that cannot be read says nothing: nobody declared that there is one."""
+    try:
+        links = [each for value in answer.headers.getall("Link", ()) for _, each in links_of(value)]
+    except BodyError:
+        return False
+    return any("next" in relations_of(each) for each in links)
 
 
 def text_of_raw(value: Raw, where: str) -> str:
