@@ -11,6 +11,7 @@ from haulier.api.client import Total
 from haulier.api.loop_guard import PaginationLoopError
 from haulier.api.pages import Cursor, LinkHeader, NextUrl, OData, Offset, PageAnswer, PageRequest, Seek
 from haulier.api.verdict import ApiError
+from haulier.api.walk import MANY_EMPTY_PAGES
 from haulier.errors import UsageError
 from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
 
@@ -235,3 +236,19 @@ def test_ends_that_mean_nothing(make: Any, says: str) -> None:
     """Words that mean nothing are refused before the first request."""
     with pytest.raises(UsageError, match=says):
         make()
+
+
+async def test_empty_pages_that_do_not_end_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """They may be a sparse search; or a token that goes on for ever behind the end, which nobody would hear of."""
+
+    def sparse(asked: Asked) -> Reply:
+        number = asked.number("c")
+        more = {"next": number + 1} if number < MANY_EMPTY_PAGES + 20 else {"next": None}
+        return Reply({"rows": [] if 0 < number < MANY_EMPTY_PAGES + 20 else rows(number, number + 1), **more})
+
+    async with session_with(sparse) as (api, server):
+        found = await ids_of(api.pages("/items", pages=Cursor("next", query="c"), records="rows"))
+    assert found == [0, MANY_EMPTY_PAGES + 20]
+    assert len(server.requests) == MANY_EMPTY_PAGES + 21
+    (told,) = [record for record in caplog.records if "hold no record" in record.getMessage()]
+    assert 'end = ["empty page"]' in told.getMessage()

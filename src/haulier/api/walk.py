@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import msgspec
 
@@ -27,6 +28,9 @@ from haulier.api.totals import Promise, Total
 from haulier.api.transport import Request, Response
 from haulier.api.verdict import ApiError, Asked, MovedError, PagingError, Verdict
 from haulier.errors import UsageError
+
+MANY_EMPTY_PAGES: Final = 100
+"""In a row: so many are told of. Microsoft Graph sends some, and a sparse search may send hundreds."""
 
 logger = logging.getLogger("haulier.api")
 
@@ -93,6 +97,8 @@ class Walk:
         self._received = 0
         self._has_begun = False
         """A page was read."""
+        self._empty_pages = 0
+        """How many came without a record since one came with some."""
         self._has_stumbled = False
         """An error 500 was tried with a smaller page: once in a walk."""
         self._tail: list[bytes] = []
@@ -205,12 +211,22 @@ class Walk:
         if self._capped is not None:
             self._capped.note(len(read.page))
         page = self._new_of(read.page, request)
+        self._note_empty(page)
         self._received += len(page)
         if self._check is None and self._neighbours.note(page):
             self._note_repeated(request)
         if read.following is not None and read.following.overlap:
             self._tail = [bytes(record) for record in read.page.records[-read.following.overlap :]]
         return page
+
+    def _note_empty(self, page: Page) -> None:
+        """Some APIs filter after a page is cut, and send many an empty one; others go on for ever behind their end."""
+        self._empty_pages = 0 if page.records else self._empty_pages + 1
+        if self._empty_pages == MANY_EMPTY_PAGES:
+            self._exchange.say_once(
+                f"{MANY_EMPTY_PAGES} pages in a row hold no record; if the list has ended, and its token or link goes "
+                'on, write end = ["empty page"] in `pages`'
+            )
 
     def _note_repeated(self, request: PageRequest) -> None:
         """The key of a seek is declared to be unique, so that the record with it can only be the same one."""
