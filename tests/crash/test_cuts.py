@@ -36,9 +36,10 @@ WHOLE = Scene(items=((1, 4), (10, 11), (20, 22)), empty=frozenset({10}), divided
 POISONED = Scene(items=((1, 4), (30, 32)), refused=frozenset({30}))
 CHANGED = (
     Scene(items=((20, 22),), divided_later=frozenset({20})),
-    Scene(items=((20, 22),), refused_later=frozenset({20})),
+    Scene(items=((10, 11), (20, 22)), empty=frozenset({10}), refused_later=frozenset({20})),
 )
-"""The API changes its answer: the first process gets all records of the item; later it is divided, or poison."""
+"""The API changes its answer: the first process gets all records of the item; later it is divided, or poison. An item
+beside it that ends well, and publishes nothing, shows that a refusal is not the source's fault."""
 
 
 @pytest.fixture(scope="module")

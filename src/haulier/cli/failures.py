@@ -28,9 +28,11 @@ async def read_failures(site: Site, run_id: str) -> Failures:
 
 def failure_lines(failures: Failures, *, is_complete: bool = False, said: str = "") -> list[str]:
     """For people, below the other facts of a run; none where nothing failed. Of one that is complete, no cause is left
-    to look for. A cause that stands in what was ``said`` above it is not repeated."""
+    to look for. A cause that stands in what was ``said`` above it is not repeated, be it of another request."""
     lines = [f"  retries  {failures.retries:,}"] if failures.retries else []
-    if failures.newest and not is_complete and failures.newest not in " ".join(said.split()):
+    found = _ASKED.fullmatch(failures.newest)
+    cause = failures.newest if found is None else found[3]
+    if cause and not is_complete and cause not in " ".join(said.split()):
         lines.append(f"  failure  {_time(failures):%Y-%m-%dT%H:%M:%SZ}, the newest: {failures.newest}")
     return lines
 
