@@ -128,8 +128,20 @@ async def test_g4_a_source_that_is_mended_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", [1, 401])
 async def test_g4_one_item_among_good_ones_is_its_own(tmp_path: Path, bad: int) -> None:
     """G4: one window whose list is null, the first or another. It costs five tries and no division, and the run goes
-    on; what is written down names the key that makes it right."""
-    answer = lambda asked: under("null")(asked) if ids_of(asked)[0] == bad else good(asked)  # noqa: E731
+    on; what is written down names the key that makes it right.
+
+    A try is one request and two repeats in place; where no other was answered well since it began, a good request is
+    sent once more, to tell the item from the API. What fails before any item has ended well is not charged, however
+    often that is on a busy machine; behind it each try is.
+    """
+    has_good: list[bool] = []
+
+    def answer(asked: Asked) -> Reply:
+        if ids_of(asked)[0] != bad:
+            return good(asked)
+        has_good.append(bool(run.records))
+        return under("null")(asked)
+
     async with (
         serving(answer) as api,
         opened(shop(tmp_path, api.url, step=STEP, last=10 * STEP), tmp_path, max_failures=5) as run,
@@ -140,7 +152,10 @@ async def test_g4_one_item_among_good_ones_is_its_own(tmp_path: Path, bad: int) 
         assert 'write empty = ["null"]' in poison.error
         assert run.divided == {}
         assert len(run.ids) == 9 * STEP
-        assert len(api.requests) <= 9 + 6 * 3
+        assert poison.failures == 5
+        assert len(has_good) == 3 * poison.deliveries
+        assert sum(has_good[::3]) <= 5
+        assert len(api.requests) - len(has_good) <= 9 + poison.deliveries
 
 
 async def test_g4_a_body_that_never_parses_is_no_wrong_source(tmp_path: Path) -> None:
