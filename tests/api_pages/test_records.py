@@ -135,6 +135,8 @@ def test_keys_in_the_error_are_capped():
         b'{"rows":[],"rows":["rows"]}',
         b'{"x":[],"rows":[1],"rows":[[],null]}',
         b'{"x":[[],null],"rows":[1],"rows":[[],null]}',
+        b'{"x":[{"a":1}]     ,"rows":[],"rows":[' + b",".join([b'{"a":1}'] * 9) + b"]}",
+        b'{"x":[{"a":1}]     ,"rows":[],"rows":[' + b",".join([b'{"a":1}'] * 9) + b'],"y":1}',
     ],
 )
 def test_records_key_twice_is_refused(body):
@@ -184,6 +186,8 @@ def test_records_key_elsewhere_is_no_second_one(body):
         b'{"rows":[{"a":"\xed\xa0\x80"}]}',
         b'{"rows":[{"a":"' + b"x" * (64 * 1024 - 15) + b'\xc3"}]}',
         b'{"rows":[{"a":"' + "é".encode() * 40_000 + b'\x80"}]}',
+        *(b'{"rows":[{"a":"' + b"x" * length + b'\xc3"}]}' for length in range(32 * 1024 - 18, 32 * 1024 - 12)),
+        b'{"rows":[{"a":"' + b"\x80" * 100_000 + b'"}]}',
     ],
 )
 def test_g6_page_that_is_not_utf8_is_refused(body):

@@ -82,13 +82,17 @@ class LineCompressor:
         stored = []
         for lines in self._waiting:
             rest = memoryview(lines)
-            while rest:
+            if self._block:
                 room = BLOCK_BYTES - len(self._block)
                 self._block += rest[:room]
                 rest = rest[room:]
                 if len(self._block) == BLOCK_BYTES:
                     stored.append(self._opened().compress(self._block))
                     self._block.clear()
+            while len(rest) >= BLOCK_BYTES:
+                stored.append(self._opened().compress(rest[:BLOCK_BYTES]))
+                rest = rest[BLOCK_BYTES:]
+            self._block += rest
         self._waiting.clear()
         self.waiting_bytes = len(self._block)
         return self._counted(b"".join(stored))
