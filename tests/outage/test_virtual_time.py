@@ -107,6 +107,25 @@ def test_a_call_from_another_thread_takes_no_time() -> None:
     time.run(main())
 
 
+def test_a_loop_that_was_given_something_does_not_fall_asleep() -> None:
+    """It has looked for work already, and is about to sleep. Counted as asleep, it would let time pass before it
+    answers. Threads come to this once in thousands of calls, so that the step is taken here by itself."""
+    time = VirtualTime()
+
+    async def main() -> None:
+        other = asyncio.new_event_loop()
+        try:
+            assert time._fall_asleep(other, 3_600)  # type: ignore[arg-type]
+            time._wake(other)  # type: ignore[arg-type]
+            other.call_soon_threadsafe(lambda: None)
+            assert not time._fall_asleep(other, 3_600)  # type: ignore[arg-type]
+            assert time._fall_asleep(other, 3_600)  # type: ignore[arg-type]
+        finally:
+            other.close()
+
+    time.run(main())
+
+
 def test_no_time_passes_while_a_thread_works_for_it() -> None:
     time = VirtualTime()
 

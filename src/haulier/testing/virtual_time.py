@@ -42,6 +42,8 @@ class VirtualTime:
         self._loops: set[_Loop] = set()
         self._asleep: dict[_Loop, float] = {}
         """Until when by the monotonic clock; loops that have something to do are not in it."""
+        self._called: set[_Loop] = set()
+        """Loops that were awake when they were given something to do, and may have looked for it just before."""
 
     def now(self) -> datetime:
         return self._began_at + timedelta(seconds=self._monotonic - _BEGINS_AT)
@@ -82,12 +84,16 @@ class VirtualTime:
     def _leave(self, loop: _Loop) -> None:
         with self._lock:
             self._loops.discard(loop)
+            self._called.discard(loop)
             self._asleep.pop(loop, None)
             self._pass()
 
     def _fall_asleep(self, loop: _Loop, seconds: float) -> bool:
-        """Whether it has to sleep: not if it is the first to wake, and all others sleep."""
+        """Whether it has to sleep: not if it was given something to do, or if it is the first sleeper to wake."""
         with self._lock:
+            if loop in self._called:
+                self._called.discard(loop)
+                return False
             self._asleep[loop] = self._monotonic + seconds
             self._pass(but=loop)
             return loop in self._asleep
@@ -101,6 +107,8 @@ class VirtualTime:
         with self._lock:
             if self._asleep.pop(loop, None) is not None:
                 loop.rouse()
+            else:
+                self._called.add(loop)
 
     def _pass(self, but: _Loop | None = None) -> None:
         """Let time pass if nobody has anything to do, and end the sleep of those that have then; not of ``but``, which
