@@ -116,6 +116,12 @@ class Process:
         self.commit()
         self.adopt()
 
+    def look(self, *, is_busy: bool = True) -> None:
+        """Read the row, and beat at once where that would move a share."""
+        self.collect()
+        if self.membership.look(self.world.row, len(self.ends), is_busy=is_busy, looks=True):
+            self.whole_beat()
+
     def leave(self) -> None:
         self.beat = self.after = None
         self.membership.close()

@@ -74,9 +74,12 @@ class Worker:
 
     async def _requests(self):
         while True:
-            async with self.scope.slot():
-                with self.fleet.api.request(self.name):
-                    await self.fleet.clock.sleep(self.seconds)
+            await self.ask()
+
+    async def ask(self):
+        async with self.scope.slot():
+            with self.fleet.api.request(self.name):
+                await self.fleet.clock.sleep(self.seconds)
 
     async def kill(self):
         """As SIGKILL: nothing is said to anyone."""
@@ -133,6 +136,45 @@ async def test_all_together_keep_the_cap_and_use_it(fleet):
     await fleet.clock.run_for(20)
     assert fleet.api.peak == 6
     assert sum(fleet.api.served.values()) >= 0.95 * 20 * 6 / 0.5
+
+
+async def test_a_share_moves_between_two_beats(fleet):
+    """A newcomer asks, who has too much gives back what ended, the newcomer takes it: three steps, and no beat each."""
+    old, *_ = await fleet.start("a", "watcher", seconds=0.1)
+    await fleet.clock.run_for(5.1)
+    new, *_ = await fleet.start("b", seconds=0.1)
+    assert new.scope.share == 0
+    beats = old.store.updates
+    await fleet.clock.run_for(0.85)
+    assert (old.scope.share, new.scope.share) == (2, 2)
+    assert fleet.api.peak == 6
+    settled = old.store.updates
+    assert settled - beats <= 4  # Each is a write that is flushed.
+    await fleet.clock.run_for(10.0)
+    assert old.store.updates - settled <= 11  # One a second again.
+
+
+async def test_who_hands_over_leaves_its_share_at_once(fleet):
+    """The parent of workers has asked what it had to; the first of them has all of the cap from the moment it joins."""
+    parent, *_ = await fleet.start("parent", tasks=0)
+    parent.scope.has_work = None
+    parent.scope.hand_over()
+    await fleet.clock.run_for(0.01)
+    (child,) = await fleet.start("child")
+    assert (parent.scope.share, child.scope.share) == (0, 6)
+
+
+async def test_who_handed_over_can_ask_again(fleet):
+    """The parent asks for the count when its workers are done, or while they are at work."""
+    parent, child = await fleet.start("parent", "child", tasks=0)
+    parent.scope.has_work = None
+    parent.scope.hand_over()
+    await fleet.clock.run_for(3.0)
+    assert (parent.scope.share, child.scope.share) == (0, 6)
+    asking = asyncio.create_task(parent.ask())
+    await fleet.clock.run_for(1.2)  # Half a second of it is the request's own.
+    assert asking.done()
+    assert fleet.api.served == {"parent": 1}
 
 
 async def test_more_workers_than_requests_allowed(fleet):

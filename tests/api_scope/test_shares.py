@@ -64,6 +64,8 @@ def test_who_takes_no_items_leaves_its_share_to_who_does():
     assert shares(8, working) == {"a": 4, "b": 4}
     assert shares(8, [Wish("parent", 1, True, 0, looks=False), *working[1:]]) == {"parent": 2, "a": 3, "b": 3}
     assert shares(8, working[:1]) == {"parent": 8}
+    idle = [Wish("parent", 8, False, 0, looks=False), Wish("a", 0, False, 0), Wish("b", 0, False, 0)]
+    assert shares(8, idle) == {"a": 4, "b": 4}
 
 
 def test_turn_passes():

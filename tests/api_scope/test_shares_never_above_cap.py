@@ -119,6 +119,17 @@ class Members(RuleBasedStateMachine):
         if one := self._pick(number):
             one.is_busy = is_busy
 
+    @rule(number=NAMES, is_busy=st.booleans())
+    def looks_between_beats(self, number, is_busy):
+        """It beats out of turn where that would move a share."""
+        if (one := self._pick(number)) and one.beat is None:
+            one.look(is_busy=is_busy)
+
+    @rule(number=NAMES)
+    def hands_over(self, number):
+        if one := self._pick(number):
+            one.membership.hand_over()
+
     @rule(number=NAMES)
     def stops(self, number):
         if one := self._pick(number):

@@ -1,6 +1,7 @@
 """The parent of child workers: what it passes on, and which of their exit codes is its own."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from haulier.app.loading import load_app
-from haulier.app.site import Options, open_site
+from haulier.app.site import Options, Site, open_site
 from haulier.cli.fleet import Fleet
 from haulier.cli.output import is_quiet
 from haulier.errors import UnavailableError
@@ -21,8 +22,11 @@ async def fleet_of(place: Place, command: list[str], count: int) -> tuple[int, l
     """What a fleet of any command comes to, over a run that is open, and what it says."""
     said: list[str] = []
     async with open_site(load_app(str(place.toml)), Options()) as site:
-        watch = Watch(site.lake, site.queue, site.closer, "shop")
-        return await Fleet(command, count, watch, said.append).run(), said
+        return await Fleet(command, count, site_watch(site), said.append).run(), said
+
+
+def site_watch(site: Site) -> Watch:
+    return Watch(site.lake, site.queue, site.closer, "shop")
 
 
 @pytest.mark.parametrize(("codes", "expected"), [("4 2", 2), ("4 4", 4), ("2 4", 2)])
@@ -44,6 +48,74 @@ def test_a_killed_child_is_started_again(shop: Place, tmp_path: Path) -> None:
     command = ["sh", "-c", f"mkdir '{tmp_path}/first' 2>/dev/null && kill -9 $$; exit 4"]
     code, said = asyncio.run(fleet_of(shop, command, 1))
     assert (code, said) == (4, ["A worker ended (killed by SIGKILL); another takes its place."])
+
+
+def test_children_that_wait_for_a_plan_hear_of_it(shop: Place) -> None:
+    """A line on their standard input says that there is work."""
+
+    async def woken() -> int:
+        async with open_site(load_app(str(shop.toml)), Options()) as site:
+            fleet = Fleet(["sh", "-c", "read -r line && exit 4; exit 2"], 2, site_watch(site), print)
+            running = asyncio.ensure_future(fleet.run())
+            while fleet.living < 2:
+                await asyncio.sleep(0.01)
+            fleet.wake()
+            return await running
+
+    assert asyncio.run(woken()) == 4
+
+
+PLANNED_LATE = """
+import os, sys, time
+from dataclasses import dataclass
+from pathlib import Path
+from haulier import Api, App, Single, WorkItem
+
+app = App("late", api=Api({url!r}, in_flight=4))
+HERE = Path(__file__).parent
+if "work" in sys.argv:
+    (HERE / f"child-{{os.getpid()}}").touch()
+
+@dataclass(frozen=True)
+class Blob(WorkItem, stream="blobs", kind="blob"):
+    n: int
+
+@app.enumerate("full")
+async def blobs(ctx):
+    for _ in range(600):
+        if len(list(HERE.glob("child-*"))) == 2:
+            break
+        time.sleep(0.1)
+    else:
+        raise RuntimeError("no child came")
+    yield Blob(1)
+
+@app.processor(Blob)
+async def blob(item, ctx):
+    async for page in ctx.api.pages("/blob", {{"bytes": 20_000}}, pages=Single(), records="records"):
+        yield page
+"""
+
+
+def test_children_start_while_the_plan_is_written(api: SandboxProcess, tmp_path: Path) -> None:
+    source = tmp_path / "late.py"
+    source.write_text(PLANNED_LATE.format(url=api.url))
+    command = [sys.executable, "-m", "haulier", "run", str(source), "--workers", "2"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_children_leave_where_no_plan_comes(api: SandboxProcess, tmp_path: Path) -> None:
+    """The enumerator fails once they are there: that is said alone, and nobody stays behind."""
+    source = tmp_path / "late.py"
+    source.write_text(PLANNED_LATE.format(url=api.url).replace("yield Blob(1)", "yield 1"))
+    command = [sys.executable, "-m", "haulier", "run", str(source), "--workers", "2"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("haulier: The enumerator blobs yielded a int")
+    for mark in tmp_path.glob("child-*"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(mark.name.removeprefix("child-")), 0)
 
 
 def test_a_child_that_cannot_be_started_is_said_in_words(shop: Place, tmp_path: Path) -> None:

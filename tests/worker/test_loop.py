@@ -20,6 +20,7 @@ from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 from haulier.testing.cuts import Cuts
 from haulier.testing.things import IN_FLIGHT, SOURCE, Things, things
+from haulier.worker import loop
 from haulier.worker.loop import QUEUE_PATIENCE_LEASES, Worker
 from haulier.worker.parts import Context
 from haulier.worker.settings import FIRST_ITEMS, UNPROVEN_FAILURES, WorkerSettings
@@ -95,6 +96,36 @@ async def test_a_worker_waits_for_a_plan(real: Rig) -> None:
 
 
 # -- ends --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_is_woken_looks_for_work(real: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parent says that the plan is on the queue; by itself it would have looked much later."""
+    monkeypatch.setattr(loop, "IDLE_SECONDS", 3_600.0)
+    monkeypatch.setattr(loop, "IDLE_CAP_SECONDS", 3_600.0)
+    async with real.parts() as parts, asyncio.timeout(60):
+        worker = real.worker(parts)
+        working = asyncio.create_task(worker.run())
+        await asyncio.sleep(0.2)
+        await real.run(*ITEMS)
+        worker.wake()
+        await until(lambda: worker.stats.done == len(ITEMS))
+        worker.drain("the test")
+        await working
+
+
+async def test_a_worker_sees_that_another_has_closed_its_run(real: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks at the run as a whole now and then, and at whether it is closed all the time."""
+    async with real.parts() as parts, asyncio.timeout(60):
+        run = await real.run(*ITEMS)
+        watch = Watch(real.lake, real.queue, real.closer, SOURCE)
+        assert not await watch.has_ended()  # It has seen none yet.
+        assert await watch.look() == 1
+        assert not await watch.has_ended()
+        assert await real.worker(parts).run() == 0
+        assert await watch.has_ended()
+        assert await watch.look() == 0
+        assert list(watch.closed) == [run.run_id]
+        watch.close()
 
 
 async def test_a_drain_finishes_what_is_under_way(real: Rig) -> None:

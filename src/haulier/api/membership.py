@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from haulier.api.scope_changes import Beat, target
+from haulier.api.scope_changes import Beat, room, target
 from haulier.api.scope_row import ScopeRow
 
 STALE_BEATS = 2
@@ -14,6 +14,8 @@ SILENT_BEATS = 3
 """A member that was not heard of for so long is not waited for; what it holds stays taken until it is gone."""
 IDLE_BEATS = 2
 """A share without an item in work for so long goes back."""
+WORTH = 4
+"""One part in so many of a share is worth a beat out of turn, which is a write that is flushed to the disk."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Membership:
         self._sightings: dict[str, _Sighting] = {}
         self._busy_at = 0.0
         self._number = 0
+        self._silent: dict[str, int] = {}
+        self._is_handed_over = False
         self._beaten_at: float | None = None
         self.share = 0
         """What the row surely holds for us."""
@@ -76,7 +80,9 @@ class Membership:
     def begin(self, now: float, in_use: int, *, is_busy: bool) -> Beat:
         """Get ready for a beat at ``now``. ``is_busy``: an item was held, or a request made, since the last one."""
         if is_busy:
-            self._busy_at = now
+            self._busy_at, self._is_handed_over = now, False
+        if self._is_handed_over:
+            self.limit = 0
         self.share = min(self.share, max(self.limit, in_use))
         self.limit = min(self.limit, self.share)
         self._number += 1
@@ -88,6 +94,7 @@ class Membership:
                 silent[name] = seen.beats
                 if silence > seen.keep_seconds or (seen.process and self._is_gone(seen.process)):
                     gone[name] = seen.beats
+        self._silent = silent
         return Beat(
             name=self.identity.name,
             number=self._number,
@@ -114,6 +121,25 @@ class Membership:
             if other == name or (one.share and one.wants and beat.silent.get(other) != one.beats)
         )
         self.place, self.sharers = working.index(name), len(working)
+
+    def hand_over(self) -> None:
+        """Give all of the share back with the next beat, unless it is busy then."""
+        self._is_handed_over = True
+
+    def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, looks: bool) -> bool:
+        """Whether a beat would move a good part of a share now, by a row that was only read: give it back, claim it, or
+        ask for it. What is to be given back is used no more from here on."""
+        mine = row.members.get(self.identity.name)
+        if mine is None:
+            return False
+        if is_busy and not mine.wants:
+            return True
+        wanted = target(row, self.identity.name, self._silent)
+        if (self.limit - wanted) * WORTH >= self.share:
+            self.limit = min(self.limit, wanted)
+        spare = self.share - max(self.limit, in_use)
+        more = min(wanted - mine.share, room(row, self._silent)) if is_busy or looks else 0
+        return (spare > 0 and spare * WORTH >= self.share) or (more > 0 and more * WORTH >= wanted)
 
     def close(self) -> None:
         """Send nothing any more."""

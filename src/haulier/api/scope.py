@@ -196,8 +196,9 @@ class Scope:
                 self._hurry.set()
 
     def hand_over(self) -> None:
-        """Others go on from here: the share goes to them at once."""
+        """Others go on from here: the share goes back at once."""
         self._was_busy = False
+        self._membership.hand_over()
         self._hurry.set()
 
     def end_waits(self) -> None:
@@ -372,9 +373,7 @@ class Scope:
 
     async def _beats(self) -> None:
         while True:
-            # What can be given back to who waits for it is given soon, and not only at the next beat.
-            has_spare = self._membership.share > max(self._membership.limit, self._gate.in_use)
-            await self._rest(self._settings.beat_seconds / (4 if has_spare else 1))
+            await self._rest(self._settings.beat_seconds)
             try:
                 await self._beat()
             except UnavailableError as error:
@@ -385,7 +384,8 @@ class Scope:
                 self._is_cut_off = False
 
     async def _looks(self) -> None:
-        """Between beats, hear of a pause or an outage that another member has told of."""
+        """Between beats, hear of a pause or an outage that another member has told of, and whether a share should
+        move: one that waits for the next beat of each member takes seconds to arrive."""
         while True:
             await self._clock.sleep(self._settings.beat_seconds / LOOKS)
             if not self._has_company:
@@ -393,7 +393,14 @@ class Scope:
             with contextlib.suppress(UnavailableError):
                 row = decode(await self._rows.read(self._settings.name))
                 self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
+                looks = self.has_work is not None
+                if self._membership.look(row, self._gate.in_use, is_busy=self._is_busy, looks=looks):
+                    self._hurry.set()
                 self._limit()
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self.has_work) or self._gate.in_use > 0 or self._gate.waiting > 0
 
     async def _rest(self, seconds: float) -> None:
         """Until the next beat is due, or there is something that the others should hear of now."""
@@ -407,7 +414,7 @@ class Scope:
 
     async def _beat(self) -> ScopeRow:
         began_at, gate = self._clock.monotonic(), self._gate
-        is_busy = self._was_busy or bool(self.has_work) or gate.in_use > 0 or gate.waiting > 0
+        is_busy = self._was_busy or self._is_busy
         self._was_busy = False
         beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy)
         beat = replace(

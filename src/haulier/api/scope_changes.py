@@ -84,8 +84,8 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
     row = _with(row, beat, _updated(row, beat, mine))
     row = _learned(row, beat)
     share = row.members[beat.name].share
-    room = cap(row, beat.silent) - sum(one.share for one in row.members.values()) + share
-    share = max(share, min(target(row, beat.name, beat.silent), room))
+    if beat.wants or beat.looks:
+        share = max(share, min(target(row, beat.name, beat.silent), share + room(row, beat.silent)))
     return _budgeted(_with(row, beat, replace(row.members[beat.name], share=share)), beat)
 
 
@@ -190,6 +190,11 @@ def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
     in_flight = min((one.in_flight for _, one in living), default=0)
     is_fixed = any(one.is_fixed for _, one in living)
     return in_flight if is_fixed else row.governor.cap(in_flight)
+
+
+def room(row: ScopeRow, silent: Mapping[str, int]) -> int:
+    """How much of the cap is in nobody's share; below 0 while the cap is lower than what is out."""
+    return cap(row, silent) - sum(one.share for one in row.members.values())
 
 
 def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:

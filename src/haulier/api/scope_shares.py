@@ -35,7 +35,7 @@ def shares(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
     """
     busy = [wish for wish in wishes if wish.wants]
     if not busy:
-        return _evenly(cap, wishes, IDLE_TURN)
+        return _evenly(cap, [wish for wish in wishes if wish.looks] or wishes, IDLE_TURN)
     idle = [wish for wish in wishes if not wish.wants and wish.looks]
     for_idle = max(0, min(len(idle), max(1, cap // IDLE_PART), cap - len(busy)))
     ones = _evenly(for_idle, idle, IDLE_TURN)

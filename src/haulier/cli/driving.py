@@ -15,7 +15,7 @@ from haulier.app.site import LiveSite, Options, scope_name
 from haulier.cli.account import Account
 from haulier.cli.estimate import Lesson
 from haulier.cli.fleet import Fleet
-from haulier.cli.output import log_words
+from haulier.cli.output import log_words, say
 from haulier.cli.progress import ProgressView, Traffic, open_progress
 from haulier.cli.signals import on_signals
 from haulier.cli.words import child_command, typed_command
@@ -33,6 +33,10 @@ class Driver(Protocol):
 
     def command_to_go_on(self, mode: str) -> str:
         """What a person types to go on with the open run of ``mode``; where none is open, it starts one."""
+        ...
+
+    def around(self, run: Run) -> contextlib.AbstractAsyncContextManager[None]:
+        """Around planning a run and driving it: what may begin before the plan stands."""
         ...
 
     async def drive(self, run: Run) -> tuple[int, str]:
@@ -59,6 +63,9 @@ class _Driver:
 class LocalDriver(_Driver):
     """Works a run in this process."""
 
+    def around(self, run: Run) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext()
+
     async def drive(self, run: Run) -> tuple[int, str]:
         site = self._site
         isolate = child_command("isolate", self._source, self._options)
@@ -77,17 +84,37 @@ class FleetDriver(_Driver):
     def __init__(self, site: LiveSite, source: str, options: Options, workers: int) -> None:
         super().__init__(site, source, options)
         self._workers = workers
+        self._say: Callable[[str], None] = say
+        self._fleet: Fleet | None = None
+        self._work: asyncio.Future[int] | None = None
 
-    async def drive(self, run: Run) -> tuple[int, str]:
+    @contextlib.asynccontextmanager
+    async def around(self, run: Run) -> AsyncIterator[None]:
+        """The children start while the plan is written, and wait for it: they take as long to be there as this did."""
         more = ("--run", run.run_id, "--with-parent", *log_words())
         command = child_command("work", self._source, self._options, *more)
+        fleet = self._fleet = Fleet(command, self._workers, self._watch(run), lambda line: self._say(line))
+        work = self._work = asyncio.ensure_future(fleet.run())
+        try:
+            yield
+        finally:
+            if not work.done():
+                fleet.drain("its parent")
+            await asyncio.wait([work])
+
+    async def drive(self, run: Run) -> tuple[int, str]:
+        fleet, work = self._fleet, self._work
+        assert fleet is not None
+        assert work is not None
         self._site.client.scope.hand_over()
+        fleet.wake()
         view = open_progress(run.run_id, self._site.clock)
-        fleet = Fleet(command, self._workers, self._watch(run), view.say)
+        self._say = view.say
         with on_signals(saying(fleet.drain, view.say, self._options), fleet.stop_now):
             lesson = await Lesson.of(self._site, run)
             async with shown(view, Account(self._site.lake, run), self._site, in_flight_of_all, lesson):
-                code = await fleet.run()
+                code = await asyncio.shield(work)
+        self._say = say
         return code, fleet.reason
 
 

@@ -13,6 +13,9 @@ from haulier.errors import UnavailableError, sentence
 from haulier.worker.watch import Watch
 
 LOOK_SECONDS = 1.0
+"""Between two whole looks at the run, which list what is new of it."""
+ENDED_SECONDS = 0.1
+"""Between two looks at whether a child has closed it, which read a few names."""
 RESTART_SECONDS = 0.2
 """Before the first restart of a child; doubled each time, up to `RESTART_CAP_SECONDS`, until one lives for a while."""
 RESTART_CAP_SECONDS = 5.0
@@ -37,6 +40,11 @@ class Fleet:
         self._codes: list[int] = []
         self.reason = ""
 
+    @property
+    def living(self) -> int:
+        """How many children there are now."""
+        return len(self._children)
+
     async def run(self) -> int:
         """Work until the run is closed. Returns 0, or the exit code of what stopped it."""
         try:
@@ -52,6 +60,12 @@ class Fleet:
             return 0
         # What a person must change is said before what may pass by itself.
         return next((code for code in (2, 1) if code in self._codes), 4)
+
+    def wake(self) -> None:
+        """There is work now: children that wait for a plan look at once."""
+        for child in self._children:
+            assert child.stdin is not None
+            child.stdin.write(b"\n")
 
     def drain(self, why: str) -> None:
         """Stop: children finish what they hold within their grace."""
@@ -120,8 +134,11 @@ class Fleet:
     async def _look_after(self) -> None:
         """Close the run when it is drained; the children see for themselves that it is closed."""
         while not self._watch.closed:
-            await asyncio.sleep(LOOK_SECONDS)
             try:
+                for _ in range(round(LOOK_SECONDS / ENDED_SECONDS)):
+                    await asyncio.sleep(ENDED_SECONDS)
+                    if await self._watch.has_ended():
+                        break
                 await self._watch.look()
             except UnavailableError as error:
                 self._say(f"haulier: {sentence(error)} Trying again.")

@@ -153,10 +153,11 @@ async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
     """Plan, send, work and close one run."""
     was_planned = await site.lake.exists(run.paths.seal)
     say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {site.app.name} ...")
-    if await until_signal(start(site, run, say_rest if was_planned else say_plan)) is None:
-        code, reason = INTERRUPTED, "interrupted before all of it was on the queue"
-    else:
-        code, reason = await driver.drive(run)
+    async with driver.around(run):
+        if await until_signal(start(site, run, say_rest if was_planned else say_plan)) is None:
+            code, reason = INTERRUPTED, "interrupted before all of it was on the queue"
+        else:
+            code, reason = await driver.drive(run)
     state, verdict = await run_state(site.lake, run.paths)
     failures = await read_failures(site, run.run_id)
     if verdict is not None:

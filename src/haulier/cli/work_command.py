@@ -77,7 +77,7 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
         with on_signals(drain, worker.stop_now):
             async with contextlib.AsyncExitStack() as stack:
                 if with_parent:
-                    _drain_without_parent(worker)
+                    _listen_to_parent(worker)
                 if bar is not None:
                     account = OpenAccount(site.lake, app.name, run_id)
                     await stack.enter_async_context(shown(bar, account, site, lambda _: site.client.scope.in_use))
@@ -98,13 +98,15 @@ async def _say_waiting(site: LiveSite) -> None:
     say("No run is open: this worker waits for one, such as of `haulier enqueue SOURCE`. Ctrl-C ends it.")
 
 
-def _drain_without_parent(worker: Worker) -> None:
-    """Standard input is a pipe that nobody writes to: it ends when the parent does."""
+def _listen_to_parent(worker: Worker) -> None:
+    """Standard input is a pipe: a line in it says that there is work now, and it ends when the parent does."""
     loop = asyncio.get_running_loop()
 
-    def ended() -> None:
-        if not os.read(sys.stdin.fileno(), 4096):
+    def heard() -> None:
+        if os.read(sys.stdin.fileno(), 4096):
+            worker.wake()
+        else:
             loop.remove_reader(sys.stdin.fileno())
             worker.drain("the end of its parent")
 
-    loop.add_reader(sys.stdin.fileno(), ended)
+    loop.add_reader(sys.stdin.fileno(), heard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Callable
@@ -26,13 +27,17 @@ from haulier.worker.watch import Watch
 IDLE_SECONDS = 0.1
 """The first wait after an empty dequeue; it doubles up to `IDLE_CAP_SECONDS`."""
 IDLE_CAP_SECONDS = 1.0
+FULL_SECONDS = 0.1
+"""Between two looks at the share, which is no more than a number, while all slots that it makes are taken."""
 GATHER_SECONDS = 0.01
 """How long a few free slots wait for more before the queue is asked, which is a transaction whatever it brings: at 500
 items a second that saves half of them. The slots beyond the share of requests cover it."""
 GATHERED_PART = 16
 """Fewer than this part of the slots are few."""
 LOOK_SECONDS = 0.5
-"""The least time between two looks at the runs."""
+"""The least time between two looks at the runs, which list what is new of them."""
+ENDED_SECONDS = 0.1
+"""Between two looks at whether another worker has closed them, which read a few names."""
 ROOM_SECONDS = 1.0
 """Between two looks at the room on the lake's disk."""
 QUEUE_PATIENCE_LEASES = 2
@@ -62,6 +67,7 @@ class Worker:
         self._idle = asyncio.Event()
         self._queue_away_since: float | None = None
         self._is_drained = False
+        self._is_woken = False
         self._takes = 0
         """Dequeues that brought items."""
         self._takes_looked_at: int | None = None
@@ -79,6 +85,11 @@ class Worker:
     def drain(self, why: str) -> None:
         """Stop dequeuing; finish what is under way within the grace, hand the rest back uncounted."""
         self._bench.stop.set(4, f"stopped by {why}")
+
+    def wake(self) -> None:
+        """There may be work now."""
+        self._is_woken = True
+        self._freed.set()
 
     def stop_now(self) -> None:
         """Stop dequeuing and hand everything back uncounted, without waiting for the grace."""
@@ -143,8 +154,11 @@ class Worker:
                 self._idle.set()
             elif not self._attempts:
                 self._bench.settler.hurry()
-            await self._wait(idle_seconds if free > 0 else IDLE_CAP_SECONDS)
-            idle_seconds = min(idle_seconds * 2, IDLE_CAP_SECONDS)
+            if not self._is_woken:
+                await self._wait(idle_seconds if free > 0 else FULL_SECONDS)
+                idle_seconds = min(idle_seconds * 2, IDLE_CAP_SECONDS)
+            if self._is_woken:
+                self._is_woken, idle_seconds = False, IDLE_SECONDS
 
     async def _lease(self, free: int) -> list[Held]:
         queue, clock = self._parts.queue, self._parts.clock
@@ -269,8 +283,16 @@ class Worker:
                 if not still_open and (takes or self._watch.closed):
                     self._is_drained = True
                     self._freed.set()
-                # One look may cost a listing of the run: what others work is not asked for more often than this.
-                await asyncio.sleep(LOOK_SECONDS)
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """One look may cost a listing of the run: what others work is not asked for more often than this."""
+        for _ in range(round(LOOK_SECONDS / ENDED_SECONDS)):
+            await asyncio.sleep(ENDED_SECONDS)
+            with contextlib.suppress(HaulierError):  # The next look says what fails.
+                if self._is_idle and await self._watch.has_ended():
+                    self._idle.set()
+                    return
 
     @property
     def _is_idle(self) -> bool:

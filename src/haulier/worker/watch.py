@@ -52,6 +52,11 @@ class Watch:
             watched.ledger.close()
         self._watched.clear()
 
+    async def has_ended(self) -> bool:
+        """Whether all that was open at the last look is closed meanwhile: a few names are read, however large a run."""
+        states = [(await run_state(self._lake, one.run.paths))[0] for one in list(self._watched.values())]
+        return bool(states) and all(state.is_closed for state in states)
+
     async def look(self) -> int:
         """Look at every run once, and do what is due. Returns how many runs are still open."""
         still_open = 0
