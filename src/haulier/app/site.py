@@ -10,18 +10,12 @@ import random
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from haulier.api.client import Client
-from haulier.api.credential_mark import credential_mark
 from haulier.api.process import find_process, this_process
-from haulier.api.redactor import Redactor
-from haulier.api.scope import Scope, ScopeSettings
-from haulier.api.shared_token import TokenFile
-from haulier.api.transport import Transport
 from haulier.app.app import App
-from haulier.app.meter import Meter
 from haulier.clock import Clock, SystemClock
 from haulier.errors import HaulierError, UsageError
 from haulier.items.workitem import WorkItem
@@ -29,11 +23,16 @@ from haulier.lake.opening import open_lake
 from haulier.lake.seam import Lake
 from haulier.queues.opening import file_of, queue_opener
 from haulier.queues.seam import QueueClient, QueueOpener, ThisProcess
-from haulier.runs.closing import Closer
 from haulier.runs.run import Run, require_same_fingerprint
 from haulier.worker.parts import Context, Parts
 from haulier.worker.settings import WorkerSettings
-from haulier.worker.trace import trace_of
+
+if TYPE_CHECKING:
+    from haulier.api.client import Client
+    from haulier.api.scope import ScopeSettings
+    from haulier.api.transport import Transport
+    from haulier.app.meter import Meter
+    from haulier.runs.closing import Closer
 
 GRACE_SECONDS = 10.0
 """Between a request's own deadline and its surely being over: what a dead worker's share is kept for besides."""
@@ -66,6 +65,8 @@ class Site:
 
     @property
     def closer(self) -> Closer:
+        from haulier.runs.closing import Closer
+
         return Closer(self.lake, self.queue, self.clock, self.name)
 
 
@@ -79,7 +80,7 @@ class LiveSite(Site):
 
     @property
     def closer(self) -> Closer:
-        return Closer(self.lake, self.queue, self.clock, self.name, self.expect)
+        return replace(super().closer, expect=self.expect)
 
     async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
         """Enumerate. What a person's own enumerator raises is theirs to correct (`UsageError`), and is said with their
@@ -90,6 +91,8 @@ class LiveSite(Site):
         except HaulierError:
             raise
         except Exception as error:
+            from haulier.worker.trace import trace_of
+
             trace = self.client.redactor.redact(trace_of(error)).rstrip()
             raise UsageError(f"The enumerator raised {trace.splitlines()[-1]}\n{trace}") from error
 
@@ -164,8 +167,16 @@ async def open_live(
     writes: bool = True,
     around: Callable[[Transport], Transport] = lambda transport: transport,
 ) -> AsyncIterator[LiveSite]:
-    """`open_site` with the API: secrets are read, and the scope is joined. ``around`` may wrap the transport."""
+    """`open_site` with the API: secrets are read, and the scope is joined. ``around`` may wrap the transport.
+
+    What only a process with an API needs is imported here: half of the time of `haulier status` would go to it.
+    """
     from haulier.api.aiohttp_transport import AiohttpTransport
+    from haulier.api.client import Client
+    from haulier.api.redactor import Redactor
+    from haulier.api.scope import Scope
+    from haulier.api.shared_token import TokenFile
+    from haulier.app.meter import Meter
 
     async with contextlib.AsyncExitStack() as stack:
         site = await stack.enter_async_context(open_site(app, options, writes=writes))
@@ -208,6 +219,9 @@ def scope_name(app: App) -> str:
 
 def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
     """One scope for each source: its credential is one, and so is the limit behind it."""
+    from haulier.api.credential_mark import credential_mark
+    from haulier.api.scope import ScopeSettings
+
     return ScopeSettings(
         name=scope_name(app),
         in_flight=app.api.schedule,

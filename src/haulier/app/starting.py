@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from haulier.app.site import LiveSite, Site
 from haulier.errors import UsageError
@@ -78,6 +77,8 @@ async def claim(site: LiveSite, wanted: Wanted) -> Run:
 
 def new_run(site: LiveSite, wanted: Wanted) -> NewRun:
     """What a run of what is wanted is claimed with."""
+    from importlib.metadata import version
+
     return NewRun(
         source=site.app.name,
         mode=wanted.mode,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
-from haulier.runs.closing import Closer
 from haulier.runs.expect import ask_expect
 from haulier.runs.ledger import Ledger
 from haulier.runs.plan import read_seal
 from haulier.runs.run import Run
 from haulier.runs.send import send_again, send_plan
+
+if TYPE_CHECKING:
+    from haulier.runs.closing import Closer
 
 
 async def is_stranded(queue: Queue, ledger: Ledger) -> bool:

@@ -7,17 +7,19 @@ import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from haulier.api.client import Client, ItemApi
-from haulier.clock import Clock
-from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
-from haulier.lake.seam import Lake
-from haulier.queues.seam import QueueClient, QueueOpener
-from haulier.runs.closing import Closer
-from haulier.runs.run import Run
 from haulier.worker.settings import WorkerSettings
+
+if TYPE_CHECKING:  # A source file needs `Context` alone: whoever only looks at its runs imports no more.
+    from haulier.api.client import Client, ItemApi
+    from haulier.clock import Clock
+    from haulier.items.registry import Registry
+    from haulier.lake.seam import Lake
+    from haulier.queues.seam import QueueClient, QueueOpener
+    from haulier.runs.closing import Closer
+    from haulier.runs.run import Run
 
 
 @dataclass(frozen=True)
