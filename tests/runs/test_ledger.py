@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from typing import Any
 
+import apsw
+import hypothesis.strategies as st
+import msgspec
 import pytest
+from hypothesis import given
 
 from haulier.errors import LakeUnavailableError
+from haulier.runs import ledger_schema as table
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.plan import planned
 from haulier.runs.receipts import write_receipts
@@ -15,6 +21,7 @@ from haulier.runs.records import (
     ChildList,
     DiscardRecord,
     OutcomeRecord,
+    PlannedItem,
     Receipt,
     RedriveRecord,
     encode_record,
@@ -194,6 +201,33 @@ async def test_p9_of_equal_receipts_the_first_without_adopted_counts(process: Pr
     rows = [row async for rows in ledger.select("1", "is_adopted, disagrees") for row in rows]
     assert rows == [(KEY, 0, 0)]
     ledger.close()
+
+
+RECEIPTS = st.builds(
+    Receipt,
+    key=st.sampled_from(["planned-1", "planned-2", "nobody's"]),
+    records=st.integers(1, 2),
+    bytes=st.just(10),
+    sha256=st.sampled_from(["s", "t"]),
+    requests=st.integers(1, 2),
+    adopted=st.booleans(),
+)
+
+
+@given(st.lists(RECEIPTS, max_size=8))
+def test_receipts_come_to_the_same_in_one_group_as_one_by_one(receipts: list[Receipt]) -> None:
+    """A whole group is put at once where each is the first of a planned key."""
+
+    def folded(*groups: list[Receipt]) -> list[Any]:
+        connection = apsw.Connection("")
+        connection.execute(table.SCHEMA)
+        for key in ("planned-1", "planned-2"):
+            table.put_planned(connection, [PlannedItem(key=key, stream="s", kind="k", payload=msgspec.Raw(b"{}"))])
+        for group in groups:
+            table.put_receipts(connection, group)
+        return connection.execute("SELECT * FROM item ORDER BY key").fetchall()
+
+    assert folded(receipts) == folded(*([receipt] for receipt in receipts))
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["receipt 2", "adopted 3", "receipt 3"])))

@@ -73,7 +73,9 @@ class Ledger:
 
     async def refresh(self) -> bool:
         """Fold in what is new. False while the plan is not sealed."""
-        if not self._has_plan:
+        if self._has_plan:
+            await self._scratch.do(table.add_index)
+        else:
             seal = await read_seal(self._lake, self._paths)
             if seal is None:
                 return False

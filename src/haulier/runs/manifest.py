@@ -178,7 +178,7 @@ def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Se
         seconds=float(str(seconds or 0.0)),
         adopted=bool(is_adopted),
         encoded=bool(is_encoded),
-        added=tuple(json.loads(str(added or "[]"))),
+        added=tuple(json.loads(str(added))) if added else (),
         drift=None if promised is None else Drift(promised=_int(promised), reread=_int(reread)),
         hidden=_int(hidden),
         repeated=_int(repeated),
