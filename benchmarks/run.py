@@ -23,7 +23,7 @@ LONG = (
     ("end_to_end.py", "--rounds", "5"),
     ("queues.py", "--items", "1000000"),
     ("page_path.py",),
-    ("many_items.py", "--items", "100000", "--enqueue", "1000000"),
+    ("many_items.py", "--items", "20000", "100000", "--enqueue", "1000000"),
     ("divide.py",),
     ("polite.py",),
     ("outage.py",),
