@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 
 import click
@@ -80,3 +81,28 @@ def test_log_lines_go_where_standard_error_goes(monkeypatch: pytest.MonkeyPatch)
     logging.getLogger("haulier.worker").warning("an item failed", extra={"item_key": "a-1"})
     line = json.loads(bar.getvalue())
     assert (line["level"], line["event"], line["item_key"]) == ("warning", "an item failed", "a-1")
+
+
+HEAPS = """
+import asyncio, ctypes, sys
+from haulier.cli.loop import run_loop
+
+async def main():
+    await asyncio.gather(*(asyncio.to_thread(lambda: [bytes(60_000) for _ in range(20)]) for _ in range(8)))
+
+libc = ctypes.CDLL(None)
+if not hasattr(libc, "malloc_info"):
+    sys.exit(77)
+run_loop(main())
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+def test_all_threads_share_one_heap() -> None:
+    """G9: what a thread has let go of serves the others. glibc would keep a heap for each of them."""
+    ended = subprocess.run([sys.executable, "-c", HEAPS], capture_output=True, text=True, check=False)
+    if ended.returncode == 77:
+        pytest.skip("the C library is not glibc")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("<heap nr=") == 1

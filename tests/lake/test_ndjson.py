@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from haulier.errors import ItemError
 from haulier.lake.local import LocalLake
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, LineCounter, to_lines
 from haulier.lake.seam import ObjectFacts
-from haulier.testing.lake_contents import OBJECT, spooled
+from haulier.testing.lake_contents import OBJECT, spooled, stored
 
 SPACE = st.text(alphabet=" \t\r\n", max_size=3)
 NUMBERS = st.sampled_from(["0", "-0", "1.10", "1e400", "1E+2", "123456789012345678901234567890", "-0.0"])
@@ -127,6 +128,44 @@ def test_the_cuts_of_its_input_do_not_show(sizes: list[int]) -> None:
     pieces.add(lines[start:], 0)
     assert stored + pieces.finish() == whole
     assert pieces.facts() == facts
+
+
+@pytest.mark.parametrize("sizes", [[900_000] * 3, [20_000] * 60, [900_000, 20_000] * 3, [1_000_000, 100, 300_000]])
+async def test_a_page_is_not_there_twice_while_it_is_written(lake: LocalLake, sizes: list[int]) -> None:
+    """G9: beside the pages themselves, two blocks and the compressor; and the object is the same as from one page."""
+    records = [b'{"id":%d,"text":"%s"}' % (number, b"x" * (number % 7 * 3_000)) for number in range(400)]
+    pages, start = [], 0
+    for size in sizes:
+        page, left = [], size
+        while left > 0:
+            page.append(records[start % len(records)])
+            left -= len(page[-1])
+            start += 1
+        pages.append(page)
+    spool = await lake.open_spool("staging", "pages")
+    tracemalloc.start()
+    try:
+        for page in pages:
+            await spool.write(page)
+        facts = await spool.finish()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * BLOCK_BYTES
+    whole, expected = compressed(to_lines([record for page in pages for record in page]), start)
+    assert facts == expected
+    await lake.publish(spool, OBJECT)
+    assert await stored(lake, OBJECT) == whole
+
+
+async def test_an_empty_record_of_a_large_page_is_named_by_its_place(lake: LocalLake) -> None:
+    """In the page, however many of its records are made into lines at a time."""
+    page = [b'{"text":"%s"}' % (b"x" * 10_000)] * 100
+    page[89] = b"\r\n"
+    spool = await lake.open_spool("staging", "pages")
+    with pytest.raises(ItemError, match="Record 90 of 100 in a page"):
+        await spool.write(page)
+    await spool.discard()
 
 
 @pytest.mark.parametrize("level", [1, 9])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -16,6 +18,8 @@ T = TypeVar("T")
 COLLECT_AFTER = 5_000
 """New objects after which the garbage collector looks for cycles. At Python's 700 it takes a tenth of a worker's CPU,
 since every item under way has a hundred objects that it looks at in vain; this many more are a megabyte."""
+_M_ARENA_MAX = -8
+"""From glibc's <malloc.h>."""
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
@@ -25,6 +29,7 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
     then `click.Abort` is raised.
     """
     gc.set_threshold(COLLECT_AFTER)
+    _share_one_heap()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             return runner.run(_stoppable(main))
@@ -36,6 +41,16 @@ def run_unstoppable(main: Coroutine[Any, Any, T]) -> T:
     """The same without ears for signals: they end the process as they would any other."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(main)
+
+
+def _share_one_heap() -> None:
+    """Let all threads take memory from one heap.
+
+    glibc gives each thread its own, and what pages have let go of stays there: with pages of 1 MB and 12 in flight
+    86 MB at the peak in place of 75, for the same CPU. Other C libraries have no such call.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 async def _stoppable(main: Coroutine[Any, Any, T]) -> T:

@@ -48,10 +48,11 @@ class LocalSpool:
             self._begin()
             remaining = iter(records)
             while batch := list(islice(remaining, _RECORDS_AT_ONCE)):
-                if self._compressor.waiting_bytes + sum(map(len, batch)) < BLOCK_BYTES:
+                size = sum(map(len, batch))
+                if self._compressor.waiting_bytes + size < BLOCK_BYTES:
                     self._compressor.add(to_lines(batch), len(batch))
                 else:
-                    await self._threads.run(self._write, batch)
+                    await self._threads.run(self._write, batch, size)
             self._usable = True
 
     async def finish(self) -> ObjectFacts:
@@ -85,9 +86,12 @@ class LocalSpool:
             raise RuntimeError("nothing can be written to a spool that was finished, discarded or left by an error")
         self._usable = False
 
-    def _write(self, batch: Sequence[Bytes]) -> None:
-        self._compressor.add(to_lines(batch), len(batch))
-        write_all(self._opened(), self._compressor.drain())
+    def _write(self, batch: Sequence[Bytes], size: int) -> None:
+        # A block's worth of records at a time: a page is not there twice, and its lines stay in the processor's cache.
+        step = max(1, len(batch) * BLOCK_BYTES // size)
+        for start in range(0, len(batch), step):
+            self._compressor.add(to_lines(batch, start, start + step), min(step, len(batch) - start))
+            write_all(self._opened(), self._compressor.drain())
 
     def _finish(self) -> ObjectFacts:
         write_all(self._opened(), self._compressor.finish())
