@@ -22,7 +22,7 @@ from haulier.app.site import LiveSite, scope_settings
 from haulier.app.starting import Wanted, claim, start
 from haulier.config.source_file import load_source
 from haulier.lake.local import LocalLake
-from haulier.lake.local_threads import LocalThreads
+from haulier.lake.local_threads import LocalThreads, Share, Together
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.run import Run
@@ -31,6 +31,7 @@ from haulier.worker.loop import Worker
 from haulier.worker.settings import WorkerSettings
 from haulier.worker.watch import Watch
 
+S = TypeVar("S")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -240,6 +241,12 @@ class _AtOnce(LocalThreads):
 
     async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         return work(*arguments)
+
+    async def together(self, work: Together[S, T], one: S) -> T:
+        share: Share[S, T] = Share(one)
+        work([share])
+        share.tell()
+        return await share.ended()
 
 
 def _stalled() -> None:

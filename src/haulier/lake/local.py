@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from haulier.lake.filesystems import mounts, refuse_unfit
 from haulier.lake.floor import disk_at
 from haulier.lake.local_files import LocalFiles
 from haulier.lake.local_spool import LocalSpool
-from haulier.lake.local_threads import LocalThreads
+from haulier.lake.local_threads import LocalThreads, Share
 from haulier.lake.names import checked
 from haulier.lake.seam import Disk, ObjectFacts, Published, Spool
 
@@ -46,7 +47,7 @@ class LocalLake:
         return self._each(self._files.walk(checked(folder)))
 
     async def names(self, folder: str) -> list[str]:
-        return await self._threads.run(self._files.names, folder)
+        return await self._threads.together(self._names, folder)
 
     def download(self, path: str) -> AsyncIterator[bytes]:
         return self._each(self._files.pieces(checked(path)))
@@ -87,6 +88,12 @@ class LocalLake:
 
     async def close(self) -> None:
         await self._threads.close()
+
+    def _names(self, shares: Sequence[Share[str, list[str]]]) -> None:
+        """A folder that several ask for, such as before each publication, is read once, after they all asked."""
+        read = functools.cache(self._files.names)
+        for share in shares:
+            share.attempt(lambda folder: list(read(folder)))
 
     async def _each(self, blocking: Generator[T, None, None]) -> AsyncIterator[T]:
         """What a blocking generator yields, a thread's turn for each."""

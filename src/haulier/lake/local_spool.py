@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from haulier.errors import LakeUnavailableError, SweptError
-from haulier.lake.local_files import LocalFiles, link, make_durable, parent, sync_folder, write_all
-from haulier.lake.local_threads import LocalThreads
+from haulier.lake.local_files import LocalFiles, begin_to_store, link, make_durable, parent, sync_folder, write_all
+from haulier.lake.local_threads import LocalThreads, Share
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
 from haulier.lake.seam import Bytes, ObjectFacts, Published
 
@@ -58,7 +58,12 @@ class LocalSpool:
     async def finish(self) -> ObjectFacts:
         async with self._turn:
             self._begin()
-            facts = self._facts = await self._threads.run(self._finish)
+            if self._descriptor < 0:
+                await self._threads.together(_finish_small, self)
+            else:
+                # What is large already takes the disk its own time, which no small one should have to wait for.
+                await self._threads.run(self._finish)
+            facts = self._facts = self._compressor.facts()
             self._usable = True
             return facts
 
@@ -70,7 +75,7 @@ class LocalSpool:
                     raise RuntimeError("only a spool that was finished can be published")
                 if self._facts.records == 0:
                     raise ValueError("an item without records has no object; write its outcome instead (protocol, P6)")
-                await self._threads.run(self._publish, path)
+                await self._threads.together(_publish_all, (self, path))
             assert self._published is not None
             return self._published
 
@@ -93,10 +98,12 @@ class LocalSpool:
             self._compressor.add(to_lines(batch, start, start + step), min(step, len(batch) - start))
             write_all(self._opened(), self._compressor.drain())
 
-    def _finish(self) -> ObjectFacts:
-        write_all(self._opened(), self._compressor.finish())
+    def _finish(self) -> None:
+        self._store()
         make_durable(self._descriptor)
-        return self._compressor.facts()
+
+    def _store(self) -> None:
+        write_all(self._opened(), self._compressor.finish())
 
     def _opened(self) -> int:
         """The descriptor. A name that stands there is a programming error: a spool is opened once (P5)."""
@@ -109,16 +116,9 @@ class LocalSpool:
             self._identity = _identity(os.fstat(self._descriptor))
         return self._descriptor
 
-    def _publish(self, path: str) -> None:
-        name = self._files.at(path)
-        outcome = self._link(parent(path), name)
-        if outcome is Published.OURS:
-            sync_folder(os.path.dirname(name))
-        self._drop()
-        self._published = outcome
-
-    def _link(self, folder: str, name: str) -> Published:
+    def _link(self, path: str) -> Published:
         """Step 4, for each answer of the disk. Twice, since what stands there may go in between."""
+        folder, name = parent(path), self._files.at(path)
         for _ in range(2):
             self._files.make_folder(folder)
             try:
@@ -150,6 +150,39 @@ class LocalSpool:
         descriptor, self._descriptor = self._descriptor, -1
         with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+def _finish_small(shares: Sequence[Share[LocalSpool, None]]) -> None:
+    """Step 1 of P7 for several spools: all on their way to the disk before the first is waited for. What one fsync
+    writes down of the names and sizes of all, the others need not write again."""
+    for share in shares:
+        share.attempt(LocalSpool._store)
+    if len(shares) > 1:
+        for share in shares:
+            share.attempt(lambda spool: begin_to_store(spool._descriptor))
+    for share in shares:
+        share.attempt(lambda spool: make_durable(spool._descriptor))
+
+
+def _publish_all(shares: Sequence[Share[tuple[LocalSpool, str], Published]]) -> None:
+    """Steps 4 to 6 of P7 for several spools. Each folder is made durable once, after the last link into it."""
+    for share in shares:
+        share.attempt(lambda one: one[0]._link(one[1]))
+    by_folder: dict[str, list[Share[tuple[LocalSpool, str], Published]]] = {}
+    for share in shares:
+        if share.result is Published.OURS:
+            by_folder.setdefault(os.path.dirname(share.one[0]._files.at(share.one[1])), []).append(share)
+    for folder, theirs in by_folder.items():
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            for share in theirs:
+                share.error = error
+    for share in shares:
+        if share.error is None:
+            spool, _ = share.one
+            spool._drop()
+            spool._published = share.result
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
