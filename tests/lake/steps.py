@@ -18,9 +18,9 @@ from pathlib import Path
 
 from haulier.clock import SystemClock
 from haulier.lake.local import LocalLake
-from haulier.lake.seam import Published
+from haulier.lake.seam import Published, Spool
 
-RECORD, OBJECT, STAGING = "records/a.json", "bronze/a.ndjson.gz", "staging"
+RECORD, OBJECT, OTHER, STAGING = "records/a.json", "bronze/a.ndjson.gz", "bronze/b.ndjson.gz", "staging"
 PLACE = "above/lake"
 """The lake's folder and the one above it are made by the first errand too."""
 DIED, DONE, FAILED = 99, 0, 1
@@ -54,13 +54,29 @@ async def publish(lake: LocalLake, name: str, acknowledge: Acknowledge) -> None:
         await adopt(lake, name, acknowledge)
 
 
-async def adopt(lake: LocalLake, name: str, acknowledge: Acknowledge) -> None:
-    if facts := await lake.adopt(OBJECT):
+async def publish_two(lake: LocalLake, name: str, acknowledge: Acknowledge) -> None:
+    """At once, so that they go to the disk together."""
+    spools = [await lake.open_spool(STAGING, f"attempt-{name}-{number}") for number in range(2)]
+    for spool in spools:
+        await spool.write([name.encode()] * 500)
+    await asyncio.gather(*(spool.finish() for spool in spools))
+
+    async def publish_one(spool: Spool, path: str) -> None:
+        if await lake.publish(spool, path) is Published.OURS:
+            acknowledge(path, name)
+        else:
+            await adopt(lake, name, acknowledge, path)
+
+    await asyncio.gather(*map(publish_one, spools, (OBJECT, OTHER)))
+
+
+async def adopt(lake: LocalLake, name: str, acknowledge: Acknowledge, path: str = OBJECT) -> None:
+    if facts := await lake.adopt(path):
         assert facts.records == 500
-        acknowledge(OBJECT, "")
+        acknowledge(path, "")
 
 
-ERRANDS: dict[str, Errand] = {each.__name__: each for each in (create, create_or_read, publish, adopt)}
+ERRANDS: dict[str, Errand] = {each.__name__: each for each in (create, create_or_read, publish, publish_two, adopt)}
 
 
 class Steps:

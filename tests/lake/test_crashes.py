@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.lake.disk import Disk, Step, Tree
-from tests.lake.steps import OBJECT, PLACE, RECORD
+from tests.lake.steps import OBJECT, OTHER, PLACE, RECORD
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.xdist_group("lake-crashes")
 
-ERRANDS = [("create", "create_or_read"), ("publish", "publish"), ("publish", "adopt")]
+ERRANDS = [("create", "create_or_read"), ("publish", "publish"), ("publish", "adopt"), ("publish_two", "publish_two")]
 
 
 @pytest.fixture(scope="module", params=ERRANDS, ids="-then-".join)
@@ -32,8 +32,8 @@ def test_a_kill_between_any_two_steps_leaves_nothing_half(deaths: list[Path]) ->
     """P7 and section 1: before each step, and in the middle of a write, what stands is whole or absent."""
     shown = [visible(files_below(death / "killed")) for death in deaths]
     assert shown[0] == {}
-    assert len(shown[-1]) == 1
-    assert all(tree in ({}, shown[-1]) for tree in shown)
+    assert 1 <= len(shown[-1]) <= 2
+    assert all(tree.items() <= shown[-1].items() for tree in shown)
     assert len(deaths) > 15
 
 
@@ -45,7 +45,7 @@ def test_after_a_kill_the_next_process_goes_on(deaths: list[Path]) -> None:
         acknowledged = [step for step in steps_of(death) if step[0] == "ack"]
         assert set(tree) == {str(path) for _, path, _ in acknowledged}
         leftovers = [name for name in files_below(death / PLACE) if ".tmp-" in name or name.startswith("staging/")]
-        assert len(leftovers) <= 1
+        assert len(leftovers) <= max(1, len(tree))
 
 
 @pytest.mark.crash
@@ -89,7 +89,7 @@ def visible(tree: Tree) -> dict[str, str]:
         if path == RECORD:
             shown[path] = body[:1].decode()
             assert body in (b"A" * 500, b"B" * 500)
-        elif path == OBJECT:
+        elif path in (OBJECT, OTHER):
             records = gzip.decompress(body)
             shown[path] = records[:1].decode()
             assert records in (b"A\n" * 500, b"B\n" * 500)

@@ -59,7 +59,7 @@ class LocalSpool:
         async with self._turn:
             self._begin()
             if self._descriptor < 0:
-                await self._threads.together(_finish_small, self)
+                await self._threads.together(_finish_all, self)
             else:
                 # What is large already takes the disk its own time, which no small one should have to wait for.
                 await self._threads.run(self._finish)
@@ -152,16 +152,15 @@ class LocalSpool:
             os.close(descriptor)
 
 
-def _finish_small(shares: Sequence[Share[LocalSpool, None]]) -> None:
-    """Step 1 of P7 for several spools: all on their way to the disk before the first is waited for. What one fsync
-    writes down of the names and sizes of all, the others need not write again."""
+def _finish_all(shares: Sequence[Share[LocalSpool, None]]) -> None:
+    """Step 1 of P7 for several spools of one lake. All are on their way to the disk before any is waited for, so that
+    what one fsync writes down of names and sizes serves the others too."""
     for share in shares:
         share.attempt(LocalSpool._store)
     if len(shares) > 1:
         for share in shares:
             share.attempt(lambda spool: begin_to_store(spool._descriptor))
-    for share in shares:
-        share.attempt(lambda spool: make_durable(spool._descriptor))
+    shares[0].one._threads.side_by_side(shares, lambda spool: make_durable(spool._descriptor))
 
 
 def _publish_all(shares: Sequence[Share[tuple[LocalSpool, str], Published]]) -> None:
