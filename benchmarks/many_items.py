@@ -4,8 +4,8 @@
 latency.
 Drained is when the last request was sent, to a quarter of a second; what follows is the closing. Memory is read on the
 way, after a fifth of the items and after the last: what is flat does not grow with the run. The second table enqueues
-alone, ten times as many items in the second line as in the first, and asks for the status while all is queued. CPU is
-what to read where the machine is busy with something else: each `s (CPU)` is wall seconds, and CPU seconds in brackets.
+alone, ten times as many items in the second line as in the first. CPU is what to read where the machine is busy with
+something else: each `s (CPU)` is wall seconds, and CPU seconds in brackets.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 
 IN_FLIGHT = 32
 SAMPLE_SECONDS = 0.25
-NOT_FINISHED = 4
-"""The exit code of `haulier status` while a run is open."""
 COLUMNS = (
     "items", "enqueue s (CPU)", "drain s (CPU)", "items/s", "CPU ms an item", "MB after 1/5", "at the end", "peak",
     "closing s (CPU)", "status s (CPU)",
@@ -164,11 +162,9 @@ def enqueue_alone(items: int) -> None:
     ):
         write_source(folder, api.url)
         done = timed(folder, "enqueue", "many.toml")
-        status = timed(folder, "status", "many.toml", ends_with=NOT_FINISHED)
         size = sum(file.stat().st_size for file in Path(folder, ".haulier").rglob("*") if file.is_file())
     print(
-        f"| {items:,} | {done} | {items / done.seconds:,.0f} | {done.peak_mb:.0f} | {size / items:.0f} | {status} | "
-        f"{status.peak_mb:.0f} |",
+        f"| {items:,} | {done} | {items / done.seconds:,.0f} | {done.peak_mb:.0f} | {size / items:.0f} |",
         flush=True,
     )
 
@@ -187,10 +183,8 @@ def main() -> None:
     for items in flags.items:
         run(items)
     if flags.enqueue:
-        print(
-            "\n| items | enqueue s (CPU) | items/s | peak MB | bytes an item in the queue | status s (CPU) | its MB |"
-        )
-        print("|---|---|---|---|---|---|---|", flush=True)
+        print("\n| items | enqueue s (CPU) | items/s | peak MB | bytes an item in the queue |")
+        print("|---|---|---|---|---|", flush=True)
         for items in (flags.enqueue // 10, flags.enqueue):
             enqueue_alone(items)
 

@@ -16,6 +16,7 @@ SHORT = (
     ("queues.py", "--items", "100000"),
     ("page_path.py", "--rounds", "3"),
     ("many_items.py", "--items", "10000", "--enqueue", "100000"),
+    ("closing.py", "--items", "20000"),
     ("divide.py", "--records", "20000"),
     ("polite.py", "--only", "knee", "--workers", "1"),
 )
@@ -24,6 +25,7 @@ LONG = (
     ("queues.py", "--items", "1000000"),
     ("page_path.py",),
     ("many_items.py", "--items", "20000", "100000", "--enqueue", "1000000"),
+    ("closing.py",),
     ("divide.py",),
     ("polite.py",),
     ("outage.py",),
