@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import gc
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import click
 
+from haulier.cli.garbage import collect_rarely
 from haulier.cli.signals import on_signals
 
 T = TypeVar("T")
 
-COLLECT_AFTER = 5_000
-"""New objects after which the garbage collector looks for cycles. At Python's 700 it takes a tenth of a worker's CPU,
-since every item under way has a hundred objects that it looks at in vain; this many more are a megabyte."""
 _M_ARENA_MAX = -8
 """From glibc's <malloc.h>."""
-
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run ``main`` to its end on a new event loop.
@@ -28,7 +24,7 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
     SIGTERM and Ctrl-C cancel it wherever it does not listen to them itself, so that what it has open is let go of;
     then `click.Abort` is raised.
     """
-    gc.set_threshold(COLLECT_AFTER)
+    collect_rarely()
     _share_one_heap()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:

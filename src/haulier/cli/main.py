@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from haulier.cli.garbage import collect_rarely, leave_the_rest
 from haulier.cli.hints import as_typed
 from haulier.cli.streams import patient_streams
 from haulier.errors import HaulierError, ItemError, UnavailableError, UsageError
@@ -111,8 +112,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line. Returns the exit code."""
     if arguments is not None:
         return _main(arguments)
+    collect_rarely()
     with patient_streams() as problems:
         code = _main(sys.argv[1:])
+    leave_the_rest()
     return _unread(problems[0], code) if problems else code
 
 
