@@ -13,6 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SHORT = (
     ("end_to_end.py", "--rounds", "1"),
+    ("start_close.py", "--rounds", "1"),
     ("queues.py", "--items", "100000"),
     ("page_path.py", "--rounds", "3"),
     ("many_items.py", "--items", "10000", "--enqueue", "100000"),
@@ -22,6 +23,7 @@ SHORT = (
 )
 LONG = (
     ("end_to_end.py", "--rounds", "5"),
+    ("start_close.py",),
     ("queues.py", "--items", "1000000"),
     ("page_path.py",),
     ("many_items.py", "--items", "20000", "100000", "--enqueue", "1000000"),

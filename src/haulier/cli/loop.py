@@ -18,6 +18,7 @@ T = TypeVar("T")
 _M_ARENA_MAX = -8
 """From glibc's <malloc.h>."""
 
+
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run ``main`` to its end on a new event loop.
 
