@@ -113,7 +113,9 @@ def test_another_user_of_the_client_stops_nobody(shop: tuple[Place, SandboxProce
     process = place.start("run")
     try:
         until(lambda: api.counters().by_status.get(200, 0) >= 10)
+        api.change(latency_seconds=1.0)  # A run that ends before `try` has begun would lose no token.
         assert place.run("try").code == 0
+        api.change(latency_seconds=0.0)
         _, err = process.communicate(timeout=60)
         assert (process.returncode, place.lines()) == (0, RECORDS), err
     finally:
