@@ -36,7 +36,7 @@ class Terminal:
         """Read on to the end. Returns the exit code."""
         while self._read():
             pass
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def _read(self) -> bool:
         try:

@@ -63,7 +63,7 @@ def test_a_worker_waits_for_room_and_goes_on_by_itself(shop: Place, disk: Path) 
         queue = shop.run("status", "--lake", str(lake))
         assert "5 ready, 0 delayed, 0 leased" in queue.out, queue.out
         ballast.unlink()
-        _, rest = worker.communicate(timeout=60)
+        _, rest = worker.communicate(timeout=90)
     finally:
         worker.kill()
     assert worker.returncode == 0, rest

@@ -73,7 +73,7 @@ def test_what_a_stopped_run_has_leased_is_its_own(place: Place) -> None:
         asyncio.run(take_what_is_ready(place.folder / ".haulier/shop/queue.sqlite3"))
         assert ", which is alive\n" in place.run("status").out
         os.killpg(process.pid, signal.SIGCONT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert place.lines() == RECORDS
 

@@ -38,7 +38,7 @@ def api_state(place: Place) -> Any:
     return said.json.get("api", {}) if said.out else {}
 
 
-def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not come to that"

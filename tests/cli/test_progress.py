@@ -118,7 +118,7 @@ def test_a_worker_that_is_stopped_says_what_failed(place: Place) -> None:
         while place.run("status", "--json").json["retries"] == 0:
             assert process.poll() is None
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=90)
     assert process.returncode == 4
     assert re.search(r"haulier: stopped by SIGTERM\n  retries  [0-9]+\n  failure  .*status 500\n$", err), err
 
@@ -154,7 +154,7 @@ def test_what_a_processor_raises_is_a_cause_too(place: Place) -> None:
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
 
 
@@ -200,7 +200,7 @@ def test_a_resumed_run_says_so_and_counts_what_is_left(place: Place) -> None:
         while sum(name.endswith(".gz") for _, _, names in os.walk(objects) for name in names) == 0:
             assert working.poll() is None
         working.terminate()
-        working.communicate(timeout=40)
+        working.communicate(timeout=90)
         status = place.run("status", "--json").json
         left = status["missing"]
         api.change(latency_seconds=0.0)

@@ -113,7 +113,7 @@ def test_a_ctrl_c_after_the_seal_says_how_to_go_on(place: Place) -> None:
         while api.counters().hung == 0:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=90)
         assert process.returncode == 4, err
         assert json.loads(out)["state"] == "open"
         assert "before" not in err.partition("is not finished")[0]
@@ -245,7 +245,7 @@ def test_a_plan_without_records_is_started_over_once_the_source_was_corrected(
         if process.poll() is not None:
             break
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=40)
+    process.communicate(timeout=90)
     assert process.returncode in (2, 4)
     place.write(api.url)
     said = place.run("run", "--json")
@@ -268,6 +268,6 @@ def test_a_plan_that_somebody_works_is_not_started_over(place: Place) -> None:
         place.write(api.url, step="step = 1000", query="query = { limit = 50 }")
         said = place.run("run")
         assert (said.code, "--new" in said.err) == (2, True), said.err
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     assert place.lines() == RECORDS

@@ -13,7 +13,7 @@ from tests.cli.conftest import RECORDS, Place
 
 def stop(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
     process.send_signal(number)
-    _, err = process.communicate(timeout=40)
+    _, err = process.communicate(timeout=90)
     return process.returncode, err
 
 
@@ -152,5 +152,5 @@ run_loop(command())
 def test_a_signal_that_comes_twice_in_a_moment_cuts_nothing_off() -> None:
     """Some wrappers pass on a Ctrl-C that the terminal has sent already, before the loop has heard the first: what
     listens is called for both."""
-    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False, timeout=90)
     assert (done.returncode, done.stdout) == (0, "SIGINT then stopped\n"), done.stderr

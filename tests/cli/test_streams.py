@@ -18,7 +18,7 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full
 def run(*words: str, out: int, err: int = subprocess.PIPE) -> tuple[int, str]:
     """A command as a shell starts it: its exit code, and what it said on standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "haulier", *words], stdout=out, stderr=err, text=True, check=False, timeout=60
+        [sys.executable, "-m", "haulier", *words], stdout=out, stderr=err, text=True, check=False, timeout=90
     )
     return done.returncode, done.stderr or ""
 

@@ -82,7 +82,7 @@ def test_three_workers_share_one_live_token(shop: tuple[Place, SandboxProcess]) 
     try:
         until(lambda: token_file(place).stat().st_size > 0)
         assert stat.S_IMODE(token_file(place).stat().st_mode) == 0o600
-        assert [(worker.communicate(timeout=60)[1], worker.returncode)[1] for worker in workers] == [0, 0, 0]
+        assert [(worker.communicate(timeout=90)[1], worker.returncode)[1] for worker in workers] == [0, 0, 0]
     finally:
         for worker in workers:
             if worker.poll() is None:
@@ -116,7 +116,7 @@ def test_another_user_of_the_client_stops_nobody(shop: tuple[Place, SandboxProce
         api.change(latency_seconds=1.0)  # A run that ends before `try` has begun would lose no token.
         assert place.run("try").code == 0
         api.change(latency_seconds=0.0)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=90)
         assert (process.returncode, place.lines()) == (0, RECORDS), err
     finally:
         if process.poll() is None:

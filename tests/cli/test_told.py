@@ -24,7 +24,7 @@ def test_whoever_stops_a_run_hears_at_once_that_it_stops(place: Place, words: tu
         while api.counters().in_flight == 0:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=90)
     assert process.returncode == 4
     (line,) = [line for line in err.splitlines() if line.startswith("Stopping")]
     assert line == (
@@ -40,7 +40,7 @@ def test_a_worker_without_a_run_says_what_it_waits_for(shop: Place) -> None:
     assert process.stderr is not None
     said = process.stderr.readline()
     process.terminate()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=90)
     assert said == (
         f"No run is open: this worker waits for one, such as of `haulier enqueue {shop.toml}`. Ctrl-C ends it.\n"
     ), err

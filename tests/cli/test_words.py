@@ -37,7 +37,7 @@ def test_an_interrupted_run_says_how_to_go_on_as_it_was_begun(place: Place) -> N
         while "shard" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=90)
         (line,) = [line for line in err.splitlines() if line.startswith("Go on with: ")]
         assert line.endswith(f"{place.toml} full --lease 20 --grace 0.1 --fixed"), err
         (why,) = [line for line in err.splitlines() if "is not finished" in line]

@@ -23,7 +23,7 @@ from haulier.queues.seam import Depth
 from haulier.queues.sqlite import SqliteQueue
 from haulier.testing.chaos_workers import command
 
-PATIENCE_SECONDS = 45.0
+PATIENCE_SECONDS = 100.0
 CRASHING = Path(__file__).with_name("crashing.py")
 
 

@@ -10,7 +10,7 @@ import pytest
 from haulier.worker.settings import MAX_CRASHES, SILENT_DELIVERIES
 from tests.crash.stand import Stand, is_alive, until
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
 
 LEASE = ("--lease", "1")
 

@@ -16,7 +16,7 @@ from haulier.testing.oracle import judge_run
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.crash.stand import Stand, is_alive, standing, until
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
 
 WORKERS = 2
 ROUND = Round("fleet", SandboxSettings(records=1_000, latency_seconds=0.15), step=25)
