@@ -37,6 +37,11 @@ class Job:
         return self.pages * LATENCY_SECONDS / self.in_flight
 
     @property
+    def bound_mb(self) -> float:
+        """The most memory that haulier should take: a page in flight is there twice for a moment."""
+        return 55 + 2 * self.in_flight * self.size / 1e6
+
+    @property
     def floor_seconds(self) -> float:
         """With whole rounds of requests."""
         return math.ceil(self.pages / self.in_flight) * LATENCY_SECONDS
@@ -108,8 +113,7 @@ def report(job: Job, results: dict[str, list[Measured]]) -> None:
             f"| {name} | {wall:.2f} | {wall / job.ideal_seconds:.2f} | {wall / durable:.2f} | {cpu:.2f} | {each:.2f} | "
             f"{peak:.0f} |"
         )
-    bound = 60 + 2.5 * job.in_flight * job.size / 1e6
-    print(f"Memory bound for haulier: 60 MB + 2.5 x in flight x page size = {bound:.0f} MB")
+    print(f"Memory bound for haulier: 55 MB + 2 x in flight x page size = {job.bound_mb:.0f} MB")
 
 
 def main() -> None:
