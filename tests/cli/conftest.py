@@ -103,6 +103,21 @@ class Place:
         return sum(len(gzip.decompress(path.read_bytes()).splitlines()) for path in objects)
 
 
+@pytest.fixture(params=["uvloop", "asyncio"])
+def each_loop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The test runs with either event loop, in this process and in those that it starts."""
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    name: str = request.param
+    if name == "uvloop":
+        pytest.importorskip("uvloop")
+    else:
+        folder = tmp_path_factory.mktemp("without-uvloop")
+        (folder / "uvloop.py").write_text("raise ImportError('not here')\n")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(folder), os.environ.get("PYTHONPATH", ""))))
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    return name
+
+
 @pytest.fixture(scope="session")
 def api() -> Iterator[SandboxProcess]:
     with SandboxProcess(SandboxSettings(records=RECORDS)) as process:

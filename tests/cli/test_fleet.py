@@ -143,6 +143,7 @@ def test_children_are_as_quiet_as_their_parent(shop: Place) -> None:
     assert is_quiet()
 
 
+@pytest.mark.usefixtures("each_loop")
 def test_children_end_when_their_parent_is_killed(place: Place) -> None:
     """The end of a pipe tells them: they drain as if they had been asked to."""
     with SandboxProcess(SandboxSettings(records=1_000, latency_seconds=0.3)) as api:

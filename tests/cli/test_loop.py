@@ -17,7 +17,24 @@ from haulier.cli.output import set_up_output
 from haulier.cli.signals import on_signals
 from haulier.cli.tasks import until_signal
 
+LOOP = """
+import asyncio
+from haulier.cli.loop import run_loop
 
+async def main():
+    print(type(asyncio.get_running_loop()).__module__)
+
+run_loop(main())
+"""
+
+
+def test_a_command_runs_on_uvloop_where_that_is_installed(each_loop: str) -> None:
+    """In every process: `run`, `work`, and the children of a fleet, which are such commands too."""
+    said = subprocess.run([sys.executable, "-c", LOOP], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(each_loop)
+
+
+@pytest.mark.usefixtures("each_loop")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_nobody_waits_for_lets_go_of_what_is_open(number: signal.Signals) -> None:
     """Between two pieces of work, too: what is open is closed, and the command ends as interrupted."""
@@ -35,6 +52,7 @@ def test_a_signal_that_nobody_waits_for_lets_go_of_what_is_open(number: signal.S
     assert closed == [number]
 
 
+@pytest.mark.usefixtures("each_loop")
 def test_after_an_inner_block_the_outer_one_listens_again() -> None:
     async def command() -> list[str]:
         heard: list[str] = []
@@ -50,6 +68,7 @@ def test_after_an_inner_block_the_outer_one_listens_again() -> None:
     assert run_loop(command()) == ["inner SIGTERM", "inner again", "outer SIGINT"]
 
 
+@pytest.mark.usefixtures("each_loop")
 def test_a_signal_ends_one_piece_of_work_and_the_command_goes_on() -> None:
     async def work() -> int:
         os.kill(os.getpid(), signal.SIGINT)

@@ -33,6 +33,7 @@ def test_ctrl_c_at_any_time_loses_nothing(place: Place, after_seconds: float) ->
         assert place.lines() == RECORDS
 
 
+@pytest.mark.usefixtures("each_loop")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_drain_hands_back_at_once_and_uncounted(place: Place, number: signal.Signals) -> None:
     """What is under way ends within the grace, the rest goes back: the next worker need not wait for a lease."""
@@ -50,6 +51,7 @@ def test_a_drain_hands_back_at_once_and_uncounted(place: Place, number: signal.S
         assert place.lines() == RECORDS
 
 
+@pytest.mark.usefixtures("each_loop")
 def test_a_second_signal_stops_at_once(place: Place) -> None:
     """Without waiting for the grace."""
     with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
@@ -149,6 +151,7 @@ run_loop(command())
 """
 
 
+@pytest.mark.usefixtures("each_loop")
 def test_a_signal_that_comes_twice_in_a_moment_cuts_nothing_off() -> None:
     """Some wrappers pass on a Ctrl-C that the terminal has sent already, before the loop has heard the first: what
     listens is called for both."""

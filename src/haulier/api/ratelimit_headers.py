@@ -88,7 +88,8 @@ def rate_limits(headers: CIMultiDictProxy[str], now: datetime) -> RateLimits:
 
     Moments are measured against the answer's own ``Date``, against ``now`` where there is none.
     """
-    if (headers.get("Age") or "0").strip() != "0":
+    # Most answers have none of them: to find that out in detail takes 18 us of each, and so 2.
+    if not any("rate" in header.lower() for header in headers) or (headers.get("Age") or "0").strip() != "0":
         return NOTHING
     since = since_of(headers, now)
     policies = tuple(_policies(", ".join(headers.getall("RateLimit-Policy", ()))))
