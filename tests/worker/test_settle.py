@@ -176,7 +176,7 @@ async def test_p8_an_item_that_was_settled_after_its_lease_was_lost_stands(
 
 
 async def test_p8_receipts_go_in_groups(rig: Rig) -> None:
-    """Of 32, or what a second brings: one file and one completion for each group."""
+    """Of so many, or what a second brings: one file and one completion for each group."""
     run = await rig.run(*(things(start) for start in range(1, GROUP_ITEMS + 4)))
     async with rig.hand() as hand:
         settling = asyncio.create_task(hand.settler.run())

@@ -29,8 +29,9 @@ class WorkerSettings:
         return self.lease_seconds / 3
 
 
-GROUP_ITEMS = 32
-"""Receipts of one file, completions of one transaction (P8)."""
+GROUP_ITEMS = 128
+"""Receipts of one file, completions of one transaction (P8): three waits for the disk, and one file for a closing to
+read. What a worker that is killed has not settled is looked up in the lake by the next one, and is not asked for."""
 GROUP_SECONDS = 1.0
 """The longest that a done item waits for its receipt."""
 SILENT_DELIVERIES = 5

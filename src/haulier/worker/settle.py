@@ -31,7 +31,7 @@ class _Settled:
 
 
 class Settler:
-    """Gathers items that ended and settles them in groups of 32, or a second after the first of a group."""
+    """Gathers items that ended and settles them in groups of `GROUP_ITEMS`, or what a second brings."""
 
     def __init__(
         self,
