@@ -249,7 +249,8 @@ def make_durable(descriptor: int) -> None:
 def begin_to_store(descriptor: int) -> None:
     """Have the system begin to write a small file, where it can be told to; waits for nothing and promises nothing."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        with contextlib.suppress(OSError):  # A file system that has no such thing; whoever syncs hears of all else.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def sync_folder(place: str) -> None:
