@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,9 +25,10 @@ from haulier.items.ranges import IdRange
 from haulier.items.registry import Registry
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
-from haulier.sources.recipe import IdsRecipe, Lookup, StreamRecipe, WindowsRecipe
+from haulier.sources.recipe import IdsRecipe, Lookup, OnceRecipe, Pairs, StreamRecipe, WindowsRecipe
 from haulier.sources.rest import RestSource
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes, record_ids
+from tests.api_pages.rig import Asked, Reply, session_with
 from tests.sources.situation import Situation, situation
 
 NEWEST = Lookup("/items/newest", "id")
@@ -344,3 +346,29 @@ def test_the_fingerprint_outlives_an_upgrade() -> None:
             ]
         ],
     ]
+
+
+@pytest.mark.parametrize("add", [(), (("at", "{snapshot_time}"),)])
+async def test_a_page_is_let_go_of_before_the_next_one_comes(add: Pairs) -> None:
+    """G9: an item with many pages holds one answer, not two."""
+    alive: list[int] = []
+
+    def answer(asked: Asked) -> Reply:
+        alive.append(sum(type(known) is Page for known in gc.get_objects()))
+        number = int(asked.query.get("cursor", "0"))
+        return Reply({"rows": [{"id": number}], "next": str(number + 1) if number < 3 else None})
+
+    stream = StreamRecipe(
+        name="rows", path="/rows", records="rows", pages=Cursor("next", query="cursor"), add=add, full=OnceRecipe()
+    )
+    source = RestSource("sandbox", [stream])
+    async with session_with(answer) as (api, _):
+        context = Situation(api)
+        (item,) = await planned(source, ("rows",), context)
+        processor = source.processors[type(item)](item, context)
+        records = 0
+        async for page in processor:
+            records += len(page)  # type: ignore[arg-type]
+            del page
+    assert records == 4
+    assert alive == [alive[0]] * 4

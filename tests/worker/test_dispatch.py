@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from haulier.api.page import Page
 from haulier.clock import SystemClock
 from haulier.runs.records import PoisonRecord
 from haulier.runs.run import Run
@@ -54,6 +56,22 @@ async def test_dicts_are_encoded_and_the_receipt_says_so(rig: Rig) -> None:
     assert lines(rig, run) == ['{"b":1.1,"a":"é"}'.encode(), b'{"c":null}']
     (receipt,) = await rig.receipts(run)
     assert (receipt.records, receipt.encoded, receipt.requests) == (2, True, 0)
+
+
+async def test_a_page_is_let_go_of_once_it_is_written(rig: Rig) -> None:
+    """G9: before the processor asks for the next one."""
+    alive: list[int] = []
+
+    async def processor(item: Things, ctx: Context) -> AsyncGenerator[Page, None]:
+        for number in range(4):
+            alive.append(sum(type(known) is Page for known in gc.get_objects()))
+            yield Page([b'{"id":%d}' % number])
+
+    run = await rig.run(ITEM)
+    async with rig.hand({Things: processor}) as hand:
+        await hand.work()
+    assert len(lines(rig, run)) == 4
+    assert alive == [alive[0]] * 4
 
 
 @pytest.mark.parametrize("pieces", [(), ([],), ([], [])])

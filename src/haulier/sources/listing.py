@@ -83,7 +83,10 @@ def fields_of(add: Pairs, words: Words, exact: Mapping[str, Raw]) -> dict[str, A
 
 async def _with_fields(pages: AsyncIterator[Page], fields: Mapping[str, Any]) -> AsyncIterator[Page]:
     async for page in pages:
-        yield page.with_fields(fields)
+        with_fields = page.with_fields(fields)
+        del page
+        yield with_fields
+        del with_fields  # As in `haulier.sources.rest`.
 
 
 def snapshot_text(snapshot_time: datetime) -> str:

@@ -70,6 +70,7 @@ class Parents:
             skips_absent = self._rule.skips_absent
             async for page in listed(self._recipe, (), words, context, exact=exact, skips_absent=skips_absent):
                 yield page
+                del page  # As in `haulier.sources.rest`.
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
         """A batch in two; none where it is down to one parent."""

@@ -110,5 +110,6 @@ def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:
     async def process(item: WorkItem, context: SourceContext) -> AsyncGenerator[Page, None]:
         async for page in listed(recipe, division.query, division.fill(item), context):
             yield page
+            del page  # It keeps its answer alive, which must not be there twice while the next one comes.
 
     return process

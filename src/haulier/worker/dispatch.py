@@ -103,6 +103,8 @@ async def _drain(
                 added |= dict.fromkeys(page.added)
                 await check(page.slices)
                 await sink.write(page.slices)
+                del page
+            del piece  # A page keeps its answer alive, which must not be there twice while the next one comes.
             if records and children:
                 raise ItemError(
                     f"The processor of {kind!r} yielded both records and items. An item either has records or is "
