@@ -246,13 +246,6 @@ def make_durable(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def begin_to_store(descriptor: int) -> None:
-    """Have the system begin to write a small file, where it can be told to; waits for nothing and promises nothing."""
-    if hasattr(os, "posix_fadvise"):
-        with contextlib.suppress(OSError):  # A file system that has no such thing; whoever syncs hears of all else.
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
 def sync_folder(place: str) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from haulier.errors import LakeUnavailableError, SweptError
-from haulier.lake.local_files import LocalFiles, begin_to_store, link, make_durable, parent, sync_folder, write_all
+from haulier.lake.local_files import LocalFiles, link, make_durable, parent, sync_folder, write_all
 from haulier.lake.local_threads import LocalThreads, Share
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
 from haulier.lake.seam import Bytes, ObjectFacts, Published
@@ -153,13 +153,9 @@ class LocalSpool:
 
 
 def _finish_all(shares: Sequence[Share[LocalSpool, None]]) -> None:
-    """Step 1 of P7 for several spools of one lake. All are on their way to the disk before any is waited for, so that
-    what one fsync writes down of names and sizes serves the others too."""
+    """Step 1 of P7 for several spools of one lake: all are written, and then waited for at once."""
     for share in shares:
         share.attempt(LocalSpool._store)
-    if len(shares) > 1:
-        for share in shares:
-            share.attempt(lambda spool: begin_to_store(spool._descriptor))
     shares[0].one._threads.side_by_side(shares, lambda spool: make_durable(spool._descriptor))
 
 
