@@ -48,7 +48,7 @@ def check(story: Story, failure: Failure, items: int, workers: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_g4_g5_six_hours_of_503(tmp_path: Path) -> None:
     """G4, G5: not one item is poisoned for it, hardly a request is sent into it, and afterwards all is done."""
     failure = FAILURES["503"]
@@ -56,6 +56,7 @@ def test_g4_g5_six_hours_of_503(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", ["500", "time-out", "refused connection"])
 def test_g4_g5_half_an_hour_of_anything_like_an_outage(name: str, tmp_path: Path) -> None:
     """G4, G5, 4.1 `500`, `connect`, `time-out`: however it fails, and with several workers to fail. A 500 for everybody

@@ -136,6 +136,7 @@ SHAPES = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("name", "workers"), [("an error object", 2), ("HTML", 1), ("a login page", 1)])
 def test_g4_g5_a_quarter_of_an_hour_of_another_shape(name: str, workers: int, tmp_path: Path) -> None:
     """G4, G5: as an outage is. Some hundred requests are sent into it, and the breaker sees to the rest."""

@@ -258,7 +258,7 @@ async def test_a_cursor_may_be_stuck() -> None:
 
 async def until(is_so: Any) -> None:
     """What the server's side of a connection notices, it notices some turns of the event loop later."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not is_so():
             await asyncio.sleep(0.001)
 

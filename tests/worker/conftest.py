@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.worker.rig import Rig
 
-MEMORY = "/dev/shm"
-
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder, on a fast disk if there is one: nothing here is about a loss of power."""
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="haulier-test-", dir=MEMORY) as fast:
-        yield Path(fast)
+def folder(tmp_path: Path) -> Path:
+    """An empty folder."""
+    return tmp_path
 
 
 @pytest.fixture

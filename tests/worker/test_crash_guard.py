@@ -219,7 +219,7 @@ async def test_a_child_that_hangs_is_ended_and_charged(real: Rig) -> None:
 async def test_a_child_that_lives_on_in_a_grandchild_has_ended(real: Rig) -> None:
     """The pipe stays open in a process that the processor forked; the death of the child itself is what counts."""
     run = await suspect(real)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await work(real, StartFrame(), then="os.fork() or time.sleep(5) or os._exit(0); os._exit(3)")
     assert crashes(real, run) == [f"crashes/{key_of(ITEM)}/1.json"]
 

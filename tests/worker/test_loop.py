@@ -45,7 +45,7 @@ async def state_of(rig: Rig, run: Run) -> RunState:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

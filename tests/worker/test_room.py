@@ -58,7 +58,7 @@ async def real(folder: Path, lake: Told) -> AsyncIterator[Rig]:
 
 async def until(condition: object) -> None:
     assert callable(condition)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
