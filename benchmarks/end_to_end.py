@@ -1,7 +1,8 @@
 """Wall, CPU and memory of whole pulls, beside the ideal and beside bare loops, in one run.
 
 `python benchmarks/end_to_end.py [--rounds 3] [--only big|small]`: medians, and ratios to the loop with gzip, fsync and
-link added. CPU an item is what each page costs beyond the process itself, which a pull of one page shows.
+link added. CPU an item is what each page costs beyond the process itself, which a pull of one page shows. The next run
+is a second one beside the same queue, which remembers what the API bore.
 """
 
 from __future__ import annotations
@@ -75,7 +76,13 @@ def measure(command: list[str], folder: Path, environ: dict[str, str]) -> Measur
     return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-CONTESTANTS = {"bare gather loop": "bare", "loop + gzip, fsync, link": "durable", "haulier run": "haulier"}
+CONTESTANTS = {
+    "bare gather loop": "bare",
+    "loop + gzip, fsync, link": "durable",
+    "haulier run --fixed": "fixed",
+    "haulier run": "first",
+    "haulier run, the next one": "next",
+}
 
 
 def pull(kind: str, job: Job, url: str) -> Measured:
@@ -84,8 +91,11 @@ def pull(kind: str, job: Job, url: str) -> Measured:
     with tempfile.TemporaryDirectory(prefix="haulier-bench-") as folder:
         places = ["--lake", f"{folder}/lake", "--queue", f"sqlite:///{folder}/queue.sqlite3"]
         command = [sys.executable, str(HERE / "contestants.py"), kind, url, *numbers, "."]
-        if kind == "haulier":
-            command = [sys.executable, "-m", "haulier", "run", "--fixed", str(HERE / "source.py"), *places]
+        if kind in ("fixed", "first", "next"):
+            fixed = ["--fixed"] if kind == "fixed" else []
+            command = [sys.executable, "-m", "haulier", "run", *fixed, str(HERE / "source.py"), *places]
+        if kind == "next":
+            measure(command, Path(folder), environ)
         return measure(command, Path(folder), environ)
 
 

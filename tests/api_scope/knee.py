@@ -102,7 +102,7 @@ class Knee:
 
 
 class Crowd:
-    """Workers with endless work on one scope."""
+    """Workers with endless work on one scope; ``before``: of which others left something in the store."""
 
     def __init__(
         self,
@@ -113,30 +113,37 @@ class Crowd:
         seed: int = 1,
         later_pages: float = 1.0,
         is_fixed: bool = False,
+        knee: int = 12,
+        before: Crowd | None = None,
+        work: int = 30,
     ) -> None:
-        self.clock = FakeClock()
-        self.api = Knee(self.clock, shape, rng=random.Random(seed), later_pages=later_pages)
+        self.clock: FakeClock = FakeClock() if before is None else before.clock
+        self.api = Knee(self.clock, shape, knee, rng=random.Random(seed), later_pages=later_pages)
         self.began_at = self.clock.monotonic()
-        store = MemoryStore()
+        self.store: MemoryStore = MemoryStore() if before is None else before.store
         settings = ScopeSettings("scope/knee", in_flight, request_deadline_seconds=30.0, is_fixed=is_fixed)
         self.scopes = [
-            Scope(settings, f"w{n}", MemoryQueue(store, self.clock), self.clock, random.Random(seed * 100 + n))
+            Scope(settings, f"w{n}", MemoryQueue(self.store, self.clock), self.clock, random.Random(seed * 100 + n))
             for n in range(workers)
         ]
         self.tasks: list[asyncio.Task[None]] = []
+        self.work = work
+        """Requests that each worker would send at once."""
 
     async def __aenter__(self) -> Crowd:
         for scope in self.scopes:
             await scope.join()
             scope.has_work = True
             self.tasks.append(asyncio.create_task(scope.run()))
-            self.tasks += [asyncio.create_task(self._work(scope)) for _ in range(30)]
+            self.tasks += [asyncio.create_task(self._work(scope)) for _ in range(self.work)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for task in self.tasks:
             task.cancel()
         await asyncio.wait(self.tasks)
+        for scope in self.scopes:
+            await scope.leave()
 
     async def _work(self, scope: Scope) -> None:
         page = 0

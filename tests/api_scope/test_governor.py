@@ -7,14 +7,18 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from haulier.api.delay import Low
 from haulier.api.governor import (
     CEILING_SECONDS,
     FALLS,
     FIRST_PROBE_AFTER,
+    LARGEST_WINDOW,
+    REMEMBERED_SECONDS,
+    START,
     Governor,
-    Low,
     Phase,
     Report,
+    begun,
     fed,
     window_size,
 )
@@ -26,7 +30,8 @@ REACHABLE = 23.1
 
 def feed(governor, seconds, *, kind="later", times=None, time=0.0, in_flight=50, roll=0.5, in_use=None):
     """A report with as many answers as the next step needs, of the present epoch."""
-    count = times if times is not None else governor.skip + window_size(governor)
+    skip = 0 if governor.phase is Phase.STARTING else governor.skip
+    count = times if times is not None else skip + window_size(governor) - governor.seen
     report = Report(governor.epoch, {kind: [seconds] * count})
     return fed(governor, report, governor.cap(in_flight) if in_use is None else in_use, in_flight, time, roll)
 
@@ -36,22 +41,176 @@ def steady(limit, **changes):
     return Governor(limit=limit, phase=Phase.STEADY, low=low, probe_after=30, **changes)
 
 
-def test_start_doubles_then_grows_by_half():
-    """Without a queue the limit goes 2, 4, 8, 12, 18."""
+def starting(limit, **changes):
+    low: dict[str, tuple[Low, ...]] = {"later": (Low(8, 1.0),) * 20}
+    return Governor(limit=float(limit), low=low, **changes)
+
+
+def answered(governor, seconds, in_use=None, each=1):
+    """A report of answers of the present epoch, as many as are given."""
+    report = Report(governor.epoch, {"later": seconds}, each=each)
+    return fed(governor, report, governor.cap(256) if in_use is None else in_use, 256, 0.0, 0.5)
+
+
+def test_start_doubles():
+    """Without a queue the limit doubles with each round trip, up to a large cap too."""
     governor = Governor()
     limits = [governor.limit]
-    for _ in range(4):
-        governor = feed(governor, 1.0)
+    for _ in range(7):
+        governor = feed(governor, 1.0, in_flight=300)
         limits.append(governor.limit)
-    assert limits == [2, 4, 8, 12, 18]
+    assert limits == [4, 8, 16, 32, 64, 128, 256, 300]
+    assert governor.phase is Phase.STEADY
 
 
 def test_start_ends_near_the_knee():
-    """Once a third of the requests waits, the limit goes to where none would, and one above."""
-    governor = Governor(limit=18.0, low={"later": (Low(8, 1.0),) * 20})
+    """Once two windows say that a third of the requests waits, the limit goes to where none would, and one above."""
+    governor = feed(starting(18), 1.5)
+    assert (governor.phase, governor.limit, governor.doubts) == (Phase.STARTING, 18.0, 1)
     governor = feed(governor, 1.5)
     assert governor.phase is Phase.STEADY
     assert governor.limit == pytest.approx(13.0)
+
+
+def test_start_ends_at_once_far_above_the_knee():
+    """Where more than half of the requests wait, one window is enough."""
+    governor = feed(starting(32), 2.5)
+    assert governor.phase is Phase.STEADY
+    assert governor.limit == pytest.approx(13.8)
+
+
+def test_start_sees_what_the_last_of_a_burst_waited():
+    """Of 16 requests at a knee of 12 only four wait. Their median says nothing of it; the limit does not double."""
+    governor = answered(starting(16), [1.0] * 12 + [2.0] * 4)
+    assert governor.limit == 16.0
+    governor = answered(governor, [1.0] * 12 + [2.0] * 4)
+    assert governor.phase is Phase.STEADY
+    assert governor.limit < 16.0
+
+
+def test_start_is_not_held_up_by_a_straggler():
+    """One answer that takes five times as long is no queue."""
+    assert answered(starting(16), [1.0] * 15 + [5.0]).limit == 32.0
+
+
+def test_start_asks_once_more_where_noise_hides_what_there_is():
+    """Answers that scatter do not allow a step by themselves; a second window like the first does."""
+    scattered = [0.5, 0.7, 1.2, 1.7] * 4
+    governor = answered(starting(16), scattered)
+    assert (governor.phase, governor.limit, governor.doubts) == (Phase.STARTING, 16.0, 1)
+    assert answered(governor, scattered).limit == 32.0
+
+
+def test_second_window_is_of_requests_sent_after_the_first():
+    """Those that were under way then are the slow ones of the first: beside a baseline of quick ones they look late."""
+    governor = starting(16)
+    asked_again = answered(governor, [1.5] * 16)
+    assert asked_again.epoch == governor.epoch + 1
+
+
+def test_start_passes_over_answers_that_met_a_lower_load():
+    """As long as the members do not all know of the limit, fewer requests are in flight than it allows."""
+    governor = starting(16, skip=16)
+    governor = answered(governor, [1.0] * 10, in_use=10)
+    assert (governor.skip, governor.seen) == (6, 0)
+    governor = answered(governor, [1.0] * 4, in_use=16)
+    assert (governor.skip, governor.seen) == (0, 4)
+
+
+def test_many_answers_come_as_samples_of_them():
+    """A window of 256 answers is full with 64 samples that stand for four each."""
+    governor = starting(256)
+    assert answered(governor, [1.0] * 63, each=4).seen == 252
+    low: dict[str, tuple[Low, ...]] = {"later": (Low(64, 1.0),) * 20}
+    governor = Governor(limit=128.0, low=low)
+    assert answered(governor, [1.0] * 32, each=4).limit == 256.0
+
+
+def test_start_that_ended_by_mistake_goes_on():
+    """A few answers seemed to wait; many at the same limit do not: the limit doubles again."""
+    assert feed(steady(16.0, stopped=16.0), 1.0).limit == 32.0
+    assert feed(steady(15.0, stopped=16.0), 1.0).limit == 16.0
+    assert feed(steady(16.0), 1.0).limit == 17.0
+
+
+def test_start_measures_pages_that_it_has_not_seen_at_half_the_limit():
+    """Later pages come when the limit is far up: they are measured at half of it, and the start goes on from there."""
+    low: dict[str, tuple[Low, ...]] = {"first": (Low(4, 1.0),) * 50}
+    governor = feed(Governor(limit=32.0, low=low), 0.5, in_flight=256)
+    assert (governor.phase, governor.limit) == (Phase.PROBING, 16.0)
+    governor = feed(governor, 0.5, in_flight=256)
+    assert (governor.phase, governor.limit) == (Phase.STARTING, 32.0)
+    assert feed(governor, 0.5, in_flight=256).limit == 64.0
+
+
+def test_large_limits_move_by_a_sixteenth():
+    """One more of a hundred would take minutes."""
+    assert feed(steady(64.0), 1.0, in_flight=256).limit == 68.0
+
+
+def remembering(limit, **changes):
+    return begun(Governor(limit=limit, phase=Phase.STEADY, **changes), 1_000.0, 2_000.0)
+
+
+def test_next_run_begins_at_half_of_what_was_borne():
+    """And takes the other half in one step, where nothing speaks against it."""
+    governor = remembering(200.0)
+    assert (governor.phase, governor.limit) == (Phase.STARTING, 100.0)
+    assert feed(governor, 1.0, in_flight=256).limit == 200.0
+
+
+def test_next_run_goes_no_further_at_once_where_the_api_showed_its_own_limit():
+    """It goes on doubling only if the user's cap, or the end of the run, was all that held the one before."""
+    governor = feed(remembering(12.0, is_found=True), 1.0)
+    assert (governor.phase, governor.limit) == (Phase.STEADY, 12.0)
+    governor = feed(remembering(12.0), 1.0)
+    assert (governor.phase, governor.limit) == (Phase.STARTING, 12.0)
+    assert feed(governor, 1.0).limit == 24.0
+
+
+@pytest.mark.parametrize(("borne", "begins"), [(1.0, 1.0), (3.0, 3.0), (5.0, START), (8.0, START), (9.0, 4.5)])
+def test_little_that_was_borne(borne, begins):
+    """A run begins no higher than what was borne, and no lower than any run but for that."""
+    assert remembering(borne).limit == begins
+
+
+def test_probe_is_not_what_was_borne():
+    """A run that ends in a measurement at half the limit bore the whole."""
+    probing = Governor(limit=50.0, resume=100.0, phase=Phase.PROBING)
+    assert begun(probing, 0.0, 1.0).borne == 100.0
+
+
+@pytest.mark.parametrize("wall", [1_000.0 + REMEMBERED_SECONDS + 1.0, 900.0])
+def test_what_was_borne_is_forgotten_after_a_day(wall):
+    """And where the clock says that it was in the future."""
+    assert begun(Governor(limit=200.0), 1_000.0, wall) == Governor()
+
+
+def test_short_run_neither_forgets_nor_renews_the_memory():
+    """A run of a few requests reaches little; what is known stays, as old as it is."""
+    governor = begun(remembering(200.0), 5_000.0, 6_000.0)
+    assert (governor.limit, governor.borne, governor.borne_at) == (100.0, 200.0, 1_000.0)
+
+
+def test_memory_that_is_refused_is_dropped():
+    """Where the API refuses what it bore before, the run begins as with any API."""
+    governor = remembering(200.0)
+    governor = fed(governor, Report(governor.epoch, {}, refusals=1), 100, 256, 50.0, 0.5)
+    assert (governor.limit, governor.borne, governor.phase) == (START, 0.0, Phase.STARTING)
+
+
+def test_memory_of_a_faster_api_is_dropped():
+    """Answers that take twice as long as then say that it bears less now: the run begins as with any API."""
+    governor = remembering(200.0, low={"later": (Low(20, 1.0),) * 150})
+    governor = feed(governor, 2.0, in_flight=256)
+    assert (governor.limit, governor.borne, governor.low) == (START, 0.0, {})
+
+
+def test_lower_cap_applies_to_what_is_remembered():
+    """The user's cap of today rules."""
+    governor = remembering(200.0)
+    assert governor.cap(10) == 10
+    assert feed(governor, 1.0, in_flight=10).limit == 10
 
 
 def test_start_ends_at_the_users_cap():
@@ -197,6 +356,7 @@ def test_always_a_limit_and_always_a_row(steps, in_flight):
         body = msgspec.json.encode(governor)
         assert msgspec.json.decode(body, type=Governor) == governor
         assert len(body) < 16_000
+        assert max((len(samples) for samples in governor.window.values()), default=0) <= LARGEST_WINDOW
 
 
 @pytest.mark.parametrize(("shape", "workers"), [*itertools.product(["queue", "thrash", "429"], [1, 4]), ("queue", 16)])
@@ -244,3 +404,22 @@ async def test_fixed_keeps_the_users_number():
         now = crowd.clock.monotonic()
         await crowd.clock.run_for(10)
         assert crowd.api.mean_in_flight(now) == pytest.approx(30, abs=0.5)
+
+
+@pytest.mark.parametrize(("workers", "reached", "seconds"), [(1, 64, 4.0), (4, 32, 5.0)])
+async def test_the_way_up_is_a_few_round_trips(workers, reached, seconds):
+    """The limit doubles without waiting for the next beat, in every worker."""
+    async with Crowd("queue", workers, in_flight=100, knee=1_000, work=120 // workers) as crowd:
+        await crowd.clock.run_for(seconds)
+    assert crowd.api.first_at(reached) - crowd.began_at <= seconds
+
+
+async def test_the_next_run_begins_near_what_was_borne():
+    """What the members of a scope found out, those of the next run begin with."""
+    async with Crowd("queue", 1) as before:
+        await before.clock.run_for(20)
+    async with Crowd("queue", 1, before=before, seed=2) as crowd:
+        await crowd.clock.run_for(0.1)
+        assert 5 <= crowd.api.in_flight <= 9
+        await crowd.clock.run_for(40)
+    assert max(count for _, count in crowd.api.history) <= 18

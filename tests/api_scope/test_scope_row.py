@@ -4,7 +4,9 @@ import hypothesis.strategies as st
 import msgspec
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
+from haulier.api.governor import Governor, Phase
 from haulier.api.scope_changes import Beat, beaten, left, paused
 from haulier.api.scope_row import FORMAT, ScopeRow, decode, encode
 from haulier.errors import HaulierError, NewerFormatError
@@ -122,3 +124,23 @@ def test_first_member_begins_afresh_but_keeps_the_pause():
     row = paused(beaten(ScopeRow(), beat(had_success=True)), 1_000.0, 500.0)
     row = beaten(left(row, "a", 0), beat("b"))
     assert (row.successes, row.pause_until) == (0, 1_500.0)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_first_member_begins_near_what_was_borne(is_killed):
+    """However the members of before ended, what they found out stands in the row."""
+    row = beaten(ScopeRow(), beat("a", in_flight=100, is_fixed=False))
+    row = replace(row, governor=Governor(limit=80.0, phase=Phase.STEADY))
+    if not is_killed:
+        row = left(row, "a", 0)
+    row = beaten(row, beat("b", in_flight=100, is_fixed=False, wall=2_000.0, gone={"a": 1}))
+    assert (row.members["b"].share, row.governor.borne, row.governor.borne_at) == (40, 80.0, 1_000.0)
+
+
+def test_fixed_member_neither_uses_nor_loses_what_was_borne():
+    """A run with `--fixed` between two others."""
+    row = left(replace(ScopeRow(beat_at=1_000.0), governor=Governor(limit=80.0, phase=Phase.STEADY)), "nobody", 0)
+    row = beaten(row, beat("a", in_flight=100, wall=2_000.0))
+    assert row.members["a"].share == 100
+    row = beaten(left(row, "a", 0), beat("b", in_flight=100, is_fixed=False, wall=3_000.0))
+    assert row.members["b"].share == 40

@@ -192,7 +192,9 @@ class Outlook:
     def told(self, row: ScopeRow, name: str, wall: float, now: float) -> None:
         """The beat was made, and this is the row after it."""
         self.health.told(self._successes_told)
-        self.tally.see(row.governor, now)
+        is_governed = not any(one.is_fixed for one in row.members.values())
+        shares = sum(one.share for one in row.members.values())
+        self.tally.see(row.governor, now, row.members[name].share / max(1, shares) if is_governed else 0.0)
         self.see(row, wall, now)
         self.probe = None
         if row.breaker.prober != name:

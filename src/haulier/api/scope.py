@@ -113,6 +113,8 @@ class Scope:
         self.has_work: bool | None = None
         """Set by a worker: whether it holds any item. A share without work goes back after two beats. None: it takes no
         items, and needs a share only while it has something to ask."""
+        self.on_growth: Callable[[], None] = lambda: None
+        """Set by a worker: called when more requests may be in flight, so that items are taken for them at once."""
 
     def attach(self, send: Send) -> None:
         """How a request is sent past the gate: for the witness, which is asked when the API may be down."""
@@ -397,6 +399,8 @@ class Scope:
                 if self._membership.look(row, self._gate.in_use, is_busy=self._is_busy, looks=looks):
                     self._hurry.set()
                 self._limit()
+                if self._outlook.tally.is_behind(row.governor):
+                    self._hurry.set()
 
     @property
     def _is_busy(self) -> bool:
@@ -445,9 +449,11 @@ class Scope:
 
     def _limit(self) -> None:
         """Let the gate follow what is known now."""
-        held = self._outlook.tally.held(self._clock.monotonic())
+        held, before = self._outlook.tally.held(self._clock.monotonic()), self._gate.limit
         self._gate.limit = max(0, self._membership.limit - held)
         self._gate.poke(everybody=self._error() is not None)
+        if self._gate.limit > before:
+            self.on_growth()
 
     async def _probes(self) -> None:
         """Ask the API whether it is back, when it is our turn to."""

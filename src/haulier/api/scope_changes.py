@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from haulier.api.breaker import Outcomes, State, claimed, noted, probed, reclosed
 from haulier.api.budget import UNLIMITED, Budget, Quota, Spending, heard, pace, parts, taken
 from haulier.api.failures import Failures, added
-from haulier.api.governor import Report, fed, restarted
+from haulier.api.governor import Report, begun, fed, restarted
 from haulier.api.learned_rate import grown, refused
 from haulier.api.scope_row import Member, ScopeRow
 from haulier.api.scope_shares import Wish, shares
@@ -76,7 +76,7 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
     """The row after a beat, a first one too. The sum of all shares is no higher than before, or fits under the cap."""
     members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
     if not members:
-        row = _begun(row)
+        row = _begun(row, beat.wall)
     row = _at(replace(row, members=members), beat.wall)
     if row.pause_mark and row.pause_mark != beat.mark:
         row = _unpaused(row)
@@ -89,9 +89,9 @@ def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
     return _budgeted(_with(row, beat, replace(row.members[beat.name], share=share)), beat)
 
 
-def _begun(row: ScopeRow) -> ScopeRow:
+def _begun(row: ScopeRow, wall: float) -> ScopeRow:
     """The first member begins afresh: what an earlier run found out may be different now. What the API asked for, and
-    what was spent, still counts."""
+    what was spent, still counts; and near what it bore the new run begins."""
     return ScopeRow(
         time=row.time,
         beat_at=row.beat_at,
@@ -102,6 +102,7 @@ def _begun(row: ScopeRow) -> ScopeRow:
         lifted_at=row.lifted_at,
         budget=Budget(spent=row.budget.spent),
         failures=row.failures,
+        governor=begun(row.governor, row.beat_at, wall),
     )
 
 

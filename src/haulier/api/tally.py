@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from haulier.api.breaker import Outcomes
 from haulier.api.governor import Governor, Phase, Report, window_size
 from haulier.api.transport import Response
@@ -10,7 +12,7 @@ FIRST, LATER = "first", "later"
 """Classes of pages: the first answer of a query is slow where later ones are cached."""
 
 KEPT = 64
-"""Samples of a class and beat; a median needs no more, and they all go through the row."""
+"""Samples of a class and beat, which all go through the row. Of more answers every second one is kept, or fourth."""
 
 REFUSED = 429
 
@@ -30,6 +32,8 @@ class Tally:
         self._epoch = -1
         self._epoch_at = 0.0
         self._samples: dict[str, list[float]] = {}
+        self._answers = 0
+        self._each = 1
         self._refusals = 0
         self._wanted = NEVER
         self._good = self._bad = self._throttled = 0
@@ -49,10 +53,9 @@ class Tally:
         self.last_bad = 0
         if response is None:
             return False
-        samples = self._samples.setdefault(FIRST if is_first_page else LATER, [])
-        if now - response.seconds >= self._epoch_at and len(samples) < KEPT:
-            samples.append(response.first_byte_seconds)
-        return sum(len(samples) for samples in self._samples.values()) >= self._wanted
+        if now - response.seconds >= self._epoch_at:
+            self._sample(response.first_byte_seconds, FIRST if is_first_page else LATER)
+        return self._answers >= self._wanted
 
     def note_failure(self, response: Response | None, reason: str, now: float) -> bool:
         """Whether the others should hear of it now: the API refused, or several failed in a row."""
@@ -78,14 +81,32 @@ class Tally:
 
     def take(self) -> Report:
         """What was counted, and begin anew. A report that is lost is a pity, no more."""
-        report = Report(self._epoch, self._samples, self._refusals)
-        self._samples, self._refusals = {}, 0
+        report = Report(self._epoch, self._samples, self._refusals, self._each)
+        self._begin()
         return report
 
-    def see(self, governor: Governor, now: float) -> None:
-        """The governor as it is after our beat."""
+    def see(self, governor: Governor, now: float, part: float) -> None:
+        """The governor as it is after our beat. ``part``: of all requests in flight, those that are ours; 0.0 where it
+        does not govern."""
         if governor.epoch != self._epoch:
             self._epoch, self._epoch_at = governor.epoch, now
-            self._samples, self._refusals, self._held = {}, 0, 0
-        # While it starts, steps need few answers: where those come fast, a beat each would be a long way up.
-        self._wanted = window_size(governor) if governor.phase is Phase.STARTING else NEVER
+            self._begin()
+            self._held = 0
+        # While it starts, a step cannot wait for the next beat: each member tells of its part as soon as it has it.
+        missing = max(1, window_size(governor) - governor.seen)
+        self._wanted = math.ceil(part * missing) if part and governor.phase is Phase.STARTING else NEVER
+
+    def is_behind(self, governor: Governor) -> bool:
+        """Whether another member has made a step of the start that we should follow at once."""
+        return governor.phase is Phase.STARTING and governor.epoch != self._epoch
+
+    def _begin(self) -> None:
+        self._samples, self._answers, self._each, self._refusals = {}, 0, 1, 0
+
+    def _sample(self, seconds: float, kind: str) -> None:
+        self._answers += 1
+        if len(self._samples.get(kind, ())) == KEPT:
+            self._each *= 2
+            self._samples = {kind: samples[::2] for kind, samples in self._samples.items()}
+        if self._answers % self._each == 0:
+            self._samples.setdefault(kind, []).append(seconds)

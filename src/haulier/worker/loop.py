@@ -101,6 +101,7 @@ class Worker:
         keeper, settler = self._bench.keeper, self._bench.settler
         keeper.start()
         self._count()
+        self._parts.client.scope.on_growth = self._note_free
         try:
             async with asyncio.TaskGroup() as group:
                 pulse = group.create_task(self._pulse())
