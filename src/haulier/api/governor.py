@@ -27,8 +27,8 @@ from haulier.api.delay import Low, at_low_load, delay
 
 NONE: Final = 1e9
 """Far off. Infinity is no JSON."""
-START: Final = 4.0
-"""What `in_flight` is where nothing is said of it: so many are asked of any API."""
+START: Final = 2.0
+"""A run that knows nothing of the API begins with so many, and doubles them with each round trip."""
 TRUSTED: Final = 8.0
 """Up to here a handful of answers has to speak against the next step; above, they have to speak for it."""
 FREE: Final = 0.16
