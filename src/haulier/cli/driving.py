@@ -28,6 +28,10 @@ STALLED = 1
 """The exit code of a process whose event loop hung for a whole lease: a fault, and its parent starts another."""
 
 
+FIRST_SECONDS = 0.5
+"""Before the first look at the account, which reads the whole plan: the first requests leave meanwhile."""
+
+
 class Driver(Protocol):
     """Works runs, one after the other."""
 
@@ -159,6 +163,7 @@ async def shown(
                     view.say(learned)
 
     async def follow() -> None:
+        await asyncio.sleep(FIRST_SECONDS)
         while True:
             await show()
             await asyncio.sleep(view.every_seconds)
