@@ -149,7 +149,7 @@ async def test_a_share_moves_between_two_beats(fleet):
     assert (old.scope.share, new.scope.share) == (2, 2)
     assert fleet.api.peak == 6
     settled = old.store.updates
-    assert settled - beats <= 4  # Each is a write that is flushed.
+    assert settled - beats <= 5  # Each is a write that is flushed.
     await fleet.clock.run_for(10.0)
     assert old.store.updates - settled <= 11  # One a second again.
 

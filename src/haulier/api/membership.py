@@ -128,12 +128,18 @@ class Membership:
 
     def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, looks: bool) -> bool:
         """Whether a beat would move a good part of a share now, by a row that was only read: give it back, claim it, or
-        ask for it. What is to be given back is used no more from here on."""
+        ask for it. What is to be given back is used no more from here on.
+
+        Only for the sake of somebody who wants a share and has none: shares that follow work from hand to hand within a
+        beat take the breaker by surprise, which then opens over the last bad items of a run again and again.
+        """
         mine = row.members.get(self.identity.name)
         if mine is None:
             return False
-        if is_busy and not mine.wants:
+        if is_busy and not mine.wants and not self.share:
             return True
+        if self.share and all(one.share for one in row.members.values() if one.wants):
+            return False
         wanted = target(row, self.identity.name, self._silent)
         if (self.limit - wanted) * WORTH >= self.share:
             self.limit = min(self.limit, wanted)
