@@ -29,7 +29,7 @@ from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 NOT_FINISHED = 4
 """The exit code of `haulier status` while a run is open."""
 GROUP = 32
-"""Receipts in a file: what one worker with 32 requests in flight writes at once."""
+"""Receipts in a file; a busy worker writes up to 128 at once."""
 COLUMNS = (
     "items", "plan, enqueue s (CPU)", "peak MB", "queue MB", "status, all queued s (CPU)", "close s (CPU)", "peak MB",
     "status, closed s (CPU)",
