@@ -9,8 +9,18 @@ from dataclasses import dataclass, field
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.breaker import Slice
-from haulier.api.learned_rate import CEILING_SECONDS, FAR_OFF, NO_PACE, LearnedRate, grown, refused
+from haulier.api.learned_rate import (
+    CEILING_SECONDS,
+    CHANCE_SECONDS,
+    CUT,
+    NO_PACE,
+    ODD,
+    OFTEN,
+    SURE,
+    LearnedRate,
+    grown,
+    refused,
+)
 from haulier.api.scope import Scope, ScopeSettings
 from haulier.api.transport import Response
 from haulier.queues.memory import MemoryQueue, MemoryStore
@@ -19,69 +29,137 @@ from haulier.testing.clock import FakeClock
 HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
 
-def taken(good: int, time: float) -> tuple[Slice, ...]:
-    """So many good answers within the last two seconds."""
-    return (Slice(time - 2.0, good, 0),)
+def sending(learned: LearnedRate, time: float, seconds: int, rate: int) -> LearnedRate:
+    """So many requests a second from ``time`` on, told of each second."""
+    for second in range(1, seconds + 1):
+        learned = grown(learned, time + second, rate)
+    return learned
+
+
+def refused_at(learned: LearnedRate, time: float, *, wait: float = 1.0, refusals: int = 1) -> LearnedRate:
+    return refused(learned, wait, refusals, time, is_row=False)
+
+
+def found(rates: list[tuple[int, int]]) -> tuple[LearnedRate, float]:
+    """Refused after each of so many seconds at such a rate, with a second's pause after each."""
+    learned, time = LearnedRate(), 0.0
+    for seconds, rate in rates:
+        learned = sending(learned, time, seconds, rate)
+        learned = refused_at(learned, time + seconds)
+        time += seconds + 1
+    return learned, time
 
 
 def test_nothing_is_paced_before_a_refusal() -> None:
-    assert grown(LearnedRate(), 1e6).pace == NO_PACE
+    assert sending(LearnedRate(), 0.0, 100, 50).pace == NO_PACE
 
 
-def test_the_first_refusal_begins_low_and_grows() -> None:
-    """From what was taken in two seconds: a burst looks like more than comes in the long run."""
-    learned = refused(LearnedRate(), taken(20, 10.0), 10.0)
-    assert learned.pace == pytest.approx(9.0)
-    for second in range(1, 11):
-        learned = grown(learned, 10.0 + second)
-    assert learned.pace == pytest.approx(9.0 * 1.15**10)
+def test_the_first_refusal_begins_below_what_was_sent_and_grows() -> None:
+    learned, time = found([(10, 20)])
+    assert learned.pace == pytest.approx(CUT * 20)
+    assert sending(learned, time, 3, 18).pace == pytest.approx(CUT * 20 * 1.5**3)
 
 
-def test_it_stays_below_what_was_refused_for_five_minutes() -> None:
-    """And tries more after them; far off it means nothing any more."""
-    learned = refused(LearnedRate(pace=20.0), taken(40, 100.0), 100.0)
-    assert (learned.ceiling, learned.pace) == (20.0, 18.0)
-    for second in range(1, int(CEILING_SECONDS)):
-        learned = grown(learned, 100.0 + second)
-        assert learned.pace <= 19.0
-    for second in range(100):
-        learned = grown(learned, 100.0 + CEILING_SECONDS + second)
-    assert FAR_OFF > learned.pace > 19.0 or learned.pace == NO_PACE
+def test_no_pace_grows_in_a_pause() -> None:
+    learned, _ = found([(10, 20)])
+    assert sending(refused_at(learned, 10.5, wait=30.0), 10.5, 30, 0).pace == learned.pace
+
+
+def test_a_pace_that_was_refused_again_stays_below_that_for_five_minutes() -> None:
+    """At one pace the same number came through: it is a limit. And more is tried after them."""
+    learned, time = found([(10, 20), (5, 18), (5, 18)])
+    ceiling = 18.0
+    assert learned.pace == pytest.approx(SURE * 5 * 18 / 6)
+    for _ in range(int(CEILING_SECONDS) - 10):
+        learned = sending(learned, time, 1, 10)
+        assert learned.pace <= ceiling
+        time += 1
+    assert learned.pace > SURE * ceiling
+    assert sending(learned, time, 100, 10).pace > ceiling
 
 
 def test_refusals_of_one_moment_count_once() -> None:
-    """Twelve requests in flight are refused together; that halves nothing twelve times."""
-    once = refused(LearnedRate(pace=20.0), taken(40, 100.0), 100.0)
-    assert refused(once, taken(40, 101.0), 101.0) == once
-    assert refused(once, taken(40, 102.0), 102.0) != once
+    """Twelve requests in flight are refused together; that cuts nothing twelve times."""
+    once, time = found([(10, 20)])
+    again = refused_at(once, time - 0.5)
+    assert (again.pace, again.odd) == (once.pace, once.odd)
+    assert again.resumed_at == time + 0.5, "the pause lasts as long as the last of them asks for"
 
 
 def test_a_pace_that_nobody_needed_is_no_ceiling() -> None:
     """What was refused is what was sent, not what might have been."""
-    learned = refused(LearnedRate(pace=1_000.0), taken(20, 100.0), 100.0)
-    assert learned.ceiling == pytest.approx(11.0)
+    learned, _ = found([(10, 20), (20, 18), (20, 18)])
+    assert learned.pace <= 18.0
 
 
-def test_refusals_that_come_at_any_pace_are_not_about_it() -> None:
-    """An API that refuses at random would else be paced down and down. It is told from one that has a limit by refusals
-    below what it was seen to bear; an hour later it is looked at again."""
+def test_refusals_below_what_is_proven_come_by_chance() -> None:
+    """100 requests went through in five seconds and a pause, so that 16 a second are borne: whoever sends ten is not
+    refused for that. An hour later it is looked at again."""
+    learned, time = found([(10, 20), (5, 18), (5, 18)])
+    for turn in range(ODD):
+        assert not learned.is_by_chance(time), turn
+        learned = sending(learned, time, 3, 10)
+        learned = refused_at(learned, time + 3)
+        time += 4
+    assert learned.is_by_chance(time)
+    assert learned.pace == NO_PACE
+    assert not learned.is_by_chance(time + CHANCE_SECONDS)
+
+
+def test_far_more_or_far_fewer_at_one_pace_come_by_chance() -> None:
+    assert found([(5, 100), (1, 90), (6, 90), (1, 90)])[0].pace == NO_PACE
+    assert found([(5, 100), (3, 90), (3, 90), (3, 90)])[0].pace < NO_PACE
+
+
+@pytest.mark.parametrize("wait", [5.0, 30.0])
+def test_who_counts_by_windows_is_not_paced(wait: float) -> None:
+    """The wait is all that it needs; and where windows let through what they like, there are none."""
     learned, time = LearnedRate(), 0.0
-    paces = []
-    for _ in range(40):
-        time += 8.0
-        for _ in range(8):
-            learned = grown(learned, time)
-        learned = refused(learned, taken(200, time), time)
-        paces.append(learned.pace)
-    assert paces[:5] != [NO_PACE] * 5
-    assert set(paces[8:]) == {NO_PACE}
-    assert min(paces) >= 50.0
-    assert refused(learned, taken(200, time + 3_600.0), time + 3_600.0).pace == pytest.approx(90.0)
+    for rate in (100, 100, 100, 40, 100):
+        assert not learned.is_by_chance(time)
+        learned = sending(learned, time, 3, rate)
+        learned = refused_at(learned, time + 3, wait=wait)
+        assert learned.pace == NO_PACE
+        time += 3 + wait
+    assert learned.is_by_chance(time)
 
 
-def test_an_api_that_takes_nothing_is_asked_once_a_second() -> None:
-    assert refused(LearnedRate(), (), 5.0).pace == 1.0
-    assert refused(LearnedRate(pace=1.0), (), 5.0).pace == 1.0
+def test_who_asks_for_a_minute_means_everybody() -> None:
+    """Limits of that kind are many and change; who goes on is shut out."""
+    learned, time = LearnedRate(), 0.0
+    for rate in (100, 10, 100, 10, 100, 10):
+        learned = sending(learned, time, 3, rate)
+        learned = refused_at(learned, time + 3, wait=60.0)
+        time += 63
+    assert not learned.is_by_chance(time)
+
+
+def test_what_was_no_chance_after_all_is_a_limit_for_an_hour() -> None:
+    """One after another, or one in ten: then it is not believed again so soon."""
+    chance = LearnedRate(by_chance_until=CHANCE_SECONDS)
+    row = refused(chance, 1.0, 1, 5.0, is_row=True)
+    many = sending(chance, 0.0, 5, 10)
+    for _ in range(OFTEN):
+        assert many.is_by_chance(5.0)
+        many = refused_at(many, 5.0)
+    few = refused_at(sending(chance, 0.0, 5, 10), 5.0)
+    assert (row.is_by_chance(5.0), many.is_by_chance(5.0), few.is_by_chance(5.0)) == (False, False, True)
+    for wrong in (row, many):
+        time = 5.0
+        for seconds in (5, 1, 6, 1, 6, 1):
+            wrong = refused_at(sending(wrong, time, seconds, 90), time + seconds)
+            time += seconds + 1
+        assert not wrong.is_by_chance(time)
+
+
+def test_an_api_that_takes_nothing_is_no_api_that_refuses_by_chance() -> None:
+    """It is down, or shut: refusals without good answers between them say nothing of a pace."""
+    learned, time = found([(10, 20), (5, 18), (5, 18)])
+    before = learned
+    for _ in range(10):
+        learned = refused_at(grown(learned, time + 0.1, 1), time + 0.1)
+        time += 2
+    assert (learned.pace, learned.odd) == (before.pace, before.odd)
 
 
 @dataclass
@@ -124,8 +202,8 @@ async def test_g5_a_limit_that_is_told_nowhere_is_found(workers: int) -> None:
                 seconds = clock.monotonic() - began_at
                 scope.note_success(Response(200, HEADERS, b"", first_byte_seconds=seconds, seconds=seconds))
             else:
-                scope.note_throttled()
-                await scope.pause(1.0)
+                if not scope.note_throttled(1.0, Response(status, HEADERS, b"", seconds=0.05)):
+                    await scope.pause(1.0)
 
     settings = ScopeSettings("scope/x", 12, request_deadline_seconds=5.0)
     scopes = [Scope(settings, f"w{n}", MemoryQueue(store, clock), clock, random.Random(n)) for n in range(workers)]

@@ -126,17 +126,18 @@ class AiohttpTransport:
             # Without TLS there is no tunnel: the request itself goes to the proxy, and no other is told of it.
             headers, to_proxy = (*headers, *to_proxy), ()
         try:
-            answer = await self._session(is_fresh).request(
-                request.method,
-                # A link of the API's own is opaque: yarl would rewrite its escapes, and break a signature over them.
-                URL(url, encoded=True) if url.isascii() and url.isprintable() and " " not in url else URL(url),
-                headers=headers,
-                proxy=None if self._proxy is None else self._proxy.url,
-                proxy_headers=to_proxy,
-                data=request.body or None,
-                allow_redirects=False,
-                ssl=True if self._tls is None else self._tls.current(),
-            )
+            async with request.wait:
+                answer = await self._session(is_fresh).request(
+                    request.method,
+                    # A link of the API's own is opaque: yarl would rewrite its escapes, and break a signature over it.
+                    URL(url, encoded=True) if url.isascii() and url.isprintable() and " " not in url else URL(url),
+                    headers=headers,
+                    proxy=None if self._proxy is None else self._proxy.url,
+                    proxy_headers=to_proxy,
+                    data=request.body or None,
+                    allow_redirects=False,
+                    ssl=True if self._tls is None else self._tls.current(),
+                )
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             raise _not_opened(exc, self._settings) from exc
         assert isinstance(answer, _Answer)

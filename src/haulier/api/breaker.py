@@ -41,7 +41,12 @@ class Outcomes:
     reason: str = ""
     """Of the last failure, in a few words without secrets."""
     throttled: int = 0
-    """Requests that were refused for their rate, with a short wait; neither good nor bad."""
+    """Requests that were refused with a short wait; neither good nor bad."""
+    throttled_seconds: float = 0.0
+    """The longest of those waits."""
+    is_row: bool = False
+    """Whether one of them came after another, with no good answer between."""
+    sent: int = 0
 
 
 class Slice(msgspec.Struct, frozen=True, array_like=True):

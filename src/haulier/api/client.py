@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from haulier.api.exchange import ApiParts, ItemPlace, Usage
+from haulier.api.patience import Patience
 from haulier.api.redactor import Redactor
 from haulier.api.scope import Scope
 from haulier.api.session import ItemApi
@@ -30,7 +31,9 @@ class Client:
         redactor: Redactor,
         rules: tuple[Rule, ...] = (),
     ) -> None:
-        self._parts = ApiParts(settings, transport, scope, clock, rng, redactor, rules)
+        self._parts = ApiParts(
+            settings, transport, scope, clock, rng, redactor, Patience(settings.first_byte_timeout_seconds), rules
+        )
         scope.attach(transport.send)
         self.scope = scope
         self.tally = self._parts.tally

@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeGuard, TypeVar
 from haulier.api.declared_wait import asked_wait
 from haulier.api.next_sign import Looks, StreamSigns
 from haulier.api.page import BodyError
+from haulier.api.patience import Patience
 from haulier.api.redactor import Redactor
 from haulier.api.retry_after import DAY_SECONDS
 from haulier.api.retry_budget import RetryBudget
@@ -78,6 +79,7 @@ class ApiParts:
     clock: Clock
     rng: random.Random
     redactor: Redactor
+    patience: Patience
     rules: tuple[Rule, ...] = ()
     tally: Tally = field(default_factory=Tally)
     budget: RetryBudget = field(default_factory=RetryBudget)
@@ -176,9 +178,9 @@ class Exchange:
                     judgement = judged(BadBody(str(error), error.shape))
             return judgement.final
 
-        repeats = pauses = 0
+        repeats = pauses = silences = 0
         while True:
-            outcome = await self._once(request)
+            outcome = await self._once(self._patient(request, silences, is_first_page=is_first_page))
             judgement = judged(outcome)
             if isinstance(outcome, Response):
                 if judgement.verdict in {Verdict.END, Verdict.ABSENT}:
@@ -198,6 +200,7 @@ class Exchange:
                         judgement = judged(BadBody(str(error), error.shape))
                     else:
                         parts.budget.note_success()
+                        parts.patience.note(self._place.stream, outcome.first_byte_seconds, is_first_page=is_first_page)
                         parts.scope.note_success(
                             outcome, request=request, judged=judged_by_body, is_first_page=is_first_page
                         )
@@ -205,14 +208,19 @@ class Exchange:
             reason = parts.redactor.redact(judgement.reason)
             if judgement.is_outage:
                 parts.scope.note_failure(outcome if isinstance(outcome, Response) else None, reason)
-            wait = judgement.retry_after_seconds
+            wait, is_alone = judgement.retry_after_seconds, False
             if isinstance(outcome, Response) and outcome.status >= 400:
                 self._note_wait(outcome)
             if judgement.verdict is Verdict.PAUSE:
                 wait = min(HELD_SECONDS, PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
-                if wait <= THROTTLED_SECONDS and judgement.is_throttling:
-                    parts.scope.note_throttled()
-                await parts.scope.pause(wait, reason)
+                is_alone = (
+                    isinstance(outcome, Response)
+                    and judgement.is_throttling
+                    and wait <= THROTTLED_SECONDS
+                    and parts.scope.note_throttled(wait, outcome)
+                )
+                if not is_alone:
+                    await parts.scope.pause(wait, reason)
                 may_repeat = pauses < MAX_PAUSES
                 pauses += 1
             else:
@@ -220,7 +228,8 @@ class Exchange:
             if judgement.verdict in {Verdict.AUTH, Verdict.CONFIG}:
                 # Whoever comes next would be refused too, and many a login is locked after a few of those.
                 await parts.scope.pause(PERSON_SECONDS, reason, is_of_credentials=True)
-            will_repeat = may_repeat and (wait or 0.0) <= HELD_SECONDS
+            is_early = isinstance(outcome, TransportError) and outcome.is_early
+            will_repeat = is_early or (may_repeat and (wait or 0.0) <= HELD_SECONDS)
             parts.scope.failures.note(
                 f"{self.shown(request)}: {reason}", wall_seconds(parts.clock), is_retried=will_repeat
             )
@@ -228,11 +237,22 @@ class Exchange:
                 if (wait or 0.0) > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:
                     raise refusal
                 raise self._error(request, outcome, judgement, wait)
-            if judgement.verdict is Verdict.HERE:
+            if is_early:
+                # Asked for again at once, but for an API in trouble.
+                silences += 1
+                await parts.clock.sleep(parts.budget.take(parts.clock.monotonic()))
+            elif is_alone:
+                await self._held_back(wait or 0.0)
+            elif judgement.verdict is Verdict.HERE:
                 # A pause needs no sleep here: the gate is shut for as long as it lasts.
                 turn = parts.budget.take(parts.clock.monotonic())
                 await parts.clock.sleep(max(wait or 0.0, self._jitter(repeats), turn))
                 repeats += 1
+
+    def _patient(self, request: Request, silences: int, *, is_first_page: bool) -> Request:
+        """The request, to be given up as early as what answers take says."""
+        wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
+        return request if wait is None else request.within(wait)
 
     async def _once(self, request: Request) -> Response | TransportError:
         async with self._parts.scope.slot(self._wait):
@@ -264,6 +284,14 @@ class Exchange:
         is_of_item = judgement.then is Verdict.BACK or (isinstance(outcome, Response) and is_stumble(outcome.status))
         is_known = self._is_suspect and is_of_item
         return min(SUSPECT_TRIES, judgement.tries) if is_known else judgement.tries
+
+    async def _held_back(self, seconds: float) -> None:
+        """Wait as the API asked of this request alone. It is no time of the item's, as at the gate."""
+        self.is_waiting = True
+        try:
+            await self._parts.clock.sleep(seconds)
+        finally:
+            self.is_waiting = False
 
     def _wait(self, is_waiting: bool) -> None:
         self.is_waiting = is_waiting

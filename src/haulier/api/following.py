@@ -58,7 +58,8 @@ class Following:
             raise TransportError(
                 Fault.REDIRECT, "an address that is not of the API's own origin; nothing was sent there"
             )
-        dressed = Request(request.method, request.url, _merged(request.headers, self._headers), request.body)
+        headers = _merged(request.headers, self._headers)
+        dressed = Request(request.method, request.url, headers, request.body, request.wait)
         walk = _Walk(self._exchange)
         async with self._slots:
             try:

@@ -2,38 +2,78 @@
 
 Without it an API with a limit of its own is run into again and again, with a pause each time. Measured against a bucket
 of 20 requests a second: 23 refusals and 1.7 times the time in half a minute; with it a few, and then none.
+
+Some APIs refuse one request in a hundred by chance, whatever they are asked. A limit is not like that. Nothing is left
+of it at the moment of a refusal; so what it lets through from one refusal to the next is a pace that it bears in the
+long run, and at one pace it is the same number each time. Who is refused below such a proven pace, or after far more or
+far fewer requests than before, time after time, is refused by chance: each refusal is about its own request, which
+waits, and the others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
-from haulier.api.breaker import Slice
-
 NO_PACE: Final = 1e9
 CUT: Final = 0.9
-"""Of what the API took before it refused."""
-KEPT_BELOW: Final = 0.95
+"""Of what was sent before the first refusal."""
+LEAST_CUT: Final = 0.75
+"""No cut is deeper: soon after a pause, what was proven is little."""
+KEPT_BELOW: Final = 0.97
+"""Of what was refused."""
+SURE: Final = 0.9
+"""Of what is proven: clocks, ways and processes are not that exact."""
 CEILING_SECONDS: Final = 300.0
-"""How long the pace stays below the one that was refused."""
+"""How long the pace stays below the one that was refused, and what is proven is believed."""
+HOLD_SECONDS: Final = 3.0
+"""How long it stays at what is proven, before it grows towards what was refused."""
+FIRST_GROWTH: Final = 0.5
+"""A second, before a second refusal has proven a pace."""
 GROWTH: Final = 0.15
-"""A second: from 5 to 20 requests a second in ten seconds."""
-APART_SECONDS: Final = 2.0
-"""Refusals closer together are of one moment."""
-RECENT_SECONDS: Final = 7.5
-"""Counts are kept in parts of five seconds: the part that began just now alone would tell nothing."""
-MARGIN: Final = 1.1
-"""What was taken lately, on average, may be so much less than what was taken just before the refusal."""
+MEMORY_SECONDS: Final = 2.0
+"""What was sent longer ago counts for less and less: a third after so long."""
+LEAST_SECONDS: Final = 1.0
+"""A burst within less is no pace."""
 LONGEST_STEP_SECONDS: Final = 5.0
-ODD: Final = 4
-"""So many refusals below what is known to be borne say that it is not the pace: some APIs refuse at random."""
-GIVEN_UP_SECONDS: Final = 3_600.0
+FEWEST: Final = 5
+"""Requests since the last pause without which a refusal says nothing of a pace: the API may be down."""
+LONG_SECONDS: Final = 1.5
+"""Who asks for a longer wait counts by windows: the wait is all that it needs, and a pace would gain nothing."""
+UNLIKE: Final = 2.5
+"""No limit lets so many times more through at one pace than it did before."""
+ABOUT: Final = 1.1
+"""Paces that differ by no more are one."""
+ODD: Final = 2
+"""So many refusals that no limit explains say that they come by chance."""
+LONGEST_CHANCE_SECONDS: Final = 30.0
+"""Who asks for more means everybody."""
+CHANCE_SECONDS: Final = 3_600.0
+OFTEN_SECONDS: Final = 10.0
+OFTEN, OFTEN_PART = 5, 0.1
+"""So many refusals within so long, and such a part of all requests, are no chance."""
 FAR_OFF: Final = 10_000.0
 """Requests a second above which a pace means nothing."""
+
+
+class Lately(msgspec.Struct, frozen=True, array_like=True):
+    """Requests, and the seconds in which they were sent; what is old fades."""
+
+    sent: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.sent / max(LEAST_SECONDS, self.seconds)
+
+    def after(self, sent: int, seconds: float) -> Lately:
+        """With those of a step that took so long."""
+        kept = math.exp(-seconds / MEMORY_SECONDS)
+        return Lately(self.sent * kept + sent, self.seconds * kept + seconds)
 
 
 class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,45 +81,108 @@ class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
 
     pace: float = NO_PACE
     at: float = 0.0
-    cut_at: float = -NO_PACE
+    refused_at: float = -NO_PACE
+    resumed_at: float = -NO_PACE
+    """When the pause after it ends, or ended."""
+    lately: Lately = msgspec.field(default_factory=Lately)
+    sent: int = 0
+    """Since the last refusal."""
+    proven: float = 0.0
+    """The most that went through from one refusal to the next, a second."""
     ceiling: float = NO_PACE
+    """What was refused."""
     ceiling_until: float = -NO_PACE
     odd: int = 0
-    """Refusals in a row at a pace that stood below the ceiling."""
-    given_up_until: float = -NO_PACE
+    """Refusals that no limit explains."""
+    before: int = 0
+    """``sent`` as it was at the last refusal, and the pace; 0 at the first."""
+    before_pace: float = 0.0
+    by_chance_until: float = -NO_PACE
+    no_chance_until: float = -NO_PACE
+    """It was believed once, and wrong."""
+    refused_lately: float = 0.0
+    sent_lately: float = 0.0
+    """Both fade within `OFTEN_SECONDS`; they count while refusals are taken to come by chance."""
+
+    def is_by_chance(self, time: float) -> bool:
+        """Whether a refusal is about its own request alone."""
+        return time < self.by_chance_until
 
 
-def grown(learned: LearnedRate, time: float) -> LearnedRate:
-    """The pace as it is now: it grows as long as nothing is refused."""
-    if learned.pace >= NO_PACE:
-        return learned
+def grown(learned: LearnedRate, time: float, sent: int) -> LearnedRate:
+    """As it is now, after so many requests more: the pace grows as long as nothing is refused."""
     step = min(LONGEST_STEP_SECONDS, max(0.0, time - learned.at))
-    pace = learned.pace * (1 + GROWTH) ** step
-    if time < learned.ceiling_until:
-        pace = max(learned.pace, min(pace, KEPT_BELOW * learned.ceiling))
-    return replace(learned, pace=NO_PACE if pace > FAR_OFF else pace, at=time)
-
-
-def refused(learned: LearnedRate, slices: Sequence[Slice], time: float) -> LearnedRate:
-    """After a refusal that asks for a short wait. ``slices``: the answers of the last half minute."""
-    if time - learned.cut_at < APART_SECONDS or time < learned.given_up_until:
+    kept = math.exp(-step / OFTEN_SECONDS)
+    learned = replace(
+        learned,
+        at=time,
+        sent=learned.sent + sent,
+        refused_lately=learned.refused_lately * kept,
+        sent_lately=learned.sent_lately * kept + sent,
+    )
+    if time <= learned.resumed_at:
         return learned
+    if time - step < learned.resumed_at:
+        step = time - learned.resumed_at
+        learned = replace(learned, lately=Lately())
+    learned = replace(learned, lately=learned.lately.after(sent, step))
     if learned.pace >= NO_PACE:
+        return learned
+    if time >= learned.ceiling_until:
+        learned = replace(learned, ceiling=NO_PACE, proven=0.0, odd=0)
+    if learned.before and time - learned.resumed_at <= HOLD_SECONDS:
+        return learned
+    pace = learned.pace * (1 + (GROWTH if learned.before else FIRST_GROWTH)) ** step
+    pace = max(learned.pace, min(pace, KEPT_BELOW * learned.ceiling))
+    return replace(learned, pace=NO_PACE if pace > FAR_OFF else pace)
+
+
+def refused(learned: LearnedRate, seconds: float, refusals: int, time: float, *, is_row: bool) -> LearnedRate:
+    """After ``refusals`` that ask for a wait of so many ``seconds``. ``is_row``: one came after another."""
+    if learned.is_by_chance(time):
+        return _refused_by_chance(learned, refusals, time, is_row=is_row)
+    if time < learned.resumed_at:
+        return replace(learned, resumed_at=max(learned.resumed_at, time + seconds))
+    sent, is_first = learned.sent, learned.refused_at == -NO_PACE
+    paused = replace(learned, refused_at=time, resumed_at=time + seconds, sent=0)
+    if sent < FEWEST:
+        return paused
+    if is_first:
         # The first burst tells little about what comes in the long run: low, and up from there.
-        return LearnedRate(pace=max(1.0, CUT * _taken(slices, time, NO_PACE)), at=time, cut_at=time)
-    is_odd = time < learned.ceiling_until and learned.pace <= KEPT_BELOW * learned.ceiling
-    odd = learned.odd + 1 if is_odd else 0
-    if odd >= ODD:
-        return LearnedRate(at=time, cut_at=time, given_up_until=time + GIVEN_UP_SECONDS)
-    ceiling = max(1.0, min(learned.pace, MARGIN * _taken(slices, time, RECENT_SECONDS)))
-    pace = max(1.0, CUT * ceiling)
-    until = time + CEILING_SECONDS
-    return LearnedRate(pace=pace, at=time, cut_at=time, ceiling=ceiling, ceiling_until=until, odd=odd)
+        pace = learned.pace if seconds > LONG_SECONDS else max(1.0, CUT * learned.lately.rate)
+        return replace(paused, pace=pace)
+    is_odd = seconds <= LONGEST_CHANCE_SECONDS and _is_odd(learned)
+    odd = learned.odd + is_odd
+    if odd >= ODD and time >= learned.no_chance_until:
+        return LearnedRate(at=time, by_chance_until=time + CHANCE_SECONDS)
+    paused = replace(paused, before=sent, before_pace=learned.pace, odd=odd)
+    if seconds > LONG_SECONDS:
+        return paused
+    proven = max(learned.proven, sent / (time - learned.refused_at))
+    pace = min(learned.pace, FAR_OFF if learned.lately.seconds < LEAST_SECONDS else learned.lately.rate)
+    is_limit = learned.before > 0 and not is_odd
+    return replace(
+        paused,
+        pace=max(1.0, pace * LEAST_CUT, min(pace, SURE * proven)) if is_limit else max(1.0, pace),
+        proven=proven,
+        ceiling=max(proven, pace) if is_limit else learned.ceiling,
+        ceiling_until=time + CEILING_SECONDS,
+    )
 
 
-def _taken(slices: Sequence[Slice], time: float, seconds: float) -> float:
-    """Good answers a second, lately."""
-    recent = [one for one in slices if time - one.since <= seconds]
-    if not recent:
-        return 0.0
-    return sum(one.good for one in recent) / max(APART_SECONDS, time - recent[0].since)
+def _is_odd(learned: LearnedRate) -> bool:
+    """Whether no limit explains a refusal now."""
+    if learned.pace <= SURE * learned.proven:
+        return True
+    sent, before = learned.sent, learned.before
+    is_more = sent >= UNLIKE * before and learned.pace * ABOUT >= learned.before_pace
+    is_less = before >= UNLIKE * sent and learned.pace <= ABOUT * learned.before_pace
+    return before > 0 and (is_more or is_less)
+
+
+def _refused_by_chance(learned: LearnedRate, refusals: int, time: float, *, is_row: bool) -> LearnedRate:
+    """It was no chance after all where they come one after another, or become many: a limit is looked for again."""
+    lately = learned.refused_lately + refusals
+    if is_row or (lately >= OFTEN and lately >= OFTEN_PART * learned.sent_lately):
+        return LearnedRate(at=time, lately=learned.lately, no_chance_until=time + CHANCE_SECONDS)
+    return replace(learned, refused_lately=lately)

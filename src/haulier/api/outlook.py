@@ -12,10 +12,12 @@ from haulier.api.breaker import Breaker, State, in_a_row
 from haulier.api.budget import UNLIMITED, Limits, Quota, Rate, left, limits_of, quotas, run_quota
 from haulier.api.gate import NEVER
 from haulier.api.health import Health
+from haulier.api.learned_rate import LONGEST_CHANCE_SECONDS
 from haulier.api.membership import Membership
 from haulier.api.pacer import Pacer
 from haulier.api.pause import Pause
 from haulier.api.ratelimit_headers import rate_limits
+from haulier.api.refusals import Refusals
 from haulier.api.scope_changes import Beat
 from haulier.api.scope_row import ScopeRow
 from haulier.api.tally import Tally
@@ -26,6 +28,11 @@ from haulier.errors import HaulierError, UsageError
 
 LONGEST_HELD_SECONDS: Final = 900.0
 """The longest that a header without a Retry-After can hold the scope: what is left is read again after it."""
+
+_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Whether anything is left of a quota depends on no clock."""
+_BY_CHANCE: Final = {429, 503}
+"""A 403 that means throttling is a threat: who goes on is shut out."""
 
 KEPT_RUNS: Final = 2
 """Of those that a worker had items of, the newest: the others are closed."""
@@ -49,6 +56,8 @@ class Outlook:
         self.pause = Pause(beat_seconds, rng)
         self.health = Health()
         self.tally = Tally()
+        self._refusals = Refusals()
+        self._is_by_chance = False
         self.breaker = Breaker()
         self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced])
         self.is_trial = False
@@ -110,6 +119,9 @@ class Outlook:
     def note_success(self, response: Response | None, now: float, wall: float, *, is_first_page: bool) -> bool:
         """Whether the others should hear of it at once."""
         self.health.note_success(now)
+        self.pause.note_good()
+        if response is not None:
+            self._refusals.note_good(now - response.seconds, response.seconds)
         is_due = self.tally.note_success(response, now, is_first_page=is_first_page)
         is_new = self._hear(response, now, wall)
         return self._tried(is_good=True) or is_new or is_due
@@ -119,6 +131,20 @@ class Outlook:
         is_due = self.tally.note_failure(response, reason, now)
         is_new = self._hear(response, now, wall)
         return self._tried(is_good=False) or is_new or is_due
+
+    def note_passed(self, in_use: int) -> None:
+        """A request goes out, and with it so many are under way."""
+        self.pause.note_passed(in_use)
+        self.tally.note_sent()
+        self._refusals.note_passed()
+
+    def note_throttled(self, seconds: float, response: Response, now: float) -> bool:
+        """See `Scope.note_throttled`."""
+        is_row = self._refusals.note_refused(now - response.seconds, response.seconds)
+        self.tally.note_throttled(seconds, is_row=is_row)
+        if is_row or not self._is_by_chance or seconds > LONGEST_CHANCE_SECONDS or response.status not in _BY_CHANCE:
+            return False
+        return not rate_limits(response.headers, _ANY_TIME).is_exhausted
 
     def note_run(self, run_id: str, *, is_only: bool) -> None:
         """Requests are sent for this run from now on; ``is_only``: and for no other."""
@@ -188,6 +214,7 @@ class Outlook:
         if row.breaker.closings > self.breaker.closings:
             self.pause.release(now)
         self.breaker = row.breaker
+        self._is_by_chance = row.learned.is_by_chance(row.time)
 
     def told(self, row: ScopeRow, name: str, wall: float, now: float) -> None:
         """The beat was made, and this is the row after it."""

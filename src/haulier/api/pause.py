@@ -12,12 +12,17 @@ from haulier.errors import UsageError
 
 JITTER = 0.1
 """Each process waits up to a tenth longer, so that they do not all come back in one moment."""
+BRIEF_SPANS = 3
+"""Who is paused again within so many doublings could not show what the API bears."""
+SHORT_SECONDS = 60.0
+"""After a longer pause the API may be another one."""
 
 
 class Pause:
     """When requests may go out again, by this process's monotonic clock: a wall clock that moves changes nothing.
 
-    After its end one request of the scope may be in flight, after another ``double_seconds`` two, then four.
+    After a short one with good answers before it, half of what this process had in flight may be, and twice as much
+    after another ``double_seconds``. Otherwise one request of the whole scope may, then two, then four.
     """
 
     def __init__(self, double_seconds: float, rng: random.Random) -> None:
@@ -26,6 +31,11 @@ class Pause:
         self._ends_at = -math.inf
         self._released_at = -math.inf
         self._seen_until = 0.0
+        self._peak = 0
+        self._had_good = self._has_good = False
+        """Before the last pause, and since it began."""
+        self._start = 0
+        """What may be in flight after a short pause; 0: start slowly."""
         self.reason = ""
         """For people, without secrets."""
 
@@ -33,6 +43,13 @@ class Pause:
         """Pause for ``seconds`` from now. A pause that lasts longer is left as it is."""
         seconds = min(seconds, LONGEST_SECONDS)
         if seconds > 0.0 and now + seconds > self._ends_at:
+            if now >= self._ends_at:
+                is_brief = now - self._ends_at <= BRIEF_SPANS * self._double_seconds
+                start = max(self._peak // 2, self._start if is_brief else 0)
+                self._start, self._peak = start, 0
+                self._had_good, self._has_good = self._has_good, False
+            if seconds > SHORT_SECONDS:
+                self._start = 0
             self._ends_at = now + seconds
             self.reason = reason
             self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER) * seconds)
@@ -40,11 +57,21 @@ class Pause:
     def release(self, now: float) -> None:
         """Start slowly from now, as after a pause."""
         self._ends_at = max(self._ends_at, now)
+        self._start = 0
 
     def lift(self, now: float) -> None:
         """A person has ended it: start slowly from now."""
         self._ends_at = min(self._ends_at, now)
         self._released_at = -math.inf
+        self._start = 0
+
+    def note_passed(self, in_use: int) -> None:
+        """A request goes out, and with it so many are under way."""
+        self._peak = max(self._peak, in_use)
+
+    def note_good(self) -> None:
+        """A request was answered well."""
+        self._has_good = True
 
     def see(self, row: ScopeRow, wall: float, now: float) -> None:
         """Take over what the row says, if it is new to us."""
@@ -76,7 +103,8 @@ class Pause:
         if now < self._released_at:
             return self._released_at - now
         doublings = 0
-        while in_use >= _part(2**doublings, place, sharers):
+        start = self._start if self._had_good or self._has_good else 0
+        while in_use >= (start << doublings if start else _part(2**doublings, place, sharers)):
             doublings += 1
         return max(0.0, self._ends_at + doublings * self._double_seconds - now)
 

@@ -212,7 +212,7 @@ class Scope:
         """Stop all requests of the scope for ``seconds``: of this process now, of the others at their next look.
 
         ``reason``: a few words without secrets, for people. ``is_of_credentials``: it is over for who shows others.
-        Never shortens a pause. After it the scope starts with one request in flight and doubles that with every beat.
+        Never shortens a pause. What may be in flight after it: see `Pause`.
         If the store cannot be reached, the next beat that works tells the others.
         """
         self._outlook.pause.extend(seconds, self._clock.monotonic(), reason)
@@ -251,10 +251,13 @@ class Scope:
         # At a hard limit each moment costs refusals: one less from now on, whatever the others know.
         self._limit()
 
-    def note_throttled(self) -> None:
-        """A request of this member was refused for its rate: 429, or a 403 that means it, with a short wait."""
-        self._outlook.tally.note_throttled()
+    def note_throttled(self, seconds: float, response: Response) -> bool:
+        """A request of this member was refused, with a short wait: 429, 503, or a 403 that means it.
+
+        Returns whether it is for this request alone to wait: a `pause` is for the caller to make where it is not.
+        """
         self._hurry.set()
+        return self._outlook.note_throttled(seconds, response, self._clock.monotonic())
 
     async def is_charged(self) -> bool:
         """Whether an outage-like failure is the item's own: requests of the scope succeeded within 60 seconds and do
@@ -365,6 +368,7 @@ class Scope:
 
     def _note_passed(self) -> None:
         self._was_busy = True
+        self._outlook.note_passed(self._gate.in_use)
         if self._outlook.pacer.passed(self._clock.monotonic()):
             self._hurry.set()
 

@@ -15,7 +15,7 @@ from haulier.api.breaker import Outcomes, State, claimed, noted, probed, reclose
 from haulier.api.budget import UNLIMITED, Budget, Quota, Spending, heard, pace, parts, taken
 from haulier.api.failures import Failures, added
 from haulier.api.governor import Report, begun, fed, restarted
-from haulier.api.learned_rate import grown, refused
+from haulier.api.learned_rate import LearnedRate, grown, refused
 from haulier.api.scope_row import Member, ScopeRow
 from haulier.api.scope_shares import Wish, shares
 
@@ -101,6 +101,7 @@ def _begun(row: ScopeRow, wall: float) -> ScopeRow:
         pause_mark=row.pause_mark,
         lifted_at=row.lifted_at,
         budget=Budget(spent=row.budget.spent),
+        learned=row.learned if row.learned.is_by_chance(row.time) else LearnedRate(),
         failures=row.failures,
         governor=begun(row.governor, row.beat_at, wall),
     )
@@ -137,8 +138,11 @@ def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
         row = paused(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark)
     row = _broken(_governed(row, beat), beat)
     row = with_failures(row, beat.failures)
-    learned = grown(row.learned, row.time)
-    return replace(row, learned=refused(learned, row.breaker.slices, row.time) if beat.outcomes.throttled else learned)
+    seen = beat.outcomes
+    learned = grown(row.learned, row.time, seen.sent)
+    if seen.throttled:
+        learned = refused(learned, seen.throttled_seconds, seen.throttled, row.time, is_row=seen.is_row)
+    return replace(row, learned=learned)
 
 
 def left(

@@ -37,6 +37,9 @@ class Tally:
         self._refusals = 0
         self._wanted = NEVER
         self._good = self._bad = self._throttled = 0
+        self._throttled_seconds = 0.0
+        self._is_row = False
+        self._sent = 0
         self.last_bad = 0
         """Failures since the last success, as far as the others do not know of them."""
         self._reason = ""
@@ -69,14 +72,31 @@ class Tally:
             self._refusals += 1
         return is_refusal or self.last_bad % FEW == 0
 
-    def note_throttled(self) -> None:
-        """A request was refused for its rate."""
+    def note_sent(self) -> None:
+        """A request goes out."""
+        self._sent += 1
+
+    def note_throttled(self, seconds: float, *, is_row: bool) -> None:
+        """A request was refused, with a short wait. ``is_row``: after another, with no good answer between."""
+        self._is_row = self._is_row or is_row
         self._throttled += 1
+        self._throttled_seconds = max(self._throttled_seconds, seconds)
 
     def outcomes(self) -> Outcomes:
         """What became of our requests, and begin anew."""
-        outcomes = Outcomes(self._good, self._bad, self.last_bad, self._reason, self._throttled)
-        self._good = self._bad = self.last_bad = self._throttled = 0
+        outcomes = Outcomes(
+            self._good,
+            self._bad,
+            self.last_bad,
+            self._reason,
+            self._throttled,
+            self._throttled_seconds,
+            self._is_row,
+            self._sent,
+        )
+        self._good = self._bad = self.last_bad = self._throttled = self._sent = 0
+        self._throttled_seconds = 0.0
+        self._is_row = False
         return outcomes
 
     def take(self) -> Report:

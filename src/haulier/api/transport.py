@@ -6,6 +6,8 @@ whole. So nothing above this seam ever holds a secret, or part of a body without
 
 from __future__ import annotations
 
+import contextlib
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -13,6 +15,8 @@ from typing import Protocol
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.errors import HaulierError
+
+ENDLESS: AbstractAsyncContextManager[None] = contextlib.nullcontext()
 
 NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
@@ -46,13 +50,15 @@ class TransportError(HaulierError):
     """No answer that can be trusted. The connection it happened on is closed.
 
     ``text`` says what happened in words, without secrets. ``retry_after_seconds`` is never set: only an answer says
-    that. ``hops`` are as a `Response`'s.
+    that. ``hops`` are as a `Response`'s. ``is_early``: it was given up before the declared time-out, by the request's
+    own ``wait``.
     """
 
-    def __init__(self, kind: Fault, text: str, *, hops: int = 0) -> None:
+    def __init__(self, kind: Fault, text: str, *, hops: int = 0, is_early: bool = False) -> None:
         self.kind = kind
         self.text = text
         self.hops = hops
+        self.is_early = is_early
         super().__init__(text)
 
 
@@ -64,6 +70,12 @@ class Request:
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"", repr=False)
+    wait: AbstractAsyncContextManager[None] = field(default=ENDLESS, compare=False, repr=False)
+    """To be entered by who sends it, until the first byte of its answer: it may end that wait (`is_early`)."""
+
+    def within(self, wait: AbstractAsyncContextManager[None]) -> Request:
+        """The same, to be given up earlier than the API's `first_byte_timeout_seconds`."""
+        return Request(self.method, self.url, self.headers, self.body, wait)
 
 
 @dataclass(frozen=True, slots=True)

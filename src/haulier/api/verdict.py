@@ -315,7 +315,7 @@ def _by_status(response: Response, status: int, asked: Asked, wait: float | None
     if status >= 400 and status not in _PAUSING and any(sign in _head(response) for sign in TOO_LARGE_SIGNS):
         return Judgement(Verdict.SPLIT, f"{reason}, as the answer would be too large")
     if status in _PAUSING and wait is not None:
-        return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait, is_throttling=status == REFUSED)
+        return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait, is_throttling=True)
     if status in _REFUSING and _is_throttling(response, wait):
         return Judgement(
             Verdict.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait, is_throttling=True

@@ -43,7 +43,7 @@ def decide_fault(
     if draw >= settings.chance:
         return Fault.NONE
     for rate, fault in (
-        (settings.error_rate_429, Fault.THROTTLED),
+        (settings.error_rate_429 / settings.burst_429, Fault.THROTTLED),
         (settings.hang_rate, Fault.HANG),
         (settings.error_rate_500, Fault.SERVER_ERROR),
         (settings.error_rate_200, Fault.ERROR_BODY),

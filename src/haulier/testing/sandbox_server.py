@@ -43,6 +43,7 @@ class SandboxServer:
         self._started_at = clock.monotonic()
         self._paused_from = self._paused_until = 0.0
         self._wait_seconds = 0
+        self._burst_left = 0
         self._access: Access | None = None
         self._limits: Limits | None = None
         self._tokens: PageTokens | None = None
@@ -124,6 +125,11 @@ class SandboxServer:
             in_flight=counters.in_flight,
             uptime_seconds=now - self._started_at,
         )
+        if fault is Fault.THROTTLED:
+            self._burst_left = self.settings.burst_429 - 1
+        elif self._burst_left and fault not in UNCOUNTED:
+            self._burst_left -= 1
+            fault = Fault.THROTTLED
         if self._limits is not None and fault not in UNCOUNTED:
             wait_seconds = self._limits.take(now)
             if wait_seconds is not None:

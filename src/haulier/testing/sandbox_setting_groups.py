@@ -139,6 +139,7 @@ class FaultSettings:
 
     error_rate_500: float = setting(0.0, "Status 500.")
     error_rate_429: float = setting(0.0, "Status 429, with Retry-After.")
+    burst_429: int = setting(1, "Such a 429 is the first of so many in a row: the rate counts them all.")
     error_rate_200: float = setting(0.0, 'Status 200 with {"error": ...}.')
     cut_rate: float = setting(0.0, "Half the body, then the connection closes.")
     corrupt_rate: float = setting(0.0, "A body that is wrong in one of corrupt_kinds, in turn.")

@@ -33,7 +33,7 @@ GROUPS: tuple[type, ...] = (
 """In the order in which people are told of them."""
 
 _MAY_BE_NEGATIVE = ("seed", "total_extra")
-_AT_LEAST_ONE = ("page_size", "event_step_seconds", "events_per_step", "drift_every_requests", "bucket")
+_AT_LEAST_ONE = ("page_size", "event_step_seconds", "events_per_step", "drift_every_requests", "bucket", "burst_429")
 _STATUSES = {"refuse_status": (429, 503), "token_expired_status": (400, 410)}
 
 
@@ -73,7 +73,7 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
     @cached_property
     def chance(self) -> float:
         """The share of requests with which something goes wrong by chance."""
-        rates = (self.error_rate_429, self.error_rate_500, self.error_rate_200)
+        rates = (self.error_rate_429 / self.burst_429, self.error_rate_500, self.error_rate_200)
         return sum((*rates, self.hang_rate, self.cut_rate, self.corrupt_rate))
 
 

@@ -1,0 +1,42 @@
+"""Whether refusals come one after another, as from a limit, or here and there among good answers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+IN_A_ROW: Final = 4
+QUICK_PART: Final = 0.5
+"""A refusal that took less than this part of a good answer's time overtakes those that were sent before it."""
+SENT_FOR_EACH: Final = 2
+"""Requests that were sent since the first of the row, for each that was refused; beyond that it is none."""
+
+
+class Refusals:
+    """Of one process. Times are its monotonic clock's."""
+
+    def __init__(self) -> None:
+        self._row = 0
+        self._since = 0.0
+        """When the first of the row was sent."""
+        self._sent = 0
+        self._good_seconds = 0.0
+
+    def note_passed(self) -> None:
+        """A request goes out."""
+        self._sent += 1
+
+    def note_good(self, sent_at: float, seconds: float) -> None:
+        """One was answered well. Where it was sent after the first of the row, there is no row."""
+        self._good_seconds = seconds
+        if sent_at >= self._since:
+            self._row = 0
+
+    def note_refused(self, sent_at: float, seconds: float) -> bool:
+        """One was refused. Returns whether it is one of a row."""
+        if not self._row:
+            self._since, self._sent = sent_at, 0
+        self._row += 1
+        if self._row < IN_A_ROW:
+            return False
+        # Answers to what was sent besides are still to come, where the refusals overtake them.
+        return seconds >= QUICK_PART * self._good_seconds or self._sent <= SENT_FOR_EACH * self._row
