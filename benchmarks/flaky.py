@@ -1,7 +1,7 @@
 """What an API that fails now and then, by chance and whatever its load, costs a pull: wall as a multiple of the ideal.
 
 `python benchmarks/flaky.py [--only NAME] [--pages 2000] [--fixed] [--again]`: pages of 20 KB at 0.5 s, 64 in flight;
-the ideal is what the same pull takes where nothing fails. All records must come. `--again` runs each pull a second time,
+the ideal is what the same pull takes where nothing fails. All records must come. `--again` runs each pull again,
 with what the first one found out about the API.
 """
 

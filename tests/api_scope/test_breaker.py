@@ -95,6 +95,13 @@ def test_first_probe_after_15_seconds():
     assert claimed(breaker, "b", FIRST_DELAY_SECONDS + 59, 60.0).prober == "a"
 
 
+def test_who_knows_no_good_request_comes_last() -> None:
+    """It would ask with an item; of an API that is well and items that are not, that tells nothing."""
+    breaker = opened()
+    assert claimed(breaker, "a", FIRST_DELAY_SECONDS + 2.9, 60.0, has_witness=False).prober == ""
+    assert claimed(breaker, "a", FIRST_DELAY_SECONDS + 3.1, 60.0, has_witness=False).prober == "a"
+
+
 def test_prober_that_died_is_replaced():
     """A probe without a result goes to another member after its time."""
     breaker = claimed(opened(), "a", 15.0, 60.0)

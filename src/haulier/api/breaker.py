@@ -23,6 +23,8 @@ FEWEST, WORST_PART = 50, 0.8
 """So many answers within the window, and so many of them failures, say that it is down though some still go well."""
 FIRST_DELAY_SECONDS: Final = 15.0
 LONGEST_DELAY_SECONDS: Final = 300.0
+WITNESS_SECONDS: Final = 3.0
+"""Three beats: so long is a member waited for that knows a good request."""
 SPREAD: Final = 0.2
 """Probes come up to a fifth earlier or later, so that many sources on one API do not ask together."""
 TRIAL: Final = 10
@@ -108,9 +110,13 @@ def noted(breaker: Breaker, outcomes: Outcomes, time: float, wall: float, roll: 
     return replace(doubted, state=State.SUSPECT) if breaker.failures >= in_a_row(breaker) else breaker
 
 
-def claimed(breaker: Breaker, name: str, time: float, seconds: float) -> Breaker:
-    """A member that could send a probe takes it on for ``seconds``, if one is due and nobody has."""
-    is_due = breaker.state is not State.CLOSED and time >= breaker.probe_at
+def claimed(breaker: Breaker, name: str, time: float, seconds: float, *, has_witness: bool = True) -> Breaker:
+    """A member that could send a probe takes it on for ``seconds``, if one is due and nobody has.
+
+    Who has no witness lets the others come first: it would have to ask for an item, which may be why all this is.
+    """
+    probe_at = breaker.probe_at + (0.0 if has_witness else WITNESS_SECONDS)
+    is_due = breaker.state is not State.CLOSED and time >= probe_at
     if not is_due or (breaker.prober and time < breaker.prober_until):
         return breaker
     return replace(breaker, prober=name, prober_until=time + seconds)

@@ -434,6 +434,7 @@ class Scope:
             looks=self.has_work is not None,
             wants=beat.wants if self.has_work is not None else is_busy,
             peak=gate.peak,
+            has_witness=self._proof.is_there,
             can_probe=gate.in_use < self._membership.limit and not self._is_probing,
             failures=self.failures.take(),
         )

@@ -51,6 +51,8 @@ class Beat:
     outcomes: Outcomes = field(default_factory=Outcomes)
     can_probe: bool = False
     """It has a place free for a request, and is not probing already."""
+    has_witness: bool = False
+    """It knows a good request to ask."""
     out_of: str = ""
     """The limit that is used up, if one is."""
     probe: bool | None = None
@@ -234,7 +236,7 @@ def _broken(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.probe is not None:
         breaker = probed(breaker, beat.name, row.time, beat.roll, is_good=beat.probe)
     if beat.can_probe:
-        breaker = claimed(breaker, beat.name, row.time, beat.keep_seconds)
+        breaker = claimed(breaker, beat.name, row.time, beat.keep_seconds, has_witness=beat.has_witness)
     governor = row.governor if breaker.closings == row.breaker.closings else restarted(row.governor)
     return replace(row, breaker=breaker, governor=governor)
 
