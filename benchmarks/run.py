@@ -30,6 +30,7 @@ LONG = (
     ("closing.py",),
     ("divide.py",),
     ("polite.py",),
+    ("flaky.py", "--pages", "1000"),
     ("outage.py",),
 )
 
