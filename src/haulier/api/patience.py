@@ -27,6 +27,8 @@ FEWEST: Final = 100
 """Fewer tell nothing of one in a hundred."""
 EVERY: Final = 25
 """Answers after which it is looked at again."""
+FAR_SECONDS: Final = 86_400.0
+"""As long as nothing is known: the declared time-out ends it long before."""
 REPEATS: Final = 2
 """After so many the declared time-out is left alone."""
 
@@ -40,7 +42,7 @@ class Wait:
     def __init__(self, known: _Class, repeats: int) -> None:
         self._known = known
         self._repeats = repeats
-        self._began_at = 0.0
+        self._allowed_seconds = FAR_SECONDS
         self._timeout: asyncio.Timeout | None = None
 
     @property
@@ -50,13 +52,13 @@ class Wait:
 
     def shorten(self) -> None:
         """More is known by now."""
-        seconds = self.seconds
-        if seconds is not None and self._timeout is not None:
-            self._timeout.reschedule(self._began_at + seconds)
+        seconds, timeout = self.seconds, self._timeout
+        if seconds is not None and timeout is not None and (ends_at := timeout.when()) is not None:
+            timeout.reschedule(ends_at - self._allowed_seconds + seconds)
 
     async def __aenter__(self) -> None:
-        self._began_at = asyncio.get_running_loop().time()
-        self._timeout = asyncio.timeout(self.seconds)
+        self._allowed_seconds = self.seconds or FAR_SECONDS
+        self._timeout = asyncio.timeout(self._allowed_seconds)
         await self._timeout.__aenter__()
         self._known.waits.add(self)
 
