@@ -37,7 +37,9 @@ GATHERED_PART = 16
 LOOK_SECONDS = 0.5
 """The least time between two looks at the runs, which list what is new of them."""
 ENDED_SECONDS = 0.1
-"""Between two looks at whether another worker has closed them, which read a few names."""
+"""Between two looks at whether another worker has closed them, which read a few names; for as long as `ENDED_LOOKS` at
+the runs take. Who has been idle for longer waits for something that takes longer still."""
+ENDED_LOOKS = 20
 ROOM_SECONDS = 1.0
 """Between two looks at the room on the lake's disk."""
 QUEUE_PATIENCE_LEASES = 2
@@ -156,7 +158,8 @@ class Worker:
             elif not self._attempts:
                 self._bench.settler.hurry()
             if not self._is_woken:
-                await self._wait(idle_seconds if free > 0 else FULL_SECONDS)
+                full_seconds = FULL_SECONDS if self._slots else IDLE_CAP_SECONDS
+                await self._wait(idle_seconds if free > 0 else full_seconds)
                 idle_seconds = min(idle_seconds * 2, IDLE_CAP_SECONDS)
             if self._is_woken:
                 self._is_woken, idle_seconds = False, IDLE_SECONDS
@@ -269,6 +272,7 @@ class Worker:
 
     async def _look_after(self) -> None:
         """Closes what is drained and mends what is stranded, while the worker has nothing better to do."""
+        looks, looked_after = 0, self._takes
         while True:
             await self._idle.wait()
             self._idle.clear()
@@ -284,10 +288,14 @@ class Worker:
                 if not still_open and (takes or self._watch.closed):
                     self._is_drained = True
                     self._freed.set()
-                await self._rest()
+                looks, looked_after = (looks + 1 if takes == looked_after else 0), takes
+                await self._rest(is_near_end=looks < ENDED_LOOKS)
 
-    async def _rest(self) -> None:
+    async def _rest(self, *, is_near_end: bool) -> None:
         """One look may cost a listing of the run: what others work is not asked for more often than this."""
+        if not is_near_end:
+            await asyncio.sleep(LOOK_SECONDS)
+            return
         for _ in range(round(LOOK_SECONDS / ENDED_SECONDS)):
             await asyncio.sleep(ENDED_SECONDS)
             with contextlib.suppress(HaulierError):  # The next look says what fails.
