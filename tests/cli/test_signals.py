@@ -30,7 +30,9 @@ def test_ctrl_c_at_any_time_loses_nothing(place: Place, after_seconds: float) ->
         if code:
             again = place.run("run", "--lease", "1")
             assert again.code == 0, again.err
-        assert place.lines() == RECORDS
+        # Where the signal came between the verdict and the end of the process, the same command started another run.
+        runs = len([*place.lake.glob("shop/items/mode=full/*")])
+        assert (place.lines(), runs in (1, 2)) == (RECORDS * runs, True)
 
 
 @pytest.mark.usefixtures("each_loop")

@@ -16,7 +16,6 @@ from haulier.queues.seam import Lease, QueueClient
 from haulier.testing.clock import FakeClock
 from haulier.testing.cuts import Cuts
 from haulier.testing.things import Things, things
-from haulier.worker import settle
 from haulier.worker.parts import Context
 from haulier.worker.settings import GROUP_ITEMS, GROUP_SECONDS
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of
@@ -176,17 +175,14 @@ async def test_p8_an_item_that_was_settled_after_its_lease_was_lost_stands(
     assert rig.leased == 1
 
 
-async def test_p8_receipts_go_in_groups(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of so many, here without the second after which fewer are settled: one file and one completion for each group."""
-    monkeypatch.setattr(settle, "GROUP_SECONDS", 3_600.0)
+async def test_p8_receipts_go_in_groups(rig: Rig) -> None:
+    """Of so many, here all that wait at one moment: one file and one completion for each group."""
     run = await rig.run(*(things(start) for start in range(1, GROUP_ITEMS + 4)))
     cuts = Cuts()
     async with rig.hand(cuts=cuts) as hand:
-        settling = asyncio.create_task(hand.settler.run())
         for _ in range(GROUP_ITEMS + 3):
             await hand.attempt(await hand.take())
-        while hand.settler.waiting > 3:
-            await asyncio.sleep(0.01)
+        settling = asyncio.create_task(hand.settler.run())
         hand.settler.stop()
         await settling
     assert rig.messages == []
