@@ -56,7 +56,8 @@ class Api:
     """``http://[user:password@]host:port``. None is taken from the environment: what is not declared is not used."""
     connect_timeout_seconds: float = 5.0
     first_byte_timeout_seconds: float = 60.0
-    """From the request sent to the first byte of the answer; what an API may think about one page."""
+    """From the request sent to the first byte of the answer; what an API may think about one page. One that is
+    silent for much longer than 99 of 100 others is asked again earlier, twice at most; then it may think so long."""
     request_timeout_seconds: float = 300.0
     """For one request with its redirects, from the connection to the last byte."""
     min_bytes_per_second: int = 1024

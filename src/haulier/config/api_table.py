@@ -100,7 +100,10 @@ PROXY = Field("proxy", SecretText(), "The proxy that is asked instead.", 'proxy 
 HEADERS = Field("headers", HeaderPairs(), "Headers of every request.", 'headers = { Accept-Language = "en" }')
 CONNECT = Field("connect_timeout", Duration(), "How long a connection may take; 5s.", 'connect_timeout = "5s"')
 FIRST_BYTE = Field(
-    "first_byte_timeout", Duration(), "How long the API may think about a page; 60s.", 'first_byte_timeout = "60s"'
+    "first_byte_timeout",
+    Duration(),
+    "How long the API may think about a page; 60s. A silent one is asked for again before.",
+    'first_byte_timeout = "60s"',
 )
 REQUEST = Field("request_timeout", Duration(), "How long a request may take in all; 5m.", 'request_timeout = "5m"')
 MIN_SPEED = Field(
