@@ -16,7 +16,7 @@ from haulier.api.learned_rate import LONGEST_CHANCE_SECONDS
 from haulier.api.membership import Membership
 from haulier.api.pacer import Pacer
 from haulier.api.pause import Pause
-from haulier.api.ratelimit_headers import rate_limits
+from haulier.api.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.refusals import Refusals
 from haulier.api.scope_changes import Beat
 from haulier.api.scope_row import ScopeRow
@@ -29,8 +29,6 @@ from haulier.errors import HaulierError, UsageError
 LONGEST_HELD_SECONDS: Final = 900.0
 """The longest that a header without a Retry-After can hold the scope: what is left is read again after it."""
 
-_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""Whether anything is left of a quota depends on no clock."""
 _BY_CHANCE: Final = {429, 503}
 """A 403 that means throttling is a threat: who goes on is shut out."""
 
@@ -144,7 +142,7 @@ class Outlook:
         self.tally.note_throttled(seconds, is_row=is_row)
         if is_row or not self._is_by_chance or seconds > LONGEST_CHANCE_SECONDS or response.status not in _BY_CHANCE:
             return False
-        return not rate_limits(response.headers, _ANY_TIME).is_exhausted
+        return not is_exhausted(response.headers)
 
     def note_run(self, run_id: str, *, is_only: bool) -> None:
         """Requests are sent for this run from now on; ``is_only``: and for no other."""

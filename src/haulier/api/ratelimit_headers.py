@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from multidict import CIMultiDictProxy
 
@@ -96,6 +96,14 @@ def rate_limits(headers: CIMultiDictProxy[str], now: datetime) -> RateLimits:
     current = ", ".join(headers.getall("RateLimit", ()))
     limits = (*_new_limits(current, since), *_old_limits(current, since), *_families(headers, since))
     return RateLimits(limits, policies) if limits or policies else NOTHING
+
+
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def is_exhausted(headers: CIMultiDictProxy[str]) -> bool:
+    """Whether they say that nothing is left of a quota, which depends on no clock."""
+    return rate_limits(headers, _ANY_TIME).is_exhausted
 
 
 def _new_limits(text: str, since: datetime) -> Iterator[Limit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar, assert_never
@@ -17,7 +17,7 @@ from haulier.api.declared_wait import DeclaredWait, asked_wait
 from haulier.api.doubts import doubt_of
 from haulier.api.empty import NO_EMPTY, Empty
 from haulier.api.paths import raw_at
-from haulier.api.ratelimit_headers import rate_limits
+from haulier.api.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.retry_after import DAY_SECONDS
 from haulier.api.shape import Shape
 from haulier.api.transport import Fault, Response, TransportError
@@ -300,8 +300,6 @@ _THROTTLE_SIGNS = (
 )
 TOO_LARGE_SIGNS = (b"response too large", b"responsetoolarge", b"response size exceed")
 """How APIs say under other statuses than 413 that a page would be too large."""
-_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-"""Whether anything is left of a quota depends on no clock."""
 _NO_CONTENT = {204, 205}
 REFUSED = 429
 _PAUSING = {REFUSED, 503}
@@ -345,7 +343,7 @@ def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) ->
 
 def _is_throttling(response: Response, wait: float | None) -> bool:
     """GitHub, Salesforce and others refuse a caller who asks too much like one who has no right to ask (3.2)."""
-    if wait is not None or rate_limits(response.headers, _ANY_TIME).is_exhausted:
+    if wait is not None or is_exhausted(response.headers):
         return True
     return any(sign in _head(response) for sign in _THROTTLE_SIGNS)
 
