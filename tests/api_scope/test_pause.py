@@ -129,6 +129,13 @@ def test_what_a_member_says_before_it_hears_of_a_lift_brings_no_pause_back():
     assert told.pause_until == pytest.approx(1_060.5)
 
 
+def test_a_refusal_that_is_told_after_the_lift_was_asked_for_before_it():
+    """Two requests are refused at once; a person lifts the pause of the first before that of the second is written."""
+    row = lifted(paused(ScopeRow(), 1_000.0, 3_600.0, lifted_at=0.0), 1_010.0)
+    assert paused(row, 1_000.1, 3_600.0, lifted_at=0.0) == row
+    assert paused(row, 1_011.0, 3_600.0, lifted_at=1_010.0).pause_until == pytest.approx(4_611.0)
+
+
 def test_each_lift_is_a_new_one_though_the_wall_clock_is_set_back():
     row = lifted(lifted(ScopeRow(), 2_000.0), 1_000.0)
     assert row.lifted_at > 2_000.0

@@ -10,6 +10,9 @@ import msgspec
 import pytest
 
 from haulier.api.scope import Scope, ScopeSettings
+from haulier.api.scope_changes import lifted
+from haulier.api.scope_row import decode, encode
+from haulier.clock import wall_seconds
 from haulier.errors import NewerFormatError, QueueUnavailableError
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.testing.clock import FakeClock
@@ -260,6 +263,19 @@ async def test_pause_written_while_the_store_is_away_is_told_later(fleet):
     first.store.is_down = False
     await fleet.clock.run_for(2.0)
     assert second.scope.is_paused
+
+
+async def test_a_pause_that_is_written_after_a_lift_of_it_is_not_told(fleet):
+    """Refused before the lift, and written after it: whoever lifted the pause has lifted this one too."""
+    (first,) = await fleet.start("a", seconds=0.1)
+    await fleet.clock.run_for(3)
+    await MemoryQueue(fleet.store, fleet.clock).update(
+        fleet.settings.name, lambda body: encode(lifted(decode(body), wall_seconds(fleet.clock)))
+    )
+    await first.scope.pause(3_600.0, "status 429")
+    assert not first.scope.is_paused
+    await first.scope.pause(3_600.0, "status 429")
+    assert first.scope.is_paused, "it is asked for again"
 
 
 async def test_unreachable_row_stops_the_sending_after_two_beats(fleet):

@@ -174,6 +174,11 @@ class Outlook:
         self._learned = rates or self._learned
         return is_new
 
+    @property
+    def lifted_at(self) -> float:
+        """The last lift by a person that we know of."""
+        return self._lifted_at or 0.0
+
     # -- beats ---------------------------------------------------------------------------------------------------------
 
     def tell(self, beat: Beat, now: float, wall: float) -> Beat:
@@ -183,7 +188,7 @@ class Outlook:
             beat,
             wall=wall,
             had_success=self.health.is_news,
-            lifted_at=self._lifted_at or 0.0,
+            lifted_at=self.lifted_at,
             pause_left=self.pause.left(now),
             report=self.tally.take(),
             outcomes=self.tally.outcomes(),

@@ -216,10 +216,10 @@ class Scope:
         If the store cannot be reached, the next beat that works tells the others.
         """
         self._outlook.pause.extend(seconds, self._clock.monotonic(), reason)
-        wall = wall_seconds(self._clock)
+        wall, lifted_at = wall_seconds(self._clock), self._outlook.lifted_at
         with contextlib.suppress(UnavailableError):
             mark = self._settings.mark if is_of_credentials else ""
-            row = await self._update(lambda row: paused(row, wall, seconds, reason, mark))
+            row = await self._update(lambda row: paused(row, wall, seconds, reason, mark, lifted_at=lifted_at))
             self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
 
     def note_success(

@@ -6,6 +6,7 @@ observer's own monotonic time. So no wall clock decides about a share, and one t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -136,8 +137,8 @@ def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.had_success:
         row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
     ends_at = beat.wall + beat.pause_left
-    if beat.pause_left > 0.0 and beat.lifted_at >= row.lifted_at and ends_at > row.pause_until + REASSERT_SECONDS:
-        row = paused(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark)
+    if beat.pause_left > 0.0 and ends_at > row.pause_until + REASSERT_SECONDS:
+        row = paused(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark, lifted_at=beat.lifted_at)
     row = _broken(_governed(row, beat), beat)
     row = with_failures(row, beat.failures)
     seen = beat.outcomes
@@ -170,10 +171,13 @@ def with_failures(row: ScopeRow, news: Mapping[str, Failures]) -> ScopeRow:
     return replace(row, failures=added(row.failures, news)) if news else row
 
 
-def paused(row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: str = "") -> ScopeRow:
+def paused(
+    row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: str = "", *, lifted_at: float = math.inf
+) -> ScopeRow:
     """The row with a pause from now, for those who show the credentials of ``mark`` or, if it is empty, for everybody.
-    A pause is never shortened."""
-    if wall + seconds <= row.pause_until:
+    A pause is never shortened. ``lifted_at``: the last lift that was known when the API was asked; a later one has
+    lifted this pause too."""
+    if lifted_at < row.lifted_at or wall + seconds <= row.pause_until:
         return row
     return replace(row, pause_until=wall + seconds, pause_seconds=seconds, pause_reason=reason, pause_mark=mark)
 
