@@ -56,10 +56,10 @@ def test_start_doubles():
     """Without a queue the limit doubles with each round trip, up to a large cap too."""
     governor = Governor()
     limits = [governor.limit]
-    for _ in range(8):
+    for _ in range(7):
         governor = feed(governor, 1.0, in_flight=300)
         limits.append(governor.limit)
-    assert limits == [2, 4, 8, 16, 32, 64, 128, 256, 300]
+    assert limits == [4, 8, 16, 32, 64, 128, 256, 300]
     assert governor.phase is Phase.STEADY
 
 
@@ -67,7 +67,19 @@ def test_start_ends_near_the_knee():
     """Once a third of the requests waits, the limit goes to where none would, and one above."""
     governor = feed(starting(18), 1.5)
     assert governor.phase is Phase.STEADY
-    assert governor.limit == pytest.approx(13.0)
+    assert governor.limit == pytest.approx(13.2, abs=0.1)
+
+
+def test_a_few_milliseconds_are_no_queue():
+    """An API that answers within 2 ms, and a program that takes 10 ms more to read many answers at once: nobody waits
+    there who would mind, neither while it starts nor later on. A tenth of a second more is a queue for any API."""
+    low: dict[str, tuple[Low, ...]] = {"later": (Low(2, 0.002),) * 20}
+    governor = Governor(limit=16.0, low=low)
+    assert feed(governor, 0.01).limit == 32.0
+    assert feed(governor, 0.1).limit < 16.0
+    governor = Governor(limit=16.0, low=low, phase=Phase.STEADY)
+    assert feed(governor, 0.01).limit >= 16.0
+    assert feed(governor, 0.1).limit < 16.0
 
 
 def test_start_ends_when_two_windows_speak_against_it():
@@ -77,7 +89,7 @@ def test_start_ends_when_two_windows_speak_against_it():
     assert (governor.phase, governor.limit, governor.doubts) == (Phase.STARTING, 16.0, 1)
     governor = answered(governor, scattered)
     assert governor.phase is Phase.STEADY
-    assert governor.limit == pytest.approx(13.8)
+    assert governor.limit == pytest.approx(13.9, abs=0.1)
 
 
 def test_start_sees_what_the_last_of_a_burst_waited():
@@ -169,7 +181,7 @@ def test_next_run_goes_no_further_at_once_where_the_api_showed_its_own_limit():
     assert feed(governor, 1.0).limit == 24.0
 
 
-@pytest.mark.parametrize(("borne", "begins"), [(1.0, 1.0), (2.0, 2.0), (3.0, START), (4.0, START), (9.0, 4.5)])
+@pytest.mark.parametrize(("borne", "begins"), [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (6.0, START), (9.0, 4.5)])
 def test_little_that_was_borne(borne, begins):
     """A run begins no higher than what was borne, and no lower than any run but for that."""
     assert remembering(borne).limit == begins

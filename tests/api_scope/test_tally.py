@@ -53,6 +53,13 @@ def test_answers_to_requests_of_an_earlier_limit_do_not_count():
     assert answer(tally, 10.6, seconds=0.5)
 
 
+def test_what_went_out_while_the_step_was_made_counts():
+    """A beat takes some milliseconds, in which every answer sends the next request: those meet the load of now."""
+    tally = seeing(Governor(limit=1.0), now=10.0)
+    assert not answer(tally, 10.44, seconds=0.5)
+    assert answer(tally, 10.46, seconds=0.5)
+
+
 def test_many_answers_are_told_of_by_samples():
     """The row has no room for all: those that are kept are spread over all of them, the last ones too."""
     tally = seeing(Governor(limit=256.0))

@@ -23,11 +23,11 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from haulier.api.delay import Low, at_low_load, delay
+from haulier.api.delay import NOTICED, Low, at_low_load, delay
 
 NONE: Final = 1e9
 """Far off. Infinity is no JSON."""
-START: Final = 2.0
+START: Final = 4.0
 """A run that knows nothing of the API begins with so many, and doubles them with each round trip."""
 TRUSTED: Final = 8.0
 """Up to here a handful of answers has to speak against the next step; above, they have to speak for it."""
@@ -326,7 +326,7 @@ def _ratio(governor: Governor) -> float | None:
         if base is None:
             unknown += len(samples)
         elif samples:
-            total += len(samples) * base / max(1e-6, statistics.median(samples))
+            total += len(samples) * (base + NOTICED) / (statistics.median(samples) + NOTICED)
             known += len(samples)
     return total / known if known > unknown else None
 

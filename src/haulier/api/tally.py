@@ -21,6 +21,11 @@ NEVER = 1 << 30
 FEW = 5
 """Failures in a row that are told at once: four workers with so many each make a breaker open."""
 
+LEAD = 0.1
+"""A request counts if it was sent before the limit moved by no more than this part of the time that it took: it was
+under way with as many others as the limit allows now. In the moment in which a step is made, half of the next step's
+requests go out, which would be missing for a round trip."""
+
 HELD_SECONDS = 2.0
 """The governor cuts no more than once in about so long, and others hear of it a beat later."""
 
@@ -56,7 +61,7 @@ class Tally:
         self.last_bad = 0
         if response is None:
             return False
-        if now - response.seconds >= self._epoch_at:
+        if now - (1.0 - LEAD) * response.seconds >= self._epoch_at:
             self._sample(response.first_byte_seconds, FIRST if is_first_page else LATER)
         return self._answers >= self._wanted
 
