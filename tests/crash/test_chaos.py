@@ -10,7 +10,7 @@ from haulier.clock import SystemClock
 from haulier.testing.chaos import ChaosSettings, run_chaos
 from haulier.testing.chaos_rounds import IN_FLIGHT, rounds
 
-SETTINGS = ChaosSettings(kills=500, at_least=60, seconds=80.0, seed=5, records=6_000, pause_seconds=0.8)
+SETTINGS = ChaosSettings(kills=500, at_least=40, seconds=50.0, seed=5, records=6_000, pause_seconds=0.8)
 
 
 @pytest.mark.crash

@@ -33,7 +33,7 @@ HOLD_SECONDS: Final = 3.0
 """How long it stays at what is proven, before it grows towards what was refused."""
 FIRST_GROWTH: Final = 0.5
 """A second, before a second refusal has proven a pace."""
-GROWTH: Final = 0.15
+GROWTH: Final = 0.3
 MEMORY_SECONDS: Final = 2.0
 """What was sent longer ago counts for less and less: a third after so long."""
 LEAST_SECONDS: Final = 1.0
@@ -43,7 +43,7 @@ FEWEST: Final = 5
 """Requests since the last pause without which a refusal says nothing of a pace: the API may be down."""
 LONG_SECONDS: Final = 1.5
 """Who asks for a longer wait counts by windows: the wait is all that it needs, and a pace would gain nothing."""
-UNLIKE: Final = 2.5
+UNLIKE: Final = 2.0
 """No limit lets so many times more through at one pace than it did before."""
 ABOUT: Final = 1.1
 """Paces that differ by no more are one."""
