@@ -46,6 +46,9 @@ JOBS = {
         Job("C", "20,000 pages of 20 KB, 256 in flight", 20_000, 20_000, 256),
         Job("D", "20,000 pages of 1 MB, 64 in flight: 2,000,000 records, 20 GB", 20_000, 1_000_000, 64),
         Job("E", "2,000 pages of 20 KB, 64 in flight, of a flaky API", 2_000, 20_000, 64, FLAKY),
+        Job("F", "E with 5 % of 500s", 2_000, 20_000, 64, FLAKY | {"error_rate_500": 0.05}),
+        Job("G", "E with 429s in bursts of ten", 2_000, 20_000, 64, FLAKY | {"burst_429": 10}),
+        Job("H", "E with Retry-After: 10", 2_000, 20_000, 64, FLAKY | {"retry_after_seconds": 10}),
     )
 }
 
@@ -92,10 +95,10 @@ TOOLS = {
             "the same, with a compressed, durable, create-only file a page; no retry",
             "ABC", (LOOP, "durable"), package="aiohttp", written="*.ndjson.gz",
         ),
-        Tool("haulier", "haulier run", "as it comes: the first run of a source", "ABCDE", HAULIER, written=OURS),
+        Tool("haulier", "haulier run", "as it comes: the first run of a source", "ABCDEFGH", HAULIER, written=OURS),
         Tool(
             "haulier-again", "haulier run, the second time",
-            "the next run of the same source: what the API bore is known", "ABCE", HAULIER,
+            "the next run of the same source: what the API bore is known", "ABCEFGH", HAULIER,
             written=OURS, follows="haulier",
         ),
         Tool(
@@ -107,11 +110,11 @@ TOOLS = {
             (*HAULIER, "--fixed", "--workers", "2"), written=OURS,
         ),
         _peer(
-            "threads", "threads + requests", "requests", "ABCE",
+            "threads", "threads + requests", "requests", "ABCEFGH",
             "a thread a request in flight, one session, urllib3's Retry with Retry-After, slices of bytes",
         ),
         _peer(
-            "dlt", "dlt, parallelized", "dlt", "ABCE",
+            "dlt", "dlt, parallelized", "dlt", "ABCEFGH",
             "a worker a request in flight, its own client with retries, orjson, no nested tables, plain JSON lines",
             "loaded/peer/blobs/*.jsonl",
         ),
@@ -136,8 +139,9 @@ TOOLS = {
 }  # fmt: skip
 
 MISSING = """\
-Not measured: the bare loops in E, since they try nothing again; the queue of work as first published in B and C, where
-its 12 processes would need 83 and 833 s by latency alone; the other tools in D. Nothing is extrapolated."""
+Not measured: the bare loops in E to H, since they try nothing again; the queue of work as first published in B and C, where
+its 12 processes would need 83 and 833 s by latency alone; the other tools in D, and most of them in F to H. Nothing is
+extrapolated."""
 
 
 def command(tool: Tool, job: Job, url: str, python: str) -> list[str]:

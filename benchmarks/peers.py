@@ -2,6 +2,7 @@
 
     python benchmarks/peers.py                         # jobs A, B and E, once: some ten minutes
     python benchmarks/peers.py --jobs D                # 20 GB, haulier and the bare loop alone: some six minutes
+    python benchmarks/peers.py --jobs F,G,H            # other kinds of a flaky API: some twelve minutes
     python benchmarks/peers.py --jobs C --rounds 3     # medians of three
     python benchmarks/peers.py --part 0.05             # a twentieth of the pages, to see that it works; nothing is kept
     python benchmarks/peers.py --report                # the table and the plot again, from the results
