@@ -90,7 +90,7 @@ class DamagedObjectError(HaulierError):
 
 
 class SweptError(HaulierError):
-    """A closing swept the spool of an item under way (protocol P7): the attempt gives up, uncharged."""
+    """A closing swept the spool of an item under way (P7): the attempt gives up, uncharged."""
 
 
 class BrokenEnvelopeError(HaulierError):

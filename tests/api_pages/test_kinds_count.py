@@ -1,4 +1,4 @@
-"""Paging by counting, as the APIs of facts 1.1 do it: each row that counts has a test that names it."""
+"""Paging by counting, as the APIs of the table Paging do it: each row that counts has a test that names it."""
 
 from __future__ import annotations
 

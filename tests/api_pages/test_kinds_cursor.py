@@ -1,4 +1,4 @@
-"""Paging by token and by key, as the APIs of facts 1.1 do it: each row of that kind has a test that names it."""
+"""Paging by token and by key, as the APIs of the table Paging do it: each row of that kind has a test that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of one page and a misspelt path look the same (facts/api.md 1.3: token `missing, null or ""` is the end).
+"""A list of one page and a misspelt path look the same (Ends: token `missing, null or ""` is the end).
 
 Many APIs leave the key of the next page, and all around it, out of the last one, so that this must stay an end. An
 exact total tells the two apart; without one `haulier try` says what was taken for granted.
@@ -62,7 +62,7 @@ async def assumed(answer: object, pages: Paginator, total: Total | None = None) 
     ],
 )
 async def test_a_list_of_one_page_says_what_it_was_taken_for(pages: Paginator, said: str) -> None:
-    """1.3: no trace of a next page at the first one: the end, and worth a word."""
+    """Ends: no trace of a next page at the first one: the end, and worth a word."""
     assert await assumed(one_page, pages) == said
 
 
@@ -79,7 +79,8 @@ async def test_a_list_of_one_page_says_what_it_was_taken_for(pages: Paginator, s
     ],
 )
 async def test_a_sign_that_was_there_needs_no_word(answer: object, pages: Paginator) -> None:
-    """1.3: an end that the API gave, or a last page without the key that the first one had, is nothing to wonder at."""
+    """Ends: an end that the API gave, or a last page without the key that the first one had, is nothing to wonder
+    at."""
     assert await assumed(answer, pages) == ""
 
 
@@ -90,7 +91,7 @@ async def test_a_total_that_is_missing_is_none_of_the_signs() -> None:
 
 
 async def test_an_exact_total_finds_a_misspelt_path() -> None:
-    """1.3 (2), G3: the promise is not kept, and the item does not end well."""
+    """Ends, G3: the promise is not kept, and the item does not end well."""
     async with session_with(two_pages) as (api, _):
         with pytest.raises(ApiError, match="promised 3 records and sent 2") as caught:
             await ids_of(api.pages("/items", pages=MISSPELT, records="value", total=Total("n")))

@@ -1,4 +1,4 @@
-"""A page that is too large for the API is asked for in halves (facts/api.md 4.1 `413, "response too large", body >
+"""A page that is too large for the API is asked for in halves (Failures, `413, "response too large", body >
 max_body`): lower page size (halve, floor 1), then SPLIT."""
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ async def refused(answer: Answerer, pages: Paginator, **options: Any) -> tuple[A
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("most", [20, 12, 3])
 async def test_row_413_the_page_size_is_halved(name: str, most: int) -> None:
-    """4.1 `413`: G1: each record comes once and in order, whatever the kind; the walk stays at the size that works."""
+    """Failures, `413`: G1: each record comes once and in order, whatever the kind; the walk stays at the size that
+    works."""
     pages, options, start, size = KINDS[name]
     found, requests = await asked_of(server(most, start, size), pages, **options)
     assert found == list(range(COUNT))
@@ -108,7 +109,8 @@ async def test_row_413_the_page_size_is_halved(name: str, most: int) -> None:
 
 
 async def test_row_413_in_the_middle_of_a_walk() -> None:
-    """4.1 `413`: G1: a page further on that is too much is halved where the walk stands; nothing is read again."""
+    """Failures, `413`: G1: a page further on that is too much is halved where the walk stands; nothing is read
+    again."""
 
     def answer(asked: Asked) -> Reply:
         start, size = asked.number("offset"), asked.number("limit")
@@ -136,15 +138,15 @@ def by_whole_pages(limits: dict[int, int]) -> Answerer:
 
 @pytest.mark.parametrize(("limit", "limits"), [(100, {200: 25, 400: 12}), (7, {14: 6}), (25, {25: 12}), (9, {0: 5})])
 async def test_row_413_offsets_stay_multiples_of_the_limit(limit: int, limits: dict[int, int]) -> None:
-    """4.1 `413`: G1, G3: half of 25 is 12, and record 400 does not begin a page of 12: such an API would answer from
-    record 396 on."""
+    """Failures, `413`: G1, G3: half of 25 is 12, and record 400 does not begin a page of 12: such an API would answer
+    from record 396 on."""
     found, requests = await asked_of(by_whole_pages(limits), Offset(limit))
     assert found == list(range(1_000))
     assert all(asked.number("offset") % asked.number("limit") == 0 for asked in requests)
 
 
 def test_row_413_the_limit_is_lowered_as_little_as_the_offset_allows() -> None:
-    """4.1 `413`: half where that divides the offset; at the first record any size does."""
+    """Failures, `413`: half where that divides the offset; at the first record any size does."""
 
     def lowered(limit: int, offset: int, start: int = 0) -> int | None:
         pages = Offset(limit, start=start)
@@ -160,8 +162,8 @@ def test_row_413_the_limit_is_lowered_as_little_as_the_offset_allows() -> None:
 @pytest.mark.parametrize("status", [413, 500])
 @pytest.mark.parametrize("is_in_header", [False, True])
 async def test_row_413_tokens_behind_the_first_page_keep_their_size(status: int, is_in_header: bool) -> None:
-    """4.1 `413`: G1, G3: a token may be a page's number (`"next": 3`, `X-Next-Page`), which means other records with
-    every size. A later page that is too large divides the item; a 500 is what it is."""
+    """Failures, `413`: G1, G3: a token may be a page's number (`"next": 3`, `X-Next-Page`), which means other records
+    with every size. A later page that is too large divides the item; a 500 is what it is."""
 
     def answer(asked: Asked) -> Reply:
         page, size = asked.number("page", 1), asked.number("limit")
@@ -179,7 +181,7 @@ async def test_row_413_tokens_behind_the_first_page_keep_their_size(status: int,
 
 
 async def test_row_413_odata_links_behind_the_first_page_keep_their_size() -> None:
-    """4.1 `413`: G1: what stands in a link may be a page's number, as in those of Dataverse."""
+    """Failures, `413`: G1: what stands in a link may be a page's number, as in those of Dataverse."""
 
     def answer(asked: Asked) -> Reply:
         page, size = asked.number("$skiptoken", 1), of_prefer(asked)
@@ -193,7 +195,7 @@ async def test_row_413_odata_links_behind_the_first_page_keep_their_size() -> No
 
 
 async def test_row_413_odata() -> None:
-    """4.1 `413`: the preference that goes with each page is lowered on the first; links stay as they are."""
+    """Failures, `413`: the preference that goes with each page is lowered on the first; links stay as they are."""
 
     def answer(asked: Asked) -> Reply:
         start, size = asked.number("$skiptoken"), of_prefer(asked)
@@ -215,7 +217,7 @@ def sizes(requests: list[Asked], name: str = "limit") -> list[int]:
 
 
 async def test_row_413_body_over_max_body() -> None:
-    """4.1 `body > max_body`: our own limit is one like the API's (G9)."""
+    """Failures, `body > max_body`: our own limit is one like the API's (G9)."""
     answer = server(COUNT, of_query("offset"), of_query("limit"))
     found, requests = await asked_of(answer, Offset(40), settings={"max_body_bytes": 600})
     assert found == list(range(COUNT))
@@ -223,7 +225,7 @@ async def test_row_413_body_over_max_body() -> None:
 
 
 async def test_row_413_response_too_large() -> None:
-    """4.1 `"response too large"`: told under another status, it is the same, where a rule says `split`."""
+    """Failures, `"response too large"`: told under another status, it is the same, where a rule says `split`."""
 
     def answer(asked: Asked) -> Reply:
         if asked.number("limit") > 15:
@@ -237,7 +239,7 @@ async def test_row_413_response_too_large() -> None:
 
 
 async def test_row_413_then_split() -> None:
-    """4.1 `413`: one record that is too much by itself divides the item; the floor is one record a page."""
+    """Failures, `413`: one record that is too much by itself divides the item; the floor is one record a page."""
     error, requests = await refused(server(0, of_query("offset"), of_query("limit")), Offset(40))
     assert error.verdict is Verdict.SPLIT
     assert sizes(requests) == [40, 20, 10, 5, 2, 1]
@@ -252,14 +254,14 @@ async def test_row_413_then_split() -> None:
     ],
 )
 async def test_row_413_the_floor_leaves_something_new(pages: Paginator, least: int) -> None:
-    """4.1 `413`: G1: a page that held nothing but what is asked for again would look like the end of the list."""
+    """Failures, `413`: G1: a page that held nothing but what is asked for again would look like the end of the list."""
     error, requests = await refused(lambda asked: TOO_LARGE, pages, query={"limit": 8})
     assert error.verdict is Verdict.SPLIT
     assert sizes(requests)[-1] == least
 
 
 async def test_row_413_a_cap_is_not_a_page_that_is_too_large() -> None:
-    """4.1 `400: window too large / cap: SPLIT`: of a query that matches too much no page size is small enough."""
+    """Failures, `400: window too large / cap: SPLIT`: of a query that matches too much no page size is small enough."""
     answer = lambda asked: Reply({"error": "more than 10000 rows"}, 400)  # noqa: E731
     error, requests = await refused(answer, Offset(40), rules=(Rule(Verdict.SPLIT, 400, text="10000 rows"),))
     assert error.verdict is Verdict.SPLIT
@@ -268,15 +270,15 @@ async def test_row_413_a_cap_is_not_a_page_that_is_too_large() -> None:
 
 @pytest.mark.parametrize("pages", [NextUrl("next"), Cursor("next", query="after"), PageNumber()])
 async def test_row_413_without_a_size_of_ours(pages: Paginator) -> None:
-    """4.1 `413`: what was never declared is not guessed: the item is divided at once."""
+    """Failures, `413`: what was never declared is not guessed: the item is divided at once."""
     error, requests = await refused(lambda asked: TOO_LARGE, pages, query={"_size": 40, "limit": 40})
     assert error.verdict is Verdict.SPLIT
     assert len(requests) == 1
 
 
 async def test_row_413_page_numbers_behind_the_first_keep_their_size() -> None:
-    """4.1 `413`: G1: page 3 of another size holds other records, and a server with a least size of its own would hide
-    some: the item is divided instead."""
+    """Failures, `413`: G1: page 3 of another size holds other records, and a server with a least size of its own would
+    hide some: the item is divided instead."""
     answer = lambda asked: TOO_LARGE if asked.number("page") == 2 else Reply({"rows": rows(0, 40)})  # noqa: E731
     error, requests = await refused(answer, PageNumber(size=40))
     assert error.verdict is Verdict.SPLIT
@@ -284,8 +286,8 @@ async def test_row_413_page_numbers_behind_the_first_keep_their_size() -> None:
 
 
 async def test_row_413_a_size_that_the_api_does_not_take() -> None:
-    """4.1 `413`: an API that allows certain sizes alone refuses the halves; its first word stands, and the item is
-    divided instead of poisoned."""
+    """Failures, `413`: an API that allows certain sizes alone refuses the halves; its first word stands, and the item
+    is divided instead of poisoned."""
 
     def answer(asked: Asked) -> Reply:
         return TOO_LARGE if asked.number("limit") == 40 else Reply({"error": "limit must be 40 or 80"}, 400)
@@ -296,7 +298,7 @@ async def test_row_413_a_size_that_the_api_does_not_take() -> None:
 
 
 async def test_row_413_the_total_is_asked_for_again_in_the_size_that_works() -> None:
-    """4.1 `413`, G3: the second look at an exact total does not ask for the page that the API cannot send."""
+    """Failures, `413`, G3: the second look at an exact total does not ask for the page that the API cannot send."""
     answered: list[int] = []
 
     def answer(asked: Asked) -> Reply:

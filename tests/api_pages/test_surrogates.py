@@ -1,4 +1,4 @@
-r"""Half of a UTF-16 pair is JSON, if odd: records that hold ``\ud800`` alone come out as they were sent (7.1, G6)."""
+r"""Half of a UTF-16 pair is JSON, if odd: records that hold ``\ud800`` alone come out as they were sent (Bytes, G6)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PIECES = [
 
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), min_size=1, max_size=6), st.booleans())
 def test_g6_whatever_stands_around_it(texts: list[str], is_pretty: bool) -> None:
-    """G6, 7.1 `lone surrogate`: alone, in rows, before and behind real pairs and escaped backslashes."""
+    """G6, Bytes, `lone surrogate`: alone, in rows, before and behind real pairs and escaped backslashes."""
     comma = " ,\r\n " if is_pretty else ","
     records = [f'{{"id":{number},"{text}":"{text}"}}'.encode() for number, text in enumerate(texts)]
     body = f'{{"rows":[{comma.join(record.decode() for record in records)}],"next":"{texts[0]}"}}'.encode()
@@ -51,7 +51,7 @@ def test_g6_whatever_stands_around_it(texts: list[str], is_pretty: bool) -> None
 
 
 def test_a_whole_pair_is_none() -> None:
-    """7.1: what is an emoji, or a backslash before the same letters, is nothing to hide."""
+    """Bytes: what is an emoji, or a backslash before the same letters, is nothing to hide."""
     assert hide(rb'{"a":"\ud83d\ude00","b":"\\ud800","c":"\\\\udfff"}') is None
     assert hide(b'{"a":1}') is None
     hidden = hide(rb'"\ud83d\ude00\ud83d"')
@@ -61,7 +61,7 @@ def test_a_whole_pair_is_none() -> None:
 
 
 def test_what_looks_like_the_mark_stays() -> None:
-    """7.1, G6: bytes that a body holds itself are never taken for a hidden escape."""
+    """Bytes, G6: bytes that a body holds itself are never taken for a hidden escape."""
     for other in b"~|^`#":
         text = rb'"\ud800' + bytes((127, other)) + b'd800"'
         assert [bytes(found) for found in split_records(b"[" + text + b"]", ".").records] == [text]
@@ -69,19 +69,20 @@ def test_what_looks_like_the_mark_stays() -> None:
 
 @pytest.mark.parametrize("body", [rb'{"rows":["\ud800"', rb'{"rows":["\ud800",NaN]}', rb'{"rows":["\ud8"]}'])
 def test_it_excuses_nothing_else(body: bytes) -> None:
-    """7.1: a body that is no JSON is none with a lone surrogate either."""
+    """Bytes: a body that is no JSON is none with a lone surrogate either."""
     with pytest.raises(BodyError, match="not JSON"):
         split_records(body, "rows")
 
 
 def test_other_values_are_found_beside_it() -> None:
-    """7.1: a lookup finds what it is asked for in a body that holds one elsewhere."""
+    """Bytes: a lookup finds what it is asked for in a body that holds one elsewhere."""
     assert bytes(raw_at(rb'{"s":"\udead","rows":[{"id":7}]}', "rows.0.id") or b"") == b"7"
     assert raw_at(rb'{"s":"\udead"}', "rows.0.id") is None
 
 
 async def test_a_walk_goes_on_by_what_stands_in_such_a_record() -> None:
-    """7.1: the key of a last record is read, though another field of it is odd; a token may be odd itself in a body."""
+    """Bytes: the key of a last record is read, though another field of it is odd; a token may be odd itself in a
+    body."""
 
     def by_key(asked: Asked) -> Reply:
         since = asked.number("since")
@@ -101,14 +102,14 @@ async def test_a_walk_goes_on_by_what_stands_in_such_a_record() -> None:
 
 
 async def test_a_token_that_no_query_can_hold_is_an_error() -> None:
-    """7.1: an odd token for a query is refused in words, and is not the end of the list."""
+    """Bytes: an odd token for a query is refused in words, and is not the end of the list."""
     async with session_with(lambda asked: Reply(b'{"rows":[1],"next":"\\ud800"}')) as (api, _):
         with pytest.raises(ApiError, match="the text at 'next' cannot be sent back"):
             await ids_of(api.pages("/rows", pages=Cursor("next", query="after"), records="rows"))
 
 
 async def test_a_body_without_a_length_proves_its_end_with_it() -> None:
-    """7.1, 4.2 `close-delimited body`: whole JSON is whole, whatever stands in its texts; cut JSON is cut."""
+    """Bytes; Bodies, `close-delimited body`: whole JSON is whole, whatever stands in its texts; cut JSON is cut."""
     body = b'{"rows":[{"s":"\\ud800"}],"next":null}'
     for sent, is_whole in ((body, True), (body[:-1], False)):
         async with door([http(sent, length=None), Do.CLOSE]) as api:

@@ -1,4 +1,7 @@
-"""The governor: its steps one by one, and what it comes to at an API with a knee (facts/api.md 3.4)."""
+"""The governor: its steps one by one, and what it comes to at an API with a knee.
+
+For users: docs/running.md#how-hard-the-api-is-asked.
+"""
 
 import itertools
 

@@ -57,7 +57,7 @@ async def test_the_sources_credentials_win_over_a_requests_own() -> None:
 
 
 async def test_a_401_that_nothing_can_renew_is_the_answer() -> None:
-    """4.1 `401`: a fixed token is not sent twice."""
+    """Failures, `401`: a fixed token is not sent twice."""
     async with (
         raw_server([http(b"{}", status="401 Unauthorized")]) as server,
         transport_to(server, auth=Bearer("old")) as transport,
@@ -138,7 +138,7 @@ async def test_a_key_in_a_header_has_its_own_name() -> None:
     ],
 )
 async def test_a_key_in_the_query_is_on_every_address_once(target: str, sent: str) -> None:
-    """1.2: re-added to links that omit it, once where they have it; everything else stays byte for byte."""
+    """Re-added to links that omit it, once where they have it; everything else stays byte for byte."""
     async with (
         raw_server([http(b"{}")]) as server,
         transport_to(server, auth=ApiKey("c&n", query="api key")) as transport,

@@ -1,4 +1,4 @@
-"""Every row of the table of body faults (facts/api.md 4.2), byte for byte over a real socket (G1)."""
+"""Every row of the table Bodies, byte for byte over a real socket (G1)."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_body_that_is_not_whole_is_a_fault_and_costs_its_connection(row: Row) -> None:
-    """G1: no row of 4.2 is returned as success, and the next request, on a new connection, gets its own answer."""
+    """G1: no row of Bodies is returned as success, and the next request, on a new connection, gets its own answer."""
     async with raw_server(row.answer, [http(b'{"next":1}')]) as server, transport_to(server) as transport:
         fault = await fault_of(transport, server)
         assert fault.kind is row.fault, fault
@@ -134,7 +134,7 @@ CLOSED_AND_WHOLE: dict[str, Answer] = {
 
 @pytest.mark.parametrize("name", CLOSED_AND_WHOLE)
 async def test_a_close_delimited_body_is_accepted_where_its_json_proves_its_end(name: str) -> None:
-    """4.2: without length and chunks, one whole JSON object or array shows that nothing is missing; the answer says
+    """Bodies: without length and chunks, one whole JSON object or array shows that nothing is missing; the answer says
     how it came."""
     async with raw_server(CLOSED_AND_WHOLE[name]) as server, transport_to(server) as transport:
         answer = await get(transport, server)
@@ -143,7 +143,8 @@ async def test_a_close_delimited_body_is_accepted_where_its_json_proves_its_end(
 
 @pytest.mark.parametrize("body", [BODY[:-3], BODY[:-1]], ids=["mid", "last byte"])
 async def test_a_proxy_that_rechunked_a_short_body_cleanly_is_found_out_by_the_verdict(body: bytes) -> None:
-    """4.2 `proxy re-chunked a short body cleanly`: no client can see it on the wire; the JSON's last byte shows it."""
+    """Bodies, `proxy re-chunked a short body cleanly`: no client can see it on the wire; the JSON's last byte shows
+    it."""
     async with raw_server([http(chunks(body), CHUNKED, length=None)]) as server, transport_to(server) as transport:
         answer = await get(transport, server)
     # The last closing bracket of the whole body is }, and so is the last of a body cut inside: then only parsing can
@@ -153,7 +154,7 @@ async def test_a_proxy_that_rechunked_a_short_body_cleanly_is_found_out_by_the_v
 
 
 async def test_what_is_left_of_a_body_never_becomes_the_answer_of_the_next_request() -> None:
-    """4.2: surplus bytes that arrive after the announced length spoil their own connection only."""
+    """Bodies: surplus bytes that arrive after the announced length spoil their own connection only."""
     late: Answer = [http(BODY, length=len(BODY) - 4)[:-4], 0.02, BODY[-4:]]
     async with raw_server(late, [http(b'{"next":1}')]) as server, transport_to(server) as transport:
         short = await get(transport, server)

@@ -21,7 +21,8 @@ OK: Answer = [http(b'{"n":1}')]
 
 @pytest.mark.parametrize("end", [Do.RESET, Do.CLOSE], ids=["reset", "closed"])
 async def test_a_stale_connection_costs_a_get_nothing(end: Do) -> None:
-    """4.1 `reset before headers on a reused connection`: repeated at once on a new connection, and seen by nobody."""
+    """Failures, `reset before headers on a reused connection`: repeated at once on a new connection, and seen by
+    nobody."""
     async with raw_server(OK, [end], [http(b'{"n":2}')]) as server, transport_to(server) as transport:
         await get(transport, server)
         assert (await get(transport, server)).body == b'{"n":2}'
@@ -71,7 +72,7 @@ async def test_an_answer_that_began_is_not_repeated() -> None:
 
 
 async def test_a_refused_connection_is_a_connect_fault() -> None:
-    """4.1 `connect refused`: in words, with the address and without a request having been sent."""
+    """Failures, `connect refused`: in words, with the address and without a request having been sent."""
     async with raw_server(OK) as server:
         url = server.url
     async with transport_to(url) as transport:
@@ -82,7 +83,7 @@ async def test_a_refused_connection_is_a_connect_fault() -> None:
 
 
 async def test_a_name_that_is_not_known_is_a_dns_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """4.1 `DNS failure`: it says which name."""
+    """Failures, `DNS failure`: it says which name."""
 
     def unknown(*_args: object, **_more: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -95,7 +96,7 @@ async def test_a_name_that_is_not_known_is_a_dns_fault(monkeypatch: pytest.Monke
 
 
 async def test_a_connection_that_does_not_come_about_is_given_up() -> None:
-    """4.3 `connect 5 s` has TLS in it: a server that accepts and then says nothing is unreachable, not slow."""
+    """The time to connect has TLS in it: a server that accepts and then says nothing is unreachable, not slow."""
     async with raw_server([Do.HANG]) as server:
         url = server.url.replace("http:", "https:")
         async with transport_to(url, connect_timeout_seconds=0.1) as transport:
@@ -105,7 +106,7 @@ async def test_a_connection_that_does_not_come_about_is_given_up() -> None:
 
 
 async def test_an_api_that_thinks_for_too_long_is_given_up() -> None:
-    """4.3 `time to first byte`: a hang ends in a timeout, and its connection with it."""
+    """Time to first byte: a hang ends in a timeout, and its connection with it."""
     async with (
         raw_server([Do.HANG], OK) as server,
         transport_to(server, first_byte_timeout_seconds=0.1) as transport,
@@ -120,7 +121,7 @@ LORIS: Answer = [http(length=100_000), *DRIP * 200]
 
 
 async def test_one_byte_at_a_time_is_given_up() -> None:
-    """4.2 `1 byte each 0.4 s, read time-out 2 s`: no read time-out ends a slow loris; the minimum speed does."""
+    """Bodies, `1 byte each 0.4 s, read time-out 2 s`: no read time-out ends a slow loris; the minimum speed does."""
     async with (
         raw_server(LORIS, OK) as server,
         transport_to(server, slow_seconds=0.2, min_bytes_per_second=1_000) as transport,
@@ -159,7 +160,7 @@ async def test_a_body_that_stops_is_given_up() -> None:
 
 
 async def test_the_whole_request_has_a_deadline() -> None:
-    """4.3 `total request`: what is fast enough and never ends is ended."""
+    """The whole request: what is fast enough and never ends is ended."""
     async with (
         raw_server(LORIS) as server,
         transport_to(server, request_timeout_seconds=0.2, min_bytes_per_second=1) as transport,

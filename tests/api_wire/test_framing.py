@@ -34,7 +34,7 @@ def headers(*pairs: tuple[str, str]) -> CIMultiDictProxy[str]:
     ],
 )
 def test_headers_that_say_two_things_are_refused(pairs: list[tuple[str, str]]) -> None:
-    """4.2 `duplicate Content-Length` and its kin: whoever guesses reads somebody else's bytes."""
+    """Bodies, `duplicate Content-Length` and its kin: whoever guesses reads somebody else's bytes."""
     with pytest.raises(TransportError) as caught:
         framing_of("GET", 200, headers(*pairs))
     assert caught.value.kind is Fault.PROTOCOL
@@ -51,7 +51,7 @@ def test_the_end_of_a_body_is_known_from_its_headers() -> None:
 
 @pytest.mark.parametrize("wire", [b"", b"1234", b"123456"])
 def test_the_bytes_are_counted_by_ourselves(wire: bytes) -> None:
-    """4.2 `Content-Length`, larger and smaller: one byte off is a cut body."""
+    """Bodies, `Content-Length`, larger and smaller: one byte off is a cut body."""
     with pytest.raises(TransportError) as caught:
         whole_body(wire, NO_HEADERS, Framing(5), 100)
     assert caught.value.kind is Fault.CUT
@@ -60,7 +60,7 @@ def test_the_bytes_are_counted_by_ourselves(wire: bytes) -> None:
 
 @given(st.binary(max_size=3_000), st.integers(0, 9), st.data())
 def test_no_part_of_a_gzip_body_passes_for_the_whole(body: bytes, level: int, data: st.DataObject) -> None:
-    """4.2 `gzip cut, length agrees`: at whatever byte it is cut, the stump is refused; whole, it is what it was."""
+    """Bodies, `gzip cut, length agrees`: at whatever byte it is cut, the stump is refused; whole, it is what it was."""
     wire = igzip.compress(body, level % 4)
     assert whole_body(wire, GZIP, Framing(len(wire)), 3_000) == without_bom(body)
     stump = wire[: data.draw(st.integers(1, len(wire) - 1))]
@@ -70,13 +70,13 @@ def test_no_part_of_a_gzip_body_passes_for_the_whole(body: bytes, level: int, da
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=6))
 def test_members_of_gzip_add_up(parts: list[bytes]) -> None:
-    """4.2 `gzip with two members`: all of them, in order; httpx returns the first only."""
+    """Bodies, `gzip with two members`: all of them, in order; httpx returns the first only."""
     wire = b"".join(igzip.compress(part) for part in parts)
     assert whole_body(wire, GZIP, Framing(len(wire)), 10_000) == without_bom(b"".join(parts))
 
 
 def test_a_byte_order_mark_goes_from_json_alone() -> None:
-    """7.1 `BOM`: no JSON parser takes it; of a table it may be the first column's name."""
+    """Bytes, `BOM`: no JSON parser takes it; of a table it may be the first column's name."""
     assert without_bom(b'\xef\xbb\xbf {"a":1}') == b' {"a":1}'
     assert without_bom(b"\xef\xbb\xbfid,name") == b"\xef\xbb\xbfid,name"
     assert without_bom(b"[\xef\xbb\xbf]") == b"[\xef\xbb\xbf]"

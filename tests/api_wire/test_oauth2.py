@@ -135,7 +135,7 @@ async def test_a_token_without_an_end_serves_until_it_is_refused(expires_in: Any
 
 
 async def test_a_401_renews_the_token_once_for_all_in_flight() -> None:
-    """4.1 `401`: refresh once (single flight), repeat; right with 50 requests in flight."""
+    """Failures, `401`: refresh once (single flight), repeat; right with 50 requests in flight."""
     async with scene() as here:
         await here.get()
         here.clock.advance(100)
@@ -375,7 +375,7 @@ async def test_a_late_401_of_an_old_token_is_repeated_with_the_new_one() -> None
 
 
 async def test_a_request_is_repeated_once_however_old_the_token_is() -> None:
-    """4.1 `401`: refresh once, repeat; still 401 is the answer."""
+    """Failures, `401`: refresh once, repeat; still 401 is the answer."""
     async with scene() as here:
         await here.get()
         here.api.answers = [[lambda: here.clock.advance(60), http(b"{}", status="401 Unauthorized")]]

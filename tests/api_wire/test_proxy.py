@@ -129,7 +129,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("refusal", "kind", "final"), REFUSALS, ids=["407", "403", "502"])
 async def test_a_proxy_that_refuses_is_told_from_one_that_cannot(refusal: bytes, kind: Fault, final: Verdict) -> None:
-    """4.1 `407`: CONFIG, uncharged; a proxy that does not get through is an outage."""
+    """Failures, `407`: CONFIG, uncharged; a proxy that does not get through is an outage."""
     async with tunnel(refusal) as proxy:
         url = "https://127.0.0.1:9"
         async with transport_to(url, proxy=f"http://127.0.0.1:{proxy.port}") as transport:
@@ -138,7 +138,7 @@ async def test_a_proxy_that_refuses_is_told_from_one_that_cannot(refusal: bytes,
 
 
 async def test_a_407_of_a_plain_proxy_is_a_matter_of_configuration() -> None:
-    """4.1 `407`: it comes as an answer where no tunnel is wanted."""
+    """Failures, `407`: it comes as an answer where no tunnel is wanted."""
     async with raw_server([http(status="407 Proxy Authentication Required")]) as proxy:
         url = "http://api.example.invalid"
         async with transport_to(url, proxy=proxy.url) as transport:

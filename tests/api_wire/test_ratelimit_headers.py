@@ -1,4 +1,4 @@
-"""What APIs say of their limits (facts/api.md 3.1, 3.2)."""
+"""What APIs say of their limits (tables Waits and Vendors)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(*pairs: tuple[str, str]) -> RateLimits:
     ],
 )
 def test_both_syntaxes_of_ratelimit_are_read(value: str, limits: list[Limit]) -> None:
-    """3.1: the draft's list of items, and the older deployed pairs."""
+    """Waits: the draft's list of items, and the older deployed pairs."""
     assert read(("RateLimit", value)).limits == tuple(limits)
 
 
@@ -51,7 +51,7 @@ def test_both_syntaxes_of_ratelimit_are_read(value: str, limits: list[Limit]) ->
     ],
 )
 def test_both_syntaxes_of_policies_are_read(value: str, policies: list[Policy]) -> None:
-    """3.1: what a budget can be learned from."""
+    """Waits: what a budget can be learned from."""
     assert read(("RateLimit-Policy", value)).policies == tuple(policies)
 
 
@@ -73,7 +73,7 @@ def test_both_syntaxes_of_policies_are_read(value: str, policies: list[Policy]) 
     ],
 )
 def test_a_field_that_cannot_be_read_is_ignored(value: str) -> None:
-    """3.1: malformed fields MUST be ignored, the whole of each: half of a broken list may be the wrong half."""
+    """Waits: malformed fields MUST be ignored, the whole of each: half of a broken list may be the wrong half."""
     assert read(("RateLimit", value)) == NOTHING
     assert read(("RateLimit-Policy", value)).limits == ()
 
@@ -100,7 +100,7 @@ def test_a_field_that_cannot_be_read_is_ignored(value: str) -> None:
     ],
 )
 def test_a_reset_is_read_however_it_is_written(value: str, expected: float | None) -> None:
-    """3.1 `X-RateLimit-*`: > 1e12 is epoch ms, > 1e9 epoch s, else seconds; texts are dates."""
+    """Waits, `X-RateLimit-*`: > 1e12 is epoch ms, > 1e9 epoch s, else seconds; texts are dates."""
     assert reset_seconds(value, NOW) == expected
     limits = read(("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", value))
     assert limits.is_exhausted
@@ -130,7 +130,7 @@ def test_a_reset_is_measured_against_the_answers_own_clock() -> None:
     ],
 )
 def test_vendors_variants_are_read_by_what_they_share(pairs: list[tuple[str, str]], limits: list[Limit]) -> None:
-    """3.2 `X-RateLimit-* variants (generic parser)`: each bucket for itself."""
+    """Vendors, `X-RateLimit-* variants (generic parser)`: each bucket for itself."""
     assert read(*pairs).limits == tuple(limits)
 
 
@@ -165,7 +165,7 @@ def test_the_longest_wait_of_what_is_used_up_counts() -> None:
 
 @pytest.mark.parametrize(("age", "expected"), [("0", True), ("12", False), ("x", False)])
 def test_an_answer_from_a_cache_says_nothing_about_now(age: str, expected: bool) -> None:
-    """3.1: ignore on cached answers."""
+    """Waits: ignore on cached answers."""
     assert bool(read(("RateLimit", '"a";r=1'), ("Age", age)).limits) is expected
 
 

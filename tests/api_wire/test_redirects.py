@@ -26,7 +26,7 @@ OK: Answer = [http(b"{}")]
 @pytest.mark.parametrize("status", ["301 X", "302 X", "303 X", "307 X", "308 X"])
 @pytest.mark.parametrize("location", ["/b?page=2", "b?page=2", "{url}/b?page=2", "//{host}/b?page=2"])
 async def test_a_redirect_to_the_same_origin_is_followed_with_the_credentials(location: str, status: str) -> None:
-    """4.1 `301/302/307/308 same origin`: followed, and the answer says where it came from."""
+    """Failures, `301/302/307/308 same origin`: followed, and the answer says where it came from."""
 
     def answer(seen: Seen) -> Answer:
         where = location.format(url=server.url, host=f"127.0.0.1:{server.port}")
@@ -44,7 +44,8 @@ async def test_a_redirect_to_the_same_origin_is_followed_with_the_credentials(lo
 
 
 async def test_nothing_goes_to_another_origin() -> None:
-    """4.1 `other origin`, 4.2 `cross-host redirect`: POISON, and not even a bare request is sent there (G7)."""
+    """Failures, `other origin`, Bodies, `cross-host redirect`: POISON, and not even a bare request is sent there
+    (G7)."""
     async with (
         raw_server(OK) as other,
         raw_server(to(f"{other.url}/steal?token=canary-2")) as server,
@@ -105,7 +106,7 @@ async def test_g7_a_refused_redirect_names_both_addresses(location: str, said: s
 
 
 async def test_a_redirect_loop_ends() -> None:
-    """4.2 `redirect loop`: five are followed, the sixth is a fault and the item poison."""
+    """Bodies, `redirect loop`: five are followed, the sixth is a fault and the item poison."""
     async with raw_server(to("/")) as server, transport_to(server) as transport:
         fault = await fault_of(transport, server)
     assert judge(fault, now=NOW).verdict is Verdict.POISON

@@ -1,4 +1,4 @@
-"""Retry-After as servers write it (facts/api.md 3.1)."""
+"""Retry-After as servers write it (table Waits)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def seconds(value: str, **headers: str) -> float | None:
     ],
 )
 def test_what_a_server_may_mean_is_read(value: str, expected: float) -> None:
-    """3.1: seconds, fractions rounded up, three formats of dates, negative or past is 0, nothing is capped."""
+    """Waits: seconds, fractions rounded up, three formats of dates, negative or past is 0, nothing is capped."""
     assert seconds(value) == expected
 
 
@@ -59,7 +59,7 @@ def test_what_a_server_may_mean_is_read(value: str, expected: float) -> None:
     ],
 )
 def test_garbage_counts_as_missing_and_is_noted(value: str) -> None:
-    """3.1: unparseable = treat as missing and note it; never an exception, never zero."""
+    """Waits: unparseable = treat as missing and note it; never an exception, never zero."""
     found = retry_after(CIMultiDict({"Retry-After": value}), NOW)
     assert (found.seconds, found.unreadable) == (None, value)
 
@@ -102,7 +102,7 @@ def test_a_number_that_is_a_moment_is_measured_against_the_answers_own_clock(ske
 
 @pytest.mark.parametrize("skew", [timedelta(hours=-7), timedelta(0), timedelta(days=400)])
 def test_a_date_is_measured_against_the_answers_own_clock(skew: timedelta) -> None:
-    """3.1: a server whose clock is wrong, or a machine of ours, changes nothing about the wait."""
+    """Waits: a server whose clock is wrong, or a machine of ours, changes nothing about the wait."""
     there = NOW + skew
     stamp = "%a, %d %b %Y %H:%M:%S GMT"
     assert seconds((there + timedelta(seconds=90)).strftime(stamp), Date=there.strftime(stamp)) == 90
@@ -125,12 +125,12 @@ def test_an_unreadable_date_header_leaves_our_own_clock() -> None:
     ],
 )
 def test_milliseconds_come_first(headers: dict[str, str], expected: float) -> None:
-    """3.2 Azure services: `retry-after-ms`, `x-ms-retry-after-ms`, then `retry-after`."""
+    """Vendors, Azure services: `retry-after-ms`, `x-ms-retry-after-ms`, then `retry-after`."""
     assert retry_after_seconds(CIMultiDict(headers), NOW) == expected
 
 
 def test_over_a_day_is_for_a_person() -> None:
-    """3.1: > 24 h pauses the source and tells the user."""
+    """Waits: > 24 h pauses the source and tells the user."""
     assert not retry_after(CIMultiDict({"Retry-After": "86400"}), NOW).is_for_a_person
     assert retry_after(CIMultiDict({"Retry-After": "86401"}), NOW).is_for_a_person
 

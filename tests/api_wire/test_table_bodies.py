@@ -1,4 +1,4 @@
-"""Each row of the table of bodies (facts/api.md 4.2) as an item meets it: never a stump, and never a record of it (G1).
+"""Each row of the table Bodies as an item meets it: never a stump, and never a record of it (G1).
 
 `test_bodies.py` shows the fault that each one is, with many shades more.
 """
@@ -55,7 +55,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 async def test_a_fault_costs_a_request_and_nobody_a_record(row: Row) -> None:
-    """4.2: the page is asked for again; what is left of the bad answer is not the next one's."""
+    """Bodies: the page is asked for again; what is left of the bad answer is not the next one's."""
     async with door([http(BODY)], row.said, [http(BODY.replace(b"1", b"3").replace(b'"a"', b"null"))]) as api:
         assert [record["id"] for record in await api.records()] == [1, 2, 3, 2]
         assert len(api.asked_at) == 3
@@ -63,26 +63,27 @@ async def test_a_fault_costs_a_request_and_nobody_a_record(row: Row) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 async def test_a_fault_that_stays_is_never_a_success(row: Row) -> None:
-    """4.2: all five clients that people use return some of these as success; here not one record comes out."""
+    """Bodies: all five clients that people use return some of these as success; here not one record comes out."""
     async with door(row.said) as api:
         assert (await api.error()).verdict is Verdict.BACK
 
 
 async def test_row_gzip_with_two_members() -> None:
-    """4.2 `gzip with two members`: both, in order."""
+    """Bodies, `gzip with two members`: both, in order."""
     async with door([http(gzipped(LAST_PAGE[:9]) + gzipped(LAST_PAGE[9:]), GZIP)]) as api:
         assert await api.records() == [{"id": 3}]
 
 
 async def test_row_redirect_loop() -> None:
-    """4.2 `redirect loop`: an error after five."""
+    """Bodies, `redirect loop`: an error after five."""
     async with door(status("302 Found", b"", "Location: /rows")) as api:
         assert (await api.error()).verdict is Verdict.POISON
         assert len(api.asked_at) == 6
 
 
 async def test_row_one_byte_at_a_time() -> None:
-    """4.2 `1 byte each 0.4 s, read time-out 2 s`: no time-out between bytes ends it; the request's deadline does."""
+    """Bodies, `1 byte each 0.4 s, read time-out 2 s`: no time-out between bytes ends it; the request's deadline
+    does."""
     drip: Answer = [http(length=1_000), *(step for _ in range(1_000) for step in (b"[", 0.1))]
     async with door(drip, first_byte_timeout_seconds=1.0, request_timeout_seconds=1.5) as api:
         error = await api.error()
@@ -92,7 +93,7 @@ async def test_row_one_byte_at_a_time() -> None:
 
 
 async def test_row_cross_host_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """4.2 `cross-host redirect`: X-Api-Key leaks from every client; ours sends nothing there, key or not (G7)."""
+    """Bodies, `cross-host redirect`: X-Api-Key leaks from every client; ours sends nothing there, key or not (G7)."""
     monkeypatch.setenv("KEY", "hunter2hunter2")
     async with raw_server(GOOD) as other:
         away = status("307 Temporary Redirect", b"", f"Location: {other.url}/rows")

@@ -1,4 +1,4 @@
-"""Each row of the table of failures (facts/api.md 4.1) as an item meets it: a real client, and a server that fails so.
+"""Each row of the table Failures as an item meets it: a real client, and a server that fails so.
 
 `test_verdict.py` walks the same table as the pure function that it is.
 """
@@ -88,7 +88,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 async def test_a_row_that_stays_so(row: Row) -> None:
-    """4.1: the item learns its verdict after as many requests as the row allows, and never gets a record."""
+    """Failures: the item learns its verdict after as many requests as the row allows, and never gets a record."""
     async with door(row.said, rules=row.rules) as api:
         error = await api.error()
         assert error.verdict is row.verdict
@@ -97,20 +97,20 @@ async def test_a_row_that_stays_so(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.requests > 1], ids=str)
 async def test_a_row_that_passes(row: Row) -> None:
-    """4.1 HERE: what is gone at the next try costs one request, no record and no charge."""
+    """Failures, HERE: what is gone at the next try costs one request, no record and no charge."""
     async with door(page([1, 2], "a"), row.said, GOOD, rules=row.rules) as api:
         assert [record["id"] for record in await api.records()] == [1, 2, 3]
         assert len(api.asked_at) == 3
 
 
 async def test_row_200_206() -> None:
-    """4.1 `200/206 and all 4.2 checks pass`: OK."""
+    """Failures, `200/206 and all checks of Bodies pass`: OK."""
     async with door(status("206 Partial Content", LAST_PAGE)) as api:
         assert len(await api.records()) == 1
 
 
 async def test_row_500() -> None:
-    """4.1 `500`: HERE, and then back; gone at the next try it costs one request."""
+    """Failures, `500`: HERE, and then back; gone at the next try it costs one request."""
     async with door(status("500 Internal Server Error")) as api:
         assert (await api.error()).verdict in {Verdict.BACK, Verdict.OUTAGE}
         assert len(api.asked_at) == 5
@@ -119,7 +119,7 @@ async def test_row_500() -> None:
 
 
 async def test_row_500_smaller_page_once() -> None:
-    """4.1 `500`: `smaller page size once (many 500s are size)`, while others get their answers."""
+    """Failures, `500`: `smaller page size once (many 500s are size)`, while others get their answers."""
     refused = [status("500 Internal Server Error")] * 5
     async with door(page([0, 1, 2, 3], total=6), *refused, page([4, 5]), page([])) as api:
         assert [record["id"] for record in await api.records(Offset(4))] == [0, 1, 2, 3, 4, 5]
@@ -130,7 +130,7 @@ async def test_row_500_smaller_page_once() -> None:
 
 
 async def test_row_500_that_is_not_about_size() -> None:
-    """4.1 `500`: once. What fails in smaller pages too keeps its first error; an API in trouble is let alone."""
+    """Failures, `500`: once. What fails in smaller pages too keeps its first error; an API in trouble is let alone."""
     refused = status("500 Internal Server Error")
     async with door(page([0, 1, 2, 3]), *[refused] * 5, page([4, 5]), refused) as api:
         await api.error(Offset(4))
@@ -144,7 +144,7 @@ async def test_row_500_that_is_not_about_size() -> None:
 
 
 async def test_row_204_that_may_be() -> None:
-    """4.1 `204, 205`: zero records only where it is declared; a 304 to nobody's question is none even then."""
+    """Failures, `204, 205`: zero records only where it is declared; a 304 to nobody's question is none even then."""
     async with door(status("204 No Content", b"")) as api:
         assert await api.records(empty=["no body"]) == []
     async with door(status("304 Not Modified", b"")) as api:
@@ -152,7 +152,8 @@ async def test_row_204_that_may_be() -> None:
 
 
 async def test_row_redirects() -> None:
-    """4.1 `301/302/307/308 same origin`: followed, at most 5; a loop is poison, and so is another origin, unsent."""
+    """Failures, `301/302/307/308 same origin`: followed, at most 5; a loop is poison, and so is another origin,
+    unsent."""
     for code in (301, 302, 307, 308):
         async with door(status(f"{code} Moved", b"", "Location: /new?x=1"), GOOD) as api:
             assert len(await api.records()) == 1
@@ -167,7 +168,7 @@ async def test_row_redirects() -> None:
 
 
 async def test_row_400_page_past_the_end() -> None:
-    """4.1 `400`: page past end is END where the kind declares it."""
+    """Failures, `400`: page past end is END where the kind declares it."""
     past = status("400 Bad Request", b'{"code":"rest_post_invalid_page_number"}')
     kind = PageNumber(end_status=400, end_text="invalid_page_number")
     async with door(page([1, 2]), past) as api:
@@ -177,7 +178,7 @@ async def test_row_400_page_past_the_end() -> None:
 
 
 async def test_row_400_expired_token() -> None:
-    """4.1 `400`: an expired token or locator restarts the item where a rule says how it is worded."""
+    """Failures, `400`: an expired token or locator restarts the item where a rule says how it is worded."""
     gone = status("400 Bad Request", b'[{"errorCode":"INVALID_QUERY_LOCATOR"}]')
     async with door(page([1], "a"), gone, rules=(Rule(Verdict.RESTART, 400, text="INVALID_QUERY_LOCATOR"),)) as api:
         assert (await api.error()).verdict is Verdict.RESTART
@@ -192,14 +193,14 @@ THROTTLED = [
 
 @pytest.mark.parametrize("said", THROTTLED)
 async def test_row_402_403_throttling(said: Answer) -> None:
-    """4.1 `402, 403`: with a sign of throttling everybody waits as long as it says, and nothing is lost."""
+    """Failures, `402, 403`: with a sign of throttling everybody waits as long as it says, and nothing is lost."""
     async with door(said, GOOD) as api:
         assert len(await api.records()) == 1
         assert api.asked_at[1] - api.asked_at[0] >= 3
 
 
 async def test_row_404_410() -> None:
-    """4.1 `404, 410`: an entity that is not there is an answer; a token that is gone restarts the item."""
+    """Failures, `404, 410`: an entity that is not there is an answer; a token that is gone restarts the item."""
     for code in ("404 Not Found", "410 Gone"):
         async with door(status(code)) as api:
             asked = Asked(is_entity=True)
@@ -209,7 +210,7 @@ async def test_row_404_410() -> None:
 
 
 async def test_row_tls() -> None:
-    """4.1 `407, TLS verify failure`: CONFIG at once; a person must act."""
+    """Failures, `407, TLS verify failure`: CONFIG at once; a person must act."""
     async with raw_server() as server:
         server.answers_at_once = b"HTTP/1.1 400 Bad Request\r\n\r\n"
         async with door(url=server.url.replace("http:", "https:")) as api:
@@ -219,7 +220,7 @@ async def test_row_tls() -> None:
 
 
 async def test_row_429_by_header() -> None:
-    """4.1 `429`: everybody pauses for as long as the header says; without one at least a second is waited."""
+    """Failures, `429`: everybody pauses for as long as the header says; without one at least a second is waited."""
     async with door(status("429 Too Many Requests", b"{}", "Retry-After: 4"), GOOD) as api:
         assert len(await api.records()) == 1
         assert api.asked_at[1] - api.asked_at[0] >= 4
@@ -229,21 +230,21 @@ async def test_row_429_by_header() -> None:
 
 
 async def test_row_503_with_retry_after() -> None:
-    """4.1 `502, 503, 504`: a 503 with Retry-After speaks to everybody."""
+    """Failures, `502, 503, 504`: a 503 with Retry-After speaks to everybody."""
     async with door(status("503 Service Unavailable", b"{}", "Retry-After: 4"), GOOD) as api:
         assert len(await api.records()) == 1
         assert api.asked_at[1] - api.asked_at[0] >= 4
 
 
 async def test_row_511() -> None:
-    """4.1 `507, 508, 511`: a network that wants a login stops everybody for a while."""
+    """Failures, `507, 508, 511`: a network that wants a login stops everybody for a while."""
     async with door(status("511 Network Authentication Required"), GOOD) as api:
         assert len(await api.records()) == 1
         assert api.asked_at[1] - api.asked_at[0] >= 60
 
 
 async def test_row_connect_refused() -> None:
-    """4.1 `connect refused, DNS failure, no route`: an outage, which charges nobody; nothing was sent."""
+    """Failures, `connect refused, DNS failure, no route`: an outage, which charges nobody; nothing was sent."""
     async with raw_server() as server:
         url = server.url
     async with door(url=url) as api:
@@ -252,7 +253,8 @@ async def test_row_connect_refused() -> None:
 
 
 async def test_row_stale_connection() -> None:
-    """4.1 `connect ok, reset before headers on a reused connection`: at once on a new one, and nobody learns of it."""
+    """Failures, `connect ok, reset before headers on a reused connection`: at once on a new one, and nobody learns of
+    it."""
     async with door(page([1], "a"), [Do.RESET], GOOD) as api:
         session = api.session()
         walk = session.pages("/rows", pages=NextUrl("next"), records="rows")
@@ -263,7 +265,7 @@ async def test_row_stale_connection() -> None:
 
 
 async def test_row_time_out() -> None:
-    """4.1 `read time-out / item deadline`: HERE once; then the item may be divided, or comes back."""
+    """Failures, `read time-out / item deadline`: HERE once; then the item may be divided, or comes back."""
     async with door([Do.HANG], first_byte_timeout_seconds=0.2) as api:
         error = await api.error()
         assert (error.verdict, error.is_time_out) == (Verdict.OUTAGE, True)
@@ -271,14 +273,14 @@ async def test_row_time_out() -> None:
 
 
 async def test_row_page_invariants_equal_page() -> None:
-    """4.1 `JSON ok but page invariants fail`: an equal page restarts the item."""
+    """Failures, `JSON ok but page invariants fail`: an equal page restarts the item."""
     async with door(page([1, 2], "a"), page([1, 2], "b")) as api:
         assert (await api.error()).verdict is Verdict.RESTART
 
 
 async def test_row_page_invariants_more_rows_than_asked() -> None:
-    """4.1 `JSON ok but page invariants fail`: more rows than asked for are counted and kept, and none is asked for
-    twice: the next page begins behind them."""
+    """Failures, `JSON ok but page invariants fail`: more rows than asked for are counted and kept, and none is asked
+    for twice: the next page begins behind them."""
     async with door(page([1, 2, 3]), page([4]), page([])) as api:
         assert len(await api.records(Offset(2))) == 4
         # Behind the empty page one more is looked at.
@@ -286,16 +288,16 @@ async def test_row_page_invariants_more_rows_than_asked() -> None:
 
 
 async def test_row_page_invariants_total_shrank() -> None:
-    """4.1 `JSON ok but page invariants fail`: a total that is lower at the last page restarts the item where the
+    """Failures, `JSON ok but page invariants fail`: a total that is lower at the last page restarts the item where the
     records do not add up to it."""
     async with door(page([1, 2], "a", total=4), page([3], None, total=3), page([1, 2], "a", total=4)) as api:
         assert (await api.error(total=Total("total"))).verdict is Verdict.RESTART
 
 
 async def test_row_page_invariants_sort_order_broken() -> None:
-    """4.1 `JSON ok but page invariants fail`: a list that its key does not sort hides records from who goes on by the
-    last one. An exact total finds it; no order can be asked of the keys themselves, since many APIs mean a place in the
-    list by them."""
+    """Failures, `JSON ok but page invariants fail`: a list that its key does not sort hides records from who goes on by
+    the last one. An exact total finds it; no order can be asked of the keys themselves, since many APIs mean a place in
+    the list by them."""
     said = page([6, 2, 4], total=6), page([5, 6], total=6), page([], total=6), page([6, 2, 4], total=6)
     async with door(*said) as api:
         error = await api.error(Seek("id", query="since"), total=Total("total"))

@@ -1,4 +1,4 @@
-"""Each row of the tables of limits (facts/api.md 3.1, 3.2): what an API says of its limits, over a real socket, and how
+"""Each row of the tables Waits and Vendors: what an API says of its limits, over a real socket, and how
 long nobody asks it then (G5).
 
 `test_retry_after.py` and `test_ratelimit_headers.py` read the same headers by themselves, in all their shades.
@@ -123,7 +123,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 async def test_nobody_asks_before_its_time(row: Row) -> None:
-    """3.1, 3.2: the request is sent again when it may be, not earlier; nothing is lost, and nothing fails."""
+    """Waits, Vendors: the request is sent again when it may be, not earlier; nothing is lost, and nothing fails."""
     async with door(page([1, 2], "a"), row.said, GOOD) as api:
         assert [record["id"] for record in await api.records()] == [1, 2, 3]
         assert len(api.asked_at) == 3
@@ -132,7 +132,7 @@ async def test_nobody_asks_before_its_time(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.is_pause and row.seconds], ids=str)
 async def test_everybody_waits(row: Row) -> None:
-    """3.2 Microsoft Graph: `stop ALL requests of the scope, not only the failed one`."""
+    """Vendors, Microsoft Graph: `stop ALL requests of the scope, not only the failed one`."""
     clock = FakeClock()
     async with door(row.said, GOOD, clock=clock) as api:
         first = asyncio.ensure_future(api.records())
@@ -148,7 +148,7 @@ async def test_everybody_waits(row: Row) -> None:
 
 
 async def test_row_retry_after_of_over_15_minutes() -> None:
-    """3.1 Retry-After: `> 15 min = hand the item back with a delay instead of holding it`; everybody waits."""
+    """Waits, Retry-After: `> 15 min = hand the item back with a delay instead of holding it`; everybody waits."""
     async with door(status(BUSY, b"", "Retry-After: 1000")) as api:
         error = await api.error()
         assert (error.verdict, error.retry_after_seconds) == (Verdict.PAUSE, 1000)
@@ -157,7 +157,7 @@ async def test_row_retry_after_of_over_15_minutes() -> None:
 
 
 async def test_row_retry_after_of_over_a_day() -> None:
-    """3.1 Retry-After: `> 24 h = pause the source and tell the user`: the whole wait is kept, and said; nobody stays
+    """Waits, Retry-After: `> 24 h = pause the source and tell the user`: the whole wait is kept, and said; nobody stays
     for it, neither who was refused nor who comes later."""
     async with door(status(BUSY, b"", f"Retry-After: {timedelta(days=3).total_seconds():.0f}")) as api:
         until = api.clock.now() + timedelta(days=3)
@@ -173,7 +173,7 @@ async def test_row_retry_after_of_over_a_day() -> None:
 
 
 async def test_row_ratelimit_nothing_left_under_a_good_answer() -> None:
-    """3.1 RateLimit: `r=0` under a 200 holds the next request back before it is refused."""
+    """Waits, RateLimit: `r=0` under a 200 holds the next request back before it is refused."""
     said = [http(b'{"rows":[{"id":1},{"id":2}],"next":"a"}', 'RateLimit: "default";r=0;t=5')]
     async with door(said, GOOD) as api:
         assert len(await api.records()) == 3
@@ -181,14 +181,14 @@ async def test_row_ratelimit_nothing_left_under_a_good_answer() -> None:
 
 
 async def test_row_shopify_seek_instead_of_page() -> None:
-    """3.2 Shopify, HubSpot: page offsets are slow or stop at 10,000; `since_id` goes on by key."""
+    """Vendors, Shopify, HubSpot: page offsets are slow or stop at 10,000; `since_id` goes on by key."""
     async with door(page([1, 2]), page([7]), page([])) as api:
         assert len(await api.records(Seek("id", query="since_id"))) == 3
         assert [seen.target for seen in api.server.requests] == ["/rows", "/rows?since_id=2", "/rows?since_id=7"]
 
 
 async def test_row_hubspot_a_list_that_stops_at_10000_is_never_truncated() -> None:
-    """3.2 HubSpot: `filtered/sorted lists stop at 10,000`: with a declared cap the item is divided."""
+    """Vendors, HubSpot: `filtered/sorted lists stop at 10,000`: with a declared cap the item is divided."""
     async with door(page([1, 2], "a", total=10_001)) as api:
         error = await api.error(CURSOR, total=Total("total", divide_above=10_000))
         assert error.verdict is Verdict.SPLIT

@@ -1,7 +1,8 @@
-"""Every row of the tables of facts/api.md that are the requirement (1.1, 1.3, 3.1, 3.2, 4.1, 4.2, 7.1), and the tests
-that name it, all of them through the client or `haulier run`.
+"""What real APIs do, as seven tables, and for each row the tests that name it, all of them through the client or
+`haulier run`.
 
-A row that is added to a table is added here; a test that is renamed or dropped leaves its row without one, and red.
+Tests name a table and its row: "Failures, `500`". A row that is added to a table is added here; a test that is renamed
+or dropped leaves its row without one, and red.
 """
 
 from __future__ import annotations
@@ -30,8 +31,20 @@ COSTS, STUMP = (
 LINE = f"{BYTES}::test_every_record_comes_out_byte_for_byte_on_one_line"
 RAW = f"{BYTES}::test_what_is_no_json_is_kept_raw_and_its_neighbours_are_in_the_lake"
 
+TABLES = {
+    "Paging": "docs/apis/README.md#how-to-read-which-api",
+    "Ends": "docs/misreadings.md#where-a-list-ends",
+    "Waits": "docs/apis/answers.md#how-long-to-wait",
+    "Vendors": "docs/apis/answers.md#throttling-with-status-403",
+    "Failures": "docs/protocol.md#what-is-charged",
+    "Bodies": "docs/sandbox.md#faults",
+    "Bytes": "docs/running.md#reading-bronze",
+}
+"""Ways of paging; where a list ends; waits and limits in headers; what single vendors do with them; failures of a
+request; bodies that are cut or wrong; values that JSON libraries change. Each with what users read about it."""
+
 ROWS: dict[str, dict[str, list[str]]] = {
-    "1.1": {
+    "Paging": {
         "Link header": [f"{LINK}::test_row_link_header", f"{LINK}::test_link_header_in_several_lines"],
         "page + per_page": [
             f"{COUNT}::test_row_page_and_total_pages_header",
@@ -63,7 +76,7 @@ ROWS: dict[str, dict[str, list[str]]] = {
         "header cursor": [f"{CURSOR}::test_row_header_cursor"],
         "All records in one page": [f"{STOP}::test_single_page"],
     },
-    "1.3": {
+    "Ends": {
         "Rule 1": [f"{STOP}::test_stop_1_own_end_sign"],
         "Rule 2": [f"{STOP}::test_stop_2_exact_total"],
         "Rule 3": [f"{STOP}::test_stop_3_empty_page"],
@@ -74,7 +87,7 @@ ROWS: dict[str, dict[str, list[str]]] = {
         "records path": [f"{STOP}::test_missing_records_path_is_no_end"],
         "no trace": ["api_pages/test_no_trace.py::test_a_list_of_one_page_says_what_it_was_taken_for"],
     },
-    "3.1": {
+    "Waits": {
         "Retry-After": [
             WAITS,
             f"{LIMITS}::test_row_retry_after_of_over_15_minutes",
@@ -83,7 +96,7 @@ ROWS: dict[str, dict[str, list[str]]] = {
         "RateLimit / RateLimit-Policy": [WAITS, f"{LIMITS}::test_row_ratelimit_nothing_left_under_a_good_answer"],
         "X-RateLimit-*": [WAITS],
     },
-    "3.2": {
+    "Vendors": {
         "GitHub": [WAITS],
         "Microsoft Graph": [WAITS, f"{LIMITS}::test_everybody_waits"],
         "Dataverse": [WAITS],
@@ -96,7 +109,7 @@ ROWS: dict[str, dict[str, list[str]]] = {
         "Salesforce": [WAITS],
         "ServiceNow, GitLab, Okta ...": [WAITS],
     },
-    "4.1": {
+    "Failures": {
         "200/206": [f"{FAILURES}::test_row_200_206"],
         "200 + non-JSON content type, HTML, empty body, body not complete JSON": [STAYS, PASSES],
         "200 + error predicate": [STAYS, PASSES],
@@ -143,7 +156,7 @@ ROWS: dict[str, dict[str, list[str]]] = {
         "processor": ["divide/test_python_sources.py::test_twenty_items_of_a_broken_processor_are_handed_back"],
         "drain": ["worker/test_loop.py::test_a_drain_hands_the_rest_back_at_once_and_uncounted"],
     },
-    "4.2": {
+    "Bodies": {
         "Content-Length larger than body; chunk cut; no final chunk": [COSTS, STUMP],
         "Content-Length smaller than body": [COSTS, STUMP],
         "close-delimited body cut": [COSTS, STUMP],
@@ -156,7 +169,7 @@ ROWS: dict[str, dict[str, list[str]]] = {
         "1 byte each 0.4 s": [f"{BODIES}::test_row_one_byte_at_a_time"],
         "cross-host redirect": [f"{BODIES}::test_row_cross_host_redirect"],
     },
-    "7.1": {
+    "Bytes": {
         "2^63": [LINE],
         "2^64, 30 digits": [LINE],
         "1e2, 1.10, 17+ digits, -0": [LINE],
@@ -171,9 +184,9 @@ ROWS: dict[str, dict[str, list[str]]] = {
         "type change after row 100": [LINE],
     },
 }
-"""Of 1.1 these are for later: OData v2/v3, delta feeds, GraphQL, scroll and PIT, asynchronous jobs; single files that
-are no JSON are refused in words. Parts of rows that are built nowhere: conditional requests (304 keeps the last file;
-4.5), and smaller batches of IDs on 414 and 431, since nobody puts batches into an address."""
+"""Of Paging these are for later: OData v2/v3, delta feeds, GraphQL, scroll and PIT, asynchronous jobs; single files
+that are no JSON are refused in words. Parts of rows that are built nowhere: conditional requests (304 keeps the last
+file), and smaller batches of IDs on 414 and 431, since nobody puts batches into an address."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""TLS: whom we trust, what we show, and that a failure of it is for a person (4.1 `TLS verify failure`)."""
+"""TLS: whom we trust, what we show, and that a failure of it is for a person (Failures, `TLS verify failure`)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_an_own_authority_is_trusted_where_it_is_declared(certificates: Ce
 
 
 async def test_a_certificate_of_another_host_is_refused(certificates: Certificates) -> None:
-    """4.1 `hostname mismatch`: CONFIG, with the words of OpenSSL."""
+    """Failures, `hostname mismatch`: CONFIG, with the words of OpenSSL."""
     async with (
         raw_server(OK, tls=certificates.server_context("stranger")) as server,
         transport_to(server, tls=Tls(ca_file=certificates.ca_pem)) as transport,

@@ -1,4 +1,4 @@
-"""Each row of the decision table (facts/api.md 4.1), walked without a network."""
+"""Each row of the table Failures, walked without a network."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("row", "fault", "verdict", "tries", "final"), FAULTS, ids=[row[0] for row in FAULTS])
 def test_a_fault_is_judged_by_its_row(row: str, fault: Fault, verdict: Verdict, tries: int, final: Verdict) -> None:
-    """4.1: a fault without an answer is judged by its kind alone, and its text is the reason."""
+    """Failures: a fault without an answer is judged by its kind alone, and its text is the reason."""
     judgement = verdict_of(TransportError(fault, row))
     assert (judgement.verdict, judgement.tries, judgement.final, judgement.reason) == (verdict, tries, final, row)
 
@@ -101,7 +101,7 @@ STATUSES = [
 
 @pytest.mark.parametrize(("status", "verdict", "tries", "final"), STATUSES, ids=[str(row[0]) for row in STATUSES])
 def test_a_status_is_judged_by_its_row(status: int, verdict: Verdict, tries: int, final: Verdict) -> None:
-    """4.1: one row of the table for each status, as a list of records was asked for."""
+    """Failures: one row of the table for each status, as a list of records was asked for."""
     judgement = verdict_of(response(status))
     assert (judgement.verdict, judgement.tries, judgement.final) == (verdict, tries, final)
     if verdict is not OK:
@@ -133,7 +133,8 @@ GOOD_BODIES = [
 
 @pytest.mark.parametrize(("body", "content_type"), GOOD_BODIES)
 def test_a_good_status_with_json_is_ok(body: bytes, content_type: str | None) -> None:
-    """4.1 `200/206 and all checks pass`: labels that say nothing are looked through, JSON of every kind passes."""
+    """Failures, `200/206 and all checks pass`: labels that say nothing are looked through, JSON of every kind
+    passes."""
     assert verdict_of(response(200, body, content_type)) == Judgement(OK)
 
 
@@ -158,7 +159,7 @@ DOUBTFUL = [
 def test_a_good_status_without_an_answer_is_no_success(
     body: bytes, content_type: str | None, word: str, then: Verdict
 ) -> None:
-    """4.1 `200 + non-JSON content type, HTML, empty body`: HERE x2, then BACK; what everybody gets counts as an
+    """Failures, `200 + non-JSON content type, HTML, empty body`: HERE x2, then BACK; what everybody gets counts as an
     outage (G4)."""
     judgement = verdict_of(response(200, body, content_type))
     assert (judgement.verdict, judgement.tries, judgement.final) == (HERE, FEW_HERE, then)
@@ -166,7 +167,7 @@ def test_a_good_status_without_an_answer_is_no_success(
 
 
 def test_a_body_that_cannot_be_parsed_is_asked_for_again() -> None:
-    """4.1 `body not complete JSON`: HERE x2, then BACK."""
+    """Failures, `body not complete JSON`: HERE x2, then BACK."""
     judgement = verdict_of(BadBody("JSON is malformed"))
     assert (judgement.verdict, judgement.tries, judgement.final, judgement.reason) == (
         HERE,
@@ -183,14 +184,14 @@ def test_another_kind_of_content_is_ok_where_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize(("status", "body"), [(204, b""), (205, b""), (200, b"")])
 def test_nothing_is_zero_records_only_where_that_was_declared(status: int, body: bytes) -> None:
-    """4.1 `204, 205`: OK if the profile allows it, else BACK."""
+    """Failures, `204, 205`: OK if the profile allows it, else BACK."""
     assert verdict_of(response(status, body), Asked(empty=Empty.of(["no body"]))).verdict is OK
     assert verdict_of(response(status, body)).final is BACK
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there_is_an_answer_of_an_entity_and_a_mistake_of_a_list(status: int) -> None:
-    """4.1 `404, 410`: ABSENT, POISON; a page token that is gone restarts the item."""
+    """Failures, `404, 410`: ABSENT, POISON; a page token that is gone restarts the item."""
     assert verdict_of(response(status), Asked(is_entity=True)).verdict is ABSENT
     assert verdict_of(response(status)).verdict is POISON
     walking = verdict_of(response(status), Asked(has_page_token=True)).verdict
@@ -209,7 +210,8 @@ def test_what_is_not_there_is_an_answer_of_an_entity_and_a_mistake_of_a_list(sta
     ],
 )
 def test_a_wait_that_is_asked_for_is_kept(status: int, verdict: Verdict, final: Verdict) -> None:
-    """4.1 `429`, `503 + Retry-After`: everybody waits; with other statuses this request waits. Never earlier (G5)."""
+    """Failures, `429`, `503 + Retry-After`: everybody waits; with other statuses this request waits. Never earlier
+    (G5)."""
     judgement = verdict_of(response(status, Retry_After="20"))
     assert (judgement.verdict, judgement.final, judgement.retry_after_seconds) == (verdict, final, 20)
 
@@ -250,8 +252,8 @@ THROTTLED = [
 def test_throttling_is_known_by_whatever_sign_it_gives(
     row: str, status: int, body: bytes, headers: dict[str, str], wait: float | None
 ) -> None:
-    """3.2, 4.1 `402, 403: throttle predicate`: PAUSE for the time that is said; no poison for being too fast (G4,
-    G5)."""
+    """Vendors; Failures, `402, 403: throttle predicate`: PAUSE for the time that is said; no poison for being too fast
+    (G4, G5)."""
     judgement = verdict_of(response(status, body, **headers))
     assert (judgement.verdict, judgement.retry_after_seconds) == (PAUSE, wait)
 
@@ -265,7 +267,7 @@ def test_a_403_that_means_it_is_poison(headers: dict[str, str]) -> None:
 
 
 def test_a_429_without_a_word_waits_a_second() -> None:
-    """4.1 `429 without header`: in place, not at once."""
+    """Failures, `429 without header`: in place, not at once."""
     assert verdict_of(response(429)).retry_after_seconds == 1
     assert verdict_of(response(429, Retry_After="soon")).retry_after_seconds == 1
 
@@ -311,7 +313,7 @@ RULES = [
 def test_a_rule_of_the_source_stands_ahead_of_the_table(
     row: str, outcome: Response, rule: Rule, verdict: Verdict
 ) -> None:
-    """4.1: each row can be overridden by status, header or body; the reason says so."""
+    """Failures: each row can be overridden by status, header or body; the reason says so."""
     judgement = verdict_of(outcome, None, rule)
     assert judgement.verdict is verdict
     assert "rule" in judgement.reason
@@ -379,7 +381,7 @@ def test_the_first_rule_that_applies_decides() -> None:
 
 
 def test_an_error_under_a_good_status_is_judged_by_the_status_it_names() -> None:
-    """4.1 `200 + error predicate`: map the code as if it were a status; else the rule's own verdict."""
+    """Failures, `200 + error predicate`: map the code as if it were a status; else the rule's own verdict."""
     rule = Rule(BACK, at="error", status_at="error.code")
     assert verdict_of(response(200, b'{"error":{"code":503}}', Retry_After="3"), None, rule).verdict is PAUSE
     assert verdict_of(response(200, b'{"error":{"code":"401"}}'), None, rule).verdict is AUTH

@@ -165,8 +165,8 @@ def test_status_says_that_the_api_is_down_since_when_and_why(place: Place) -> No
 
 
 def test_refused_credentials_stop_everybody_for_a_moment(place: Place) -> None:
-    """4.1 `401`: the scope pauses with a reason, so that workers that are started again by themselves do not knock on a
-    login that locks; `status` says it."""
+    """Failures, `401`: the scope pauses with a reason, so that workers that are started again by themselves do not
+    knock on a login that locks; `status` says it."""
     with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
         place.write(api.url)
         assert place.run("enqueue").code == 0

@@ -52,7 +52,7 @@ def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @BOTH
 def test_fields_that_are_called_as_the_folders_are(read: Any, tmp_path: Path) -> None:
-    """P1: a record's own `mode` and `snapshot_time` are not replaced by the folder's."""
+    """A record's own `mode` and `snapshot_time` are not replaced by the folder's."""
     record = {"mode": "mine", "snapshot_time": "then"}
     assert read(snapshot(tmp_path, [record])) == [record]
 
@@ -60,28 +60,28 @@ def test_fields_that_are_called_as_the_folders_are(read: Any, tmp_path: Path) ->
 @BOTH
 @pytest.mark.parametrize("keys", [20, 250])
 def test_sparse_records(read: Any, keys: int, tmp_path: Path) -> None:
-    """P2: records with a key each are no map of doubles, and keep the last digit."""
+    """Records with a key each are no map of doubles, and keep the last digit."""
     records = [{f"k{number}": BIG + number} for number in range(keys)]
     assert kept(read(snapshot(tmp_path, records))) == records
 
 
 @BOTH
 def test_days_and_months(read: Any, tmp_path: Path) -> None:
-    """P3: a date that is not ISO 8601 stays text, whatever the first ones look like."""
+    """A date that is not ISO 8601 stays text, whatever the first ones look like."""
     records = [{"d": "01-02-2023"}, {"d": "01-03-2023"}, {"d": "01-31-2023"}]
     assert read(snapshot(tmp_path, records)) == records
 
 
 @BOTH
 def test_an_object_here_and_text_there(read: Any, tmp_path: Path) -> None:
-    """P6: fields that are an object in one file and text in another are JSON text in both."""
+    """Fields that are an object in one file and text in another are JSON text in both."""
     rows = read(snapshot(tmp_path, [{"x": {"k": 1}}], [{"x": "a"}]))
     assert json.loads(rows[0]["x"]) == {"k": 1}
     assert rows[1]["x"].strip('"') == "a"
 
 
 def test_an_object_here_and_a_number_there(tmp_path: Path) -> None:
-    """P7: a number does not become an object: DuckDB has both as JSON, Polars refuses."""
+    """A number does not become an object: DuckDB has both as JSON, Polars refuses."""
     path = snapshot(tmp_path, [{"x": {"net": 1}}], [{"x": 5}])
     assert [json.loads(row["x"]) for row in by_duckdb(path)] == [{"net": 1}, 5]
     with pytest.raises(pl.exceptions.PolarsError):
@@ -91,12 +91,12 @@ def test_an_object_here_and_a_number_there(tmp_path: Path) -> None:
 
 @BOTH
 def test_records_without_a_field(read: Any, tmp_path: Path) -> None:
-    """P8: a file whose records are all `{}` keeps its rows."""
+    """A file whose records are all `{}` keeps its rows."""
     assert kept(read(snapshot(tmp_path, [{}, {}], [{"a": 1}, {}]))) == [{}, {}, {"a": 1}, {}]
 
 
 def test_true_here_and_a_number_there(tmp_path: Path) -> None:
-    """P9: true is not 1.0: DuckDB has both as JSON, Polars refuses."""
+    """True is not 1.0: DuckDB has both as JSON, Polars refuses."""
     path = snapshot(tmp_path, [{"x": True}], [{"x": 2.5}])
     assert [json.loads(row["x"]) for row in by_duckdb(path)] == [True, 2.5]
     with pytest.raises(pl.exceptions.PolarsError):
@@ -105,7 +105,7 @@ def test_true_here_and_a_number_there(tmp_path: Path) -> None:
 
 @BOTH
 def test_names_that_differ_in_case(read: Any, tmp_path: Path) -> None:
-    """P10: `userId` and `userID` are two fields."""
+    """`userId` and `userID` are two fields."""
     rows = read(snapshot(tmp_path, [{"userId": 1}], [{"userID": 2}]))
     assert [[*row.values()] for row in kept(rows)] == [[1], [2]]
     assert len(rows[0]) == 2
@@ -129,7 +129,7 @@ def test_whole_numbers_up_to_64_bits(read: Any, tmp_path: Path) -> None:
 @BOTH
 @pytest.mark.parametrize("name", ["o'brien", "[prod]", "a?b", "st*r", "{x,y}", 'a"b', "größe 50%", "a[!b]c", "~$HOME"])
 def test_signs_in_the_path(read: Any, name: str, tmp_path: Path) -> None:
-    """P12: what means something to SQL, to Python or to a pattern is a sign like any other; no other folder is read."""
+    """What means something to SQL, to Python or to a pattern is a sign like any other; no other folder is read."""
     (tmp_path / name).mkdir()
     path = snapshot(tmp_path / name, [{"a": 1}])
     for other in ("p", "axb", "star", "x", "ab", "aac"):

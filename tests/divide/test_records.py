@@ -1,4 +1,4 @@
-"""One record that cannot be read is what is poisoned: not the thousands around it (G4; design, section 8)."""
+"""One record that cannot be read is what is poisoned: not the thousands around it (G4)."""
 
 from __future__ import annotations
 

@@ -56,8 +56,9 @@ class Shutting:
     ids=["403", "404", "400", "402", "413", "redirect", "rule"],
 )
 async def test_g4_who_is_refused_with_everybody_is_not_poisoned(tmp_path: Path, refusal: Reply, said: str) -> None:
-    """G4, 4.1 `402, 403`: a right is taken away in mid-run, a firewall shuts, the API moves, or asks all to log in.
-    The worker stops and says so (exit code 2); nothing is charged or divided, and the run goes on once it is mended."""
+    """G4, Failures, `402, 403`: a right is taken away in mid-run, a firewall shuts, the API moves, or asks all to log
+    in. The worker stops and says so (exit code 2); nothing is charged or divided, and the run goes on once it is
+    mended."""
     refuses = Shutting(refusal)
     more = RULES if refusal is BY_RULE else ""
     async with (

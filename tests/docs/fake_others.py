@@ -20,7 +20,7 @@ AUTHORS = range(1, 41)
 
 
 def search(asked: Asked, records: list[Record]) -> Reply:
-    """Hands out 1,000 for one query, whatever is asked for; the end of a window counts in (facts, table 2.4)."""
+    """Hands out 1,000 for one query, whatever is asked for; the end of a window counts in."""
     first, last = (datetime.fromisoformat(text) for text in bounds(asked.query["q"]))
     mine = [record for record in records if first <= at(record) <= last]
     page = asked.number("page", 1)

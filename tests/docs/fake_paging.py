@@ -1,4 +1,4 @@
-"""The APIs of docs/apis/counting.md, tokens.md and queries.md, with the habits that they warn of (facts, table 1.1)."""
+"""The APIs of docs/apis/counting.md, tokens.md and queries.md, with the habits that they warn of."""
 
 from __future__ import annotations
 

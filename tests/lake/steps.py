@@ -36,7 +36,7 @@ async def create(lake: LocalLake, name: str, acknowledge: Acknowledge) -> None:
 
 
 async def create_or_read(lake: LocalLake, name: str, acknowledge: Acknowledge) -> None:
-    """ "It exists" means: read what stands there and adopt it (protocol, section 1)."""
+    """ "It exists" means: read what stands there and adopt it (docs/protocol.md#files-of-a-run)."""
     if not await lake.create(RECORD, name.encode() * 500):
         body = await lake.read(RECORD)
         assert body is not None

@@ -29,7 +29,8 @@ def deaths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.crash
 def test_a_kill_between_any_two_steps_leaves_nothing_half(deaths: list[Path]) -> None:
-    """P7 and section 1: before each step, and in the middle of a write, what stands is whole or absent."""
+    """P7, docs/protocol.md#files-of-a-run: before each step, and in the middle of a write, what stands is whole or
+    absent."""
     shown = [visible(files_below(death / "killed")) for death in deaths]
     assert shown[0] == {}
     assert 1 <= len(shown[-1]) <= 2

@@ -59,7 +59,7 @@ def test_g4_g5_six_hours_of_503(tmp_path: Path) -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", ["500", "time-out", "refused connection"])
 def test_g4_g5_a_quarter_of_an_hour_of_anything_like_an_outage(name: str, tmp_path: Path) -> None:
-    """G4, G5, 4.1 `500`, `connect`, `time-out`: however it fails, and with several workers to fail. A 500 for everybody
-    is a database that is down, and no item's own."""
+    """G4, G5, Failures, `500`, `connect`, `time-out`: however it fails, and with several workers to fail. A 500 for
+    everybody is a database that is down, and no item's own."""
     failure = FAILURES[name]
     check(story(tmp_path, failure, items=1_000, workers=2, hours=0.25), failure, 1_000, 2)

@@ -67,7 +67,7 @@ async def test_memory_is_shared_by_its_clients(tmp_path: Path) -> None:
 
 
 async def test_clients_wait_less_than_a_third_of_the_lease(tmp_path: Path) -> None:
-    """A renewal that had to wait for a busy file still comes in time, however short the lease (protocol, section 7)."""
+    """A renewal that had to wait for a busy file still comes in time, however short the lease."""
     clients = [opener("sqlite", tmp_path, lease_seconds=0.4)() for _ in range(2)]
     await clients[0].enqueue([b"one"])
     said: list[str] = []

@@ -1,4 +1,4 @@
-"""Power fails between any two writes: what the queue has acknowledged is still there (G1; protocol, section 7)."""
+"""Power fails between any two writes: what the queue has acknowledged is still there (G1)."""
 
 from __future__ import annotations
 

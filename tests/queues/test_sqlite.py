@@ -74,7 +74,8 @@ async def test_nothing_is_made_before_the_first_call(path: Path, clock: FakeCloc
 
 
 async def test_file_is_safe_from_loss_of_power_and_from_other_programs(path: Path, clock: FakeClock) -> None:
-    """The promises of protocol, section 7, as SQLite itself reports them: WAL and the marks stand in the file."""
+    """What docs/protocol.md#the-sqlite-queue promises, as SQLite itself reports it: WAL and the marks stand in the
+    file."""
     queue = SqliteQueue(path, clock)
     await queue.enqueue([b"one"])
     other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)

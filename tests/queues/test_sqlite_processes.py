@@ -1,4 +1,7 @@
-"""Processes that share a queue's file, and are killed, stopped or crowded in it (G1, G4; protocol, section 7)."""
+"""Processes that share a queue's file, and are killed, stopped or crowded in it (G1, G4).
+
+See docs/protocol.md#the-sqlite-queue.
+"""
 
 from __future__ import annotations
 

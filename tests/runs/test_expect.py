@@ -1,4 +1,7 @@
-"""`expect`: the API's own count stands against the records of a run (protocol, section 6)."""
+"""`expect`: the API's own count stands against the records of a run (G3).
+
+See docs/protocol.md#verdicts-and-expected-counts.
+"""
 
 from __future__ import annotations
 

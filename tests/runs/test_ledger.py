@@ -1,4 +1,4 @@
-"""The ledger: what has ended, by the records in the lake alone (protocol, sections 2 and 5)."""
+"""The ledger: what has ended, by the records in the lake alone (docs/protocol.md#terms)."""
 
 from __future__ import annotations
 

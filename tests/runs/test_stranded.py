@@ -1,4 +1,7 @@
-"""Stranded runs: keys are missing and the queue is empty (protocol, section 5). G1: a lost queue is rebuilt."""
+"""Stranded runs: keys are missing and the queue is empty (docs/protocol.md#drained-and-stranded).
+
+G1: a lost queue is rebuilt.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each row of the table of data shapes (facts/api.md 7.1): what JSON libraries change, from a server's bytes through
+"""Each row of the table Bytes: what JSON libraries change, from a server's bytes through
 `haulier run` to the lines of the lake (G6)."""
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def odd_api() -> Iterator[str]:
 
 
 def test_every_record_comes_out_byte_for_byte_on_one_line(tmp_path: Path) -> None:
-    """7.1, G6: 2^63; 2^64, 30 digits; 1e2, 1.10, 17+ digits, -0; 1E400; duplicate keys; lone surrogate; BOM; new column
-    after row 100; type change after row 100. All as the API sent it, save CR and LF between tokens."""
+    """Bytes, G6: 2^63; 2^64, 30 digits; 1e2, 1.10, 17+ digits, -0; 1E400; duplicate keys; lone surrogate; BOM; new
+    column after row 100; type change after row 100. All as the API sent it, save CR and LF between tokens."""
     source = tmp_path / "odd.toml"
     with odd_api() as url:
         source.write_text(TOML.format(url=url, last=200, step=100))
@@ -131,7 +131,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("row", REFUSED)
 async def test_what_is_no_json_is_kept_raw_and_its_neighbours_are_in_the_lake(row: str, tmp_path: Path) -> None:
-    """7.1: refused, not repaired and not dropped: the answer's bytes stand beside the poison record (G4, G6)."""
+    """Bytes: refused, not repaired and not dropped: the answer's bytes stand beside the poison record (G4, G6)."""
     bodies = dict(enumerate(REFUSED[row], 2))
 
     def answer(asked: Asked) -> Reply:

@@ -1,5 +1,5 @@
 """What is too much for the API at once, from a source file to the lake: smaller pages, smaller items, one poisoned ID
-(facts/api.md 4.1 `413`, 1.3 `page cap`)."""
+(Failures, `413`; Ends, `page cap`)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def page(ids: range) -> Reply:
 
 
 async def test_large_records_cost_requests_and_no_division(tmp_path: Path) -> None:
-    """4.1 `413`: where smaller pages are enough, no item is divided and none is charged (G1)."""
+    """Failures, `413`: where smaller pages are enough, no item is divided and none is charged (G1)."""
 
     def answer(asked: Asked) -> Reply:
         ids = ids_of(asked)
@@ -61,8 +61,8 @@ async def test_large_records_cost_requests_and_no_division(tmp_path: Path) -> No
 
 
 async def test_one_record_that_is_too_large_is_poisoned_alone(tmp_path: Path) -> None:
-    """4.1 `413`: lower the page size, then SPLIT, then POISON: what is left is one ID, and its 63 neighbours are in the
-    lake (G4). Nothing is charged on the way."""
+    """Failures, `413`: lower the page size, then SPLIT, then POISON: what is left is one ID, and its 63 neighbours are
+    in the lake (G4). Nothing is charged on the way."""
 
     def answer(asked: Asked) -> Reply:
         ids = ids_of(asked)
@@ -78,7 +78,8 @@ async def test_one_record_that_is_too_large_is_poisoned_alone(tmp_path: Path) ->
 
 
 async def test_an_item_of_too_many_pages_is_divided(tmp_path: Path) -> None:
-    """1.3 `page cap`: an item may have so many pages and no more; what has more is divided, and every record comes."""
+    """Ends, `page cap`: an item may have so many pages and no more; what has more is divided, and every record
+    comes."""
     async with serving(lambda asked: page(ids_of(asked))) as api:
         app = shop(tmp_path, api.url)
         (recipe,) = app.processors.items()

@@ -1,4 +1,4 @@
-"""Each way of saying who one is (facts, 5) is asked for by the sandbox as haulier's own credentials say it."""
+"""Each way of saying who one is: the sandbox asks for it as haulier's own credentials say it."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Bodies that some client takes for right (facts, 4.2 and 7.1): each is wrong in the way that its name says."""
+"""Bodies that some client takes for right (docs/sandbox.md#faults): each is wrong in the way that its name says."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Lists that move while they are walked (facts, 1.4): offsets skip or repeat rows, cursors and keys do not."""
+"""Lists that move while they are walked: offsets skip or repeat rows, cursors and keys do not."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""Above its knee the sandbox queues, thrashes or refuses (facts, 3.4): what a governor must be able to tell apart."""
+"""Above its knee the sandbox queues, thrashes or refuses (docs/sandbox.md#speed): what a governor must be able to tell
+apart."""
 
 import asyncio
 import heapq

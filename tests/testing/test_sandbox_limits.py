@@ -1,4 +1,5 @@
-"""Quotas and buckets let through what they say, and tell it as real APIs do (facts, 3.1); haulier reads it."""
+"""Quotas and buckets let through what they say, and tell it as real APIs do (docs/sandbox.md#limits); haulier reads
+it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Each way of paging in the facts (table 1.1) has a path, which haulier reads to its end, and the known traps."""
+"""Each way of paging (docs/sandbox.md#paging) has a path, which haulier reads to its end, and the known traps."""
 
 import asyncio
 import json

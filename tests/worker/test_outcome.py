@@ -1,4 +1,7 @@
-"""`outcome.decide`, walked as a table: whose failure it is, and what becomes of the item (G4; protocol, section 4)."""
+"""`outcome.decide`, walked as a table: whose failure it is, and what becomes of the item (G4).
+
+See docs/protocol.md#what-is-charged.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker knows of its runs: "open" for a moment, "closed" never (protocol, section 2)."""
+"""What a worker knows of its runs: "open" for a moment, "closed" never (docs/protocol.md#terms)."""
 
 from __future__ import annotations
 

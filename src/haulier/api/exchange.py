@@ -269,7 +269,7 @@ class Exchange:
             return outcome
 
     def _note_wait(self, response: Response) -> None:
-        """3.1: what a person should know of the waits that an API asks for."""
+        """What a person should know of the waits that an API asks for (docs/apis/answers.md#how-long-to-wait)."""
         parts = self._parts
         found, told = asked_wait(response, parts.clock.now(), self._wait_at), parts.tally.told
         if found.unreadable and "unreadable" not in told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from haulier.api.scope_row import ScopeRow
 
 HEALTHY_SECONDS = 60.0
-"""How fresh a success must be for a failure to be the item's own (protocol, section 4)."""
+"""How fresh a success must be for a failure to be the item's own (docs/protocol.md#what-is-charged)."""
 
 
 class Health:

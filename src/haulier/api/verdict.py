@@ -333,7 +333,10 @@ def _is_good(status: int) -> bool:
 
 
 def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) -> float | None:
-    """Retry-After wins over what else is said of limits, which is believed for a day at most (3.1)."""
+    """Retry-After wins over what else is said of limits, which is believed for a day at most.
+
+    See docs/apis/answers.md#how-long-to-wait.
+    """
     wait = asked_wait(response, now, wait_at).seconds
     if wait is None and response.status in {*_REFUSING, 429}:
         wait = rate_limits(response.headers, now).exhausted_seconds
@@ -342,7 +345,10 @@ def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) ->
 
 
 def _is_throttling(response: Response, wait: float | None) -> bool:
-    """GitHub, Salesforce and others refuse a caller who asks too much like one who has no right to ask (3.2)."""
+    """GitHub, Salesforce and others refuse a caller who asks too much like one who has no right to ask.
+
+    See docs/apis/answers.md#throttling-with-status-403.
+    """
     if wait is not None or is_exhausted(response.headers):
         return True
     return any(sign in _head(response) for sign in _THROTTLE_SIGNS)

@@ -1,4 +1,4 @@
-"""Which disks can hold a lake, and a refusal in words for those that cannot (protocol, section 1)."""
+"""Which disks can hold a lake, and a refusal in words for the others (docs/protocol.md#disks-that-can-hold-a-lake)."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import re
 import uuid
 
 TEMPORARY_PREFIX = ".tmp-"
-"""Names that begin so are half-written records of somebody, ignored everywhere (protocol, section 1)."""
+"""Names that begin so are half-written records of somebody, ignored everywhere (docs/protocol.md#files-of-a-run)."""
 
 _PART = r"(?!\.\.?(?:/|\Z))(?!\.tmp-)[A-Za-z0-9_=.-]+"
 _PATH = re.compile(f"{_PART}(?:/{_PART})*")

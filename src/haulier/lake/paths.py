@@ -1,4 +1,4 @@
-"""Where everything stands in the lake (protocol, section 1). Pure: the parameters alone decide a path."""
+"""Where everything stands in the lake (docs/protocol.md#files-of-a-run). Pure: the parameters alone decide a path."""
 
 from __future__ import annotations
 

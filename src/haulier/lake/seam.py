@@ -27,7 +27,7 @@ class ObjectFacts:
 
 
 class Published(enum.Enum):
-    """How a publication ended (protocol P7)."""
+    """How a publication ended (P7)."""
 
     OURS = "ours"
     """The object stands and is this spool's, now or from an earlier try."""

@@ -24,7 +24,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 # A default is left out of a message only where every format to come will read its absence alike; so `v` never is.
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One message. ``redrives`` is the number of the message (protocol, section 2); ``resent`` is its mark."""
+    """One message. ``redrives`` is the number of the message (docs/protocol.md#terms); ``resent`` is its mark."""
 
     v: int = msgspec.field(default_factory=lambda: FORMAT)
     kind: str

@@ -1,4 +1,7 @@
-"""The embedded queue: one SQLite file on a local disk, shared by the processes of a machine (protocol, section 7)."""
+"""The embedded queue: one SQLite file on a local disk, shared by the processes of a machine.
+
+The rules and their reasons: docs/protocol.md#the-sqlite-queue.
+"""
 
 from __future__ import annotations
 

@@ -73,7 +73,8 @@ def locked(folder: Path, patience_seconds: float) -> Iterator[None]:
     """Hold the folder against other processes that open or replace a queue in it.
 
     Between the renames of a damaged file and its log, an opener would marry a fresh file to the old log. The lock is on
-    the folder, since closing a descriptor of the queue's own files would drop SQLite's locks (protocol, section 7).
+    the folder, since closing a descriptor of the queue's own files would drop SQLite's locks
+    (docs/protocol.md#the-sqlite-queue).
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -48,8 +48,8 @@ _UPGRADE = f"""
 ALTER TABLE messages ADD COLUMN holder INTEGER NOT NULL DEFAULT 0;
 {_HOLDERS}"""
 
-# FULL: NORMAL lost 100 of 100 acknowledged rows when power failed (protocol, section 8). No mmap: an I/O error there is
-# a signal that kills the process. The log is cut back after a burst, such as a million messages.
+# FULL: NORMAL lost 100 of 100 acknowledged rows when power failed (docs/protocol.md#what-was-measured). No mmap: an
+# I/O error there is a signal that kills the process. The log is cut back after a burst, such as a million messages.
 _SETTINGS = {
     "synchronous": "FULL",
     "fullfsync": 1,

@@ -1,4 +1,4 @@
-"""Closing a run: C1-C4 and C8 of the protocol, one numbered attempt at a time. Several processes may close at once.
+"""Closing a run: C1 to C4 and C8, one numbered attempt at a time. Several processes may close at once.
 
 open n ─► sweep staging ─► list ─┬─ a key is missing ─► send it again, verdict abandoned
                                  └─ adopt objects ─► manifest ─► verdict ─► signs

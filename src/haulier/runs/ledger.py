@@ -1,7 +1,7 @@
 """The ledger: plan, child lists, receipts, outcomes and poison of a run, folded into a scratch file step by step.
 
 A file that was read once is not read again, so that a look at a run of a million items costs what is new of it. The
-ledger decides nothing: it says what the lake says (protocol, sections 2 and 5).
+ledger decides nothing: it says what the lake says (docs/protocol.md#terms).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import msgspec
 
 from haulier.runs.records import PlannedItem, Receipt
 
-# How a key has ended by the records of the run (protocol, section 2), in the order of C3. A divided key is done with:
-# its children are rows of their own, and it has ended when they have. Objects count at a closing alone.
+# How a key has ended by the records of the run (docs/protocol.md#terms), in the order of C3. A divided key is done
+# with: its children are rows of their own, and it has ended when they have. Objects count at a closing alone.
 SCHEMA = """
 CREATE TABLE item (
     key TEXT PRIMARY KEY, stream TEXT, kind TEXT, payload BLOB,

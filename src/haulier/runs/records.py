@@ -1,4 +1,4 @@
-"""The small create-only records of a run (protocol, section 1), as typed values. One format version for all of them."""
+"""The small create-only records of a run (docs/protocol.md#files-of-a-run), as typed values. All have one format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What state a run is in, read from its closings (protocol, section 2). "Closed" is never cached."""
+"""What state a run is in, read from its closings (docs/protocol.md#terms). "Closed" is never cached."""
 
 from __future__ import annotations
 

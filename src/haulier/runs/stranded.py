@@ -1,4 +1,7 @@
-"""Stranded: keys are missing and nothing in the queue will bring them (protocol, section 5). A lost queue looks so."""
+"""Stranded: keys are missing and nothing in the queue will bring them. A lost queue looks so.
+
+See docs/protocol.md#drained-and-stranded.
+"""
 
 from __future__ import annotations
 

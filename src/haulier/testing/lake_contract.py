@@ -1,4 +1,4 @@
-"""What every lake keeps: subclass `LakeContract`, give it a lake, and pytest does the rest (protocol, P5-P9 and C1).
+"""What every lake keeps: subclass `LakeContract`, give it a lake, and pytest does the rest (P5 to P9 and C1).
 
     class TestMyLake(LakeContract):
         @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a lake keeps of spools and objects (protocol, P5-P9 and C1). Part of `LakeContract`."""
+"""What a lake keeps of spools and objects (P5 to P9 and C1). Part of `LakeContract`."""
 
 from __future__ import annotations
 

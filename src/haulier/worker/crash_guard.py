@@ -1,7 +1,7 @@
 """The crash guard: an item that five workers died over runs alone in a subprocess, with its worker as the witness.
 
 Only a death that this worker saw, by a signal or exit code that nobody sent to stop it, counts against the item
-(protocol, section 4). Deaths without a witness, pauses, SIGTERM and SIGINT never do.
+(docs/protocol.md#the-crash-guard). Deaths without a witness, pauses, SIGTERM and SIGINT never do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Divide before you poison: which failures divide an item, and when (design, section 8).
+"""Divide before you poison: which failures divide an item, and when (docs/unreadable-records.md#what-happened).
 
 `reason_to_divide` is a table, as `outcome.decide` is, and is asked after it. Only what would be charged divides, so
 that an outage does not; and dividing itself charges nobody: the parts start with no failures.

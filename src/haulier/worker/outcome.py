@@ -1,6 +1,7 @@
 """What becomes of an item: one pure function from what happened to what is done about it.
 
-The table is `decide`; it needs no queue, lake or network to be walked by a test. Charging: protocol, section 4.
+The table is `decide`; it needs no queue, lake or network to be walked by a test. Charging:
+docs/protocol.md#what-is-charged.
 """
 
 from __future__ import annotations

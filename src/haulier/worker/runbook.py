@@ -1,4 +1,4 @@
-"""The runs that a worker has met. "Open" is remembered for a moment, "closed" never (protocol, section 2)."""
+"""The runs that a worker has met. "Open" is remembered for a moment, "closed" never (docs/protocol.md#terms)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Watching runs to their end: drained, stranded, closing (protocol, sections 5 and 6)."""
+"""Watching runs to their end: stranded (docs/protocol.md#drained-and-stranded), or drained and closed
+(docs/protocol.md#closing-a-run).
+"""
 
 from __future__ import annotations
 
