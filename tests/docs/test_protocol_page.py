@@ -75,7 +75,8 @@ def wrong_in(text: str) -> list[str]:
 def test_every_citation_is_defined() -> None:
     """No rule, guarantee or heading is cited that a reader cannot find in the project."""
     wrong = {
-        str(path.relative_to(ROOT)): [one for text in found for one in wrong_in(text)] for path, found in texts().items()
+        str(path.relative_to(ROOT)): [one for text in found for one in wrong_in(text)]
+        for path, found in texts().items()
     }
     assert not {path: found for path, found in wrong.items() if found}
 
@@ -119,8 +120,8 @@ def test_ordinary_text_is_no_wrong_citation(text: str) -> None:
 
 def test_all_rules_and_guarantees_are_there() -> None:
     """P1 to P9, C1 to C9 and G1 to G9, each once and in order."""
-    assert RULES == [f"{letter}{number}" for letter in "PC" for number in range(1, 10)]
-    assert GUARANTEES == [f"G{number}" for number in range(1, 10)]
+    assert [f"{letter}{number}" for letter in "PC" for number in range(1, 10)] == RULES
+    assert [f"G{number}" for number in range(1, 10)] == GUARANTEES
 
 
 @pytest.mark.parametrize("heading", HEADINGS)
