@@ -38,6 +38,17 @@ def test_what_is_waited(seconds: float, repeats: int, expected: float | None) ->
     assert allowed(known(seconds), repeats) == expected
 
 
+def test_the_last_repeat_is_never_cut_short() -> None:
+    """However long is declared, and however quick answers usually are: the third time it is waited for to the end."""
+    patience = known(0.1, declared=3_600.0)
+    assert [allowed(patience, repeats) for repeats in range(4)] == [
+        FLOOR_SECONDS,
+        FLOOR_SECONDS * REPEAT_FACTOR,
+        None,
+        None,
+    ]
+
+
 def test_nothing_is_known_from_a_few_answers_or_of_others() -> None:
     assert allowed(known(0.1, answers=FEWEST - 1)) is None
     assert allowed(known(0.1), is_first_page=False) is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from haulier.api.breaker import TRIAL, Breaker, State
-from haulier.api.pause import JITTER, Pause
+from haulier.api.pause import BRIEF_SPANS, JITTER, SHORT_SECONDS, Pause
 from haulier.api.scope_changes import Beat, beaten, lifted, paused
 from haulier.api.scope_row import ScopeRow
 
@@ -70,6 +70,76 @@ def test_release_says_when_the_next_may_go():
     pause.extend(0.001, NOW)
     assert pause.opens_in(NOW + 0.5, 1, 0, 1) == pytest.approx(0.501)
     assert pause.opens_in(NOW + 0.5, 0, 2, 3) == pytest.approx(1.501)
+
+
+class Together(random.Random):
+    """Nobody waits longer than was asked for."""
+
+    def uniform(self, a, b):
+        return a
+
+
+def busy(peak=16, *, is_good=True):
+    """A pause that has not begun, of a process that had so many under way."""
+    pause = Pause(1.0, Together())
+    for in_use in range(1, peak + 1):
+        pause.note_passed(in_use)
+    if is_good:
+        pause.note_good()
+    return pause
+
+
+def allowed_at(pause, now):
+    """How many of this process may be in flight."""
+    in_use = 0
+    while pause.opens_in(now, in_use, 0, 1) == 0.0:
+        in_use += 1
+    return in_use
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_good", "expected"),
+    [(1.0, True, [8, 16]), (SHORT_SECONDS, True, [8, 16]), (SHORT_SECONDS + 1.0, True, [1, 2]), (1.0, False, [1, 2])],
+    ids=["short", "just short", "long", "no good answer"],
+)
+def test_release_after_a_short_pause_begins_at_half_of_what_was_under_way(seconds, is_good, expected):
+    """Where the API answered well before it; after a longer one, or none of that, one request shows how it is."""
+    pause = busy(is_good=is_good)
+    pause.extend(seconds, NOW)
+    assert [allowed_at(pause, NOW + seconds + after) for after in (0.0, 1.0)] == expected
+
+
+@pytest.mark.parametrize(("after", "expected"), [(BRIEF_SPANS - 0.1, 8), (BRIEF_SPANS + 0.1, 1)])
+def test_who_is_paused_again_at_once_comes_back_with_as_much(after, expected):
+    """Two requests went out between: they could not show what the API bears. Later on they have shown it."""
+    pause = busy()
+    pause.extend(0.001, NOW)
+    for in_use in (1, 2):
+        pause.note_passed(in_use)
+    pause.note_good()
+    again_at = NOW + 0.001 + after
+    pause.extend(0.001, again_at)
+    assert allowed_at(pause, again_at + 0.001) == expected
+
+
+def test_good_answers_before_an_earlier_pause_say_nothing():
+    """None since it began: the API may be down, and one request shows whether it is."""
+    pause = busy()
+    pause.extend(0.001, NOW)
+    assert allowed_at(pause, NOW + 0.001) == 8
+    pause.extend(0.001, NOW + 0.5)
+    assert allowed_at(pause, NOW + 0.501) == 1
+    pause.note_good()
+    assert allowed_at(pause, NOW + 0.501) == 8, "one that came since shows it too"
+
+
+@pytest.mark.parametrize("ended", ["release", "lift"])
+def test_after_an_outage_or_a_lift_one_request_shows_how_it_is(ended):
+    """Whatever was under way before a short pause."""
+    pause = busy()
+    pause.extend(1.0, NOW)
+    getattr(pause, ended)(NOW + 1.5)
+    assert allowed_at(pause, NOW + 1.5) == 1
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(-5, 100)), min_size=1))
