@@ -88,6 +88,19 @@ def test_slow_refusals_are_a_row_by_their_order() -> None:
     assert not refusals.note_refused(1.1, 0.5)
 
 
+def test_answers_to_what_was_sent_before_a_row_do_not_end_it() -> None:
+    """They were under way when the limit was hit, and come back while it refuses: only what was sent since is asked."""
+    refusals = Refusals()
+    found = []
+    for n in range(IN_A_ROW):
+        refusals.note_passed()
+        found.append(refusals.note_refused(1.0 + n / 100, 0.001))
+        refusals.note_good(0.9, 0.5)
+    assert found == [False] * (IN_A_ROW - 1) + [True]
+    refusals.note_good(1.0, 0.5)
+    assert not refusals.note_refused(2.0, 0.001)
+
+
 def test_chances_are_drawn_alike() -> None:
     """The made-up API fails as often as it says."""
     api = Flaky(VirtualTime())
