@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.api.learned_rate import (
@@ -160,6 +161,14 @@ def test_an_api_that_takes_nothing_is_no_api_that_refuses_by_chance() -> None:
         learned = refused_at(grown(learned, time + 0.1, 1), time + 0.1)
         time += 2
     assert (learned.pace, learned.odd) == (before.pace, before.odd)
+
+
+def test_what_no_limit_explains_is_forgotten() -> None:
+    """Two of them prove chance; one that came long before the other proves nothing."""
+    odd = LearnedRate(before=100, before_pace=NO_PACE, odd=1, refused_at=0.0, resumed_at=10.0, sent=1_000)
+    late = refused(replace(odd, at=1_000.0), 10.0, 1, 1_000.0, is_row=False)
+    soon = refused(replace(odd, at=100.0), 10.0, 1, 100.0, is_row=False)
+    assert (soon.is_by_chance(100.0), late.is_by_chance(1_000.0), late.odd) == (True, False, 1)
 
 
 @dataclass

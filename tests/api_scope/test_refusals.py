@@ -61,6 +61,38 @@ def test_g5_a_limit_is_never_taken_for_chance(make: object, workers: int, is_fix
     assert api.early == 0
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("is_fixed", [True, False])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda time: Bucket(time, latency=0.05, retry_after=2),
+        lambda time: Bucket(time, latency=0.05, retry_after=5),
+        lambda time: Bucket(time, latency=0.5, retry_after=5),
+        lambda time: Cap(time, retry_after=5),
+    ],
+    ids=["two seconds", "five seconds", "slow answers", "cap"],
+)
+def test_g5_a_limit_that_asks_for_a_longer_wait_is_not_run_into_again_and_again(
+    make: object, workers: int, is_fixed: bool
+) -> None:
+    """No pace is learned from waits above 1.5 s. What is in flight after them falls until nearly all goes through, for
+    otherwise each release is refused as the one before was: four refusals for each answer."""
+    api: Refusing = make(VirtualTime())  # type: ignore[operator]
+    Pull(api, items=600, in_flight=50, workers=workers, is_fixed=is_fixed).run()
+    assert len(api.refused) <= 200
+    assert api.early == 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_g5_a_bucket_that_holds_next_to_nothing_is_found(size: int) -> None:
+    """From one refusal to the next only one or two requests go through, which alone says nothing of a pace."""
+    api = Bucket(VirtualTime(), latency=0.02, size=size)
+    pull = Pull(api, items=400, in_flight=8, is_fixed=False).run()
+    assert len(api.refused) <= 20
+    assert pull.seconds <= 4 * 400 / api.rate
+
+
 def test_a_row_is_one_only_where_nothing_else_was_sent_meanwhile() -> None:
     """Quick refusals overtake the answers to what was sent between them."""
     row, apart = Refusals(), Refusals()

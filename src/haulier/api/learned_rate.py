@@ -86,7 +86,9 @@ class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
     """When the pause after it ends, or ended."""
     lately: Lately = msgspec.field(default_factory=Lately)
     sent: int = 0
-    """Since the last refusal."""
+    """Since the last refusal that followed `FEWEST` requests."""
+    counted: int = 0
+    """How many of these there were at the last refusal of all, if that came before so many."""
     proven: float = 0.0
     """The most that went through from one refusal to the next, a second."""
     ceiling: float = NO_PACE
@@ -144,15 +146,18 @@ def refused(learned: LearnedRate, seconds: float, refusals: int, time: float, *,
     if time < learned.resumed_at:
         return replace(learned, resumed_at=max(learned.resumed_at, time + seconds))
     sent, is_first = learned.sent, learned.refused_at == -NO_PACE
-    paused = replace(learned, refused_at=time, resumed_at=time + seconds, sent=0)
+    if sent < FEWEST and sent > learned.counted + refusals:
+        # A few went through: a small limit. So few between two refusals say nothing; several times so few do.
+        return replace(learned, resumed_at=time + seconds, counted=sent)
+    paused = replace(learned, refused_at=time, resumed_at=time + seconds, sent=0, counted=0)
     if sent < FEWEST:
         return paused
     if is_first:
         # The first burst tells little about what comes in the long run: low, and up from there.
         pace = learned.pace if seconds > LONG_SECONDS else max(1.0, CUT * learned.lately.rate)
         return replace(paused, pace=pace)
-    is_odd = seconds <= LONGEST_CHANCE_SECONDS and _is_odd(learned)
-    odd = learned.odd + is_odd
+    is_odd = seconds <= LONGEST_CHANCE_SECONDS and not learned.counted and _is_odd(learned)
+    odd = is_odd + (learned.odd if time - learned.refused_at <= CEILING_SECONDS else 0)
     if odd >= ODD and time >= learned.no_chance_until:
         return LearnedRate(at=time, by_chance_until=time + CHANCE_SECONDS)
     paused = replace(paused, before=sent, before_pace=learned.pace, odd=odd)

@@ -14,6 +14,14 @@ JITTER = 0.1
 """Each process waits up to a tenth longer, so that they do not all come back in one moment."""
 BRIEF_SPANS = 3
 """Who is paused again within so many doublings could not show what the API bears."""
+MANY = 0.125
+"""Such a part of the requests since the pause before is refused where they were too many. By chance it is less."""
+LONG_SECONDS = 1.5
+"""Who asks for a longer wait teaches no pace (`learned_rate.LONG_SECONDS`): a number in flight is learned instead."""
+CEILING_SECONDS = 60.0
+"""How long no more than half of what several were refused at may be in flight after such a wait."""
+LEAST_WAIT_SECONDS = 1e-6
+"""Less is an error of rounding, and may be too little for a clock to move by."""
 SHORT_SECONDS = 60.0
 """After a longer pause the API may be another one."""
 
@@ -22,7 +30,8 @@ class Pause:
     """When requests may go out again, by this process's monotonic clock: a wall clock that moves changes nothing.
 
     After a short one with good answers before it, half of what this process had in flight may be, and twice as much
-    after another ``double_seconds``. Otherwise one request of the whole scope may, then two, then four.
+    after another ``double_seconds``; or a quarter, and not twice as much for a while, where many were refused together.
+    Otherwise one request of the whole scope may, then two, then four.
     """
 
     def __init__(self, double_seconds: float, rng: random.Random) -> None:
@@ -36,23 +45,43 @@ class Pause:
         """Before the last pause, and since it began."""
         self._start = 0
         """What may be in flight after a short pause; 0: start slowly."""
+        self._asked = 0
+        """How often the pause that began last was asked for."""
+        self._sent = 0
+        """Requests since it began."""
+        self._peak_before = self._sent_before = 0
+        """The most in flight, and the requests, from the pause before to this one."""
+        self._ceiling, self._ceiling_until = 0, -math.inf
         self.reason = ""
         """For people, without secrets."""
 
+    def ask(self, seconds: float, now: float, reason: str = "") -> None:
+        """A request of this process was refused, and asks everybody to wait for ``seconds`` from now."""
+        self.extend(seconds, now, reason)
+        self._asked += 1
+        if self._are_many and seconds > LONG_SECONDS:
+            self._ceiling, self._ceiling_until = max(1, self._peak_before // 2), now + seconds + CEILING_SECONDS
+
     def extend(self, seconds: float, now: float, reason: str = "") -> None:
         """Pause for ``seconds`` from now. A pause that lasts longer is left as it is."""
+        if seconds <= 0.0:
+            return
         seconds = min(seconds, LONGEST_SECONDS)
-        if seconds > 0.0 and now + seconds > self._ends_at:
-            if now >= self._ends_at:
-                is_brief = now - self._ends_at <= BRIEF_SPANS * self._double_seconds
-                start = max(self._peak // 2, self._start if is_brief else 0)
-                self._start, self._peak = start, 0
-                self._had_good, self._has_good = self._has_good, False
+        if now >= self._ends_at:
+            self._begin(is_brief=now - self._ends_at <= BRIEF_SPANS * self._double_seconds)
+        if now + seconds > self._ends_at:
             if seconds > SHORT_SECONDS:
                 self._start = 0
             self._ends_at = now + seconds
             self.reason = reason
             self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER) * seconds)
+
+    def _begin(self, *, is_brief: bool) -> None:
+        """A pause begins: what may be in flight after it follows from what became of the last release."""
+        self._start = max(self._peak // 2, self._resumes_at if is_brief else 0)
+        self._peak_before, self._sent_before = self._peak, self._sent
+        self._peak = self._asked = self._sent = 0
+        self._had_good, self._has_good = self._has_good, False
 
     def release(self, now: float) -> None:
         """Start slowly from now, as after a pause."""
@@ -62,11 +91,12 @@ class Pause:
     def lift(self, now: float) -> None:
         """A person has ended it: start slowly from now."""
         self._ends_at = min(self._ends_at, now)
-        self._released_at = -math.inf
+        self._released_at = self._ceiling_until = -math.inf
         self._start = 0
 
     def note_passed(self, in_use: int) -> None:
         """A request goes out, and with it so many are under way."""
+        self._sent += 1
         self._peak = max(self._peak, in_use)
 
     def note_good(self) -> None:
@@ -97,16 +127,28 @@ class Pause:
             "`haulier resume SOURCE` lifts the pause before it."
         )
 
+    @property
+    def _resumes_at(self) -> int:
+        """How many may be in flight after this pause."""
+        return self._start // 2 if self._are_many else self._start
+
+    @property
+    def _are_many(self) -> bool:
+        return self._asked > MANY * self._sent_before
+
     def opens_in(self, now: float, in_use: int, place: int, sharers: int) -> float:
         """In how many seconds one more request may go out, when ``in_use`` of this process are under way and it is
         number ``place`` of ``sharers`` processes."""
         if now < self._released_at:
             return self._released_at - now
+        if now < self._ceiling_until and in_use >= self._ceiling:
+            return self._ceiling_until - now
         doublings = 0
-        start = self._start if self._had_good or self._has_good else 0
+        start = self._resumes_at if self._had_good or self._has_good else 0
         while in_use >= (start << doublings if start else _part(2**doublings, place, sharers)):
             doublings += 1
-        return max(0.0, self._ends_at + doublings * self._double_seconds - now)
+        wait = self._ends_at + doublings * self._double_seconds - now
+        return wait if wait > LEAST_WAIT_SECONDS else 0.0
 
 
 def _part(allowed: int, place: int, sharers: int) -> int:

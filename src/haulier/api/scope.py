@@ -215,7 +215,7 @@ class Scope:
         Never shortens a pause. What may be in flight after it: see `Pause`.
         If the store cannot be reached, the next beat that works tells the others.
         """
-        self._outlook.pause.extend(seconds, self._clock.monotonic(), reason)
+        self._outlook.pause.ask(seconds, self._clock.monotonic(), reason)
         wall, lifted_at = wall_seconds(self._clock), self._outlook.lifted_at
         with contextlib.suppress(UnavailableError):
             mark = self._settings.mark if is_of_credentials else ""
