@@ -102,7 +102,7 @@ CONNECT = Field("connect_timeout", Duration(), "How long a connection may take; 
 FIRST_BYTE = Field(
     "first_byte_timeout",
     Duration(),
-    "How long the API may think about a page; 60s. A silent one is asked for again before.",
+    "How long the API may think about a page; 60s. After a hundred answers a silent one is asked for again before.",
     'first_byte_timeout = "60s"',
 )
 REQUEST = Field("request_timeout", Duration(), "How long a request may take in all; 5m.", 'request_timeout = "5m"')
