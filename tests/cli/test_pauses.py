@@ -124,8 +124,8 @@ def test_a_wait_is_kept_however_it_is_written(place: Place, serve: Callable[...,
     assert "an item failed" not in said.err
     (at,) = api.refused
     later = [moment - at for moment in api.asked if moment > at]
-    # A whole second that was cut off when it was written may be missing. Requests already under way do not count, nor one
-    # more for each, whose answer a busy machine may read before the refusal.
+    # A whole second that was cut off when it was written may be missing. Requests already under way do not count, nor
+    # one more for each, whose answer a busy machine may read before the refusal.
     assert 0.9 <= min(one for one in later if one > 0.3) < 8.0
     assert len([one for one in later if one <= 0.3]) <= 6
 
