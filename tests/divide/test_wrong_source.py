@@ -93,7 +93,8 @@ async def test_g4_a_wrong_source_stops_the_run(tmp_path: Path, wrong: str, items
         assert (code, said in reason) == (2, True), reason
         assert reason.startswith("There is one item" if items == 1 else "The first items of this worker all failed")
         must_be_untouched(run, items)
-        assert len(api.requests) <= 60
+        # A try is a request and two repeats; some thirty tries, as several items begin before the first one has failed.
+        assert len(api.requests) <= 90
 
 
 @pytest.mark.parametrize("items", EVERY)
@@ -169,7 +170,8 @@ async def test_g4_a_body_that_never_parses_is_no_wrong_source(tmp_path: Path) ->
         assert (code, (await run.verdict()).verdict) == (0, "partial"), reason
         assert list(run.poison) == ["items_ids-42-43"]
         assert len(run.ids) == STEP - 1
-        assert len(api.requests) <= 60
+        # A try is a request and two repeats; some thirty tries, as several items begin before the first one has failed.
+        assert len(api.requests) <= 90
 
 
 async def test_g4_what_an_earlier_worker_did_speaks_for_the_source(tmp_path: Path) -> None:
