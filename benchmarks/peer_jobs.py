@@ -140,8 +140,8 @@ TOOLS = {
 
 MISSING = """\
 Not measured: the bare loops in E to H, since they try nothing again; the queue of work as first published in B and C,
-where its 12 processes would need 83 and 833 s by latency alone; the other tools in D, and most of them in F to H.
-Nothing is extrapolated."""
+where its 12 processes would need 83 and 833 s by latency alone; the other tools in C and D, and most of them in F to
+H. Nothing is extrapolated."""
 
 
 def command(tool: Tool, job: Job, url: str, python: str) -> list[str]:
