@@ -15,26 +15,20 @@ import tempfile
 import time
 from pathlib import Path
 
+from peer_jobs import JOBS, LATENCY_SECONDS
+
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 
 HERE = Path(__file__).resolve().parent
-LATENCY_SECONDS = 0.5
-IN_FLIGHT = 64
-SIZE = 20_000
-FLAKY: dict[str, object] = {
-    "error_rate_500": 0.02,
-    "error_rate_429": 0.01,
-    "hang_rate": 0.005,
-    "retry_after_seconds": 1,
-}
+IN_FLIGHT, SIZE = JOBS["E"].in_flight, JOBS["E"].size
 APIS: dict[str, tuple[dict[str, float], int]] = {
     "well": ({}, 1),
-    "flaky": (FLAKY, 1),
-    "flaky, two workers": (FLAKY, 2),
-    "flaky, four workers": (FLAKY, 4),
-    "5 % of 500s": (FLAKY | {"error_rate_500": 0.05}, 1),
-    "429s in bursts of ten": (FLAKY | {"burst_429": 10}, 1),
-    "Retry-After: 10": (FLAKY | {"retry_after_seconds": 10}, 1),
+    "flaky": (JOBS["E"].faults, 1),
+    "flaky, two workers": (JOBS["E"].faults, 2),
+    "flaky, four workers": (JOBS["E"].faults, 4),
+    "5 % of 500s": (JOBS["F"].faults, 1),
+    "429s in bursts of ten": (JOBS["G"].faults, 1),
+    "Retry-After: 10": (JOBS["H"].faults, 1),
 }
 """By name: what the sandbox does, and how many workers pull."""
 

@@ -6,6 +6,7 @@ import math
 import random
 from datetime import UTC, datetime
 
+from haulier.api.learned_rate import LONG_SECONDS
 from haulier.api.retry_after import DAY_SECONDS, LONGEST_SECONDS
 from haulier.api.scope_row import ScopeRow
 from haulier.errors import UsageError
@@ -16,10 +17,9 @@ BRIEF_SPANS = 3
 """Who is paused again within so many doublings could not show what the API bears."""
 MANY = 0.125
 """Such a part of the requests since the pause before is refused where they were too many. By chance it is less."""
-LONG_SECONDS = 1.5
-"""Who asks for a longer wait teaches no pace (`learned_rate.LONG_SECONDS`): a number in flight is learned instead."""
 CEILING_SECONDS = 60.0
-"""How long no more than half of what several were refused at may be in flight after such a wait."""
+"""How long no more than half of what several were refused at may be in flight after a wait above `LONG_SECONDS`, which
+teaches no pace."""
 LEAST_WAIT_SECONDS = 1e-6
 """Less is an error of rounding, and may be too little for a clock to move by."""
 SHORT_SECONDS = 60.0
