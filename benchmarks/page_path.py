@@ -30,13 +30,13 @@ from isal import isal_zlib
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier import Api, Single
-from haulier.api.aiohttp_transport import AiohttpTransport
-from haulier.api.body import whole_body
 from haulier.api.client import Client
-from haulier.api.framing import Framing
-from haulier.api.page import split_records
-from haulier.api.redactor import Redactor
-from haulier.api.scope import Scope, ScopeSettings
+from haulier.api.http.redactor import Redactor
+from haulier.api.records.page import split_records
+from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.wire.aiohttp_transport import AiohttpTransport
+from haulier.api.wire.body import whole_body
+from haulier.api.wire.framing import Framing
 from haulier.cli.loop import run_loop
 from haulier.clock import SystemClock
 from haulier.lake.local import LocalLake

@@ -37,13 +37,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from haulier.api.auth import ApiKey, Basic, Bearer, env
-    from haulier.api.oauth2 import ClientCredentials
-    from haulier.api.page import Page
-    from haulier.api.pages import Cursor, Offset, Paginator, Single
-    from haulier.api.query import Encoded
+    from haulier.api.http.urls import Encoded
+    from haulier.api.identity.auth import ApiKey, Basic, Bearer, env
+    from haulier.api.identity.oauth2 import ClientCredentials
+    from haulier.api.paging.pages import Cursor, Offset, Paginator, Single
+    from haulier.api.paging.totals import Total
+    from haulier.api.records.page import Page
     from haulier.api.settings import Api
-    from haulier.api.totals import Total
     from haulier.app.app import App
     from haulier.errors import HaulierError, ItemError, UsageError
     from haulier.items.bounds import Bounds
@@ -54,27 +54,27 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Api": "api.settings",
-    "ApiKey": "api.auth",
+    "ApiKey": "api.identity.auth",
     "App": "app.app",
-    "Basic": "api.auth",
-    "Bearer": "api.auth",
+    "Basic": "api.identity.auth",
+    "Bearer": "api.identity.auth",
     "Bounds": "items.bounds",
-    "ClientCredentials": "api.oauth2",
+    "ClientCredentials": "api.identity.oauth2",
     "Context": "worker.parts",
-    "Cursor": "api.pages_cursor",
-    "Encoded": "api.query",
+    "Cursor": "api.paging.cursors",
+    "Encoded": "api.http.urls",
     "HaulierError": "errors",
     "IdRange": "items.ranges",
     "ItemError": "errors",
-    "Offset": "api.pages_count",
-    "Page": "api.page",
-    "Paginator": "api.paginator",
-    "Single": "api.paginator",
+    "Offset": "api.paging.counting",
+    "Page": "api.records.page",
+    "Paginator": "api.paging.paginator",
+    "Single": "api.paging.paginator",
     "TimeWindow": "items.windows",
-    "Total": "api.totals",
+    "Total": "api.paging.totals",
     "UsageError": "errors",
     "WorkItem": "items.workitem",
-    "env": "api.auth",
+    "env": "api.identity.auth",
     "id_ranges": "items.ranges",
     "time_windows": "items.windows",
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.process import find_process, this_process
+from haulier.api.scope.process import find_process, this_process
 from haulier.clock import SystemClock
 from haulier.queues.seam import ThisProcess
 from haulier.queues.sqlite import SqliteQueue

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from haulier.api.scope_row import decode, encode
+from haulier.api.scope.row import decode, encode
 from haulier.clock import SystemClock
 from haulier.queues.sqlite import SqliteQueue
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings

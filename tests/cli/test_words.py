@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.errors import ApiError, Verdict
 from haulier.app.site import Options
 from haulier.cli.counts import are, counted
 from haulier.cli.words import typed_command

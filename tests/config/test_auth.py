@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.auth import ApiKey, Auth, Basic, Bearer, Secret
-from haulier.api.oauth2 import ClientCredentials
+from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret
+from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.settings import Api
 from haulier.config.auth_table import AUTH_TABLES
 from haulier.config.source_file import load_source

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haulier.api.auth import Bearer, Secret
+from haulier.api.identity.auth import Bearer, Secret
 from haulier.config.environment import filled
 from haulier.config.place import Place, SourceText
 from haulier.config.source_file import SourceSettings, load_source

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
+from haulier.api.paging.pages import (
+    Cursor,
+    Key,
+    LinkHeader,
+    NextUrl,
+    OData,
+    Offset,
+    PageNumber,
+    Paginator,
+    Seek,
+    Single,
+)
 from haulier.config.pages_table import TABLES
 from haulier.config.source_file import load_source
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.auth import Bearer
-from haulier.api.pages import Cursor, LinkHeader
+from haulier.api.answers.verdict import Rule
+from haulier.api.errors import Verdict
+from haulier.api.identity.auth import Bearer
+from haulier.api.paging.pages import Cursor, LinkHeader
+from haulier.api.paging.totals import Guard, Total
 from haulier.api.settings import Api
-from haulier.api.totals import Guard, Total
-from haulier.api.verdict import Rule, Verdict
 from haulier.config.source_file import load_source
 from haulier.errors import SourceFileError
 from haulier.items.bounds import Bounds

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from haulier.api.scope_row import ScopeRow, encode
+from haulier.api.scope.row import ScopeRow, encode
 from haulier.cli.main import main
 from haulier.clock import SystemClock
 from haulier.queues.envelope import decode

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from haulier.api.aiohttp_transport import AiohttpTransport
 from haulier.api.client import Client
-from haulier.api.redactor import Redactor
-from haulier.api.scope import Scope
+from haulier.api.http.redactor import Redactor
+from haulier.api.scope.scope import Scope
+from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.app.app import App
 from haulier.app.meter import Meter
 from haulier.app.site import LiveSite, scope_settings

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from haulier.api.auth import Bearer
+from haulier.api.errors import ApiError, Verdict
 from haulier.api.exchange import BODY_BYTES
-from haulier.api.redactor import MASK, Redactor
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.http.redactor import MASK, Redactor
+from haulier.api.identity.auth import Bearer
 from haulier.clock import SystemClock
 from haulier.lake.local import LocalLake
 from haulier.runs.records import RunFile

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from haulier.api.loop_guard import PaginationLoopError
-from haulier.api.shape import Shape
-from haulier.api.transport import Fault
-from haulier.api.verdict import ApiError, MovedError, PagingError, Verdict
+from haulier.api.errors import ApiError, Fault, MovedError, PagingError, Shape, Verdict
+from haulier.api.paging.loop_guard import PaginationLoopError
 from haulier.errors import DamagedObjectError, ItemError, LakeUnavailableError, LeaseLostError, SweptError, UsageError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem

@@ -7,8 +7,7 @@ import random
 import msgspec
 import pytest
 
-from haulier.api.shape import Shape
-from haulier.api.verdict import ApiError, PagingError, Verdict
+from haulier.api.errors import ApiError, PagingError, Shape, Verdict
 from haulier.errors import ItemError
 from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError

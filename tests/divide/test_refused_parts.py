@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api_pages.rig import Asked, Reply, serving
+from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import Shop, opened, shop
 
 STEP = 1_000

@@ -17,7 +17,7 @@ from haulier.app.app import App
 from haulier.config.source_file import load_source
 from haulier.items.ranges import IdRange, id_ranges
 from haulier.items.workitem import WorkItem
-from tests.api_pages.rig import Asked, Reply, serving
+from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import Shop, opened, shop
 
 STEP = 100

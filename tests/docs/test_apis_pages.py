@@ -18,7 +18,7 @@ from types import ModuleType
 import pytest
 
 from haulier.cli.main import main
-from tests.api_wire.certificates import Certificates, make_certificates
+from tests.api.identity.certificates import Certificates, make_certificates
 from tests.docs.fake_others import OTHERS, SECRET
 from tests.docs.fake_paging import PAGING
 from tests.docs.fake_server import serving

@@ -17,7 +17,7 @@ import pytest
 
 from haulier.runs.records import EntryState
 from haulier.runs.state import RunState
-from tests.api_wire.test_tables import TABLES
+from tests.api.wire.test_tables import TABLES
 from tests.docs.pages import ROOT, anchor_of, anchors_of, blocks_of, links_of, pages, prose_of
 
 PAGE = ROOT / "docs/protocol.md"

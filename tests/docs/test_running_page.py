@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from haulier.api.failures import NONE
+from haulier.api.scope.failures import NONE
 from haulier.cli.failures import failure_facts
 from haulier.runs.records import PoisonRecord
 from haulier.runs.state import RunState

@@ -19,8 +19,8 @@ from typing import Any, cast
 import pytest
 
 from haulier import Api, App, Context, IdRange, TimeWindow, WorkItem
+from haulier.api.answers.verdict import FEW_HERE, MAX_HERE
 from haulier.api.exchange import BODY_BYTES, SUSPECT_TRIES
-from haulier.api.verdict import FEW_HERE, MAX_HERE
 from haulier.app.loading import load_app
 from haulier.cli.main import main
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings

@@ -13,9 +13,10 @@ from typing import TypeVar, TypeVarTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from haulier.api.client import Client
-from haulier.api.redactor import Redactor
-from haulier.api.scope import Scope
-from haulier.api.transport import NO_HEADERS, Fault, Request, Response, TransportError
+from haulier.api.errors import Fault
+from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import NO_HEADERS, Request, Response, TransportError
+from haulier.api.scope.scope import Scope
 from haulier.app.app import App
 from haulier.app.meter import Meter
 from haulier.app.site import LiveSite, scope_settings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.breaker import LONGEST_DELAY_SECONDS, SPREAD
+from haulier.api.limits.breaker import LONGEST_DELAY_SECONDS, SPREAD
 from haulier.testing.virtual_time import VirtualTime
 from haulier.worker.settings import WorkerSettings
 from tests.outage.rig import ANSWER_SECONDS, FAILURES, Failure, Story, live_through, opened

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from haulier.testing.virtual_time import VirtualTime
-from tests.api_pages.rig import Asked, Reply, serving
+from tests.api.paging.rig import Asked, Reply, serving
 from tests.cli.conftest import Place
 from tests.outage.rig import FAILURES, TOML, UNREADABLE, Failure, Shop, opened
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from haulier.api.aiohttp_transport import AiohttpTransport
 from haulier.api.client import Client, ItemApi
-from haulier.api.redactor import Redactor
-from haulier.api.scope import Scope, ScopeSettings
+from haulier.api.http.redactor import Redactor
+from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.settings import Api
+from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.clock import SystemClock
 
 NOW = datetime(2026, 11, 23, 22, 25, tzinfo=UTC)

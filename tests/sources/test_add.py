@@ -12,11 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from haulier.api.page import Page
-from haulier.api.pages import Single
+from haulier.api.errors import ApiError, Shape
+from haulier.api.paging.pages import Single
+from haulier.api.records.page import Page
 from haulier.api.settings import Api
-from haulier.api.shape import Shape
-from haulier.api.verdict import ApiError
 from haulier.app.app import App
 from haulier.config.source_file import load_source
 from haulier.errors import ItemError, SourceFileError
@@ -26,7 +25,7 @@ from haulier.runs.records import ManifestEntry
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from haulier.testing.sandbox_family import comment_count
 from haulier.worker.parts import Context
-from tests.api_pages.rig import Asked, Reply, serving
+from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import Shop, opened
 
 HEAD = """

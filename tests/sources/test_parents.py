@@ -8,11 +8,12 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from haulier.api.page import Page
-from haulier.api.pages import Offset, Single
+from haulier.api.answers.verdict import Rule
+from haulier.api.errors import ApiError, Verdict
+from haulier.api.paging.pages import Offset, Single
+from haulier.api.paging.totals import Total
+from haulier.api.records.page import Page
 from haulier.api.settings import Api
-from haulier.api.totals import Total
-from haulier.api.verdict import ApiError, Rule, Verdict
 from haulier.errors import ItemError
 from haulier.items.codec import decode_payload, encode_payload
 from haulier.items.keys import item_key

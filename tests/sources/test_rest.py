@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haulier.api.empty import Empty
-from haulier.api.page import Page
-from haulier.api.pages import Cursor, Offset
-from haulier.api.query import Encoded
+from haulier.api.http.urls import Encoded
+from haulier.api.paging.pages import Cursor, Offset
+from haulier.api.paging.totals import Total
+from haulier.api.records.empty import Empty
+from haulier.api.records.page import Page
 from haulier.api.settings import Api
-from haulier.api.totals import Total
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
 from haulier.items.keys import item_key
@@ -28,7 +28,7 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.recipe import IdsRecipe, Lookup, OnceRecipe, Pairs, StreamRecipe, WindowsRecipe
 from haulier.sources.rest import RestSource
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes, record_ids
-from tests.api_pages.rig import Asked, Reply, session_with
+from tests.api.paging.rig import Asked, Reply, session_with
 from tests.sources.situation import Situation, situation
 
 NEWEST = Lookup("/items/newest", "id")

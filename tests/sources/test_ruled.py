@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from haulier.api.pages import Offset
-from haulier.api.totals import Total
-from haulier.api.verdict import MovedError, PagingError, Rule, Verdict
+from haulier.api.answers.verdict import Rule
+from haulier.api.errors import MovedError, PagingError, Verdict
+from haulier.api.paging.pages import Offset
+from haulier.api.paging.totals import Total
 from haulier.sources.ruled import ruled
-from tests.api_pages.rig import Asked, Reply, ids_of, rows, session_with
+from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
 RULES = (Rule(Verdict.PAUSE, status=403),)
 

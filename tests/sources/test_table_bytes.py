@@ -17,7 +17,7 @@ import pytest
 
 from haulier.app.app import App
 from haulier.config.source_file import load_source
-from tests.api_pages.rig import Asked, Reply, serving
+from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import opened
 
 TOML = """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haulier.api.query import Encoded
+from haulier.api.http.urls import Encoded
 from haulier.errors import ItemError
 from haulier.sources.templates import (
     WordError,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from haulier.api.page import Page
-from haulier.api.pages import PageNumber, Single
+from haulier.api.paging.pages import PageNumber, Single
+from haulier.api.records.page import Page
 from haulier.api.settings import Api
 from haulier.errors import UsageError
 from haulier.items.keys import item_key

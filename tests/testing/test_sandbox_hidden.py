@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from haulier.api.client import Total
-from haulier.api.pages import Offset, PageNumber, Paginator
-from haulier.api.verdict import PagingError
+from haulier.api.errors import PagingError
+from haulier.api.paging.pages import Offset, PageNumber, Paginator
 from haulier.testing.sandbox import Sandbox, SandboxSettings
-from tests.api_pages.rig import client_of, ids_of
+from tests.api.paging.rig import client_of, ids_of
 from tests.testing import wire
 
 EVERY_TWENTIETH = SandboxSettings(records=400, hidden_after=19, hidden_rows=1)

@@ -9,9 +9,9 @@ from typing import get_args
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.declared_wait import DeclaredWait, asked_wait
-from haulier.api.ratelimit_headers import rate_limits
-from haulier.api.transport import Response
+from haulier.api.answers.declared_wait import DeclaredWait, asked_wait
+from haulier.api.http.ratelimit_headers import rate_limits
+from haulier.api.http.transport import Response
 from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from haulier.testing.sandbox_faults import Fault

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.verdict import ApiError, MovedError, Verdict
+from haulier.api.errors import ApiError, MovedError, Verdict
 from haulier.clock import SystemClock
 from haulier.errors import ItemError, LakeUnavailableError, UnavailableError, UsageError
 from haulier.runs.plan import planned

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.page import Page
+from haulier.api.records.page import Page
 from haulier.clock import SystemClock
 from haulier.runs.records import PoisonRecord
 from haulier.runs.run import Run

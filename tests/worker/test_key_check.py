@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from haulier.api.pages import Single
-from haulier.api.record_keys import KeyReader, NoKeyError
+from haulier.api.errors import PagingError
+from haulier.api.paging.pages import Single
+from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.api.settings import Api
-from haulier.api.verdict import PagingError
 from haulier.app.app import App
 from haulier.cli.main import main
 from haulier.config.source_file import load_source
@@ -26,7 +26,7 @@ from haulier.runs.verify import verify_run
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from haulier.worker.key_check import KeyCheck
 from haulier.worker.parts import Context
-from tests.api_pages.rig import Asked, Reply, serving
+from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import Shop, opened
 from tests.docs import fake_server as serving_in_threads
 

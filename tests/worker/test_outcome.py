@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.errors import ApiError, Verdict
 from haulier.errors import (
     BrokenEnvelopeError,
     DamagedObjectError,

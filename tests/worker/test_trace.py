@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from haulier.api.page import split_records
-from haulier.api.paths import raw_at
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.errors import ApiError, Verdict
+from haulier.api.records.page import split_records
+from haulier.api.records.paths import raw_at
 from haulier.errors import ItemError
 from haulier.items.ranges import IdRange
 from haulier.worker.trace import trace_of
@@ -40,7 +40,7 @@ def test_the_lines_of_haulier_between_and_behind_are_left_out() -> None:
     """The line that called is the person's to correct; where haulier noticed it tells them nothing."""
     trace = trace_of(raised(through_ours))
     assert 'split_records(b"[]", "rows")' in trace
-    assert "api/page.py" not in trace
+    assert "api/records/page.py" not in trace
 
     def chained() -> None:
         try:
@@ -50,7 +50,7 @@ def test_the_lines_of_haulier_between_and_behind_are_left_out() -> None:
 
     trace = trace_of(raised(chained))
     assert 'raw_at(b"{", "rows")' in trace
-    assert "api/paths.py" not in trace
+    assert "api/records/paths.py" not in trace
     assert trace.endswith("ValueError: no\n")
 
 

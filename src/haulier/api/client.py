@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 
-from haulier.api.exchange import ApiParts, ItemPlace, Usage
-from haulier.api.patience import Patience
-from haulier.api.redactor import Redactor
-from haulier.api.scope import Scope
+from haulier.api.answers.verdict import Rule
+from haulier.api.exchange import ApiParts, Drift, ItemPlace, Usage
+from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import Transport
+from haulier.api.limits.patience import Patience
+from haulier.api.paging.totals import Total
+from haulier.api.scope.scope import Scope
 from haulier.api.session import ItemApi
 from haulier.api.settings import Api
-from haulier.api.totals import Drift, Total
-from haulier.api.transport import Transport
-from haulier.api.verdict import Rule
 from haulier.clock import Clock
 
 __all__ = ["Client", "Drift", "ItemApi", "ItemPlace", "Total", "Usage"]

@@ -8,18 +8,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeGuard, TypeVar
 
-from haulier.api.declared_wait import asked_wait
-from haulier.api.next_sign import Looks, StreamSigns
-from haulier.api.page import BodyError
-from haulier.api.patience import Patience
-from haulier.api.redactor import Redactor
-from haulier.api.retry_after import DAY_SECONDS
-from haulier.api.retry_budget import RetryBudget
-from haulier.api.scope import Scope
+from haulier.api.answers.declared_wait import asked_wait
+from haulier.api.answers.verdict import PAGE, Asked, BadBody, Judgement, Rule, judge
+from haulier.api.errors import ApiError, BodyError, Fault, Verdict, is_stumble
+from haulier.api.http.redactor import Redactor
+from haulier.api.http.retry_after import DAY_SECONDS
+from haulier.api.http.transport import Request, Response, Transport, TransportError
+from haulier.api.limits.patience import Patience
+from haulier.api.limits.retry_budget import RetryBudget
+from haulier.api.records.next_sign import Looks, StreamSigns
+from haulier.api.scope.scope import Scope
 from haulier.api.settings import Api
-from haulier.api.totals import Drift
-from haulier.api.transport import Fault, Request, Response, Transport, TransportError
-from haulier.api.verdict import PAGE, ApiError, Asked, BadBody, Judgement, Rule, Verdict, is_stumble, judge
 from haulier.clock import Clock, wall_seconds
 
 BASE_SECONDS: Final = 0.5
@@ -83,6 +82,14 @@ class ApiParts:
     rules: tuple[Rule, ...] = ()
     tally: Tally = field(default_factory=Tally)
     budget: RetryBudget = field(default_factory=RetryBudget)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A total that moved while the item was read. The records equal the one read last."""
+
+    promised: int
+    reread: int
 
 
 @dataclass

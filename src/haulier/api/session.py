@@ -7,17 +7,18 @@ from typing import Any
 
 import msgspec
 
-from haulier.api.empty import Empty
+from haulier.api.answers.verdict import PAGE, Asked
+from haulier.api.errors import BodyError, Verdict
 from haulier.api.exchange import ApiParts, Exchange, ItemPlace, Usage
-from haulier.api.loop_guard import MAX_PAGES
-from haulier.api.page import BodyError, Page, not_json, text_of
-from haulier.api.paginator import PageRequest, Paginator
-from haulier.api.paths import ROOT, check_path, lacks, raw_at
-from haulier.api.query import LinkError, Pairs, Query, join, pairs_of
-from haulier.api.totals import Total
-from haulier.api.transport import Response
-from haulier.api.verdict import PAGE, Asked, Verdict
-from haulier.api.walk import Listing, Walk, wire_request
+from haulier.api.http.transport import Response
+from haulier.api.http.urls import LinkError, Pairs, Query, join, pairs_of
+from haulier.api.paging.loop_guard import MAX_PAGES
+from haulier.api.paging.paginator import PageRequest, Paginator
+from haulier.api.paging.totals import Total
+from haulier.api.paging.walk import Listing, Walk, wire_request
+from haulier.api.records.empty import Empty
+from haulier.api.records.page import Page, not_json, text_of
+from haulier.api.records.paths import ROOT, check_path, lacks, raw_at
 from haulier.errors import UsageError
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from urllib.parse import urlsplit
 
-from haulier.api.auth import HEADER_NAME, Auth, Secret
-from haulier.api.budget import Rate, parse_rate
-from haulier.api.declared_wait import DeclaredWait
-from haulier.api.redactor import is_telling
-from haulier.api.schedule import Schedule, parse_schedule
-from haulier.api.tls import Tls
+from haulier.api.answers.declared_wait import DeclaredWait
+from haulier.api.http.redactor import is_telling
+from haulier.api.http.transport import HEADER_NAME
+from haulier.api.identity.auth import Auth, Secret
+from haulier.api.identity.tls import Tls
+from haulier.api.limits.budget import Rate, parse_rate
+from haulier.api.limits.schedule import Schedule, parse_schedule
 from haulier.errors import UsageError
 
 _OURS = {

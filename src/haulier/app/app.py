@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from haulier.api.record_keys import key_paths
+from haulier.api.records.record_keys import key_paths
 from haulier.app.dividing import by_ids, divided
 from haulier.app.shape import shape_of
 from haulier.errors import UsageError
@@ -19,9 +19,9 @@ from haulier.items.workitem import WorkItem
 from haulier.worker.parts import Context, Divider, Processor
 
 if TYPE_CHECKING:
+    from haulier.api.answers.verdict import Rule
     from haulier.api.client import ItemApi
     from haulier.api.settings import Api
-    from haulier.api.verdict import Rule
     from haulier.config.source_file import SourceSettings
     from haulier.sources.rest import RestSource
 

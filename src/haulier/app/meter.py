@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haulier.api.transport import Request, Response, Transport
+from haulier.api.http.transport import Request, Response, Transport
 
 
 class Meter:

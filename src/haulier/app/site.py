@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from haulier.api.process import find_process, this_process
+from haulier.api.scope.process import find_process, this_process
 from haulier.app.app import App
 from haulier.clock import Clock, SystemClock
 from haulier.errors import HaulierError, UsageError
@@ -29,8 +29,8 @@ from haulier.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from haulier.api.client import Client
-    from haulier.api.scope import ScopeSettings
-    from haulier.api.transport import Transport
+    from haulier.api.http.transport import Transport
+    from haulier.api.scope.scope import ScopeSettings
     from haulier.app.meter import Meter
     from haulier.runs.closing import Closer
 
@@ -171,11 +171,11 @@ async def open_live(
 
     What only a process with an API needs is imported here: half of the time of `haulier status` would go to it.
     """
-    from haulier.api.aiohttp_transport import AiohttpTransport
     from haulier.api.client import Client
-    from haulier.api.redactor import Redactor
-    from haulier.api.scope import Scope
-    from haulier.api.shared_token import TokenFile
+    from haulier.api.http.redactor import Redactor
+    from haulier.api.identity.shared_token import TokenFile
+    from haulier.api.scope.scope import Scope
+    from haulier.api.wire.aiohttp_transport import AiohttpTransport
     from haulier.app.meter import Meter
 
     async with contextlib.AsyncExitStack() as stack:
@@ -219,8 +219,8 @@ def scope_name(app: App) -> str:
 
 def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
     """One scope for each source: its credential is one, and so is the limit behind it."""
-    from haulier.api.credential_mark import credential_mark
-    from haulier.api.scope import ScopeSettings
+    from haulier.api.scope.credential_mark import credential_mark
+    from haulier.api.scope.scope import ScopeSettings
 
     return ScopeSettings(
         name=scope_name(app),

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from haulier.api.breaker import State
-from haulier.api.budget import UNLIMITED
-from haulier.api.retry_after import DAY_SECONDS
-from haulier.api.scope_row import ScopeRow, decode
+from haulier.api.http.retry_after import DAY_SECONDS
+from haulier.api.limits.breaker import State
+from haulier.api.limits.budget import UNLIMITED
+from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.site import Site, scope_name
 from haulier.cli.counts import counted
 from haulier.clock import wall_seconds

@@ -9,8 +9,8 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from haulier.api.failures import NONE, Failures
-from haulier.api.scope_row import ScopeRow, decode
+from haulier.api.scope.failures import NONE, Failures
+from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.site import LiveSite, Options, scope_name
 from haulier.cli.account import Account
 from haulier.cli.estimate import Lesson

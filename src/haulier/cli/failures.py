@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from haulier.api.failures import NONE, Failures
-from haulier.api.scope_row import decode
+from haulier.api.scope.failures import NONE, Failures
+from haulier.api.scope.row import decode
 from haulier.app.site import LiveSite, Site, scope_name
 from haulier.errors import HaulierError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from haulier.api.failures import NONE, Failures
+from haulier.api.scope.failures import NONE, Failures
 from haulier.cli.counts import counted
 from haulier.cli.failures import failure_facts, short_cause
 from haulier.clock import Clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from haulier.api.failures import NONE, Failures
+from haulier.api.scope.failures import NONE, Failures
 from haulier.app.site import Site
 from haulier.cli.counts import counted
 from haulier.cli.failures import failure_facts, failure_lines

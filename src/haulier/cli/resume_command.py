@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from haulier.api.breaker import State
-from haulier.api.scope_changes import lifted
-from haulier.api.scope_row import ScopeRow, decode, encode
+from haulier.api.limits.breaker import State
+from haulier.api.scope.changes import lifted
+from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site, scope_name

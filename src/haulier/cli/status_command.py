@@ -7,7 +7,7 @@ import math
 import click
 import msgspec
 
-from haulier.api.failures import NONE, Failures
+from haulier.api.scope.failures import NONE, Failures
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 import click
 
-from haulier.api.transport import Request, Response, Transport, TransportError
+from haulier.api.http.transport import Request, Response, Transport, TransportError
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import LiveSite, Options, open_live

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from haulier.api.budget import parse_rate
-from haulier.api.declared_wait import UNITS
-from haulier.api.schedule import parse_schedule
+from haulier.api.answers.declared_wait import UNITS
+from haulier.api.answers.verdict import Rule
+from haulier.api.limits.budget import parse_rate
+from haulier.api.limits.schedule import parse_schedule
 from haulier.api.settings import Api
-from haulier.api.verdict import Rule
 from haulier.config.auth_table import AUTH_KINDS, TLS_FILES, read_tls
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, Duration, ListOf, NumberOr, SecretText, TableOf, Text, Whole, refusals

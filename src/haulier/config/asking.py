@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from haulier.api.totals import Guard, Total
+from haulier.api.paging.totals import Guard, Total
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, Flag, Scalar, TableOf, Text, Whole, refusals, wrong

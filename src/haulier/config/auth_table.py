@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from haulier.api.auth import ApiKey, Auth, Basic, Bearer
-from haulier.api.oauth2 import ClientCredentials
-from haulier.api.tls import Tls
+from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer
+from haulier.api.identity.oauth2 import ClientCredentials
+from haulier.api.identity.tls import Tls
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Flag, SecretText, TableOf, Text, Told, refusals, wrong

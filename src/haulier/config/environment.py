@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from haulier.api.auth import Secret
-from haulier.api.redactor import is_telling
+from haulier.api.http.redactor import is_telling
+from haulier.api.identity.auth import Secret
 from haulier.config.place import Place
 
 # The longest value that is taken for a word of a query rather than for a key. API keys have 16 characters and more.

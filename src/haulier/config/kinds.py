@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from haulier.api.auth import Secret
+from haulier.api.identity.auth import Secret
 from haulier.config.environment import filled, has_reference, secret
 from haulier.config.fields import Kind, Opened, Shape
 from haulier.config.place import Place, kind_of, shown, suggestion

@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from haulier.api.declared_end import ENDS, End, Missing
-from haulier.api.nested_lists import Nested
-from haulier.api.pages import Cursor, Key, LinkHeader, NextUrl, OData, Offset, PageNumber, Paginator, Seek, Single
-from haulier.api.pages_count import EMPTY_PAGES as EMPTY_PAGES_COUNT
-from haulier.api.pages_count import Advance
-from haulier.api.pages_count import Place as Where
+from haulier.api.paging.counting import EMPTY_PAGES as EMPTY_PAGES_COUNT
+from haulier.api.paging.counting import Advance
+from haulier.api.paging.counting import Place as Where
+from haulier.api.paging.declared_end import ENDS, End, Missing
+from haulier.api.paging.nested_lists import Nested
+from haulier.api.paging.pages import (
+    Cursor,
+    Key,
+    LinkHeader,
+    NextUrl,
+    OData,
+    Offset,
+    PageNumber,
+    Paginator,
+    Seek,
+    Single,
+)
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, Flag, ListOf, TableOf, Text, Told, Whole, refusals

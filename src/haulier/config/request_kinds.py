@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from haulier.api.empty import STATUSES, WORDS, Empty
-from haulier.api.paths import check_path
-from haulier.api.query import Encoded
-from haulier.api.record_keys import key_paths
+from haulier.api.http.urls import Encoded
+from haulier.api.records.empty import STATUSES, WORDS, Empty
+from haulier.api.records.paths import check_path
+from haulier.api.records.record_keys import key_paths
 from haulier.api.settings import Api
 from haulier.config.environment import filled, has_reference
 from haulier.config.fields import Field, Shape

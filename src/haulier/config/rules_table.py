@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from haulier.api.verdict import Rule, Verdict
+from haulier.api.answers.verdict import Rule
+from haulier.api.errors import Verdict
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, ListOf, TableOf, Text, Whole, refusals
 from haulier.config.request_kinds import JsonPath

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from haulier.api.answers.verdict import Rule
 from haulier.api.settings import Api
-from haulier.api.verdict import Rule
 from haulier.config.api_table import API_TABLE
 from haulier.config.environment import has_reference
 from haulier.config.fields import Field, Shape

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from haulier.api.empty import NO_EMPTY
-from haulier.api.pages import PageRequest, Paginator
-from haulier.api.totals import Total
+from haulier.api.paging.pages import PageRequest, Paginator
+from haulier.api.paging.totals import Total
+from haulier.api.records.empty import NO_EMPTY
 from haulier.config.asking import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, Opened, Shape

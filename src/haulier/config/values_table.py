@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from haulier.api.paths import ROOT
+from haulier.api.records.paths import ROOT
 from haulier.config.asking import EMPTY, GET
 from haulier.config.asking import QUERY as LOOKUP_QUERY
 from haulier.config.environment import filled

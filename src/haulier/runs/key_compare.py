@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from haulier.api.record_keys import KeyReader, NoKeyError
+from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.lake.ndjson import lines_of
 from haulier.lake.seam import Lake
 from haulier.runs.distinct import DistinctKeys, Doubled

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from haulier.api.empty import NO_EMPTY
-from haulier.api.query import Encoded
+from haulier.api.http.urls import Encoded
+from haulier.api.records.empty import NO_EMPTY
 from haulier.sources.recipe import StreamRecipe
 
 # What decides which records an item holds, and how. How many items there are, and what is asked beside, may change

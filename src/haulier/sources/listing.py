@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from haulier.api.page import Page
+from haulier.api.records.page import Page
 from haulier.sources.context import SourceContext
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.ruled import ruled

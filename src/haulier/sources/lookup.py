@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from haulier.api.empty import Empty
-from haulier.api.paths import ROOT, describe, find, parts_of
-from haulier.api.verdict import Asked
+from haulier.api.answers.verdict import Asked
+from haulier.api.records.empty import Empty
+from haulier.api.records.paths import ROOT, describe, find, parts_of
 from haulier.errors import UsageError
 from haulier.sources.recipe import Lookup
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from msgspec import Raw
 
-from haulier.api.page import Page
-from haulier.api.paths import lacks, raw_at
+from haulier.api.records.page import Page
+from haulier.api.records.paths import lacks, raw_at
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import SourceContext

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from haulier.api.empty import NO_EMPTY, Empty
-from haulier.api.paginator import Paginator
-from haulier.api.paths import ROOT
-from haulier.api.totals import Total
-from haulier.api.verdict import Rule
+from haulier.api.answers.verdict import Rule
+from haulier.api.paging.paginator import Paginator
+from haulier.api.paging.totals import Total
+from haulier.api.records.empty import NO_EMPTY, Empty
+from haulier.api.records.paths import ROOT
 from haulier.items.bounds import Bounds
 
 Pairs = tuple[tuple[str, str], ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from haulier.api.page import Page
+from haulier.api.records.page import Page
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import SourceContext

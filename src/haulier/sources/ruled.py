@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from haulier.api.pages import PageAnswer, PageRequest, Paginator
-from haulier.api.verdict import Rule, Verdict
+from haulier.api.answers.verdict import Rule
+from haulier.api.errors import Verdict
+from haulier.api.paging.pages import PageAnswer, PageRequest, Paginator
 
 ABSENT = (Rule(Verdict.END, status=404), Rule(Verdict.END, status=410))
 """What is not there has no pages. Of the first request only: in the middle of a walk it would be an end too early."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from urllib.parse import quote
 
-from haulier.api.query import Encoded
+from haulier.api.http.urls import Encoded
 from haulier.errors import ItemError, UsageError
 
 Word = str | int | float | bool

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Raw
 
-from haulier.api.paths import describe, first_byte, lacks, raw_at
+from haulier.api.records.paths import describe, first_byte, lacks, raw_at
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import SourceContext

@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from haulier.api.pages import Offset
+from haulier.api.paging.pages import Offset
+from haulier.api.paging.totals import Total
 from haulier.api.settings import Api
-from haulier.api.totals import Total
 from haulier.app.app import App
 from haulier.errors import ItemError
 from haulier.items.ranges import IdRange, id_ranges

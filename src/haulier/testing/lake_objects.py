@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from haulier.api.page import split_records
+from haulier.api.records.page import split_records
 from haulier.errors import DamagedObjectError, ItemError, SweptError
 from haulier.lake.seam import Bytes, Lake, ObjectFacts, Published
 from haulier.testing.lake_contents import OBJECT, STAGING, cancelled_after, lines, listed, spooled, stored

@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from haulier.api.client import Client
-from haulier.api.pages import Single
-from haulier.api.process import this_process
-from haulier.api.redactor import Redactor
-from haulier.api.scope import Scope, ScopeSettings
+from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import NO_HEADERS, Request, Response, Transport
+from haulier.api.paging.pages import Single
+from haulier.api.scope.process import this_process
+from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.settings import Api
-from haulier.api.transport import NO_HEADERS, Request, Response, Transport
 from haulier.clock import Clock
 from haulier.items.ranges import IdRange
 from haulier.items.registry import Registry

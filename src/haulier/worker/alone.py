@@ -12,9 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from haulier.api.shape import Shape
-from haulier.api.transport import Fault
-from haulier.api.verdict import ApiError, MovedError, Verdict
+from haulier.api.errors import ApiError, Fault, MovedError, Shape, Verdict
 from haulier.errors import ItemError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.lake.seam import Bytes

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeGuard
 
-from haulier.api.verdict import ApiError, Verdict
-from haulier.api.witness import ASKED_SECONDS
+from haulier.api.errors import ApiError, Verdict
+from haulier.api.scope.witness import ASKED_SECONDS
 from haulier.errors import (
     BrokenEnvelopeError,
     HaulierError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from haulier.api.verdict import ApiError
+from haulier.api.errors import ApiError
 from haulier.clock import wall_seconds
 from haulier.errors import HaulierError
 from haulier.queues.envelope import Envelope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haulier.api.verdict import ApiError
+from haulier.api.errors import ApiError
 from haulier.lake.seam import Lake
 from haulier.runs.run import Run
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from haulier.api.client import ItemPlace
-from haulier.api.page import Page
+from haulier.api.records.page import Page
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Bytes, Spool

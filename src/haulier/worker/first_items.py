@@ -7,8 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from haulier.api.shape import Shape
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.errors import ApiError, Shape, Verdict
 from haulier.errors import HaulierError, ItemError, UsageError, sentence
 from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError

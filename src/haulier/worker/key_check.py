@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from haulier.api.record_keys import KeyReader, NoKeyError
-from haulier.api.shape import Shape
-from haulier.api.slices import Bytes
-from haulier.api.verdict import ApiError, PagingError, Verdict
+from haulier.api.errors import ApiError, PagingError, Shape, Verdict
+from haulier.api.records.record_keys import KeyReader, NoKeyError
+from haulier.api.records.slices import Bytes
 from haulier.runs.distinct import DistinctKeys
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.errors import ApiError, Verdict
 from haulier.errors import (
     BrokenEnvelopeError,
     DamagedObjectError,

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.errors import ApiError, Verdict
 from haulier.errors import HaulierError
 from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem

@@ -8,7 +8,7 @@ from typing import assert_never
 
 import msgspec
 
-from haulier.api.verdict import ApiError, Verdict
+from haulier.api.errors import ApiError, Verdict
 from haulier.errors import LakeUnavailableError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from haulier.api.verdict import ApiError
+from haulier.api.errors import ApiError
 from haulier.errors import HaulierError
 
 _OURS = f"{Path(__file__).resolve().parents[1]}/"

@@ -1,0 +1,1 @@
+"""The meaning of an answer: from status, headers and body to what becomes of the request."""

@@ -1,0 +1,337 @@
+"""What an answer, or the lack of one, means for the request: one pure table, `judge`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import assert_never
+
+import msgspec
+
+from haulier.api.answers.declared_wait import DeclaredWait, asked_wait
+from haulier.api.answers.doubts import doubt_of
+from haulier.api.errors import GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Fault, Shape, Verdict
+from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
+from haulier.api.http.retry_after import DAY_SECONDS
+from haulier.api.http.transport import HEADER_NAME, Response, TransportError
+from haulier.api.records.empty import NO_EMPTY, Empty
+from haulier.api.records.paths import raw_at
+from haulier.errors import UsageError
+
+MAX_HERE = 4
+"""Repeats in place. With full jitter over 0.5 s x 2^n they span about 8 s: a hiccup, not an outage."""
+FEW_HERE = 2
+"""Where a second look seldom helps, and an item that waits holds a slot."""
+REFUSED_WAIT_SECONDS = 1.0
+"""Before a 429 without Retry-After is repeated."""
+LONGEST_HERE_SECONDS = 30.0
+"""Who is asked to wait longer gives the item back instead of holding its slot."""
+SEARCHED_BYTES = 8 * 1024
+"""Where a rule's text is looked for. Error bodies are small; what stands far down in a large one may be a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``verdict`` now; where that is HERE, at most ``tries`` times for this request, and ``then`` after that."""
+
+    verdict: Verdict
+    reason: str = ""
+    """A few words for a message: what happened."""
+    tries: int = 0
+    then: Verdict = Verdict.BACK
+    retry_after_seconds: float | None = None
+    """Wait at least this long, whatever the verdict."""
+    is_throttling: bool = False
+    """It was refused for how many requests there were."""
+    shape: Shape = Shape.NONE
+
+    @property
+    def final(self) -> Verdict:
+        """The verdict once the tries in place are used up."""
+        return self.then if self.verdict is Verdict.HERE else self.verdict
+
+    @property
+    def is_outage(self) -> bool:
+        """The breaker counts it."""
+        return self.final is Verdict.OUTAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the user's own, ahead of the table. It applies where everything that it names holds."""
+
+    verdict: Verdict
+    status: int | None = None
+    header: str | None = None
+    """``Name``: it is there; ``Name: value``: it is one of its values, whole and case-blind, where ``*`` stands for any
+    text. Of a header that lists values with commas, each counts, and the list as a whole."""
+    text: str | None = None
+    """The body contains it within its first 8 KiB, case-blind. Under a 2xx only bodies up to that size are searched."""
+    at: str | None = None
+    """A path in the JSON body at which something stands that is not null, false or empty: an error object under a
+    200."""
+    status_at: str | None = None
+    """A path in the JSON body at which the status stands that is meant; the table judges by it, and ``verdict`` where
+    none stands there."""
+
+    def __post_init__(self) -> None:
+        if self.status is None and self.header is None and self.text is None and self.at is None:
+            raise UsageError(
+                "A rule for answers names no status, header, text or path, so it would apply to every answer."
+            )
+        if self.header is not None:
+            name, colon, value = self.header.partition(":")
+            if not HEADER_NAME.fullmatch(name.strip()) or (colon and not value.strip()):
+                raise UsageError(
+                    f"'{self.header}' is neither the name of a header nor a name with a value. "
+                    "Write 'Name', or 'Name: value'."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for, where the meaning of an answer depends on it."""
+
+    is_entity: bool = False
+    """One thing by its ID: a 404 is an answer. Of a list it is a mistake in the address."""
+    has_page_token: bool = False
+    """The request continues a walk by a token that may have expired."""
+    empty: Empty = NO_EMPTY
+    """What is a page without records, though its status or its lack of a body would be a failure."""
+    wants_json: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BadBody:
+    """A whole body under a good status that cannot be read as what was asked for."""
+
+    reason: str
+    shape: Shape = Shape.NONE
+
+
+PAGE = Asked()
+
+
+def judge(
+    outcome: Response | TransportError | BadBody,
+    *,
+    now: datetime,
+    asked: Asked = PAGE,
+    rules: Sequence[Rule] = (),
+    wait_at: DeclaredWait | None = None,
+) -> Judgement:
+    """The decision table. Pure: the same outcome, the same judgement.
+
+    The first of ``rules`` that applies to a response decides alone. ``now`` serves dates of answers that carry none
+    of their own. ``wait_at`` is where the API tells of a wait, besides the usual headers.
+    """
+    match outcome:
+        case TransportError():
+            return _with_reason(_FAULTS[outcome.kind], outcome.text)
+        case BadBody():
+            return Judgement(Verdict.HERE, outcome.reason, FEW_HERE, Verdict.BACK, shape=outcome.shape)
+        case Response():
+            rule = next((rule for rule in rules if _applies(rule, outcome)), None)
+            if rule is None and _is_good(outcome.status):
+                return _by_body(outcome, asked)
+            wait = _wait_of(outcome, now, wait_at)
+            status = outcome.status if rule is None or rule.status_at is None else _status_at(outcome, rule.status_at)
+            if rule is not None and (rule.status_at is None or status is None):
+                return _by_rule(rule, outcome.status, wait)
+            return _by_status(outcome, status or outcome.status, asked, wait)
+        case _:
+            assert_never(outcome)
+
+
+_OK = Judgement(Verdict.OK)
+_FAULTS: Mapping[Fault, Judgement] = {
+    Fault.CONNECT: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.OUTAGE),
+    Fault.DNS: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.OUTAGE),
+    Fault.TIMEOUT: Judgement(Verdict.HERE, "", 1, Verdict.OUTAGE),
+    Fault.SLOW: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE),
+    Fault.CUT: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
+    Fault.PROTOCOL: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
+    Fault.AUTH: Judgement(Verdict.AUTH),
+    Fault.TLS: Judgement(Verdict.CONFIG),
+    Fault.PROXY: Judgement(Verdict.CONFIG),
+    Fault.TOO_LARGE: Judgement(Verdict.SPLIT),
+    Fault.REDIRECT: Judgement(Verdict.POISON),
+}
+
+
+def _each(statuses: Iterable[int], judgement: Judgement) -> dict[int, Judgement]:
+    return dict.fromkeys(statuses, judgement)
+
+
+_FULL = frozenset({507, 508})
+_BUSY = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE)
+_STATUSES: Mapping[int, Judgement] = {
+    202: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
+    304: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.BACK),
+    401: Judgement(Verdict.AUTH),
+    407: Judgement(Verdict.CONFIG),
+    408: _BUSY,
+    409: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.BACK),
+    412: Judgement(Verdict.RESTART),
+    413: Judgement(Verdict.SPLIT),
+    **_each((421, 423, 424, 425), Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK)),
+    429: replace(_BUSY, retry_after_seconds=REFUSED_WAIT_SECONDS),
+    **_each(UNSUPPORTED_STATUSES, Judgement(Verdict.POISON)),
+    **_each(GATEWAY_STATUSES, _BUSY),
+    **_each(_FULL, Judgement(Verdict.OUTAGE)),
+    511: Judgement(Verdict.PAUSE),
+}
+"""What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and
+the rest is poison."""
+_OTHER_5XX = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE)
+"""A database that is down, or one record that the API stumbles over: only other requests can tell."""
+_REFUSING = {402, 403}
+_THROTTLE_SIGNS = (
+    b"rate limit",
+    b"ratelimit",
+    b"too many requests",
+    b"throttl",
+    b"request_limit_exceeded",
+    b"abuse detection",
+)
+TOO_LARGE_SIGNS = (b"response too large", b"responsetoolarge", b"response size exceed")
+"""How APIs say under other statuses than 413 that a page would be too large."""
+_NO_CONTENT = {204, 205}
+REFUSED = 429
+_PAUSING = {REFUSED, 503}
+"""With a Retry-After these speak to everybody; a 503 without one is an error like others."""
+
+
+def _by_status(response: Response, status: int, asked: Asked, wait: float | None) -> Judgement:
+    reason = f"status {status}" if status == response.status else f"status {response.status}, which means {status}"
+    if _is_good(status):
+        return _by_body(response, asked)
+    if status >= 400 and status not in _PAUSING and any(sign in _head(response) for sign in TOO_LARGE_SIGNS):
+        return Judgement(Verdict.SPLIT, f"{reason}, as the answer would be too large")
+    if status in _PAUSING and wait is not None:
+        return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait, is_throttling=True)
+    if status in _REFUSING and _is_throttling(response, wait):
+        return Judgement(
+            Verdict.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait, is_throttling=True
+        )
+    if status == response.status and status in asked.empty.statuses:
+        return _OK
+    if status in {404, 410} and asked.is_entity:
+        return Judgement(Verdict.ABSENT, reason)
+    if status == 410 and asked.has_page_token:
+        return Judgement(Verdict.RESTART, reason)
+    known = _STATUSES.get(status) or (_OTHER_5XX if 500 <= status < 600 else Judgement(Verdict.POISON))
+    return _with_wait(_with_reason(known, reason), wait)
+
+
+def _is_good(status: int) -> bool:
+    return 200 <= status < 300 and status not in _STATUSES
+
+
+def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) -> float | None:
+    """Retry-After wins over what else is said of limits, which is believed for a day at most.
+
+    See docs/apis/answers.md#how-long-to-wait.
+    """
+    wait = asked_wait(response, now, wait_at).seconds
+    if wait is None and response.status in {*_REFUSING, 429}:
+        wait = rate_limits(response.headers, now).exhausted_seconds
+        return None if wait is None else min(wait, DAY_SECONDS)
+    return wait
+
+
+def _is_throttling(response: Response, wait: float | None) -> bool:
+    """GitHub, Salesforce and others refuse a caller who asks too much like one who has no right to ask.
+
+    See docs/apis/answers.md#throttling-with-status-403.
+    """
+    if wait is not None or is_exhausted(response.headers):
+        return True
+    return any(sign in _head(response) for sign in _THROTTLE_SIGNS)
+
+
+def _head(response: Response) -> bytes:
+    return response.body[:SEARCHED_BYTES].lower()
+
+
+def _by_body(response: Response, asked: Asked) -> Judgement:
+    if asked.empty.takes_answer(response.status, response.body):
+        return _OK
+    if response.status in _NO_CONTENT:
+        return Judgement(Verdict.BACK, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
+    doubt = doubt_of(response) if asked.wants_json else None
+    if doubt is None:
+        return _OK
+    then = Verdict.OUTAGE if doubt.is_outage else Verdict.BACK
+    return Judgement(Verdict.HERE, doubt.reason, FEW_HERE, then, shape=doubt.shape)
+
+
+def _with_reason(judgement: Judgement, reason: str) -> Judgement:
+    return replace(judgement, reason=reason)
+
+
+def _with_wait(judgement: Judgement, wait: float | None) -> Judgement:
+    if wait is None or judgement.verdict not in {Verdict.HERE, Verdict.BACK, Verdict.PAUSE}:
+        return judgement
+    if wait > DAY_SECONDS:
+        # An item that came back after days would be a run that stands still without a word.
+        return replace(judgement, verdict=Verdict.PAUSE, tries=0, retry_after_seconds=wait)
+    if judgement.verdict is Verdict.HERE and wait > LONGEST_HERE_SECONDS:
+        judgement = replace(judgement, verdict=judgement.then, tries=0)
+    return replace(judgement, retry_after_seconds=wait)
+
+
+def _by_rule(rule: Rule, status: int, wait: float | None) -> Judgement:
+    judgement = Judgement(rule.verdict, f"status {status}, by a rule of the source")
+    if rule.verdict is Verdict.HERE:
+        judgement = replace(judgement, tries=MAX_HERE)
+    return _with_wait(judgement, wait)
+
+
+def _applies(rule: Rule, response: Response) -> bool:
+    if rule.status is not None and rule.status != response.status:
+        return False
+    if rule.header is not None:
+        name, value = _header_of(rule.header)
+        lines = response.headers.getall(name, ())
+        if not any(
+            value is None or value.fullmatch(part.strip()) for line in lines for part in (line, *line.split(","))
+        ):
+            return False
+    if rule.text is not None and not _says(response, rule.text):
+        return False
+    return rule.at is None or _stands_at(response.body, rule.at) not in _NOTHING
+
+
+_NOTHING = {None, b"null", b"false", b'""', b"[]", b"{}", b"0"}
+
+
+@lru_cache(maxsize=256)
+def _header_of(header: str) -> tuple[str, re.Pattern[str] | None]:
+    """The name that a rule looks for, and the pattern of the value, if it names one."""
+    name, colon, value = header.partition(":")
+    pattern = ".*".join(re.escape(part) for part in value.strip().split("*"))
+    return name.strip(), re.compile(pattern, re.IGNORECASE | re.DOTALL) if colon else None
+
+
+def _says(response: Response, text: str) -> bool:
+    body = response.body
+    if 200 <= response.status < 300 and len(body) > SEARCHED_BYTES:
+        return False
+    return text.lower() in body[:SEARCHED_BYTES].decode("utf-8", errors="replace").lower()
+
+
+def _stands_at(body: bytes, path: str) -> bytes | None:
+    try:
+        found = raw_at(body, path)
+    except msgspec.DecodeError:
+        return None
+    return None if found is None else bytes(found)
+
+
+def _status_at(response: Response, path: str) -> int | None:
+    text = (_stands_at(response.body, path) or b"").strip(b'"')
+    return int(text) if len(text) == 3 and text.isdigit() and text[:1] in {b"4", b"5"} else None

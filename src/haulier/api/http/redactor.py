@@ -1,0 +1,158 @@
+"""Takes secrets out of text before it is shown, logged or written (G7)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+from haulier.api.http.urls import quoted
+
+MASK = "***"
+EXCERPT_CHARACTERS = 2048
+"""Enough of an error body to see why; poison records and messages stay small."""
+
+_LONG = 4
+"""Below this a secret is found only where a value stands: replacing every "a" would destroy the text and protect
+nothing."""
+_MARGIN_CHARACTERS = 4096
+"""What is looked at beyond the end of what is kept: a token that is cut in two may not look like one."""
+_BASE64_LONG = 6
+"""A shorter secret leaves under six characters of base64 that depend on it alone; those occur by chance."""
+
+# Repeats are bounded: without that a body of `a-a-a-...` takes a time that grows with its square, over a minute.
+_HEADER_NAMES = (
+    "authorization|proxy-authorization|cookie|set-cookie|[a-z-]{0,40}api-?key|x-auth-token|x-access-token|"
+    "x-amz-security-token"
+)
+_PARAMETER_NAMES = (
+    "sig|signature|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|x-goog-credential|"
+    "access_token|refresh_token|id_token|client_secret|client_assertion|api[_-]?key|apikey|key|token|password|passwd|secret"
+)
+_FIELD_NAMES = (
+    "access_token|refresh_token|id_token|client_secret|client_assertion|api[_-]?key|apikey|password|passwd|secret"
+)
+
+_PATTERNS = (
+    # A header in quotes, as in JSON or a dict's or tuple's repr: up to the closing quote.
+    (rf"""(?i)(["'](?:{_HEADER_NAMES})["']\s*[:,]\s*b?(["']))(?:\\.|(?!\2).)*""", rf"\1{MASK}"),
+    # A header in plain text: to the end of the line, since a cookie or a digest has many parts.
+    (rf"""(?im)(\b(?:{_HEADER_NAMES})\s*[:=]\s*)(?!["'\s])[^\r\n]+""", rf"\1{MASK}"),
+    (r"""(?i)\b((?:bearer|basic)\s+)(?=\S*[0-9=._])[a-z0-9._~+/-]{8,}=*""", rf"\1{MASK}"),
+    (rf"""(?i)((?:[?&;\s"']|^)(?:{_PARAMETER_NAMES})=)[^&;\s"'<>#]+""", rf"\1{MASK}"),
+    (rf"""(?i)(["'](?:{_FIELD_NAMES})["']\s*:\s*(["']))(?:\\.|(?!\2).)*""", rf"\1{MASK}"),
+    # User and password in an address.
+    (r"(?i)(\b[a-z][a-z0-9+.-]{0,40}://)[^/\s@\"']+@", rf"\1{MASK}@"),
+)
+_RULES = tuple((re.compile(pattern), replacement) for pattern, replacement in _PATTERNS)
+_TELLING_NAME = re.compile(r"(?i)key|token|secret|auth|cookie|password|signature|session")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Redactor:
+    """Knows the secrets of a process and masks them, with what looks like one.
+
+    Every registered secret is masked as it is, URL-encoded, as it looks inside JSON, and in base64, also where it is
+    a part of what was encoded (``user:secret``). One of under four characters is masked only where it stands alone as
+    a value: after ``=`` or ``:``, or in quotes. Masked whatever they hold: ``Authorization``, cookie and API key
+    headers, ``Bearer`` and ``Basic`` tokens, query parameters and JSON fields that carry signatures or credentials,
+    and user names in addresses.
+    """
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+        self._names: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self._named: re.Pattern[str] | None = None
+        self._longest = 0
+
+    def add(self, secret: str) -> None:
+        """Mask ``secret`` from now on. Adding it again, or nothing, changes nothing."""
+        if not secret or secret in self._secrets:
+            return
+        self._secrets.add(secret)
+        long = {form for known in self._secrets if len(known) >= _LONG for form in _forms(known)}
+        short = {known for known in self._secrets if len(known) < _LONG}
+        self._longest = max(map(len, long | short))
+        # Longest first, so that a secret that starts with another is masked whole.
+        patterns = [re.escape(form) for form in sorted(long, key=lambda form: (-len(form), form))]
+        patterns += [rf"""(?<=[=:"']){re.escape(s)}(?![\w])|(?<=[=:] ){re.escape(s)}(?![\w])""" for s in sorted(short)]
+        self._known = re.compile("|".join(patterns))
+
+    def add_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Mask the values of those of ``headers`` whose name says that they are credentials."""
+        for name, value in headers:
+            if is_telling(name):
+                self.add(value)
+
+    def add_name(self, name: str) -> None:
+        """Mask the values of the header or query parameter ``name`` from now on, whatever they are."""
+        self._names.add(name)
+        names = "|".join(re.escape(known) for known in sorted(self._names))
+        self._named = re.compile(rf"""(?i)((?:[?&;\s"']|^)(?:{names})(?:=|["']?\s*[:,]\s*["']?))[^&;\s"'<>#]+""")
+
+    def redact(self, text: str) -> str:
+        """``text`` with every secret masked. Redacting twice gives the same."""
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        if self._named is not None:
+            text = self._named.sub(rf"\1{MASK}", text)
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def excerpt(self, body: bytes, limit: int = EXCERPT_CHARACTERS) -> str:
+        """The beginning of ``body`` as text for a person: masked first and cut after, so that no cut leaves half a
+        secret."""
+        window = 4 * limit + self._longest
+        text = body[: 4 * window].decode("utf-8", errors="replace")
+        is_cut = len(text) > window or len(body) > 4 * window
+        text = self.redact(text[:window])
+        if is_cut:
+            # The last characters may be the beginning of a secret that was not there as a whole to be recognized.
+            text = text[: max(0, len(text) - self._longest)]
+        # Escape sequences in an answer must not reach a person's terminal.
+        text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+        return text if len(text) <= limit and not is_cut else text[:limit] + " ..."
+
+    def head(self, body: bytes, limit: int) -> bytes:
+        """The first bytes of ``body``, masked first and cut after, and else as they came, whether they are text or not:
+        for keeping, not for a terminal."""
+        beyond = _MARGIN_CHARACTERS + self._longest
+        window = limit + 4 * beyond
+        text = self.redact(body[:window].decode("utf-8", errors="surrogateescape"))
+        if len(body) > window:
+            text = text[:-beyond]
+        return text.encode("utf-8", errors="surrogateescape")[:limit]
+
+
+def is_telling(name: str) -> bool:
+    """Whether the name of a header says that its value is a credential."""
+    return _TELLING_NAME.search(name) is not None
+
+
+def _forms(secret: str) -> set[str]:
+    encoded = secret.encode("utf-8", errors="surrogatepass")
+    forms = {
+        secret,
+        quote(secret, safe="", errors="replace"),
+        quote_plus(secret, errors="replace"),
+        quote(secret, errors="replace"),
+        quoted(secret.encode("utf-8", errors="replace").decode()),
+    }
+    forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    if len(encoded) >= _BASE64_LONG:
+        for shift in range(3):
+            core = _base64_core(encoded, shift)
+            forms |= {core, core.replace("+", "-").replace("/", "_"), quote(core, safe="")}
+    return forms
+
+
+def _base64_core(secret: bytes, shift: int) -> str:
+    """The characters of base64 that depend on ``secret`` alone where ``shift`` bytes (of three) precede it."""
+    text = base64.b64encode(b"\0" * shift + secret).decode().rstrip("=")
+    first = (shift * 8 + 5) // 6
+    last = (shift + len(secret)) * 8 // 6
+    return text[first:last]

@@ -1,0 +1,1 @@
+"""Credentials, and the servers and proxies that are trusted with them."""

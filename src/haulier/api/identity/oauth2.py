@@ -1,0 +1,258 @@
+"""OAuth 2 client credentials (RFC 6749 4.4): one token for all requests of all processes, fetched by one of them before
+the old one ends."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from dataclasses import KW_ONLY, dataclass, field, replace
+from urllib.parse import quote_plus, urlencode, urlsplit
+
+import msgspec
+
+from haulier.api.errors import Fault
+from haulier.api.http.redactor import Redactor
+from haulier.api.http.retry_after import DAY_SECONDS, retry_after_seconds
+from haulier.api.http.transport import Request, Response, TransportError
+from haulier.api.identity.auth import Authorizer, Secret, Wire, basic_value, header_value, reveal, with_header
+from haulier.api.identity.shared_token import SharedToken, TokenFile
+from haulier.clock import Clock, wall_seconds
+from haulier.errors import UsageError
+
+EARLY_SECONDS = 60.0
+"""Before its end a token is renewed: a request that leaves with it must still find it good when it is looked at."""
+EARLY_SHARE = 0.8
+YOUNG_SECONDS = 10.0
+"""A token that never worked, and is refused so soon after its issue, is not the trouble: another would be refused as
+well, again and again. One that has worked was revoked, however young it is."""
+APART_SECONDS = 1.0
+"""Between two tokens of which the first was revoked: an issuer is asked no more often, however little one serves."""
+KEPT_REFUSED = 16
+"""Tokens that were refused to us, and are not taken from the others again."""
+AGAIN_SECONDS = 10.0
+"""After a renewal ahead of time failed, while the old token is still good."""
+
+_SHOWN_CHARACTERS = 200
+_PASSED_ON = {Fault.DNS, Fault.TIMEOUT, Fault.SLOW, Fault.TLS, Fault.PROXY, Fault.AUTH}
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """``Authorization: Bearer`` with a token from ``token_url``. Nothing but the issuer ever sees the secret."""
+
+    token_url: str
+    client_id: str | Secret
+    client_secret: str | Secret = field(repr=False)
+    _: KW_ONLY
+    scope: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    """What the issuer wants besides: ``audience``, ``resource``."""
+    in_body: bool = False
+    """Send id and secret as form fields; RFC 6749 2.3.1 prefers Basic, which some issuers do not know."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.token_url)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        if not is_safe or not parts.hostname or parts.username is not None or not self.token_url.isprintable():
+            raise UsageError("The token_url must be an https address without a user name: the secret is sent there.")
+
+    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
+        identity = reveal(self.client_id), reveal(self.client_secret)
+        if not all(identity):
+            raise UsageError("The client_id or client_secret of this API's credentials is empty.")
+        redactor.add(identity[1])
+        request = _token_request(self, identity)
+        redactor.add(dict(request.headers).get("Authorization", "").partition(" ")[2])
+        # Who shows other credentials, or wants another scope, takes no token from us.
+        key = "\n".join((*identity, request.url)).encode() + request.body
+        return _ClientTokens(request, wire, clock, redactor, shared, key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """Times are monotonic; infinite where the issuer names no end."""
+
+    value: str = field(repr=False)
+    issued_at: float
+    renew_at: float
+    ends_at: float
+    is_ours: bool = True
+    """Fetched by this process, and not by another one."""
+
+
+class _Granted(msgspec.Struct):
+    access_token: str
+    expires_in: float | str | None = None
+
+
+class _Refused(msgspec.Struct):
+    error: str = ""
+    error_description: str = ""
+
+
+class _ClientTokens:
+    """Implements `Authorizer`."""
+
+    def __init__(
+        self, request: Request, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile, key: bytes
+    ) -> None:
+        self._request = request
+        self._wire = wire
+        self._clock = clock
+        self._redactor = redactor
+        self._shared = shared
+        self._key = key
+        self._lock = asyncio.Lock()
+        self._token: _Token | None = None
+        self._good = ""
+        """The token with which something was answered well."""
+        self._refused: deque[str] = deque(maxlen=KEPT_REFUSED)
+        self._attempts = 0
+        self._failed: TransportError | None = None
+        self._not_before = 0.0
+        """The issuer asked us to wait until then."""
+        self._apart_until = 0.0
+
+    async def apply(self, request: Request) -> Request:
+        token, now = self._token, self._clock.monotonic()
+        if token is None or now >= token.ends_at:
+            token = await self._renewed()
+        elif now >= token.renew_at and not self._lock.locked():
+            try:
+                token = await self._renewed()
+            except TransportError:
+                # The old one is good for a while yet: an issuer's hiccup is no reason to stop.
+                if self._token is token:
+                    self._token = replace(token, renew_at=now + AGAIN_SECONDS)
+        return with_header(request, "Authorization", _header(token))
+
+    def bare(self, url: str) -> str:
+        return url
+
+    def note_good(self, request: Request) -> None:
+        token = self._token
+        if token is None or token.value == self._good:
+            return
+        if ("Authorization", _header(token)) in request.headers:
+            self._good = token.value
+
+    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
+        token = self._token
+        if token is not None:
+            if ("Authorization", _header(token)) not in refused.headers:
+                return True
+            if not self._may_be_revoked(token, is_again):
+                return False
+            self._refused.append(token.value)
+            # Whoever comes meanwhile waits for the new one, in the line that begins here.
+            self._token = None
+            self._apart_until = min(token.issued_at, self._clock.monotonic()) + APART_SECONDS
+        await self._renewed()
+        return True
+
+    def _may_be_revoked(self, token: _Token, is_again: bool) -> bool:
+        """Whether another token may do better than this one, which was refused."""
+        if token.value == self._good:
+            return True
+        # One that another process has left behind may be dead for long.
+        return not is_again and (not token.is_ours or self._clock.monotonic() - token.issued_at >= YOUNG_SECONDS)
+
+    async def _renewed(self) -> _Token:
+        """A new token. Of all who want one at a time one asks the issuer; the others share what it gets, an error
+        too."""
+        attempts = self._attempts
+        async with self._lock:
+            if self._attempts == attempts:
+                await self._attempt()
+            if self._failed is not None or self._token is None:
+                failed = self._failed or TransportError(Fault.CONNECT, "the token was refused meanwhile")
+                raise TransportError(failed.kind, failed.text)
+            return self._token
+
+    async def _attempt(self) -> None:
+        try:
+            async with self._shared.held(self._clock):
+                self._token = self._of_others() or await self._fetched()
+            self._failed = None
+        except TransportError as error:
+            # Whatever is wrong with the issuer's answer, no item is to blame for it.
+            kind = error.kind if error.kind in _PASSED_ON else Fault.CONNECT
+            self._failed = TransportError(kind, f"the issuer of the access token: {error.text}")
+        self._attempts += 1
+
+    def _of_others(self) -> _Token | None:
+        """The token that another process has fetched, unless it is the one that we want another for."""
+        kept = self._shared.read(self._key)
+        if kept is None or kept.value in self._refused or (self._token is not None and kept.value == self._token.value):
+            return None
+        now, since = self._clock.monotonic(), wall_seconds(self._clock)
+        if kept.renew_at <= since:
+            return None
+        self._redactor.add(kept.value)
+        ahead = now - since
+        return _Token(kept.value, kept.issued_at + ahead, kept.renew_at + ahead, kept.ends_at + ahead, is_ours=False)
+
+    async def _fetched(self) -> _Token:
+        await self._clock.sleep(self._apart_until - self._clock.monotonic())
+        now = self._clock.monotonic()
+        if now < self._not_before:
+            raise TransportError(Fault.CONNECT, f"it asked to wait {self._not_before - now:.0f} seconds more")
+        token = self._read(await self._wire(self._request), now)
+        behind = wall_seconds(self._clock) - self._clock.monotonic()
+        times = (token.issued_at + behind, token.renew_at + behind, token.ends_at + behind)
+        self._shared.write(SharedToken(token.value, *times), self._key)
+        return token
+
+    def _read(self, answer: Response, now: float) -> _Token:
+        if answer.status != 200:
+            raise self._refusal(answer, now)
+        try:
+            granted = msgspec.json.decode(answer.body, type=_Granted)
+            value = header_value(granted.access_token, "access token")
+        except (msgspec.DecodeError, UsageError) as exc:
+            raise TransportError(Fault.PROTOCOL, "it answers 200 without an access token") from exc
+        self._redactor.add(value)
+        life = _seconds(granted.expires_in)
+        # Never in the first half of a life: of a short one a minute before its end would be at once.
+        renew_after = max(life / 2, min(life * EARLY_SHARE, life - EARLY_SECONDS))
+        return _Token(value, now, now + renew_after, now + life)
+
+    def _refusal(self, answer: Response, now: float) -> TransportError:
+        if answer.status in {408, 425, 429} or answer.status >= 500:
+            wait = retry_after_seconds(answer.headers, self._clock.now())
+            if wait is not None and wait > DAY_SECONDS:
+                return TransportError(Fault.AUTH, f"it answers {answer.status}, and asks to wait for more than a day")
+            self._not_before = now + (wait or 0.0)
+            return TransportError(Fault.CONNECT, f"it answers {answer.status}")
+        try:
+            said = msgspec.json.decode(answer.body, type=_Refused)
+        except msgspec.DecodeError:
+            said = _Refused()
+        words = self._redactor.redact(" ".join(part for part in (said.error, said.error_description) if part))
+        return TransportError(Fault.AUTH, f"it refuses with {answer.status} {words[:_SHOWN_CHARACTERS]}".rstrip())
+
+
+def _token_request(declared: ClientCredentials, identity: tuple[str, str]) -> Request:
+    form = [("grant_type", "client_credentials"), *declared.parameters]
+    if declared.scope:
+        form.append(("scope", declared.scope))
+    headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json")]
+    if declared.in_body:
+        form += [("client_id", identity[0]), ("client_secret", identity[1])]
+    else:
+        headers.append(("Authorization", basic_value(quote_plus(identity[0]), quote_plus(identity[1]))))
+    return Request("POST", declared.token_url, tuple(headers), urlencode(form).encode())
+
+
+def _header(token: _Token) -> str:
+    return f"Bearer {token.value}"
+
+
+def _seconds(expires_in: float | str | None) -> float:
+    try:
+        life = float(expires_in) if expires_in is not None else math.inf
+    except ValueError:
+        return math.inf
+    return life if life > 0 else math.inf

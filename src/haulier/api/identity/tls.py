@@ -1,0 +1,104 @@
+"""Whom we trust and what we show in TLS: an own certificate authority, a certificate of the client. Verification is
+never off."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+
+from haulier.api.http.redactor import Redactor
+from haulier.api.identity.auth import Secret, reveal
+from haulier.clock import Clock
+from haulier.errors import UsageError
+
+CHECK_SECONDS = 60.0
+"""How often the files are looked at for a change: certificates are renewed under the same name, also while a run
+lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM. ``ca_file`` is trusted besides the system's authorities; ``key_file`` may be left out if the
+    certificate's file holds the key too."""
+
+    _: KW_ONLY
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    key_password: str | Secret = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.key_file or self.key_password) and not self.certificate_file:
+            raise UsageError(
+                "A key for TLS is declared without a certificate_file: name the certificate that it belongs to."
+            )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those that are declared."""
+        return tuple(name for name in (self.ca_file, self.certificate_file, self.key_file) if name)
+
+    def context(self, password: str) -> ssl.SSLContext:
+        """Raises `UsageError` that names the file that cannot be used."""
+        context = ssl.create_default_context()
+        # HTTP/1.1 by name: without it some servers would speak HTTP/2, which this transport does not.
+        context.set_alpn_protocols(["http/1.1"])
+        for name in self.files:
+            if not Path(name).is_file():
+                raise UsageError(f"The TLS file {name} is not there. Name a file in PEM format.")
+        if self.ca_file:
+            try:
+                context.load_verify_locations(self.ca_file)
+            except (ssl.SSLError, OSError) as exc:
+                raise UsageError(f"The TLS file {self.ca_file} has no certificates in PEM format: {exc}") from exc
+        if self.certificate_file:
+            try:
+                # Without a password OpenSSL would ask for one on the terminal, and the run would hang there.
+                context.load_cert_chain(self.certificate_file, self.key_file or None, password=lambda: password)
+            except (ssl.SSLError, OSError) as exc:
+                key = f" and the key {self.key_file}" if self.key_file else ""
+                raise UsageError(
+                    f"The TLS certificate {self.certificate_file}{key} cannot be used: not PEM, not of one pair, "
+                    f"or the key_password is wrong ({exc})."
+                ) from exc
+        return context
+
+
+class TlsContexts:
+    """The context of a `Tls`, made anew when one of its files has changed. Made at once, so that a wrong file is
+    found at the start."""
+
+    def __init__(self, tls: Tls, clock: Clock, redactor: Redactor) -> None:
+        self._tls = tls
+        self._clock = clock
+        self._password = reveal(tls.key_password)
+        redactor.add(self._password)
+        self._stamps = self._stamp()
+        self._looked_at = clock.monotonic()
+        self._context = tls.context(self._password)
+
+    def current(self) -> ssl.SSLContext:
+        """Reads the files at most once a minute. Files that cannot be used leave the old context: a renewal may be
+        half done."""
+        now = self._clock.monotonic()
+        if now - self._looked_at >= CHECK_SECONDS:
+            self._looked_at = now
+            stamps = self._stamp()
+            if stamps != self._stamps:
+                try:
+                    self._context = self._tls.context(self._password)
+                    self._stamps = stamps
+                except UsageError:
+                    pass
+        return self._context
+
+    def _stamp(self) -> tuple[object, ...]:
+        def stamp(name: str) -> object:
+            try:
+                found = Path(name).stat()
+            except OSError:
+                return None
+            return found.st_mtime_ns, found.st_size, found.st_ino
+
+        return tuple(map(stamp, self._tls.files))

@@ -1,0 +1,1 @@
+"""How much an API bears: pure calculations without tasks or stored state."""

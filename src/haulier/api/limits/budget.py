@@ -1,0 +1,219 @@
+"""How many requests an API allows in a time, kept by all workers together. Pure: the row holds the state.
+
+Short limits (a second, a minute) are kept by pace: each member has a part of the rate and spreads its requests over
+time, so that neither a window nor a bucket of any size is ever full. Long ones (an hour, a day), and a run's own, are
+counted: members take requests out of what is left in blocks of about a beat, and bring back what they do not use.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from haulier.api.http.ratelimit_headers import RateLimits
+from haulier.errors import UsageError
+from haulier.items.windows import parse_duration
+
+USED_PART: Final = 0.95
+"""Of a limit. The API counts by its own clock, and when requests come, not when they leave."""
+PACED_SECONDS: Final = 60.0
+UNLIMITED: Final = 1e9
+SLICES: Final = 20
+"""A window is counted in so many parts: one part is the most that is waited for too long."""
+KEPT_RUNS: Final = 16
+"""Counts of runs that the row remembers, the newest ones."""
+
+
+class Rate(msgspec.Struct, frozen=True, order=True):
+    """So many requests in so many seconds, as the user declares it or the API's headers do."""
+
+    requests: int
+    seconds: float
+
+    @property
+    def is_paced(self) -> bool:
+        return self.seconds <= PACED_SECONDS
+
+    @property
+    def per_second(self) -> float:
+        return USED_PART * self.requests / self.seconds
+
+    @property
+    def quota(self) -> Quota:
+        requests = max(1, math.floor(USED_PART * self.requests))
+        return Quota(f"{self.requests}/{self.seconds:g}s", requests, self.seconds, self.requests)
+
+
+_RATE: Final = re.compile(r"([1-9][0-9]{0,11})/([0-9]*)(s|m|h|d)")
+
+
+def parse_rate(text: object) -> Rate:
+    """``20/s``, ``190/10s``, ``5000/h``. Raises `UsageError` that says what to write."""
+    match = _RATE.fullmatch(text) if isinstance(text, str) else None
+    seconds = parse_duration(f"{match[2] or 1}{match[3]}").total_seconds() if match else 0.0
+    if match is None or not seconds:
+        raise UsageError(
+            f"A limit is {text!r}. Write requests in a time, such as 20/s, 190/10s, 600/m, 5000/h or 200000/d."
+        )
+    return Rate(int(match[1]), seconds)
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Requests that are counted one by one. Those of a run have no window: they never come back."""
+
+    key: str
+    requests: int
+    seconds: float = UNLIMITED
+    declared: int = 0
+    """As the user or the API put it, who do not know that we keep a little below."""
+
+    def __str__(self) -> str:
+        return f"{self.declared or self.requests:,} requests in {self.seconds:g} s"
+
+
+def run_quota(run_id: str, max_requests: int) -> Quota:
+    """The most that a run may send, over all its workers and for as long as it is open."""
+    return Quota(f"run:{run_id}", max_requests)
+
+
+class Spent(msgspec.Struct, frozen=True, array_like=True):
+    """Requests that were taken in one part of a window. Wall time, since a day's count outlives every process."""
+
+    since: float
+    requests: int
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken of each quota, and what the API's headers said last."""
+
+    spent: dict[str, tuple[Spent, ...]] = msgspec.field(default_factory=dict)
+    learned: tuple[Rate, ...] = ()
+    held_rate: float = UNLIMITED
+    """What is left of the API's present window, spread over its rest."""
+    held_until: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the headers of an answer said."""
+
+    rates: tuple[Rate, ...] = ()
+    remaining: int | None = None
+    reset_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What one member says of its requests in a beat."""
+
+    declared: tuple[Rate, ...] = ()
+    wanted: float = UNLIMITED
+    """Requests a second that it could use; unlimited where its pace held it back."""
+    asks: Mapping[Quota, int] = field(default_factory=dict)
+    """Requests to take out of quotas; below 0, to bring back."""
+    heard: Limits | None = None
+
+
+def limits_of(found: RateLimits) -> Limits | None:
+    """What counts requests in an answer's headers; None if nothing does."""
+    rates = {
+        Rate(policy.quota, float(policy.window_seconds))
+        for policy in found.policies
+        if policy.unit == "requests" and policy.quota > 0 and policy.window_seconds
+    }
+    states = [
+        (limit.remaining, limit.reset_seconds)
+        for limit in found.limits
+        if limit.remaining is not None and limit.reset_seconds is not None
+    ]
+    remaining, reset_seconds = min(states, default=(None, None))
+    return Limits(tuple(sorted(rates)), remaining, reset_seconds) if rates or states else None
+
+
+def heard(budget: Budget, limits: Limits, wall: float) -> Budget:
+    """With what the API said. It may change its mind: the last word counts."""
+    if limits.rates:
+        budget = replace(budget, learned=limits.rates)
+    if limits.remaining is not None and limits.reset_seconds is not None and limits.reset_seconds <= PACED_SECONDS:
+        seconds = max(1.0, limits.reset_seconds)
+        budget = replace(budget, held_rate=max(1, limits.remaining) / seconds, held_until=wall + seconds)
+    return budget
+
+
+def pace(budget: Budget, declared: Sequence[Rate], wall: float) -> float:
+    """Requests a second that all members together may send."""
+    paces = [rate.per_second for rate in (*declared, *budget.learned) if rate.is_paced]
+    if wall < budget.held_until <= wall + PACED_SECONDS:
+        paces.append(budget.held_rate)
+    return min(paces, default=UNLIMITED)
+
+
+def quotas(budget: Budget, declared: Sequence[Rate]) -> list[Quota]:
+    """What is counted one by one, besides a run's own."""
+    return [rate.quota for rate in (*declared, *budget.learned) if not rate.is_paced]
+
+
+def parts(total: float, wanted: Mapping[str, float]) -> dict[str, float]:
+    """A pace shared out: who wants less than an even part gets that, the others share the rest, and what nobody wants
+    is shared too, so that who begins need not wait."""
+    if total >= UNLIMITED:
+        return dict.fromkeys(wanted, UNLIMITED)
+    left, given = total, dict.fromkeys(wanted, 0.0)
+    for place, (name, wish) in enumerate(sorted(wanted.items(), key=lambda item: item[1])):
+        given[name] = min(wish, left / (len(wanted) - place))
+        left -= given[name]
+    return {name: part + left / len(wanted) for name, part in given.items()}
+
+
+def left(budget: Budget, quota: Quota, wall: float) -> int:
+    """Requests that may still be taken out of a quota now."""
+    return max(0, quota.requests - sum(one.requests for one in _counted(budget, quota, wall)))
+
+
+def taken(budget: Budget, quota: Quota, ask: int, members: int, wall: float) -> tuple[Budget, int]:
+    """Take ``ask`` requests out, or bring them back; returns how many were given. Where little is left, each of the
+    members gets a part of it."""
+    counted = _counted(budget, quota, wall)
+    free = quota.requests - sum(one.requests for one in counted)
+    given = min(ask, max(1, free // max(1, members)), free) if ask > 0 else ask
+    given = max(given, 0) if ask > 0 else given
+    return replace(budget, spent=_pruned(budget.spent | {quota.key: _booked(counted, quota, given, wall)})), given
+
+
+def _counted(budget: Budget, quota: Quota, wall: float) -> tuple[Spent, ...]:
+    """The parts of the window that still count. A part counts until its last moment has left the window; one from the
+    future was written before the wall clock was set back, and counts."""
+    lasts = quota.seconds * (1 + 1 / SLICES)
+    return tuple(one for one in budget.spent.get(quota.key, ()) if wall - one.since < lasts)
+
+
+def _booked(counted: tuple[Spent, ...], quota: Quota, requests: int, wall: float) -> tuple[Spent, ...]:
+    if requests < 0:
+        return _brought_back(counted, -requests)
+    if counted and wall - counted[-1].since < quota.seconds / SLICES:
+        last = counted[-1]
+        return (*counted[:-1], Spent(last.since, last.requests + requests))
+    return (*counted, Spent(wall, requests)) if requests else counted
+
+
+def _brought_back(counted: tuple[Spent, ...], requests: int) -> tuple[Spent, ...]:
+    """Taken off the oldest part first: whenever they were taken, no later window then counts too few."""
+    kept = []
+    for one in counted:
+        back = min(one.requests, requests)
+        requests -= back
+        kept.append(Spent(one.since, one.requests - back))
+    return tuple(kept)
+
+
+def _pruned(spent: dict[str, tuple[Spent, ...]]) -> dict[str, tuple[Spent, ...]]:
+    runs = sorted((parts[-1].since, key) for key, parts in spent.items() if key.startswith("run:") and parts)
+    old = {key for _, key in runs[:-KEPT_RUNS]}
+    return {key: parts for key, parts in spent.items() if key not in old and parts}

@@ -1,0 +1,126 @@
+"""How long a request is waited for before it is asked again: learned from what answers take.
+
+An API that never answers one request in two hundred costs a slot for the whole time-out each time, and the end of a run
+waits for the last of them. So where nearly all answers begin within a second, one that has not begun after some seconds
+is given up and asked for again, at once. The repeat is waited for longer, and the last one for as long as is declared:
+an answer that does take so long is had, and what it took is learned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Final
+
+from haulier.api.errors import Fault
+from haulier.api.http.transport import TransportError
+
+FLOOR_SECONDS: Final = 3.0
+"""A moment in which a server collects its garbage, or a network finds another way, is no silence."""
+FACTOR: Final = 5.0
+"""Of what 99 of 100 answers take."""
+REPEAT_FACTOR: Final = 3.0
+"""Of the wait before, for each repeat."""
+KEPT: Final = 500
+"""Answers that it is learned from, the newest ones."""
+FEWEST: Final = 100
+"""Fewer tell nothing of one in a hundred."""
+EVERY: Final = 25
+"""Answers after which it is looked at again."""
+FAR_SECONDS: Final = 86_400.0
+"""As long as nothing is known: the declared time-out ends it long before."""
+REPEATS: Final = 2
+"""After so many the declared time-out is left alone."""
+
+
+class Wait:
+    """Of one request: an async context manager around what ends with the first byte of its answer.
+
+    Raises `TransportError` with ``is_early`` where that takes too long.
+    """
+
+    def __init__(self, known: _Class, repeats: int) -> None:
+        self._known = known
+        self._repeats = repeats
+        self._allowed_seconds = FAR_SECONDS
+        self._timeout: asyncio.Timeout | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it may take; None as long as nothing is known."""
+        return self._known.seconds(self._repeats)
+
+    def shorten(self) -> None:
+        """More is known by now."""
+        seconds, timeout = self.seconds, self._timeout
+        if seconds is not None and timeout is not None and (ends_at := timeout.when()) is not None:
+            timeout.reschedule(ends_at - self._allowed_seconds + seconds)
+
+    async def __aenter__(self) -> None:
+        self._allowed_seconds = self.seconds or FAR_SECONDS
+        self._timeout = asyncio.timeout(self._allowed_seconds)
+        await self._timeout.__aenter__()
+        self._known.waits.add(self)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._timeout is not None
+        self._known.waits.discard(self)
+        timeout, self._timeout = self._timeout, None
+        try:
+            await timeout.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            text = f"no first byte of an answer within {self.seconds or 0.0:.3g} seconds"
+            raise TransportError(Fault.TIMEOUT, text, is_early=True) from late
+
+
+class _Class:
+    """Answers of one kind: first pages of a stream, or its later ones."""
+
+    def __init__(self, declared_seconds: float) -> None:
+        self._declared_seconds = declared_seconds
+        self._seconds: deque[float] = deque(maxlen=KEPT)
+        self._noted = 0
+        self._usual: float | None = None
+        self.waits: set[Wait] = set()
+        """Of requests that are under way."""
+
+    def note(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+        self._noted += 1
+        if self._noted >= FEWEST and self._noted % EVERY == 0:
+            is_first = self._usual is None
+            self._usual = sorted(self._seconds)[-max(1, len(self._seconds) // 100)]
+            if is_first:
+                for wait in self.waits:
+                    wait.shorten()
+
+    def seconds(self, repeats: int) -> float | None:
+        if self._usual is None or repeats >= REPEATS:
+            return None
+        seconds = max(FLOOR_SECONDS, FACTOR * self._usual) * REPEAT_FACTOR**repeats
+        return seconds if seconds < self._declared_seconds else None
+
+
+class Patience:
+    """Of one process. First and later pages of a stream are learned apart, since APIs cache the query."""
+
+    def __init__(self, declared_seconds: float) -> None:
+        self._declared_seconds = declared_seconds
+        self._classes: dict[tuple[str, bool], _Class] = {}
+
+    def note(self, stream: str, seconds: float, *, is_first_page: bool) -> None:
+        """A good answer began after so many seconds."""
+        self._class(stream, is_first_page).note(seconds)
+
+    def wait(self, stream: str, repeats: int, *, is_first_page: bool) -> Wait | None:
+        """For a request that was asked again ``repeats`` times for being silent. None: as long as is declared."""
+        return None if repeats >= REPEATS else Wait(self._class(stream, is_first_page), repeats)
+
+    def _class(self, stream: str, is_first_page: bool) -> _Class:
+        known = self._classes.get((stream, is_first_page))
+        if known is None:
+            known = self._classes[stream, is_first_page] = _Class(self._declared_seconds)
+        return known

@@ -1,0 +1,75 @@
+"""A total that ends a walk behind a full page may be capped: search servers count to 10,000 and no further.
+
+The page behind it is asked for, once. Records there prove the total wrong, and an empty page proves it right. A refusal
+proves nothing: many APIs refuse every page past the end, and those with a cap every page past that. So the total stands
+then, unless it is a number that caps are made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from haulier.api.errors import PagingError
+from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, kind_of
+from haulier.api.paging.totals import Total
+from haulier.api.records.next_sign import asked_sizes
+
+_LEAST_CAP: Final = 1_000
+"""No API is known that hands out fewer records for one query than this, and says that there are no more."""
+
+
+class CappedTotal:
+    """Looks out for such an end in one walk."""
+
+    def __init__(self, total: Total, paginator: Paginator) -> None:
+        self._paginator = paginator
+        # Who declares the cap, or how an exact total is told from others, has settled it.
+        self._is_settled = (
+            not total.is_exact or total.counts_hidden or total.only_if is not None or total.divide_above > 0
+        )
+        self._first_count: int | None = None
+
+    def note(self, count: int) -> None:
+        """A page of so many records was read."""
+        if self._first_count is None:
+            self._first_count = count
+
+    def behind(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        """The request of the page behind the one that the total says is the last; None where nothing is doubtful."""
+        if self._is_settled or answer.total is None or not answer.page.records or answer.received != answer.total:
+            return None
+        if not self._is_full(request, len(answer.page)):
+            return None
+        try:
+            return self._paginator.next(request, replace(answer, total=None, looks=[]))
+        except PagingError:
+            return None  # Without the total the page is an error by itself: nothing could follow it.
+
+    def _is_full(self, request: PageRequest, count: int) -> bool:
+        """Whether the page is as full as was asked for, or as the first one."""
+        if self._first_count is not None and count >= self._first_count:
+            return True
+        declared = {getattr(kind_of(self._paginator), name, None) for name in ("limit", "size", "page_size")}
+        return count in asked_sizes(request.query, request.json) | declared
+
+
+def is_cap_like(total: int) -> bool:
+    """Whether caps are made of such numbers: 10,000, 2,500, 65,536."""
+    digits = str(total).rstrip("0")
+    return total >= _LEAST_CAP and (len(digits) == 1 or digits in ("15", "25") or total & (total - 1) == 0)
+
+
+def capped(shown: str, total: int, status: int | None = None) -> PagingError:
+    """The total proved wrong, or not to be trusted since the page behind it was refused with ``status``."""
+    found = (
+        "there are records behind it, so that it is capped, or counts something else"
+        if status is None
+        else f"the page behind it is refused (status {status}), as APIs do that count and hand out no more than that"
+    )
+    return PagingError(
+        f"{shown}: the total of {total:,} ends the list behind a full page, and {found}. Write the cap, less one, as "
+        f"divide = {{ above = {total - 1} }}, so that larger items are divided before they are read; or, where the API "
+        "says whether its total is exact, only_if = { at = ..., is = ... } in `total`."
+        + ("" if status is None else f" If there are just {total:,}, write divide = {{ above = {total} }}.")
+    )

@@ -1,0 +1,209 @@
+"""Finds pages that contradict how they are counted: an offset advanced wrongly, or a list that moved, says nothing.
+
+What one page shows is a suspicion at most: records may be equal, and pages may be short for many reasons. So a
+suspicion is settled by a request, a probe; and what is still not clear then is no error. A check is told of the pages
+of one walk in their order, and sends nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from haulier.api.errors import MovedError, PagingError
+from haulier.api.paging.counting import Offset, PageNumber
+from haulier.api.paging.paginator import PageRequest, Paginator
+from haulier.api.records.page import Page
+from haulier.api.records.slices import Bytes
+
+MOST_PROBES: Final = 3
+"""In one walk. Lists with many equal records raise suspicion again and again."""
+_TEXT_BYTES: Final = 16 * 1024
+"""Of the page before, kept to be found again at the head of the next one: some 15 us a page, with the search."""
+_END: Final = b"\x1e"
+"""No JSON holds it as it is, so that it tells records apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A request that settles a suspicion. ``judge`` raises `MovedError` or `PagingError` where it was right."""
+
+    request: PageRequest
+    judge: Callable[[Page], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The page before."""
+
+    request: PageRequest
+    count: int
+    size: int | None
+    """How many were asked for, where that is known."""
+    text: bytes
+    """Its last records, with a mark before and behind each."""
+
+    @property
+    def last(self) -> bytes:
+        return self.text[self.text.rindex(_END, 0, -1) :]
+
+    def has(self, record: Bytes) -> bool:
+        return _marked((record,)) in self.text
+
+    def leads_into(self, records: Sequence[Bytes]) -> bool:
+        """Whether the records begin with those that this page ended with."""
+        first = _marked(records[:1])
+        place = self.text.find(first)
+        while place >= 0:
+            again = self.text[place:]
+            if _marked(records[: again.count(_END) - 1]) == again:
+                return True
+            place = self.text.find(first, place + 1)
+        return False
+
+
+def check_of(paginator: Paginator) -> OffsetCheck | PageNumberCheck | None:
+    """A check for one walk; None for kinds that do not count."""
+    # What a subclass counts may be something else.
+    if type(paginator) is Offset and not paginator.overlap:
+        return OffsetCheck(paginator)
+    return PageNumberCheck(paginator) if type(paginator) is PageNumber else None
+
+
+class OffsetCheck:
+    """Whether an API counts its offset in the records that it sends, or also in those that it leaves out."""
+
+    def __init__(self, pages: Offset) -> None:
+        self._pages = pages
+        self._before: _Before | None = None
+        self._short_count: int | None = None
+        self._has_varied = False
+        self._probes = 0
+
+    @property
+    def hides_rows(self) -> bool:
+        """Whether the API leaves rows out of its pages: here it is declared, or an error of its own."""
+        return self._pages.advance == "limit"
+
+    def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
+        """A page came, and this is what would settle a suspicion about it."""
+        before, count, size = self._before, len(page), self._pages.size_of(request)
+        if self._pages.advance == "limit":
+            if before is None:
+                self._before = _Before(request, count, size, b"")
+                return self._lowered_limit(request, page, total)
+            return None
+        # What comes twice is at most as much as the page is short by.
+        text = _text_of(page, 0 if size is None else size - count + 1)
+        self._before = _Before(request, count, size, text) if count else None
+        if before is None or not count or self._probes >= MOST_PROBES:
+            return None
+        if not (before.leads_into(page.slices) or self._varies(before)):
+            return None
+        self._probes += 1
+        last = self._pages.at(request, self._pages.offset_of(request) - 1, None if size is None else 1)
+        head = _marked(page.slices[:1])
+        return Probe(last, lambda found: self._judge_last(before, head, found))
+
+    def _varies(self, before: _Before) -> bool:
+        """Whether the page before is short, and so was another one, in another way; asked for once."""
+        if self._has_varied or before.size is None or before.count >= before.size:
+            return False
+        first, self._short_count = self._short_count, before.count
+        self._has_varied = first is not None and first != before.count
+        return self._has_varied
+
+    def _judge_last(self, before: _Before, head: bytes, found: Page) -> None:
+        """``found`` begins one record earlier than a page: with the last one of the page before, or counts differ."""
+        records = found.slices[:2]
+        if records and _marked(records[:1]) == before.last and (len(records) < 2 or _marked(records[1:]) == head):
+            self._probes = MOST_PROBES  # It counts what it sends; equal records are in the nature of this list.
+            return
+        if (records and not before.has(records[0])) or _text_of(found) == before.text:
+            return  # It may have changed meanwhile; or the API begins where it likes.
+        offset, name = self._pages.offset_of(before.request), self._pages.offset_name
+        if before.size is not None and before.count >= before.size:
+            raise MovedError(
+                f"The list moved while the item was read: the page behind {name} {offset} begins with records that it "
+                "had itself. The item begins again. If it happens each time, write overlap = 1 in `pages`, or page by "
+                "a key that never changes (`seek`), or ask for less at a time."
+            )
+        wanted = "a limit and " if before.size is None else ""
+        raise PagingError(
+            f"The page at {name} {offset} holds {before.count} records, and the next one does not begin behind them: "
+            "the API counts rows that it leaves out of a page after it has cut it, such as those that you may not see. "
+            f'Write {wanted}advance = "limit" in `pages` of the stream. If nothing is hidden from you, records were '
+            "added while the item was read: write overlap = 1."
+        )
+
+    def _lowered_limit(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
+        """By the limit, a page that is short since the limit was lowered would skip rows. The first page shows it: the
+        rest of its places holds nothing but its own last records, or else rows that would never be read."""
+        size, count = self._pages.size_of(request), len(page)
+        if size is None or not 0 < count < size or (total is not None and count >= total):
+            return None
+        rest = self._pages.at(request, self._pages.offset_of(request) + count - 1, size - count + 1)
+        text = _marked(page.slices)
+
+        def judge(found: Page) -> None:
+            records = found.slices
+            if len(records) < 2 or not text.endswith(_marked(records[:1])) or text.endswith(_marked(records)):
+                return
+            raise PagingError(
+                f"The first page holds {count} records of the {size} that were asked for, and the next ones follow "
+                'right behind them: the API lowered the limit, and advance = "limit" would skip rows. '
+                f'Write advance = "received" in `pages` of the stream, or limit = {count}.'
+            )
+
+        return Probe(rest, judge)
+
+
+class PageNumberCheck:
+    """Whether records were added while pages were counted. Rows that a page leaves out do not matter to its number."""
+
+    def __init__(self, pages: PageNumber) -> None:
+        self._pages = pages
+        self._before: _Before | None = None
+        self._probes = 0
+        self._counts: tuple[int, int] | None = None
+
+    @property
+    def hides_rows(self) -> bool:
+        """Whether the API leaves rows out of its pages: all that others follow should be as long."""
+        return self._counts is not None and self._counts[0] != self._counts[1]
+
+    def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
+        """A page came, and this is what would settle a suspicion about it."""
+        before = self._before
+        if before is not None and page.slices:
+            least, most = self._counts or (before.count, before.count)
+            self._counts = min(least, before.count), max(most, before.count)
+        self._before = _Before(request, len(page), None, _text_of(page)) if page.slices else None
+        if before is None or not page.slices or self._probes >= MOST_PROBES or not before.leads_into(page.slices):
+            return None
+        self._probes += 1
+        return Probe(before.request, lambda found: self._judge(before, found))
+
+    def _judge(self, before: _Before, found: Page) -> None:
+        if _text_of(found) == before.text:
+            self._probes = MOST_PROBES
+            return
+        raise MovedError(
+            f"The list moved while the item was read: the page behind {self._pages.name} "
+            f"{self._pages.number_of(before.request)} began with records that it had itself, and it is another one by "
+            "now. The item begins again. If it happens each time, declare a `total`, page by a key that never changes "
+            "(`seek`), or ask for less at a time."
+        )
+
+
+def _text_of(page: Page, least: int = 0) -> bytes:
+    """The last records of a page: about as many as are kept of it, or ``least`` of them."""
+    records = page.slices
+    if not records:
+        return b""
+    return _marked(records[-max(1, least, _TEXT_BYTES // (len(records[-1]) + 1)) :])
+
+
+def _marked(records: Sequence[Bytes]) -> bytes:
+    return b"".join((_END, _END.join(records), _END))

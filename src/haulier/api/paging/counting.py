@@ -1,0 +1,356 @@
+"""Paging by counting: offsets and page numbers. There is no snapshot behind these: records may move between pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final, Literal
+
+from haulier.api.answers.verdict import Rule
+from haulier.api.errors import ApiError, BodyError, PagingError, Verdict
+from haulier.api.paging.page_size import aligned_size, halved_size, size_number
+from haulier.api.paging.paginator import PageAnswer, PageRequest, whole_number
+from haulier.api.records.paths import check_path
+from haulier.errors import UsageError
+
+Place = Literal["query", "body"]
+"""Where a parameter goes: into the query, or to a dotted path of the JSON body."""
+Advance = Literal["received", "limit"]
+EMPTY_PAGES: Final = 2
+"""Where nothing but an empty page says that a list has ended, one page more is asked for: a page may be empty because
+all of its rows are hidden from us. It costs one request for each item."""
+MOST_EMPTY_PAGES: Final = 100
+"""In a row before an exact total is reached. After so many it will not be kept, and the item fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Pages by the number of records before them.
+
+    Goes on by the records received, whatever was asked for: servers lower limits. Where the API leaves rows out after
+    it has cut a page (``advance="limit"``: those that the user may not see), the limit counts, and an empty page is no
+    end before the total is reached.
+    Ends where ``more`` is false or ``done`` is true, if one is declared; else at the total, or at ``empty_pages`` empty
+    pages in a row. ``overlap`` records are asked for again with each page: if they are not the ones that were read
+    last, records moved while the item was read, and it begins again. Without it and without a total, a record that is
+    removed meanwhile hides another one.
+    A ``limit`` that makes a page too large for the API is halved, or lowered further to one that divides the offset.
+    """
+
+    is_counting: ClassVar[bool] = True
+
+    limit: int | None = None
+    offset_name: str = "offset"
+    limit_name: str = "limit"
+    start: int = 0
+    place: Place = "query"
+    more: str = ""
+    """Path of a flag that says whether there is more."""
+    done: str = ""
+    """Path of a flag that says whether this was all."""
+    overlap: int = 0
+    advance: Advance = "received"
+    """What the offset of the next page is raised by. "limit" needs a limit, here or in the stream's query or body."""
+    empty_pages: int = EMPTY_PAGES
+    """So many empty pages in a row are the end, where neither a flag nor a total says it. 1: the first one is, and it
+    is not looked whether records come behind it."""
+
+    def __post_init__(self) -> None:
+        check_flags(self.more, self.done)
+        check_empty_pages(self.empty_pages)
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"limit is {self.limit}; it must be at least 1.")
+        if self.overlap < 0 or self.overlap >= (self.limit or self.overlap + 1):
+            raise UsageError(f"overlap is {self.overlap}; it must be from 0 to below the limit.")
+        if self.advance not in ("received", "limit"):
+            raise UsageError(f'advance is {self.advance!r}; it must be "received" or "limit".')
+        if self.overlap and self.advance == "limit":
+            raise UsageError(
+                '`overlap` and `advance = "limit"` exclude each other: where rows are hidden, nobody knows which '
+                "record a page should begin with. Keep one of them."
+            )
+
+    def first(self, request: PageRequest) -> PageRequest:
+        if self.limit is not None:
+            request = put(request, self.place, self.limit_name, self.limit)
+        if self.advance == "limit" and self.size_of(request) is None:
+            raise UsageError(
+                f'`advance = "limit"` needs a limit, and the request has no {self.limit_name!r}. Write limit = 100 in '
+                "`pages`, or whatever the API allows."
+            )
+        return replace(put(request, self.place, self.offset_name, self.start), smaller=self._smaller)
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        new, size = len(answer.page) - request.overlap, self.size_of(request)
+        says_end = flag_says_end(answer, self.more, self.done)
+        if self._is_end(request, answer, new, size) if says_end is None else says_end:
+            return None
+        by_limit = size if self.advance == "limit" else None
+        offset = self.offset_of(request)
+        if new > 0:
+            if by_limit is not None and new > by_limit:
+                raise PagingError(
+                    f"The page at {self.offset_name} {offset} holds {new} records, and {self.limit_name} {size} was "
+                    'asked for: with advance = "limit" records would come twice. Check `limit_name` in `pages` of the '
+                    "stream, and write a limit that the API keeps."
+                )
+            if by_limit is None and request.beyond:
+                raise PagingError(
+                    f"There are records at {self.offset_name} {offset}, behind a page without any: the API leaves rows "
+                    "out after it has cut a page, such as those that you may not see. "
+                    'Write advance = "limit" in `pages` of the stream.'
+                )
+            # One less than the page at most, or a short page would be asked for again as it was.
+            overlap = min(self.overlap, len(answer.page) - 1)
+            step, run = by_limit or len(answer.page) - overlap, 0
+        elif says_end is False and by_limit is None:
+            raise BodyError("the API says that there is more, and sends no records to go on from")
+        else:
+            assert size is not None  # Else there is nothing to go on by, and that was the end.
+            overlap, step = 0, size
+            # Where something says that there is more, it is no look: a refusal is a failure then, and no end.
+            run = 0 if says_end is False or answer.counts_hidden else request.beyond + 1
+        following = put(request, self.place, self.offset_name, offset + step)
+        return replace(following, overlap=overlap, beyond=run)
+
+    def size_of(self, request: PageRequest) -> int | None:
+        """The limit that is asked for, by us or by the stream's own query or body."""
+        return size_number(size_in(request, self.place, self.limit_name))
+
+    def offset_of(self, request: PageRequest) -> int:
+        """The offset that is asked for."""
+        return number_in(request, self.place, self.offset_name)
+
+    def at(self, request: PageRequest, offset: int, limit: int | None) -> PageRequest:
+        """The same request for another part of the list; without a limit of its own where it has none."""
+        asked = put(request, self.place, self.offset_name, offset)
+        return asked if limit is None else put(asked, self.place, self.limit_name, limit)
+
+    def _is_end(self, request: PageRequest, answer: PageAnswer, new: int, size: int | None) -> bool:
+        check_size(answer, size)
+        seen = None if size is None else self.offset_of(request) - self.start + size
+        if self.advance == "limit":
+            return is_end_of_places(request, answer, new, seen, self.empty_pages)
+        if answer.counts_hidden and seen is not None:
+            # What was received is no place in a list whose rows are hidden, and no end while there are records.
+            return new <= 0 and seen >= (answer.total or 0)
+        if answer.total is not None or size is None:
+            return answer.is_last_by_count or new <= 0
+        return new <= 0 and request.beyond + 1 >= self.empty_pages
+
+    def _smaller(self, request: PageRequest) -> PageRequest | None:
+        limit = size_in(request, self.place, self.limit_name)
+        if self.overlap:
+            # A page must hold more than what is asked for again, or the walk would stand still. An API that counts in
+            # whole pages shows itself by the records that are asked for again.
+            size = halved_size(limit, floor=self.overlap + 1)
+        else:
+            size = aligned_size(limit, self.offset_of(request) - self.start)
+        return None if size is None else put(request, self.place, self.limit_name, size)
+
+
+_PAST_THE_END: Final = tuple(Rule(Verdict.END, status) for status in (400, 404, 416, 422))
+"""What a page is answered with that is asked for behind the last place of a list, which had records all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageNumber:
+    """Pages by their number.
+
+    Ends at the last page's number, if the API tells how many there are; where ``more`` is false or ``done`` is true, if
+    one is declared; at a status that means "no such page"; else at the total, or at ``empty_pages`` empty pages in a
+    row. A ``size`` that makes the first page too large for the API is halved; after it the numbers mean other records
+    with every size.
+    """
+
+    is_counting: ClassVar[bool] = True
+
+    name: str = "page"
+    first_number: int = 1
+    size: int | None = None
+    size_name: str = "per_page"
+    place: Place = "query"
+    pages: str = ""
+    """Path of the number of pages."""
+    pages_header: str = ""
+    """Header with the number of pages. Some APIs leave it out of long lists: then the other signs count."""
+    more: str = ""
+    done: str = ""
+    end_status: int | None = None
+    """Answered past the last page, such as 400 or 404. The first page cannot be past the end: there it is a failure."""
+    end_text: str = ""
+    """Stands in that answer's body, to tell it from other mistakes."""
+    empty_pages: int = EMPTY_PAGES
+    """So many empty pages in a row are the end, where no other sign says it. 1: the first one is, and it is not looked
+    whether records come behind it."""
+
+    def __post_init__(self) -> None:
+        check_flags(self.more, self.done)
+        check_empty_pages(self.empty_pages)
+        if self.pages:
+            check_path(self.pages)
+
+    def first(self, request: PageRequest) -> PageRequest:
+        if self.size is not None:
+            request = put(request, self.place, self.size_name, self.size)
+        return replace(put(request, self.place, self.name, self.first_number), smaller=self._smaller)
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        number = self.number_of(request)
+        pages = self._pages(answer)
+        says_end = flag_says_end(answer, self.more, self.done)
+        is_last = False
+        if pages is not None:
+            place, flag = number - self.first_number + 1, says_end
+            self._check_last(request, answer, place, pages)
+            says_end = _agreed(flag, place >= pages, self.more or self.done)
+            is_last = place == pages and flag is None and answer.total is None and self._is_full(request, answer)
+            if is_last:
+                says_end = False  # The number may be capped, or that of this page: the one behind it is looked at.
+        if says_end is None:
+            size = size_number(size_in(request, self.place, self.size_name))
+            check_size(answer, size)
+            # A server that lowers the size has not shown so many yet, so that what has records is no end by itself.
+            seen = None if size is None else (number - self.first_number + 1) * size
+            is_last = is_end_of_places(request, answer, len(answer.page), seen, self.empty_pages)
+        if (is_last and not (answer.page.records and answer.counts_hidden)) if says_end is None else says_end:
+            return None
+        # Where something says that there is more, it is no look: a refusal is a failure then, and no end.
+        is_look = says_end is None and not answer.page.records and not answer.counts_hidden
+        is_look = is_look or (pages is not None and is_last)
+        following = replace(
+            put(request, self.place, self.name, number + 1),
+            smaller=None,
+            beyond=request.beyond + 1 if is_look else 0,
+            end_rules=_PAST_THE_END if is_last else (),
+        )
+        if self.end_status is None:
+            return following
+        return replace(following, end_rules=(Rule(Verdict.END, self.end_status, text=self.end_text or None),))
+
+    def _is_full(self, request: PageRequest, answer: PageAnswer) -> bool:
+        return len(answer.page) == size_number(size_in(request, self.place, self.size_name))
+
+    def _check_last(self, request: PageRequest, answer: PageAnswer, place: int, pages: int) -> None:
+        """Raises `PagingError` where the number of pages is not that of the pages that hold records."""
+        where, number = self.pages or self.pages_header, self.number_of(request)
+        if place > pages and request.beyond and answer.page.records:
+            raise PagingError(
+                f"{where!r} says that there are {pages} pages, and {self.name} {number} holds records all the same: "
+                "the number is capped, or counts something else. Leave it out of `pages`, or correct its path."
+            )
+        if place == pages > 1 and not answer.page.records and not answer.counts_hidden:
+            lower = self.first_number == 1
+            raise PagingError(
+                f"{where!r} says that {self.name} {number} is the last page, and it holds no records. "
+                + ("If the API counts its pages from 0, write first = 0 in `pages`. " if lower else "")
+                + f"If its last pages may be empty, leave {where!r} out of `pages`."
+            )
+
+    def number_of(self, request: PageRequest) -> int:
+        """The number that is asked for."""
+        return number_in(request, self.place, self.name)
+
+    def _smaller(self, request: PageRequest) -> PageRequest | None:
+        size = halved_size(size_in(request, self.place, self.size_name))
+        return None if size is None else put(request, self.place, self.size_name, size)
+
+    def _pages(self, answer: PageAnswer) -> int | None:
+        if self.pages_header and (text := answer.header(self.pages_header)) is not None:
+            return whole_number(text, self.pages_header)
+        return answer.number(self.pages) if self.pages else None
+
+
+def advise_end(error: ApiError, kind: object) -> None:
+    """Say in an error of a later page how it is declared that the API refuses what is behind the end."""
+    if error.verdict is not Verdict.POISON or error.status not in {rule.status for rule in _PAST_THE_END}:
+        return
+    if type(kind) is PageNumber and kind.end_status is None:
+        declared = f"end_status = {error.status} in `pages`"
+    elif type(kind) is Offset:
+        declared = f"empty = [{error.status}] in the stream"
+    else:
+        return
+    error.args = (
+        f"{error}. If that is how the API answers what is behind the last record, declare a `total`, or write "
+        f"{declared}",
+    )
+
+
+def _agreed(flag: bool | None, by_number: bool, path: str) -> bool:
+    """The end by the number of pages; `PagingError` where a flag says otherwise."""
+    if flag is not None and flag is not by_number:
+        said = "this was all" if flag else "there is more"
+        raise PagingError(
+            f"{path!r} says that {said}, and the number of pages says otherwise. Leave out the one that is wrong in "
+            "`pages`."
+        )
+    return by_number
+
+
+def is_end_of_places(request: PageRequest, answer: PageAnswer, new: int, seen: int | None, empty_pages: int) -> bool:
+    """The end of a list whose pages are cut before rows are left out of them. ``seen``: how many places of the list
+    were shown with this page; None where that is not known."""
+    total, run = answer.total, request.beyond + 1
+    if total is not None and answer.counts_hidden and seen is not None:
+        return seen >= total
+    if total is not None and answer.received >= total:
+        return True
+    if new > 0:
+        return False
+    is_seen = total is None or seen is None or seen >= total
+    return run >= (empty_pages if is_seen else max(empty_pages, MOST_EMPTY_PAGES))
+
+
+def check_size(answer: PageAnswer, size: int | None) -> None:
+    """`UsageError` where the places of a list cannot be counted, and a total of places is all that tells its end."""
+    if size is None and answer.counts_hidden:
+        raise UsageError(
+            'A total that counts hidden rows (`is = "bound"`) ends a list by its places. Write in `pages` how many a '
+            "page has: limit = 100, or size = 100 for page numbers."
+        )
+
+
+def check_empty_pages(empty_pages: int) -> None:
+    """`UsageError` below one: a list must end somewhere."""
+    if empty_pages < 1:
+        raise UsageError(f"empty_pages is {empty_pages}; it must be at least 1.")
+
+
+def check_flags(more: str, done: str) -> None:
+    """`UsageError` unless at most one of the two is declared."""
+    if more and done:
+        raise UsageError("Declare `more` or `done`, not both: they say the same in opposite words.")
+    for path in (more, done):
+        if path:
+            check_path(path)
+
+
+def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
+    """What the declared flag says; None where none is declared, or where a page without records has none.
+
+    Raises `BodyError` where it is not in the answer: its path may be misspelt, and no end is taken for granted.
+    """
+    path = more or done
+    if not path:
+        return None
+    flag = answer.flag(path)
+    if flag is None:
+        if answer.body.is_declared_empty:
+            return None
+        raise BodyError(f"no flag says whether there is more: {answer.body.lacks(path)}")
+    return flag is bool(done)
+
+
+def put(request: PageRequest, place: Place, name: str, value: int) -> PageRequest:
+    """Set a number in the query or body."""
+    return request.with_query(name, str(value)) if place == "query" else request.with_field(name, value)
+
+
+def number_in(request: PageRequest, place: Place, name: str) -> int:
+    """The number that `put` set."""
+    return int(size_in(request, place, name) or 0)
+
+
+def size_in(request: PageRequest, place: Place, name: str) -> Any:
+    """What stands where `put` sets a number: ours, or what the source declares there itself."""
+    return request.query_value(name) if place == "query" else request.field(name)

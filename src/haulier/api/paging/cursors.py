@@ -1,0 +1,190 @@
+"""Paging by something to hand back: a token of the API's, or the key of the last record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from msgspec import Raw
+
+from haulier.api.errors import BodyError, PagingError, Shape
+from haulier.api.paging.counting import check_flags, flag_says_end
+from haulier.api.paging.declared_end import CHECKS_ONLY, End, Missing, check_ends, flag_of
+from haulier.api.paging.page_size import declared_size, sized
+from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw
+from haulier.api.paging.seek_keys import seek_keys
+from haulier.api.records.paths import check_path, raw_at
+from haulier.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One value that goes from an answer into the next request: from ``at`` or ``from_header`` to one of the others."""
+
+    at: str = ""
+    """Path in the answer's body."""
+    from_header: str = ""
+    """Header of the answer."""
+    query: str = ""
+    """Parameter of the next request."""
+    body: str = ""
+    """Path in the next request's JSON body; the value goes there as it came, be it an object."""
+    header: str = ""
+    """Header of the next request."""
+
+    def __post_init__(self) -> None:
+        if bool(self.at) == bool(self.from_header):
+            raise UsageError("A cursor is read from one place: a path of the body, or a header. Name one.")
+        if sum(map(bool, (self.query, self.body, self.header))) != 1:
+            raise UsageError(
+                "A cursor is sent back in one place: name a query parameter, a path of the body, or a header."
+            )
+        for path in (self.at, self.body):
+            if path:
+                check_path(path)
+
+    def of(self, answer: PageAnswer) -> str | Raw | None:
+        """The value; None where there is none, in any of the ways that APIs say so."""
+        if self.from_header:
+            return answer.header(self.from_header)
+        return answer.raw(self.at) if self.body else answer.text(self.at)
+
+    def put(self, request: PageRequest, value: str | Raw) -> PageRequest:
+        """The request with the value in its place."""
+        if self.body:
+            # A slice would keep its whole page alive.
+            return request.with_field(self.body, value.copy() if isinstance(value, Raw) else value)
+        text = value if isinstance(value, str) else text_of_raw(value, self.at)
+        return request.with_query(self.query, text) if self.query else request.with_header(self.header, text)
+
+    def was_sent(self, request: PageRequest, value: str | Raw) -> bool:
+        """Whether the request holds the value already."""
+        if self.body:
+            sent = request.field(self.body)
+            return (isinstance(sent, Raw) and isinstance(value, Raw) and bytes(sent) == bytes(value)) or sent == value
+        sent = request.query_value(self.query) if self.query else request.header_value(self.header)
+        return sent == (value if isinstance(value, str) else text_of_raw(value, self.at))
+
+    def note_sign(self, answer: PageAnswer, *, is_there: bool, asked: int | None) -> None:
+        """Whether the value is there as the sign of a next page, be it null."""
+        if self.from_header:
+            answer.note_header_sign(self.from_header, is_there=is_there, asked=asked)
+        else:
+            answer.note_sign(self.at, is_there=is_there or answer.body.raw(self.at) is not None, asked=asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Pages by an opaque token. Ends where the token is missing, null, "" or false, or as ``end`` says.
+
+    ``Cursor("next", query="_next")``; see `Key` for where a token can be found and sent. All else of the request stays
+    equal, as most APIs demand. ``also``: further values that go along with the token.
+    """
+
+    at: str = ""
+    from_header: str = ""
+    query: str = ""
+    body: str = ""
+    header: str = ""
+    more: str = ""
+    """Path of a flag that says whether there is more. It must agree with the token, unless ``end`` has "flag"."""
+    done: str = ""
+    """Path of a flag that says whether this was all."""
+    also: tuple[Key, ...] = ()
+    size_name: str = ""
+    """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send the first whole.
+
+    Later pages keep the size of the first: a token may be a page's number, which means other records with every size.
+    """
+    end: tuple[End, ...] = ()
+    """What else ends the list."""
+    missing: Missing = field(default="", metadata=CHECKS_ONLY)
+    """ "end": the token is left out of the last page, and a full page without it is not suspicious."""
+
+    def __post_init__(self) -> None:
+        check_ends(self, self.missing)
+        self._key()
+
+    def first(self, request: PageRequest) -> PageRequest:
+        return sized(request, self.size_name)
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        key = self._key()
+        token = key.of(answer)
+        says_end = flag_of(self, answer, has_token=token is not None)
+        if not self.missing:
+            is_there = token is not None or says_end is not None
+            key.note_sign(answer, is_there=is_there, asked=declared_size(request, self.size_name))
+        if token is None or says_end or ("empty page" in self.end and not answer.page.records):
+            return None
+        if "repeated" in self.end and key.was_sent(request, token):
+            return None
+        for each in (key, *self.also):
+            value = each.of(answer)
+            if value is None:
+                raise PagingError(f"there is a next page, and nothing stands at {(each.at or each.from_header)!r}")
+            request = each.put(request, value)
+        return replace(request, has_token=True, smaller=None)
+
+    def _key(self) -> Key:
+        return Key(self.at, self.from_header, self.query, self.body, self.header)
+
+
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """Pages by the key of the last record: "those after this one".
+
+    The key must be unique, never change, and sort the list; a page that shows otherwise is an error. Ends where
+    ``more`` is false or ``done`` is true, if one is declared; else at the exact total, or at an empty page.
+    """
+
+    key: str
+    """Path in a record."""
+    query: str = ""
+    """Parameter that the key goes into."""
+    body: str = ""
+    """Path in the JSON body that the key goes into, as it came."""
+    template: str = "{key}"
+    """What is sent, such as `sys_id>{key}^ORDERBYsys_id`."""
+    more: str = ""
+    done: str = ""
+    is_inclusive: bool = False
+    """The API sends the records with the last key again: they are checked, and dropped. The key need not be unique."""
+    size_name: str = ""
+    """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send one whole."""
+
+    def __post_init__(self) -> None:
+        check_flags(self.more, self.done)
+        check_path(self.key)
+        if bool(self.query) == bool(self.body):
+            raise UsageError(
+                "The key of the last record is sent in one place: name a query parameter, or a path of the body."
+            )
+        if "{key}" not in self.template:
+            raise UsageError(f"The template {self.template!r} has no place for the key. Write '{{key}}' where it goes.")
+
+    def first(self, request: PageRequest) -> PageRequest:
+        # Of one record a page, the one with the key would be all that came.
+        return sized(request, self.size_name, floor=2 if self.is_inclusive else 1)
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        new = len(answer.page) - request.overlap
+        says_end = flag_says_end(answer, self.more, self.done)
+        if answer.is_last_by_count or new <= 0 if says_end is None else says_end:
+            return None
+        if new <= 0:
+            raise BodyError("the API says that there is more, and sends no records to go on from")
+        key = raw_at(bytes(answer.page.records[-1]), self.key)
+        if key is None or bytes(key) == b"null":
+            lack = f"the last record has nothing at {self.key!r}, which the next page is asked for by"
+            raise BodyError(lack, Shape.NONE)
+        keys = seek_keys(self.key)
+        if not self.is_inclusive:
+            keys.check(answer.page.records, is_first_page=answer.is_first)
+        following = self._put(request, key)
+        return replace(following, overlap=keys.ties(answer.page.records)) if self.is_inclusive else following
+
+    def _put(self, request: PageRequest, key: Raw) -> PageRequest:
+        if self.body and self.template == "{key}":
+            return request.with_field(self.body, key.copy())
+        text = self.template.replace("{key}", text_of_raw(key, self.key))
+        return request.with_query(self.query, text) if self.query else request.with_field(self.body, text)

@@ -1,0 +1,60 @@
+"""The Link header (RFC 8288), as servers really send it: quotes of both kinds or none, empty elements, ``rel*``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from haulier.api.errors import BodyError
+
+_TARGET: Final = re.compile(r"<([^>]*)>")
+# A value without quotes may not hold a space by the standard; servers write `rel=prev next` all the same.
+_PARAMETER: Final = re.compile(
+    r"\s*;\s*(?:([^\s=;,\"']+)\s*(?:=\s*(?:\"((?:\\.|[^\"\\])*)\"|'([^']*)'|((?!')[^;,\"]*)))?)?"
+)
+_END: Final = re.compile(r"\s*(?:,|$)")
+
+
+def links_of(header: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The targets of one Link header with their parameters, whose names are in lower case.
+
+    Of a parameter that stands twice the first counts. A link about something else than the page (`anchor`) is left
+    out. Raises `BodyError` for what is no such header.
+    """
+    position = _element_from(header, 0)
+    while position < len(header):
+        target = _TARGET.match(header, position)
+        if target is None:
+            raise _unreadable()
+        position = target.end()
+        parameters: dict[str, str] = {}
+        while parameter := _PARAMETER.match(header, position):
+            position = parameter.end()
+            name, quoted, apostrophes, bare = parameter.groups()
+            if name is not None:
+                value = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else apostrophes or (bare or "").strip()
+                parameters.setdefault(name.lower(), value)
+        if _END.match(header, position) is None:
+            raise _unreadable()
+        if "anchor" not in parameters:
+            yield target[1].strip(), parameters
+        position = _element_from(header, position)
+
+
+def relations_of(parameters: Mapping[str, str]) -> set[str]:
+    """What a link is to the page, in lower case. ``rel*=UTF-8''next`` counts where there is no ``rel``."""
+    text = parameters.get("rel")
+    if text is None:
+        text = unquote(parameters.get("rel*", "").rpartition("'")[2])
+    return set(text.lower().split())
+
+
+def _element_from(header: str, position: int) -> int:
+    """Where the next element begins; a list may have empty ones (RFC 9110, 5.6.1)."""
+    return len(header) - len(header[position:].lstrip(" \t,"))
+
+
+def _unreadable() -> BodyError:
+    return BodyError("the Link header cannot be read, so that it is not known whether there is a next page")

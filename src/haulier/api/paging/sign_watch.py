@@ -1,0 +1,51 @@
+"""Whether a page that has no sign of a next one is likely to be the last: what one walk asks of each page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from haulier.api.errors import PagingError
+from haulier.api.exchange import Exchange
+from haulier.api.paging.paginator import PageRequest
+from haulier.api.records.next_sign import Look, asked_sizes
+
+_SHOWN_KEYS: Final = 6
+
+
+class SignWatch:
+    """Watches the signs of a next page in one walk."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def check(
+        self, request: PageRequest, look: Look, records: int, *, needs_proof: bool, shown: Callable[[], str]
+    ) -> None:
+        """Raises `PagingError` where the sign is missing and something speaks against the end.
+
+        ``needs_proof``: it is the first page, it has records, and no exact total says that these are all.
+        ``shown`` gives the request, for messages.
+        """
+        memory = self._exchange.signs.of(look.sign)
+        looks = self._exchange.usage.looks
+        if not look.lack:
+            memory.note(look)
+            looks.note(look.sign, was_seen=True)
+            return
+        if strangers := memory.strangers(look):
+            raise PagingError(
+                f"{shown()}: {look.lack}, which says whether there is a next page, and there stand "
+                f"{', '.join(map(repr, strangers[:_SHOWN_KEYS]))} in its place. Correct the place in `pages`; or write "
+                'missing = "end" there, if the sign is left out of the last page, whatever stands beside it.'
+            )
+        if not needs_proof:
+            return
+        sizes = asked_sizes(request.query, request.json) | ({look.asked} if look.asked else set())
+        if records in sizes and not memory.was_seen and not await self._exchange.was_sign_seen():
+            raise PagingError(
+                f"{shown()}: the page is as full as it was asked for, with {records} records, and {look.lack}, which "
+                f"would say whether there is a next one ({look.instead}). No page of this run had it yet. Correct the "
+                'place in `pages`; or write missing = "end" there, if the API leaves it out of the last page.'
+            )
+        looks.note(look.sign, was_seen=False)

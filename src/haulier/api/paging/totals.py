@@ -1,0 +1,170 @@
+"""What the API promises about the number of an item's records, and whether it was kept (G3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from haulier.api.errors import BodyError, MovedError
+from haulier.api.exchange import Drift
+from haulier.api.paging.paginator import PageAnswer, whole_number
+from haulier.api.records.paths import check_path, describe
+from haulier.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Says whether a total is exact: only where ``equals`` stands at ``at``. ``Guard("hits.total.relation", "eq")``."""
+
+    at: str
+    equals: str | int | bool
+
+    def __post_init__(self) -> None:
+        check_path(self.at)
+
+    def holds(self, answer: PageAnswer) -> bool:
+        """Raises `BodyError` where nothing stands there: a misspelt guard would make every total worthless."""
+        raw = answer.body.raw(self.at)
+        if raw is None:
+            raise BodyError(f"nothing says whether the total is exact: {answer.body.lacks(self.at)}")
+        found = msgspec.json.decode(raw)
+        return type(found) is type(self.equals) and bool(found == self.equals)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Where an answer says how many records there are in all: ``Total("meta.count")``.
+
+    An exact one must be kept: where there are not as many records, the total is asked for once more, and where it
+    differs again, the item begins again. One that ``counts_hidden`` rows must not be exceeded: records may be fewer,
+    and the manifest says by how many. An estimate is only logged.
+    """
+
+    at: str = ""
+    """Path in the body."""
+    is_exact: bool = True
+    header: str = ""
+    """Or the name of a header, such as `X-Total-Count`; or of `Content-Range`, which has it behind a slash."""
+    may_move: bool | None = None
+    """False: the records must be as many as the first page promised, whatever is promised later. And a total that moved
+    is asked for again, even if the records add up. None: False for kinds of pages that count (offsets, page numbers),
+    since a row that was deleted behind an offset hides another one; True for cursors, keys and links."""
+    divide_above: int = 0
+    """The API hands out no more than so many records for one query: an item that has more is divided, before its
+    first page is kept. 0: no such cap."""
+    counts_hidden: bool = False
+    """It counts rows as well that are hidden from us, such as those that the user may not see."""
+
+    only_if: Guard | None = None
+    """An exact total is one only where this holds: search servers count to 10,000 and say that there are more. Where it
+    does not hold, the total ends no walk and promises nothing."""
+
+    def __post_init__(self) -> None:
+        if self.counts_hidden and not self.is_exact:
+            raise UsageError("A total is an estimate, or it counts hidden rows too; not both.")
+        if self.only_if is not None and not self.is_exact:
+            raise UsageError('`only_if` says when a total is exact, and this one is an estimate. Write is = "exact".')
+        if bool(self.at) == bool(self.header):
+            raise UsageError("A total is read from one place: a path of the body, or a header. Name one.")
+        if self.at:
+            check_path(self.at)
+        if self.divide_above < 0:
+            raise UsageError(
+                f"A total cannot be divided above {self.divide_above}. Write the API's cap, or 0 for none."
+            )
+
+    def of(self, answer: PageAnswer) -> int | None:
+        """What an answer says; None where it says nothing. Raises `BodyError` for what is no number."""
+        if self.header:
+            # `Content-Range: 0-99/3587` (RFC 9110, 14.4), with `*` where the length is not known.
+            text = (answer.header(self.header) or "").rpartition("/")[2].strip()
+            return whole_number(text, self.header) if text not in ("", "*") else None
+        raw = answer.body.raw(self.at)
+        if raw is None or bytes(raw) == b"null":
+            return None
+        try:
+            return whole_number(bytes(raw).decode().strip('"'), self.at)
+        except BodyError:
+            raise BodyError(f"at {self.at!r} stands {describe(raw)}, and a total was expected") from None
+
+    def binds(self, answer: PageAnswer) -> bool:
+        """Whether what the answer says is exact."""
+        if self.only_if is None or answer.body.is_declared_empty:
+            return self.is_exact
+        return self.is_exact and self.only_if.holds(answer)
+
+    def demand(self, answer: PageAnswer) -> int:
+        """As `of`; `BodyError` where the answer says nothing, since a promise that is not there cannot be checked."""
+        total = self.of(answer)
+        if total is None:
+            raise BodyError(
+                f"no total: the header {self.header!r} is not there, or has none"
+                if self.header
+                else f"no total: {answer.body.lacks(self.at)}"
+            )
+        return total
+
+
+class Promise:
+    """The total of one walk: what the first page promised, and what the pages after it said."""
+
+    def __init__(self, total: Total, *, is_counting: bool = False) -> None:
+        self._total = total
+        self._is_counting = is_counting
+        self.may_move = not is_counting if total.may_move is None else total.may_move
+        self.first: int | None = None
+        self.last: int | None = None
+        self.moved: int | None = None
+        """The first total that was another one than the first page's."""
+        self._is_said = True
+        """The last page said it as well."""
+
+    def said_by(self, answer: PageAnswer) -> int | None:
+        """What a page says; None where it says nothing. The first page must say it, unless it is an estimate."""
+        if self.first is None and self._total.is_exact and not answer.body.is_declared_empty:
+            return self._total.demand(answer)
+        return self._total.of(answer)
+
+    def known(self, said: int | None) -> int | None:
+        """The total after a page that said so, or nothing."""
+        return self.last if said is None else said
+
+    def note(self, said: int | None) -> None:
+        """A page counts. Raises `MovedError` where that proves nothing any more."""
+        self._is_said = said is not None
+        if said is None:
+            return
+        if self.first is None:
+            self.first = said
+        self.last = said
+        if said != self.first and self.moved is None:
+            self.moved = said
+        self.check_stands(said)
+
+    def check_stands(self, said: int) -> None:
+        """Raises `MovedError` where pages are counted, and the total is not the first page's."""
+        if self._is_counting and self._total.is_exact and not self.may_move and said != self.first:
+            raise MovedError(
+                f"the total moved from {self.first} to {said} while the item was read by counting, so that records "
+                "came twice or were passed over. The item begins again. If it happens each time, ask for less at a "
+                "time (a smaller step; windows that end before now), page by a cursor or a key that never changes "
+                "(`seek`), or write may_move = true in `total`: it is then taken as it comes, and listed under `drift`."
+            )
+
+    def fits(self, records: int, total: int) -> bool:
+        """Whether so many records keep that total."""
+        return records <= total if self._total.counts_hidden else records == total
+
+    def is_kept(self, records: int) -> bool:
+        """Whether nothing is left to ask."""
+        if self.first is None:
+            return True
+        is_sure = self.may_move or (self.last == self.first and (self._is_said or not self._is_counting))
+        return self.fits(records, self.first) and is_sure
+
+    def drift(self, total: int) -> Drift | None:
+        """What the manifest says of a promise that is kept by the end, where the total was ``total``."""
+        assert self.first is not None
+        moved = self.moved if self._is_counting and total == self.first else total
+        return None if moved is None or moved == self.first else Drift(promised=self.first, reread=moved)

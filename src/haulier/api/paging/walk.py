@@ -1,0 +1,500 @@
+"""One walk through the pages of an item: stop rules, guards, and the count at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from haulier.api.answers.verdict import Asked
+from haulier.api.errors import ApiError, MovedError, PagingError, Verdict
+from haulier.api.exchange import Exchange
+from haulier.api.http.transport import Request, Response
+from haulier.api.http.urls import LinkError, resolve, with_query
+from haulier.api.paging.capped_total import CappedTotal, capped, is_cap_like
+from haulier.api.paging.count_check import Probe, check_of
+from haulier.api.paging.counting import advise_end
+from haulier.api.paging.cursors import Seek
+from haulier.api.paging.loop_guard import MAX_PAGES, LoopGuard, PaginationLoopError
+from haulier.api.paging.neighbours import Neighbours
+from haulier.api.paging.page_size import is_refused, is_too_large
+from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, kind_of
+from haulier.api.paging.sign_watch import SignWatch
+from haulier.api.paging.totals import Promise, Total
+from haulier.api.records.empty import NO_EMPTY, Empty
+from haulier.api.records.next_sign import Look
+from haulier.api.records.page import Body, Page, PageReader
+from haulier.api.records.paths import describe
+from haulier.errors import UsageError
+
+MANY_EMPTY_PAGES: Final = 100
+"""In a row: so many are told of. Microsoft Graph sends some, and a sparse search may send hundreds."""
+
+logger = logging.getLogger("haulier.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How a list is read."""
+
+    paginator: Paginator
+    records: str
+    """Path of the records in each body."""
+    total: Total | None = None
+    max_pages: int = MAX_PAGES
+    empty: Empty = NO_EMPTY
+    """What, besides an empty list, is a page without records."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read from one response."""
+
+    page: Page
+    following: PageRequest | None
+    total: int | None
+    is_at_least: bool = False
+    """Whether the total is only known to be so much or more, by its guard."""
+    behind: PageRequest | None = None
+    """What to ask for to prove the total, where it ends the walk behind a full page."""
+    look: Look | None = None
+    """What it said at the place where the sign of the next page should stand."""
+    error: PagingError | None = None
+    """What it contradicts itself in. The answer as such is a good one, which is noted before this is raised."""
+
+
+class Walk:
+    """Reads one item's list from its first page to its last. Made anew for each."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        home: str,
+        listing: Listing,
+        *,
+        is_api_well: Callable[[], bool],
+        note: Callable[[str], None],
+    ) -> None:
+        """``is_api_well``: whether somebody was answered since the walk was made. ``note`` is told what was taken for
+        granted."""
+        self._exchange = exchange
+        self._signs = SignWatch(exchange)
+        self._is_api_well = is_api_well
+        self._note = note
+        self._home = home
+        self._listing = listing
+        counted = listing.total if listing.total is not None and listing.total.is_exact else None
+        self._reader = PageReader(listing.records, listing.empty, "" if counted is None else counted.at)
+        self._guard = LoopGuard(listing.max_pages)
+        self._kind = kind = kind_of(listing.paginator)
+        self._is_counting = bool(getattr(kind, "is_counting", False))
+        self._promise = None if listing.total is None else Promise(listing.total, is_counting=self._is_counting)
+        self._check = check_of(kind)
+        self._neighbours = Neighbours()
+        self._capped = None if listing.total is None else CappedTotal(listing.total, listing.paginator)
+        self._received = 0
+        self._has_begun = False
+        """A page was read."""
+        self._empty_pages = 0
+        """How many came without a record since one came with some."""
+        self._has_stumbled = False
+        """An error 500 was tried with a smaller page: once in a walk."""
+        self._tail: list[bytes] = []
+        """The records that the next page must begin with."""
+
+    async def pages(self, request: PageRequest) -> AsyncIterator[Page]:
+        """The pages that hold records. Raises `ApiError`; the end is never quiet where it was not the API's."""
+        first = self._listing.paginator.first(request)
+        following: PageRequest | None = first
+        while following is not None:
+            answered, read = await self._ask(following)
+            if read is None:
+                break
+            if following is first:
+                first = answered  # The total is asked for again as the first page was answered.
+                self._note_lack(read)
+                self._exchange.note_first_page(len(read.page), read.total, has_more=read.following is not None)
+            page, following = await self._taken(answered, read), read.following
+            await self._look_into(answered, read.page)
+            if read.behind is not None:
+                await self._prove_total(read.behind)
+            # A page keeps its body alive, which must not be there twice while the next one comes.
+            del read
+            if page.records:
+                yield page
+            del page
+        await self._settle(first)
+
+    async def _ask(self, request: PageRequest) -> tuple[PageRequest, _Read | None]:
+        """The request that was answered, and what was read from it; None at an answer that is the end and no page.
+
+        It is ``request``, or the one for a smaller page where that one is too large.
+        """
+        refused: ApiError | None = None
+        while True:
+            try:
+                return request, await self._send(request)
+            except ApiError as error:
+                if request.beyond and is_refused(error):
+                    return request, None
+                if refused is not None and not is_too_large(error):
+                    # A smaller page that the API does not take at all changes nothing about the larger one.
+                    if error.verdict is Verdict.POISON or error.status == 500:
+                        raise refused from error
+                    raise
+                smaller = self._smaller(request, error)
+                if smaller is None:
+                    if self._has_begun and (self._promise is None or self._promise.first is None):
+                        advise_end(error, self._kind)
+                    raise
+                refused, request = error, smaller
+
+    def _smaller(self, request: PageRequest, error: ApiError) -> PageRequest | None:
+        """What to ask for instead; None where size does not matter, or is at its least."""
+        if request.smaller is None:
+            return None
+        if not is_too_large(error):
+            # Many an error 500 is a page that is too much. Others get their answers: else it may be the API's trouble.
+            if error.status != 500 or self._has_stumbled or not self._is_api_well():
+                return None
+            self._has_stumbled = True
+        return request.smaller(request)
+
+    async def _send(self, request: PageRequest) -> _Read | None:
+        wire = self._wire(request)
+        self._told(request, lambda: self._guard.check_request(wire, is_look=request.beyond == 1))
+        empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
+        answered = await self._exchange.send(
+            wire,
+            lambda response: self._read(request, response),
+            asked=Asked(has_page_token=request.has_token, empty=empty),
+            rules=request.end_rules,
+            is_first_page=not self._has_begun,
+            read_end=self._read_end,
+            read_anew=lambda response: self._anew()._read(request, response),
+        )
+        return answered.value
+
+    def _anew(self) -> Walk:
+        """Another walk through the same list, which has seen nothing yet."""
+        return Walk(
+            self._exchange, self._home, self._listing, is_api_well=self._is_api_well, note=lambda assumption: None
+        )
+
+    async def _taken(self, request: PageRequest, read: _Read) -> Page:
+        """Take note of a page that was read; what of it is new."""
+        if read.error is not None:
+            raise PagingError(f"{self._shown(request)}: {read.error}", verdict=read.error.verdict)
+        if read.look is not None:
+            await self._check_sign(request, read, read.look)
+        if read.following is not None and read.following.lacks:
+            self._exchange.say_once(
+                "links to the next page lack parameters of the first request; if records come that these should keep "
+                "out, write keep_query = true in `pages`",
+                parameters=", ".join(read.following.lacks),
+            )
+        self._has_begun = True
+        # The only page of its walk can be no repetition, nor can the records that were asked for again.
+        if (read.following is not None or read.behind is not None or self._guard.pages > 1) and (
+            len(read.page) > request.overlap
+        ):
+            self._told(request, lambda: self._guard.check_page(read.page))
+        if self._promise is not None:
+            promise = self._promise
+            self._check_cap(request, read.total, is_at_least=read.is_at_least)
+            if read.is_at_least:
+                self._promise = None  # What is only known to be so much or more ends nothing, and promises nothing.
+            else:
+                self._told(request, lambda: promise.note(read.total))
+        if self._capped is not None:
+            self._capped.note(len(read.page))
+        page = self._new_of(read.page, request)
+        self._note_empty(page)
+        self._received += len(page)
+        if self._check is None and self._neighbours.note(page):
+            self._note_repeated(request)
+        if read.following is not None and read.following.overlap:
+            self._tail = [bytes(record) for record in read.page.records[-read.following.overlap :]]
+        return page
+
+    def _note_empty(self, page: Page) -> None:
+        """Some APIs filter after a page is cut, and send many an empty one; others go on for ever behind their end."""
+        self._empty_pages = 0 if page.records else self._empty_pages + 1
+        if self._empty_pages == MANY_EMPTY_PAGES:
+            self._exchange.say_once(
+                f"{MANY_EMPTY_PAGES} pages in a row hold no record; if the list has ended, and its token or link goes "
+                'on, write end = ["empty page"] in `pages`'
+            )
+
+    def _note_repeated(self, request: PageRequest) -> None:
+        """The key of a seek is declared to be unique, so that the record with it can only be the same one."""
+        if isinstance(self._kind, Seek):
+            raise PagingError(
+                f"{self._shown(request)}: the page begins with the record that the page before ended with. "
+                "Write inclusive = true in `pages`: the API sends the record with the key again."
+            )
+        self._exchange.usage.repeated += 1
+
+    async def _look_into(self, request: PageRequest, page: Page) -> None:
+        """Settle what is suspicious about how the pages are counted, by one request where it takes one."""
+        total = None if self._promise is None else self._promise.last
+        probe: Probe | None = None if self._check is None else self._check.note(request, page, total)
+        if probe is None:
+            return
+        wire, asked = self._wire(probe.request), Asked(empty=self._listing.empty)
+        try:
+            answered = await self._exchange.send(
+                wire, lambda response: self._body_of(response).page, asked=asked, is_first_page=False
+            )
+        except ApiError as error:
+            if not is_refused(error):
+                raise
+        else:
+            if answered.value is not None:
+                self._judge(probe, answered.value)
+
+    def _judge(self, probe: Probe, found: Page) -> None:
+        try:
+            probe.judge(found)
+        except MovedError:
+            # Where the total may move, the list may: it was declared, and is listed as drift.
+            if self._promise is None or not self._promise.may_move:
+                raise
+
+    async def _prove_total(self, request: PageRequest) -> None:
+        """Raises `PagingError` where there are records behind the total, or where it looks like a cap and nobody can
+        tell."""
+        wire = self._wire(request)
+        self._guard.check_request(wire, is_look=True)
+        try:
+            answered = await self._exchange.send(
+                wire,
+                self._behind,
+                asked=Asked(has_page_token=request.has_token, empty=self._listing.empty),
+                rules=request.end_rules,
+                is_first_page=False,
+                read_end=lambda response, verdict: None,
+            )
+        except ApiError as error:
+            if not is_refused(error):
+                raise
+            if is_cap_like(self._received):
+                raise capped(self._exchange.shown(wire), self._received, error.status) from error
+            return
+        found = answered.value
+        if found is None or len(found.page) <= request.overlap or self._guard.knows(found.page):
+            return  # Behind its end the list begins again, at some APIs, or ends with its last page for ever.
+        if found.total is None or found.total <= self._received:
+            raise capped(self._exchange.shown(wire), self._received)
+
+    def _behind(self, response: Response) -> _Read:
+        """The page behind the total: its records, and the total as it is by now."""
+        body, total = self._body_of(response), self._listing.total
+        answer = PageAnswer(body, response.url, response.headers, received=self._received)
+        return _Read(body.page, None, None if total is None else total.of(answer))
+
+    def _note_lack(self, read: _Read) -> None:
+        """One page, and no trace of a next one: so do many APIs end a list, and so does a misspelt path look."""
+        if read.following is None and read.look is not None and read.look.lack:
+            self._note(f"{read.look.lack}: taken as the last page")
+
+    async def _check_sign(self, request: PageRequest, read: _Read, look: Look) -> None:
+        records = len(read.page)
+        needs_proof = not self._has_begun and records > 0 and not self._is_total_reached(read)
+        await self._signs.check(request, look, records, needs_proof=needs_proof, shown=lambda: self._shown(request))
+
+    def _is_total_reached(self, read: _Read) -> bool:
+        """Whether the records of this page are the last that an exact total promises."""
+        total = self._listing.total
+        is_exact = total is not None and total.is_exact and not read.is_at_least
+        return is_exact and self._received + len(read.page) == read.total
+
+    def _read(self, request: PageRequest, response: Response) -> _Read:
+        """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
+        body = self._body_of(response)
+        if request.beyond and self._guard.knows(body.page):
+            return _Read(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
+        received = self._received + max(0, len(body.page) - request.overlap)
+        answer = PageAnswer(body, response.url, response.headers, received, is_first=not self._has_begun)
+        total, is_at_least = None, False
+        if self._promise is not None and self._listing.total is not None:
+            total = self._promise.said_by(answer)
+            is_at_least = self._listing.total.is_exact and not self._listing.total.binds(answer)
+            if self._listing.total.is_exact and not is_at_least:
+                known, counts_hidden = self._promise.known(total), self._listing.total.counts_hidden
+                answer = replace(answer, total=known, counts_hidden=counts_hidden)
+        if body.is_declared_empty and not self._has_begun:
+            found = body.raw(self._listing.records)
+            what = body.lacks(self._listing.records) if found is None else f"{describe(found)} stands there"
+            self._note(f"no list of records: {what}. It is taken as no records, as `empty` says")
+        is_reached = self._is_reached_by(answer)
+        if is_reached and request.beyond and not body.page.records:
+            return _Read(body.page, None, total)
+        behind: PageRequest | None = None
+        try:
+            following = self._listing.paginator.next(request, answer)
+            if following is None and self._capped is not None:
+                behind = self._capped.behind(request, answer)
+        except PagingError as error:
+            return _Read(body.page, None, total, error=error)
+        if following is None and not body.page.records and not request.beyond:
+            body.check_failure()
+        if is_reached and following is not None:
+            following = self._beyond(following)
+        return _Read(body.page, following, total, is_at_least, behind, answer.looks[-1] if answer.looks else None)
+
+    def _is_reached_by(self, answer: PageAnswer) -> bool:
+        """Whether all records of an exact total came, so that no sign of a next page needs to be followed."""
+        return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
+
+    def _beyond(self, following: PageRequest) -> PageRequest | None:
+        """The page that a sign leads to though the exact total is reached. A token may go on past the end, and a total
+        be too low: so it is looked at, unless it came before, and may well be refused."""
+        try:
+            wire = wire_request(following, self._home)
+        except LinkError:
+            return None
+        return None if self._guard.has_sent(wire) else replace(following, beyond=following.beyond or 1)
+
+    def _body_of(self, response: Response) -> Body:
+        if self._listing.empty.takes_answer(response.status, response.body):
+            return self._reader.nothing()
+        return self._reader.read(response.body)
+
+    def _read_end(self, response: Response, verdict: Verdict) -> _Read | None:
+        """The records that came with an answer that a rule calls the end; None where none came."""
+        body = self._reader.read_end(response.body)
+        if body is None or not body.page.records:
+            return None
+        total = None
+        if self._promise is not None and self._listing.total is not None:
+            answer = PageAnswer(body, response.url, response.headers, self._received + len(body.page))
+            total = self._listing.total.of(answer)
+        return _Read(body.page, None, total)
+
+    def _new_of(self, page: Page, request: PageRequest) -> Page:
+        """The page without what the page before it ended with."""
+        overlap = request.overlap
+        if not overlap:
+            return page
+        if [bytes(record) for record in page.records[:overlap]] != self._tail:
+            raise MovedError(
+                f"{self._shown(request)}: the page does not begin with the records that the page before ended "
+                "with. Records were added or removed while the item was read; it begins again. If it happens each "
+                "time, ask for less at a time; or, where the API leaves out rows that you may not see, "
+                'write advance = "limit" in place of `overlap`.'
+            )
+        return replace(page, records=page.records[overlap:])
+
+    def _check_cap(self, request: PageRequest, total: int | None, *, is_at_least: bool) -> None:
+        """Raises `ApiError` where the API has more records than it hands out: what lies above the cap never comes."""
+        cap = 0 if self._listing.total is None else self._listing.total.divide_above
+        if cap and total is not None and (total > cap or (total == cap and is_at_least)):
+            more = " or more" if is_at_least else ""
+            raise ApiError(
+                f"{self._shown(request)}: the API has {total} records here{more}, and hands out no more than {cap} for "
+                "one query (`divide`). The item is divided; with a smaller step it would not have to be.",
+                verdict=Verdict.SPLIT,
+            )
+
+    def _told(self, request: PageRequest, check: Callable[[], None]) -> None:
+        """What a check refuses, with the request that it is about."""
+        try:
+            check()
+        except (MovedError, PaginationLoopError) as error:
+            raise type(error)(f"{self._shown(request)}: {error}") from None
+
+    def _shown(self, request: PageRequest) -> str:
+        return self._exchange.shown(self._wire(request))
+
+    def _wire(self, request: PageRequest) -> Request:
+        """Raises `ApiError` for a link that leads to another origin: nothing is sent there."""
+        try:
+            return wire_request(request, self._home)
+        except LinkError as error:
+            raise ApiError(
+                f"The API's link to page {self._guard.pages + 1} is not followed: {error}. Nothing was sent there, "
+                "since the credentials go with each request. If the API has moved, correct its url.",
+                verdict=Verdict.POISON,
+            ) from error
+
+    async def _settle(self, first: PageRequest) -> None:
+        """Compare the records with the promised total; where they differ, ask for it once more."""
+        promise, total = self._promise, self._listing.total
+        if promise is None or total is None or promise.first is None:
+            return
+        if promise.is_kept(self._received):
+            self._note_kept(promise, promise.first)
+            return
+        if not total.is_exact:
+            logger.info(
+                "the records differ from the API's estimate",
+                extra={"records": self._received, "estimate": promise.first},
+            )
+            return
+        wire = self._wire(first)
+        answered = await self._exchange.send(
+            wire,
+            lambda response: self._total_of(total, response),
+            asked=Asked(empty=self._listing.empty),
+            rules=first.end_rules,
+            read_end=lambda response, verdict: self._total_of(total, response),
+        )
+        again = answered.value
+        if again is not None and promise.fits(self._received, again) and (promise.may_move or again == promise.first):
+            self._note_kept(promise, again)
+            return
+        if again is not None:
+            self._told(first, lambda: promise.check_stands(again))
+        text = (
+            f"{self._exchange.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked "
+            f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
+            f"records moved while they were read, or the API does not keep its word.{self._remedy()}"
+        )
+        if self._check is not None and self._check.hides_rows:
+            raise PagingError(text)
+        # Part of it may be kept: some APIs hand out no more than so many records, and do not say so.
+        raise ApiError(text, verdict=Verdict.RESTART)
+
+    def _note_kept(self, promise: Promise, total: int) -> None:
+        """For the manifest. An item may have several walks."""
+        usage = self._exchange.usage
+        usage.drift = promise.drift(total) or usage.drift
+        usage.hidden += total - self._received
+        if total > self._received == 0:
+            logger.warning("all rows of a list are hidden from us", extra={"rows": total})
+
+    def _remedy(self) -> str:
+        """What helps where the API counts rows that it does not show."""
+        if not self._is_counting:
+            return ""
+        return (
+            ' If it counts rows that you may not see, write is = "bound" in `total`, and page an offset with '
+            'advance = "limit".'
+        )
+
+    def _total_of(self, total: Total, response: Response) -> int:
+        body = self._body_of(response)
+        answer = PageAnswer(body, response.url, response.headers, received=len(body.page))
+        return total.of(answer) or 0 if body.is_declared_empty else total.demand(answer)
+
+
+def wire_request(request: PageRequest, home: str) -> Request:
+    """The request as it is sent. Raises `LinkError` where it leads away from the origin of ``home``."""
+    url = resolve(request.url, base=request.base or home, home=home)
+    body, headers = b"", request.headers
+    if request.json is not None:
+        try:
+            body = msgspec.json.encode(request.json)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"The body of the request cannot be written as JSON: {error}.") from error
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            headers = (*headers, ("Content-Type", "application/json"))
+    for name, value in headers:
+        if not value.isprintable():
+            # A token from an answer could add headers of its own by a line end.
+            raise ApiError(f"The header {name} would hold a control character; it is not sent.", verdict=Verdict.POISON)
+    return Request(request.method, with_query(url, request.query), headers, body)

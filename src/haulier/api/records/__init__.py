@@ -1,0 +1,1 @@
+"""Records, cut out of the bodies of answers as the bytes that the API sent."""

@@ -1,0 +1,87 @@
+"""Fields that are put in front of a record's own bytes, which follow unchanged (G6): whose record it is, say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from haulier.api.errors import ApiError, Shape, Verdict
+from haulier.api.records.slices import Bytes
+from haulier.api.records.surrogates import hide
+from haulier.errors import ItemError
+
+_SPACE: Final = b" \t\r\n"
+
+
+def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any]) -> list[bytes]:
+    """Each record with ``fields`` in front. A `msgspec.Raw` among the values goes in as it stands.
+
+    Raises `ItemError` for values that JSON cannot hold, and `ApiError` for a record that is no object, or that has such
+    a field itself: readers would take one of the two, and not all of them the same.
+    """
+    if not fields:
+        return [bytes(record) for record in records]
+    try:
+        opening = msgspec.json.encode(dict(fields))[:-1]
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ItemError(f"The fields {', '.join(fields)} cannot be written as JSON: {error}.") from error
+    return [*_added(records, opening, tuple(fields))]
+
+
+def _added(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...]) -> Iterator[bytes]:
+    texts = [bytes(record) for record in records]
+    page = b"".join(texts)
+    signs = tuple({sign for name in names for sign in _signs(name)})
+    is_doubtful = any(sign in page for sign in signs)
+    joined = opening + b","
+    for place, text in enumerate(texts, 1):
+        if not text.startswith(b"{"):
+            text = text.lstrip(_SPACE)
+            if not text.startswith(b"{"):
+                raise _refused(place, "it is no object", names)
+        if is_doubtful and any(sign in text for sign in signs):
+            _check(text, place, names)
+        is_empty = not text.startswith(b'{"') and text[1:].lstrip(_SPACE).startswith(b"}")
+        yield (opening if is_empty else joined) + text[1:]
+
+
+def _signs(name: str) -> Iterator[bytes]:
+    """What stands in a record that may have the field: its name in quotes, or an escape that may stand for a letter."""
+    yield json.dumps(name).encode()
+    yield json.dumps(name, ensure_ascii=False).encode()
+    yield b"\\u"
+    if "/" in name:
+        yield b"\\/"
+
+
+def _check(text: bytes, place: int, names: tuple[str, ...]) -> None:
+    try:
+        known = _keys_of(text)
+    except msgspec.DecodeError as error:
+        raise _refused(place, f"it is not JSON: {error}", names) from error
+    for name in names:
+        if name in known:
+            raise _refused(place, f"it has a field {name!r} itself", names)
+
+
+def _keys_of(text: bytes) -> Mapping[str, Raw]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Raw])
+    except msgspec.DecodeError:
+        hidden = hide(text)
+        if hidden is None:
+            raise
+        return msgspec.json.decode(hidden.body, type=dict[str, Raw])
+
+
+def _refused(place: int, reason: str, names: tuple[str, ...]) -> ApiError:
+    return ApiError(
+        f"Record {place:,} of a page cannot be given the field{'s' if len(names) > 1 else ''} "
+        f"{', '.join(map(repr, names))}: {reason}. Give it another name in `add`, or leave it out.",
+        verdict=Verdict.BACK,
+        shape=Shape.RECORD,
+    )

@@ -1,0 +1,121 @@
+"""What an answer without records looks like, where it is something else than an empty list. Declared, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from haulier.api.records.paths import ROOT, first_byte, parts_of, raw_at
+from haulier.errors import UsageError
+
+ABSENT: Final = "absent"
+NO_BODY: Final = "no body"
+_VALUES: Final = {"null": b"null", "false": b"false", "empty object": b"{}", "empty text": b'""'}
+WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY)
+STATUSES: Final = frozenset({204, 205, *range(400, 500)}) - {401, 402, 403, 407, 408, 425, 429}
+"""What may be about the records that were asked for. The others are about rights, limits and connections; a rule with a
+text can still call one of them the end."""
+_FAILURES: Final = frozenset({"error", "errors", "fault", "exception"})
+"""Keys at which APIs put what went wrong under a good status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """The answers that are a page without records. Made by `Empty.of`."""
+
+    words: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, declared: Iterable[str | int]) -> Empty:
+        """From words and statuses, such as ``["null", 204]``. Raises `UsageError` for one that cannot mean it."""
+        declared = list(declared)
+        for each in declared:
+            if isinstance(each, str) and each not in WORDS:
+                raise UsageError(f"{each!r} is no way to hold no records. There are: {', '.join(WORDS)}, and statuses.")
+            if not isinstance(each, str) and each not in STATUSES:
+                raise UsageError(
+                    f"The status {each} does not say that there are no records. It may be 204, 205, or one of the 400s "
+                    "that is about what was asked, such as 404; for others write a rule with the text of the answer."
+                )
+        return cls(
+            frozenset(each for each in declared if isinstance(each, str)),
+            frozenset(each for each in declared if not isinstance(each, str)),
+        )
+
+    @property
+    def declared(self) -> tuple[str | int, ...]:
+        """What `of` was given."""
+        return (*self.words, *self.statuses)
+
+    @property
+    def takes_absent(self) -> bool:
+        """Whether the records may be left out, with nothing in their place."""
+        return ABSENT in self.words
+
+    @property
+    def behind_token(self) -> Empty:
+        """As it is behind a token or link that the API handed out: an error status there is no empty page, since the
+        walk would end in silence where the API only stumbled."""
+        return Empty(self.words, frozenset(status for status in self.statuses if status < 300))
+
+    def takes_answer(self, status: int, body: bytes) -> bool:
+        """Whether the status, or the lack of a body, says that there are no records."""
+        return status in self.statuses or (not body and NO_BODY in self.words)
+
+    def takes_value(self, found: Raw) -> bool:
+        """Whether what stands at the records path says it."""
+        value = bytes(found) if len(memoryview(found)) < _SHORT else b""
+        if value[:1] == b"{" and not value[1:-1].strip():
+            value = b"{}"
+        return any(_VALUES.get(word) == value for word in self.words)
+
+    def takes_absence(self, body: bytes | Raw, path: str) -> bool:
+        """Whether it says it that nothing stands at the path: an object must be there that lacks its last key, or a
+        list on the way that is empty. Else another path may be meant."""
+        parts = parts_of(path)
+        if not self.takes_absent or not parts:
+            return False
+        parent = raw_at(body, ".".join(parts[:-1]) or ROOT)
+        if parent is not None:
+            return first_byte(parent) == b"{" or _is_empty_list(parent)
+        return any(
+            found is not None and _is_empty_list(found)
+            for found in (raw_at(body, ".".join(parts[:length]) or ROOT) for length in range(len(parts) - 1))
+        )
+
+
+NO_EMPTY: Final = Empty()
+"""An empty list alone."""
+
+
+def failure_in(body: bytes | Raw) -> str | None:
+    """The path of what tells a failure, at an answer's top or in an object that stands there; None where nothing
+    does."""
+    if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
+        return None
+    top = msgspec.json.decode(raw, type=dict[str, Raw])
+    if (key := _failing(top)) is not None:
+        return key
+    for name, value in top.items():
+        if first_byte(value) == b"{" and (key := _failing(msgspec.json.decode(value, type=dict[str, Raw]))) is not None:
+            return f"{name}.{key}"
+    return None
+
+
+def _failing(members: dict[str, Raw]) -> str | None:
+    return next(
+        (key for key, value in members.items() if key.lower() in _FAILURES and bytes(value) not in _NOTHING), None
+    )
+
+
+_SHORT: Final = 64
+_NOTHING: Final = (b"null", b"false", b'""', b"[]", b"{}", b"0")
+
+
+def _is_empty_list(found: Raw) -> bool:
+    return first_byte(found) == b"[" and not bytes(found)[1:-1].strip()

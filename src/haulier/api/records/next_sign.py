@@ -1,0 +1,212 @@
+"""The sign of a next page: a token, link or flag. Where it is not there, is that the end, or is it misspelt?
+
+Many APIs leave it out of the last page, with all around it, so that its lack must stay an end. Against that speaks a
+page as full as it was asked for in a run in which nobody ever saw the sign, and another token beside its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec import Raw
+
+from haulier.api.records.page import Body
+from haulier.api.records.paths import first_byte
+
+MAX_COMPANIONS: Final = 64
+"""Keys around a sign that are remembered. The objects around tokens have a handful; one by records' ids has any."""
+
+
+MAX_KEY_CHARACTERS: Final = 100
+"""Longer keys are data, and are neither remembered nor taken for a token's."""
+
+Companion = tuple[str, str]
+"""The path of an object, and a key in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a page said at the place where the sign of the next one should stand."""
+
+    sign: str
+    """What was looked for: `'paging.next'`, `the header 'X-Next'`."""
+    lack: str = ""
+    """Why it is not there, in words; "" where it is, if only to say that there is no more."""
+    instead: str = ""
+    """What is there in its place: names of keys, headers or relations."""
+    passed: str = ""
+    """How far the path of the sign leads where it is missing."""
+    companions: tuple[Companion, ...] = ()
+    """The keys of the objects on the way to the sign, where it is there."""
+    tokens: tuple[str, ...] = ()
+    """Keys of the object that lacks the sign, which look like a token or link themselves."""
+    others: tuple[str, ...] = ()
+    """Further keys of it with a text behind them."""
+    asked: int | None = None
+    """How many records the page was asked for."""
+
+    @property
+    def is_there(self) -> bool:
+        return not self.lack
+
+
+@dataclass(slots=True)
+class SignMemory:
+    """What this process knows of one sign of one stream, from all of its items."""
+
+    was_seen: bool = False
+    companions: set[Companion] = field(default_factory=set)
+
+    def note(self, look: Look) -> None:
+        """The sign was there."""
+        self.was_seen = True
+        self.companions.update(look.companions[: MAX_COMPANIONS - len(self.companions)])
+
+    def strangers(self, look: Look) -> tuple[str, ...]:
+        """Keys that stand where the sign is missing and never stood beside it: it may have another name there.
+
+        Before the sign was seen only what looks like a token counts.
+        """
+        found = (*look.tokens, *look.others) if self.was_seen else look.tokens
+        return tuple(key for key in found if (look.passed, key) not in self.companions)
+
+
+def there(body: Body, at: str) -> Look:
+    """Something stands at the path of a body, be it null."""
+    companions: list[Companion] = []
+    place = at
+    while place:
+        place, members = body.keys_beside(place)
+        companions += [(place, key) for key in members if len(key) <= MAX_KEY_CHARACTERS]
+    return Look(repr(at), companions=tuple(companions))
+
+
+def lacking(body: Body, at: str, asked: int | None = None) -> Look:
+    """Nothing stands at the path of a body. ``asked`` is the page's declared size."""
+    passed, members = body.keys_beside(at)
+    is_ahead = any(_leads_on(part) for part in passed.split(".") if part)
+    tokens = tuple(key for key, value in members.items() if _is_token(key, value, is_ahead=is_ahead))
+    others = tuple(
+        key
+        for key, value in members.items()
+        if passed
+        and key not in tokens
+        and len(key) <= MAX_KEY_CHARACTERS
+        and first_byte(value) == b'"'
+        and _says(value)
+        and not _leads_back(key)
+    )
+    lack = f"nothing stands at {at!r}"
+    instead = body.lacks(at).removeprefix(f"{lack}: ")
+    return Look(repr(at), lack, instead, passed, tokens=tokens, others=others, asked=asked)
+
+
+_LEADS_ON: Final = re.compile("continu|cursor|marker|scroll|bookmark")
+"""What a key that leads to a next page has in its name, ..."""
+_PLACES: Final = frozenset(
+    {
+        "after", "cursor", "href", "id", "index", "key", "link", "marker", "offset", "page", "path", "query", "start",
+        "token", "uri", "url", "continuation",
+    }
+)  # fmt: skip
+"""... or beside the word `next`, as a word of its own."""
+_LEADS_BACK: Final = re.compile("prev|before|first|last|self|start|sync|delta|current|base|context|up$")
+"""To what was read, to the list itself, or to a later run: `newStartPageToken`, `nextSyncToken`, `deltaLink`."""
+_WORDS: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+
+
+def _is_token(key: str, value: Raw, *, is_ahead: bool) -> bool:
+    if not _says(value) or _leads_back(key) or len(key) > MAX_KEY_CHARACTERS:
+        return False
+    if bytes(value) == b"true":
+        return bool({"more", "truncated", "next"} & _words(key))
+    return is_ahead or _leads_on(key)
+
+
+def _leads_on(key: str) -> bool:
+    words = _words(key)
+    return (
+        _LEADS_ON.search(key.lower()) is not None
+        or words in ({"next"}, {"after"})
+        or ("next" in words and bool(words & _PLACES))
+    )
+
+
+def _leads_back(key: str) -> bool:
+    return _LEADS_BACK.search(key.lower()) is not None
+
+
+def _words(key: str) -> set[str]:
+    return {word.lower() for word in _WORDS.findall(key)}
+
+
+def _says(value: Raw) -> bool:
+    """Whether it is a text, a number or true, and not one of the ways to say nothing."""
+    return first_byte(value) in b'"-123456789t' and bytes(value) not in (b'""', b'"0"')
+
+
+_SIZES: Final = frozenset(
+    {
+        "limit", "pagelimit", "perpage", "pagesize", "size", "maxresults", "maxitems", "maxrecords", "maxpagesize",
+        "count", "top", "first", "rows", "take", "resultsperpage", "itemsperpage", "recordsperpage", "sysparmlimit",
+    }
+)  # fmt: skip
+"""How APIs call the size of a page, without signs and capitals."""
+_DEPTH: Final = 2
+
+
+def asked_sizes(query: Iterable[tuple[str, str]], body: object = None) -> set[int]:
+    """The numbers of a request that say how many records a page should have, in its parameters or its body.
+
+    A name that looks so is enough: all that hangs on it is whether a page without the sign is suspicious.
+    """
+    found = [_number(value) for name, value in query if is_size(name)] + _sizes_in(body, _DEPTH)
+    return {number for number in found if number}
+
+
+def _sizes_in(node: object, depth: int) -> list[int | None]:
+    if not isinstance(node, Mapping) or not depth:
+        return []
+    found = [_number(value) for name, value in node.items() if is_size(str(name))]
+    for value in node.values():
+        found += _sizes_in(value, depth - 1)
+    return found
+
+
+def is_size(name: str) -> bool:
+    """Whether a parameter is called as APIs call the size of a page."""
+    return re.sub("[^a-z]", "", name.lower()) in _SIZES
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+class Looks:
+    """What one item saw of its signs, for its receipt. Bounded: a source declares a few."""
+
+    def __init__(self) -> None:
+        self._were_seen: dict[str, bool] = {}
+
+    def note(self, sign: str, *, was_seen: bool) -> None:
+        self._were_seen[sign] = was_seen or self._were_seen.get(sign, False)
+
+    @property
+    def unseen(self) -> str:
+        """The sign that no page of the item had, though nothing else proves that its lists are whole; "" for none."""
+        return next((sign for sign, was_seen in self._were_seen.items() if not was_seen), "")
+
+
+class StreamSigns:
+    """The signs of one stream as this process saw them, and whoever knows what earlier processes of the run saw."""
+
+    def __init__(self) -> None:
+        self._memories: dict[str, SignMemory] = {}
+
+    def of(self, sign: str) -> SignMemory:
+        return self._memories.setdefault(sign, SignMemory())

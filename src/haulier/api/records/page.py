@@ -1,0 +1,350 @@
+"""The records of one response, cut out of its body as the bytes that the API sent (G6)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Raw
+
+from haulier.api.errors import BodyError, Shape
+from haulier.api.records.added_fields import add_fields
+from haulier.api.records.empty import NO_EMPTY, Empty, failure_in
+from haulier.api.records.paths import ROOT, Place, dead_end, describe, first_byte, lacks, misfit, places, raw_at
+from haulier.api.records.picker import picker
+from haulier.api.records.slices import Bytes, Records
+from haulier.api.records.surrogates import Hidden, hide
+from haulier.errors import ItemError
+
+NO_LIST: Final = (b"null", b"{}", b'""', b"false")
+"""What APIs put in the place of a list where there is none; the second is what PHP makes of it."""
+_BOM: Final = b"\xef\xbb\xbf"
+_CHUNK_BYTES: Final = 32 * 1024
+"""UTF-8 is checked by decoding, which takes twice as long where the text does not fit into the processor's cache; and
+what is ASCII needs none."""
+_END_BYTES: Final = 64
+"""Of a record's beginning and end, by which the records are found in their body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records, each one the ``bytes`` of a JSON value, in a run as in a test: ``json.loads(page.records[0])``.
+    ``encoded``: they are ours, not the API's own. ``added``: names of fields of ours in front of the API's bytes."""
+
+    records: Sequence[bytes]
+    encoded: bool = False
+    added: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.records, Records):
+            object.__setattr__(self, "records", Records(self.records))
+
+    @property
+    def slices(self) -> Sequence[Bytes]:
+        """The records as they are written: parts of the answer's body, uncopied."""
+        return cast("Records", self.records).slices
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def with_fields(self, fields: Mapping[str, Any]) -> Page:
+        """The page with ``fields`` in front of each record, whose own bytes follow unchanged.
+
+        ``page.with_fields({"author_id": item.author})`` says whose records they are where the API leaves it out. Raises
+        `ApiError` for a record that is no object, or has such a field itself.
+        """
+        return Page(add_fields(self.slices, fields), self.encoded, (*self.added, *fields))
+
+    @classmethod
+    def of(cls, records: Iterable[dict[str, Any]]) -> Page:
+        """A page of records that we encode: compact JSON, in the order of their keys.
+
+        Times become ISO 8601 and decimals text; NaN becomes null, since JSON has none. `ItemError` for what JSON cannot
+        hold.
+        """
+        try:
+            return cls([msgspec.json.encode(record) for record in records], encoded=True)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ItemError(f"A record cannot be written as JSON: {error}. Yield dicts of plain values.") from error
+
+
+class PageReader:
+    """Reads the bodies of one walk: the records at ``records_path``, and what is asked of a body besides.
+
+    It learns which other paths are asked for, so that from the second page on one pass over a body finds them all.
+    """
+
+    def __init__(self, records_path: str, empty: Empty = NO_EMPTY, total_at: str = "") -> None:
+        """``empty``: what, besides an empty list, is a page without records. ``total_at``: path of an exact total."""
+        self._records_path = records_path
+        self._empty = empty
+        self._total_at = total_at
+        self._asked: tuple[str, ...] = ()
+
+    def read(self, body: bytes) -> Body:
+        """Raises `BodyError` where the body is not JSON in UTF-8, or holds no list at the records path, or two."""
+        body = text_of(body)
+        hidden: Hidden | None = None
+        try:
+            elements, values = self._cut(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            hidden = hide(body)
+            if hidden is None:
+                raise not_json(body, error) from error
+            try:
+                elements, values = self._cut(hidden.body)
+            except (msgspec.DecodeError, RecursionError) as other:
+                raise not_json(body, other) from other
+        if hidden is not None:
+            page = Page(Records([hidden.back(memoryview(element)) for element in elements or ()]))
+            return Body(hidden.body, page, values, self, hidden, is_declared_empty=elements is None)
+        # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
+        page = Page(Records(cast("list[Bytes]", elements or [])))
+        return Body(body, page, values, self, is_declared_empty=elements is None)
+
+    def nothing(self) -> Body:
+        """The page of an answer whose body says nothing."""
+        return Body(b"null", Page(()), {}, self, is_declared_empty=True)
+
+    def read_end(self, body: bytes) -> Body | None:
+        """Read an answer that a rule calls the end: None where it holds no records, since then nothing has to stand at
+        their path. What stands there is read as on any page."""
+        body = text_of(body)
+        if body.lstrip()[:1] not in (b"{", b"["):
+            return None
+        try:
+            found = raw_at(body, self._records_path)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise not_json(body, error) from error
+        return None if found is None or bytes(found) in NO_LIST else self.read(body)
+
+    def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None]]:
+        """The records, and what stands at other paths; no list where it is a page without records by declaration."""
+        picked = picker(self._records_path, self._asked).pick(body)
+        elements, values = picked if picked is not None else (self._elements(body), {})
+        _check_unique(body, self._records_path, elements or [])
+        return elements, values
+
+    def _elements(self, body: bytes) -> list[Raw] | None:
+        """The records, whatever the shape of the body; None where ``empty`` declares that there are no records, and
+        else says what is there."""
+        path = self._records_path
+        found = raw_at(body, path)
+        if self._is_absence(body) if found is None else self._empty.takes_value(found):
+            check_failure(body)
+            return None
+        if found is None:
+            shape = Shape.ASTRAY if self._empty.takes_absent else Shape.MISSING
+            raise BodyError(f"no records: {lacks(body, path)}", shape)
+        if first_byte(found) != b"[":
+            shape = Shape.NULL if found == Raw(b"null") else Shape.NOT_A_LIST
+            raise BodyError(f"no list of records: at {path!r} stands {describe(found)}", shape)
+        return msgspec.json.decode(found, type=list[Raw])
+
+    def _is_absence(self, body: bytes) -> bool:
+        """Whether it is declared that nothing stands at the path: of an answer that counts no records, any part of the
+        path may be left out."""
+        if self._empty.takes_absence(body, self._records_path):
+            return True
+        counted = raw_at(body, self._total_at) if self._empty.takes_absent and self._total_at else None
+        return counted is not None and bytes(counted).strip(b'"') == b"0"
+
+    def note(self, path: str) -> None:
+        """A path was asked for that was not looked at in passing."""
+        if path not in self._asked:
+            self._asked = (*self._asked, path)
+
+
+class Body:
+    """A body that was read: its page, and what stands at other paths, by demand."""
+
+    def __init__(
+        self,
+        body: bytes,
+        page: Page,
+        values: dict[str, Raw | None],
+        reader: PageReader,
+        hidden: Hidden | None = None,
+        *,
+        is_declared_empty: bool = False,
+    ) -> None:
+        """``is_declared_empty``: it holds no records in a way that the source declares, and may hold no more than that:
+        neither a total, nor a flag."""
+        self._body = body
+        self._hidden = hidden
+        self._values = values
+        self._reader = reader
+        self.page = page
+        self.is_declared_empty = is_declared_empty
+
+    def raw(self, path: str) -> Raw | None:
+        """The bytes at a path, or None where nothing stands there."""
+        if path not in self._values:
+            self._reader.note(path)
+            self._values[path] = raw_at(self._body, path)
+        found = self._values[path]
+        return found if found is None or self._hidden is None else Raw(self._hidden.back(memoryview(found)))
+
+    @property
+    def text(self) -> bytes:
+        """All of it. Surrogates that stand alone are written otherwise than they came."""
+        return self._body
+
+    def check_failure(self) -> None:
+        """Raises `BodyError` where a page without records tells a failure: it would end a list in silence."""
+        check_failure(self._body)
+
+    def lacks(self, path: str) -> str:
+        """What stands in the place of a path that is not there, in words."""
+        return lacks(self._body, path)
+
+    def misfit(self, path: str) -> str:
+        """Why nothing can ever stand at a path in bodies of this shape, in words; "" where that may be."""
+        return misfit(self._body, path)
+
+    def keys_beside(self, path: str) -> tuple[str, dict[str, Raw]]:
+        """How far a path leads, and the members of the object that its last key stands in, or that lacks the next one.
+
+        Nothing where it is no object.
+        """
+        passed = path.rpartition(".")[0]
+        node = raw_at(self._body, passed or ROOT)
+        if node is None:
+            passed, node = dead_end(self._body, path)
+        if first_byte(node) != b"{":
+            return passed, {}
+        return passed, msgspec.json.decode(node, type=dict[str, Raw])
+
+
+def check_failure(body: bytes) -> None:
+    """Raises `BodyError` where something stands at a key that tells what went wrong, in place of records."""
+    if (key := failure_in(body)) is not None:
+        raise BodyError(
+            f"no records, and something stands at {key!r}, which looks like a failure. "
+            f'Write a rule for it: {{ at = "{key}", verdict = "back" }}; or "end" for "back", if there are no more',
+            Shape.NONE,
+        )
+
+
+def split_records(body: bytes, records_path: str) -> Page:
+    """The records at a dotted path (``.``: the body itself is their list), unchanged byte for byte.
+
+    An empty list is an empty page. Raises `BodyError` for a body that is not JSON in UTF-8, and for a path at which
+    there is no list, or two: JSON allows a key twice, and the records of the one not taken would be lost.
+    """
+    return PageReader(records_path).read(body).page
+
+
+def not_json(body: bytes, error: Exception) -> BodyError:
+    """Why a body cannot be read: a list of records, one a line, is no mistake of the API's."""
+    lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
+    if len(lines) == 2 and all(_is_json(line) for line in lines):
+        return BodyError("the body is several JSON values, one a line: NDJSON is not read yet", Shape.NOT_JSON)
+    return BodyError(f"the body is not JSON: {error}", Shape.UNPARSED)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def text_of(body: bytes) -> bytes:
+    """A body without its byte order mark, proven to be UTF-8: msgspec lets others pass in what it does not decode."""
+    if body.startswith(_BOM):
+        body = body[len(_BOM) :]
+    if not body.isascii():
+        _check_utf8(body)
+    return body
+
+
+def _check_utf8(body: bytes) -> None:
+    end = 0
+    while end < len(body):
+        start, end = end, end + _CHUNK_BYTES
+        while end < len(body) and body[end] & 0xC0 == 0x80:  # In the midst of a character.
+            end += 1
+        chunk = body[start:end]
+        if not chunk.isascii():
+            try:
+                chunk.decode()
+            except UnicodeDecodeError as error:
+                raise _not_utf8(error, start) from None
+
+
+def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
+    where = f"byte {error.object[error.start]:#04x} near {start + error.start}"
+    return BodyError(f"the body is not UTF-8: {where}", Shape.UNPARSED)
+
+
+def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:
+    """Refuse a body with a key twice on the way to its records: msgspec takes the last one and says nothing.
+
+    A key that stands once in the text outside of the records stands once in the object. Only what cannot be told so is
+    parsed.
+    """
+    keys = {key for place in places(path) for key in place if not key.isdigit()}
+    if not keys:
+        return
+    rest = _without(body, elements)
+    if all(sum(rest.count(name) for name in _spellings(key)) <= 1 for key in keys):
+        return
+    # Numbers stay text: Python refuses to read integers of over 4,300 digits.
+    tree = json.loads(rest, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+    for place in places(path):
+        if (key := _twice(tree, place)) is not None:
+            twice = f"the key {key!r} stands twice on the way to {path!r}, and only one of them could be read"
+            raise BodyError(twice, Shape.UNPARSED)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object with the keys that stand in it twice."""
+
+
+def _twice(tree: Any, place: Place) -> str | None:
+    for key in place:
+        if isinstance(tree, _Pairs):
+            values = [value for name, value in tree if name == key]
+            if len(values) > 1:
+                return key
+            tree = values[0] if values else None
+        elif isinstance(tree, list) and key.isdigit():
+            tree = tree[int(key)] if int(key) < len(tree) else None
+        else:
+            return None
+    return None
+
+
+def _without(body: bytes, elements: list[Raw]) -> bytes:
+    """The body with null for its records, where they stand in one piece with equal gaps, as programs write them."""
+    if not elements or first_byte(elements[0]) not in (b"{", b"["):
+        return body
+    first, tail = memoryview(elements[0]), memoryview(elements[-1])[-_END_BYTES:]
+    start = body.find(first[:_END_BYTES])
+    end = start + sum(map(len, elements)) + len(elements) - 1
+    # They do not begin before `start`, and with a byte between each two they do not end before `end`. So if the last
+    # one does not end behind it, they fill what lies between, and need not be compared.
+    if body.find(tail, end - len(tail) + 1) >= 0:
+        start = body.find(first)
+        gap = b""
+        if len(elements) > 1:
+            end = start + len(first)
+            gap = body[end : body.find(memoryview(elements[1]), end)]
+            if gap.strip(b" \t\r\n") != b",":  # The same text as the first record's stands somewhere before the list.
+                return body
+        records = gap.join(elements)
+        if not body.startswith(records, start):
+            return body
+        end = start + len(records)
+    return body[:start] + b"null" + body[end:]
+
+
+@functools.lru_cache(maxsize=1_024)
+def _spellings(key: str) -> frozenset[bytes]:
+    return frozenset({json.dumps(key).encode(), json.dumps(key, ensure_ascii=False).encode()})

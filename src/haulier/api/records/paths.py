@@ -1,0 +1,175 @@
+"""Dotted paths into JSON: ``rows``, ``paging.next.after``, ``rows.0.id``; ``.`` is the whole body.
+
+A key may itself have dots (``@odata.nextLink``): of two ways to read a path, the one with the longer key wins. A part
+of digits is the index of a list, or a key of an object, whichever stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from haulier.api.records.surrogates import hide
+from haulier.errors import UsageError
+
+ROOT: Final = "."
+
+_SHOWN_KEYS: Final = 12
+_SHOWN_CHARACTERS: Final = 40
+
+Place = tuple[str, ...]
+"""The keys from the top of a body down to a value. ``()`` is the whole body."""
+
+
+def check_path(path: str) -> str:
+    """``path`` itself, or `UsageError` where it cannot be one."""
+    if path != ROOT and not all(parts_of(path)):
+        raise UsageError(f"{path!r} is no path into JSON. Write keys with dots between, such as 'result.items'.")
+    return path
+
+
+def parts_of(path: str) -> list[str]:
+    """What stands between the dots."""
+    return [] if path == ROOT else path.split(".")
+
+
+@lru_cache(maxsize=1024)
+def places(path: str) -> tuple[Place, ...]:
+    """All ways to read a path, those with longer keys first. An index is never part of a longer key."""
+    return tuple(_readings(parts_of(path)))
+
+
+def _readings(parts: Sequence[str]) -> Iterator[Place]:
+    if not parts:
+        yield ()
+    for length in range(len(parts), 0, -1):
+        if length == 1 or not any(part.isdigit() for part in parts[:length]):
+            for rest in _readings(parts[length:]):
+                yield (".".join(parts[:length]), *rest)
+
+
+def find(tree: Any, path: str) -> Any:
+    """What stands at a path of a decoded value. Raises `LookupError` that says in words what stands there instead."""
+    node, parts = tree, parts_of(path)
+    while parts:
+        if isinstance(node, dict) and (length := _longest(node, parts)):
+            node, parts = node[".".join(parts[:length])], parts[length:]
+        elif isinstance(node, list) and parts[0].isdigit() and int(parts[0]) < len(node):
+            node, parts = node[int(parts[0])], parts[1:]
+        else:
+            passed = parts_of(path)[: -len(parts)]
+            where = f"{'.'.join(passed)!r} is" if passed else "there is"
+            raise LookupError(f"nothing stands at {path!r}: {where} {describe(node)}")
+    return node
+
+
+def raw_at(body: bytes | Raw, path: str) -> Raw | None:
+    """The bytes that stand at a path, or None. Works on bodies of any shape, in one pass for each part of the path.
+
+    Raises `msgspec.DecodeError` for a body that is not JSON.
+    """
+    try:
+        return _raw_at(body, path)
+    except msgspec.DecodeError:
+        hidden = hide(bytes(body))
+        if hidden is None:
+            raise
+        found = _raw_at(hidden.body, path)
+        return None if found is None else Raw(hidden.back(memoryview(found)))
+
+
+def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
+    # The first pass proves the whole body; the later ones look into parts of it.
+    node, parts = msgspec.json.decode(body, type=Raw), parts_of(path)
+    while parts:
+        kind = first_byte(node)
+        if kind == b"{":
+            keys = msgspec.json.decode(node, type=dict[str, Raw])
+            length = _longest(keys, parts)
+            if not length:
+                return None
+            node, parts = keys[".".join(parts[:length])], parts[length:]
+        elif kind == b"[" and parts[0].isdigit():
+            elements = msgspec.json.decode(node, type=list[Raw])
+            if int(parts[0]) >= len(elements):
+                return None
+            node, parts = elements[int(parts[0])], parts[1:]
+        else:
+            return None
+    return node
+
+
+def lacks(body: bytes | Raw, path: str, whole: str = "the body") -> str:
+    """Why `raw_at` finds nothing: how far the path leads, and what stands there instead. ``whole`` is what it is looked
+    for in."""
+    passed, node = dead_end(body, path)
+    return f"nothing stands at {path!r}: {repr(passed) if passed else whole} is {describe(node)}"
+
+
+def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:
+    """How far a path leads at which nothing stands, and the value that stands there."""
+    parts = parts_of(path)
+    for length in range(len(parts) - 1, 0, -1):
+        passed = ".".join(parts[:length])
+        found = raw_at(body, passed)
+        if found is not None:
+            return passed, found
+    return "", msgspec.json.decode(body, type=Raw)
+
+
+def misfit(body: bytes | Raw, path: str) -> str:
+    """Why a path can never lead anywhere in bodies of this shape, in words; "" where only nothing stands.
+
+    It leads by a name into a list, or into a text, a number or true. What is null, "", false or empty fits any path.
+    """
+    passed, node = dead_end(body, path)
+    rest = path[len(passed) :].lstrip(".").partition(".")[0]
+    match first_byte(node):
+        case b"{":
+            return ""
+        case b"[":
+            if rest.isdigit() or not msgspec.json.decode(node, type=list[Raw]):
+                return ""
+        case _:
+            if bytes(node) in (b"null", b"false", b'""'):
+                return ""
+    return f"{f'at {passed!r} stands' if passed else 'the body is'} {describe(node)}, which has nothing called {rest!r}"
+
+
+def first_byte(value: Raw) -> bytes:
+    """It says what kind of value it is."""
+    return bytes(memoryview(value)[:1])
+
+
+def describe(value: Any) -> str:
+    """What a value is, in words that show keys and no values: `an object with the keys error, status`."""
+    if isinstance(value, Raw):
+        value = msgspec.json.decode(value, type=_SHALLOW.get(first_byte(value), Raw))
+    match value:
+        case dict():
+            keys = [str(key)[:_SHOWN_CHARACTERS] for key in list(value)[:_SHOWN_KEYS]]
+            more = f" and {len(value) - len(keys)} more" if len(value) > len(keys) else ""
+            return f"an object with the keys {', '.join(keys)}{more}" if keys else "an empty object"
+        case list():
+            return f"a list of {len(value)}" if value else "an empty list"
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case str():
+            return "text"
+        case Raw():
+            return _KINDS.get(first_byte(value), "a number")
+        case _:
+            return "a number"
+
+
+_SHALLOW: Final[dict[bytes, Any]] = {b"{": dict[str, Raw], b"[": list[Raw]}
+_KINDS: Final = {b'"': "text", b"n": "null", b"t": "true", b"f": "false"}
+
+
+def _longest(keys: dict[str, Any], parts: list[str]) -> int:
+    """How many parts the longest key takes that stands in an object; 0 for none."""
+    return next((length for length in range(len(parts), 0, -1) if ".".join(parts[:length]) in keys), 0)

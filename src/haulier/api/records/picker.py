@@ -1,0 +1,155 @@
+"""Takes what is wanted out of a body in one pass: the elements of one list, and the values at a few paths beside it.
+
+The wanted paths become a type of msgspec's, in which everything is optional and raw. What stands elsewhere is checked
+and skipped, not decoded: 800 MB/s, where decoding and encoding again reaches 170 and changes the bytes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from haulier.api.records.paths import ROOT, Place, places
+
+_MOST_READINGS: Final = 16
+"""Of one path (five parts). Longer ones than any API needs are walked step by step instead."""
+_MOST_INDEX: Final = 20
+"""A list is looked into at an index by a field for each element before it."""
+
+_Tree = dict[str, Any]
+"""Keys to subtrees or, where a wanted value stands, to its type."""
+
+
+class Picker:
+    """Made once for its paths (`picker`), and used for any number of bodies."""
+
+    def __init__(self, list_path: str, paths: tuple[str, ...]) -> None:
+        tree: _Tree = {}
+        self._list_chains: list[tuple[str, ...]] = []
+        self._chains: dict[str, list[tuple[str, ...]]] = {}
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        if list_path == ROOT:
+            self._decoder = msgspec.json.Decoder(list[Raw])
+        elif _plant(tree, list_path, list[Raw]):
+            planted = [path for path in paths if _plant(tree, path, Raw)]
+            self._decoder = msgspec.json.Decoder(_struct(tree))
+            self._list_chains = [_chain(tree, place) for place in places(list_path)]
+            self._chains = {path: [_chain(tree, place) for place in places(path)] for path in planted}
+
+    def pick(self, body: bytes) -> tuple[list[Raw], dict[str, Raw | None]] | None:
+        """The list's elements, and what stands at those of the paths that could be looked at in the same pass.
+
+        None where the body has another shape than the paths say. Raises `msgspec.DecodeError` for one that is not JSON.
+        """
+        if self._decoder is None:
+            return None
+        try:
+            top = self._decoder.decode(body)
+        except msgspec.ValidationError:
+            return None
+        if not self._list_chains:
+            return cast("list[Raw]", top), {}
+        elements = _follow(top, self._list_chains)
+        if elements is None:
+            return None
+        return elements, {path: _follow(top, chains) for path, chains in self._chains.items()}
+
+
+class ValuePicker:
+    """Takes the values at a few paths out of one record, in one pass; made once, and used for any number of records."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        tree: _Tree = {}
+        self._chains: list[list[tuple[str, ...]]] = []
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        if ROOT not in paths and all(_plant(tree, path, Raw) for path in paths):
+            self._decoder = msgspec.json.Decoder(_struct(tree))
+            self._chains = [[_chain(tree, place) for place in places(path)] for path in paths]
+
+    def pick(self, record: bytes | bytearray | memoryview) -> list[Raw | None] | None:
+        """What stands at each path; None where the record has another shape than the paths, or is not plain JSON."""
+        if self._decoder is None:
+            return None
+        try:
+            top = self._decoder.decode(record)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return [_follow(top, chains) for chains in self._chains]
+
+
+@lru_cache(maxsize=256)
+def picker(list_path: str, paths: tuple[str, ...]) -> Picker:
+    """The picker for these paths. Kept, since making its types costs more than reading a page."""
+    return Picker(list_path, paths)
+
+
+def _plant(tree: _Tree, path: str, leaf: Any) -> bool:
+    """Put a path into the tree. False, with nothing changed, where it does not fit beside what is there."""
+    readings = places(path)
+    if len(readings) > _MOST_READINGS or not all(_fits(tree, place) for place in readings):
+        return False
+    for place in readings:
+        node = tree
+        for key in place[:-1]:
+            node = node.setdefault(key, {})
+        node[place[-1]] = leaf
+    return True
+
+
+def _fits(tree: _Tree, place: Place) -> bool:
+    """No value stands inside another, and no node is both a list and an object."""
+    node: Any = tree
+    for key in place:
+        if not isinstance(node, dict) or (node and key.isdigit() != _is_list(node)):
+            return False
+        if key not in node:
+            return all(map(_is_nameable, place))
+        node = node[key]
+    return node is Raw
+
+
+def _is_nameable(key: str) -> bool:
+    """msgspec takes no field name that JSON would have to escape."""
+    return int(key) <= _MOST_INDEX if key.isdigit() else key.isprintable() and '"' not in key and "\\" not in key
+
+
+def _is_list(node: _Tree) -> bool:
+    return all(key.isdigit() for key in node)
+
+
+def _struct(tree: _Tree) -> type[msgspec.Struct]:
+    """The type that decodes what is in the tree."""
+    keys = [str(index) for index in range(max(map(int, tree)) + 1)] if _is_list(tree) else list(tree)
+    fields: list[tuple[str, Any, Any]] = []
+    for number, key in enumerate(keys):
+        child = tree.get(key, Raw)
+        # An object on the way may be null or absent (an API's way to say that there is no next page).
+        kind: Any = _struct(child) | None if isinstance(child, dict) else child
+        fields.append((f"f{number}", kind | UnsetType, UNSET))
+    if _is_list(tree):
+        return msgspec.defstruct("List", fields, array_like=True)
+    return msgspec.defstruct("Object", fields, rename={f"f{number}": key for number, key in enumerate(keys)})
+
+
+def _chain(tree: _Tree, place: Place) -> tuple[str, ...]:
+    """The attributes that lead to a place in the decoded value."""
+    chain = []
+    for key in place:
+        chain.append(f"f{int(key)}" if _is_list(tree) else f"f{list(tree).index(key)}")
+        tree = tree[key]
+    return tuple(chain)
+
+
+def _follow(top: Any, chains: list[tuple[str, ...]]) -> Any:
+    for chain in chains:
+        node = top
+        for name in chain:
+            node = getattr(node, name)
+            if node is None or node is UNSET:
+                break
+        else:
+            return node
+    return None

@@ -1,0 +1,41 @@
+"""Whether two processes show an API the same credentials, without a word about them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+from haulier.api.identity.auth import Secret
+from haulier.api.settings import Api
+from haulier.errors import UsageError
+
+MARK_BYTES: Final = 2
+"""Of a hash: one of 65,536. Enough to see that a credential was changed, and too little to find it by."""
+
+
+def credential_mark(api: Api) -> str:
+    """Four hexadecimal digits, made from what the API is shown: credentials, headers, certificates, the way there."""
+    shown = _told((api.auth, api.headers, api.tls, api.proxy, api.url))
+    return hashlib.blake2b(repr(shown).encode(), digest_size=MARK_BYTES).hexdigest()
+
+
+def _told(value: Any) -> Any:
+    match value:
+        case Secret():
+            try:
+                return value.reveal()
+            except UsageError:
+                return None
+        case Path():
+            try:
+                return str(value), value.stat().st_mtime_ns
+            except OSError:
+                return str(value)
+        case tuple() | list():
+            return [_told(one) for one in value]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return [type(value).__name__, *(_told(getattr(value, field.name)) for field in dataclasses.fields(value))]
+        case _:
+            return repr(value)

@@ -1,0 +1,127 @@
+"""The gate of one process: requests pass it in the order in which they came, and never more than its limit at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from haulier.api.limits.pacer import NEVER
+from haulier.clock import Clock
+
+Waiting = Callable[[bool], None]
+"""Told True when somebody begins to wait at the gate, and False when they no longer do."""
+
+
+class Gate:
+    """A counting lock, first come, first served, under a limit that may be moved at any time.
+
+    ``door`` says in how many seconds the gate may open for one more request: 0.0 is now. It is asked by whoever waits
+    at the head, in the very step of the event loop in which they pass, so that what it says still holds when the
+    request is sent. ``passed`` is called for each one that passes. ``refusal`` may give an error for who should not
+    wait at all; it is asked on coming and whenever somebody is woken.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        door: Callable[[], float],
+        passed: Callable[[], None] = lambda: None,
+        refusal: Callable[[], Exception | None] = lambda: None,
+    ) -> None:
+        self._clock = clock
+        self._door = door
+        self._passed = passed
+        self._refusal = refusal
+        self._queue: deque[asyncio.Event] = deque()
+        self._limit = 0
+        self.in_use = 0
+        self.peak = 0
+        """The most in use at once since somebody set it back."""
+
+    @property
+    def limit(self) -> int:
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._limit = limit
+        self.poke()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._queue)
+
+    def poke(self, *, everybody: bool = False) -> None:
+        """Something may have changed: whoever waits at the head looks again, or everybody does."""
+        for turn in itertools.islice(self._queue, None if everybody else 1):
+            turn.set()
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[bool]:
+        """A place for the length of the block, past the queue and the door; False where there is none."""
+        is_free = self.in_use < self._limit
+        self.in_use += is_free
+        if is_free:
+            self._passed()
+        try:
+            yield is_free
+        finally:
+            self.in_use -= is_free
+            self.poke()
+
+    @contextlib.asynccontextmanager
+    async def slot(self, waiting: Waiting | None = None) -> AsyncIterator[None]:
+        """Hold one of the gate's places for the length of the block. It is given back once, however the block ends."""
+        self._check()
+        if self._queue or self._opens_in() > 0.0:
+            await self._wait(waiting)
+        # No await stands between the door's answer and this line, nor between this line and the block.
+        self.in_use += 1
+        self.peak = max(self.peak, self.in_use)
+        self._passed()
+        self.poke()
+        try:
+            yield
+        finally:
+            self.in_use -= 1
+            self.poke()
+
+    def _opens_in(self) -> float:
+        return self._door() if self.in_use < self._limit else NEVER
+
+    async def _wait(self, waiting: Waiting | None) -> None:
+        turn = asyncio.Event()
+        self._queue.append(turn)
+        if waiting is not None:
+            waiting(True)
+        try:
+            while (seconds := self._opens_in() if self._queue[0] is turn else NEVER) > 0.0:
+                turn.clear()
+                await self._nap(turn, seconds)
+                self._check()
+        finally:
+            self._queue.remove(turn)
+            if waiting is not None:
+                waiting(False)
+            self.poke()
+
+    def _check(self) -> None:
+        error = self._refusal()
+        if error is not None:
+            raise error
+
+    async def _nap(self, turn: asyncio.Event, seconds: float) -> None:
+        """Until it is told that something changed, or ``seconds`` have passed."""
+        if seconds == NEVER:
+            await turn.wait()
+            return
+        alarm = asyncio.ensure_future(self._clock.sleep(seconds))
+        alarm.add_done_callback(lambda done: None if done.cancelled() else turn.set())
+        try:
+            await turn.wait()
+        finally:
+            alarm.cancel()

@@ -1,0 +1,44 @@
+"""When something last went well in the scope, as one member knows it."""
+
+from __future__ import annotations
+
+from haulier.api.scope.row import ScopeRow
+
+HEALTHY_SECONDS = 60.0
+"""How fresh a success must be for a failure to be the item's own (docs/protocol.md#what-is-charged)."""
+
+
+class Health:
+    """Kept by this process's monotonic clock. Successes of others come with the row, within a beat or two."""
+
+    def __init__(self) -> None:
+        self.last_success: float | None = None
+        self.successes = 0
+        self._told = 0
+        self._seen = 0
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the others do not know of our last success yet."""
+        return self.successes > self._told
+
+    def told(self, successes: int) -> None:
+        """The others have heard of so many."""
+        self._told = successes
+
+    def is_fresh(self, now: float) -> bool:
+        return self.last_success is not None and now - self.last_success <= HEALTHY_SECONDS
+
+    def note_success(self, now: float) -> None:
+        self.successes += 1
+        self.last_success = now
+
+    def see(self, row: ScopeRow, wall: float, now: float) -> None:
+        is_news, is_first = row.successes > self._seen, self._seen == 0
+        self._seen = row.successes
+        if not is_news:
+            return
+        # Who just joined finds successes that may be old; who was here sees each one within a beat of its time.
+        age = max(0.0, wall - row.last_success_at) if is_first else 0.0
+        if self.last_success is None or now - age > self.last_success:
+            self.last_success = now - age

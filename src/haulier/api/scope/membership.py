@@ -1,0 +1,163 @@
+"""What one member knows of its scope, and what it may do by that. No task and no store: it is told, and it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from haulier.api.scope.changes import Beat, room, target
+from haulier.api.scope.row import ScopeRow
+
+STALE_BEATS = 2
+"""A member whose last beat is older sends nothing."""
+SILENT_BEATS = 3
+"""A member that was not heard of for so long is not waited for; what it holds stays taken until it is gone."""
+IDLE_BEATS = 2
+"""A share without an item in work for so long goes back."""
+WORTH = 4
+"""One part in so many of a share is worth a beat out of turn, which is a write that is flushed to the disk."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a member is, and how long its silence has to last before nothing of it can be in flight."""
+
+    name: str
+    in_flight: int
+    """The cap that it knows of."""
+    beat_seconds: float
+    request_deadline_seconds: float
+    process: str = ""
+    """See `haulier.api.scope.process`."""
+    is_fixed: bool = False
+    """Whether the cap is left to the user alone."""
+
+    @property
+    def keep_seconds(self) -> float:
+        """It sends for `STALE_BEATS` after a beat, what it sends ends by its deadline, and one beat is to spare."""
+        return SILENT_BEATS * self.beat_seconds + self.request_deadline_seconds
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    beats: int
+    seen_at: float
+    """When it was first seen to stand at this number; its beat was earlier than that."""
+    keep_seconds: float
+    process: str
+
+
+class Membership:
+    """One member's side of the row. All times are its own monotonic clock's.
+
+    A beat is `begin`, then the change to the row, then `adopt` with the row that came of it. Where the store fails,
+    whether or not the change was made, `adopt` is left out. From `begin` on, ``share`` is no more than what any outcome
+    of the beat leaves in the row: so the row never holds less for this member than it uses.
+    """
+
+    def __init__(self, identity: Identity, is_gone: Callable[[str], bool]) -> None:
+        self.identity = identity
+        self._is_gone = is_gone
+        self._sightings: dict[str, _Sighting] = {}
+        self._busy_at = 0.0
+        self._number = 0
+        self._silent: dict[str, int] = {}
+        self._is_handed_over = False
+        self._beaten_at: float | None = None
+        self.share = 0
+        """What the row surely holds for us."""
+        self.limit = 0
+        """How many requests may be in flight: below the share while some of it is to be given back."""
+        self.place = 0
+        """Our place among the living members that have a share and work, from 0."""
+        self.sharers = 1
+        """How many those are."""
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether the last beat is recent enough for sending."""
+        return self._beaten_at is not None and now - self._beaten_at <= STALE_BEATS * self.identity.beat_seconds
+
+    def begin(self, now: float, in_use: int, *, is_busy: bool) -> Beat:
+        """Get ready for a beat at ``now``. ``is_busy``: an item was held, or a request made, since the last one."""
+        if is_busy:
+            self._busy_at, self._is_handed_over = now, False
+        if self._is_handed_over:
+            self.limit = 0
+        self.share = min(self.share, max(self.limit, in_use))
+        self.limit = min(self.limit, self.share)
+        self._number += 1
+        silent: dict[str, int] = {}
+        gone: dict[str, int] = {}
+        for name, seen in self._sightings.items():
+            silence = now - seen.seen_at
+            if silence > SILENT_BEATS * self.identity.beat_seconds:
+                silent[name] = seen.beats
+                if silence > seen.keep_seconds or (seen.process and self._is_gone(seen.process)):
+                    gone[name] = seen.beats
+        self._silent = silent
+        return Beat(
+            name=self.identity.name,
+            number=self._number,
+            offer=self.share,
+            in_flight=self.identity.in_flight,
+            wants=now - self._busy_at < IDLE_BEATS * self.identity.beat_seconds,
+            keep_seconds=self.identity.keep_seconds,
+            process=self.identity.process,
+            is_fixed=self.identity.is_fixed,
+            silent=silent,
+            gone=gone,
+        )
+
+    def adopt(self, row: ScopeRow, beat: Beat, begun_at: float, now: float) -> None:
+        """The beat was made, and this is the row after it."""
+        name = self.identity.name
+        self._beaten_at = begun_at
+        self.share = row.members[name].share
+        self.limit = min(self.share, target(row, name, beat.silent))
+        self._see(row, now)
+        working = sorted(
+            other
+            for other, one in row.members.items()
+            if other == name or (one.share and one.wants and beat.silent.get(other) != one.beats)
+        )
+        self.place, self.sharers = working.index(name), len(working)
+
+    def hand_over(self) -> None:
+        """Give all of the share back with the next beat, unless it is busy then."""
+        self._is_handed_over = True
+
+    def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, looks: bool) -> bool:
+        """Whether a beat would move a good part of a share now, by a row that was only read: give it back, claim it, or
+        ask for it. What is to be given back is used no more from here on.
+
+        Only for the sake of somebody who wants a share and has none: shares that follow work from hand to hand within a
+        beat take the breaker by surprise, which then opens over the last bad items of a run again and again.
+        """
+        mine = row.members.get(self.identity.name)
+        if mine is None:
+            return False
+        if is_busy and not mine.wants and not self.share:
+            return True
+        if self.share and all(one.share for one in row.members.values() if one.wants):
+            return False
+        wanted = target(row, self.identity.name, self._silent)
+        if (self.limit - wanted) * WORTH >= self.share:
+            self.limit = min(self.limit, wanted)
+        spare = self.share - max(self.limit, in_use)
+        more = min(wanted - mine.share, room(row, self._silent)) if is_busy or looks else 0
+        return (spare > 0 and spare * WORTH >= self.share) or (more > 0 and more * WORTH >= wanted)
+
+    def close(self) -> None:
+        """Send nothing any more."""
+        self.share = self.limit = 0
+        self._beaten_at = None
+
+    def _see(self, row: ScopeRow, now: float) -> None:
+        seen: dict[str, _Sighting] = {}
+        for name, one in row.members.items():
+            if name != self.identity.name:
+                before = self._sightings.get(name)
+                is_same = before is not None and before.beats == one.beats
+                seen_at = before.seen_at if before is not None and is_same else now
+                seen[name] = _Sighting(one.beats, seen_at, one.keep_seconds, one.process)
+        self._sightings = seen

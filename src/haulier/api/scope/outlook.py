@@ -1,0 +1,233 @@
+"""What one process knows of its API, and what of that lets a request go out now. No task and no store."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from haulier.api.errors import ApiError, Verdict
+from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
+from haulier.api.http.transport import Response
+from haulier.api.limits.breaker import Breaker, State, in_a_row
+from haulier.api.limits.budget import UNLIMITED, Limits, Quota, Rate, left, limits_of, quotas, run_quota
+from haulier.api.limits.learned_rate import LONGEST_CHANCE_SECONDS
+from haulier.api.limits.pacer import NEVER, Pacer
+from haulier.api.limits.refusals import Refusals
+from haulier.api.scope.changes import Beat
+from haulier.api.scope.health import Health
+from haulier.api.scope.membership import Membership
+from haulier.api.scope.pause import Pause
+from haulier.api.scope.row import ScopeRow
+from haulier.api.scope.tally import Tally
+from haulier.clock import Clock, wall_seconds
+from haulier.errors import HaulierError, UsageError
+
+LONGEST_HELD_SECONDS: Final = 900.0
+"""The longest that a header without a Retry-After can hold the scope: what is left is read again after it."""
+
+_BY_CHANCE: Final = {429, 503}
+"""A 403 that means throttling is a threat: who goes on is shut out."""
+
+KEPT_RUNS: Final = 2
+"""Of those that a worker had items of, the newest: the others are closed."""
+
+logger = logging.getLogger("haulier.api")
+
+
+class Outlook:
+    """Pause, health, breaker and budget of a scope, as this process sees them, and what it has to tell the others."""
+
+    def __init__(
+        self, rates: tuple[Rate, ...], max_requests: int | None, beat_seconds: float, rng: random.Random
+    ) -> None:
+        self._rates = rates
+        self._max_requests = max_requests
+        self._runs: dict[str, Quota] = {}
+        self._rng = rng
+        self._heard: Limits | None = None
+        self._learned: tuple[Rate, ...] = ()
+        self._successes_told = 0
+        self.pause = Pause(beat_seconds, rng)
+        self.health = Health()
+        self.tally = Tally()
+        self._refusals = Refusals()
+        self._is_by_chance = False
+        self.breaker = Breaker()
+        self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced])
+        self.is_trial = False
+        """We are to find out by an item's own request whether the API is back, since we have no witness."""
+        self._lifted_at: float | None = None
+        """The last lift by a person that we know of; None before we have seen the row."""
+        self.probe: bool | None = None
+        """What our probe found, until the others know."""
+
+    # -- what it says --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_down(self) -> bool:
+        """The breaker is not closed, or what happened here since the last beat will open it."""
+        if self.breaker.state is not State.CLOSED:
+            return True
+        failures = self.breaker.failures + self.tally.last_bad
+        return self.health.last_success is not None and failures >= in_a_row(self.breaker)
+
+    def error(self, clock: Clock) -> HaulierError | None:
+        """Why whoever waits should go away instead; None where they should wait."""
+        if self.pause.is_for_a_person(now := clock.monotonic()):
+            return self.pause.error(now, wall_seconds(clock))
+        if self.breaker.is_open and not self.is_trial:
+            since = datetime.fromtimestamp(self.breaker.since, UTC)
+            return ApiError(
+                f"The API is down since {since:%Y-%m-%dT%H:%M:%SZ} ({self.breaker.reason or 'no answer'}). It is asked "
+                "again from time to time; the item comes again, uncharged.",
+                verdict=Verdict.PAUSE,
+                retry_after_seconds=self.breaker.delay_seconds,
+            )
+        spent = self.pacer.spent
+        if spent is None:
+            return None
+        if spent.seconds >= UNLIMITED:
+            return UsageError(
+                f"The run has sent all of its max_requests = {spent.requests}. Raise it and run again; what is done is "
+                "kept."
+            )
+        return ApiError(
+            f"The limit of {spent} is used up. The item comes again later.",
+            verdict=Verdict.PAUSE,
+            retry_after_seconds=min(LONGEST_HELD_SECONDS, spent.seconds / 20),
+        )
+
+    def opens_in(self, now: float, in_use: int, membership: Membership) -> float:
+        """In how many seconds one more request may go out."""
+        if not membership.is_fresh(now):
+            return NEVER
+        if self.is_trial:
+            return NEVER if in_use else 0.0
+        if self.is_down:
+            return NEVER
+        wait = self.pause.opens_in(now, in_use, membership.place, membership.sharers)
+        return max(wait, self.pacer.opens_in(now))
+
+    # -- what it is told -----------------------------------------------------------------------------------------------
+
+    def note_success(self, response: Response | None, now: float, wall: float, *, is_first_page: bool) -> bool:
+        """Whether the others should hear of it at once."""
+        self.health.note_success(now)
+        self.pause.note_good()
+        if response is not None:
+            self._refusals.note_good(now - response.seconds, response.seconds)
+        is_due = self.tally.note_success(response, now, is_first_page=is_first_page)
+        is_new = self._hear(response, now, wall)
+        return self._tried(is_good=True) or is_new or is_due
+
+    def note_failure(self, response: Response | None, reason: str, now: float, wall: float) -> bool:
+        """Whether the others should hear of it at once."""
+        is_due = self.tally.note_failure(response, reason, now)
+        is_new = self._hear(response, now, wall)
+        return self._tried(is_good=False) or is_new or is_due
+
+    def note_passed(self, in_use: int) -> None:
+        """A request goes out, and with it so many are under way."""
+        self.pause.note_passed(in_use)
+        self.tally.note_sent()
+        self._refusals.note_passed()
+
+    def note_throttled(self, seconds: float, response: Response, now: float) -> bool:
+        """See `Scope.note_throttled`."""
+        is_row = self._refusals.note_refused(now - response.seconds, response.seconds)
+        self.tally.note_throttled(seconds, is_row=is_row)
+        if is_row or not self._is_by_chance or seconds > LONGEST_CHANCE_SECONDS or response.status not in _BY_CHANCE:
+            return False
+        return not is_exhausted(response.headers)
+
+    def note_run(self, run_id: str, *, is_only: bool) -> None:
+        """Requests are sent for this run from now on; ``is_only``: and for no other."""
+        if is_only:
+            self._runs = {known: quota for known, quota in self._runs.items() if known == run_id}
+        if self._max_requests is None or run_id in self._runs:
+            return
+        self._runs[run_id] = quota = run_quota(run_id, self._max_requests)
+        self.pacer.add(quota)
+        if len(self._runs) > KEPT_RUNS:
+            del self._runs[next(iter(self._runs))]
+
+    def _tried(self, *, is_good: bool) -> bool:
+        if not self.is_trial:
+            return False
+        self.is_trial, self.probe = False, is_good
+        return True
+
+    def _hear(self, response: Response | None, now: float, wall: float) -> bool:
+        """Whether the headers name limits that nobody knew of."""
+        if response is None:
+            return False
+        found = rate_limits(response.headers, datetime.fromtimestamp(wall, UTC))
+        self._heard = limits_of(found) or self._heard
+        if found.is_exhausted and found.exhausted_seconds is not None:
+            self.pause.extend(min(LONGEST_HELD_SECONDS, found.exhausted_seconds), now)
+        rates = () if self._heard is None else self._heard.rates
+        is_new = bool(rates) and rates != self._learned
+        self._learned = rates or self._learned
+        return is_new
+
+    @property
+    def lifted_at(self) -> float:
+        """The last lift by a person that we know of."""
+        return self._lifted_at or 0.0
+
+    # -- beats ---------------------------------------------------------------------------------------------------------
+
+    def tell(self, beat: Beat, now: float, wall: float) -> Beat:
+        """The beat with all that the others should know."""
+        self._successes_told = self.health.successes
+        beat = replace(
+            beat,
+            wall=wall,
+            had_success=self.health.is_news,
+            lifted_at=self.lifted_at,
+            pause_left=self.pause.left(now),
+            report=self.tally.take(),
+            outcomes=self.tally.outcomes(),
+            probe=self.probe,
+            out_of="" if self.pacer.spent is None or self.pacer.spent.seconds >= UNLIMITED else str(self.pacer.spent),
+            spending=replace(self.pacer.spending(now), declared=self._rates, heard=self._heard),
+            roll=self._rng.random(),
+        )
+        self._heard = None
+        return beat
+
+    def see(self, row: ScopeRow, wall: float, now: float) -> None:
+        """Take over what the others did."""
+        is_lifted = self._lifted_at is not None and self._lifted_at < row.lifted_at
+        self._lifted_at = max(self._lifted_at or 0.0, row.lifted_at)
+        if is_lifted:
+            self.pause.lift(now)
+            logger.warning("a person has lifted what held the requests back; they start slowly")
+        self.pause.see(row, wall, now)
+        self.health.see(row, wall, now)
+        if not is_lifted and row.breaker.is_open != self.breaker.is_open:
+            if row.breaker.is_open:
+                logger.warning("the API is down; it is asked again now and then", extra={"reason": row.breaker.reason})
+            else:
+                logger.warning("the API answers again; requests start slowly")
+        if row.breaker.closings > self.breaker.closings:
+            self.pause.release(now)
+        self.breaker = row.breaker
+        self._is_by_chance = row.learned.is_by_chance(row.time)
+
+    def told(self, row: ScopeRow, name: str, wall: float, now: float) -> None:
+        """The beat was made, and this is the row after it."""
+        self.health.told(self._successes_told)
+        is_governed = not any(one.is_fixed for one in row.members.values())
+        shares = sum(one.share for one in row.members.values())
+        self.tally.see(row.governor, now, row.members[name].share / max(1, shares) if is_governed else 0.0)
+        self.see(row, wall, now)
+        self.probe = None
+        if row.breaker.prober != name:
+            self.is_trial = False
+        counted = quotas(row.budget, self._rates) + list(self._runs.values())
+        mine = row.members[name]
+        self.pacer.adopt(mine.rate, mine.granted, {quota: left(row.budget, quota, wall) for quota in counted}, now)

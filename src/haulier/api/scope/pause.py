@@ -1,0 +1,155 @@
+"""A pause of the whole scope as one process keeps it, and the slow release after it."""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import UTC, datetime
+
+from haulier.api.http.retry_after import DAY_SECONDS, LONGEST_SECONDS
+from haulier.api.limits.learned_rate import LONG_SECONDS
+from haulier.api.scope.row import ScopeRow
+from haulier.errors import UsageError
+
+JITTER = 0.1
+"""Each process waits up to a tenth longer, so that they do not all come back in one moment."""
+BRIEF_SPANS = 3
+"""Who is paused again within so many doublings could not show what the API bears."""
+MANY = 0.125
+"""Such a part of the requests since the pause before is refused where they were too many. By chance it is less."""
+CEILING_SECONDS = 60.0
+"""How long no more than half of what several were refused at may be in flight after a wait above `LONG_SECONDS`, which
+teaches no pace."""
+LEAST_WAIT_SECONDS = 1e-6
+"""Less is an error of rounding, and may be too little for a clock to move by."""
+SHORT_SECONDS = 60.0
+"""After a longer pause the API may be another one."""
+
+
+class Pause:
+    """When requests may go out again, by this process's monotonic clock: a wall clock that moves changes nothing.
+
+    After a short one with good answers before it, half of what this process had in flight may be, and twice as much
+    after another ``double_seconds``; or a quarter, and not twice as much for a while, where many were refused together.
+    Otherwise one request of the whole scope may, then two, then four.
+    """
+
+    def __init__(self, double_seconds: float, rng: random.Random) -> None:
+        self._double_seconds = double_seconds
+        self._rng = rng
+        self._ends_at = -math.inf
+        self._released_at = -math.inf
+        self._seen_until = 0.0
+        self._peak = 0
+        self._had_good = self._has_good = False
+        """Before the last pause, and since it began."""
+        self._start = 0
+        """What may be in flight after a short pause; 0: start slowly."""
+        self._asked = 0
+        """How often the pause that began last was asked for."""
+        self._sent = 0
+        """Requests since it began."""
+        self._peak_before = self._sent_before = 0
+        """The most in flight, and the requests, from the pause before to this one."""
+        self._ceiling, self._ceiling_until = 0, -math.inf
+        self.reason = ""
+        """For people, without secrets."""
+
+    def ask(self, seconds: float, now: float, reason: str = "") -> None:
+        """A request of this process was refused, and asks everybody to wait for ``seconds`` from now."""
+        self.extend(seconds, now, reason)
+        self._asked += 1
+        if self._are_many and seconds > LONG_SECONDS:
+            self._ceiling, self._ceiling_until = max(1, self._peak_before // 2), now + seconds + CEILING_SECONDS
+
+    def extend(self, seconds: float, now: float, reason: str = "") -> None:
+        """Pause for ``seconds`` from now. A pause that lasts longer is left as it is."""
+        if seconds <= 0.0:
+            return
+        seconds = min(seconds, LONGEST_SECONDS)
+        if now >= self._ends_at:
+            self._begin(is_brief=now - self._ends_at <= BRIEF_SPANS * self._double_seconds)
+        if now + seconds > self._ends_at:
+            if seconds > SHORT_SECONDS:
+                self._start = 0
+            self._ends_at = now + seconds
+            self.reason = reason
+            self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER) * seconds)
+
+    def _begin(self, *, is_brief: bool) -> None:
+        """A pause begins: what may be in flight after it follows from what became of the last release."""
+        self._start = max(self._peak // 2, self._resumes_at if is_brief else 0)
+        self._peak_before, self._sent_before = self._peak, self._sent
+        self._peak = self._asked = self._sent = 0
+        self._had_good, self._has_good = self._has_good, False
+
+    def release(self, now: float) -> None:
+        """Start slowly from now, as after a pause."""
+        self._ends_at = max(self._ends_at, now)
+        self._start = 0
+
+    def lift(self, now: float) -> None:
+        """A person has ended it: start slowly from now."""
+        self._ends_at = min(self._ends_at, now)
+        self._released_at = self._ceiling_until = -math.inf
+        self._start = 0
+
+    def note_passed(self, in_use: int) -> None:
+        """A request goes out, and with it so many are under way."""
+        self._sent += 1
+        self._peak = max(self._peak, in_use)
+
+    def note_good(self) -> None:
+        """A request was answered well."""
+        self._has_good = True
+
+    def see(self, row: ScopeRow, wall: float, now: float) -> None:
+        """Take over what the row says, if it is new to us."""
+        if row.pause_until != self._seen_until:
+            self._seen_until = row.pause_until
+            self.extend(min(row.pause_until - wall, row.pause_seconds), now, row.pause_reason)
+
+    def left(self, now: float) -> float:
+        """Seconds that are left of the pause as it was asked for; 0.0 if there is none."""
+        return max(0.0, self._ends_at - now)
+
+    def is_for_a_person(self, now: float) -> bool:
+        """Whether more than a day is left: nobody would see a program that waits for so long."""
+        return self._ends_at - now > DAY_SECONDS
+
+    def error(self, now: float, wall: float) -> UsageError:
+        """What to tell that person."""
+        until = datetime.fromtimestamp(wall + self.left(now), UTC)
+        because = f" ({self.reason})" if self.reason else ""
+        return UsageError(
+            f"The API asks everybody to wait until {until:%Y-%m-%dT%H:%M:%SZ}{because}, which is more than a day away. "
+            "Nothing is charged to any item. Ask the API's people, and type the same command again after that time; "
+            "`haulier resume SOURCE` lifts the pause before it."
+        )
+
+    @property
+    def _resumes_at(self) -> int:
+        """How many may be in flight after this pause."""
+        return self._start // 2 if self._are_many else self._start
+
+    @property
+    def _are_many(self) -> bool:
+        return self._asked > MANY * self._sent_before
+
+    def opens_in(self, now: float, in_use: int, place: int, sharers: int) -> float:
+        """In how many seconds one more request may go out, when ``in_use`` of this process are under way and it is
+        number ``place`` of ``sharers`` processes."""
+        if now < self._released_at:
+            return self._released_at - now
+        if now < self._ceiling_until and in_use >= self._ceiling:
+            return self._ceiling_until - now
+        doublings = 0
+        start = self._resumes_at if self._had_good or self._has_good else 0
+        while in_use >= (start << doublings if start else _part(2**doublings, place, sharers)):
+            doublings += 1
+        wait = self._ends_at + doublings * self._double_seconds - now
+        return wait if wait > LEAST_WAIT_SECONDS else 0.0
+
+
+def _part(allowed: int, place: int, sharers: int) -> int:
+    return allowed // sharers + (place < allowed % sharers)

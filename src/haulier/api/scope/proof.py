@@ -1,0 +1,99 @@
+"""Whose fault a failure is: asked of the last good request, by one for all who want to know (G4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from haulier.api.errors import Verdict
+from haulier.api.http.transport import Request, Response
+from haulier.api.scope.gate import Gate
+from haulier.api.scope.outlook import Outlook
+from haulier.api.scope.witness import ASKED_SECONDS, Judged, Send, Witness
+from haulier.clock import Clock
+
+
+class Proof:
+    """Of one member of a scope. ``slot`` is the gate's; ``found`` hears whether the witness works."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        gate: Gate,
+        outlook: Outlook,
+        slot: Callable[[], AbstractAsyncContextManager[None]],
+        found: Callable[[bool], None],
+    ) -> None:
+        self._clock = clock
+        self._gate = gate
+        self._outlook = outlook
+        self._slot = slot
+        self._found = found
+        self._witness = Witness()
+        self._asking = asyncio.Lock()
+        self._denied_at: float | None = None
+        self._good_sent_at = -1.0
+        """When the newest of this member's good requests was sent: what was answered since may be older."""
+        self._refused_at: float | None = None
+        self._refused_with: Verdict | None = None
+        """What the witness came to at that time."""
+
+    def attach(self, send: Send) -> None:
+        """How the witness is sent."""
+        self._witness.send = send
+
+    @property
+    def is_there(self) -> bool:
+        """Whether some request of this process was answered well."""
+        return self._witness.is_there
+
+    def note_good(
+        self, response: Response | None, request: Request | None, judged: Judged, *, is_first_page: bool
+    ) -> None:
+        """A request was answered well."""
+        if response is not None:
+            self._good_sent_at = max(self._good_sent_at, self._clock.monotonic() - response.seconds)
+        if request is not None:
+            self._witness.note(request, judged, is_first_page=is_first_page)
+
+    async def works(self) -> bool:
+        """Ask the witness; False too where there is no place for its request."""
+        with self._gate.place() as is_free:
+            return is_free and await self._witness.works()
+
+    async def is_charged(self) -> bool:
+        """See `Scope.is_charged`."""
+        async with self._asking:
+            now = self._clock.monotonic()
+            if self._outlook.health.is_fresh(now) and not self._outlook.is_down:
+                return True
+            was_denied = self._denied_at is not None and now - self._denied_at < ASKED_SECONDS
+            if was_denied or not self.is_there or self._outlook.pause.left(now) > 0.0:
+                return False
+            works = await self.works()
+            self._found(works)
+            if not works:
+                self._denied_at = self._clock.monotonic()
+            return works
+
+    async def verdict_now(self, max_age_seconds: float = ASKED_SECONDS) -> Verdict | None:
+        """See `Scope.verdict_now`."""
+        called_at = self._clock.monotonic()
+        async with self._asking:
+            if self._good_sent_at >= called_at:
+                return Verdict.OK
+            if not self.is_there:
+                return None
+            at = self._refused_at
+            if at is not None and called_at - at < max_age_seconds and self._good_sent_at < at:
+                return self._refused_with
+            async with self._slot():
+                sent_at = self._clock.monotonic()
+                verdict = await self._witness.verdict()
+            if verdict is Verdict.OK:
+                self._good_sent_at = sent_at
+                self._found(True)
+            else:
+                self._refused_at, self._refused_with = self._clock.monotonic(), verdict
+            return verdict

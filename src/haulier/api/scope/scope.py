@@ -1,0 +1,492 @@
+"""What the workers of a source share of its API: requests in flight, pauses, and whether it is well (G5)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from haulier.api.errors import ApiError, Verdict
+from haulier.api.http.transport import Request, Response
+from haulier.api.limits.breaker import Breaker, State
+from haulier.api.limits.budget import Rate
+from haulier.api.limits.schedule import Schedule
+from haulier.api.scope.changes import beaten, left, paused, with_failures
+from haulier.api.scope.failures import FailureNotes
+from haulier.api.scope.gate import Gate, Waiting
+from haulier.api.scope.membership import Identity, Membership
+from haulier.api.scope.outlook import Outlook
+from haulier.api.scope.process import is_gone
+from haulier.api.scope.proof import Proof
+from haulier.api.scope.row import ScopeRow, decode, encode
+from haulier.api.scope.witness import ASKED_SECONDS, Judged, Send
+from haulier.clock import Clock, wall_seconds
+from haulier.errors import HaulierError, UnavailableError
+
+LONG_PAUSE_BEATS = 10
+"""A pause with more left than that takes the share away for its length: items taken meanwhile would only wait."""
+
+LOOKS = 5
+"""Looks at the row in a beat. They change nothing in it, and cost a tenth of what a beat costs."""
+
+logger = logging.getLogger("haulier.api")
+
+
+class Rows(Protocol):
+    """The documents beside the queue: the same as `haulier.queues.seam.Rows`, which the API does not know of."""
+
+    async def read(self, name: str) -> bytes | None: ...
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class ScopeSettings:
+    """What a scope is run with. All its members should be given the same; of two caps the lower rules."""
+
+    name: str
+    """The row that its members share: one for each source and credential."""
+    in_flight: int | Schedule
+    """The most requests in flight of all members together."""
+    request_deadline_seconds: float = 310.0
+    """From passing the gate to the end of the slowest request: the share of a member that died is kept for so long."""
+    is_fixed: bool = False
+    """Use ``in_flight`` as it is, without finding out whether the API bears less. It counts for all members."""
+    rates: tuple[Rate, ...] = ()
+    """Limits of the API in requests a time, as the user declares them. What its headers say counts besides."""
+    max_requests: int | None = None
+    """The most that each run may send."""
+    mark: str = ""
+    """`haulier.api.scope.credential_mark`: a pause because credentials were refused ends for who shows others."""
+    beat_seconds: float = 1.0
+    process: str = ""
+    """`haulier.api.scope.process.this_process()`: lets the others on this machine see at once that we died. Empty: they
+    wait for `request_deadline_seconds`."""
+
+
+class Scope:
+    """One member of a scope: a worker, or any other process that sends requests.
+
+    ``member`` is unlike any other's, ever. ``await join()``, ``run()`` in a task, ``async with slot(): send``, and
+    ``await leave()`` in the end; ``async with joined():`` does all of it but the slots.
+
+    The requests in flight of all members are never above the lowest of their caps. This rests on monotonic clocks that
+    run at one pace, and on nothing else: wall clocks may jump, members may stop, die or lose the store at any time.
+    """
+
+    def __init__(self, settings: ScopeSettings, member: str, rows: Rows, clock: Clock, rng: random.Random) -> None:
+        self._settings = settings
+        self._member = member
+        self._rows = rows
+        self._clock = clock
+        self._membership = Membership(
+            Identity(
+                member,
+                self._in_flight,
+                settings.beat_seconds,
+                settings.request_deadline_seconds,
+                settings.process,
+                settings.is_fixed,
+            ),
+            is_gone,
+        )
+        self._outlook = Outlook(settings.rates, settings.max_requests, settings.beat_seconds, rng)
+        self._gate = Gate(clock, self._opens_in, self._note_passed, self._error)
+        self._proof = Proof(clock, self._gate, self._outlook, self.slot, self._note_witness)
+        self.failures = FailureNotes()
+        """What a person should hear of, told with each beat."""
+        self._writing = asyncio.Lock()
+        self._hurry = asyncio.Event()
+        self._must_probe = asyncio.Event()
+        self._is_probing = False
+        self._was_busy = False
+        self._is_cut_off = False
+        self._is_ending = False
+        self._has_company = False
+        self.was_last = False
+        """Whether nobody was left when this member had gone."""
+        self.has_work: bool | None = None
+        """Set by a worker: whether it holds any item. A share without work goes back after two beats. None: it takes no
+        items, and needs a share only while it has something to ask."""
+        self.on_growth: Callable[[], None] = lambda: None
+        """Set by a worker: called when more requests may be in flight, so that items are taken for them at once."""
+
+    def attach(self, send: Send) -> None:
+        """How a request is sent past the gate: for the witness, which is asked when the API may be down."""
+        self._proof.attach(send)
+
+    # -- membership ----------------------------------------------------------------------------------------------------
+
+    async def join(self) -> None:
+        """Beat for the first time, so that the share is known. Raises what the store raises, and `NewerFormatError`."""
+        self._was_busy = True  # Who joins means to work; without it, it would have to wait for an idle turn.
+        row = await self._beat()
+        pause = self._outlook.pause.left(self._clock.monotonic())
+        if pause > 0.0:
+            extra = {"seconds": round(pause, 1), "reason": row.pause_reason}
+            logger.warning("requests pause, as they did when others stopped", extra=extra)
+
+    async def run(self) -> None:
+        """Beat until cancelled. A store that cannot be reached stops the sending, not this; `NewerFormatError` does."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._beats())
+                group.create_task(self._looks())
+                group.create_task(self._probes())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def leave(self) -> None:
+        """Send nothing more, and free the share for the others at once. A store that cannot be reached is no error."""
+        self._membership.close()
+        self._gate.limit = 0
+        in_use, rest = self._gate.in_use, self._outlook.pacer.rest()
+        failures = self.failures.take()
+        with contextlib.suppress(UnavailableError):
+            row = await self._update(lambda row: left(row, self._member, in_use, rest, failures))
+            self.was_last = not row.members
+
+    @contextlib.asynccontextmanager
+    async def joined(self) -> AsyncIterator[None]:
+        """`join`, `run` and `leave` around the block, for who has no task group of their own."""
+        await self.join()
+        try:
+            async with asyncio.TaskGroup() as group:
+                beats = group.create_task(self.run())
+                yield
+                beats.cancel()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # The block's own error should leave it as it is.
+        finally:
+            await self.leave()
+
+    # -- sending -------------------------------------------------------------------------------------------------------
+
+    def slot(self, waiting: Waiting | None = None) -> AbstractAsyncContextManager[None]:
+        """Wait for the turn of one request, and hold its place for the length of the block.
+
+        First come, first served. Enter it last: what is awaited between entering and sending is a moment in which a
+        pause may begin. ``waiting`` is told True when a wait begins and False when it ends; without a wait, nothing.
+        Raises `ApiError` to pause the item where the API is down or a day's requests are spent, and `UsageError` where
+        the run's are.
+        """
+        return self._gate.slot(waiting)
+
+    def note_run(self, run_id: str, *, is_only: bool = False) -> None:
+        """Requests are sent for this run from now on; ``is_only``: those before are closed. Where several are open at
+        once, each counts the requests of all."""
+        self._outlook.note_run(run_id, is_only=is_only)
+        self.failures.note_run(run_id)
+
+    async def tell_failures(self) -> None:
+        """Write down what failed since the last beat, for whoever looks now."""
+        news = self.failures.take()
+        with contextlib.suppress(UnavailableError):
+            await self._update(lambda row: with_failures(row, news))
+
+    def note_hops(self, hops: int) -> None:
+        """A request took so many more than itself: redirects, a repeat with new credentials. They are paid for later:
+        the pace and the quotas fall behind by them."""
+        now = self._clock.monotonic()
+        for _ in range(hops):
+            if self._outlook.pacer.passed(now):
+                self._hurry.set()
+
+    def hand_over(self) -> None:
+        """Others go on from here: the share goes back at once."""
+        self._was_busy = False
+        self._membership.hand_over()
+        self._hurry.set()
+
+    def end_waits(self) -> None:
+        """The worker stops: from now on nobody waits for the end of a long pause, or of an outage."""
+        self._is_ending = True
+        self._limit()
+
+    async def pause(self, seconds: float, reason: str = "", *, is_of_credentials: bool = False) -> None:
+        """Stop all requests of the scope for ``seconds``: of this process now, of the others at their next look.
+
+        ``reason``: a few words without secrets, for people. ``is_of_credentials``: it is over for who shows others.
+        Never shortens a pause. What may be in flight after it: see `Pause`.
+        If the store cannot be reached, the next beat that works tells the others.
+        """
+        self._outlook.pause.ask(seconds, self._clock.monotonic(), reason)
+        wall, lifted_at = wall_seconds(self._clock), self._outlook.lifted_at
+        with contextlib.suppress(UnavailableError):
+            mark = self._settings.mark if is_of_credentials else ""
+            row = await self._update(lambda row: paused(row, wall, seconds, reason, mark, lifted_at=lifted_at))
+            self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
+
+    def note_success(
+        self,
+        response: Response | None = None,
+        *,
+        request: Request | None = None,
+        judged: Judged = lambda _: Verdict.OK,
+        is_first_page: bool = True,
+    ) -> None:
+        """A request of this member was answered well. ``is_first_page``: it is not a later page of its query.
+
+        The response tells the governor what an answer takes; the request is the witness if the API goes down, and
+        ``judged`` says then what it comes to.
+        """
+        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        self._proof.note_good(response, request, judged, is_first_page=is_first_page)
+        if self._outlook.note_success(response, now, wall, is_first_page=is_first_page):
+            self._hurry.set()
+
+    def note_failure(self, response: Response | None = None, reason: str = "") -> None:
+        """A request of this member failed as in an outage: connect, time-out, 429 without a wait, 5xx.
+
+        ``reason``: a few words without secrets, for people."""
+        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        reason = reason or ("no answer" if response is None else f"status {response.status}")
+        if self._outlook.note_failure(response, reason, now, wall):
+            self._hurry.set()
+        # At a hard limit each moment costs refusals: one less from now on, whatever the others know.
+        self._limit()
+
+    def note_throttled(self, seconds: float, response: Response) -> bool:
+        """A request of this member was refused, with a short wait: 429, 503, or a 403 that means it.
+
+        Returns whether it is for this request alone to wait: a `pause` is for the caller to make where it is not.
+        """
+        self._hurry.set()
+        return self._outlook.note_throttled(seconds, response, self._clock.monotonic())
+
+    async def is_charged(self) -> bool:
+        """Whether an outage-like failure is the item's own: requests of the scope succeeded within 60 seconds and do
+        not fail in a row now, or the witness works when it is asked. One asks for all.
+
+        The last items of a run may all be poisonous: they fail in a row, and nothing else shows that the API is up.
+        """
+        return await self._proof.is_charged()
+
+    async def verdict_now(self, max_age_seconds: float = ASKED_SECONDS) -> Verdict | None:
+        """What becomes of a good request now: OK where one was sent since the call and succeeded, else what the last
+        good one comes to when it is sent again. None where none is known.
+
+        One asks for all, and a refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down.
+        """
+        return await self._proof.verdict_now(max_age_seconds)
+
+    # -- what is asked of it -------------------------------------------------------------------------------------------
+
+    @property
+    def share(self) -> int:
+        """How many requests this member may have in flight now: what items should be taken for.
+
+        0 where it has no share, where its last beat is stale, where the API is down or a limit is used up, and in a
+        pause that will last. 1 where an item is to show whether the API is back.
+        """
+        now, outlook = self._clock.monotonic(), self._outlook
+        if not self._membership.is_fresh(now):
+            return 0
+        if outlook.is_trial:
+            return min(1, self._gate.limit)
+        return 0 if self._is_pause_long or outlook.is_down or outlook.pacer.spent is not None else self._gate.limit
+
+    @property
+    def in_use(self) -> int:
+        """How many requests of this member are in flight."""
+        return self._gate.in_use
+
+    @property
+    def waiting(self) -> int:
+        """How many requests of this member wait at the gate."""
+        return self._gate.waiting
+
+    @property
+    def refusal(self) -> HaulierError | None:
+        """Why no request may be sent at all, where that will not pass by itself within a pause."""
+        return self._outlook.error(self._clock)
+
+    @property
+    def has_witness(self) -> bool:
+        """Whether some request of this process was answered well."""
+        return self._proof.is_there
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a pause holds every request back."""
+        return self._outlook.pause.left(self._clock.monotonic()) > 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the API is down: nobody sends but the prober. Take no items, and let go of those that wait."""
+        return self._outlook.is_down
+
+    @property
+    def breaker(self) -> Breaker:
+        """Since when and why it is down, if it is, as of the last beat."""
+        return self._outlook.breaker
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether some request of the scope succeeded within 60 seconds, or the beats by which we hear of it."""
+        return self._outlook.health.is_fresh(self._clock.monotonic())
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether some request of the scope has succeeded since the first of its present members joined."""
+        return self._outlook.health.last_success is not None
+
+    def has_succeeded_since(self, moment: float) -> bool:
+        """Whether some request of the scope succeeded after ``moment`` of the monotonic clock, or was heard of since:
+        who failed all the while did not fail with everybody."""
+        last_success = self._outlook.health.last_success
+        return last_success is not None and last_success >= moment
+
+    # -- acting --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_pause_long(self) -> bool:
+        return self._outlook.pause.left(self._clock.monotonic()) > LONG_PAUSE_BEATS * self._settings.beat_seconds
+
+    @property
+    def _pause_words(self) -> str:
+        left = self._outlook.pause.left(self._clock.monotonic())
+        return f" for another {left:.0f} s" if left > 0.0 else ""
+
+    def _error(self) -> HaulierError | None:
+        """The gate's: why whoever waits should go away instead."""
+        if self._is_ending and (self._is_pause_long or self._outlook.is_down):
+            return ApiError(
+                f"All requests pause{self._pause_words}, and this process does not wait for the end of it.",
+                verdict=Verdict.PAUSE,
+            )
+        return self.refusal
+
+    def _opens_in(self) -> float:
+        """The gate's door: 0.0 if one more request may be sent this very moment."""
+        return self._outlook.opens_in(self._clock.monotonic(), self._gate.in_use, self._membership)
+
+    def _note_passed(self) -> None:
+        self._was_busy = True
+        self._outlook.note_passed(self._gate.in_use)
+        if self._outlook.pacer.passed(self._clock.monotonic()):
+            self._hurry.set()
+
+    @property
+    def _in_flight(self) -> int:
+        in_flight = self._settings.in_flight
+        return in_flight.at(self._clock.now()) if isinstance(in_flight, Schedule) else in_flight
+
+    async def _beats(self) -> None:
+        while True:
+            # What can be given back to who waits for it is given soon, and not only at the next beat.
+            has_spare = self._membership.share > max(self._membership.limit, self._gate.in_use)
+            await self._rest(self._settings.beat_seconds / (4 if has_spare else 1))
+            try:
+                await self._beat()
+            except UnavailableError as error:
+                if not self._is_cut_off:
+                    logger.warning("the scope row cannot be reached; requests stop", extra={"error": str(error)})
+                self._is_cut_off = True
+            else:
+                self._is_cut_off = False
+
+    async def _looks(self) -> None:
+        """Between beats, hear of a pause or an outage that another member has told of, and of one who waits for a
+        share: by the beats of each member it takes seconds to arrive."""
+        while True:
+            await self._clock.sleep(self._settings.beat_seconds / LOOKS)
+            if not self._has_company:
+                continue
+            with contextlib.suppress(UnavailableError):
+                row = decode(await self._rows.read(self._settings.name))
+                self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
+                looks = self.has_work is not None
+                if self._membership.look(row, self._gate.in_use, is_busy=self._is_busy, looks=looks):
+                    self._hurry.set()
+                self._limit()
+                if self._outlook.tally.is_behind(row.governor):
+                    self._hurry.set()
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self.has_work) or self._gate.in_use > 0 or self._gate.waiting > 0
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next beat is due, or there is something that the others should hear of now."""
+        alarm = asyncio.ensure_future(self._clock.sleep(seconds))
+        alarm.add_done_callback(lambda done: None if done.cancelled() else self._hurry.set())
+        try:
+            await self._hurry.wait()
+        finally:
+            alarm.cancel()
+            self._hurry.clear()
+
+    async def _beat(self) -> ScopeRow:
+        began_at, gate = self._clock.monotonic(), self._gate
+        is_busy = self._was_busy or self._is_busy
+        self._was_busy = False
+        beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy)
+        beat = replace(
+            self._outlook.tell(beat, began_at, wall_seconds(self._clock)),
+            in_flight=self._in_flight,
+            mark=self._settings.mark,
+            looks=self.has_work is not None,
+            wants=beat.wants if self.has_work is not None else is_busy,
+            peak=gate.peak,
+            has_witness=self._proof.is_there,
+            can_probe=gate.in_use < self._membership.limit and not self._is_probing,
+            failures=self.failures.take(),
+        )
+        gate.peak = gate.in_use
+        self._limit()
+        try:
+            row = await self._update(lambda row: beaten(row, beat))
+        except UnavailableError:
+            self.failures.give_back(beat.failures)
+            raise
+        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        self._membership.adopt(row, beat, began_at, now)
+        self._outlook.told(row, self._member, wall, now)
+        self._has_company = len(row.members) > 1
+        if row.breaker.prober == self._member and not self._is_probing:
+            self._must_probe.set()
+        self._limit()
+        return row
+
+    def _limit(self) -> None:
+        """Let the gate follow what is known now."""
+        held, before = self._outlook.tally.held(self._clock.monotonic()), self._gate.limit
+        self._gate.limit = max(0, self._membership.limit - held)
+        self._gate.poke(everybody=self._error() is not None)
+        if self._gate.limit > before:
+            self.on_growth()
+
+    async def _probes(self) -> None:
+        """Ask the API whether it is back, when it is our turn to."""
+        while True:
+            await self._must_probe.wait()
+            self._must_probe.clear()
+            if not self._proof.is_there:
+                self._outlook.is_trial = True
+                self._limit()
+                continue
+            self._is_probing = True
+            try:
+                works = await self._proof.works()
+            finally:
+                self._is_probing = False
+            self._note_witness(works)
+
+    def _note_witness(self, works: bool) -> None:
+        """The others hear of it at once: a witness that works closes the breaker, whoever asked it."""
+        if works:
+            self.note_success()
+        if self._outlook.breaker.state is not State.CLOSED:
+            self._outlook.probe = works
+        self._hurry.set()
+
+    async def _update(self, change: Callable[[ScopeRow], ScopeRow]) -> ScopeRow:
+        # One at a time: a beat that is overtaken by a later one would take a share back that is in use.
+        async with self._writing:
+            return decode(await self._rows.update(self._settings.name, lambda body: encode(change(decode(body)))))

@@ -1,0 +1,417 @@
+"""The transport over aiohttp, which is trusted with sockets, TLS and HTTP's syntax, and with nothing else.
+
+aiohttp neither decompresses nor follows redirects nor repeats nor keeps cookies here: each of these would hide what
+the API did. It takes a third of a second to import, so no other module imports it, and this one is imported when a
+request is near.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import ssl
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any, ClassVar, TypeGuard
+from weakref import WeakKeyDictionary, ref
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
+from yarl import URL
+
+from haulier.api.errors import Fault
+from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import Request, Response, TransportError
+from haulier.api.identity.proxy import open_proxy
+from haulier.api.identity.shared_token import TokenFile
+from haulier.api.identity.tls import TlsContexts
+from haulier.api.settings import Api
+from haulier.api.wire.body import codings_of, is_heavy, whole_body
+from haulier.api.wire.following import Following
+from haulier.api.wire.framing import Framing, framing_of
+from haulier.clock import Clock
+
+SLOW_SECONDS = 30.0
+"""How long a body may stay below the declared speed."""
+READ_BUFFER_BYTES = 4 * 1024 * 1024
+"""Measured: 10-15 % less CPU on bodies of 1 MB than with a buffer of 64 KiB."""
+DNS_CACHE_SECONDS = 60
+"""A pull asks for one name thousands of times; a name that moves does so within minutes."""
+
+_NO_WAIT = contextlib.nullcontext()
+_REPEATABLE = {"GET", "HEAD"}
+_SELF_EXPLAINING = {429, *range(500, 600)}
+"""Statuses that mean the same whatever their body says, so that a broken body must not hide them."""
+
+
+_WRONG_CONNECTION = frozenset({421, 423, 424})
+"""Statuses that may be about the connection: the repeat goes over another one."""
+
+
+class AiohttpTransport:
+    """Implements `haulier.api.http.transport.Transport` for one API.
+
+    Making it resolves the credentials and reads certificates (`UsageError`); connections are made when needed, and
+    kept for the next request.
+    """
+
+    def __init__(
+        self,
+        settings: Api,
+        *,
+        clock: Clock,
+        redactor: Redactor,
+        slow_seconds: float = SLOW_SECONDS,
+        shared: TokenFile | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._slow_seconds = slow_seconds
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._tls = None if settings.tls is None else TlsContexts(settings.tls, clock, redactor)
+        self._proxy = None if settings.proxy is None else open_proxy(settings.proxy, redactor)
+        self._following = Following(
+            settings,
+            self._exchange,
+            clock=clock,
+            redactor=redactor,
+            agent=agent_headers(settings),
+            shared=shared or TokenFile(),
+        )
+
+    async def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        return await self._following.send(request)
+
+    async def close(self) -> None:
+        """Close every connection. Requests under way fail."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    async def _exchange(self, request: Request) -> Response:
+        """One request, one answer.
+
+        A server may close a kept-alive connection in the very moment when it is used again. Such a request was never
+        looked at; it failed through nobody's fault, and where its method changes nothing it is repeated at once,
+        once, on a new connection (RFC 9112 9.3.1). That is no retry: nothing is counted, and no backoff is due.
+        """
+        try:
+            answer = await self._open(request, is_fresh=False)
+        except _LostError as lost:
+            if not lost.is_reused or lost.has_begun or request.method not in _REPEATABLE:
+                raise _lost(lost) from lost
+            try:
+                answer = await self._open(request, is_fresh=True)
+            except _LostError as again:
+                raise _lost(again) from again
+        first_byte_seconds = self._clock.monotonic() - answer.ready_at
+        try:
+            response = await self._receive(request, answer, first_byte_seconds)
+        except BaseException:
+            answer.drop()
+            raise
+        if response.status in _WRONG_CONNECTION:
+            answer.drop()
+        return response
+
+    async def _open(self, request: Request, *, is_fresh: bool) -> _Answer:
+        """Send, and wait for the answer's headers. Raises `_LostError` where the connection ended first."""
+        url, headers = request.url, request.headers
+        to_proxy = () if self._proxy is None else self._proxy.headers
+        if url[:5].lower() == "http:":
+            # Without TLS there is no tunnel: the request itself goes to the proxy, and no other is told of it.
+            headers, to_proxy = (*headers, *to_proxy), ()
+        try:
+            async with request.wait:
+                answer = await self._session(is_fresh).request(
+                    request.method,
+                    # A link of the API's own is opaque: yarl would rewrite its escapes, and break a signature over it.
+                    URL(url, encoded=True) if url.isascii() and url.isprintable() and " " not in url else URL(url),
+                    headers=headers,
+                    proxy=None if self._proxy is None else self._proxy.url,
+                    proxy_headers=to_proxy,
+                    data=request.body or None,
+                    allow_redirects=False,
+                    ssl=True if self._tls is None else self._tls.current(),
+                )
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+            raise _not_opened(exc, self._settings) from exc
+        assert isinstance(answer, _Answer)
+        return answer
+
+    async def _receive(self, request: Request, answer: _Answer, first_byte_seconds: float) -> Response:
+        is_delimited = True
+        try:
+            framing = framing_of(request.method, answer.status, answer.headers)
+            is_delimited = framing.is_delimited
+            wire = await self._read(answer, framing)
+            if not 200 <= answer.status < 300:
+                # An error's body is read by rules and people; that it shows its own end is asked of data alone.
+                framing = replace(framing, is_delimited=True)
+            arguments = (wire, answer.headers, framing, self._settings.max_body_bytes)
+            if is_heavy(wire, codings_of(answer.headers), framing):
+                body = await asyncio.to_thread(whole_body, *arguments)
+            else:
+                body = whole_body(*arguments)
+        except TransportError:
+            if answer.status not in _SELF_EXPLAINING:
+                raise
+            answer.drop()
+            wire = body = b""
+        return Response(
+            status=answer.status,
+            headers=answer.headers,
+            body=body,
+            first_byte_seconds=first_byte_seconds,
+            wire_bytes=len(wire),
+            url=request.url,
+            is_delimited=is_delimited,
+        )
+
+    async def _read(self, answer: _Answer, framing: Framing) -> bytes:
+        """The bytes on the wire, up to the end that the framing names; each limit is checked as they come."""
+        limit = self._settings.max_body_bytes
+        if framing.length is not None and framing.length > limit:
+            raise TransportError(Fault.TOO_LARGE, f"the body has {framing.length} bytes; max_body_bytes is {limit}")
+        # Whoever brings a span's worth of bytes gets a new span; so a burst pays for one span of silence and no more.
+        span_bytes = self._settings.min_bytes_per_second * self._slow_seconds
+        chunks: list[bytes] = []
+        size = in_span = 0
+        is_whole = False
+        try:
+            while not is_whole:
+                in_span = 0
+                # Small bodies are here with their headers, and a timer costs as much as reading one.
+                async with _NO_WAIT if answer.content.is_eof() else asyncio.timeout(self._slow_seconds):
+                    while in_span < span_bytes and not is_whole:
+                        chunk = await answer.content.readany()
+                        chunks.append(chunk)
+                        size += len(chunk)
+                        in_span += len(chunk)
+                        if size > limit:
+                            raise TransportError(Fault.TOO_LARGE, f"the body has over {limit} bytes (max_body_bytes)")
+                        is_whole = not chunk
+        except aiohttp.SocketTimeoutError as exc:
+            silent = self._settings.first_byte_timeout_seconds
+            raise TransportError(Fault.TIMEOUT, f"the body stopped after {size} bytes, for {silent:g} seconds") from exc
+        except TimeoutError as exc:
+            slow = f"{in_span} bytes in {self._slow_seconds:g} seconds, after {size - in_span}"
+            asked = self._settings.min_bytes_per_second
+            raise TransportError(Fault.SLOW, f"the body is too slow: {slow}; min_bytes_per_second is {asked}") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise TransportError(Fault.CUT, f"the connection ended after {size} bytes of the body") from exc
+        # aiohttp completes the body first, then stumbles over what follows it; the body's reader does not hear of that.
+        if isinstance(answer.wire.exception(), HttpProcessingError):
+            raise TransportError(Fault.PROTOCOL, f"more bytes came than the {size} that were announced")
+        # The last chunk is empty; a body that came in one piece is not copied.
+        return chunks[0] if len(chunks) <= 2 else b"".join(chunks)
+
+    def _session(self, is_fresh: bool) -> aiohttp.ClientSession:
+        """Made at the first request, since aiohttp wants a running loop. The fresh one makes a connection for each
+        request."""
+        session = self._sessions.get(is_fresh)
+        if session is None:
+            seconds = self._settings.connect_timeout_seconds
+            session = self._sessions[is_fresh] = aiohttp.ClientSession(
+                connector=_Connector(
+                    self._clock,
+                    # One more, for where credentials are fetched: nobody may wait here, where time runs.
+                    limit=0 if is_fresh else self._settings.highest_in_flight + 1,
+                    force_close=is_fresh,
+                    ttl_dns_cache=DNS_CACHE_SECONDS,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    connect=seconds,
+                    sock_connect=seconds,
+                    sock_read=self._settings.first_byte_timeout_seconds,
+                ),
+                read_bufsize=READ_BUFFER_BYTES,
+                request_class=_Sent,
+                response_class=_Answer,
+                middlewares=(_without_repeating,),
+            )
+        return session
+
+
+def agent_headers(settings: Api) -> tuple[tuple[str, str], ...]:
+    """What haulier says of itself in every request. Only gzip is accepted, since it is what can be proven whole."""
+    contact = f" (+{settings.contact})" if settings.contact else ""
+    return (
+        ("User-Agent", f"haulier/{version('haulier')}{contact}"),
+        ("Accept", "application/json, */*;q=0.8"),
+        ("Accept-Encoding", "gzip"),
+    )
+
+
+class _Line:
+    """One connection, with whichever answer is on it now."""
+
+    def __init__(self, protocol: ResponseHandler) -> None:
+        self.answer: ref[_Answer] | None = None
+        if (closed := protocol.closed) is not None:
+            closed.add_done_callback(self._end)
+
+    def _end(self, closed: asyncio.Future[None]) -> None:
+        """aiohttp closes the connection over a chunk that it cannot read, and lets the body's reader wait for ever."""
+        if not closed.cancelled():
+            closed.exception()
+        answer = self.answer() if self.answer is not None else None
+        if answer is not None and not answer.content.is_eof() and answer.content.exception() is None:
+            answer.content.set_exception(aiohttp.ClientPayloadError("a chunk that cannot be read"))
+
+
+class _Sent(aiohttp.ClientRequest):
+    """Remembers how it came to its connection. (Traces would tell too, for a tenth of the whole request's CPU.)"""
+
+    is_reused = False
+    """Whether the connection had served another one before."""
+    ready_at = 0.0
+    """When the connection was there, by the monotonic clock."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes on each request what connection it got."""
+
+    def __init__(self, clock: Clock, **options: Any) -> None:
+        super().__init__(**options)
+        self._our_clock = clock
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        if isinstance(req, _Sent):
+            req.is_reused = connection.protocol in _Answer.lines
+            req.ready_at = self._our_clock.monotonic()
+        return connection
+
+
+class _Answer(aiohttp.ClientResponse):
+    """Remembers its connection, which aiohttp gives back to the pool with the last byte: before we know if that was
+    good."""
+
+    lines: ClassVar[WeakKeyDictionary[ResponseHandler, _Line]] = WeakKeyDictionary()
+    wire: ResponseHandler
+    ready_at = 0.0
+    """When its request had a connection, by the monotonic clock."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        assert connection.protocol is not None
+        self.wire = connection.protocol
+        line = self.lines.get(self.wire)
+        if line is None:
+            line = self.lines[self.wire] = _Line(self.wire)
+        line.answer = None
+        answer = await super().start(connection)
+        line.answer = ref(self)
+        return answer
+
+    def drop(self) -> None:
+        """Close the connection, so that what is left on it reaches no other request; unless it serves one already,
+        which it then does in step."""
+        self.close()
+        line = self.lines[self.wire]
+        if line.answer is not None and line.answer() is self:
+            self.wire.close()
+
+
+class _LostError(Exception):
+    """The connection ended before the answer's headers were whole. Not an error of aiohttp's, which would repeat
+    those by itself."""
+
+    def __init__(self, text: str, *, has_begun: bool, is_reused: bool) -> None:
+        self.has_begun = has_begun
+        self.is_reused = is_reused
+        super().__init__(text)
+
+
+async def _without_repeating(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    assert isinstance(request, _Sent)
+    try:
+        answer = await handler(request)
+    except (aiohttp.ClientConnectorError, TimeoutError):
+        raise
+    except aiohttp.ServerDisconnectedError as exc:
+        has_begun = not isinstance(exc.message, str)
+        raise _LostError("closed by the server", has_begun=has_begun, is_reused=request.is_reused) from exc
+    except OSError as exc:
+        if _is_about_certificates(exc.__cause__):
+            # In TLS 1.3 a server looks at the client's certificate when the handshake is over for us.
+            raise TransportError(Fault.TLS, f"the server refuses our TLS certificate: {_said(exc.__cause__)}") from exc
+        raise _LostError(_said(exc), has_begun=False, is_reused=request.is_reused) from exc
+    assert isinstance(answer, _Answer)
+    answer.ready_at = request.ready_at
+    return answer
+
+
+def _is_about_certificates(exc: BaseException | None) -> TypeGuard[ssl.SSLError]:
+    """The alerts of RFC 8446 6.2 that mean a certificate. Others, such as a bad record, mean the line."""
+    return isinstance(exc, ssl.SSLError) and any(
+        word in exc.reason for word in ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+    )
+
+
+def _lost(error: _LostError) -> TransportError:
+    if error.has_begun:
+        return TransportError(Fault.CUT, "the connection ended within the answer's headers")
+    return TransportError(Fault.CONNECT, f"the connection was lost before an answer came: {error}")
+
+
+def _not_opened(exc: Exception, settings: Api) -> TransportError:
+    """No exception of aiohttp leaves this file, and none of its texts: they hold addresses, and these hold keys."""
+    match exc:
+        case aiohttp.ConnectionTimeoutError():
+            return TransportError(Fault.CONNECT, f"no connection within {settings.connect_timeout_seconds:g} seconds")
+        case TimeoutError():
+            seconds = settings.first_byte_timeout_seconds
+            return TransportError(Fault.TIMEOUT, f"no first byte of an answer within {seconds:g} seconds")
+        case aiohttp.ClientConnectorCertificateError():
+            return TransportError(
+                Fault.TLS, f"the server's certificate is not accepted: {_said(exc.certificate_error)}"
+            )
+        case aiohttp.ClientConnectorSSLError():
+            cause = exc.os_error
+            is_closed = isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+            if is_closed or (isinstance(cause, ssl.SSLError) and cause.reason == "TLSV1_ALERT_INTERNAL_ERROR"):
+                return TransportError(Fault.CONNECT, f"the server ended the connection while TLS began: {_said(cause)}")
+            return TransportError(Fault.TLS, f"TLS failed: {_said(exc.os_error)}")
+        case aiohttp.ClientConnectorDNSError():
+            return TransportError(Fault.DNS, f"the name '{exc.host}' cannot be resolved: {_said(exc.os_error)}")
+        case aiohttp.ClientProxyConnectionError():
+            return TransportError(Fault.CONNECT, f"the proxy cannot be reached: {_said(exc.os_error)}")
+        case aiohttp.ClientConnectorError():
+            return TransportError(Fault.CONNECT, f"cannot connect to {exc.host}:{exc.port}: {_said(exc.os_error)}")
+        case aiohttp.ClientHttpProxyError() if exc.status >= 500:
+            return TransportError(Fault.CONNECT, f"the proxy answers {exc.status} to CONNECT")
+        case aiohttp.ClientHttpProxyError():
+            return TransportError(Fault.PROXY, f"the proxy refuses us with {exc.status}")
+        case ValueError():
+            # A page token of the API's own may hold a line end, which no header carries.
+            return TransportError(Fault.REDIRECT, "an address or header that no request can carry; nothing was sent")
+        case aiohttp.ClientConnectionError():
+            return TransportError(Fault.CONNECT, "the connection was closed before an answer came")
+        case _:
+            return TransportError(Fault.PROTOCOL, "the answer is not HTTP")
+
+
+def _said(exc: BaseException) -> str:
+    """In the words of OpenSSL or of the system, which hold no address."""
+    if isinstance(exc, ConnectionRefusedError):
+        return os.strerror(errno.ECONNREFUSED).lower()  # asyncio says "Connect call failed", and the address again.
+    for attribute in ("verify_message", "reason", "strerror"):
+        words = getattr(exc, attribute, None)
+        if words:
+            return str(words)
+    return type(exc).__name__

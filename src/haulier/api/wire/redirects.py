@@ -1,0 +1,133 @@
+"""Where a redirect may lead: to the same origin, a few times, with the method and the query that were asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import lru_cache
+from urllib.parse import SplitResult, parse_qsl, quote, urljoin, urlsplit
+
+from haulier.api.answers.doubts import doubt_of
+from haulier.api.errors import Fault, Shape
+from haulier.api.http.transport import Request, Response, TransportError
+
+MAX_REDIRECTS = 5
+"""More is a circle, or a site that wants a browser."""
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_PORTS = {"http": 80, "https": 443}
+_PLAIN_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
+"""A beginning after which nothing can change the origin. All requests of a source share one, which is read once."""
+_NAME_CHARACTERS = 24
+"""Longer parts of a path are seldom names."""
+_URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
+
+
+def origin_of(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port (RFC 6454), written so that equal origins are equal.
+
+    None for what has none, and for an address with a user name in it, which would be somebody else's credentials.
+    """
+    plain = _PLAIN_ORIGIN.match(url)
+    return _origin_of(url if plain is None else plain[0])
+
+
+@lru_cache(maxsize=64)
+def _origin_of(url: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        if host and not host.isascii():
+            host = host.encode("idna").decode()
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not host or "@" in parts.netloc:
+        return None
+    return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
+
+
+def next_request(request: Request, answer: Response) -> Request | None:
+    """What to send after ``answer``; None where it is not a redirect. Headers are kept: the origin is the same.
+
+    Raises `TransportError` (REDIRECT) for another origin, and where following would change what was asked for.
+    """
+    location = answer.headers.get("Location", "").strip()
+    if answer.status not in _REDIRECTS or not location:
+        return None
+    try:
+        target = urljoin(request.url, quote(location.encode("utf-8", "surrogateescape"), safe=_URL_CHARACTERS))
+        origin = origin_of(target)
+        shown = urlsplit(target)
+    except ValueError:
+        raise TransportError(Fault.REDIRECT, "a redirect to an address that cannot be read") from None
+    if origin != origin_of(request.url):
+        raise TransportError(
+            Fault.REDIRECT,
+            f"a redirect from {_shown(urlsplit(request.url), path='')} to another origin, {_shown(shown, shown.path)}; "
+            "nothing was sent there",
+        )
+    if answer.status == 303 and request.method != "HEAD":
+        return replace(request, method="GET", url=target, body=b"", headers=_without_content(request))
+    if answer.status in {301, 302} and request.method not in {"GET", "HEAD"}:
+        # RFC 9110 15.4.2 lets a client turn a POST into a GET here, or not: an answer to something else is not data.
+        raise TransportError(
+            Fault.REDIRECT, f"a redirect ({answer.status}) of a {request.method}, which may mean two things"
+        )
+    return replace(request, url=target)
+
+
+def check_kept(asked: Request, followed: Request, answer: Response) -> None:
+    """Raises `TransportError` (REDIRECT) where redirects led to an answer that may be data, and left out what was asked
+    for: a list without its filter is another list.
+
+    The answer to a POST may stand at an address of its own. A page for people is judged as what it is: many a redirect
+    leads to one about maintenance, which passes.
+    """
+    doubt = doubt_of(answer)
+    if not 200 <= answer.status < 300 or (doubt is not None and (doubt.is_outage or doubt.shape is Shape.HTML)):
+        return
+    lost = _lost(asked, followed)
+    if lost:
+        path = urlsplit(followed.url).path
+        raise TransportError(
+            Fault.REDIRECT,
+            f"a redirect to {_short(path)} that leaves out {lost} of the request: what is there was not asked for. "
+            "Write the path that it leads to in the source, so that it is asked itself",
+        )
+
+
+def _lost(asked: Request, followed: Request) -> str:
+    """What of a request is missing behind redirects, in words: names, and never values."""
+    was, now = urlsplit(asked.url), urlsplit(followed.url)
+    if followed.method != asked.method:
+        return f"the body of the {asked.method}" if was.path.rstrip("/") == now.path.rstrip("/") else ""
+    kept = _parameters(now.query)
+    names = [
+        name
+        for name, values in _parameters(was.query).items()
+        if len(kept.get(name, ())) < len(values) or (any(values) and not any(kept[name]))
+    ]
+    shown = [f"`{_short(name)}`" for name in names]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def _parameters(query: str) -> dict[str, list[str]]:
+    """The values by name. Servers that write an address anew may write its names in lower case."""
+    found: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def _shown(parts: SplitResult, path: str) -> str:
+    """Origin and path for a message. User names, queries, and long parts of a path stay out: they may be tokens."""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{_short(path)}"
+
+
+def _short(path: str) -> str:
+    names = [part.partition(";")[0] for part in path.split("/")]
+    return "/".join("..." if len(name) > _NAME_CHARACTERS else name for name in names)
+
+
+def _without_content(request: Request) -> tuple[tuple[str, str], ...]:
+    return tuple(header for header in request.headers if not header[0].lower().startswith("content-"))

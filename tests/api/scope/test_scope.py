@@ -1,0 +1,473 @@
+"""Several scopes over one store, each as a worker would use it."""
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from haulier.api.scope.changes import lifted
+from haulier.api.scope.row import decode, encode
+from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.clock import wall_seconds
+from haulier.errors import NewerFormatError, QueueUnavailableError
+from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.testing.clock import FakeClock
+
+
+class Store:
+    """A memory queue that can be unreachable, and can lose an answer."""
+
+    def __init__(self, queue):
+        self.queue = queue
+        self.is_down = False
+        self.loses_answers = False
+        self.updates = 0
+
+    async def read(self, name):
+        return await self.queue.read(name)
+
+    async def update(self, name, change):
+        if self.is_down:
+            raise QueueUnavailableError("the queue is away")
+        self.updates += 1
+        body = await self.queue.update(name, change)
+        if self.loses_answers:
+            raise QueueUnavailableError("the answer is away")
+        return body
+
+
+@dataclass
+class Api:
+    """What the API sees."""
+
+    in_flight: int = 0
+    peak: int = 0
+    served: dict = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def request(self, name):
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            yield
+            self.served[name] = self.served.get(name, 0) + 1
+        finally:
+            self.in_flight -= 1
+
+
+class Worker:
+    """Keeps its gate full with requests of some length."""
+
+    def __init__(self, fleet, name, seconds=0.5, tasks=20):
+        self.fleet, self.name = fleet, name
+        self.store = Store(MemoryQueue(fleet.store, fleet.clock))
+        self.scope = Scope(fleet.settings, name, self.store, fleet.clock, random.Random(name))
+        self.seconds, self.tasks = seconds, tasks
+        self.running = []
+
+    async def start(self):
+        await self.scope.join()
+        self.scope.has_work = self.tasks > 0
+        self.running = [asyncio.create_task(self.scope.run())]
+        self.running += [asyncio.create_task(self._requests()) for _ in range(self.tasks)]
+
+    async def _requests(self):
+        while True:
+            await self.ask()
+
+    async def ask(self):
+        async with self.scope.slot():
+            with self.fleet.api.request(self.name):
+                await self.fleet.clock.sleep(self.seconds)
+
+    async def kill(self):
+        """As SIGKILL: nothing is said to anyone."""
+        for task in self.running:
+            task.cancel()
+        await asyncio.wait(self.running)
+
+
+class Fleet:
+    def __init__(self):
+        self.clock = FakeClock()
+        self.store = MemoryStore()
+        self.api = Api()
+        self.settings = ScopeSettings("scope/flights", in_flight=6, request_deadline_seconds=5.0, is_fixed=True)
+        self.workers = []
+
+    async def start(self, *names, **how):
+        started = [Worker(self, name, **how) for name in names]
+        self.workers += started
+        for worker in started:
+            await worker.start()
+        return started
+
+    @property
+    def shares(self):
+        return [worker.scope.share for worker in self.workers]
+
+
+@pytest.fixture
+async def fleet():
+    fleet = Fleet()
+    yield fleet
+    for worker in fleet.workers:
+        if worker.running:
+            await worker.kill()
+
+
+async def test_share_is_known_before_the_first_beat_of_run(fleet):
+    """`join` is enough to know how much to dequeue."""
+    (alone,) = await fleet.start("a", tasks=0)
+    assert alone.scope.share == 6
+    (late,) = await fleet.start("b", tasks=0)
+    assert late.scope.share == 0
+
+
+async def test_all_together_keep_the_cap_and_use_it(fleet):
+    """G5: four busy workers have exactly the cap in flight, shared evenly."""
+    await fleet.start("a", "b", "c")
+    await fleet.clock.run_for(5)
+    await fleet.start("d")
+    await fleet.clock.run_for(5)
+    assert sorted(fleet.shares) == [1, 1, 2, 2]
+    fleet.api.served.clear()
+    await fleet.clock.run_for(20)
+    assert fleet.api.peak == 6
+    assert sum(fleet.api.served.values()) >= 0.95 * 20 * 6 / 0.5
+
+
+async def test_a_share_moves_between_two_beats(fleet):
+    """A newcomer asks, who has too much gives back what ended, the newcomer takes it: three steps, and no beat each."""
+    old, *_ = await fleet.start("a", "watcher", seconds=0.1)
+    await fleet.clock.run_for(5.1)
+    new, *_ = await fleet.start("b", seconds=0.1)
+    assert new.scope.share == 0
+    beats = old.store.updates
+    await fleet.clock.run_for(0.85)
+    assert (old.scope.share, new.scope.share) == (2, 2)
+    assert fleet.api.peak == 6
+    settled = old.store.updates
+    assert settled - beats <= 5  # Each is a write that is flushed.
+    await fleet.clock.run_for(10.0)
+    assert old.store.updates - settled <= 11  # One a second again.
+
+
+async def test_who_hands_over_leaves_its_share_at_once(fleet):
+    """The parent of workers has asked what it had to; the first of them has all of the cap from the moment it joins."""
+    parent, *_ = await fleet.start("parent", tasks=0)
+    parent.scope.has_work = None
+    parent.scope.hand_over()
+    await fleet.clock.run_for(0.01)
+    (child,) = await fleet.start("child")
+    assert (parent.scope.share, child.scope.share) == (0, 6)
+
+
+async def test_who_handed_over_can_ask_again(fleet):
+    """The parent asks for the count when its workers are done, or while they are at work."""
+    parent, child = await fleet.start("parent", "child", tasks=0)
+    parent.scope.has_work = None
+    parent.scope.hand_over()
+    await fleet.clock.run_for(3.0)
+    assert (parent.scope.share, child.scope.share) == (0, 6)
+    asking = asyncio.create_task(parent.ask())
+    await fleet.clock.run_for(1.2)  # Half a second of it is the request's own.
+    assert asking.done()
+    assert fleet.api.served == {"parent": 1}
+
+
+async def test_more_workers_than_requests_allowed(fleet):
+    """With eight workers and six requests allowed, everybody gets work done, and the cap is in use."""
+    await fleet.start(*"abcdefgh", tasks=2)
+    await fleet.clock.run_for(10)
+    fleet.api.served.clear()
+    await fleet.clock.run_for(200)
+    assert fleet.api.peak == 6
+    assert sum(fleet.api.served.values()) >= 0.9 * 200 * 6 / 0.5
+    assert min(fleet.api.served[name] for name in "abcdefgh") >= 0.6 * 200 * 6 / 0.5 / 8
+
+
+async def test_pause_stops_this_process_at_once_and_the_others_within_a_beat(fleet):
+    """G5: after a pause no request starts here, and none anywhere a beat later, until it is over."""
+    first, second = await fleet.start("a", "b", seconds=0.1)
+    await fleet.clock.run_for(4)
+    await first.scope.pause(30.0)
+    fleet.api.served.clear()
+    await fleet.clock.run_for(0.15)
+    assert fleet.api.served["a"] <= 3  # What was in flight.
+    await fleet.clock.run_for(1.0)
+    assert fleet.api.in_flight == 0
+    assert second.scope.is_paused
+    served = dict(fleet.api.served)
+    await fleet.clock.run_for(28.8)
+    assert fleet.api.served == served
+    assert fleet.shares == [3, 3]
+    await fleet.clock.run_for(3.3)
+    assert fleet.api.served != served
+
+
+async def test_release_is_slow(fleet):
+    """After a pause the scope has one request in flight, and then doubles."""
+    first, _ = await fleet.start("a", "b", seconds=0.3)
+    await fleet.clock.run_for(4)
+    await first.scope.pause(2.0)
+    await fleet.clock.run_for(2.0)
+    peaks = []
+    for _ in range(5):
+        fleet.api.peak = 0
+        await fleet.clock.run_for(0.99)
+        peaks.append(fleet.api.peak)
+    assert peaks[0] <= 1
+    assert peaks[1] <= 2
+    assert peaks[2] <= 4
+    assert peaks[4] == 6
+
+
+async def test_long_pause_takes_no_items(fleet):
+    """In a pause that lasts the share is 0, so that nobody dequeues what would only wait; in a short one it stays."""
+    (worker,) = await fleet.start("a")
+    await worker.scope.pause(5.0)
+    assert worker.scope.share == 6
+    await worker.scope.pause(60.0)
+    assert worker.scope.share == 0
+    await fleet.clock.run_for(66.0)
+    assert worker.scope.share == 6
+
+
+async def test_newcomer_keeps_a_pause_that_it_did_not_hear(fleet):
+    """Who joins during a pause sends nothing before its end."""
+    (first,) = await fleet.start("a", tasks=0)
+    await first.scope.pause(30.0)
+    await first.scope.leave()
+    await first.kill()
+    await fleet.clock.run_for(10.0)
+    await fleet.start("b")
+    await fleet.clock.run_for(19.9)
+    assert fleet.api.peak == 0
+    await fleet.clock.run_for(4.0)
+    assert fleet.api.peak > 0
+
+
+async def test_pause_written_while_the_store_is_away_is_told_later(fleet):
+    """A pause counts here at once; the others hear of it with the first beat that works."""
+    first, second = await fleet.start("a", "b", seconds=0.1)
+    await fleet.clock.run_for(3)
+    first.store.is_down = True
+    await first.scope.pause(30.0)
+    assert first.scope.is_paused
+    assert not second.scope.is_paused
+    first.store.is_down = False
+    await fleet.clock.run_for(2.0)
+    assert second.scope.is_paused
+
+
+async def test_a_pause_that_is_written_after_a_lift_of_it_is_not_told(fleet):
+    """Refused before the lift, and written after it: whoever lifted the pause has lifted this one too."""
+    (first,) = await fleet.start("a", seconds=0.1)
+    await fleet.clock.run_for(3)
+    await MemoryQueue(fleet.store, fleet.clock).update(
+        fleet.settings.name, lambda body: encode(lifted(decode(body), wall_seconds(fleet.clock)))
+    )
+    await first.scope.pause(3_600.0, "status 429")
+    assert not first.scope.is_paused
+    await first.scope.pause(3_600.0, "status 429")
+    assert first.scope.is_paused, "it is asked for again"
+
+
+async def test_unreachable_row_stops_the_sending_after_two_beats(fleet):
+    """A member that cannot beat keeps its share for two beats, then sends nothing until it can beat again."""
+    (worker,) = await fleet.start("a", seconds=0.1)
+    await fleet.clock.run_for(3)
+    worker.store.is_down = True
+    await fleet.clock.run_for(1.0)
+    fleet.api.served.clear()
+    await fleet.clock.run_for(0.9)
+    assert fleet.api.served
+    await fleet.clock.run_for(0.3)
+    assert fleet.api.in_flight == 0
+    assert worker.scope.share == 0
+    fleet.api.served.clear()
+    await fleet.clock.run_for(50)
+    assert not fleet.api.served
+    worker.store.is_down = False
+    await fleet.clock.run_for(1.2)
+    assert fleet.api.served
+
+
+async def test_lost_answers_never_lift_the_cap(fleet):
+    """A store that makes every change and loses every answer lets nobody have more than the row says."""
+    first, second = await fleet.start("a", "b")
+    await fleet.clock.run_for(3)
+    for turn in range(20):
+        first.store.loses_answers = turn % 3 != 0
+        second.store.loses_answers = turn % 4 != 0
+        await fleet.clock.run_for(1.0)
+    assert fleet.api.peak == 6
+
+
+async def test_stopped_member_sends_nothing_before_it_beat_again(fleet):
+    """The process was stopped for three beats: its gate stays shut until the row knows of it again."""
+    (worker,) = await fleet.start("a", tasks=0)
+    worker.running[0].cancel()
+    fleet.clock.advance(3.0)
+    entered = asyncio.create_task(_enter(worker.scope))
+    await asyncio.sleep(0)
+    assert worker.scope.waiting == 1
+    worker.running.append(asyncio.create_task(worker.scope.run()))
+    await fleet.clock.run_for(1.1)
+    assert entered.done()
+
+
+async def test_death_frees_the_share_after_the_deadline(fleet):
+    """A killed worker's share goes to the others when none of its requests can be in flight any more."""
+    first, second = await fleet.start("a", "b")
+    await fleet.clock.run_for(5)
+    await first.kill()
+    fleet.workers.remove(first)
+    await fleet.clock.run_for(7)
+    assert second.scope.share == 3
+    await fleet.clock.run_for(3)
+    assert second.scope.share == 6
+
+
+async def test_leave_frees_at_once_and_shuts_the_gate(fleet):
+    """A worker that leaves frees its share with one write, and sends nothing after it."""
+    first, second = await fleet.start("a", "b", tasks=0)
+    first.running.pop().cancel()
+    await first.scope.leave()
+    second.scope.has_work = True
+    await fleet.clock.run_for(1.1)
+    assert second.scope.share == 6
+    entered = asyncio.create_task(_enter(first.scope))
+    await fleet.clock.run_for(30)
+    assert not entered.done()
+    entered.cancel()
+
+
+async def test_leave_without_a_store_is_no_error(fleet):
+    """A worker can end while the queue is away."""
+    (worker,) = await fleet.start("a", tasks=0)
+    worker.store.is_down = True
+    await worker.scope.leave()
+
+
+async def test_joined_beats_for_the_length_of_a_block(fleet):
+    """`joined` keeps the share fresh in the block, and frees it after it, whatever the block raises."""
+    scope = Worker(fleet, "a").scope
+
+    async def block():
+        async with scope.joined():
+            await fleet.clock.run_for(30)
+            assert scope.share == 6
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await block()
+    (other,) = await fleet.start("b", tasks=0)
+    assert other.scope.share == 6
+
+
+async def test_join_without_a_store_says_so(fleet):
+    """A worker that cannot reach the row at the start has no share to work with: its error passes."""
+    worker = Worker(fleet, "a")
+    worker.store.is_down = True
+    with pytest.raises(QueueUnavailableError):
+        await worker.scope.join()
+
+
+async def test_newer_row_is_refused_and_left_alone(fleet):
+    """A row of a newer haulier is refused in words and not touched."""
+    body = msgspec.json.encode({"v": 2})
+    fleet.store.rows["scope/flights"] = body
+    worker = Worker(fleet, "a")
+    with pytest.raises(NewerFormatError, match="scope row"):
+        await worker.scope.join()
+    assert fleet.store.rows["scope/flights"] == body
+
+
+async def test_health_is_the_whole_scopes(fleet):
+    """G4: a success anywhere makes every member's scope healthy for 60 seconds, and proven."""
+    first, second = await fleet.start("a", "b", tasks=0)
+    assert not second.scope.is_healthy
+    assert not second.scope.is_proven
+    first.scope.note_success()
+    assert first.scope.is_healthy
+    await fleet.clock.run_for(2.1)
+    assert second.scope.is_healthy
+    await fleet.clock.run_for(57)
+    assert first.scope.is_healthy
+    await fleet.clock.run_for(3)
+    assert not first.scope.is_healthy
+    assert not second.scope.is_healthy
+    assert first.scope.is_proven
+    assert second.scope.is_proven
+
+
+async def test_health_survives_jumps_of_the_wall_clock(fleet):
+    """A wall clock that is set by an hour makes a healthy scope neither ill nor healthy for an hour."""
+    first, second = await fleet.start("a", "b", tasks=0)
+    first.scope.note_success()
+    await fleet.clock.run_for(2.1)
+    for hours in (1, -2):
+        fleet.clock.set_wall(fleet.clock.now() + timedelta(hours=hours))
+        assert second.scope.is_healthy
+    await fleet.clock.run_for(61)
+    assert not second.scope.is_healthy
+    first.scope.note_success()
+    await fleet.clock.run_for(2.1)
+    assert second.scope.is_healthy
+
+
+async def test_newcomer_knows_how_old_the_last_success_is(fleet):
+    """A worker that joins does not take a success of a minute ago for a fresh one."""
+    (first,) = await fleet.start("a", tasks=0)
+    first.scope.note_success()
+    await fleet.clock.run_for(40)
+    (late,) = await fleet.start("b", tasks=0)
+    assert late.scope.is_healthy
+    await fleet.clock.run_for(25)
+    assert not late.scope.is_healthy
+    assert late.scope.is_proven
+
+
+async def test_wall_clock_jumps_move_no_share(fleet):
+    """Clocks set by an hour forwards and back while all work: the cap holds, nobody is dropped."""
+    await fleet.start("a", "b", "c")
+    await fleet.clock.run_for(5)
+    for hours in (1, -3, 24, -48):
+        fleet.clock.set_wall(fleet.clock.now() + timedelta(hours=hours))
+        await fleet.clock.run_for(3)
+        assert fleet.shares == [2, 2, 2]
+    assert fleet.api.peak == 6
+
+
+async def test_idle_worker_gives_its_share_to_who_works(fleet):
+    """A worker without an item for two beats keeps at most one place, and has more again once it works."""
+    busy, idle = await fleet.start("a", "b")
+    await idle.kill()
+    idle.running = [asyncio.create_task(idle.scope.run())]
+    idle.scope.has_work = False
+    await fleet.clock.run_for(5)
+    assert fleet.shares == [5, 1]
+    idle.scope.has_work = True
+    await fleet.clock.run_for(4)
+    assert fleet.shares == [3, 3]
+    assert busy.scope.in_use <= 3
+
+
+async def test_one_write_a_beat(fleet):
+    """A worker in balance writes the row once a second, however many requests it makes."""
+    (worker,) = await fleet.start("a", seconds=0.05)
+    await fleet.clock.run_for(3)
+    worker.store.updates = 0
+    await fleet.clock.run_for(10)
+    assert 9 <= worker.store.updates <= 11
+
+
+async def _enter(scope):
+    async with scope.slot():
+        pass
