@@ -117,6 +117,21 @@ def test_no_request_of_a_run_is_lost_to_who_does_not_send(place: Place) -> None:
         assert api.counters().requests <= 2 * needed
 
 
+def test_the_count_of_who_closes_a_run_is_one_of_its_requests(place: Place) -> None:
+    """A worker that comes when all items are done has had none of them. The count that it asks for before it closes the
+    run is one of the run's requests all the same."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        with_limits(place, api.url, "max_requests = 12")
+        said = place.run("run")
+        assert (said.code, place.lines(), api.counters().requests) == (2, RECORDS, 12), said.err
+        said = place.run("work")
+        assert (said.code, api.counters().requests) == (2, 12), said.err
+        assert "The run has sent all of its max_requests = 12" in said.err
+        with_limits(place, api.url, "max_requests = 13")
+        assert place.run("work").code == 0
+        assert api.counters().requests == 13
+
+
 def test_requests_a_second_are_kept(place: Place) -> None:
     """A declared limit paces the requests: they come as far apart as it says, and none is refused."""
     with SandboxProcess(SandboxSettings(records=RECORDS)) as api:

@@ -24,8 +24,8 @@ class Counter:
         self._counts = list(counts)
         self.asked = 0
 
-    async def __call__(self, streams: tuple[str, ...]) -> Mapping[str, int]:
-        assert streams == ("things",)
+    async def __call__(self, run: Run) -> Mapping[str, int]:
+        assert run.file.streams == ("things",)
         self.asked += 1
         count = self._counts.pop(0)
         return {} if count is None else {"things": count}
@@ -82,7 +82,7 @@ async def test_the_first_count_comes_before_the_first_message(place: Place) -> N
     """An API that grows from the first message on grows between the two counts."""
     asked: list[int] = []
 
-    async def expect(streams: tuple[str, ...]) -> Mapping[str, int]:
+    async def expect(run: Run) -> Mapping[str, int]:
         asked.append(len(place.messages))
         return {"things": 2}
 
@@ -106,6 +106,41 @@ async def test_the_second_count_waits_until_nothing_is_missing(place: Place) -> 
     verdict = await process.closer.close(run)
     assert verdict is not None
     assert (verdict.verdict, counter.asked) == ("complete", 2)
+
+
+async def test_what_another_process_was_told_will_do(place: Place) -> None:
+    """Of two that close a run, one sent the last request that `max_requests` allows. The other may ask no more, and
+    takes the answer of the first."""
+    first = place.process(expect=Counter(1, 1))
+    run = await first.claim(has_expect=True)
+    await first.enqueue(run, [thing(1)])
+    await first.work(run)
+
+    async def spent(run: Run) -> Mapping[str, int]:
+        assert await first.closer.close(run) is not None
+        raise UsageError("The run has sent all of its requests.")
+
+    verdict = await place.process(expect=spent).closer.close(run)
+    assert verdict is not None
+    assert verdict.verdict == "complete"
+
+
+async def test_a_count_that_nobody_was_told_is_missing(place: Place) -> None:
+    """The closing stays without a verdict, and says why."""
+
+    async def spent(run: Run) -> Mapping[str, int]:
+        raise UsageError("The run has sent all of its requests.")
+
+    able = place.process(expect=Counter(1, 1))
+    run = await able.claim(has_expect=True)
+    await able.enqueue(run, [thing(1)])
+    await able.work(run)
+    with pytest.raises(UsageError, match="sent all"):
+        await place.process(expect=spent).closer.close(run)
+    assert await is_expect_missing(able.lake, run)
+    verdict = await able.closer.close(run)
+    assert verdict is not None
+    assert verdict.verdict == "complete"
 
 
 async def test_a_process_without_the_api_leaves_such_a_run(place: Place, process: Process) -> None:

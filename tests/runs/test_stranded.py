@@ -130,7 +130,7 @@ async def test_mending_waits_for_the_first_count(place: Place, process: Process)
     """A run that promises a count and was never asked for it is not begun by a process without the API; by one that has
     it, it is asked first."""
 
-    async def expect(streams: tuple[str, ...]) -> Mapping[str, int]:
+    async def expect(run: Run) -> Mapping[str, int]:
         return {"things": len(place.messages) + 1}
 
     able = place.process(expect=expect)

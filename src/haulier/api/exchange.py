@@ -267,13 +267,14 @@ class Exchange:
             if self.usage.first_sent_at is None:
                 self.usage.first_sent_at = self._parts.clock.monotonic()
             try:
-                outcome: Response | TransportError = await self._parts.transport.send(request)
+                return await self._parts.transport.send(request.counted_by(self._onward))
             except TransportError as error:
-                outcome = error
-            if outcome.hops:
-                self.usage.requests += outcome.hops
-                self._parts.scope.note_hops(outcome.hops)
-            return outcome
+                return error
+
+    async def _onward(self) -> None:
+        """The request takes one more than itself."""
+        await self._parts.scope.onward()
+        self.usage.requests += 1
 
     def _note_wait(self, response: Response) -> None:
         """What a person should know of the waits that an API asks for (docs/apis/answers.md#how-long-to-wait)."""

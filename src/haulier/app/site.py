@@ -96,10 +96,15 @@ class LiveSite(Site):
             trace = self.client.redactor.redact(trace_of(error)).rstrip()
             raise UsageError(f"The enumerator raised {trace.splitlines()[-1]}\n{trace}") from error
 
-    async def expect(self, streams: tuple[str, ...]) -> Mapping[str, int]:
-        """How many records the API says that it holds of each stream; those that declare no count are absent."""
-        ask = self.app.expect_of(streams)
-        return {} if ask is None else await ask(self.client.session("expect"))
+    async def expect(self, run: Run) -> Mapping[str, int]:
+        """How many records the API says that it holds of each stream of a run; those that declare no count are absent.
+
+        Whoever closes a run may have had none of its items: what it asks is a request of that run all the same."""
+        ask = self.app.expect_of(run.file.streams)
+        if ask is None:
+            return {}
+        self.client.scope.note_run(run.run_id)
+        return await ask(self.client.session("expect"))
 
     def parts(self, isolate: tuple[str, ...] = ()) -> Parts:
         """The wiring of a worker here. ``isolate`` is the command that runs one item alone (crash guard)."""

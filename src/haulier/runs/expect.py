@@ -6,23 +6,32 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from haulier.clock import Clock
-from haulier.errors import LakeUnavailableError
+from haulier.errors import HaulierError, LakeUnavailableError
 from haulier.lake.seam import Lake
 from haulier.runs.records import ExpectRecord, Totals, decode_record, encode_record
 from haulier.runs.run import Run
 
-Expect = Callable[[tuple[str, ...]], Awaitable[Mapping[str, int]]]
-"""Asks the API how many records of each of these streams it holds now. A stream that promises no count is left out."""
+Expect = Callable[[Run], Awaitable[Mapping[str, int]]]
+"""Asks the API how many records of each stream of a run it holds now. A stream that promises no count is left out."""
 
 When = Literal["before", "after"]
 
 
 async def ask_expect(lake: Lake, run: Run, clock: Clock, when: When, expect: Expect) -> ExpectRecord:
-    """Ask for ``before`` or ``after`` unless it stands already. Returns what stands."""
+    """Ask for ``before`` or ``after`` unless it stands already. Returns what stands.
+
+    Where asking fails, the answer that another process was given meanwhile will do: it may have sent the last request
+    that the run was allowed.
+    """
     standing = await _read(lake, run, when)
     if standing is not None:
         return standing
-    record = ExpectRecord(counts=dict(await expect(run.file.streams)), asked_at=clock.now())
+    try:
+        record = ExpectRecord(counts=dict(await expect(run)), asked_at=clock.now())
+    except HaulierError:
+        if (standing := await _read(lake, run, when)) is None:
+            raise
+        return standing
     if await lake.create(run.paths.expect(when), encode_record(record)):
         return record
     standing = await _read(lake, run, when)

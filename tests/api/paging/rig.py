@@ -166,9 +166,13 @@ class ToldTransport:
     def __init__(self, *said: Said) -> None:
         self._said: Sequence[Said] = said
         self.requests: list[Request] = []
+        self.hops: Sequence[int] = ()
+        """How many more requests the first ones take."""
 
     async def send(self, request: Request) -> Response:
         self.requests.append(request)
+        for _ in range(sum(self.hops[len(self.requests) - 1 : len(self.requests)])):
+            await request.onward()
         said = self._said[min(len(self.requests), len(self._said)) - 1]
         if isinstance(said, TransportError):
             raise said

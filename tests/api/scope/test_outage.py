@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -11,8 +11,12 @@ from haulier.api.errors import ApiError, Fault, Verdict
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.scope.row import decode
 from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.errors import UsageError
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.testing.clock import FakeClock
+
+MOST = 60
+"""Requests that a run may send: enough for an outage to begin, and for a few probes."""
 
 HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
@@ -65,6 +69,7 @@ class Worker:
         self.tasks = []
 
     async def start(self):
+        self.scope.note_run("full-1")
         await self.scope.join()
         self.tasks = [asyncio.create_task(self.scope.run()), asyncio.create_task(self._loop())]
 
@@ -89,6 +94,8 @@ class Worker:
                     return
                 await self.rig.clock.sleep(0.5)
             is_charged = await self.scope.is_charged()
+        except UsageError:
+            return
         except ApiError as error:
             queue.verdicts.add(error.verdict)
         if is_charged:
@@ -251,6 +258,40 @@ async def test_without_a_witness_an_item_shows_it(rig):
     await rig.clock.run_for(700)
     assert len(rig.queue.done) >= 300 - 8  # What the killed worker held is the queue's to hand out again.
     assert not rig.queue.failures
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["witness", "item"])
+async def test_probes_are_requests_of_the_run(rig, is_known):
+    """G5: `max_requests` is kept in an outage too, whoever asks whether the API is back. Once it is used up, that is
+    what is said, since the end of the outage would change nothing."""
+    rig.settings = replace(rig.settings, max_requests=MOST)
+    rig.queue.ready = items(300)
+    await rig.start("a")
+    await rig.clock.run_for(2)
+    rig.api.is_down = True
+    while not rig.breaker.is_open:
+        await rig.clock.run_for(1)
+    if not is_known:
+        await rig.kill(rig.workers[0])
+        await rig.start("b")
+    began_at = rig.clock.monotonic()
+    await rig.clock.run_for(3600)
+    assert rig.api.sent_since(began_at) >= 3
+    assert MOST - 10 <= len(rig.api.sent) <= MOST
+    assert "has sent all of its max_requests" in str(rig.workers[0].scope.refusal)
+
+
+async def test_who_asks_for_an_item_waits_for_a_request_of_the_run(rig):
+    """G5: whether a failure is an item's own may not cost a request that the run does not have."""
+    rig.settings = replace(rig.settings, max_requests=2)
+    rig.queue.ready = items(2)
+    await rig.start("a")
+    await rig.clock.run_for(70)
+    scope = rig.workers[0].scope
+    assert (len(rig.api.sent), scope.is_healthy, scope.has_witness) == (2, False, True)
+    asked = asyncio.create_task(scope.is_charged())
+    await rig.clock.run_for(10)
+    assert (asked.result(), len(rig.api.sent)) == (False, 2)
 
 
 async def test_prober_that_dies_is_replaced(rig):

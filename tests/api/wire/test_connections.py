@@ -22,12 +22,19 @@ OK: Answer = [http(b'{"n":1}')]
 
 @pytest.mark.parametrize("end", [Do.RESET, Do.CLOSE], ids=["reset", "closed"])
 async def test_a_stale_connection_costs_a_get_nothing(end: Do) -> None:
-    """Failures, `reset before headers on a reused connection`: repeated at once on a new connection, and seen by
-    nobody."""
+    """Failures, `reset before headers on a reused connection`: repeated at once on a new connection. Nobody sees it
+    but who counts what is sent (G5)."""
+    counted = list[int]()
+
+    async def onward() -> None:
+        counted.append(len(server.requests))
+
     async with raw_server(OK, [end], [http(b'{"n":2}')]) as server, transport_to(server) as transport:
         await get(transport, server)
-        assert (await get(transport, server)).body == b'{"n":2}'
+        answer = await transport.send(Request("GET", f"{server.url}/").counted_by(onward))
+        assert answer.body == b'{"n":2}'
         assert [seen.connection for seen in server.requests] == [0, 0, 1]
+    assert counted == [2]
 
 
 async def test_a_stale_connection_is_repeated_once() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,6 +17,11 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.api.errors import Fault
 from haulier.errors import HaulierError
+
+
+async def _free() -> None:
+    """Nobody counts."""
+
 
 ENDLESS: AbstractAsyncContextManager[None] = contextlib.nullcontext()
 
@@ -28,14 +34,12 @@ class TransportError(HaulierError):
     """No answer that can be trusted. The connection it happened on is closed.
 
     ``text`` says what happened in words, without secrets. ``retry_after_seconds`` is never set: only an answer says
-    that. ``hops`` are as a `Response`'s. ``is_early``: it was given up before the declared time-out, by the request's
-    own ``wait``.
+    that. ``is_early``: it was given up before the declared time-out, by the request's own ``wait``.
     """
 
-    def __init__(self, kind: Fault, text: str, *, hops: int = 0, is_early: bool = False) -> None:
+    def __init__(self, kind: Fault, text: str, *, is_early: bool = False) -> None:
         self.kind = kind
         self.text = text
-        self.hops = hops
         self.is_early = is_early
         super().__init__(text)
 
@@ -50,10 +54,17 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     wait: AbstractAsyncContextManager[None] = field(default=ENDLESS, compare=False, repr=False)
     """To be entered by who sends it, until the first byte of its answer: it may end that wait (`is_early`)."""
+    onward: Callable[[], Awaitable[None]] = field(default=_free, compare=False, repr=False)
+    """To be awaited by who sends it, before each request that it takes besides the first: a redirect, a repeat with new
+    credentials or over another connection. It raises where the API may not be asked any more; then nothing is sent."""
 
     def within(self, wait: AbstractAsyncContextManager[None]) -> Request:
         """The same, to be given up earlier than the API's `first_byte_timeout_seconds`."""
-        return Request(self.method, self.url, self.headers, self.body, wait)
+        return Request(self.method, self.url, self.headers, self.body, wait, self.onward)
+
+    def counted_by(self, onward: Callable[[], Awaitable[None]]) -> Request:
+        """The same, with who counts what it takes besides itself."""
+        return Request(self.method, self.url, self.headers, self.body, self.wait, onward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +75,7 @@ class Response:
     not ``body``. ``first_byte_seconds`` is the API's own time: from a ready connection to the answer's headers, of the
     last exchange. ``seconds`` has connecting, redirects and the body in it; waiting for a free slot is in neither.
     ``url`` is where the answer came from, after redirects and without the credentials. ``is_delimited`` is false where
-    only the closing of the connection ended the body, so that the body's own JSON had to prove its end. ``hops`` are
-    the requests that went to the API for this answer besides the first: redirects, and a repeat with new credentials.
+    only the closing of the connection ended the body, so that the body's own JSON had to prove its end.
     """
 
     status: int
@@ -76,7 +86,6 @@ class Response:
     wire_bytes: int = 0
     url: str = ""
     is_delimited: bool = True
-    hops: int = 0
 
     def timed(self, seconds: float) -> Response:
         """The same, with its ``seconds``. (`dataclasses.replace` takes three times as long, once a request.)"""
@@ -89,7 +98,6 @@ class Response:
             self.wire_bytes,
             self.url,
             self.is_delimited,
-            self.hops,
         )
 
 

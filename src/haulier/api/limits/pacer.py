@@ -57,6 +57,10 @@ class Pacer:
         self._was_held = self._was_held or wait > 0.0
         return wait
 
+    def want(self) -> None:
+        """Somebody waits for what is to be taken out with the next beat."""
+        self._was_held = True
+
     def passed(self, now: float) -> bool:
         """A request was sent. Returns whether a quota has run out for us by that."""
         self._used += 1

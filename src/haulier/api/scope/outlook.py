@@ -78,6 +78,9 @@ class Outlook:
         """Why whoever waits should go away instead; None where they should wait."""
         if self.pause.is_for_a_person(now := clock.monotonic()):
             return self.pause.error(now, wall_seconds(clock))
+        spent = self.spent_error()
+        if isinstance(spent, UsageError):
+            return spent  # An API that is down comes back by itself; but then too nothing may be sent to it.
         if self.breaker.is_open and not self.is_trial:
             since = datetime.fromtimestamp(self.breaker.since, UTC)
             return ApiError(
@@ -86,6 +89,10 @@ class Outlook:
                 verdict=Verdict.PAUSE,
                 retry_after_seconds=self.breaker.delay_seconds,
             )
+        return spent
+
+    def spent_error(self) -> HaulierError | None:
+        """That the requests of a quota are spent, where they are."""
         spent = self.pacer.spent
         if spent is None:
             return None
@@ -105,7 +112,7 @@ class Outlook:
         if not membership.is_fresh(now):
             return NEVER
         if self.is_trial:
-            return NEVER if in_use else 0.0
+            return NEVER if in_use or self.pacer.opens_in(now) == NEVER else 0.0
         if self.is_down:
             return NEVER
         wait = self.pause.opens_in(now, in_use, membership.place, membership.sharers)

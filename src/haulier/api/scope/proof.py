@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 from haulier.api.errors import Verdict
@@ -12,10 +12,12 @@ from haulier.api.scope.gate import Gate
 from haulier.api.scope.outlook import Outlook
 from haulier.api.scope.witness import ASKED_SECONDS, Judged, Send, Witness
 from haulier.clock import Clock
+from haulier.errors import HaulierError
 
 
 class Proof:
-    """Of one member of a scope. ``slot`` is the gate's; ``found`` hears whether the witness works."""
+    """Of one member of a scope. ``slot`` is the gate's; ``one_left`` waits until its quotas let one more request out;
+    ``found`` hears whether the witness works."""
 
     def __init__(
         self,
@@ -23,12 +25,14 @@ class Proof:
         gate: Gate,
         outlook: Outlook,
         slot: Callable[[], AbstractAsyncContextManager[None]],
+        one_left: Callable[[], Awaitable[None]],
         found: Callable[[bool], None],
     ) -> None:
         self._clock = clock
         self._gate = gate
         self._outlook = outlook
         self._slot = slot
+        self._one_left = one_left
         self._found = found
         self._witness = Witness()
         self._asking = asyncio.Lock()
@@ -58,7 +62,10 @@ class Proof:
             self._witness.note(request, judged, is_first_page=is_first_page)
 
     async def works(self) -> bool:
-        """Ask the witness; False too where there is no place for its request."""
+        """Ask the witness; False too where there is no place for its request. Raises as `Scope.slot` does where the
+        requests of a quota are spent."""
+        await self._one_left()
+        # No await stands between that answer and the place.
         with self._gate.place() as is_free:
             return is_free and await self._witness.works()
 
@@ -71,7 +78,10 @@ class Proof:
             was_denied = self._denied_at is not None and now - self._denied_at < ASKED_SECONDS
             if was_denied or not self.is_there or self._outlook.pause.left(now) > 0.0:
                 return False
-            works = await self.works()
+            try:
+                works = await self.works()
+            except HaulierError:
+                return False  # Nobody may ask: the item comes again, uncharged.
             self._found(works)
             if not works:
                 self._denied_at = self._clock.monotonic()

@@ -20,6 +20,7 @@ from haulier.api.scope.changes import beaten, left, paused, with_failures
 from haulier.api.scope.failures import FailureNotes
 from haulier.api.scope.gate import Gate, Waiting
 from haulier.api.scope.membership import Identity, Membership
+from haulier.api.scope.one_more import OneMore
 from haulier.api.scope.outlook import Outlook
 from haulier.api.scope.process import is_gone
 from haulier.api.scope.proof import Proof
@@ -97,11 +98,12 @@ class Scope:
         )
         self._outlook = Outlook(settings.rates, settings.max_requests, settings.beat_seconds, rng)
         self._gate = Gate(clock, self._opens_in, self._note_passed, self._error)
-        self._proof = Proof(clock, self._gate, self._outlook, self.slot, self._note_witness)
+        self._hurry = asyncio.Event()
+        self._one_more = OneMore(self._outlook, self._hurry)
+        self._proof = Proof(clock, self._gate, self._outlook, self.slot, self._one_more.wait, self._note_witness)
         self.failures = FailureNotes()
         """What a person should hear of, told with each beat."""
         self._writing = asyncio.Lock()
-        self._hurry = asyncio.Event()
         self._must_probe = asyncio.Event()
         self._is_probing = False
         self._was_busy = False
@@ -118,7 +120,7 @@ class Scope:
 
     def attach(self, send: Send) -> None:
         """How a request is sent past the gate: for the witness, which is asked when the API may be down."""
-        self._proof.attach(send)
+        self._proof.attach(lambda request: send(request.counted_by(self.onward)))
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
@@ -189,13 +191,13 @@ class Scope:
         with contextlib.suppress(UnavailableError):
             await self._update(lambda row: with_failures(row, news))
 
-    def note_hops(self, hops: int) -> None:
-        """A request took so many more than itself: redirects, a repeat with new credentials. They are paid for later:
-        the pace and the quotas fall behind by them."""
-        now = self._clock.monotonic()
-        for _ in range(hops):
-            if self._outlook.pacer.passed(now):
-                self._hurry.set()
+    async def onward(self) -> None:
+        """Before a request that holds its place is followed by one more: a redirect, a repeat with new credentials. It
+        waits until one is left of each quota, and raises as `slot` does where one is spent. The pace is paid for later:
+        it falls behind by it."""
+        await self._one_more.wait()
+        if self._outlook.pacer.passed(self._clock.monotonic()):
+            self._hurry.set()
 
     def hand_over(self) -> None:
         """Others go on from here: the share goes back at once."""
@@ -449,6 +451,8 @@ class Scope:
         self._membership.adopt(row, beat, began_at, now)
         self._outlook.told(row, self._member, wall, now)
         self._has_company = len(row.members) > 1
+        # Before the gate is told: a request that has a place goes on before another one begins.
+        self._one_more.renew()
         if row.breaker.prober == self._member and not self._is_probing:
             self._must_probe.set()
         self._limit()
@@ -474,6 +478,8 @@ class Scope:
             self._is_probing = True
             try:
                 works = await self._proof.works()
+            except HaulierError:
+                works = False  # The requests of a quota are spent: no probe may be sent.
             finally:
                 self._is_probing = False
             self._note_witness(works)

@@ -98,13 +98,15 @@ class AiohttpTransport:
 
         A server may close a kept-alive connection in the very moment when it is used again. Such a request was never
         looked at; it failed through nobody's fault, and where its method changes nothing it is repeated at once,
-        once, on a new connection (RFC 9112 9.3.1). That is no retry: nothing is counted, and no backoff is due.
+        once, on a new connection (RFC 9112 9.3.1). That is no retry, and no backoff is due; but it is one more request
+        that the API may have seen.
         """
         try:
             answer = await self._open(request, is_fresh=False)
         except _LostError as lost:
             if not lost.is_reused or lost.has_begun or request.method not in _REPEATABLE:
                 raise _lost(lost) from lost
+            await request.onward()
             try:
                 answer = await self._open(request, is_fresh=True)
             except _LostError as again:

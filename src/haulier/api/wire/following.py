@@ -60,15 +60,9 @@ class Following:
                 Fault.REDIRECT, "an address that is not of the API's own origin; nothing was sent there"
             )
         headers = _merged(request.headers, self._headers)
-        dressed = Request(request.method, request.url, headers, request.body, request.wait)
-        walk = _Walk(self._exchange)
+        dressed = Request(request.method, request.url, headers, request.body, request.wait, request.onward)
         async with self._slots:
-            try:
-                answer = await self._timed(lambda first: self._follow(first, walk), dressed)
-            except TransportError as error:
-                error.hops = walk.hops
-                raise
-        return replace(answer, hops=walk.hops) if walk.hops else answer
+            return await self._timed(self._follow, dressed)
 
     async def send_bare(self, request: Request) -> Response:
         """To where credentials are fetched: any origin, none of the API's headers or credentials, no redirects.
@@ -87,19 +81,20 @@ class Following:
             raise TransportError(Fault.TIMEOUT, f"no whole answer within {seconds:g} seconds") from exc
         return answer.timed(self._clock.monotonic() - started)
 
-    async def _follow(self, request: Request, walk: _Walk) -> Response:
+    async def _follow(self, request: Request) -> Response:
         """``request`` never carries the credentials: they are put on anew for each hop, and no text is made from
         those."""
         asked, redirects, renewals = request, 0, 0
         while True:
             signed = request if self._authorizer is None else await self._authorizer.apply(request)
-            answer = await walk.send(signed)
+            answer = await self._exchange(signed)
             if self._authorizer is not None:
                 if answer.status < 400:
                     self._authorizer.note_good(signed)
                 elif answer.status == 401 and renewals < MAX_RENEWALS:
                     renewals += 1
                     if await self._authorizer.renew(signed, is_again=renewals > 1):
+                        await request.onward()
                         continue
             onward = next_request(request, answer)
             if onward is None:
@@ -110,23 +105,8 @@ class Following:
             redirects += 1
             if redirects > MAX_REDIRECTS:
                 raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects: they lead in a circle")
+            await request.onward()
             request = onward
-
-
-class _Walk:
-    """The way of one request to its answer: counts what is sent, also where no answer comes of it."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._sent = 0
-
-    @property
-    def hops(self) -> int:
-        return max(0, self._sent - 1)
-
-    async def send(self, request: Request) -> Response:
-        self._sent += 1
-        return await self._exchange(request)
 
 
 def _merged(stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
