@@ -49,7 +49,7 @@ format: $(READY)
 	@$(BIN)/ruff format
 
 chaos: $(READY)
-	@$(BIN)/python -m haulier.testing.chaos --kills $(KILLS) --seed $(SEED)
+	@$(BIN)/python -m tests.harness.chaos --kills $(KILLS) --seed $(SEED)
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/run.py

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from haulier.testing.virtual_time import VirtualTime
+from tests.harness.virtual_time import VirtualTime
 from tests.outage.rig import FAILURES, Failure, Story, live_through, opened
 
 MOST_REQUESTS = 300

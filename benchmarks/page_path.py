@@ -43,7 +43,7 @@ from haulier.lake.local import LocalLake
 from haulier.lake.ndjson import to_lines
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
-from haulier.testing.sandbox_answers import answer
+from haulier.testing.sandbox.answers import answer
 
 LEVEL = 2
 IN_FLIGHT = 12

@@ -8,7 +8,7 @@ from hypothesis import settings
 
 # The contract suites are shipped code: pytest shows the values of their assertions only where it is told to, and before
 # anything of the package is imported.
-pytest.register_assert_rewrite("haulier.testing")
+pytest.register_assert_rewrite("haulier.testing", "tests.harness")
 
 # Two workers share two cores: a deadline would measure the neighbour. In CI the examples are the same each time, so
 # that a change is judged by what it changed; on a developer's machine they are new ones.

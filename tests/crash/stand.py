@@ -21,7 +21,7 @@ from haulier.clock import SystemClock
 from haulier.queues.envelope import decode
 from haulier.queues.seam import Depth
 from haulier.queues.sqlite import SqliteQueue
-from haulier.testing.chaos_workers import command
+from tests.harness.chaos.workers import command
 
 PATIENCE_SECONDS = 100.0
 CRASHING = Path(__file__).with_name("crashing.py")

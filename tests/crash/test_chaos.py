@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from haulier.clock import SystemClock
-from haulier.testing.chaos import ChaosSettings, run_chaos
-from haulier.testing.chaos_rounds import IN_FLIGHT, rounds
+from tests.harness.chaos.chaos import ChaosSettings, run_chaos
+from tests.harness.chaos.rounds import IN_FLIGHT, rounds
 
 SETTINGS = ChaosSettings(kills=500, at_least=40, seconds=50.0, seed=5, records=6_000, pause_seconds=0.8)
 

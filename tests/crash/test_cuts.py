@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from haulier.testing.cut_process import Outcome, Scene, Stage, chosen
-from haulier.testing.cut_steps import Step
+from tests.harness.cuts.process import Outcome, Scene, Stage, chosen
+from tests.harness.cuts.steps import Step
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(900)]
 

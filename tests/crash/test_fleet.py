@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from haulier.testing.chaos_rounds import Round
-from haulier.testing.chaos_workers import children_of
-from haulier.testing.oracle import judge_run
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.crash.stand import Stand, is_alive, standing, until
+from tests.harness.chaos.rounds import Round
+from tests.harness.chaos.workers import children_of
+from tests.harness.oracle import judge_run
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from haulier.testing.oracle import judge_run
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings, record_bytes
 from tests.divide.rig import TOML
+from tests.harness.oracle import judge_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -8,7 +8,7 @@ import pytest
 from haulier.clock import SystemClock
 from haulier.lake.opening import open_lake
 from haulier.lake.seam import Lake
-from haulier.testing.lake_contract import LakeContract
+from haulier.testing.contracts.lake import LakeContract
 
 
 class TestLocalLake(LakeContract):

@@ -16,7 +16,7 @@ from haulier.lake.filesystems import Mount, mount_of, mounts, parse_mount_comman
 from haulier.lake.local import LocalLake
 from haulier.lake.local_files import LocalFiles
 from haulier.lake.seam import Published
-from haulier.testing.lake_contents import OBJECT, STAGING, listed, spooled
+from haulier.testing.contracts.lake.contents import OBJECT, STAGING, listed, spooled
 
 ROOT = Path(__file__).resolve().parents[2]
 NOISE = os.urandom(1_000_000)

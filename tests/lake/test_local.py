@@ -14,7 +14,7 @@ import pytest
 from haulier.errors import DamagedObjectError, LakeUnavailableError
 from haulier.lake.local import LocalLake
 from haulier.testing.clock import FakeClock
-from haulier.testing.lake_contents import OBJECT, RECORDS, STAGING, listed, spooled, stored
+from haulier.testing.contracts.lake.contents import OBJECT, RECORDS, STAGING, listed, spooled, stored
 
 DAY_SECONDS = 86_400.0
 SWEEPING = """

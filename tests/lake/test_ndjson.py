@@ -16,7 +16,7 @@ from haulier.errors import ItemError
 from haulier.lake.local import LocalLake
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, LineCounter, to_lines
 from haulier.lake.seam import ObjectFacts
-from haulier.testing.lake_contents import OBJECT, spooled, stored
+from haulier.testing.contracts.lake.contents import OBJECT, spooled, stored
 
 SPACE = st.text(alphabet=" \t\r\n", max_size=3)
 NUMBERS = st.sampled_from(["0", "-0", "1.10", "1e400", "1E+2", "123456789012345678901234567890", "-0.0"])

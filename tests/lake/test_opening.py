@@ -13,7 +13,7 @@ from haulier.lake.local_threads import unavailable
 from haulier.lake.names import checked
 from haulier.lake.opening import open_lake
 from haulier.lake.paths import RunPaths, compact_time, runs_root
-from haulier.testing.lake_records import GOOD_PATHS
+from haulier.testing.contracts.lake.records import GOOD_PATHS
 
 PATHS = RunPaths("flights", "full-20261123T222500Z", "full", datetime(2026, 11, 23, 22, 25, tzinfo=UTC))
 

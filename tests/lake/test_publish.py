@@ -9,7 +9,7 @@ import pytest
 from haulier.errors import LakeUnavailableError, SweptError
 from haulier.lake.local import LocalLake
 from haulier.lake.seam import Published
-from haulier.testing.lake_contents import OBJECT, STAGING, lines, spooled
+from haulier.testing.contracts.lake.contents import OBJECT, STAGING, lines, spooled
 
 
 async def test_a_published_object_is_the_spool_itself(lake: LocalLake, root: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from haulier.errors import LakeUnavailableError, SweptError
 from haulier.lake.local import LocalLake
 from haulier.lake.seam import Published, Spool
-from haulier.testing.lake_contents import OBJECT, STAGING, lines, spooled
+from haulier.testing.contracts.lake.contents import OBJECT, STAGING, lines, spooled
 
 MANY = 20
 

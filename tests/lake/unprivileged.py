@@ -14,7 +14,7 @@ from pathlib import Path
 from haulier.clock import SystemClock
 from haulier.errors import HaulierError
 from haulier.lake.local import LocalLake
-from haulier.testing.lake_contents import OBJECT, spooled
+from haulier.testing.contracts.lake.contents import OBJECT, spooled
 
 NOBODY = 65534
 

@@ -27,10 +27,10 @@ from haulier.lake.local_threads import LocalThreads, Share, Together
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.run import Run
-from haulier.testing.virtual_time import VirtualTime
 from haulier.worker.loop import Worker
 from haulier.worker.settings import WorkerSettings
 from haulier.worker.watch import Watch
+from tests.harness.virtual_time import VirtualTime
 
 S = TypeVar("S")
 T = TypeVar("T")

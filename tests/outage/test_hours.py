@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from haulier.api.limits.breaker import LONGEST_DELAY_SECONDS, SPREAD
-from haulier.testing.virtual_time import VirtualTime
 from haulier.worker.settings import WorkerSettings
+from tests.harness.virtual_time import VirtualTime
 from tests.outage.rig import ANSWER_SECONDS, FAILURES, Failure, Story, live_through, opened
 
 MOST_REQUESTS = 300

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from haulier.testing.virtual_time import VirtualTime
 from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import Shop, opened, shop
+from tests.harness.virtual_time import VirtualTime
 from tests.outage.rig import ANSWER_SECONDS, Failure, Story, live_through
 from tests.outage.rig import opened as opened_by_virtual_time
 

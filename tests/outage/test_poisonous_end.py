@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from haulier.testing.virtual_time import VirtualTime
 from tests.api.paging.rig import Asked, Reply, serving
 from tests.cli.conftest import Place
+from tests.harness.virtual_time import VirtualTime
 from tests.outage.rig import FAILURES, TOML, UNREADABLE, Failure, Shop, opened
 
 ITEMS = 60

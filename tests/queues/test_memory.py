@@ -5,7 +5,7 @@ import pytest
 from haulier.queues.memory import MemoryQueueOpener
 from haulier.queues.seam import QueueOpener
 from haulier.testing.clock import FakeClock
-from haulier.testing.queue_contract import QueueContract
+from haulier.testing.contracts.queue import QueueContract
 
 
 class TestMemoryQueue(QueueContract):

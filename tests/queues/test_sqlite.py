@@ -11,7 +11,7 @@ from haulier.errors import LeaseLostError, QueueUnavailableError
 from haulier.queues.seam import Depth, QueueOpener, ThisProcess
 from haulier.queues.sqlite import SqliteQueue
 from haulier.testing.clock import FakeClock
-from haulier.testing.queue_contract import QueueContract
+from haulier.testing.contracts.queue import QueueContract
 
 
 class TestSqliteQueue(QueueContract):

@@ -44,8 +44,8 @@ from haulier.runs.send import envelope_of
 from haulier.runs.state import RunState, closing_in_force, run_state
 from haulier.runs.stranded import is_stranded, mend_stranded
 from haulier.testing.clock import FakeClock
-from haulier.testing.cuts import Cuts
-from haulier.testing.oracle import Judgement, judge_run
+from tests.harness.cuts.calls import Cuts
+from tests.harness.oracle import Judgement, judge_run
 
 SOURCE = "shop"
 LEASE_SECONDS = 60.0

@@ -18,7 +18,7 @@ from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.runs.signs import PARTIAL, SUCCESS
 from haulier.runs.state import RunState, closing_in_force, newest_closing, run_state
-from haulier.testing.cuts import Cut, Cuts, Halt
+from tests.harness.cuts.calls import Cut, Cuts, Halt
 from tests.runs.rig import Place, Process, Thing, finish, key_of, records_of, thing
 
 

@@ -15,7 +15,7 @@ from haulier.items.ranges import IdRange
 from haulier.queues.seam import Lease
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
-from haulier.testing.cuts import Cut, Cuts, Halt, every_cut
+from tests.harness.cuts.calls import Cut, Cuts, Halt, every_cut
 from tests.runs.rig import LEASE_SECONDS, Place, Process, finish, key_of, thing
 
 Step = Callable[[Process], Awaitable[object]]

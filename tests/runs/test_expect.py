@@ -13,7 +13,7 @@ from haulier.errors import UsageError
 from haulier.runs.expect import is_expect_missing, records_off
 from haulier.runs.records import Totals, VerdictRecord
 from haulier.runs.run import Run
-from haulier.testing.cuts import Cut, Cuts
+from tests.harness.cuts.calls import Cut, Cuts
 from tests.runs.rig import Place, Process, given, thing
 
 

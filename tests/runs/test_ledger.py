@@ -27,7 +27,7 @@ from haulier.runs.records import (
     encode_record,
 )
 from haulier.runs.run import Run
-from haulier.testing.cuts import Cuts
+from tests.harness.cuts.calls import Cuts
 from tests.runs.rig import Place, Process, Thing, key_of, thing
 
 KEY = key_of(thing(1, 3))

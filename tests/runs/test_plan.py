@@ -12,7 +12,7 @@ from haulier.errors import LakeUnavailableError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import MAX_BODY_BYTES
 from haulier.runs.plan import planned, read_seal, read_shard, write_plan
-from haulier.testing.cuts import Cuts, every_cut
+from tests.harness.cuts.calls import Cuts, every_cut
 from tests.runs.rig import SHARD_ITEMS, Place, Process, Thing, finish, given, key_of, thing
 
 

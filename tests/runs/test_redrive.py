@@ -12,7 +12,7 @@ from haulier.runs.poison import newest_poison, poisoned, read_poison
 from haulier.runs.records import Ending
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, newest_closing, run_state
-from haulier.testing.cuts import Cut, Cuts, Halt
+from tests.harness.cuts.calls import Cut, Cuts, Halt
 from tests.runs.rig import LEASE_SECONDS, Place, Process, Thing, finish, key_of, thing
 
 KEY = key_of(thing(1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from haulier.testing.cuts import Cut, Cuts, Halt
+from tests.harness.cuts.calls import Cut, Cuts, Halt
 from tests.runs.rig import Place, Process, finish, given, key_of, thing
 
 AFTER_SENDING = Cut("MemoryQueue.enqueue", is_after=True)

@@ -14,7 +14,7 @@ from haulier.runs.ledger import Ledger
 from haulier.runs.run import Run
 from haulier.runs.status import run_status
 from haulier.runs.stranded import is_stranded, mend_stranded
-from haulier.testing.cuts import Cut, Cuts, Halt
+from tests.harness.cuts.calls import Cut, Cuts, Halt
 from tests.runs.rig import Place, Process, finish, given, key_of, thing
 
 

@@ -11,7 +11,7 @@ from haulier.runs.receipts import write_receipts
 from haulier.runs.records import Receipt, VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.verify import FORGOTTEN_SECONDS, Verification, verify_run
-from haulier.testing.cuts import Cut, Cuts
+from tests.harness.cuts.calls import Cut, Cuts
 from tests.runs.rig import Place, Process, Thing, finish, key_of, thing
 
 

@@ -23,7 +23,7 @@ from haulier.items.workitem import WorkItem
 from haulier.runs.manifest import read_manifest
 from haulier.runs.records import ManifestEntry
 from haulier.testing.sandbox import Sandbox, SandboxSettings
-from haulier.testing.sandbox_family import comment_count
+from haulier.testing.sandbox.family import comment_count
 from haulier.worker.parts import Context
 from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import Shop, opened

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from haulier.testing.proxy import FaultProxyProcess, ProxySettings
-from haulier.testing.proxy_wire import Cut
+from haulier.testing.proxy.process import FaultProxyProcess
+from haulier.testing.proxy.settings import ProxySettings
+from haulier.testing.proxy.wire import Cut
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.testing.server_process import ServerProcess
 

@@ -35,8 +35,6 @@ from haulier.runs.records import (
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import NewRun, Run, claim_run
 from haulier.testing.clock import FakeClock
-from haulier.testing.cuts import Cuts
-from haulier.testing.things import SOURCE, Things, ThingsApi, client_of, parts_of
 from haulier.worker.attempt import Attempt
 from haulier.worker.bench import Bench
 from haulier.worker.keeper import Held, LeaseKeeper
@@ -49,6 +47,8 @@ from haulier.worker.settle import Settler
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
 from haulier.worker.watch import Watch
+from tests.harness.cuts.calls import Cuts
+from tests.harness.things import SOURCE, Things, ThingsApi, client_of, parts_of
 
 LEASE_SECONDS = 60.0
 R = TypeVar("R", bound=Record)

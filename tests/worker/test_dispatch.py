@@ -16,10 +16,10 @@ from haulier.api.records.page import Page
 from haulier.clock import SystemClock
 from haulier.runs.records import PoisonRecord
 from haulier.runs.run import Run
-from haulier.testing.things import Things, things
 from haulier.worker.deadline import Awake, DeadlineError, GateWaitError, within_deadline
 from haulier.worker.parts import Context, Processor
 from haulier.worker.settings import WorkerSettings
+from tests.harness.things import Things, things
 from tests.worker.rig import Hand, Rig, key_of
 
 ITEM = things(1, 4)

@@ -14,9 +14,9 @@ from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.queues.memory import MemoryQueue
 from haulier.runs.run import Run
-from haulier.testing.cuts import Cut, Cuts
-from haulier.testing.things import Things, records_of, things
 from haulier.worker.parts import Context
+from tests.harness.cuts.calls import Cut, Cuts
+from tests.harness.things import Things, records_of, things
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of
 
 ITEM = things(1, 5)

@@ -9,8 +9,8 @@ from haulier.runs.plan import planned
 from haulier.runs.records import PoisonRecord, encode_record
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of, send_again
-from haulier.testing.things import records_of, things
 from haulier.worker.look import has_worked
+from tests.harness.things import records_of, things
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of
 
 ITEM = things(1, 5)

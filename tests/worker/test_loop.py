@@ -18,13 +18,13 @@ from haulier.queues.seam import Lease
 from haulier.queues.sqlite import SqliteQueue
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
-from haulier.testing.cuts import Cuts
-from haulier.testing.things import IN_FLIGHT, SOURCE, Things, things
 from haulier.worker import loop
 from haulier.worker.loop import QUEUE_PATIENCE_LEASES, Worker
 from haulier.worker.parts import Context
 from haulier.worker.settings import FIRST_ITEMS, UNPROVEN_FAILURES, WorkerSettings
 from haulier.worker.watch import Watch
+from tests.harness.cuts.calls import Cuts
+from tests.harness.things import IN_FLIGHT, SOURCE, Things, things
 from tests.worker.rig import Others, Rig, key_of
 
 LEASE_SECONDS = 1.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from haulier.testing.cuts import Cuts
-from haulier.testing.things import things
 from haulier.worker.recall import AGAIN_SECONDS
+from tests.harness.cuts.calls import Cuts
+from tests.harness.things import things
 from tests.worker.rig import Rig
 
 GOOD, BAD = things(1, 4), things(10)

@@ -17,9 +17,9 @@ from haulier.lake.local import LocalLake
 from haulier.lake.seam import Disk
 from haulier.runs.state import RunState, run_state
 from haulier.testing.clock import FakeClock
-from haulier.testing.things import things
 from haulier.worker.room import RoomWatch
 from haulier.worker.settings import WorkerSettings
+from tests.harness.things import things
 from tests.worker.rig import Rig, key_of
 
 PATIENCE_SECONDS = 3_600.0

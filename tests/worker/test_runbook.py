@@ -6,9 +6,9 @@ import asyncio
 
 from haulier.runs.state import RunState
 from haulier.testing.clock import FakeClock
-from haulier.testing.cuts import Cuts
-from haulier.testing.things import SOURCE, things
 from haulier.worker.runbook import OPEN_SECONDS, RunBook
+from tests.harness.cuts.calls import Cuts
+from tests.harness.things import SOURCE, things
 from tests.worker.rig import Rig
 
 AT_ONCE = 20

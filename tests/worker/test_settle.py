@@ -14,10 +14,10 @@ from haulier.errors import ItemError, LakeUnavailableError, QueueUnavailableErro
 from haulier.queues.memory import MemoryQueue
 from haulier.queues.seam import Lease, QueueClient
 from haulier.testing.clock import FakeClock
-from haulier.testing.cuts import Cuts
-from haulier.testing.things import Things, things
 from haulier.worker.parts import Context
 from haulier.worker.settings import GROUP_ITEMS, GROUP_SECONDS
+from tests.harness.cuts.calls import Cuts
+from tests.harness.things import Things, things
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of
 
 ITEM = things(1, 4)

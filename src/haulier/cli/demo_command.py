@@ -16,7 +16,8 @@ import click
 from haulier.cli.output import say
 from haulier.errors import HaulierError, UsageError
 from haulier.testing.flights import DISTANCE, FLIGHTS, WEATHER, DatasetteProcess, build_flights, missing_packages
-from haulier.testing.proxy import FaultProxyProcess, ProxyCounters, ProxySettings
+from haulier.testing.proxy.process import FaultProxyProcess
+from haulier.testing.proxy.settings import ProxyCounters, ProxySettings
 
 FAULTS = ProxySettings(seed=13, rate_500=0.02, rate_429=0.01, rate_cut=0.01, rate_hang=0.005)
 QUERY = """SELECT carrier, count(*) AS flights, sum(distance) AS miles

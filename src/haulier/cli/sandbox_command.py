@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from haulier.testing.sandbox import main
+from haulier.testing.sandbox.command import main
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""The lake seam: create-only, whole or absent. `haulier.testing.lake_contract` is its contract suite.
+"""The lake seam: create-only, whole or absent. `haulier.testing.contracts.lake` is its contract suite.
 
 Paths are relative to the lake, with ``/`` between parts, and hold ASCII letters, digits and ``-_.=`` only.
 """

@@ -1,4 +1,4 @@
-"""The queue seam: what a backend has to do, and no more. `haulier.testing.queue_contract` is its contract suite."""
+"""The queue seam: what a backend has to do, and no more. `haulier.testing.contracts.queue` is its contract suite."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from haulier.api.http.transport import NO_HEADERS, Request, Response, TransportE
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.settings import Api
 from haulier.queues.memory import MemoryQueue, MemoryStore
-from haulier.testing.virtual_time import VirtualTime
+from tests.harness.virtual_time import VirtualTime
 
 GRACE_SECONDS = 0.3
 """Other workers hear of a pause so much later: they look five times a second."""

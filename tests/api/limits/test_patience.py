@@ -9,7 +9,7 @@ import pytest
 from haulier.api.errors import Fault
 from haulier.api.http.transport import TransportError
 from haulier.api.limits.patience import FACTOR, FEWEST, FLOOR_SECONDS, REPEAT_FACTOR, Patience, Wait
-from haulier.testing.virtual_time import VirtualTime
+from tests.harness.virtual_time import VirtualTime
 
 
 def known(seconds: float, declared: float = 60.0, answers: int = FEWEST) -> Patience:

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from haulier.api.limits.refusals import IN_A_ROW, Refusals
-from haulier.testing.virtual_time import VirtualTime
 from tests.api.limits.refusing import Bucket, Cap, Flaky, Pull, Refusing, Window
+from tests.harness.virtual_time import VirtualTime
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from haulier.api.paging.pages import NextUrl, OData
 from haulier.cli.main import main
 from haulier.errors import UsageError
 from haulier.testing.sandbox import Sandbox, SandboxSettings
-from haulier.testing.sandbox_setting_groups import ODataVersion
+from haulier.testing.sandbox.setting_groups import ODataVersion
 from tests.api.paging.rig import Asked as RigAsked
 from tests.api.paging.rig import Reply as RigReply
 from tests.api.paging.rig import client_of, ids_of, session_with

@@ -1,0 +1,108 @@
+"""Who may ask: bearer token, basic, API key in header or query, or a token issued for client credentials."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from urllib.parse import parse_qs, unquote_plus
+
+import msgspec
+
+from haulier.testing.sandbox.settings import SandboxSettings
+from haulier.testing.sandbox.wire import Answer, RequestHead
+
+TOKEN_TARGET = b"/oauth2/token"
+KEY_HEADER = b"x-api-key"
+KEY_PARAMETER = "api_key"
+_CHALLENGES = {"basic": b'Basic realm="sandbox"', "bearer": b"Bearer", "oauth2": b"Bearer"}
+_FIELDS = ("token", "auth", "client_id", "access_token_seconds", "access_token_answers", "is_one_access_token")
+
+
+class Access:
+    """The secret of one sandbox, and the access tokens that it has issued."""
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self._settings = settings
+        self._secret = (settings.token or "").encode()
+        self._issued: dict[bytes, float] = {}
+        self._answers: dict[bytes, int] = {}
+        """How many each of the issued tokens has had."""
+        self.issued = 0
+
+    def is_for(self, settings: SandboxSettings) -> bool:
+        """Whether these settings ask for the same; other ones make the tokens that were issued worthless."""
+        return all(getattr(settings, name) == getattr(self._settings, name) for name in _FIELDS)
+
+    def allows(self, head: RequestHead, now: float) -> bool:
+        """Whether the request carries what it must."""
+        match self._settings.auth:
+            case "bearer":
+                return _is_same(_credentials(head, b"bearer"), self._secret)
+            case "basic":
+                return _is_same(_decoded(_credentials(head, b"basic")), self._secret)
+            case "header":
+                return _is_same(head.get(KEY_HEADER), self._secret)
+            case "query":
+                target = head.raw.split(b" ", 2)[1].decode("latin-1")
+                keys = parse_qs(target.partition("?")[2]).get(KEY_PARAMETER, [""])
+                return len(keys) == 1 and _is_same(keys[0].encode(), self._secret)
+            case "oauth2":
+                return self._serves(_credentials(head, b"bearer"), now)
+
+    def _serves(self, token: bytes, now: float) -> bool:
+        """Whether an issued token is good, which is counted."""
+        if now >= self._issued.get(token, float("-inf")):
+            return False
+        self._answers[token] = self._answers.get(token, 0) + 1
+        if self._answers[token] == self._settings.access_token_answers:
+            del self._issued[token]
+        return True
+
+    def challenge(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers of a 401."""
+        challenge = _CHALLENGES.get(self._settings.auth)
+        return ((b"WWW-Authenticate", challenge),) if challenge else ()
+
+    def issue(self, head: RequestHead, body: bytes, now: float) -> Answer:
+        """POST /oauth2/token by client credentials (RFC 6749, 4.4), in Basic or as form fields."""
+        form = parse_qs(body.decode("latin-1"))
+        if form.get("grant_type") != ["client_credentials"]:
+            return _refused(400, "unsupported_grant_type")
+        client_id, _, secret = _decoded(_credentials(head, b"basic")).decode("latin-1").partition(":")
+        client_id = unquote_plus(client_id) or form.get("client_id", [""])[0]
+        secret = unquote_plus(secret) or form.get("client_secret", [""])[0]
+        if client_id != self._settings.client_id or not _is_same(secret.encode(), self._secret):
+            return _refused(401, "invalid_client")
+        self.issued += 1
+        text = f"{self._settings.seed} {self._settings.token} {self.issued}"
+        token = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        is_one = self._settings.is_one_access_token
+        self._issued = {each: ends_at for each, ends_at in self._issued.items() if ends_at > now and not is_one}
+        self._answers = {each: count for each, count in self._answers.items() if each in self._issued}
+        self._issued[token.encode()] = now + self._settings.access_token_seconds
+        expires_in = int(self._settings.access_token_seconds)
+        issued = {"access_token": token, "token_type": "Bearer", "expires_in": expires_in}
+        return Answer(200, msgspec.json.encode(issued), headers=((b"Cache-Control", b"no-store"),))
+
+
+def _refused(status: int, code: str) -> Answer:
+    """As RFC 6749, 5.2 words it."""
+    return Answer(status, msgspec.json.encode({"error": code}))
+
+
+def _credentials(head: RequestHead, scheme: bytes) -> bytes:
+    said, _, credentials = head.get(b"authorization").partition(b" ")
+    return credentials.strip() if said.lower() == scheme else b""
+
+
+def _decoded(credentials: bytes) -> bytes:
+    try:
+        return base64.b64decode(credentials, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _is_same(said: bytes, secret: bytes) -> bool:
+    return hmac.compare_digest(said, secret)

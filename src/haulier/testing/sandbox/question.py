@@ -1,0 +1,115 @@
+"""A request as the sandbox's paths read it: path, parameters, body and headers, each told in words when it is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from haulier.testing.sandbox.settings import SandboxSettings
+from haulier.testing.sandbox.wire import Answer, RequestHead, error
+
+NO_HEAD = RequestHead(b"")
+MOST_IDS = 2**62
+
+
+class BadQuestionError(Exception):
+    """The client's request is wrong; the text says how. ``answer`` is what it is told."""
+
+    def __init__(self, message: str, status: int = 400, code: str = "") -> None:
+        super().__init__(message)
+        self.answer: Answer = error(status, message, code=code)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request; ``parts`` are what stands at the path's placeholders."""
+
+    path: str
+    query: dict[str, str]
+    head: RequestHead = NO_HEAD
+    body: bytes = b""
+    parts: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port as the client wrote them: what a link that it can follow begins with."""
+        return f"http://{self.head.get(b'host').decode('ascii', 'replace') or '127.0.0.1'}"
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, by its lower-case name."""
+        return self.head.get(name.encode()).decode("latin-1") or None
+
+    def whole(self, name: str, default: int) -> int:
+        """A parameter that is a whole number from 0."""
+        text = self.query.get(name)
+        return default if text is None else whole_number(name, text)
+
+    def time(self, name: str, default: datetime) -> datetime:
+        """A parameter that is a time with a zone."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        when: datetime | None
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            when = None
+        if when is None or when.tzinfo is None:
+            raise BadQuestionError(f"{name} is not an ISO 8601 time with a zone, such as 2024-01-01T00:00:00Z.")
+        return when
+
+    def limit(self, settings: SandboxSettings, name: str = "limit") -> int:
+        """How many records a page shall have: what is asked for, lowered to what a page may have."""
+        limit = self.whole(name, settings.page_size)
+        if not limit:
+            raise BadQuestionError(f"{name} must be at least 1.")
+        if 0 < settings.max_limit_413 < limit:
+            raise BadQuestionError(f"{name} is {limit}; at most {settings.max_limit_413} can be asked for.", 413)
+        return min(limit, settings.page_size)
+
+    def refuse_others(self, *names: str) -> None:
+        """A link's own query is all that there may be."""
+        if others := sorted(set(self.query) - set(names)):
+            raise BadQuestionError(f"Follow the link as it is; it was sent with {', '.join(others)} besides.")
+
+
+def read_question(target: str, head: RequestHead, body: bytes) -> Question:
+    """The request behind a target (a path with its query); `BadQuestionError` for a query that cannot be read."""
+    try:
+        path, query_text = urlsplit(target)[2:4]
+        query = dict(parse_qsl(query_text, keep_blank_values=True, strict_parsing=bool(query_text)))
+    except ValueError as exc:
+        raise BadQuestionError(f"The query cannot be read: {exc}") from exc
+    return Question(path, query, head, body)
+
+
+def read_search(question: Question) -> tuple[Question, str | None]:
+    """The parameters of a search as if they had stood in the query, and the cursor beside them."""
+    try:
+        search = msgspec.json.decode(question.body, type=_Search)
+    except msgspec.DecodeError as exc:
+        raise BadQuestionError(f"The body cannot be read: {exc}") from exc
+    asked = {"from_id": search.query.from_id, "to_id": search.query.to_id, "limit": search.limit}
+    query = {name: str(value) for name, value in asked.items() if value is not None}
+    return Question(question.path, query, question.head), search.cursor
+
+
+def whole_number(name: str, text: str) -> int:
+    """The number; `BadQuestionError` for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise BadQuestionError(f"{name} is not a whole number.")
+    return int(text)
+
+
+class _Ids(msgspec.Struct, forbid_unknown_fields=True):
+    from_id: int | None = None
+    to_id: int | None = None
+
+
+class _Search(msgspec.Struct, forbid_unknown_fields=True):
+    query: _Ids = msgspec.field(default_factory=_Ids)
+    limit: int | None = None
+    cursor: str | None = None
