@@ -6,20 +6,16 @@ import contextlib
 import dataclasses
 import gzip
 import json
-import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from haulier.api.client import Client
 from haulier.api.http.redactor import Redactor
-from haulier.api.scope.scope import Scope
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.app.app import App
-from haulier.app.meter import Meter
-from haulier.app.site import LiveSite, scope_settings
+from haulier.app.site import LiveSite
 from haulier.app.starting import Wanted, claim, start
 from haulier.clock import Clock, SystemClock
 from haulier.config.source_file import load_source
@@ -29,9 +25,8 @@ from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.runs.records import ChildList, PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
-from haulier.worker.loop import Worker
 from haulier.worker.settings import WorkerSettings
-from haulier.worker.watch import Watch
+from tests.harness.wiring import open_site, worker_of
 
 FACTOR = 50.0
 """A backoff of half a minute takes half a second."""
@@ -109,8 +104,7 @@ class Shop:
         """One more worker, to its end: its exit code, and why."""
         self.workers += 1
         parts = dataclasses.replace(self.site.parts(), name=f"w{self.workers}")
-        watch = Watch(self.site.lake, self.site.queue, self.site.closer, self.site.app.name)
-        worker = Worker(parts, watch, lambda: None)
+        worker = worker_of(parts)
         return await worker.run(), worker.reason
 
     async def verdict(self) -> VerdictRecord:
@@ -161,28 +155,24 @@ async def opened(app: App, folder: Path, *, max_failures: int = 2) -> AsyncItera
 
     Items are poisoned sooner than in life, unless a test is about that.
     """
-    clock, rng, redactor, store = FastClock(), random.Random(7), Redactor(), MemoryStore()
+    clock, redactor, store = FastClock(), Redactor(), MemoryStore()
     settings = WorkerSettings(lease_seconds=10_000.0, max_failures=max_failures)
     lake, queue = LocalLake(folder / "lake", clock), NotedQueue(store, clock)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(lake.close)
         transport = AiohttpTransport(app.api, clock=SystemClock(), redactor=redactor)
         stack.push_async_callback(transport.close)
-        scope = Scope(scope_settings(app), "w1", queue, clock, rng)
-        await stack.enter_async_context(scope.joined())
-        meter = Meter(transport)
-        site = LiveSite(
-            app=app,
-            lake=lake,
-            queue=queue,
-            open_queue=lambda: MemoryQueue(store, clock),
-            clock=clock,
-            rng=rng,
-            name="w1",
-            settings=settings,
-            client=Client(app.api, meter, scope, clock, rng, redactor, app.rules),
-            meter=meter,
-            shared=None,
+        site = await stack.enter_async_context(
+            open_site(
+                app,
+                lake=lake,
+                queue=queue,
+                open_queue=lambda: MemoryQueue(store, clock),
+                api=transport,
+                clock=clock,
+                settings=settings,
+                redactor=redactor,
+            )
         )
         run = await claim(site, Wanted("full", app.selected([])))
         await start(site, run, _nothing)

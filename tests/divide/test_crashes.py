@@ -11,10 +11,9 @@ from haulier.app.loading import load_app
 from haulier.app.site import Options
 from haulier.cli.words import child_command
 from haulier.runs.records import CrashRecord, encode_record
-from haulier.worker.loop import Worker
 from haulier.worker.settings import MAX_CRASHES, SILENT_DELIVERIES
-from haulier.worker.watch import Watch
 from tests.divide.rig import opened
+from tests.harness.wiring import worker_of
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
@@ -61,8 +60,7 @@ async def test_the_record_that_crashes_is_poisoned_alone(tmp_path: Path) -> None
             )
             await run.site.lake.create(run.run.paths.numbered("crashes", seen.key, number), encode_record(seen))
         parts = dataclasses.replace(run.site.parts(child_command("isolate", str(path), options)), name="w9")
-        watch = Watch(run.site.lake, run.site.queue, run.site.closer, "shop")
-        assert await Worker(parts, watch, lambda: None).run() == 0
+        assert await worker_of(parts).run() == 0
         assert (await run.verdict()).reasons == {"poison": 1}
         assert run.ids == [1, 2, 4]
         assert [(key, record.reason) for key, record in run.poison.items()] == [("some-3-4", "crashed")]

@@ -7,28 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from haulier.api.client import Client
-from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import NO_HEADERS, Request, Response, Transport
 from haulier.api.paging.pages import Single
 from haulier.api.scope.process import this_process
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import ScopeSettings
 from haulier.api.settings import Api
 from haulier.clock import Clock
 from haulier.items.ranges import IdRange
-from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
-from haulier.lake.seam import Lake
-from haulier.queues.seam import QueueClient, QueueOpener
-from haulier.runs.closing import Closer
-from haulier.worker.parts import Context, Parts, Processor
-from haulier.worker.settings import WorkerSettings
+from haulier.queues.seam import QueueClient
+from haulier.worker.parts import Context
+from tests.harness.wiring import open_client
 
 SOURCE = "shop"
 IN_FLIGHT = 4
@@ -107,47 +102,13 @@ async def client_of(
     A member that stands still is waited for as long as its share may be in use, so that its requests are taken to be
     short: a fifth of a second.
     """
-    rng = random.Random()
-    settings = ScopeSettings(
+    scope = ScopeSettings(
         name=f"scope/{SOURCE}",
         in_flight=IN_FLIGHT,
         request_deadline_seconds=0.2,
         beat_seconds=beat_seconds,
         process=this_process(),
     )
-    scope = Scope(settings, name, queue, clock, rng)
-    async with scope.joined():
-        yield Client(Api("http://shop.invalid", in_flight=IN_FLIGHT), transport, scope, clock, rng, Redactor())
-
-
-def parts_of(
-    *,
-    lake: Lake,
-    queue: QueueClient,
-    open_queue: QueueOpener,
-    client: Client,
-    clock: Clock,
-    name: str,
-    settings: WorkerSettings,
-    processors: Mapping[type[WorkItem], Processor],
-    isolate: tuple[str, ...] = (),
-) -> Parts:
-    """The wiring of one worker."""
-    registry = Registry()
-    for kind in processors:
-        registry.add(kind)
-    return Parts(
-        source=SOURCE,
-        lake=lake,
-        queue=queue,
-        open_queue=open_queue,
-        client=client,
-        registry=registry,
-        processors=processors,
-        closer=Closer(lake, queue, clock, name),
-        clock=clock,
-        rng=random.Random(),
-        name=name,
-        settings=settings,
-        isolate=isolate,
-    )
+    settings = Api("http://shop.invalid", in_flight=IN_FLIGHT)
+    async with open_client(settings, api=transport, rows=queue, scope=scope, clock=clock, name=name) as client:
+        yield client

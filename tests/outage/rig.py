@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from haulier.api.client import Client
 from haulier.api.errors import Fault
-from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import NO_HEADERS, Request, Response, TransportError
-from haulier.api.scope.scope import Scope
 from haulier.app.app import App
-from haulier.app.meter import Meter
-from haulier.app.site import LiveSite, scope_settings
+from haulier.app.site import LiveSite
 from haulier.app.starting import Wanted, claim, start
 from haulier.config.source_file import load_source
 from haulier.lake.local import LocalLake
@@ -27,10 +22,8 @@ from haulier.lake.local_threads import LocalThreads, Share, Together
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.run import Run
-from haulier.worker.loop import Worker
-from haulier.worker.settings import WorkerSettings
-from haulier.worker.watch import Watch
 from tests.harness.virtual_time import VirtualTime
+from tests.harness.wiring import open_site, worker_of
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -131,8 +124,7 @@ class Shop:
     async def work(self, name: str) -> tuple[int, str]:
         """One worker, to its end: its exit code, and why."""
         async with _site_of(self.app, self.api, self.lake, self.store, self.time, name) as site:
-            watch = Watch(site.lake, site.queue, site.closer, site.app.name)
-            worker = Worker(site.parts(), watch, _stalled)
+            worker = worker_of(site.parts())
             code = await worker.run()
             self.charged += worker.stats.retried
             return code, worker.reason
@@ -218,23 +210,11 @@ async def _site_of(
     app: App, api: Api, lake: LocalLake, store: MemoryStore, time: VirtualTime, name: str
 ) -> AsyncIterator[LiveSite]:
     """What a worker process has open, with all the limits of life."""
-    rng, redactor, queue = random.Random(name), Redactor(), MemoryQueue(store, time)
-    scope = Scope(scope_settings(app), name, queue, time, rng)
-    async with scope.joined():
-        meter = Meter(api)
-        yield LiveSite(
-            app=app,
-            lake=lake,
-            queue=queue,
-            open_queue=lambda: MemoryQueue(store, time),
-            clock=time,
-            rng=rng,
-            name=name,
-            settings=WorkerSettings(),
-            client=Client(app.api, meter, scope, time, rng, redactor, app.rules),
-            meter=meter,
-            shared=None,
-        )
+    queue = MemoryQueue(store, time)
+    async with open_site(
+        app, lake=lake, queue=queue, open_queue=lambda: MemoryQueue(store, time), api=api, clock=time, name=name
+    ) as site:
+        yield site
 
 
 class _AtOnce(LocalThreads):
@@ -248,10 +228,6 @@ class _AtOnce(LocalThreads):
         work([share])
         share.tell()
         return await share.ended()
-
-
-def _stalled() -> None:
-    raise AssertionError("the event loop hung")
 
 
 async def _nothing(*_: object) -> None:

@@ -46,9 +46,9 @@ from haulier.worker.settings import WorkerSettings
 from haulier.worker.settle import Settler
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
-from haulier.worker.watch import Watch
 from tests.harness.cuts.calls import Cuts
-from tests.harness.things import SOURCE, Things, ThingsApi, client_of, parts_of
+from tests.harness.things import SOURCE, Things, ThingsApi, client_of
+from tests.harness.wiring import parts_of, worker_of
 
 LEASE_SECONDS = 60.0
 R = TypeVar("R", bound=Record)
@@ -125,6 +125,7 @@ class Rig:
         self, client: Client, name: str, processors: Mapping[type[WorkItem], Processor] | None = None
     ) -> Parts:
         return parts_of(
+            SOURCE,
             lake=self.lake,
             queue=self.queue,
             open_queue=lambda: MemoryQueue(self.store, self.clock),
@@ -160,8 +161,7 @@ class Rig:
 
     def worker(self, parts: Parts, *, only: str | None = None, exit_idle: bool = False) -> Worker:
         """A whole worker. It must not hang."""
-        watch = Watch(parts.lake, parts.queue, parts.closer, SOURCE, only)
-        return Worker(parts, watch, _never, exit_idle=exit_idle)
+        return worker_of(parts, only=only, exit_idle=exit_idle)
 
     def turn(self, seconds: float) -> None:
         """Let time pass at once."""
@@ -287,7 +287,3 @@ class Hand:
         await self.attempt(held)
         await self.settle()
         return True
-
-
-def _never() -> None:
-    raise AssertionError("the event loop is said to hang")

@@ -25,6 +25,7 @@ from haulier.worker.settings import FIRST_ITEMS, UNPROVEN_FAILURES, WorkerSettin
 from haulier.worker.watch import Watch
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import IN_FLIGHT, SOURCE, Things, things
+from tests.harness.wiring import worker_of
 from tests.worker.rig import Others, Rig, key_of
 
 LEASE_SECONDS = 1.0
@@ -232,7 +233,7 @@ async def test_exit_idle_looks_again_where_items_came_during_a_look(real: Rig) -
     """What was seen before they came says nothing of them: they are worked, and their run is closed."""
     async with real.parts() as parts:
         watch = SlowWatch(parts.lake, parts.queue, parts.closer, SOURCE)
-        worker = Worker(parts, watch, lambda: None, exit_idle=True)
+        worker = worker_of(parts, watch, exit_idle=True)
         working = asyncio.create_task(worker.run())
         await watch.has_seen.wait()
         run = await real.run(*ITEMS)

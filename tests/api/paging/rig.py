@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +16,12 @@ from haulier.api.answers.verdict import Rule
 from haulier.api.client import Client, ItemApi
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, Transport, TransportError
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import ScopeSettings
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.clock import Clock, SystemClock
 from haulier.testing.clock import FakeClock
+from tests.harness.wiring import open_client
 
 
 class MemoryRows:
@@ -43,10 +43,11 @@ async def client_over(
     transport: Transport, settings: Api, clock: Clock, redactor: Redactor | None = None, rules: tuple[Rule, ...] = ()
 ) -> AsyncIterator[Client]:
     """A client in a scope that nobody else is in."""
-    rng = random.Random(7)
-    scope = Scope(ScopeSettings("test", settings.schedule, is_fixed=True), "member", MemoryRows(), clock, rng)
-    async with scope.joined():
-        yield Client(settings, transport, scope, clock, rng, redactor or Redactor(), rules)
+    scope = ScopeSettings("test", settings.schedule, is_fixed=True)
+    async with open_client(
+        settings, api=transport, rows=MemoryRows(), scope=scope, clock=clock, redactor=redactor, rules=rules
+    ) as client:
+        yield client
 
 
 @contextlib.asynccontextmanager

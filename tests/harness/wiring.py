@@ -1,0 +1,133 @@
+"""The wiring of a worker for tests: the real parts, over whatever lake, queue, API and clock a test has.
+
+Random numbers are drawn from the worker's name, so that a test sees the same ones each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from haulier.api.answers.verdict import Rule
+from haulier.api.client import Client
+from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import Transport
+from haulier.api.scope.scope import Rows, Scope, ScopeSettings
+from haulier.api.settings import Api
+from haulier.app.app import App
+from haulier.app.meter import Meter
+from haulier.app.site import LiveSite, scope_settings
+from haulier.clock import Clock
+from haulier.items.registry import Registry
+from haulier.items.workitem import WorkItem
+from haulier.lake.seam import Lake
+from haulier.queues.seam import QueueClient, QueueOpener
+from haulier.runs.closing import Closer
+from haulier.worker.loop import Worker
+from haulier.worker.parts import Parts, Processor
+from haulier.worker.settings import WorkerSettings
+from haulier.worker.watch import Watch
+
+
+@contextlib.asynccontextmanager
+async def open_client(
+    settings: Api,
+    *,
+    api: Transport,
+    rows: Rows,
+    scope: ScopeSettings,
+    clock: Clock,
+    name: str = "w1",
+    redactor: Redactor | None = None,
+    rules: tuple[Rule, ...] = (),
+) -> AsyncIterator[Client]:
+    """A client that is a member of the scope while the block lasts."""
+    rng = random.Random(name)
+    shared = Scope(scope, name, rows, clock, rng)
+    async with shared.joined():
+        yield Client(settings, api, shared, clock, rng, redactor or Redactor(), rules)
+
+
+@contextlib.asynccontextmanager
+async def open_site(
+    app: App,
+    *,
+    lake: Lake,
+    queue: QueueClient,
+    open_queue: QueueOpener,
+    api: Transport,
+    clock: Clock,
+    name: str = "w1",
+    settings: WorkerSettings | None = None,
+    redactor: Redactor | None = None,
+) -> AsyncIterator[LiveSite]:
+    """What a worker process of an app has open."""
+    meter, scope = Meter(api), scope_settings(app)
+    async with open_client(
+        app.api, api=meter, rows=queue, scope=scope, clock=clock, name=name, redactor=redactor, rules=app.rules
+    ) as client:
+        yield LiveSite(
+            app=app,
+            lake=lake,
+            queue=queue,
+            open_queue=open_queue,
+            clock=clock,
+            rng=random.Random(name),
+            name=name,
+            settings=settings or WorkerSettings(),
+            client=client,
+            meter=meter,
+            shared=None,
+        )
+
+
+def parts_of(
+    source: str,
+    *,
+    lake: Lake,
+    queue: QueueClient,
+    open_queue: QueueOpener,
+    client: Client,
+    clock: Clock,
+    name: str,
+    settings: WorkerSettings,
+    processors: Mapping[type[WorkItem], Processor],
+    isolate: tuple[str, ...] = (),
+) -> Parts:
+    """What a worker without an app is made of."""
+    registry = Registry()
+    for kind in processors:
+        registry.add(kind)
+    return Parts(
+        source=source,
+        lake=lake,
+        queue=queue,
+        open_queue=open_queue,
+        client=client,
+        registry=registry,
+        processors=processors,
+        closer=Closer(lake, queue, clock, name),
+        clock=clock,
+        rng=random.Random(name),
+        name=name,
+        settings=settings,
+        isolate=isolate,
+    )
+
+
+def _refuse_to_hang() -> None:
+    raise AssertionError("the event loop hung")
+
+
+def worker_of(
+    parts: Parts,
+    watch: Watch | None = None,
+    *,
+    only: str | None = None,
+    exit_idle: bool = False,
+    on_stall: Callable[[], None] = _refuse_to_hang,
+) -> Worker:
+    """A whole worker. It watches all runs of its source, or ``only`` one."""
+    watch = watch or Watch(parts.lake, parts.queue, parts.closer, parts.source, only)
+    return Worker(parts, watch, on_stall, exit_idle=exit_idle)
