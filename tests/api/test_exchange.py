@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import pytest
 
@@ -16,14 +18,15 @@ from haulier.api.records.empty import Empty
 from haulier.api.settings import Api
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
-from tests.api.paging.rig import ToldTransport, client_over, says, told
+from tests.api.paging.rig import Said, ToldTransport, client_over, says, told
 
 GOOD = says({"n": 1})
 CUT = TransportError(Fault.CUT, "the body was cut")
 REFUSED = TransportError(Fault.CONNECT, "nothing listens there")
+T = TypeVar("T")
 
 
-async def run(coroutine, clock: FakeClock, seconds: float = 120.0):
+async def run(coroutine: Coroutine[Any, Any, T], clock: FakeClock, seconds: float = 120.0) -> T:
     """Await while time passes."""
     task = asyncio.ensure_future(coroutine)
     await clock.run_for(seconds)
@@ -37,14 +40,14 @@ async def failure(api: ItemApi, clock: FakeClock, seconds: float = 120.0) -> Api
     return caught.value
 
 
-async def test_hiccup_is_repeated_in_place():
+async def test_hiccup_is_repeated_in_place() -> None:
     """A body that is cut is asked for again, and the item never knows; both requests are counted."""
     async with told(CUT, GOOD) as (api, transport, clock, _):
         assert await run(api.json("/items", at="n"), clock) == 1
         assert len(transport.requests) == api.usage.requests == 2
 
 
-async def test_hops_are_requests_too():
+async def test_hops_are_requests_too() -> None:
     """G5: an answer behind two redirects took three requests, and a failure behind one took two."""
     async with told(CUT, GOOD) as (api, transport, clock, _):
         transport.hops = [1, 2]
@@ -53,7 +56,7 @@ async def test_hops_are_requests_too():
         assert api.usage.requests == 2 + 3
 
 
-async def test_repeats_end():
+async def test_repeats_end() -> None:
     """After four repeats the item goes back, charged, and the error says what happened where."""
     async with told(CUT) as (api, transport, clock, _):
         error = await failure(api, clock)
@@ -63,7 +66,7 @@ async def test_repeats_end():
         assert str(error).startswith("GET http://api.test/items: the body was cut.")
 
 
-async def test_repeats_wait_with_full_jitter():
+async def test_repeats_wait_with_full_jitter() -> None:
     """The waits are drawn from 0.5, 1, 2 and 4 seconds, outside of the gate."""
     async with told(CUT) as (api, transport, clock, client):
         task = asyncio.ensure_future(api.json("/items"))
@@ -81,7 +84,7 @@ async def test_repeats_wait_with_full_jitter():
             await task
 
 
-async def test_retry_after_of_an_error_is_waited_for():
+async def test_retry_after_of_an_error_is_waited_for() -> None:
     """A wait that an error asks for is waited for in place, however small the jitter."""
     async with told(says({}, 500, Retry_After="20"), GOOD) as (api, transport, clock, _):
         task = asyncio.ensure_future(api.json("/items", at="n"))
@@ -91,7 +94,7 @@ async def test_retry_after_of_an_error_is_waited_for():
         assert await task == 1
 
 
-async def test_pause_holds_all_requests_of_the_scope():
+async def test_pause_holds_all_requests_of_the_scope() -> None:
     """G5: a 429 with Retry-After pauses the scope at once; no request of any item is sent until it is over."""
     async with told(says({}, 429, Retry_After="30"), GOOD) as (api, transport, clock, client):
         other = client.session("other")
@@ -109,7 +112,7 @@ async def test_pause_holds_all_requests_of_the_scope():
         assert not api.is_waiting
 
 
-async def test_wait_of_a_quarter_of_an_hour_is_held_and_not_more():
+async def test_wait_of_a_quarter_of_an_hour_is_held_and_not_more() -> None:
     """Above 15 minutes the item is handed back with the wait; the scope is paused all the same."""
     async with told(says({}, 503, Retry_After="901")) as (api, transport, clock, client):
         error = await failure(api, clock, 1)
@@ -120,7 +123,7 @@ async def test_wait_of_a_quarter_of_an_hour_is_held_and_not_more():
         assert await run(api.json("/items"), clock, 1100) == {"n": 1}
 
 
-async def test_pauses_end():
+async def test_pauses_end() -> None:
     """An API that refuses again after each of its own waits gets the item back, uncharged."""
     async with told(says({}, 429, Retry_After="5")) as (api, transport, clock, _):
         error = await failure(api, clock)
@@ -128,7 +131,7 @@ async def test_pauses_end():
         assert len(transport.requests) == 5
 
 
-async def test_pause_without_a_time_is_a_minute():
+async def test_pause_without_a_time_is_a_minute() -> None:
     """Where an API asks everybody to wait and does not say how long, a minute is waited."""
     async with told(says({}, 511), GOOD) as (api, transport, clock, _):
         task = asyncio.ensure_future(api.json("/items"))
@@ -138,7 +141,7 @@ async def test_pause_without_a_time_is_a_minute():
         assert await task == {"n": 1}
 
 
-async def test_outage_is_no_success():
+async def test_outage_is_no_success() -> None:
     """G4: refused connections end as an outage and prove nothing; the first good answer makes the scope healthy."""
     async with told(REFUSED, REFUSED, REFUSED, GOOD) as (api, _, clock, client):
         assert (await failure(api, clock)).verdict is Verdict.OUTAGE
@@ -148,7 +151,7 @@ async def test_outage_is_no_success():
         assert client.scope.is_healthy
 
 
-async def test_answer_that_cannot_be_read_is_no_success():
+async def test_answer_that_cannot_be_read_is_no_success() -> None:
     """A good status with a body that makes no sense is asked for twice more, and proves nothing."""
     async with told(says({"error": "boom"})) as (api, transport, clock, client):
         with pytest.raises(
@@ -171,7 +174,7 @@ async def test_answer_that_cannot_be_read_is_no_success():
         (TransportError(Fault.REDIRECT, "a redirect to another origin"), Verdict.POISON, "Check path"),
     ],
 )
-async def test_what_no_repeat_helps_is_sent_once(said, verdict, advice):
+async def test_what_no_repeat_helps_is_sent_once(said: Said, verdict: Verdict, advice: str) -> None:
     """What would be answered so each time is sent once; the error says what to do."""
     async with told(said) as (api, transport, clock, _):
         error = await failure(api, clock)
@@ -189,7 +192,7 @@ async def test_what_no_repeat_helps_is_sent_once(said, verdict, advice):
         TransportError(Fault.REDIRECT, "a redirect"),
     ],
 )
-async def test_an_error_promises_nothing(said):
+async def test_an_error_promises_nothing(said: Said) -> None:
     """What becomes of the item is decided later, by others; and who only tries a source out tries nothing again."""
     async with told(said) as (api, _, clock, _):
         error = str(await failure(api, clock))
@@ -198,7 +201,7 @@ async def test_an_error_promises_nothing(said):
         assert not error.endswith(" ")
 
 
-async def test_g7_error_shows_no_secret():
+async def test_g7_error_shows_no_secret() -> None:
     """G7: neither the address nor the excerpt nor the text shows a secret; the excerpt is capped."""
     redactor = Redactor()
     redactor.add("hunter2hunter2")
@@ -214,7 +217,7 @@ async def test_g7_error_shows_no_secret():
         assert len(str(caught.value)) < 1200
 
 
-async def test_g7_keys_of_a_body_are_redacted():
+async def test_g7_keys_of_a_body_are_redacted() -> None:
     """G7: the names of keys that an error shows are data too."""
     redactor = Redactor()
     redactor.add("hunter2hunter2")
@@ -224,7 +227,7 @@ async def test_g7_keys_of_a_body_are_redacted():
         assert "hunter2" not in str(caught.value)
 
 
-async def test_rules_come_first():
+async def test_rules_come_first() -> None:
     """A rule of the source decides ahead of the table: END and ABSENT are answers and no failures."""
     rules = (Rule(Verdict.ABSENT, status=404), Rule(Verdict.END, status=416))
     async with told(says({}, 404), says({}, 416), rules=rules) as (api, _, clock, client):
@@ -233,7 +236,7 @@ async def test_rules_come_first():
         assert client.scope.is_proven
 
 
-async def test_request_says_what_it_asked():
+async def test_request_says_what_it_asked() -> None:
     """Method, query, headers and JSON body arrive as given; the body is labelled."""
     async with told(GOOD) as (api, transport, clock, _):
         answer = await run(
@@ -250,14 +253,14 @@ async def test_request_says_what_it_asked():
         ]
 
 
-async def test_empty_answer_may_be_allowed():
+async def test_empty_answer_may_be_allowed() -> None:
     """A 204 is an answer where the caller says so."""
     async with told(says(b"", 204)) as (api, _, clock, _):
         answer = await run(api.request("GET", "/items", asked=Asked(empty=Empty.of(["no body"]))), clock)
         assert answer.status == 204
 
 
-async def test_arguments_that_cannot_be_sent_are_mistakes_of_the_program():
+async def test_arguments_that_cannot_be_sent_are_mistakes_of_the_program() -> None:
     """Another origin, a body that is no JSON, or a path that is none: refused before anything is sent."""
     async with told(GOOD) as (api, transport, _, _):
         with pytest.raises(UsageError, match="no path of this API"):
@@ -269,7 +272,7 @@ async def test_arguments_that_cannot_be_sent_are_mistakes_of_the_program():
         assert transport.requests == []
 
 
-async def test_usage_counts_from_the_first_request():
+async def test_usage_counts_from_the_first_request() -> None:
     """The item's clock starts with the first request that is sent, and not with its wait at the gate."""
     async with told(GOOD) as (api, _, clock, client):
         assert api.usage.first_sent_at is None
@@ -286,7 +289,7 @@ async def test_usage_counts_from_the_first_request():
         assert api.usage.first_sent_at > before
 
 
-async def test_cancelled_wait_leaves_the_gate():
+async def test_cancelled_wait_leaves_the_gate() -> None:
     """An item that is cancelled at the gate waits no longer, and takes nobody's place."""
     async with told(GOOD) as (api, _, clock, client):
         await client.scope.pause(10)
@@ -317,7 +320,7 @@ class SlowTransport(ToldTransport):
         return await super().send(request)
 
 
-async def test_g5_requests_in_flight_stay_below_the_cap():
+async def test_g5_requests_in_flight_stay_below_the_cap() -> None:
     """G5: of 50 items at once, no more than ``in_flight`` have a request out."""
     transport, clock = SlowTransport(), FakeClock()
     async with client_over(transport, Api("http://api.test", in_flight=3), clock) as client:

@@ -89,7 +89,10 @@ async def test_g4_a_bad_row_in_each_of_many_items(tmp_path: Path) -> None:
 async def test_g5_a_filter_that_is_wrong_does_not_become_thousands_of_requests(tmp_path: Path, items: int) -> None:
     """All but every fourth item is refused, and so is each of their parts. They are poisoned whole, after some of them
     were divided for nothing."""
-    wrong = lambda asked: (ids_of(asked)[0] - 1) // 100 % 4 != 0  # noqa: E731
+
+    def wrong(asked: Asked) -> bool:
+        return (ids_of(asked)[0] - 1) // 100 % 4 != 0
+
     async with (
         serving(lambda asked: Reply(NO, 400) if wrong(asked) else good(asked)) as api,
         opened(shop(tmp_path, api.url, step=100, last=items * 100), tmp_path, max_failures=5) as run,

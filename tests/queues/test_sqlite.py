@@ -1,6 +1,7 @@
 """The SQLite queue keeps the contract; and what a file adds to it: it outlives its clients, and clocks that are set."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -155,7 +156,7 @@ class TestClockThatIsSet:
     """Leases and delays of a file run by a time that never goes back, whatever the machine's clock is set to."""
 
     @pytest.fixture
-    async def queue(self, path: Path, clock: FakeClock):
+    async def queue(self, path: Path, clock: FakeClock) -> AsyncIterator[SqliteQueue]:
         queue = SqliteQueue(path, clock)
         yield queue
         await queue.close()

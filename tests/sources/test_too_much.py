@@ -4,10 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
+from haulier.api.client import ItemApi
+from haulier.api.records.page import Page
 from haulier.app.app import App
 from haulier.config.source_file import load_source
+from haulier.items.workitem import WorkItem
+from haulier.worker.parts import Context
 from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import opened
 
@@ -85,8 +91,8 @@ async def test_an_item_of_too_many_pages_is_divided(tmp_path: Path) -> None:
         (recipe,) = app.processors.items()
         item, processor = recipe
 
-        async def capped(work, context):
-            context = dataclasses.replace(context, api=Capped(context.api))
+        async def capped(work: WorkItem, context: Context) -> AsyncGenerator[Any, None]:
+            context = dataclasses.replace(context, api=cast(ItemApi, Capped(context.api)))
             async for piece in processor(work, context):
                 yield piece
 
@@ -101,11 +107,11 @@ async def test_an_item_of_too_many_pages_is_divided(tmp_path: Path) -> None:
 class Capped:
     """The API of an item, whose lists may have two pages. (Of 100,000 the test would not end today.)"""
 
-    def __init__(self, api) -> None:
+    def __init__(self, api: ItemApi) -> None:
         self._api = api
 
-    def pages(self, *arguments, **options):
+    def pages(self, *arguments: Any, **options: Any) -> AsyncIterator[Page]:
         return self._api.pages(*arguments, **options, max_pages=2)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._api, name)

@@ -59,7 +59,7 @@ def go_net_url(query: str) -> Pairs:
 
 
 @pytest.mark.parametrize("parser", [python_of_today, parted_at_both, go_net_url])
-def test_every_reserved_character_arrives_at_parsers(parser: Callable[[str], Pairs]):
+def test_every_reserved_character_arrives_at_parsers(parser: Callable[[str], Pairs]) -> None:
     """No character of a name or value parts parameters, ends the query, or drops one, whatever the server's age."""
     for pair in HARD:
         url = with_query("http://api.test/items", (("before", "1"), pair, ("after", "2")))
@@ -69,7 +69,7 @@ def test_every_reserved_character_arrives_at_parsers(parser: Callable[[str], Pai
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not on this machine")
 @pytest.mark.parametrize("parser", ["URLSearchParams", "querystring"])
-def test_every_reserved_character_arrives_at_node(parser: str):
+def test_every_reserved_character_arrives_at_node(parser: str) -> None:
     """The two parsers of Node.js read each name and value as it was meant."""
     queries = [with_query("", (pair, ("after", "2"))).removeprefix("?") for pair in HARD]
     ran = subprocess.run(["node", "-e", NODE, parser], input=json.dumps(queries), capture_output=True, text=True)
@@ -77,7 +77,7 @@ def test_every_reserved_character_arrives_at_node(parser: str):
     assert json.loads(ran.stdout) == [[[*pair], ["after", "2"]] for pair in HARD]
 
 
-async def test_every_reserved_character_arrives_at_a_server_of_aiohttp():
+async def test_every_reserved_character_arrives_at_a_server_of_aiohttp() -> None:
     """Over the wire nothing is quoted anew: aiohttp's server, which reads by yarl, gets each name and value."""
     seen: list[tuple[Pairs, str]] = []
 
@@ -94,7 +94,7 @@ async def test_every_reserved_character_arrives_at_a_server_of_aiohttp():
     assert [raw for _, raw in seen] == [with_query("/items", (pair,)) for pair in HARD]
 
 
-async def test_encoded_value_goes_out_as_it_stands():
+async def test_encoded_value_goes_out_as_it_stands() -> None:
     """A value that the caller encoded is sent byte for byte, beside one that is encoded for them."""
     async with session_with(lambda asked: Reply({"id": 1})) as (api, server):
         await api.json("/items", {"tag": Encoded("a%2Cb,c%3Bd+e=f;g"), "other": "a%2Cb"})
@@ -114,7 +114,7 @@ async def test_encoded_value_goes_out_as_it_stands():
         ('"', "'\"' .* Write %22"),
     ],
 )
-def test_encoded_value_cannot_end_itself(text: str, says: str):
+def test_encoded_value_cannot_end_itself(text: str, says: str) -> None:
     """What would end the value, or is no code, is refused, with what to write."""
     with pytest.raises(UsageError, match=says):
         Encoded(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -34,12 +35,12 @@ HOME = "https://api.test/v1"
         (HOME, "https://API.test:443/v2", "https://API.test:443/v2", ()),
     ],
 )
-def test_paths_are_put_behind_the_base(base, path, url, query):
+def test_paths_are_put_behind_the_base(base: str, path: str, url: str, query: tuple[tuple[str, str], ...]) -> None:
     """A path is put behind the base address, whose own path is kept; its query is taken apart."""
     assert join(base, path) == (url, query)
 
 
-def test_whole_address_of_another_origin_is_refused():
+def test_whole_address_of_another_origin_is_refused() -> None:
     """A whole address is taken for the API's own origin alone."""
     with pytest.raises(LinkError, match=r"https://evil\.test"):
         join(HOME, "https://evil.test/v1")
@@ -68,13 +69,13 @@ class Colour(StrEnum):
         ((), []),
     ],
 )
-def test_values_of_a_query(value, texts):
+def test_values_of_a_query(value: Any, texts: list[str]) -> None:
     """Numbers, booleans and times are written as APIs read them; None is left out; a list repeats the name."""
     assert pairs_of({"x": value}) == tuple(("x", text) for text in texts)
 
 
 @pytest.mark.parametrize(("value", "says"), [(datetime(2026, 1, 2), "no zone"), ({}, "dict"), (b"x", "bytes")])  # noqa: DTZ001
-def test_value_that_no_query_can_hold(value, says):
+def test_value_that_no_query_can_hold(value: Any, says: str) -> None:
     """What no query can hold is a mistake of the program, told in words."""
     with pytest.raises(UsageError, match=says):
         pairs_of({"x": value})
@@ -83,14 +84,14 @@ def test_value_that_no_query_can_hold(value, says):
 @given(
     pairs=st.lists(st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"))))
 )
-def test_every_character_of_a_query_arrives(pairs):
+def test_every_character_of_a_query_arrives(pairs: list[tuple[str, str]]) -> None:
     """Names and values of any characters are what the server decodes."""
     url = with_query("https://api.test/a", tuple(pairs))
     assert url.isascii()
     assert parse_qsl(urlsplit(url).query, keep_blank_values=True, separator="&") == pairs
 
 
-def test_query_comes_behind_the_one_of_an_opaque_address():
+def test_query_comes_behind_the_one_of_an_opaque_address() -> None:
     """An address with a query of its own keeps it as it is."""
     assert with_query("https://api.test/a?b=%2f", (("c", "+"),)) == "https://api.test/a?b=%2f&c=%2B"
 
@@ -112,7 +113,7 @@ def test_query_comes_behind_the_one_of_an_opaque_address():
         ("", "https://api.test/v1/items?page=1"),
     ],
 )
-def test_links_are_kept_as_they_are(link, url):
+def test_links_are_kept_as_they_are(link: str, url: str) -> None:
     """A link is opaque: only what may not stand in an address is encoded, and what is encoded stays."""
     assert resolve(link, base="https://api.test/v1/items?page=1", home=HOME) == url
 
@@ -154,14 +155,14 @@ def test_links_are_kept_as_they_are(link, url):
         "https://аpi.test/a",
     ],
 )
-def test_guard_same_origin(link):
+def test_guard_same_origin(link: str) -> None:
     """Guard: a link that leads to another origin, or hides where it leads, is refused; its text is not repeated."""
     with pytest.raises(LinkError) as caught:
         resolve(link, base="https://api.test/v1/items", home=HOME)
     assert "password" not in str(caught.value)
 
 
-def test_ipv6_and_default_ports_are_one_origin():
+def test_ipv6_and_default_ports_are_one_origin() -> None:
     """The default port may be written or not, and an IPv6 address stands in brackets."""
     assert resolve("http://[::1]:80/b", base="http://[::1]/a", home="http://[::1]") == "http://[::1]:80/b"
     with pytest.raises(LinkError, match=r"http://\[::2\], and this API is http://\[::1\]:8080"):

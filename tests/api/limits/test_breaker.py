@@ -1,5 +1,7 @@
 """The breaker, step by step."""
 
+from typing import Any
+
 import hypothesis.strategies as st
 import msgspec
 import pytest
@@ -22,23 +24,23 @@ from haulier.api.limits.breaker import (
 GOOD = Outcomes(good=1)
 
 
-def bad(count=1, reason="status 503"):
+def bad(count: int = 1, reason: str = "status 503") -> Outcomes:
     return Outcomes(bad=count, last_bad=count, reason=reason)
 
 
-def note(breaker, outcomes, time=0.0):
+def note(breaker: Breaker, outcomes: Outcomes, time: float = 0.0) -> Breaker:
     return noted(breaker, outcomes, time, 1_000.0 + time, 0.5)
 
 
-def suspect():
+def suspect() -> Breaker:
     return note(Breaker(), bad(IN_A_ROW))
 
 
-def opened():
+def opened() -> Breaker:
     return probed(claimed(suspect(), "x", 0.0, 60.0), "x", 0.0, 0.5, is_good=False)
 
 
-def test_failures_in_a_row_of_all_workers_make_it_suspect():
+def test_failures_in_a_row_of_all_workers_make_it_suspect() -> None:
     """Twenty failures in a row, whoever had them: the last good request is tried at once, before anybody goes on."""
     breaker = Breaker()
     for _ in range(IN_A_ROW - 1):
@@ -52,13 +54,13 @@ def test_failures_in_a_row_of_all_workers_make_it_suspect():
     assert probed(breaker, "a", 5.5, 0.5, is_good=False).is_open
 
 
-def test_suspicion_that_was_wrong_changes_nothing():
+def test_suspicion_that_was_wrong_changes_nothing() -> None:
     """The last good request works: what failed are the items, and nobody starts slowly."""
     breaker = probed(claimed(suspect(), "a", 0.0, 60.0), "a", 1.0, 0.5, is_good=True)
     assert (breaker.state, breaker.failures, breaker.trial, breaker.closings) == (State.CLOSED, 0, 0, 0)
 
 
-def test_a_success_begins_the_row_anew():
+def test_a_success_begins_the_row_anew() -> None:
     """A success between them says that the API is up."""
     breaker = note(note(Breaker(), bad(19)), Outcomes(good=1, bad=4, last_bad=3))
     assert breaker.failures == 3
@@ -67,7 +69,7 @@ def test_a_success_begins_the_row_anew():
 
 
 @pytest.mark.parametrize(("good", "failed", "opens"), [(10, 40, True), (11, 40, False), (9, 40, False), (12, 48, True)])
-def test_opens_on_mostly_failures(good, failed, opens):
+def test_opens_on_mostly_failures(good: int, failed: int, opens: bool) -> None:
     """Of fifty answers within 30 s, four fifths failures: down as well."""
     breaker = Breaker()
     for second in range(10):
@@ -78,7 +80,7 @@ def test_opens_on_mostly_failures(good, failed, opens):
     assert breaker.is_open == opens
 
 
-def test_old_answers_are_forgotten():
+def test_old_answers_are_forgotten() -> None:
     """What is older than half a minute says nothing of now."""
     breaker = Breaker()
     for second in range(0, 200, 10):
@@ -86,7 +88,7 @@ def test_old_answers_are_forgotten():
         assert not breaker.is_open
 
 
-def test_first_probe_after_15_seconds():
+def test_first_probe_after_15_seconds() -> None:
     """Nobody probes before it is time, and then one alone."""
     breaker = opened()
     assert claimed(breaker, "a", FIRST_DELAY_SECONDS - 0.1, 60.0).prober == ""
@@ -102,7 +104,7 @@ def test_who_knows_no_good_request_comes_last() -> None:
     assert claimed(breaker, "a", FIRST_DELAY_SECONDS + 3.1, 60.0, has_witness=False).prober == "a"
 
 
-def test_prober_that_died_is_replaced():
+def test_prober_that_died_is_replaced() -> None:
     """A probe without a result goes to another member after its time."""
     breaker = claimed(opened(), "a", 15.0, 60.0)
     breaker = claimed(breaker, "b", 75.0, 60.0)
@@ -111,7 +113,7 @@ def test_prober_that_died_is_replaced():
     assert not probed(breaker, "b", 76.0, 0.5, is_good=True).is_open
 
 
-def test_probes_come_ever_more_rarely():
+def test_probes_come_ever_more_rarely() -> None:
     """After each probe that fails the next one waits twice as long, up to five minutes."""
     breaker, time, waits = opened(), 0.0, []
     for _ in range(7):
@@ -122,13 +124,13 @@ def test_probes_come_ever_more_rarely():
 
 
 @given(st.floats(0, 1))
-def test_probes_are_spread(roll):
+def test_probes_are_spread(roll: float) -> None:
     """A probe comes up to a fifth earlier or later."""
     breaker = probed(claimed(suspect(), "x", 0.0, 60.0), "x", 0.0, roll, is_good=False)
     assert 12.0 <= breaker.probe_at <= 18.001
 
 
-def test_success_closes_on_trial():
+def test_success_closes_on_trial() -> None:
     """A probe that works closes it; until ten successes came, three failures are enough, and it waits longer."""
     breaker = probed(claimed(opened(), "a", 15.0, 60.0), "a", 15.0, 0.5, is_good=False)
     breaker = probed(claimed(breaker, "a", 99.0, 60.0), "a", 99.0, 0.5, is_good=True)
@@ -142,7 +144,7 @@ def test_success_closes_on_trial():
     assert trusted.delay_seconds == FIRST_DELAY_SECONDS
 
 
-def test_what_was_sent_before_it_opened_counts_for_nothing():
+def test_what_was_sent_before_it_opened_counts_for_nothing() -> None:
     """While it is not closed only the probe counts."""
     for breaker in (suspect(), opened()):
         assert note(breaker, GOOD) == breaker
@@ -161,7 +163,7 @@ def test_what_was_sent_before_it_opened_counts_for_nothing():
         max_size=60,
     )
 )
-def test_never_stuck_and_never_a_storm(steps):
+def test_never_stuck_and_never_a_storm(steps: list[Any]) -> None:
     """Whatever happens: while it is open the next probe is due within six minutes, and the row can be written."""
     breaker, time = Breaker(), 0.0
     for outcomes, seconds, roll, name, is_good in steps:

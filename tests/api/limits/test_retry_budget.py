@@ -3,7 +3,7 @@
 from haulier.api.limits.retry_budget import AT_ONCE, LONGEST_SECONDS, RetryBudget
 
 
-def test_some_repeats_are_free_and_then_they_wait():
+def test_some_repeats_are_free_and_then_they_wait() -> None:
     """Twenty at once; then one a second, also where nothing goes well."""
     budget = RetryBudget()
     waits = [budget.take(100.0) for _ in range(25)]
@@ -11,7 +11,7 @@ def test_some_repeats_are_free_and_then_they_wait():
     assert budget.take(110.0) == 0.0
 
 
-def test_good_answers_pay_for_repeats():
+def test_good_answers_pay_for_repeats() -> None:
     """An API that fails one request in seven is not slowed down, however long; one that fails a third is."""
     for of_seven, is_slow in ((6, False), (3, True)):
         budget = RetryBudget()
@@ -23,7 +23,7 @@ def test_good_answers_pay_for_repeats():
         assert (max(waits) > 0.0) is is_slow
 
 
-def test_no_wait_is_longer_than_half_a_minute():
+def test_no_wait_is_longer_than_half_a_minute() -> None:
     """And time gives back no more than there was at first."""
     budget = RetryBudget()
     assert max(budget.take(0.0) for _ in range(1_000)) == LONGEST_SECONDS

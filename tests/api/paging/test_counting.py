@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from haulier.api.client import Total
@@ -11,11 +14,11 @@ from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
 
-def page_of(number: int, size: int, count: int):
+def page_of(number: int, size: int, count: int) -> list[dict[str, Any]]:
     return rows((number - 1) * size, min(number * size, count))
 
 
-async def test_row_page_and_total_pages_header():
+async def test_row_page_and_total_pages_header() -> None:
     """page + per_page + total pages header (WordPress): the last page is known by its number, none is asked past it."""
 
     def answer(asked: Asked) -> Reply:
@@ -27,7 +30,7 @@ async def test_row_page_and_total_pages_header():
         assert server.targets == [f"/posts?order=asc&per_page=10&page={number}" for number in (1, 2, 3)]
 
 
-async def test_row_page_past_the_end_is_400():
+async def test_row_page_past_the_end_is_400() -> None:
     """page + per_page (WordPress): a 400 past the last page is the end and no failure, though the last one was full."""
 
     def answer(asked: Asked) -> Reply:
@@ -42,7 +45,7 @@ async def test_row_page_past_the_end_is_400():
         assert api.usage.requests == 4
 
 
-async def test_other_400_is_no_end():
+async def test_other_400_is_no_end() -> None:
     """A 400 with another text, or on the first page, is a failure: an end must not hide a mistake."""
     async with session_with(lambda asked: Reply({"code": "rest_post_invalid_page_number"}, 400)) as (api, _):
         with pytest.raises(ApiError) as caught:
@@ -59,7 +62,7 @@ async def test_other_400_is_no_end():
         assert caught.value.verdict is Verdict.POISON
 
 
-async def test_row_page_total_header_that_is_left_out():
+async def test_row_page_total_header_that_is_left_out() -> None:
     """page + total pages header (GitLab): the header is dropped above 10,000 rows; then empty pages end the walk."""
 
     def answer(asked: Asked) -> Reply:
@@ -72,7 +75,7 @@ async def test_row_page_total_header_that_is_left_out():
         assert len(server.requests) == 5
 
 
-async def test_row_page_total_in_body():
+async def test_row_page_total_in_body() -> None:
     """page number with the number of pages in the body; it may grow while the item is read, and may start at 0."""
 
     def answer(asked: Asked) -> Reply:
@@ -85,14 +88,14 @@ async def test_row_page_total_in_body():
         assert server.targets == ["/items?p=0", "/items?p=1", "/items?p=2"]
 
 
-async def test_page_number_without_pages():
+async def test_page_number_without_pages() -> None:
     """An empty list of no pages is an end."""
     async with session_with(lambda asked: Reply({"rows": [], "pages": 0})) as (api, server):
         assert await ids_of(api.pages("/items", pages=PageNumber(pages="pages"), records="rows")) == []
         assert len(server.requests) == 1
 
 
-async def test_row_offset_limit_total():
+async def test_row_offset_limit_total() -> None:
     """offset + limit + total (Jira, ServiceNow): the total ends it; a limit that is lowered loses nothing."""
 
     def answer(asked: Asked) -> Reply:
@@ -113,7 +116,7 @@ async def test_row_offset_limit_total():
         assert len(server.requests) == 3
 
 
-async def test_row_offset_limit_total_in_a_body():
+async def test_row_offset_limit_total_in_a_body() -> None:
     """offset + limit in a JSON body of a POST (Jira): the fields are set at their paths, the rest stays as it is."""
 
     def answer(asked: Asked) -> Reply:
@@ -134,7 +137,7 @@ async def test_row_offset_limit_total_in_a_body():
         assert body == {"jql": "project = X", "paging": {"deep": True}}
 
 
-async def test_row_offset_limit_no_total():
+async def test_row_offset_limit_no_total() -> None:
     """offset + limit without total (SODA): $limit, $offset and $order; only pages without rows end it."""
 
     def answer(asked: Asked) -> Reply:
@@ -149,7 +152,7 @@ async def test_row_offset_limit_no_total():
 
 
 @pytest.mark.parametrize("flag", ["more", "done"])
-async def test_offset_with_a_flag(flag):
+async def test_offset_with_a_flag(flag: str) -> None:
     """A flag that says whether there is more, or whether this was all, ends the walk without an empty page."""
 
     def answer(asked: Asked) -> Reply:
@@ -164,7 +167,7 @@ async def test_offset_with_a_flag(flag):
 
 
 @pytest.mark.parametrize("kind", [Offset(2, more="has_mor"), PageNumber(more="has_mor")], ids=["offset", "page"])
-async def test_flag_that_is_not_there_is_no_end(kind):
+async def test_flag_that_is_not_there_is_no_end(kind: Offset | PageNumber) -> None:
     """A flag whose path is misspelt is an error at the first page, and neither an end nor a walk without end."""
     async with session_with(lambda asked: Reply({"rows": rows(0, 2), "has_more": True})) as (api, _):
         with pytest.raises(
@@ -173,7 +176,7 @@ async def test_flag_that_is_not_there_is_no_end(kind):
             await ids_of(api.pages("/items", pages=kind, records="rows"))
 
 
-async def test_more_without_records_is_no_end():
+async def test_more_without_records_is_no_end() -> None:
     """An API that says that there is more, and sends nothing to go on from, contradicts itself: an error."""
     async with session_with(lambda asked: Reply({"rows": [], "more": True})) as (api, _):
         with pytest.raises(ApiError, match="says that there is more, and sends no records"):
@@ -190,7 +193,7 @@ async def test_more_without_records_is_no_end():
         (PageNumber, {"pages": "a..b"}),
     ],
 )
-def test_kinds_that_cannot_work_are_refused_when_made(make, fields):
+def test_kinds_that_cannot_work_are_refused_when_made(make: Callable[..., object], fields: dict[str, Any]) -> None:
     """What cannot work is refused before the first request."""
     with pytest.raises(UsageError):
         make(**fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def part_of(token: str) -> tuple[list[dict[str, Any]], str | None]:
     return rows(start, stop), after
 
 
-async def test_row_opaque_token_in_body():
+async def test_row_opaque_token_in_body() -> None:
     """opaque token in body (Google): sent back as a query parameter, all other parameters equal."""
 
     def answer(asked: Asked) -> Reply:
@@ -38,7 +39,7 @@ async def test_row_opaque_token_in_body():
 
 
 @pytest.mark.parametrize("nothing", ["missing", None, "", False, [], {}])
-async def test_end_signs_of_a_token(nothing):
+async def test_end_signs_of_a_token(nothing: Any) -> None:
     """A token that is missing, null, "" or false is the end; so is what PHP makes of an empty map."""
 
     def answer(asked: Asked) -> Reply:
@@ -49,7 +50,7 @@ async def test_end_signs_of_a_token(nothing):
         assert len(server.requests) == 1
 
 
-async def test_zero_is_a_token():
+async def test_zero_is_a_token() -> None:
     """0 is a cursor like any other, and not the end."""
 
     def answer(asked: Asked) -> Reply:
@@ -60,7 +61,7 @@ async def test_zero_is_a_token():
         assert server.targets == ["/list", "/list?c=0"]
 
 
-async def test_row_token_deep_in_the_body():
+async def test_row_token_deep_in_the_body() -> None:
     """opaque token in body (HubSpot paging.next.after): the objects around it are missing on the last page."""
 
     def answer(asked: Asked) -> Reply:
@@ -72,7 +73,7 @@ async def test_row_token_deep_in_the_body():
         assert await ids_of(api.pages("/contacts", pages=pages, records="results")) == [0, 1, 2, 3, 4]
 
 
-async def test_row_token_sent_in_a_body():
+async def test_row_token_sent_in_a_body() -> None:
     """opaque token in the JSON body of a POST (Jira search/jql): a field among the others."""
 
     def answer(asked: Asked) -> Reply:
@@ -91,7 +92,7 @@ async def test_row_token_sent_in_a_body():
         assert server.requests[1].headers["Content-Type"] == "application/json"
 
 
-async def test_token_goes_into_a_body_byte_for_byte():
+async def test_token_goes_into_a_body_byte_for_byte() -> None:
     """A token that is an object or a long number goes into the next body with the bytes it came with."""
     token = b'{"id":{"S":"\\u00e9"},"n":18446744073709551617,"f":1.10,"f":1.10}'
 
@@ -106,7 +107,7 @@ async def test_token_goes_into_a_body_byte_for_byte():
         assert await ids_of(api.pages("/scan", pages=pages, records="Items", method="POST")) == [0, 1]
 
 
-async def test_number_as_a_token_keeps_its_digits():
+async def test_number_as_a_token_keeps_its_digits() -> None:
     """A number as a token is sent back with the digits it came with."""
 
     def answer(asked: Asked) -> Reply:
@@ -119,14 +120,14 @@ async def test_number_as_a_token_keeps_its_digits():
         assert await ids_of(api.pages("/list", pages=Cursor("next", query="c"), records="items")) == [0, 1]
 
 
-async def test_token_that_is_an_object_fits_into_no_query():
+async def test_token_that_is_an_object_fits_into_no_query() -> None:
     """An object as a token for a query parameter is an error that says what stands there."""
     async with session_with(lambda asked: Reply({"items": rows(0, 1), "next": {"a": 1}})) as (api, _):
         with pytest.raises(ApiError, match="at 'next' stands an object with the keys a, and text or a number"):
             await ids_of(api.pages("/list", pages=Cursor("next", query="c"), records="items"))
 
 
-async def test_row_header_cursor():
+async def test_row_header_cursor() -> None:
     """header cursor: read from a header of the answer, sent as a parameter or as a header; its lack is the end."""
     for pages in (Cursor(from_header="X-Next", query="cursor"), Cursor(from_header="X-Next", header="X-Cursor")):
 
@@ -139,7 +140,7 @@ async def test_row_header_cursor():
             assert len(server.requests) == 3
 
 
-async def test_token_in_a_header_cannot_add_headers():
+async def test_token_in_a_header_cannot_add_headers() -> None:
     """A token with a line end in it is not sent as a header."""
     async with session_with(lambda asked: Reply({"items": rows(0, 1), "next": "a\r\nX-Evil: 1"})) as (api, server):
         with pytest.raises(ApiError, match="control character") as caught:
@@ -148,7 +149,7 @@ async def test_token_in_a_header_cannot_add_headers():
         assert len(server.requests) == 1
 
 
-async def test_several_keys_at_once():
+async def test_several_keys_at_once() -> None:
     """Several keys go along (CouchDB's key and document id): each to its place."""
 
     def answer(asked: Asked) -> Reply:
@@ -164,7 +165,7 @@ async def test_several_keys_at_once():
         assert await ids_of(api.pages("/view", pages=pages, records="rows")) == [0, 1]
 
 
-async def test_key_that_lacks_its_fellow():
+async def test_key_that_lacks_its_fellow() -> None:
     """A token without the value that goes along with it is an error, and not half of a request."""
     async with session_with(lambda asked: Reply({"rows": rows(0, 1), "next": {"key": "k"}})) as (api, server):
         pages = Cursor("next.key", query="startkey", also=(Key("next.id", query="startkey_docid"),))
@@ -176,7 +177,7 @@ async def test_key_that_lacks_its_fellow():
 @pytest.mark.parametrize(
     ("field", "more", "last"), [("more", True, False), ("done", False, True), ("more", "true", "false"), ("more", 1, 0)]
 )
-async def test_flag_beside_a_token(field, more, last):
+async def test_flag_beside_a_token(field: str, more: Any, last: Any) -> None:
     """A flag that is declared to rule ends the walk, although the token goes on: APIs for feeds always send one."""
 
     def answer(asked: Asked) -> Reply:
@@ -184,7 +185,8 @@ async def test_flag_beside_a_token(field, more, last):
         return Reply({"rows": rows(start, start + 1), "next": str(start + 1), field: last if start == 2 else more})
 
     async with session_with(answer) as (api, server):
-        pages = Cursor("next", query="c", end=("flag",), **{field: field})
+        flag: Any = {field: field}
+        pages = Cursor("next", query="c", end=("flag",), **flag)
         assert await ids_of(api.pages("/feed", pages=pages, records="rows")) == [0, 1, 2]
         assert len(server.requests) == 3
 
@@ -198,20 +200,20 @@ async def test_flag_beside_a_token(field, more, last):
         ({"next": "x", "more": False}, r"'more' says that this was all, and there is a token .* end = \[\"flag\"\]"),
     ],
 )
-async def test_flag_that_contradicts_the_token(body, says):
+async def test_flag_that_contradicts_the_token(body: dict[str, Any], says: str) -> None:
     """A flag and a token that contradict each other are an error, and not an end."""
     async with session_with(lambda asked: Reply({"rows": rows(0, 1), **body})) as (api, _):
         with pytest.raises(ApiError, match=says):
             await ids_of(api.pages("/feed", pages=Cursor("next", query="c", more="more"), records="rows"))
 
 
-async def test_neither_flag_nor_token_is_an_end():
+async def test_neither_flag_nor_token_is_an_end() -> None:
     """APIs that leave both out of the last page end there."""
     async with session_with(lambda asked: Reply({"rows": rows(0, 1)})) as (api, _):
         assert await ids_of(api.pages("/feed", pages=Cursor("next", query="c", more="more"), records="rows")) == [0]
 
 
-async def test_row_continue_token_that_expires():
+async def test_row_continue_token_that_expires() -> None:
     """continue token with server snapshot (Kubernetes): a 410 in mid-walk begins the item again."""
 
     def answer(asked: Asked) -> Reply:
@@ -231,7 +233,7 @@ async def test_row_continue_token_that_expires():
         assert caught.value.verdict is Verdict.POISON
 
 
-async def test_row_token_that_expires_with_400():
+async def test_row_token_that_expires_with_400() -> None:
     """opaque token (AWS SWF, Salesforce): an expiry that is a 400 with a text is declared by a rule, and restarts."""
 
     def answer(asked: Asked) -> Reply:
@@ -246,7 +248,7 @@ async def test_row_token_that_expires_with_400():
         assert caught.value.verdict is Verdict.RESTART
 
 
-async def test_row_seek_by_last_id_with_has_more():
+async def test_row_seek_by_last_id_with_has_more() -> None:
     """seek by last ID (Stripe starting_after + has_more): newest first, a full last page, and no request after it."""
 
     def answer(asked: Asked) -> Reply:
@@ -264,7 +266,7 @@ async def test_row_seek_by_last_id_with_has_more():
         ]
 
 
-async def test_row_seek_since_id():
+async def test_row_seek_since_id() -> None:
     """seek by last ID (Shopify since_id): ends at an empty page."""
 
     def answer(asked: Asked) -> Reply:
@@ -282,7 +284,7 @@ async def test_row_seek_since_id():
         assert [asked.query.get("since_id") for asked in server.requests] == [None, "1", "3", "4"]
 
 
-async def test_row_seek_in_a_query_language():
+async def test_row_seek_in_a_query_language() -> None:
     """seek by last ID (ServiceNow sys_id>X^ORDERBYsys_id): the key goes into a template."""
 
     def answer(asked: Asked) -> Reply:
@@ -297,7 +299,7 @@ async def test_row_seek_in_a_query_language():
         assert server.requests[1].query == {"sysparm_query": "sys_id>0001^ORDERBYsys_id"}
 
 
-async def test_seek_in_a_body():
+async def test_seek_in_a_body() -> None:
     """A key goes into a JSON body as it came: numbers stay numbers."""
 
     def answer(asked: Asked) -> Reply:
@@ -312,7 +314,7 @@ async def test_seek_in_a_body():
 
 
 @pytest.mark.parametrize("last", [{"name": "no id"}, {"id": None}, {"id": {"a": 1}}, 17])
-async def test_seek_by_a_key_that_is_not_there(last):
+async def test_seek_by_a_key_that_is_not_there(last: Any) -> None:
     """A last record without the key, or with null, is an error: nothing would be asked for by it."""
     async with session_with(lambda asked: Reply({"rows": [{"id": 1}, last]})) as (api, _):
         with pytest.raises(ApiError, match=r"nothing at 'id'|text or a number was expected"):
@@ -334,7 +336,7 @@ async def test_seek_by_a_key_that_is_not_there(last):
         (Seek, {"key": "id", "query": "a", "template": "sys_id>"}),
     ],
 )
-def test_kinds_that_cannot_work_are_refused_when_made(make, fields):
+def test_kinds_that_cannot_work_are_refused_when_made(make: Callable[..., object], fields: dict[str, Any]) -> None:
     """What cannot work is refused before the first request."""
     with pytest.raises(UsageError):
         make(**fields)

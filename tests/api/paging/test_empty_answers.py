@@ -45,7 +45,7 @@ SHAPES: dict[str, tuple[str | int, Any, int]] = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_declared_shape_is_a_page_without_records(name: str):
+async def test_declared_shape_is_a_page_without_records(name: str) -> None:
     """Each of them is zero records with one request, and nothing else that was declared makes it so. Where pages are
     counted, one request more looks behind the empty page."""
     declared, body, status = SHAPES[name]
@@ -70,7 +70,7 @@ async def test_declared_shape_is_a_page_without_records(name: str):
         (b"", Shape.NO_BODY),
     ],
 )
-async def test_what_is_not_declared_is_an_error_of_shape(body: Any, shape: Shape):
+async def test_what_is_not_declared_is_an_error_of_shape(body: Any, shape: Shape) -> None:
     """It speaks of the source, so that no item is divided for it, and says what to write."""
     async with told(says(body)) as (api, _, clock, _):
         with pytest.raises(ApiError) as caught:
@@ -91,7 +91,7 @@ async def test_what_is_not_declared_is_an_error_of_shape(body: Any, shape: Shape
         {"data": {"rows": 0}},
     ],
 )
-async def test_another_shape_is_never_empty(body: Any):
+async def test_another_shape_is_never_empty(body: Any) -> None:
     """G1: with everything declared, a path that leads elsewhere and records of another form are errors still."""
     async with told(says(body)) as (api, _, clock, _):
         with pytest.raises(ApiError):
@@ -99,7 +99,7 @@ async def test_another_shape_is_never_empty(body: Any):
 
 
 @pytest.mark.parametrize("total", [0, "0"], ids=repr)
-async def test_all_of_the_path_may_be_absent_where_the_total_is_zero(total: Any):
+async def test_all_of_the_path_may_be_absent_where_the_total_is_zero(total: Any) -> None:
     """Spring's HAL leaves out `_embedded` where nothing is found, and says that there is nothing beside it."""
     body = {"_links": {"self": {"href": "/items"}}, "page": {"totalElements": total}}
     options = {"records": "_embedded.items", "empty": ["absent"], "pages": Offset(10)}
@@ -117,7 +117,7 @@ async def test_all_of_the_path_may_be_absent_where_the_total_is_zero(total: Any)
         ({"message": "no such report"}, Total("page.totalElements")),
     ],
 )
-async def test_more_than_the_last_key_is_absent(body: Any, total: Total | None):
+async def test_more_than_the_last_key_is_absent(body: Any, total: Total | None) -> None:
     """It is an error, whose advice is not what the source says already."""
     options = {"records": "_embedded.items", "empty": ["absent"], "pages": Offset(10)}
     async with told(says(body)) as (api, _, clock, _):
@@ -137,7 +137,7 @@ async def test_more_than_the_last_key_is_absent(body: Any, total: Total | None):
         {"exception": "x", "rows": {}},
     ],
 )
-async def test_failure_beside_nothing_is_no_empty_page(body: Any):
+async def test_failure_beside_nothing_is_no_empty_page(body: Any) -> None:
     """G1: an error object under status 200 has no records either, and is not what was declared."""
     async with told(says(body)) as (api, _, clock, _):
         with pytest.raises(ApiError, match=r"looks like a failure. Write a rule for it") as caught:
@@ -148,7 +148,7 @@ async def test_failure_beside_nothing_is_no_empty_page(body: Any):
         assert await collected(api, clock, records="rows", empty=["absent"]) == []
 
 
-async def test_failure_within_the_answer_is_no_empty_page():
+async def test_failure_within_the_answer_is_no_empty_page() -> None:
     """G1: also where it stands in the object that lacks the list; its path is what a rule needs."""
     async with told(says({"result": {"error": {"code": 3}}})) as (api, _, clock, _):
         with pytest.raises(ApiError, match=r"stands at 'result.error'.*at = \"result.error\""):
@@ -157,7 +157,7 @@ async def test_failure_within_the_answer_is_no_empty_page():
         assert await collected(api, clock, records="result.rows", empty=["absent"]) == []
 
 
-async def test_rules_come_before_it():
+async def test_rules_come_before_it() -> None:
     """An error that a rule names is judged by the rule."""
     rules = (Rule(Verdict.POISON, at="message"),)
     async with told(says({"message": "no such report"}), rules=rules) as (api, _, clock, _):
@@ -166,7 +166,7 @@ async def test_rules_come_before_it():
         assert caught.value.verdict is Verdict.POISON
 
 
-async def test_empty_page_in_mid_walk_is_a_page():
+async def test_empty_page_in_mid_walk_is_a_page() -> None:
     """The kind's own rules go on: a token leads on from a page without records, and none ends there."""
     answers = [
         says({"rows": rows(0, 2), "next": "a"}),
@@ -181,7 +181,7 @@ async def test_empty_page_in_mid_walk_is_a_page():
         assert len(transport.requests) == 5
 
 
-async def test_error_status_behind_a_token_is_no_end():
+async def test_error_status_behind_a_token_is_no_end() -> None:
     """G1: a 404 that means nothing at first would end a walk in silence behind a token."""
     async with told(says({"rows": rows(0, 2), "next": "a"}), says({}, 404)) as (api, _, clock, _):
         with pytest.raises(ApiError) as caught:
@@ -191,7 +191,7 @@ async def test_error_status_behind_a_token_is_no_end():
         assert await collected(api, clock, records="rows", pages=Offset(2), empty=[404]) == [0, 1]
 
 
-async def test_total_need_not_stand_in_an_empty_answer():
+async def test_total_need_not_stand_in_an_empty_answer() -> None:
     """G3: a first page without records may say no total; one that it says must be kept, and one of before too."""
     empty = {"empty": ["null", 204], "records": "rows", "pages": Offset(2), "total": Total("n")}
     async with told(says({"rows": None})) as (api, _, clock, _):
@@ -204,14 +204,14 @@ async def test_total_need_not_stand_in_an_empty_answer():
             await collected(api, clock, **empty)
 
 
-async def test_lone_surrogates_do_not_hide_it():
+async def test_lone_surrogates_do_not_hide_it() -> None:
     """G6: a body that msgspec cannot read as it stands is looked at all the same."""
     async with told(says(b'{"note":"\\ud800","rows":null}')) as (api, _, clock, _):
         assert await collected(api, clock, records="rows", empty=["null"]) == []
 
 
 @pytest.mark.parametrize("declared", ["nil", "", 200, 301, 401, 403, 429, 500, 304])
-def test_what_cannot_mean_it_is_refused(declared: str | int):
+def test_what_cannot_mean_it_is_refused(declared: str | int) -> None:
     """A status about rights, limits or servers says nothing of records, and a good one holds them."""
     with pytest.raises(UsageError, match=r"no way to hold no records|does not say that there are no records"):
         Empty.of([declared])
@@ -219,7 +219,7 @@ def test_what_cannot_mean_it_is_refused(declared: str | int):
 
 @pytest.mark.parametrize("kind", ["null", "absent", "object", "204", "404"])
 @pytest.mark.parametrize("path", ["/items", "/items_offset", "/odata/items", "/items_link"])
-async def test_empty_pages_of_the_sandbox(kind: Any, path: str):
+async def test_empty_pages_of_the_sandbox(kind: Any, path: str) -> None:
     """The sandbox plays each of them on each way of paging; declared, a list without records is read as such."""
     declared = {"object": "empty object"}.get(kind, int(kind) if kind.isdigit() else kind)
     records = {"/odata/items": "value", "/items_link": "."}.get(path, "items")
@@ -237,7 +237,7 @@ async def test_empty_pages_of_the_sandbox(kind: Any, path: str):
         ({"took": 1}, "nothing stands at 'rows': the body is an object with the keys took"),
     ],
 )
-async def test_what_was_taken_for_nothing_is_told(body: Any, says_so: str):
+async def test_what_was_taken_for_nothing_is_told(body: Any, says_so: str) -> None:
     """`haulier try` shows it: a misspelt path is absent too."""
     async with told(says(body)) as (api, _, clock, _):
         assert await collected(api, clock, records="rows", empty=["null", "absent"]) == []
@@ -247,7 +247,7 @@ async def test_what_was_taken_for_nothing_is_told(body: Any, says_so: str):
 @pytest.mark.parametrize(
     "failure", [{"error": {"code": "expired"}}, {"errors": [{"message": "x"}]}], ids=["one", "many"]
 )
-async def test_failure_beside_an_empty_list_is_no_end(failure: Any):
+async def test_failure_beside_an_empty_list_is_no_end(failure: Any) -> None:
     """G1: 20 of 45 records and success, where the third page was a failure with an empty list beside it."""
     answers = [says({"rows": rows(0, 2), "next": "a"}), says({"rows": [], **failure})]
     (key,) = failure

@@ -28,7 +28,7 @@ async def collected(api: ItemApi, clock: FakeClock, **options: Any) -> list[int]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.END, Verdict.ABSENT])
-async def test_records_of_the_answer_that_ends_are_kept(verdict: Verdict):
+async def test_records_of_the_answer_that_ends_are_kept(verdict: Verdict) -> None:
     """G1: the last page says that it is the last one, and its records are hauled as those of any other page."""
     last = says({"rows": rows(2, 5), "next": "a"}, X_Last="true")
     async with told(FIRST, last, rules=(Rule(verdict, header="x-last: TRUE"),)) as (api, transport, clock, _):
@@ -36,7 +36,7 @@ async def test_records_of_the_answer_that_ends_are_kept(verdict: Verdict):
         assert len(transport.requests) == 2
 
 
-async def test_records_of_the_first_answer_are_kept():
+async def test_records_of_the_first_answer_are_kept() -> None:
     """G1: also where the first page is the last one, with a total that is kept and one that is not."""
     only = says({"rows": rows(0, 5), "n": 5}, X_Last="true")
     async with told(only, rules=(LAST,)) as (api, transport, clock, _):
@@ -48,7 +48,7 @@ async def test_records_of_the_first_answer_are_kept():
             await collected(api, clock, total=Total("n"))
 
 
-async def test_total_is_asked_again_from_an_answer_that_ends():
+async def test_total_is_asked_again_from_an_answer_that_ends() -> None:
     """G3: a total that moved while the last page came is read from the first page, though that says END too."""
     first, last = says({"rows": rows(0, 2), "next": "a", "n": 2}), says({"rows": rows(2, 3), "n": 3}, X_Last="true")
     again = says({"rows": rows(0, 3), "n": 3}, X_Last="true")
@@ -61,7 +61,7 @@ async def test_total_is_asked_again_from_an_answer_that_ends():
     "body",
     [b'{"message":"past the end"}', b'{"rows":null}', b'{"rows":[]}', b'{"rows":{}}', b'""', b"no more", b"", b"<p>"],
 )
-async def test_answer_that_ends_may_hold_no_records(body: bytes):
+async def test_answer_that_ends_may_hold_no_records(body: bytes) -> None:
     """Past the last page there is nothing to read, whatever its answer looks like."""
     async with told(FIRST, says(body, X_Last="true"), rules=(LAST,)) as (api, transport, clock, _):
         assert await collected(api, clock) == [0, 1]
@@ -77,7 +77,7 @@ async def test_answer_that_ends_may_hold_no_records(body: bytes):
         (b'{"rows":"later"}', "no list of records"),
     ],
 )
-async def test_records_that_cannot_be_read_are_no_quiet_end(body: bytes, why: str):
+async def test_records_that_cannot_be_read_are_no_quiet_end(body: bytes, why: str) -> None:
     """G1: where something stands in the place of the records, the rule does not make it nothing."""
     async with told(FIRST, says(body, X_Last="true"), rules=(LAST,)) as (api, _, clock, _):
         with pytest.raises(ApiError, match=why) as caught:
@@ -85,7 +85,7 @@ async def test_records_that_cannot_be_read_are_no_quiet_end(body: bytes, why: st
         assert caught.value.verdict is Verdict.BACK
 
 
-async def test_status_that_ends_has_no_records():
+async def test_status_that_ends_has_no_records() -> None:
     """A 400 past the last page is an error's body, and what stands in it is no record."""
     async with told(FIRST, says({"rows": rows(7, 9)}, 400), rules=(Rule(Verdict.END, status=400),)) as (
         api,
@@ -96,7 +96,7 @@ async def test_status_that_ends_has_no_records():
         assert await collected(api, clock) == [0, 1]
 
 
-async def test_one_value_is_not_ended():
+async def test_one_value_is_not_ended() -> None:
     """G1: an API-wide rule about the last page must not turn the newest ID into nothing; what is absent is nothing."""
     newest = says({"rows": rows(7, 8)}, X_Last="true")
     async with told(newest, rules=(LAST,)) as (api, _, _, _):
@@ -105,7 +105,7 @@ async def test_one_value_is_not_ended():
         assert await api.json("/items", at="rows.0.id") is None
 
 
-async def test_end_of_the_sandbox():
+async def test_end_of_the_sandbox() -> None:
     """The sandbox's last page has records, the header, and a cursor that leads to itself."""
     settings = SandboxSettings(records=250, page_size=100, is_end_in_header=True)
     rule = Rule(Verdict.END, header="X-Last-Page: true")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from haulier.api.client import Total
+from haulier.api.client import ItemApi, Total
 from haulier.api.errors import ApiError, Verdict
 from haulier.api.http.transport import Request, Response
 from haulier.api.paging.loop_guard import PaginationLoopError
 from haulier.api.paging.pages import Cursor, LinkHeader, OData, Offset, Seek
+from haulier.api.paging.paginator import Paginator
 from haulier.api.settings import Api
 from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes
@@ -17,7 +20,7 @@ from tests.api.paging.rig import client_of, client_over, says
 CURSOR = Cursor("next", query="cursor")
 
 
-async def collected(api, path, query, **options):
+async def collected(api: ItemApi, path: str, query: dict[str, Any] | None, **options: Any) -> list[bytes]:
     pages = api.pages(path, query, **{"records": "items", "total": Total("total"), **options})
     return [bytes(record) async for page in pages for record in page.records]
 
@@ -27,7 +30,7 @@ async def collected(api, path, query, **options):
     [("/items", CURSOR), ("/items_offset", Offset(500)), ("/items_offset", Offset(70, overlap=1))],
     ids=["cursor", "offset", "overlap"],
 )
-async def test_g1_g6_every_record_through_faults(path, pages):
+async def test_g1_g6_every_record_through_faults(path: str, pages: Paginator) -> None:
     """G1, G6: cut bodies, errors 500 and errors under 200 cost requests and no record; each comes as it was served."""
     settings = SandboxSettings(
         records=1_050,
@@ -47,7 +50,7 @@ async def test_g1_g6_every_record_through_faults(path, pages):
         assert api.usage.requests == sandbox.counters.requests
 
 
-async def test_seek_and_one_value():
+async def test_seek_and_one_value() -> None:
     """A list by key and one value from the same session, with one account."""
     async with Sandbox(SandboxSettings(records=250)) as sandbox, client_of(sandbox.url) as client:
         api = client.session("item")
@@ -57,7 +60,7 @@ async def test_seek_and_one_value():
         assert api.usage.requests == sandbox.counters.requests
 
 
-async def test_stuck_cursor_of_the_sandbox():
+async def test_stuck_cursor_of_the_sandbox() -> None:
     """Rule 4: an API whose cursor leads back to the first page is stopped at its second page."""
     async with Sandbox(SandboxSettings(is_cursor_stuck=True)) as sandbox, client_of(sandbox.url) as client:
         with pytest.raises(PaginationLoopError):
@@ -82,16 +85,16 @@ async def test_stuck_cursor_of_the_sandbox():
         ({"odata_version": "3.0"}, "/odata/items", OData(page_size=50), "value"),
     ],
 )
-async def test_signs_of_the_sandbox(settings, path, pages, records):
+async def test_signs_of_the_sandbox(settings: dict[str, Any], path: str, pages: Paginator, records: str) -> None:
     """The sandbox plays APIs whose signs are odd, and each can be read, with nothing but what the query asks for."""
-    settings = SandboxSettings(records=500, page_size=100, **settings)
-    async with Sandbox(settings) as sandbox, client_of(sandbox.url) as client:
+    served = SandboxSettings(records=500, page_size=100, **settings)
+    async with Sandbox(served) as sandbox, client_of(sandbox.url) as client:
         query = {"from_id": 50, "to_id": 350}
         found = await collected(client.session("x"), path, query, pages=pages, records=records, total=None)
-        assert found == [record_bytes(settings, number) for number in range(50, 350)]
+        assert found == [record_bytes(served, number) for number in range(50, 350)]
 
 
-async def test_promise_that_is_not_kept():
+async def test_promise_that_is_not_kept() -> None:
     """G3: a total that is one too high each time begins the item again; it is not done."""
     async with Sandbox(SandboxSettings(records=250, total_extra=1)) as sandbox, client_of(sandbox.url) as client:
         api = client.session("item")
@@ -124,7 +127,7 @@ class HugePages:
         return Response(200, answer.headers, body, url=request.url)
 
 
-async def test_g9_a_page_is_let_go_before_the_next():
+async def test_g9_a_page_is_let_go_before_the_next() -> None:
     """G9: once the caller has let go of a page, its body is gone before the next one is asked for."""
     transport = HugePages()
     async with client_over(transport, Api("http://api.test"), FakeClock()) as client:

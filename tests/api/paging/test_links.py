@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from haulier.api.errors import ApiError, BodyError, Verdict
@@ -17,7 +20,7 @@ def page_at(asked: Asked, name: str = "page") -> tuple[int, list[dict[str, objec
     return number, rows(number * 2 - 2, min(number * 2, 5))
 
 
-async def test_row_link_header():
+async def test_row_link_header() -> None:
     """Link header (GitHub, GitLab, Shopify): the address of rel="next", among others; no such relation is the end."""
 
     def answer(asked: Asked) -> Reply:
@@ -33,7 +36,7 @@ async def test_row_link_header():
         assert server.targets == ["/repos?per_page=2", "/repos?page=2&per_page=2", "/repos?page=3&per_page=2"]
 
 
-async def test_link_header_in_several_lines():
+async def test_link_header_in_several_lines() -> None:
     """Link header (ServiceNow): the relations may stand in headers of their own."""
 
     def answer(asked: Asked) -> Reply:
@@ -76,7 +79,7 @@ async def test_link_header_in_several_lines():
         ('<a>;title="x";rel=\t"next"\t, <b>; rel=last', [("a", {"next"}), ("b", {"last"})]),
     ],
 )
-def test_link_header_as_rfc_8288_has_it(header, links):
+def test_link_header_as_rfc_8288_has_it(header: str, links: list[tuple[str, set[str]]]) -> None:
     """A Link header is read as RFC 8288 writes it: quotes, commas, several relations, the first rel, no anchors."""
     assert [(target, relations_of(parameters)) for target, parameters in links_of(header)] == links
 
@@ -85,13 +88,13 @@ def test_link_header_as_rfc_8288_has_it(header, links):
     "header",
     ["next", "https://api.test/a; rel=next", '<a; rel="next"', '<a>; rel="next', "<a>; rel='next", "<a> <b>"],
 )
-def test_link_header_that_cannot_be_read(header):
+def test_link_header_that_cannot_be_read(header: str) -> None:
     """A Link header that cannot be read is an error, and not the end."""
     with pytest.raises(BodyError, match="Link header cannot be read"):
         list(links_of(header))
 
 
-async def test_row_next_url_absolute():
+async def test_row_next_url_absolute() -> None:
     """next URL in body, absolute (JSON:API, Datasette): followed as it is; what was asked for at first is not added."""
 
     def answer(asked: Asked) -> Reply:
@@ -109,7 +112,7 @@ async def test_row_next_url_absolute():
         ]
 
 
-async def test_row_next_url_with_empty_page():
+async def test_row_next_url_with_empty_page() -> None:
     """next URL in body (Microsoft Graph): a link can come with an empty value array, and the walk goes on."""
 
     def answer(asked: Asked) -> Reply:
@@ -122,7 +125,7 @@ async def test_row_next_url_with_empty_page():
         assert await ids_of(api.pages("/users", pages=OData(), records="value")) == [1, 3]
 
 
-async def test_row_next_url_relative_with_done():
+async def test_row_next_url_relative_with_done() -> None:
     """next URL in body, relative (Salesforce nextRecordsUrl + done): resolved against the page; done ends it."""
 
     def answer(asked: Asked) -> Reply:
@@ -138,14 +141,14 @@ async def test_row_next_url_relative_with_done():
         assert server.targets[1:] == ["/services/data/query/01g-2", "/services/data/query/01g-3"]
 
 
-async def test_not_done_without_a_link():
+async def test_not_done_without_a_link() -> None:
     """Salesforce says done=false and sends no address: an error, and not the end."""
     async with session_with(lambda asked: Reply({"done": False, "records": rows(0, 1)})) as (api, _):
         with pytest.raises(ApiError, match="says that there is more, and not how to ask for it"):
             await ids_of(api.pages("/query", pages=NextUrl("nextRecordsUrl", done="done"), records="records"))
 
 
-async def test_row_incremental_export():
+async def test_row_incremental_export() -> None:
     """incremental export (Zendesk cursor): after_url goes on for ever, end_of_stream ends it."""
 
     def answer(asked: Asked) -> Reply:
@@ -160,7 +163,7 @@ async def test_row_incremental_export():
 
 
 @pytest.mark.parametrize("link", ["?page=2", "items?page=2", "/v1/items?page=2", "./items?page=2"])
-async def test_relative_links_are_relative_to_the_page(link):
+async def test_relative_links_are_relative_to_the_page(link: str) -> None:
     """A relative link is resolved against the page that it stands in."""
 
     def answer(asked: Asked) -> Reply:
@@ -171,7 +174,7 @@ async def test_relative_links_are_relative_to_the_page(link):
         assert await ids_of(api.pages("/items", {"a": 1}, pages=NextUrl("next"), records="rows")) == [0, 1]
 
 
-async def test_relative_links_after_a_redirect():
+async def test_relative_links_after_a_redirect() -> None:
     """A relative link is relative to where the page came from, behind a redirect."""
 
     def answer(asked: Asked) -> Reply:
@@ -184,7 +187,7 @@ async def test_relative_links_after_a_redirect():
         assert server.targets == ["/items", "/moved/items", "/moved/items?page=2"]
 
 
-async def test_next_url_in_a_header():
+async def test_next_url_in_a_header() -> None:
     """The address may stand alone in a header."""
 
     def answer(asked: Asked) -> Reply:
@@ -194,7 +197,7 @@ async def test_next_url_in_a_header():
         assert await ids_of(api.pages("/items", pages=NextUrl(from_header="x-next-page"), records=".")) == [0, 1]
 
 
-async def test_next_url_keeps_method_body_and_headers():
+async def test_next_url_keeps_method_body_and_headers() -> None:
     """The body of a POST and the declared headers go with every page."""
 
     def answer(asked: Asked) -> Reply:
@@ -208,7 +211,7 @@ async def test_next_url_keeps_method_body_and_headers():
         assert await ids_of(pages) == [0, 1]
 
 
-async def test_g7_credentials_go_with_links_of_the_same_origin_only():
+async def test_g7_credentials_go_with_links_of_the_same_origin_only() -> None:
     """G7: the token goes with each page of the API, and never along a link to another origin."""
 
     def evil(asked: Asked) -> Reply:
@@ -232,7 +235,7 @@ async def test_g7_credentials_go_with_links_of_the_same_origin_only():
             assert "sesame" not in str(caught.value)
 
 
-async def test_row_odata_v4():
+async def test_row_odata_v4() -> None:
     """OData v4 (@odata.nextLink): the query is in the link, page size is a preference, the link is opaque."""
 
     def answer(asked: Asked) -> Reply:
@@ -260,7 +263,7 @@ async def test_row_odata_v4():
         ]
 
 
-async def test_odata_relative_link_is_relative_to_the_context():
+async def test_odata_relative_link_is_relative_to_the_context() -> None:
     """OData v4: a relative link is relative to the service's metadata, not to the page."""
 
     def answer(asked: Asked) -> Reply:
@@ -281,7 +284,7 @@ async def test_odata_relative_link_is_relative_to_the_context():
         assert server.targets[1] == "/svc/Orders?$skiptoken=2"
 
 
-async def test_row_company_scoped_odata():
+async def test_row_company_scoped_odata() -> None:
     """company-scoped OData (Dynamics 365 F&O): cross-company=true goes with the first page; the link carries it on."""
 
     def answer(asked: Asked) -> Reply:
@@ -299,7 +302,7 @@ async def test_row_company_scoped_odata():
 @pytest.mark.parametrize(
     ("make", "fields"), [(NextUrl, {}), (NextUrl, {"at": "a", "from_header": "b"}), (OData, {"page_size": 0})]
 )
-def test_kinds_that_cannot_work_are_refused_when_made(make, fields):
+def test_kinds_that_cannot_work_are_refused_when_made(make: Callable[..., object], fields: dict[str, Any]) -> None:
     """What cannot work is refused before the first request."""
     with pytest.raises(UsageError):
         make(**fields)

@@ -27,7 +27,7 @@ def years(asked: Asked) -> Reply:
     return Reply({"rows": rows(year * 10, year * 10 + 2), "is_last": year == 2022, "n": 6})
 
 
-async def test_paginator_in_ten_lines():
+async def test_paginator_in_ten_lines() -> None:
     """Two methods, no state: the walk visits each year, and the total is checked as for any kind."""
     paginator: Paginator = ByYear()
     async with session_with(years) as (api, server):
@@ -36,7 +36,7 @@ async def test_paginator_in_ten_lines():
         assert server.targets == [f"/rows?a=1&year={year}" for year in (2020, 2021, 2022)]
 
 
-async def test_one_paginator_serves_many_items():
+async def test_one_paginator_serves_many_items() -> None:
     """Two walks that take turns do not disturb each other."""
     paginator = ByYear()
     async with session_with(years) as (api, _):
@@ -49,7 +49,7 @@ async def test_one_paginator_serves_many_items():
         assert found == [[2, 2, 2], [2, 2, 2]]
 
 
-async def test_own_paginator_is_guarded():
+async def test_own_paginator_is_guarded() -> None:
     """A paginator that asks for the same page again is stopped, whoever wrote it."""
 
     class Stuck(ByYear):
@@ -62,7 +62,7 @@ async def test_own_paginator_is_guarded():
         assert len(server.requests) == 1
 
 
-def test_requests_are_changed_by_copies():
+def test_requests_are_changed_by_copies() -> None:
     """Query, headers and body of a request are changed in a copy; a parameter keeps its place."""
     request = PageRequest("u", (("a", "1"), ("b", "2"), ("a", "3")), json={"x": {"y": 1}}, headers=(("X-A", "1"),))
     assert request.with_query("a", "9").query == (("a", "9"), ("b", "2"), ("a", "9"))

@@ -29,7 +29,7 @@ async def in_a_test(*pages: Page) -> AsyncIterator[Page]:
         yield page
 
 
-async def test_a_processor_that_transforms_meets_the_same_in_a_run_and_in_a_test():
+async def test_a_processor_that_transforms_meets_the_same_in_a_run_and_in_a_test() -> None:
     """The records of an answer and those of `Page.of` are of one type, which `json.loads` takes."""
     async with session_with(lambda asked: Reply({"rows": [{"id": 1}, {"id": 2}]})) as (api, _):
         run = api.pages("/items", pages=Single(), records="rows")
@@ -39,7 +39,7 @@ async def test_a_processor_that_transforms_meets_the_same_in_a_run_and_in_a_test
 
 
 @pytest.mark.parametrize("body", [BODY, LONE])
-def test_records_are_bytes_however_they_are_looked_at(body: bytes):
+def test_records_are_bytes_however_they_are_looked_at(body: bytes) -> None:
     """By index, from the end, by slices and in a loop; equal to a list of the same bytes (G6)."""
     page = split_records(body, "rows")
     texts = [b'{"id": 1, "price":1.10}', body[len(b'{"rows":[{"id": 1, "price":1.10},') : -2]]
@@ -55,7 +55,7 @@ def test_records_are_bytes_however_they_are_looked_at(body: bytes):
     assert Page.of([{"id": 1}]) == Page([b'{"id":1}'], encoded=True)
 
 
-def test_the_tutorial_shows_it():
+def test_the_tutorial_shows_it() -> None:
     """The processor's part that the tutorial shows passes its test there, and reads an answer's records in a run."""
     (block,) = [block for block in blocks_of(ROOT / "docs/tutorial.md") if "def test_slim" in block.text]
     names: dict[str, Any] = {}
@@ -64,7 +64,7 @@ def test_the_tutorial_shows_it():
     assert names["slim"](split_records(BODY, "rows")) == [{"id": 1}, {"id": 2}]
 
 
-def test_a_run_copies_nothing():
+def test_a_run_copies_nothing() -> None:
     """What is written are parts of the answer's body."""
     page = split_records(BODY, "rows")
     assert all(memoryview(part).obj is not None and not isinstance(part, bytes) for part in page.slices)

@@ -39,14 +39,14 @@ def refusal(body: bytes, path: str = "rows") -> str:
     return str(caught.value)
 
 
-def test_g6_bytes_of_each_record_are_kept():
+def test_g6_bytes_of_each_record_are_kept() -> None:
     """G6: integers over 64 bits, 1.10, 1e400, keys twice, escapes and key order come out as they went in."""
     body = b'{"total":10,"rows":[' + b" , ".join(AWKWARD) + b'],"next":null}'
     assert records(body) == AWKWARD
     assert to_lines(split_records(body, "rows").records) == b"\n".join(AWKWARD) + b"\n"
 
 
-def test_g6_pretty_printed_record_stands_on_one_line():
+def test_g6_pretty_printed_record_stands_on_one_line() -> None:
     """G6: a record over several lines is one line in the lake, with nothing lost but CR and LF."""
     body = (
         b'{\r\n  "rows": [\r\n    {\r\n      "a": 1.10,\r\n      "b": "x\\ny"\r\n    },\r\n    {"c": 1}\r\n  ]\r\n}\r\n'
@@ -75,12 +75,12 @@ def test_g6_pretty_printed_record_stands_on_one_line():
         ("größe", b'{"gr\\u00f6\\u00dfe":[1,2]}'),
     ],
 )
-def test_records_path(path, body):
+def test_records_path(path: str, body: bytes) -> None:
     """A records path leads through objects, lists by index, and keys with dots; ``.`` is the body."""
     assert records(body, path) == [b"1", b"2"]
 
 
-def test_empty_list_is_an_empty_page():
+def test_empty_list_is_an_empty_page() -> None:
     """An empty list is a page without records, and no error."""
     assert len(split_records(b'{"rows":[]}', "rows")) == 0
     assert len(split_records(b"[]", ".")) == 0
@@ -107,14 +107,14 @@ def test_empty_list_is_an_empty_page():
         (b"[[1]]", "3", "the body is a list of 1"),
     ],
 )
-def test_records_that_are_not_there(body, path, says):
+def test_records_that_are_not_there(body: bytes, path: str, says: str) -> None:
     """A records path without a list is an error that says which keys stand there, and no values."""
     text = refusal(body, path)
     assert says in text
     assert "secret" not in text
 
 
-def test_keys_in_the_error_are_capped():
+def test_keys_in_the_error_are_capped() -> None:
     """The error names a dozen keys at most, each cut short: keys may be data."""
     body = json.dumps({f"key-{n}-" + "x" * 500: n for n in range(1000)}).encode()
     text = refusal(body)
@@ -140,7 +140,7 @@ def test_keys_in_the_error_are_capped():
         b'{"x":[{"a":1}]     ,"rows":[],"rows":[' + b",".join([b'{"a":1}'] * 9) + b'],"y":1}',
     ],
 )
-def test_records_key_twice_is_refused(body):
+def test_records_key_twice_is_refused(body: bytes) -> None:
     """A records key that stands twice is refused, since the records of one of the two would be lost."""
     assert "stands twice" in refusal(body)
 
@@ -155,7 +155,7 @@ def test_records_key_twice_is_refused(body):
         (b'{"a.b":[1],"a.b":[2]}', "a.b"),
     ],
 )
-def test_key_twice_on_the_way_is_refused(body, path):
+def test_key_twice_on_the_way_is_refused(body: bytes, path: str) -> None:
     """The same holds for every key on the way to the records."""
     assert "stands twice" in refusal(body, path)
 
@@ -172,7 +172,7 @@ def test_key_twice_on_the_way_is_refused(body, path):
         b'{"x":"[]","rows":[[]],"z":{"rows":null}}',
     ],
 )
-def test_records_key_elsewhere_is_no_second_one(body):
+def test_records_key_elsewhere_is_no_second_one(body: bytes) -> None:
     """The key may stand inside records, in other objects and in text."""
     assert len(records(body)) == len(json.loads(body, parse_int=str)["rows"])
 
@@ -191,19 +191,19 @@ def test_records_key_elsewhere_is_no_second_one(body):
         b'{"rows":[{"a":"' + b"\x80" * 100_000 + b'"}]}',
     ],
 )
-def test_g6_page_that_is_not_utf8_is_refused(body):
+def test_g6_page_that_is_not_utf8_is_refused(body: bytes) -> None:
     """G6: bytes that are not UTF-8, anywhere in a page, make it no JSON; they do not get into bronze."""
     assert "not UTF-8" in refusal(body)
 
 
-def test_utf8_may_be_cut_anywhere_by_the_check():
+def test_utf8_may_be_cut_anywhere_by_the_check() -> None:
     """A character on the border between two pieces of the check is one character."""
     for shift in range(4):
         record = b'{"a":"' + b"x" * shift + "é😀".encode() * 40_000 + b'"}'
         assert records(b'{"rows":[' + record + b"]}") == [record]
 
 
-def test_byte_order_mark_is_taken_off():
+def test_byte_order_mark_is_taken_off() -> None:
     """A byte order mark before the body is no part of it."""
     assert records(b'\xef\xbb\xbf{"rows":[1]}') == [b"1"]
 
@@ -233,19 +233,19 @@ def test_byte_order_mark_is_taken_off():
         b'{"rows":["\\ud80"]}',
     ],
 )
-def test_body_that_is_not_json_is_refused(body):
+def test_body_that_is_not_json_is_refused(body: bytes) -> None:
     """What is not JSON, in the records or beside them, is an error; never a page with some of the records."""
     assert "not JSON" in refusal(body) or "not UTF-8" in refusal(body)
 
 
 @pytest.mark.parametrize("body", [b'{"id":1}\n{"id":2}\n', b"\n[1]\r\n[2]", b'\x1e{"id":1}\n\x1e{"id":2}\n'])
 @pytest.mark.parametrize("path", ["rows", "."])
-def test_lines_of_json_are_named_as_what_they_are(body, path):
+def test_lines_of_json_are_named_as_what_they_are(body: bytes, path: str) -> None:
     """NDJSON is no mistake of the API's: whoever reads the message knows what to ask it for."""
     assert refusal(body, path) == "the body is several JSON values, one a line: NDJSON is not read yet"
 
 
-def test_a_body_that_breaks_in_its_second_line_is_not_json():
+def test_a_body_that_breaks_in_its_second_line_is_not_json() -> None:
     assert "not JSON" in refusal(b'{"rows":1}\n{"rows"')
     assert "not JSON" in refusal(b'{"rows":\n[1,]}')
 
@@ -253,7 +253,7 @@ def test_a_body_that_breaks_in_its_second_line_is_not_json():
 @pytest.mark.parametrize(
     "path", ["rows", "meta.next", "meta.page.total", "rows.0.id", "no", "meta.no.no", "list.2", "a.b"]
 )
-def test_other_values_are_found_in_the_same_pass(path):
+def test_other_values_are_found_in_the_same_pass(path: str) -> None:
     """A second body yields what was asked of the first one, whether in the same pass or by another."""
     body = b'{"meta":{"next":"n","page":{"total":7}},"rows":[{"id":1}],"list":[1,2,[3]],"a.b":{"c":null},"a":{"b":1}}'
     reader = PageReader("rows")
@@ -262,7 +262,7 @@ def test_other_values_are_found_in_the_same_pass(path):
         assert (found and bytes(found)) == (expected and bytes(expected))
 
 
-def test_values_on_the_way_may_be_of_any_kind():
+def test_values_on_the_way_may_be_of_any_kind() -> None:
     """`"paging": null`, `[]`, `""` or none are ways to say that nothing stands behind it, and no error."""
     reader = PageReader("rows")
     assert bytes(reader.read(b'{"rows":[1],"paging":{"next":{"after":"x"}}}').raw("paging.next.after") or b"") == b'"x"'
@@ -291,7 +291,14 @@ values = st.recursive(
     is_ascii=st.booleans(),
     indent=st.sampled_from([None, 2]),
 )
-def test_g6_any_list_is_cut_into_its_own_bytes(rows, before, after, separators, is_ascii, indent):
+def test_g6_any_list_is_cut_into_its_own_bytes(
+    rows: list[Any],
+    before: dict[str, Any],
+    after: dict[str, Any],
+    separators: tuple[str, str],
+    is_ascii: bool,
+    indent: int | None,
+) -> None:
     """G6: whatever the style of a body, its records come out in order, each as its own bytes."""
 
     def write(value: Any) -> bytes:
@@ -310,14 +317,16 @@ def test_g6_any_list_is_cut_into_its_own_bytes(rows, before, after, separators, 
     between=st.dictionaries(st.sampled_from(["x", "y"]), values),
     separators=st.sampled_from([(",", ":"), (", ", ": ")]),
 )
-def test_records_key_twice_is_refused_whatever_stands_there(first, second, between, separators):
+def test_records_key_twice_is_refused_whatever_stands_there(
+    first: list[Any], second: list[Any], between: dict[str, Any], separators: tuple[str, str]
+) -> None:
     """Of two lists under one key, neither is taken, though one looks like a part of the other or of its neighbours."""
     fields = [("rows", first), *between.items(), ("rows", second)]
     body = ",".join(f'"{name}":{json.dumps(value, separators=separators)}' for name, value in fields)
     assert "stands twice" in refusal(b"{" + body.encode() + b"}")
 
 
-def test_dicts_are_encoded_by_us():
+def test_dicts_are_encoded_by_us() -> None:
     """A page of dicts is marked as encoded, and holds one JSON value for each."""
     page = Page.of([{"b": 1, "a": "é"}, {}])
     assert page.encoded
@@ -325,7 +334,7 @@ def test_dicts_are_encoded_by_us():
     assert not split_records(b"[1]", ".").encoded
 
 
-def test_dict_that_json_cannot_hold_is_an_item_error():
+def test_dict_that_json_cannot_hold_is_an_item_error() -> None:
     """What cannot be encoded is the item's own failure, in words."""
     with pytest.raises(ItemError, match="cannot be written as JSON"):
         Page.of([{"a": object()}])

@@ -1,5 +1,7 @@
 """The gate of one process: order, cap, and what it measures."""
 
+from __future__ import annotations
+
 import asyncio
 
 import pytest
@@ -12,55 +14,55 @@ from haulier.testing.clock import FakeClock
 class Door:
     """What the gate asks: opens at a time, or never."""
 
-    def __init__(self, clock):
+    def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.opens_at = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return max(0.0, self.opens_at - self.clock.monotonic())
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def door(clock):
+def door(clock: FakeClock) -> Door:
     return Door(clock)
 
 
 @pytest.fixture
-def gate(clock, door):
+def gate(clock: FakeClock, door: Door) -> Gate:
     return Gate(clock, door)
 
 
 class Requests:
     """Tasks that hold a slot until they are told to end."""
 
-    def __init__(self, gate):
+    def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        self.inside = []
-        self.ends = {}
-        self.waits = []
+        self.inside: list[object] = []
+        self.ends: dict[object, asyncio.Event] = {}
+        self.waits: list[tuple[object, float]] = []
 
-    def start(self, name):
+    def start(self, name: object) -> asyncio.Task[None]:
         self.ends[name] = asyncio.Event()
         return asyncio.create_task(self._run(name))
 
-    async def _run(self, name):
+    async def _run(self, name: object) -> None:
         async with self.gate.slot(lambda waits: self.waits.append((name, waits))):
             self.inside.append(name)
             await self.ends[name].wait()
             self.inside.remove(name)
 
 
-async def settle():
+async def settle() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-async def test_first_come_first_served_and_never_above_the_limit(gate):
+async def test_first_come_first_served_and_never_above_the_limit(gate: Gate) -> None:
     """Requests pass in the order in which they came, as many at once as the limit says (G5)."""
     requests = Requests(gate)
     gate.limit = 2
@@ -84,7 +86,7 @@ async def test_first_come_first_served_and_never_above_the_limit(gate):
     assert (gate.in_use, gate.waiting) == (0, 0)
 
 
-async def test_a_newcomer_does_not_overtake(gate):
+async def test_a_newcomer_does_not_overtake(gate: Gate) -> None:
     """Whoever comes while others wait stands behind them, even if a place is free at that moment."""
     requests = Requests(gate)
     first = requests.start("first")
@@ -95,7 +97,7 @@ async def test_a_newcomer_does_not_overtake(gate):
         assert first.done()
 
 
-async def test_limit_zero_holds_until_it_is_raised(gate):
+async def test_limit_zero_holds_until_it_is_raised(gate: Gate) -> None:
     """A share of 0 sends nothing, and says that it waits."""
     requests = Requests(gate)
     task = requests.start("a")
@@ -109,7 +111,7 @@ async def test_limit_zero_holds_until_it_is_raised(gate):
     await task
 
 
-async def test_no_wait_is_not_reported(gate):
+async def test_no_wait_is_not_reported(gate: Gate) -> None:
     """``waiting`` is told nothing by a request that passes at once."""
     requests = Requests(gate)
     gate.limit = 1
@@ -120,7 +122,7 @@ async def test_no_wait_is_not_reported(gate):
     assert requests.waits == []
 
 
-async def test_door_opens_at_its_time(gate, door, clock):
+async def test_door_opens_at_its_time(gate: Gate, door: Door, clock: FakeClock) -> None:
     """The head waits as long as the door says, asks again then, and not before."""
     requests = Requests(gate)
     gate.limit = 5
@@ -135,7 +137,7 @@ async def test_door_opens_at_its_time(gate, door, clock):
     await asyncio.gather(*tasks)
 
 
-async def test_door_is_asked_again_after_a_wait(gate, door, clock):
+async def test_door_is_asked_again_after_a_wait(gate: Gate, door: Door, clock: FakeClock) -> None:
     """A pause that begins while somebody waits for a place holds them back when the place is free."""
     requests = Requests(gate)
     gate.limit = 1
@@ -151,7 +153,7 @@ async def test_door_is_asked_again_after_a_wait(gate, door, clock):
     await asyncio.gather(*tasks)
 
 
-async def test_door_that_never_opens_needs_a_poke(gate, clock):
+async def test_door_that_never_opens_needs_a_poke(gate: Gate, clock: FakeClock) -> None:
     """A door without a time is asked again when the gate is poked."""
     gate = Gate(clock, lambda: NEVER if closed else 0.0)
     closed = True
@@ -169,7 +171,7 @@ async def test_door_that_never_opens_needs_a_poke(gate, clock):
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_cancelled_at_any_moment_releases_once(gate, turns):
+async def test_cancelled_at_any_moment_releases_once(gate: Gate, turns: int) -> None:
     """A request that is cancelled while it waits, passes or runs gives its place back exactly once."""
     requests = Requests(gate)
     gate.limit = 1
@@ -186,7 +188,7 @@ async def test_cancelled_at_any_moment_releases_once(gate, turns):
     assert (gate.in_use, gate.waiting) == (0, 0)
 
 
-async def test_error_inside_releases(gate):
+async def test_error_inside_releases(gate: Gate) -> None:
     """A request that fails gives its place back."""
     gate.limit = 1
     with pytest.raises(ZeroDivisionError):
@@ -195,7 +197,7 @@ async def test_error_inside_releases(gate):
     assert gate.in_use == 0
 
 
-async def test_alarm_of_a_cancelled_wait_is_put_out(gate, door, clock):
+async def test_alarm_of_a_cancelled_wait_is_put_out(gate: Gate, door: Door, clock: FakeClock) -> None:
     """Nobody is left asleep for a request that was cancelled."""
     gate.limit = 1
     door.opens_at = clock.monotonic() + 100.0

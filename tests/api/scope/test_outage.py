@@ -1,7 +1,10 @@
 """An API that goes down and comes back, as several workers see it."""
 
+from __future__ import annotations
+
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -9,6 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.api.errors import ApiError, Fault, Verdict
 from haulier.api.http.transport import Request, Response, TransportError
+from haulier.api.limits.breaker import Breaker
 from haulier.api.scope.row import decode
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.errors import UsageError
@@ -29,10 +33,10 @@ class Api:
     is_down: bool = False
     down_seconds: float = 0.05
     refuses: bool = False
-    poisonous: set = field(default_factory=set)
-    sent: list = field(default_factory=list)
+    poisonous: set[str] = field(default_factory=set)
+    sent: list[float] = field(default_factory=list)
 
-    async def send(self, request):
+    async def send(self, request: Request) -> Response:
         self.sent.append(self.clock.monotonic())
         if self.is_down or request.url in self.poisonous:
             await self.clock.sleep(self.down_seconds)
@@ -42,7 +46,7 @@ class Api:
         await self.clock.sleep(0.5)
         return Response(200, HEADERS, b"", first_byte_seconds=0.5, seconds=0.5)
 
-    def sent_since(self, moment):
+    def sent_since(self, moment: float) -> int:
         return sum(when >= moment for when in self.sent)
 
 
@@ -50,30 +54,30 @@ class Api:
 class Queue:
     """Items, and what became of them. A charged item comes again after a while, as an uncharged one does."""
 
-    ready: list = field(default_factory=list)
-    done: list = field(default_factory=list)
-    failures: dict = field(default_factory=dict)
+    ready: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    failures: dict[str, int] = field(default_factory=dict)
     freed: int = 0
-    poisoned: list = field(default_factory=list)
-    verdicts: set = field(default_factory=set)
+    poisoned: list[str] = field(default_factory=list)
+    verdicts: set[Verdict] = field(default_factory=set)
 
 
 class Worker:
     """Takes items for its share, as the worker loop does."""
 
-    def __init__(self, rig, name):
+    def __init__(self, rig: Rig, name: str) -> None:
         self.rig = rig
         self.scope = Scope(rig.settings, name, MemoryQueue(rig.store, rig.clock), rig.clock, random.Random(name))
         self.scope.attach(rig.api.send)
-        self.attempts = set()
-        self.tasks = []
+        self.attempts: set[asyncio.Task[None]] = set()
+        self.tasks: list[asyncio.Task[None]] = []
 
-    async def start(self):
+    async def start(self) -> None:
         self.scope.note_run("full-1")
         await self.scope.join()
         self.tasks = [asyncio.create_task(self.scope.run()), asyncio.create_task(self._loop())]
 
-    async def _loop(self):
+    async def _loop(self) -> None:
         while True:
             queue = self.rig.queue
             while queue.ready and len(self.attempts) < self.scope.share:
@@ -83,7 +87,7 @@ class Worker:
             self.scope.has_work = bool(self.attempts)
             await self.rig.clock.sleep(0.5 if self.scope.share else 10.0)
 
-    async def _attempt(self, item):
+    async def _attempt(self, item: str) -> None:
         """As `Exchange` and `decide` together: two repeats in place, then charged or free."""
         queue = self.rig.queue
         is_charged = False
@@ -108,7 +112,7 @@ class Worker:
         await self.rig.clock.sleep(5.0)
         queue.ready.append(item)
 
-    async def _request(self, item):
+    async def _request(self, item: str) -> bool:
         request = Request("GET", item)
         response = None
         async with self.scope.slot():
@@ -123,7 +127,7 @@ class Worker:
         self.scope.note_failure(response)
         return False
 
-    async def kill(self):
+    async def kill(self) -> None:
         tasks = [*self.tasks, *self.attempts]
         for task in tasks:
             task.cancel()
@@ -131,7 +135,7 @@ class Worker:
 
 
 class Rig:
-    def __init__(self, beat_seconds=1.0):
+    def __init__(self, beat_seconds: float = 1.0) -> None:
         self.clock = FakeClock()
         self.api = Api(self.clock)
         self.store = MemoryStore()
@@ -139,36 +143,36 @@ class Rig:
         self.settings = ScopeSettings(
             "scope/x", 8, request_deadline_seconds=5.0, beat_seconds=beat_seconds, is_fixed=True
         )
-        self.workers = []
+        self.workers: list[Worker] = []
 
-    async def start(self, *names):
+    async def start(self, *names: str) -> None:
         for name in names:
             self.workers.append(Worker(self, name))
             await self.workers[-1].start()
 
-    async def kill(self, worker):
+    async def kill(self, worker: Worker) -> None:
         self.workers.remove(worker)
         await worker.kill()
 
     @property
-    def breaker(self):
+    def breaker(self) -> Breaker:
         return decode(self.store.rows["scope/x"]).breaker
 
 
 @pytest.fixture
-async def rig():
+async def rig() -> AsyncIterator[Rig]:
     rig = Rig()
     yield rig
     for worker in [*rig.workers]:
         await rig.kill(worker)
 
 
-def items(count):
+def items(count: int) -> list[str]:
     return [f"item-{n}" for n in range(count)]
 
 
 @pytest.mark.parametrize(("refuses", "hours"), [(False, 6), (True, 1)])
-async def test_hours_of_outage(refuses, hours):
+async def test_hours_of_outage(refuses: bool, hours: int) -> None:
     """G4, G5: nothing is charged for an outage, hardly anything is sent into it, and all is done after it."""
     rig = Rig(beat_seconds=10.0)
     rig.api.refuses = refuses
@@ -191,7 +195,7 @@ async def test_hours_of_outage(refuses, hours):
     assert max(rig.queue.failures.values(), default=0) <= 1  # When it began, nobody could know yet.
 
 
-async def test_says_since_when_and_why_and_takes_no_items(rig):
+async def test_says_since_when_and_why_and_takes_no_items(rig: Rig) -> None:
     """While it is open every worker's share is 0, who waits is sent away uncharged, and the row says why."""
     rig.queue.ready = items(1_000)
     await rig.start("a", "b", "c")
@@ -211,7 +215,7 @@ async def test_says_since_when_and_why_and_takes_no_items(rig):
     assert not any(worker.attempts for worker in rig.workers)
 
 
-async def test_few_requests_before_it_opens(rig):
+async def test_few_requests_before_it_opens(rig: Rig) -> None:
     """Failures in a row are told at once: three workers send some dozens of requests into an outage, not hundreds."""
     rig.queue.ready = items(1_000)
     await rig.start("a", "b", "c")
@@ -222,7 +226,7 @@ async def test_few_requests_before_it_opens(rig):
     assert rig.api.sent_since(began_at) <= 45
 
 
-async def test_one_prober_and_slow_start(rig):
+async def test_one_prober_and_slow_start(rig: Rig) -> None:
     """One worker at a time asks; once the API answers, requests start with one in flight."""
     rig.queue.ready = items(2_000)
     await rig.start("a", "b", "c")
@@ -241,7 +245,7 @@ async def test_one_prober_and_slow_start(rig):
     assert not rig.breaker.is_open
 
 
-async def test_without_a_witness_an_item_shows_it(rig):
+async def test_without_a_witness_an_item_shows_it(rig: Rig) -> None:
     """Workers that were started during the outage have no good request of their own: one item is tried now and then."""
     rig.queue.ready = items(300)
     await rig.start("a")
@@ -261,7 +265,7 @@ async def test_without_a_witness_an_item_shows_it(rig):
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["witness", "item"])
-async def test_probes_are_requests_of_the_run(rig, is_known):
+async def test_probes_are_requests_of_the_run(rig: Rig, is_known: bool) -> None:
     """G5: `max_requests` is kept in an outage too, whoever asks whether the API is back. Once it is used up, that is
     what is said, since the end of the outage would change nothing."""
     rig.settings = replace(rig.settings, max_requests=MOST)
@@ -281,7 +285,7 @@ async def test_probes_are_requests_of_the_run(rig, is_known):
     assert "has sent all of its max_requests" in str(rig.workers[0].scope.refusal)
 
 
-async def test_who_asks_for_an_item_waits_for_a_request_of_the_run(rig):
+async def test_who_asks_for_an_item_waits_for_a_request_of_the_run(rig: Rig) -> None:
     """G5: whether a failure is an item's own may not cost a request that the run does not have."""
     rig.settings = replace(rig.settings, max_requests=2)
     rig.queue.ready = items(2)
@@ -294,7 +298,7 @@ async def test_who_asks_for_an_item_waits_for_a_request_of_the_run(rig):
     assert (asked.result(), len(rig.api.sent)) == (False, 2)
 
 
-async def test_prober_that_dies_is_replaced(rig):
+async def test_prober_that_dies_is_replaced(rig: Rig) -> None:
     """The prober is killed in the middle of its probe: another one takes over."""
     rig.queue.ready = items(500)
     await rig.start("a", "b")
@@ -312,7 +316,7 @@ async def test_prober_that_dies_is_replaced(rig):
     assert len(rig.queue.done) > 200
 
 
-async def test_an_api_that_never_worked_does_not_open_it(rig):
+async def test_an_api_that_never_worked_does_not_open_it(rig: Rig) -> None:
     """Before the first success it is not an outage: the worker says that nothing has ever worked, and stops."""
     rig.api.is_down = True
     rig.queue.ready = items(100)
@@ -323,7 +327,7 @@ async def test_an_api_that_never_worked_does_not_open_it(rig):
     assert not rig.queue.failures
 
 
-async def test_poisonous_items_at_the_end_are_charged(rig):
+async def test_poisonous_items_at_the_end_are_charged(rig: Rig) -> None:
     """G4: the last items fail and nothing else is there to show that the API is well. The witness shows it: they are
     poisoned, and the run can close."""
     rig.queue.ready = items(60)
@@ -334,7 +338,7 @@ async def test_poisonous_items_at_the_end_are_charged(rig):
     assert sorted(rig.queue.poisoned) == ["item-57", "item-58", "item-59"]
 
 
-async def test_probe_keeps_the_cap(rig):
+async def test_probe_keeps_the_cap(rig: Rig) -> None:
     """G5: a probe is a request like any other. While all places are taken by requests that hang, nobody asks."""
     rig.settings = ScopeSettings("scope/x", 1, request_deadline_seconds=500.0)
     rig.queue.ready = items(1)
@@ -354,7 +358,7 @@ async def test_probe_keeps_the_cap(rig):
     assert len(rig.api.sent) > before
 
 
-async def test_charge_asks_once_for_all(rig):
+async def test_charge_asks_once_for_all(rig: Rig) -> None:
     """Many items that fail together with nothing good for a minute ask the witness once."""
     rig.queue.ready = items(1)
     await rig.start("a")
@@ -375,7 +379,7 @@ async def test_charge_asks_once_for_all(rig):
     assert len(rig.api.sent) == before + 2
 
 
-async def test_charge_without_a_witness(rig):
+async def test_charge_without_a_witness(rig: Rig) -> None:
     """Who has never had a good answer charges nothing."""
     await rig.start("a")
     assert not await rig.workers[0].scope.is_charged()

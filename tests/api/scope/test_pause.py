@@ -1,6 +1,7 @@
 """Pauses as one process keeps them, and the slow release."""
 
 import random
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -14,25 +15,25 @@ from haulier.api.scope.row import ScopeRow
 NOW = 50.0
 
 
-def paused_for(seconds, seed=0):
+def paused_for(seconds: float, seed: int = 0) -> Pause:
     pause = Pause(1.0, random.Random(seed))
     pause.extend(seconds, NOW)
     return pause
 
 
-def test_never_paused_is_open():
+def test_never_paused_is_open() -> None:
     """Without a pause nothing is held back, however many are in flight."""
     assert Pause(1.0, random.Random(0)).opens_in(NOW, 500, 0, 1) == 0.0
 
 
 @given(seconds=st.floats(0.1, 1e5), seed=st.integers())
-def test_nobody_is_early_and_nobody_later_than_the_jitter(seconds, seed):
+def test_nobody_is_early_and_nobody_later_than_the_jitter(seconds: float, seed: int) -> None:
     """A pause lasts as long as was asked for, and up to a tenth longer."""
     waits = paused_for(seconds, seed).opens_in(NOW, 0, 0, 1)
     assert seconds <= waits <= seconds * (1 + JITTER) + 1e-9
 
 
-def test_processes_come_back_apart():
+def test_processes_come_back_apart() -> None:
     """Of many processes hardly two wait for the same time."""
     assert len({paused_for(100.0, seed).opens_in(NOW, 0, 0, 1) for seed in range(50)}) > 45
 
@@ -50,7 +51,7 @@ def test_processes_come_back_apart():
         (3.0, 3, [3, 3, 2]),
     ],
 )
-def test_release_is_slow_for_all_processes_together(after, sharers, expected):
+def test_release_is_slow_for_all_processes_together(after: float, sharers: int, expected: list[int]) -> None:
     """After a pause one request of the whole scope may be in flight, then two, then four."""
     pause = Pause(1.0, random.Random(0))
     pause.extend(0.001, NOW)
@@ -64,7 +65,7 @@ def test_release_is_slow_for_all_processes_together(after, sharers, expected):
     assert allowed == expected
 
 
-def test_release_says_when_the_next_may_go():
+def test_release_says_when_the_next_may_go() -> None:
     """Who is held back by the slow release knows for how long."""
     pause = Pause(1.0, random.Random(0))
     pause.extend(0.001, NOW)
@@ -75,11 +76,11 @@ def test_release_says_when_the_next_may_go():
 class Together(random.Random):
     """Nobody waits longer than was asked for."""
 
-    def uniform(self, a, b):
+    def uniform(self, a: float, b: float) -> float:
         return a
 
 
-def busy(peak=16, *, is_good=True):
+def busy(peak: int = 16, *, is_good: bool = True) -> Pause:
     """A pause that has not begun, of a process that had so many under way."""
     pause = Pause(1.0, Together())
     for in_use in range(1, peak + 1):
@@ -89,7 +90,7 @@ def busy(peak=16, *, is_good=True):
     return pause
 
 
-def allowed_at(pause, now):
+def allowed_at(pause: Pause, now: float) -> int:
     """How many of this process may be in flight."""
     in_use = 0
     while pause.opens_in(now, in_use, 0, 1) == 0.0:
@@ -102,7 +103,9 @@ def allowed_at(pause, now):
     [(1.0, True, [8, 16]), (SHORT_SECONDS, True, [8, 16]), (SHORT_SECONDS + 1.0, True, [1, 2]), (1.0, False, [1, 2])],
     ids=["short", "just short", "long", "no good answer"],
 )
-def test_release_after_a_short_pause_begins_at_half_of_what_was_under_way(seconds, is_good, expected):
+def test_release_after_a_short_pause_begins_at_half_of_what_was_under_way(
+    seconds: float, is_good: bool, expected: list[int]
+) -> None:
     """Where the API answered well before it; after a longer one, or none of that, one request shows how it is."""
     pause = busy(is_good=is_good)
     pause.extend(seconds, NOW)
@@ -110,7 +113,7 @@ def test_release_after_a_short_pause_begins_at_half_of_what_was_under_way(second
 
 
 @pytest.mark.parametrize(("after", "expected"), [(BRIEF_SPANS - 0.1, 8), (BRIEF_SPANS + 0.1, 1)])
-def test_who_is_paused_again_at_once_comes_back_with_as_much(after, expected):
+def test_who_is_paused_again_at_once_comes_back_with_as_much(after: float, expected: int) -> None:
     """Two requests went out between: they could not show what the API bears. Later on they have shown it."""
     pause = busy()
     pause.extend(0.001, NOW)
@@ -122,7 +125,7 @@ def test_who_is_paused_again_at_once_comes_back_with_as_much(after, expected):
     assert allowed_at(pause, again_at + 0.001) == expected
 
 
-def test_good_answers_before_an_earlier_pause_say_nothing():
+def test_good_answers_before_an_earlier_pause_say_nothing() -> None:
     """None since it began: the API may be down, and one request shows whether it is."""
     pause = busy()
     pause.extend(0.001, NOW)
@@ -134,7 +137,7 @@ def test_good_answers_before_an_earlier_pause_say_nothing():
 
 
 @pytest.mark.parametrize("ended", ["release", "lift"])
-def test_after_an_outage_or_a_lift_one_request_shows_how_it_is(ended):
+def test_after_an_outage_or_a_lift_one_request_shows_how_it_is(ended: str) -> None:
     """Whatever was under way before a short pause."""
     pause = busy()
     pause.extend(1.0, NOW)
@@ -143,7 +146,7 @@ def test_after_an_outage_or_a_lift_one_request_shows_how_it_is(ended):
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(-5, 100)), min_size=1))
-def test_never_shortened(pauses):
+def test_never_shortened(pauses: list[tuple[float, float]]) -> None:
     """G5: a shorter pause, or an earlier one, changes nothing."""
     pause = Pause(1.0, random.Random(0))
     ends_at = 0.0
@@ -154,7 +157,7 @@ def test_never_shortened(pauses):
         assert pause.left(0.0) == pytest.approx(ends_at)
 
 
-def test_row_is_taken_over_once():
+def test_row_is_taken_over_once() -> None:
     """The end of a pause is read from the wall clock when it is new, and kept by the monotonic clock from then on."""
     pause = Pause(1.0, random.Random(0))
     row = paused(ScopeRow(), 1_000.0, 60.0)
@@ -166,18 +169,18 @@ def test_row_is_taken_over_once():
     assert pause.left(NOW + 2.0) == pytest.approx(48.0)
 
 
-def test_a_wall_clock_set_back_makes_no_pause_of_an_hour():
+def test_a_wall_clock_set_back_makes_no_pause_of_an_hour() -> None:
     """A pause lasts at most as long as it was written for, even for who reads it an hour before it began."""
     pause = Pause(1.0, random.Random(0))
     pause.see(paused(ScopeRow(), 10_000.0, 60.0), 10_000.0 - 3_600.0, NOW)
     assert pause.left(NOW) == pytest.approx(60.0)
 
 
-def beat(name, number, wall, **said):
+def beat(name: str, number: int, wall: float, **said: Any) -> Beat:
     return Beat(name=name, number=number, offer=0, in_flight=4, wants=True, keep_seconds=9.0, wall=wall, **said)
 
 
-def test_a_lifted_pause_is_over_at_once_and_starts_slowly():
+def test_a_lifted_pause_is_over_at_once_and_starts_slowly() -> None:
     pause = paused_for(3_600.0)
     pause.lift(NOW + 5.0)
     assert pause.left(NOW + 5.0) == 0.0
@@ -187,7 +190,7 @@ def test_a_lifted_pause_is_over_at_once_and_starts_slowly():
     assert pause.left(NOW + 6.0) == pytest.approx(60.0)
 
 
-def test_what_a_member_says_before_it_hears_of_a_lift_brings_no_pause_back():
+def test_what_a_member_says_before_it_hears_of_a_lift_brings_no_pause_back() -> None:
     """It tells the others what it knows to be left; a person has ended that meanwhile. Who knows of the lift and was
     asked to wait again is believed."""
     row = beaten(paused(ScopeRow(), 1_000.0, 3_600.0), beat("a", 1, 1_000.0))
@@ -199,27 +202,27 @@ def test_what_a_member_says_before_it_hears_of_a_lift_brings_no_pause_back():
     assert told.pause_until == pytest.approx(1_060.5)
 
 
-def test_a_refusal_that_is_told_after_the_lift_was_asked_for_before_it():
+def test_a_refusal_that_is_told_after_the_lift_was_asked_for_before_it() -> None:
     """Two requests are refused at once; a person lifts the pause of the first before that of the second is written."""
     row = lifted(paused(ScopeRow(), 1_000.0, 3_600.0, lifted_at=0.0), 1_010.0)
     assert paused(row, 1_000.1, 3_600.0, lifted_at=0.0) == row
     assert paused(row, 1_011.0, 3_600.0, lifted_at=1_010.0).pause_until == pytest.approx(4_611.0)
 
 
-def test_each_lift_is_a_new_one_though_the_wall_clock_is_set_back():
+def test_each_lift_is_a_new_one_though_the_wall_clock_is_set_back() -> None:
     row = lifted(lifted(ScopeRow(), 2_000.0), 1_000.0)
     assert row.lifted_at > 2_000.0
     assert beaten(row, beat("a", 1, 1_000.0)).lifted_at == row.lifted_at, "the first member keeps it"
 
 
-def test_a_lift_closes_the_breaker_on_trial():
+def test_a_lift_closes_the_breaker_on_trial() -> None:
     """As a good probe does: requests start slowly, and a few failures open it again."""
     row = lifted(ScopeRow(breaker=Breaker(state=State.OPEN, since=5.0, closings=3)), 1_000.0)
     assert (row.breaker.state, row.breaker.trial, row.breaker.closings) == (State.CLOSED, TRIAL, 4)
 
 
 @pytest.mark.parametrize(("seconds", "is_for_a_person"), [(86_000.0, False), (86_400.0, False), (86_401.0, True)])
-def test_a_pause_with_more_than_a_day_left_is_for_a_person(seconds, is_for_a_person):
+def test_a_pause_with_more_than_a_day_left_is_for_a_person(seconds: float, is_for_a_person: bool) -> None:
     """Until a day is left of it; then it is waited for like any other."""
     pause = paused_for(seconds)
     assert pause.is_for_a_person(NOW) is is_for_a_person

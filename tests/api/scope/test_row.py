@@ -1,5 +1,7 @@
 """The scope row: what it says, and what is refused."""
 
+from typing import Any
+
 import hypothesis.strategies as st
 import msgspec
 import pytest
@@ -12,8 +14,8 @@ from haulier.api.scope.row import FORMAT, ScopeRow, decode, encode
 from haulier.errors import HaulierError, NewerFormatError
 
 
-def beat(name="a", **changes):
-    given = {
+def beat(name: str = "a", **changes: Any) -> Beat:
+    given: dict[str, Any] = {
         "number": 1,
         "offer": 0,
         "in_flight": 4,
@@ -25,7 +27,7 @@ def beat(name="a", **changes):
     return Beat(name=name, **(given | changes))
 
 
-def test_newer_format_is_refused_in_words():
+def test_newer_format_is_refused_in_words() -> None:
     """A row written by a newer haulier is left alone, and the error says what to do."""
     body = msgspec.json.encode({"v": FORMAT + 1, "members": "something else"})
     with pytest.raises(NewerFormatError, match="Upgrade haulier on this machine; nothing was changed"):
@@ -33,30 +35,30 @@ def test_newer_format_is_refused_in_words():
 
 
 @pytest.mark.parametrize("body", [b"", b"no row", b"[]", b'{"v": "x"}', b'{"v": 1, "members": 3}'])
-def test_what_is_no_row_is_said(body):
+def test_what_is_no_row_is_said(body: bytes) -> None:
     """Bytes that are no row are an error of ours, not of the JSON library."""
     with pytest.raises(HaulierError, match="cannot be read"):
         decode(body)
 
 
-def test_nobody_wrote_yet():
+def test_nobody_wrote_yet() -> None:
     """No document is an empty row."""
     assert decode(None) == ScopeRow()
 
 
-def test_round_trip():
+def test_round_trip() -> None:
     """A row comes out as it went in."""
     row = paused(beaten(beaten(ScopeRow(), beat("a")), beat("b", had_success=True)), 5.0, 7.0)
     assert decode(encode(row)) == row
 
 
-def test_first_beat_takes_what_there_is():
+def test_first_beat_takes_what_there_is() -> None:
     """Who comes first has the whole cap at once; who comes second has none until some is given back."""
     row = beaten(beaten(ScopeRow(), beat("a")), beat("b"))
     assert {name: one.share for name, one in row.members.items()} == {"a": 4, "b": 0}
 
 
-def test_offer_is_kept_and_the_rest_goes_back():
+def test_offer_is_kept_and_the_rest_goes_back() -> None:
     """A member keeps what it offers to keep, and no more than its target beyond that."""
     row = beaten(beaten(ScopeRow(), beat("a")), beat("b"))
     row = beaten(row, beat("a", offer=3))
@@ -64,7 +66,7 @@ def test_offer_is_kept_and_the_rest_goes_back():
     assert beaten(row, beat("b")).members["b"].share == 1
 
 
-def test_who_was_dropped_has_nothing_whatever_it_remembers():
+def test_who_was_dropped_has_nothing_whatever_it_remembers() -> None:
     """A member that the others have dropped begins at 0, even if it believes that it holds a share."""
     row = beaten(ScopeRow(), beat("a", offer=0))
     row = beaten(row, beat("b", gone={"a": 1}))
@@ -76,14 +78,14 @@ def test_who_was_dropped_has_nothing_whatever_it_remembers():
     assert "a" in beaten(row, beat("c", gone={"a": 1})).members
 
 
-def test_who_beat_in_between_is_neither_silent_nor_gone():
+def test_who_beat_in_between_is_neither_silent_nor_gone() -> None:
     """What a member believed of another counts only if the other has not beaten since."""
     row = beaten(beaten(ScopeRow(), beat("a")), beat("a", number=2, offer=4))
     row = beaten(row, beat("b", silent={"a": 1}, gone={"a": 1}))
     assert {name: one.share for name, one in row.members.items()} == {"a": 4, "b": 0}
 
 
-def test_leaving_with_requests_in_flight_keeps_their_places():
+def test_leaving_with_requests_in_flight_keeps_their_places() -> None:
     """Who leaves in a hurry leaves what it has in flight taken."""
     row = left(beaten(ScopeRow(), beat("a")), "a", in_use=3)
     assert row.members["a"].share == 3
@@ -94,7 +96,7 @@ def test_leaving_with_requests_in_flight_keeps_their_places():
 @given(
     pauses=st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), min_size=1, max_size=8),
 )
-def test_pause_is_never_shortened(pauses):
+def test_pause_is_never_shortened(pauses: list[tuple[float, float]]) -> None:
     """G5: of all pauses the one that ends last counts, in whatever order they are written."""
     row = ScopeRow()
     for wall, seconds in pauses:
@@ -104,7 +106,7 @@ def test_pause_is_never_shortened(pauses):
     assert row.pause_until == max(wall + seconds for wall, seconds in pauses)
 
 
-def test_beat_lengthens_a_pause_that_a_jump_of_the_wall_clock_shortened():
+def test_beat_lengthens_a_pause_that_a_jump_of_the_wall_clock_shortened() -> None:
     """The clock was set forwards by an hour: whoever knows the pause writes what is left of it again."""
     row = paused(ScopeRow(), 1_000.0, 60.0)
     row = beaten(row, beat(wall=4_610.0, pause_left=50.0))
@@ -112,14 +114,14 @@ def test_beat_lengthens_a_pause_that_a_jump_of_the_wall_clock_shortened():
     assert beaten(row, beat(wall=4_611.0, pause_left=49.0)).pause_until == 4_660.0
 
 
-def test_success_is_counted_by_beats():
+def test_success_is_counted_by_beats() -> None:
     """A beat that had a success counts it once and says when; others leave it as it is."""
     row = beaten(ScopeRow(), beat(had_success=True))
     row = beaten(row, beat(wall=1_001.0))
     assert (row.successes, row.last_success_at) == (1, 1_000.0)
 
 
-def test_first_member_begins_afresh_but_keeps_the_pause():
+def test_first_member_begins_afresh_but_keeps_the_pause() -> None:
     """What an earlier run proved proves nothing of this one; what the API asked for still holds."""
     row = paused(beaten(ScopeRow(), beat(had_success=True)), 1_000.0, 500.0)
     row = beaten(left(row, "a", 0), beat("b"))
@@ -127,7 +129,7 @@ def test_first_member_begins_afresh_but_keeps_the_pause():
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
-def test_first_member_begins_near_what_was_borne(is_killed):
+def test_first_member_begins_near_what_was_borne(is_killed: bool) -> None:
     """However the members of before ended, what they found out stands in the row."""
     row = beaten(ScopeRow(), beat("a", in_flight=100, is_fixed=False))
     row = replace(row, governor=Governor(limit=80.0, phase=Phase.STEADY))
@@ -137,7 +139,7 @@ def test_first_member_begins_near_what_was_borne(is_killed):
     assert (row.members["b"].share, row.governor.borne, row.governor.borne_at) == (40, 80.0, 1_000.0)
 
 
-def test_fixed_member_neither_uses_nor_loses_what_was_borne():
+def test_fixed_member_neither_uses_nor_loses_what_was_borne() -> None:
     """A run with `--fixed` between two others."""
     row = left(replace(ScopeRow(beat_at=1_000.0), governor=Governor(limit=80.0, phase=Phase.STEADY)), "nobody", 0)
     row = beaten(row, beat("a", in_flight=100, wall=2_000.0))

@@ -1,10 +1,14 @@
 """Several scopes over one store, each as a worker would use it."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import random
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,16 +25,16 @@ from haulier.testing.clock import FakeClock
 class Store:
     """A memory queue that can be unreachable, and can lose an answer."""
 
-    def __init__(self, queue):
+    def __init__(self, queue: MemoryQueue) -> None:
         self.queue = queue
         self.is_down = False
         self.loses_answers = False
         self.updates = 0
 
-    async def read(self, name):
+    async def read(self, name: str) -> bytes | None:
         return await self.queue.read(name)
 
-    async def update(self, name, change):
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
         if self.is_down:
             raise QueueUnavailableError("the queue is away")
         self.updates += 1
@@ -46,10 +50,10 @@ class Api:
 
     in_flight: int = 0
     peak: int = 0
-    served: dict = field(default_factory=dict)
+    served: dict[str, int] = field(default_factory=dict)
 
     @contextlib.contextmanager
-    def request(self, name):
+    def request(self, name: str) -> Iterator[None]:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
@@ -62,29 +66,29 @@ class Api:
 class Worker:
     """Keeps its gate full with requests of some length."""
 
-    def __init__(self, fleet, name, seconds=0.5, tasks=20):
+    def __init__(self, fleet: Fleet, name: str, seconds: float = 0.5, tasks: int = 20) -> None:
         self.fleet, self.name = fleet, name
         self.store = Store(MemoryQueue(fleet.store, fleet.clock))
         self.scope = Scope(fleet.settings, name, self.store, fleet.clock, random.Random(name))
         self.seconds, self.tasks = seconds, tasks
-        self.running = []
+        self.running: list[asyncio.Task[None]] = []
 
-    async def start(self):
+    async def start(self) -> None:
         await self.scope.join()
         self.scope.has_work = self.tasks > 0
         self.running = [asyncio.create_task(self.scope.run())]
         self.running += [asyncio.create_task(self._requests()) for _ in range(self.tasks)]
 
-    async def _requests(self):
+    async def _requests(self) -> None:
         while True:
             await self.ask()
 
-    async def ask(self):
+    async def ask(self) -> None:
         async with self.scope.slot():
             with self.fleet.api.request(self.name):
                 await self.fleet.clock.sleep(self.seconds)
 
-    async def kill(self):
+    async def kill(self) -> None:
         """As SIGKILL: nothing is said to anyone."""
         for task in self.running:
             task.cancel()
@@ -92,14 +96,14 @@ class Worker:
 
 
 class Fleet:
-    def __init__(self):
+    def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore()
         self.api = Api()
         self.settings = ScopeSettings("scope/flights", in_flight=6, request_deadline_seconds=5.0, is_fixed=True)
-        self.workers = []
+        self.workers: list[Worker] = []
 
-    async def start(self, *names, **how):
+    async def start(self, *names: str, **how: Any) -> list[Worker]:
         started = [Worker(self, name, **how) for name in names]
         self.workers += started
         for worker in started:
@@ -107,12 +111,12 @@ class Fleet:
         return started
 
     @property
-    def shares(self):
+    def shares(self) -> list[int]:
         return [worker.scope.share for worker in self.workers]
 
 
 @pytest.fixture
-async def fleet():
+async def fleet() -> AsyncIterator[Fleet]:
     fleet = Fleet()
     yield fleet
     for worker in fleet.workers:
@@ -120,7 +124,7 @@ async def fleet():
             await worker.kill()
 
 
-async def test_share_is_known_before_the_first_beat_of_run(fleet):
+async def test_share_is_known_before_the_first_beat_of_run(fleet: Fleet) -> None:
     """`join` is enough to know how much to dequeue."""
     (alone,) = await fleet.start("a", tasks=0)
     assert alone.scope.share == 6
@@ -128,7 +132,7 @@ async def test_share_is_known_before_the_first_beat_of_run(fleet):
     assert late.scope.share == 0
 
 
-async def test_all_together_keep_the_cap_and_use_it(fleet):
+async def test_all_together_keep_the_cap_and_use_it(fleet: Fleet) -> None:
     """G5: four busy workers have exactly the cap in flight, shared evenly."""
     await fleet.start("a", "b", "c")
     await fleet.clock.run_for(5)
@@ -141,7 +145,7 @@ async def test_all_together_keep_the_cap_and_use_it(fleet):
     assert sum(fleet.api.served.values()) >= 0.95 * 20 * 6 / 0.5
 
 
-async def test_a_share_moves_between_two_beats(fleet):
+async def test_a_share_moves_between_two_beats(fleet: Fleet) -> None:
     """A newcomer asks, who has too much gives back what ended, the newcomer takes it: three steps, and no beat each."""
     old, *_ = await fleet.start("a", "watcher", seconds=0.1)
     await fleet.clock.run_for(5.1)
@@ -157,7 +161,7 @@ async def test_a_share_moves_between_two_beats(fleet):
     assert old.store.updates - settled <= 11  # One a second again.
 
 
-async def test_who_hands_over_leaves_its_share_at_once(fleet):
+async def test_who_hands_over_leaves_its_share_at_once(fleet: Fleet) -> None:
     """The parent of workers has asked what it had to; the first of them has all of the cap from the moment it joins."""
     parent, *_ = await fleet.start("parent", tasks=0)
     parent.scope.has_work = None
@@ -167,7 +171,7 @@ async def test_who_hands_over_leaves_its_share_at_once(fleet):
     assert (parent.scope.share, child.scope.share) == (0, 6)
 
 
-async def test_who_handed_over_can_ask_again(fleet):
+async def test_who_handed_over_can_ask_again(fleet: Fleet) -> None:
     """The parent asks for the count when its workers are done, or while they are at work."""
     parent, child = await fleet.start("parent", "child", tasks=0)
     parent.scope.has_work = None
@@ -180,7 +184,7 @@ async def test_who_handed_over_can_ask_again(fleet):
     assert fleet.api.served == {"parent": 1}
 
 
-async def test_more_workers_than_requests_allowed(fleet):
+async def test_more_workers_than_requests_allowed(fleet: Fleet) -> None:
     """With eight workers and six requests allowed, everybody gets work done, and the cap is in use."""
     await fleet.start(*"abcdefgh", tasks=2)
     await fleet.clock.run_for(10)
@@ -191,7 +195,7 @@ async def test_more_workers_than_requests_allowed(fleet):
     assert min(fleet.api.served[name] for name in "abcdefgh") >= 0.6 * 200 * 6 / 0.5 / 8
 
 
-async def test_pause_stops_this_process_at_once_and_the_others_within_a_beat(fleet):
+async def test_pause_stops_this_process_at_once_and_the_others_within_a_beat(fleet: Fleet) -> None:
     """G5: after a pause no request starts here, and none anywhere a beat later, until it is over."""
     first, second = await fleet.start("a", "b", seconds=0.1)
     await fleet.clock.run_for(4)
@@ -210,7 +214,7 @@ async def test_pause_stops_this_process_at_once_and_the_others_within_a_beat(fle
     assert fleet.api.served != served
 
 
-async def test_release_is_slow(fleet):
+async def test_release_is_slow(fleet: Fleet) -> None:
     """After a pause the scope has one request in flight, and then doubles."""
     first, _ = await fleet.start("a", "b", seconds=0.3)
     await fleet.clock.run_for(4)
@@ -227,7 +231,7 @@ async def test_release_is_slow(fleet):
     assert peaks[4] == 6
 
 
-async def test_long_pause_takes_no_items(fleet):
+async def test_long_pause_takes_no_items(fleet: Fleet) -> None:
     """In a pause that lasts the share is 0, so that nobody dequeues what would only wait; in a short one it stays."""
     (worker,) = await fleet.start("a")
     await worker.scope.pause(5.0)
@@ -238,7 +242,7 @@ async def test_long_pause_takes_no_items(fleet):
     assert worker.scope.share == 6
 
 
-async def test_newcomer_keeps_a_pause_that_it_did_not_hear(fleet):
+async def test_newcomer_keeps_a_pause_that_it_did_not_hear(fleet: Fleet) -> None:
     """Who joins during a pause sends nothing before its end."""
     (first,) = await fleet.start("a", tasks=0)
     await first.scope.pause(30.0)
@@ -252,7 +256,7 @@ async def test_newcomer_keeps_a_pause_that_it_did_not_hear(fleet):
     assert fleet.api.peak > 0
 
 
-async def test_pause_written_while_the_store_is_away_is_told_later(fleet):
+async def test_pause_written_while_the_store_is_away_is_told_later(fleet: Fleet) -> None:
     """A pause counts here at once; the others hear of it with the first beat that works."""
     first, second = await fleet.start("a", "b", seconds=0.1)
     await fleet.clock.run_for(3)
@@ -265,7 +269,7 @@ async def test_pause_written_while_the_store_is_away_is_told_later(fleet):
     assert second.scope.is_paused
 
 
-async def test_a_pause_that_is_written_after_a_lift_of_it_is_not_told(fleet):
+async def test_a_pause_that_is_written_after_a_lift_of_it_is_not_told(fleet: Fleet) -> None:
     """Refused before the lift, and written after it: whoever lifted the pause has lifted this one too."""
     (first,) = await fleet.start("a", seconds=0.1)
     await fleet.clock.run_for(3)
@@ -278,7 +282,7 @@ async def test_a_pause_that_is_written_after_a_lift_of_it_is_not_told(fleet):
     assert first.scope.is_paused, "it is asked for again"
 
 
-async def test_unreachable_row_stops_the_sending_after_two_beats(fleet):
+async def test_unreachable_row_stops_the_sending_after_two_beats(fleet: Fleet) -> None:
     """A member that cannot beat keeps its share for two beats, then sends nothing until it can beat again."""
     (worker,) = await fleet.start("a", seconds=0.1)
     await fleet.clock.run_for(3)
@@ -298,7 +302,7 @@ async def test_unreachable_row_stops_the_sending_after_two_beats(fleet):
     assert fleet.api.served
 
 
-async def test_lost_answers_never_lift_the_cap(fleet):
+async def test_lost_answers_never_lift_the_cap(fleet: Fleet) -> None:
     """A store that makes every change and loses every answer lets nobody have more than the row says."""
     first, second = await fleet.start("a", "b")
     await fleet.clock.run_for(3)
@@ -309,7 +313,7 @@ async def test_lost_answers_never_lift_the_cap(fleet):
     assert fleet.api.peak == 6
 
 
-async def test_stopped_member_sends_nothing_before_it_beat_again(fleet):
+async def test_stopped_member_sends_nothing_before_it_beat_again(fleet: Fleet) -> None:
     """The process was stopped for three beats: its gate stays shut until the row knows of it again."""
     (worker,) = await fleet.start("a", tasks=0)
     worker.running[0].cancel()
@@ -322,7 +326,7 @@ async def test_stopped_member_sends_nothing_before_it_beat_again(fleet):
     assert entered.done()
 
 
-async def test_death_frees_the_share_after_the_deadline(fleet):
+async def test_death_frees_the_share_after_the_deadline(fleet: Fleet) -> None:
     """A killed worker's share goes to the others when none of its requests can be in flight any more."""
     first, second = await fleet.start("a", "b")
     await fleet.clock.run_for(5)
@@ -334,7 +338,7 @@ async def test_death_frees_the_share_after_the_deadline(fleet):
     assert second.scope.share == 6
 
 
-async def test_leave_frees_at_once_and_shuts_the_gate(fleet):
+async def test_leave_frees_at_once_and_shuts_the_gate(fleet: Fleet) -> None:
     """A worker that leaves frees its share with one write, and sends nothing after it."""
     first, second = await fleet.start("a", "b", tasks=0)
     first.running.pop().cancel()
@@ -348,18 +352,18 @@ async def test_leave_frees_at_once_and_shuts_the_gate(fleet):
     entered.cancel()
 
 
-async def test_leave_without_a_store_is_no_error(fleet):
+async def test_leave_without_a_store_is_no_error(fleet: Fleet) -> None:
     """A worker can end while the queue is away."""
     (worker,) = await fleet.start("a", tasks=0)
     worker.store.is_down = True
     await worker.scope.leave()
 
 
-async def test_joined_beats_for_the_length_of_a_block(fleet):
+async def test_joined_beats_for_the_length_of_a_block(fleet: Fleet) -> None:
     """`joined` keeps the share fresh in the block, and frees it after it, whatever the block raises."""
     scope = Worker(fleet, "a").scope
 
-    async def block():
+    async def block() -> None:
         async with scope.joined():
             await fleet.clock.run_for(30)
             assert scope.share == 6
@@ -371,7 +375,7 @@ async def test_joined_beats_for_the_length_of_a_block(fleet):
     assert other.scope.share == 6
 
 
-async def test_join_without_a_store_says_so(fleet):
+async def test_join_without_a_store_says_so(fleet: Fleet) -> None:
     """A worker that cannot reach the row at the start has no share to work with: its error passes."""
     worker = Worker(fleet, "a")
     worker.store.is_down = True
@@ -379,7 +383,7 @@ async def test_join_without_a_store_says_so(fleet):
         await worker.scope.join()
 
 
-async def test_newer_row_is_refused_and_left_alone(fleet):
+async def test_newer_row_is_refused_and_left_alone(fleet: Fleet) -> None:
     """A row of a newer haulier is refused in words and not touched."""
     body = msgspec.json.encode({"v": 2})
     fleet.store.rows["scope/flights"] = body
@@ -389,7 +393,7 @@ async def test_newer_row_is_refused_and_left_alone(fleet):
     assert fleet.store.rows["scope/flights"] == body
 
 
-async def test_health_is_the_whole_scopes(fleet):
+async def test_health_is_the_whole_scopes(fleet: Fleet) -> None:
     """G4: a success anywhere makes every member's scope healthy for 60 seconds, and proven."""
     first, second = await fleet.start("a", "b", tasks=0)
     assert not second.scope.is_healthy
@@ -407,7 +411,7 @@ async def test_health_is_the_whole_scopes(fleet):
     assert second.scope.is_proven
 
 
-async def test_health_survives_jumps_of_the_wall_clock(fleet):
+async def test_health_survives_jumps_of_the_wall_clock(fleet: Fleet) -> None:
     """A wall clock that is set by an hour makes a healthy scope neither ill nor healthy for an hour."""
     first, second = await fleet.start("a", "b", tasks=0)
     first.scope.note_success()
@@ -422,7 +426,7 @@ async def test_health_survives_jumps_of_the_wall_clock(fleet):
     assert second.scope.is_healthy
 
 
-async def test_newcomer_knows_how_old_the_last_success_is(fleet):
+async def test_newcomer_knows_how_old_the_last_success_is(fleet: Fleet) -> None:
     """A worker that joins does not take a success of a minute ago for a fresh one."""
     (first,) = await fleet.start("a", tasks=0)
     first.scope.note_success()
@@ -434,7 +438,7 @@ async def test_newcomer_knows_how_old_the_last_success_is(fleet):
     assert late.scope.is_proven
 
 
-async def test_wall_clock_jumps_move_no_share(fleet):
+async def test_wall_clock_jumps_move_no_share(fleet: Fleet) -> None:
     """Clocks set by an hour forwards and back while all work: the cap holds, nobody is dropped."""
     await fleet.start("a", "b", "c")
     await fleet.clock.run_for(5)
@@ -445,7 +449,7 @@ async def test_wall_clock_jumps_move_no_share(fleet):
     assert fleet.api.peak == 6
 
 
-async def test_idle_worker_gives_its_share_to_who_works(fleet):
+async def test_idle_worker_gives_its_share_to_who_works(fleet: Fleet) -> None:
     """A worker without an item for two beats keeps at most one place, and has more again once it works."""
     busy, idle = await fleet.start("a", "b")
     await idle.kill()
@@ -459,7 +463,7 @@ async def test_idle_worker_gives_its_share_to_who_works(fleet):
     assert busy.scope.in_use <= 3
 
 
-async def test_one_write_a_beat(fleet):
+async def test_one_write_a_beat(fleet: Fleet) -> None:
     """A worker in balance writes the row once a second, however many requests it makes."""
     (worker,) = await fleet.start("a", seconds=0.05)
     await fleet.clock.run_for(3)
@@ -468,6 +472,6 @@ async def test_one_write_a_beat(fleet):
     assert 9 <= worker.store.updates <= 11
 
 
-async def _enter(scope):
+async def _enter(scope: Scope) -> None:
     async with scope.slot():
         pass

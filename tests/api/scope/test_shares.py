@@ -1,5 +1,9 @@
 """How a cap is shared: the pure decision, and what it comes to over many beats."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -14,7 +18,7 @@ WISHES = st.lists(
 
 
 @given(cap=st.integers(0, 40), wishes=WISHES)
-def test_sum_is_the_cap(cap, wishes):
+def test_sum_is_the_cap(cap: int, wishes: list[Wish]) -> None:
     """G5: the shares are whole, not below 0, and come to the cap exactly as long as anybody is there."""
     found = shares(cap, wishes)
     assert sum(found.values()) == (cap if wishes else 0)
@@ -23,7 +27,7 @@ def test_sum_is_the_cap(cap, wishes):
 
 
 @given(cap=st.integers(0, 40), wishes=WISHES)
-def test_who_works_shares_evenly(cap, wishes):
+def test_who_works_shares_evenly(cap: int, wishes: list[Wish]) -> None:
     """No two members with work differ by more than one, and no idle one has more than any of them."""
     found = shares(cap, wishes)
     busy = [found[wish.name] for wish in wishes if wish.wants]
@@ -52,13 +56,13 @@ def test_who_works_shares_evenly(cap, wishes):
         (1, "", []),
     ],
 )
-def test_table(cap, wishes, expected):
+def test_table(cap: int, wishes: str, expected: list[int]) -> None:
     """Members with work come first; some of the cap is for who looks for work."""
     made = [Wish(f"w{n}", int(text[1:]), text[0] == "B", 0) for n, text in enumerate(wishes.split())]
     assert list(dict(sorted(shares(cap, made).items())).values()) == expected
 
 
-def test_who_takes_no_items_leaves_its_share_to_who_does():
+def test_who_takes_no_items_leaves_its_share_to_who_does() -> None:
     """A parent that only watches its workers has no part of the cap, unless nobody has anything to ask."""
     working = [Wish("parent", 1, False, 0, looks=False), Wish("a", 3, True, 0), Wish("b", 3, True, 0)]
     assert shares(8, working) == {"a": 4, "b": 4}
@@ -68,7 +72,7 @@ def test_who_takes_no_items_leaves_its_share_to_who_does():
     assert shares(8, idle) == {"a": 4, "b": 4}
 
 
-def test_turn_passes():
+def test_turn_passes() -> None:
     """Where there is not one for each, who holds one gives it up when it is a turn ahead of who waits for it."""
     held = [Wish("a", 1, True, BUSY_TURN), Wish("b", 0, True, 0)]
     assert shares(1, held) == {"a": 1, "b": 0}
@@ -81,20 +85,20 @@ def test_turn_passes():
 class Fleet:
     """Whole beats of members whose requests never end by themselves: the worst that shares can meet."""
 
-    def __init__(self, cap, names):
+    def __init__(self, cap: int, names: Iterable[str]) -> None:
         self.world = World()
         self.cap = cap
-        self.members = []
+        self.members: list[Process] = []
         for name in names:
             self.join(name)
 
-    def join(self, name):
+    def join(self, name: str) -> Process:
         one = Process(self.world, name, self.cap, epoch=float(len(self.members)))
         one.whole_beat()
         self.members.append(one)
         return one
 
-    def pass_beats(self, beats, work=None):
+    def pass_beats(self, beats: int, work: Callable[[Process], object] | None = None) -> None:
         for _ in range(beats):
             self.world.now += BEAT_SECONDS
             for one in self.members:
@@ -105,11 +109,11 @@ class Fleet:
             assert sum(one.may_have for one in self.members) <= self.cap
 
     @property
-    def limits(self):
+    def limits(self) -> list[int]:
         return [one.membership.limit for one in self.members if one.state is State.RUNS]
 
 
-def test_newcomer_gets_its_share_as_others_give_back():
+def test_newcomer_gets_its_share_as_others_give_back() -> None:
     """A newcomer has an even share two beats after it came, when requests are short."""
     fleet = Fleet(12, ["a"])
     fleet.pass_beats(1)
@@ -120,7 +124,7 @@ def test_newcomer_gets_its_share_as_others_give_back():
     assert fleet.limits == [3, 3, 3, 3]
 
 
-def test_share_goes_down_only_as_requests_end():
+def test_share_goes_down_only_as_requests_end() -> None:
     """What is in flight stays a member's own: it gives back the rest now, and that when it has ended."""
     fleet = Fleet(4, ["a"])
     fleet.pass_beats(1)
@@ -136,7 +140,7 @@ def test_share_goes_down_only_as_requests_end():
     assert fleet.limits == [2, 2]
 
 
-def test_dead_share_is_kept_until_its_requests_must_have_ended():
+def test_dead_share_is_kept_until_its_requests_must_have_ended() -> None:
     """A share is free three beats and a request's deadline after the last beat of its member, and not before."""
     fleet = Fleet(4, ["a", "b"])
     fleet.pass_beats(3)
@@ -150,7 +154,7 @@ def test_dead_share_is_kept_until_its_requests_must_have_ended():
     assert list(fleet.world.row.members) == ["b"]
 
 
-def test_dead_share_is_free_at_once_where_the_death_is_sure():
+def test_dead_share_is_free_at_once_where_the_death_is_sure() -> None:
     """Where the system says that a process is gone, three beats of silence are enough."""
     fleet = Fleet(4, ["a", "b"])
     fleet.pass_beats(3)
@@ -162,7 +166,7 @@ def test_dead_share_is_free_at_once_where_the_death_is_sure():
     assert fleet.limits == [4]
 
 
-def test_clean_leave_frees_at_once():
+def test_clean_leave_frees_at_once() -> None:
     """Who leaves without a request in flight leaves its share to the others with the same write."""
     fleet = Fleet(4, ["a", "b"])
     fleet.pass_beats(3)
@@ -172,7 +176,7 @@ def test_clean_leave_frees_at_once():
     assert fleet.limits == [4]
 
 
-def test_share_without_work_goes_back_and_comes_again():
+def test_share_without_work_goes_back_and_comes_again() -> None:
     """Two beats without work: the others get what was not used. Work again: an even share again."""
     fleet = Fleet(12, ["a", "b"])
     fleet.pass_beats(3)
@@ -186,13 +190,13 @@ def test_share_without_work_goes_back_and_comes_again():
 
 
 @pytest.mark.parametrize(("cap", "count"), [(1, 2), (1, 5), (2, 5), (3, 16), (12, 16)])
-def test_share_of_zero_is_not_for_ever(cap, count):
+def test_share_of_zero_is_not_for_ever(cap: int, count: int) -> None:
     """More workers than requests allowed: each gets its turn as often as any other, and the cap is in use."""
     fleet = Fleet(cap, [f"w{n:02}" for n in range(count)])
     had = dict.fromkeys((one.name for one in fleet.members), 0)
     in_use = []
 
-    def work(one):
+    def work(one: Process) -> None:
         had[one.name] += one.membership.limit
         one.send(0.9)
 
@@ -204,19 +208,19 @@ def test_share_of_zero_is_not_for_ever(cap, count):
     assert sum(in_use) >= 0.9 * cap * len(in_use)
 
 
-def test_turn_passes_while_work_never_pauses():
+def test_turn_passes_while_work_never_pauses() -> None:
     """A member whose gate is always full gives its only place up when its request ends, and the next gets it."""
     fleet = Fleet(1, ["a", "b"])
     sent = {"a": 0, "b": 0}
 
-    def work(one):
+    def work(one: Process) -> None:
         sent[one.name] += one.send(2.5)
 
     fleet.pass_beats(200, work)
     assert min(sent.values()) >= 0.4 * max(sent.values())
 
 
-def test_idle_share_goes_from_hand_to_hand():
+def test_idle_share_goes_from_hand_to_hand() -> None:
     """Workers without work look for some in turn: nobody waits for a share for ever."""
     fleet = Fleet(4, ["busy", *(f"idle{n}" for n in range(6))])
     for one in fleet.members[1:]:
@@ -229,7 +233,7 @@ def test_idle_share_goes_from_hand_to_hand():
     assert looked == {one.name for one in fleet.members}
 
 
-def test_newcomer_is_not_starved():
+def test_newcomer_is_not_starved() -> None:
     """A newcomer among as many old members as there are places gets one within a turn and some beats."""
     fleet = Fleet(2, ["a", "b"])
     fleet.pass_beats(500, lambda one: one.send(0.9))
@@ -241,7 +245,7 @@ def test_newcomer_is_not_starved():
     assert max(had) == 1
 
 
-def test_lower_cap_rules():
+def test_lower_cap_rules() -> None:
     """Of two caps that members know the lower one counts, as soon as the requests in flight allow."""
     fleet = Fleet(8, ["a"])
     fleet.pass_beats(1)

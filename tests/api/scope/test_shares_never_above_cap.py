@@ -14,27 +14,28 @@ class Members(RuleBasedStateMachine):
     """Beats in three steps that may each be the last, requests, deaths, stops, leaves and clocks that jump."""
 
     @initialize(cap=st.integers(1, 9), count=st.integers(1, 5), data=st.data())
-    def start(self, cap, count, data):
-        self.world, self.cap, self.all = World(), cap, []
+    def start(self, cap: int, count: int, data: st.DataObject) -> None:
+        self.world, self.cap = World(), cap
+        self.all: list[Process] = []
         for _ in range(count):
             self.all.append(self._new(data.draw(st.floats(0, 1e6))))
         for one in self.all:
             one.whole_beat()
 
-    def _new(self, epoch):
+    def _new(self, epoch: float) -> Process:
         return Process(self.world, f"w{len(self.all):03}", self.cap, epoch)
 
-    def _pick(self, number, *states):
+    def _pick(self, number: int, *states: State) -> Process | None:
         those = [one for one in self.all if one.state in (states or (State.RUNS,))]
         return those[number % len(those)] if those else None
 
     @rule(seconds=SECONDS)
-    def time_passes(self, seconds):
+    def time_passes(self, seconds: float) -> None:
         self.world.now += seconds
         for one in self.all:
             one.collect()
 
-    def _others_beat(self, seconds, but=None):
+    def _others_beat(self, seconds: float, but: Process | None = None) -> None:
         for _ in range(int(seconds) + 1):
             self.world.now += 1.0
             for one in self.all:
@@ -42,11 +43,11 @@ class Members(RuleBasedStateMachine):
                     one.whole_beat()
 
     @rule(seconds=SECONDS)
-    def time_passes_with_beats(self, seconds):
+    def time_passes_with_beats(self, seconds: float) -> None:
         self._others_beat(seconds)
 
     @rule(number=NAMES, waits=st.sampled_from([0.0, 1.0, 2.0]), seconds=SECONDS)
-    def one_falls_silent_with_requests_under_way(self, number, waits, seconds):
+    def one_falls_silent_with_requests_under_way(self, number: int, waits: float, seconds: float) -> None:
         """It sends as late and as much as it may; the others go on; then it is there again."""
         if (one := self._pick(number)) and one.beat is None:
             one.is_busy = True
@@ -57,7 +58,7 @@ class Members(RuleBasedStateMachine):
             one.fill()
 
     @rule(number=NAMES, before=SECONDS, after=SECONDS)
-    def one_beats_slowly(self, number, before, after):
+    def one_beats_slowly(self, number: int, before: float, after: float) -> None:
         """Time passes before its change is made, and again before it hears of it."""
         if (one := self._pick(number)) and one.beat is None:
             one.is_busy = True
@@ -70,7 +71,7 @@ class Members(RuleBasedStateMachine):
             one.fill()
 
     @rule(first=NAMES, second=NAMES, seconds=SECONDS)
-    def one_comes_back_while_another_has_it_for_dead(self, first, second, seconds):
+    def one_comes_back_while_another_has_it_for_dead(self, first: int, second: int, seconds: float) -> None:
         """Two are silent; one gets ready to beat, the other beats, and only then the first one's change is made."""
         one, other = self._pick(first), self._pick(second)
         if one and other and one is not other and one.beat is None and other.beat is None:
@@ -84,93 +85,93 @@ class Members(RuleBasedStateMachine):
             one.fill()
 
     @rule(jump=st.sampled_from([-86_400.0, -3_600.0, -5.0, 5.0, 3_600.0, 86_400.0]))
-    def wall_jumps(self, jump):
+    def wall_jumps(self, jump: float) -> None:
         self.world.wall_offset += jump
 
     @rule(number=NAMES, seconds=SECONDS, times=st.integers(1, 9))
-    def sends(self, number, seconds, times):
+    def sends(self, number: int, seconds: float, times: int) -> None:
         if one := self._pick(number):
             one.is_busy = True
             while times and one.send(seconds):
                 times -= 1
 
     @rule(number=NAMES)
-    def begins(self, number):
+    def begins(self, number: int) -> None:
         if (one := self._pick(number)) and one.beat is None:
             one.begin()
 
     @rule(number=NAMES)
-    def commits(self, number):
+    def commits(self, number: int) -> None:
         if (one := self._pick(number)) and one.beat is not None and one.after is None:
             one.commit()
 
     @rule(number=NAMES)
-    def hears_of_it(self, number):
+    def hears_of_it(self, number: int) -> None:
         if (one := self._pick(number)) and one.after is not None:
             one.adopt()
 
     @rule(number=NAMES)
-    def loses_the_store(self, number):
+    def loses_the_store(self, number: int) -> None:
         if (one := self._pick(number)) and one.beat is not None:
             one.forget()
 
     @rule(number=NAMES, is_busy=st.booleans())
-    def has_work(self, number, is_busy):
+    def has_work(self, number: int, is_busy: bool) -> None:
         if one := self._pick(number):
             one.is_busy = is_busy
 
     @rule(number=NAMES, is_busy=st.booleans())
-    def looks_between_beats(self, number, is_busy):
+    def looks_between_beats(self, number: int, is_busy: bool) -> None:
         """It beats out of turn where that would move a share."""
         if (one := self._pick(number)) and one.beat is None:
             one.look(is_busy=is_busy)
 
     @rule(number=NAMES)
-    def hands_over(self, number):
+    def hands_over(self, number: int) -> None:
         if one := self._pick(number):
             one.membership.hand_over()
 
     @rule(number=NAMES)
-    def stops(self, number):
+    def stops(self, number: int) -> None:
         if one := self._pick(number):
             one.state = State.STOPPED
 
     @rule(number=NAMES, sees_ends=st.booleans())
-    def goes_on(self, number, sees_ends):
+    def goes_on(self, number: int, sees_ends: bool) -> None:
         if one := self._pick(number, State.STOPPED):
             one.state = State.RUNS
             if sees_ends:
                 one.collect()
 
     @rule(number=NAMES)
-    def dies(self, number):
+    def dies(self, number: int) -> None:
         if one := self._pick(number, State.RUNS, State.STOPPED):
             one.state = State.DEAD
 
     @rule(number=NAMES)
-    def leaves(self, number):
+    def leaves(self, number: int) -> None:
         if (one := self._pick(number)) and one.after is None:
             one.leave()
 
     @rule(epoch=st.floats(0, 1e6))
-    def joins(self, epoch):
+    def joins(self, epoch: float) -> None:
         if len(self.all) < 12:
             self.all.append(self._new(epoch))
             self.all[-1].whole_beat()
 
     @invariant()
-    def never_above_the_cap(self):
+    def never_above_the_cap(self) -> None:
         if hasattr(self, "all"):
             assert sum(one.may_have for one in self.all) <= self.cap
 
     @invariant()
-    def the_row_is_never_above_the_cap(self):
+    def the_row_is_never_above_the_cap(self) -> None:
         if hasattr(self, "all"):
             shares = [one.share for one in self.world.row.members.values()]
             assert sum(shares) <= self.cap
             assert all(share >= 0 for share in shares)
 
-    def teardown(self):
+    def teardown(self) -> None:
         """Whatever came before: once the last dead one is forgotten, the whole cap is shared again, evenly."""
         if not hasattr(self, "all"):
             return

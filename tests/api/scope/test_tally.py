@@ -9,43 +9,43 @@ from haulier.api.scope.tally import KEPT, Tally
 HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
 
-def answer(tally, now, seconds=0.5):
+def answer(tally: Tally, now: float, seconds: float = 0.5) -> bool:
     """A good answer that came now to a request sent so long ago; whether the next step is due."""
     response = Response(200, HEADERS, b"", first_byte_seconds=seconds, seconds=seconds)
     return tally.note_success(response, now, is_first_page=True)
 
 
-def seeing(governor, part=1.0, now=10.0):
+def seeing(governor: Governor, part: float = 1.0, now: float = 10.0) -> Tally:
     tally = Tally()
     tally.see(governor, now, part)
     return tally
 
 
-def test_step_is_due_with_an_answer_for_each_place():
+def test_step_is_due_with_an_answer_for_each_place() -> None:
     """While it starts, as many answers as the limit are told of at once."""
     tally = seeing(Governor(limit=8.0))
     assert [answer(tally, 11.0) for _ in range(8)] == [False] * 7 + [True]
 
 
-def test_step_is_due_with_its_own_part():
+def test_step_is_due_with_its_own_part() -> None:
     """One of four members does not wait for the answers of the others, which it never sees."""
     tally = seeing(Governor(limit=8.0), part=0.25)
     assert [answer(tally, 11.0) for _ in range(2)] == [False, True]
 
 
-def test_step_is_due_with_what_is_missing():
+def test_step_is_due_with_what_is_missing() -> None:
     """What others have told of already is not waited for."""
     tally = seeing(Governor(limit=8.0, seen=5))
     assert [answer(tally, 11.0) for _ in range(3)] == [False, False, True]
 
 
-def test_no_step_is_in_a_hurry_later_or_where_nothing_is_governed():
+def test_no_step_is_in_a_hurry_later_or_where_nothing_is_governed() -> None:
     """With `--fixed` no beat but the regular ones is made, however many answers there are."""
     for tally in (seeing(Governor(phase=Phase.STEADY)), seeing(Governor(), part=0.0)):
         assert not any(answer(tally, 11.0) for _ in range(500))
 
 
-def test_answers_to_requests_of_an_earlier_limit_do_not_count():
+def test_answers_to_requests_of_an_earlier_limit_do_not_count() -> None:
     """They met another load."""
     tally = seeing(Governor(limit=1.0), now=10.0)
     assert not answer(tally, 10.4, seconds=0.5)
@@ -53,14 +53,14 @@ def test_answers_to_requests_of_an_earlier_limit_do_not_count():
     assert answer(tally, 10.6, seconds=0.5)
 
 
-def test_what_went_out_while_the_step_was_made_counts():
+def test_what_went_out_while_the_step_was_made_counts() -> None:
     """A beat takes some milliseconds, in which every answer sends the next request: those meet the load of now."""
     tally = seeing(Governor(limit=1.0), now=10.0)
     assert not answer(tally, 10.44, seconds=0.5)
     assert answer(tally, 10.46, seconds=0.5)
 
 
-def test_many_answers_are_told_of_by_samples():
+def test_many_answers_are_told_of_by_samples() -> None:
     """The row has no room for all: those that are kept are spread over all of them, the last ones too."""
     tally = seeing(Governor(limit=256.0))
     for number in range(256):
@@ -73,7 +73,7 @@ def test_many_answers_are_told_of_by_samples():
     assert tally.take().each == 1
 
 
-def test_member_that_is_behind_follows_a_step_of_the_start():
+def test_member_that_is_behind_follows_a_step_of_the_start() -> None:
     """Another member's step is followed at once; later on the next beat is soon enough."""
     tally = seeing(Governor(epoch=1))
     assert not tally.is_behind(Governor(epoch=1))
