@@ -13,7 +13,9 @@ GATEWAY_STATUSES = frozenset({502, 503, 504, 509, *range(520, 531), 598, 599})
 """What stands in front of the API could not get an answer from it."""
 UNSUPPORTED_STATUSES = frozenset({501, 505, 506, 510})
 """The API will never serve such a request."""
-_CAPTIVE_PORTAL_STATUS = 511
+CAPTIVE_PORTAL_STATUS = 511
+"""A network in between wants a person to log in."""
+_NOT_OF_THE_API = GATEWAY_STATUSES | UNSUPPORTED_STATUSES | {CAPTIVE_PORTAL_STATUS}
 
 
 class Verdict(StrEnum):
@@ -195,8 +197,4 @@ class MovedError(ApiError):
 
 def is_stumble(status: int | None) -> bool:
     """Whether a status says that the API itself failed over a request: a 500, and what is like it."""
-    return (
-        status is not None
-        and 500 <= status < 600
-        and status not in GATEWAY_STATUSES | UNSUPPORTED_STATUSES | {_CAPTIVE_PORTAL_STATUS}
-    )
+    return status is not None and 500 <= status < 600 and status not in _NOT_OF_THE_API

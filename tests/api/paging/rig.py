@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.api.answers.verdict import Rule
 from haulier.api.client import Client, ItemApi
+from haulier.api.errors import ApiError
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, Transport, TransportError
 from haulier.api.scope.scope import ScopeSettings
@@ -201,6 +203,22 @@ async def told(
 async def ids_of(pages: AsyncIterator[Any]) -> list[int]:
     """The ids of all records, in order."""
     return [json.loads(bytes(record))["id"] async for page in pages for record in page.records]
+
+
+async def collected(api: ItemApi, clock: FakeClock, **options: Any) -> list[int]:
+    """The ids of a whole list, whose records are at `rows` unless it is said otherwise. It must end within a minute of
+    the clock's time."""
+    task = asyncio.ensure_future(ids_of(api.pages("/items", **{"records": "rows", **options})))
+    await clock.run_for(60)
+    assert task.done()
+    return task.result()
+
+
+async def refused(api: ItemApi, clock: FakeClock, **options: Any) -> ApiError:
+    """Why the list cannot be read."""
+    with pytest.raises(ApiError) as caught:
+        await collected(api, clock, **options)
+    return caught.value
 
 
 def rows(start: int, stop: int) -> list[dict[str, Any]]:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 from typing import Any
 
 import pytest
 
 from haulier.api.answers.verdict import Rule
-from haulier.api.client import ItemApi, Total
+from haulier.api.client import Total
 from haulier.api.errors import ApiError, Shape, Verdict
 from haulier.api.paging.pages import Cursor, Offset, PageNumber, Single
 from haulier.api.records.empty import Empty
 from haulier.errors import UsageError
-from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import Sandbox, SandboxSettings
+from tests.api.paging import rig
 from tests.api.paging.rig import client_of, ids_of, rows, says, told
 
 CURSOR = Cursor("next", query="c")
-
-
-async def collected(api: ItemApi, clock: FakeClock, **options: Any) -> list[int]:
-    task = asyncio.ensure_future(ids_of(api.pages("/items", **{"records": "data.rows", "pages": CURSOR, **options})))
-    await clock.run_for(120)
-    assert task.done()
-    return task.result()
+collected = functools.partial(rig.collected, records="data.rows", pages=CURSOR)
 
 
 SHAPES: dict[str, tuple[str | int, Any, int]] = {

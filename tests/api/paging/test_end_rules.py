@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+import functools
 
 import pytest
 
 from haulier.api.answers.verdict import Rule
-from haulier.api.client import ItemApi, Total
+from haulier.api.client import Total
 from haulier.api.errors import ApiError, Verdict
 from haulier.api.paging.pages import Cursor
-from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import Sandbox, SandboxSettings
+from tests.api.paging import rig
 from tests.api.paging.rig import client_of, ids_of, rows, says, told
 
 CURSOR = Cursor("next", query="c")
+collected = functools.partial(rig.collected, pages=CURSOR)
 LAST = Rule(Verdict.END, header="X-Last: true")
 FIRST = says({"rows": rows(0, 2), "next": "a", "n": 5})
-
-
-async def collected(api: ItemApi, clock: FakeClock, **options: Any) -> list[int]:
-    task = asyncio.ensure_future(ids_of(api.pages("/items", **{"records": "rows", "pages": CURSOR, **options})))
-    await clock.run_for(120)
-    assert task.done()
-    return task.result()
 
 
 @pytest.mark.parametrize("verdict", [Verdict.END, Verdict.ABSENT])

@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from haulier.api.client import ItemApi, Total
+from haulier.api.client import Total
 from haulier.api.errors import ApiError, Verdict
 from haulier.api.http.transport import Request
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
 from haulier.api.paging.pages import Cursor, NextUrl, Offset, PageNumber, Single
 from haulier.api.records.page import Page
-from haulier.testing.clock import FakeClock
-from tests.api.paging.rig import Asked, Reply, ids_of, rows, says, session_with, told
+from tests.api.paging.rig import Asked, Reply, collected, ids_of, refused, rows, says, session_with, told
 
 
 def offset_server(count: int, most: int, **fields: Any) -> Callable[[Asked], Reply]:
@@ -30,19 +28,6 @@ def offset_server(count: int, most: int, **fields: Any) -> Callable[[Asked], Rep
         return Reply({"rows": rows(start, max(start, stop)), **fields})
 
     return answer
-
-
-async def collected(api: ItemApi, clock: FakeClock, **options: Any) -> list[int]:
-    task = asyncio.ensure_future(ids_of(api.pages("/items", records="rows", **options)))
-    await clock.run_for(120)
-    assert task.done()
-    return task.result()
-
-
-async def refused(api: ItemApi, clock: FakeClock, **options: Any) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        await collected(api, clock, **options)
-    return caught.value
 
 
 async def test_stop_1_own_end_sign() -> None:

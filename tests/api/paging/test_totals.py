@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
 import pytest
 
-from haulier.api.client import Drift, ItemApi, Total
-from haulier.api.errors import ApiError, MovedError, Verdict
+from haulier.api.client import Drift, Total
+from haulier.api.errors import MovedError, Verdict
 from haulier.api.paging.pages import Cursor, Offset, Seek, Single
 from haulier.errors import UsageError
-from haulier.testing.clock import FakeClock
-from tests.api.paging.rig import Asked, Reply, ids_of, rows, says, session_with, told
+from tests.api.paging.rig import Asked, Reply, collected, ids_of, refused, rows, says, session_with, told
 
 CURSOR = Cursor("next", query="c")
-
-
-async def collected(api: ItemApi, clock: FakeClock, **options: Any) -> list[int]:
-    task = asyncio.ensure_future(ids_of(api.pages("/items", records="rows", **options)))
-    await clock.run_for(60)
-    assert task.done()
-    return task.result()
-
-
-async def refused(api: ItemApi, clock: FakeClock, **options: Any) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        await collected(api, clock, **options)
-    return caught.value
 
 
 async def test_g3_total_that_is_kept_costs_no_request() -> None:

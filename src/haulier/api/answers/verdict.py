@@ -13,7 +13,7 @@ import msgspec
 
 from haulier.api.answers.declared_wait import DeclaredWait, asked_wait
 from haulier.api.answers.doubts import doubt_of
-from haulier.api.errors import GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Fault, Shape, Verdict
+from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Fault, Shape, Verdict
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import HEADER_NAME, Response, TransportError
@@ -182,7 +182,7 @@ _STATUSES: Mapping[int, Judgement] = {
     **_each(UNSUPPORTED_STATUSES, Judgement(Verdict.POISON)),
     **_each(GATEWAY_STATUSES, _BUSY),
     **_each(_FULL, Judgement(Verdict.OUTAGE)),
-    511: Judgement(Verdict.PAUSE),
+    CAPTIVE_PORTAL_STATUS: Judgement(Verdict.PAUSE),
 }
 """What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and
 the rest is poison."""
