@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from haulier.api.answers.verdict import Asked, Rule
+from haulier.api.answers.judgement import Asked, Rule
 from haulier.api.client import ItemApi
-from haulier.api.errors import ApiError, Fault, Verdict
+from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.records.empty import Empty
@@ -61,7 +61,7 @@ async def test_repeats_end() -> None:
     async with told(CUT) as (api, transport, clock, _):
         error = await failure(api, clock)
         assert len(transport.requests) == 5
-        assert error.verdict is Verdict.BACK
+        assert error.action is Action.RETRY_LATER
         assert error.status is None
         assert str(error).startswith("GET http://api.test/items: the body was cut.")
 
@@ -116,7 +116,7 @@ async def test_wait_of_a_quarter_of_an_hour_is_held_and_not_more() -> None:
     """Above 15 minutes the item is handed back with the wait; the scope is paused all the same."""
     async with told(says({}, 503, Retry_After="901")) as (api, transport, clock, client):
         error = await failure(api, clock, 1)
-        assert (error.verdict, error.status, error.retry_after_seconds) == (Verdict.PAUSE, 503, 901.0)
+        assert (error.action, error.status, error.retry_after_seconds) == (Action.PAUSE, 503, 901.0)
         assert len(transport.requests) == 1
         assert client.scope.is_paused
     async with told(says({}, 429, Retry_After="900"), GOOD) as (api, _, clock, _):
@@ -127,7 +127,7 @@ async def test_pauses_end() -> None:
     """An API that refuses again after each of its own waits gets the item back, uncharged."""
     async with told(says({}, 429, Retry_After="5")) as (api, transport, clock, _):
         error = await failure(api, clock)
-        assert error.verdict is Verdict.PAUSE
+        assert error.action is Action.PAUSE
         assert len(transport.requests) == 5
 
 
@@ -144,7 +144,7 @@ async def test_pause_without_a_time_is_a_minute() -> None:
 async def test_outage_is_no_success() -> None:
     """G4: refused connections end as an outage and prove nothing; the first good answer makes the scope healthy."""
     async with told(REFUSED, REFUSED, REFUSED, GOOD) as (api, _, clock, client):
-        assert (await failure(api, clock)).verdict is Verdict.OUTAGE
+        assert (await failure(api, clock)).action is Action.OUTAGE
         assert not client.scope.is_proven
         await run(api.json("/items"), clock, 10)
         assert client.scope.is_proven
@@ -158,27 +158,27 @@ async def test_answer_that_cannot_be_read_is_no_success() -> None:
             ApiError, match="nothing stands at 'n': the body is an object with the keys error"
         ) as caught:
             await run(api.json("/items", at="n"), clock)
-        assert caught.value.verdict is Verdict.BACK
+        assert caught.value.action is Action.RETRY_LATER
         assert len(transport.requests) == 3
         assert not client.scope.is_proven
 
 
 @pytest.mark.parametrize(
-    ("said", "verdict", "advice"),
+    ("said", "action", "advice"),
     [
-        (says({}, 401), Verdict.AUTH, "Check `auth`"),
-        (says({}, 404), Verdict.POISON, "Check the path"),
-        (says({}, 400), Verdict.POISON, "Check path, query and rights"),
-        (TransportError(Fault.TLS, "the certificate has expired"), Verdict.CONFIG, "certificates"),
-        (TransportError(Fault.TOO_LARGE, "over 64 MiB"), Verdict.SPLIT, "smaller pages"),
-        (TransportError(Fault.REDIRECT, "a redirect to another origin"), Verdict.POISON, "Check path"),
+        (says({}, 401), Action.AUTH, "Check `auth`"),
+        (says({}, 404), Action.POISON, "Check the path"),
+        (says({}, 400), Action.POISON, "Check path, query and rights"),
+        (TransportError(Fault.TLS, "the certificate has expired"), Action.CONFIG, "certificates"),
+        (TransportError(Fault.TOO_LARGE, "over 64 MiB"), Action.SPLIT, "smaller pages"),
+        (TransportError(Fault.REDIRECT, "a redirect to another origin"), Action.POISON, "Check path"),
     ],
 )
-async def test_what_no_repeat_helps_is_sent_once(said: Said, verdict: Verdict, advice: str) -> None:
+async def test_what_no_repeat_helps_is_sent_once(said: Said, action: Action, advice: str) -> None:
     """What would be answered so each time is sent once; the error says what to do."""
     async with told(said) as (api, transport, clock, _):
         error = await failure(api, clock)
-        assert error.verdict is verdict
+        assert error.action is action
         assert advice in str(error)
         assert len(transport.requests) == 1
 
@@ -229,7 +229,7 @@ async def test_g7_keys_of_a_body_are_redacted() -> None:
 
 async def test_rules_come_first() -> None:
     """A rule of the source decides ahead of the table: END and ABSENT are answers and no failures."""
-    rules = (Rule(Verdict.ABSENT, status=404), Rule(Verdict.END, status=416))
+    rules = (Rule(Action.ABSENT, status=404), Rule(Action.END, status=416))
     async with told(says({}, 404), says({}, 416), rules=rules) as (api, _, clock, client):
         assert await run(api.json("/items"), clock) is None
         assert (await run(api.request("GET", "/items"), clock)).status == 416

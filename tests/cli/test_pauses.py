@@ -103,7 +103,7 @@ FORMS: dict[str, tuple[Callable[[], Reply], str]] = {
     ),
     "an error under 200, by a rule": (
         lambda: refused(200, {"error": "slow down", "wait": 2}),
-        'retry_after = { at = "wait" }\nrules = [{ status = 200, at = "error", verdict = "pause" }]',
+        'retry_after = { at = "wait" }\nrules = [{ status = 200, at = "error", action = "pause" }]',
     ),
     "a reset in milliseconds": (lambda: refused(403, X_RateLimit_Remaining="0", X_RateLimit_Reset_Ms="2000"), ""),
     "a reset as an epoch second in the draft's field": (

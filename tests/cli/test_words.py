@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.app.site import Options
 from haulier.cli.counts import are, counted
 from haulier.cli.words import typed_command
@@ -95,7 +95,7 @@ def test_a_sentence_has_one_stop(text: object, said: str) -> None:
 @pytest.mark.parametrize("text", ["status 404. Check the path.", "status 404. The answer begins: no"])
 def test_what_a_worker_ends_with_is_made_of_sentences(text: str) -> None:
     """The API's own words may end in anything, and stand behind what is to be done."""
-    error = ApiError(text, verdict=Verdict.POISON, status=404)
+    error = ApiError(text, action=Action.POISON, status=404)
     said = str(broken("items", error))
     assert said.endswith(f"Correct the source, then run it again. What failed: {text.rstrip('.')}.")
     assert "is of kind 'items'. Nothing was counted against the items. " in said

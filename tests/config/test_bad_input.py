@@ -936,13 +936,13 @@ MISTAKES = {
     "a rule without verdict": (
         "[streams.flights]",
         "[[api.rules]]\nstatus = 403\n[streams.flights]",
-        'api.rules[0]: `verdict` is missing. Write, for example: verdict = "pause"',
+        'api.rules[0]: `action` is missing. Write, for example: action = "pause"',
     ),
-    "a misspelt verdict": (
+    "a misspelt action": (
         RECORDS,
-        'rules = [{ status = 403, verdict = "paus" }]\n' + RECORDS,
+        'rules = [{ status = 403, action = "paus" }]\n' + RECORDS,
         (
-            'streams.flights.rules[0].verdict: here stands "paus"; "ok" or "here" or "back" or "outage" or '
+            'streams.flights.rules[0].action: here stands "paus"; "ok" or "retry" or "retry_later" or "outage" or '
             '"pause" or "auth" or "config" or "poison" or "split" or "restart" or "end" or "absent" is '
             "wanted. Did you mean 'pause'?"
         ),
@@ -952,7 +952,7 @@ MISTAKES = {
         "rules = { status = 403 }\n" + RECORDS,
         (
             "streams.flights.rules: here stands a table; a list is wanted. Write, for example: rules = [{ "
-            'status = 403, text = "rate limit", verdict = "pause" }]'
+            'status = 403, text = "rate limit", action = "pause" }]'
         ),
     ),
 }

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.answers.verdict import Rule
-from haulier.api.errors import Verdict
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action
 from haulier.api.identity.auth import Bearer
 from haulier.api.paging.pages import Cursor, LinkHeader
 from haulier.api.paging.totals import Guard, Total
@@ -157,7 +157,7 @@ def test_a_stream_may_have_a_parent(tmp_path: Path) -> None:
         [[api.rules]]
         status = 403
         header = "X-Throttled: yes"
-        verdict = "pause"
+        action = "pause"
         [streams.comments]
         parent = "t"
         batch = 20
@@ -166,7 +166,7 @@ def test_a_stream_may_have_a_parent(tmp_path: Path) -> None:
         query = { by = "{parent.author.name}", until = "{snapshot_time}" }
         records = "."
         pages = "single"
-        rules = [{ status = 200, at = "error", status_at = "error.code", verdict = "back" }]
+        rules = [{ status = 200, at = "error", status_at = "error.code", action = "retry_later" }]
         [streams.t]
         get = "/t"
         records = "."
@@ -178,8 +178,8 @@ def test_a_stream_may_have_a_parent(tmp_path: Path) -> None:
     comments = source.streams[0]
     assert comments.parent == ParentRecipe("t", batch=20, skips_absent=True)
     assert comments.full is None
-    assert comments.rules == (Rule(Verdict.BACK, status=200, at="error", status_at="error.code"),)
-    assert source.rules == (Rule(Verdict.PAUSE, status=403, header="X-Throttled: yes"),)
+    assert comments.rules == (Rule(Action.RETRY_LATER, status=200, at="error", status_at="error.code"),)
+    assert source.rules == (Rule(Action.PAUSE, status=403, header="X-Throttled: yes"),)
 
 
 def test_a_post_carries_a_body(tmp_path: Path) -> None:

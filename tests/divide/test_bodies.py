@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.exchange import BODY_BYTES
 from haulier.api.http.redactor import MASK, Redactor
 from haulier.api.identity.auth import Bearer
@@ -112,7 +112,9 @@ async def test_the_first_answer_stays_and_a_run_keeps_a_hundred(tmp_path: Path) 
     run, lake = a_run(), LocalLake(tmp_path / "lake", SystemClock())
 
     async def keep(key: str, body: bytes, number: int = 1) -> str:
-        return await keep_body(lake, run, key, number, ApiError("bad", verdict=Verdict.BACK, status=200, body=body))
+        return await keep_body(
+            lake, run, key, number, ApiError("bad", action=Action.RETRY_LATER, status=200, body=body)
+        )
 
     path = await keep("k-0", b"first")
     assert await keep("k-0", b"second") == path

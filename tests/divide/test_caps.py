@@ -12,7 +12,7 @@ from haulier.testing.sandbox import Sandbox, SandboxSettings
 from tests.divide.api import page, says, serve
 from tests.divide.rig import opened, shop
 
-TOO_MUCH = 'rules = [{ status = 400, text = "more than 10 rows", verdict = "split" }]'
+TOO_MUCH = 'rules = [{ status = 400, text = "more than 10 rows", action = "split" }]'
 
 
 async def test_a_total_above_the_declared_cap_divides(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.errors import ApiError, Fault, MovedError, PagingError, Shape, Verdict
+from haulier.api.errors import Action, ApiError, Fault, MovedError, PagingError, Shape
 from haulier.api.paging.loop_guard import PaginationLoopError
 from haulier.errors import DamagedObjectError, ItemError, LakeUnavailableError, LeaseLostError, SweptError, UsageError
 from haulier.items.ranges import IdRange
@@ -23,18 +23,18 @@ from haulier.worker.outcome import Circumstances, decide
 from haulier.worker.settings import MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
 
 
-def api(verdict: Verdict, **more: Any) -> ApiError:
-    return ApiError("as it is", verdict=verdict, **more)
+def api(action: Action, **more: Any) -> ApiError:
+    return ApiError("as it is", action=action, **more)
 
 
-BAD_BODY = api(Verdict.BACK, status=200, body=b"{")
-SERVER_ERROR = api(Verdict.BACK, status=500)
-MISCOUNT = api(Verdict.RESTART)
-HUNG = api(Verdict.OUTAGE, fault=Fault.TIMEOUT)
-GATEWAY = api(Verdict.OUTAGE, status=504)
-BUSY = api(Verdict.OUTAGE, status=503)
-UNREACHED = api(Verdict.OUTAGE, fault=Fault.CONNECT)
-REFUSED = api(Verdict.POISON, status=400)
+BAD_BODY = api(Action.RETRY_LATER, status=200, body=b"{")
+SERVER_ERROR = api(Action.RETRY_LATER, status=500)
+MISCOUNT = api(Action.RESTART)
+HUNG = api(Action.OUTAGE, fault=Fault.TIMEOUT)
+GATEWAY = api(Action.OUTAGE, status=504)
+BUSY = api(Action.OUTAGE, status=503)
+UNREACHED = api(Action.OUTAGE, fault=Fault.CONNECT)
+REFUSED = api(Action.POISON, status=400)
 RAISED = KeyError("price")
 LATE = DeadlineError("an hour")
 
@@ -72,23 +72,23 @@ ROWS: dict[str, tuple[Exception, Cause | None, Cause | None, Cause | None, Cause
     "no connection": (UNREACHED, None, None, FAILURE, None),
     "the processor raises": (RAISED, None, None, FAILURE, FAILURE),
     "a processor's own word": (ItemError("its data"), None, None, FAILURE, FAILURE),
-    "over a cap": (api(Verdict.SPLIT), CAP, CAP, CAP, CAP),
+    "over a cap": (api(Action.SPLIT), CAP, CAP, CAP, CAP),
     "a death": (CrashedError("key", -11, 1), None, None, None, None),
     "its third death": (CrashedError("key", -11, 3), CRASH, CRASH, CRASH, CRASH),
     "a refusal, asked for once more": (REFUSED, None, FAILURE, FAILURE, FAILURE),
-    "a redirect in a circle": (api(Verdict.POISON, fault=Fault.REDIRECT), None, FAILURE, FAILURE, FAILURE),
-    "a request that is not sent": (api(Verdict.POISON), None, None, None, None),
-    "no list of records": (api(Verdict.BACK, status=200, shape=Shape.NULL), None, None, None, None),
+    "a redirect in a circle": (api(Action.POISON, fault=Fault.REDIRECT), None, FAILURE, FAILURE, FAILURE),
+    "a request that is not sent": (api(Action.POISON), None, None, None, None),
+    "no list of records": (api(Action.RETRY_LATER, status=200, shape=Shape.NULL), None, None, None, None),
     "HTML while others are answered": (
-        api(Verdict.BACK, status=200, shape=Shape.HTML),
+        api(Action.RETRY_LATER, status=200, shape=Shape.HTML),
         None,
         FAILURE,
         FAILURE,
         FAILURE,
     ),
-    "credentials": (api(Verdict.AUTH), None, None, None, None),
-    "settings": (api(Verdict.CONFIG), None, None, None, None),
-    "a pause": (api(Verdict.PAUSE), None, None, None, None),
+    "credentials": (api(Action.AUTH), None, None, None, None),
+    "settings": (api(Action.CONFIG), None, None, None, None),
+    "a pause": (api(Action.PAUSE), None, None, None, None),
     "a damaged object": (DamagedObjectError("path", "cut"), None, None, None, None),
     "a full lake": (LakeUnavailableError("full"), None, None, None, None),
     "a lost lease": (LeaseLostError("lost"), None, None, None, None),
@@ -117,7 +117,7 @@ def test_whatever_is_not_the_last_needs_proof(name: str) -> None:
     for suspect in ("", "failure", "time_out"):
         for failures in range(4):
             found = reason(error, failures=failures, suspect=suspect)
-            is_refused = isinstance(error, ApiError) and error.verdict is Verdict.POISON
+            is_refused = isinstance(error, ApiError) and error.action is Action.POISON
             assert found is None or found.needs_proof or found.cause in (CAP, CRASH) or (is_refused and failures > 0)
         assert reason(error, failures=4, suspect=suspect) == (None if expected[2] is None else Reason(expected[2]))
 
@@ -143,7 +143,7 @@ def test_parts_are_no_longer_divided_where_that_leads_nowhere() -> None:
     assert suspects.is_in_vain
     assert cause(BAD_BODY, failures=4, suspect="failure", is_in_vain=True) is None
     assert cause(BAD_BODY, failures=4, is_in_vain=True) is FAILURE, "what is not a part gets its chance"
-    assert cause(api(Verdict.SPLIT), suspect="failure", is_in_vain=True) is CAP
+    assert cause(api(Action.SPLIT), suspect="failure", is_in_vain=True) is CAP
     suspects.note_good()
     assert not suspects.is_in_vain
 

@@ -7,7 +7,7 @@ import random
 import msgspec
 import pytest
 
-from haulier.api.errors import ApiError, PagingError, Shape, Verdict
+from haulier.api.errors import Action, ApiError, PagingError, Shape
 from haulier.errors import ItemError
 from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError
@@ -27,8 +27,8 @@ def begun(count: int, **more: object) -> FirstItems:
     return first
 
 
-WRONG_PATH = ApiError("404", verdict=Verdict.POISON, status=404)
-NO_LIST = ApiError("no records", verdict=Verdict.BACK, status=200, shape=Shape.MISSING)
+WRONG_PATH = ApiError("404", action=Action.POISON, status=404)
+NO_LIST = ApiError("no records", action=Action.RETRY_LATER, status=200, shape=Shape.MISSING)
 A_LOOP = PagingError("a loop")
 LATER = PROOF_SECONDS + 1.0
 
@@ -74,7 +74,7 @@ def test_so_does_another_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ApiError("500", verdict=Verdict.BACK, status=500), DeadlineError("an hour")], ids=["500", "deadline"]
+    "error", [ApiError("500", action=Action.RETRY_LATER, status=500), DeadlineError("an hour")], ids=["500", "deadline"]
 )
 def test_what_the_api_does_is_not_the_processors(error: Exception) -> None:
     """It is charged, and does not speak for the source either."""
@@ -108,7 +108,7 @@ def test_no_number_of_tries_is_enough_at_once() -> None:
 
 def test_one_body_that_does_not_parse_is_the_items_own() -> None:
     """A record may do that to its page; of all of the first items it is said by the source."""
-    broken = ApiError("not JSON", verdict=Verdict.BACK, status=200, shape=Shape.UNPARSED)
+    broken = ApiError("not JSON", action=Action.RETRY_LATER, status=200, shape=Shape.UNPARSED)
     first = begun(1)
     assert [first.note_failed(message(0), broken, at) for at in (0.0, LATER)] == [Doubt.YES, Doubt.NONE]
     first = begun(3)

@@ -14,7 +14,7 @@ RECORDS, STEP = 1_000, 25
 NO = {"error": "no"}
 ELSEWHERE = Reply(b"", 302, (("Location", "http://login.example.test/"),))
 BY_RULE = Reply({"code": 403}, 200)
-RULES = 'rules = [{ at = "code", status_at = "code", verdict = "back" }]'
+RULES = 'rules = [{ at = "code", status_at = "code", action = "retry_later" }]'
 
 
 def answering(refuses: Callable[[int], Reply | None]) -> Callable[[Asked], Reply]:

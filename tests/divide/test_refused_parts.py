@@ -14,7 +14,7 @@ STEP = 1_000
 NO = {"error": "no"}
 CIRCLE = Reply(b"", 302, (("Location", "/circle"),))
 BY_RULE = Reply({"code": "E1"}, 200)
-RULES = 'rules = [{ at = "code", verdict = "poison" }]'
+RULES = 'rules = [{ at = "code", action = "poison" }]'
 
 
 def ids_of(asked: Asked) -> range:

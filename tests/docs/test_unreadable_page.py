@@ -19,7 +19,7 @@ from typing import Any, cast
 import pytest
 
 from haulier import Api, App, Context, IdRange, TimeWindow, WorkItem
-from haulier.api.answers.verdict import FEW_HERE, MAX_HERE
+from haulier.api.answers.judgement import FEW_HERE, MAX_HERE
 from haulier.api.exchange import BODY_BYTES, SUSPECT_TRIES
 from haulier.app.loading import load_app
 from haulier.cli.main import main

@@ -9,7 +9,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.client import Client
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Transport

@@ -8,8 +8,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from haulier.api.answers.verdict import Rule
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action, ApiError
 from haulier.api.paging.pages import Offset, Single
 from haulier.api.paging.totals import Total
 from haulier.api.records.page import Page
@@ -111,7 +111,7 @@ async def test_a_parent_that_is_not_there_is_a_failure() -> None:
         batches = await divided(source, context)
         with pytest.raises(ApiError) as caught:
             await hauled(source, batches[0], context)
-    assert caught.value.verdict is Verdict.POISON
+    assert caught.value.action is Action.POISON
     assert caught.value.status == 404
 
 
@@ -167,13 +167,13 @@ async def test_a_field_keeps_its_type_in_a_body() -> None:
 
 async def test_a_stream_has_rules_of_its_own() -> None:
     """A rule of the stream decides about an answer before haulier's own table does."""
-    rules = (Rule(Verdict.PAUSE, status=404, text="such post"),)
-    source = blog_source(replace(COMMENTS, rules=(Rule(Verdict.BACK, status=404, text="such post"),)))
+    rules = (Rule(Action.PAUSE, status=404, text="such post"),)
+    source = blog_source(replace(COMMENTS, rules=(Rule(Action.RETRY_LATER, status=404, text="such post"),)))
     async with serving(Blog(absent=frozenset({1}))) as blog, situation(Api(blog.url)) as context:
         batches = await divided(source, context)
         with pytest.raises(ApiError) as caught:
             await hauled(source, batches[0], context)
-    assert caught.value.verdict is Verdict.BACK
+    assert caught.value.action is Action.RETRY_LATER
     before = blog_source().fingerprint("full", ("comments",))
     assert blog_source(replace(COMMENTS, rules=rules)).fingerprint("full", ("comments",)) == before
 

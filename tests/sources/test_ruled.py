@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from haulier.api.answers.verdict import Rule
-from haulier.api.errors import MovedError, PagingError, Verdict
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action, MovedError, PagingError
 from haulier.api.paging.pages import Offset
 from haulier.api.paging.totals import Total
 from haulier.sources.ruled import ruled
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
-RULES = (Rule(Verdict.PAUSE, status=403),)
+RULES = (Rule(Action.PAUSE, status=403),)
 
 
 async def test_a_total_that_moves_is_seen_under_rules_too() -> None:

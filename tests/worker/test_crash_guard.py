@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.errors import ApiError, MovedError, Verdict
+from haulier.api.errors import Action, ApiError, MovedError
 from haulier.clock import SystemClock
 from haulier.errors import ItemError, LakeUnavailableError, UnavailableError, UsageError
 from haulier.runs.plan import planned
@@ -164,9 +164,9 @@ FAILURES: list[tuple[Exception, int, int, str]] = [
     # What the child says, failures and releases that come of it, and whether the worker stops.
     (ValueError("bad record"), 1, 0, ""),
     (ItemError("too many"), 1, 0, ""),
-    (ApiError("refused", verdict=Verdict.BACK, status=500), 1, 0, ""),
-    (ApiError("slow down", verdict=Verdict.PAUSE, status=429), 0, 1, ""),
-    (ApiError("who?", verdict=Verdict.AUTH, status=401), 0, 1, "who?"),
+    (ApiError("refused", action=Action.RETRY_LATER, status=500), 1, 0, ""),
+    (ApiError("slow down", action=Action.PAUSE, status=429), 0, 1, ""),
+    (ApiError("who?", action=Action.AUTH, status=401), 0, 1, "who?"),
     (GateWaitError("no turn"), 0, 1, ""),
     (UsageError("a person must act"), 0, 1, "a person must act"),
     (LakeUnavailableError("full"), 0, 1, "full"),
@@ -193,7 +193,7 @@ async def test_a_failure_alone_keeps_its_class_and_traceback(real: Rig) -> None:
         again = error_of(error_frame(error))
     assert str(again) == "KeyError: 'customer'"
     assert 'raise KeyError("customer")' in again.__notes__[0]
-    status = error_of(error_frame(ApiError("no", verdict=Verdict.BACK, status=418, excerpt="tea")))
+    status = error_of(error_frame(ApiError("no", action=Action.RETRY_LATER, status=418, excerpt="tea")))
     assert isinstance(status, ApiError)
     assert (status.status, status.excerpt) == (418, "tea")
 
@@ -203,7 +203,7 @@ def test_a_list_that_moved_alone_begins_again_as_often() -> None:
     moved = MovedError("the total moved")
     again = error_of(error_frame(moved))
     assert isinstance(again, MovedError)
-    assert (str(again), again.verdict, again.restarts) == (str(moved), moved.verdict, moved.restarts)
+    assert (str(again), again.action, again.restarts) == (str(moved), moved.action, moved.restarts)
 
 
 async def test_a_child_that_hangs_is_ended_and_charged(real: Rig) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.errors import (
     BrokenEnvelopeError,
     DamagedObjectError,
@@ -71,8 +71,8 @@ def named(error: Exception, circumstances: Circumstances) -> str:
             return LOST
 
 
-def api_error(verdict: Verdict, **more: Any) -> ApiError:
-    return ApiError("as it is", verdict=verdict, **more)
+def api_error(action: Action, **more: Any) -> ApiError:
+    return ApiError("as it is", action=action, **more)
 
 
 ROWS: list[tuple[Exception, str, str]] = [
@@ -81,10 +81,10 @@ ROWS: list[tuple[Exception, str, str]] = [
     (ItemError("its data"), RETRY, "poison: failed"),
     (DeadlineError("too long"), RETRY, "poison: failed"),
     (MemoryError(), RETRY, "poison: failed"),
-    (api_error(Verdict.BACK), RETRY, "poison: failed"),
-    (api_error(Verdict.SPLIT), "poison: cap", "poison: cap"),
-    (api_error(Verdict.RESTART), RETRY, "poison: failed"),
-    (api_error(Verdict.OUTAGE), RETRY, "poison: failed"),
+    (api_error(Action.RETRY_LATER), RETRY, "poison: failed"),
+    (api_error(Action.SPLIT), "poison: cap", "poison: cap"),
+    (api_error(Action.RESTART), RETRY, "poison: failed"),
+    (api_error(Action.OUTAGE), RETRY, "poison: failed"),
     (BrokenEnvelopeError("bad fields"), "poison: undecodable", "poison: undecodable"),
     (DamagedObjectError("a/b", "cut"), "poison: damaged", "poison: damaged"),
     (CrashedError("k", -9, 1), FREE, FREE),
@@ -92,9 +92,9 @@ ROWS: list[tuple[Exception, str, str]] = [
     (CrashedError("k", 3, 3), "poison: crashed", "poison: crashed"),
     (CrashedError("k", 3, 7), "poison: crashed", "poison: crashed"),
     (InterruptedAloneError("SIGTERM"), FREE, FREE),
-    (api_error(Verdict.PAUSE), FREE, FREE),
-    (api_error(Verdict.AUTH), STOP_2, STOP_2),
-    (api_error(Verdict.CONFIG), STOP_2, STOP_2),
+    (api_error(Action.PAUSE), FREE, FREE),
+    (api_error(Action.AUTH), STOP_2, STOP_2),
+    (api_error(Action.CONFIG), STOP_2, STOP_2),
     (UsageError("a person must act"), STOP_2, STOP_2),
     (NewerFormatError("children/a.json", 2, 1), STOP_2, STOP_2),
     (LakeUnavailableError("full"), STOP_4, STOP_4),
@@ -114,7 +114,7 @@ def test_every_row(error: Exception, first: str, fifth: str) -> None:
     assert named(error, around(failures=4)) == fifth
 
 
-REFUSED = api_error(Verdict.POISON, status=404)
+REFUSED = api_error(Action.POISON, status=404)
 
 
 def test_what_the_api_refuses_is_asked_for_once_more() -> None:
@@ -131,21 +131,21 @@ def test_what_is_refused_waits_until_parts_have_told_whether_they_help() -> None
     assert named(REFUSED, around(failures=1, is_undecided=True, suspect="failure")) == "poison: poison"
 
 
-def test_every_verdict_about_an_item_has_a_row() -> None:
-    """A verdict that is added to the API's table is decided about here."""
-    rows = {REFUSED.verdict, *(error.verdict for error, _, _ in ROWS if isinstance(error, ApiError))}
-    assert rows == set(Verdict) - {Verdict.OK, Verdict.HERE, Verdict.END, Verdict.ABSENT}
+def test_every_action_about_an_item_has_a_row() -> None:
+    """A action that is added to the API's table is decided about here."""
+    rows = {REFUSED.action, *(error.action for error, _, _ in ROWS if isinstance(error, ApiError))}
+    assert rows == set(Action) - {Action.OK, Action.RETRY, Action.END, Action.ABSENT}
 
 
 @pytest.mark.parametrize("failures", range(5))
 def test_an_outage_charges_nothing(failures: int) -> None:
     """G4: outage-like failures are charged only while some request of the scope succeeds."""
-    assert named(api_error(Verdict.OUTAGE), around(failures=failures, is_healthy=False)) == FREE
+    assert named(api_error(Action.OUTAGE), around(failures=failures, is_healthy=False)) == FREE
 
 
-@pytest.mark.parametrize("verdict", [Verdict.BACK, Verdict.POISON])
-def test_an_unhealthy_scope_excuses_no_other_failure(verdict: Verdict) -> None:
-    assert named(api_error(verdict), around(failures=4, is_healthy=False)).startswith("poison")
+@pytest.mark.parametrize("action", [Action.RETRY_LATER, Action.POISON])
+def test_an_unhealthy_scope_excuses_no_other_failure(action: Action) -> None:
+    assert named(api_error(action), around(failures=4, is_healthy=False)).startswith("poison")
 
 
 def test_the_limit_of_failures_is_a_setting() -> None:
@@ -169,22 +169,22 @@ def test_retries_back_off_with_jitter(failures: int) -> None:
 
 def test_backoff_has_an_end() -> None:
     """However often an item was handed back in an outage."""
-    found = delays(api_error(Verdict.OUTAGE), around(releases=10_000, is_healthy=False))
+    found = delays(api_error(Action.OUTAGE), around(releases=10_000, is_healthy=False))
     assert max(found) <= RETRY_CAP_SECONDS
 
 
 @pytest.mark.parametrize("is_healthy", [True, False])
 def test_an_item_is_back_soon_after_a_pause_that_is_lifted(is_healthy: bool) -> None:
     """The scope keeps the pause; an item with a delay of its own would not hear of it when a person lifts it."""
-    error = api_error(Verdict.PAUSE, retry_after_seconds=70_000.0)
+    error = api_error(Action.PAUSE, retry_after_seconds=70_000.0)
     assert set(delays(error, around(is_healthy=is_healthy))) == {PAUSED_SECONDS}
-    assert max(delays(api_error(Verdict.PAUSE), around(releases=100))) <= PAUSED_SECONDS
+    assert max(delays(api_error(Action.PAUSE), around(releases=100))) <= PAUSED_SECONDS
 
 
-@pytest.mark.parametrize("verdict", [Verdict.OUTAGE, Verdict.BACK])
+@pytest.mark.parametrize("action", [Action.OUTAGE, Action.RETRY_LATER])
 @pytest.mark.parametrize("is_healthy", [True, False])
-def test_who_is_asked_to_wait_waits_so_long(verdict: Verdict, is_healthy: bool) -> None:
-    error = api_error(verdict, retry_after_seconds=1_234.0)
+def test_who_is_asked_to_wait_waits_so_long(action: Action, is_healthy: bool) -> None:
+    error = api_error(action, retry_after_seconds=1_234.0)
     assert min(delays(error, around(is_healthy=is_healthy))) >= 1_234.0
 
 

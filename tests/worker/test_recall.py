@@ -61,14 +61,14 @@ async def test_it_is_asked_once_a_minute(rig: Rig) -> None:
     async with rig.hand() as hand:
         recall = hand.bench.recall
         rig.api.requests.clear()
-        first = await rig.while_time_passes(recall.verdict(run))
+        first = await rig.while_time_passes(recall.action(run))
         assert first is not None
-        assert await recall.verdict(run) == first
+        assert await recall.action(run) == first
         sent = len(rig.api.requests)
         assert 1 <= sent <= 5
         rig.turn(AGAIN_SECONDS)
         rig.api.statuses = {}
-        await rig.while_time_passes(recall.verdict(run))
+        await rig.while_time_passes(recall.action(run))
         assert len(rig.api.requests) == sent + 1
         assert hand.parts.client.scope.has_witness
 
@@ -77,9 +77,9 @@ async def test_a_run_without_a_done_item_has_no_such_witness(rig: Rig) -> None:
     """And is not searched for one again with each failure."""
     run, cuts = await rig.run(BAD), Cuts()
     async with rig.hand(cuts=cuts) as hand:
-        assert await hand.bench.recall.verdict(run) is None
+        assert await hand.bench.recall.action(run) is None
         looked = len(cuts.calls)
         assert looked > 0
-        assert await hand.bench.recall.verdict(run) is None
+        assert await hand.bench.recall.action(run) is None
         assert len(cuts.calls) == looked
     assert rig.api.requests == []

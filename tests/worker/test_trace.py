@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.records.page import split_records
 from haulier.api.records.paths import raw_at
 from haulier.errors import ItemError
@@ -58,7 +58,7 @@ def test_an_answer_of_the_api_needs_no_traceback() -> None:
     """Method, address, status and excerpt say it; whoever asked is no mistake."""
 
     def asks() -> None:
-        raise ApiError("GET /: status 404", verdict=Verdict.POISON, status=404)
+        raise ApiError("GET /: status 404", action=Action.POISON, status=404)
 
     assert trace_of(raised(asks)) == ""
     assert trace_of(ItemError("no processor had a part in it")) == ""

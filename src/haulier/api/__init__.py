@@ -1,2 +1,2 @@
-"""The API that is read: transport, verdicts and identity on the wire side; client, pages, scope and governor above
+"""The API that is read: transport, actions and identity on the wire side; client, pages, scope and governor above
 it."""

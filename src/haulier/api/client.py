@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.exchange import ApiParts, Drift, ItemPlace, Usage
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Transport

@@ -18,16 +18,16 @@ CAPTIVE_PORTAL_STATUS = 511
 _NOT_OF_THE_API = GATEWAY_STATUSES | UNSUPPORTED_STATUSES | {CAPTIVE_PORTAL_STATUS}
 
 
-class Verdict(StrEnum):
+class Action(StrEnum):
     """What to do about the request, or about its item."""
 
     OK = "ok"
-    HERE = "here"
+    RETRY = "retry"
     """Repeat the request in place, after a wait."""
-    BACK = "back"
+    RETRY_LATER = "retry_later"
     """Give the item back with a delay, charged."""
     OUTAGE = "outage"
-    """As BACK, but charged only while the scope is known to be healthy."""
+    """As RETRY_LATER, but charged only while the scope is known to be healthy."""
     PAUSE = "pause"
     """The API asks everybody to wait: pause the scope; uncharged."""
     AUTH = "auth"
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     SPLIT = "split"
     """Ask for less: divide the item; poison where it cannot be divided."""
     RESTART = "restart"
-    """Begin the item again at its first page, once or twice; BACK after that."""
+    """Begin the item again at its first page, once or twice; RETRY_LATER after that."""
     END = "end"
     """There are no more pages; not a failure."""
     ABSENT = "absent"
@@ -132,7 +132,7 @@ class BodyError(ItemError):
 
 
 class ApiError(ItemError):
-    """The API did not give what the item needs. The verdict says what becomes of the item."""
+    """The API did not give what the item needs. The action says what becomes of the item."""
 
     restarts: ClassVar[int] = 1
     """Under RESTART: how often the item begins again before that is a failure."""
@@ -141,7 +141,7 @@ class ApiError(ItemError):
         self,
         text: str,
         *,
-        verdict: Verdict,
+        action: Action,
         status: int | None = None,
         excerpt: str = "",
         retry_after_seconds: float | None = None,
@@ -150,7 +150,7 @@ class ApiError(ItemError):
         shape: Shape = Shape.NONE,
         reason: str = "",
     ) -> None:
-        self.verdict = verdict
+        self.action = action
         self.status = status
         self.excerpt = excerpt
         """The beginning of the body, capped and redacted."""
@@ -174,15 +174,15 @@ class ApiError(ItemError):
     def may_be_of_item(self) -> bool:
         """Whether what was asked may be the reason. A gateway's 502, a refusal or a lost connection says nothing of
         it."""
-        return self.verdict is not Verdict.OUTAGE or self.is_time_out or is_stumble(self.status)
+        return self.action is not Action.OUTAGE or self.is_time_out or is_stumble(self.status)
 
 
 class PagingError(ApiError):
     """The answers contradict what the source says of its pages or its total. No part of the item would do better, so it
     is never divided. Most begin again once, since a circle or a gap may come from one wrong answer."""
 
-    def __init__(self, text: str, *, verdict: Verdict = Verdict.RESTART) -> None:
-        super().__init__(text, verdict=verdict, shape=Shape.PAGING)
+    def __init__(self, text: str, *, action: Action = Action.RESTART) -> None:
+        super().__init__(text, action=action, shape=Shape.PAGING)
 
 
 class MovedError(ApiError):
@@ -192,7 +192,7 @@ class MovedError(ApiError):
     restarts: ClassVar[int] = 2
 
     def __init__(self, text: str) -> None:
-        super().__init__(text, verdict=Verdict.RESTART)
+        super().__init__(text, action=Action.RESTART)
 
 
 def is_stumble(status: int | None) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeGuard, TypeVar
 
 from haulier.api.answers.declared_wait import asked_wait
-from haulier.api.answers.verdict import PAGE, Asked, BadBody, Judgement, Rule, judge
-from haulier.api.errors import ApiError, BodyError, Fault, Verdict, is_stumble
+from haulier.api.answers.judgement import PAGE, Asked, BadBody, Judgement, Rule, judge
+from haulier.api.errors import Action, ApiError, BodyError, Fault, is_stumble
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import Request, Response, Transport, TransportError
@@ -70,7 +70,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class ApiParts:
-    """What a client is made of. ``rules`` are the source's own, ahead of the table of verdicts."""
+    """What a client is made of. ``rules`` are the source's own, ahead of the table of actions."""
 
     settings: Api
     transport: Transport
@@ -126,10 +126,10 @@ class ItemPlace:
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[T]):
-    """``value`` is what was read from the response; None under the verdicts END and ABSENT."""
+    """``value`` is what was read from the response; None under the actions END and ABSENT."""
 
     response: Response
-    verdict: Verdict
+    action: Action
     value: T | None
 
 
@@ -158,7 +158,7 @@ class Exchange:
         asked: Asked = PAGE,
         rules: Sequence[Rule] = (),
         is_first_page: bool = True,
-        read_end: Callable[[Response, Verdict], T | None] | None = None,
+        read_end: Callable[[Response, Action], T | None] | None = None,
         read_anew: Callable[[Response], object] | None = None,
     ) -> Answered[T]:
         """Send until there is an answer that ``read`` can read; it may be called again and must change nothing.
@@ -166,7 +166,7 @@ class Exchange:
         ``read_end`` reads the body of a good status that a rule calls END or ABSENT; without it that body is not read.
         ``read_anew`` reads the same answer when it comes another time, as ``read`` did for the first time; it is
         ``read`` itself where that remembers nothing. ``rules`` come ahead of the source's. ``is_first_page``: it is not
-        a later page of a list. Raises `ApiError` with a verdict about the item. Repeats wait outside of the gate, with
+        a later page of a list. Raises `ApiError` with an action about the item. Repeats wait outside of the gate, with
         full jitter and within the retry budget; pauses stop the whole scope at once.
         """
         parts = self._parts
@@ -175,10 +175,10 @@ class Exchange:
         def judged(outcome: Response | TransportError | BadBody) -> Judgement:
             return judge(outcome, now=parts.clock.now(), asked=asked, rules=rules, wait_at=self._wait_at)
 
-        def judged_by_body(outcome: Response | TransportError) -> Verdict:
+        def judged_by_body(outcome: Response | TransportError) -> Action:
             """As the witness, with its body read: an error object under a good status is no good answer."""
             judgement = judged(outcome)
-            if judgement.verdict is Verdict.OK and isinstance(outcome, Response):
+            if judgement.action is Action.OK and isinstance(outcome, Response):
                 try:
                     (read_anew or read)(outcome)
                 except BodyError as error:
@@ -190,17 +190,17 @@ class Exchange:
             outcome = await self._once(self._patient(request, silences, is_first_page=is_first_page))
             judgement = judged(outcome)
             if isinstance(outcome, Response):
-                if judgement.verdict in {Verdict.END, Verdict.ABSENT}:
+                if judgement.action in {Action.END, Action.ABSENT}:
                     is_good = 200 <= outcome.status < 300
                     try:
-                        found = read_end(outcome, judgement.verdict) if read_end is not None and is_good else None
+                        found = read_end(outcome, judgement.action) if read_end is not None and is_good else None
                     except BodyError as error:
                         judgement = judged(BadBody(str(error), error.shape))
                     else:
                         parts.budget.note_success()
                         parts.scope.note_success(outcome, is_first_page=is_first_page)
-                        return Answered(outcome, judgement.verdict, found)
-                elif judgement.verdict is Verdict.OK:
+                        return Answered(outcome, judgement.action, found)
+                elif judgement.action is Action.OK:
                     try:
                         value = read(outcome)
                     except BodyError as error:
@@ -211,14 +211,14 @@ class Exchange:
                         parts.scope.note_success(
                             outcome, request=request, judged=judged_by_body, is_first_page=is_first_page
                         )
-                        return Answered(outcome, judgement.verdict, value)
+                        return Answered(outcome, judgement.action, value)
             reason = parts.redactor.redact(judgement.reason)
             if judgement.is_outage:
                 parts.scope.note_failure(outcome if isinstance(outcome, Response) else None, reason)
             wait, is_alone = judgement.retry_after_seconds, False
             if isinstance(outcome, Response) and outcome.status >= 400:
                 self._note_wait(outcome)
-            if judgement.verdict is Verdict.PAUSE:
+            if judgement.action is Action.PAUSE:
                 wait = min(HELD_SECONDS, PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
                 is_alone = (
                     isinstance(outcome, Response)
@@ -231,8 +231,8 @@ class Exchange:
                 may_repeat = pauses < MAX_PAUSES
                 pauses += 1
             else:
-                may_repeat = judgement.verdict is Verdict.HERE and repeats < self._tries(judgement, outcome)
-            if judgement.verdict in {Verdict.AUTH, Verdict.CONFIG}:
+                may_repeat = judgement.action is Action.RETRY and repeats < self._tries(judgement, outcome)
+            if judgement.action in {Action.AUTH, Action.CONFIG}:
                 # Whoever comes next would be refused too, and many a login is locked after a few of those.
                 await parts.scope.pause(PERSON_SECONDS, reason, is_of_credentials=True)
             is_early = isinstance(outcome, TransportError) and outcome.is_early
@@ -250,7 +250,7 @@ class Exchange:
                 await parts.clock.sleep(parts.budget.take(parts.clock.monotonic()))
             elif is_alone:
                 await self._held_back(wait or 0.0)
-            elif judgement.verdict is Verdict.HERE:
+            elif judgement.action is Action.RETRY:
                 # A pause needs no sleep here: the gate is shut for as long as it lasts.
                 turn = parts.budget.take(parts.clock.monotonic())
                 await parts.clock.sleep(max(wait or 0.0, self._jitter(repeats), turn))
@@ -289,7 +289,9 @@ class Exchange:
             logger.warning("the API asks everybody to wait for more than a day", extra={"seconds": found.seconds})
 
     def _tries(self, judgement: Judgement, outcome: Response | TransportError) -> int:
-        is_of_item = judgement.then is Verdict.BACK or (isinstance(outcome, Response) and is_stumble(outcome.status))
+        is_of_item = judgement.then is Action.RETRY_LATER or (
+            isinstance(outcome, Response) and is_stumble(outcome.status)
+        )
         is_known = self._is_suspect and is_of_item
         return min(SUSPECT_TRIES, judgement.tries) if is_known else judgement.tries
 
@@ -350,7 +352,7 @@ class Exchange:
             text += f" The answer begins: {' '.join(excerpt.split())[:_SHOWN_CHARACTERS]}"
         return ApiError(
             text,
-            verdict=judgement.final,
+            action=judgement.final,
             status=None if response is None else response.status,
             excerpt=excerpt,
             retry_after_seconds=wait,
@@ -363,27 +365,27 @@ class Exchange:
 
 def _is_unreadable(response: Response | None, judgement: Judgement) -> TypeGuard[Response]:
     """Whether an answer came whole, with a good status, and is still none."""
-    return response is not None and 200 <= response.status < 300 and judgement.final is Verdict.BACK
+    return response is not None and 200 <= response.status < 300 and judgement.final is Action.RETRY_LATER
 
 
 def _advice(judgement: Judgement, outcome: Response | TransportError) -> str:
     """What a person should look at. Nothing about what becomes of the item, which is decided later, or not at all."""
     match judgement.final:
-        case Verdict.AUTH:
+        case Action.AUTH:
             return "The API refuses the credentials. Check `auth` of the source, and the variable that it names."
-        case Verdict.CONFIG:
+        case Action.CONFIG:
             return "Check the address, the proxy and the certificates that the source declares."
-        case Verdict.PAUSE:
+        case Action.PAUSE:
             return "The API asks everybody to wait."
-        case Verdict.OUTAGE:
+        case Action.OUTAGE:
             return "The API does not answer well at present."
-        case Verdict.SPLIT:
+        case Action.SPLIT:
             return "Ask for less at a time: a smaller step, or smaller pages."
-        case Verdict.POISON if isinstance(outcome, Response) and outcome.status == 404:
+        case Action.POISON if isinstance(outcome, Response) and outcome.status == 404:
             return "Check the path of the stream."
-        case Verdict.POISON if isinstance(outcome, TransportError) and outcome.kind is Fault.REDIRECT:
+        case Action.POISON if isinstance(outcome, TransportError) and outcome.kind is Fault.REDIRECT:
             return "Check path and `url`: has the API moved, or does it ask for a login?"
-        case Verdict.POISON:
+        case Action.POISON:
             return "It would be answered so each time. Check path, query and rights."
         case _:
             return ""

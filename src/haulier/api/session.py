@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from haulier.api.answers.verdict import PAGE, Asked
-from haulier.api.errors import BodyError, Verdict
+from haulier.api.answers.judgement import PAGE, Asked
+from haulier.api.errors import Action, BodyError
 from haulier.api.exchange import ApiParts, Exchange, ItemPlace, Usage
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError, Pairs, Query, join, pairs_of
@@ -27,7 +27,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 class ItemApi:
     """The API as one item sees it: under the source's limits, with its credentials, and with an account of its own.
 
-    Paths are put behind the source's url. Every method raises `ApiError`, whose verdict says what becomes of the item,
+    Paths are put behind the source's url. Every method raises `ApiError`, whose action says what becomes of the item,
     and `UsageError` for arguments that cannot be sent.
     """
 
@@ -70,7 +70,7 @@ class ItemApi:
         request = wire_request(self._first("GET", path, query, None, ()), self._parts.settings.url)
         # "No more pages" is said of lists; one value that came with it is an answer.
         answered = await self._exchange.send(
-            request, read, read_end=lambda response, verdict: read(response) if verdict is Verdict.END else None
+            request, read, read_end=lambda response, action: read(response) if action is Action.END else None
         )
         return answered.value
 

@@ -19,7 +19,7 @@ from haulier.items.workitem import WorkItem
 from haulier.worker.parts import Context, Divider, Processor
 
 if TYPE_CHECKING:
-    from haulier.api.answers.verdict import Rule
+    from haulier.api.answers.judgement import Rule
     from haulier.api.client import ItemApi
     from haulier.api.settings import Api
     from haulier.config.source_file import SourceSettings

@@ -43,9 +43,9 @@ _PRINTING = frozenset({"latest", "poison", "schema"})
 """Commands whose output is all that they are for."""
 
 _AWAY = frozenset({"pause", "outage"})
-"""Verdicts about a request, of an enumeration or a trial, that is not answered now."""
-_FAILED = frozenset({"back", "here"})
-"""Those about one that failed, and may be answered tomorrow unless the answer had a wrong shape. All else is about what
+"""Actions for a request, of an enumeration or a trial, that is not answered now."""
+_FAILED = frozenset({"retry_later", "retry"})
+"""Those for one that failed, and may be answered tomorrow unless the answer had a wrong shape. All else is about what
 the source asks for."""
 
 
@@ -150,10 +150,10 @@ def _first(group: BaseExceptionGroup[HaulierError]) -> HaulierError:
 
 def exit_code_of(error: HaulierError) -> int:
     """2: a person must change something. 4: try again later. 1: it failed."""
-    verdict = getattr(error, "verdict", None)  # Of an `ApiError`, whose class is slow to import.
-    if verdict is not None:
+    action = getattr(error, "action", None)  # Of an `ApiError`, whose class is slow to import.
+    if action is not None:
         has_shape = bool(getattr(error, "shape", ""))
-        return 4 if verdict in _AWAY or (verdict in _FAILED and not has_shape) else 2
+        return 4 if action in _AWAY or (action in _FAILED and not has_shape) else 2
     match error:
         case UsageError() | ItemError():
             return 2

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from haulier.api.answers.declared_wait import UNITS
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.limits.budget import parse_rate
 from haulier.api.limits.schedule import parse_schedule
 from haulier.api.settings import Api

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from haulier.api.answers.verdict import Rule
-from haulier.api.errors import Verdict
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, ListOf, TableOf, Text, Whole, refusals
 from haulier.config.request_kinds import JsonPath
 
-VERDICT = Field(
-    "verdict",
-    Choice(tuple(verdict.value for verdict in Verdict)),
-    "What to do: here (ask again), back (later, charged), outage, pause, auth, poison, split, restart, end, absent.",
-    'verdict = "pause"',
+ACTION = Field(
+    "action",
+    Choice(tuple(action.value for action in Action)),
+    "What to do about the request, or about its item; the table above says what each one does.",
+    'action = "pause"',
     True,
 )
 STATUS = Field("status", Whole(100), "The status of the answer.", "status = 403")
@@ -28,13 +28,13 @@ STATUS_AT = Field(
     "status_at", JsonPath(), "A path at which the status stands that is meant.", 'status_at = "error.code"'
 )
 
-RULE = Shape("What an answer means.", VERDICT, STATUS, HEADER, TEXT, AT, STATUS_AT)
+RULE = Shape("What an answer means.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)
 
 
 def read_rule(table: Opened) -> Rule:
     with refusals(table.place):
         return Rule(
-            Verdict(table.need(VERDICT)),
+            Action(table.need(ACTION)),
             status=table.get(STATUS, None),
             header=table.get(HEADER, None),
             text=table.get(TEXT, None),
@@ -47,5 +47,5 @@ RULES = Field(
     "rules",
     ListOf(TableOf(RULE, read_rule)),
     "What answers mean, ahead of haulier's own table; the first that applies decides.",
-    'rules = [{ status = 403, text = "rate limit", verdict = "pause" }]',
+    'rules = [{ status = 403, text = "rate limit", action = "pause" }]',
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from haulier.api.answers.verdict import Asked
+from haulier.api.answers.judgement import Asked
 from haulier.api.records.empty import Empty
 from haulier.api.records.paths import ROOT, describe, find, parts_of
 from haulier.errors import UsageError

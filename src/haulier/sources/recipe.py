@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.paging.paginator import Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.records.empty import NO_EMPTY, Empty

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from haulier.api.errors import ApiError, Fault, MovedError, Shape, Verdict
+from haulier.api.errors import Action, ApiError, Fault, MovedError, Shape
 from haulier.errors import ItemError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.lake.seam import Bytes
@@ -64,7 +64,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     trace: str
     fate: Literal["item", "usage", "unavailable", "gate"] = "item"
     """Whose failure it is: only the item's own is charged, in a subprocess as elsewhere (G4)."""
-    verdict: str | None = None
+    action: str | None = None
     status: int | None = None
     excerpt: str = ""
     retry_after_seconds: float | None = None
@@ -151,7 +151,7 @@ def error_frame(error: Exception) -> ErrorFrame:
             error_class=name,
             text=text,
             trace=trace,
-            verdict=error.verdict.name,
+            action=error.action.name,
             status=error.status,
             excerpt=error.excerpt,
             retry_after_seconds=error.retry_after_seconds,
@@ -176,10 +176,10 @@ def error_of(frame: ErrorFrame) -> Exception:
     """The failure again, on the worker's side."""
     if frame.has_moved:
         return MovedError(frame.text)
-    if frame.verdict is not None:
+    if frame.action is not None:
         return ApiError(
             frame.text,
-            verdict=Verdict[frame.verdict],
+            action=Action[frame.action],
             status=frame.status,
             excerpt=frame.excerpt,
             retry_after_seconds=frame.retry_after_seconds,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeGuard
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.scope.witness import ASKED_SECONDS
 from haulier.errors import (
     BrokenEnvelopeError,
@@ -158,7 +158,7 @@ class Attempt:
                 return await self._produce(run, envelope, item)
             except ApiError as error:
                 # What was read so far is of no use (a token expired, a total moved): again, from the first page.
-                if error.verdict is not Verdict.RESTART or restarts >= error.restarts:
+                if error.action is not Action.RESTART or restarts >= error.restarts:
                     raise
                 restarts += 1
 
@@ -252,19 +252,19 @@ class Attempt:
     async def _refusal_of_all(self, run: Run, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
         """What an answer that is final comes to where others get one too, who were answered well before: a right was
         taken away, a firewall has shut, the API has moved. None where it is the item's own (G4)."""
-        if error.verdict is Verdict.SPLIT and self._parts.client.scope.has_succeeded_since(self._began_at):
+        if error.action is Action.SPLIT and self._parts.client.scope.has_succeeded_since(self._began_at):
             return None
         try:
-            now = await self._verdict_now(run, PROOF_SECONDS / 2)
+            now = await self._action_now(run, PROOF_SECONDS / 2)
         except ApiError as down:
-            now, error = Verdict.PAUSE, down
+            now, error = Action.PAUSE, down
         match now:
             case None:
                 return self._refusal_of_first(envelope, error)
-            case Verdict.OK | Verdict.END | Verdict.ABSENT:
+            case Action.OK | Action.END | Action.ABSENT:
                 self._bench.stop.note_answered()
                 return None
-            case Verdict.POISON | Verdict.SPLIT | Verdict.AUTH | Verdict.CONFIG:
+            case Action.POISON | Action.SPLIT | Action.AUTH | Action.CONFIG:
                 clock = self._parts.clock
                 if (left_seconds := self._bench.stop.note_refused(clock.monotonic())) > 0.0:
                     # In its slot, so that no more items are asked for.
@@ -281,24 +281,24 @@ class Attempt:
         if not _is_unread(error) or scope.has_succeeded_since(self._began_at):
             return False
         try:
-            now = await self._verdict_now(run, ASKED_SECONDS)
+            now = await self._action_now(run, ASKED_SECONDS)
         except ApiError:
-            now = Verdict.PAUSE
-        is_of_all = now in {Verdict.BACK, Verdict.OUTAGE, Verdict.PAUSE, Verdict.AUTH, Verdict.CONFIG}
+            now = Action.PAUSE
+        is_of_all = now in {Action.RETRY_LATER, Action.OUTAGE, Action.PAUSE, Action.AUTH, Action.CONFIG}
         if is_of_all:
             scope.note_failure(reason=error.reason)
         return is_of_all
 
     def _refusal_of_first(self, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
         """The same where nobody was ever answered: parts so small that none of them can be too much."""
-        if error.verdict is Verdict.SPLIT and envelope.depth >= NEVER_TOO_MUCH:
+        if error.action is Action.SPLIT and envelope.depth >= NEVER_TOO_MUCH:
             return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
         return None
 
-    async def _verdict_now(self, run: Run, max_age_seconds: float) -> Verdict | None:
+    async def _action_now(self, run: Run, max_age_seconds: float) -> Action | None:
         """What a request comes to now that was answered well before, in this process or in an earlier one."""
         scope = self._parts.client.scope
-        return await (scope.verdict_now(max_age_seconds) if scope.has_witness else self._bench.recall.verdict(run))
+        return await (scope.action_now(max_age_seconds) if scope.has_witness else self._bench.recall.action(run))
 
     async def _is_answered(self) -> bool:
         """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""
@@ -310,9 +310,9 @@ class Attempt:
     async def _circumstances(self, run: Run, envelope: Envelope, error: Exception) -> Circumstances:
         scope = self._parts.client.scope
         # Only what looks like an outage depends on it, and the witness may cost a request.
-        is_like_outage = isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE
+        is_like_outage = isinstance(error, ApiError) and error.action is Action.OUTAGE
         if is_like_outage and not scope.has_witness:
-            await self._bench.recall.verdict(run)
+            await self._bench.recall.action(run)
         return Circumstances(
             failures=envelope.failures,
             releases=envelope.releases,
@@ -350,7 +350,7 @@ def _is_final(error: Exception) -> TypeGuard[ApiError]:
     return (
         isinstance(error, ApiError)
         and (error.status is not None or error.fault is not None)
-        and error.verdict in {Verdict.POISON, Verdict.SPLIT}
+        and error.action in {Action.POISON, Action.SPLIT}
     )
 
 
@@ -359,7 +359,7 @@ def _is_unread(error: Exception) -> TypeGuard[ApiError]:
     return (
         isinstance(error, ApiError)
         and (error.status is not None or error.fault is not None)
-        and error.verdict is Verdict.BACK
+        and error.action is Action.RETRY_LATER
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.runs.plan import planned
@@ -59,9 +59,9 @@ def reason_to_divide(
     of a part of what was divided for its failures, given proof. So one bad record among 5,000 is reached in some 13
     divisions, of two requests each.
     """
-    if isinstance(error, ApiError) and error.verdict is Verdict.SPLIT:
+    if isinstance(error, ApiError) and error.action is Action.SPLIT:
         return Reason(Cause.CAP)
-    if isinstance(error, ApiError) and error.verdict is Verdict.POISON:
+    if isinstance(error, ApiError) and error.action is Action.POISON:
         return _reason_of_refused(error, outcome, around)
     if isinstance(error, ApiError) and not error.shape.may_be_of_data:
         return None
@@ -84,7 +84,7 @@ def is_refused(error: Exception | None) -> bool:
     """Whether the API itself said that this request cannot succeed."""
     return (
         isinstance(error, ApiError)
-        and error.verdict is Verdict.POISON
+        and error.action is Action.POISON
         and (error.status is not None or error.fault is not None)
     )
 

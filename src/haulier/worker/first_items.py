@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from haulier.api.errors import ApiError, Shape, Verdict
+from haulier.api.errors import Action, ApiError, Shape
 from haulier.errors import HaulierError, ItemError, UsageError, sentence
 from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError
@@ -209,7 +209,7 @@ def _sign_of(error: Exception) -> _Sign | None:
         match error.shape:
             case Shape.NONE:
                 where = error.status or error.fault
-                return _Sign(f"refused {where}", is_of_pages=True) if error.verdict is Verdict.POISON else None
+                return _Sign(f"refused {where}", is_of_pages=True) if error.action is Action.POISON else None
             case Shape.PAGING:
                 return _Sign("paging")
             case Shape.UNPARSED:

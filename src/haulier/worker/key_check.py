@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from haulier.api.errors import ApiError, PagingError, Shape, Verdict
+from haulier.api.errors import Action, ApiError, PagingError, Shape
 from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.api.records.slices import Bytes
 from haulier.runs.distinct import DistinctKeys
@@ -49,7 +49,7 @@ class KeyCheck:
                 raise ApiError(
                     f"Record {place:,} of the item has no key: {error}. Write the path of what tells the records of "
                     "this stream apart as its `key`, or leave `key` out if they have no such thing.",
-                    verdict=Verdict.BACK,
+                    action=Action.RETRY_LATER,
                     shape=Shape.RECORD,
                 ) from None
         await self._keys.add(keys)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.errors import (
     BrokenEnvelopeError,
     DamagedObjectError,
@@ -143,24 +143,24 @@ def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry
 
 
 def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> Retry | Free | Poison:
-    match error.verdict:
-        case Verdict.AUTH | Verdict.CONFIG:
+    match error.action:
+        case Action.AUTH | Action.CONFIG:
             return Free(_backoff(around.releases, rng), stop=2)
-        case Verdict.PAUSE:
+        case Action.PAUSE:
             return Free(min(PAUSED_SECONDS, max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0)))
-        case Verdict.OUTAGE if not around.is_healthy:
+        case Action.OUTAGE if not around.is_healthy:
             return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
-        case Verdict.POISON if not around.failures:
+        case Action.POISON if not around.failures:
             # Servers that start anew refuse what they will answer in a moment.
             return Retry(rng.uniform(1.0, 2.0) * REFUSED_SECONDS)
-        case Verdict.POISON if around.is_undecided and not around.suspect:
+        case Action.POISON if around.is_undecided and not around.suspect:
             outcome = _charge(around, rng, error.retry_after_seconds)
             return outcome if isinstance(outcome, Retry) else Poison("poison")
-        case Verdict.POISON:
+        case Action.POISON:
             return Poison("poison")
-        case Verdict.SPLIT:
+        case Action.SPLIT:
             return Poison("cap")  # Unless it can be divided: see `divide`.
-        case Verdict.BACK if around.is_of_all:
+        case Action.RETRY_LATER if around.is_of_all:
             return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
         case _:
             return _charge(around, rng, error.retry_after_seconds)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.errors import HaulierError
 from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
@@ -35,22 +35,22 @@ class Recall:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._asking = asyncio.Lock()
-        self._asked: dict[str, tuple[float, Verdict | None]] = {}
+        self._asked: dict[str, tuple[float, Action | None]] = {}
         """By run: when, and what it came to."""
         self._found: dict[str, tuple[str, WorkItem]] = {}
 
-    async def verdict(self, run: Run) -> Verdict | None:
+    async def action(self, run: Run) -> Action | None:
         """What the first request of a done item comes to now; None where the run has no such item. It is answered from
         memory for a minute. A good answer is the scope's witness from then on."""
         async with self._asking:
-            asked_at, verdict = self._asked.get(run.run_id, (-AGAIN_SECONDS, None))
+            asked_at, action = self._asked.get(run.run_id, (-AGAIN_SECONDS, None))
             if self._parts.clock.monotonic() - asked_at >= AGAIN_SECONDS:
                 found = await self._done_item(run)
-                verdict = None if found is None else await self._ask(run, *found)
-                self._asked[run.run_id] = self._parts.clock.monotonic(), verdict
-            return verdict
+                action = None if found is None else await self._ask(run, *found)
+                self._asked[run.run_id] = self._parts.clock.monotonic(), action
+            return action
 
-    async def _ask(self, run: Run, key: str, item: WorkItem) -> Verdict | None:
+    async def _ask(self, run: Run, key: str, item: WorkItem) -> Action | None:
         """Run the processor of the item to its first page. It is asked for with few repeats."""
         log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
         session = self._parts.client.session(key, is_suspect=True)
@@ -59,10 +59,10 @@ class Recall:
         try:
             await within_deadline(self._parts.clock, self._parts.settings, session, _first(pieces))
         except ApiError as error:
-            return error.verdict
+            return error.action
         except Exception:  # noqa: BLE001 - a processor of the user's; that it fails says nothing of the API
             return None
-        return Verdict.OK
+        return Action.OK
 
     async def _done_item(self, run: Run) -> tuple[str, WorkItem] | None:
         if run.run_id not in self._found:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 import msgspec
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.errors import LakeUnavailableError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
@@ -211,7 +211,7 @@ class Settlement:
 
 def _is_outage(error: Exception | None) -> bool:
     """Other failures that are free at first are refusals, and tell of the source: see `FirstItems`."""
-    return isinstance(error, ApiError) and error.verdict is Verdict.OUTAGE
+    return isinstance(error, ApiError) and error.action is Action.OUTAGE
 
 
 def _poison_copy(envelope: Envelope, record: PoisonRecord) -> bytes:

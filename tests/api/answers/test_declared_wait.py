@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.api.answers.declared_wait import DeclaredWait, asked_wait
-from haulier.api.answers.verdict import judge
-from haulier.api.errors import Verdict
+from haulier.api.answers.judgement import judge
+from haulier.api.errors import Action
 from haulier.api.http.transport import Response
 from haulier.api.settings import Api
 from haulier.errors import UsageError
@@ -65,7 +65,7 @@ def test_a_good_answer_is_not_searched() -> None:
     """A record may have a field of that name."""
     declared = DeclaredWait(at="retry_in")
     good = judge(answer(b'{"retry_in":9}', 200), now=NOW, wait_at=declared)
-    assert (good.verdict, good.retry_after_seconds) == (Verdict.OK, None)
+    assert (good.action, good.retry_after_seconds) == (Action.OK, None)
     assert judge(answer(b'{"retry_in":9}', 429), now=NOW, wait_at=declared).retry_after_seconds == 9
 
 

@@ -21,8 +21,8 @@ from urllib.parse import parse_qsl
 import msgspec
 import pytest
 
-from haulier.api.answers.verdict import judge
-from haulier.api.errors import Fault, Verdict
+from haulier.api.answers.judgement import judge
+from haulier.api.errors import Action, Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request
 from haulier.api.identity.auth import env
@@ -154,7 +154,7 @@ async def test_a_token_that_is_refused_at_once_is_not_renewed_again_and_again() 
         here.api.answers = [[http(b"{}", status="401 Unauthorized")]]
         for _ in range(5):
             answer = await get(here.transport, here.api)
-            assert judge(answer, now=NOW).verdict is Verdict.AUTH
+            assert judge(answer, now=NOW).action is Action.AUTH
         assert here.issued == 1
         here.clock.advance(60)
         assert await here.get() == 401
@@ -411,7 +411,7 @@ async def test_an_issuer_that_refuses_us_is_a_matter_for_a_person() -> None:
     async with scene(refuses=REFUSED) as here:
         faults = await asyncio.gather(*(fault_of(here.transport, here.api) for _ in range(50)))
         assert {fault.kind for fault in faults} == {Fault.AUTH}
-        assert judge(faults[0], now=NOW).verdict is Verdict.AUTH
+        assert judge(faults[0], now=NOW).action is Action.AUTH
         assert "invalid_client" in faults[0].text
         assert "canary" not in faults[0].text
         assert len(here.issuer.requests) == 1
@@ -432,7 +432,7 @@ async def test_what_is_wrong_with_the_issuer_is_no_items_fault(name: str) -> Non
     """G4: outage-like, so that nothing is charged while nobody gets through."""
     async with scene(refuses=BROKEN[name]) as here:
         fault = await fault_of(here.transport, here.api)
-        assert judge(fault, now=NOW).final is Verdict.OUTAGE, fault
+        assert judge(fault, now=NOW).final is Action.OUTAGE, fault
         assert fault.text.startswith("the issuer of the access token")
 
 

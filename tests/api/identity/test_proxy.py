@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from haulier.api.answers.verdict import judge
-from haulier.api.errors import Fault, Verdict
+from haulier.api.answers.judgement import judge
+from haulier.api.errors import Action, Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.identity.auth import Bearer, env
 from haulier.api.identity.tls import Tls
@@ -121,14 +121,14 @@ async def test_an_http_api_without_credentials_is_asked_through_the_proxy() -> N
 
 
 REFUSALS = [
-    (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", Fault.PROXY, Verdict.CONFIG),
-    (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", Fault.PROXY, Verdict.CONFIG),
-    (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", Fault.CONNECT, Verdict.OUTAGE),
+    (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", Fault.PROXY, Action.CONFIG),
+    (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", Fault.PROXY, Action.CONFIG),
+    (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", Fault.CONNECT, Action.OUTAGE),
 ]
 
 
 @pytest.mark.parametrize(("refusal", "kind", "final"), REFUSALS, ids=["407", "403", "502"])
-async def test_a_proxy_that_refuses_is_told_from_one_that_cannot(refusal: bytes, kind: Fault, final: Verdict) -> None:
+async def test_a_proxy_that_refuses_is_told_from_one_that_cannot(refusal: bytes, kind: Fault, final: Action) -> None:
     """Failures, `407`: CONFIG, uncharged; a proxy that does not get through is an outage."""
     async with tunnel(refusal) as proxy:
         url = "https://127.0.0.1:9"
@@ -143,7 +143,7 @@ async def test_a_407_of_a_plain_proxy_is_a_matter_of_configuration() -> None:
         url = "http://api.example.invalid"
         async with transport_to(url, proxy=proxy.url) as transport:
             answer = await get(transport, Place(url))
-    assert judge(answer, now=NOW).verdict is Verdict.CONFIG
+    assert judge(answer, now=NOW).action is Action.CONFIG
 
 
 async def test_a_proxy_that_cannot_be_reached_is_an_outage() -> None:

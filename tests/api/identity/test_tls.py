@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.answers.verdict import judge
-from haulier.api.errors import Fault, Verdict
+from haulier.api.answers.judgement import judge
+from haulier.api.errors import Action, Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, TransportError
 from haulier.api.identity.auth import Bearer, env
@@ -35,7 +35,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def is_for_a_person(fault: TransportError) -> bool:
-    return fault.kind is Fault.TLS and judge(fault, now=NOW).verdict is Verdict.CONFIG
+    return fault.kind is Fault.TLS and judge(fault, now=NOW).action is Action.CONFIG
 
 
 async def test_an_own_authority_is_trusted_where_it_is_declared(certificates: Certificates) -> None:
@@ -80,7 +80,7 @@ async def test_a_connection_that_is_dropped_during_the_handshake_is_an_outage() 
         server.answers_at_once = b""
         async with transport_to(server) as transport:
             fault = await fault_of(transport, server)
-    assert (fault.kind, judge(fault, now=NOW).final) == (Fault.CONNECT, Verdict.OUTAGE)
+    assert (fault.kind, judge(fault, now=NOW).final) == (Fault.CONNECT, Action.OUTAGE)
 
 
 async def test_a_client_certificate_is_shown(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.http.ratelimit_headers import rate_limits
 from haulier.api.http.transport import Response
 from haulier.api.limits.budget import (
@@ -331,7 +331,7 @@ async def test_an_hour_has_so_many_requests() -> None:
         await team.clock.run_for(600)
         assert 170 <= len(team.api.sent) <= 190
         assert {type(error) for error in team.errors} == {ApiError}
-        assert {error.verdict for error in team.errors if isinstance(error, ApiError)} == {Verdict.PAUSE}
+        assert {error.action for error in team.errors if isinstance(error, ApiError)} == {Action.PAUSE}
         assert "The limit of 200 requests in 3600 s is used up" in str(team.errors[0])
         assert [scope.share for scope in team.scopes] == [0, 0, 0]
         await team.clock.run_for(3_600)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.client import Client, ItemApi
 from haulier.api.errors import ApiError
 from haulier.api.http.redactor import Redactor

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.errors import ApiError, PagingError, Verdict
+from haulier.api.errors import Action, ApiError, PagingError
 from haulier.api.paging.pages import Offset, PageAnswer, PageNumber, PageRequest, Paginator, Seek, Single
 from haulier.api.paging.totals import Guard, Total
 from haulier.api.records.page import Page
@@ -62,7 +62,7 @@ async def test_records_behind_the_total_prove_it_wrong(pages: Paginator, query: 
     assert "the total of 30 ends the list behind a full page, and there are records behind it" in str(failed.value)
     assert "divide = { above = 29 }" in str(failed.value)
     assert "only_if = { at = ..., is = ... }" in str(failed.value)
-    assert failed.value.verdict is Verdict.RESTART
+    assert failed.value.action is Action.RESTART
 
 
 @pytest.mark.parametrize(("pages", "query"), COUNTED)
@@ -125,7 +125,7 @@ async def test_an_outage_behind_the_end_is_an_outage() -> None:
     """The total is not proven by an API that is down."""
     with pytest.raises(ApiError) as failed:
         await hauled(list_of(30, behind=Reply({}, 507)), Offset(limit=10))
-    assert failed.value.verdict is Verdict.OUTAGE
+    assert failed.value.action is Action.OUTAGE
 
 
 @pytest.mark.parametrize("total", [Total("total", divide_above=30), Total("total", is_exact=False)])
@@ -176,7 +176,7 @@ async def test_a_total_that_is_at_least_the_cap_divides(cap: int, count: int, re
     if is_divided:
         with pytest.raises(ApiError) as failed:
             await hauled(server, Offset(limit=10), total)
-        assert failed.value.verdict is Verdict.SPLIT
+        assert failed.value.action is Action.SPLIT
     else:
         assert (await hauled(server, Offset(limit=10), total))[0] == [*range(count)]
 
@@ -277,6 +277,6 @@ async def test_the_sandbox_counts_to_a_cap() -> None:
             await ids_of(pages(EXACT))
         with pytest.raises(ApiError) as divided:
             await ids_of(pages(replace(GUARDED, divide_above=50)))
-        assert divided.value.verdict is Verdict.SPLIT
+        assert divided.value.action is Action.SPLIT
         assert await ids_of(pages(GUARDED)) == [*range(1, 96)]
         assert await api.json("/count", at="count") == 95

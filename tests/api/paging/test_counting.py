@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from haulier.api.client import Total
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.paging.pages import Offset, PageNumber
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
@@ -50,7 +50,7 @@ async def test_other_400_is_no_end() -> None:
     async with session_with(lambda asked: Reply({"code": "rest_post_invalid_page_number"}, 400)) as (api, _):
         with pytest.raises(ApiError) as caught:
             await ids_of(api.pages("/posts", pages=PageNumber(end_status=400), records="."))
-        assert caught.value.verdict is Verdict.POISON
+        assert caught.value.action is Action.POISON
 
     def answer(asked: Asked) -> Reply:
         return Reply({"code": "bad filter"}, 400) if asked.number("page") > 1 else Reply(rows(0, 10))
@@ -59,7 +59,7 @@ async def test_other_400_is_no_end() -> None:
         pages = PageNumber(end_status=400, end_text="invalid_page_number")
         with pytest.raises(ApiError) as caught:
             await ids_of(api.pages("/posts", pages=pages, records="."))
-        assert caught.value.verdict is Verdict.POISON
+        assert caught.value.action is Action.POISON
 
 
 async def test_row_page_total_header_that_is_left_out() -> None:

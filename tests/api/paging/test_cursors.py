@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from haulier.api.answers.verdict import Rule
-from haulier.api.errors import ApiError, PagingError, Verdict
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action, ApiError, PagingError
 from haulier.api.paging.pages import Cursor, Key, Seek
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
@@ -145,7 +145,7 @@ async def test_token_in_a_header_cannot_add_headers() -> None:
     async with session_with(lambda asked: Reply({"items": rows(0, 1), "next": "a\r\nX-Evil: 1"})) as (api, server):
         with pytest.raises(ApiError, match="control character") as caught:
             await ids_of(api.pages("/list", pages=Cursor("next", header="X-Cursor"), records="items"))
-        assert caught.value.verdict is Verdict.POISON
+        assert caught.value.action is Action.POISON
         assert len(server.requests) == 1
 
 
@@ -225,12 +225,12 @@ async def test_row_continue_token_that_expires() -> None:
     async with session_with(answer) as (api, server):
         with pytest.raises(ApiError) as caught:
             await ids_of(api.pages("/pods", {"limit": 2}, pages=pages, records="items"))
-        assert (caught.value.verdict, caught.value.status) == (Verdict.RESTART, 410)
+        assert (caught.value.action, caught.value.status) == (Action.RESTART, 410)
         assert len(server.requests) == 2
     async with session_with(lambda asked: Reply({}, 410)) as (api, _):
         with pytest.raises(ApiError) as caught:
             await ids_of(api.pages("/pods", pages=pages, records="items"))
-        assert caught.value.verdict is Verdict.POISON
+        assert caught.value.action is Action.POISON
 
 
 async def test_row_token_that_expires_with_400() -> None:
@@ -241,11 +241,11 @@ async def test_row_token_that_expires_with_400() -> None:
             Reply({"code": "INVALID_QUERY_LOCATOR"}, 400) if asked.query else Reply({"items": rows(0, 1), "next": "a"})
         )
 
-    rules = (Rule(Verdict.RESTART, status=400, text="INVALID_QUERY_LOCATOR"),)
+    rules = (Rule(Action.RESTART, status=400, text="INVALID_QUERY_LOCATOR"),)
     async with serving(answer) as server, client_of(server.url, rules) as client:
         with pytest.raises(ApiError) as caught:
             await ids_of(client.session("x").pages("/q", pages=Cursor("next", query="c"), records="items"))
-        assert caught.value.verdict is Verdict.RESTART
+        assert caught.value.action is Action.RESTART
 
 
 async def test_row_seek_by_last_id_with_has_more() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.client import Total
-from haulier.api.errors import ApiError, Shape, Verdict
+from haulier.api.errors import Action, ApiError, Shape
 from haulier.api.paging.pages import Cursor, Offset, PageNumber, Single
 from haulier.api.records.empty import Empty
 from haulier.errors import UsageError
@@ -136,7 +136,7 @@ async def test_failure_beside_nothing_is_no_empty_page(body: Any) -> None:
     async with told(says(body)) as (api, _, clock, _):
         with pytest.raises(ApiError, match=r"looks like a failure. Write a rule for it") as caught:
             await collected(api, clock, records="rows", empty=["null", "absent", "empty object"])
-        assert (caught.value.verdict, caught.value.shape) == (Verdict.BACK, Shape.NONE)
+        assert (caught.value.action, caught.value.shape) == (Action.RETRY_LATER, Shape.NONE)
     quiet = says({"error": None, "errors": [], "fault": False, "exception": ""})
     async with told(quiet) as (api, _, clock, _):
         assert await collected(api, clock, records="rows", empty=["absent"]) == []
@@ -153,11 +153,11 @@ async def test_failure_within_the_answer_is_no_empty_page() -> None:
 
 async def test_rules_come_before_it() -> None:
     """An error that a rule names is judged by the rule."""
-    rules = (Rule(Verdict.POISON, at="message"),)
+    rules = (Rule(Action.POISON, at="message"),)
     async with told(says({"message": "no such report"}), rules=rules) as (api, _, clock, _):
         with pytest.raises(ApiError) as caught:
             await collected(api, clock, records="rows", empty=["absent"])
-        assert caught.value.verdict is Verdict.POISON
+        assert caught.value.action is Action.POISON
 
 
 async def test_empty_page_in_mid_walk_is_a_page() -> None:
@@ -248,7 +248,7 @@ async def test_failure_beside_an_empty_list_is_no_end(failure: Any) -> None:
     async with told(*answers) as (api, _, clock, _):
         with pytest.raises(ApiError, match="looks like a failure"):
             await collected(api, clock, records="rows")
-    async with told(*answers, rules=(Rule(Verdict.END, at=key),)) as (api, _, clock, _):
+    async with told(*answers, rules=(Rule(Action.END, at=key),)) as (api, _, clock, _):
         assert await collected(api, clock, records="rows") == [0, 1]
     async with told(answers[0], says({"rows": [], "error": None, "errors": []})) as (api, _, clock, _):
         assert await collected(api, clock, records="rows") == [0, 1]

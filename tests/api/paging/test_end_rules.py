@@ -6,9 +6,9 @@ import functools
 
 import pytest
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.client import Total
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.paging.pages import Cursor
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from tests.api.paging import rig
@@ -16,15 +16,15 @@ from tests.api.paging.rig import client_of, ids_of, rows, says, told
 
 CURSOR = Cursor("next", query="c")
 collected = functools.partial(rig.collected, pages=CURSOR)
-LAST = Rule(Verdict.END, header="X-Last: true")
+LAST = Rule(Action.END, header="X-Last: true")
 FIRST = says({"rows": rows(0, 2), "next": "a", "n": 5})
 
 
-@pytest.mark.parametrize("verdict", [Verdict.END, Verdict.ABSENT])
-async def test_records_of_the_answer_that_ends_are_kept(verdict: Verdict) -> None:
+@pytest.mark.parametrize("action", [Action.END, Action.ABSENT])
+async def test_records_of_the_answer_that_ends_are_kept(action: Action) -> None:
     """G1: the last page says that it is the last one, and its records are hauled as those of any other page."""
     last = says({"rows": rows(2, 5), "next": "a"}, X_Last="true")
-    async with told(FIRST, last, rules=(Rule(verdict, header="x-last: TRUE"),)) as (api, transport, clock, _):
+    async with told(FIRST, last, rules=(Rule(action, header="x-last: TRUE"),)) as (api, transport, clock, _):
         assert await collected(api, clock) == [0, 1, 2, 3, 4]
         assert len(transport.requests) == 2
 
@@ -75,12 +75,12 @@ async def test_records_that_cannot_be_read_are_no_quiet_end(body: bytes, why: st
     async with told(FIRST, says(body, X_Last="true"), rules=(LAST,)) as (api, _, clock, _):
         with pytest.raises(ApiError, match=why) as caught:
             await collected(api, clock)
-        assert caught.value.verdict is Verdict.BACK
+        assert caught.value.action is Action.RETRY_LATER
 
 
 async def test_status_that_ends_has_no_records() -> None:
     """A 400 past the last page is an error's body, and what stands in it is no record."""
-    async with told(FIRST, says({"rows": rows(7, 9)}, 400), rules=(Rule(Verdict.END, status=400),)) as (
+    async with told(FIRST, says({"rows": rows(7, 9)}, 400), rules=(Rule(Action.END, status=400),)) as (
         api,
         _,
         clock,
@@ -94,14 +94,14 @@ async def test_one_value_is_not_ended() -> None:
     newest = says({"rows": rows(7, 8)}, X_Last="true")
     async with told(newest, rules=(LAST,)) as (api, _, _, _):
         assert await api.json("/items", at="rows.0.id") == 7
-    async with told(newest, rules=(Rule(Verdict.ABSENT, header="X-Last: true"),)) as (api, _, _, _):
+    async with told(newest, rules=(Rule(Action.ABSENT, header="X-Last: true"),)) as (api, _, _, _):
         assert await api.json("/items", at="rows.0.id") is None
 
 
 async def test_end_of_the_sandbox() -> None:
     """The sandbox's last page has records, the header, and a cursor that leads to itself."""
     settings = SandboxSettings(records=250, page_size=100, is_end_in_header=True)
-    rule = Rule(Verdict.END, header="X-Last-Page: true")
+    rule = Rule(Action.END, header="X-Last-Page: true")
     pages = Cursor("next", query="cursor")
     async with Sandbox(settings) as sandbox, client_of(sandbox.url, rules=(rule,)) as client:
         listed = client.session("item").pages("/items", pages=pages, records="items", total=Total("total"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from haulier.api.client import ItemApi, Total
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request, Response
 from haulier.api.paging.loop_guard import PaginationLoopError
 from haulier.api.paging.pages import Cursor, LinkHeader, OData, Offset, Seek
@@ -100,7 +100,7 @@ async def test_promise_that_is_not_kept() -> None:
         api = client.session("item")
         with pytest.raises(ApiError, match="promised 251 records and sent 250") as caught:
             await collected(api, "/items", None, pages=CURSOR)
-        assert caught.value.verdict is Verdict.RESTART
+        assert caught.value.action is Action.RESTART
         assert api.usage.requests == 4
 
 

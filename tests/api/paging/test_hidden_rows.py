@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulier.api.client import Total
-from haulier.api.errors import ApiError, MovedError, PagingError, Verdict
+from haulier.api.errors import Action, ApiError, MovedError, PagingError
 from haulier.api.http.transport import Request, Response
 from haulier.api.paging.pages import Offset, PageNumber, Paginator
 from haulier.api.settings import Api
@@ -76,7 +76,7 @@ async def test_rows_that_come_twice_are_found(total: Total | None) -> None:
     total of 400 there were 400 records, 20 of them twice."""
     error = await refused(hiding(some), Offset(100), total=total)
     assert isinstance(error, PagingError)
-    assert error.verdict is Verdict.RESTART
+    assert error.action is Action.RESTART
     assert 'Write advance = "limit" in `pages`' in str(error)
 
 

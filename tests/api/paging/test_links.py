@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.errors import ApiError, BodyError, Verdict
+from haulier.api.errors import Action, ApiError, BodyError
 from haulier.api.identity.auth import Bearer
 from haulier.api.paging.link_header import links_of, relations_of
 from haulier.api.paging.pages import LinkHeader, NextUrl, OData
@@ -229,7 +229,7 @@ async def test_g7_credentials_go_with_links_of_the_same_origin_only() -> None:
         async with session_with(answer, auth=Bearer("sesame-sesame")) as (api, server):
             with pytest.raises(ApiError) as caught:
                 await ids_of(api.pages("/items", pages=NextUrl("next"), records="rows"))
-            assert caught.value.verdict is Verdict.POISON
+            assert caught.value.action is Action.POISON
             assert len(server.requests) == 2
             assert other.requests == []
             assert "sesame" not in str(caught.value)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from haulier.api.client import Drift, Total
-from haulier.api.errors import ApiError, MovedError, PagingError, Verdict
+from haulier.api.errors import Action, ApiError, MovedError, PagingError
 from haulier.api.paging.pages import Cursor, LinkHeader, Offset, PageNumber, Paginator, Seek
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, says, session_with, told
 
@@ -84,7 +84,7 @@ async def test_a_total_that_moved_begins_again(kind: str, happens: Any, total: T
     where it is seen, and its error says what helps."""
     error = await refused(moving(happens={2: happens}), KINDS[kind], total=total)
     assert isinstance(error, MovedError)
-    assert error.verdict is Verdict.RESTART
+    assert error.action is Action.RESTART
     assert error.restarts == 2
     assert f"the total moved from 400 to {420 if happens is insert else 380}" in str(error)
     assert "write may_move = true in `total`" in str(error)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from haulier.api.client import Total
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.paging.pages import Cursor, LinkHeader, NextUrl, OData, Offset, Paginator
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, serving, session_with
 
@@ -95,7 +95,7 @@ async def test_an_exact_total_finds_a_misspelt_path() -> None:
     async with session_with(two_pages) as (api, _):
         with pytest.raises(ApiError, match="promised 3 records and sent 2") as caught:
             await ids_of(api.pages("/items", pages=MISSPELT, records="value", total=Total("n")))
-        assert caught.value.verdict is Verdict.RESTART
+        assert caught.value.action is Action.RESTART
 
 
 @pytest.mark.parametrize("at", ["paging.next.after", "pagin.next.after"])

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.client import Total
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.paging.pages import Cursor, NextUrl, OData, Offset, PageNumber, PageRequest, Paginator, Seek
 from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, serving
 
@@ -177,7 +177,7 @@ async def test_row_413_tokens_behind_the_first_page_keep_their_size(status: int,
         "" if is_in_header else "next", "X-Next-Page" if is_in_header else "", query="page", size_name="limit"
     )
     error, requests = await refused(answer, pages, query={"limit": 40})
-    assert error.verdict is (Verdict.SPLIT if status == 413 else Verdict.OUTAGE)
+    assert error.action is (Action.SPLIT if status == 413 else Action.OUTAGE)
     assert {asked.number("limit") for asked in requests} == {40}
 
 
@@ -191,7 +191,7 @@ async def test_row_413_odata_links_behind_the_first_page_keep_their_size() -> No
         return Reply({"value": rows(0, size), "@odata.nextLink": f"/rows?$skiptoken={page + 1}"})
 
     error, requests = await refused(answer, OData(40), records="value")
-    assert error.verdict is Verdict.SPLIT
+    assert error.action is Action.SPLIT
     assert [of_prefer(asked) for asked in requests] == [40, 40]
 
 
@@ -233,7 +233,7 @@ async def test_row_413_response_too_large() -> None:
             return Reply({"error": {"errors": [{"reason": "responseTooLarge"}]}}, 403)
         return server(COUNT, of_query("offset"), of_query("limit"))(asked)
 
-    rule = Rule(Verdict.SPLIT, 403, text="responseTooLarge")
+    rule = Rule(Action.SPLIT, 403, text="responseTooLarge")
     found, requests = await asked_of(answer, Offset(40), rules=(rule,))
     assert found == list(range(COUNT))
     assert sizes(requests)[:3] == [40, 20, 10]
@@ -242,7 +242,7 @@ async def test_row_413_response_too_large() -> None:
 async def test_row_413_then_split() -> None:
     """Failures, `413`: one record that is too much by itself divides the item; the floor is one record a page."""
     error, requests = await refused(server(0, of_query("offset"), of_query("limit")), Offset(40))
-    assert error.verdict is Verdict.SPLIT
+    assert error.action is Action.SPLIT
     assert sizes(requests) == [40, 20, 10, 5, 2, 1]
 
 
@@ -257,15 +257,15 @@ async def test_row_413_then_split() -> None:
 async def test_row_413_the_floor_leaves_something_new(pages: Paginator, least: int) -> None:
     """Failures, `413`: G1: a page that held nothing but what is asked for again would look like the end of the list."""
     error, requests = await refused(lambda asked: TOO_LARGE, pages, query={"limit": 8})
-    assert error.verdict is Verdict.SPLIT
+    assert error.action is Action.SPLIT
     assert sizes(requests)[-1] == least
 
 
 async def test_row_413_a_cap_is_not_a_page_that_is_too_large() -> None:
     """Failures, `400: window too large / cap: SPLIT`: of a query that matches too much no page size is small enough."""
     answer = lambda asked: Reply({"error": "more than 10000 rows"}, 400)  # noqa: E731
-    error, requests = await refused(answer, Offset(40), rules=(Rule(Verdict.SPLIT, 400, text="10000 rows"),))
-    assert error.verdict is Verdict.SPLIT
+    error, requests = await refused(answer, Offset(40), rules=(Rule(Action.SPLIT, 400, text="10000 rows"),))
+    assert error.action is Action.SPLIT
     assert len(requests) == 1
 
 
@@ -273,7 +273,7 @@ async def test_row_413_a_cap_is_not_a_page_that_is_too_large() -> None:
 async def test_row_413_without_a_size_of_ours(pages: Paginator) -> None:
     """Failures, `413`: what was never declared is not guessed: the item is divided at once."""
     error, requests = await refused(lambda asked: TOO_LARGE, pages, query={"_size": 40, "limit": 40})
-    assert error.verdict is Verdict.SPLIT
+    assert error.action is Action.SPLIT
     assert len(requests) == 1
 
 
@@ -282,7 +282,7 @@ async def test_row_413_page_numbers_behind_the_first_keep_their_size() -> None:
     hide some: the item is divided instead."""
     answer = lambda asked: TOO_LARGE if asked.number("page") == 2 else Reply({"rows": rows(0, 40)})  # noqa: E731
     error, requests = await refused(answer, PageNumber(size=40))
-    assert error.verdict is Verdict.SPLIT
+    assert error.action is Action.SPLIT
     assert sizes(requests, "per_page") == [40, 40]
 
 
@@ -294,7 +294,7 @@ async def test_row_413_a_size_that_the_api_does_not_take() -> None:
         return TOO_LARGE if asked.number("limit") == 40 else Reply({"error": "limit must be 40 or 80"}, 400)
 
     error, requests = await refused(answer, Offset(40))
-    assert (error.verdict, error.status) == (Verdict.SPLIT, 413)
+    assert (error.action, error.status) == (Action.SPLIT, 413)
     assert sizes(requests) == [40, 20]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from haulier.api.client import Total
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
 from haulier.api.paging.pages import Cursor, NextUrl, Offset, PageNumber, Single
@@ -101,7 +101,7 @@ async def test_empty_page_in_mid_walk_is_no_quiet_end() -> None:
     answers = [says({"rows": rows(0, 100), "n": 1050}), says({"rows": [], "n": 1050}), says({"rows": [], "n": 1050})]
     async with told(*answers) as (api, _, clock, _):
         error = await refused(api, clock, pages=Offset(100), total=Total("n"))
-        assert error.verdict is Verdict.RESTART
+        assert error.action is Action.RESTART
         assert "promised 1050 records and sent 100" in str(error)
 
 
@@ -110,7 +110,7 @@ async def test_missing_records_path_is_no_end() -> None:
     answers = says({"rows": rows(0, 2), "next": "a"}), says({"error": "database is down"})
     async with told(*answers) as (api, transport, clock, _):
         error = await refused(api, clock, pages=Cursor("next", query="c"))
-        assert error.verdict is Verdict.BACK
+        assert error.action is Action.RETRY_LATER
         assert "nothing stands at 'rows': the body is an object with the keys error" in str(error)
         assert "database is down" in error.excerpt
         assert len(transport.requests) == 1 + 3
@@ -120,7 +120,7 @@ async def test_answer_without_a_body() -> None:
     """A 204 is an end where it was declared that it may come, and else an error."""
     async with told(says(b"", 204)) as (api, _, clock, _):
         assert await collected(api, clock, pages=Offset(10), empty=["no body"]) == []
-        assert (await refused(api, clock, pages=Offset(10))).verdict is Verdict.BACK
+        assert (await refused(api, clock, pages=Offset(10))).action is Action.RETRY_LATER
 
 
 async def test_error_body_that_passes_loses_nothing() -> None:
@@ -137,7 +137,7 @@ async def test_guard_4_repeated_request() -> None:
     async with told(*answers) as (api, transport, clock, _):
         error = await refused(api, clock, pages=Cursor("next", query="c"))
         assert isinstance(error, PaginationLoopError)
-        assert error.verdict is Verdict.RESTART
+        assert error.action is Action.RESTART
         assert "request for page 3 is the one for page 2 again" in str(error)
         assert str(error).startswith("GET http")
         assert len(transport.requests) == 2
@@ -210,7 +210,7 @@ async def test_guard_4_page_cap() -> None:
     answers = [says({"rows": rows(n, n + 1), "next": str(n)}) for n in range(9)]
     async with told(*answers) as (api, transport, clock, _):
         error = await refused(api, clock, pages=Cursor("next", query="c"), max_pages=5)
-        assert error.verdict is Verdict.SPLIT
+        assert error.action is Action.SPLIT
         assert "more than 5 pages" in str(error)
         assert len(transport.requests) == 5
 
@@ -220,7 +220,7 @@ async def test_guard_4_page_cap_of_empty_pages() -> None:
     answers = [says({"rows": [], "next": str(n)}) for n in range(9)]
     async with told(*answers) as (api, transport, clock, _):
         error = await refused(api, clock, pages=Cursor("next", query="c"), max_pages=5)
-        assert error.verdict is Verdict.POISON
+        assert error.action is Action.POISON
         assert len(transport.requests) == 5
 
 
@@ -242,7 +242,7 @@ async def test_guard_4_same_origin() -> None:
         async with session_with(answer) as (api, server):
             with pytest.raises(ApiError, match="is not followed: it leads to http") as caught:
                 await ids_of(api.pages("/items", pages=NextUrl("next"), records="rows"))
-            assert caught.value.verdict is Verdict.POISON
+            assert caught.value.action is Action.POISON
             assert len(server.requests) == 1
             assert other.requests == []
 
@@ -293,7 +293,7 @@ async def test_bogus_cursor_is_found_by_the_total() -> None:
     async with told(*answers, says({"rows": rows(0, 2), "next": "a", "n": 4})) as (api, _, clock, _):
         assert (
             await refused(api, clock, pages=Cursor("next", query="_next"), total=Total("n"))
-        ).verdict is Verdict.RESTART
+        ).action is Action.RESTART
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from haulier.api.client import Drift, Total
-from haulier.api.errors import MovedError, Verdict
+from haulier.api.errors import Action, MovedError
 from haulier.api.paging.pages import Cursor, Offset, Seek, Single
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, collected, ids_of, refused, rows, says, session_with, told
@@ -40,7 +40,7 @@ async def test_g3_total_that_is_not_kept_begins_again(again: int) -> None:
     answers = says({"rows": rows(0, 2), "next": "a", "n": 4}), says({"rows": rows(2, 3), "next": None, "n": 4})
     async with told(*answers, says({"rows": rows(0, 2), "next": "a", "n": again})) as (api, _, clock, _):
         error = await refused(api, clock, pages=CURSOR, total=Total("n"))
-        assert error.verdict is Verdict.RESTART
+        assert error.action is Action.RESTART
         assert f"promised 4 records and sent 3; asked again, it promises {again}" in str(error)
         assert api.usage.drift is None
 
@@ -89,7 +89,7 @@ async def test_exact_total_that_is_not_there(total: Total) -> None:
     """An exact total that is declared and not there is an error: nothing could be checked."""
     async with told(says({"rows": rows(0, 3), "count": 3})) as (api, _, clock, _):
         error = await refused(api, clock, pages=Single(), total=total)
-        assert error.verdict is Verdict.BACK
+        assert error.action is Action.RETRY_LATER
         assert "no total" in str(error)
 
 
@@ -112,7 +112,7 @@ async def test_empty_list_with_total() -> None:
         assert await collected(api, clock, pages=Offset(10), total=Total("n")) == []
         assert api.usage.requests == 1
     async with told(says({"rows": [], "n": 7})) as (api, _, clock, _):
-        assert (await refused(api, clock, pages=Offset(10), total=Total("n"))).verdict is Verdict.RESTART
+        assert (await refused(api, clock, pages=Offset(10), total=Total("n"))).action is Action.RESTART
 
 
 async def test_drift_total_may_be_asked_to_stand_still() -> None:
@@ -122,7 +122,7 @@ async def test_drift_total_may_be_asked_to_stand_still() -> None:
     async with told(first, second) as (api, _, clock, _):
         assert await collected(api, clock, pages=CURSOR, total=Total("n")) == [0, 1, 2]
     async with told(first, second, says({"rows": rows(0, 2), "next": "a", "n": 4})) as (api, _, clock, _):
-        assert (await refused(api, clock, pages=CURSOR, total=fixed)).verdict is Verdict.RESTART
+        assert (await refused(api, clock, pages=CURSOR, total=fixed)).action is Action.RESTART
     async with told(first, second, first) as (api, _, clock, _):
         assert await collected(api, clock, pages=CURSOR, total=fixed) == [0, 1, 2]
 
@@ -139,7 +139,7 @@ async def test_drift_total_that_must_stand_still_shows_a_hidden_row() -> None:
         async with told(*answers) as (api, transport, clock, _):
             error = await refused(api, clock, pages=Offset(3), total=total)
             assert isinstance(error, MovedError)
-            assert error.verdict is Verdict.RESTART
+            assert error.action is Action.RESTART
             assert "the total moved from 6 to 5 while the item was read by counting" in str(error)
             assert len(transport.requests) == 2
 
@@ -166,7 +166,7 @@ async def test_drift_overlap_finds_removed_and_inserted_records(second: list[dic
     """Drift: a record that was removed or inserted before the offset moves the others; the item begins again."""
     async with told(says({"rows": rows(0, 3)}), says({"rows": second})) as (api, _, clock, _):
         error = await refused(api, clock, pages=Offset(3, overlap=1))
-        assert error.verdict is Verdict.RESTART
+        assert error.action is Action.RESTART
         assert "does not begin with the records that the page before ended with" in str(error)
 
 
@@ -188,7 +188,7 @@ async def test_seek_that_includes_its_key() -> None:
     async with told(*answers) as (api, _, clock, _):
         assert await collected(api, clock, pages=Seek("id", query="from", is_inclusive=True)) == [0, 1, 2, 3, 4]
     async with told(says({"rows": rows(0, 3)}), says({"rows": rows(3, 5)})) as (api, _, clock, _):
-        assert (await refused(api, clock, pages=Seek("id", query="from", is_inclusive=True))).verdict is Verdict.RESTART
+        assert (await refused(api, clock, pages=Seek("id", query="from", is_inclusive=True))).action is Action.RESTART
 
 
 @pytest.mark.parametrize("fields", [{}, {"at": "n", "header": "x"}, {"at": "a..b"}])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from haulier.api.client import ItemPlace, Total
-from haulier.api.errors import ApiError, PagingError, Verdict
+from haulier.api.errors import Action, ApiError, PagingError
 from haulier.api.paging.pages import Cursor, LinkHeader, NextUrl, OData, Paginator
 from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
 
@@ -97,7 +97,7 @@ async def test_a_path_that_can_never_fit(paging: Any, at: str, says: str) -> Non
     for pages in (Cursor(at, query="c"), NextUrl(at)):
         with pytest.raises(PagingError, match=says) as caught:
             await found(lambda asked: Reply({"rows": rows(0, 2), "paging": paging}), pages)
-        assert caught.value.verdict is Verdict.RESTART
+        assert caught.value.action is Action.RESTART
 
 
 async def test_a_path_into_an_answer_that_is_a_list() -> None:
@@ -146,7 +146,7 @@ async def test_a_full_page_without_any_sign(asked: dict[str, Any], pages: Pagina
     with pytest.raises(PagingError, match=says) as caught:
         await found(full_page, pages, asked)
     assert 'missing = "end"' in str(caught.value)
-    assert caught.value.verdict is Verdict.RESTART
+    assert caught.value.action is Action.RESTART
 
 
 @pytest.mark.parametrize("query", [{}, {"limit": 4}, {"year": 3}, {"limit": "all"}])

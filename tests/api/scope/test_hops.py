@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator
 
 from haulier.api.client import Client
-from haulier.api.errors import Verdict
+from haulier.api.errors import Action
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import NO_HEADERS, Request, Response
 from haulier.api.limits.budget import Rate
@@ -100,8 +100,8 @@ async def test_g5_max_requests_counts_the_hops_of_a_good_request_that_is_sent_ag
     async with asking(clock, tasks=1, between_seconds=20.0, max_requests=5) as (api, accounts, errors):
         await clock.run_for(10.0)
         assert (len(api.sent_at), accounts, errors) == (2, [2], [])
-        asked = asyncio.ensure_future(api.scope.verdict_now())
+        asked = asyncio.ensure_future(api.scope.action_now())
         await clock.run_for(5.0)
-        assert (asked.result(), len(api.sent_at)) == (Verdict.OK, 4)
+        assert (asked.result(), len(api.sent_at)) == (Action.OK, 4)
         await clock.run_for(60.0)
     assert (len(api.sent_at), accounts, len(errors)) == (5, [2], 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.errors import ApiError, Fault, Verdict
+from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.limits.breaker import Breaker
 from haulier.api.scope.row import decode
@@ -59,7 +59,7 @@ class Queue:
     failures: dict[str, int] = field(default_factory=dict)
     freed: int = 0
     poisoned: list[str] = field(default_factory=list)
-    verdicts: set[Verdict] = field(default_factory=set)
+    actions: set[Action] = field(default_factory=set)
 
 
 class Worker:
@@ -101,7 +101,7 @@ class Worker:
         except UsageError:
             return
         except ApiError as error:
-            queue.verdicts.add(error.verdict)
+            queue.actions.add(error.action)
         if is_charged:
             queue.failures[item] = queue.failures.get(item, 0) + 1
             if queue.failures[item] == 5:
@@ -209,8 +209,8 @@ async def test_says_since_when_and_why_and_takes_no_items(rig: Rig) -> None:
     with pytest.raises(ApiError, match=r"The API is down since .* \(connection refused\)") as caught:
         async with rig.workers[0].scope.slot():
             pass
-    assert caught.value.verdict is Verdict.PAUSE
-    assert rig.queue.verdicts <= {Verdict.PAUSE}
+    assert caught.value.action is Action.PAUSE
+    assert rig.queue.actions <= {Action.PAUSE}
     await rig.clock.run_for(6)
     assert not any(worker.attempts for worker in rig.workers)
 

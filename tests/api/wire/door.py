@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.client import Client, ItemApi
 from haulier.api.errors import ApiError
 from haulier.api.http.redactor import Redactor

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from haulier.api.answers.verdict import judge
-from haulier.api.errors import Fault, Verdict
+from haulier.api.answers.judgement import judge
+from haulier.api.errors import Action, Fault
 from haulier.api.http.transport import Request
 from tests.api.wire.raw_server import Answer, Do, chunks, gzipped, http, raw_server
 from tests.api.wire.wire import fault_of, get, transport_to
@@ -91,7 +91,7 @@ async def test_a_body_that_is_not_whole_is_a_fault_and_costs_its_connection(row:
         assert fault.kind is row.fault, fault
         assert (await get(transport, server)).body == b'{"next":1}'
         assert [seen.connection for seen in server.requests] == [0, 1]
-        assert judge(fault, now=NOW).verdict is Verdict.HERE
+        assert judge(fault, now=NOW).action is Action.RETRY
 
 
 GOOD: dict[str, Answer] = {
@@ -143,15 +143,15 @@ async def test_a_close_delimited_body_is_accepted_where_its_json_proves_its_end(
 
 
 @pytest.mark.parametrize("body", [BODY[:-3], BODY[:-1]], ids=["mid", "last byte"])
-async def test_a_proxy_that_rechunked_a_short_body_cleanly_is_found_out_by_the_verdict(body: bytes) -> None:
+async def test_a_proxy_that_rechunked_a_short_body_cleanly_is_found_out_by_the_judgement(body: bytes) -> None:
     """Bodies, `proxy re-chunked a short body cleanly`: no client can see it on the wire; the JSON's last byte shows
     it."""
     async with raw_server([http(chunks(body), CHUNKED, length=None)]) as server, transport_to(server) as transport:
         answer = await get(transport, server)
     # The last closing bracket of the whole body is }, and so is the last of a body cut inside: then only parsing can
     # tell.
-    expected = Verdict.HERE if body[-1:] not in b"]}" else Verdict.OK
-    assert judge(answer, now=NOW).verdict is expected
+    expected = Action.RETRY if body[-1:] not in b"]}" else Action.OK
+    assert judge(answer, now=NOW).action is expected
 
 
 async def test_what_is_left_of_a_body_never_becomes_the_answer_of_the_next_request() -> None:
@@ -159,7 +159,7 @@ async def test_what_is_left_of_a_body_never_becomes_the_answer_of_the_next_reque
     late: Answer = [http(BODY, length=len(BODY) - 4)[:-4], 0.02, BODY[-4:]]
     async with raw_server(late, [http(b'{"next":1}')]) as server, transport_to(server) as transport:
         short = await get(transport, server)
-        assert judge(short, now=NOW).verdict is Verdict.HERE
+        assert judge(short, now=NOW).action is Action.RETRY
         await asyncio.sleep(0.05)
         assert (await get(transport, server)).body == b'{"next":1}'
         assert [seen.connection for seen in server.requests] == [0, 1]
@@ -188,7 +188,7 @@ async def test_a_body_over_the_cap_stops_early(name: str) -> None:
     async with raw_server(TOO_LARGE[name]) as server, transport_to(server, max_body_bytes=100_000) as transport:
         fault = await fault_of(transport, server)
     assert fault.kind is Fault.TOO_LARGE, fault
-    assert judge(fault, now=NOW).verdict is Verdict.SPLIT
+    assert judge(fault, now=NOW).action is Action.SPLIT
 
 
 async def test_a_body_of_exactly_the_cap_is_no_fault() -> None:
@@ -222,8 +222,8 @@ async def test_a_status_that_says_it_all_is_not_hidden_by_its_broken_body(answer
     async with raw_server(answer, [http()]) as server, transport_to(server) as transport:
         response = await get(transport, server)
         assert response.status == status
-        verdict = judge(response, now=NOW)
-        assert (verdict.verdict, verdict.retry_after_seconds) == (Verdict.PAUSE, 7)
+        action = judge(response, now=NOW)
+        assert (action.action, action.retry_after_seconds) == (Action.PAUSE, 7)
         await get(transport, server)
         assert [seen.connection for seen in server.requests] == [0, 1]
 

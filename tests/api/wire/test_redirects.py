@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from haulier.api.answers.verdict import judge
-from haulier.api.errors import Fault, Verdict
+from haulier.api.answers.judgement import judge
+from haulier.api.errors import Action, Fault
 from haulier.api.http.transport import Request, TransportError
 from haulier.api.identity.auth import Bearer
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
@@ -57,7 +57,7 @@ async def test_nothing_goes_to_another_origin() -> None:
     ):
         fault = await fault_of(transport, server)
     assert fault.kind is Fault.REDIRECT
-    assert judge(fault, now=NOW).verdict is Verdict.POISON
+    assert judge(fault, now=NOW).action is Action.POISON
     assert other.connections == 0
     assert "canary" not in fault.text
 
@@ -113,7 +113,7 @@ async def test_a_redirect_loop_ends() -> None:
     """Bodies, `redirect loop`: five are followed, the sixth is a fault and the item poison."""
     async with raw_server(to("/")) as server, transport_to(server) as transport:
         fault = await fault_of(transport, server)
-    assert judge(fault, now=NOW).verdict is Verdict.POISON
+    assert judge(fault, now=NOW).action is Action.POISON
     assert len(server.requests) == 6
 
 
@@ -217,7 +217,7 @@ async def test_a_redirect_without_an_address_is_an_answer_like_others() -> None:
     async with raw_server([http(status="302 Found")]) as server, transport_to(server) as transport:
         response = await get(transport, server)
     assert response.status == 302
-    assert judge(response, now=NOW).verdict is Verdict.POISON
+    assert judge(response, now=NOW).action is Action.POISON
 
 
 def test_one_origin_may_be_written_in_many_ways() -> None:
@@ -233,7 +233,7 @@ async def test_what_no_request_can_carry_is_not_sent() -> None:
     async with raw_server(OK) as server, transport_to(server) as transport:
         with pytest.raises(TransportError) as caught:
             await get(transport, server, "/", ("X-Cursor", "a\r\nX-Evil: 1"))
-    assert judge(caught.value, now=NOW).verdict is Verdict.POISON
+    assert judge(caught.value, now=NOW).action is Action.POISON
     assert server.requests == []
 
 

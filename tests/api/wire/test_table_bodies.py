@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from haulier.api.errors import Verdict
+from haulier.api.errors import Action
 from haulier.api.identity.auth import ApiKey, env
 from tests.api.wire.door import GOOD, LAST_PAGE, door, page, status
 from tests.api.wire.raw_server import Answer, Do, chunks, gzipped, http, raw_server
@@ -65,7 +65,7 @@ async def test_a_fault_costs_a_request_and_nobody_a_record(row: Row) -> None:
 async def test_a_fault_that_stays_is_never_a_success(row: Row) -> None:
     """Bodies: all five clients that people use return some of these as success; here not one record comes out."""
     async with door(row.said) as api:
-        assert (await api.error()).verdict is Verdict.BACK
+        assert (await api.error()).action is Action.RETRY_LATER
 
 
 async def test_row_gzip_with_two_members() -> None:
@@ -77,7 +77,7 @@ async def test_row_gzip_with_two_members() -> None:
 async def test_row_redirect_loop() -> None:
     """Bodies, `redirect loop`: an error after five."""
     async with door(status("302 Found", b"", "Location: /rows")) as api:
-        assert (await api.error()).verdict is Verdict.POISON
+        assert (await api.error()).action is Action.POISON
         assert len(api.asked_at) == 6
 
 
@@ -87,7 +87,7 @@ async def test_row_one_byte_at_a_time() -> None:
     drip: Answer = [http(length=1_000), *(step for _ in range(1_000) for step in (b"[", 0.1))]
     async with door(drip, first_byte_timeout_seconds=1.0, request_timeout_seconds=1.5) as api:
         error = await api.error()
-        assert (error.verdict, error.is_time_out) == (Verdict.OUTAGE, True)
+        assert (error.action, error.is_time_out) == (Action.OUTAGE, True)
     async with door(drip, GOOD, first_byte_timeout_seconds=1.0, request_timeout_seconds=1.5) as api:
         assert await api.records() == [{"id": 3}]
 
@@ -98,7 +98,7 @@ async def test_row_cross_host_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
     async with raw_server(GOOD) as other:
         away = status("307 Temporary Redirect", b"", f"Location: {other.url}/rows")
         async with door(page([1], "a"), away, auth=ApiKey(env("KEY"), header="X-Api-Key")) as api:
-            assert (await api.error()).verdict is Verdict.POISON
+            assert (await api.error()).action is Action.POISON
             assert api.server.requests[0].headers["X-Api-Key"] == "hunter2hunter2"
         assert other.requests == []
         assert other.connections == 0

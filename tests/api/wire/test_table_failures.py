@@ -1,6 +1,6 @@
 """Each row of the table Failures as an item meets it: a real client, and a server that fails so.
 
-`test_verdict.py` walks the same table as the pure function that it is.
+`test_judgement.py` walks the same table as the pure function that it is.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from haulier.api.answers.verdict import Asked, Rule
+from haulier.api.answers.judgement import Asked, Rule
 from haulier.api.client import Total
-from haulier.api.errors import Fault, Verdict
+from haulier.api.errors import Action, Fault
 from haulier.api.paging.pages import NextUrl, Offset, PageNumber, Seek
 from tests.api.wire.door import GOOD, LAST_PAGE, door, page, status
 from tests.api.wire.raw_server import Answer, Do, chunks, gzipped, http, raw_server
@@ -26,7 +26,7 @@ class Row:
 
     row: str
     said: Answer
-    verdict: Verdict
+    action: Action
     requests: int = 1
     shade: str = ""
     rules: tuple[Rule, ...] = ()
@@ -41,57 +41,57 @@ REFUSED = "402, 403"
 POISONED = "405, 406, 411, 414, 415, 416, 422, 431, 451, 501, 505"
 WIRE = "reset or EOF in the body, Content-Length mismatch, chunk error, gzip not at end, CRC"
 ERROR = b'{"error":{"code":503,"message":"busy"}}'
-BY_CODE = (Rule(Verdict.BACK, at="error", status_at="error.code"),)
+BY_CODE = (Rule(Action.RETRY_LATER, at="error", status_at="error.code"),)
 
 ROWS = [
-    Row(BAD_200, [http(b"<html>Hello</html>", content_type=HTML)], Verdict.BACK, 3, "HTML"),
-    Row(BAD_200, [http(b"a,b\n1,2\n", content_type="text/csv")], Verdict.BACK, 3, "another type"),
-    Row(BAD_200, [http(b"")], Verdict.BACK, 3, "empty"),
-    Row(BAD_200, [http(b'{"rows":[{"id":1},{"i')], Verdict.BACK, 3, "not complete"),
-    Row(BAD_200, [http(b'{"rows":[{"id":1}')], Verdict.BACK, 3, "cut behind a bracket"),
-    Row(BAD_200, [http(b"<html>Down for maintenance</html>", content_type=HTML)], Verdict.OUTAGE, 3, "maintenance"),
-    Row(BAD_200, [http(b'<form><input type="password"></form>', content_type=HTML)], Verdict.OUTAGE, 3, "login"),
-    Row(PREDICATE, [http(b'{"errors":["boom"]}')], Verdict.BACK, 3, "records path missing"),
-    Row(PREDICATE, [http(ERROR)], Verdict.OUTAGE, 5, "by the code it names", BY_CODE),
-    Row(PREDICATE, [http(b'{"error":"?"}')], Verdict.BACK, 1, "without a code", BY_CODE),
-    Row("204, 205", status("204 No Content", b""), Verdict.BACK, 1, "204"),
-    Row("204, 205", status("205 Reset Content", b""), Verdict.BACK, 1, "205"),
-    Row("304", status("304 Not Modified", b""), Verdict.BACK, 3, "that nobody asked for"),
-    Row("400", status("400 Bad Request"), Verdict.POISON),
-    Row("400", status("400 Bad Request", b'"over 10000"'), Verdict.SPLIT, 1, "cap", (Rule(Verdict.SPLIT, 400),)),
-    Row("401", status("401 Unauthorized"), Verdict.AUTH),
-    Row(REFUSED, status("402 Payment Required"), Verdict.POISON, 1, "402"),
-    Row(REFUSED, status("403 Forbidden"), Verdict.POISON, 1, "403"),
-    Row("404, 410", status("404 Not Found"), Verdict.POISON, 1, "list"),
-    Row("404, 410", status("410 Gone"), Verdict.POISON, 1, "list that is gone"),
-    *(Row(POISONED, status(f"{code} No"), Verdict.POISON, 1, code) for code in POISONED.split(", ")),
-    Row("407, TLS verify failure", status("407 Proxy Authentication Required"), Verdict.CONFIG),
-    Row("408, 425", status("408 Request Timeout"), Verdict.OUTAGE, 5, "408"),
-    Row("408, 425", status("425 Too Early"), Verdict.BACK, 5, "425"),
-    Row("409", status("409 Conflict"), Verdict.BACK, 3),
-    Row("409", status("409 Conflict"), Verdict.POISON, 1, "Salesforce's, by a rule", (Rule(Verdict.POISON, 409),)),
-    Row("412", status("412 Precondition Failed"), Verdict.RESTART),
-    Row("413", status("413 Content Too Large"), Verdict.SPLIT),
-    *(Row("421, 423, 424", status(f"{code} No"), Verdict.BACK, 5, str(code)) for code in (421, 423, 424)),
-    Row("429", status("429 Too Many Requests"), Verdict.OUTAGE, 5, "without header"),
-    *(Row("502, 503, 504", status(f"{code} No"), Verdict.OUTAGE, 5, str(code)) for code in (502, 503, 504)),
-    Row("507, 508, 511", status("507 Insufficient Storage"), Verdict.OUTAGE, 1, "507"),
-    Row("507, 508, 511", status("508 Loop Detected"), Verdict.OUTAGE, 1, "508"),
-    *(Row("520-530 (CDN)", status(f"{code} No"), Verdict.OUTAGE, 5, str(code)) for code in (520, 524, 530)),
-    Row(WIRE, [http(LAST_PAGE, length=len(LAST_PAGE) + 1), Do.RESET], Verdict.BACK, 5, "reset"),
-    Row(WIRE, [http(LAST_PAGE, length=len(LAST_PAGE) + 1), Do.CLOSE], Verdict.BACK, 5, "EOF"),
-    Row(WIRE, [http(chunks(LAST_PAGE, end=b""), CHUNKED, length=None), Do.CLOSE], Verdict.BACK, 5, "chunk error"),
-    Row(WIRE, [http(gzipped(LAST_PAGE)[:-9], "Content-Encoding: gzip")], Verdict.BACK, 5, "gzip not at end"),
-    Row(WIRE, [http(gzipped(LAST_PAGE)[:-8] + b"\0" * 8, "Content-Encoding: gzip")], Verdict.BACK, 5, "CRC"),
+    Row(BAD_200, [http(b"<html>Hello</html>", content_type=HTML)], Action.RETRY_LATER, 3, "HTML"),
+    Row(BAD_200, [http(b"a,b\n1,2\n", content_type="text/csv")], Action.RETRY_LATER, 3, "another type"),
+    Row(BAD_200, [http(b"")], Action.RETRY_LATER, 3, "empty"),
+    Row(BAD_200, [http(b'{"rows":[{"id":1},{"i')], Action.RETRY_LATER, 3, "not complete"),
+    Row(BAD_200, [http(b'{"rows":[{"id":1}')], Action.RETRY_LATER, 3, "cut behind a bracket"),
+    Row(BAD_200, [http(b"<html>Down for maintenance</html>", content_type=HTML)], Action.OUTAGE, 3, "maintenance"),
+    Row(BAD_200, [http(b'<form><input type="password"></form>', content_type=HTML)], Action.OUTAGE, 3, "login"),
+    Row(PREDICATE, [http(b'{"errors":["boom"]}')], Action.RETRY_LATER, 3, "records path missing"),
+    Row(PREDICATE, [http(ERROR)], Action.OUTAGE, 5, "by the code it names", BY_CODE),
+    Row(PREDICATE, [http(b'{"error":"?"}')], Action.RETRY_LATER, 1, "without a code", BY_CODE),
+    Row("204, 205", status("204 No Content", b""), Action.RETRY_LATER, 1, "204"),
+    Row("204, 205", status("205 Reset Content", b""), Action.RETRY_LATER, 1, "205"),
+    Row("304", status("304 Not Modified", b""), Action.RETRY_LATER, 3, "that nobody asked for"),
+    Row("400", status("400 Bad Request"), Action.POISON),
+    Row("400", status("400 Bad Request", b'"over 10000"'), Action.SPLIT, 1, "cap", (Rule(Action.SPLIT, 400),)),
+    Row("401", status("401 Unauthorized"), Action.AUTH),
+    Row(REFUSED, status("402 Payment Required"), Action.POISON, 1, "402"),
+    Row(REFUSED, status("403 Forbidden"), Action.POISON, 1, "403"),
+    Row("404, 410", status("404 Not Found"), Action.POISON, 1, "list"),
+    Row("404, 410", status("410 Gone"), Action.POISON, 1, "list that is gone"),
+    *(Row(POISONED, status(f"{code} No"), Action.POISON, 1, code) for code in POISONED.split(", ")),
+    Row("407, TLS verify failure", status("407 Proxy Authentication Required"), Action.CONFIG),
+    Row("408, 425", status("408 Request Timeout"), Action.OUTAGE, 5, "408"),
+    Row("408, 425", status("425 Too Early"), Action.RETRY_LATER, 5, "425"),
+    Row("409", status("409 Conflict"), Action.RETRY_LATER, 3),
+    Row("409", status("409 Conflict"), Action.POISON, 1, "Salesforce's, by a rule", (Rule(Action.POISON, 409),)),
+    Row("412", status("412 Precondition Failed"), Action.RESTART),
+    Row("413", status("413 Content Too Large"), Action.SPLIT),
+    *(Row("421, 423, 424", status(f"{code} No"), Action.RETRY_LATER, 5, str(code)) for code in (421, 423, 424)),
+    Row("429", status("429 Too Many Requests"), Action.OUTAGE, 5, "without header"),
+    *(Row("502, 503, 504", status(f"{code} No"), Action.OUTAGE, 5, str(code)) for code in (502, 503, 504)),
+    Row("507, 508, 511", status("507 Insufficient Storage"), Action.OUTAGE, 1, "507"),
+    Row("507, 508, 511", status("508 Loop Detected"), Action.OUTAGE, 1, "508"),
+    *(Row("520-530 (CDN)", status(f"{code} No"), Action.OUTAGE, 5, str(code)) for code in (520, 524, 530)),
+    Row(WIRE, [http(LAST_PAGE, length=len(LAST_PAGE) + 1), Do.RESET], Action.RETRY_LATER, 5, "reset"),
+    Row(WIRE, [http(LAST_PAGE, length=len(LAST_PAGE) + 1), Do.CLOSE], Action.RETRY_LATER, 5, "EOF"),
+    Row(WIRE, [http(chunks(LAST_PAGE, end=b""), CHUNKED, length=None), Do.CLOSE], Action.RETRY_LATER, 5, "chunk error"),
+    Row(WIRE, [http(gzipped(LAST_PAGE)[:-9], "Content-Encoding: gzip")], Action.RETRY_LATER, 5, "gzip not at end"),
+    Row(WIRE, [http(gzipped(LAST_PAGE)[:-8] + b"\0" * 8, "Content-Encoding: gzip")], Action.RETRY_LATER, 5, "CRC"),
 ]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 async def test_a_row_that_stays_so(row: Row) -> None:
-    """Failures: the item learns its verdict after as many requests as the row allows, and never gets a record."""
+    """Failures: the item learns its action after as many requests as the row allows, and never gets a record."""
     async with door(row.said, rules=row.rules) as api:
         error = await api.error()
-        assert error.verdict is row.verdict
+        assert error.action is row.action
         assert len(api.asked_at) == row.requests
 
 
@@ -112,7 +112,7 @@ async def test_row_200_206() -> None:
 async def test_row_500() -> None:
     """Failures, `500`: HERE, and then back; gone at the next try it costs one request."""
     async with door(status("500 Internal Server Error")) as api:
-        assert (await api.error()).verdict in {Verdict.BACK, Verdict.OUTAGE}
+        assert (await api.error()).action in {Action.RETRY_LATER, Action.OUTAGE}
         assert len(api.asked_at) == 5
     async with door(status("500 Internal Server Error"), GOOD) as api:
         assert len(await api.records()) == 1
@@ -148,7 +148,7 @@ async def test_row_204_that_may_be() -> None:
     async with door(status("204 No Content", b"")) as api:
         assert await api.records(empty=["no body"]) == []
     async with door(status("304 Not Modified", b"")) as api:
-        assert (await api.error(empty=["no body"])).verdict is Verdict.BACK
+        assert (await api.error(empty=["no body"])).action is Action.RETRY_LATER
 
 
 async def test_row_redirects() -> None:
@@ -159,11 +159,11 @@ async def test_row_redirects() -> None:
             assert len(await api.records()) == 1
             assert api.server.requests[1].target == "/new?x=1"
     async with door(status("302 Found", b"", "Location: /rows")) as api:
-        assert (await api.error()).verdict is Verdict.POISON
+        assert (await api.error()).action is Action.POISON
         assert len(api.asked_at) == 6
     async with raw_server(GOOD) as other:
         async with door(status("302 Found", b"", f"Location: {other.url}/rows")) as api:
-            assert (await api.error()).verdict is Verdict.POISON
+            assert (await api.error()).action is Action.POISON
         assert other.requests == []
 
 
@@ -174,14 +174,14 @@ async def test_row_400_page_past_the_end() -> None:
     async with door(page([1, 2]), past) as api:
         assert len(await api.records(kind)) == 2
     async with door(past) as api:
-        assert (await api.error(kind)).verdict is Verdict.POISON
+        assert (await api.error(kind)).action is Action.POISON
 
 
 async def test_row_400_expired_token() -> None:
     """Failures, `400`: an expired token or locator restarts the item where a rule says how it is worded."""
     gone = status("400 Bad Request", b'[{"errorCode":"INVALID_QUERY_LOCATOR"}]')
-    async with door(page([1], "a"), gone, rules=(Rule(Verdict.RESTART, 400, text="INVALID_QUERY_LOCATOR"),)) as api:
-        assert (await api.error()).verdict is Verdict.RESTART
+    async with door(page([1], "a"), gone, rules=(Rule(Action.RESTART, 400, text="INVALID_QUERY_LOCATOR"),)) as api:
+        assert (await api.error()).action is Action.RESTART
 
 
 THROTTLED = [
@@ -206,7 +206,7 @@ async def test_row_404_410() -> None:
             asked = Asked(is_entity=True)
             assert (await api.session().request("GET", "/rows/7", asked=asked)).status == int(code[:3])
     async with door(page([1], "a"), status("410 Gone")) as api:
-        assert (await api.error()).verdict is Verdict.RESTART
+        assert (await api.error()).action is Action.RESTART
 
 
 async def test_row_tls() -> None:
@@ -215,7 +215,7 @@ async def test_row_tls() -> None:
         server.answers_at_once = b"HTTP/1.1 400 Bad Request\r\n\r\n"
         async with door(url=server.url.replace("http:", "https:")) as api:
             error = await api.error()
-            assert (error.verdict, error.fault) == (Verdict.CONFIG, Fault.TLS)
+            assert (error.action, error.fault) == (Action.CONFIG, Fault.TLS)
             assert len(server.requests) == 0
 
 
@@ -249,7 +249,7 @@ async def test_row_connect_refused() -> None:
         url = server.url
     async with door(url=url) as api:
         error = await api.error()
-        assert (error.verdict, error.fault) == (Verdict.OUTAGE, Fault.CONNECT)
+        assert (error.action, error.fault) == (Action.OUTAGE, Fault.CONNECT)
 
 
 async def test_row_stale_connection() -> None:
@@ -268,14 +268,14 @@ async def test_row_time_out() -> None:
     """Failures, `read time-out / item deadline`: HERE once; then the item may be divided, or comes back."""
     async with door([Do.HANG], first_byte_timeout_seconds=0.2) as api:
         error = await api.error()
-        assert (error.verdict, error.is_time_out) == (Verdict.OUTAGE, True)
+        assert (error.action, error.is_time_out) == (Action.OUTAGE, True)
         assert len(api.asked_at) == 2
 
 
 async def test_row_page_invariants_equal_page() -> None:
     """Failures, `JSON ok but page invariants fail`: an equal page restarts the item."""
     async with door(page([1, 2], "a"), page([1, 2], "b")) as api:
-        assert (await api.error()).verdict is Verdict.RESTART
+        assert (await api.error()).action is Action.RESTART
 
 
 async def test_row_page_invariants_more_rows_than_asked() -> None:
@@ -291,7 +291,7 @@ async def test_row_page_invariants_total_shrank() -> None:
     """Failures, `JSON ok but page invariants fail`: a total that is lower at the last page restarts the item where the
     records do not add up to it."""
     async with door(page([1, 2], "a", total=4), page([3], None, total=3), page([1, 2], "a", total=4)) as api:
-        assert (await api.error(total=Total("total"))).verdict is Verdict.RESTART
+        assert (await api.error(total=Total("total"))).action is Action.RESTART
 
 
 async def test_row_page_invariants_sort_order_broken() -> None:
@@ -301,5 +301,5 @@ async def test_row_page_invariants_sort_order_broken() -> None:
     said = page([6, 2, 4], total=6), page([5, 6], total=6), page([], total=6), page([6, 2, 4], total=6)
     async with door(*said) as api:
         error = await api.error(Seek("id", query="since"), total=Total("total"))
-        assert error.verdict is Verdict.RESTART
+        assert error.action is Action.RESTART
         assert "promised 6 records and sent 5" in str(error)

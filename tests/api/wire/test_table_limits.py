@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from haulier.api.client import Total
-from haulier.api.errors import Verdict
+from haulier.api.errors import Action
 from haulier.api.paging.pages import Seek
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
@@ -151,7 +151,7 @@ async def test_row_retry_after_of_over_15_minutes() -> None:
     """Waits, Retry-After: `> 15 min = hand the item back with a delay instead of holding it`; everybody waits."""
     async with door(status(BUSY, b"", "Retry-After: 1000")) as api:
         error = await api.error()
-        assert (error.verdict, error.retry_after_seconds) == (Verdict.PAUSE, 1000)
+        assert (error.action, error.retry_after_seconds) == (Action.PAUSE, 1000)
         assert len(api.asked_at) == 1
         assert api.client.scope.is_paused
 
@@ -191,5 +191,5 @@ async def test_row_hubspot_a_list_that_stops_at_10000_is_never_truncated() -> No
     """Vendors, HubSpot: `filtered/sorted lists stop at 10,000`: with a declared cap the item is divided."""
     async with door(page([1, 2], "a", total=10_001)) as api:
         error = await api.error(CURSOR, total=Total("total", divide_above=10_000))
-        assert error.verdict is Verdict.SPLIT
+        assert error.action is Action.SPLIT
         assert len(api.asked_at) == 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Literal
 
-from haulier.api.answers.verdict import Rule
-from haulier.api.errors import ApiError, BodyError, PagingError, Verdict
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action, ApiError, BodyError, PagingError
 from haulier.api.paging.page_size import aligned_size, halved_size, size_number
 from haulier.api.paging.paginator import PageAnswer, PageRequest, whole_number
 from haulier.api.records.paths import check_path
@@ -148,7 +148,7 @@ class Offset:
         return None if size is None else put(request, self.place, self.limit_name, size)
 
 
-_PAST_THE_END: Final = tuple(Rule(Verdict.END, status) for status in (400, 404, 416, 422))
+_PAST_THE_END: Final = tuple(Rule(Action.END, status) for status in (400, 404, 416, 422))
 """What a page is answered with that is asked for behind the last place of a list, which had records all the same."""
 
 
@@ -225,7 +225,7 @@ class PageNumber:
         )
         if self.end_status is None:
             return following
-        return replace(following, end_rules=(Rule(Verdict.END, self.end_status, text=self.end_text or None),))
+        return replace(following, end_rules=(Rule(Action.END, self.end_status, text=self.end_text or None),))
 
     def _is_full(self, request: PageRequest, answer: PageAnswer) -> bool:
         return len(answer.page) == size_number(size_in(request, self.place, self.size_name))
@@ -262,7 +262,7 @@ class PageNumber:
 
 def advise_end(error: ApiError, kind: object) -> None:
     """Say in an error of a later page how it is declared that the API refuses what is behind the end."""
-    if error.verdict is not Verdict.POISON or error.status not in {rule.status for rule in _PAST_THE_END}:
+    if error.action is not Action.POISON or error.status not in {rule.status for rule in _PAST_THE_END}:
         return
     if type(kind) is PageNumber and kind.end_status is None:
         declared = f"end_status = {error.status} in `pages`"

@@ -8,7 +8,7 @@ from typing import Final
 
 from isal import isal_zlib
 
-from haulier.api.errors import ApiError, PagingError, Verdict
+from haulier.api.errors import Action, ApiError, PagingError
 from haulier.api.http.transport import Request
 from haulier.api.records.page import Page
 
@@ -48,7 +48,7 @@ class LoopGuard:
             raise ApiError(
                 f"There are more than {self._max_pages} pages, which is the most that one item may have. "
                 "Divide the stream into smaller items, or ask for larger pages.",
-                verdict=Verdict.SPLIT if self._pages else Verdict.POISON,
+                action=Action.SPLIT if self._pages else Action.POISON,
             )
         number = self.pages + 1
         before = self._requests.setdefault(_digest_of(request), number)

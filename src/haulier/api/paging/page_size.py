@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from haulier.api.answers.verdict import TOO_LARGE_SIGNS
-from haulier.api.errors import ApiError, Fault, Verdict
+from haulier.api.answers.judgement import TOO_LARGE_SIGNS
+from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.paging.paginator import PageRequest
 
 
 def is_too_large(error: ApiError) -> bool:
     """Whether it is the page that is too much at once. Of a query that matches too much, smaller pages are no less."""
-    if error.verdict is not Verdict.SPLIT:
+    if error.action is not Action.SPLIT:
         return False
     excerpt = error.excerpt.lower().encode()
     return error.status == 413 or error.fault is Fault.TOO_LARGE or any(sign in excerpt for sign in TOO_LARGE_SIGNS)
@@ -24,10 +24,15 @@ def is_too_large(error: ApiError) -> bool:
 
 def is_refused(error: ApiError) -> bool:
     """Whether it is what was asked for that the API does not answer. It may fail for what lies behind the end."""
-    if error.verdict is Verdict.OUTAGE:
+    if error.action is Action.OUTAGE:
         return error.status == 500
     # Without a status it is what we make of an answer, such as a contradiction.
-    return error.status is not None and error.verdict in {Verdict.POISON, Verdict.SPLIT, Verdict.BACK, Verdict.RESTART}
+    return error.status is not None and error.action in {
+        Action.POISON,
+        Action.SPLIT,
+        Action.RETRY_LATER,
+        Action.RESTART,
+    }
 
 
 def sized(request: PageRequest, name: str, floor: int = 1) -> PageRequest:

@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Raw
 from multidict import CIMultiDictProxy
 
-from haulier.api.answers.verdict import Rule
+from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError, PagingError
 from haulier.api.http.urls import Pairs
 from haulier.api.paging.link_header import links_of, relations_of

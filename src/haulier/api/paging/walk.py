@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from haulier.api.answers.verdict import Asked
-from haulier.api.errors import ApiError, MovedError, PagingError, Verdict
+from haulier.api.answers.judgement import Asked
+from haulier.api.errors import Action, ApiError, MovedError, PagingError
 from haulier.api.exchange import Exchange
 from haulier.api.http.transport import Request, Response
 from haulier.api.http.urls import LinkError, resolve, with_query
@@ -142,7 +142,7 @@ class Walk:
                     return request, None
                 if refused is not None and not is_too_large(error):
                     # A smaller page that the API does not take at all changes nothing about the larger one.
-                    if error.verdict is Verdict.POISON or error.status == 500:
+                    if error.action is Action.POISON or error.status == 500:
                         raise refused from error
                     raise
                 smaller = self._smaller(request, error)
@@ -187,7 +187,7 @@ class Walk:
     async def _taken(self, request: PageRequest, read: _Read) -> Page:
         """Take note of a page that was read; what of it is new."""
         if read.error is not None:
-            raise PagingError(f"{self._shown(request)}: {read.error}", verdict=read.error.verdict)
+            raise PagingError(f"{self._shown(request)}: {read.error}", action=read.error.action)
         if read.look is not None:
             await self._check_sign(request, read, read.look)
         if read.following is not None and read.following.lacks:
@@ -276,7 +276,7 @@ class Walk:
                 asked=Asked(has_page_token=request.has_token, empty=self._listing.empty),
                 rules=request.end_rules,
                 is_first_page=False,
-                read_end=lambda response, verdict: None,
+                read_end=lambda response, action: None,
             )
         except ApiError as error:
             if not is_refused(error):
@@ -364,7 +364,7 @@ class Walk:
             return self._reader.nothing()
         return self._reader.read(response.body)
 
-    def _read_end(self, response: Response, verdict: Verdict) -> _Read | None:
+    def _read_end(self, response: Response, action: Action) -> _Read | None:
         """The records that came with an answer that a rule calls the end; None where none came."""
         body = self._reader.read_end(response.body)
         if body is None or not body.page.records:
@@ -397,7 +397,7 @@ class Walk:
             raise ApiError(
                 f"{self._shown(request)}: the API has {total} records here{more}, and hands out no more than {cap} for "
                 "one query (`divide`). The item is divided; with a smaller step it would not have to be.",
-                verdict=Verdict.SPLIT,
+                action=Action.SPLIT,
             )
 
     def _told(self, request: PageRequest, check: Callable[[], None]) -> None:
@@ -418,7 +418,7 @@ class Walk:
             raise ApiError(
                 f"The API's link to page {self._guard.pages + 1} is not followed: {error}. Nothing was sent there, "
                 "since the credentials go with each request. If the API has moved, correct its url.",
-                verdict=Verdict.POISON,
+                action=Action.POISON,
             ) from error
 
     async def _settle(self, first: PageRequest) -> None:
@@ -441,7 +441,7 @@ class Walk:
             lambda response: self._total_of(total, response),
             asked=Asked(empty=self._listing.empty),
             rules=first.end_rules,
-            read_end=lambda response, verdict: self._total_of(total, response),
+            read_end=lambda response, action: self._total_of(total, response),
         )
         again = answered.value
         if again is not None and promise.fits(self._received, again) and (promise.may_move or again == promise.first):
@@ -457,7 +457,7 @@ class Walk:
         if self._check is not None and self._check.hides_rows:
             raise PagingError(text)
         # Part of it may be kept: some APIs hand out no more than so many records, and do not say so.
-        raise ApiError(text, verdict=Verdict.RESTART)
+        raise ApiError(text, action=Action.RESTART)
 
     def _note_kept(self, promise: Promise, total: int) -> None:
         """For the manifest. An item may have several walks."""
@@ -496,5 +496,5 @@ def wire_request(request: PageRequest, home: str) -> Request:
     for name, value in headers:
         if not value.isprintable():
             # A token from an answer could add headers of its own by a line end.
-            raise ApiError(f"The header {name} would hold a control character; it is not sent.", verdict=Verdict.POISON)
+            raise ApiError(f"The header {name} would hold a control character; it is not sent.", action=Action.POISON)
     return Request(request.method, with_query(url, request.query), headers, body)

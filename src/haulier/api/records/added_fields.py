@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from haulier.api.errors import ApiError, Shape, Verdict
+from haulier.api.errors import Action, ApiError, Shape
 from haulier.api.records.slices import Bytes
 from haulier.api.records.surrogates import hide
 from haulier.errors import ItemError
@@ -82,6 +82,6 @@ def _refused(place: int, reason: str, names: tuple[str, ...]) -> ApiError:
     return ApiError(
         f"Record {place:,} of a page cannot be given the field{'s' if len(names) > 1 else ''} "
         f"{', '.join(map(repr, names))}: {reason}. Give it another name in `add`, or leave it out.",
-        verdict=Verdict.BACK,
+        action=Action.RETRY_LATER,
         shape=Shape.RECORD,
     )

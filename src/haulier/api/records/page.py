@@ -225,7 +225,8 @@ def check_failure(body: bytes) -> None:
     if (key := failure_in(body)) is not None:
         raise BodyError(
             f"no records, and something stands at {key!r}, which looks like a failure. "
-            f'Write a rule for it: {{ at = "{key}", verdict = "back" }}; or "end" for "back", if there are no more',
+            f'Write a rule for it: {{ at = "{key}", action = "retry_later" }}; or "end" instead of "retry_later", if '
+            "there are no more",
             Shape.NONE,
         )
 

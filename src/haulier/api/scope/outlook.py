@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.transport import Response
 from haulier.api.limits.breaker import Breaker, State, in_a_row
@@ -86,7 +86,7 @@ class Outlook:
             return ApiError(
                 f"The API is down since {since:%Y-%m-%dT%H:%M:%SZ} ({self.breaker.reason or 'no answer'}). It is asked "
                 "again from time to time; the item comes again, uncharged.",
-                verdict=Verdict.PAUSE,
+                action=Action.PAUSE,
                 retry_after_seconds=self.breaker.delay_seconds,
             )
         return spent
@@ -103,7 +103,7 @@ class Outlook:
             )
         return ApiError(
             f"The limit of {spent} is used up. The item comes again later.",
-            verdict=Verdict.PAUSE,
+            action=Action.PAUSE,
             retry_after_seconds=min(LONGEST_HELD_SECONDS, spent.seconds / 20),
         )
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
-from haulier.api.errors import Verdict
+from haulier.api.errors import Action
 from haulier.api.http.transport import Request, Response
 from haulier.api.scope.gate import Gate
 from haulier.api.scope.outlook import Outlook
@@ -40,7 +40,7 @@ class Proof:
         self._good_sent_at = -1.0
         """When the newest of this member's good requests was sent: what was answered since may be older."""
         self._refused_at: float | None = None
-        self._refused_with: Verdict | None = None
+        self._refused_with: Action | None = None
         """What the witness came to at that time."""
 
     def attach(self, send: Send) -> None:
@@ -87,12 +87,12 @@ class Proof:
                 self._denied_at = self._clock.monotonic()
             return works
 
-    async def verdict_now(self, max_age_seconds: float = ASKED_SECONDS) -> Verdict | None:
-        """See `Scope.verdict_now`."""
+    async def action_now(self, max_age_seconds: float = ASKED_SECONDS) -> Action | None:
+        """See `Scope.action_now`."""
         called_at = self._clock.monotonic()
         async with self._asking:
             if self._good_sent_at >= called_at:
-                return Verdict.OK
+                return Action.OK
             if not self.is_there:
                 return None
             at = self._refused_at
@@ -100,10 +100,10 @@ class Proof:
                 return self._refused_with
             async with self._slot():
                 sent_at = self._clock.monotonic()
-                verdict = await self._witness.verdict()
-            if verdict is Verdict.OK:
+                action = await self._witness.action()
+            if action is Action.OK:
                 self._good_sent_at = sent_at
                 self._found(True)
             else:
-                self._refused_at, self._refused_with = self._clock.monotonic(), verdict
-            return verdict
+                self._refused_at, self._refused_with = self._clock.monotonic(), action
+            return action

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from haulier.api.errors import ApiError, Verdict
+from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request, Response
 from haulier.api.limits.breaker import Breaker, State
 from haulier.api.limits.budget import Rate
@@ -229,7 +229,7 @@ class Scope:
         response: Response | None = None,
         *,
         request: Request | None = None,
-        judged: Judged = lambda _: Verdict.OK,
+        judged: Judged = lambda _: Action.OK,
         is_first_page: bool = True,
     ) -> None:
         """A request of this member was answered well. ``is_first_page``: it is not a later page of its query.
@@ -269,13 +269,13 @@ class Scope:
         """
         return await self._proof.is_charged()
 
-    async def verdict_now(self, max_age_seconds: float = ASKED_SECONDS) -> Verdict | None:
+    async def action_now(self, max_age_seconds: float = ASKED_SECONDS) -> Action | None:
         """What becomes of a good request now: OK where one was sent since the call and succeeded, else what the last
         good one comes to when it is sent again. None where none is known.
 
         One asks for all, and a refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down.
         """
-        return await self._proof.verdict_now(max_age_seconds)
+        return await self._proof.action_now(max_age_seconds)
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
@@ -360,7 +360,7 @@ class Scope:
         if self._is_ending and (self._is_pause_long or self._outlook.is_down):
             return ApiError(
                 f"All requests pause{self._pause_words}, and this process does not wait for the end of it.",
-                verdict=Verdict.PAUSE,
+                action=Action.PAUSE,
             )
         return self.refusal
 

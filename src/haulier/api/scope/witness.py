@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from haulier.api.errors import Verdict
+from haulier.api.errors import Action
 from haulier.api.http.transport import Request, Response, TransportError
 
 Send = Callable[[Request], Awaitable[Response]]
-Judged = Callable[[Response | TransportError], Verdict]
+Judged = Callable[[Response | TransportError], Action]
 """What an answer to the same request, under the same rules and read for the same, comes to."""
 
 ASKED_SECONDS: Final = 15.0
@@ -22,7 +22,7 @@ class Witness:
     def __init__(self) -> None:
         self.send: Send | None = None
         self._request: Request | None = None
-        self._judged: Judged = lambda _: Verdict.OK
+        self._judged: Judged = lambda _: Action.OK
         self._is_first_page = False
 
     @property
@@ -39,9 +39,9 @@ class Witness:
         judged, answer = self._judged, await self.ask()
         if not isinstance(answer, Response) or answer.status >= 500 or answer.status == 429:
             return False
-        return judged(answer) not in {Verdict.BACK, Verdict.OUTAGE}
+        return judged(answer) not in {Action.RETRY_LATER, Action.OUTAGE}
 
-    async def verdict(self) -> Verdict:
+    async def action(self) -> Action:
         """Send it, and say what it comes to now."""
         judged = self._judged
         return judged(await self.ask())

@@ -13,7 +13,7 @@ import msgspec
 
 from haulier.api.answers.declared_wait import DeclaredWait, asked_wait
 from haulier.api.answers.doubts import doubt_of
-from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Fault, Shape, Verdict
+from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Action, Fault, Shape
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import HEADER_NAME, Response, TransportError
@@ -35,35 +35,35 @@ SEARCHED_BYTES = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``verdict`` now; where that is HERE, at most ``tries`` times for this request, and ``then`` after that."""
+    """``action`` now; where that is RETRY, at most ``tries`` times for this request, and ``then`` after that."""
 
-    verdict: Verdict
+    action: Action
     reason: str = ""
     """A few words for a message: what happened."""
     tries: int = 0
-    then: Verdict = Verdict.BACK
+    then: Action = Action.RETRY_LATER
     retry_after_seconds: float | None = None
-    """Wait at least this long, whatever the verdict."""
+    """Wait at least this long, whatever the action."""
     is_throttling: bool = False
     """It was refused for how many requests there were."""
     shape: Shape = Shape.NONE
 
     @property
-    def final(self) -> Verdict:
-        """The verdict once the tries in place are used up."""
-        return self.then if self.verdict is Verdict.HERE else self.verdict
+    def final(self) -> Action:
+        """The action once the tries in place are used up."""
+        return self.then if self.action is Action.RETRY else self.action
 
     @property
     def is_outage(self) -> bool:
         """The breaker counts it."""
-        return self.final is Verdict.OUTAGE
+        return self.final is Action.OUTAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A row of the user's own, ahead of the table. It applies where everything that it names holds."""
 
-    verdict: Verdict
+    action: Action
     status: int | None = None
     header: str | None = None
     """``Name``: it is there; ``Name: value``: it is one of its values, whole and case-blind, where ``*`` stands for any
@@ -74,7 +74,7 @@ class Rule:
     """A path in the JSON body at which something stands that is not null, false or empty: an error object under a
     200."""
     status_at: str | None = None
-    """A path in the JSON body at which the status stands that is meant; the table judges by it, and ``verdict`` where
+    """A path in the JSON body at which the status stands that is meant; the table judges by it, and ``action`` where
     none stands there."""
 
     def __post_init__(self) -> None:
@@ -132,7 +132,7 @@ def judge(
         case TransportError():
             return _with_reason(_FAULTS[outcome.kind], outcome.text)
         case BadBody():
-            return Judgement(Verdict.HERE, outcome.reason, FEW_HERE, Verdict.BACK, shape=outcome.shape)
+            return Judgement(Action.RETRY, outcome.reason, FEW_HERE, Action.RETRY_LATER, shape=outcome.shape)
         case Response():
             rule = next((rule for rule in rules if _applies(rule, outcome)), None)
             if rule is None and _is_good(outcome.status):
@@ -146,19 +146,19 @@ def judge(
             assert_never(outcome)
 
 
-_OK = Judgement(Verdict.OK)
+_OK = Judgement(Action.OK)
 _FAULTS: Mapping[Fault, Judgement] = {
-    Fault.CONNECT: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.OUTAGE),
-    Fault.DNS: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.OUTAGE),
-    Fault.TIMEOUT: Judgement(Verdict.HERE, "", 1, Verdict.OUTAGE),
-    Fault.SLOW: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE),
-    Fault.CUT: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
-    Fault.PROTOCOL: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
-    Fault.AUTH: Judgement(Verdict.AUTH),
-    Fault.TLS: Judgement(Verdict.CONFIG),
-    Fault.PROXY: Judgement(Verdict.CONFIG),
-    Fault.TOO_LARGE: Judgement(Verdict.SPLIT),
-    Fault.REDIRECT: Judgement(Verdict.POISON),
+    Fault.CONNECT: Judgement(Action.RETRY, "", FEW_HERE, Action.OUTAGE),
+    Fault.DNS: Judgement(Action.RETRY, "", FEW_HERE, Action.OUTAGE),
+    Fault.TIMEOUT: Judgement(Action.RETRY, "", 1, Action.OUTAGE),
+    Fault.SLOW: Judgement(Action.RETRY, "", MAX_HERE, Action.OUTAGE),
+    Fault.CUT: Judgement(Action.RETRY, "", MAX_HERE, Action.RETRY_LATER),
+    Fault.PROTOCOL: Judgement(Action.RETRY, "", MAX_HERE, Action.RETRY_LATER),
+    Fault.AUTH: Judgement(Action.AUTH),
+    Fault.TLS: Judgement(Action.CONFIG),
+    Fault.PROXY: Judgement(Action.CONFIG),
+    Fault.TOO_LARGE: Judgement(Action.SPLIT),
+    Fault.REDIRECT: Judgement(Action.POISON),
 }
 
 
@@ -167,26 +167,26 @@ def _each(statuses: Iterable[int], judgement: Judgement) -> dict[int, Judgement]
 
 
 _FULL = frozenset({507, 508})
-_BUSY = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE)
+_BUSY = Judgement(Action.RETRY, "", MAX_HERE, Action.OUTAGE)
 _STATUSES: Mapping[int, Judgement] = {
-    202: Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK),
-    304: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.BACK),
-    401: Judgement(Verdict.AUTH),
-    407: Judgement(Verdict.CONFIG),
+    202: Judgement(Action.RETRY, "", MAX_HERE, Action.RETRY_LATER),
+    304: Judgement(Action.RETRY, "", FEW_HERE, Action.RETRY_LATER),
+    401: Judgement(Action.AUTH),
+    407: Judgement(Action.CONFIG),
     408: _BUSY,
-    409: Judgement(Verdict.HERE, "", FEW_HERE, Verdict.BACK),
-    412: Judgement(Verdict.RESTART),
-    413: Judgement(Verdict.SPLIT),
-    **_each((421, 423, 424, 425), Judgement(Verdict.HERE, "", MAX_HERE, Verdict.BACK)),
+    409: Judgement(Action.RETRY, "", FEW_HERE, Action.RETRY_LATER),
+    412: Judgement(Action.RESTART),
+    413: Judgement(Action.SPLIT),
+    **_each((421, 423, 424, 425), Judgement(Action.RETRY, "", MAX_HERE, Action.RETRY_LATER)),
     429: replace(_BUSY, retry_after_seconds=REFUSED_WAIT_SECONDS),
-    **_each(UNSUPPORTED_STATUSES, Judgement(Verdict.POISON)),
+    **_each(UNSUPPORTED_STATUSES, Judgement(Action.POISON)),
     **_each(GATEWAY_STATUSES, _BUSY),
-    **_each(_FULL, Judgement(Verdict.OUTAGE)),
-    CAPTIVE_PORTAL_STATUS: Judgement(Verdict.PAUSE),
+    **_each(_FULL, Judgement(Action.OUTAGE)),
+    CAPTIVE_PORTAL_STATUS: Judgement(Action.PAUSE),
 }
 """What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and
 the rest is poison."""
-_OTHER_5XX = Judgement(Verdict.HERE, "", MAX_HERE, Verdict.OUTAGE)
+_OTHER_5XX = Judgement(Action.RETRY, "", MAX_HERE, Action.OUTAGE)
 """A database that is down, or one record that the API stumbles over: only other requests can tell."""
 _REFUSING = {402, 403}
 _THROTTLE_SIGNS = (
@@ -210,20 +210,20 @@ def _by_status(response: Response, status: int, asked: Asked, wait: float | None
     if _is_good(status):
         return _by_body(response, asked)
     if status >= 400 and status not in _PAUSING and any(sign in _head(response) for sign in TOO_LARGE_SIGNS):
-        return Judgement(Verdict.SPLIT, f"{reason}, as the answer would be too large")
+        return Judgement(Action.SPLIT, f"{reason}, as the answer would be too large")
     if status in _PAUSING and wait is not None:
-        return Judgement(Verdict.PAUSE, reason, retry_after_seconds=wait, is_throttling=True)
+        return Judgement(Action.PAUSE, reason, retry_after_seconds=wait, is_throttling=True)
     if status in _REFUSING and _is_throttling(response, wait):
         return Judgement(
-            Verdict.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait, is_throttling=True
+            Action.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait, is_throttling=True
         )
     if status == response.status and status in asked.empty.statuses:
         return _OK
     if status in {404, 410} and asked.is_entity:
-        return Judgement(Verdict.ABSENT, reason)
+        return Judgement(Action.ABSENT, reason)
     if status == 410 and asked.has_page_token:
-        return Judgement(Verdict.RESTART, reason)
-    known = _STATUSES.get(status) or (_OTHER_5XX if 500 <= status < 600 else Judgement(Verdict.POISON))
+        return Judgement(Action.RESTART, reason)
+    known = _STATUSES.get(status) or (_OTHER_5XX if 500 <= status < 600 else Judgement(Action.POISON))
     return _with_wait(_with_reason(known, reason), wait)
 
 
@@ -261,12 +261,12 @@ def _by_body(response: Response, asked: Asked) -> Judgement:
     if asked.empty.takes_answer(response.status, response.body):
         return _OK
     if response.status in _NO_CONTENT:
-        return Judgement(Verdict.BACK, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
+        return Judgement(Action.RETRY_LATER, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
     doubt = doubt_of(response) if asked.wants_json else None
     if doubt is None:
         return _OK
-    then = Verdict.OUTAGE if doubt.is_outage else Verdict.BACK
-    return Judgement(Verdict.HERE, doubt.reason, FEW_HERE, then, shape=doubt.shape)
+    then = Action.OUTAGE if doubt.is_outage else Action.RETRY_LATER
+    return Judgement(Action.RETRY, doubt.reason, FEW_HERE, then, shape=doubt.shape)
 
 
 def _with_reason(judgement: Judgement, reason: str) -> Judgement:
@@ -274,19 +274,19 @@ def _with_reason(judgement: Judgement, reason: str) -> Judgement:
 
 
 def _with_wait(judgement: Judgement, wait: float | None) -> Judgement:
-    if wait is None or judgement.verdict not in {Verdict.HERE, Verdict.BACK, Verdict.PAUSE}:
+    if wait is None or judgement.action not in {Action.RETRY, Action.RETRY_LATER, Action.PAUSE}:
         return judgement
     if wait > DAY_SECONDS:
         # An item that came back after days would be a run that stands still without a word.
-        return replace(judgement, verdict=Verdict.PAUSE, tries=0, retry_after_seconds=wait)
-    if judgement.verdict is Verdict.HERE and wait > LONGEST_HERE_SECONDS:
-        judgement = replace(judgement, verdict=judgement.then, tries=0)
+        return replace(judgement, action=Action.PAUSE, tries=0, retry_after_seconds=wait)
+    if judgement.action is Action.RETRY and wait > LONGEST_HERE_SECONDS:
+        judgement = replace(judgement, action=judgement.then, tries=0)
     return replace(judgement, retry_after_seconds=wait)
 
 
 def _by_rule(rule: Rule, status: int, wait: float | None) -> Judgement:
-    judgement = Judgement(rule.verdict, f"status {status}, by a rule of the source")
-    if rule.verdict is Verdict.HERE:
+    judgement = Judgement(rule.action, f"status {status}, by a rule of the source")
+    if rule.action is Action.RETRY:
         judgement = replace(judgement, tries=MAX_HERE)
     return _with_wait(judgement, wait)
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.answers.verdict import FEW_HERE, MAX_HERE, Asked, BadBody, Judgement, Rule, judge
-from haulier.api.errors import ApiError, Fault, Verdict
+from haulier.api.answers.judgement import FEW_HERE, MAX_HERE, Asked, BadBody, Judgement, Rule, judge
+from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.http.transport import Response, TransportError
 from haulier.api.records.empty import Empty
 from haulier.errors import ItemError, UsageError
@@ -16,9 +16,9 @@ from haulier.errors import ItemError, UsageError
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 JSON = b'{"rows":[]}'
 
-OK, HERE, BACK, OUTAGE, PAUSE = Verdict.OK, Verdict.HERE, Verdict.BACK, Verdict.OUTAGE, Verdict.PAUSE
-AUTH, CONFIG, POISON, SPLIT, RESTART = Verdict.AUTH, Verdict.CONFIG, Verdict.POISON, Verdict.SPLIT, Verdict.RESTART
-END, ABSENT = Verdict.END, Verdict.ABSENT
+OK, RETRY, RETRY_LATER, OUTAGE, PAUSE = Action.OK, Action.RETRY, Action.RETRY_LATER, Action.OUTAGE, Action.PAUSE
+AUTH, CONFIG, POISON, SPLIT, RESTART = Action.AUTH, Action.CONFIG, Action.POISON, Action.SPLIT, Action.RESTART
+END, ABSENT = Action.END, Action.ABSENT
 
 
 def response(
@@ -30,23 +30,23 @@ def response(
     return Response(status, CIMultiDictProxy(named), body)
 
 
-def verdict_of(outcome: Response | TransportError | BadBody, asked: Asked | None = None, *rules: Rule) -> Judgement:
+def judgement_of(outcome: Response | TransportError | BadBody, asked: Asked | None = None, *rules: Rule) -> Judgement:
     return judge(outcome, now=NOW, asked=asked or Asked(), rules=rules)
 
 
 FAULTS = [
-    ("connect refused, no route", Fault.CONNECT, HERE, FEW_HERE, OUTAGE),
-    ("DNS failure", Fault.DNS, HERE, FEW_HERE, OUTAGE),
-    ("read time-out", Fault.TIMEOUT, HERE, 1, OUTAGE),
-    ("slow-loris body", Fault.SLOW, HERE, MAX_HERE, OUTAGE),
+    ("connect refused, no route", Fault.CONNECT, RETRY, FEW_HERE, OUTAGE),
+    ("DNS failure", Fault.DNS, RETRY, FEW_HERE, OUTAGE),
+    ("read time-out", Fault.TIMEOUT, RETRY, 1, OUTAGE),
+    ("slow-loris body", Fault.SLOW, RETRY, MAX_HERE, OUTAGE),
     (
         "reset or EOF in the body, Content-Length mismatch, chunk error, gzip not at end",
         Fault.CUT,
-        HERE,
+        RETRY,
         MAX_HERE,
-        BACK,
+        RETRY_LATER,
     ),
-    ("CRC, contradicting headers", Fault.PROTOCOL, HERE, MAX_HERE, BACK),
+    ("CRC, contradicting headers", Fault.PROTOCOL, RETRY, MAX_HERE, RETRY_LATER),
     ("TLS verify failure, unknown CA, hostname mismatch", Fault.TLS, CONFIG, 0, CONFIG),
     ("407 of the proxy", Fault.PROXY, CONFIG, 0, CONFIG),
     ("401 of the token's issuer", Fault.AUTH, AUTH, 0, AUTH),
@@ -55,33 +55,33 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("row", "fault", "verdict", "tries", "final"), FAULTS, ids=[row[0] for row in FAULTS])
-def test_a_fault_is_judged_by_its_row(row: str, fault: Fault, verdict: Verdict, tries: int, final: Verdict) -> None:
+@pytest.mark.parametrize(("row", "fault", "action", "tries", "final"), FAULTS, ids=[row[0] for row in FAULTS])
+def test_a_fault_is_judged_by_its_row(row: str, fault: Fault, action: Action, tries: int, final: Action) -> None:
     """Failures: a fault without an answer is judged by its kind alone, and its text is the reason."""
-    judgement = verdict_of(TransportError(fault, row))
-    assert (judgement.verdict, judgement.tries, judgement.final, judgement.reason) == (verdict, tries, final, row)
+    judgement = judgement_of(TransportError(fault, row))
+    assert (judgement.action, judgement.tries, judgement.final, judgement.reason) == (action, tries, final, row)
 
 
 def test_every_fault_has_a_row() -> None:
-    """A new kind of fault without a verdict is a mistake of ours, not a surprise in a run."""
+    """A new kind of fault without an action is a mistake of ours, not a surprise in a run."""
     assert {row[1] for row in FAULTS} == set(Fault)
 
 
 STATUSES = [
     *[(status, POISON, 0, POISON) for status in (405, 406, 411, 414, 415, 416, 422, 431, 451, 501, 505)],
     *[(status, POISON, 0, POISON) for status in (301, 302, 307, 308, 300, 400, 402, 404, 410, 418, 506)],
-    *[(status, HERE, MAX_HERE, BACK) for status in (421, 423, 424, 425)],
-    *[(status, HERE, MAX_HERE, OUTAGE) for status in (408, 429, 502, 503, 504, *range(520, 531))],
-    *[(status, HERE, MAX_HERE, OUTAGE) for status in (500, 530 + 10, 599 - 5)],
-    (202, HERE, MAX_HERE, BACK),
-    (204, BACK, 0, BACK),
-    (205, BACK, 0, BACK),
+    *[(status, RETRY, MAX_HERE, RETRY_LATER) for status in (421, 423, 424, 425)],
+    *[(status, RETRY, MAX_HERE, OUTAGE) for status in (408, 429, 502, 503, 504, *range(520, 531))],
+    *[(status, RETRY, MAX_HERE, OUTAGE) for status in (500, 530 + 10, 599 - 5)],
+    (202, RETRY, MAX_HERE, RETRY_LATER),
+    (204, RETRY_LATER, 0, RETRY_LATER),
+    (205, RETRY_LATER, 0, RETRY_LATER),
     (206, OK, 0, OK),
-    (304, HERE, FEW_HERE, BACK),
+    (304, RETRY, FEW_HERE, RETRY_LATER),
     (401, AUTH, 0, AUTH),
     (403, POISON, 0, POISON),
     (407, CONFIG, 0, CONFIG),
-    (409, HERE, FEW_HERE, BACK),
+    (409, RETRY, FEW_HERE, RETRY_LATER),
     (412, RESTART, 0, RESTART),
     (413, SPLIT, 0, SPLIT),
     (507, OUTAGE, 0, OUTAGE),
@@ -90,21 +90,21 @@ STATUSES = [
 ]
 
 
-@pytest.mark.parametrize(("status", "verdict", "tries", "final"), STATUSES, ids=[str(row[0]) for row in STATUSES])
-def test_a_status_is_judged_by_its_row(status: int, verdict: Verdict, tries: int, final: Verdict) -> None:
+@pytest.mark.parametrize(("status", "action", "tries", "final"), STATUSES, ids=[str(row[0]) for row in STATUSES])
+def test_a_status_is_judged_by_its_row(status: int, action: Action, tries: int, final: Action) -> None:
     """Failures: one row of the table for each status, as a list of records was asked for."""
-    judgement = verdict_of(response(status))
-    assert (judgement.verdict, judgement.tries, judgement.final) == (verdict, tries, final)
-    if verdict is not OK:
+    judgement = judgement_of(response(status))
+    assert (judgement.action, judgement.tries, judgement.final) == (action, tries, final)
+    if action is not OK:
         assert str(status) in judgement.reason
 
 
-def test_no_status_is_without_a_verdict() -> None:
+def test_no_status_is_without_an_action() -> None:
     """Whatever number a server makes up, the item ends or is tried a limited number of times (G1, G4)."""
     for status in range(100, 1000):
-        judgement = verdict_of(response(status, b"", None))
-        assert judgement.verdict is not HERE or 0 < judgement.tries <= MAX_HERE, status
-        assert judgement.final is not HERE, status
+        judgement = judgement_of(response(status, b"", None))
+        assert judgement.action is not RETRY or 0 < judgement.tries <= MAX_HERE, status
+        assert judgement.final is not RETRY, status
 
 
 GOOD_BODIES = [
@@ -126,21 +126,21 @@ GOOD_BODIES = [
 def test_a_good_status_with_json_is_ok(body: bytes, content_type: str | None) -> None:
     """Failures, `200/206 and all checks pass`: labels that say nothing are looked through, JSON of every kind
     passes."""
-    assert verdict_of(response(200, body, content_type)) == Judgement(OK)
+    assert judgement_of(response(200, body, content_type)) == Judgement(OK)
 
 
 DOUBTFUL = [
-    (b"", "application/json", "empty", BACK),
-    (b" \n", "application/json", "empty", BACK),
-    (b"<html><p>Hello</p></html>", "text/html", "HTML", BACK),
-    (b"<html><p>Hello</p></html>", "application/json", "HTML", BACK),
-    (JSON, "text/html", "HTML", BACK),
-    (b"<?xml version='1.0'?><a/>", "application/xml", "HTML", BACK),
-    (b"id,name\n1,a\n", "text/csv", "text/csv", BACK),
-    (b"id,name\n1,a\n", "text/plain", "text/plain", BACK),
-    (b"OK", None, "labelled as nothing", BACK),
-    (b'{"rows":[{"id":1},{"i', "application/json", "stops", BACK),
-    (b'{"id":1}\n{"id":2', "application/x-ndjson", "stops", BACK),
+    (b"", "application/json", "empty", RETRY_LATER),
+    (b" \n", "application/json", "empty", RETRY_LATER),
+    (b"<html><p>Hello</p></html>", "text/html", "HTML", RETRY_LATER),
+    (b"<html><p>Hello</p></html>", "application/json", "HTML", RETRY_LATER),
+    (JSON, "text/html", "HTML", RETRY_LATER),
+    (b"<?xml version='1.0'?><a/>", "application/xml", "HTML", RETRY_LATER),
+    (b"id,name\n1,a\n", "text/csv", "text/csv", RETRY_LATER),
+    (b"id,name\n1,a\n", "text/plain", "text/plain", RETRY_LATER),
+    (b"OK", None, "labelled as nothing", RETRY_LATER),
+    (b'{"rows":[{"id":1},{"i', "application/json", "stops", RETRY_LATER),
+    (b'{"id":1}\n{"id":2', "application/x-ndjson", "stops", RETRY_LATER),
     (b"<html>Scheduled MAINTENANCE</html>", "text/html", "maintenance", OUTAGE),
     (b'<form><input type="password"></form>', "text/html", "login", OUTAGE),
 ]
@@ -148,69 +148,69 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize(("body", "content_type", "word", "then"), DOUBTFUL)
 def test_a_good_status_without_an_answer_is_no_success(
-    body: bytes, content_type: str | None, word: str, then: Verdict
+    body: bytes, content_type: str | None, word: str, then: Action
 ) -> None:
-    """Failures, `200 + non-JSON content type, HTML, empty body`: HERE x2, then BACK; what everybody gets counts as an
-    outage (G4)."""
-    judgement = verdict_of(response(200, body, content_type))
-    assert (judgement.verdict, judgement.tries, judgement.final) == (HERE, FEW_HERE, then)
+    """Failures, `200 + non-JSON content type, HTML, empty body`: RETRY x2, then RETRY_LATER; what everybody gets
+    counts as an outage (G4)."""
+    judgement = judgement_of(response(200, body, content_type))
+    assert (judgement.action, judgement.tries, judgement.final) == (RETRY, FEW_HERE, then)
     assert word in judgement.reason
 
 
 def test_a_body_that_cannot_be_parsed_is_asked_for_again() -> None:
-    """Failures, `body not complete JSON`: HERE x2, then BACK."""
-    judgement = verdict_of(BadBody("JSON is malformed"))
-    assert (judgement.verdict, judgement.tries, judgement.final, judgement.reason) == (
-        HERE,
+    """Failures, `body not complete JSON`: RETRY x2, then RETRY_LATER."""
+    judgement = judgement_of(BadBody("JSON is malformed"))
+    assert (judgement.action, judgement.tries, judgement.final, judgement.reason) == (
+        RETRY,
         2,
-        BACK,
+        RETRY_LATER,
         "JSON is malformed",
     )
 
 
 def test_another_kind_of_content_is_ok_where_it_was_asked_for() -> None:
     """Only who wants JSON is disappointed by a table."""
-    assert verdict_of(response(200, b"a,b\n", "text/csv"), Asked(wants_json=False)).verdict is OK
+    assert judgement_of(response(200, b"a,b\n", "text/csv"), Asked(wants_json=False)).action is OK
 
 
 @pytest.mark.parametrize(("status", "body"), [(204, b""), (205, b""), (200, b"")])
 def test_nothing_is_zero_records_only_where_that_was_declared(status: int, body: bytes) -> None:
-    """Failures, `204, 205`: OK if the profile allows it, else BACK."""
-    assert verdict_of(response(status, body), Asked(empty=Empty.of(["no body"]))).verdict is OK
-    assert verdict_of(response(status, body)).final is BACK
+    """Failures, `204, 205`: OK if the profile allows it, else RETRY_LATER."""
+    assert judgement_of(response(status, body), Asked(empty=Empty.of(["no body"]))).action is OK
+    assert judgement_of(response(status, body)).final is RETRY_LATER
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there_is_an_answer_of_an_entity_and_a_mistake_of_a_list(status: int) -> None:
     """Failures, `404, 410`: ABSENT, POISON; a page token that is gone restarts the item."""
-    assert verdict_of(response(status), Asked(is_entity=True)).verdict is ABSENT
-    assert verdict_of(response(status)).verdict is POISON
-    walking = verdict_of(response(status), Asked(has_page_token=True)).verdict
+    assert judgement_of(response(status), Asked(is_entity=True)).action is ABSENT
+    assert judgement_of(response(status)).action is POISON
+    walking = judgement_of(response(status), Asked(has_page_token=True)).action
     assert walking is (RESTART if status == 410 else POISON)
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict", "final"),
+    ("status", "action", "final"),
     [
         (429, PAUSE, PAUSE),
         (503, PAUSE, PAUSE),
-        (500, HERE, OUTAGE),
-        (502, HERE, OUTAGE),
-        (504, HERE, OUTAGE),
-        (409, HERE, BACK),
+        (500, RETRY, OUTAGE),
+        (502, RETRY, OUTAGE),
+        (504, RETRY, OUTAGE),
+        (409, RETRY, RETRY_LATER),
     ],
 )
-def test_a_wait_that_is_asked_for_is_kept(status: int, verdict: Verdict, final: Verdict) -> None:
+def test_a_wait_that_is_asked_for_is_kept(status: int, action: Action, final: Action) -> None:
     """Failures, `429`, `503 + Retry-After`: everybody waits; with other statuses this request waits. Never earlier
     (G5)."""
-    judgement = verdict_of(response(status, Retry_After="20"))
-    assert (judgement.verdict, judgement.final, judgement.retry_after_seconds) == (verdict, final, 20)
+    judgement = judgement_of(response(status, Retry_After="20"))
+    assert (judgement.action, judgement.final, judgement.retry_after_seconds) == (action, final, 20)
 
 
 def test_a_long_wait_does_not_hold_a_slot() -> None:
     """Whoever is asked to wait for longer than half a minute gives the item back at once."""
-    judgement = verdict_of(response(502, Retry_After="31"))
-    assert (judgement.verdict, judgement.retry_after_seconds) == (OUTAGE, 31)
+    judgement = judgement_of(response(502, Retry_After="31"))
+    assert (judgement.action, judgement.retry_after_seconds) == (OUTAGE, 31)
 
 
 THROTTLED = [
@@ -245,8 +245,8 @@ def test_throttling_is_known_by_whatever_sign_it_gives(
 ) -> None:
     """Vendors; Failures, `402, 403: throttle predicate`: PAUSE for the time that is said; no poison for being too fast
     (G4, G5)."""
-    judgement = verdict_of(response(status, body, **headers))
-    assert (judgement.verdict, judgement.retry_after_seconds) == (PAUSE, wait)
+    judgement = judgement_of(response(status, body, **headers))
+    assert (judgement.action, judgement.retry_after_seconds) == (PAUSE, wait)
 
 
 @pytest.mark.parametrize(
@@ -254,29 +254,29 @@ def test_throttling_is_known_by_whatever_sign_it_gives(
 )
 def test_a_403_that_means_it_is_poison(headers: dict[str, str]) -> None:
     """Something is left of every quota: the right is missing, and waiting brings none."""
-    assert verdict_of(response(403, b'{"message":"Resource not accessible"}', **headers)).verdict is POISON
+    assert judgement_of(response(403, b'{"message":"Resource not accessible"}', **headers)).action is POISON
 
 
 def test_a_429_without_a_word_waits_a_second() -> None:
     """Failures, `429 without header`: in place, not at once."""
-    assert verdict_of(response(429)).retry_after_seconds == 1
-    assert verdict_of(response(429, Retry_After="soon")).retry_after_seconds == 1
+    assert judgement_of(response(429)).retry_after_seconds == 1
+    assert judgement_of(response(429, Retry_After="soon")).retry_after_seconds == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413])
 def test_a_wait_with_an_answer_that_stays_changes_nothing(status: int) -> None:
     """Retry-After cannot make a wrong request right."""
-    assert verdict_of(response(status, Retry_After="5")) == verdict_of(response(status))
+    assert judgement_of(response(status, Retry_After="5")) == judgement_of(response(status))
 
 
 def test_the_breaker_counts_what_is_the_apis_and_not_the_items() -> None:
     """Connect, time-out, 429 and 5xx are outage-like: an API whose database is down says 500 to everybody. A cut body
     or a 404 is not."""
     outage = [*(TransportError(kind, "") for kind in (Fault.CONNECT, Fault.DNS, Fault.TIMEOUT, Fault.SLOW))]
-    assert all(verdict_of(fault).is_outage for fault in outage)
-    assert all(verdict_of(response(status)).is_outage for status in (408, 429, 500, 502, 503, 504, 521))
-    assert not any(verdict_of(response(status)).is_outage for status in (200, 400, 404, 501))
-    assert not verdict_of(TransportError(Fault.CUT, "")).is_outage
+    assert all(judgement_of(fault).is_outage for fault in outage)
+    assert all(judgement_of(response(status)).is_outage for status in (408, 429, 500, 502, 503, 504, 521))
+    assert not any(judgement_of(response(status)).is_outage for status in (200, 400, 404, 501))
+    assert not judgement_of(TransportError(Fault.CUT, "")).is_outage
 
 
 PAST_END = b'{"code":"rest_post_invalid_page_number","message":"The page number is too high."}'
@@ -294,21 +294,21 @@ RULES = [
         Rule(OK, status=200, header="content-type: text/html*"),
         OK,
     ),
-    ("200 + error predicate", response(200, b'{"error":{"code":7}}'), Rule(BACK, at="error"), BACK),
+    ("200 + error predicate", response(200, b'{"error":{"code":7}}'), Rule(RETRY_LATER, at="error"), RETRY_LATER),
     ("200 + error deep", response(200, b'{"a":{"errors":["x"]}}'), Rule(POISON, at="a.errors"), POISON),
-    ("200 + error text", response(200, b'{"message":"Try later"}'), Rule(HERE, 200, text="try later"), HERE),
+    ("200 + error text", response(200, b'{"message":"Try later"}'), Rule(RETRY, 200, text="try later"), RETRY),
 ]
 
 
-@pytest.mark.parametrize(("row", "outcome", "rule", "verdict"), RULES, ids=[row[0] for row in RULES])
+@pytest.mark.parametrize(("row", "outcome", "rule", "action"), RULES, ids=[row[0] for row in RULES])
 def test_a_rule_of_the_source_stands_ahead_of_the_table(
-    row: str, outcome: Response, rule: Rule, verdict: Verdict
+    row: str, outcome: Response, rule: Rule, action: Action
 ) -> None:
     """Failures: each row can be overridden by status, header or body; the reason says so."""
-    judgement = verdict_of(outcome, None, rule)
-    assert judgement.verdict is verdict
+    judgement = judgement_of(outcome, None, rule)
+    assert judgement.action is action
     assert "rule" in judgement.reason
-    assert judgement.tries == (MAX_HERE if verdict is HERE else 0)
+    assert judgement.tries == (MAX_HERE if action is RETRY else 0)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_a_rule_of_the_source_stands_ahead_of_the_table(
 )
 def test_a_rule_applies_only_where_all_that_it_names_holds(rule: Rule) -> None:
     """An empty list, a null or a missing path is no error object."""
-    assert verdict_of(response(200, b'{"rows":[],"error":null}'), None, rule).verdict is OK
+    assert judgement_of(response(200, b'{"rows":[],"error":null}'), None, rule).action is OK
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_a_header_is_named_with_its_whole_value(header: str, value: str, applies
     """A rule's header is a whole value, of a list each value too; a star stands for any text, and nothing else does."""
     name = header.partition(":")[0] if "Other" not in header else "X-More"
     answer = Response(500, CIMultiDictProxy(CIMultiDict({name: value})), JSON)
-    assert (verdict_of(answer, None, Rule(END, header=header)).verdict is END) is applies
+    assert (judgement_of(answer, None, Rule(END, header=header)).action is END) is applies
 
 
 @pytest.mark.parametrize("header", ["X-More = yes", "X-More:", ": yes", "X More: yes", ""])
@@ -368,28 +368,28 @@ def test_a_header_that_can_never_match_is_refused(header: str) -> None:
 def test_the_first_rule_that_applies_decides() -> None:
     """Rules are read in the order in which they stand in the source file."""
     rules = (Rule(END, status=404), Rule(SPLIT, status=400), Rule(POISON, status=400))
-    assert verdict_of(response(400), None, *rules).verdict is SPLIT
+    assert judgement_of(response(400), None, *rules).action is SPLIT
 
 
 def test_an_error_under_a_good_status_is_judged_by_the_status_it_names() -> None:
-    """Failures, `200 + error predicate`: map the code as if it were a status; else the rule's own verdict."""
-    rule = Rule(BACK, at="error", status_at="error.code")
-    assert verdict_of(response(200, b'{"error":{"code":503}}', Retry_After="3"), None, rule).verdict is PAUSE
-    assert verdict_of(response(200, b'{"error":{"code":"401"}}'), None, rule).verdict is AUTH
-    assert "means 401" in verdict_of(response(200, b'{"error":{"code":"401"}}'), None, rule).reason
-    assert verdict_of(response(200, b'{"error":{"code":77}}'), None, rule).verdict is BACK
-    assert verdict_of(response(200, b'{"error":{"code":200}}'), None, rule).verdict is BACK
+    """Failures, `200 + error predicate`: map the code as if it were a status; else the rule's own action."""
+    rule = Rule(RETRY_LATER, at="error", status_at="error.code")
+    assert judgement_of(response(200, b'{"error":{"code":503}}', Retry_After="3"), None, rule).action is PAUSE
+    assert judgement_of(response(200, b'{"error":{"code":"401"}}'), None, rule).action is AUTH
+    assert "means 401" in judgement_of(response(200, b'{"error":{"code":"401"}}'), None, rule).reason
+    assert judgement_of(response(200, b'{"error":{"code":77}}'), None, rule).action is RETRY_LATER
+    assert judgement_of(response(200, b'{"error":{"code":200}}'), None, rule).action is RETRY_LATER
 
 
 def test_a_records_own_words_do_not_trigger_a_rule() -> None:
     """Under a 2xx only a small body can be an error; a page of records that happens to hold the text is data."""
     page = b'{"rows":[' + b'"try later",' * 1_000 + b'""]}'
-    assert verdict_of(response(200, page), None, Rule(BACK, text="try later")).verdict is OK
+    assert judgement_of(response(200, page), None, Rule(RETRY_LATER, text="try later")).action is OK
 
 
 def test_a_pause_by_rule_keeps_the_wait_that_was_asked_for() -> None:
     """GitHub-style 403 and the like: the rule says what it is, the header how long."""
-    assert verdict_of(response(403, Retry_After="9"), None, Rule(PAUSE, status=403)).retry_after_seconds == 9
+    assert judgement_of(response(403, Retry_After="9"), None, Rule(PAUSE, status=403)).retry_after_seconds == 9
 
 
 def test_a_rule_without_a_condition_is_refused() -> None:
@@ -400,6 +400,6 @@ def test_a_rule_without_a_condition_is_refused() -> None:
 
 def test_an_api_error_carries_facts() -> None:
     """What becomes of an item is decided by attributes, never by an error's text."""
-    error = ApiError("no", verdict=BACK, status=500, excerpt="x", retry_after_seconds=2)
+    error = ApiError("no", action=RETRY_LATER, status=500, excerpt="x", retry_after_seconds=2)
     assert isinstance(error, ItemError)
-    assert (error.verdict, error.status, error.excerpt, error.retry_after_seconds) == (BACK, 500, "x", 2)
+    assert (error.action, error.status, error.excerpt, error.retry_after_seconds) == (RETRY_LATER, 500, "x", 2)
