@@ -930,10 +930,10 @@ MISTAKES = {
     ),
     "a rule without condition": (
         "[streams.flights]",
-        '[[api.rules]]\nverdict = "pause"\n[streams.flights]',
+        '[[api.rules]]\naction = "pause"\n[streams.flights]',
         ("api.rules[0]: a rule for answers names no status, header, text or path, so it would apply to every answer."),
     ),
-    "a rule without verdict": (
+    "a rule without action": (
         "[streams.flights]",
         "[[api.rules]]\nstatus = 403\n[streams.flights]",
         'api.rules[0]: `action` is missing. Write, for example: action = "pause"',

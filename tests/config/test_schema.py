@@ -111,8 +111,8 @@ def test_the_schema_accepts_the_examples(file: Path) -> None:
         "no values",
         "a list without pages",
         "an unknown policy",
-        "a rule without verdict",
-        "a misspelt verdict",
+        "a rule without action",
+        "a misspelt action",
         "rules as a table",
     ],
 )
