@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from haulier.items.ranges import IdRange, id_ranges
     from haulier.items.windows import TimeWindow, time_windows
     from haulier.items.workitem import WorkItem
-    from haulier.worker.parts import Context
+    from haulier.sources.context import Context
 
 _HOMES = {
     "Api": "api.settings",
@@ -60,7 +60,7 @@ _HOMES = {
     "Bearer": "api.identity.auth",
     "Bounds": "items.bounds",
     "ClientCredentials": "api.identity.oauth2",
-    "Context": "worker.parts",
+    "Context": "sources.context",
     "Cursor": "api.paging.cursors",
     "Encoded": "api.http.urls",
     "HaulierError": "errors",

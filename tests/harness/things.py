@@ -22,7 +22,7 @@ from haulier.clock import Clock
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.queues.seam import QueueClient
-from haulier.worker.parts import Context
+from haulier.sources.context import Context
 from tests.harness.wiring import open_client
 
 SOURCE = "shop"

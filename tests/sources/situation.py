@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from haulier.api.client import Client, ItemApi
@@ -14,6 +14,7 @@ from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.clock import SystemClock
+from haulier.sources.context import Context, RunInfo
 
 NOW = datetime(2026, 11, 23, 22, 25, tzinfo=UTC)
 
@@ -32,16 +33,13 @@ class Documents:
         return self._documents[name]
 
 
-@dataclass(frozen=True)
-class Situation:
+def context_of(api: ItemApi, snapshot_time: datetime = NOW) -> Context:
     """What enumerators and processors are handed."""
-
-    api: ItemApi
-    snapshot_time: datetime = NOW
+    return Context(api, RunInfo("test", "full", snapshot_time), 1, logging.LoggerAdapter(logging.getLogger("test"), {}))
 
 
 @contextlib.asynccontextmanager
-async def situation(settings: Api, snapshot_time: datetime = NOW) -> AsyncIterator[Situation]:
+async def situation(settings: Api, snapshot_time: datetime = NOW) -> AsyncIterator[Context]:
     """A context whose API is ``settings``."""
     clock, rng, redactor = SystemClock(), random.Random(1), Redactor()
     scope = Scope(ScopeSettings("test", settings.schedule), "tester", Documents(), clock, rng)
@@ -49,6 +47,6 @@ async def situation(settings: Api, snapshot_time: datetime = NOW) -> AsyncIterat
     try:
         async with scope.joined():
             client = Client(settings, transport, scope, clock, rng, redactor)
-            yield Situation(client.session("test"), snapshot_time)
+            yield context_of(client.session("test"), snapshot_time)
     finally:
         await transport.close()

@@ -22,9 +22,9 @@ from haulier.errors import ItemError, SourceFileError
 from haulier.items.workitem import WorkItem
 from haulier.runs.manifest import read_manifest
 from haulier.runs.records import ManifestEntry
+from haulier.sources.context import Context
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from haulier.testing.sandbox.family import comment_count
-from haulier.worker.parts import Context
 from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import Shop, opened
 

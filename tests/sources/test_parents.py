@@ -18,10 +18,11 @@ from haulier.errors import ItemError
 from haulier.items.codec import decode_payload, encode_payload
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
+from haulier.sources.context import Context
 from haulier.sources.recipe import IdsRecipe, ParentRecipe, StreamRecipe
 from haulier.sources.rest import RestSource
 from tests.sources.blog import Blog, serving
-from tests.sources.situation import Situation, situation
+from tests.sources.situation import situation
 
 POSTS = StreamRecipe(
     name="posts",
@@ -46,7 +47,7 @@ def blog_source(comments: StreamRecipe = COMMENTS, posts: StreamRecipe = POSTS) 
     return RestSource("blog", [posts, comments])
 
 
-async def divided(source: RestSource, context: Situation) -> list[WorkItem]:
+async def divided(source: RestSource, context: Context) -> list[WorkItem]:
     """The batches of a run of the comments."""
     batches = []
     async for item in source.enumerate("full", ("comments",), context):
@@ -56,7 +57,7 @@ async def divided(source: RestSource, context: Situation) -> list[WorkItem]:
     return batches
 
 
-async def hauled(source: RestSource, batch: WorkItem, context: Situation) -> list[tuple[int, int]]:
+async def hauled(source: RestSource, batch: WorkItem, context: Context) -> list[tuple[int, int]]:
     found = []
     async for page in source.processors[type(batch)](batch, context):
         assert isinstance(page, Page)

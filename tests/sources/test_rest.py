@@ -25,11 +25,12 @@ from haulier.items.ranges import IdRange
 from haulier.items.registry import Registry
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
+from haulier.sources.context import Context
 from haulier.sources.recipe import IdsRecipe, Lookup, OnceRecipe, Pairs, StreamRecipe, WindowsRecipe
 from haulier.sources.rest import RestSource
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes, record_ids
 from tests.api.paging.rig import Asked, Reply, session_with
-from tests.sources.situation import Situation, situation
+from tests.sources.situation import context_of, situation
 
 NEWEST = Lookup("/items/newest", "id")
 FULL = IdsRecipe(last=NEWEST, step=100, query=(("from_id", "{start}"), ("to_id", "{end}")))
@@ -59,11 +60,11 @@ EVENTS = StreamRecipe(
 )
 
 
-async def planned(source: RestSource, streams: tuple[str, ...], context: Situation) -> list[WorkItem]:
+async def planned(source: RestSource, streams: tuple[str, ...], context: Context) -> list[WorkItem]:
     return [item async for item in source.enumerate("full", streams, context)]
 
 
-async def hauled(source: RestSource, item: WorkItem, context: Situation) -> list[bytes]:
+async def hauled(source: RestSource, item: WorkItem, context: Context) -> list[bytes]:
     records: list[bytes] = []
     async for page in source.processors[type(item)](item, context):
         assert isinstance(page, Page)
@@ -363,7 +364,7 @@ async def test_a_page_is_let_go_of_before_the_next_one_comes(add: Pairs) -> None
     )
     source = RestSource("sandbox", [stream])
     async with session_with(answer) as (api, _):
-        context = Situation(api)
+        context = context_of(api)
         (item,) = await planned(source, ("rows",), context)
         processor = source.processors[type(item)](item, context)
         records = 0

@@ -13,7 +13,7 @@ from haulier.api.records.page import Page
 from haulier.app.app import App
 from haulier.config.source_file import load_source
 from haulier.items.workitem import WorkItem
-from haulier.worker.parts import Context
+from haulier.sources.context import Context
 from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import opened
 

@@ -13,20 +13,21 @@ from haulier.api.settings import Api
 from haulier.errors import UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
+from haulier.sources.context import Context
 from haulier.sources.recipe import Enumeration, ListLookup, OnceRecipe, StreamRecipe, ValuesRecipe
 from haulier.sources.rest import RestSource
 from tests.sources.blog import Blog, serving
-from tests.sources.situation import Situation, situation
+from tests.sources.situation import situation
 
 ECHO = StreamRecipe(name="echo", path="/echo", records=".", pages=Single(), full=None)
 AUTHORS = ListLookup("/authors", records="authors", pages=PageNumber(), at="name")
 
 
-async def planned(recipe: StreamRecipe, context: Situation) -> list[WorkItem]:
+async def planned(recipe: StreamRecipe, context: Context) -> list[WorkItem]:
     return [item async for item in RestSource("blog", [recipe]).enumerate("full", ("echo",), context)]
 
 
-async def sent(recipe: StreamRecipe, context: Situation) -> list[dict[str, object]]:
+async def sent(recipe: StreamRecipe, context: Context) -> list[dict[str, object]]:
     """What the API was sent for each item."""
     source, found = RestSource("blog", [recipe]), []
     async for item in source.enumerate("full", ("echo",), context):

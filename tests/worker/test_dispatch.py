@@ -16,8 +16,9 @@ from haulier.api.records.page import Page
 from haulier.clock import SystemClock
 from haulier.runs.records import PoisonRecord
 from haulier.runs.run import Run
+from haulier.sources.context import Context
 from haulier.worker.deadline import Awake, DeadlineError, GateWaitError, within_deadline
-from haulier.worker.parts import Context, Processor
+from haulier.worker.parts import Processor
 from haulier.worker.settings import WorkerSettings
 from tests.harness.things import Things, things
 from tests.worker.rig import Hand, Rig, key_of

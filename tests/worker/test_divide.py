@@ -14,7 +14,7 @@ from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.queues.memory import MemoryQueue
 from haulier.runs.run import Run
-from haulier.worker.parts import Context
+from haulier.sources.context import Context
 from tests.harness.cuts.calls import Cut, Cuts
 from tests.harness.things import Things, records_of, things
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of

@@ -23,9 +23,9 @@ from haulier.items.workitem import WorkItem
 from haulier.runs import distinct
 from haulier.runs.distinct import DistinctKeys, Doubled
 from haulier.runs.verify import verify_run
+from haulier.sources.context import Context
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from haulier.worker.key_check import KeyCheck
-from haulier.worker.parts import Context
 from tests.api.paging.rig import Asked, Reply, serving
 from tests.divide.rig import Shop, opened
 from tests.docs import fake_server as serving_in_threads

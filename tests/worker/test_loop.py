@@ -18,9 +18,9 @@ from haulier.queues.seam import Lease
 from haulier.queues.sqlite import SqliteQueue
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
+from haulier.sources.context import Context
 from haulier.worker import loop
 from haulier.worker.loop import QUEUE_PATIENCE_LEASES, Worker
-from haulier.worker.parts import Context
 from haulier.worker.settings import FIRST_ITEMS, UNPROVEN_FAILURES, WorkerSettings
 from haulier.worker.watch import Watch
 from tests.harness.cuts.calls import Cuts

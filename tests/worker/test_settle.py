@@ -13,8 +13,8 @@ import pytest
 from haulier.errors import ItemError, LakeUnavailableError, QueueUnavailableError
 from haulier.queues.memory import MemoryQueue
 from haulier.queues.seam import Lease, QueueClient
+from haulier.sources.context import Context
 from haulier.testing.clock import FakeClock
-from haulier.worker.parts import Context
 from haulier.worker.settings import GROUP_ITEMS, GROUP_SECONDS
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import Things, things

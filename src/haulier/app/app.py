@@ -16,7 +16,8 @@ from haulier.app.shape import shape_of
 from haulier.errors import UsageError
 from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
-from haulier.worker.parts import Context, Divider, Processor
+from haulier.sources.context import Context
+from haulier.worker.parts import Divider, Processor
 
 if TYPE_CHECKING:
     from haulier.api.answers.judgement import Rule

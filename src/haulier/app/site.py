@@ -24,7 +24,8 @@ from haulier.lake.seam import Lake
 from haulier.queues.opening import file_of, queue_opener
 from haulier.queues.seam import QueueClient, QueueOpener, ThisProcess
 from haulier.runs.run import Run, require_same_fingerprint
-from haulier.worker.parts import Context, Parts
+from haulier.sources.context import Context
+from haulier.worker.parts import Parts
 from haulier.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from haulier.runs.newest import open_run
 from haulier.runs.records import Seal
 from haulier.runs.run import NewRun, Run, claim_run, require_same_fingerprint
 from haulier.runs.send import send_plan
-from haulier.worker.parts import Context, RunInfo
+from haulier.sources.context import Context
 
 logger = logging.getLogger("haulier.enumerator")
 
@@ -136,7 +136,7 @@ def _require_budget(site: LiveSite, run: Run, seal: Seal) -> None:
 async def _enumerate(site: LiveSite, run: Run) -> AsyncIterator[WorkItem]:
     context = Context(
         api=site.client.session("enumerate"),
-        run=RunInfo.of(run),
+        run=run.info,
         attempt=1,
         log=logging.LoggerAdapter(logger, {"run_id": run.run_id}),
         shared=site.shared,

@@ -23,9 +23,9 @@ from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
+from haulier.sources.context import Context, RunInfo
 from haulier.worker.dispatch import page_of
 from haulier.worker.key_check import keys_checked
-from haulier.worker.parts import Context, RunInfo
 from haulier.worker.trace import trace_of
 
 CHANGE = 2

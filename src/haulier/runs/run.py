@@ -11,6 +11,7 @@ from haulier.errors import UsageError
 from haulier.lake.paths import RunPaths, compact_time, runs_root
 from haulier.lake.seam import Lake
 from haulier.runs.records import RunFile, decode_record, encode_record
+from haulier.sources.context import RunInfo
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Run:
     @property
     def run_id(self) -> str:
         return self.file.run_id
+
+    @property
+    def info(self) -> RunInfo:
+        """The part of it that processors and enumerators are told."""
+        return RunInfo(self.run_id, self.file.mode, self.file.snapshot_time)
 
     @classmethod
     def of(cls, file: RunFile) -> Run:

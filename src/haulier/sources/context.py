@@ -1,19 +1,42 @@
-"""What enumerators and processors of this package need of the context they are handed."""
+"""`Context`, which enumerators and processors are handed, and the run that it tells of."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # A source file needs `Context` alone: whoever only looks at its runs imports no more.
     from haulier.api.client import ItemApi
 
 
-class SourceContext(Protocol):
-    """Satisfied by `haulier.worker.parts.Context`, which this package stands below."""
+@dataclass(frozen=True)
+class RunInfo:
+    """The run that an item belongs to."""
+
+    run_id: str
+    mode: str
+    """``full``."""
+    snapshot_time: datetime
+    """The run's upper bound in time, aware UTC; equal for all of its items."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that processors and enumerators are given besides their item."""
+
+    api: ItemApi
+    """Sends requests under the source's limits, and pages through their answers."""
+    run: RunInfo
+    attempt: int
+    """1 for the first delivery of the item."""
+    log: logging.LoggerAdapter[logging.Logger]
+    """Adds the run, and the item where there is one, to each line."""
+    shared: Any = None
+    """The value that the app's lifespan yielded."""
 
     @property
-    def api(self) -> ItemApi: ...
-
-    @property
-    def snapshot_time(self) -> datetime: ...
+    def snapshot_time(self) -> datetime:
+        """The run's upper bound in time, aware UTC; equal for all of its items."""
+        return self.run.snapshot_time

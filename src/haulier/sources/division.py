@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol, assert_never
 
 from haulier.items.workitem import WorkItem
-from haulier.sources.context import SourceContext
+from haulier.sources.context import Context
 from haulier.sources.ids import IdsDivision
 from haulier.sources.recipe import Enumeration, IdsRecipe, OnceRecipe, Pairs, ValuesRecipe, WindowsRecipe
 from haulier.sources.templates import Words
@@ -25,7 +25,7 @@ class Division(Protocol):
         """The words in braces that `fill` gives a value."""
         ...
 
-    def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+    def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """The items of a run. `UsageError` where the API does not say what they are."""
         ...
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange, id_ranges
 from haulier.items.workitem import WorkItem
-from haulier.sources.context import SourceContext
+from haulier.sources.context import Context
 from haulier.sources.lookup import Missing, ask, whole_number
 from haulier.sources.recipe import IdsRecipe, Lookup, Pairs
 from haulier.sources.templates import Words
@@ -34,7 +34,7 @@ class IdsDivision:
         self._recipe = recipe
         self._where = where
 
-    async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+    async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """The ranges, ascending, without gap or overlap. `UsageError` where the API does not say the last ID."""
         last = await self._edge(context.api, "last", self._recipe.last)
         first = None if last is None else await self._edge(context.api, "first", self._recipe.first)

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Raw
 
 from haulier.api.records.page import Page
-from haulier.sources.context import SourceContext
+from haulier.sources.context import Context
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.ruled import ruled
 from haulier.sources.templates import Words, fill, fill_path, fill_query, fill_value, lone_word, strings_of
@@ -47,7 +47,7 @@ def listed(
     recipe: StreamRecipe,
     query: Pairs,
     words: Words,
-    context: SourceContext,
+    context: Context,
     *,
     exact: Mapping[str, Raw] = MappingProxyType({}),
     skips_absent: bool = False,

@@ -16,7 +16,7 @@ from haulier.api.records.page import Page
 from haulier.api.records.paths import lacks, raw_at
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
-from haulier.sources.context import SourceContext
+from haulier.sources.context import Context
 from haulier.sources.division import Division
 from haulier.sources.listing import listed, templates_of
 from haulier.sources.recipe import ParentRecipe, StreamRecipe
@@ -44,7 +44,7 @@ class Parents:
         self._rule = rule
         self._parent = parent
 
-    async def split(self, item: WorkItem, context: SourceContext) -> AsyncGenerator[WorkItem, None]:
+    async def split(self, item: WorkItem, context: Context) -> AsyncGenerator[WorkItem, None]:
         """The batches of one part of the parent's list. A parent that is listed twice is asked for once."""
         seen: set[tuple[str, ...]] = set()
         batch: list[tuple[str, ...]] = []
@@ -61,7 +61,7 @@ class Parents:
         if batch:
             yield self._make(tuple(batch))
 
-    async def pages(self, item: WorkItem, context: SourceContext) -> AsyncGenerator[Page, None]:
+    async def pages(self, item: WorkItem, context: Context) -> AsyncGenerator[Page, None]:
         """The records of one batch, parent by parent."""
         assert isinstance(item, self._make)
         for parent in item.parents:

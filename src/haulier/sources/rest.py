@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from haulier.api.records.page import Page
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
-from haulier.sources.context import SourceContext
+from haulier.sources.context import Context
 from haulier.sources.division import Division, divide
 from haulier.sources.fingerprint import fingerprint
 from haulier.sources.listing import listed
@@ -19,7 +19,7 @@ from haulier.sources.recipe import ParentRecipe, StreamRecipe
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
 
-RestProcessor = Callable[[Any, SourceContext], AsyncGenerator[Page | WorkItem, None]]
+RestProcessor = Callable[[Any, Context], AsyncGenerator[Page | WorkItem, None]]
 RestExpect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
 
 
@@ -52,7 +52,7 @@ class RestSource:
         """The classes of work items, in the order of the streams."""
         return tuple(self.processors)
 
-    async def enumerate(self, mode: str, streams: Iterable[str], context: SourceContext) -> AsyncIterator[WorkItem]:
+    async def enumerate(self, mode: str, streams: Iterable[str], context: Context) -> AsyncIterator[WorkItem]:
         """The items of a run of these streams, one stream after the other."""
         if mode != "full":
             raise UsageError(f"Source {self.name!r} can make the items of full runs only, not of {mode} ones.")
@@ -107,7 +107,7 @@ class RestSource:
 
 
 def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:
-    async def process(item: WorkItem, context: SourceContext) -> AsyncGenerator[Page, None]:
+    async def process(item: WorkItem, context: Context) -> AsyncGenerator[Page, None]:
         async for page in listed(recipe, division.query, division.fill(item), context):
             yield page
             del page  # It keeps its answer alive, which must not be there twice while the next one comes.

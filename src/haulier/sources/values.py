@@ -11,7 +11,7 @@ from msgspec import Raw
 from haulier.api.records.paths import describe, first_byte, lacks, raw_at
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
-from haulier.sources.context import SourceContext
+from haulier.sources.context import Context
 from haulier.sources.recipe import ListLookup, OnceRecipe, Pairs, ValuesRecipe
 from haulier.sources.templates import Words
 
@@ -32,7 +32,7 @@ class ValuesDivision:
         self._recipe = recipe
         self._where = where
 
-    async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+    async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """One item for each value, in the order of the list. `UsageError` for what is no list of values."""
         values = self._recipe.values
         if not isinstance(values, ListLookup):
@@ -89,7 +89,7 @@ class OnceDivision:
         self.query: Pairs = recipe.query
         self._make = Once
 
-    async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+    async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """The one item."""
         yield self._make()
 

@@ -11,7 +11,7 @@ from haulier.items.formats import DAY
 from haulier.items.windows import TimeWindow, day_windows, time_windows
 from haulier.items.workitem import WorkItem
 from haulier.items.zones import MOMENT, day_start, local, zone_of
-from haulier.sources.context import SourceContext
+from haulier.sources.context import Context
 from haulier.sources.recipe import Pairs, WindowsRecipe
 from haulier.sources.templates import Words
 
@@ -32,7 +32,7 @@ class WindowsDivision:
         self._recipe = recipe
         self._where = where
 
-    async def items(self, context: SourceContext) -> AsyncIterator[WorkItem]:
+    async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """The windows, ascending, without gap or overlap. Equal for equal snapshot times."""
         start, end = self._recipe.start, self._end(context.snapshot_time)
         if end <= start:

@@ -18,9 +18,10 @@ from haulier.runs.plan import planned
 from haulier.runs.receipts import was_sign_seen
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
+from haulier.sources.context import Context
 from haulier.worker.deadline import within_deadline
 from haulier.worker.key_check import keys_checked
-from haulier.worker.parts import Context, Parts, RunInfo
+from haulier.worker.parts import Parts
 from haulier.worker.settings import MAX_CHILDREN
 
 logger = logging.getLogger("haulier.processor")
@@ -68,7 +69,7 @@ async def produce(
     stream = type(item).stream
     place = ItemPlace(stream, run.run_id, lambda: was_sign_seen(parts.lake, run.paths, stream))
     api = parts.client.session(key, place, is_suspect=is_suspect)
-    context = Context(api, RunInfo.of(run), attempt, log, parts.shared)
+    context = Context(api, run.info, attempt, log, parts.shared)
     pieces = parts.processors[type(item)](item, context)
     work = _drain(pieces, type(item).kind, key, sink, parts.keys.get(type(item).stream))
     produced = await within_deadline(parts.clock, parts.settings, api, work)

@@ -1,57 +1,24 @@
-"""What a worker is made of, handed to it by the app, and what it hands to a processor."""
+"""The parts of a worker, handed to it by the app."""
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from haulier.items.workitem import WorkItem
+from haulier.sources.context import Context
 from haulier.worker.settings import WorkerSettings
 
-if TYPE_CHECKING:  # A source file needs `Context` alone: whoever only looks at its runs imports no more.
-    from haulier.api.client import Client, ItemApi
+if TYPE_CHECKING:
+    from haulier.api.client import Client
     from haulier.clock import Clock
     from haulier.items.registry import Registry
     from haulier.lake.seam import Lake
     from haulier.queues.seam import QueueClient, QueueOpener
     from haulier.runs.closing import Closer
     from haulier.runs.run import Run
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """The run that an item belongs to."""
-
-    run_id: str
-    mode: str
-    snapshot_time: datetime
-
-    @classmethod
-    def of(cls, run: Run) -> RunInfo:
-        return cls(run.run_id, run.file.mode, run.file.snapshot_time)
-
-
-@dataclass(frozen=True)
-class Context:
-    """What processors and enumerators are given besides their item."""
-
-    api: ItemApi
-    """Sends requests under the source's limits, and pages through their answers."""
-    run: RunInfo
-    attempt: int
-    """1 for the first delivery of the item."""
-    log: logging.LoggerAdapter[logging.Logger]
-    shared: Any = None
-    """What the app's lifespan yielded."""
-
-    @property
-    def snapshot_time(self) -> datetime:
-        """The run's upper bound in time, aware UTC; equal for all of its items."""
-        return self.run.snapshot_time
 
 
 Processor = Callable[[Any, Context], AsyncGenerator[Any, None]]

@@ -18,8 +18,9 @@ from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
 from haulier.runs.plan import read_seal, read_shard
 from haulier.runs.run import Run
+from haulier.sources.context import Context
 from haulier.worker.deadline import within_deadline
-from haulier.worker.parts import Context, Parts, RunInfo
+from haulier.worker.parts import Parts
 
 AGAIN_SECONDS: Final = 60.0
 """Between two requests of this kind."""
@@ -54,7 +55,7 @@ class Recall:
         """Run the processor of the item to its first page. It is asked for with few repeats."""
         log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
         session = self._parts.client.session(key, is_suspect=True)
-        context = Context(session, RunInfo.of(run), 1, log, self._parts.shared)
+        context = Context(session, run.info, 1, log, self._parts.shared)
         pieces = self._parts.processors[type(item)](item, context)
         try:
             await within_deadline(self._parts.clock, self._parts.settings, session, _first(pieces))

@@ -18,7 +18,7 @@ from haulier.app.app import App
 from haulier.errors import ItemError
 from haulier.items.ranges import IdRange, id_ranges
 from haulier.items.workitem import WorkItem
-from haulier.worker.parts import Context
+from haulier.sources.context import Context
 
 IN_FLIGHT = 12
 STEP = 200
