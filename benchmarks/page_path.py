@@ -37,7 +37,7 @@ from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.api.wire.body import whole_body
 from haulier.api.wire.framing import Framing
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 from haulier.clock import SystemClock
 from haulier.lake.local import LocalLake
 from haulier.lake.ndjson import to_lines

@@ -223,7 +223,7 @@ def as_nobody(place: Place, command: str) -> Said:
     """Run a command as the user nobody, who may read everything here."""
     # The interpreter's own files may be closed to nobody: a harmless command imports everything first.
     code = (
-        "import os, sys, haulier.api.wire.aiohttp_transport, haulier.cli.run_command;"
+        "import os, sys, haulier.api.wire.aiohttp_transport, haulier.cli.commands.run;"
         "from haulier.cli.main import main;"
         f"main(['status', {str(place.toml)!r}]); os.setgid(65534); os.setuid(65534);"
         f"sys.exit(main({[command, str(place.toml)]!r}))"

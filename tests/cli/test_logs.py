@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from tests.cli.commands.test_poison import SOURCE
 from tests.cli.conftest import Place
 from tests.cli.terminal import terminal
-from tests.cli.test_poison import SOURCE
 
 EVENT = "an item was poisoned"
 

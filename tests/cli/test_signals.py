@@ -137,7 +137,7 @@ def test_a_second_signal_ends_a_source_that_blocks(place: Place, number: signal.
 
 TWICE = """
 import asyncio, signal
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 from haulier.cli.signals import on_signals
 
 async def command():

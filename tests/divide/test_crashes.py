@@ -9,7 +9,7 @@ import pytest
 
 from haulier.app.loading import load_app
 from haulier.app.site import Options
-from haulier.cli.words import child_command
+from haulier.cli.command_lines import child_command
 from haulier.runs.records import CrashRecord, encode_record
 from haulier.worker.settings import MAX_CRASHES, SILENT_DELIVERIES
 from tests.divide.rig import opened

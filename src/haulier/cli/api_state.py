@@ -11,7 +11,7 @@ from haulier.api.limits.breaker import State
 from haulier.api.limits.budget import UNLIMITED
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.site import Site, scope_name
-from haulier.cli.counts import counted
+from haulier.cli.plurals import counted
 from haulier.clock import wall_seconds
 
 RESUME = "haulier resume SOURCE"

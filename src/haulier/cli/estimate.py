@@ -6,8 +6,8 @@ import math
 
 from haulier.api.exchange import FirstPage
 from haulier.app.site import LiveSite
-from haulier.cli.counts import are, counted
 from haulier.cli.output import say
+from haulier.cli.plurals import are, counted
 from haulier.runs.expect import expected_range
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.newest import latest_complete

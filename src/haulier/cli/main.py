@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from haulier.cli.garbage import collect_rarely, leave_the_rest
+from haulier.cli.garbage_collector import collect_rarely, leave_the_rest
 from haulier.cli.hints import as_typed
-from haulier.cli.streams import patient_streams
+from haulier.cli.standard_streams import patient_streams
 from haulier.errors import HaulierError, ItemError, UnavailableError, UsageError
 
 COMMANDS = {
@@ -50,7 +50,7 @@ the source asks for."""
 
 
 class LazyGroup(click.Group):
-    """Knows its commands by name, and imports ``haulier.cli.<name>`` for the one that is run."""
+    """Knows its commands by name, and imports ``haulier.cli.commands.<name>`` for the one that is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS and cmd_name != "isolate":
             return None
-        module = importlib.import_module(f"haulier.cli.{cmd_name}_command")
+        module = importlib.import_module(f"haulier.cli.commands.{cmd_name}")
         command: click.Command = module.command
         command.short_help = COMMANDS.get(cmd_name)
         return command

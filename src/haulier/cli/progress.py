@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from haulier.api.scope.failures import NONE, Failures
-from haulier.cli.counts import counted
 from haulier.cli.failures import failure_facts, short_cause
+from haulier.cli.plurals import counted
 from haulier.clock import Clock
 from haulier.runs.ledger import Progress
 

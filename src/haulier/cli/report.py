@@ -7,9 +7,9 @@ from typing import Any
 
 from haulier.api.scope.failures import NONE, Failures
 from haulier.app.site import Site
-from haulier.cli.counts import counted
 from haulier.cli.failures import failure_facts, failure_lines
 from haulier.cli.output import say
+from haulier.cli.plurals import counted
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
+from typing import Any, TypeVar
 
 from haulier.clock import SystemClock
+
+T = TypeVar("T")
 
 INTERRUPTED = 4
 """The exit code of a command that a signal ended."""
@@ -56,6 +59,18 @@ def on_signals(drain: Callable[[str], None], stop: Callable[[], None]) -> Iterat
         _receivers.remove(received)
         if not _receivers:
             _leave_off(loop)
+
+
+async def until_signal(work: Coroutine[Any, Any, T]) -> T | None:
+    """What ``work`` returns, or None if SIGTERM or SIGINT cancelled it."""
+    task = asyncio.ensure_future(work)
+
+    def cancel(_name: str = "") -> None:
+        task.cancel()
+
+    with on_signals(cancel, cancel):
+        await asyncio.wait([task])
+    return None if task.cancelled() else task.result()
 
 
 def _listen(loop: asyncio.AbstractEventLoop) -> None:

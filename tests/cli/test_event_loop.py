@@ -12,14 +12,13 @@ import sys
 import click
 import pytest
 
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 from haulier.cli.output import set_up_output
-from haulier.cli.signals import on_signals
-from haulier.cli.tasks import until_signal
+from haulier.cli.signals import on_signals, until_signal
 
 LOOP = """
 import asyncio
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 
 async def main():
     print(type(asyncio.get_running_loop()).__module__)
@@ -104,7 +103,7 @@ def test_log_lines_go_where_standard_error_goes(monkeypatch: pytest.MonkeyPatch)
 
 HEAPS = """
 import asyncio, ctypes, sys
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 
 async def main():
     await asyncio.gather(*(asyncio.to_thread(lambda: [bytes(60_000) for _ in range(20)]) for _ in range(8)))

@@ -10,12 +10,12 @@ import msgspec
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, Site, open_site
-from haulier.cli.choosing import choose_run
-from haulier.cli.counts import are, counted
-from haulier.cli.loop import run_loop
+from haulier.cli.command_lines import typed_command
+from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
-from haulier.cli.words import typed_command
+from haulier.cli.pick_run import pick_run
+from haulier.cli.plurals import are, counted
 from haulier.errors import UsageError
 from haulier.runs.discard import Discarder
 from haulier.runs.poison import newest_poison, poisoned, read_poison
@@ -97,7 +97,7 @@ def discard_command(
 
 async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
     async with open_site(app, options, writes=False) as site:
-        run = await choose_run(site, run_id)
+        run = await pick_run(site, run_id)
         count = 0
         records: list[PoisonRecord] = []
         async for record in poisoned(site.lake, run):
@@ -119,7 +119,7 @@ async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -
 
 async def _show(app: App, key: str, run_id: str | None, as_json: bool, options: Options) -> int:
     async with open_site(app, options, writes=False) as site:
-        run = await choose_run(site, run_id)
+        run = await pick_run(site, run_id)
         record = await _newest(site, run, key)
         if as_json:
             state, _ = await run_state(site.lake, run.paths)
@@ -138,7 +138,7 @@ async def _redrive(
     app: App, source: str, keys: tuple[str, ...], run_id: str | None, as_json: bool, options: Options
 ) -> int:
     async with open_site(app, options) as site:
-        run = await choose_run(site, run_id)
+        run = await pick_run(site, run_id)
         sent = await Redriver(site.closer).redrive(run, set(keys) or None)
         if as_json:
             state, _ = await run_state(site.lake, run.paths)
@@ -155,7 +155,7 @@ async def _discard(
     app: App, keys: tuple[str, ...], reason: str, run_id: str | None, as_json: bool, options: Options
 ) -> int:
     async with open_site(app, options) as site:
-        run = await choose_run(site, run_id)
+        run = await pick_run(site, run_id)
         discarded = await Discarder(site.closer).discard(run, reason, set(keys) or None)
         await site.closer.close(run)
         state, _ = await run_state(site.lake, run.paths)

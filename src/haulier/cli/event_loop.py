@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from haulier.cli.garbage import collect_rarely
+from haulier.cli.garbage_collector import collect_rarely
 from haulier.cli.signals import on_signals
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ import pytest
 
 from haulier.api.errors import Action, ApiError
 from haulier.app.site import Options
-from haulier.cli.counts import are, counted
-from haulier.cli.words import typed_command
+from haulier.cli.command_lines import typed_command
+from haulier.cli.plurals import are, counted
 from haulier.errors import sentence
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.worker.first_items import broken, refused

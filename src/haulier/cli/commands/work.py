@@ -14,15 +14,15 @@ from haulier.app.loading import load_app
 from haulier.app.site import LiveSite, Options, open_live
 from haulier.app.starting import require_shared_queue
 from haulier.cli.account import OpenAccount
-from haulier.cli.choosing import choose_run
-from haulier.cli.driving import end_stalled, saying, shown
+from haulier.cli.command_lines import child_command
+from haulier.cli.drivers import end_stalled, saying, shown
+from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_lines, read_failures
-from haulier.cli.loop import run_loop
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
 from haulier.cli.output import log_options, say, set_up_output
+from haulier.cli.pick_run import pick_run
 from haulier.cli.progress import Bar, has_bar
 from haulier.cli.signals import on_signals
-from haulier.cli.words import child_command
 from haulier.runs.run import list_runs
 from haulier.runs.state import run_state
 from haulier.worker.loop import Worker
@@ -65,7 +65,7 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
     async with open_live(app, options) as site:
         require_shared_queue(site)
         if run_id is not None:
-            await choose_run(site, run_id)  # A misspelt one would be waited for in vain.
+            await pick_run(site, run_id)  # A misspelt one would be waited for in vain.
         watch = Watch(site.lake, site.queue, site.closer, app.name, only=run_id)
         parts = site.parts(child_command("isolate", source, options))
         worker = Worker(parts, watch, end_stalled, exit_idle=exit_idle)

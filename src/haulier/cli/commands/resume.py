@@ -12,7 +12,7 @@ from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site, scope_name
 from haulier.app.starting import require_shared_queue
 from haulier.cli.api_state import time_text
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, source_argument
 from haulier.cli.output import emit, say, set_up_output
 from haulier.clock import wall_seconds

@@ -8,14 +8,14 @@ import msgspec
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
-from haulier.cli.choosing import choose_run
-from haulier.cli.counts import are, counted
+from haulier.cli.commands.status import say_status
+from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_facts, read_failures
-from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.pick_run import pick_run
+from haulier.cli.plurals import are, counted
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
-from haulier.cli.status_command import say_status
 from haulier.runs.status import run_status
 from haulier.runs.verify import verify_run
 
@@ -37,7 +37,7 @@ def command(source: str, run_id: str | None, as_json: bool, lake: str | None, qu
 
 async def _verify(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
     async with open_site(app, options) as site:
-        run = await choose_run(site, run_id)
+        run = await pick_run(site, run_id)
         verdict = await site.closer.close(run)
         failures = await read_failures(site, run.run_id)
         if verdict is None or verdict.verdict in ("superseded", "cancelled"):

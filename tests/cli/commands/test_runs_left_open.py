@@ -8,8 +8,8 @@ import time
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
 from haulier.app.starting import Wanted, claim, new_run, start
-from haulier.cli.driving import LocalDriver
-from haulier.cli.run_command import Asked, run_all
+from haulier.cli.commands.run import RunFlags, run_all
+from haulier.cli.drivers import LocalDriver
 from haulier.runs.run import Run, claim_run
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place
@@ -90,7 +90,7 @@ def test_no_new_run_is_started_after_a_ctrl_c_that_came_as_the_open_run_closed(s
     async def run(*, then_new: bool) -> int:
         app = load_app(str(shop.toml))
         async with open_live(app, options) as site:
-            asked = Asked(Wanted("full", ("items",)), False, then_new, None, False)
+            asked = RunFlags(Wanted("full", ("items",)), False, then_new, None, False)
             return (await run_all(site, Stopped(site, str(shop.toml), options), asked)).code
 
     assert asyncio.run(run(then_new=True)) == 4

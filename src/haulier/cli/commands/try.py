@@ -15,10 +15,10 @@ from haulier.api.http.transport import Request, Response, Transport, TransportEr
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import LiveSite, Options, open_live
-from haulier.cli.counts import counted
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, mode_argument, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output
+from haulier.cli.plurals import counted
 from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem

@@ -11,13 +11,13 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, Site, open_site
 from haulier.app.starting import is_queue_shared
-from haulier.cli.choosing import choose_run
+from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
-from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
-from haulier.cli.tasks import until_signal
+from haulier.cli.signals import until_signal
 from haulier.runs.expect import is_expect_missing
 from haulier.runs.ledger import Ledger
 from haulier.runs.records import VerdictRecord
@@ -49,7 +49,7 @@ def command(
 
 async def _wait(app: App, run_id: str | None, timeout_seconds: float | None, as_json: bool, options: Options) -> int:
     async with open_site(app, options) as site:
-        run = await choose_run(site, run_id)
+        run = await pick_run(site, run_id)
         verdict = await until_signal(_until_closed(site, run, timeout_seconds))
         failures = await read_failures(site, run.run_id)
         if verdict is None:

@@ -13,13 +13,13 @@ from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
 from haulier.app.starting import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
-from haulier.cli.choosing import choose_run
-from haulier.cli.counts import counted
+from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import as_typed
-from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, set_up_output
+from haulier.cli.pick_run import pick_run
+from haulier.cli.plurals import counted
 from haulier.cli.report import exit_code_of_state, unseen_lines
 from haulier.queues.seam import Depth, Holder
 from haulier.runs.state import RunState
@@ -42,7 +42,7 @@ def command(source: str, run_id: str | None, as_json: bool, lake: str | None, qu
 
 async def _status(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
     async with open_site(app, options, writes=False) as site:
-        run = await choose_run(site, run_id)
+        run = await pick_run(site, run_id)
         queue = site.queue if is_queue_shared(site) else None
         status = await run_status(site.lake, queue, run)
         api = None if queue is None else await read_api_state(site)

@@ -11,15 +11,15 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import LiveSite, Options, open_live
 from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
-from haulier.cli.driving import Driver, FleetDriver, LocalDriver
+from haulier.cli.drivers import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
+from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import as_typed
-from haulier.cli.loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument, worker_options
 from haulier.cli.output import emit, log_options, say, set_up_output
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
-from haulier.cli.tasks import until_signal
+from haulier.cli.signals import until_signal
 from haulier.errors import sentence
 from haulier.lake.floor import require_room
 from haulier.runs.run import Run
@@ -29,7 +29,7 @@ INTERRUPTED = 4
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunFlags:
     """The flags of ``run`` that are its own."""
 
     wanted: Wanted
@@ -74,26 +74,26 @@ def command(
     set_up_output(as_json)
     app = load_app(source)
     app.require_mode(mode)
-    asked = Asked(Wanted(mode, app.selected(streams)), is_new, then_new, workers, as_json)
+    flags = RunFlags(Wanted(mode, app.selected(streams)), is_new, then_new, workers, as_json)
     options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed)
-    return run_loop(_run(app, source, asked, options))
+    return run_loop(_run(app, source, flags, options))
 
 
-async def _run(app: App, source: str, asked: Asked, options: Options) -> int:
+async def _run(app: App, source: str, flags: RunFlags, options: Options) -> int:
     async with open_live(app, options) as site:
-        if asked.workers is not None:
+        if flags.workers is not None:
             require_shared_queue(site)
         await require_room(site.lake)
-        if asked.is_new:
-            for run_id in await supersede(site, asked.wanted.mode):
+        if flags.is_new:
+            for run_id in await supersede(site, flags.wanted.mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
         driver: Driver = (
             LocalDriver(site, source, options)
-            if asked.workers is None
-            else FleetDriver(site, source, options, asked.workers)
+            if flags.workers is None
+            else FleetDriver(site, source, options, flags.workers)
         )
-        ended = await run_all(site, driver, asked)
-    if asked.as_json and ended.document is not None:
+        ended = await run_all(site, driver, flags)
+    if flags.as_json and ended.document is not None:
         emit(ended.document)
     return ended.code
 
@@ -108,36 +108,36 @@ class Ended:
     """The work on it was ended by a signal or a fault, though the run itself may be closed."""
 
 
-async def run_all(site: LiveSite, driver: Driver, asked: Asked) -> Ended:
+async def run_all(site: LiveSite, driver: Driver, flags: RunFlags) -> Ended:
     """Finish what was left open; where nothing was, or another run is to follow, the run that is asked for.
 
     More than one run of a mode is open only where two were started at the same moment. Then each is finished, and the
     answer is that of the one that went worst.
     """
     worst: Ended | None = None
-    while (left := await find_open(site, asked.wanted.mode, say)) is not None:
-        if not await site.lake.exists(left.paths.seal) and left.file.streams == asked.wanted.streams:
+    while (left := await find_open(site, flags.wanted.mode, say)) is not None:
+        if not await site.lake.exists(left.paths.seal) and left.file.streams == flags.wanted.streams:
             say(f"Run {left.run_id} was left before its plan was sealed; it is planned anew.")
             return await _finish(site, driver, left)
-        ended = await _finish_open(site, driver, left, asked)
-        if ended.code not in (0, 3) or (ended.was_stopped and not asked.then_new):
+        ended = await _finish_open(site, driver, left, flags)
+        if ended.code not in (0, 3) or (ended.was_stopped and not flags.then_new):
             return ended
         if ended.was_stopped:
             say("Stopped: no other run was started.")
             return Ended(INTERRUPTED, None)
         worst = ended if worst is None or ended.code > worst.code else worst
-    if worst is not None and not asked.then_new:
-        say(f"No other run was started. Start one with: {driver.command_to_go_on(asked.wanted.mode)}")
+    if worst is not None and not flags.then_new:
+        say(f"No other run was started. Start one with: {driver.command_to_go_on(flags.wanted.mode)}")
         return worst
-    return await _finish(site, driver, await claim(site, asked.wanted))
+    return await _finish(site, driver, await claim(site, flags.wanted))
 
 
-async def _finish_open(site: LiveSite, driver: Driver, run: Run, asked: Asked) -> Ended:
+async def _finish_open(site: LiveSite, driver: Driver, run: Run, flags: RunFlags) -> Ended:
     """Finish a run that another command started, and say that it is not a new one."""
-    if asked.then_new:
+    if flags.then_new:
         say(f"Run {run.run_id} is open; it is finished first, and then a new run is started.")
     else:
-        require_covered(run, asked.wanted)
+        require_covered(run, flags.wanted)
         say(
             f"Run {run.run_id} is open; it is finished, and no other is started. (--then-new starts another "
             "afterwards, --new closes this one instead.)"

@@ -13,12 +13,12 @@ from haulier.api.scope.failures import NONE, Failures
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.site import LiveSite, Options, scope_name
 from haulier.cli.account import Account
+from haulier.cli.command_lines import child_command, typed_command
 from haulier.cli.estimate import Lesson
 from haulier.cli.fleet import Fleet
 from haulier.cli.output import log_words, say
 from haulier.cli.progress import ProgressView, Traffic, open_progress
 from haulier.cli.signals import on_signals
-from haulier.cli.words import child_command, typed_command
 from haulier.errors import HaulierError
 from haulier.runs.run import Run
 from haulier.worker.loop import Worker

@@ -7,10 +7,10 @@ import click
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
-from haulier.cli.choosing import choose_run
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
 from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.pick_run import pick_run
 
 
 @click.command("cancel")
@@ -29,7 +29,7 @@ def command(source: str, run_id: str | None, as_json: bool, lake: str | None, qu
 
 async def _cancel(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
     async with open_site(app, options) as site:
-        run = await choose_run(site, run_id)
+        run = await pick_run(site, run_id)
         verdict = await site.closer.end(run, "cancelled")
         if as_json:
             emit({"state": verdict.verdict, "run_id": run.run_id})

@@ -17,7 +17,7 @@ import msgspec
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
-from haulier.cli.loop import run_unstoppable
+from haulier.cli.event_loop import run_unstoppable
 from haulier.cli.options import fixed_option, options_of, place_options, source_argument
 from haulier.cli.output import set_up_output
 from haulier.worker.alone import Job, work_alone

@@ -8,13 +8,13 @@ from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
 from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
-from haulier.cli.counts import counted
+from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output
-from haulier.cli.tasks import until_signal
-from haulier.cli.words import typed_command
+from haulier.cli.plurals import counted
+from haulier.cli.signals import until_signal
 from haulier.lake.floor import require_room
 
 

@@ -7,7 +7,7 @@ import click
 from haulier.app.app import App
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_site
-from haulier.cli.loop import run_loop
+from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, source_argument
 from haulier.cli.output import emit, set_up_output
 from haulier.cli.reader_lines import reader_lines
