@@ -39,7 +39,7 @@ from haulier.api.wire.body import whole_body
 from haulier.api.wire.framing import Framing
 from haulier.cli.event_loop import run_loop
 from haulier.clock import SystemClock
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.ndjson import to_lines
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings

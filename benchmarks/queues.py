@@ -24,7 +24,7 @@ import msgspec
 
 from haulier.clock import SystemClock
 from haulier.queues.envelope import Envelope, encode
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 
 SHARD = 1_000
 """Items that the plan sends at once."""

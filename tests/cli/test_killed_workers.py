@@ -14,7 +14,7 @@ import pytest
 from haulier.api.scope.process import find_process, this_process
 from haulier.clock import SystemClock
 from haulier.queues.seam import ThisProcess
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place
 

@@ -13,7 +13,7 @@ import msgspec
 
 from haulier.api.scope.row import decode, encode
 from haulier.clock import SystemClock
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place, Said
 

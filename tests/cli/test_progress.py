@@ -10,7 +10,7 @@ import pytest
 
 from haulier.cli.account import OpenAccount
 from haulier.clock import SystemClock
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.runs.ledger import Progress
 from haulier.runs.run import list_runs
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings

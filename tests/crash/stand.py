@@ -20,7 +20,7 @@ from haulier.cli.main import main
 from haulier.clock import SystemClock
 from haulier.queues.envelope import decode
 from haulier.queues.seam import Depth
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from tests.harness.chaos.workers import command
 
 PATIENCE_SECONDS = 100.0

@@ -19,7 +19,7 @@ from haulier.app.site import LiveSite
 from haulier.app.starting import Wanted, claim, start
 from haulier.clock import Clock, SystemClock
 from haulier.config.source_file import load_source
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.queues.envelope import Envelope, decode
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.runs.records import ChildList, PoisonRecord, VerdictRecord, decode_record

@@ -14,7 +14,7 @@ from haulier.api.exchange import BODY_BYTES
 from haulier.api.http.redactor import MASK, Redactor
 from haulier.api.identity.auth import Bearer
 from haulier.clock import SystemClock
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.runs.records import RunFile
 from haulier.runs.run import Run
 from haulier.worker.bodies import MAX_BODIES, keep_body

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from haulier.items.ranges import IdRange
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.queues.envelope import encode
 from haulier.runs.plan import planned
 from haulier.runs.records import ChildList, encode_record

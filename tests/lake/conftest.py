@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from haulier.clock import SystemClock
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from tests.lake.small_disk import small_disk
 
 

@@ -9,7 +9,7 @@ import pytest
 from haulier.clock import SystemClock
 from haulier.errors import LakeUnavailableError
 from haulier.lake.floor import FLOOR_BYTES, FLOOR_FILES, disk_at, floor_of, in_words, require_room, room_to_go_on
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Disk
 
 MB = 1_000_000

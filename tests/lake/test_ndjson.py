@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haulier.errors import ItemError
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, LineCounter, to_lines
 from haulier.lake.seam import ObjectFacts
 from haulier.testing.contracts.lake.contents import OBJECT, spooled, stored

@@ -9,7 +9,7 @@ import pytest
 
 from haulier.clock import SystemClock
 from haulier.errors import UsageError
-from haulier.lake.local_threads import unavailable
+from haulier.lake.local.threads import unavailable
 from haulier.lake.names import checked
 from haulier.lake.opening import open_lake
 from haulier.lake.paths import RunPaths, compact_time, runs_root

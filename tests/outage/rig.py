@@ -17,8 +17,8 @@ from haulier.app.app import App
 from haulier.app.site import LiveSite
 from haulier.app.starting import Wanted, claim, start
 from haulier.config.source_file import load_source
-from haulier.lake.local import LocalLake
-from haulier.lake.local_threads import LocalThreads, Share, Together
+from haulier.lake.local.lake import LocalLake
+from haulier.lake.local.threads import LocalThreads, Share, Together
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.run import Run

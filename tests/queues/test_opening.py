@@ -11,7 +11,7 @@ from haulier.errors import QueueUnavailableError, UsageError
 from haulier.queues.memory import MemoryQueue
 from haulier.queues.opening import queue_opener
 from haulier.queues.seam import QueueClient, QueueOpener
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
 
 

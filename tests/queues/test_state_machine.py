@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from haulier.errors import LeaseLostError
 from haulier.queues.memory import MemoryQueueOpener
 from haulier.queues.seam import Depth, Lease, QueueOpener
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
 
 T = TypeVar("T")

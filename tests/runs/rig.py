@@ -17,7 +17,7 @@ import msgspec
 from haulier.errors import LeaseLostError, SweptError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Lake, Published
 from haulier.queues.envelope import Envelope, decode, encode
 from haulier.queues.memory import MemoryQueue, MemoryStore

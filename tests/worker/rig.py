@@ -15,7 +15,7 @@ import msgspec
 from haulier.api.client import Client
 from haulier.clock import Clock
 from haulier.items.workitem import WorkItem
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.queues.envelope import Envelope, decode
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.queues.seam import QueueClient, QueueOpener

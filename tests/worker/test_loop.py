@@ -15,7 +15,7 @@ from haulier.clock import SystemClock
 from haulier.errors import LakeUnavailableError, QueueUnavailableError, UsageError
 from haulier.queues.memory import MemoryQueue
 from haulier.queues.seam import Lease
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 from haulier.sources.context import Context

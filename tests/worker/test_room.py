@@ -13,7 +13,7 @@ import pytest
 from haulier.clock import SystemClock
 from haulier.errors import LakeUnavailableError
 from haulier.lake.floor import FLOOR_BYTES
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Disk
 from haulier.runs.state import RunState, run_state
 from haulier.testing.clock import FakeClock

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from haulier.clock import Clock
 from haulier.errors import UsageError
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Lake
 
 _REMEDY = "Write a folder, such as `lake` (relative to the source file) or `/data/lake`, or `file:///data/lake`."

@@ -9,7 +9,7 @@ from haulier.clock import Clock
 from haulier.errors import UsageError
 from haulier.queues.memory import MemoryQueueOpener
 from haulier.queues.seam import QueueOpener, ThisProcess
-from haulier.queues.sqlite import BUSY_TIMEOUT_SECONDS, SqliteQueue
+from haulier.queues.sqlite.queue import BUSY_TIMEOUT_SECONDS, SqliteQueue
 
 SUPPORTED = 'queue = "sqlite", queue = "sqlite:///path/to/file.sqlite3" or queue = "memory"'
 _LATER = {

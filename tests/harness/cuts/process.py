@@ -26,10 +26,10 @@ from typing import Any
 from haulier.clock import SystemClock
 from haulier.errors import UnavailableError
 from haulier.items.workitem import WorkItem
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.paths import runs_root
 from haulier.queues.seam import QueueClient
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.runs.closing import Closer
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.run import NewRun, Run, claim_run, list_runs

@@ -10,11 +10,11 @@ import apsw
 import pytest
 
 from haulier.errors import NewerFormatError, UsageError
-from haulier.queues import sqlite_place
-from haulier.queues.sqlite import SqliteQueue
-from haulier.queues.sqlite_place import MAX_SET_ASIDE, locked
+from haulier.queues.sqlite import place
+from haulier.queues.sqlite.place import MAX_SET_ASIDE, locked
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
-from tests.queues.damage import spoil
+from tests.queues.sqlite.damage import spoil
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ class TestDamage:
         """A client whose file was moved aside by another one goes on in the fresh file, and says so."""
         await queue.enqueue([b"one"])
         with locked(path.parent, 1):
-            sqlite_place.set_aside(path)
+            place.set_aside(path)
         other = SqliteQueue(path, FakeClock())
         await other.enqueue([b"two"])
         assert await queue.peek(10) == [b"two"]

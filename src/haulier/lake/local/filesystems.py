@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from haulier.errors import UsageError
-from haulier.lake.local_files import LocalFiles, link, make_durable, sync_folder
+from haulier.lake.local.files import LocalFiles, link, make_durable, sync_folder
 from haulier.lake.names import temporary_name
 
 _SHARED = re.compile(

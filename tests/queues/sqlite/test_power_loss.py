@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from haulier.queues import sqlite_schema
-from haulier.queues.sqlite import SqliteQueue
-from haulier.queues.sqlite_file import SqliteFile
+from haulier.queues.sqlite import schema
+from haulier.queues.sqlite.file import SqliteFile
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
-from tests.queues.power import REAL, Delete, Disk, Sync, Truncate, Write, recording
+from tests.queues.sqlite.power import REAL, Delete, Disk, Sync, Truncate, Write, recording
 
 T = TypeVar("T")
 State = list[list[tuple[Any, ...]]]
@@ -56,8 +56,8 @@ def read_all(connection: apsw.Connection) -> State:
 @pytest.fixture
 def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log goes into the file after a few pages instead of 2,000, so that a short recording has many of those."""
-    monkeypatch.setitem(sqlite_schema._SETTINGS, "wal_autocheckpoint", 8)
-    monkeypatch.setitem(sqlite_schema._SETTINGS, "journal_size_limit", 4 * 4096)
+    monkeypatch.setitem(schema._SETTINGS, "wal_autocheckpoint", 8)
+    monkeypatch.setitem(schema._SETTINGS, "journal_size_limit", 4 * 4096)
 
 
 async def record(folder: Path) -> Recording:
@@ -104,7 +104,7 @@ async def test_power_fails_anywhere(tmp_path: Path, rng: random.Random | None, m
     recorded = await record(tmp_path)
     assert len(recorded.disk.steps) > 400
     assert {type(step) for _, step in recorded.disk.steps} == {Write, Truncate, Delete, Sync}
-    monkeypatch.setitem(sqlite_schema._SETTINGS, "synchronous", "OFF")  # From here on files are read, a thousand times.
+    monkeypatch.setitem(schema._SETTINGS, "synchronous", "OFF")  # From here on files are read, a thousand times.
     for cut, state in restored(recorded, rng, every=2 if rng else 1):
         assert state in recorded.allowed_at(cut), f"acknowledged work was lost at {cut}"
 
@@ -112,7 +112,7 @@ async def test_power_fails_anywhere(tmp_path: Path, rng: random.Random | None, m
 @pytest.mark.usefixtures("small_log")
 async def test_disk_sees_what_normal_would_lose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With synchronous=NORMAL the same recording loses acknowledged work: the test above can fail."""
-    monkeypatch.setitem(sqlite_schema._SETTINGS, "synchronous", "NORMAL")
+    monkeypatch.setitem(schema._SETTINGS, "synchronous", "NORMAL")
     recorded = await record(tmp_path)
     cuts = list(restored(recorded, None, every=10))
     assert sum(state not in recorded.allowed_at(cut) for cut, state in cuts) > len(cuts) / 4

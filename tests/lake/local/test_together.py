@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from haulier.errors import LakeUnavailableError, SweptError
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Published, Spool
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING, lines, spooled
 

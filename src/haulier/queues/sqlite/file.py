@@ -13,8 +13,8 @@ from typing import TypeVar
 import apsw
 
 from haulier.errors import NewerFormatError, QueueUnavailableError, UsageError
-from haulier.queues.sqlite_place import locked, prepare_folder, remove_orphans, set_aside
-from haulier.queues.sqlite_schema import not_a_queue, require_safe_sqlite, set_up
+from haulier.queues.sqlite.place import locked, prepare_folder, remove_orphans, set_aside
+from haulier.queues.sqlite.schema import not_a_queue, require_safe_sqlite, set_up
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]

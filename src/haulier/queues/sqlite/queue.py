@@ -20,9 +20,9 @@ import apsw
 
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import LeaseLostError, QueueUnavailableError
-from haulier.queues import sqlite_holders as table
 from haulier.queues.seam import Capabilities, Depth, Holder, Lease, ThisProcess
-from haulier.queues.sqlite_file import SqliteFile
+from haulier.queues.sqlite import holders as table
+from haulier.queues.sqlite.file import SqliteFile
 
 T = TypeVar("T")
 

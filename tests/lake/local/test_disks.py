@@ -12,13 +12,13 @@ import pytest
 
 from haulier.clock import SystemClock
 from haulier.errors import LakeUnavailableError, UsageError
-from haulier.lake.filesystems import Mount, mount_of, mounts, parse_mount_command, parse_mountinfo, refuse_unfit
-from haulier.lake.local import LocalLake
-from haulier.lake.local_files import LocalFiles
+from haulier.lake.local.files import LocalFiles
+from haulier.lake.local.filesystems import Mount, mount_of, mounts, parse_mount_command, parse_mountinfo, refuse_unfit
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Published
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING, listed, spooled
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOISE = os.urandom(1_000_000)
 NOISY_RECORDS = [NOISE[start : start + 1000].hex().encode() for start in range(0, 1_000_000, 1000)]
 
@@ -32,7 +32,7 @@ def public_folder() -> Iterator[Path]:
 
 
 def lake_says(root: Path, errand: str, *flags: str) -> str:
-    command = [sys.executable, "-m", "tests.lake.unprivileged", str(root), errand, *flags]
+    command = [sys.executable, "-m", "tests.lake.local.unprivileged", str(root), errand, *flags]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -1,6 +1,6 @@
 """A process that may do less than the test that starts it, or whose disk can do less. It prints what the lake says.
 
-python -m tests.lake.unprivileged ROOT check|use [--nobody] [--largest-file BYTES] [--links no|copies]
+python -m tests.lake.local.unprivileged ROOT check|use [--nobody] [--largest-file BYTES] [--links no|copies]
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from haulier.clock import SystemClock
 from haulier.errors import HaulierError
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.testing.contracts.lake.contents import OBJECT, spooled
 
 NOBODY = 65534

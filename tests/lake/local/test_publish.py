@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from haulier.errors import LakeUnavailableError, SweptError
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Published
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING, lines, spooled
 

@@ -17,9 +17,9 @@ import pytest
 
 from haulier.errors import QueueUnavailableError
 from haulier.queues.seam import Depth
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
-from tests.queues.damage import spoil
+from tests.queues.sqlite.damage import spoil
 
 pytestmark = pytest.mark.crash
 

@@ -14,11 +14,11 @@ import apsw
 import pytest
 
 from haulier.errors import QueueUnavailableError, UsageError
-from haulier.queues import sqlite_place, sqlite_schema
-from haulier.queues.sqlite import SqliteQueue
-from haulier.queues.sqlite_place import filesystem_of, is_remote, locked, prepare_folder
+from haulier.queues.sqlite import place, schema
+from haulier.queues.sqlite.place import filesystem_of, is_remote, locked, prepare_folder
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
-from tests.queues.damage import weather
+from tests.queues.sqlite.damage import weather
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ class TestFolders:
 
     async def test_old_sqlite_is_refused(self, queue: SqliteQueue, monkeypatch: pytest.MonkeyPatch) -> None:
         """An apsw upon a SQLite with the WAL-reset race is refused, before a file is made."""
-        monkeypatch.setattr(sqlite_schema, "SAFE_SQLITE", (99, 1, 0))
+        monkeypatch.setattr(schema, "SAFE_SQLITE", (99, 1, 0))
         with pytest.raises(UsageError, match=r"which can corrupt a queue with several workers; 99\.1\.0 or newer"):
             await queue.depth()
 
@@ -147,7 +147,7 @@ class TestFileSystems:
         """The refusal names the file system and a remedy, and comes before anything is made there."""
         table = tmp_path / "mountinfo"
         table.write_text(f"40 22 0:40 / {tmp_path} rw shared:2 - nfs4 nas:/export rw\n")
-        monkeypatch.setattr(sqlite_place, "_MOUNTS", table)
+        monkeypatch.setattr(place, "_MOUNTS", table)
         folder = tmp_path / "sub"
         words = rf"folder {folder} is on a network or FUSE file system \(nfs4\).*queue = \"sqlite:////"
         with pytest.raises(UsageError, match=words):

@@ -10,7 +10,7 @@ import pytest
 
 from haulier.errors import LeaseLostError, QueueUnavailableError
 from haulier.queues.seam import Depth, QueueOpener, ThisProcess
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
 from haulier.testing.contracts.queue import QueueContract
 

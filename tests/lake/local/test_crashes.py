@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lake.disk import Disk, Step, Tree
-from tests.lake.steps import OBJECT, OTHER, PLACE, RECORD
+from tests.lake.local.disk import Disk, Step, Tree
+from tests.lake.local.steps import OBJECT, OTHER, PLACE, RECORD
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.xdist_group("lake-crashes")
 
 ERRANDS = [("create", "create_or_read"), ("publish", "publish"), ("publish", "adopt"), ("publish_two", "publish_two")]
@@ -23,7 +23,7 @@ ERRANDS = [("create", "create_or_read"), ("publish", "publish"), ("publish", "ad
 def deaths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A folder for each step before which the first process died."""
     base = tmp_path_factory.mktemp("deaths")
-    subprocess.run([sys.executable, "-m", "tests.lake.steps", base, *request.param], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "tests.lake.local.steps", base, *request.param], cwd=ROOT, check=True)
     return sorted(base.iterdir())
 
 

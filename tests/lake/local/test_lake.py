@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from haulier.errors import DamagedObjectError, LakeUnavailableError
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.testing.clock import FakeClock
 from haulier.testing.contracts.lake.contents import OBJECT, RECORDS, STAGING, listed, spooled, stored
 
 DAY_SECONDS = 86_400.0
 SWEEPING = """
 import sys
-from haulier.lake.local_files import LocalFiles
+from haulier.lake.local.files import LocalFiles
 files, events = LocalFiles(sys.argv[1]), []
 sys.addaudithook(lambda event, _: events.append(event) if event in ("os.scandir", "os.remove") else None)
 files.sweep(sys.argv[2])

@@ -49,7 +49,7 @@ class Folder:
 
 
 class Disk:
-    """Takes the steps that `tests.lake.steps` noted, and says what a loss of power may leave."""
+    """Takes the steps that `tests.lake.local.steps` noted, and says what a loss of power may leave."""
 
     def __init__(self) -> None:
         self._root = Folder()

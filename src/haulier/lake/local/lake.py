@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from haulier.clock import Clock, wall_seconds
-from haulier.lake.filesystems import mounts, refuse_unfit
 from haulier.lake.floor import disk_at
-from haulier.lake.local_files import LocalFiles
-from haulier.lake.local_spool import LocalSpool
-from haulier.lake.local_threads import LocalThreads, Share
+from haulier.lake.local.files import LocalFiles
+from haulier.lake.local.filesystems import mounts, refuse_unfit
+from haulier.lake.local.spool import LocalSpool
+from haulier.lake.local.threads import LocalThreads, Share
 from haulier.lake.names import checked
 from haulier.lake.seam import Disk, ObjectFacts, Published, Spool
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from haulier.clock import SystemClock
 from haulier.errors import HaulierError
-from haulier.queues.sqlite import SqliteQueue
+from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
 
 

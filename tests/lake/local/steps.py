@@ -1,6 +1,6 @@
 """A process whose children use a lake, note each step that they ask of the operating system, and die before the n-th.
 
-    python -m tests.lake.steps BASE FIRST SECOND
+    python -m tests.lake.local.steps BASE FIRST SECOND
 
 For each n it forks a child that does the errand FIRST in a lake of its own below BASE and exits before its n-th step,
 in the middle of it if it is a write; keeps a copy of what then stands; and forks another that does SECOND to its end.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from haulier.clock import SystemClock
-from haulier.lake.local import LocalLake
+from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Published, Spool
 
 RECORD, OBJECT, OTHER, STAGING = "records/a.json", "bronze/a.ndjson.gz", "bronze/b.ndjson.gz", "staging"
