@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from haulier.api.http.urls import Encoded
     from haulier.api.identity.auth import ApiKey, Basic, Bearer, env
     from haulier.api.identity.oauth2 import ClientCredentials
-    from haulier.api.paging.pages import Cursor, Offset, Paginator, Single
+    from haulier.api.paging.cursors import Cursor
+    from haulier.api.paging.paginator import Paginator, Single
+    from haulier.api.paging.positions import Offset
     from haulier.api.paging.totals import Total
     from haulier.api.records.page import Page
     from haulier.api.settings import Api
@@ -66,7 +68,7 @@ _HOMES = {
     "HaulierError": "errors",
     "IdRange": "items.ranges",
     "ItemError": "errors",
-    "Offset": "api.paging.counting",
+    "Offset": "api.paging.positions",
     "Page": "api.records.page",
     "Paginator": "api.paging.paginator",
     "Single": "api.paging.paginator",

@@ -14,7 +14,7 @@ from haulier.api.client import ItemApi
 from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
-from haulier.api.records.empty import Empty
+from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.settings import Api
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
@@ -256,7 +256,7 @@ async def test_request_says_what_it_asked() -> None:
 async def test_empty_answer_may_be_allowed() -> None:
     """A 204 is an answer where the caller says so."""
     async with told(says(b"", 204)) as (api, _, clock, _):
-        answer = await run(api.request("GET", "/items", asked=Asked(empty=Empty.of(["no body"]))), clock)
+        answer = await run(api.request("GET", "/items", asked=Asked(empty=EmptyForms.of(["no body"]))), clock)
         assert answer.status == 204
 
 

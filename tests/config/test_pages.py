@@ -6,18 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.paging.pages import (
-    Cursor,
-    Key,
-    LinkHeader,
-    NextUrl,
-    OData,
-    Offset,
-    PageNumber,
-    Paginator,
-    Seek,
-    Single,
-)
+from haulier.api.paging.cursors import Cursor, Key, Seek
+from haulier.api.paging.links import LinkHeader, NextUrl, OData
+from haulier.api.paging.paginator import Paginator, Single
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.config.pages_table import TABLES
 from haulier.config.source_file import load_source
 

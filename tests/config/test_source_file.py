@@ -10,7 +10,8 @@ import pytest
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
 from haulier.api.identity.auth import Bearer
-from haulier.api.paging.pages import Cursor, LinkHeader
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.links import LinkHeader
 from haulier.api.paging.totals import Guard, Total
 from haulier.api.settings import Api
 from haulier.config.source_file import load_source

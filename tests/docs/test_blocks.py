@@ -16,7 +16,7 @@ import click
 import pytest
 
 from haulier import Context, Page, Paginator, Total
-from haulier.api.paging.pages import PageRequest
+from haulier.api.paging.paginator import PageRequest
 from haulier.app.loading import load_app
 from haulier.cli.main import haulier
 from haulier.config.place import Place, SourceText

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from haulier.api.client import Client
 from haulier.api.http.transport import NO_HEADERS, Request, Response, Transport
-from haulier.api.paging.pages import Single
+from haulier.api.paging.paginator import Single
 from haulier.api.scope.process import this_process
 from haulier.api.scope.scope import ScopeSettings
 from haulier.api.settings import Api

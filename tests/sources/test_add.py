@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from haulier.api.errors import ApiError, Shape
-from haulier.api.paging.pages import Single
+from haulier.api.paging.paginator import Single
 from haulier.api.records.page import Page
 from haulier.api.settings import Api
 from haulier.app.app import App

@@ -10,7 +10,8 @@ import pytest
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action, ApiError
-from haulier.api.paging.pages import Offset, Single
+from haulier.api.paging.paginator import Single
+from haulier.api.paging.positions import Offset
 from haulier.api.paging.totals import Total
 from haulier.api.records.page import Page
 from haulier.api.settings import Api

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haulier.api.http.urls import Encoded
-from haulier.api.paging.pages import Cursor, Offset
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.positions import Offset
 from haulier.api.paging.totals import Total
-from haulier.api.records.empty import Empty
+from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.page import Page
 from haulier.api.settings import Api
 from haulier.errors import UsageError
@@ -282,7 +283,7 @@ CHANGES_OF_SHAPE: Mapping[str, StreamRecipe] = {
     "query": replace(ITEMS, query=(("limit", "50"),)),
     "path": replace(ITEMS, path="/items_offset"),
     "records": replace(ITEMS, records="rows"),
-    "empty": replace(ITEMS, empty=Empty.of(["null"])),
+    "empty": replace(ITEMS, empty=EmptyForms.of(["null"])),
     "pages": replace(ITEMS, pages=Offset()),
     "method": replace(ITEMS, method="POST"),
     "json": replace(ITEMS, json={"a": 1}),
@@ -323,6 +324,13 @@ def test_the_fingerprint_tells_nothing_else() -> None:
         for missing in ("", "end")
     }
     assert len(marks) == 1
+
+
+def test_the_fingerprint_has_older_names() -> None:
+    """Runs that were planned before a class was renamed go on."""
+    source = RestSource("sandbox", [replace(ITEMS, empty=EmptyForms.of(["null", 404]))])
+    shown = msgspec.json.decode(source.fingerprint("full", ("items",)))
+    assert shown[1][0][0]["empty"] == ["Empty", {"words": ["null"], "statuses": [404]}]
 
 
 def test_the_fingerprint_outlives_an_upgrade() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action, MovedError, PagingError
-from haulier.api.paging.pages import Offset
+from haulier.api.paging.positions import Offset
 from haulier.api.paging.totals import Total
 from haulier.sources.ruled import ruled
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with

@@ -7,7 +7,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from haulier.api.paging.pages import PageNumber, Single
+from haulier.api.paging.paginator import Single
+from haulier.api.paging.positions import PageNumber
 from haulier.api.records.page import Page
 from haulier.api.settings import Api
 from haulier.errors import UsageError

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from haulier.api.errors import PagingError
-from haulier.api.paging.pages import Single
+from haulier.api.paging.paginator import Single
 from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.api.settings import Api
 from haulier.app.app import App

@@ -16,7 +16,7 @@ from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import Request, Response, Transport, TransportError
 from haulier.api.limits.patience import Patience
 from haulier.api.limits.retry_budget import RetryBudget
-from haulier.api.records.next_sign import Looks, StreamSigns
+from haulier.api.records.next_sign import SignTotals, StreamSigns
 from haulier.api.scope.scope import Scope
 from haulier.api.settings import Api
 from haulier.clock import Clock, wall_seconds
@@ -106,7 +106,7 @@ class Usage:
     """Rows that the API counts and did not show."""
     repeated: int = 0
     """Pages that began with the record that the page before had ended with, where that is no error."""
-    looks: Looks = field(default_factory=Looks)
+    sign_totals: SignTotals = field(default_factory=SignTotals)
     """What was seen of the signs of a next page."""
 
 

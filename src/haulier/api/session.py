@@ -13,12 +13,12 @@ from haulier.api.exchange import ApiParts, Exchange, ItemPlace, Usage
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError, Pairs, Query, join, pairs_of
 from haulier.api.paging.loop_guard import MAX_PAGES
+from haulier.api.paging.page_iterator import Listing, PageIterator, wire_request
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
-from haulier.api.paging.walk import Listing, Walk, wire_request
-from haulier.api.records.empty import Empty
-from haulier.api.records.page import Page, not_json, text_of
-from haulier.api.records.paths import ROOT, check_path, lacks, raw_at
+from haulier.api.records.empty_forms import EmptyForms
+from haulier.api.records.page import Page, not_json_error, text_of
+from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at
 from haulier.errors import UsageError
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -62,10 +62,10 @@ class ItemApi:
             try:
                 found = raw_at(body, place)
                 if found is None:
-                    raise BodyError(lacks(body, place))
+                    raise BodyError(explain_missing(body, place))
                 return msgspec.json.decode(found)
             except (msgspec.DecodeError, RecursionError) as error:
-                raise not_json(body, error) from error
+                raise not_json_error(body, error) from error
 
         request = wire_request(self._first("GET", path, query, None, ()), self._parts.settings.url)
         # "No more pages" is said of lists; one value that came with it is an answer.
@@ -112,9 +112,9 @@ class ItemApi:
         page without records besides an empty list: "null", "absent", "false", "empty object" or "empty text" at the
         path, "no body", or a status such as 204 or 404. What is not declared is an error.
         """
-        listing = Listing(pages, check_path(records), total, max_pages, Empty.of(empty))
+        listing = Listing(pages, check_path(records), total, max_pages, EmptyForms.of(empty))
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
-        walk = Walk(
+        walk = PageIterator(
             self._exchange,
             self._parts.settings.url,
             listing,

@@ -7,23 +7,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from haulier.api.paging.counting import EMPTY_PAGES as EMPTY_PAGES_COUNT
-from haulier.api.paging.counting import Advance
-from haulier.api.paging.counting import Place as Where
-from haulier.api.paging.declared_end import ENDS, End, Missing
+from haulier.api.paging.cursors import Cursor, Key, Seek
+from haulier.api.paging.declared_end import END_WORDS, End, Missing
+from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from haulier.api.paging.nested_lists import Nested
-from haulier.api.paging.pages import (
-    Cursor,
-    Key,
-    LinkHeader,
-    NextUrl,
-    OData,
-    Offset,
-    PageNumber,
-    Paginator,
-    Seek,
-    Single,
-)
+from haulier.api.paging.paginator import Paginator, Single
+from haulier.api.paging.positions import DEFAULT_EMPTY_PAGES, Advance, Offset, PageNumber, ParameterPlace
 from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import Choice, Flag, ListOf, TableOf, Text, Told, Whole, refusals
@@ -47,7 +36,7 @@ MISSING = Field(
 )
 END = Field(
     "end",
-    ListOf(Choice(ENDS)),
+    ListOf(Choice(END_WORDS)),
     "What ends the list besides a sign that is missing: flag (the flag alone counts, as the token goes on past the "
     "end), repeated (the token or link of the page before comes again), empty page (a page without records).",
     'end = ["flag"]',
@@ -148,12 +137,12 @@ def read_offset(table: Opened) -> Paginator:
             limit=table.get(LIMIT, None),
             limit_name=table.get(LIMIT_NAME, "limit"),
             start=table.get(START, 0),
-            place=cast(Where, table.get(IN, "query")),
+            place=cast(ParameterPlace, table.get(IN, "query")),
             more=table.get(MORE, ""),
             done=table.get(DONE, ""),
             overlap=table.get(OVERLAP, 0),
             advance=cast(Advance, table.get(ADVANCE, "received")),
-            empty_pages=table.get(EMPTY_PAGES, EMPTY_PAGES_COUNT),
+            empty_pages=table.get(EMPTY_PAGES, DEFAULT_EMPTY_PAGES),
         )
 
 
@@ -189,14 +178,14 @@ def read_page(table: Opened) -> Paginator:
             first_number=table.get(FIRST, 1),
             size=table.get(SIZE, None),
             size_name=table.get(SIZE_NAME, "per_page"),
-            place=cast(Where, table.get(IN, "query")),
+            place=cast(ParameterPlace, table.get(IN, "query")),
             pages=table.get(PAGES_AT, ""),
             pages_header=table.get(PAGES_HEADER, ""),
             more=table.get(MORE, ""),
             done=table.get(DONE, ""),
             end_status=table.get(END_STATUS, None),
             end_text=table.get(END_TEXT, ""),
-            empty_pages=table.get(EMPTY_PAGES, EMPTY_PAGES_COUNT),
+            empty_pages=table.get(EMPTY_PAGES, DEFAULT_EMPTY_PAGES),
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from haulier.api.http.urls import Encoded
-from haulier.api.records.empty import STATUSES, WORDS, Empty
+from haulier.api.records.empty_forms import EMPTY_STATUSES, EMPTY_WORDS, EmptyForms
 from haulier.api.records.paths import check_path
 from haulier.api.records.record_keys import key_paths
 from haulier.api.settings import Api
@@ -38,18 +38,18 @@ class JsonPath:
 class EmptyAnswers:
     """Words and statuses that mean that there are no records."""
 
-    def read(self, value: Any, place: Place, example: str) -> Empty:
+    def read(self, value: Any, place: Place, example: str) -> EmptyForms:
         members = value if isinstance(value, list) else []
         if not members or not all(isinstance(each, str | int) and not isinstance(each, bool) for each in members):
             raise wrong(value, place, "a list of words and statuses", example)
         if len(set(members)) < len(members):
             raise place.error("something stands twice in this list.", "Remove one of the two.")
         with refusals(place):
-            return Empty.of(members)
+            return EmptyForms.of(members)
 
     def schema(self) -> dict[str, Any]:
-        statuses = {"type": "integer", "enum": sorted(STATUSES)}
-        return {"type": "array", "minItems": 1, "items": {"anyOf": [{"enum": list(WORDS)}, statuses]}}
+        statuses = {"type": "integer", "enum": sorted(EMPTY_STATUSES)}
+        return {"type": "array", "minItems": 1, "items": {"anyOf": [{"enum": list(EMPTY_WORDS)}, statuses]}}
 
 
 class EncodedText:

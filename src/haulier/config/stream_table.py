@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from haulier.api.paging.pages import PageRequest, Paginator
+from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
-from haulier.api.records.empty import NO_EMPTY
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY
 from haulier.config.asking import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, Opened, Shape
@@ -143,7 +143,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         json=table.get(JSON, None),
         headers=table.get(HEADERS, ()),
         records=table.need(RECORDS),
-        empty=table.get(EMPTY, NO_EMPTY),
+        empty=table.get(EMPTY, EMPTY_LIST_ONLY),
         pages=table.need(PAGES),
         total=_read_total(table),
         expect=table.get(EXPECT, None),

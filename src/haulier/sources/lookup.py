@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from haulier.api.answers.judgement import Asked
-from haulier.api.records.empty import Empty
+from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.paths import ROOT, describe, find, parts_of
 from haulier.errors import UsageError
 from haulier.sources.recipe import Lookup
@@ -27,7 +27,7 @@ async def ask(api: ItemApi, lookup: Lookup) -> Any | Missing:
     """What the API answers at the lookup's path, or in its header."""
     if lookup.header:
         # Whatever the body is: it is the header that was asked for.
-        asked = Asked(empty=Empty.of(["no body"]), wants_json=False)
+        asked = Asked(empty=EmptyForms.of(["no body"]), wants_json=False)
         response = await api.request("GET", lookup.path, lookup.query, asked=asked)
         text = response.headers.get(lookup.header, "").strip()
         return text or Missing(f"no header is called {lookup.header!r}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from msgspec import Raw
 
 from haulier.api.records.page import Page
-from haulier.api.records.paths import lacks, raw_at
+from haulier.api.records.paths import explain_missing, raw_at
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
@@ -82,7 +82,9 @@ class Parents:
         """A field as it came, so that a number is still known for one when its children are asked for."""
         found = raw_at(record, field)
         if found is None or scalar_text(found) is None:
-            reason = lacks(record, field) if found is None else f"at {field!r} stands neither text nor a number"
+            reason = (
+                explain_missing(record, field) if found is None else f"at {field!r} stands neither text nor a number"
+            )
             raise ItemError(
                 f"A record of {self._parent.name!r} cannot be a parent of {self._recipe.name!r}: {reason}. "
                 f"Correct {{{PARENT}{field}}} in streams.{self._recipe.name}."

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from haulier.api.answers.judgement import Rule
 from haulier.api.paging.paginator import Paginator
 from haulier.api.paging.totals import Total
-from haulier.api.records.empty import NO_EMPTY, Empty
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
 from haulier.api.records.paths import ROOT
 from haulier.items.bounds import Bounds
 
@@ -125,7 +125,7 @@ class StreamRecipe:
     query: Pairs = field(default=(), repr=False)
     json: Any = field(default=None, repr=False)
     headers: Pairs = field(default=(), repr=False)
-    empty: Empty = NO_EMPTY
+    empty: EmptyForms = EMPTY_LIST_ONLY
     """What is a page without records besides an empty list."""
     total: Total | None = None
     expect: Lookup | None = None

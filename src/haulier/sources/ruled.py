@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
-from haulier.api.paging.pages import PageAnswer, PageRequest, Paginator
+from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator
 
 ABSENT = (Rule(Action.END, status=404), Rule(Action.END, status=410))
 """What is not there has no pages. Of the first request only: in the middle of a walk it would be an end too early."""

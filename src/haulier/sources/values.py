@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Raw
 
-from haulier.api.records.paths import describe, first_byte, lacks, raw_at
+from haulier.api.records.paths import describe, explain_missing, first_byte, raw_at
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
@@ -70,7 +70,7 @@ class ValuesDivision:
         found = raw_at(record, lookup.at)
         text = None if found is None else scalar_text(found)
         if text is None:
-            reason = lacks(record, lookup.at) if found is None else f"{describe(found)} is no value"
+            reason = explain_missing(record, lookup.at) if found is None else f"{describe(found)} is no value"
             raise UsageError(f"{self._where}.from: GET {lookup.path}: {reason}. Correct `at`.")
         return text
 

@@ -80,7 +80,7 @@ async def produce(
         drift=None if drift is None else Drift(promised=drift.promised, reread=drift.reread),
         hidden=api.usage.hidden,
         repeated=api.usage.repeated,
-        unseen=api.usage.looks.unseen,
+        unseen=api.usage.sign_totals.unseen,
     )
 
 

@@ -10,7 +10,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from haulier.api.answers.judgement import FEW_HERE, MAX_HERE, Asked, BadBody, Judgement, Rule, judge
 from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.http.transport import Response, TransportError
-from haulier.api.records.empty import Empty
+from haulier.api.records.empty_forms import EmptyForms
 from haulier.errors import ItemError, UsageError
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -176,7 +176,7 @@ def test_another_kind_of_content_is_ok_where_it_was_asked_for() -> None:
 @pytest.mark.parametrize(("status", "body"), [(204, b""), (205, b""), (200, b"")])
 def test_nothing_is_zero_records_only_where_that_was_declared(status: int, body: bytes) -> None:
     """Failures, `204, 205`: OK if the profile allows it, else RETRY_LATER."""
-    assert judgement_of(response(status, body), Asked(empty=Empty.of(["no body"]))).action is OK
+    assert judgement_of(response(status, body), Asked(empty=EmptyForms.of(["no body"]))).action is OK
     assert judgement_of(response(status, body)).final is RETRY_LATER
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from haulier.api.errors import Action, ApiError, PagingError
-from haulier.api.paging.pages import Offset, PageAnswer, PageNumber, PageRequest, Paginator, Seek, Single
+from haulier.api.paging.cursors import Seek
+from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, Single
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.api.paging.totals import Guard, Total
 from haulier.api.records.page import Page
 from haulier.errors import UsageError

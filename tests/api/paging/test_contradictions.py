@@ -8,7 +8,10 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.errors import ApiError, PagingError
-from haulier.api.paging.pages import Cursor, NextUrl, PageNumber, Paginator, Single
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.links import NextUrl
+from haulier.api.paging.paginator import Paginator, Single
+from haulier.api.paging.positions import PageNumber
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 
 from haulier import Api, App, Context, WorkItem
 from haulier.api.client import Total
-from haulier.api.paging.pages import Offset
+from haulier.api.paging.positions import Offset
 
 app = App("tickets", api=Api("{url}", in_flight=2))
 

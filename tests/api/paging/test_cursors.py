@@ -10,7 +10,7 @@ import pytest
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action, ApiError, PagingError
-from haulier.api.paging.pages import Cursor, Key, Seek
+from haulier.api.paging.cursors import Cursor, Key, Seek
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
 

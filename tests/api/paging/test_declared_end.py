@@ -9,9 +9,12 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.errors import ApiError
+from haulier.api.paging.cursors import Cursor, Seek
+from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from haulier.api.paging.loop_guard import PaginationLoopError
-from haulier.api.paging.pages import Cursor, LinkHeader, NextUrl, OData, Offset, PageAnswer, PageRequest, Seek
-from haulier.api.paging.walk import MANY_EMPTY_PAGES
+from haulier.api.paging.page_iterator import REPORTED_EMPTY_PAGES
+from haulier.api.paging.paginator import PageAnswer, PageRequest
+from haulier.api.paging.positions import Offset
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
@@ -243,12 +246,12 @@ async def test_empty_pages_that_do_not_end_are_told_once(caplog: pytest.LogCaptu
 
     def sparse(asked: Asked) -> Reply:
         number = asked.number("c")
-        more = {"next": number + 1} if number < MANY_EMPTY_PAGES + 20 else {"next": None}
-        return Reply({"rows": [] if 0 < number < MANY_EMPTY_PAGES + 20 else rows(number, number + 1), **more})
+        more = {"next": number + 1} if number < REPORTED_EMPTY_PAGES + 20 else {"next": None}
+        return Reply({"rows": [] if 0 < number < REPORTED_EMPTY_PAGES + 20 else rows(number, number + 1), **more})
 
     async with session_with(sparse) as (api, server):
         found = await ids_of(api.pages("/items", pages=Cursor("next", query="c"), records="rows"))
-    assert found == [0, MANY_EMPTY_PAGES + 20]
-    assert len(server.requests) == MANY_EMPTY_PAGES + 21
+    assert found == [0, REPORTED_EMPTY_PAGES + 20]
+    assert len(server.requests) == REPORTED_EMPTY_PAGES + 21
     (told,) = [record for record in caplog.records if "hold no record" in record.getMessage()]
     assert 'end = ["empty page"]' in told.getMessage()

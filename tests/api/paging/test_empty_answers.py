@@ -10,8 +10,10 @@ import pytest
 from haulier.api.answers.judgement import Rule
 from haulier.api.client import Total
 from haulier.api.errors import Action, ApiError, Shape
-from haulier.api.paging.pages import Cursor, Offset, PageNumber, Single
-from haulier.api.records.empty import Empty
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.paginator import Single
+from haulier.api.paging.positions import Offset, PageNumber
+from haulier.api.records.empty_forms import EmptyForms
 from haulier.errors import UsageError
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from tests.api.paging import rig
@@ -208,7 +210,7 @@ async def test_lone_surrogates_do_not_hide_it() -> None:
 def test_what_cannot_mean_it_is_refused(declared: str | int) -> None:
     """A status about rights, limits or servers says nothing of records, and a good one holds them."""
     with pytest.raises(UsageError, match=r"no way to hold no records|does not say that there are no records"):
-        Empty.of([declared])
+        EmptyForms.of([declared])
 
 
 @pytest.mark.parametrize("kind", ["null", "absent", "object", "204", "404"])

@@ -9,7 +9,7 @@ import pytest
 from haulier.api.answers.judgement import Rule
 from haulier.api.client import Total
 from haulier.api.errors import Action, ApiError
-from haulier.api.paging.pages import Cursor
+from haulier.api.paging.cursors import Cursor
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from tests.api.paging import rig
 from tests.api.paging.rig import client_of, ids_of, rows, says, told

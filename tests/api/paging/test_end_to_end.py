@@ -9,9 +9,11 @@ import pytest
 from haulier.api.client import ItemApi, Total
 from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request, Response
+from haulier.api.paging.cursors import Cursor, Seek
+from haulier.api.paging.links import LinkHeader, OData
 from haulier.api.paging.loop_guard import PaginationLoopError
-from haulier.api.paging.pages import Cursor, LinkHeader, OData, Offset, Seek
 from haulier.api.paging.paginator import Paginator
+from haulier.api.paging.positions import Offset
 from haulier.api.settings import Api
 from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes

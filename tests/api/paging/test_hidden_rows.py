@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from haulier.api.client import Total
 from haulier.api.errors import Action, ApiError, MovedError, PagingError
 from haulier.api.http.transport import Request, Response
-from haulier.api.paging.pages import Offset, PageNumber, Paginator
+from haulier.api.paging.paginator import Paginator
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.api.settings import Api
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.paging.pages import LinkHeader, NextUrl, OData
+from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
 
 

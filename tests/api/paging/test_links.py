@@ -10,7 +10,7 @@ import pytest
 from haulier.api.errors import Action, ApiError, BodyError
 from haulier.api.identity.auth import Bearer
 from haulier.api.paging.link_header import links_of, relations_of
-from haulier.api.paging.pages import LinkHeader, NextUrl, OData
+from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 

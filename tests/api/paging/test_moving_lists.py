@@ -10,7 +10,10 @@ import pytest
 
 from haulier.api.client import Drift, Total
 from haulier.api.errors import Action, ApiError, MovedError, PagingError
-from haulier.api.paging.pages import Cursor, LinkHeader, Offset, PageNumber, Paginator, Seek
+from haulier.api.paging.cursors import Cursor, Seek
+from haulier.api.paging.links import LinkHeader
+from haulier.api.paging.paginator import Paginator
+from haulier.api.paging.positions import Offset, PageNumber
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, says, session_with, told
 
 TOTAL = Total("total")

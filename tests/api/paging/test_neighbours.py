@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from haulier.api.errors import PagingError
+from haulier.api.paging.cursors import Cursor, Seek
 from haulier.api.paging.neighbours import Neighbours
-from haulier.api.paging.pages import Cursor, Seek
 from haulier.api.records.page import Page
 from haulier.cli.main import main
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from haulier.api.errors import PagingError
-from haulier.api.paging.pages import NextUrl, OData
+from haulier.api.paging.links import NextUrl, OData
 from haulier.cli.main import main
 from haulier.errors import UsageError
 from haulier.testing.sandbox import Sandbox, SandboxSettings

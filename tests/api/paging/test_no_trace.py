@@ -14,7 +14,10 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.errors import Action, ApiError
-from haulier.api.paging.pages import Cursor, LinkHeader, NextUrl, OData, Offset, Paginator
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.links import LinkHeader, NextUrl, OData
+from haulier.api.paging.paginator import Paginator
+from haulier.api.paging.positions import Offset
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, serving, session_with
 
 MISSPELT = Cursor("pagin.next.after", query="after")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from haulier.api.errors import PagingError
-from haulier.api.paging.pages import PageNumber
+from haulier.api.paging.positions import PageNumber
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
 

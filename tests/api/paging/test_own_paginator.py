@@ -6,7 +6,7 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.paging.loop_guard import PaginationLoopError
-from haulier.api.paging.pages import PageAnswer, PageRequest, Paginator
+from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
 

@@ -13,7 +13,10 @@ import pytest
 from haulier.api.answers.judgement import Rule
 from haulier.api.client import Total
 from haulier.api.errors import Action, ApiError
-from haulier.api.paging.pages import Cursor, NextUrl, OData, Offset, PageNumber, PageRequest, Paginator, Seek
+from haulier.api.paging.cursors import Cursor, Seek
+from haulier.api.paging.links import NextUrl, OData
+from haulier.api.paging.paginator import PageRequest, Paginator
+from haulier.api.paging.positions import Offset, PageNumber
 from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, serving
 
 COUNT = 60

@@ -8,7 +8,8 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.errors import ApiError, PagingError
-from haulier.api.paging.pages import Offset, PageNumber, Seek
+from haulier.api.paging.cursors import Seek
+from haulier.api.paging.positions import Offset, PageNumber
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
 COUNTS = [0, 1, 10, 20, 25]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from haulier.api.errors import PagingError
-from haulier.api.paging.pages import Seek
+from haulier.api.paging.cursors import Seek
 from tests.api.paging.rig import Asked, Reply, ids_of, session_with
 
 

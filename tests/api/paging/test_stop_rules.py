@@ -13,8 +13,11 @@ import pytest
 from haulier.api.client import Total
 from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.links import NextUrl
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
-from haulier.api.paging.pages import Cursor, NextUrl, Offset, PageNumber, Single
+from haulier.api.paging.paginator import Single
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.api.records.page import Page
 from tests.api.paging.rig import Asked, Reply, collected, ids_of, refused, rows, says, session_with, told
 

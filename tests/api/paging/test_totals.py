@@ -9,7 +9,9 @@ import pytest
 
 from haulier.api.client import Drift, Total
 from haulier.api.errors import Action, MovedError
-from haulier.api.paging.pages import Cursor, Offset, Seek, Single
+from haulier.api.paging.cursors import Cursor, Seek
+from haulier.api.paging.paginator import Single
+from haulier.api.paging.positions import Offset
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, collected, ids_of, refused, rows, says, session_with, told
 

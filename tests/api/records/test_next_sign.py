@@ -9,7 +9,9 @@ import pytest
 
 from haulier.api.client import ItemPlace, Total
 from haulier.api.errors import Action, ApiError, PagingError
-from haulier.api.paging.pages import Cursor, LinkHeader, NextUrl, OData, Paginator
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.links import LinkHeader, NextUrl, OData
+from haulier.api.paging.paginator import Paginator
 from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
 
 Answer = Callable[[Asked], Reply]

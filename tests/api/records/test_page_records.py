@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from haulier.api.paging.pages import Single
+from haulier.api.paging.paginator import Single
 from haulier.api.records.page import Page, split_records
 from tests.api.paging.rig import Reply, session_with
 from tests.docs.pages import ROOT, blocks_of

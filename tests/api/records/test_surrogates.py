@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haulier.api.errors import ApiError, BodyError, Fault
-from haulier.api.paging.pages import Cursor, Seek
+from haulier.api.paging.cursors import Cursor, Seek
 from haulier.api.records.page import PageReader, split_records
 from haulier.api.records.paths import raw_at
 from haulier.api.records.surrogates import hide
@@ -55,7 +55,7 @@ def test_a_whole_pair_is_none() -> None:
     assert hide(b'{"a":1}') is None
     hidden = hide(rb'"\ud83d\ude00\ud83d"')
     assert hidden is not None
-    assert hidden.back(hidden.body) == rb'"\ud83d\ude00\ud83d"'
+    assert hidden.restore(hidden.body) == rb'"\ud83d\ude00\ud83d"'
     assert len(hidden.body) == len(rb'"\ud83d\ude00\ud83d"')
 
 

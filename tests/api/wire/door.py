@@ -18,7 +18,8 @@ from haulier.api.answers.judgement import Rule
 from haulier.api.client import Client, ItemApi
 from haulier.api.errors import ApiError
 from haulier.api.http.redactor import Redactor
-from haulier.api.paging.pages import Cursor, Paginator
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.paginator import Paginator
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.clock import Clock, SystemClock

@@ -12,7 +12,9 @@ import pytest
 from haulier.api.answers.judgement import Asked, Rule
 from haulier.api.client import Total
 from haulier.api.errors import Action, Fault
-from haulier.api.paging.pages import NextUrl, Offset, PageNumber, Seek
+from haulier.api.paging.cursors import Seek
+from haulier.api.paging.links import NextUrl
+from haulier.api.paging.positions import Offset, PageNumber
 from tests.api.wire.door import GOOD, LAST_PAGE, door, page, status
 from tests.api.wire.raw_server import Answer, Do, chunks, gzipped, http, raw_server
 

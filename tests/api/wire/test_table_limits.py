@@ -16,7 +16,7 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.errors import Action
-from haulier.api.paging.pages import Seek
+from haulier.api.paging.cursors import Seek
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
 from tests.api.wire.door import CURSOR, GOOD, door, page, status

@@ -15,7 +15,7 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 
-LINK, CURSOR, COUNT = "api/paging/test_links.py", "api/paging/test_cursors.py", "api/paging/test_counting.py"
+LINK, CURSOR, COUNT = "api/paging/test_links.py", "api/paging/test_cursors.py", "api/paging/test_positions.py"
 STOP, SIZE, TOTALS = "api/paging/test_stop_rules.py", "api/paging/test_page_size.py", "api/paging/test_totals.py"
 LIMITS, FAILURES, BODIES = (f"api/wire/test_table_{name}.py" for name in ("limits", "failures", "bodies"))
 BYTES, TOO_MUCH = "sources/test_table_bytes.py", "sources/test_too_much.py"

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from haulier.api.paging.pages import Offset
+from haulier.api.paging.positions import Offset
 from haulier.api.paging.totals import Total
 from haulier.api.settings import Api
 from haulier.app.app import App

@@ -9,7 +9,8 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.errors import PagingError
-from haulier.api.paging.pages import Offset, PageNumber, Paginator
+from haulier.api.paging.paginator import Paginator
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.testing.sandbox import Sandbox, SandboxSettings
 from tests.api.paging.rig import client_of, ids_of
 from tests.testing import wire

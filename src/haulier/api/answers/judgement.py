@@ -17,7 +17,7 @@ from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPOR
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import HEADER_NAME, Response, TransportError
-from haulier.api.records.empty import NO_EMPTY, Empty
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
 from haulier.api.records.paths import raw_at
 from haulier.errors import UsageError
 
@@ -99,7 +99,7 @@ class Asked:
     """One thing by its ID: a 404 is an answer. Of a list it is a mistake in the address."""
     has_page_token: bool = False
     """The request continues a walk by a token that may have expired."""
-    empty: Empty = NO_EMPTY
+    empty: EmptyForms = EMPTY_LIST_ONLY
     """What is a page without records, though its status or its lack of a body would be a failure."""
     wants_json: bool = True
 

@@ -15,12 +15,12 @@ from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, kin
 from haulier.api.paging.totals import Total
 from haulier.api.records.next_sign import asked_sizes
 
-_LEAST_CAP: Final = 1_000
+_MIN_CAP_RECORDS: Final = 1_000
 """No API is known that hands out fewer records for one query than this, and says that there are no more."""
 
 
 class CappedTotal:
-    """Looks out for such an end in one walk."""
+    """SignTotals out for such an end in one walk."""
 
     def __init__(self, total: Total, paginator: Paginator) -> None:
         self._paginator = paginator
@@ -42,7 +42,7 @@ class CappedTotal:
         if not self._is_full(request, len(answer.page)):
             return None
         try:
-            return self._paginator.next(request, replace(answer, total=None, looks=[]))
+            return self._paginator.next(request, replace(answer, total=None, sign_reports=[]))
         except PagingError:
             return None  # Without the total the page is an error by itself: nothing could follow it.
 
@@ -57,10 +57,10 @@ class CappedTotal:
 def is_cap_like(total: int) -> bool:
     """Whether caps are made of such numbers: 10,000, 2,500, 65,536."""
     digits = str(total).rstrip("0")
-    return total >= _LEAST_CAP and (len(digits) == 1 or digits in ("15", "25") or total & (total - 1) == 0)
+    return total >= _MIN_CAP_RECORDS and (len(digits) == 1 or digits in ("15", "25") or total & (total - 1) == 0)
 
 
-def capped(shown: str, total: int, status: int | None = None) -> PagingError:
+def cap_error(shown: str, total: int, status: int | None = None) -> PagingError:
     """The total proved wrong, or not to be trusted since the page behind it was refused with ``status``."""
     found = (
         "there are records behind it, so that it is capped, or counts something else"

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from haulier.api.errors import MovedError, PagingError
-from haulier.api.paging.counting import Offset, PageNumber
 from haulier.api.paging.paginator import PageRequest, Paginator
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.api.records.page import Page
 from haulier.api.records.slices import Bytes
 
-MOST_PROBES: Final = 3
+MAX_PROBES: Final = 3
 """In one walk. Lists with many equal records raise suspicion again and again."""
 _TEXT_BYTES: Final = 16 * 1024
 """Of the page before, kept to be found again at the head of the next one: some 15 us a page, with the search."""
-_END: Final = b"\x1e"
+_RECORD_MARK: Final = b"\x1e"
 """No JSON holds it as it is, so that it tells records apart."""
 
 
@@ -46,18 +46,18 @@ class _Before:
 
     @property
     def last(self) -> bytes:
-        return self.text[self.text.rindex(_END, 0, -1) :]
+        return self.text[self.text.rindex(_RECORD_MARK, 0, -1) :]
 
     def has(self, record: Bytes) -> bool:
-        return _marked((record,)) in self.text
+        return _mark((record,)) in self.text
 
     def leads_into(self, records: Sequence[Bytes]) -> bool:
         """Whether the records begin with those that this page ended with."""
-        first = _marked(records[:1])
+        first = _mark(records[:1])
         place = self.text.find(first)
         while place >= 0:
             again = self.text[place:]
-            if _marked(records[: again.count(_END) - 1]) == again:
+            if _mark(records[: again.count(_RECORD_MARK) - 1]) == again:
                 return True
             place = self.text.find(first, place + 1)
         return False
@@ -97,13 +97,13 @@ class OffsetCheck:
         # What comes twice is at most as much as the page is short by.
         text = _text_of(page, 0 if size is None else size - count + 1)
         self._before = _Before(request, count, size, text) if count else None
-        if before is None or not count or self._probes >= MOST_PROBES:
+        if before is None or not count or self._probes >= MAX_PROBES:
             return None
         if not (before.leads_into(page.slices) or self._varies(before)):
             return None
         self._probes += 1
         last = self._pages.at(request, self._pages.offset_of(request) - 1, None if size is None else 1)
-        head = _marked(page.slices[:1])
+        head = _mark(page.slices[:1])
         return Probe(last, lambda found: self._judge_last(before, head, found))
 
     def _varies(self, before: _Before) -> bool:
@@ -117,8 +117,8 @@ class OffsetCheck:
     def _judge_last(self, before: _Before, head: bytes, found: Page) -> None:
         """``found`` begins one record earlier than a page: with the last one of the page before, or counts differ."""
         records = found.slices[:2]
-        if records and _marked(records[:1]) == before.last and (len(records) < 2 or _marked(records[1:]) == head):
-            self._probes = MOST_PROBES  # It counts what it sends; equal records are in the nature of this list.
+        if records and _mark(records[:1]) == before.last and (len(records) < 2 or _mark(records[1:]) == head):
+            self._probes = MAX_PROBES  # It counts what it sends; equal records are in the nature of this list.
             return
         if (records and not before.has(records[0])) or _text_of(found) == before.text:
             return  # It may have changed meanwhile; or the API begins where it likes.
@@ -144,11 +144,11 @@ class OffsetCheck:
         if size is None or not 0 < count < size or (total is not None and count >= total):
             return None
         rest = self._pages.at(request, self._pages.offset_of(request) + count - 1, size - count + 1)
-        text = _marked(page.slices)
+        text = _mark(page.slices)
 
         def judge(found: Page) -> None:
             records = found.slices
-            if len(records) < 2 or not text.endswith(_marked(records[:1])) or text.endswith(_marked(records)):
+            if len(records) < 2 or not text.endswith(_mark(records[:1])) or text.endswith(_mark(records)):
                 return
             raise PagingError(
                 f"The first page holds {count} records of the {size} that were asked for, and the next ones follow "
@@ -180,14 +180,14 @@ class PageNumberCheck:
             least, most = self._counts or (before.count, before.count)
             self._counts = min(least, before.count), max(most, before.count)
         self._before = _Before(request, len(page), None, _text_of(page)) if page.slices else None
-        if before is None or not page.slices or self._probes >= MOST_PROBES or not before.leads_into(page.slices):
+        if before is None or not page.slices or self._probes >= MAX_PROBES or not before.leads_into(page.slices):
             return None
         self._probes += 1
         return Probe(before.request, lambda found: self._judge(before, found))
 
     def _judge(self, before: _Before, found: Page) -> None:
         if _text_of(found) == before.text:
-            self._probes = MOST_PROBES
+            self._probes = MAX_PROBES
             return
         raise MovedError(
             f"The list moved while the item was read: the page behind {self._pages.name} "
@@ -202,8 +202,8 @@ def _text_of(page: Page, least: int = 0) -> bytes:
     records = page.slices
     if not records:
         return b""
-    return _marked(records[-max(1, least, _TEXT_BYTES // (len(records[-1]) + 1)) :])
+    return _mark(records[-max(1, least, _TEXT_BYTES // (len(records[-1]) + 1)) :])
 
 
-def _marked(records: Sequence[Bytes]) -> bytes:
-    return b"".join((_END, _END.join(records), _END))
+def _mark(records: Sequence[Bytes]) -> bytes:
+    return b"".join((_RECORD_MARK, _RECORD_MARK.join(records), _RECORD_MARK))

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from msgspec import Raw
 
 from haulier.api.errors import BodyError, PagingError, Shape
-from haulier.api.paging.counting import check_flags, flag_says_end
 from haulier.api.paging.declared_end import CHECKS_ONLY, End, Missing, check_ends, flag_of
-from haulier.api.paging.page_size import declared_size, sized
+from haulier.api.paging.page_size import allow_smaller, declared_size
 from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw
+from haulier.api.paging.positions import check_flags, flag_says_end
 from haulier.api.paging.seek_keys import seek_keys
 from haulier.api.records.paths import check_path, raw_at
 from haulier.errors import UsageError
@@ -105,7 +105,7 @@ class Cursor:
         self._key()
 
     def first(self, request: PageRequest) -> PageRequest:
-        return sized(request, self.size_name)
+        return allow_smaller(request, self.size_name)
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         key = self._key()
@@ -164,7 +164,7 @@ class Seek:
 
     def first(self, request: PageRequest) -> PageRequest:
         # Of one record a page, the one with the key would be all that came.
-        return sized(request, self.size_name, floor=2 if self.is_inclusive else 1)
+        return allow_smaller(request, self.size_name, floor=2 if self.is_inclusive else 1)
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         new = len(answer.page) - request.overlap

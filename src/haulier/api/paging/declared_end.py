@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Final, Literal, Protocol, get_args
 
 from haulier.api.errors import PagingError
-from haulier.api.paging.counting import check_flags
 from haulier.api.paging.paginator import PageAnswer
+from haulier.api.paging.positions import check_flags
 from haulier.errors import UsageError
 
 End = Literal["flag", "repeated", "empty page"]
 """``flag``: the flag alone counts, since the token goes on past the end; ``repeated``: the token or link of the page
 before comes again; ``empty page``: a page without records."""
-ENDS: Final[tuple[str, ...]] = get_args(End)
+END_WORDS: Final[tuple[str, ...]] = get_args(End)
 
 Missing = Literal["", "end"]
 """``end``: the sign of a next page is left out of the last one, and a page without it is never suspicious."""
@@ -45,8 +45,8 @@ def check_ends(kind: EndRules, missing: str) -> None:
 def check_words(end: Sequence[str], missing: str) -> None:
     """`UsageError` for words that are none of these."""
     for word in end:
-        if word not in ENDS:
-            raise UsageError(f"end has {word!r}; there are: {', '.join(map(repr, ENDS))}.")
+        if word not in END_WORDS:
+            raise UsageError(f"end has {word!r}; there are: {', '.join(map(repr, END_WORDS))}.")
     if missing not in get_args(Missing):
         raise UsageError(f"missing is {missing!r}; write 'end', or leave it out.")
 
@@ -60,7 +60,9 @@ def flag_of(kind: EndRules, answer: PageAnswer, *, has_token: bool) -> bool | No
     flag = answer.flag(path) if path else None
     if flag is None:
         if path and has_token:
-            raise PagingError(f"no flag says whether there is more: {answer.body.lacks(path)}. Correct its path.")
+            raise PagingError(
+                f"no flag says whether there is more: {answer.body.explain_missing(path)}. Correct its path."
+            )
         return None
     says_end = flag is bool(kind.done)
     if not says_end and not has_token:

@@ -11,7 +11,7 @@ from haulier.api.http.urls import Pairs
 from haulier.api.paging.paginator import PageRequest
 from haulier.api.records.next_sign import is_size
 
-_POSITIONS: Final = frozenset(
+_POSITION_NAMES: Final = frozenset(
     {
         "page", "pagenumber", "pageindex", "pagetoken", "pageafter", "offset", "pageoffset", "skip", "start",
         "startat", "startindex", "startingafter", "after", "cursor", "pagecursor", "sinceid", "marker",
@@ -21,25 +21,25 @@ _POSITIONS: Final = frozenset(
 """How APIs call the place of a page, without signs and capitals. A link has one of its own, by whatever name."""
 
 
-def kept(following: PageRequest, request: PageRequest, base: str, *, keep_query: bool) -> PageRequest:
+def keep_parameters(following: PageRequest, request: PageRequest, base: str, *, keep_query: bool) -> PageRequest:
     """The request of a link, with the parameters of the walk's first request that the link lacks, if they are to be
-    kept; else with their names in `PageRequest.lacks`, if it is the first link of the walk.
+    kept; else with their names in `PageRequest.missing_parameters`, if it is the first link of the walk.
 
     A link to another path than the page's holds its state there, and is no reason for doubt.
     """
-    own = request.own_query or request.query
-    if not own or (request.own_query and not keep_query):
-        return replace(following, lacks=()) if request.lacks else following
+    own = request.first_query or request.query
+    if not own or (request.first_query and not keep_query):
+        return replace(following, missing_parameters=()) if request.missing_parameters else following
     try:
         parts = urlsplit(urljoin(base, following.url))
     except ValueError:
         return following  # What is no address is refused where it is sent.
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    lacking = tuple(pair for pair in own if pair[0] not in names and _bare(pair[0]) not in _POSITIONS)
+    lacking = tuple(pair for pair in own if pair[0] not in names and _bare(pair[0]) not in _POSITION_NAMES)
     if keep_query:
-        return replace(following, query=lacking, own_query=own)
+        return replace(following, query=lacking, first_query=own)
     lacks = () if parts.path != urlsplit(request.url).path else _filters(lacking)
-    return replace(following, own_query=own, lacks=lacks)
+    return replace(following, first_query=own, missing_parameters=lacks)
 
 
 def _filters(pairs: Pairs) -> tuple[str, ...]:

@@ -12,20 +12,20 @@ from urllib.parse import urljoin
 
 from haulier.api.errors import PagingError
 from haulier.api.paging.declared_end import CHECKS_ONLY, End, Missing, check_ends, check_words, flag_of
-from haulier.api.paging.kept_query import kept
+from haulier.api.paging.kept_query import keep_parameters
 from haulier.api.paging.link_header import links_of, relations_of
 from haulier.api.paging.nested_lists import Nested, check_nested, check_uncut
-from haulier.api.paging.page_size import halved_size
-from haulier.api.paging.paginator import NO_TOKENS, PageAnswer, PageRequest, text_of_raw
-from haulier.api.records.next_sign import Look
+from haulier.api.paging.page_size import halve_size
+from haulier.api.paging.paginator import NO_TOKEN_VALUES, PageAnswer, PageRequest, text_of_raw
+from haulier.api.records.next_sign import SignReport
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
 
-_MOST: Final = "odata.maxpagesize="
-_NEXT: Final = ("@odata.nextLink", "@nextLink", "odata.nextLink", "d.__next")
+_PAGE_SIZE_PREFERENCE: Final = "odata.maxpagesize="
+_NEXT_NAMES: Final = ("@odata.nextLink", "@nextLink", "odata.nextLink", "d.__next")
 """Of OData 4.0, 4.01, 3 (JSON light) and 2."""
-_CONTEXT: Final = ("@odata.context", "@context", "odata.metadata")
-_DELTA: Final = ("@odata.deltaLink", "@deltaLink", "odata.deltaLink", "d.__delta")
+_CONTEXT_NAMES: Final = ("@odata.context", "@context", "odata.metadata")
+_DELTA_NAMES: Final = ("@odata.deltaLink", "@deltaLink", "odata.deltaLink", "d.__delta")
 """Where it stands, this was the last page."""
 
 
@@ -62,7 +62,7 @@ class NextUrl:
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         link = answer.header(self.from_header) if self.from_header else answer.text(self.at)
-        if self.at in _NEXT:
+        if self.at in _NEXT_NAMES:
             check_uncut(answer.body.text, () if link is None else (self.at,))
         says_end = flag_of(self, answer, has_token=link is not None)
         if not self.missing:
@@ -113,14 +113,14 @@ class LinkHeader:
             for link, parameters in links_of(value):
                 found = relations_of(parameters)
                 if self.rel.lower() in found:
-                    answer.looks.append(Look(self._sign))
+                    answer.sign_reports.append(SignReport(self._sign))
                     if self._is_ended_by(parameters):
                         return None
                     return follow(request, link, answer, self.end, keep_query=self.keep_query)
                 relations |= dict.fromkeys(sorted(found))
         if not self.missing:
             instead = f"its relations are {', '.join(relations)}" if relations else "there is no Link header"
-            answer.looks.append(Look(self._sign, f"no link has the relation {self.rel!r}", instead))
+            answer.sign_reports.append(SignReport(self._sign, f"no link has the relation {self.rel!r}", instead))
         return None
 
     @property
@@ -163,24 +163,24 @@ class OData:
         if self.page_size is None:
             return request
         preferences = [value for name, value in request.headers if name.lower() == "prefer"]
-        asked = request.with_header("Prefer", ", ".join([*preferences, f"{_MOST}{self.page_size}"]))
+        asked = request.with_header("Prefer", ", ".join([*preferences, f"{_PAGE_SIZE_PREFERENCE}{self.page_size}"]))
         return replace(asked, smaller=_smaller)
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
-        links = _texts_at(answer, _NEXT)
+        links = _texts_at(answer, _NEXT_NAMES)
         if len(set(links.values())) > 1:
             raise PagingError(f"{' and '.join(map(repr, links))} lead to different pages, and only one can be right.")
         if not self.nested:
             check_uncut(answer.body.text, links)
         if not self.missing:
-            is_there = any(answer.body.raw(name) is not None for name in (*_NEXT, *_DELTA))
-            answer.note_sign(_NEXT[0], is_there=is_there, asked=self.page_size)
+            is_there = any(answer.body.raw(name) is not None for name in (*_NEXT_NAMES, *_DELTA_NAMES))
+            answer.note_sign(_NEXT_NAMES[0], is_there=is_there, asked=self.page_size)
         if not links:
             return None
         link = next(iter(links.values()))
         # A relative link is relative to the context, the service's metadata, not to the page (OData JSON 4.01, 4.5.1).
-        context = "" if "://" in link[:8] else next(iter(_texts_at(answer, _CONTEXT).values()), "")
-        onward = follow(request, link, answer, self.end, base=_joined(answer.url, context), keep_query=self.keep_query)
+        context = "" if "://" in link[:8] else next(iter(_texts_at(answer, _CONTEXT_NAMES).values()), "")
+        onward = follow(request, link, answer, self.end, base=_join(answer.url, context), keep_query=self.keep_query)
         # The standard lets the preference change between pages; but Dataverse's links hold a page's number.
         return None if onward is None else replace(onward, smaller=None)
 
@@ -189,16 +189,18 @@ def _texts_at(answer: PageAnswer, names: Iterable[str]) -> dict[str, str]:
     """The texts that stand at any of the names, most of which no answer has."""
     found = {name: answer.body.raw(name) for name in names}
     return {
-        name: text_of_raw(raw, name) for name, raw in found.items() if raw is not None and bytes(raw) not in NO_TOKENS
+        name: text_of_raw(raw, name)
+        for name, raw in found.items()
+        if raw is not None and bytes(raw) not in NO_TOKEN_VALUES
     }
 
 
 def _smaller(request: PageRequest) -> PageRequest | None:
     """The preference goes with every page after it."""
     preferences = next((value for name, value in request.headers if name.lower() == "prefer"), "")
-    others, _, size = preferences.rpartition(_MOST)
-    half = halved_size(size)
-    return None if half is None else request.with_header("Prefer", f"{others}{_MOST}{half}")
+    others, _, size = preferences.rpartition(_PAGE_SIZE_PREFERENCE)
+    half = halve_size(size)
+    return None if half is None else request.with_header("Prefer", f"{others}{_PAGE_SIZE_PREFERENCE}{half}")
 
 
 def follow(
@@ -217,12 +219,12 @@ def follow(
     if "empty page" in end and not answer.page.records:
         return None
     base = base or answer.url
-    if "repeated" in end and (link == request.url or _joined(base, link) == answer.url):
+    if "repeated" in end and (link == request.url or _join(base, link) == answer.url):
         return None
-    return kept(replace(request.with_url(link, base), has_token=True), request, base, keep_query=keep_query)
+    return keep_parameters(replace(request.with_url(link, base), has_token=True), request, base, keep_query=keep_query)
 
 
-def _joined(base: str, link: str) -> str:
+def _join(base: str, link: str) -> str:
     try:
         return urljoin(base, link)
     except ValueError:

@@ -13,7 +13,7 @@ Nested = Literal["", "cut"]
 """``cut``: lists inside records may be cut; what came of them is enough."""
 
 _SHOWN_CHARACTERS: Final = 100
-_VERSION_2: Final = b'"d"'
+_VERSION_2_MARK: Final = b'"d"'
 """What the body of an answer begins with in that version alone."""
 _LINK: Final = re.compile(rb'"([^"\\]*(?:@|odata\.)nextLink|__next)"\s*:\s*"[^"]')
 """A link that leads somewhere. In a text its quotes would be escaped, and no colon follows a text."""
@@ -29,7 +29,7 @@ def check_uncut(body: bytes, own: Iterable[str]) -> None:
     """Raises `PagingError` for a next link in ``body`` besides ``own``, the paths of those of the page itself."""
     left = [path.removeprefix("d.") for path in own]
     # Most pages end here, in some ten microseconds for 20 KB.
-    if body.count(b'nextLink"') + (body.count(b'__next"') if _VERSION_2 in body[:16] else 0) <= len(left):
+    if body.count(b'nextLink"') + (body.count(b'__next"') if _VERSION_2_MARK in body[:16] else 0) <= len(left):
         return
     for found in _LINK.finditer(body):
         name = found[1].decode()

@@ -35,14 +35,14 @@ def is_refused(error: ApiError) -> bool:
     }
 
 
-def sized(request: PageRequest, name: str, floor: int = 1) -> PageRequest:
+def allow_smaller(request: PageRequest, name: str, floor: int = 1) -> PageRequest:
     """A request that may be asked for in smaller pages, by a declared name: a parameter, or a path of its body."""
     if not name:
         return request
 
     def smaller(asked: PageRequest) -> PageRequest | None:
         is_in_query = asked.query_value(name) is not None
-        size = halved_size(asked.query_value(name) if is_in_query else asked.field(name), floor)
+        size = halve_size(asked.query_value(name) if is_in_query else asked.field(name), floor)
         if size is None:
             return None
         return asked.with_query(name, str(size)) if is_in_query else asked.with_field(name, size)
@@ -58,18 +58,18 @@ def declared_size(request: PageRequest, name: str) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) else None
 
 
-def aligned_size(size: object, offset: int) -> int | None:
+def align_size(size: object, offset: int) -> int | None:
     """The largest size up to half of ``size`` that divides ``offset``; None where it is none, or at its floor.
 
     Many an API reads an offset as a page's number times the size, and answers 400 in twelves from 396 on.
     """
-    half = halved_size(size)
+    half = halve_size(size)
     if half is None or offset <= 0:
         return half
     return next(size for size in range(min(half, offset), 0, -1) if offset % size == 0)
 
 
-def halved_size(size: object, floor: int = 1) -> int | None:
+def halve_size(size: object, floor: int = 1) -> int | None:
     """Half of a size, as a number or its text; None where it is none, or at its floor."""
     number = size_number(size)
     return None if number is None or number <= floor else max(floor, number // 2)

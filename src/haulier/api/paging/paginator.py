@@ -31,11 +31,11 @@ from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError, PagingError
 from haulier.api.http.urls import Pairs
 from haulier.api.paging.link_header import links_of, relations_of
-from haulier.api.records.next_sign import Look, asked_sizes, lacking, there
+from haulier.api.records.next_sign import SignReport, asked_sizes, report_found, report_missing
 from haulier.api.records.page import Body, Page
 from haulier.api.records.paths import describe, first_byte
 
-NO_TOKENS = (b"null", b'""', b"false", b"{}", b"[]")
+NO_TOKEN_VALUES = (b"null", b'""', b"false", b"{}", b"[]")
 """What APIs put where there is no next token or link; the last two are what PHP makes of nothing."""
 
 
@@ -56,7 +56,7 @@ class PageRequest:
     """Rules about its answer, ahead of the source's. END says that there is no such page, which is no failure."""
     has_token: bool = False
     """It continues a walk by something that the API handed out, which may expire: the item then begins again."""
-    beyond: int = 0
+    pages_beyond: int = 0
     """It looks whether anything comes behind what seems to be the end, such as an empty page: for the n-th time in a
     row. A refusal, and a page that came before, are the end then."""
     base: str = ""
@@ -67,9 +67,9 @@ class PageRequest:
     It is asked where the API cannot send the page whole, and what it made is gone on from.
     """
 
-    own_query: Pairs = ()
+    first_query: Pairs = ()
     """The parameters of the walk's first request, where ``url`` is a link that may lack them."""
-    lacks: tuple[str, ...] = ()
+    missing_parameters: tuple[str, ...] = ()
     """Names of those that it does lack, for a person to be told of."""
 
     def with_query(self, name: str, value: str) -> PageRequest:
@@ -129,7 +129,7 @@ class PageAnswer:
     """Whether that total counts rows that are hidden from us as well."""
     is_first: bool = False
     """It is the first page of its walk."""
-    looks: list[Look] = field(default_factory=list)
+    sign_reports: list[SignReport] = field(default_factory=list)
     """What the kinds of haulier's own found where the sign of a next page should stand."""
 
     @property
@@ -149,11 +149,11 @@ class PageAnswer:
         """
         found = self.body.raw(path)
         if found is None:
-            if wrong := self.body.misfit(path):
+            if wrong := self.body.explain_misfit(path):
                 raise PagingError(f"nothing can stand at {path!r}: {wrong}. Correct the path in `pages`.")
             return None
         # Jackson writes `{ }` and `[ ]`.
-        return None if bytes(found) in NO_TOKENS or bytes(found).split(None, 2) in _HOLLOW else found
+        return None if bytes(found) in NO_TOKEN_VALUES or bytes(found).split(None, 2) in _EMPTY_CONTAINERS else found
 
     def text(self, path: str) -> str | None:
         """The text or number at a path, as it was sent; None as in `raw`. Raises `BodyError` for anything else."""
@@ -178,19 +178,19 @@ class PageAnswer:
     def note_sign(self, at: str, *, is_there: bool, asked: int | None = None) -> None:
         """Whether something stands at the path of the sign of a next page, be it null. ``asked``: the page's size."""
         if not is_there:
-            self.looks.append(lacking(self.body, at, asked))
+            self.sign_reports.append(report_missing(self.body, at, asked))
         elif self.is_first:
             # Later pages say nothing new, and looking beside the sign takes the body apart once more.
-            self.looks.append(there(self.body, at))
+            self.sign_reports.append(report_found(self.body, at))
 
     def note_header_sign(self, name: str, *, is_there: bool, asked: int | None = None) -> None:
         """The same for a header."""
         sign = f"the header {name!r}"
         if is_there or name in self.headers:
-            self.looks.append(Look(sign))
+            self.sign_reports.append(SignReport(sign))
         else:
             instead = f"there are {', '.join(list(dict.fromkeys(self.headers))[:_SHOWN_HEADERS])}"
-            self.looks.append(Look(sign, f"no header is called {name!r}", instead, asked=asked))
+            self.sign_reports.append(SignReport(sign, f"no header is called {name!r}", instead, asked=asked))
 
     def header(self, name: str) -> str | None:
         """The header's value; None where it is not there, or empty."""
@@ -278,7 +278,7 @@ def whole_number(text: str, where: str) -> int:
 
 
 _SHOWN_HEADERS = 12
-_HOLLOW = ([b"{", b"}"], [b"[", b"]"])
+_EMPTY_CONTAINERS = ([b"{", b"}"], [b"[", b"]"])
 
 _FLAGS = {b"true": True, b"1": True, b"false": False, b"0": False, b"": False}
 

@@ -15,12 +15,12 @@ from haulier.api.errors import PagingError
 from haulier.api.records.picker import ValuePicker
 from haulier.api.records.slices import Bytes
 
-_TAIL: Final = 2
+_TAIL_RECORDS: Final = 2
 """Records of a later page that are looked at: where its end is, rows would be lost."""
 
 
 class SeekKeys:
-    """Looks at the keys at ``path`` in the records of pages. Keeps nothing: one serves any number of walks."""
+    """SignTotals at the keys at ``path`` in the records of pages. Keeps nothing: one serves any number of walks."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -32,7 +32,7 @@ class SeekKeys:
         All records of the first page are looked at, and the last ones of each later one. Nothing is asked of the order
         of keys: many APIs mean a place in the list by a key, whatever sorts it.
         """
-        keys = [self._key(record) for record in (records if is_first_page else records[-_TAIL:])]
+        keys = [self._key(record) for record in (records if is_first_page else records[-_TAIL_RECORDS:])]
         for place, (one, other) in enumerate(pairwise(keys), len(records) - len(keys) + 1):
             if one is not None and one == other:
                 raise PagingError(

@@ -8,7 +8,7 @@ from typing import Final
 from haulier.api.errors import PagingError
 from haulier.api.exchange import Exchange
 from haulier.api.paging.paginator import PageRequest
-from haulier.api.records.next_sign import Look, asked_sizes
+from haulier.api.records.next_sign import SignReport, asked_sizes
 
 _SHOWN_KEYS: Final = 6
 
@@ -20,7 +20,7 @@ class SignWatch:
         self._exchange = exchange
 
     async def check(
-        self, request: PageRequest, look: Look, records: int, *, needs_proof: bool, shown: Callable[[], str]
+        self, request: PageRequest, look: SignReport, records: int, *, needs_proof: bool, shown: Callable[[], str]
     ) -> None:
         """Raises `PagingError` where the sign is missing and something speaks against the end.
 
@@ -28,12 +28,12 @@ class SignWatch:
         ``shown`` gives the request, for messages.
         """
         memory = self._exchange.signs.of(look.sign)
-        looks = self._exchange.usage.looks
+        looks = self._exchange.usage.sign_totals
         if not look.lack:
             memory.note(look)
             looks.note(look.sign, was_seen=True)
             return
-        if strangers := memory.strangers(look):
+        if strangers := memory.unknown_keys(look):
             raise PagingError(
                 f"{shown()}: {look.lack}, which says whether there is a next page, and there stand "
                 f"{', '.join(map(repr, strangers[:_SHOWN_KEYS]))} in its place. Correct the place in `pages`; or write "

@@ -27,7 +27,7 @@ class Guard:
         """Raises `BodyError` where nothing stands there: a misspelt guard would make every total worthless."""
         raw = answer.body.raw(self.at)
         if raw is None:
-            raise BodyError(f"nothing says whether the total is exact: {answer.body.lacks(self.at)}")
+            raise BodyError(f"nothing says whether the total is exact: {answer.body.explain_missing(self.at)}")
         found = msgspec.json.decode(raw)
         return type(found) is type(self.equals) and bool(found == self.equals)
 
@@ -101,7 +101,7 @@ class Total:
             raise BodyError(
                 f"no total: the header {self.header!r} is not there, or has none"
                 if self.header
-                else f"no total: {answer.body.lacks(self.at)}"
+                else f"no total: {answer.body.explain_missing(self.at)}"
             )
         return total
 

@@ -29,10 +29,10 @@ def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any]) -> list[byte
         opening = msgspec.json.encode(dict(fields))[:-1]
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ItemError(f"The fields {', '.join(fields)} cannot be written as JSON: {error}.") from error
-    return [*_added(records, opening, tuple(fields))]
+    return [*_prepend(records, opening, tuple(fields))]
 
 
-def _added(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...]) -> Iterator[bytes]:
+def _prepend(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...]) -> Iterator[bytes]:
     texts = [bytes(record) for record in records]
     page = b"".join(texts)
     signs = tuple({sign for name in names for sign in _signs(name)})
@@ -42,7 +42,7 @@ def _added(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...]) -> 
         if not text.startswith(b"{"):
             text = text.lstrip(_SPACE)
             if not text.startswith(b"{"):
-                raise _refused(place, "it is no object", names)
+                raise _refusal(place, "it is no object", names)
         if is_doubtful and any(sign in text for sign in signs):
             _check(text, place, names)
         is_empty = not text.startswith(b'{"') and text[1:].lstrip(_SPACE).startswith(b"}")
@@ -62,10 +62,10 @@ def _check(text: bytes, place: int, names: tuple[str, ...]) -> None:
     try:
         known = _keys_of(text)
     except msgspec.DecodeError as error:
-        raise _refused(place, f"it is not JSON: {error}", names) from error
+        raise _refusal(place, f"it is not JSON: {error}", names) from error
     for name in names:
         if name in known:
-            raise _refused(place, f"it has a field {name!r} itself", names)
+            raise _refusal(place, f"it has a field {name!r} itself", names)
 
 
 def _keys_of(text: bytes) -> Mapping[str, Raw]:
@@ -78,7 +78,7 @@ def _keys_of(text: bytes) -> Mapping[str, Raw]:
         return msgspec.json.decode(hidden.body, type=dict[str, Raw])
 
 
-def _refused(place: int, reason: str, names: tuple[str, ...]) -> ApiError:
+def _refusal(place: int, reason: str, names: tuple[str, ...]) -> ApiError:
     return ApiError(
         f"Record {place:,} of a page cannot be given the field{'s' if len(names) > 1 else ''} "
         f"{', '.join(map(repr, names))}: {reason}. Give it another name in `add`, or leave it out.",

@@ -28,7 +28,7 @@ Companion = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SignReport:
     """What a page said at the place where the sign of the next one should stand."""
 
     sign: str
@@ -60,12 +60,12 @@ class SignMemory:
     was_seen: bool = False
     companions: set[Companion] = field(default_factory=set)
 
-    def note(self, look: Look) -> None:
+    def note(self, look: SignReport) -> None:
         """The sign was there."""
         self.was_seen = True
         self.companions.update(look.companions[: MAX_COMPANIONS - len(self.companions)])
 
-    def strangers(self, look: Look) -> tuple[str, ...]:
+    def unknown_keys(self, look: SignReport) -> tuple[str, ...]:
         """Keys that stand where the sign is missing and never stood beside it: it may have another name there.
 
         Before the sign was seen only what looks like a token counts.
@@ -74,17 +74,17 @@ class SignMemory:
         return tuple(key for key in found if (look.passed, key) not in self.companions)
 
 
-def there(body: Body, at: str) -> Look:
+def report_found(body: Body, at: str) -> SignReport:
     """Something stands at the path of a body, be it null."""
     companions: list[Companion] = []
     place = at
     while place:
         place, members = body.keys_beside(place)
         companions += [(place, key) for key in members if len(key) <= MAX_KEY_CHARACTERS]
-    return Look(repr(at), companions=tuple(companions))
+    return SignReport(repr(at), companions=tuple(companions))
 
 
-def lacking(body: Body, at: str, asked: int | None = None) -> Look:
+def report_missing(body: Body, at: str, asked: int | None = None) -> SignReport:
     """Nothing stands at the path of a body. ``asked`` is the page's declared size."""
     passed, members = body.keys_beside(at)
     is_ahead = any(_leads_on(part) for part in passed.split(".") if part)
@@ -100,22 +100,22 @@ def lacking(body: Body, at: str, asked: int | None = None) -> Look:
         and not _leads_back(key)
     )
     lack = f"nothing stands at {at!r}"
-    instead = body.lacks(at).removeprefix(f"{lack}: ")
-    return Look(repr(at), lack, instead, passed, tokens=tokens, others=others, asked=asked)
+    instead = body.explain_missing(at).removeprefix(f"{lack}: ")
+    return SignReport(repr(at), lack, instead, passed, tokens=tokens, others=others, asked=asked)
 
 
-_LEADS_ON: Final = re.compile("continu|cursor|marker|scroll|bookmark")
+_ONWARD_PATTERN: Final = re.compile("continu|cursor|marker|scroll|bookmark")
 """What a key that leads to a next page has in its name, ..."""
-_PLACES: Final = frozenset(
+_NEXT_COMPANION_WORDS: Final = frozenset(
     {
         "after", "cursor", "href", "id", "index", "key", "link", "marker", "offset", "page", "path", "query", "start",
         "token", "uri", "url", "continuation",
     }
 )  # fmt: skip
 """... or beside the word `next`, as a word of its own."""
-_LEADS_BACK: Final = re.compile("prev|before|first|last|self|start|sync|delta|current|base|context|up$")
+_BACKWARD_PATTERN: Final = re.compile("prev|before|first|last|self|start|sync|delta|current|base|context|up$")
 """To what was read, to the list itself, or to a later run: `newStartPageToken`, `nextSyncToken`, `deltaLink`."""
-_WORDS: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_WORD_PATTERN: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
 def _is_token(key: str, value: Raw, *, is_ahead: bool) -> bool:
@@ -129,18 +129,18 @@ def _is_token(key: str, value: Raw, *, is_ahead: bool) -> bool:
 def _leads_on(key: str) -> bool:
     words = _words(key)
     return (
-        _LEADS_ON.search(key.lower()) is not None
+        _ONWARD_PATTERN.search(key.lower()) is not None
         or words in ({"next"}, {"after"})
-        or ("next" in words and bool(words & _PLACES))
+        or ("next" in words and bool(words & _NEXT_COMPANION_WORDS))
     )
 
 
 def _leads_back(key: str) -> bool:
-    return _LEADS_BACK.search(key.lower()) is not None
+    return _BACKWARD_PATTERN.search(key.lower()) is not None
 
 
 def _words(key: str) -> set[str]:
-    return {word.lower() for word in _WORDS.findall(key)}
+    return {word.lower() for word in _WORD_PATTERN.findall(key)}
 
 
 def _says(value: Raw) -> bool:
@@ -148,14 +148,14 @@ def _says(value: Raw) -> bool:
     return first_byte(value) in b'"-123456789t' and bytes(value) not in (b'""', b'"0"')
 
 
-_SIZES: Final = frozenset(
+_SIZE_NAMES: Final = frozenset(
     {
         "limit", "pagelimit", "perpage", "pagesize", "size", "maxresults", "maxitems", "maxrecords", "maxpagesize",
         "count", "top", "first", "rows", "take", "resultsperpage", "itemsperpage", "recordsperpage", "sysparmlimit",
     }
 )  # fmt: skip
 """How APIs call the size of a page, without signs and capitals."""
-_DEPTH: Final = 2
+_MAX_DEPTH: Final = 2
 
 
 def asked_sizes(query: Iterable[tuple[str, str]], body: object = None) -> set[int]:
@@ -163,7 +163,7 @@ def asked_sizes(query: Iterable[tuple[str, str]], body: object = None) -> set[in
 
     A name that looks so is enough: all that hangs on it is whether a page without the sign is suspicious.
     """
-    found = [_number(value) for name, value in query if is_size(name)] + _sizes_in(body, _DEPTH)
+    found = [_number(value) for name, value in query if is_size(name)] + _sizes_in(body, _MAX_DEPTH)
     return {number for number in found if number}
 
 
@@ -178,7 +178,7 @@ def _sizes_in(node: object, depth: int) -> list[int | None]:
 
 def is_size(name: str) -> bool:
     """Whether a parameter is called as APIs call the size of a page."""
-    return re.sub("[^a-z]", "", name.lower()) in _SIZES
+    return re.sub("[^a-z]", "", name.lower()) in _SIZE_NAMES
 
 
 def _number(value: object) -> int | None:
@@ -187,7 +187,7 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-class Looks:
+class SignTotals:
     """What one item saw of its signs, for its receipt. Bounded: a source declares a few."""
 
     def __init__(self) -> None:

@@ -13,14 +13,24 @@ from msgspec import Raw
 
 from haulier.api.errors import BodyError, Shape
 from haulier.api.records.added_fields import add_fields
-from haulier.api.records.empty import NO_EMPTY, Empty, failure_in
-from haulier.api.records.paths import ROOT, Place, dead_end, describe, first_byte, lacks, misfit, places, raw_at
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms, failure_in
+from haulier.api.records.paths import (
+    ROOT,
+    Reading,
+    dead_end,
+    describe,
+    explain_misfit,
+    explain_missing,
+    first_byte,
+    raw_at,
+    readings,
+)
 from haulier.api.records.picker import picker
 from haulier.api.records.slices import Bytes, Records
 from haulier.api.records.surrogates import Hidden, hide
 from haulier.errors import ItemError
 
-NO_LIST: Final = (b"null", b"{}", b'""', b"false")
+NO_LIST_VALUES: Final = (b"null", b"{}", b'""', b"false")
 """What APIs put in the place of a list where there is none; the second is what PHP makes of it."""
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK_BYTES: Final = 32 * 1024
@@ -78,7 +88,7 @@ class PageReader:
     It learns which other paths are asked for, so that from the second page on one pass over a body finds them all.
     """
 
-    def __init__(self, records_path: str, empty: Empty = NO_EMPTY, total_at: str = "") -> None:
+    def __init__(self, records_path: str, empty: EmptyForms = EMPTY_LIST_ONLY, total_at: str = "") -> None:
         """``empty``: what, besides an empty list, is a page without records. ``total_at``: path of an exact total."""
         self._records_path = records_path
         self._empty = empty
@@ -94,19 +104,19 @@ class PageReader:
         except (msgspec.DecodeError, RecursionError) as error:
             hidden = hide(body)
             if hidden is None:
-                raise not_json(body, error) from error
+                raise not_json_error(body, error) from error
             try:
                 elements, values = self._cut(hidden.body)
             except (msgspec.DecodeError, RecursionError) as other:
-                raise not_json(body, other) from other
+                raise not_json_error(body, other) from other
         if hidden is not None:
-            page = Page(Records([hidden.back(memoryview(element)) for element in elements or ()]))
+            page = Page(Records([hidden.restore(memoryview(element)) for element in elements or ()]))
             return Body(hidden.body, page, values, self, hidden, is_declared_empty=elements is None)
         # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
         page = Page(Records(cast("list[Bytes]", elements or [])))
         return Body(body, page, values, self, is_declared_empty=elements is None)
 
-    def nothing(self) -> Body:
+    def without_records(self) -> Body:
         """The page of an answer whose body says nothing."""
         return Body(b"null", Page(()), {}, self, is_declared_empty=True)
 
@@ -119,8 +129,8 @@ class PageReader:
         try:
             found = raw_at(body, self._records_path)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise not_json(body, error) from error
-        return None if found is None or bytes(found) in NO_LIST else self.read(body)
+            raise not_json_error(body, error) from error
+        return None if found is None or bytes(found) in NO_LIST_VALUES else self.read(body)
 
     def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None]]:
         """The records, and what stands at other paths; no list where it is a page without records by declaration."""
@@ -139,7 +149,7 @@ class PageReader:
             return None
         if found is None:
             shape = Shape.ASTRAY if self._empty.takes_absent else Shape.MISSING
-            raise BodyError(f"no records: {lacks(body, path)}", shape)
+            raise BodyError(f"no records: {explain_missing(body, path)}", shape)
         if first_byte(found) != b"[":
             shape = Shape.NULL if found == Raw(b"null") else Shape.NOT_A_LIST
             raise BodyError(f"no list of records: at {path!r} stands {describe(found)}", shape)
@@ -187,7 +197,7 @@ class Body:
             self._reader.note(path)
             self._values[path] = raw_at(self._body, path)
         found = self._values[path]
-        return found if found is None or self._hidden is None else Raw(self._hidden.back(memoryview(found)))
+        return found if found is None or self._hidden is None else Raw(self._hidden.restore(memoryview(found)))
 
     @property
     def text(self) -> bytes:
@@ -198,13 +208,13 @@ class Body:
         """Raises `BodyError` where a page without records tells a failure: it would end a list in silence."""
         check_failure(self._body)
 
-    def lacks(self, path: str) -> str:
+    def explain_missing(self, path: str) -> str:
         """What stands in the place of a path that is not there, in words."""
-        return lacks(self._body, path)
+        return explain_missing(self._body, path)
 
-    def misfit(self, path: str) -> str:
+    def explain_misfit(self, path: str) -> str:
         """Why nothing can ever stand at a path in bodies of this shape, in words; "" where that may be."""
-        return misfit(self._body, path)
+        return explain_misfit(self._body, path)
 
     def keys_beside(self, path: str) -> tuple[str, dict[str, Raw]]:
         """How far a path leads, and the members of the object that its last key stands in, or that lacks the next one.
@@ -240,7 +250,7 @@ def split_records(body: bytes, records_path: str) -> Page:
     return PageReader(records_path).read(body).page
 
 
-def not_json(body: bytes, error: Exception) -> BodyError:
+def not_json_error(body: bytes, error: Exception) -> BodyError:
     """Why a body cannot be read: a list of records, one a line, is no mistake of the API's."""
     lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
     if len(lines) == 2 and all(_is_json(line) for line in lines):
@@ -290,16 +300,16 @@ def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:
     A key that stands once in the text outside of the records stands once in the object. Only what cannot be told so is
     parsed.
     """
-    keys = {key for place in places(path) for key in place if not key.isdigit()}
+    keys = {key for reading in readings(path) for key in reading if not key.isdigit()}
     if not keys:
         return
-    rest = _without(body, elements)
+    rest = _cut_out(body, elements)
     if all(sum(rest.count(name) for name in _spellings(key)) <= 1 for key in keys):
         return
     # Numbers stay text: Python refuses to read integers of over 4,300 digits.
     tree = json.loads(rest, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
-    for place in places(path):
-        if (key := _twice(tree, place)) is not None:
+    for reading in readings(path):
+        if (key := _doubled_key(tree, reading)) is not None:
             twice = f"the key {key!r} stands twice on the way to {path!r}, and only one of them could be read"
             raise BodyError(twice, Shape.UNPARSED)
 
@@ -308,8 +318,8 @@ class _Pairs(list[tuple[str, Any]]):
     """An object with the keys that stand in it twice."""
 
 
-def _twice(tree: Any, place: Place) -> str | None:
-    for key in place:
+def _doubled_key(tree: Any, reading: Reading) -> str | None:
+    for key in reading:
         if isinstance(tree, _Pairs):
             values = [value for name, value in tree if name == key]
             if len(values) > 1:
@@ -322,7 +332,7 @@ def _twice(tree: Any, place: Place) -> str | None:
     return None
 
 
-def _without(body: bytes, elements: list[Raw]) -> bytes:
+def _cut_out(body: bytes, elements: list[Raw]) -> bytes:
     """The body with null for its records, where they stand in one piece with equal gaps, as programs write them."""
     if not elements or first_byte(elements[0]) not in (b"{", b"["):
         return body

@@ -21,7 +21,7 @@ ROOT: Final = "."
 _SHOWN_KEYS: Final = 12
 _SHOWN_CHARACTERS: Final = 40
 
-Place = tuple[str, ...]
+Reading = tuple[str, ...]
 """The keys from the top of a body down to a value. ``()`` is the whole body."""
 
 
@@ -38,12 +38,12 @@ def parts_of(path: str) -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def places(path: str) -> tuple[Place, ...]:
+def readings(path: str) -> tuple[Reading, ...]:
     """All ways to read a path, those with longer keys first. An index is never part of a longer key."""
     return tuple(_readings(parts_of(path)))
 
 
-def _readings(parts: Sequence[str]) -> Iterator[Place]:
+def _readings(parts: Sequence[str]) -> Iterator[Reading]:
     if not parts:
         yield ()
     for length in range(len(parts), 0, -1):
@@ -79,7 +79,7 @@ def raw_at(body: bytes | Raw, path: str) -> Raw | None:
         if hidden is None:
             raise
         found = _raw_at(hidden.body, path)
-        return None if found is None else Raw(hidden.back(memoryview(found)))
+        return None if found is None else Raw(hidden.restore(memoryview(found)))
 
 
 def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
@@ -103,7 +103,7 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
     return node
 
 
-def lacks(body: bytes | Raw, path: str, whole: str = "the body") -> str:
+def explain_missing(body: bytes | Raw, path: str, whole: str = "the body") -> str:
     """Why `raw_at` finds nothing: how far the path leads, and what stands there instead. ``whole`` is what it is looked
     for in."""
     passed, node = dead_end(body, path)
@@ -121,7 +121,7 @@ def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:
     return "", msgspec.json.decode(body, type=Raw)
 
 
-def misfit(body: bytes | Raw, path: str) -> str:
+def explain_misfit(body: bytes | Raw, path: str) -> str:
     """Why a path can never lead anywhere in bodies of this shape, in words; "" where only nothing stands.
 
     It leads by a name into a list, or into a text, a number or true. What is null, "", false or empty fits any path.

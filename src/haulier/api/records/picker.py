@@ -12,11 +12,11 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from haulier.api.records.paths import ROOT, Place, places
+from haulier.api.records.paths import ROOT, Reading, readings
 
-_MOST_READINGS: Final = 16
+_MAX_READINGS: Final = 16
 """Of one path (five parts). Longer ones than any API needs are walked step by step instead."""
-_MOST_INDEX: Final = 20
+_MAX_INDEX: Final = 20
 """A list is looked into at an index by a field for each element before it."""
 
 _Tree = dict[str, Any]
@@ -36,8 +36,8 @@ class Picker:
         elif _plant(tree, list_path, list[Raw]):
             planted = [path for path in paths if _plant(tree, path, Raw)]
             self._decoder = msgspec.json.Decoder(_struct(tree))
-            self._list_chains = [_chain(tree, place) for place in places(list_path)]
-            self._chains = {path: [_chain(tree, place) for place in places(path)] for path in planted}
+            self._list_chains = [_chain(tree, reading) for reading in readings(list_path)]
+            self._chains = {path: [_chain(tree, reading) for reading in readings(path)] for path in planted}
 
     def pick(self, body: bytes) -> tuple[list[Raw], dict[str, Raw | None]] | None:
         """The list's elements, and what stands at those of the paths that could be looked at in the same pass.
@@ -67,7 +67,7 @@ class ValuePicker:
         self._decoder: msgspec.json.Decoder[Any] | None = None
         if ROOT not in paths and all(_plant(tree, path, Raw) for path in paths):
             self._decoder = msgspec.json.Decoder(_struct(tree))
-            self._chains = [[_chain(tree, place) for place in places(path)] for path in paths]
+            self._chains = [[_chain(tree, reading) for reading in readings(path)] for path in paths]
 
     def pick(self, record: bytes | bytearray | memoryview) -> list[Raw | None] | None:
         """What stands at each path; None where the record has another shape than the paths, or is not plain JSON."""
@@ -88,32 +88,32 @@ def picker(list_path: str, paths: tuple[str, ...]) -> Picker:
 
 def _plant(tree: _Tree, path: str, leaf: Any) -> bool:
     """Put a path into the tree. False, with nothing changed, where it does not fit beside what is there."""
-    readings = places(path)
-    if len(readings) > _MOST_READINGS or not all(_fits(tree, place) for place in readings):
+    found = readings(path)
+    if len(found) > _MAX_READINGS or not all(_fits(tree, reading) for reading in found):
         return False
-    for place in readings:
+    for reading in found:
         node = tree
-        for key in place[:-1]:
+        for key in reading[:-1]:
             node = node.setdefault(key, {})
-        node[place[-1]] = leaf
+        node[reading[-1]] = leaf
     return True
 
 
-def _fits(tree: _Tree, place: Place) -> bool:
+def _fits(tree: _Tree, reading: Reading) -> bool:
     """No value stands inside another, and no node is both a list and an object."""
     node: Any = tree
-    for key in place:
+    for key in reading:
         if not isinstance(node, dict) or (node and key.isdigit() != _is_list(node)):
             return False
         if key not in node:
-            return all(map(_is_nameable, place))
+            return all(map(_is_nameable, reading))
         node = node[key]
     return node is Raw
 
 
 def _is_nameable(key: str) -> bool:
     """msgspec takes no field name that JSON would have to escape."""
-    return int(key) <= _MOST_INDEX if key.isdigit() else key.isprintable() and '"' not in key and "\\" not in key
+    return int(key) <= _MAX_INDEX if key.isdigit() else key.isprintable() and '"' not in key and "\\" not in key
 
 
 def _is_list(node: _Tree) -> bool:
@@ -134,10 +134,10 @@ def _struct(tree: _Tree) -> type[msgspec.Struct]:
     return msgspec.defstruct("Object", fields, rename={f"f{number}": key for number, key in enumerate(keys)})
 
 
-def _chain(tree: _Tree, place: Place) -> tuple[str, ...]:
+def _chain(tree: _Tree, reading: Reading) -> tuple[str, ...]:
     """The attributes that lead to a place in the decoded value."""
     chain = []
-    for key in place:
+    for key in reading:
         chain.append(f"f{int(key)}" if _is_list(tree) else f"f{list(tree).index(key)}")
         tree = tree[key]
     return tuple(chain)

@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 import msgspec
 from msgspec import Raw
 
-from haulier.api.records.paths import check_path, describe, lacks, raw_at
+from haulier.api.records.paths import check_path, describe, explain_missing, raw_at
 from haulier.api.records.picker import ValuePicker
 from haulier.api.records.slices import Bytes
 from haulier.errors import UsageError
@@ -40,12 +40,12 @@ class KeyReader:
 
     def read(self, record: Bytes) -> bytes:
         """The record's key. Raises `NoKeyError` where a path leads nowhere, to null, or to an object or a list."""
-        values = self._picker.pick(record) or self._walked(record)
+        values = self._picker.pick(record) or self._find_each(record)
         text = b",".join([_plain(value) or self._refuse(record, place) for place, value in enumerate(values)])
         # A shorter text stands for itself: no digest is as short.
         return text if len(text) < DIGEST_BYTES else hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest()
 
-    def _walked(self, record: Bytes) -> list[Raw | None]:
+    def _find_each(self, record: Bytes) -> list[Raw | None]:
         """What stands at each path, whatever the shape of the record."""
         try:
             return [raw_at(bytes(record), path) for path in self._paths]
@@ -56,7 +56,7 @@ class KeyReader:
         path = self._paths[place]
         value = raw_at(bytes(record), path)
         if value is None:
-            raise NoKeyError(lacks(bytes(record), path, "the record"))
+            raise NoKeyError(explain_missing(bytes(record), path, "the record"))
         raise NoKeyError(f"at {path!r} stands {describe(value)}")
 
 

@@ -27,7 +27,7 @@ class Hidden:
     body: bytes
     mark: bytes
 
-    def back(self, piece: bytes | memoryview) -> bytes:
+    def restore(self, piece: bytes | memoryview) -> bytes:
         """A piece of ``body`` as it was sent."""
         return bytes(piece).replace(self.mark, b"\\u")
 

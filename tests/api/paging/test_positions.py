@@ -9,7 +9,7 @@ import pytest
 
 from haulier.api.client import Total
 from haulier.api.errors import Action, ApiError
-from haulier.api.paging.pages import Offset, PageNumber
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 

@@ -14,23 +14,23 @@ from haulier.api.errors import Action, ApiError, MovedError, PagingError
 from haulier.api.exchange import Exchange
 from haulier.api.http.transport import Request, Response
 from haulier.api.http.urls import LinkError, resolve, with_query
-from haulier.api.paging.capped_total import CappedTotal, capped, is_cap_like
+from haulier.api.paging.capped_total import CappedTotal, cap_error, is_cap_like
 from haulier.api.paging.count_check import Probe, check_of
-from haulier.api.paging.counting import advise_end
 from haulier.api.paging.cursors import Seek
 from haulier.api.paging.loop_guard import MAX_PAGES, LoopGuard, PaginationLoopError
 from haulier.api.paging.neighbours import Neighbours
 from haulier.api.paging.page_size import is_refused, is_too_large
 from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, kind_of
+from haulier.api.paging.positions import advise_end
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise, Total
-from haulier.api.records.empty import NO_EMPTY, Empty
-from haulier.api.records.next_sign import Look
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
+from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page, PageReader
 from haulier.api.records.paths import describe
 from haulier.errors import UsageError
 
-MANY_EMPTY_PAGES: Final = 100
+REPORTED_EMPTY_PAGES: Final = 100
 """In a row: so many are told of. Microsoft Graph sends some, and a sparse search may send hundreds."""
 
 logger = logging.getLogger("haulier.api")
@@ -45,7 +45,7 @@ class Listing:
     """Path of the records in each body."""
     total: Total | None = None
     max_pages: int = MAX_PAGES
-    empty: Empty = NO_EMPTY
+    empty: EmptyForms = EMPTY_LIST_ONLY
     """What, besides an empty list, is a page without records."""
 
 
@@ -60,13 +60,13 @@ class _Read:
     """Whether the total is only known to be so much or more, by its guard."""
     behind: PageRequest | None = None
     """What to ask for to prove the total, where it ends the walk behind a full page."""
-    look: Look | None = None
+    look: SignReport | None = None
     """What it said at the place where the sign of the next page should stand."""
     error: PagingError | None = None
     """What it contradicts itself in. The answer as such is a good one, which is noted before this is raised."""
 
 
-class Walk:
+class PageIterator:
     """Reads one item's list from its first page to its last. Made anew for each."""
 
     def __init__(
@@ -117,7 +117,7 @@ class Walk:
                 first = answered  # The total is asked for again as the first page was answered.
                 self._note_lack(read)
                 self._exchange.note_first_page(len(read.page), read.total, has_more=read.following is not None)
-            page, following = await self._taken(answered, read), read.following
+            page, following = await self._take(answered, read), read.following
             await self._look_into(answered, read.page)
             if read.behind is not None:
                 await self._prove_total(read.behind)
@@ -138,7 +138,7 @@ class Walk:
             try:
                 return request, await self._send(request)
             except ApiError as error:
-                if request.beyond and is_refused(error):
+                if request.pages_beyond and is_refused(error):
                     return request, None
                 if refused is not None and not is_too_large(error):
                     # A smaller page that the API does not take at all changes nothing about the larger one.
@@ -165,7 +165,7 @@ class Walk:
 
     async def _send(self, request: PageRequest) -> _Read | None:
         wire = self._wire(request)
-        self._told(request, lambda: self._guard.check_request(wire, is_look=request.beyond == 1))
+        self._check_for(request, lambda: self._guard.check_request(wire, is_look=request.pages_beyond == 1))
         empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
         answered = await self._exchange.send(
             wire,
@@ -174,41 +174,41 @@ class Walk:
             rules=request.end_rules,
             is_first_page=not self._has_begun,
             read_end=self._read_end,
-            read_anew=lambda response: self._anew()._read(request, response),
+            read_anew=lambda response: self._copy()._read(request, response),
         )
         return answered.value
 
-    def _anew(self) -> Walk:
+    def _copy(self) -> PageIterator:
         """Another walk through the same list, which has seen nothing yet."""
-        return Walk(
+        return PageIterator(
             self._exchange, self._home, self._listing, is_api_well=self._is_api_well, note=lambda assumption: None
         )
 
-    async def _taken(self, request: PageRequest, read: _Read) -> Page:
+    async def _take(self, request: PageRequest, read: _Read) -> Page:
         """Take note of a page that was read; what of it is new."""
         if read.error is not None:
             raise PagingError(f"{self._shown(request)}: {read.error}", action=read.error.action)
         if read.look is not None:
             await self._check_sign(request, read, read.look)
-        if read.following is not None and read.following.lacks:
+        if read.following is not None and read.following.missing_parameters:
             self._exchange.say_once(
                 "links to the next page lack parameters of the first request; if records come that these should keep "
                 "out, write keep_query = true in `pages`",
-                parameters=", ".join(read.following.lacks),
+                parameters=", ".join(read.following.missing_parameters),
             )
         self._has_begun = True
         # The only page of its walk can be no repetition, nor can the records that were asked for again.
         if (read.following is not None or read.behind is not None or self._guard.pages > 1) and (
             len(read.page) > request.overlap
         ):
-            self._told(request, lambda: self._guard.check_page(read.page))
+            self._check_for(request, lambda: self._guard.check_page(read.page))
         if self._promise is not None:
             promise = self._promise
             self._check_cap(request, read.total, is_at_least=read.is_at_least)
             if read.is_at_least:
                 self._promise = None  # What is only known to be so much or more ends nothing, and promises nothing.
             else:
-                self._told(request, lambda: promise.note(read.total))
+                self._check_for(request, lambda: promise.note(read.total))
         if self._capped is not None:
             self._capped.note(len(read.page))
         page = self._new_of(read.page, request)
@@ -223,10 +223,10 @@ class Walk:
     def _note_empty(self, page: Page) -> None:
         """Some APIs filter after a page is cut, and send many an empty one; others go on for ever behind their end."""
         self._empty_pages = 0 if page.records else self._empty_pages + 1
-        if self._empty_pages == MANY_EMPTY_PAGES:
+        if self._empty_pages == REPORTED_EMPTY_PAGES:
             self._exchange.say_once(
-                f"{MANY_EMPTY_PAGES} pages in a row hold no record; if the list has ended, and its token or link goes "
-                'on, write end = ["empty page"] in `pages`'
+                f"{REPORTED_EMPTY_PAGES} pages in a row hold no record; if the list has ended, and its token or link "
+                'goes on, write end = ["empty page"] in `pages`'
             )
 
     def _note_repeated(self, request: PageRequest) -> None:
@@ -272,7 +272,7 @@ class Walk:
         try:
             answered = await self._exchange.send(
                 wire,
-                self._behind,
+                self._read_behind,
                 asked=Asked(has_page_token=request.has_token, empty=self._listing.empty),
                 rules=request.end_rules,
                 is_first_page=False,
@@ -282,15 +282,15 @@ class Walk:
             if not is_refused(error):
                 raise
             if is_cap_like(self._received):
-                raise capped(self._exchange.shown(wire), self._received, error.status) from error
+                raise cap_error(self._exchange.shown(wire), self._received, error.status) from error
             return
         found = answered.value
         if found is None or len(found.page) <= request.overlap or self._guard.knows(found.page):
             return  # Behind its end the list begins again, at some APIs, or ends with its last page for ever.
         if found.total is None or found.total <= self._received:
-            raise capped(self._exchange.shown(wire), self._received)
+            raise cap_error(self._exchange.shown(wire), self._received)
 
-    def _behind(self, response: Response) -> _Read:
+    def _read_behind(self, response: Response) -> _Read:
         """The page behind the total: its records, and the total as it is by now."""
         body, total = self._body_of(response), self._listing.total
         answer = PageAnswer(body, response.url, response.headers, received=self._received)
@@ -301,7 +301,7 @@ class Walk:
         if read.following is None and read.look is not None and read.look.lack:
             self._note(f"{read.look.lack}: taken as the last page")
 
-    async def _check_sign(self, request: PageRequest, read: _Read, look: Look) -> None:
+    async def _check_sign(self, request: PageRequest, read: _Read, look: SignReport) -> None:
         records = len(read.page)
         needs_proof = not self._has_begun and records > 0 and not self._is_total_reached(read)
         await self._signs.check(request, look, records, needs_proof=needs_proof, shown=lambda: self._shown(request))
@@ -315,7 +315,7 @@ class Walk:
     def _read(self, request: PageRequest, response: Response) -> _Read:
         """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
         body = self._body_of(response)
-        if request.beyond and self._guard.knows(body.page):
+        if request.pages_beyond and self._guard.knows(body.page):
             return _Read(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
         received = self._received + max(0, len(body.page) - request.overlap)
         answer = PageAnswer(body, response.url, response.headers, received, is_first=not self._has_begun)
@@ -328,10 +328,10 @@ class Walk:
                 answer = replace(answer, total=known, counts_hidden=counts_hidden)
         if body.is_declared_empty and not self._has_begun:
             found = body.raw(self._listing.records)
-            what = body.lacks(self._listing.records) if found is None else f"{describe(found)} stands there"
+            what = body.explain_missing(self._listing.records) if found is None else f"{describe(found)} stands there"
             self._note(f"no list of records: {what}. It is taken as no records, as `empty` says")
         is_reached = self._is_reached_by(answer)
-        if is_reached and request.beyond and not body.page.records:
+        if is_reached and request.pages_beyond and not body.page.records:
             return _Read(body.page, None, total)
         behind: PageRequest | None = None
         try:
@@ -340,28 +340,30 @@ class Walk:
                 behind = self._capped.behind(request, answer)
         except PagingError as error:
             return _Read(body.page, None, total, error=error)
-        if following is None and not body.page.records and not request.beyond:
+        if following is None and not body.page.records and not request.pages_beyond:
             body.check_failure()
         if is_reached and following is not None:
-            following = self._beyond(following)
-        return _Read(body.page, following, total, is_at_least, behind, answer.looks[-1] if answer.looks else None)
+            following = self._look_beyond(following)
+        return _Read(
+            body.page, following, total, is_at_least, behind, answer.sign_reports[-1] if answer.sign_reports else None
+        )
 
     def _is_reached_by(self, answer: PageAnswer) -> bool:
         """Whether all records of an exact total came, so that no sign of a next page needs to be followed."""
         return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
 
-    def _beyond(self, following: PageRequest) -> PageRequest | None:
+    def _look_beyond(self, following: PageRequest) -> PageRequest | None:
         """The page that a sign leads to though the exact total is reached. A token may go on past the end, and a total
         be too low: so it is looked at, unless it came before, and may well be refused."""
         try:
             wire = wire_request(following, self._home)
         except LinkError:
             return None
-        return None if self._guard.has_sent(wire) else replace(following, beyond=following.beyond or 1)
+        return None if self._guard.has_sent(wire) else replace(following, pages_beyond=following.pages_beyond or 1)
 
     def _body_of(self, response: Response) -> Body:
         if self._listing.empty.takes_answer(response.status, response.body):
-            return self._reader.nothing()
+            return self._reader.without_records()
         return self._reader.read(response.body)
 
     def _read_end(self, response: Response, action: Action) -> _Read | None:
@@ -400,7 +402,7 @@ class Walk:
                 action=Action.SPLIT,
             )
 
-    def _told(self, request: PageRequest, check: Callable[[], None]) -> None:
+    def _check_for(self, request: PageRequest, check: Callable[[], None]) -> None:
         """What a check refuses, with the request that it is about."""
         try:
             check()
@@ -448,7 +450,7 @@ class Walk:
             self._note_kept(promise, again)
             return
         if again is not None:
-            self._told(first, lambda: promise.check_stands(again))
+            self._check_for(first, lambda: promise.check_stands(again))
         text = (
             f"{self._exchange.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked "
             f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "

@@ -14,30 +14,32 @@ from haulier.errors import UsageError
 
 ABSENT: Final = "absent"
 NO_BODY: Final = "no body"
-_VALUES: Final = {"null": b"null", "false": b"false", "empty object": b"{}", "empty text": b'""'}
-WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY)
-STATUSES: Final = frozenset({204, 205, *range(400, 500)}) - {401, 402, 403, 407, 408, 425, 429}
+_WORD_VALUES: Final = {"null": b"null", "false": b"false", "empty object": b"{}", "empty text": b'""'}
+EMPTY_WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY)
+EMPTY_STATUSES: Final = frozenset({204, 205, *range(400, 500)}) - {401, 402, 403, 407, 408, 425, 429}
 """What may be about the records that were asked for. The others are about rights, limits and connections; a rule with a
 text can still call one of them the end."""
-_FAILURES: Final = frozenset({"error", "errors", "fault", "exception"})
+_FAILURE_KEYS: Final = frozenset({"error", "errors", "fault", "exception"})
 """Keys at which APIs put what went wrong under a good status."""
 
 
 @dataclass(frozen=True, slots=True)
-class Empty:
-    """The answers that are a page without records. Made by `Empty.of`."""
+class EmptyForms:
+    """The answers that are a page without records. Made by `EmptyForms.of`."""
 
     words: frozenset[str] = frozenset()
     statuses: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, declared: Iterable[str | int]) -> Empty:
+    def of(cls, declared: Iterable[str | int]) -> EmptyForms:
         """From words and statuses, such as ``["null", 204]``. Raises `UsageError` for one that cannot mean it."""
         declared = list(declared)
         for each in declared:
-            if isinstance(each, str) and each not in WORDS:
-                raise UsageError(f"{each!r} is no way to hold no records. There are: {', '.join(WORDS)}, and statuses.")
-            if not isinstance(each, str) and each not in STATUSES:
+            if isinstance(each, str) and each not in EMPTY_WORDS:
+                raise UsageError(
+                    f"{each!r} is no way to hold no records. There are: {', '.join(EMPTY_WORDS)}, and statuses."
+                )
+            if not isinstance(each, str) and each not in EMPTY_STATUSES:
                 raise UsageError(
                     f"The status {each} does not say that there are no records. It may be 204, 205, or one of the 400s "
                     "that is about what was asked, such as 404; for others write a rule with the text of the answer."
@@ -58,10 +60,10 @@ class Empty:
         return ABSENT in self.words
 
     @property
-    def behind_token(self) -> Empty:
+    def behind_token(self) -> EmptyForms:
         """As it is behind a token or link that the API handed out: an error status there is no empty page, since the
         walk would end in silence where the API only stumbled."""
-        return Empty(self.words, frozenset(status for status in self.statuses if status < 300))
+        return EmptyForms(self.words, frozenset(status for status in self.statuses if status < 300))
 
     def takes_answer(self, status: int, body: bytes) -> bool:
         """Whether the status, or the lack of a body, says that there are no records."""
@@ -69,10 +71,10 @@ class Empty:
 
     def takes_value(self, found: Raw) -> bool:
         """Whether what stands at the records path says it."""
-        value = bytes(found) if len(memoryview(found)) < _SHORT else b""
+        value = bytes(found) if len(memoryview(found)) < _MAX_VALUE_BYTES else b""
         if value[:1] == b"{" and not value[1:-1].strip():
             value = b"{}"
-        return any(_VALUES.get(word) == value for word in self.words)
+        return any(_WORD_VALUES.get(word) == value for word in self.words)
 
     def takes_absence(self, body: bytes | Raw, path: str) -> bool:
         """Whether it says it that nothing stands at the path: an object must be there that lacks its last key, or a
@@ -89,7 +91,7 @@ class Empty:
         )
 
 
-NO_EMPTY: Final = Empty()
+EMPTY_LIST_ONLY: Final = EmptyForms()
 """An empty list alone."""
 
 
@@ -109,12 +111,17 @@ def failure_in(body: bytes | Raw) -> str | None:
 
 def _failing(members: dict[str, Raw]) -> str | None:
     return next(
-        (key for key, value in members.items() if key.lower() in _FAILURES and bytes(value) not in _NOTHING), None
+        (
+            key
+            for key, value in members.items()
+            if key.lower() in _FAILURE_KEYS and bytes(value) not in _NO_FAILURE_VALUES
+        ),
+        None,
     )
 
 
-_SHORT: Final = 64
-_NOTHING: Final = (b"null", b"false", b'""', b"[]", b"{}", b"0")
+_MAX_VALUE_BYTES: Final = 64
+_NO_FAILURE_VALUES: Final = (b"null", b"false", b'""', b"[]", b"{}", b"0")
 
 
 def _is_empty_list(found: Raw) -> bool:

@@ -7,18 +7,18 @@ from typing import Any, ClassVar, Final, Literal
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action, ApiError, BodyError, PagingError
-from haulier.api.paging.page_size import aligned_size, halved_size, size_number
+from haulier.api.paging.page_size import align_size, halve_size, size_number
 from haulier.api.paging.paginator import PageAnswer, PageRequest, whole_number
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
 
-Place = Literal["query", "body"]
+ParameterPlace = Literal["query", "body"]
 """Where a parameter goes: into the query, or to a dotted path of the JSON body."""
 Advance = Literal["received", "limit"]
-EMPTY_PAGES: Final = 2
+DEFAULT_EMPTY_PAGES: Final = 2
 """Where nothing but an empty page says that a list has ended, one page more is asked for: a page may be empty because
 all of its rows are hidden from us. It costs one request for each item."""
-MOST_EMPTY_PAGES: Final = 100
+MAX_EMPTY_PAGES: Final = 100
 """In a row before an exact total is reached. After so many it will not be kept, and the item fails."""
 
 
@@ -42,7 +42,7 @@ class Offset:
     offset_name: str = "offset"
     limit_name: str = "limit"
     start: int = 0
-    place: Place = "query"
+    place: ParameterPlace = "query"
     more: str = ""
     """Path of a flag that says whether there is more."""
     done: str = ""
@@ -50,7 +50,7 @@ class Offset:
     overlap: int = 0
     advance: Advance = "received"
     """What the offset of the next page is raised by. "limit" needs a limit, here or in the stream's query or body."""
-    empty_pages: int = EMPTY_PAGES
+    empty_pages: int = DEFAULT_EMPTY_PAGES
     """So many empty pages in a row are the end, where neither a flag nor a total says it. 1: the first one is, and it
     is not looked whether records come behind it."""
 
@@ -93,7 +93,7 @@ class Offset:
                     'asked for: with advance = "limit" records would come twice. Check `limit_name` in `pages` of the '
                     "stream, and write a limit that the API keeps."
                 )
-            if by_limit is None and request.beyond:
+            if by_limit is None and request.pages_beyond:
                 raise PagingError(
                     f"There are records at {self.offset_name} {offset}, behind a page without any: the API leaves rows "
                     "out after it has cut a page, such as those that you may not see. "
@@ -108,9 +108,9 @@ class Offset:
             assert size is not None  # Else there is nothing to go on by, and that was the end.
             overlap, step = 0, size
             # Where something says that there is more, it is no look: a refusal is a failure then, and no end.
-            run = 0 if says_end is False or answer.counts_hidden else request.beyond + 1
+            run = 0 if says_end is False or answer.counts_hidden else request.pages_beyond + 1
         following = put(request, self.place, self.offset_name, offset + step)
-        return replace(following, overlap=overlap, beyond=run)
+        return replace(following, overlap=overlap, pages_beyond=run)
 
     def size_of(self, request: PageRequest) -> int | None:
         """The limit that is asked for, by us or by the stream's own query or body."""
@@ -135,20 +135,20 @@ class Offset:
             return new <= 0 and seen >= (answer.total or 0)
         if answer.total is not None or size is None:
             return answer.is_last_by_count or new <= 0
-        return new <= 0 and request.beyond + 1 >= self.empty_pages
+        return new <= 0 and request.pages_beyond + 1 >= self.empty_pages
 
     def _smaller(self, request: PageRequest) -> PageRequest | None:
         limit = size_in(request, self.place, self.limit_name)
         if self.overlap:
             # A page must hold more than what is asked for again, or the walk would stand still. An API that counts in
             # whole pages shows itself by the records that are asked for again.
-            size = halved_size(limit, floor=self.overlap + 1)
+            size = halve_size(limit, floor=self.overlap + 1)
         else:
-            size = aligned_size(limit, self.offset_of(request) - self.start)
+            size = align_size(limit, self.offset_of(request) - self.start)
         return None if size is None else put(request, self.place, self.limit_name, size)
 
 
-_PAST_THE_END: Final = tuple(Rule(Action.END, status) for status in (400, 404, 416, 422))
+_PAST_THE_END_RULES: Final = tuple(Rule(Action.END, status) for status in (400, 404, 416, 422))
 """What a page is answered with that is asked for behind the last place of a list, which had records all the same."""
 
 
@@ -168,7 +168,7 @@ class PageNumber:
     first_number: int = 1
     size: int | None = None
     size_name: str = "per_page"
-    place: Place = "query"
+    place: ParameterPlace = "query"
     pages: str = ""
     """Path of the number of pages."""
     pages_header: str = ""
@@ -179,7 +179,7 @@ class PageNumber:
     """Answered past the last page, such as 400 or 404. The first page cannot be past the end: there it is a failure."""
     end_text: str = ""
     """Stands in that answer's body, to tell it from other mistakes."""
-    empty_pages: int = EMPTY_PAGES
+    empty_pages: int = DEFAULT_EMPTY_PAGES
     """So many empty pages in a row are the end, where no other sign says it. 1: the first one is, and it is not looked
     whether records come behind it."""
 
@@ -202,7 +202,7 @@ class PageNumber:
         if pages is not None:
             place, flag = number - self.first_number + 1, says_end
             self._check_last(request, answer, place, pages)
-            says_end = _agreed(flag, place >= pages, self.more or self.done)
+            says_end = _agree(flag, place >= pages, self.more or self.done)
             is_last = place == pages and flag is None and answer.total is None and self._is_full(request, answer)
             if is_last:
                 says_end = False  # The number may be capped, or that of this page: the one behind it is looked at.
@@ -220,8 +220,8 @@ class PageNumber:
         following = replace(
             put(request, self.place, self.name, number + 1),
             smaller=None,
-            beyond=request.beyond + 1 if is_look else 0,
-            end_rules=_PAST_THE_END if is_last else (),
+            pages_beyond=request.pages_beyond + 1 if is_look else 0,
+            end_rules=_PAST_THE_END_RULES if is_last else (),
         )
         if self.end_status is None:
             return following
@@ -233,7 +233,7 @@ class PageNumber:
     def _check_last(self, request: PageRequest, answer: PageAnswer, place: int, pages: int) -> None:
         """Raises `PagingError` where the number of pages is not that of the pages that hold records."""
         where, number = self.pages or self.pages_header, self.number_of(request)
-        if place > pages and request.beyond and answer.page.records:
+        if place > pages and request.pages_beyond and answer.page.records:
             raise PagingError(
                 f"{where!r} says that there are {pages} pages, and {self.name} {number} holds records all the same: "
                 "the number is capped, or counts something else. Leave it out of `pages`, or correct its path."
@@ -251,7 +251,7 @@ class PageNumber:
         return number_in(request, self.place, self.name)
 
     def _smaller(self, request: PageRequest) -> PageRequest | None:
-        size = halved_size(size_in(request, self.place, self.size_name))
+        size = halve_size(size_in(request, self.place, self.size_name))
         return None if size is None else put(request, self.place, self.size_name, size)
 
     def _pages(self, answer: PageAnswer) -> int | None:
@@ -262,7 +262,7 @@ class PageNumber:
 
 def advise_end(error: ApiError, kind: object) -> None:
     """Say in an error of a later page how it is declared that the API refuses what is behind the end."""
-    if error.action is not Action.POISON or error.status not in {rule.status for rule in _PAST_THE_END}:
+    if error.action is not Action.POISON or error.status not in {rule.status for rule in _PAST_THE_END_RULES}:
         return
     if type(kind) is PageNumber and kind.end_status is None:
         declared = f"end_status = {error.status} in `pages`"
@@ -276,7 +276,7 @@ def advise_end(error: ApiError, kind: object) -> None:
     )
 
 
-def _agreed(flag: bool | None, by_number: bool, path: str) -> bool:
+def _agree(flag: bool | None, by_number: bool, path: str) -> bool:
     """The end by the number of pages; `PagingError` where a flag says otherwise."""
     if flag is not None and flag is not by_number:
         said = "this was all" if flag else "there is more"
@@ -290,7 +290,7 @@ def _agreed(flag: bool | None, by_number: bool, path: str) -> bool:
 def is_end_of_places(request: PageRequest, answer: PageAnswer, new: int, seen: int | None, empty_pages: int) -> bool:
     """The end of a list whose pages are cut before rows are left out of them. ``seen``: how many places of the list
     were shown with this page; None where that is not known."""
-    total, run = answer.total, request.beyond + 1
+    total, run = answer.total, request.pages_beyond + 1
     if total is not None and answer.counts_hidden and seen is not None:
         return seen >= total
     if total is not None and answer.received >= total:
@@ -298,7 +298,7 @@ def is_end_of_places(request: PageRequest, answer: PageAnswer, new: int, seen: i
     if new > 0:
         return False
     is_seen = total is None or seen is None or seen >= total
-    return run >= (empty_pages if is_seen else max(empty_pages, MOST_EMPTY_PAGES))
+    return run >= (empty_pages if is_seen else max(empty_pages, MAX_EMPTY_PAGES))
 
 
 def check_size(answer: PageAnswer, size: int | None) -> None:
@@ -337,20 +337,20 @@ def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
     if flag is None:
         if answer.body.is_declared_empty:
             return None
-        raise BodyError(f"no flag says whether there is more: {answer.body.lacks(path)}")
+        raise BodyError(f"no flag says whether there is more: {answer.body.explain_missing(path)}")
     return flag is bool(done)
 
 
-def put(request: PageRequest, place: Place, name: str, value: int) -> PageRequest:
+def put(request: PageRequest, place: ParameterPlace, name: str, value: int) -> PageRequest:
     """Set a number in the query or body."""
     return request.with_query(name, str(value)) if place == "query" else request.with_field(name, value)
 
 
-def number_in(request: PageRequest, place: Place, name: str) -> int:
+def number_in(request: PageRequest, place: ParameterPlace, name: str) -> int:
     """The number that `put` set."""
     return int(size_in(request, place, name) or 0)
 
 
-def size_in(request: PageRequest, place: Place, name: str) -> Any:
+def size_in(request: PageRequest, place: ParameterPlace, name: str) -> Any:
     """What stands where `put` sets a number: ours, or what the source declares there itself."""
     return request.query_value(name) if place == "query" else request.field(name)
