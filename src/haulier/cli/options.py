@@ -25,6 +25,9 @@ MIN_LEASE_SECONDS = 1.0
 source_argument = click.argument("source", metavar="SOURCE", callback=note_source)
 mode_argument = click.argument("mode", default="full", type=click.Choice(["full", "incremental"]), metavar="[MODE]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+streams_option = click.option(
+    "--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated."
+)
 run_option = click.option("--run", "run_id", metavar="RUN_ID", help="Which run; the newest by default.")
 
 

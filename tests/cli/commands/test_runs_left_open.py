@@ -8,7 +8,7 @@ import time
 from haulier.app.loading import load_app
 from haulier.app.site import Options, open_live
 from haulier.app.starting import Wanted, claim, new_run, start
-from haulier.cli.commands.run import RunFlags, run_all
+from haulier.cli.commands.run import run_all
 from haulier.cli.drivers import LocalDriver
 from haulier.runs.run import Run, claim_run
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
@@ -90,8 +90,8 @@ def test_no_new_run_is_started_after_a_ctrl_c_that_came_as_the_open_run_closed(s
     async def run(*, then_new: bool) -> int:
         app = load_app(str(shop.toml))
         async with open_live(app, options) as site:
-            asked = RunFlags(Wanted("full", ("items",)), False, then_new, None, False)
-            return (await run_all(site, Stopped(site, str(shop.toml), options), asked)).code
+            wanted = Wanted("full", ("items",))
+            return (await run_all(site, Stopped(site, str(shop.toml), options), wanted, then_new=then_new)).code
 
     assert asyncio.run(run(then_new=True)) == 4
     assert len(runs(shop)) == 1

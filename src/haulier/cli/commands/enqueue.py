@@ -4,49 +4,32 @@ from __future__ import annotations
 
 import click
 
-from haulier.app.app import App
-from haulier.app.loading import load_app
-from haulier.app.site import Options, open_live
+from haulier.app.site import open_live
 from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest
-from haulier.cli.event_loop import run_loop
-from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
-from haulier.cli.output import emit, log_options, say, set_up_output
+from haulier.cli.options import mode_argument, streams_option
+from haulier.cli.output import emit, log_options, say
 from haulier.cli.plurals import counted
 from haulier.cli.signals import until_signal
+from haulier.cli.source_command import SourceCall, source_command
 from haulier.lake.floor import require_room
 
 
-@click.command("enqueue")
-@source_argument
-@mode_argument
-@click.option("--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated.")
-@click.option("--new", "is_new", is_flag=True, help="Close an open run as superseded and plan another.")
-@log_options
-@json_option
-@place_options
-def command(
-    source: str,
-    mode: str,
-    streams: tuple[str, ...],
-    is_new: bool,
-    as_json: bool,
-    lake: str | None,
-    queue: str | None,
-) -> int:
+@source_command(
+    "enqueue",
+    mode_argument,
+    streams_option,
+    click.option("--new", "is_new", is_flag=True, help="Close an open run as superseded and plan another."),
+    log_options,
+)
+async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new: bool) -> int:
     """Plan a run of SOURCE and enqueue it. Where a run of the mode is open, its sending is finished and no other
     starts: the command may be repeated. `haulier work SOURCE`, here or elsewhere, then works it and closes it.
     """
-    set_up_output(as_json)
-    app = load_app(source)
-    app.require_mode(mode)
-    wanted = Wanted(mode, app.selected(streams))
-    return run_loop(_enqueue(app, source, wanted, is_new, as_json, options_of(lake, queue)))
-
-
-async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json: bool, options: Options) -> int:
-    async with open_live(app, options) as site:
+    call.app.require_mode(mode)
+    wanted = Wanted(mode, call.app.selected(streams))
+    async with open_live(call.app, call.options) as site:
         require_shared_queue(site)
         await require_room(site.lake)
         if is_new:
@@ -63,8 +46,8 @@ async def _enqueue(app: App, source: str, wanted: Wanted, is_new: bool, as_json:
         if seal is None:
             say(f"Interrupted: run {run.run_id} is not enqueued whole. The same command goes on with it.")
             return 4
-        work = typed_command("work", source, options)
+        work = typed_command("work", call.source, call.options)
         say(f"Run {run.run_id} is enqueued: {counted(seal.items, 'item')}. Work them with: {work}")
-        if as_json:
+        if call.as_json:
             emit({"state": "open", "run_id": run.run_id, "items": seal.items})
         return 0

@@ -7,15 +7,13 @@ import re
 import click
 import msgspec
 
-from haulier.app.app import App
-from haulier.app.loading import load_app
-from haulier.app.site import Options, Site, open_site
+from haulier.app.site import Site, open_site
 from haulier.cli.command_lines import typed_command
-from haulier.cli.event_loop import run_loop
-from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
-from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.options import run_option
+from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.plurals import are, counted
+from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
 from haulier.runs.discard import Discarder
 from haulier.runs.poison import newest_poison, poisoned, read_poison
@@ -27,6 +25,7 @@ from haulier.runs.state import run_state
 SHOWN = 1_000
 """Lines that ``list`` prints; all are counted."""
 _KEY = re.compile(r"[a-z][a-z0-9_-]*")
+_keys_argument = click.argument("keys", nargs=-1)
 
 
 @click.group("poison")
@@ -34,69 +33,10 @@ def command() -> None:
     """Items that failed by themselves, with everything needed to see why."""
 
 
-@command.command("list", short_help="List the poisoned items of a run.")
-@source_argument
-@run_option
-@json_option
-@place_options
-def list_command(source: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
+@source_command("list", run_option, group=command, short_help="List the poisoned items of a run.")
+async def list_command(call: SourceCall, run_id: str | None) -> int:
     """List the poisoned items of SOURCE's newest run: key, reason, status and error, a line each."""
-    set_up_output(as_json)
-    return run_loop(_list(load_app(source), run_id, as_json, options_of(lake, queue)))
-
-
-@command.command("show", short_help="Show one poisoned item whole.")
-@source_argument
-@click.argument("key")
-@run_option
-@json_option
-@place_options
-def show_command(source: str, key: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
-    """Show the newest poison record of the item KEY: error, traceback, status, excerpt of the answer, parameters."""
-    set_up_output(as_json)
-    return run_loop(_show(load_app(source), key, run_id, as_json, options_of(lake, queue)))
-
-
-@command.command("redrive", short_help="Give poisoned items another go.")
-@source_argument
-@click.argument("keys", nargs=-1)
-@run_option
-@json_option
-@place_options
-def redrive_command(
-    source: str, keys: tuple[str, ...], run_id: str | None, as_json: bool, lake: str | None, queue: str | None
-) -> int:
-    """Enqueue the poisoned items of SOURCE's newest run again (only KEYS, if given), with no failures counted.
-
-    `haulier run SOURCE` then works them and closes the run anew. Can be repeated safely.
-    """
-    set_up_output(as_json)
-    return run_loop(_redrive(load_app(source), source, keys, run_id, as_json, options_of(lake, queue)))
-
-
-@command.command("discard", short_help="Do without poisoned items, for a reason.")
-@source_argument
-@click.argument("keys", nargs=-1)
-@click.option("--reason", required=True, help="Why; it stands in the manifest for good.")
-@run_option
-@json_option
-@place_options
-def discard_command(
-    source: str,
-    keys: tuple[str, ...],
-    reason: str,
-    run_id: str | None,
-    as_json: bool,
-    lake: str | None,
-    queue: str | None,
-) -> int:
-    """Write off the poisoned items of SOURCE's newest run (only KEYS, if given): they hold back `complete` no more."""
-    set_up_output(as_json)
-    return run_loop(_discard(load_app(source), keys, reason, run_id, as_json, options_of(lake, queue)))
-
-
-async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
-    async with open_site(app, options, writes=False) as site:
+    async with open_site(call.app, call.options, writes=False) as site:
         run = await pick_run(site, run_id)
         count = 0
         records: list[PoisonRecord] = []
@@ -104,7 +44,7 @@ async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -
             count += 1
             if len(records) < SHOWN:
                 records.append(record)
-        if as_json:
+        if call.as_json:
             state, _ = await run_state(site.lake, run.paths)
             items = [_summary(record) for record in records]
             emit({"state": state.value, "run_id": run.run_id, "poisoned": count, "items": items})
@@ -117,11 +57,13 @@ async def _list(app: App, run_id: str | None, as_json: bool, options: Options) -
         return 0
 
 
-async def _show(app: App, key: str, run_id: str | None, as_json: bool, options: Options) -> int:
-    async with open_site(app, options, writes=False) as site:
+@source_command("show", click.argument("key"), run_option, group=command, short_help="Show one poisoned item whole.")
+async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
+    """Show the newest poison record of the item KEY: error, traceback, status, excerpt of the answer, parameters."""
+    async with open_site(call.app, call.options, writes=False) as site:
         run = await pick_run(site, run_id)
         record = await _newest(site, run, key)
-        if as_json:
+        if call.as_json:
             state, _ = await run_state(site.lake, run.paths)
             emit({"state": state.value, **msgspec.json.decode(msgspec.json.encode(record))})
             return 0
@@ -134,32 +76,42 @@ async def _show(app: App, key: str, run_id: str | None, as_json: bool, options: 
         return 0
 
 
-async def _redrive(
-    app: App, source: str, keys: tuple[str, ...], run_id: str | None, as_json: bool, options: Options
-) -> int:
-    async with open_site(app, options) as site:
+@source_command("redrive", _keys_argument, run_option, group=command, short_help="Give poisoned items another go.")
+async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str | None) -> int:
+    """Enqueue the poisoned items of SOURCE's newest run again (only KEYS, if given), with no failures counted.
+
+    `haulier run SOURCE` then works them and closes the run anew. Can be repeated safely.
+    """
+    async with open_site(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         sent = await Redriver(site.closer).redrive(run, set(keys) or None)
-        if as_json:
+        if call.as_json:
             state, _ = await run_state(site.lake, run.paths)
             emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
-            go_on = typed_command("run", source, options, run.file.mode)
+            go_on = typed_command("run", call.source, call.options, run.file.mode)
             say(f"{counted(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again: {go_on}")
         else:
             say(f"No item of run {run.run_id} is poisoned.")
         return 0
 
 
-async def _discard(
-    app: App, keys: tuple[str, ...], reason: str, run_id: str | None, as_json: bool, options: Options
-) -> int:
-    async with open_site(app, options) as site:
+@source_command(
+    "discard",
+    _keys_argument,
+    click.option("--reason", required=True, help="Why; it stands in the manifest for good."),
+    run_option,
+    group=command,
+    short_help="Do without poisoned items, for a reason.",
+)
+async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, run_id: str | None) -> int:
+    """Write off the poisoned items of SOURCE's newest run (only KEYS, if given): they hold back `complete` no more."""
+    async with open_site(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         discarded = await Discarder(site.closer).discard(run, reason, set(keys) or None)
         await site.closer.close(run)
         state, _ = await run_state(site.lake, run.paths)
-        if as_json:
+        if call.as_json:
             emit({"state": state.value, "run_id": run.run_id, "discarded": discarded})
         gone = f"{counted(discarded, 'item')} of run {run.run_id} {are(discarded)} discarded"
         say(f"{gone}; the run is {state.value}.")

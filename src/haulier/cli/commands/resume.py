@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import click
-
 from haulier.api.limits.breaker import State
 from haulier.api.scope.changes import lifted
 from haulier.api.scope.row import ScopeRow, decode, encode
-from haulier.app.app import App
-from haulier.app.loading import load_app
-from haulier.app.site import Options, open_site, scope_name
+from haulier.app.site import open_site, scope_name
 from haulier.app.starting import require_shared_queue
 from haulier.cli.api_state import time_text
-from haulier.cli.event_loop import run_loop
-from haulier.cli.options import json_option, options_of, place_options, source_argument
-from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.output import emit, say
+from haulier.cli.source_command import SourceCall, source_command
 from haulier.clock import wall_seconds
 
 
-@click.command("resume")
-@source_argument
-@json_option
-@place_options
-def command(source: str, as_json: bool, lake: str | None, queue: str | None) -> int:
+@source_command("resume")
+async def command(call: SourceCall) -> int:
     """Lift what holds all workers of SOURCE back: a pause that its API asked for, or the wait for an API that was down.
 
     Workers that run hear of it within a second or two, and start slowly. Limits, and a pace that was found, stay. Where
     the API asks to wait again, they do. Starts no run: `haulier run SOURCE` does.
     """
-    set_up_output(as_json)
-    return run_loop(_resume(load_app(source), as_json, options_of(lake, queue)))
-
-
-async def _resume(app: App, as_json: bool, options: Options) -> int:
-    async with open_site(app, options, writes=False) as site:
+    async with open_site(call.app, call.options, writes=False) as site:
         require_shared_queue(site)
         wall = wall_seconds(site.clock)
         before = ScopeRow()
@@ -43,11 +30,11 @@ async def _resume(app: App, as_json: bool, options: Options) -> int:
             before = decode(body)
             return encode(lifted(before, wall))
 
-        await site.queue.update(scope_name(app), lift)
+        await site.queue.update(scope_name(call.app), lift)
     pause = {"until": time_text(before.pause_until), "reason": before.pause_reason}
     outage = {"since": time_text(before.breaker.since), "reason": before.breaker.reason}
     was_paused, was_down = wall < before.pause_until, before.breaker.state is not State.CLOSED
-    if as_json:
+    if call.as_json:
         state = "resumed" if was_paused or was_down else "not_paused"
         emit({"state": state, "pause": pause if was_paused else None, "outage": outage if was_down else None})
     if was_paused:

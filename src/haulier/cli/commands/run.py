@@ -7,62 +7,37 @@ from typing import Any
 
 import click
 
-from haulier.app.app import App
-from haulier.app.loading import load_app
-from haulier.app.site import LiveSite, Options, open_live
+from haulier.app.site import LiveSite, open_live
 from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.drivers import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
-from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import as_typed
-from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument, worker_options
-from haulier.cli.output import emit, log_options, say, set_up_output
+from haulier.cli.options import mode_argument, streams_option
+from haulier.cli.output import emit, log_options, say
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
-from haulier.cli.signals import until_signal
+from haulier.cli.signals import INTERRUPTED, until_signal
+from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import sentence
 from haulier.lake.floor import require_room
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 
-INTERRUPTED = 4
 
-
-@dataclass(frozen=True)
-class RunFlags:
-    """The flags of ``run`` that are its own."""
-
-    wanted: Wanted
-    is_new: bool
-    then_new: bool
-    workers: int | None
-    as_json: bool
-
-
-@click.command("run")
-@source_argument
-@mode_argument
-@click.option("--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated.")
-@click.option("--new", "is_new", is_flag=True, help="Close an open run as superseded instead of finishing it first.")
-@click.option("--then-new", is_flag=True, help="Finish an open run, and then start another.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Work in so many processes; by default in this one.")
-@log_options
-@json_option
-@place_options
-@worker_options
-def command(
-    source: str,
-    mode: str,
-    streams: tuple[str, ...],
-    is_new: bool,
-    then_new: bool,
-    workers: int | None,
-    as_json: bool,
-    lake: str | None,
-    queue: str | None,
-    lease_seconds: float,
-    grace_seconds: float,
-    is_fixed: bool,
+@source_command(
+    "run",
+    mode_argument,
+    streams_option,
+    click.option(
+        "--new", "is_new", is_flag=True, help="Close an open run as superseded instead of finishing it first."
+    ),
+    click.option("--then-new", is_flag=True, help="Finish an open run, and then start another."),
+    click.option("--workers", type=click.IntRange(1, 64), help="Work in so many processes; by default in this one."),
+    log_options,
+    has_worker=True,
+)
+async def command(
+    call: SourceCall, mode: str, streams: tuple[str, ...], is_new: bool, then_new: bool, workers: int | None
 ) -> int:
     """Pull SOURCE (a .toml or .py file, or module:app) into the lake, from where an earlier run was left.
 
@@ -71,29 +46,22 @@ def command(
     """
     if is_new and then_new:
         raise click.UsageError("--new closes the open run and --then-new finishes it: give one of them.")
-    set_up_output(as_json)
-    app = load_app(source)
-    app.require_mode(mode)
-    flags = RunFlags(Wanted(mode, app.selected(streams)), is_new, then_new, workers, as_json)
-    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed)
-    return run_loop(_run(app, source, flags, options))
-
-
-async def _run(app: App, source: str, flags: RunFlags, options: Options) -> int:
-    async with open_live(app, options) as site:
-        if flags.workers is not None:
+    call.app.require_mode(mode)
+    wanted = Wanted(mode, call.app.selected(streams))
+    async with open_live(call.app, call.options) as site:
+        if workers is not None:
             require_shared_queue(site)
         await require_room(site.lake)
-        if flags.is_new:
-            for run_id in await supersede(site, flags.wanted.mode):
+        if is_new:
+            for run_id in await supersede(site, mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
         driver: Driver = (
-            LocalDriver(site, source, options)
-            if flags.workers is None
-            else FleetDriver(site, source, options, flags.workers)
+            LocalDriver(site, call.source, call.options)
+            if workers is None
+            else FleetDriver(site, call.source, call.options, workers)
         )
-        ended = await run_all(site, driver, flags)
-    if flags.as_json and ended.document is not None:
+        ended = await run_all(site, driver, wanted, then_new=then_new)
+    if call.as_json and ended.document is not None:
         emit(ended.document)
     return ended.code
 
@@ -108,36 +76,36 @@ class Ended:
     """The work on it was ended by a signal or a fault, though the run itself may be closed."""
 
 
-async def run_all(site: LiveSite, driver: Driver, flags: RunFlags) -> Ended:
+async def run_all(site: LiveSite, driver: Driver, wanted: Wanted, *, then_new: bool) -> Ended:
     """Finish what was left open; where nothing was, or another run is to follow, the run that is asked for.
 
     More than one run of a mode is open only where two were started at the same moment. Then each is finished, and the
     answer is that of the one that went worst.
     """
     worst: Ended | None = None
-    while (left := await find_open(site, flags.wanted.mode, say)) is not None:
-        if not await site.lake.exists(left.paths.seal) and left.file.streams == flags.wanted.streams:
+    while (left := await find_open(site, wanted.mode, say)) is not None:
+        if not await site.lake.exists(left.paths.seal) and left.file.streams == wanted.streams:
             say(f"Run {left.run_id} was left before its plan was sealed; it is planned anew.")
             return await _finish(site, driver, left)
-        ended = await _finish_open(site, driver, left, flags)
-        if ended.code not in (0, 3) or (ended.was_stopped and not flags.then_new):
+        ended = await _finish_open(site, driver, left, wanted, then_new)
+        if ended.code not in (0, 3) or (ended.was_stopped and not then_new):
             return ended
         if ended.was_stopped:
             say("Stopped: no other run was started.")
             return Ended(INTERRUPTED, None)
         worst = ended if worst is None or ended.code > worst.code else worst
-    if worst is not None and not flags.then_new:
-        say(f"No other run was started. Start one with: {driver.command_to_go_on(flags.wanted.mode)}")
+    if worst is not None and not then_new:
+        say(f"No other run was started. Start one with: {driver.command_to_go_on(wanted.mode)}")
         return worst
-    return await _finish(site, driver, await claim(site, flags.wanted))
+    return await _finish(site, driver, await claim(site, wanted))
 
 
-async def _finish_open(site: LiveSite, driver: Driver, run: Run, flags: RunFlags) -> Ended:
+async def _finish_open(site: LiveSite, driver: Driver, run: Run, wanted: Wanted, then_new: bool) -> Ended:
     """Finish a run that another command started, and say that it is not a new one."""
-    if flags.then_new:
+    if then_new:
         say(f"Run {run.run_id} is open; it is finished first, and then a new run is started.")
     else:
-        require_covered(run, flags.wanted)
+        require_covered(run, wanted)
         say(
             f"Run {run.run_id} is open; it is finished, and no other is started. (--then-new starts another "
             "afterwards, --new closes this one instead.)"

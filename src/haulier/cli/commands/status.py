@@ -8,40 +8,29 @@ import click
 import msgspec
 
 from haulier.api.scope.failures import NONE, Failures
-from haulier.app.app import App
-from haulier.app.loading import load_app
-from haulier.app.site import Options, open_site
+from haulier.app.site import open_site
 from haulier.app.starting import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
-from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import as_typed
-from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
-from haulier.cli.output import emit, set_up_output
+from haulier.cli.options import run_option
+from haulier.cli.output import emit
 from haulier.cli.pick_run import pick_run
 from haulier.cli.plurals import counted
 from haulier.cli.report import exit_code_of_state, unseen_lines
+from haulier.cli.source_command import SourceCall, source_command
 from haulier.queues.seam import Depth, Holder
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
 
 
-@click.command("status")
-@source_argument
-@run_option
-@json_option
-@place_options
-def command(source: str, run_id: str | None, as_json: bool, lake: str | None, queue: str | None) -> int:
+@source_command("status", run_option)
+async def command(call: SourceCall, run_id: str | None) -> int:
     """Show the state of SOURCE's newest run: what is planned, done, poisoned and missing, and how its API is.
 
     Changes nothing. Exit code: that of the run (0 complete, 3 poison, 1 failed, 4 not finished).
     """
-    set_up_output(as_json)
-    return run_loop(_status(load_app(source), run_id, as_json, options_of(lake, queue)))
-
-
-async def _status(app: App, run_id: str | None, as_json: bool, options: Options) -> int:
-    async with open_site(app, options, writes=False) as site:
+    async with open_site(call.app, call.options, writes=False) as site:
         run = await pick_run(site, run_id)
         queue = site.queue if is_queue_shared(site) else None
         status = await run_status(site.lake, queue, run)
@@ -49,7 +38,7 @@ async def _status(app: App, run_id: str | None, as_json: bool, options: Options)
         if status.state.is_closed and api is not None and api.state == "well":
             api = None  # It matters to the next run alone, where that would have to wait.
         failures = await read_failures(site, run.run_id)
-        if as_json:
+        if call.as_json:
             of_api = {} if api is None else {"api": msgspec.to_builtins(api)}
             of_queue = {} if queue is None else {"leases": msgspec.to_builtins(await queue.holders())}
             emit(msgspec.to_builtins(status) | failure_facts(failures) | of_queue | of_api)

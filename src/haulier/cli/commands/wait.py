@@ -7,17 +7,15 @@ import asyncio
 import click
 import msgspec
 
-from haulier.app.app import App
-from haulier.app.loading import load_app
-from haulier.app.site import Options, Site, open_site
+from haulier.app.site import Site, open_site
 from haulier.app.starting import is_queue_shared
-from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
-from haulier.cli.options import json_option, options_of, place_options, run_option, source_argument
-from haulier.cli.output import emit, say, set_up_output
+from haulier.cli.options import run_option
+from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.signals import until_signal
+from haulier.cli.source_command import SourceCall, source_command
 from haulier.runs.expect import is_expect_missing
 from haulier.runs.ledger import Ledger
 from haulier.runs.records import VerdictRecord
@@ -28,32 +26,26 @@ from haulier.runs.stranded import is_stranded
 LOOK_SECONDS = 1.0
 
 
-@click.command("wait")
-@source_argument
-@run_option
-@click.option(
-    "--timeout", "timeout_seconds", type=click.FloatRange(min=0), help="Seconds to wait at most; no limit by default."
+@source_command(
+    "wait",
+    run_option,
+    click.option(
+        *("--timeout", "timeout_seconds"),
+        type=click.FloatRange(min=0),
+        help="Seconds to wait at most; no limit by default.",
+    ),
 )
-@json_option
-@place_options
-def command(
-    source: str, run_id: str | None, timeout_seconds: float | None, as_json: bool, lake: str | None, queue: str | None
-) -> int:
+async def command(call: SourceCall, run_id: str | None, timeout_seconds: float | None) -> int:
     """Wait until SOURCE's newest run is closed, and close it if it is drained. Needs no API and works no item.
 
     A run that nobody works any more (stranded) is reported: exit code 4.
     """
-    set_up_output(as_json)
-    return run_loop(_wait(load_app(source), run_id, timeout_seconds, as_json, options_of(lake, queue)))
-
-
-async def _wait(app: App, run_id: str | None, timeout_seconds: float | None, as_json: bool, options: Options) -> int:
-    async with open_site(app, options) as site:
+    async with open_site(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         verdict = await until_signal(_until_closed(site, run, timeout_seconds))
         failures = await read_failures(site, run.run_id)
         if verdict is None:
-            if as_json:
+            if call.as_json:
                 status = await run_status(site.lake, site.queue if is_queue_shared(site) else None, run)
                 emit(msgspec.to_builtins(status) | failure_facts(failures))
             else:
@@ -61,7 +53,7 @@ async def _wait(app: App, run_id: str | None, timeout_seconds: float | None, as_
                     say(line)
             return 4
         say_verdict(site, run, verdict, failures)
-        if as_json:
+        if call.as_json:
             emit(verdict_document(site, run, verdict, failures))
         return exit_code_of_verdict(verdict)
 

@@ -1,0 +1,58 @@
+"""The frame of a command about one SOURCE: load it, find its lake and queue, and run on an event loop."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from haulier.app.app import App
+from haulier.app.loading import load_app
+from haulier.app.site import Options
+from haulier.cli.event_loop import run_loop
+from haulier.cli.options import json_option, options_of, place_options, source_argument, worker_options
+from haulier.cli.output import set_up_output
+
+_WORKER_FLAGS = ("lease_seconds", "grace_seconds", "is_fixed")
+
+
+@dataclass(frozen=True)
+class SourceCall:
+    """What every command about a source is given."""
+
+    app: App
+    source: str
+    """As it was typed."""
+    options: Options
+    as_json: bool
+
+
+def source_command(
+    name: str,
+    *parameters: Callable[[Any], Any],
+    group: click.Group | None = None,
+    short_help: str | None = None,
+    has_worker: bool = False,
+) -> Callable[[Callable[..., Coroutine[Any, Any, int]]], click.Command]:
+    """Make a command of a coroutine function, which is called with a `SourceCall` and with its own ``parameters`` by
+    name, and returns the exit code. With ``has_worker`` the command takes the flags of a worker too.
+    """
+
+    def decorate(main: Callable[..., Coroutine[Any, Any, int]]) -> click.Command:
+        @functools.wraps(main)
+        def command(*, source: str, as_json: bool, lake: str | None, queue: str | None, **own: Any) -> int:
+            set_up_output(as_json)
+            worker = {flag: own.pop(flag) for flag in _WORKER_FLAGS if has_worker}
+            call = SourceCall(load_app(source), source, options_of(lake, queue, **worker), as_json)
+            return run_loop(main(call, **own))
+
+        last = (worker_options,) if has_worker else ()
+        for parameter in reversed((source_argument, *parameters, json_option, place_options, *last)):
+            command = parameter(command)
+        make = click.command if group is None else group.command
+        return make(name, short_help=short_help)(command)
+
+    return decorate
