@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 
 from haulier.api.errors import Action, ApiError
-from haulier.api.exchange import BODY_BYTES
 from haulier.api.http.redactor import MASK, Redactor
 from haulier.api.identity.auth import Bearer
+from haulier.api.requester import MAX_KEPT_BODY_BYTES
 from haulier.clock import SystemClock
 from haulier.lake.local.lake import LocalLake
 from haulier.runs.records import RunFile
@@ -77,20 +77,20 @@ def test_a_kept_body_is_cut_without_half_a_secret(beyond: int) -> None:
     redactor = Redactor()
     redactor.add(PASSWORD)
     secret = PASSWORD.encode()
-    body = b"\xff\x00[" + b"x" * (BODY_BYTES + beyond) + secret + b"]" + b"y" * 100_000
-    kept = redactor.head(body, BODY_BYTES)
-    assert kept == body[:BODY_BYTES]
-    early = b"\xff " + secret * 3 + b" \xe4" + b"x" * (BODY_BYTES + beyond)
-    kept = redactor.head(early, BODY_BYTES)
-    assert len(kept) == min(BODY_BYTES, len(early) - 3 * (len(secret) - len(MASK)))
+    body = b"\xff\x00[" + b"x" * (MAX_KEPT_BODY_BYTES + beyond) + secret + b"]" + b"y" * 100_000
+    kept = redactor.head(body, MAX_KEPT_BODY_BYTES)
+    assert kept == body[:MAX_KEPT_BODY_BYTES]
+    early = b"\xff " + secret * 3 + b" \xe4" + b"x" * (MAX_KEPT_BODY_BYTES + beyond)
+    kept = redactor.head(early, MAX_KEPT_BODY_BYTES)
+    assert len(kept) == min(MAX_KEPT_BODY_BYTES, len(early) - 3 * (len(secret) - len(MASK)))
     assert kept.startswith(b"\xff ********* \xe4x")
 
 
 @pytest.mark.parametrize("piece", [b"a-", b"a.b+", b"api-", b'"cookie" '], ids=repr)
 def test_no_body_is_slow_to_redact(piece: bytes) -> None:
     """An API decides what it sends: a search whose time grows with the square would hold the worker for a minute."""
-    body = piece * (BODY_BYTES // len(piece))
-    assert Redactor().head(body, BODY_BYTES) == body
+    body = piece * (MAX_KEPT_BODY_BYTES // len(piece))
+    assert Redactor().head(body, MAX_KEPT_BODY_BYTES) == body
 
 
 def a_run() -> Run:

@@ -19,8 +19,8 @@ from typing import Any, cast
 import pytest
 
 from haulier import Api, App, Context, IdRange, TimeWindow, WorkItem
-from haulier.api.answers.judgement import FEW_HERE, MAX_HERE
-from haulier.api.exchange import BODY_BYTES, SUSPECT_TRIES
+from haulier.api.answers.judgement import FEW_RETRIES_IN_PLACE, MAX_RETRIES_IN_PLACE
+from haulier.api.requester import MAX_KEPT_BODY_BYTES, MAX_SUSPECT_RETRIES
 from haulier.app.loading import load_app
 from haulier.cli.main import main
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
@@ -87,11 +87,11 @@ def said(words: list[str], code: int) -> list[str]:
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"asked for again: {TIMES[FEW_HERE]} more, an error 500 {TIMES[MAX_HERE]}.",
-        f"after a {TIMES[SUSPECT_TRIES]} repeat in place",
+        f"asked for again: {TIMES[FEW_RETRIES_IN_PLACE]} more, an error 500 {TIMES[MAX_RETRIES_IN_PLACE]}.",
+        f"after a {TIMES[MAX_SUSPECT_RETRIES]} repeat in place",
         f"is tried {TIMES[WorkerSettings().max_failures]} in all",
         f"poisoned whole after {TIMES[WorkerSettings().max_failures].removesuffix(' times')} failures",
-        f"its first {BODY_BYTES // 1024} KiB",
+        f"its first {MAX_KEPT_BODY_BYTES // 1024} KiB",
         f"about {MAX_BODIES} of a run",
         f"divided {MAX_IN_VAIN} parts in a row",
         f"after {MAX_REFUSED} parts in a row that were refused again",

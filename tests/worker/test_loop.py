@@ -396,7 +396,7 @@ async def test_an_api_that_never_answered_well_ends_the_worker_with_4(
     real: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G4: a few tries tell as much as a thousand; nothing is charged, and it is said."""
-    monkeypatch.setattr("haulier.api.exchange.BASE_SECONDS", 0.001)
+    monkeypatch.setattr("haulier.api.requester.BACKOFF_BASE_SECONDS", 0.001)
     items = [things(start) for start in range(1, UNPROVEN_FAILURES + 6)]
     real.api.statuses = {item.ids.start: 503 for item in items}
     await real.run(*items)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import random
 
 from haulier.api.answers.judgement import Rule
-from haulier.api.exchange import ApiParts, Drift, ItemPlace, Usage
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Transport
 from haulier.api.limits.patience import Patience
 from haulier.api.paging.totals import Total
+from haulier.api.requester import ApiParts, ItemPlace, MovedTotal, Usage
 from haulier.api.scope.scope import Scope
 from haulier.api.session import ItemApi
 from haulier.api.settings import Api
 from haulier.clock import Clock
 
-__all__ = ["Client", "Drift", "ItemApi", "ItemPlace", "Total", "Usage"]
+__all__ = ["Client", "ItemApi", "ItemPlace", "MovedTotal", "Total", "Usage"]
 
 
 class Client:
@@ -36,7 +36,7 @@ class Client:
         )
         scope.attach(transport.send)
         self.scope = scope
-        self.tally = self._parts.tally
+        self.findings = self._parts.findings
         self.redactor = redactor
 
     def session(self, name: str, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:

@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from haulier.api.answers.judgement import PAGE, Asked
+from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer
 from haulier.api.errors import Action, BodyError
-from haulier.api.exchange import ApiParts, Exchange, ItemPlace, Usage
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError, Pairs, Query, join, pairs_of
 from haulier.api.paging.loop_guard import MAX_PAGES
@@ -19,6 +18,7 @@ from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at
+from haulier.api.requester import ApiParts, ItemPlace, Requester, Usage
 from haulier.errors import UsageError
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -33,7 +33,7 @@ class ItemApi:
 
     def __init__(self, parts: ApiParts, name: str, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
         self._parts = parts
-        self._exchange = Exchange(parts, place, is_suspect=is_suspect)
+        self._requester = Requester(parts, place, is_suspect=is_suspect)
         self.name = name
         self.assumption = ""
         """The first thing that was taken for granted about an answer, in words, for who tries a source out."""
@@ -43,12 +43,12 @@ class ItemApi:
     @property
     def usage(self) -> Usage:
         """What was asked so far."""
-        return self._exchange.usage
+        return self._requester.usage
 
     @property
     def is_waiting(self) -> bool:
         """Whether the item waits for its turn at the gate."""
-        return self._exchange.is_waiting
+        return self._requester.is_waiting
 
     async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:
         """The decoded answer to a GET, or what stands in it at the dotted path ``at``. None where the thing is absent.
@@ -69,7 +69,7 @@ class ItemApi:
 
         request = wire_request(self._first("GET", path, query, None, ()), self._parts.settings.url)
         # "No more pages" is said of lists; one value that came with it is an answer.
-        answered = await self._exchange.send(
+        answered = await self._requester.send(
             request, read, read_end=lambda response, action: read(response) if action is Action.END else None
         )
         return answered.value
@@ -82,14 +82,14 @@ class ItemApi:
         json: Any = None,
         headers: Headers = (),
         *,
-        asked: Asked = PAGE,
+        expected: ExpectedAnswer = EXPECTED_PAGE,
     ) -> Response:
         """One answer as it came, with a good status. ``json`` is sent as the body.
 
         It may be sent more than once: do not use this for what changes something at the API.
         """
         request = wire_request(self._first(method, path, query, json, headers), self._parts.settings.url)
-        return (await self._exchange.send(request, lambda response: response, asked=asked)).response
+        return (await self._requester.send(request, lambda response: response, expected=expected)).response
 
     def pages(
         self,
@@ -115,7 +115,7 @@ class ItemApi:
         listing = Listing(pages, check_path(records), total, max_pages, EmptyForms.of(empty))
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
         walk = PageIterator(
-            self._exchange,
+            self._requester,
             self._parts.settings.url,
             listing,
             is_api_well=lambda: scope.has_succeeded_since(began_at),

@@ -16,7 +16,7 @@ from haulier.api.limits.budget import Rate, parse_rate
 from haulier.api.limits.schedule import Schedule, parse_schedule
 from haulier.errors import UsageError
 
-_OURS = {
+_RESERVED_HEADERS = {
     "host",
     "connection",
     "content-length",
@@ -77,7 +77,7 @@ class Api:
         for name, value in self.headers:
             if not HEADER_NAME.fullmatch(name):
                 raise UsageError(f"'{name}' is not the name of a header.")
-            if name.lower() in _OURS:
+            if name.lower() in _RESERVED_HEADERS:
                 raise UsageError(f"The header {name} is haulier's own to set. Remove it from the API's headers.")
             _check_header(f"header {name}", value)
         if isinstance(self.in_flight, Mapping):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from haulier.api.exchange import FirstPage
+from haulier.api.requester import FirstPage
 from haulier.app.site import LiveSite
 from haulier.cli.output import say
 from haulier.cli.plurals import are, counted
@@ -65,7 +65,7 @@ class Lesson:
         return said
 
     async def _by_page(self, items: int) -> str:
-        page: FirstPage | None = self._site.client.tally.first_page
+        page: FirstPage | None = self._site.client.findings.first_page
         if page is None or not page.has_more or len(self._run.file.streams) != 1:
             return ""
         if page.total is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from haulier.api.answers.judgement import Asked
+from haulier.api.answers.judgement import ExpectedAnswer
 from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.paths import ROOT, describe, find, parts_of
 from haulier.errors import UsageError
@@ -27,8 +27,8 @@ async def ask(api: ItemApi, lookup: Lookup) -> Any | Missing:
     """What the API answers at the lookup's path, or in its header."""
     if lookup.header:
         # Whatever the body is: it is the header that was asked for.
-        asked = Asked(empty=EmptyForms.of(["no body"]), wants_json=False)
-        response = await api.request("GET", lookup.path, lookup.query, asked=asked)
+        expected = ExpectedAnswer(empty=EmptyForms.of(["no body"]), wants_json=False)
+        response = await api.request("GET", lookup.path, lookup.query, expected=expected)
         text = response.headers.get(lookup.header, "").strip()
         return text or Missing(f"no header is called {lookup.header!r}")
     tree = await api.json(lookup.path, lookup.query)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.answers.declared_wait import DeclaredWait, asked_wait
+from haulier.api.answers.declared_wait import DeclaredWait, find_wait
 from haulier.api.answers.judgement import judge
 from haulier.api.errors import Action
 from haulier.api.http.transport import Response
@@ -50,14 +50,14 @@ def answer(body: bytes = b"", status: int = 429, **headers: str) -> Response:
 def test_what_stands_in_the_body_comes_first(body: bytes, unit: str, expected: float) -> None:
     """Where nothing that means a wait stands there, the usual header counts."""
     declared = DeclaredWait(at="e.in", unit=unit)
-    assert asked_wait(answer(body, Retry_After="7"), NOW, declared).seconds == expected
+    assert find_wait(answer(body, Retry_After="7"), NOW, declared).seconds == expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [("1500", 2), ("1795507290000", 90), ("soon", None)])
 def test_retry_after_itself_may_be_in_milliseconds(value: str, expected: float | None) -> None:
     """It is not read as seconds after all where it cannot be read as declared."""
     declared = DeclaredWait(header="Retry-After", unit="ms")
-    found = asked_wait(answer(Retry_After=value), NOW, declared)
+    found = find_wait(answer(Retry_After=value), NOW, declared)
     assert (found.seconds, found.unreadable) == (expected, "" if expected else value)
 
 
@@ -91,5 +91,5 @@ def test_a_python_source_is_told_what_is_wrong(declared: Any, words: str) -> Non
 @given(st.binary(max_size=60))
 def test_no_body_raises(body: bytes) -> None:
     """An answer is judged, whatever it holds."""
-    found = asked_wait(answer(b'{"a":' + body + b"}"), NOW, DeclaredWait(at="a")).seconds
+    found = find_wait(answer(b'{"a":' + body + b"}"), NOW, DeclaredWait(at="a")).seconds
     assert found is None or found >= 0

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.answers.judgement import FEW_HERE, MAX_HERE, Asked, BadBody, Judgement, Rule, judge
+from haulier.api.answers.body_problem import BodyProblem
+from haulier.api.answers.judgement import (
+    FEW_RETRIES_IN_PLACE,
+    MAX_RETRIES_IN_PLACE,
+    ExpectedAnswer,
+    Judgement,
+    Rule,
+    judge,
+)
 from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.http.transport import Response, TransportError
 from haulier.api.records.empty_forms import EmptyForms
@@ -30,23 +38,25 @@ def response(
     return Response(status, CIMultiDictProxy(named), body)
 
 
-def judgement_of(outcome: Response | TransportError | BadBody, asked: Asked | None = None, *rules: Rule) -> Judgement:
-    return judge(outcome, now=NOW, asked=asked or Asked(), rules=rules)
+def judgement_of(
+    outcome: Response | TransportError | BodyProblem, expected: ExpectedAnswer | None = None, *rules: Rule
+) -> Judgement:
+    return judge(outcome, now=NOW, expected=expected or ExpectedAnswer(), rules=rules)
 
 
 FAULTS = [
-    ("connect refused, no route", Fault.CONNECT, RETRY, FEW_HERE, OUTAGE),
-    ("DNS failure", Fault.DNS, RETRY, FEW_HERE, OUTAGE),
+    ("connect refused, no route", Fault.CONNECT, RETRY, FEW_RETRIES_IN_PLACE, OUTAGE),
+    ("DNS failure", Fault.DNS, RETRY, FEW_RETRIES_IN_PLACE, OUTAGE),
     ("read time-out", Fault.TIMEOUT, RETRY, 1, OUTAGE),
-    ("slow-loris body", Fault.SLOW, RETRY, MAX_HERE, OUTAGE),
+    ("slow-loris body", Fault.SLOW, RETRY, MAX_RETRIES_IN_PLACE, OUTAGE),
     (
         "reset or EOF in the body, Content-Length mismatch, chunk error, gzip not at end",
         Fault.CUT,
         RETRY,
-        MAX_HERE,
+        MAX_RETRIES_IN_PLACE,
         RETRY_LATER,
     ),
-    ("CRC, contradicting headers", Fault.PROTOCOL, RETRY, MAX_HERE, RETRY_LATER),
+    ("CRC, contradicting headers", Fault.PROTOCOL, RETRY, MAX_RETRIES_IN_PLACE, RETRY_LATER),
     ("TLS verify failure, unknown CA, hostname mismatch", Fault.TLS, CONFIG, 0, CONFIG),
     ("407 of the proxy", Fault.PROXY, CONFIG, 0, CONFIG),
     ("401 of the token's issuer", Fault.AUTH, AUTH, 0, AUTH),
@@ -59,7 +69,7 @@ FAULTS = [
 def test_a_fault_is_judged_by_its_row(row: str, fault: Fault, action: Action, tries: int, final: Action) -> None:
     """Failures: a fault without an answer is judged by its kind alone, and its text is the reason."""
     judgement = judgement_of(TransportError(fault, row))
-    assert (judgement.action, judgement.tries, judgement.final, judgement.reason) == (action, tries, final, row)
+    assert (judgement.action, judgement.retries, judgement.final, judgement.reason) == (action, tries, final, row)
 
 
 def test_every_fault_has_a_row() -> None:
@@ -70,18 +80,18 @@ def test_every_fault_has_a_row() -> None:
 STATUSES = [
     *[(status, POISON, 0, POISON) for status in (405, 406, 411, 414, 415, 416, 422, 431, 451, 501, 505)],
     *[(status, POISON, 0, POISON) for status in (301, 302, 307, 308, 300, 400, 402, 404, 410, 418, 506)],
-    *[(status, RETRY, MAX_HERE, RETRY_LATER) for status in (421, 423, 424, 425)],
-    *[(status, RETRY, MAX_HERE, OUTAGE) for status in (408, 429, 502, 503, 504, *range(520, 531))],
-    *[(status, RETRY, MAX_HERE, OUTAGE) for status in (500, 530 + 10, 599 - 5)],
-    (202, RETRY, MAX_HERE, RETRY_LATER),
+    *[(status, RETRY, MAX_RETRIES_IN_PLACE, RETRY_LATER) for status in (421, 423, 424, 425)],
+    *[(status, RETRY, MAX_RETRIES_IN_PLACE, OUTAGE) for status in (408, 429, 502, 503, 504, *range(520, 531))],
+    *[(status, RETRY, MAX_RETRIES_IN_PLACE, OUTAGE) for status in (500, 530 + 10, 599 - 5)],
+    (202, RETRY, MAX_RETRIES_IN_PLACE, RETRY_LATER),
     (204, RETRY_LATER, 0, RETRY_LATER),
     (205, RETRY_LATER, 0, RETRY_LATER),
     (206, OK, 0, OK),
-    (304, RETRY, FEW_HERE, RETRY_LATER),
+    (304, RETRY, FEW_RETRIES_IN_PLACE, RETRY_LATER),
     (401, AUTH, 0, AUTH),
     (403, POISON, 0, POISON),
     (407, CONFIG, 0, CONFIG),
-    (409, RETRY, FEW_HERE, RETRY_LATER),
+    (409, RETRY, FEW_RETRIES_IN_PLACE, RETRY_LATER),
     (412, RESTART, 0, RESTART),
     (413, SPLIT, 0, SPLIT),
     (507, OUTAGE, 0, OUTAGE),
@@ -94,7 +104,7 @@ STATUSES = [
 def test_a_status_is_judged_by_its_row(status: int, action: Action, tries: int, final: Action) -> None:
     """Failures: one row of the table for each status, as a list of records was asked for."""
     judgement = judgement_of(response(status))
-    assert (judgement.action, judgement.tries, judgement.final) == (action, tries, final)
+    assert (judgement.action, judgement.retries, judgement.final) == (action, tries, final)
     if action is not OK:
         assert str(status) in judgement.reason
 
@@ -103,7 +113,7 @@ def test_no_status_is_without_an_action() -> None:
     """Whatever number a server makes up, the item ends or is tried a limited number of times (G1, G4)."""
     for status in range(100, 1000):
         judgement = judgement_of(response(status, b"", None))
-        assert judgement.action is not RETRY or 0 < judgement.tries <= MAX_HERE, status
+        assert judgement.action is not RETRY or 0 < judgement.retries <= MAX_RETRIES_IN_PLACE, status
         assert judgement.final is not RETRY, status
 
 
@@ -153,14 +163,14 @@ def test_a_good_status_without_an_answer_is_no_success(
     """Failures, `200 + non-JSON content type, HTML, empty body`: RETRY x2, then RETRY_LATER; what everybody gets
     counts as an outage (G4)."""
     judgement = judgement_of(response(200, body, content_type))
-    assert (judgement.action, judgement.tries, judgement.final) == (RETRY, FEW_HERE, then)
+    assert (judgement.action, judgement.retries, judgement.final) == (RETRY, FEW_RETRIES_IN_PLACE, then)
     assert word in judgement.reason
 
 
 def test_a_body_that_cannot_be_parsed_is_asked_for_again() -> None:
     """Failures, `body not complete JSON`: RETRY x2, then RETRY_LATER."""
-    judgement = judgement_of(BadBody("JSON is malformed"))
-    assert (judgement.action, judgement.tries, judgement.final, judgement.reason) == (
+    judgement = judgement_of(BodyProblem("JSON is malformed"))
+    assert (judgement.action, judgement.retries, judgement.final, judgement.reason) == (
         RETRY,
         2,
         RETRY_LATER,
@@ -170,22 +180,22 @@ def test_a_body_that_cannot_be_parsed_is_asked_for_again() -> None:
 
 def test_another_kind_of_content_is_ok_where_it_was_asked_for() -> None:
     """Only who wants JSON is disappointed by a table."""
-    assert judgement_of(response(200, b"a,b\n", "text/csv"), Asked(wants_json=False)).action is OK
+    assert judgement_of(response(200, b"a,b\n", "text/csv"), ExpectedAnswer(wants_json=False)).action is OK
 
 
 @pytest.mark.parametrize(("status", "body"), [(204, b""), (205, b""), (200, b"")])
 def test_nothing_is_zero_records_only_where_that_was_declared(status: int, body: bytes) -> None:
     """Failures, `204, 205`: OK if the profile allows it, else RETRY_LATER."""
-    assert judgement_of(response(status, body), Asked(empty=EmptyForms.of(["no body"]))).action is OK
+    assert judgement_of(response(status, body), ExpectedAnswer(empty=EmptyForms.of(["no body"]))).action is OK
     assert judgement_of(response(status, body)).final is RETRY_LATER
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there_is_an_answer_of_an_entity_and_a_mistake_of_a_list(status: int) -> None:
     """Failures, `404, 410`: ABSENT, POISON; a page token that is gone restarts the item."""
-    assert judgement_of(response(status), Asked(is_entity=True)).action is ABSENT
+    assert judgement_of(response(status), ExpectedAnswer(is_entity=True)).action is ABSENT
     assert judgement_of(response(status)).action is POISON
-    walking = judgement_of(response(status), Asked(has_page_token=True)).action
+    walking = judgement_of(response(status), ExpectedAnswer(has_page_token=True)).action
     assert walking is (RESTART if status == 410 else POISON)
 
 
@@ -308,7 +318,7 @@ def test_a_rule_of_the_source_stands_ahead_of_the_table(
     judgement = judgement_of(outcome, None, rule)
     assert judgement.action is action
     assert "rule" in judgement.reason
-    assert judgement.tries == (MAX_HERE if action is RETRY else 0)
+    assert judgement.retries == (MAX_RETRIES_IN_PLACE if action is RETRY else 0)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.http.ratelimit_headers import NOTHING, Limit, Policy, RateLimits, rate_limits, reset_seconds
+from haulier.api.http.ratelimit_headers import NO_RATE_LIMITS, Limit, Policy, RateLimits, rate_limits, reset_seconds
 
 NOW = datetime(2026, 11, 24, 8, 0, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
@@ -74,7 +74,7 @@ def test_both_syntaxes_of_policies_are_read(value: str, policies: list[Policy]) 
 )
 def test_a_field_that_cannot_be_read_is_ignored(value: str) -> None:
     """Waits: malformed fields MUST be ignored, the whole of each: half of a broken list may be the wrong half."""
-    assert read(("RateLimit", value)) == NOTHING
+    assert read(("RateLimit", value)) == NO_RATE_LIMITS
     assert read(("RateLimit-Policy", value)).limits == ()
 
 

@@ -324,7 +324,7 @@ async def test_a_refusal_is_no_end_where_there_is_more(status: int, pages: Pagin
         return Reply({"more": True, "pages": 4} | hiding(second_hundred)(asked).body)
 
     async with session_with(answer) as (api, _):
-        api._exchange._is_suspect = True  # One repeat in place is enough here.
+        api._requester._is_suspect = True  # One repeat in place is enough here.
         with pytest.raises(ApiError) as caught:
             await ids_of(api.pages("/items", pages=pages, records="rows", **options))
     assert caught.value.status == status

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.client import Drift, Total
+from haulier.api.client import MovedTotal, Total
 from haulier.api.errors import Action, ApiError, MovedError, PagingError
 from haulier.api.paging.cursors import Cursor, Seek
 from haulier.api.paging.links import LinkHeader
@@ -56,7 +56,7 @@ def exchange(ids: list[int]) -> None:
     ids.extend(range(2_000, 2_020))
 
 
-async def read(moving: MovingList, pages: Paginator, **options: Any) -> tuple[list[int], int, Drift | None]:
+async def read(moving: MovingList, pages: Paginator, **options: Any) -> tuple[list[int], int, MovedTotal | None]:
     async with session_with(moving.answer) as (api, server):
         found = await ids_of(api.pages("/items", pages=pages, records="rows", **options))
         return found, len(server.requests), api.usage.drift
@@ -119,14 +119,14 @@ async def test_a_total_that_may_move_is_drift(kind: str, happens: Any, count: in
     """Declared, it is taken as it comes, and the manifest says so."""
     found, _, drift = await read(moving(happens={2: happens}), KINDS[kind], total=MOVABLE)
     assert len(found) == count
-    assert drift == Drift(promised=400, reread=count)
+    assert drift == MovedTotal(promised=400, reread=count)
 
 
 async def test_a_total_that_may_move_and_came_back_is_drift() -> None:
     """G3: the manifest says of a total that came back where it had been."""
     found, _, drift = await read(moving(happens={1: delete, 2: insert}), Offset(100), total=MOVABLE)
     assert len(found) == 400
-    assert drift == Drift(promised=400, reread=380)
+    assert drift == MovedTotal(promised=400, reread=380)
 
 
 async def test_cursors_and_keys_are_not_concerned() -> None:
@@ -136,12 +136,12 @@ async def test_cursors_and_keys_are_not_concerned() -> None:
     for pages in (Cursor("next", query="c"), LinkHeader()):
         async with told(first, last, says({"rows": rows(0, 2), "next": "a", "total": 4})) as (api, _, _, _):
             assert await ids_of(api.pages("/items", pages=pages, records="rows", total=TOTAL)) == [0, 1, 2, 3]
-            assert api.usage.drift == Drift(promised=3, reread=4)
+            assert api.usage.drift == MovedTotal(promised=3, reread=4)
     answers = [says({"rows": rows(*span), "total": n}) for span, n in (((0, 2), 3), ((2, 4), 4))]
     async with told(*answers, answers[1]) as (api, _, _, _):
         found = await ids_of(api.pages("/items", pages=Seek("id", query="after"), records="rows", total=TOTAL))
         assert found == [0, 1, 2, 3]
-        assert api.usage.drift == Drift(promised=3, reread=4)
+        assert api.usage.drift == MovedTotal(promised=3, reread=4)
 
 
 async def test_a_kind_of_ones_own_may_say_that_it_counts() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.client import Drift, Total
+from haulier.api.client import MovedTotal, Total
 from haulier.api.errors import Action, MovedError
 from haulier.api.paging.cursors import Cursor, Seek
 from haulier.api.paging.paginator import Single
@@ -31,7 +31,7 @@ async def test_g3_total_that_moved_is_drift() -> None:
     answers = says({"rows": rows(0, 2), "next": "a", "n": 4}), says({"rows": rows(2, 5), "next": None, "n": 5})
     async with told(*answers, says({"rows": rows(0, 2), "next": "a", "n": 5})) as (api, transport, clock, _):
         assert await collected(api, clock, pages=CURSOR, total=Total("n")) == [0, 1, 2, 3, 4]
-        assert api.usage.drift == Drift(promised=4, reread=5)
+        assert api.usage.drift == MovedTotal(promised=4, reread=5)
         assert api.usage.requests == 3
         assert transport.requests[2] == transport.requests[0]
 
@@ -136,7 +136,7 @@ async def test_drift_total_that_must_stand_still_shows_a_hidden_row() -> None:
     async with told(*answers) as (api, _, clock, _):
         found = await collected(api, clock, pages=Offset(3), total=Total("n", may_move=True))
         assert found == [0, 1, 2, 4, 5]
-        assert api.usage.drift == Drift(promised=6, reread=5)
+        assert api.usage.drift == MovedTotal(promised=6, reread=5)
     for total in (Total("n"), Total("n", may_move=False)):
         async with told(*answers) as (api, transport, clock, _):
             error = await refused(api, clock, pages=Offset(3), total=total)

@@ -341,5 +341,5 @@ async def test_keys_are_remembered_within_bounds() -> None:
     async with serving(answer) as server, client_of(server.url) as client:
         found = client.session("x").pages("/items", pages=Cursor("paging.next", query="c"), records="rows")
         assert await ids_of(found) == [0, 1, 2, 3]
-        memory = client.tally.signs[""][1].of("'paging.next'")
+        memory = client.findings.signs[""][1].of("'paging.next'")
         assert memory.companions == {("paging", "next"), ("", "rows"), ("", "paging")}

@@ -88,7 +88,7 @@ class Worker:
             await self.rig.clock.sleep(0.5 if self.scope.share else 10.0)
 
     async def _attempt(self, item: str) -> None:
-        """As `Exchange` and `decide` together: two repeats in place, then charged or free."""
+        """As `Requester` and `decide` together: two repeats in place, then charged or free."""
         queue = self.rig.queue
         is_charged = False
         try:

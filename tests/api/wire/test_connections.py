@@ -11,7 +11,7 @@ import pytest
 
 from haulier.api.errors import Fault
 from haulier.api.http.transport import Request, TransportError
-from haulier.api.wire.body import HEAVY_BYTES, is_heavy
+from haulier.api.wire.body import HEAVY_BODY_BYTES, is_heavy
 from haulier.api.wire.framing import Framing
 from haulier.testing.clock import FakeClock
 from tests.api.wire.raw_server import Answer, Do, Seen, Step, gzipped, http, raw_server
@@ -31,7 +31,7 @@ async def test_a_stale_connection_costs_a_get_nothing(end: Do) -> None:
 
     async with raw_server(OK, [end], [http(b'{"n":2}')]) as server, transport_to(server) as transport:
         await get(transport, server)
-        answer = await transport.send(Request("GET", f"{server.url}/").counted_by(onward))
+        answer = await transport.send(Request("GET", f"{server.url}/").with_onward(onward))
         assert answer.body == b'{"n":2}'
         assert [seen.connection for seen in server.requests] == [0, 0, 1]
     assert counted == [2]
@@ -224,7 +224,7 @@ async def test_a_large_body_comes_out_whole() -> None:
         assert (await get(transport, server)).body == body
 
 
-@pytest.mark.parametrize(("size", "expected"), [(HEAVY_BYTES, False), (HEAVY_BYTES + 1, True)])
+@pytest.mark.parametrize(("size", "expected"), [(HEAVY_BODY_BYTES, False), (HEAVY_BODY_BYTES + 1, True)])
 def test_what_decodes_to_more_than_a_quarter_megabyte_is_decoded_in_a_thread(size: int, expected: bool) -> None:
     """G9: the event loop does not stand still over a large body, however well it was compressed."""
     assert is_heavy(gzip.compress(b" " * size), ("gzip",), Framing(None)) is expected

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from haulier.api.answers.judgement import Asked, Rule
+from haulier.api.answers.judgement import ExpectedAnswer, Rule
 from haulier.api.client import Total
 from haulier.api.errors import Action, Fault
 from haulier.api.paging.cursors import Seek
@@ -205,8 +205,8 @@ async def test_row_404_410() -> None:
     """Failures, `404, 410`: an entity that is not there is an answer; a token that is gone restarts the item."""
     for code in ("404 Not Found", "410 Gone"):
         async with door(status(code)) as api:
-            asked = Asked(is_entity=True)
-            assert (await api.session().request("GET", "/rows/7", asked=asked)).status == int(code[:3])
+            expected = ExpectedAnswer(is_entity=True)
+            assert (await api.session().request("GET", "/rows/7", expected=expected)).status == int(code[:3])
     async with door(page([1], "a"), status("410 Gone")) as api:
         assert (await api.error()).action is Action.RESTART
 

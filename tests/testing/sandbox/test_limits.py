@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.answers.declared_wait import DeclaredWait, asked_wait
+from haulier.api.answers.declared_wait import DeclaredWait, find_wait
 from haulier.api.http.ratelimit_headers import rate_limits
 from haulier.api.http.transport import Response
 from haulier.testing.clock import FakeClock
@@ -65,7 +65,7 @@ async def test_haulier_reads_the_wait_in_every_form(form: WaitForm) -> None:
     status, headers = api.ask()
     assert status == 429
     response = Response(429, CIMultiDictProxy(CIMultiDict(headers)), api.body)
-    assert asked_wait(response, api.clock.now(), declared).seconds == pytest.approx(9, abs=1)
+    assert find_wait(response, api.clock.now(), declared).seconds == pytest.approx(9, abs=1)
 
 
 async def test_requests_before_the_quota_is_filled_again_are_early() -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from haulier.api.http.retry_after import RetryAfter, retry_after, since_of, told_seconds
+from haulier.api.http.retry_after import RetryAfter, parse_wait_seconds, retry_after, since_of
 from haulier.api.http.transport import HEADER_NAME, Response
 from haulier.api.records.paths import check_path, raw_at
 from haulier.errors import UsageError
@@ -56,11 +56,11 @@ class DeclaredWait:
         text = response.headers.get(self.header) if self.header else _text_at(response.body, self.at)
         if text is None:
             return RetryAfter()
-        seconds = told_seconds(text, since_of(response.headers, now), in_milliseconds=self.unit == "ms")
+        seconds = parse_wait_seconds(text, since_of(response.headers, now), in_milliseconds=self.unit == "ms")
         return RetryAfter(seconds, "" if seconds is not None else text)
 
 
-def asked_wait(response: Response, now: datetime, declared: DeclaredWait | None) -> RetryAfter:
+def find_wait(response: Response, now: datetime, declared: DeclaredWait | None) -> RetryAfter:
     """How long the answer asks to wait: in the declared place if it can be read there, else in the headers that
     everybody knows."""
     if declared is None:

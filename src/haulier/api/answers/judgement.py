@@ -11,8 +11,8 @@ from typing import assert_never
 
 import msgspec
 
-from haulier.api.answers.declared_wait import DeclaredWait, asked_wait
-from haulier.api.answers.doubts import doubt_of
+from haulier.api.answers.body_problem import BodyProblem, find_body_problem
+from haulier.api.answers.declared_wait import DeclaredWait, find_wait
 from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Action, Fault, Shape
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
@@ -21,26 +21,26 @@ from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
 from haulier.api.records.paths import raw_at
 from haulier.errors import UsageError
 
-MAX_HERE = 4
+MAX_RETRIES_IN_PLACE = 4
 """Repeats in place. With full jitter over 0.5 s x 2^n they span about 8 s: a hiccup, not an outage."""
-FEW_HERE = 2
+FEW_RETRIES_IN_PLACE = 2
 """Where a second look seldom helps, and an item that waits holds a slot."""
-REFUSED_WAIT_SECONDS = 1.0
+DEFAULT_429_WAIT_SECONDS = 1.0
 """Before a 429 without Retry-After is repeated."""
-LONGEST_HERE_SECONDS = 30.0
+MAX_WAIT_IN_PLACE_SECONDS = 30.0
 """Who is asked to wait longer gives the item back instead of holding its slot."""
-SEARCHED_BYTES = 8 * 1024
+MAX_SEARCHED_BYTES = 8 * 1024
 """Where a rule's text is looked for. Error bodies are small; what stands far down in a large one may be a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``action`` now; where that is RETRY, at most ``tries`` times for this request, and ``then`` after that."""
+    """``action`` now; where that is RETRY, at most ``retries`` times for this request, and ``then`` after that."""
 
     action: Action
     reason: str = ""
     """A few words for a message: what happened."""
-    tries: int = 0
+    retries: int = 0
     then: Action = Action.RETRY_LATER
     retry_after_seconds: float | None = None
     """Wait at least this long, whatever the action."""
@@ -50,7 +50,7 @@ class Judgement:
 
     @property
     def final(self) -> Action:
-        """The action once the tries in place are used up."""
+        """The action once the retries in place are used up."""
         return self.then if self.action is Action.RETRY else self.action
 
     @property
@@ -92,7 +92,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExpectedAnswer:
     """What was asked for, where the meaning of an answer depends on it."""
 
     is_entity: bool = False
@@ -104,22 +104,14 @@ class Asked:
     wants_json: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class BadBody:
-    """A whole body under a good status that cannot be read as what was asked for."""
-
-    reason: str
-    shape: Shape = Shape.NONE
-
-
-PAGE = Asked()
+EXPECTED_PAGE = ExpectedAnswer()
 
 
 def judge(
-    outcome: Response | TransportError | BadBody,
+    outcome: Response | TransportError | BodyProblem,
     *,
     now: datetime,
-    asked: Asked = PAGE,
+    expected: ExpectedAnswer = EXPECTED_PAGE,
     rules: Sequence[Rule] = (),
     wait_at: DeclaredWait | None = None,
 ) -> Judgement:
@@ -131,29 +123,29 @@ def judge(
     match outcome:
         case TransportError():
             return _with_reason(_FAULTS[outcome.kind], outcome.text)
-        case BadBody():
-            return Judgement(Action.RETRY, outcome.reason, FEW_HERE, Action.RETRY_LATER, shape=outcome.shape)
+        case BodyProblem():
+            return _by_problem(outcome)
         case Response():
             rule = next((rule for rule in rules if _applies(rule, outcome)), None)
             if rule is None and _is_good(outcome.status):
-                return _by_body(outcome, asked)
+                return _by_body(outcome, expected)
             wait = _wait_of(outcome, now, wait_at)
             status = outcome.status if rule is None or rule.status_at is None else _status_at(outcome, rule.status_at)
             if rule is not None and (rule.status_at is None or status is None):
                 return _by_rule(rule, outcome.status, wait)
-            return _by_status(outcome, status or outcome.status, asked, wait)
+            return _by_status(outcome, status or outcome.status, expected, wait)
         case _:
             assert_never(outcome)
 
 
 _OK = Judgement(Action.OK)
 _FAULTS: Mapping[Fault, Judgement] = {
-    Fault.CONNECT: Judgement(Action.RETRY, "", FEW_HERE, Action.OUTAGE),
-    Fault.DNS: Judgement(Action.RETRY, "", FEW_HERE, Action.OUTAGE),
+    Fault.CONNECT: Judgement(Action.RETRY, "", FEW_RETRIES_IN_PLACE, Action.OUTAGE),
+    Fault.DNS: Judgement(Action.RETRY, "", FEW_RETRIES_IN_PLACE, Action.OUTAGE),
     Fault.TIMEOUT: Judgement(Action.RETRY, "", 1, Action.OUTAGE),
-    Fault.SLOW: Judgement(Action.RETRY, "", MAX_HERE, Action.OUTAGE),
-    Fault.CUT: Judgement(Action.RETRY, "", MAX_HERE, Action.RETRY_LATER),
-    Fault.PROTOCOL: Judgement(Action.RETRY, "", MAX_HERE, Action.RETRY_LATER),
+    Fault.SLOW: Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.OUTAGE),
+    Fault.CUT: Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.RETRY_LATER),
+    Fault.PROTOCOL: Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.RETRY_LATER),
     Fault.AUTH: Judgement(Action.AUTH),
     Fault.TLS: Judgement(Action.CONFIG),
     Fault.PROXY: Judgement(Action.CONFIG),
@@ -167,18 +159,18 @@ def _each(statuses: Iterable[int], judgement: Judgement) -> dict[int, Judgement]
 
 
 _FULL = frozenset({507, 508})
-_BUSY = Judgement(Action.RETRY, "", MAX_HERE, Action.OUTAGE)
+_BUSY = Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.OUTAGE)
 _STATUSES: Mapping[int, Judgement] = {
-    202: Judgement(Action.RETRY, "", MAX_HERE, Action.RETRY_LATER),
-    304: Judgement(Action.RETRY, "", FEW_HERE, Action.RETRY_LATER),
+    202: Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.RETRY_LATER),
+    304: Judgement(Action.RETRY, "", FEW_RETRIES_IN_PLACE, Action.RETRY_LATER),
     401: Judgement(Action.AUTH),
     407: Judgement(Action.CONFIG),
     408: _BUSY,
-    409: Judgement(Action.RETRY, "", FEW_HERE, Action.RETRY_LATER),
+    409: Judgement(Action.RETRY, "", FEW_RETRIES_IN_PLACE, Action.RETRY_LATER),
     412: Judgement(Action.RESTART),
     413: Judgement(Action.SPLIT),
-    **_each((421, 423, 424, 425), Judgement(Action.RETRY, "", MAX_HERE, Action.RETRY_LATER)),
-    429: replace(_BUSY, retry_after_seconds=REFUSED_WAIT_SECONDS),
+    **_each((421, 423, 424, 425), Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.RETRY_LATER)),
+    429: replace(_BUSY, retry_after_seconds=DEFAULT_429_WAIT_SECONDS),
     **_each(UNSUPPORTED_STATUSES, Judgement(Action.POISON)),
     **_each(GATEWAY_STATUSES, _BUSY),
     **_each(_FULL, Judgement(Action.OUTAGE)),
@@ -186,7 +178,7 @@ _STATUSES: Mapping[int, Judgement] = {
 }
 """What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and
 the rest is poison."""
-_OTHER_5XX = Judgement(Action.RETRY, "", MAX_HERE, Action.OUTAGE)
+_OTHER_5XX = Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.OUTAGE)
 """A database that is down, or one record that the API stumbles over: only other requests can tell."""
 _REFUSING = {402, 403}
 _THROTTLE_SIGNS = (
@@ -205,10 +197,10 @@ _PAUSING = {REFUSED, 503}
 """With a Retry-After these speak to everybody; a 503 without one is an error like others."""
 
 
-def _by_status(response: Response, status: int, asked: Asked, wait: float | None) -> Judgement:
+def _by_status(response: Response, status: int, expected: ExpectedAnswer, wait: float | None) -> Judgement:
     reason = f"status {status}" if status == response.status else f"status {response.status}, which means {status}"
     if _is_good(status):
-        return _by_body(response, asked)
+        return _by_body(response, expected)
     if status >= 400 and status not in _PAUSING and any(sign in _head(response) for sign in TOO_LARGE_SIGNS):
         return Judgement(Action.SPLIT, f"{reason}, as the answer would be too large")
     if status in _PAUSING and wait is not None:
@@ -217,11 +209,11 @@ def _by_status(response: Response, status: int, asked: Asked, wait: float | None
         return Judgement(
             Action.PAUSE, f"{reason}, which is throttling here", retry_after_seconds=wait, is_throttling=True
         )
-    if status == response.status and status in asked.empty.statuses:
+    if status == response.status and status in expected.empty.statuses:
         return _OK
-    if status in {404, 410} and asked.is_entity:
+    if status in {404, 410} and expected.is_entity:
         return Judgement(Action.ABSENT, reason)
-    if status == 410 and asked.has_page_token:
+    if status == 410 and expected.has_page_token:
         return Judgement(Action.RESTART, reason)
     known = _STATUSES.get(status) or (_OTHER_5XX if 500 <= status < 600 else Judgement(Action.POISON))
     return _with_wait(_with_reason(known, reason), wait)
@@ -236,7 +228,7 @@ def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) ->
 
     See docs/apis/answers.md#how-long-to-wait.
     """
-    wait = asked_wait(response, now, wait_at).seconds
+    wait = find_wait(response, now, wait_at).seconds
     if wait is None and response.status in {*_REFUSING, 429}:
         wait = rate_limits(response.headers, now).exhausted_seconds
         return None if wait is None else min(wait, DAY_SECONDS)
@@ -254,19 +246,21 @@ def _is_throttling(response: Response, wait: float | None) -> bool:
 
 
 def _head(response: Response) -> bytes:
-    return response.body[:SEARCHED_BYTES].lower()
+    return response.body[:MAX_SEARCHED_BYTES].lower()
 
 
-def _by_body(response: Response, asked: Asked) -> Judgement:
-    if asked.empty.takes_answer(response.status, response.body):
+def _by_body(response: Response, expected: ExpectedAnswer) -> Judgement:
+    if expected.empty.takes_answer(response.status, response.body):
         return _OK
     if response.status in _NO_CONTENT:
         return Judgement(Action.RETRY_LATER, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
-    doubt = doubt_of(response) if asked.wants_json else None
-    if doubt is None:
-        return _OK
-    then = Action.OUTAGE if doubt.is_outage else Action.RETRY_LATER
-    return Judgement(Action.RETRY, doubt.reason, FEW_HERE, then, shape=doubt.shape)
+    problem = find_body_problem(response) if expected.wants_json else None
+    return _OK if problem is None else _by_problem(problem)
+
+
+def _by_problem(problem: BodyProblem) -> Judgement:
+    then = Action.OUTAGE if problem.is_outage else Action.RETRY_LATER
+    return Judgement(Action.RETRY, problem.reason, FEW_RETRIES_IN_PLACE, then, shape=problem.shape)
 
 
 def _with_reason(judgement: Judgement, reason: str) -> Judgement:
@@ -278,16 +272,16 @@ def _with_wait(judgement: Judgement, wait: float | None) -> Judgement:
         return judgement
     if wait > DAY_SECONDS:
         # An item that came back after days would be a run that stands still without a word.
-        return replace(judgement, action=Action.PAUSE, tries=0, retry_after_seconds=wait)
-    if judgement.action is Action.RETRY and wait > LONGEST_HERE_SECONDS:
-        judgement = replace(judgement, action=judgement.then, tries=0)
+        return replace(judgement, action=Action.PAUSE, retries=0, retry_after_seconds=wait)
+    if judgement.action is Action.RETRY and wait > MAX_WAIT_IN_PLACE_SECONDS:
+        judgement = replace(judgement, action=judgement.then, retries=0)
     return replace(judgement, retry_after_seconds=wait)
 
 
 def _by_rule(rule: Rule, status: int, wait: float | None) -> Judgement:
     judgement = Judgement(rule.action, f"status {status}, by a rule of the source")
     if rule.action is Action.RETRY:
-        judgement = replace(judgement, tries=MAX_HERE)
+        judgement = replace(judgement, retries=MAX_RETRIES_IN_PLACE)
     return _with_wait(judgement, wait)
 
 
@@ -319,9 +313,9 @@ def _header_of(header: str) -> tuple[str, re.Pattern[str] | None]:
 
 def _says(response: Response, text: str) -> bool:
     body = response.body
-    if 200 <= response.status < 300 and len(body) > SEARCHED_BYTES:
+    if 200 <= response.status < 300 and len(body) > MAX_SEARCHED_BYTES:
         return False
-    return text.lower() in body[:SEARCHED_BYTES].decode("utf-8", errors="replace").lower()
+    return text.lower() in body[:MAX_SEARCHED_BYTES].decode("utf-8", errors="replace").lower()
 
 
 def _stands_at(body: bytes, path: str) -> bytes | None:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 
 from multidict import CIMultiDictProxy
 
-from haulier.api.http.retry_after import seconds_of, since_of, told_seconds
+from haulier.api.http.retry_after import parse_wait_seconds, seconds_of, since_of
 
-_MOST = 10**15
+_MAX_NUMBER = 10**15
 """RFC 9651 3.3.1: the largest number a structured field can carry."""
 
 _STRING = r'"((?:[^"\\]|\\["\\])*)"'
@@ -32,7 +32,7 @@ _OLD_POLICY = re.compile(r"\s*(\d{1,15})\s*;\s*w\s*=\s*(\d{1,15})\s*(?:;[^,]*)?"
 _NUMBER = re.compile(r"\s*(\d{1,19}(?:\.\d+)?)\s*(?:[;,].*)?", re.ASCII)
 _FAMILY = re.compile(r"((?:x-)?(?:[a-z0-9]+-)?)rate-?limit-(.+)", re.ASCII)
 _ROLES = {"limit", "remaining", "reset"}
-_OF_RESETS = {"after", "at", "in", "time", "seconds", "ms", "milliseconds"}
+_RESET_WORDS = {"after", "at", "in", "time", "seconds", "ms", "milliseconds"}
 """Words behind ``reset`` that say how it is written, and name no other bucket."""
 _MILLISECONDS = {"ms", "milliseconds"}
 
@@ -80,7 +80,7 @@ class RateLimits:
         )
 
 
-NOTHING = RateLimits()
+NO_RATE_LIMITS = RateLimits()
 
 
 def rate_limits(headers: CIMultiDictProxy[str], now: datetime) -> RateLimits:
@@ -90,12 +90,12 @@ def rate_limits(headers: CIMultiDictProxy[str], now: datetime) -> RateLimits:
     """
     # Most answers have none of them: to find that out in detail takes 18 us of each, and so 2.
     if not any("rate" in header.lower() for header in headers) or (headers.get("Age") or "0").strip() != "0":
-        return NOTHING
+        return NO_RATE_LIMITS
     since = since_of(headers, now)
     policies = tuple(_policies(", ".join(headers.getall("RateLimit-Policy", ()))))
     current = ", ".join(headers.getall("RateLimit", ()))
     limits = (*_new_limits(current, since), *_old_limits(current, since), *_families(headers, since))
-    return RateLimits(limits, policies) if limits or policies else NOTHING
+    return RateLimits(limits, policies) if limits or policies else NO_RATE_LIMITS
 
 
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
@@ -147,7 +147,7 @@ def _families(headers: CIMultiDictProxy[str], since: datetime) -> Iterator[Limit
         role = next((word for word in words if word in _ROLES), None)
         if role is not None:
             is_reset = role == "reset"
-            name = "-".join(word for word in words if word != role and not (is_reset and word in _OF_RESETS))
+            name = "-".join(word for word in words if word != role and not (is_reset and word in _RESET_WORDS))
             if is_reset and _MILLISECONDS.intersection(words):
                 role = "reset-ms"
             found.setdefault((match[1], name or "default"), {}).setdefault(role, value)
@@ -166,7 +166,7 @@ def reset_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) 
     number = _NUMBER.fullmatch(text)
     if number is None and text.strip().startswith(("-", "+", ".")):
         return None
-    return told_seconds(number[1] if number is not None else text, since, in_milliseconds=in_milliseconds)
+    return parse_wait_seconds(number[1] if number is not None else text, since, in_milliseconds=in_milliseconds)
 
 
 def _items(text: str) -> Iterator[tuple[str, dict[str, int | str]]]:
@@ -194,4 +194,4 @@ def _items(text: str) -> Iterator[tuple[str, dict[str, int | str]]]:
 
 def _count(text: str | None) -> int | None:
     number = _NUMBER.fullmatch(text) if text is not None else None
-    return None if number is None else min(_MOST, int(float(number[1])))
+    return None if number is None else min(_MAX_NUMBER, int(float(number[1])))

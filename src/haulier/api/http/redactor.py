@@ -8,18 +8,18 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
-from haulier.api.http.urls import quoted
+from haulier.api.http.urls import quote_value
 
 MASK = "***"
 EXCERPT_CHARACTERS = 2048
 """Enough of an error body to see why; poison records and messages stay small."""
 
-_LONG = 4
+_MIN_REPLACED_CHARACTERS = 4
 """Below this a secret is found only where a value stands: replacing every "a" would destroy the text and protect
 nothing."""
 _MARGIN_CHARACTERS = 4096
 """What is looked at beyond the end of what is kept: a token that is cut in two may not look like one."""
-_BASE64_LONG = 6
+_MIN_BASE64_CHARACTERS = 6
 """A shorter secret leaves under six characters of base64 that depend on it alone; those occur by chance."""
 
 # Repeats are bounded: without that a body of `a-a-a-...` takes a time that grows with its square, over a minute.
@@ -73,8 +73,8 @@ class Redactor:
         if not secret or secret in self._secrets:
             return
         self._secrets.add(secret)
-        long = {form for known in self._secrets if len(known) >= _LONG for form in _forms(known)}
-        short = {known for known in self._secrets if len(known) < _LONG}
+        long = {form for known in self._secrets if len(known) >= _MIN_REPLACED_CHARACTERS for form in _forms(known)}
+        short = {known for known in self._secrets if len(known) < _MIN_REPLACED_CHARACTERS}
         self._longest = max(map(len, long | short))
         # Longest first, so that a secret that starts with another is masked whole.
         patterns = [re.escape(form) for form in sorted(long, key=lambda form: (-len(form), form))]
@@ -140,10 +140,10 @@ def _forms(secret: str) -> set[str]:
         quote(secret, safe="", errors="replace"),
         quote_plus(secret, errors="replace"),
         quote(secret, errors="replace"),
-        quoted(secret.encode("utf-8", errors="replace").decode()),
+        quote_value(secret.encode("utf-8", errors="replace").decode()),
     }
     forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    if len(encoded) >= _BASE64_LONG:
+    if len(encoded) >= _MIN_BASE64_CHARACTERS:
         for shift in range(3):
             core = _base64_core(encoded, shift)
             forms |= {core, core.replace("+", "-").replace("/", "_"), quote(core, safe="")}

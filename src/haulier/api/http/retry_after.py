@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 DAY_SECONDS = 86_400.0
 """A longer wait is passed on as it is, and is a matter for a person: `RetryAfter.is_for_a_person`."""
-LONGEST_SECONDS = 3_650 * DAY_SECONDS
+MAX_WAIT_SECONDS = 3_650 * DAY_SECONDS
 """Nobody means more than that, and no calendar holds the end of it."""
 
 _EPOCH_SECONDS = 1e9
@@ -58,7 +58,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> RetryAfter:
     for name in (*_MILLISECOND_HEADERS, "retry-after"):
         text = headers.get(name)
         if text is not None:
-            seconds = told_seconds(text, since_of(headers, now), in_milliseconds=name != "retry-after")
+            seconds = parse_wait_seconds(text, since_of(headers, now), in_milliseconds=name != "retry-after")
             if seconds is not None:
                 return RetryAfter(seconds, unreadable)
             unreadable = unreadable or text
@@ -70,7 +70,7 @@ def since_of(headers: Mapping[str, str], now: datetime) -> datetime:
     return http_date(headers.get("date", ""), now) or now
 
 
-def told_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
+def parse_wait_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
     """A wait as APIs write it, from ``since`` on: a number of seconds, or a moment. None for anything else."""
     number = _number(text)
     if number is not None:
@@ -139,4 +139,4 @@ def _rfc3339(text: str) -> datetime | None:
 
 
 def _whole(seconds: float) -> float:
-    return float(min(LONGEST_SECONDS, max(0, math.ceil(seconds))))
+    return float(min(MAX_WAIT_SECONDS, max(0, math.ceil(seconds))))

@@ -23,7 +23,7 @@ async def _free() -> None:
     """Nobody counts."""
 
 
-ENDLESS: AbstractAsyncContextManager[None] = contextlib.nullcontext()
+UNLIMITED_WAIT: AbstractAsyncContextManager[None] = contextlib.nullcontext()
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -52,17 +52,17 @@ class Request:
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"", repr=False)
-    wait: AbstractAsyncContextManager[None] = field(default=ENDLESS, compare=False, repr=False)
+    wait: AbstractAsyncContextManager[None] = field(default=UNLIMITED_WAIT, compare=False, repr=False)
     """To be entered by who sends it, until the first byte of its answer: it may end that wait (`is_early`)."""
     onward: Callable[[], Awaitable[None]] = field(default=_free, compare=False, repr=False)
     """To be awaited by who sends it, before each request that it takes besides the first: a redirect, a repeat with new
     credentials or over another connection. It raises where the API may not be asked any more; then nothing is sent."""
 
-    def within(self, wait: AbstractAsyncContextManager[None]) -> Request:
+    def with_wait(self, wait: AbstractAsyncContextManager[None]) -> Request:
         """The same, to be given up earlier than the API's `first_byte_timeout_seconds`."""
         return Request(self.method, self.url, self.headers, self.body, wait, self.onward)
 
-    def counted_by(self, onward: Callable[[], Awaitable[None]]) -> Request:
+    def with_onward(self, onward: Callable[[], Awaitable[None]]) -> Request:
         """The same, with who counts what it takes besides itself."""
         return Request(self.method, self.url, self.headers, self.body, self.wait, onward)
 
@@ -87,7 +87,7 @@ class Response:
     url: str = ""
     is_delimited: bool = True
 
-    def timed(self, seconds: float) -> Response:
+    def with_seconds(self, seconds: float) -> Response:
         """The same, with its ``seconds``. (`dataclasses.replace` takes three times as long, once a request.)"""
         return Response(
             self.status,

@@ -29,7 +29,7 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 # What RFC 3986 lets stand in a query, save "&"; the brackets and the bar stand bare in many an API's documentation.
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$'()*+,;=:@/?\[\]{}|]|%[0-9A-Fa-f]{2})*")
 _PORTS: Final = {"http": 80, "https": 443}
-_KNOWN: Final = 256
+_CACHED_ADDRESSES: Final = 256
 """Addresses that are remembered with what they come to. All items of a stream begin at one, and reading it costs as
 much as reading its answer."""
 
@@ -72,7 +72,7 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname, _PORTS[parts.scheme] if port is None else port
 
 
-@lru_cache(maxsize=_KNOWN)
+@lru_cache(maxsize=_CACHED_ADDRESSES)
 def join(base: str, path: str) -> tuple[str, Pairs]:
     """The address of ``path`` behind ``base``, whose own path is kept, and the query that ``path`` came with.
 
@@ -129,11 +129,11 @@ def with_query(url: str, pairs: Pairs) -> str:
     """The address with a query behind its own one, which is left as it is."""
     if not pairs:
         return url
-    query = "&".join(f"{quoted(name)}={quoted(value)}" for name, value in pairs)
+    query = "&".join(f"{quote_value(name)}={quote_value(value)}" for name, value in pairs)
     return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
-@lru_cache(maxsize=_KNOWN)
+@lru_cache(maxsize=_CACHED_ADDRESSES)
 def resolve(link: str, *, base: str, home: str) -> str:
     """A link from an answer that came from ``base``, as an absolute address. It is opaque: what stands in it is kept.
 
@@ -156,7 +156,7 @@ def resolve(link: str, *, base: str, home: str) -> str:
     return _encoded(url.partition("#")[0], _LINK_SAFE)
 
 
-def quoted(text: str) -> str:
+def quote_value(text: str) -> str:
     """A name or value as it is sent."""
     # Most are a word or a number, in which there is nothing to encode.
     if (text.isascii() and text.isalnum()) or isinstance(text, Encoded):

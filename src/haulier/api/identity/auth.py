@@ -42,7 +42,7 @@ def reveal(secret: str | Secret) -> str:
     return secret.reveal() if isinstance(secret, Secret) else secret
 
 
-class Wire(Protocol):
+class BareSender(Protocol):
     """Sends a request as it is: how an authorizer asks for a token."""
 
     async def __call__(self, request: Request) -> Response: ...
@@ -72,7 +72,7 @@ class Authorizer(Protocol):
 class Auth(Protocol):
     """Credentials as declared in `Api`: comparable, printable without their value."""
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
+    def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         """Resolve the secrets (`UsageError` for a missing variable) and register them with ``redactor``. Credentials
         that are fetched may be ``shared`` with the other processes of the source."""
         ...
@@ -85,7 +85,7 @@ class Bearer:
     token: str | Secret = field(repr=False)
     prefix: str = "Bearer"
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
+    def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         token = header_value(reveal(self.token), "token")
         redactor.add(token)
         return FixedHeader("Authorization", f"{self.prefix} {token}".strip())
@@ -98,7 +98,7 @@ class Basic:
     user: str | Secret = field(repr=False)
     password: str | Secret = field(default="", repr=False)
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
+    def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         user, password = reveal(self.user), reveal(self.password)
         if ":" in user:
             raise UsageError("The user name of this API's credentials has a colon in it, which Basic cannot carry.")
@@ -131,7 +131,7 @@ class ApiKey:
         if self.query and self.prefix:
             raise UsageError("A prefix goes before a key in a header; in the query there is none.")
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
+    def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         key = header_value(reveal(self.key), "key")
         redactor.add(key)
         redactor.add_name(self.header or self.query)

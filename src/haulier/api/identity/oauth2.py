@@ -15,22 +15,22 @@ from haulier.api.errors import Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.retry_after import DAY_SECONDS, retry_after_seconds
 from haulier.api.http.transport import Request, Response, TransportError
-from haulier.api.identity.auth import Authorizer, Secret, Wire, basic_value, header_value, reveal, with_header
+from haulier.api.identity.auth import Authorizer, BareSender, Secret, basic_value, header_value, reveal, with_header
 from haulier.api.identity.shared_token import SharedToken, TokenFile
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import UsageError
 
-EARLY_SECONDS = 60.0
+RENEW_EARLY_SECONDS = 60.0
 """Before its end a token is renewed: a request that leaves with it must still find it good when it is looked at."""
-EARLY_SHARE = 0.8
-YOUNG_SECONDS = 10.0
+RENEW_AT_LIFE_SHARE = 0.8
+MIN_REVOKED_AGE_SECONDS = 10.0
 """A token that never worked, and is refused so soon after its issue, is not the trouble: another would be refused as
 well, again and again. One that has worked was revoked, however young it is."""
-APART_SECONDS = 1.0
+MIN_TOKEN_INTERVAL_SECONDS = 1.0
 """Between two tokens of which the first was revoked: an issuer is asked no more often, however little one serves."""
-KEPT_REFUSED = 16
+MAX_REFUSED_TOKENS = 16
 """Tokens that were refused to us, and are not taken from the others again."""
-AGAIN_SECONDS = 10.0
+RENEWAL_RETRY_SECONDS = 10.0
 """After a renewal ahead of time failed, while the old token is still good."""
 
 _SHOWN_CHARACTERS = 200
@@ -58,7 +58,7 @@ class ClientCredentials:
         if not is_safe or not parts.hostname or parts.username is not None or not self.token_url.isprintable():
             raise UsageError("The token_url must be an https address without a user name: the secret is sent there.")
 
-    def open(self, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
+    def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         identity = reveal(self.client_id), reveal(self.client_secret)
         if not all(identity):
             raise UsageError("The client_id or client_secret of this API's credentials is empty.")
@@ -67,7 +67,7 @@ class ClientCredentials:
         redactor.add(dict(request.headers).get("Authorization", "").partition(" ")[2])
         # Who shows other credentials, or wants another scope, takes no token from us.
         key = "\n".join((*identity, request.url)).encode() + request.body
-        return _ClientTokens(request, wire, clock, redactor, shared, key)
+        return _ClientTokens(request, send_bare, clock, redactor, shared, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +96,10 @@ class _ClientTokens:
     """Implements `Authorizer`."""
 
     def __init__(
-        self, request: Request, wire: Wire, clock: Clock, redactor: Redactor, shared: TokenFile, key: bytes
+        self, request: Request, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile, key: bytes
     ) -> None:
         self._request = request
-        self._wire = wire
+        self._send_bare = send_bare
         self._clock = clock
         self._redactor = redactor
         self._shared = shared
@@ -108,7 +108,7 @@ class _ClientTokens:
         self._token: _Token | None = None
         self._good = ""
         """The token with which something was answered well."""
-        self._refused: deque[str] = deque(maxlen=KEPT_REFUSED)
+        self._refused: deque[str] = deque(maxlen=MAX_REFUSED_TOKENS)
         self._attempts = 0
         self._failed: TransportError | None = None
         self._not_before = 0.0
@@ -118,14 +118,14 @@ class _ClientTokens:
     async def apply(self, request: Request) -> Request:
         token, now = self._token, self._clock.monotonic()
         if token is None or now >= token.ends_at:
-            token = await self._renewed()
+            token = await self._renew_once()
         elif now >= token.renew_at and not self._lock.locked():
             try:
-                token = await self._renewed()
+                token = await self._renew_once()
             except TransportError:
                 # The old one is good for a while yet: an issuer's hiccup is no reason to stop.
                 if self._token is token:
-                    self._token = replace(token, renew_at=now + AGAIN_SECONDS)
+                    self._token = replace(token, renew_at=now + RENEWAL_RETRY_SECONDS)
         return with_header(request, "Authorization", _header(token))
 
     def bare(self, url: str) -> str:
@@ -148,8 +148,8 @@ class _ClientTokens:
             self._refused.append(token.value)
             # Whoever comes meanwhile waits for the new one, in the line that begins here.
             self._token = None
-            self._apart_until = min(token.issued_at, self._clock.monotonic()) + APART_SECONDS
-        await self._renewed()
+            self._apart_until = min(token.issued_at, self._clock.monotonic()) + MIN_TOKEN_INTERVAL_SECONDS
+        await self._renew_once()
         return True
 
     def _may_be_revoked(self, token: _Token, is_again: bool) -> bool:
@@ -157,9 +157,11 @@ class _ClientTokens:
         if token.value == self._good:
             return True
         # One that another process has left behind may be dead for long.
-        return not is_again and (not token.is_ours or self._clock.monotonic() - token.issued_at >= YOUNG_SECONDS)
+        return not is_again and (
+            not token.is_ours or self._clock.monotonic() - token.issued_at >= MIN_REVOKED_AGE_SECONDS
+        )
 
-    async def _renewed(self) -> _Token:
+    async def _renew_once(self) -> _Token:
         """A new token. Of all who want one at a time one asks the issuer; the others share what it gets, an error
         too."""
         attempts = self._attempts
@@ -174,7 +176,7 @@ class _ClientTokens:
     async def _attempt(self) -> None:
         try:
             async with self._shared.held(self._clock):
-                self._token = self._of_others() or await self._fetched()
+                self._token = self._of_others() or await self._fetch()
             self._failed = None
         except TransportError as error:
             # Whatever is wrong with the issuer's answer, no item is to blame for it.
@@ -194,12 +196,12 @@ class _ClientTokens:
         ahead = now - since
         return _Token(kept.value, kept.issued_at + ahead, kept.renew_at + ahead, kept.ends_at + ahead, is_ours=False)
 
-    async def _fetched(self) -> _Token:
+    async def _fetch(self) -> _Token:
         await self._clock.sleep(self._apart_until - self._clock.monotonic())
         now = self._clock.monotonic()
         if now < self._not_before:
             raise TransportError(Fault.CONNECT, f"it asked to wait {self._not_before - now:.0f} seconds more")
-        token = self._read(await self._wire(self._request), now)
+        token = self._read(await self._send_bare(self._request), now)
         behind = wall_seconds(self._clock) - self._clock.monotonic()
         times = (token.issued_at + behind, token.renew_at + behind, token.ends_at + behind)
         self._shared.write(SharedToken(token.value, *times), self._key)
@@ -216,7 +218,7 @@ class _ClientTokens:
         self._redactor.add(value)
         life = _seconds(granted.expires_in)
         # Never in the first half of a life: of a short one a minute before its end would be at once.
-        renew_after = max(life / 2, min(life * EARLY_SHARE, life - EARLY_SECONDS))
+        renew_after = max(life / 2, min(life * RENEW_AT_LIFE_SHARE, life - RENEW_EARLY_SECONDS))
         return _Token(value, now, now + renew_after, now + life)
 
     def _refusal(self, answer: Response, now: float) -> TransportError:

@@ -21,11 +21,11 @@ import msgspec
 
 from haulier.clock import Clock
 
-PATIENCE_SECONDS = 30.0
+MAX_LOCK_WAIT_SECONDS = 30.0
 """How long somebody else may take to fetch a token; after that it is fetched without regard to them. Issuers are
 faster, and a process that was stopped in the middle must not hold up everybody."""
-POLL_SECONDS = 0.05
-MAX_BYTES = 256 * 1024
+LOCK_POLL_SECONDS = 0.05
+MAX_TOKEN_FILE_BYTES = 256 * 1024
 
 logger = logging.getLogger("haulier.api")
 
@@ -77,7 +77,7 @@ class TokenFile:
         if self._descriptor is None:
             return None
         try:
-            kept = msgspec.json.decode(os.pread(self._descriptor, MAX_BYTES, 0), type=_Kept)
+            kept = msgspec.json.decode(os.pread(self._descriptor, MAX_TOKEN_FILE_BYTES, 0), type=_Kept)
         except (OSError, msgspec.DecodeError):
             return None  # Empty, or cut short by who died over it.
         token = SharedToken(kept.value, kept.issued_at, _end(kept.renew_at), _end(kept.ends_at))
@@ -127,7 +127,7 @@ class TokenFile:
 
 
 async def _lock(descriptor: int, clock: Clock) -> None:
-    gives_up_at = clock.monotonic() + PATIENCE_SECONDS
+    gives_up_at = clock.monotonic() + MAX_LOCK_WAIT_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,7 +135,7 @@ async def _lock(descriptor: int, clock: Clock) -> None:
             if clock.monotonic() >= gives_up_at:
                 logger.warning("another process has been fetching an access token for too long; it is not waited for")
                 return
-            await clock.sleep(POLL_SECONDS)
+            await clock.sleep(LOCK_POLL_SECONDS)
         else:
             return
 

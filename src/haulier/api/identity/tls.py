@@ -12,7 +12,7 @@ from haulier.api.identity.auth import Secret, reveal
 from haulier.clock import Clock
 from haulier.errors import UsageError
 
-CHECK_SECONDS = 60.0
+FILE_CHECK_SECONDS = 60.0
 """How often the files are looked at for a change: certificates are renewed under the same name, also while a run
 lasts."""
 
@@ -82,7 +82,7 @@ class TlsContexts:
         """Reads the files at most once a minute. Files that cannot be used leave the old context: a renewal may be
         half done."""
         now = self._clock.monotonic()
-        if now - self._looked_at >= CHECK_SECONDS:
+        if now - self._looked_at >= FILE_CHECK_SECONDS:
             self._looked_at = now
             stamps = self._stamp()
             if stamps != self._stamps:

@@ -9,9 +9,8 @@ from typing import Final
 
 import msgspec
 
-from haulier.api.answers.judgement import Asked
+from haulier.api.answers.judgement import ExpectedAnswer
 from haulier.api.errors import Action, ApiError, MovedError, PagingError
-from haulier.api.exchange import Exchange
 from haulier.api.http.transport import Request, Response
 from haulier.api.http.urls import LinkError, resolve, with_query
 from haulier.api.paging.capped_total import CappedTotal, cap_error, is_cap_like
@@ -28,6 +27,7 @@ from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page, PageReader
 from haulier.api.records.paths import describe
+from haulier.api.requester import Requester
 from haulier.errors import UsageError
 
 REPORTED_EMPTY_PAGES: Final = 100
@@ -71,7 +71,7 @@ class PageIterator:
 
     def __init__(
         self,
-        exchange: Exchange,
+        requester: Requester,
         home: str,
         listing: Listing,
         *,
@@ -80,8 +80,8 @@ class PageIterator:
     ) -> None:
         """``is_api_well``: whether somebody was answered since the walk was made. ``note`` is told what was taken for
         granted."""
-        self._exchange = exchange
-        self._signs = SignWatch(exchange)
+        self._requester = requester
+        self._signs = SignWatch(requester)
         self._is_api_well = is_api_well
         self._note = note
         self._home = home
@@ -116,7 +116,7 @@ class PageIterator:
             if following is first:
                 first = answered  # The total is asked for again as the first page was answered.
                 self._note_lack(read)
-                self._exchange.note_first_page(len(read.page), read.total, has_more=read.following is not None)
+                self._requester.note_first_page(len(read.page), read.total, has_more=read.following is not None)
             page, following = await self._take(answered, read), read.following
             await self._look_into(answered, read.page)
             if read.behind is not None:
@@ -167,10 +167,10 @@ class PageIterator:
         wire = self._wire(request)
         self._check_for(request, lambda: self._guard.check_request(wire, is_look=request.pages_beyond == 1))
         empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
-        answered = await self._exchange.send(
+        answered = await self._requester.send(
             wire,
             lambda response: self._read(request, response),
-            asked=Asked(has_page_token=request.has_token, empty=empty),
+            expected=ExpectedAnswer(has_page_token=request.has_token, empty=empty),
             rules=request.end_rules,
             is_first_page=not self._has_begun,
             read_end=self._read_end,
@@ -181,7 +181,7 @@ class PageIterator:
     def _copy(self) -> PageIterator:
         """Another walk through the same list, which has seen nothing yet."""
         return PageIterator(
-            self._exchange, self._home, self._listing, is_api_well=self._is_api_well, note=lambda assumption: None
+            self._requester, self._home, self._listing, is_api_well=self._is_api_well, note=lambda assumption: None
         )
 
     async def _take(self, request: PageRequest, read: _Read) -> Page:
@@ -191,7 +191,7 @@ class PageIterator:
         if read.look is not None:
             await self._check_sign(request, read, read.look)
         if read.following is not None and read.following.missing_parameters:
-            self._exchange.say_once(
+            self._requester.say_once(
                 "links to the next page lack parameters of the first request; if records come that these should keep "
                 "out, write keep_query = true in `pages`",
                 parameters=", ".join(read.following.missing_parameters),
@@ -224,7 +224,7 @@ class PageIterator:
         """Some APIs filter after a page is cut, and send many an empty one; others go on for ever behind their end."""
         self._empty_pages = 0 if page.records else self._empty_pages + 1
         if self._empty_pages == REPORTED_EMPTY_PAGES:
-            self._exchange.say_once(
+            self._requester.say_once(
                 f"{REPORTED_EMPTY_PAGES} pages in a row hold no record; if the list has ended, and its token or link "
                 'goes on, write end = ["empty page"] in `pages`'
             )
@@ -236,7 +236,7 @@ class PageIterator:
                 f"{self._shown(request)}: the page begins with the record that the page before ended with. "
                 "Write inclusive = true in `pages`: the API sends the record with the key again."
             )
-        self._exchange.usage.repeated += 1
+        self._requester.usage.repeated += 1
 
     async def _look_into(self, request: PageRequest, page: Page) -> None:
         """Settle what is suspicious about how the pages are counted, by one request where it takes one."""
@@ -244,10 +244,10 @@ class PageIterator:
         probe: Probe | None = None if self._check is None else self._check.note(request, page, total)
         if probe is None:
             return
-        wire, asked = self._wire(probe.request), Asked(empty=self._listing.empty)
+        wire, expected = self._wire(probe.request), ExpectedAnswer(empty=self._listing.empty)
         try:
-            answered = await self._exchange.send(
-                wire, lambda response: self._body_of(response).page, asked=asked, is_first_page=False
+            answered = await self._requester.send(
+                wire, lambda response: self._body_of(response).page, expected=expected, is_first_page=False
             )
         except ApiError as error:
             if not is_refused(error):
@@ -270,10 +270,10 @@ class PageIterator:
         wire = self._wire(request)
         self._guard.check_request(wire, is_look=True)
         try:
-            answered = await self._exchange.send(
+            answered = await self._requester.send(
                 wire,
                 self._read_behind,
-                asked=Asked(has_page_token=request.has_token, empty=self._listing.empty),
+                expected=ExpectedAnswer(has_page_token=request.has_token, empty=self._listing.empty),
                 rules=request.end_rules,
                 is_first_page=False,
                 read_end=lambda response, action: None,
@@ -282,13 +282,13 @@ class PageIterator:
             if not is_refused(error):
                 raise
             if is_cap_like(self._received):
-                raise cap_error(self._exchange.shown(wire), self._received, error.status) from error
+                raise cap_error(self._requester.shown(wire), self._received, error.status) from error
             return
         found = answered.value
         if found is None or len(found.page) <= request.overlap or self._guard.knows(found.page):
             return  # Behind its end the list begins again, at some APIs, or ends with its last page for ever.
         if found.total is None or found.total <= self._received:
-            raise cap_error(self._exchange.shown(wire), self._received)
+            raise cap_error(self._requester.shown(wire), self._received)
 
     def _read_behind(self, response: Response) -> _Read:
         """The page behind the total: its records, and the total as it is by now."""
@@ -410,7 +410,7 @@ class PageIterator:
             raise type(error)(f"{self._shown(request)}: {error}") from None
 
     def _shown(self, request: PageRequest) -> str:
-        return self._exchange.shown(self._wire(request))
+        return self._requester.shown(self._wire(request))
 
     def _wire(self, request: PageRequest) -> Request:
         """Raises `ApiError` for a link that leads to another origin: nothing is sent there."""
@@ -438,10 +438,10 @@ class PageIterator:
             )
             return
         wire = self._wire(first)
-        answered = await self._exchange.send(
+        answered = await self._requester.send(
             wire,
             lambda response: self._total_of(total, response),
-            asked=Asked(empty=self._listing.empty),
+            expected=ExpectedAnswer(empty=self._listing.empty),
             rules=first.end_rules,
             read_end=lambda response, action: self._total_of(total, response),
         )
@@ -452,7 +452,7 @@ class PageIterator:
         if again is not None:
             self._check_for(first, lambda: promise.check_stands(again))
         text = (
-            f"{self._exchange.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked "
+            f"{self._requester.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked "
             f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
             f"records moved while they were read, or the API does not keep its word.{self._remedy()}"
         )
@@ -463,7 +463,7 @@ class PageIterator:
 
     def _note_kept(self, promise: Promise, total: int) -> None:
         """For the manifest. An item may have several walks."""
-        usage = self._exchange.usage
+        usage = self._requester.usage
         usage.drift = promise.drift(total) or usage.drift
         usage.hidden += total - self._received
         if total > self._received == 0:

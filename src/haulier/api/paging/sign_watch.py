@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from haulier.api.errors import PagingError
-from haulier.api.exchange import Exchange
 from haulier.api.paging.paginator import PageRequest
 from haulier.api.records.next_sign import SignReport, asked_sizes
+from haulier.api.requester import Requester
 
 _SHOWN_KEYS: Final = 6
 
@@ -16,8 +16,8 @@ _SHOWN_KEYS: Final = 6
 class SignWatch:
     """Watches the signs of a next page in one walk."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def check(
         self, request: PageRequest, look: SignReport, records: int, *, needs_proof: bool, shown: Callable[[], str]
@@ -27,8 +27,8 @@ class SignWatch:
         ``needs_proof``: it is the first page, it has records, and no exact total says that these are all.
         ``shown`` gives the request, for messages.
         """
-        memory = self._exchange.signs.of(look.sign)
-        looks = self._exchange.usage.sign_totals
+        memory = self._requester.signs.of(look.sign)
+        looks = self._requester.usage.sign_totals
         if not look.lack:
             memory.note(look)
             looks.note(look.sign, was_seen=True)
@@ -42,7 +42,7 @@ class SignWatch:
         if not needs_proof:
             return
         sizes = asked_sizes(request.query, request.json) | ({look.asked} if look.asked else set())
-        if records in sizes and not memory.was_seen and not await self._exchange.was_sign_seen():
+        if records in sizes and not memory.was_seen and not await self._requester.was_sign_seen():
             raise PagingError(
                 f"{shown()}: the page is as full as it was asked for, with {records} records, and {look.lack}, which "
                 f"would say whether there is a next one ({look.instead}). No page of this run had it yet. Correct the "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import msgspec
 
 from haulier.api.errors import BodyError, MovedError
-from haulier.api.exchange import Drift
 from haulier.api.paging.paginator import PageAnswer, whole_number
 from haulier.api.records.paths import check_path, describe
+from haulier.api.requester import MovedTotal
 from haulier.errors import UsageError
 
 
@@ -163,8 +163,8 @@ class Promise:
         is_sure = self.may_move or (self.last == self.first and (self._is_said or not self._is_counting))
         return self.fits(records, self.first) and is_sure
 
-    def drift(self, total: int) -> Drift | None:
+    def drift(self, total: int) -> MovedTotal | None:
         """What the manifest says of a promise that is kept by the end, where the total was ``total``."""
         assert self.first is not None
         moved = self.moved if self._is_counting and total == self.first else total
-        return None if moved is None or moved == self.first else Drift(promised=self.first, reread=moved)
+        return None if moved is None or moved == self.first else MovedTotal(promised=self.first, reread=moved)

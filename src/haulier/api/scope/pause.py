@@ -6,7 +6,7 @@ import math
 import random
 from datetime import UTC, datetime
 
-from haulier.api.http.retry_after import DAY_SECONDS, LONGEST_SECONDS
+from haulier.api.http.retry_after import DAY_SECONDS, MAX_WAIT_SECONDS
 from haulier.api.limits.learned_rate import LONG_SECONDS
 from haulier.api.scope.row import ScopeRow
 from haulier.errors import UsageError
@@ -66,7 +66,7 @@ class Pause:
         """Pause for ``seconds`` from now. A pause that lasts longer is left as it is."""
         if seconds <= 0.0:
             return
-        seconds = min(seconds, LONGEST_SECONDS)
+        seconds = min(seconds, MAX_WAIT_SECONDS)
         if now >= self._ends_at:
             self._begin(is_brief=now - self._ends_at <= BRIEF_SPANS * self._double_seconds)
         if now + seconds > self._ends_at:

@@ -31,8 +31,8 @@ from haulier.api.identity.shared_token import TokenFile
 from haulier.api.identity.tls import TlsContexts
 from haulier.api.settings import Api
 from haulier.api.wire.body import codings_of, is_heavy, whole_body
-from haulier.api.wire.following import Following
 from haulier.api.wire.framing import Framing, framing_of
+from haulier.api.wire.sender import Sender
 from haulier.clock import Clock
 
 SLOW_SECONDS = 30.0
@@ -74,7 +74,7 @@ class AiohttpTransport:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._tls = None if settings.tls is None else TlsContexts(settings.tls, clock, redactor)
         self._proxy = None if settings.proxy is None else open_proxy(settings.proxy, redactor)
-        self._following = Following(
+        self._sender = Sender(
             settings,
             self._exchange,
             clock=clock,
@@ -85,7 +85,7 @@ class AiohttpTransport:
 
     async def send(self, request: Request) -> Response:
         """See `Transport.send`."""
-        return await self._following.send(request)
+        return await self._sender.send(request)
 
     async def close(self) -> None:
         """Close every connection. Requests under way fail."""
@@ -351,8 +351,10 @@ async def _without_repeating(
     except OSError as exc:
         if _is_about_certificates(exc.__cause__):
             # In TLS 1.3 a server looks at the client's certificate when the handshake is over for us.
-            raise TransportError(Fault.TLS, f"the server refuses our TLS certificate: {_said(exc.__cause__)}") from exc
-        raise _LostError(_said(exc), has_begun=False, is_reused=request.is_reused) from exc
+            raise TransportError(
+                Fault.TLS, f"the server refuses our TLS certificate: {_describe(exc.__cause__)}"
+            ) from exc
+        raise _LostError(_describe(exc), has_begun=False, is_reused=request.is_reused) from exc
     assert isinstance(answer, _Answer)
     answer.ready_at = request.ready_at
     return answer
@@ -381,20 +383,22 @@ def _not_opened(exc: Exception, settings: Api) -> TransportError:
             return TransportError(Fault.TIMEOUT, f"no first byte of an answer within {seconds:g} seconds")
         case aiohttp.ClientConnectorCertificateError():
             return TransportError(
-                Fault.TLS, f"the server's certificate is not accepted: {_said(exc.certificate_error)}"
+                Fault.TLS, f"the server's certificate is not accepted: {_describe(exc.certificate_error)}"
             )
         case aiohttp.ClientConnectorSSLError():
             cause = exc.os_error
             is_closed = isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
             if is_closed or (isinstance(cause, ssl.SSLError) and cause.reason == "TLSV1_ALERT_INTERNAL_ERROR"):
-                return TransportError(Fault.CONNECT, f"the server ended the connection while TLS began: {_said(cause)}")
-            return TransportError(Fault.TLS, f"TLS failed: {_said(exc.os_error)}")
+                return TransportError(
+                    Fault.CONNECT, f"the server ended the connection while TLS began: {_describe(cause)}"
+                )
+            return TransportError(Fault.TLS, f"TLS failed: {_describe(exc.os_error)}")
         case aiohttp.ClientConnectorDNSError():
-            return TransportError(Fault.DNS, f"the name '{exc.host}' cannot be resolved: {_said(exc.os_error)}")
+            return TransportError(Fault.DNS, f"the name '{exc.host}' cannot be resolved: {_describe(exc.os_error)}")
         case aiohttp.ClientProxyConnectionError():
-            return TransportError(Fault.CONNECT, f"the proxy cannot be reached: {_said(exc.os_error)}")
+            return TransportError(Fault.CONNECT, f"the proxy cannot be reached: {_describe(exc.os_error)}")
         case aiohttp.ClientConnectorError():
-            return TransportError(Fault.CONNECT, f"cannot connect to {exc.host}:{exc.port}: {_said(exc.os_error)}")
+            return TransportError(Fault.CONNECT, f"cannot connect to {exc.host}:{exc.port}: {_describe(exc.os_error)}")
         case aiohttp.ClientHttpProxyError() if exc.status >= 500:
             return TransportError(Fault.CONNECT, f"the proxy answers {exc.status} to CONNECT")
         case aiohttp.ClientHttpProxyError():
@@ -408,7 +412,7 @@ def _not_opened(exc: Exception, settings: Api) -> TransportError:
             return TransportError(Fault.PROTOCOL, "the answer is not HTTP")
 
 
-def _said(exc: BaseException) -> str:
+def _describe(exc: BaseException) -> str:
     """In the words of OpenSSL or of the system, which hold no address."""
     if isinstance(exc, ConnectionRefusedError):
         return os.strerror(errno.ECONNREFUSED).lower()  # asyncio says "Connect call failed", and the address again.

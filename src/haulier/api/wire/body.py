@@ -18,7 +18,7 @@ from haulier.api.http.transport import TransportError
 from haulier.api.records.paths import ROOT, raw_at
 from haulier.api.wire.framing import Framing
 
-HEAVY_BYTES = 256 * 1024
+HEAVY_BODY_BYTES = 256 * 1024
 """Decoded bytes above which decoding goes to a thread: ISA-L needs half a millisecond for them, and releases the GIL.
 """
 
@@ -41,10 +41,10 @@ def codings_of(headers: CIMultiDictProxy[str]) -> tuple[str, ...]:
 def is_heavy(wire: bytes, codings: tuple[str, ...], framing: Framing) -> bool:
     """True where `whole_body` may take longer than the event loop should stand still."""
     if not codings:
-        return not framing.is_delimited and len(wire) > HEAVY_BYTES
+        return not framing.is_delimited and len(wire) > HEAVY_BODY_BYTES
     # The trailer of gzip holds the decoded size. A lying one costs a pause of the loop and nothing else.
     announced = struct.unpack("<I", wire[-4:])[0] if codings == ("gzip",) and len(wire) >= 4 else 0
-    return len(wire) > HEAVY_BYTES // 8 or announced > HEAVY_BYTES
+    return len(wire) > HEAVY_BODY_BYTES // 8 or announced > HEAVY_BODY_BYTES
 
 
 def whole_body(wire: bytes, headers: CIMultiDictProxy[str], framing: Framing, limit: int) -> bytes:

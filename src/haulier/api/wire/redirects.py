@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, urljoin, urlsplit
 
-from haulier.api.answers.doubts import doubt_of
+from haulier.api.answers.body_problem import find_body_problem
 from haulier.api.errors import Fault, Shape
 from haulier.api.http.transport import Request, Response, TransportError
 
@@ -83,8 +83,8 @@ def check_kept(asked: Request, followed: Request, answer: Response) -> None:
     The answer to a POST may stand at an address of its own. A page for people is judged as what it is: many a redirect
     leads to one about maintenance, which passes.
     """
-    doubt = doubt_of(answer)
-    if not 200 <= answer.status < 300 or (doubt is not None and (doubt.is_outage or doubt.shape is Shape.HTML)):
+    problem = find_body_problem(answer)
+    if not 200 <= answer.status < 300 or (problem is not None and (problem.is_outage or problem.shape is Shape.HTML)):
         return
     lost = _lost(asked, followed)
     if lost:

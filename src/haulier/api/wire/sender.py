@@ -24,7 +24,7 @@ Exchange = Callable[[Request], Awaitable[Response]]
 answer is the request's."""
 
 
-class Following:
+class Sender:
     """Implements `Transport.send` over an exchange. Resolves the credentials when it is made (`UsageError`).
 
     Requests to another origin than ``settings.url`` are refused unsent: credentials and headers are for that API
@@ -46,7 +46,7 @@ class Following:
         self._clock = clock
         self._origin = origin_of(settings.url)
         self._agent = agent
-        self._headers = _merged(settings.headers, agent)
+        self._headers = _merge_headers(settings.headers, agent)
         self._slots = asyncio.Semaphore(settings.highest_in_flight)
         self._authorizer: Authorizer | None = None
         redactor.add_headers(settings.headers)
@@ -59,19 +59,21 @@ class Following:
             raise TransportError(
                 Fault.REDIRECT, "an address that is not of the API's own origin; nothing was sent there"
             )
-        headers = _merged(request.headers, self._headers)
+        headers = _merge_headers(request.headers, self._headers)
         dressed = Request(request.method, request.url, headers, request.body, request.wait, request.onward)
         async with self._slots:
-            return await self._timed(self._follow, dressed)
+            return await self._send_timed(self._follow, dressed)
 
     async def send_bare(self, request: Request) -> Response:
         """To where credentials are fetched: any origin, none of the API's headers or credentials, no redirects.
 
         It takes no slot, since those who wait for the credentials hold them.
         """
-        return await self._timed(self._exchange, replace(request, headers=_merged(request.headers, self._agent)))
+        return await self._send_timed(
+            self._exchange, replace(request, headers=_merge_headers(request.headers, self._agent))
+        )
 
-    async def _timed(self, act: Exchange, request: Request) -> Response:
+    async def _send_timed(self, act: Exchange, request: Request) -> Response:
         seconds = self._settings.request_timeout_seconds
         started = self._clock.monotonic()
         try:
@@ -79,7 +81,7 @@ class Following:
                 answer = await act(request)
         except TimeoutError as exc:
             raise TransportError(Fault.TIMEOUT, f"no whole answer within {seconds:g} seconds") from exc
-        return answer.timed(self._clock.monotonic() - started)
+        return answer.with_seconds(self._clock.monotonic() - started)
 
     async def _follow(self, request: Request) -> Response:
         """``request`` never carries the credentials: they are put on anew for each hop, and no text is made from
@@ -109,7 +111,9 @@ class Following:
             request = onward
 
 
-def _merged(stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+def _merge_headers(
+    stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
     """A request's own headers win over those of the settings, and these over haulier's."""
     if not stronger:
         return weaker

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeGuard, TypeVar
 
-from haulier.api.answers.declared_wait import asked_wait
-from haulier.api.answers.judgement import PAGE, Asked, BadBody, Judgement, Rule, judge
+from haulier.api.answers.body_problem import BodyProblem
+from haulier.api.answers.declared_wait import find_wait
+from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Judgement, Rule, judge
 from haulier.api.errors import Action, ApiError, BodyError, Fault, is_stumble
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.retry_after import DAY_SECONDS
@@ -21,24 +22,24 @@ from haulier.api.scope.scope import Scope
 from haulier.api.settings import Api
 from haulier.clock import Clock, wall_seconds
 
-BASE_SECONDS: Final = 0.5
-CAP_SECONDS: Final = 30.0
-MAX_PAUSES: Final = 4
+BACKOFF_BASE_SECONDS: Final = 0.5
+BACKOFF_CAP_SECONDS: Final = 30.0
+MAX_PAUSES_PER_REQUEST: Final = 4
 """Of one request. An API that goes on refusing after so many waits of its own choice is left to later."""
-HELD_SECONDS: Final = 900.0
+MAX_HELD_WAIT_SECONDS: Final = 900.0
 """The longest wait that an item is held for. Above a quarter of an hour it goes back, and makes room for others."""
-PAUSE_SECONDS: Final = 60.0
+DEFAULT_PAUSE_SECONDS: Final = 60.0
 """Where an API asks everybody to wait and does not say how long. It doubles, as GitHub wants it."""
 
-PERSON_SECONDS: Final = 15.0
+CREDENTIAL_PAUSE_SECONDS: Final = 15.0
 """The pause where a person has to do something: workers that are started again by themselves ask no more often."""
 
-THROTTLED_SECONDS: Final = 60.0
+MAX_PACE_WAIT_SECONDS: Final = 60.0
 """A longer wait is about a quota of an hour or a day, and says nothing of a pace."""
 
-BODY_BYTES: Final = 64 * 1024
+MAX_KEPT_BODY_BYTES: Final = 64 * 1024
 """Of a body that cannot be read, to be kept: a page of 100 records of 600 bytes whole."""
-SUSPECT_TRIES: Final = 1
+MAX_SUSPECT_RETRIES: Final = 1
 """Repeats in place for an item that is known to hold what cannot be read: it was asked for often enough before."""
 
 _SHOWN_CHARACTERS: Final = 300
@@ -57,7 +58,7 @@ class FirstPage:
 
 
 @dataclass
-class Tally:
+class ClientFindings:
     """What all items of a client have seen so far, for whoever watches."""
 
     first_page: FirstPage | None = None
@@ -80,12 +81,12 @@ class ApiParts:
     redactor: Redactor
     patience: Patience
     rules: tuple[Rule, ...] = ()
-    tally: Tally = field(default_factory=Tally)
+    findings: ClientFindings = field(default_factory=ClientFindings)
     budget: RetryBudget = field(default_factory=RetryBudget)
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class MovedTotal:
     """A total that moved while the item was read. The records equal the one read last."""
 
     promised: int
@@ -100,7 +101,7 @@ class Usage:
     """All that were sent, repeats too."""
     first_sent_at: float | None = None
     """Monotonic; None before the first was sent."""
-    drift: Drift | None = None
+    drift: MovedTotal | None = None
     """An exact total that moved while the item was read."""
     hidden: int = 0
     """Rows that the API counts and did not show."""
@@ -133,7 +134,7 @@ class Answered(Generic[T]):
     value: T | None
 
 
-class Exchange:
+class Requester:
     """Sends the requests of one item, one after another."""
 
     def __init__(self, parts: ApiParts, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
@@ -147,15 +148,15 @@ class Exchange:
 
     def note_first_page(self, records: int, total: int | None, *, has_more: bool) -> None:
         """The first page of a list was read."""
-        if records and self._parts.tally.first_page is None:
-            self._parts.tally.first_page = FirstPage(records, total, has_more)
+        if records and self._parts.findings.first_page is None:
+            self._parts.findings.first_page = FirstPage(records, total, has_more)
 
     async def send(
         self,
         request: Request,
         read: Callable[[Response], T],
         *,
-        asked: Asked = PAGE,
+        expected: ExpectedAnswer = EXPECTED_PAGE,
         rules: Sequence[Rule] = (),
         is_first_page: bool = True,
         read_end: Callable[[Response, Action], T | None] | None = None,
@@ -172,8 +173,8 @@ class Exchange:
         parts = self._parts
         rules = (*rules, *parts.rules)
 
-        def judged(outcome: Response | TransportError | BadBody) -> Judgement:
-            return judge(outcome, now=parts.clock.now(), asked=asked, rules=rules, wait_at=self._wait_at)
+        def judged(outcome: Response | TransportError | BodyProblem) -> Judgement:
+            return judge(outcome, now=parts.clock.now(), expected=expected, rules=rules, wait_at=self._wait_at)
 
         def judged_by_body(outcome: Response | TransportError) -> Action:
             """As the witness, with its body read: an error object under a good status is no good answer."""
@@ -182,7 +183,7 @@ class Exchange:
                 try:
                     (read_anew or read)(outcome)
                 except BodyError as error:
-                    judgement = judged(BadBody(str(error), error.shape))
+                    judgement = judged(BodyProblem(str(error), shape=error.shape))
             return judgement.final
 
         repeats = pauses = silences = 0
@@ -195,7 +196,7 @@ class Exchange:
                     try:
                         found = read_end(outcome, judgement.action) if read_end is not None and is_good else None
                     except BodyError as error:
-                        judgement = judged(BadBody(str(error), error.shape))
+                        judgement = judged(BodyProblem(str(error), shape=error.shape))
                     else:
                         parts.budget.note_success()
                         parts.scope.note_success(outcome, is_first_page=is_first_page)
@@ -204,7 +205,7 @@ class Exchange:
                     try:
                         value = read(outcome)
                     except BodyError as error:
-                        judgement = judged(BadBody(str(error), error.shape))
+                        judgement = judged(BodyProblem(str(error), shape=error.shape))
                     else:
                         parts.budget.note_success()
                         parts.patience.note(self._place.stream, outcome.first_byte_seconds, is_first_page=is_first_page)
@@ -219,24 +220,24 @@ class Exchange:
             if isinstance(outcome, Response) and outcome.status >= 400:
                 self._note_wait(outcome)
             if judgement.action is Action.PAUSE:
-                wait = min(HELD_SECONDS, PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
+                wait = min(MAX_HELD_WAIT_SECONDS, DEFAULT_PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
                 is_alone = (
                     isinstance(outcome, Response)
                     and judgement.is_throttling
-                    and wait <= THROTTLED_SECONDS
+                    and wait <= MAX_PACE_WAIT_SECONDS
                     and parts.scope.note_throttled(wait, outcome)
                 )
                 if not is_alone:
                     await parts.scope.pause(wait, reason)
-                may_repeat = pauses < MAX_PAUSES
+                may_repeat = pauses < MAX_PAUSES_PER_REQUEST
                 pauses += 1
             else:
-                may_repeat = judgement.action is Action.RETRY and repeats < self._tries(judgement, outcome)
+                may_repeat = judgement.action is Action.RETRY and repeats < self._max_retries(judgement, outcome)
             if judgement.action in {Action.AUTH, Action.CONFIG}:
                 # Whoever comes next would be refused too, and many a login is locked after a few of those.
-                await parts.scope.pause(PERSON_SECONDS, reason, is_of_credentials=True)
+                await parts.scope.pause(CREDENTIAL_PAUSE_SECONDS, reason, is_of_credentials=True)
             is_early = isinstance(outcome, TransportError) and outcome.is_early
-            will_repeat = is_early or (may_repeat and (wait or 0.0) <= HELD_SECONDS)
+            will_repeat = is_early or (may_repeat and (wait or 0.0) <= MAX_HELD_WAIT_SECONDS)
             parts.scope.failures.note(
                 f"{self.shown(request)}: {reason}", wall_seconds(parts.clock), is_retried=will_repeat
             )
@@ -259,7 +260,7 @@ class Exchange:
     def _patient(self, request: Request, silences: int, *, is_first_page: bool) -> Request:
         """The request, to be given up as early as what answers take says."""
         wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
-        return request if wait is None else request.within(wait)
+        return request if wait is None else request.with_wait(wait)
 
     async def _once(self, request: Request) -> Response | TransportError:
         async with self._parts.scope.slot(self._wait):
@@ -267,7 +268,7 @@ class Exchange:
             if self.usage.first_sent_at is None:
                 self.usage.first_sent_at = self._parts.clock.monotonic()
             try:
-                return await self._parts.transport.send(request.counted_by(self._onward))
+                return await self._parts.transport.send(request.with_onward(self._onward))
             except TransportError as error:
                 return error
 
@@ -279,7 +280,7 @@ class Exchange:
     def _note_wait(self, response: Response) -> None:
         """What a person should know of the waits that an API asks for (docs/apis/answers.md#how-long-to-wait)."""
         parts = self._parts
-        found, told = asked_wait(response, parts.clock.now(), self._wait_at), parts.tally.told
+        found, told = find_wait(response, parts.clock.now(), self._wait_at), parts.findings.told
         if found.unreadable and "unreadable" not in told:
             told.add("unreadable")
             value = parts.redactor.redact(found.unreadable[:100])
@@ -288,12 +289,12 @@ class Exchange:
             told.add("long")
             logger.warning("the API asks everybody to wait for more than a day", extra={"seconds": found.seconds})
 
-    def _tries(self, judgement: Judgement, outcome: Response | TransportError) -> int:
+    def _max_retries(self, judgement: Judgement, outcome: Response | TransportError) -> int:
         is_of_item = judgement.then is Action.RETRY_LATER or (
             isinstance(outcome, Response) and is_stumble(outcome.status)
         )
         is_known = self._is_suspect and is_of_item
-        return min(SUSPECT_TRIES, judgement.tries) if is_known else judgement.tries
+        return min(MAX_SUSPECT_RETRIES, judgement.retries) if is_known else judgement.retries
 
     async def _held_back(self, seconds: float) -> None:
         """Wait as the API asked of this request alone. It is no time of the item's, as at the gate."""
@@ -307,12 +308,12 @@ class Exchange:
         self.is_waiting = is_waiting
 
     def _jitter(self, repeats: int) -> float:
-        return self._parts.rng.uniform(0.0, min(CAP_SECONDS, BASE_SECONDS * 2.0**repeats))
+        return self._parts.rng.uniform(0.0, min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0**repeats))
 
     @property
     def signs(self) -> StreamSigns:
         """What all items of the stream and run have seen of the signs of a next page, in this process."""
-        place, known = self._place, self._parts.tally.signs
+        place, known = self._place, self._parts.findings.signs
         run_id, signs = known.get(place.stream, ("", None))
         if signs is None or run_id != place.run_id:
             signs = StreamSigns()
@@ -325,7 +326,7 @@ class Exchange:
 
     def say_once(self, event: str, **fields: str) -> None:
         """A warning that is given once for a stream."""
-        told, key = self._parts.tally.told, f"{self._place.stream} {event}"
+        told, key = self._parts.findings.told, f"{self._place.stream} {event}"
         if key not in told:
             told.add(key)
             stream = {"stream": self._place.stream} if self._place.stream else {}
@@ -357,7 +358,7 @@ class Exchange:
             excerpt=excerpt,
             retry_after_seconds=wait,
             fault=outcome.kind if isinstance(outcome, TransportError) else None,
-            body=redactor.head(response.body, BODY_BYTES) if _is_unreadable(response, judgement) else b"",
+            body=redactor.head(response.body, MAX_KEPT_BODY_BYTES) if _is_unreadable(response, judgement) else b"",
             shape=judgement.shape,
             reason=redactor.redact(judgement.reason),
         )

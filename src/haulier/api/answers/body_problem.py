@@ -15,7 +15,7 @@ _LOGIN_SIGNS = (b'type="password"', b"type='password'", b"type=password")
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class BodyProblem:
     """What speaks against a body. ``is_outage``: whoever asks next gets the same, whatever they ask."""
 
     reason: str
@@ -23,31 +23,31 @@ class Doubt:
     shape: Shape = Shape.NONE
 
 
-def doubt_of(response: Response) -> Doubt | None:
+def find_body_problem(response: Response) -> BodyProblem | None:
     """Whether the body of a good status can be JSON or lines of it, by its label, its beginning and its last byte;
     nothing is parsed."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = response.body
     first = body[:1024].lstrip()[:1] or body.lstrip()[:1]
     if not first:
-        return Doubt("an empty body", shape=Shape.NO_BODY)
+        return BodyProblem("an empty body", shape=Shape.NO_BODY)
     if first == b"<" or "html" in media_type:
-        return _doubt_of_page(body)
+        return _find_page_problem(body)
     is_told = "json" in media_type or "javascript" in media_type
     if not is_told and media_type not in _UNTOLD_TYPES:
-        return Doubt(f"{media_type} instead of JSON", shape=Shape.NOT_JSON)
+        return BodyProblem(f"{media_type} instead of JSON", shape=Shape.NOT_JSON)
     if first in {b"{", b"["}:
         last = body[-1024:].rstrip()[-1:] or body.rstrip()[-1:]
-        return None if last in {b"}", b"]"} else Doubt("JSON that stops before its end")
+        return None if last in {b"}", b"]"} else BodyProblem("JSON that stops before its end")
     # A bare number or text is JSON too, where the label says so.
     label = media_type or "as nothing"
-    return None if is_told else Doubt(f"a body that is no JSON, labelled {label}", shape=Shape.NOT_JSON)
+    return None if is_told else BodyProblem(f"a body that is no JSON, labelled {label}", shape=Shape.NOT_JSON)
 
 
-def _doubt_of_page(body: bytes) -> Doubt:
+def _find_page_problem(body: bytes) -> BodyProblem:
     page = body[:_SNIFFED_BYTES].lower()
     if any(sign in page for sign in _CLOSED_SIGNS):
-        return Doubt("a maintenance page instead of JSON", is_outage=True)
+        return BodyProblem("a maintenance page instead of JSON", is_outage=True)
     if any(sign in page for sign in _LOGIN_SIGNS):
-        return Doubt("a login page instead of JSON", is_outage=True)
-    return Doubt("HTML instead of JSON", shape=Shape.HTML)
+        return BodyProblem("a login page instead of JSON", is_outage=True)
+    return BodyProblem("HTML instead of JSON", shape=Shape.HTML)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from haulier.api.answers.judgement import Asked, Rule
+from haulier.api.answers.judgement import ExpectedAnswer, Rule
 from haulier.api.client import ItemApi
 from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.http.redactor import Redactor
@@ -256,7 +256,9 @@ async def test_request_says_what_it_asked() -> None:
 async def test_empty_answer_may_be_allowed() -> None:
     """A 204 is an answer where the caller says so."""
     async with told(says(b"", 204)) as (api, _, clock, _):
-        answer = await run(api.request("GET", "/items", asked=Asked(empty=EmptyForms.of(["no body"]))), clock)
+        answer = await run(
+            api.request("GET", "/items", expected=ExpectedAnswer(empty=EmptyForms.of(["no body"]))), clock
+        )
         assert answer.status == 204
 
 
