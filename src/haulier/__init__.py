@@ -1,7 +1,7 @@
 """haulier hauls HTTP APIs into a data lake: in parallel, politely, and without losing a record.
 
-These names are public; everything else may change from one version to the next. They are imported when they are first
-used, so that ``import haulier`` costs nothing.
+The names below are public; everything else may change from one version to the next. They are imported when they are
+first used, so that ``import haulier`` costs nothing.
 """
 
 from __future__ import annotations
@@ -9,73 +9,130 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = [
-    "Api",
-    "ApiKey",
+__all__ = [  # noqa: RUF022 - in groups
+    # The source, and the API behind it
     "App",
+    "Api",
+    "Tls",
+    "Rule",
+    "Action",
+    # Credentials
+    "ApiKey",
+    "Auth",
     "Basic",
     "Bearer",
-    "Bounds",
     "ClientCredentials",
-    "Context",
-    "Cursor",
-    "Encoded",
-    "HaulierError",
-    "IdRange",
-    "ItemError",
-    "Offset",
-    "Page",
-    "Paginator",
-    "Single",
-    "TimeWindow",
-    "Total",
-    "UsageError",
-    "WorkItem",
+    "Secret",
     "env",
+    # Work items, and what they are divided by
+    "WorkItem",
+    "IdRange",
     "id_ranges",
+    "TimeWindow",
     "time_windows",
+    "day_windows",
+    "Bounds",
+    # In a processor
+    "Context",
+    "RunInfo",
+    "ItemApi",
+    "Encoded",
+    "Page",
+    "Response",
+    # From one page to the next
+    "Cursor",
+    "Key",
+    "LinkHeader",
+    "NextUrl",
+    "OData",
+    "Offset",
+    "PageNumber",
+    "Seek",
+    "Single",
+    "Total",
+    "Guard",
+    # A kind of paging of one's own
+    "Paginator",
+    "PageRequest",
+    "PageAnswer",
+    # Errors
+    "HaulierError",
+    "UsageError",
+    "ItemError",
+    "ApiError",
+    "BodyError",
+    "PagingError",
+    "Fault",
 ]
 
 if TYPE_CHECKING:
+    from haulier.api.answers.judgement import Rule
+    from haulier.api.errors import Action, ApiError, BodyError, Fault, PagingError
+    from haulier.api.http.transport import Response
     from haulier.api.http.urls import Encoded
-    from haulier.api.identity.auth import ApiKey, Basic, Bearer, env
+    from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret, env
     from haulier.api.identity.oauth2 import ClientCredentials
-    from haulier.api.paging.cursors import Cursor
-    from haulier.api.paging.paginator import Paginator, Single
-    from haulier.api.paging.positions import Offset
-    from haulier.api.paging.totals import Total
+    from haulier.api.identity.tls import Tls
+    from haulier.api.paging.cursors import Cursor, Key, Seek
+    from haulier.api.paging.links import LinkHeader, NextUrl, OData
+    from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, Single
+    from haulier.api.paging.positions import Offset, PageNumber
+    from haulier.api.paging.totals import Guard, Total
     from haulier.api.records.page import Page
+    from haulier.api.session import ItemApi
     from haulier.api.settings import Api
     from haulier.app.app import App
     from haulier.errors import HaulierError, ItemError, UsageError
     from haulier.items.bounds import Bounds
     from haulier.items.ranges import IdRange, id_ranges
-    from haulier.items.windows import TimeWindow, time_windows
+    from haulier.items.windows import TimeWindow, day_windows, time_windows
     from haulier.items.workitem import WorkItem
-    from haulier.sources.context import Context
+    from haulier.sources.context import Context, RunInfo
 
 _HOMES = {
+    "Action": "api.errors",
     "Api": "api.settings",
+    "ApiError": "api.errors",
     "ApiKey": "api.identity.auth",
     "App": "app.app",
+    "Auth": "api.identity.auth",
     "Basic": "api.identity.auth",
     "Bearer": "api.identity.auth",
+    "BodyError": "api.errors",
     "Bounds": "items.bounds",
     "ClientCredentials": "api.identity.oauth2",
     "Context": "sources.context",
     "Cursor": "api.paging.cursors",
     "Encoded": "api.http.urls",
+    "Fault": "api.errors",
+    "Guard": "api.paging.totals",
     "HaulierError": "errors",
     "IdRange": "items.ranges",
+    "ItemApi": "api.session",
     "ItemError": "errors",
+    "Key": "api.paging.cursors",
+    "LinkHeader": "api.paging.links",
+    "NextUrl": "api.paging.links",
+    "OData": "api.paging.links",
     "Offset": "api.paging.positions",
     "Page": "api.records.page",
+    "PageAnswer": "api.paging.paginator",
+    "PageNumber": "api.paging.positions",
+    "PageRequest": "api.paging.paginator",
     "Paginator": "api.paging.paginator",
+    "PagingError": "api.errors",
+    "Response": "api.http.transport",
+    "Rule": "api.answers.judgement",
+    "RunInfo": "sources.context",
+    "Secret": "api.identity.auth",
+    "Seek": "api.paging.cursors",
     "Single": "api.paging.paginator",
     "TimeWindow": "items.windows",
+    "Tls": "api.identity.tls",
     "Total": "api.paging.totals",
     "UsageError": "errors",
     "WorkItem": "items.workitem",
+    "day_windows": "items.windows",
     "env": "api.identity.auth",
     "id_ranges": "items.ranges",
     "time_windows": "items.windows",
@@ -89,3 +146,8 @@ def __getattr__(name: str) -> object:
     found: object = getattr(import_module(f"haulier.{home}"), name)
     globals()[name] = found
     return found
+
+
+def __dir__() -> list[str]:
+    """The public names, though none may be imported yet: what a REPL completes."""
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -7,31 +7,53 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, assert_type
 
 from haulier import (
+    Action,
     Api,
+    ApiError,
     ApiKey,
     App,
+    Auth,
     Basic,
     Bearer,
+    BodyError,
     Bounds,
     ClientCredentials,
     Context,
     Cursor,
     Encoded,
+    Fault,
+    Guard,
     HaulierError,
     IdRange,
+    ItemApi,
     ItemError,
+    Key,
+    LinkHeader,
+    NextUrl,
+    OData,
     Offset,
     Page,
+    PageAnswer,
+    PageNumber,
+    PageRequest,
     Paginator,
+    PagingError,
+    Response,
+    Rule,
+    RunInfo,
+    Secret,
+    Seek,
     Single,
     TimeWindow,
+    Tls,
     Total,
     UsageError,
     WorkItem,
+    day_windows,
     env,
     id_ranges,
     time_windows,
@@ -44,9 +66,15 @@ API = Api(
     contact="team@example.com",
     headers=(("Accept-Language", "en"),),
     first_byte_timeout_seconds=10.0,
+    tls=Tls(ca_file="authority.pem"),
 )
 KEYED = Api("https://api.example.com", auth=ApiKey(env("KEY", "default"), header="X-Api-Key"))
 BASIC = Api("https://api.example.com", auth=Basic(env("USER"), env("PASSWORD")))
+CREDENTIALS: tuple[Auth, ...] = (Bearer(env("TOKEN")), Basic("user"), ApiKey("key", query="key"))
+SECRET = env("PROXY")
+assert_type(SECRET, Secret)
+PROXIED = Api("https://api.example.com", proxy=SECRET)
+RULES = (Rule(Action.PAUSE, status=403, text="rate limit"), Rule(Action.ABSENT, status=410))
 OAUTH = Api("https://api.example.com", auth=ClientCredentials("https://login.example.com", env("ID"), env("SECRET")))
 
 app = App("assets", api=API, lake="lake", queue="sqlite")
@@ -78,7 +106,9 @@ async def everything(ctx: Context) -> AsyncIterator[WorkItem]:
         yield AssetsById(each)
     windows = time_windows(datetime(2024, 1, 1, tzinfo=UTC), ctx.snapshot_time, step=timedelta(days=1))
     assert_type(windows, Iterator[TimeWindow])
-    for window in windows:
+    days = day_windows(date(2024, 1, 1), date(2024, 2, 1), zone="Europe/London")
+    assert_type(days, Iterator[TimeWindow])
+    for window in (*windows, *days):
         yield EventsByTime(window, region=ctx.shared["region"])
 
 
@@ -90,7 +120,7 @@ async def assets_by_id(item: AssetsById, ctx: Context) -> AsyncIterator[Page | W
         return
     query = item.ids.inclusive("from_id", "to_id")
     assert_type(query, dict[str, int])
-    total = Total("total", is_exact=True)
+    total = Total("total", is_exact=True, only_if=Guard("relation", "eq"))
     async for page in ctx.api.pages("/assets", query, pages=paginator(), records="assets", total=total):
         assert_type(page, Page)
         ctx.log.info("a page", extra={"records": len(page)})
@@ -103,8 +133,12 @@ async def events_by_time(item: EventsByTime, ctx: Context) -> AsyncIterator[list
     assert_type(start, str)
     try:
         answer = await ctx.api.json("/events", {"since": start, "until": end, "tag": Encoded("a%2Cb")})
+    except ApiError as error:
+        if error.fault is Fault.TIMEOUT or error.action is Action.OUTAGE:
+            raise
+        raise ItemError(f"status {error.status}") from error
     except ItemError as error:
-        raise HaulierError(f"{ctx.run.run_id}, attempt {ctx.attempt}") from error
+        raise HaulierError(f"{told(ctx.run)}, attempt {ctx.attempt}") from error
     if not isinstance(answer, list):
         raise UsageError("The API sends something else.")
     yield answer
@@ -116,8 +150,43 @@ def shorter(item: EventsByTime) -> list[EventsByTime]:
     return [EventsByTime(half, item.region) for half in item.window.halves(timedelta(seconds=1)) or ()]
 
 
+def told(run: RunInfo) -> str:
+    return f"{run.run_id}, {run.mode}, up to {run.snapshot_time:%Y-%m-%d}"
+
+
+async def newest(api: ItemApi) -> str:
+    answer = await api.request("GET", "/events/newest")
+    assert_type(answer, Response)
+    return answer.headers.get("ETag", "")
+
+
+class ByYear:
+    """A kind of paging of one's own."""
+
+    def first(self, request: PageRequest) -> PageRequest:
+        return request.with_query("year", "2020")
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+        year = request.query_value("year")
+        if year is None:
+            raise PagingError("The year is gone.")
+        if answer.number("years") is None:
+            raise BodyError("The API does not say how many years there are.")
+        return None if answer.flag("is_last") else request.with_query("year", str(int(year) + 1))
+
+
 def paginator() -> Paginator:
-    known: list[Paginator] = [Cursor("next", query="cursor"), Offset(limit=100), Single()]
+    known: list[Paginator] = [
+        ByYear(),
+        Cursor("next", query="cursor", also=(Key("shard", query="shard"),)),
+        LinkHeader(),
+        NextUrl("links.next"),
+        OData(),
+        Offset(limit=100),
+        PageNumber(),
+        Seek("id", query="after"),
+        Single(),
+    ]
     return known[0]
 
 
