@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from haulier.app.loading import load_app
-from haulier.app.site import Options, open_site
+from haulier.app.open_source import Options, open_source
 from haulier.app.starting import Wanted, claim
 from haulier.runs.plan import read_shard, write_plan
 from haulier.runs.records import Receipt
@@ -125,7 +125,7 @@ def report(rounds: int, contestants: dict[str, Callable[[], Took]]) -> None:
 async def write_run(name: str, items: int, done: int) -> None:
     """An open run of which so many items are done, as workers leave it; its objects hold nothing."""
     app = load_app(name)
-    async with open_site(app, Options()) as site:
+    async with open_source(app, Options()) as site:
         run = await claim(site, Wanted("full", ("blobs",)))  # It asks its API nothing.
         kind = next(iter(app.processors))
 

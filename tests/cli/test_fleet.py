@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from haulier.app.loading import load_app
-from haulier.app.site import Options, Site, open_site
+from haulier.app.open_source import OpenSource, Options, open_source
 from haulier.cli.fleet import Fleet
 from haulier.cli.output import is_quiet
 from haulier.errors import UnavailableError
@@ -22,11 +22,11 @@ from tests.cli.conftest import Place
 async def fleet_of(place: Place, command: list[str], count: int) -> tuple[int, list[str]]:
     """What a fleet of any command comes to, over a run that is open, and what it says."""
     said: list[str] = []
-    async with open_site(load_app(str(place.toml)), Options()) as site:
+    async with open_source(load_app(str(place.toml)), Options()) as site:
         return await Fleet(command, count, site_watch(site), said.append).run(), said
 
 
-def site_watch(site: Site) -> Watch:
+def site_watch(site: OpenSource) -> Watch:
     return Watch(site.lake, site.queue, site.closer, "shop")
 
 
@@ -55,7 +55,7 @@ def test_children_that_wait_for_a_plan_hear_of_it(shop: Place) -> None:
     """A line on their standard input says that there is work."""
 
     async def woken() -> int:
-        async with open_site(load_app(str(shop.toml)), Options()) as site:
+        async with open_source(load_app(str(shop.toml)), Options()) as site:
             fleet = Fleet(["sh", "-c", "read -r line && exit 4; exit 2"], 2, site_watch(site), print)
             running = asyncio.ensure_future(fleet.run())
             while fleet.living < 2:

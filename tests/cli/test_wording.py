@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from haulier.api.errors import Action, ApiError
-from haulier.app.site import Options
+from haulier.app.open_source import Options
 from haulier.cli.command_lines import typed_command
 from haulier.cli.plurals import are, counted
 from haulier.errors import sentence

@@ -15,7 +15,7 @@ from typing import Any
 from haulier.api.http.redactor import Redactor
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.app.app import App
-from haulier.app.site import LiveSite
+from haulier.app.open_source import LiveSource
 from haulier.app.starting import Wanted, claim, start
 from haulier.clock import Clock, SystemClock
 from haulier.config.source_file import load_source
@@ -26,7 +26,7 @@ from haulier.runs.records import ChildList, PoisonRecord, VerdictRecord, decode_
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
 from haulier.worker.settings import WorkerSettings
-from tests.harness.wiring import open_site, worker_of
+from tests.harness.wiring import open_source, worker_of
 
 FACTOR = 50.0
 """A backoff of half a minute takes half a second."""
@@ -95,7 +95,7 @@ class NotedQueue(MemoryQueue):
 class Shop:
     """What a test looks at afterwards."""
 
-    site: LiveSite
+    site: LiveSource
     queue: NotedQueue
     run: Run
     workers: int = 0
@@ -103,8 +103,8 @@ class Shop:
     async def work(self) -> tuple[int, str]:
         """One more worker, to its end: its exit code, and why."""
         self.workers += 1
-        parts = dataclasses.replace(self.site.parts(), name=f"w{self.workers}")
-        worker = worker_of(parts)
+        deps = dataclasses.replace(self.site.worker_deps(), name=f"w{self.workers}")
+        worker = worker_of(deps)
         return await worker.run(), worker.reason
 
     async def verdict(self) -> VerdictRecord:
@@ -163,7 +163,7 @@ async def opened(app: App, folder: Path, *, max_failures: int = 2) -> AsyncItera
         transport = AiohttpTransport(app.api, clock=SystemClock(), redactor=redactor)
         stack.push_async_callback(transport.close)
         site = await stack.enter_async_context(
-            open_site(
+            open_source(
                 app,
                 lake=lake,
                 queue=queue,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from haulier.app.loading import load_app
-from haulier.app.site import Options
+from haulier.app.open_source import Options
 from haulier.cli.command_lines import child_command
 from haulier.runs.records import CrashRecord, encode_record
 from haulier.worker.settings import MAX_CRASHES, SILENT_DELIVERIES
@@ -59,8 +59,8 @@ async def test_the_record_that_crashes_is_poisoned_alone(tmp_path: Path) -> None
                 number=number, key="some-1-5", exit_code=11, worker="w0", crashed_at=run.site.clock.now()
             )
             await run.site.lake.create(run.run.paths.numbered("crashes", seen.key, number), encode_record(seen))
-        parts = dataclasses.replace(run.site.parts(child_command("isolate", str(path), options)), name="w9")
-        assert await worker_of(parts).run() == 0
+        deps = dataclasses.replace(run.site.worker_deps(child_command("isolate", str(path), options)), name="w9")
+        assert await worker_of(deps).run() == 0
         assert (await run.verdict()).reasons == {"poison": 1}
         assert run.ids == [1, 2, 4]
         assert [(key, record.reason) for key, record in run.poison.items()] == [("some-3-4", "crashed")]

@@ -18,7 +18,7 @@ from haulier.runs.plan import planned
 from haulier.runs.send import envelope_of
 from haulier.worker.crash_guard import CrashedError
 from haulier.worker.deadline import DeadlineError
-from haulier.worker.divide import Cause, Reason, Suspects, parts_of, reason_to_divide, suspect_by
+from haulier.worker.division import Cause, Reason, Suspects, parts_of, reason_to_divide, suspect_by
 from haulier.worker.outcome import Circumstances, decide
 from haulier.worker.settings import MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
 

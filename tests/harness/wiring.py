@@ -1,4 +1,4 @@
-"""The wiring of a worker for tests: the real parts, over whatever lake, queue, API and clock a test has.
+"""The wiring of a worker for tests: the real deps, over whatever lake, queue, API and clock a test has.
 
 Random numbers are drawn from the worker's name, so that a test sees the same ones each time.
 """
@@ -16,16 +16,16 @@ from haulier.api.http.transport import Transport
 from haulier.api.scope.scope import Rows, Scope, ScopeSettings
 from haulier.api.settings import Api
 from haulier.app.app import App
-from haulier.app.meter import Meter
-from haulier.app.site import LiveSite, scope_settings
+from haulier.app.open_source import LiveSource, scope_settings
+from haulier.app.timed_transport import TimedTransport
 from haulier.clock import Clock
 from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Lake
 from haulier.queues.seam import QueueClient, QueueOpener
 from haulier.runs.closing import Closer
+from haulier.worker.deps import Processor, WorkerDeps
 from haulier.worker.loop import Worker
-from haulier.worker.parts import Parts, Processor
 from haulier.worker.settings import WorkerSettings
 from haulier.worker.watch import Watch
 
@@ -50,7 +50,7 @@ async def open_client(
 
 
 @contextlib.asynccontextmanager
-async def open_site(
+async def open_source(
     app: App,
     *,
     lake: Lake,
@@ -61,13 +61,13 @@ async def open_site(
     name: str = "w1",
     settings: WorkerSettings | None = None,
     redactor: Redactor | None = None,
-) -> AsyncIterator[LiveSite]:
+) -> AsyncIterator[LiveSource]:
     """What a worker process of an app has open."""
-    meter, scope = Meter(api), scope_settings(app)
+    meter, scope = TimedTransport(api), scope_settings(app)
     async with open_client(
         app.api, api=meter, rows=queue, scope=scope, clock=clock, name=name, redactor=redactor, rules=app.rules
     ) as client:
-        yield LiveSite(
+        yield LiveSource(
             app=app,
             lake=lake,
             queue=queue,
@@ -82,7 +82,7 @@ async def open_site(
         )
 
 
-def parts_of(
+def deps_of(
     source: str,
     *,
     lake: Lake,
@@ -94,12 +94,12 @@ def parts_of(
     settings: WorkerSettings,
     processors: Mapping[type[WorkItem], Processor],
     isolate: tuple[str, ...] = (),
-) -> Parts:
+) -> WorkerDeps:
     """What a worker without an app is made of."""
     registry = Registry()
     for kind in processors:
         registry.add(kind)
-    return Parts(
+    return WorkerDeps(
         source=source,
         lake=lake,
         queue=queue,
@@ -121,7 +121,7 @@ def _refuse_to_hang() -> None:
 
 
 def worker_of(
-    parts: Parts,
+    deps: WorkerDeps,
     watch: Watch | None = None,
     *,
     only: str | None = None,
@@ -129,5 +129,5 @@ def worker_of(
     on_stall: Callable[[], None] = _refuse_to_hang,
 ) -> Worker:
     """A whole worker. It watches all runs of its source, or ``only`` one."""
-    watch = watch or Watch(parts.lake, parts.queue, parts.closer, parts.source, only)
-    return Worker(parts, watch, on_stall, exit_idle=exit_idle)
+    watch = watch or Watch(deps.lake, deps.queue, deps.closer, deps.source, only)
+    return Worker(deps, watch, on_stall, exit_idle=exit_idle)

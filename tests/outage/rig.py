@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from haulier.api.errors import Fault
 from haulier.api.http.transport import NO_HEADERS, Request, Response, TransportError
 from haulier.app.app import App
-from haulier.app.site import LiveSite
+from haulier.app.open_source import LiveSource
 from haulier.app.starting import Wanted, claim, start
 from haulier.config.source_file import load_source
 from haulier.lake.local.lake import LocalLake
@@ -23,7 +23,7 @@ from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.run import Run
 from tests.harness.virtual_time import VirtualTime
-from tests.harness.wiring import open_site, worker_of
+from tests.harness.wiring import open_source, worker_of
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class Shop:
     async def work(self, name: str) -> tuple[int, str]:
         """One worker, to its end: its exit code, and why."""
         async with _site_of(self.app, self.api, self.lake, self.store, self.time, name) as site:
-            worker = worker_of(site.parts())
+            worker = worker_of(site.worker_deps())
             code = await worker.run()
             self.charged += worker.stats.retried
             return code, worker.reason
@@ -208,10 +208,10 @@ async def live_through(shop: Shop, failure: Failure, *, workers: int, after_seco
 @contextlib.asynccontextmanager
 async def _site_of(
     app: App, api: Api, lake: LocalLake, store: MemoryStore, time: VirtualTime, name: str
-) -> AsyncIterator[LiveSite]:
+) -> AsyncIterator[LiveSource]:
     """What a worker process has open, with all the limits of life."""
     queue = MemoryQueue(store, time)
-    async with open_site(
+    async with open_source(
         app, lake=lake, queue=queue, open_queue=lambda: MemoryQueue(store, time), api=api, clock=time, name=name
     ) as site:
         yield site

@@ -36,19 +36,19 @@ from haulier.runs.redrive import Redriver
 from haulier.runs.run import NewRun, Run, claim_run
 from haulier.testing.clock import FakeClock
 from haulier.worker.attempt import Attempt
-from haulier.worker.bench import Bench
+from haulier.worker.batch_settler import BatchSettler
+from haulier.worker.deps import Processor, WorkerDeps
+from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.keeper import Held, LeaseKeeper
 from haulier.worker.loop import Worker
-from haulier.worker.parts import Parts, Processor
-from haulier.worker.recall import Recall
-from haulier.worker.runbook import RunBook
+from haulier.worker.run_cache import RunCache
 from haulier.worker.settings import WorkerSettings
-from haulier.worker.settle import Settler
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
+from haulier.worker.worker_state import WorkerState
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import SOURCE, Things, ThingsApi, client_of
-from tests.harness.wiring import parts_of, worker_of
+from tests.harness.wiring import deps_of, worker_of
 
 LEASE_SECONDS = 60.0
 R = TypeVar("R", bound=Record)
@@ -111,7 +111,7 @@ class Rig:
     # -- workers -------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def parts(self, processors: Mapping[type[WorkItem], Processor] | None = None) -> AsyncIterator[Parts]:
+    async def deps(self, processors: Mapping[type[WorkItem], Processor] | None = None) -> AsyncIterator[WorkerDeps]:
         """The wiring of one more worker, which has joined the scope."""
         self._born += 1
         name = f"w{self._born}"
@@ -123,8 +123,8 @@ class Rig:
 
     def parts_over(
         self, client: Client, name: str, processors: Mapping[type[WorkItem], Processor] | None = None
-    ) -> Parts:
-        return parts_of(
+    ) -> WorkerDeps:
+        return deps_of(
             SOURCE,
             lake=self.lake,
             queue=self.queue,
@@ -147,21 +147,21 @@ class Rig:
     ) -> AsyncIterator[Hand]:
         """A worker that is led by hand. ``open_queue`` is for its keeper alone; ``cuts`` go through its calls to lake
         and queue, but for its keeper's and its beats."""
-        async with self.parts(processors) as parts:
+        async with self.deps(processors) as deps:
             if open_queue is not None:
-                parts = replace(parts, open_queue=open_queue)
+                deps = replace(deps, open_queue=open_queue)
             if cuts is not None:
-                parts = replace(parts, lake=cuts.wrap(parts.lake), queue=cuts.wrap(parts.queue))
-            hand = Hand(parts)
+                deps = replace(deps, lake=cuts.wrap(deps.lake), queue=cuts.wrap(deps.queue))
+            hand = Hand(deps)
             hand.keeper.start()
             try:
                 yield hand
             finally:
                 hand.keeper.stop()
 
-    def worker(self, parts: Parts, *, only: str | None = None, exit_idle: bool = False) -> Worker:
+    def worker(self, deps: WorkerDeps, *, only: str | None = None, exit_idle: bool = False) -> Worker:
         """A whole worker. It must not hang."""
-        return worker_of(parts, only=only, exit_idle=exit_idle)
+        return worker_of(deps, only=only, exit_idle=exit_idle)
 
     def turn(self, seconds: float) -> None:
         """Let time pass at once."""
@@ -253,26 +253,26 @@ class Rig:
 class Hand:
     """One worker whose every step is asked for."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, deps: WorkerDeps) -> None:
+        self.deps = deps
         self.stalls: list[str] = []
-        lease_seconds = parts.settings.lease_seconds
-        self.keeper = LeaseKeeper(parts.open_queue, parts.clock, lease_seconds, lambda: self.stalls.append("stall"))
-        self.settler = Settler(parts.lake, parts.queue, self.keeper, parts.clock, parts.name)
+        lease_seconds = deps.settings.lease_seconds
+        self.keeper = LeaseKeeper(deps.open_queue, deps.clock, lease_seconds, lambda: self.stalls.append("stall"))
+        self.settler = BatchSettler(deps.lake, deps.queue, self.keeper, deps.clock, deps.name)
         self.stop = StopSign()
-        runbook = RunBook(parts.lake, parts.source, parts.clock)
-        self.bench = Bench(parts, self.keeper, self.settler, runbook, Recall(parts), Stats(), self.stop)
+        run_cache = RunCache(deps.lake, deps.source, deps.clock)
+        self.state = WorkerState(deps, self.keeper, self.settler, run_cache, DoneItemProbe(deps), Stats(), self.stop)
 
     async def take(self) -> Held | None:
         """Dequeue a message; None if none is visible."""
-        sent_at = self.parts.clock.monotonic()
-        leases = await self.parts.queue.dequeue(1, self.parts.settings.lease_seconds)
+        sent_at = self.deps.clock.monotonic()
+        leases = await self.deps.queue.dequeue(1, self.deps.settings.lease_seconds)
         return self.keeper.hold(leases[0], sent_at) if leases else None
 
     async def attempt(self, held: Held | None) -> None:
         """What follows a dequeue, up to the point where the item waits to be settled."""
         assert held is not None, "no message is visible"
-        await Attempt(self.bench, held).run()
+        await Attempt(self.state, held).run()
 
     async def settle(self) -> None:
         """Receipts and completions of all that waits."""

@@ -18,8 +18,8 @@ from haulier.errors import ItemError, LakeUnavailableError, UnavailableError, Us
 from haulier.runs.plan import planned
 from haulier.runs.run import Run
 from haulier.runs.send import send_again
-from haulier.worker.alone import EndFrame, Frame, PageFrame, StartFrame, error_frame, error_of, frame_bytes
 from haulier.worker.deadline import GateWaitError
+from haulier.worker.guard_pipe import EndFrame, Frame, PageFrame, StartFrame, error_frame, error_of, frame_bytes
 from haulier.worker.settings import SILENT_DELIVERIES, WorkerSettings
 from tests.harness.things import things
 from tests.worker.rig import Rig, key_of

@@ -18,7 +18,7 @@ from haulier.runs.records import PoisonRecord
 from haulier.runs.run import Run
 from haulier.sources.context import Context
 from haulier.worker.deadline import Awake, DeadlineError, GateWaitError, within_deadline
-from haulier.worker.parts import Processor
+from haulier.worker.deps import Processor
 from haulier.worker.settings import WorkerSettings
 from tests.harness.things import Things, things
 from tests.worker.rig import Hand, Rig, key_of
@@ -221,7 +221,7 @@ async def test_an_item_that_waits_a_lease_for_its_turn_is_handed_back_uncounted(
     real.settings = WorkerSettings(lease_seconds=0.2)
     await real.run(ITEM)
     async with real.hand() as hand:
-        await hand.parts.client.scope.pause(60)
+        await hand.deps.client.scope.pause(60)
         await hand.work()
         assert not hand.stop.event.is_set()
     assert real.api.requests == []
@@ -234,7 +234,7 @@ async def test_an_item_that_is_paused_in_the_middle_is_not_charged_for_it(real: 
 
     async def pauses(item: Things, ctx: Context) -> AsyncGenerator[Any, None]:
         await ctx.api.json("/things", {"start": 1, "end": 2})
-        await hands[0].parts.client.scope.pause(60)
+        await hands[0].deps.client.scope.pause(60)
         yield await ctx.api.json("/things", {"start": 2, "end": 3})
 
     hands: list[Hand] = []

@@ -54,8 +54,8 @@ async def until(condition: Any) -> None:
 async def test_a_worker_stays_until_its_run_is_closed(real: Rig) -> None:
     """Every item, the closing, and nothing left on the queue; exit code 0."""
     run = await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         assert await worker.run() == 0
         assert (worker.reason, worker.stats.done, worker.stats.records, worker.stats.under_way) == ("", 10, 20, 0)
     assert await state_of(real, run) is RunState.COMPLETE
@@ -68,8 +68,8 @@ async def test_workers_share_a_run(real: Rig) -> None:
     """No item is worked twice, and whoever sees the end closes it; both leave."""
     real.api.latency_seconds = 0.02
     run = await real.run(*ITEMS)
-    async with real.parts() as first, real.parts() as second:
-        workers = [real.worker(parts) for parts in (first, second)]
+    async with real.deps() as first, real.deps() as second:
+        workers = [real.worker(deps) for deps in (first, second)]
         assert await asyncio.gather(*(worker.run() for worker in workers)) == [0, 0]
         assert sum(worker.stats.done for worker in workers) == len(ITEMS)
     assert await state_of(real, run) is RunState.COMPLETE
@@ -79,15 +79,15 @@ async def test_workers_share_a_run(real: Rig) -> None:
 async def test_several_runs_share_a_queue(real: Rig) -> None:
     """Each message names its run; the worker leaves when all of them are closed."""
     runs = [await real.run(*ITEMS[:3]), await real.run(*ITEMS)]
-    async with real.parts() as parts:
-        assert await real.worker(parts).run() == 0
+    async with real.deps() as deps:
+        assert await real.worker(deps).run() == 0
     assert [await state_of(real, run) for run in runs] == [RunState.COMPLETE] * 2
 
 
 async def test_a_worker_waits_for_a_plan(real: Rig) -> None:
     """Started before the run is: it stays, and works what comes."""
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         working = asyncio.create_task(worker.run())
         await asyncio.sleep(1)
         assert not working.done()
@@ -103,8 +103,8 @@ async def test_a_worker_that_is_woken_looks_for_work(real: Rig, monkeypatch: pyt
     """Its parent says that the plan is on the queue; by itself it would have looked much later."""
     monkeypatch.setattr(loop, "IDLE_SECONDS", 3_600.0)
     monkeypatch.setattr(loop, "IDLE_CAP_SECONDS", 3_600.0)
-    async with real.parts() as parts, asyncio.timeout(60):
-        worker = real.worker(parts)
+    async with real.deps() as deps, asyncio.timeout(60):
+        worker = real.worker(deps)
         working = asyncio.create_task(worker.run())
         await asyncio.sleep(0.2)
         await real.run(*ITEMS)
@@ -116,13 +116,13 @@ async def test_a_worker_that_is_woken_looks_for_work(real: Rig, monkeypatch: pyt
 
 async def test_a_worker_sees_that_another_has_closed_its_run(real: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It looks at the run as a whole now and then, and at whether it is closed all the time."""
-    async with real.parts() as parts, asyncio.timeout(60):
+    async with real.deps() as deps, asyncio.timeout(60):
         run = await real.run(*ITEMS)
         watch = Watch(real.lake, real.queue, real.closer, SOURCE)
         assert not await watch.has_ended()  # It has seen none yet.
         assert await watch.look() == 1
         assert not await watch.has_ended()
-        assert await real.worker(parts).run() == 0
+        assert await real.worker(deps).run() == 0
         assert await watch.has_ended()
         assert await watch.look() == 0
         assert list(watch.closed) == [run.run_id]
@@ -134,8 +134,8 @@ async def test_a_drain_finishes_what_is_under_way(real: Rig) -> None:
     real.settings = replace(real.settings, grace_seconds=20)
     real.api.latency_seconds = 0.1
     run = await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         working = asyncio.create_task(worker.run())
         await until(lambda: real.api.requests)
         under_way = worker.stats.under_way
@@ -152,8 +152,8 @@ async def test_a_drain_hands_the_rest_back_at_once_and_uncounted(real: Rig) -> N
     """G4: no failure, no silent delivery, and nobody waits for a lease to run out."""
     real.api.latency_seconds = 60
     await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         working = asyncio.create_task(worker.run())
         await until(lambda: real.api.requests)
         worker.drain("SIGTERM")
@@ -169,8 +169,8 @@ async def test_a_second_signal_does_not_wait_for_the_grace(real: Rig) -> None:
     real.settings = replace(real.settings, grace_seconds=60)
     real.api.latency_seconds = 60
     await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         working = asyncio.create_task(worker.run())
         await until(lambda: real.api.requests)
         worker.drain("SIGTERM")
@@ -187,8 +187,8 @@ async def test_a_worker_that_is_cancelled_hands_everything_back(real: Rig) -> No
     """As where its scope fails: no lease is left to run out."""
     real.api.latency_seconds = 60
     await real.run(*ITEMS)
-    async with real.parts() as parts:
-        working = asyncio.create_task(real.worker(parts).run())
+    async with real.deps() as deps:
+        working = asyncio.create_task(real.worker(deps).run())
         await until(lambda: real.api.requests)
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -201,8 +201,8 @@ async def test_exit_idle_leaves_when_nothing_is_ready(real: Rig) -> None:
     """What is delayed, or in other hands, is left to the next worker."""
     run = await real.run(*ITEMS)
     await real.queue.dequeue(1, 60)
-    async with real.parts() as parts:
-        assert await real.worker(parts, exit_idle=True).run() == 0
+    async with real.deps() as deps:
+        assert await real.worker(deps, exit_idle=True).run() == 0
     assert len(real.objects()) == len(ITEMS) - 1
     assert await state_of(real, run) is RunState.OPEN
 
@@ -210,8 +210,8 @@ async def test_exit_idle_leaves_when_nothing_is_ready(real: Rig) -> None:
 async def test_exit_idle_closes_what_it_drained(real: Rig) -> None:
     """Nobody else may come: an autoscaler starts no worker for an empty queue."""
     run = await real.run(*ITEMS)
-    async with real.parts() as parts:
-        assert await real.worker(parts, exit_idle=True).run() == 0
+    async with real.deps() as deps:
+        assert await real.worker(deps, exit_idle=True).run() == 0
     assert await state_of(real, run) is RunState.COMPLETE
 
 
@@ -231,9 +231,9 @@ class SlowWatch(Watch):
 
 async def test_exit_idle_looks_again_where_items_came_during_a_look(real: Rig) -> None:
     """What was seen before they came says nothing of them: they are worked, and their run is closed."""
-    async with real.parts() as parts:
-        watch = SlowWatch(parts.lake, parts.queue, parts.closer, SOURCE)
-        worker = worker_of(parts, watch, exit_idle=True)
+    async with real.deps() as deps:
+        watch = SlowWatch(deps.lake, deps.queue, deps.closer, SOURCE)
+        worker = worker_of(deps, watch, exit_idle=True)
         working = asyncio.create_task(worker.run())
         await watch.has_seen.wait()
         run = await real.run(*ITEMS)
@@ -244,8 +244,8 @@ async def test_exit_idle_looks_again_where_items_came_during_a_look(real: Rig) -
 
 
 async def test_exit_idle_leaves_where_there_is_nothing_at_all(real: Rig) -> None:
-    async with real.parts() as parts:
-        assert await real.worker(parts, exit_idle=True).run() == 0
+    async with real.deps() as deps:
+        assert await real.worker(deps, exit_idle=True).run() == 0
 
 
 # -- what it takes -----------------------------------------------------------------------------------------------------
@@ -255,8 +255,8 @@ async def test_a_worker_holds_a_quarter_more_than_its_share(real: Rig) -> None:
     """No prefetch: what waits in a worker is what others could work."""
     real.api.latency_seconds = 0.05
     await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         working = asyncio.create_task(worker.run())
         most = 0
         while not working.done():
@@ -269,9 +269,9 @@ async def test_a_worker_holds_a_quarter_more_than_its_share(real: Rig) -> None:
 async def test_a_worker_without_a_share_takes_nothing(real: Rig) -> None:
     """The scope is paused for long: items taken now would only wait."""
     await real.run(*ITEMS)
-    async with real.parts() as parts:
-        await parts.client.scope.pause(600)
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        await deps.client.scope.pause(600)
+        worker = real.worker(deps)
         working = asyncio.create_task(worker.run())
         await asyncio.sleep(0.5)
         assert (worker.stats.under_way, real.leased) == (0, 0)
@@ -286,8 +286,8 @@ async def test_a_lost_queue_is_rebuilt_from_the_plan(real: Rig) -> None:
     """G1: everything that stood in it is sent again, marked; what is done is not done again."""
     real.api.latency_seconds = 0.02
     run = await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         working = asyncio.create_task(worker.run())
         await until(lambda: worker.stats.done > 2)
         await real.queue.purge()
@@ -306,8 +306,8 @@ async def test_a_lost_queue_file_is_rebuilt_from_the_plan(real: Rig) -> None:
     real.queue = open_queue()
     real.api.latency_seconds = 0.05
     run = await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(replace(parts, open_queue=open_queue))
+    async with real.deps() as deps:
+        worker = real.worker(replace(deps, open_queue=open_queue))
         working = asyncio.create_task(worker.run())
         await until(lambda: worker.stats.done > 2)
         for file in real.folder.glob("queue.sqlite3*"):
@@ -334,8 +334,8 @@ async def with_queue_away(real: Rig, seconds: float) -> tuple[int, Worker]:
     away = Away(real.store, real.clock)
     real.queue = away
     await real.run(*ITEMS[:2])
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         away.until = real.clock.monotonic() + seconds
         return await worker.run(), worker
 
@@ -372,8 +372,8 @@ async def test_a_full_disk_ends_the_worker_and_charges_nobody(real: Rig) -> None
         if name == "LocalSpool.finish" and not is_after:
             raise LakeUnavailableError("The disk of the lake is full.")
 
-    async with real.parts() as parts:
-        worker = real.worker(replace(parts, lake=Cuts(on_call=on_call).wrap(parts.lake)))
+    async with real.deps() as deps:
+        worker = real.worker(replace(deps, lake=Cuts(on_call=on_call).wrap(deps.lake)))
         assert await worker.run() == 4
         assert worker.reason == "The disk of the lake is full."
     assert (len(real.messages), real.leased) == (len(ITEMS), 0)
@@ -385,8 +385,8 @@ async def test_refused_credentials_end_the_worker_with_2(real: Rig) -> None:
     """A person must act; nothing is charged."""
     real.api.statuses = {item.ids.start: 401 for item in ITEMS}
     await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         assert await worker.run() == 2
         assert "401" in worker.reason
     assert not any(message.failures for message in real.messages)
@@ -400,8 +400,8 @@ async def test_an_api_that_never_answered_well_ends_the_worker_with_4(
     items = [things(start) for start in range(1, UNPROVEN_FAILURES + 6)]
     real.api.statuses = {item.ids.start: 503 for item in items}
     await real.run(*items)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         assert await worker.run() == 4
         assert "Not one request has succeeded yet" in worker.reason
     assert not any(message.failures for message in real.messages)
@@ -413,8 +413,8 @@ async def test_a_path_that_was_never_right_ends_the_worker_with_2(real: Rig, sta
     items = [things(start) for start in range(1, FIRST_ITEMS + 11)]
     real.api.statuses = {item.ids.start: status for item in items}
     await real.run(*items)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         assert await worker.run() == 2
         assert worker.reason.startswith("The first items of this worker all failed in the same way")
         assert f"status {status}" in worker.reason
@@ -432,8 +432,8 @@ async def test_a_fault_of_ours_ends_the_worker_with_1(real: Rig, caplog: pytest.
     run = await real.run(*ITEMS[:2])
     await real.closer.end(run, "cancelled")
     real.queue = Broken(real.store, real.clock)
-    async with real.parts() as parts:
-        worker = real.worker(parts)
+    async with real.deps() as deps:
+        worker = real.worker(deps)
         assert await worker.run() == 1
         assert worker.reason == "ZeroDivisionError: ours"
     assert "an attempt ended in a fault of ours" in caplog.messages
@@ -447,13 +447,13 @@ async def test_a_worker_before_another_of_a_newer_version(real: Rig) -> None:
         yield [{"id": item.id}]
 
     run = await real.run(Others(7), *ITEMS)
-    async with real.parts() as old:
+    async with real.deps() as old:
         assert await real.worker(old, exit_idle=True).run() == 0
     assert real.objects() == sorted(map(key_of, ITEMS))
     assert (real.message.kind, real.message.failures, real.message.releases) == ("others", 0, 1)
     for number, message in real.store.messages.items():
         real.store.schedule(number, message, real.clock.monotonic(), 0)  # Half a minute later.
-    async with real.parts({Things: real.api.work, Others: work}) as new:
+    async with real.deps({Things: real.api.work, Others: work}) as new:
         assert await real.worker(new).run() == 0
     assert "others-7" in {path.name.partition(".")[0] for path in (real.folder / "lake").rglob("*.gz")}
     assert await state_of(real, run) is not RunState.OPEN

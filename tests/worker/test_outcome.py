@@ -30,10 +30,10 @@ from haulier.worker.outcome import (
     RETRY_BASE_SECONDS,
     RETRY_CAP_SECONDS,
     Circumstances,
-    Free,
     GiveUp,
     Lost,
     Poison,
+    Release,
     Retry,
     decide,
 )
@@ -59,9 +59,9 @@ def named(error: Exception, circumstances: Circumstances) -> str:
     match decide(error, circumstances, random.Random(1)):
         case Retry():
             return RETRY
-        case Free(_, None):
+        case Release(_, None):
             return FREE
-        case Free(_, code):
+        case Release(_, code):
             return f"free, stop {code}"
         case Poison(reason):
             return f"poison: {reason}"
@@ -155,7 +155,7 @@ def test_the_limit_of_failures_is_a_setting() -> None:
 
 def delays(error: Exception, circumstances: Circumstances) -> list[float]:
     outcomes = [decide(error, circumstances, random.Random(seed)) for seed in range(50)]
-    return [outcome.delay_seconds for outcome in outcomes if isinstance(outcome, Retry | Free | GiveUp)]
+    return [outcome.delay_seconds for outcome in outcomes if isinstance(outcome, Retry | Release | GiveUp)]
 
 
 @pytest.mark.parametrize("failures", range(4))

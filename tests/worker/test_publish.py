@@ -14,7 +14,7 @@ from haulier.queues.seam import Lease
 from haulier.runs.records import Opened, encode_record
 from haulier.runs.run import Run
 from haulier.worker.outcome import GIVE_UP_SECONDS
-from haulier.worker.publish import publish
+from haulier.worker.publication import publish
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import records_of, things
 from tests.worker.rig import LEASE_SECONDS, Hand, Rig, key_of

@@ -130,8 +130,8 @@ async def test_nothing_is_taken_without_room_and_all_of_it_with(real: Rig, lake:
     """Not one item, at its start; with room it goes on by itself, and the run ends complete."""
     run = await real.run(*ITEMS)
     lake.free_bytes = 0
-    async with real.parts() as parts:
-        worker = real.worker(replace(parts, lake=lake))
+    async with real.deps() as deps:
+        worker = real.worker(replace(deps, lake=lake))
         working = asyncio.create_task(worker.run())
         await until(lambda: lake.looks >= 3)
         assert not working.done()
@@ -148,8 +148,8 @@ async def test_what_is_under_way_ends_and_nothing_is_counted(real: Rig, lake: To
     """G4: the items that were begun are done; no other has a failure, a release, or a delivery."""
     real.api.latency_seconds = 2.5  # Longer than it takes to see that the disk is short.
     await real.run(*ITEMS)
-    async with real.parts() as parts:
-        worker = real.worker(replace(parts, lake=lake))
+    async with real.deps() as deps:
+        worker = real.worker(replace(deps, lake=lake))
         working = asyncio.create_task(worker.run())
         await until(lambda: real.api.requests)
         lake.free_bytes, looks = 0, lake.looks
@@ -174,8 +174,8 @@ async def test_a_worker_does_not_wait_for_room_for_ever(real: Rig, lake: Told) -
     real.settings = replace(real.settings, room_patience_seconds=0.5)
     await real.run(*ITEMS)
     lake.free_bytes = 0
-    async with real.parts() as parts:
-        worker = real.worker(replace(parts, lake=lake))
+    async with real.deps() as deps:
+        worker = real.worker(replace(deps, lake=lake))
         assert await worker.run() == 4
         assert worker.reason.startswith("The disk of the lake at /data/lake has been nearly full for")
     assert (len(real.messages), real.leased) == (len(ITEMS), 0)
@@ -185,8 +185,8 @@ async def test_who_leaves_when_idle_does_not_take_a_full_disk_for_an_empty_queue
     """`--exit-idle` says 0, drained: with items on the queue that nobody asked for it would be untrue."""
     run = await real.run(*ITEMS)
     lake.free_bytes = 0
-    async with real.parts() as parts:
-        worker = real.worker(replace(parts, lake=lake), exit_idle=True)
+    async with real.deps() as deps:
+        worker = real.worker(replace(deps, lake=lake), exit_idle=True)
         working = asyncio.create_task(worker.run())
         await until(lambda: lake.looks >= 3)
         assert not working.done()
@@ -198,12 +198,12 @@ async def test_who_leaves_when_idle_does_not_take_a_full_disk_for_an_empty_queue
 async def test_a_drained_run_is_closed_without_room(real: Rig, lake: Told) -> None:
     """What lies under the floor is for that: nothing is left to take, and the worker need not wait."""
     run = await real.run(*ITEMS[:2])
-    async with real.parts() as parts:
-        assert await real.worker(parts, exit_idle=True, only="another run").run() == 0
+    async with real.deps() as deps:
+        assert await real.worker(deps, exit_idle=True, only="another run").run() == 0
     assert (await run_state(real.lake, run.paths))[0] is RunState.OPEN
     lake.free_bytes = 0
-    async with real.parts() as parts:
-        assert await real.worker(replace(parts, lake=lake)).run() == 0
+    async with real.deps() as deps:
+        assert await real.worker(replace(deps, lake=lake)).run() == 0
     assert (await run_state(real.lake, run.paths))[0] is RunState.COMPLETE
 
 
@@ -211,8 +211,8 @@ async def test_the_disk_is_asked_now_and_then_and_not_for_each_item(real: Rig, l
     """Ten items in a moment: one look before the first, and at most one more in each second that it took."""
     await real.run(*ITEMS)
     before = real.clock.monotonic()
-    async with real.parts() as parts:
-        assert await real.worker(replace(parts, lake=lake)).run() == 0
+    async with real.deps() as deps:
+        assert await real.worker(replace(deps, lake=lake)).run() == 0
     assert 1 <= lake.looks <= 1 + (real.clock.monotonic() - before)
 
 
@@ -220,8 +220,8 @@ async def test_a_disk_that_cannot_be_asked_ends_the_worker(real: Rig, lake: Told
     """It was unmounted, say: exit code 4, as for any other call that the lake refuses."""
     await real.run(*ITEMS)
     lake.error = LakeUnavailableError("The lake has gone.")
-    async with real.parts() as parts:
-        worker = real.worker(replace(parts, lake=lake))
+    async with real.deps() as deps:
+        worker = real.worker(replace(deps, lake=lake))
         assert await worker.run() == 4
         assert worker.reason == "The lake has gone."
     assert (len(real.messages), real.leased, real.api.requests) == (len(ITEMS), 0, [])

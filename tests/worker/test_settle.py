@@ -305,7 +305,7 @@ async def test_an_outage_is_not_charged_however_long_it_lasts(rig: Rig) -> None:
     run = await rig.run(ITEM)
     rig.api.statuses = {1: 503}
     async with rig.hand() as hand:
-        hand.parts.client.scope.note_success()
+        hand.deps.client.scope.note_success()
         await rig.while_time_passes(asyncio.sleep(0.02))
         for hour in range(6):
             rig.turn(3_600)

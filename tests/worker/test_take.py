@@ -95,7 +95,7 @@ async def test_a_broken_envelope_is_poisoned_with_its_raw_bytes(rig: Rig, body: 
     await rig.queue.enqueue([body])
     async with rig.hand() as hand:
         await hand.work()
-        assert hand.bench.stats.poisoned == 1
+        assert hand.state.stats.poisoned == 1
     assert rig.messages == []
     assert rig.store.poison == [body]
     (kept,) = (rig.folder / "lake/_haulier" / SOURCE / "undecodable").iterdir()
@@ -107,8 +107,8 @@ async def test_a_broken_envelope_does_not_cost_its_item(rig: Rig) -> None:
     run = await rig.run(ITEM)
     (message,) = rig.store.messages.values()
     message.body = message.body[:-1]
-    async with rig.parts() as parts:
-        assert await rig.worker(parts).run() == 0
+    async with rig.deps() as deps:
+        assert await rig.worker(deps).run() == 0
     verdict = await rig.close(run)
     assert verdict is not None
     assert verdict.verdict == "complete"
@@ -167,11 +167,11 @@ async def test_a_kind_that_became_known_begins_its_grace_anew(rig: Rig) -> None:
 
     async with rig.hand() as hand:
         await hand.work()
-        assert list(hand.bench.unknown_since) == ["others"]
+        assert list(hand.state.unknown_since) == ["others"]
     rig.turn(UNKNOWN_SECONDS)
     async with rig.hand({Things: rig.api.work, Others: work}) as hand:
-        hand.bench.unknown_since["others"] = -1e9
+        hand.state.unknown_since["others"] = -1e9
         await hand.work()
-        assert hand.bench.unknown_since == {}
+        assert hand.state.unknown_since == {}
     assert rig.files(run, "poison/**/*") == []
     assert rig.objects() == ["others-7"]

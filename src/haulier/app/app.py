@@ -17,7 +17,7 @@ from haulier.errors import UsageError
 from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
-from haulier.worker.parts import Divider, Processor
+from haulier.worker.deps import Divider, Processor
 
 if TYPE_CHECKING:
     from haulier.api.answers.judgement import Rule

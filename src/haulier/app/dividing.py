@@ -8,7 +8,7 @@ from collections.abc import Collection
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
-from haulier.worker.parts import Divider
+from haulier.worker.deps import Divider
 
 
 def by_ids(item: WorkItem) -> tuple[WorkItem, ...]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from haulier.app.site import LiveSite, Site
+from haulier.app.open_source import LiveSource, OpenSource
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.queues.seam import Queue
@@ -19,7 +19,7 @@ from haulier.sources.context import Context
 
 logger = logging.getLogger("haulier.enumerator")
 
-OnPlanned = Callable[[LiveSite, Run, Seal], Awaitable[None]]
+OnPlanned = Callable[[LiveSource, Run, Seal], Awaitable[None]]
 """Hears of the sealed plan before the first of its items is enqueued."""
 
 
@@ -31,7 +31,7 @@ class Wanted:
     streams: tuple[str, ...]
 
 
-async def find_open(site: LiveSite, mode: str, say: Callable[[str], None]) -> Run | None:
+async def find_open(site: LiveSource, mode: str, say: Callable[[str], None]) -> Run | None:
     """The newest open run of a mode, refused where this source file would give its records another shape.
 
     One that has no records to lose is closed as superseded (C8) instead, and ``say`` hears of it: nobody has to know of
@@ -47,7 +47,7 @@ async def find_open(site: LiveSite, mode: str, say: Callable[[str], None]) -> Ru
     return None
 
 
-async def _end_without_records(site: LiveSite, run: Run) -> bool:
+async def _end_without_records(site: LiveSource, run: Run) -> bool:
     """Whether the run is superseded now, since none of its items has records and nobody is at work on one."""
     if not await site.lake.exists(run.paths.seal):
         await site.closer.end(run, "superseded")
@@ -63,7 +63,7 @@ async def _is_worked(queue: Queue) -> bool:
     return (await queue.depth()).leased > dead
 
 
-async def claim(site: LiveSite, wanted: Wanted) -> Run:
+async def claim(site: LiveSource, wanted: Wanted) -> Run:
     """Claim a fresh run of what is wanted. Of two that were claimed at the same moment the older one is returned."""
     new = new_run(site, wanted)
     run = await claim_run(site.lake, site.clock, new)
@@ -75,7 +75,7 @@ async def claim(site: LiveSite, wanted: Wanted) -> Run:
     return older
 
 
-def new_run(site: LiveSite, wanted: Wanted) -> NewRun:
+def new_run(site: LiveSource, wanted: Wanted) -> NewRun:
     """What a run of what is wanted is claimed with."""
     from importlib.metadata import version
 
@@ -98,7 +98,7 @@ def require_covered(run: Run, wanted: Wanted) -> None:
         )
 
 
-async def supersede(site: LiveSite, mode: str) -> list[str]:
+async def supersede(site: LiveSource, mode: str) -> list[str]:
     """Close every open run of a mode as superseded (C8); nothing of them is removed. Returns their names.
 
     Their source file is not asked for: this is the way out of a file that changed.
@@ -111,7 +111,7 @@ async def supersede(site: LiveSite, mode: str) -> list[str]:
     return ended
 
 
-async def start(site: LiveSite, run: Run, on_planned: OnPlanned) -> Seal:
+async def start(site: LiveSource, run: Run, on_planned: OnPlanned) -> Seal:
     """Plan the run unless it is sealed (P1), tell ``on_planned``, and put on the queue what is not there yet (P2)."""
     site.client.scope.note_run(run.run_id, is_only=True)
     enqueuer = Enqueuer(site.lake, site.queue, site.clock, site.expect)
@@ -122,7 +122,7 @@ async def start(site: LiveSite, run: Run, on_planned: OnPlanned) -> Seal:
     return seal
 
 
-def _require_budget(site: LiveSite, run: Run, seal: Seal) -> None:
+def _require_budget(site: LiveSource, run: Run, seal: Seal) -> None:
     """`UsageError` where the plan alone shows that the run cannot end within its ``max_requests``."""
     most = site.app.api.max_requests
     if most is not None and seal.items > most:
@@ -133,7 +133,7 @@ def _require_budget(site: LiveSite, run: Run, seal: Seal) -> None:
         )
 
 
-async def _enumerate(site: LiveSite, run: Run) -> AsyncIterator[WorkItem]:
+async def _enumerate(site: LiveSource, run: Run) -> AsyncIterator[WorkItem]:
     context = Context(
         api=site.client.session("enumerate"),
         run=run.info,
@@ -145,12 +145,12 @@ async def _enumerate(site: LiveSite, run: Run) -> AsyncIterator[WorkItem]:
         yield item
 
 
-def is_queue_shared(site: Site) -> bool:
+def is_queue_shared(site: OpenSource) -> bool:
     """Whether other processes see the same queue: one in memory is empty to all but the process that fills it."""
     return site.queue.capabilities.name != "memory"
 
 
-def require_shared_queue(site: Site) -> None:
+def require_shared_queue(site: OpenSource) -> None:
     """`UsageError` where the queue ends with this process, and another one is to work it."""
     if not is_queue_shared(site):
         raise UsageError(

@@ -10,7 +10,7 @@ from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.limits.breaker import State
 from haulier.api.limits.budget import UNLIMITED
 from haulier.api.scope.row import ScopeRow, decode
-from haulier.app.site import Site, scope_name
+from haulier.app.open_source import OpenSource, scope_name
 from haulier.cli.plurals import counted
 from haulier.clock import wall_seconds
 
@@ -44,7 +44,7 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """What they hold it to in a time, as it was declared, told in headers, or found from refusals; None: no limit."""
 
 
-async def read_api_state(site: Site) -> ApiState | None:
+async def read_api_state(site: OpenSource) -> ApiState | None:
     """What the row of the source says now; None where no worker ever was."""
     body = await site.queue.read(scope_name(site.app))
     return None if body is None else api_state(decode(body), wall_seconds(site.clock))

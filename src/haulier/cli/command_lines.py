@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from haulier.app.site import Options
+from haulier.app.open_source import Options
 from haulier.worker.settings import WorkerSettings
 
 

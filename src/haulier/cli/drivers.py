@@ -11,7 +11,7 @@ from typing import Protocol
 
 from haulier.api.scope.failures import NONE, Failures
 from haulier.api.scope.row import ScopeRow, decode
-from haulier.app.site import LiveSite, Options, scope_name
+from haulier.app.open_source import LiveSource, Options, scope_name
 from haulier.cli.account import Account
 from haulier.cli.command_lines import child_command, typed_command
 from haulier.cli.estimate import Lesson
@@ -51,7 +51,7 @@ class Driver(Protocol):
 class _Driver:
     """What both kinds of driver know."""
 
-    def __init__(self, site: LiveSite, source: str, options: Options) -> None:
+    def __init__(self, site: LiveSource, source: str, options: Options) -> None:
         self._site = site
         self._source = source
         self._options = options
@@ -73,7 +73,7 @@ class LocalDriver(_Driver):
     async def drive(self, run: Run) -> tuple[int, str]:
         site = self._site
         isolate = child_command("isolate", self._source, self._options)
-        worker = Worker(site.parts(isolate), self._watch(run), end_stalled)
+        worker = Worker(site.worker_deps(isolate), self._watch(run), end_stalled)
         view = open_progress(run.run_id, site.clock)
         with on_signals(saying(worker.drain, view.say, self._options), worker.stop_now):
             lesson = await Lesson.of(site, run)
@@ -85,7 +85,7 @@ class LocalDriver(_Driver):
 class FleetDriver(_Driver):
     """Works a run in child processes; this one plans, watches and closes."""
 
-    def __init__(self, site: LiveSite, source: str, options: Options, workers: int) -> None:
+    def __init__(self, site: LiveSource, source: str, options: Options, workers: int) -> None:
         super().__init__(site, source, options)
         self._workers = workers
         self._say: Callable[[str], None] = say
@@ -145,7 +145,7 @@ def in_flight_of_all(row: ScopeRow) -> int:
 async def shown(
     view: ProgressView,
     account: Account,
-    site: LiveSite,
+    site: LiveSource,
     in_flight: Callable[[ScopeRow], int],
     lesson: Lesson | None = None,
 ) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from haulier.api.requester import FirstPage
-from haulier.app.site import LiveSite
+from haulier.app.open_source import LiveSource
 from haulier.cli.output import say
 from haulier.cli.plurals import are, counted
 from haulier.runs.expect import expected_range
@@ -20,7 +20,7 @@ FEW_ITEMS = 3
 """Items that have to end before they tell something of the others."""
 
 
-async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
+async def say_plan(site: LiveSource, run: Run, seal: Seal) -> None:
     """Items, the requests that they take, and the hours, by what the enumeration's own requests took."""
     more = f"{counted(seal.repeated, 'equal one')} more {'was' if seal.repeated == 1 else 'were'} given"
     repeated = f" ({more}, and {are(seal.repeated)} kept once)" if seal.repeated else ""
@@ -29,7 +29,7 @@ async def say_plan(site: LiveSite, run: Run, seal: Seal) -> None:
     await _say_cost(site, run, seal.items)
 
 
-async def say_rest(site: LiveSite, run: Run, _seal: Seal) -> None:
+async def say_rest(site: LiveSource, run: Run, _seal: Seal) -> None:
     """The same of a run that was left: of its items those that have not ended."""
     ledger = Ledger(site.lake, run.paths)
     try:
@@ -46,13 +46,13 @@ async def say_rest(site: LiveSite, run: Run, _seal: Seal) -> None:
 class Lesson:
     """What a run teaches of itself while it is worked, where no earlier one did: said once."""
 
-    def __init__(self, site: LiveSite, run: Run, is_known: bool) -> None:
+    def __init__(self, site: LiveSource, run: Run, is_known: bool) -> None:
         self._site = site
         self._run = run
         self._is_over = is_known
 
     @classmethod
-    async def of(cls, site: LiveSite, run: Run) -> Lesson:
+    async def of(cls, site: LiveSource, run: Run) -> Lesson:
         return cls(site, run, await _requests_an_item(site, run) is not None)
 
     async def learn(self, progress: Progress) -> str:
@@ -85,13 +85,13 @@ class Lesson:
         return _cost(self._site, round(each * progress.missing), f"the first {progress.done:,} items", "more request")
 
 
-async def _say_promised(site: LiveSite, run: Run) -> None:
+async def _say_promised(site: LiveSource, run: Run) -> None:
     promised = await expected_range(site.lake, run)
     for stream, (count, _) in promised.items():
         say(f"  {stream}: the API promises {counted(count, 'record')}")
 
 
-async def _say_cost(site: LiveSite, run: Run, items: int) -> None:
+async def _say_cost(site: LiveSource, run: Run, items: int) -> None:
     each = await _requests_an_item(site, run)
     if each is None:
         span, how = _times(site, items)
@@ -100,7 +100,7 @@ async def _say_cost(site: LiveSite, run: Run, items: int) -> None:
         say(_cost(site, round(each * items), f"the last complete run, with {each:.3g} an item"))
 
 
-async def _requests_an_item(site: LiveSite, run: Run) -> float | None:
+async def _requests_an_item(site: LiveSource, run: Run) -> float | None:
     """By the newest complete run of the same streams. An empty item took one request at least."""
     found = await latest_complete(site.lake, site.app.name, run.file.streams[0])
     if found is None or found[0].file.streams != run.file.streams or found[0].file.mode != run.file.mode:
@@ -110,12 +110,12 @@ async def _requests_an_item(site: LiveSite, run: Run) -> float | None:
     return (totals.requests + totals.empty) / items if items else None
 
 
-def _cost(site: LiveSite, requests: int, by: str, noun: str = "request") -> str:
+def _cost(site: LiveSource, requests: int, by: str, noun: str = "request") -> str:
     span, how = _times(site, requests)
     return f"  about {counted(requests, noun)}, by {by}: {span}, {how}"
 
 
-def _times(site: LiveSite, requests: int) -> tuple[str, str]:
+def _times(site: LiveSource, requests: int) -> tuple[str, str]:
     in_flight, seconds = site.app.api.highest_in_flight, site.meter.mean_seconds
     each = ASSUMED_SECONDS if seconds is None else seconds
     measured = "measured" if seconds is not None else "assumed"

@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 from haulier.api.scope.failures import NONE, Failures
 from haulier.api.scope.row import decode
-from haulier.app.site import LiveSite, Site, scope_name
+from haulier.app.open_source import LiveSource, OpenSource, scope_name
 from haulier.errors import HaulierError
 
 _ASKED: Final = re.compile(r"([A-Z]+) (https?://\S+): (.+)")
 """A cause that begins with the request that failed."""
 
 
-async def read_failures(site: Site, run_id: str) -> Failures:
+async def read_failures(site: OpenSource, run_id: str) -> Failures:
     """What the workers of a run have noted by now; nothing where their queue is not at hand. A lake tells all else."""
-    if isinstance(site, LiveSite):
+    if isinstance(site, LiveSource):
         await site.client.scope.tell_failures()
     with contextlib.suppress(HaulierError):
         return decode(await site.queue.read(scope_name(site.app))).failures.get(run_id, NONE)

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import click
 
-from haulier.app.site import Options
+from haulier.app.open_source import Options
 from haulier.cli.hints import note_place, note_source
 from haulier.clock import SystemClock
 from haulier.queues.opening import queue_opener

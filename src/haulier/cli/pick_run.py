@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from haulier.app.site import Site
+from haulier.app.open_source import OpenSource
 from haulier.errors import UsageError
 from haulier.runs.run import Run, list_runs, load_run
 
@@ -12,7 +12,7 @@ _NAME = re.compile(r"[a-z]+-[0-9]{8}T[0-9]{6}Z")
 """What a run may be called; anything else would be no path in a lake, or one that leads elsewhere."""
 
 
-async def pick_run(site: Site, run_id: str | None, mode: str | None = None) -> Run:
+async def pick_run(site: OpenSource, run_id: str | None, mode: str | None = None) -> Run:
     """The run of that name, or the newest one (of ``mode``, if given). `UsageError` if there is none."""
     if run_id is not None:
         run = await load_run(site.lake, site.app.name, run_id) if _NAME.fullmatch(run_id) else None

@@ -27,30 +27,30 @@ from haulier.queues.envelope import Envelope, decode
 from haulier.runs.records import PlannedItem, Receipt
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
-from haulier.worker.bench import Bench
 from haulier.worker.crash_guard import produce_alone
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.dispatch import Produced, Sink, produce, spool_of
-from haulier.worker.divide import Cause, parts_of, reason_to_divide
-from haulier.worker.first_items import Doubt, again_seconds, broken, is_probed, refused
+from haulier.worker.division import Cause, parts_of, reason_to_divide
+from haulier.worker.first_items import Suspicion, again_seconds, broken, is_probed, refused
 from haulier.worker.keeper import Held
-from haulier.worker.look import adopted_receipt, has_worked, look
+from haulier.worker.lookup import adopted_receipt, has_worked, look_up
 from haulier.worker.outcome import (
     GIVE_UP_SECONDS,
     RETRY_BASE_SECONDS,
     Circumstances,
     Done,
     Empty,
-    Free,
     Outcome,
     Poison,
+    Release,
     Retry,
     Split,
     decide,
 )
-from haulier.worker.publish import publish
+from haulier.worker.outcome_settler import OutcomeSettler
+from haulier.worker.publication import publish
 from haulier.worker.settings import MAX_DEPTH, PROOF_SECONDS, PROOF_TRIES, SILENT_DELIVERIES
-from haulier.worker.settlement import Settlement
+from haulier.worker.worker_state import WorkerState
 
 UNKNOWN_SECONDS = 30.0
 """Delay of a message whose run or kind this worker does not know (yet)."""
@@ -65,12 +65,12 @@ logger = logging.getLogger("haulier.worker")
 class Attempt:
     """Works one lease to its settlement. Raises nothing but cancellation, which hands the item back uncounted."""
 
-    def __init__(self, bench: Bench, held: Held) -> None:
-        self._bench = bench
-        self._parts = bench.parts
+    def __init__(self, state: WorkerState, held: Held) -> None:
+        self._state = state
+        self._deps = state.deps
         self._held = held
-        self._settlement = Settlement(bench, held)
-        self._began_at = self._parts.clock.monotonic()
+        self._settler = OutcomeSettler(state, held)
+        self._began_at = self._deps.clock.monotonic()
         self._has_crashed = False
 
     async def run(self) -> None:
@@ -80,10 +80,10 @@ class Attempt:
             logger.info("a lease was lost; its item is another worker's")
         except HaulierError as error:
             # Settling itself failed, since queue or lake is away.
-            self._bench.stop.set(2 if isinstance(error, UsageError) else 4, self._bench.redact(str(error)))
+            self._state.stop.set(2 if isinstance(error, UsageError) else 4, self._state.redact(str(error)))
         finally:
-            if not self._bench.settler.has(self._held):
-                self._bench.keeper.drop(self._held)
+            if not self._state.settler.has(self._held):
+                self._state.keeper.drop(self._held)
 
     async def _read(self) -> None:
         """The envelope first; what cannot be read is poisoned at once, what is too new is left to a newer worker."""
@@ -94,9 +94,9 @@ class Attempt:
             logger.warning(
                 "a newer haulier sent this message; it is left to a newer worker", extra={"error": str(error)}
             )
-            await self._parts.queue.release(self._held.lease, body, delay_seconds=UNKNOWN_SECONDS)
+            await self._deps.queue.release(self._held.lease, body, delay_seconds=UNKNOWN_SECONDS)
         except BrokenEnvelopeError as error:
-            await self._settlement.poison_broken(error)
+            await self._settler.poison_broken(error)
         else:
             try:
                 await self._take(envelope)
@@ -104,28 +104,28 @@ class Attempt:
                 raise
             except (asyncio.CancelledError, HaulierError) as error:
                 # A voluntary return, which is no silent delivery. Where the queue is away the lease runs out.
-                if not self._bench.settler.has(self._held):
+                if not self._state.settler.has(self._held):
                     with contextlib.suppress(HaulierError):
-                        await self._settlement.release(
+                        await self._settler.release(
                             envelope, GIVE_UP_SECONDS if isinstance(error, HaulierError) else 0.0
                         )
                 raise
 
     async def _take(self, envelope: Envelope) -> None:
         """P3: what a message comes to depends on the state of its run."""
-        run = await self._bench.runbook.get(envelope.run_id)
-        state = RunState.PLANNING if run is None else await self._bench.runbook.state(run)
+        run = await self._state.run_cache.get(envelope.run_id)
+        state = RunState.PLANNING if run is None else await self._state.run_cache.state(run)
         if run is None or state is RunState.PLANNING:
-            await self._settlement.release(envelope, UNKNOWN_SECONDS)
+            await self._settler.release(envelope, UNKNOWN_SECONDS)
         elif state.is_closed:
-            await self._settlement.complete()
+            await self._settler.complete()
         elif state is RunState.CLOSING:
-            await self._settlement.release(envelope, GIVE_UP_SECONDS)
+            await self._settler.release(envelope, GIVE_UP_SECONDS)
         else:
-            self._parts.require_fit(run)
-            self._parts.client.scope.note_run(run.run_id)
+            self._deps.require_fit(run)
+            self._deps.client.scope.note_run(run.run_id)
             outcome, error = await self._boundary(run, envelope)
-            await self._settlement.settle(run, envelope, outcome, error)
+            await self._settler.settle(run, envelope, outcome, error)
 
     async def _boundary(self, run: Run, envelope: Envelope) -> tuple[Outcome, Exception | None]:
         """The item boundary: whatever goes wrong with an item becomes an outcome here."""
@@ -134,24 +134,24 @@ class Attempt:
         except UnknownKindError as error:
             return self._unknown_kind(envelope), error
         except GateWaitError as error:
-            return Free(0.0), error
+            return Release(0.0), error
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
             return await self._failed(run, envelope, error)
         finally:
-            self._bench.first.note_left(envelope)
+            self._state.first.note_left(envelope)
 
     async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
-        kind = self._parts.registry.get(envelope.kind)
-        self._bench.unknown_since.pop(envelope.kind, None)
+        kind = self._deps.registry.get(envelope.kind)
+        self._state.unknown_since.pop(envelope.kind, None)
         item = decode_payload(kind, bytes(envelope.payload))
         if self._held.lease.deliveries > 1 or envelope.resent:
-            found = await look(self._parts.lake, run, type(item).stream, envelope.key)
+            found = await look_up(self._deps.lake, run, type(item).stream, envelope.key)
             if found is not None:
-                self._bench.stats.adopted += 1
+                self._state.stats.adopted += 1
                 return found
             # Deaths are counted by message, and a copy that was sent again begins at none. One that was seen is enough.
-            self._has_crashed = await self._parts.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
-        self._bench.first.note_begun(envelope)
+            self._has_crashed = await self._deps.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
+        self._state.first.note_begun(envelope)
         restarts = 0
         while True:
             try:
@@ -164,19 +164,19 @@ class Attempt:
 
     async def _produce(self, run: Run, envelope: Envelope, item: WorkItem) -> Done | Empty | Split:
         """P5 to P7: records go to a spool, the spool becomes the object."""
-        parts, key, lease = self._parts, envelope.key, self._held.lease
-        started_at = parts.clock.monotonic()
-        spool = await spool_of(parts, run, key)
+        deps, key, lease = self._deps, envelope.key, self._held.lease
+        started_at = deps.clock.monotonic()
+        spool = await spool_of(deps, run, key)
         try:
             deaths = lease.deliveries - 1 - envelope.failures - envelope.releases
             if deaths >= SILENT_DELIVERIES or self._has_crashed or envelope.suspect == Cause.CRASH:
-                produced = await produce_alone(parts, run, envelope, lease.deliveries, spool)
+                produced = await produce_alone(deps, run, envelope, lease.deliveries, spool)
             else:
                 is_suspect = bool(envelope.suspect)
-                sink = _Noted(spool, lambda: self._bench.first.note_page(envelope.kind))
-                produced = await produce(parts, run, item, lease.deliveries, key, sink, is_suspect=is_suspect)
-            self._bench.first.note_good(envelope.kind)
-            seconds = round(parts.clock.monotonic() - started_at, 6)
+                sink = _Noted(spool, lambda: self._state.first.note_page(envelope.kind))
+                produced = await produce(deps, run, item, lease.deliveries, key, sink, is_suspect=is_suspect)
+            self._state.first.note_good(envelope.kind)
+            seconds = round(deps.clock.monotonic() - started_at, 6)
             if produced.children:
                 if envelope.depth >= MAX_DEPTH:
                     raise ItemError(f"Items were divided {MAX_DEPTH} times, one out of another. Does it never end?")
@@ -184,7 +184,7 @@ class Attempt:
             if not produced.records:
                 return Empty(produced.requests, seconds, produced.hidden)
             path = run.paths.object(type(item).stream, key)
-            facts, is_adopted = await publish(parts.lake, run, path, spool, self._held, self._bench.keeper, parts.clock)
+            facts, is_adopted = await publish(deps.lake, run, path, spool, self._held, self._state.keeper, deps.clock)
         finally:
             await spool.discard()
         if is_adopted:
@@ -194,19 +194,19 @@ class Attempt:
     async def _failed(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
         """What the failure comes to by itself, unless the processor is to blame, or the item can be divided."""
         around = await self._circumstances(run, envelope, error)
-        outcome = decide(error, around, self._parts.rng)
+        outcome = decide(error, around, self._deps.rng)
         if _is_final(error) and (refusal := await self._refusal_of_all(run, envelope, error)) is not None:
             return refusal
         if isinstance(outcome, Retry) or outcome in (Poison("failed"), Poison("poison")):
             # What this process was answered tells more than a source that may have been changed since.
-            is_first = self._parts.client.scope.has_witness
+            is_first = self._deps.client.scope.has_witness
             if is_first and await self._is_of_all(run, error):
-                return decide(error, replace(around, is_of_all=True), self._parts.rng), error
+                return decide(error, replace(around, is_of_all=True), self._deps.rng), error
             doubted = await self._doubted(run, envelope, error)
             if doubted is not None:
                 return doubted
             if not is_first and await self._is_of_all(run, error):
-                return decide(error, replace(around, is_of_all=True), self._parts.rng), error
+                return decide(error, replace(around, is_of_all=True), self._deps.rng), error
         reason = reason_to_divide(error, outcome, around)
         if reason is not None:
             parts = self._divided(envelope)
@@ -216,43 +216,41 @@ class Attempt:
 
     async def _doubted(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception] | None:
         """What the failure comes to where the source may be to blame; None where it is the item's own."""
-        first, kind, clock = self._bench.first, envelope.kind, self._parts.clock
-        if first.is_asking(kind) and await has_worked(
-            self._parts.lake, run, self._parts.registry.get(kind).stream, kind
-        ):
+        first, kind, clock = self._state.first, envelope.kind, self._deps.clock
+        if first.is_asking(kind) and await has_worked(self._deps.lake, run, self._deps.registry.get(kind).stream, kind):
             first.note_worked_before(kind)
         match first.note_failed(envelope, error, clock.monotonic()):
-            case Doubt.NONE:
+            case Suspicion.NONE:
                 return None
-            case Doubt.YES:
-                return Free(again_seconds(envelope.releases, self._parts.rng)), error
-            case Doubt.HELD:
+            case Suspicion.YES:
+                return Release(again_seconds(envelope.releases, self._deps.rng)), error
+            case Suspicion.HELD:
                 # In its slot, so that no more items are asked for the same.
-                await self._bench.stop.or_after(clock, first.seconds_left(kind, clock.monotonic()))
+                await self._state.stop.or_after(clock, first.seconds_left(kind, clock.monotonic()))
                 soon = envelope.releases < PROOF_TRIES
-                return Free(0.0 if soon else again_seconds(envelope.releases, self._parts.rng)), error
-            case Doubt.FEW:
+                return Release(0.0 if soon else again_seconds(envelope.releases, self._deps.rng)), error
+            case Suspicion.FEW:
                 if await self._are_others_at_work():
-                    return Free(again_seconds(envelope.releases, self._parts.rng)), error
+                    return Release(again_seconds(envelope.releases, self._deps.rng)), error
                 if is_probed(error) and (parts := self._divided(envelope)):
                     return Split(parts, Cause.FAILURE), error
                 first.note_proven(kind)
-            case Doubt.PROVEN:
+            case Suspicion.PROVEN:
                 pass
-        return Free(GIVE_UP_SECONDS, stop=2), broken(kind, error, first.failed(kind))
+        return Release(GIVE_UP_SECONDS, stop=2), broken(kind, error, first.failed(kind))
 
     async def _are_others_at_work(self) -> bool:
         """Whether another worker holds an item, which may still end well."""
-        return (await self._parts.queue.depth()).leased > self._bench.keeper.count
+        return (await self._deps.queue.depth()).leased > self._state.keeper.count
 
     def _divided(self, envelope: Envelope) -> tuple[PlannedItem, ...]:
-        item = decode_payload(self._parts.registry.get(envelope.kind), bytes(envelope.payload))
-        return parts_of(self._parts.divide(item), envelope.key, envelope.depth)
+        item = decode_payload(self._deps.registry.get(envelope.kind), bytes(envelope.payload))
+        return parts_of(self._deps.divide(item), envelope.key, envelope.depth)
 
     async def _refusal_of_all(self, run: Run, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
         """What an answer that is final comes to where others get one too, who were answered well before: a right was
         taken away, a firewall has shut, the API has moved. None where it is the item's own (G4)."""
-        if error.action is Action.SPLIT and self._parts.client.scope.has_succeeded_since(self._began_at):
+        if error.action is Action.SPLIT and self._deps.client.scope.has_succeeded_since(self._began_at):
             return None
         try:
             now = await self._action_now(run, PROOF_SECONDS / 2)
@@ -262,22 +260,22 @@ class Attempt:
             case None:
                 return self._refusal_of_first(envelope, error)
             case Action.OK | Action.END | Action.ABSENT:
-                self._bench.stop.note_answered()
+                self._state.stop.note_answered()
                 return None
             case Action.POISON | Action.SPLIT | Action.AUTH | Action.CONFIG:
-                clock = self._parts.clock
-                if (left_seconds := self._bench.stop.note_refused(clock.monotonic())) > 0.0:
+                clock = self._deps.clock
+                if (left_seconds := self._state.stop.note_refused(clock.monotonic())) > 0.0:
                     # In its slot, so that no more items are asked for.
-                    await self._bench.stop.or_after(clock, left_seconds)
-                    return Free(0.0), error
-                return Free(GIVE_UP_SECONDS, stop=2), refused(envelope.kind, error)
+                    await self._state.stop.or_after(clock, left_seconds)
+                    return Release(0.0), error
+                return Release(GIVE_UP_SECONDS, stop=2), refused(envelope.kind, error)
             case _:
-                return Free(self._parts.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), error
+                return Release(self._deps.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), error
 
     async def _is_of_all(self, run: Run, error: Exception) -> bool:
         """Whether others, who were answered well before, get no better answer now: an error object or a page for people
         under a good status, half a body. The breaker counts it then, as it counts an outage (G4)."""
-        scope = self._parts.client.scope
+        scope = self._deps.client.scope
         if not _is_unread(error) or scope.has_succeeded_since(self._began_at):
             return False
         try:
@@ -292,44 +290,44 @@ class Attempt:
     def _refusal_of_first(self, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
         """The same where nobody was ever answered: parts so small that none of them can be too much."""
         if error.action is Action.SPLIT and envelope.depth >= NEVER_TOO_MUCH:
-            return Free(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
+            return Release(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
         return None
 
     async def _action_now(self, run: Run, max_age_seconds: float) -> Action | None:
         """What a request comes to now that was answered well before, in this process or in an earlier one."""
-        scope = self._parts.client.scope
-        return await (scope.action_now(max_age_seconds) if scope.has_witness else self._bench.recall.action(run))
+        scope = self._deps.client.scope
+        return await (scope.action_now(max_age_seconds) if scope.has_witness else self._state.probe.action(run))
 
     async def _is_answered(self) -> bool:
         """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""
-        scope = self._parts.client.scope
+        scope = self._deps.client.scope
         return scope.has_succeeded_since(self._began_at) or (
             await scope.is_charged() and scope.has_succeeded_since(self._began_at)
         )
 
     async def _circumstances(self, run: Run, envelope: Envelope, error: Exception) -> Circumstances:
-        scope = self._parts.client.scope
+        scope = self._deps.client.scope
         # Only what looks like an outage depends on it, and the witness may cost a request.
         is_like_outage = isinstance(error, ApiError) and error.action is Action.OUTAGE
         if is_like_outage and not scope.has_witness:
-            await self._bench.recall.action(run)
+            await self._state.probe.action(run)
         return Circumstances(
             failures=envelope.failures,
             releases=envelope.releases,
-            max_failures=self._parts.settings.max_failures,
+            max_failures=self._deps.settings.max_failures,
             is_healthy=await scope.is_charged() if is_like_outage else scope.is_healthy,
             is_proven=scope.is_proven,
             suspect=envelope.suspect,
-            is_in_vain=self._bench.suspects.is_in_vain,
-            is_refused_in_vain=self._bench.suspects.is_refused_in_vain,
-            is_undecided=self._bench.suspects.is_undecided,
+            is_in_vain=self._state.suspects.is_in_vain,
+            is_refused_in_vain=self._state.suspects.is_refused_in_vain,
+            is_undecided=self._state.suspects.is_undecided,
         )
 
     def _unknown_kind(self, envelope: Envelope) -> Outcome:
-        now = self._parts.clock.monotonic()
-        since = self._bench.unknown_since.setdefault(envelope.kind, now)
-        if now - since < self._parts.settings.unknown_kind_grace_seconds:
-            return Free(UNKNOWN_SECONDS)
+        now = self._deps.clock.monotonic()
+        since = self._state.unknown_since.setdefault(envelope.kind, now)
+        if now - since < self._deps.settings.unknown_kind_grace_seconds:
+            return Release(UNKNOWN_SECONDS)
         return Poison("unknown_kind")
 
 

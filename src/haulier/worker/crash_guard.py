@@ -20,7 +20,10 @@ from haulier.lake.seam import Spool
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.records import CrashRecord, encode_record
 from haulier.runs.run import Run
-from haulier.worker.alone import (
+from haulier.worker.deadline import Awake, DeadlineError, end
+from haulier.worker.deps import WorkerDeps
+from haulier.worker.dispatch import Produced
+from haulier.worker.guard_pipe import (
     EndFrame,
     ErrorFrame,
     Frame,
@@ -31,9 +34,6 @@ from haulier.worker.alone import (
     error_of,
     read_frame,
 )
-from haulier.worker.deadline import Awake, DeadlineError, end
-from haulier.worker.dispatch import Produced
-from haulier.worker.parts import Parts
 
 PIPE_BYTES = 1 << 22
 LAST_WORDS_SECONDS = 1.0
@@ -54,13 +54,13 @@ class InterruptedAloneError(HaulierError):
     """Somebody ended the subprocess of an item: it says nothing of the item, nor of this worker."""
 
 
-async def produce_alone(parts: Parts, run: Run, envelope: Envelope, deliveries: int, spool: Spool) -> Produced:
+async def produce_alone(deps: WorkerDeps, run: Run, envelope: Envelope, deliveries: int, spool: Spool) -> Produced:
     """Run one item in a subprocess and write what it produces. Raises what the processor raised, or `CrashedError`."""
-    async with _subprocess(parts, Job(encode(envelope), deliveries)) as (process, reader):
+    async with _subprocess(deps, Job(encode(envelope), deliveries)) as (process, reader):
         frame = await read_frame(reader)
         has_started = isinstance(frame, StartFrame)
         if has_started:
-            frame = await _within_deadline(parts, reader, spool)
+            frame = await _within_deadline(deps, reader, spool)
         if process.stdin is not None:
             process.stdin.close()
         exit_code = await process.wait()
@@ -82,15 +82,15 @@ async def produce_alone(parts: Parts, run: Run, envelope: Envelope, deliveries: 
         raise InterruptedAloneError(f"The subprocess of item {envelope.key} was ended from outside ({_how(exit_code)})")
     if not has_started:
         raise UnavailableError(f"No subprocess can be started for item {envelope.key}: it ended ({_how(exit_code)})")
-    raise CrashedError(envelope.key, exit_code, await _witness(parts, run, envelope.key, exit_code))
+    raise CrashedError(envelope.key, exit_code, await _witness(deps, run, envelope.key, exit_code))
 
 
 @contextlib.asynccontextmanager
-async def _subprocess(parts: Parts, job: Job) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:
+async def _subprocess(deps: WorkerDeps, job: Job) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:
     """The subprocess at work, and the pipe that it answers on. It is gone when the block is left."""
     reader = asyncio.StreamReader(limit=PIPE_BYTES)
     async with contextlib.AsyncExitStack() as stack:
-        process = await _start(parts, reader, stack)
+        process = await _start(deps, reader, stack)
         # A grandchild may hold the pipe open for longer than the child lives.
         ending = asyncio.ensure_future(_end_with(process, reader))
         stack.push_async_callback(end, ending)
@@ -101,12 +101,12 @@ async def _subprocess(parts: Parts, job: Job) -> AsyncIterator[tuple[Process, as
         yield process, reader
 
 
-async def _start(parts: Parts, reader: asyncio.StreamReader, stack: contextlib.AsyncExitStack) -> Process:
+async def _start(deps: WorkerDeps, reader: asyncio.StreamReader, stack: contextlib.AsyncExitStack) -> Process:
     read_end, write_end = os.pipe()
     pipe = stack.enter_context(os.fdopen(read_end, "rb"))
     try:
         process = await asyncio.create_subprocess_exec(
-            *parts.isolate,
+            *deps.isolate,
             str(write_end),
             stdin=asyncio.subprocess.PIPE,
             pass_fds=(write_end,),
@@ -136,10 +136,10 @@ async def _kill(process: Process) -> None:
         await process.wait()
 
 
-async def _within_deadline(parts: Parts, reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
+async def _within_deadline(deps: WorkerDeps, reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
     """The frame after the pages. The child keeps the item's deadlines; this one is for a child that hangs."""
-    settings = parts.settings
-    awake = Awake(parts.clock, settings)
+    settings = deps.settings
+    awake = Awake(deps.clock, settings)
     copying = asyncio.ensure_future(_copy(reader, spool))
     try:
         while not copying.done():
@@ -157,14 +157,12 @@ async def _copy(reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
     return frame
 
 
-async def _witness(parts: Parts, run: Run, key: str, exit_code: int) -> int:
+async def _witness(deps: WorkerDeps, run: Run, key: str, exit_code: int) -> int:
     """Write the next crash record of a key. Returns its number."""
     number = 1
     while True:
-        record = CrashRecord(
-            number=number, key=key, exit_code=exit_code, worker=parts.name, crashed_at=parts.clock.now()
-        )
-        if await parts.lake.create(run.paths.numbered("crashes", key, number), encode_record(record)):
+        record = CrashRecord(number=number, key=key, exit_code=exit_code, worker=deps.name, crashed_at=deps.clock.now())
+        if await deps.lake.create(run.paths.numbered("crashes", key, number), encode_record(record)):
             return number
         number += 1
 

@@ -20,8 +20,8 @@ from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
 from haulier.sources.context import Context
 from haulier.worker.deadline import within_deadline
+from haulier.worker.deps import WorkerDeps
 from haulier.worker.key_check import keys_checked
-from haulier.worker.parts import Parts
 from haulier.worker.settings import MAX_CHILDREN
 
 logger = logging.getLogger("haulier.processor")
@@ -55,24 +55,24 @@ class Produced:
     """As in `Receipt`."""
 
 
-async def spool_of(parts: Parts, run: Run, key: str) -> Spool:
+async def spool_of(deps: WorkerDeps, run: Run, key: str) -> Spool:
     """A new spool for one attempt: no other process has this one's name, and it never counts the same number twice."""
-    return await parts.lake.open_spool(run.paths.staging, f"{key}.{parts.name}.{next(_attempts)}")
+    return await deps.lake.open_spool(run.paths.staging, f"{key}.{deps.name}.{next(_attempts)}")
 
 
 async def produce(
-    parts: Parts, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink, *, is_suspect: bool = False
+    deps: WorkerDeps, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink, *, is_suspect: bool = False
 ) -> Produced:
     """Run the item's processor to its end, under the item's deadline, which starts with its first request."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = logging.LoggerAdapter(logger, fields)
     stream = type(item).stream
-    place = ItemPlace(stream, run.run_id, lambda: was_sign_seen(parts.lake, run.paths, stream))
-    api = parts.client.session(key, place, is_suspect=is_suspect)
-    context = Context(api, run.info, attempt, log, parts.shared)
-    pieces = parts.processors[type(item)](item, context)
-    work = _drain(pieces, type(item).kind, key, sink, parts.keys.get(type(item).stream))
-    produced = await within_deadline(parts.clock, parts.settings, api, work)
+    place = ItemPlace(stream, run.run_id, lambda: was_sign_seen(deps.lake, run.paths, stream))
+    api = deps.client.session(key, place, is_suspect=is_suspect)
+    context = Context(api, run.info, attempt, log, deps.shared)
+    pieces = deps.processors[type(item)](item, context)
+    work = _drain(pieces, type(item).kind, key, sink, deps.keys.get(type(item).stream))
+    produced = await within_deadline(deps.clock, deps.settings, api, work)
     drift = api.usage.drift
     return replace(
         produced,

@@ -18,7 +18,7 @@ MIN_HELD_SECONDS = 1.0
 AGAIN_CAP_SECONDS = 60.0
 
 
-class Doubt(Enum):
+class Suspicion(Enum):
     """Whose fault the failure of an item may be."""
 
     NONE = auto()
@@ -119,35 +119,35 @@ class FirstItems:
         """The few that there are were taken for enough: what is under way is handed back too."""
         self._kinds[kind].is_proven = True
 
-    def note_failed(self, envelope: Envelope, error: Exception, now: float) -> Doubt:
+    def note_failed(self, envelope: Envelope, error: Exception, now: float) -> Suspicion:
         """What to make of a failure that would be charged, at a monotonic time."""
         kind, sign = self._kinds[envelope.kind], _sign_of(error)
         if kind.is_proven:
-            return Doubt.PROVEN
+            return Suspicion.PROVEN
         if sign is None or not self._is_watched(kind, envelope) or (kind.has_page and sign.is_of_pages):
-            return Doubt.NONE
+            return Suspicion.NONE
         if sign.is_weak and envelope.suspect:
-            return Doubt.NONE
+            return Suspicion.NONE
         if any(known not in ("", sign.text) for known in kind.signs.values()):
             self.note_good(envelope.kind)  # Different faults are the items' own.
-            return Doubt.NONE
+            return Suspicion.NONE
         return self._weighed(kind, envelope, sign, now)
 
-    def _weighed(self, kind: _Kind, envelope: Envelope, sign: _Sign, now: float) -> Doubt:
+    def _weighed(self, kind: _Kind, envelope: Envelope, sign: _Sign, now: float) -> Suspicion:
         key = envelope.key
         if key not in kind.signs and len(kind.signs) >= self._count:
-            return Doubt.YES  # It is for the first of them to tell.
+            return Suspicion.YES  # It is for the first of them to tell.
         kind.signs[key] = sign.text
         kind.tries[key] = tries = kind.tries.get(key, 0) + 1
         kind.failing_since = now if kind.failing_since is None else kind.failing_since
         is_clear = "" not in kind.signs.values() and now - kind.failing_since >= PROOF_SECONDS
         if kind.failed >= (self._count if kind.has_worked_before else min(self._count, ENOUGH_ITEMS)):
             kind.is_proven = is_clear
-            return Doubt.PROVEN if is_clear else Doubt.HELD
+            return Suspicion.PROVEN if is_clear else Suspicion.HELD
         if kind.has_worked_before or sign.is_weak:
-            return Doubt.YES if tries == 1 else Doubt.NONE
+            return Suspicion.YES if tries == 1 else Suspicion.NONE
         has_tried = tries >= (1 if envelope.suspect else PROOF_TRIES)
-        return Doubt.FEW if has_tried and is_clear else Doubt.YES
+        return Suspicion.FEW if has_tried and is_clear else Suspicion.YES
 
     def _is_watched(self, kind: _Kind, envelope: Envelope) -> bool:
         if self._count == 0 or kind.is_over or envelope.failures or envelope.redrives:

@@ -11,18 +11,18 @@ from collections.abc import Callable
 from haulier.errors import HaulierError, QueueUnavailableError, UsageError
 from haulier.queues.seam import Lease
 from haulier.worker.attempt import Attempt
-from haulier.worker.bench import Bench
+from haulier.worker.batch_settler import BatchSettler
+from haulier.worker.deps import WorkerDeps
+from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.first_items import FirstItems
 from haulier.worker.keeper import TICKS, Held, LeaseKeeper
-from haulier.worker.parts import Parts
-from haulier.worker.recall import Recall
 from haulier.worker.room import RoomWatch
-from haulier.worker.runbook import RunBook
+from haulier.worker.run_cache import RunCache
 from haulier.worker.settings import FIRST_ITEMS
-from haulier.worker.settle import Settler
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
 from haulier.worker.watch import Watch
+from haulier.worker.worker_state import WorkerState
 
 IDLE_SECONDS = 0.1
 """The first wait after an empty dequeue; it doubles up to `IDLE_CAP_SECONDS`."""
@@ -51,18 +51,20 @@ logger = logging.getLogger("haulier.worker")
 class Worker:
     """One worker of a source. `run` returns when the watched runs are closed, or when it was asked to stop."""
 
-    def __init__(self, parts: Parts, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False) -> None:
-        settings = parts.settings
-        keeper = LeaseKeeper(parts.open_queue, parts.clock, settings.lease_seconds, on_stall)
-        settler = Settler(parts.lake, parts.queue, keeper, parts.clock, parts.name, self._note_free)
-        runbook = RunBook(parts.lake, parts.source, parts.clock)
-        self._parts = parts
+    def __init__(
+        self, deps: WorkerDeps, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False
+    ) -> None:
+        settings = deps.settings
+        keeper = LeaseKeeper(deps.open_queue, deps.clock, settings.lease_seconds, on_stall)
+        settler = BatchSettler(deps.lake, deps.queue, keeper, deps.clock, deps.name, self._note_free)
+        run_cache = RunCache(deps.lake, deps.source, deps.clock)
+        self._deps = deps
         self._watch = watch
         self._exit_idle = exit_idle
-        self._bench = Bench(
-            parts, keeper, settler, runbook, Recall(parts), Stats(), StopSign(), first=FirstItems(FIRST_ITEMS)
+        self._state = WorkerState(
+            deps, keeper, settler, run_cache, DoneItemProbe(deps), Stats(), StopSign(), first=FirstItems(FIRST_ITEMS)
         )
-        self._room = RoomWatch(parts.lake, parts.clock, settings.room_patience_seconds)
+        self._room = RoomWatch(deps.lake, deps.clock, settings.room_patience_seconds)
         self._attempts: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -77,16 +79,16 @@ class Worker:
 
     @property
     def stats(self) -> Stats:
-        return self._bench.stats
+        return self._state.stats
 
     @property
     def reason(self) -> str:
         """Why it stopped before its runs were drained; empty if it did not."""
-        return self._bench.stop.reason
+        return self._state.stop.reason
 
     def drain(self, why: str) -> None:
         """Stop dequeuing; finish what is under way within the grace, hand the rest back uncounted."""
-        self._bench.stop.set(4, f"stopped by {why}")
+        self._state.stop.set(4, f"stopped by {why}")
 
     def wake(self) -> None:
         """There may be work now."""
@@ -95,15 +97,15 @@ class Worker:
 
     def stop_now(self) -> None:
         """Stop dequeuing and hand everything back uncounted, without waiting for the grace."""
-        self._bench.stop.set(4, "stopped at once")
+        self._state.stop.set(4, "stopped at once")
         self._hurried.set()
 
     async def run(self) -> int:
         """Work until drained. Returns the exit code: 0 drained, 4 not finished, 2 a person must change something."""
-        keeper, settler = self._bench.keeper, self._bench.settler
+        keeper, settler = self._state.keeper, self._state.settler
         keeper.start()
         self._count()
-        self._parts.client.scope.on_growth = self._note_free
+        self._deps.client.scope.on_growth = self._note_free
         try:
             async with asyncio.TaskGroup() as group:
                 pulse = group.create_task(self._pulse())
@@ -122,7 +124,7 @@ class Worker:
             await self._hand_back()  # Nothing is left here, unless this very task was cancelled or failed.
             await asyncio.to_thread(keeper.stop)
             self._watch.close()
-        return self._bench.stop.code if self._bench.stop.event.is_set() else 0
+        return self._state.stop.code if self._state.stop.event.is_set() else 0
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
@@ -130,13 +132,13 @@ class Worker:
     def _slots(self) -> int:
         """A quarter more than the share of requests: items that wait, publish or settle make none. None without room
         on the disk: what is under way ends, and nothing new begins."""
-        share = 0 if self._room.is_short else self._parts.client.scope.share
+        share = 0 if self._room.is_short else self._deps.client.scope.share
         return max(2, math.ceil(share * 1.25)) if share else 0
 
     async def _dequeue(self) -> None:
         idle_seconds = IDLE_SECONDS
         was_empty = False
-        while not self._bench.stop.event.is_set() and not self._is_drained:
+        while not self._state.stop.event.is_set() and not self._is_drained:
             free = self._slots - len(self._attempts)
             if self._attempts and free > 0 and (was_empty or free < self._slots // GATHERED_PART):
                 await asyncio.sleep(GATHER_SECONDS)
@@ -149,14 +151,14 @@ class Worker:
                 self._takes += 1
                 idle_seconds = IDLE_SECONDS
                 continue
-            if not self._attempts and isinstance(refusal := self._parts.client.scope.refusal, UsageError):
-                self._bench.stop.set(2, str(refusal))  # No item is taken any more, so none can say it.
+            if not self._attempts and isinstance(refusal := self._deps.client.scope.refusal, UsageError):
+                self._state.stop.set(2, str(refusal))  # No item is taken any more, so none can say it.
             if self._is_idle:
                 if self._exit_idle and free > 0 and self._takes_looked_at == self._takes:
                     return
                 self._idle.set()
             elif not self._attempts:
-                self._bench.settler.hurry()
+                self._state.settler.hurry()
             if not self._is_woken:
                 full_seconds = FULL_SECONDS if self._slots else IDLE_CAP_SECONDS
                 await self._wait(idle_seconds if free > 0 else full_seconds)
@@ -165,30 +167,30 @@ class Worker:
                 self._is_woken, idle_seconds = False, IDLE_SECONDS
 
     async def _lease(self, free: int) -> list[Held]:
-        queue, clock = self._parts.queue, self._parts.clock
+        queue, clock = self._deps.queue, self._deps.clock
         sent_at = clock.monotonic()
         try:
             leases: list[Lease] = await queue.dequeue(
-                min(free, queue.capabilities.max_dequeue), self._parts.settings.lease_seconds
+                min(free, queue.capabilities.max_dequeue), self._deps.settings.lease_seconds
             )
         except HaulierError as error:
             self._note_failed(error, sent_at)
             return []
         self._queue_away_since = None
-        return [self._bench.keeper.hold(lease, sent_at) for lease in leases]
+        return [self._state.keeper.hold(lease, sent_at) for lease in leases]
 
     def _note_failed(self, error: HaulierError, asked_at: float) -> None:
         """Queue or lake failed beside an item: the worker stops, but for a queue that is only busy."""
-        patience_seconds = QUEUE_PATIENCE_LEASES * self._parts.settings.lease_seconds
+        patience_seconds = QUEUE_PATIENCE_LEASES * self._deps.settings.lease_seconds
         if isinstance(error, QueueUnavailableError):
             self._queue_away_since = self._queue_away_since or asked_at
             if asked_at - self._queue_away_since < patience_seconds:
                 logger.warning("the queue does not answer; trying again", extra={"error": str(error)})
                 return
-        self._bench.stop.set(2 if isinstance(error, UsageError) else 4, str(error))
+        self._state.stop.set(2 if isinstance(error, UsageError) else 4, str(error))
 
     def _start(self, held: Held) -> None:
-        task = asyncio.create_task(Attempt(self._bench, held).run())
+        task = asyncio.create_task(Attempt(self._state, held).run())
         self._attempts.add(task)
         self._count()
         task.add_done_callback(self._ended)
@@ -199,19 +201,19 @@ class Worker:
         self._note_free()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("an attempt ended in a fault of ours", exc_info=error)
-            self._bench.stop.set(1, f"{type(error).__name__}: {error}")
+            self._state.stop.set(1, f"{type(error).__name__}: {error}")
 
     def _note_free(self) -> None:
         self._freed.set()
 
     def _count(self) -> None:
-        self._bench.stats.under_way = len(self._attempts)
-        self._parts.client.scope.has_work = bool(self._attempts)
+        self._state.stats.under_way = len(self._attempts)
+        self._deps.client.scope.has_work = bool(self._attempts)
 
     async def _wait(self, seconds: float) -> None:
         """Until a slot is free, the worker is to stop, or time has passed."""
         self._freed.clear()
-        stop = asyncio.ensure_future(self._bench.stop.event.wait())
+        stop = asyncio.ensure_future(self._state.stop.event.wait())
         freed = asyncio.ensure_future(self._freed.wait())
         try:
             await asyncio.wait({stop, freed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -221,11 +223,11 @@ class Worker:
 
     async def _finish(self) -> None:
         """Let what is under way end within the grace; what does not is cancelled, which hands it back uncounted."""
-        self._parts.client.scope.end_waits()
+        self._deps.client.scope.end_waits()
         hurried = asyncio.ensure_future(self._hurried.wait())
         ended = asyncio.ensure_future(self._all_ended())
         await asyncio.wait(
-            {hurried, ended}, timeout=self._parts.settings.grace_seconds, return_when=asyncio.FIRST_COMPLETED
+            {hurried, ended}, timeout=self._deps.settings.grace_seconds, return_when=asyncio.FIRST_COMPLETED
         )
         hurried.cancel()
         ended.cancel()
@@ -246,14 +248,14 @@ class Worker:
     async def _pulse(self) -> None:
         """Tells the keeper's watchdog that the event loop lives."""
         while True:
-            self._bench.keeper.note_progress()
-            await asyncio.sleep(self._parts.settings.lease_seconds / (TICKS * 2))
+            self._state.keeper.note_progress()
+            await asyncio.sleep(self._deps.settings.lease_seconds / (TICKS * 2))
 
     async def _settle(self) -> None:
         try:
-            await self._bench.settler.run()
+            await self._state.settler.run()
         except HaulierError as error:
-            self._bench.stop.set(4, str(error))
+            self._state.stop.set(4, str(error))
 
     async def _keep_room(self) -> None:
         while True:
@@ -262,7 +264,7 @@ class Worker:
 
     async def _look_at_room(self) -> None:
         was_short = self._room.is_short
-        asked_at = self._parts.clock.monotonic()
+        asked_at = self._deps.clock.monotonic()
         try:
             await self._room.look()
         except HaulierError as error:
@@ -278,7 +280,7 @@ class Worker:
             self._idle.clear()
             if not self._is_idle:
                 continue
-            asked_at, takes = self._parts.clock.monotonic(), self._takes
+            asked_at, takes = self._deps.clock.monotonic(), self._takes
             try:
                 still_open = await self._watch.look()
             except HaulierError as error:
@@ -306,4 +308,4 @@ class Worker:
     @property
     def _is_idle(self) -> bool:
         """Nothing is under way here, and nothing waits to be settled."""
-        return not self._attempts and not self._bench.settler.waiting
+        return not self._attempts and not self._state.settler.waiting

@@ -76,7 +76,7 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Free:
+class Release:
     """Something around the item failed: uncharged. ``stop`` ends the worker with that exit code."""
 
     delay_seconds: float
@@ -90,7 +90,7 @@ class Poison:
     reason: str
 
 
-Outcome = Done | Empty | Split | GiveUp | Lost | Retry | Free | Poison
+Outcome = Done | Empty | Split | GiveUp | Lost | Retry | Release | Poison
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Circumstances:
     """What was answered well before is not any more."""
 
 
-def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry | Free | Poison | GiveUp | Lost:
+def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry | Release | Poison | GiveUp | Lost:
     """What a failed attempt comes to."""
     match error:
         case LeaseLostError():
@@ -125,31 +125,31 @@ def decide(error: Exception, around: Circumstances, rng: random.Random) -> Retry
         case SweptError():
             return GiveUp()
         case UnavailableError():
-            return Free(_backoff(around.releases, rng), stop=4)
+            return Release(_backoff(around.releases, rng), stop=4)
         case UsageError():
-            return Free(_backoff(around.releases, rng), stop=2)
+            return Release(_backoff(around.releases, rng), stop=2)
         case InterruptedAloneError():
-            return Free(_backoff(around.releases, rng))
+            return Release(_backoff(around.releases, rng))
         case BrokenEnvelopeError():
             return Poison("undecodable")
         case DamagedObjectError():
             return Poison("damaged")  # It stands, so nothing else can be published there; the closing lists it.
         case CrashedError():
-            return Poison("crashed") if error.crashes >= MAX_CRASHES else Free(_backoff(error.crashes - 1, rng))
+            return Poison("crashed") if error.crashes >= MAX_CRASHES else Release(_backoff(error.crashes - 1, rng))
         case ApiError():
             return _decide_api(error, around, rng)
         case _:
             return _charge(around, rng, None)
 
 
-def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> Retry | Free | Poison:
+def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> Retry | Release | Poison:
     match error.action:
         case Action.AUTH | Action.CONFIG:
-            return Free(_backoff(around.releases, rng), stop=2)
+            return Release(_backoff(around.releases, rng), stop=2)
         case Action.PAUSE:
-            return Free(min(PAUSED_SECONDS, max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0)))
+            return Release(min(PAUSED_SECONDS, max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0)))
         case Action.OUTAGE if not around.is_healthy:
-            return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
+            return Release(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
         case Action.POISON if not around.failures:
             # Servers that start anew refuse what they will answer in a moment.
             return Retry(rng.uniform(1.0, 2.0) * REFUSED_SECONDS)
@@ -161,7 +161,7 @@ def _decide_api(error: ApiError, around: Circumstances, rng: random.Random) -> R
         case Action.SPLIT:
             return Poison("cap")  # Unless it can be divided: see `divide`.
         case Action.RETRY_LATER if around.is_of_all:
-            return Free(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
+            return Release(max(_backoff(around.releases, rng), error.retry_after_seconds or 0.0))
         case _:
             return _charge(around, rng, error.retry_after_seconds)
 

@@ -6,7 +6,7 @@ import signal
 import time
 
 from haulier.app.loading import load_app
-from haulier.app.site import Options, open_live
+from haulier.app.open_source import Options, open_live
 from haulier.app.starting import Wanted, claim, new_run, start
 from haulier.cli.commands.run import run_all
 from haulier.cli.drivers import LocalDriver

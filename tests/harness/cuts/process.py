@@ -40,7 +40,7 @@ from tests.harness.cuts.calls import Cuts
 from tests.harness.cuts.steps import CUT_OFF, Fate, Step, Steps
 from tests.harness.oracle import judge_run
 from tests.harness.things import SOURCE, Things, ThingsApi, client_of, things
-from tests.harness.wiring import parts_of, worker_of
+from tests.harness.wiring import deps_of, worker_of
 
 LEASE_SECONDS = 1.0
 STOPPED_SECONDS = 1.5 * LEASE_SECONDS
@@ -255,7 +255,7 @@ async def _live(scene: Scene, trial: Path, role: Role, cuts: Cuts, *, verifies: 
         if verdict is None:
             client = await stack.enter_async_context(client_of(api, queue, clock, name, beat_seconds=0.2))
             await Enqueuer(lake, queue, clock, shard_items=2).enqueue(run, scene.enumerate)
-            parts = parts_of(
+            deps = deps_of(
                 SOURCE,
                 lake=lake,
                 queue=queue,
@@ -267,7 +267,7 @@ async def _live(scene: Scene, trial: Path, role: Role, cuts: Cuts, *, verifies: 
                 processors={Things: answers.work},
             )
             watch = Watch(lake, queue, closer, SOURCE, only=run.run_id)
-            worker = worker_of(parts, watch, on_stall=partial(os._exit, 1))
+            worker = worker_of(deps, watch, on_stall=partial(os._exit, 1))
             if code := await worker.run():
                 if "held by another process" in worker.reason:
                     raise UnavailableError(worker.reason)

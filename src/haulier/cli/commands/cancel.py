@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haulier.app.site import open_site
+from haulier.app.open_source import open_source
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
@@ -15,7 +15,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
 
     Exit code 0: it is cancelled; 2: it had ended otherwise before, and nothing was changed.
     """
-    async with open_site(call.app, call.options) as site:
+    async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         verdict = await site.closer.end(run, "cancelled")
         if call.as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from haulier.app.site import open_site
+from haulier.app.open_source import open_source
 from haulier.cli.output import emit, say
 from haulier.cli.source_command import SourceCall, source_command
 
@@ -17,7 +17,7 @@ from haulier.cli.source_command import SourceCall, source_command
 )
 async def command(call: SourceCall, poison: bool) -> int:
     """Remove every message of SOURCE's queue. Nothing is lost: `haulier run` and `work` send what is missing again."""
-    async with open_site(call.app, call.options, writes=False) as site:
+    async with open_source(call.app, call.options, writes=False) as site:
         removed = await site.queue.purge(poison=poison)
         if call.as_json:
             emit({"state": "cleared", "messages": removed})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from haulier.app.site import open_live
+from haulier.app.open_source import open_live
 from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest

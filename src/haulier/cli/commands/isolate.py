@@ -16,11 +16,11 @@ import msgspec
 
 from haulier.app.app import App
 from haulier.app.loading import load_app
-from haulier.app.site import Options, open_live
+from haulier.app.open_source import Options, open_live
 from haulier.cli.event_loop import run_unstoppable
 from haulier.cli.options import fixed_option, options_of, place_options, source_argument
 from haulier.cli.output import set_up_output
-from haulier.worker.alone import Job, work_alone
+from haulier.worker.guard_pipe import Job, work_alone
 
 ORPHANED = 4
 ORPHAN_SECONDS = 2.0
@@ -52,7 +52,7 @@ async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int
     )
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     async with open_live(app, options) as site:
-        working = asyncio.ensure_future(work_alone(site.parts(), job, writer))
+        working = asyncio.ensure_future(work_alone(site.worker_deps(), job, writer))
         _end_with_worker(lambda: loop.call_soon_threadsafe(working.cancel))
         await asyncio.wait([working])
         if working.cancelled():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from haulier.app.site import open_site
+from haulier.app.open_source import open_source
 from haulier.cli.output import emit
 from haulier.cli.reader_lines import reader_lines
 from haulier.cli.source_command import SourceCall, source_command
@@ -19,7 +19,7 @@ async def command(call: SourceCall, stream: str | None) -> int:
     if stream is None and len(app.streams) != 1:
         raise click.UsageError(f"Which stream? {app.name} has: {', '.join(app.streams)}.")
     (stream,) = app.selected([stream] if stream is not None else app.streams)
-    async with open_site(app, call.options, writes=False) as site:
+    async with open_source(app, call.options, writes=False) as site:
         found = await latest_complete(site.lake, app.name, stream)
         if found is None:
             raise UnavailableError(

@@ -7,7 +7,7 @@ import re
 import click
 import msgspec
 
-from haulier.app.site import Site, open_site
+from haulier.app.open_source import OpenSource, open_source
 from haulier.cli.command_lines import typed_command
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
@@ -36,7 +36,7 @@ def command() -> None:
 @source_command("list", run_option, group=command, short_help="List the poisoned items of a run.")
 async def list_command(call: SourceCall, run_id: str | None) -> int:
     """List the poisoned items of SOURCE's newest run: key, reason, status and error, a line each."""
-    async with open_site(call.app, call.options, writes=False) as site:
+    async with open_source(call.app, call.options, writes=False) as site:
         run = await pick_run(site, run_id)
         count = 0
         records: list[PoisonRecord] = []
@@ -60,7 +60,7 @@ async def list_command(call: SourceCall, run_id: str | None) -> int:
 @source_command("show", click.argument("key"), run_option, group=command, short_help="Show one poisoned item whole.")
 async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
     """Show the newest poison record of the item KEY: error, traceback, status, excerpt of the answer, parameters."""
-    async with open_site(call.app, call.options, writes=False) as site:
+    async with open_source(call.app, call.options, writes=False) as site:
         run = await pick_run(site, run_id)
         record = await _newest(site, run, key)
         if call.as_json:
@@ -82,7 +82,7 @@ async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str |
 
     `haulier run SOURCE` then works them and closes the run anew. Can be repeated safely.
     """
-    async with open_site(call.app, call.options) as site:
+    async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         sent = await Redriver(site.closer).redrive(run, set(keys) or None)
         if call.as_json:
@@ -106,7 +106,7 @@ async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str |
 )
 async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, run_id: str | None) -> int:
     """Write off the poisoned items of SOURCE's newest run (only KEYS, if given): they hold back `complete` no more."""
-    async with open_site(call.app, call.options) as site:
+    async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         discarded = await Discarder(site.closer).discard(run, reason, set(keys) or None)
         await site.closer.close(run)
@@ -118,7 +118,7 @@ async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, 
         return 0
 
 
-async def _newest(site: Site, run: Run, key: str) -> PoisonRecord:
+async def _newest(site: OpenSource, run: Run, key: str) -> PoisonRecord:
     number = await newest_poison(site.lake, run.paths, key) if _KEY.fullmatch(key) else 0
     record = await read_poison(site.lake, run.paths, key, number) if number else None
     if record is None:
@@ -138,7 +138,7 @@ def _summary(record: PoisonRecord) -> dict[str, object]:
     }
 
 
-def _facts(record: PoisonRecord, site: Site) -> dict[str, object]:
+def _facts(record: PoisonRecord, site: OpenSource) -> dict[str, object]:
     body = {"answer": site.lake.locate(record.body)} if record.body else {}
     return {
         "key": record.key,

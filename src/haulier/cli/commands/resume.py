@@ -5,7 +5,7 @@ from __future__ import annotations
 from haulier.api.limits.breaker import State
 from haulier.api.scope.changes import lifted
 from haulier.api.scope.row import ScopeRow, decode, encode
-from haulier.app.site import open_site, scope_name
+from haulier.app.open_source import open_source, scope_name
 from haulier.app.starting import require_shared_queue
 from haulier.cli.api_state import time_text
 from haulier.cli.output import emit, say
@@ -20,7 +20,7 @@ async def command(call: SourceCall) -> int:
     Workers that run hear of it within a second or two, and start slowly. Limits, and a pace that was found, stay. Where
     the API asks to wait again, they do. Starts no run: `haulier run SOURCE` does.
     """
-    async with open_site(call.app, call.options, writes=False) as site:
+    async with open_source(call.app, call.options, writes=False) as site:
         require_shared_queue(site)
         wall = wall_seconds(site.clock)
         before = ScopeRow()

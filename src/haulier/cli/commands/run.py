@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from haulier.app.site import LiveSite, open_live
+from haulier.app.open_source import LiveSource, open_live
 from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.drivers import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
@@ -76,7 +76,7 @@ class Ended:
     """The work on it was ended by a signal or a fault, though the run itself may be closed."""
 
 
-async def run_all(site: LiveSite, driver: Driver, wanted: Wanted, *, then_new: bool) -> Ended:
+async def run_all(site: LiveSource, driver: Driver, wanted: Wanted, *, then_new: bool) -> Ended:
     """Finish what was left open; where nothing was, or another run is to follow, the run that is asked for.
 
     More than one run of a mode is open only where two were started at the same moment. Then each is finished, and the
@@ -100,7 +100,7 @@ async def run_all(site: LiveSite, driver: Driver, wanted: Wanted, *, then_new: b
     return await _finish(site, driver, await claim(site, wanted))
 
 
-async def _finish_open(site: LiveSite, driver: Driver, run: Run, wanted: Wanted, then_new: bool) -> Ended:
+async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: Wanted, then_new: bool) -> Ended:
     """Finish a run that another command started, and say that it is not a new one."""
     if then_new:
         say(f"Run {run.run_id} is open; it is finished first, and then a new run is started.")
@@ -117,7 +117,7 @@ async def _finish_open(site: LiveSite, driver: Driver, run: Run, wanted: Wanted,
     return replace(ended, document=ended.document | {"was_open": True})
 
 
-async def _finish(site: LiveSite, driver: Driver, run: Run) -> Ended:
+async def _finish(site: LiveSource, driver: Driver, run: Run) -> Ended:
     """Plan, send, work and close one run."""
     was_planned = await site.lake.exists(run.paths.seal)
     say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {site.app.name} ...")

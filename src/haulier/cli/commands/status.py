@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from haulier.api.scope.failures import NONE, Failures
-from haulier.app.site import open_site
+from haulier.app.open_source import open_source
 from haulier.app.starting import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
@@ -30,7 +30,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
 
     Changes nothing. Exit code: that of the run (0 complete, 3 poison, 1 failed, 4 not finished).
     """
-    async with open_site(call.app, call.options, writes=False) as site:
+    async with open_source(call.app, call.options, writes=False) as site:
         run = await pick_run(site, run_id)
         queue = site.queue if is_queue_shared(site) else None
         status = await run_status(site.lake, queue, run)

@@ -14,7 +14,7 @@ import click
 from haulier.api.http.transport import Request, Response, Transport, TransportError
 from haulier.app.app import App
 from haulier.app.loading import load_app
-from haulier.app.site import LiveSite, Options, open_live
+from haulier.app.open_source import LiveSource, Options, open_live
 from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, mode_argument, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output
@@ -94,7 +94,7 @@ class _Tried:
     child: WorkItem | None = None
 
 
-async def _worked(site: LiveSite, mode: str, item: WorkItem, pages: int, shown: _Shown) -> _Tried:
+async def _worked(site: LiveSource, mode: str, item: WorkItem, pages: int, shown: _Shown) -> _Tried:
     """Work the first pages of an item; of one that is divided, of its first child, or of the next that has records."""
     tried = await _pages_of(site, mode, item, pages, shown)
     if tried.child is None:
@@ -117,7 +117,7 @@ def _single(app: App, child: WorkItem) -> Iterator[WorkItem]:
         yield from _single(app, part)
 
 
-async def _pages_of(site: LiveSite, mode: str, item: WorkItem, pages: int, shown: _Shown) -> _Tried:
+async def _pages_of(site: LiveSource, mode: str, item: WorkItem, pages: int, shown: _Shown) -> _Tried:
     context = _context(site, mode)
     context.api.most_pages = pages
     found: list[list[str]] = []
@@ -162,7 +162,7 @@ def _show(item: WorkItem, tried: _Tried, shown: _Shown, as_json: bool) -> int:
     return 0
 
 
-async def _find(site: LiveSite, mode: str, streams: tuple[str, ...], key: str | None) -> WorkItem:
+async def _find(site: LiveSource, mode: str, streams: tuple[str, ...], key: str | None) -> WorkItem:
     items: AsyncIterator[WorkItem] = site.items(mode, streams, _context(site, mode))
     looked_at = 0
     async for item in items:
@@ -179,7 +179,7 @@ async def _find(site: LiveSite, mode: str, streams: tuple[str, ...], key: str | 
     raise UnavailableError("The enumeration gives no items: there is nothing to pull now.")
 
 
-def _context(site: LiveSite, mode: str) -> Context:
+def _context(site: LiveSource, mode: str) -> Context:
     moment = site.clock.now().replace(microsecond=0)
     log = logging.LoggerAdapter(logging.getLogger("haulier.processor"), {"item_key": "try"})
     return Context(site.client.session("try"), RunInfo("try", mode, moment), 1, log, site.shared)
@@ -189,7 +189,7 @@ class _Shown:
     """Wraps the transport, and says each request and answer as it passes. Credentials are added below it."""
 
     def __init__(self, *, as_json: bool) -> None:
-        self.site: LiveSite | None = None
+        self.site: LiveSource | None = None
         self._as_json = as_json
         self.requests: list[dict[str, object]] = []
         self._transport: Transport | None = None

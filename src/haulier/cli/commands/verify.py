@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from haulier.app.site import open_site
+from haulier.app.open_source import open_source
 from haulier.cli.commands.status import say_status
 from haulier.cli.failures import failure_facts, read_failures
 from haulier.cli.options import run_option
@@ -24,7 +24,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
     Where a stream has a `key`, the records of the whole run are compared by it. Exit code 0: complete, every object is
     what the manifest says, and no two records share a key.
     """
-    async with open_site(call.app, call.options) as site:
+    async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         verdict = await site.closer.close(run)
         failures = await read_failures(site, run.run_id)

@@ -7,7 +7,7 @@ import asyncio
 import click
 import msgspec
 
-from haulier.app.site import Site, open_site
+from haulier.app.open_source import OpenSource, open_source
 from haulier.app.starting import is_queue_shared
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.options import run_option
@@ -40,7 +40,7 @@ async def command(call: SourceCall, run_id: str | None, timeout_seconds: float |
 
     A run that nobody works any more (stranded) is reported: exit code 4.
     """
-    async with open_site(call.app, call.options) as site:
+    async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         verdict = await until_signal(_until_closed(site, run, timeout_seconds))
         failures = await read_failures(site, run.run_id)
@@ -58,7 +58,7 @@ async def command(call: SourceCall, run_id: str | None, timeout_seconds: float |
         return exit_code_of_verdict(verdict)
 
 
-async def _until_closed(site: Site, run: Run, timeout_seconds: float | None) -> VerdictRecord | None:
+async def _until_closed(site: OpenSource, run: Run, timeout_seconds: float | None) -> VerdictRecord | None:
     """The verdict, or None where it does not come: timed out, or stranded."""
     started_at = site.clock.monotonic()
     ledger = Ledger(site.lake, run.paths)

@@ -11,7 +11,7 @@ import click
 
 from haulier.app.app import App
 from haulier.app.loading import load_app
-from haulier.app.site import LiveSite, Options, open_live
+from haulier.app.open_source import LiveSource, Options, open_live
 from haulier.app.starting import require_shared_queue
 from haulier.cli.account import OpenAccount
 from haulier.cli.command_lines import child_command
@@ -67,8 +67,8 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
         if run_id is not None:
             await pick_run(site, run_id)  # A misspelt one would be waited for in vain.
         watch = Watch(site.lake, site.queue, site.closer, app.name, only=run_id)
-        parts = site.parts(child_command("isolate", source, options))
-        worker = Worker(parts, watch, end_stalled, exit_idle=exit_idle)
+        deps = site.worker_deps(child_command("isolate", source, options))
+        worker = Worker(deps, watch, end_stalled, exit_idle=exit_idle)
         if run_id is None and not exit_idle:
             await _say_waiting(site)
         bar = Bar(site.clock) if has_bar() and not with_parent else None
@@ -91,7 +91,7 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
         return code
 
 
-async def _say_waiting(site: LiveSite) -> None:
+async def _say_waiting(site: LiveSource) -> None:
     for run in await list_runs(site.lake, site.app.name):
         if not (await run_state(site.lake, run.paths))[0].is_closed:
             return

@@ -8,7 +8,7 @@ from haulier.runs.run import Run
 from haulier.worker.outcome import Done, Empty, Split
 
 
-async def look(lake: Lake, run: Run, stream: str, key: str) -> Split | Done | Empty | None:
+async def look_up(lake: Lake, run: Run, stream: str, key: str) -> Split | Done | Empty | None:
     """Settle an item from the lake, without a request. None: it has to be worked. Live poison is not looked at."""
     path = run.paths.children(key)
     body = await lake.read(path)

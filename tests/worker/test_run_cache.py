@@ -6,7 +6,7 @@ import asyncio
 
 from haulier.runs.state import RunState
 from haulier.testing.clock import FakeClock
-from haulier.worker.runbook import OPEN_SECONDS, RunBook
+from haulier.worker.run_cache import OPEN_SECONDS, RunCache
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import SOURCE, things
 from tests.worker.rig import Rig
@@ -17,7 +17,7 @@ AT_ONCE = 20
 async def test_items_that_are_dequeued_together_look_once(rig: Rig) -> None:
     """A worker with hundreds of slots would else list the run hundreds of times a second."""
     run, cuts = await rig.run(things(1)), Cuts()
-    book = RunBook(cuts.wrap(rig.lake), SOURCE, rig.clock)
+    book = RunCache(cuts.wrap(rig.lake), SOURCE, rig.clock)
     states = await asyncio.gather(*(book.state(run) for _ in range(AT_ONCE)))
     assert states == [RunState.OPEN] * AT_ONCE
     assert cuts.calls == ["LocalLake.names", "LocalLake.exists"]
@@ -27,7 +27,7 @@ async def test_closed_is_read_by_each_item_for_itself(rig: Rig) -> None:
     """What depends on it is read after the item's own dequeue: a run may be reopened in between."""
     assert isinstance(rig.clock, FakeClock)
     run, cuts = await rig.run(things(1)), Cuts()
-    book = RunBook(cuts.wrap(rig.lake), SOURCE, rig.clock)
+    book = RunCache(cuts.wrap(rig.lake), SOURCE, rig.clock)
     assert await book.state(run) is RunState.OPEN
     await rig.closer.end(run, "superseded")
     assert await book.state(run) is RunState.OPEN
@@ -41,7 +41,7 @@ async def test_closed_is_read_by_each_item_for_itself(rig: Rig) -> None:
 async def test_a_look_that_was_cancelled_is_taken_up_by_the_next(rig: Rig) -> None:
     """Whoever waits for it looks itself."""
     run = await rig.run(things(1))
-    book = RunBook(rig.lake, SOURCE, rig.clock)
+    book = RunCache(rig.lake, SOURCE, rig.clock)
     first, second = (asyncio.create_task(book.state(run)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()

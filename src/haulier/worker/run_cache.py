@@ -13,7 +13,7 @@ OPEN_SECONDS = 1.0
 """How long an open run is taken to be still open when an item is dequeued. Publishing asks the lake each time."""
 
 
-class RunBook:
+class RunCache:
     """Looks runs and their states up in the lake."""
 
     def __init__(self, lake: Lake, source: str, clock: Clock) -> None:

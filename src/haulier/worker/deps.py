@@ -35,7 +35,7 @@ def undivided(_item: WorkItem) -> tuple[WorkItem, ...]:
 
 
 @dataclass(frozen=True)
-class Parts:
+class WorkerDeps:
     """The wiring of one worker."""
 
     source: str

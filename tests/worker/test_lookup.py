@@ -9,7 +9,7 @@ from haulier.runs.plan import planned
 from haulier.runs.records import PoisonRecord, encode_record
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of, send_again
-from haulier.worker.look import has_worked
+from haulier.worker.lookup import has_worked
 from tests.harness.things import records_of, things
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from haulier.api.http.transport import Request, Response, Transport
 
 
-class Meter:
+class TimedTransport:
     """A transport around another one that counts what it answered."""
 
     def __init__(self, transport: Transport) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from haulier.worker.recall import AGAIN_SECONDS
+from haulier.worker.done_item_probe import AGAIN_SECONDS
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import things
 from tests.worker.rig import Rig
@@ -59,27 +59,27 @@ async def test_it_is_asked_once_a_minute(rig: Rig) -> None:
         await hand.work()
     rig.api.statuses = {1: 503}
     async with rig.hand() as hand:
-        recall = hand.bench.recall
+        probe = hand.state.probe
         rig.api.requests.clear()
-        first = await rig.while_time_passes(recall.action(run))
+        first = await rig.while_time_passes(probe.action(run))
         assert first is not None
-        assert await recall.action(run) == first
+        assert await probe.action(run) == first
         sent = len(rig.api.requests)
         assert 1 <= sent <= 5
         rig.turn(AGAIN_SECONDS)
         rig.api.statuses = {}
-        await rig.while_time_passes(recall.action(run))
+        await rig.while_time_passes(probe.action(run))
         assert len(rig.api.requests) == sent + 1
-        assert hand.parts.client.scope.has_witness
+        assert hand.deps.client.scope.has_witness
 
 
 async def test_a_run_without_a_done_item_has_no_such_witness(rig: Rig) -> None:
     """And is not searched for one again with each failure."""
     run, cuts = await rig.run(BAD), Cuts()
     async with rig.hand(cuts=cuts) as hand:
-        assert await hand.bench.recall.action(run) is None
+        assert await hand.state.probe.action(run) is None
         looked = len(cuts.calls)
         assert looked > 0
-        assert await hand.bench.recall.action(run) is None
+        assert await hand.state.probe.action(run) is None
         assert len(cuts.calls) == looked
     assert rig.api.requests == []

@@ -20,8 +20,8 @@ from haulier.queues.envelope import decode
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import load_run
 from haulier.worker.deadline import GateWaitError
+from haulier.worker.deps import WorkerDeps
 from haulier.worker.dispatch import produce
-from haulier.worker.parts import Parts
 from haulier.worker.trace import trace_of
 
 
@@ -111,20 +111,20 @@ class PipeSpool:
         await self._writer.drain()
 
 
-async def work_alone(parts: Parts, job: Job, writer: asyncio.StreamWriter) -> None:
+async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -> None:
     """The subprocess: produce one item and send what came of it."""
     envelope = decode(job.body)
-    run = await load_run(parts.lake, parts.source, envelope.run_id)
+    run = await load_run(deps.lake, deps.source, envelope.run_id)
     try:
         if run is None:
             raise UnavailableError(f"Run {envelope.run_id} is not in the lake")
-        parts.require_fit(run)
-        parts.client.scope.note_run(run.run_id)
+        deps.require_fit(run)
+        deps.client.scope.note_run(run.run_id)
         writer.write(frame_bytes(StartFrame()))
         await writer.drain()
-        item = decode_payload(parts.registry.get(envelope.kind), bytes(envelope.payload))
+        item = decode_payload(deps.registry.get(envelope.kind), bytes(envelope.payload))
         sink, is_suspect = PipeSpool(writer), bool(envelope.suspect)
-        produced = await produce(parts, run, item, job.deliveries, envelope.key, sink, is_suspect=is_suspect)
+        produced = await produce(deps, run, item, job.deliveries, envelope.key, sink, is_suspect=is_suspect)
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
         frame: Frame = EndFrame(
             records=produced.records,

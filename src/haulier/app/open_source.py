@@ -25,14 +25,14 @@ from haulier.queues.opening import file_of, queue_opener
 from haulier.queues.seam import QueueClient, QueueOpener, ThisProcess
 from haulier.runs.run import Run, require_same_fingerprint
 from haulier.sources.context import Context
-from haulier.worker.parts import Parts
+from haulier.worker.deps import WorkerDeps
 from haulier.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from haulier.api.client import Client
     from haulier.api.http.transport import Transport
     from haulier.api.scope.scope import ScopeSettings
-    from haulier.app.meter import Meter
+    from haulier.app.timed_transport import TimedTransport
     from haulier.runs.closing import Closer
 
 GRACE_SECONDS = 10.0
@@ -51,7 +51,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Site:
+class OpenSource:
     """An opened source without its API: enough to look at runs, and to close those that promise no count."""
 
     app: App
@@ -72,11 +72,11 @@ class Site:
 
 
 @dataclass(frozen=True)
-class LiveSite(Site):
+class LiveSource(OpenSource):
     """A site that may ask its API, under the scope's limits."""
 
     client: Client
-    meter: Meter
+    meter: TimedTransport
     shared: object
 
     @property
@@ -107,9 +107,9 @@ class LiveSite(Site):
         self.client.scope.note_run(run.run_id)
         return await ask(self.client.session("expect"))
 
-    def parts(self, isolate: tuple[str, ...] = ()) -> Parts:
+    def worker_deps(self, isolate: tuple[str, ...] = ()) -> WorkerDeps:
         """The wiring of a worker here. ``isolate`` is the command that runs one item alone (crash guard)."""
-        return Parts(
+        return WorkerDeps(
             source=self.app.name,
             lake=self.lake,
             queue=self.queue,
@@ -131,7 +131,7 @@ class LiveSite(Site):
 
 
 @contextlib.asynccontextmanager
-async def open_site(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[Site]:
+async def open_source(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[OpenSource]:
     """Open the lake and the queue of a source; no secret is read.
 
     With ``writes`` an unfit lake is refused, in words, before anything; without, neither lake nor folder is touched.
@@ -153,7 +153,7 @@ async def open_site(app: App, options: Options, *, writes: bool = True) -> Async
             await lake.check()
         queue = open_queue()
         stack.push_async_callback(queue.close)
-        yield Site(
+        yield OpenSource(
             app=app,
             lake=lake,
             queue=queue,
@@ -172,8 +172,8 @@ async def open_live(
     *,
     writes: bool = True,
     around: Callable[[Transport], Transport] = lambda transport: transport,
-) -> AsyncIterator[LiveSite]:
-    """`open_site` with the API: secrets are read, and the scope is joined. ``around`` may wrap the transport.
+) -> AsyncIterator[LiveSource]:
+    """`open_source` with the API: secrets are read, and the scope is joined. ``around`` may wrap the transport.
 
     What only a process with an API needs is imported here: half of the time of `haulier status` would go to it.
     """
@@ -182,10 +182,10 @@ async def open_live(
     from haulier.api.identity.shared_token import TokenFile
     from haulier.api.scope.scope import Scope
     from haulier.api.wire.aiohttp_transport import AiohttpTransport
-    from haulier.app.meter import Meter
+    from haulier.app.timed_transport import TimedTransport
 
     async with contextlib.AsyncExitStack() as stack:
-        site = await stack.enter_async_context(open_site(app, options, writes=writes))
+        site = await stack.enter_async_context(open_source(app, options, writes=writes))
         redactor = Redactor()
         for secret in app.secrets:
             redactor.add(secret)
@@ -195,10 +195,10 @@ async def open_live(
         scope = Scope(scope_settings(app, is_fixed=options.is_fixed), site.name, site.queue, site.clock, site.rng)
         stack.callback(lambda: shared.clear() if scope.was_last else None)
         await stack.enter_async_context(scope.joined())
-        meter = Meter(around(transport))
+        meter = TimedTransport(around(transport))
         client = Client(app.api, meter, scope, site.clock, site.rng, redactor, app.rules)
         lifespan = await stack.enter_async_context(app.shared())
-        yield LiveSite(**vars(site), client=client, meter=meter, shared=lifespan)
+        yield LiveSource(**vars(site), client=client, meter=meter, shared=lifespan)
 
 
 def _token_path(app: App, options: Options) -> Path | None:

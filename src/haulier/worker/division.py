@@ -17,7 +17,7 @@ from haulier.runs.plan import planned
 from haulier.runs.records import PlannedItem
 from haulier.worker.crash_guard import CrashedError
 from haulier.worker.deadline import DeadlineError
-from haulier.worker.outcome import Circumstances, Free, GiveUp, Lost, Poison, Retry
+from haulier.worker.outcome import Circumstances, GiveUp, Lost, Poison, Release, Retry
 from haulier.worker.settings import MAX_CHILDREN, MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
 
 
@@ -51,7 +51,7 @@ class Reason:
 
 
 def reason_to_divide(
-    error: Exception, outcome: Retry | Free | Poison | GiveUp | Lost, around: Circumstances
+    error: Exception, outcome: Retry | Release | Poison | GiveUp | Lost, around: Circumstances
 ) -> Reason | None:
     """Why the item should be divided rather than end as ``outcome``; None if it should not.
 
@@ -70,7 +70,7 @@ def reason_to_divide(
     match outcome:
         case Poison("crashed"):
             return Reason(Cause.CRASH)
-        case Free() if isinstance(error, CrashedError) and around.suspect == Cause.CRASH:
+        case Release() if isinstance(error, CrashedError) and around.suspect == Cause.CRASH:
             return Reason(Cause.CRASH)
         case Poison("failed"):
             return Reason(_cause(error))
@@ -90,7 +90,7 @@ def is_refused(error: Exception | None) -> bool:
 
 
 def _reason_of_refused(
-    error: ApiError, outcome: Retry | Free | Poison | GiveUp | Lost, around: Circumstances
+    error: ApiError, outcome: Retry | Release | Poison | GiveUp | Lost, around: Circumstances
 ) -> Reason | None:
     """One row may be why an item is refused, as for an error 500; a filter that is wrong is wrong in each part too."""
     if not is_refused(error) or around.is_refused_in_vain:

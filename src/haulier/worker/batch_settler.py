@@ -30,7 +30,7 @@ class _Settled:
     """None for an item that ended by another record, which is durable already."""
 
 
-class Settler:
+class BatchSettler:
     """Gathers items that ended and settles them in groups of `GROUP_ITEMS`, or what a second brings."""
 
     def __init__(

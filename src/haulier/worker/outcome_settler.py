@@ -15,78 +15,78 @@ from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
-from haulier.worker.bench import Bench
 from haulier.worker.bodies import keep_body
-from haulier.worker.divide import is_refused, suspect_by
+from haulier.worker.division import is_refused, suspect_by
 from haulier.worker.keeper import Held
-from haulier.worker.outcome import Done, Empty, Free, GiveUp, Lost, Outcome, Poison, Retry, Split
-from haulier.worker.publish import require_lease
+from haulier.worker.outcome import Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
+from haulier.worker.publication import require_lease
 from haulier.worker.trace import trace_of
+from haulier.worker.worker_state import WorkerState
 
 TRACEBACK_CHARACTERS = 8_192
 """The end of a traceback, which says where it happened."""
 SEND_ITEMS = 1_000
 
 
-class Settlement:
+class OutcomeSettler:
     """Settles one lease. Each method may raise `LeaseLostError`, after which nothing of the lease is touched."""
 
-    def __init__(self, bench: Bench, held: Held) -> None:
-        self._bench = bench
-        self._parts = bench.parts
+    def __init__(self, state: WorkerState, held: Held) -> None:
+        self._state = state
+        self._deps = state.deps
         self._held = held
 
     async def settle(self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None) -> None:
         """Write the outcome down and let the lease go, in the order of the protocol."""
-        bench = self._bench
+        state = self._state
         if error is not None and not isinstance(outcome, Lost | GiveUp):
-            bench.note_failed(error, is_retried=isinstance(outcome, Retry | Free))
+            state.note_failed(error, is_retried=isinstance(outcome, Retry | Release))
         match outcome:
             case Done(receipt):
-                bench.note_good(envelope)
-                bench.stats.done += 1
-                bench.stats.records += receipt.records
-                bench.stats.bytes += receipt.bytes
-                bench.settler.add(self._held, run, receipt)
+                state.note_good(envelope)
+                state.stats.done += 1
+                state.stats.records += receipt.records
+                state.stats.bytes += receipt.bytes
+                state.settler.add(self._held, run, receipt)
             case Empty():
-                bench.note_good(envelope)
-                bench.stats.empty += 1
+                state.note_good(envelope)
+                state.stats.empty += 1
                 await self._write_empty(run, envelope.key, outcome)
-                bench.settler.add(self._held, run, None)
+                state.settler.add(self._held, run, None)
             case Split():
-                bench.stats.split += 1
+                state.stats.split += 1
                 if error is None:
-                    bench.note_good(envelope)
+                    state.note_good(envelope)
                 else:
                     await self._note_divided(run, envelope, error)
                 await self._divide(run, envelope, outcome)
-                bench.settler.add(self._held, run, None)
+                state.settler.add(self._held, run, None)
                 # At once: whoever takes the parent again sends all its children again. A child that kills its worker
                 # in the meantime would do so with each copy of it.
-                bench.settler.hurry()
+                state.settler.hurry()
             case GiveUp(delay_seconds):
                 await self._give_up(run, envelope, delay_seconds)
             case Lost():
-                bench.keeper.drop(self._held)
+                state.keeper.drop(self._held)
             case Retry(delay_seconds):
-                bench.stats.retried += 1
-                bench.say("an item failed and comes again", envelope, error)
+                state.stats.retried += 1
+                state.say("an item failed and comes again", envelope, error)
                 await self._keep_body(run, envelope, error)
                 await self._let_go(msgspec.structs.replace(envelope, failures=envelope.failures + 1), delay_seconds)
-            case Free(delay_seconds, stop):
-                bench.stats.freed += 1
-                bench.say("an item comes again, uncharged", envelope, error)
+            case Release(delay_seconds, stop):
+                state.stats.freed += 1
+                state.say("an item comes again, uncharged", envelope, error)
                 if stop is not None:
-                    bench.stop.set(stop, bench.redact(str(error)))
-                elif _is_outage(error) and not self._parts.client.scope.is_proven:
-                    bench.stop.note_outage(bench.redact(str(error)))
+                    state.stop.set(stop, state.redact(str(error)))
+                elif _is_outage(error) and not self._deps.client.scope.is_proven:
+                    state.stop.note_outage(state.redact(str(error)))
                 await self.release(envelope, delay_seconds)
             case Poison(reason):
-                bench.stats.poisoned += 1
+                state.stats.poisoned += 1
                 if envelope.suspect and is_refused(error):
-                    bench.suspects.note_refused(is_part=True)
+                    state.suspects.note_refused(is_part=True)
                 await self._poison(run, envelope, reason, error)
-                bench.settler.add(self._held, run, None)
+                state.settler.add(self._held, run, None)
             case _:
                 assert_never(outcome)
 
@@ -98,94 +98,94 @@ class Settlement:
 
     async def complete(self) -> None:
         """Complete a message unworked: its run is closed."""
-        await self._parts.queue.complete([self._held.lease])
-        self._bench.keeper.drop(self._held)
+        await self._deps.queue.complete([self._held.lease])
+        self._state.keeper.drop(self._held)
 
     async def poison_broken(self, error: Exception) -> None:
         """A message that no one can read names no run: its bytes are kept under the source, then it goes."""
         body = self._held.lease.body
-        path = f"_haulier/{self._parts.source}/undecodable/{hashlib.sha256(body).hexdigest()}"
-        await self._parts.lake.create(path, body)
+        path = f"_haulier/{self._deps.source}/undecodable/{hashlib.sha256(body).hexdigest()}"
+        await self._deps.lake.create(path, body)
         logging.getLogger("haulier.worker").error(
             "a message cannot be read and was poisoned", extra={"path": path, "error": str(error)}
         )
-        self._bench.stats.poisoned += 1
-        await self._parts.queue.poison(body)
+        self._state.stats.poisoned += 1
+        await self._deps.queue.poison(body)
         await self.complete()
 
     async def _let_go(self, envelope: Envelope, delay_seconds: float) -> None:
-        self._bench.keeper.drop(self._held)
-        await self._parts.queue.release(self._held.lease, encode(envelope), delay_seconds=delay_seconds)
+        self._state.keeper.drop(self._held)
+        await self._deps.queue.release(self._held.lease, encode(envelope), delay_seconds=delay_seconds)
 
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:
         """P6: create-only; an outcome that stands already is as good."""
-        await require_lease(self._held, self._bench.keeper, self._parts.clock)
+        await require_lease(self._held, self._state.keeper, self._deps.clock)
         record = encode_record(
             OutcomeRecord(
                 key=key,
                 requests=empty.requests,
                 seconds=empty.seconds,
                 hidden=empty.hidden,
-                worker=self._parts.name,
-                ended_at=self._parts.clock.now(),
+                worker=self._deps.name,
+                ended_at=self._deps.clock.now(),
             )
         )
         if empty.hidden:
             # Before the outcome, behind which nobody works the item again.
-            await self._parts.lake.create(run.paths.numbered("hidden", key, empty.hidden), record)
-        await self._parts.lake.create(run.paths.outcome(key), record)
+            await self._deps.lake.create(run.paths.numbered("hidden", key, empty.hidden), record)
+        await self._deps.lake.create(run.paths.outcome(key), record)
 
     async def _note_divided(self, run: Run, envelope: Envelope, error: Exception) -> None:
-        self._bench.say("an item failed and is divided", envelope, error)
+        self._state.say("an item failed and is divided", envelope, error)
         if is_refused(error):
-            self._bench.suspects.note_refused(is_part=bool(envelope.suspect))
+            self._state.suspects.note_refused(is_part=bool(envelope.suspect))
         if envelope.suspect:
-            self._bench.suspects.note_divided()
+            self._state.suspects.note_divided()
         else:
             await self._keep_body(run, envelope, error)
 
     async def _keep_body(self, run: Run, envelope: Envelope, error: Exception | None) -> str:
-        return await keep_body(self._parts.lake, run, envelope.key, envelope.redrives + 1, error)
+        return await keep_body(self._deps.lake, run, envelope.key, envelope.redrives + 1, error)
 
     async def _divide(self, run: Run, envelope: Envelope, split: Split) -> None:
         """P6: the child list is durable before a child is sent. Only its creator, within its lease, sends unmarked."""
-        await require_lease(self._held, self._bench.keeper, self._parts.clock)
+        await require_lease(self._held, self._state.keeper, self._deps.clock)
         path = run.paths.children(envelope.key)
         record = ChildList(
             key=envelope.key,
             children=split.children,
-            worker=self._parts.name,
-            split_at=self._parts.clock.now(),
+            worker=self._deps.name,
+            split_at=self._deps.clock.now(),
             cause=split.cause,
         )
-        is_ours = await self._parts.lake.create(path, encode_record(record))
+        is_ours = await self._deps.lake.create(path, encode_record(record))
         if not is_ours:
-            body = await self._parts.lake.read(path)
+            body = await self._deps.lake.read(path)
             if body is None:
                 raise LakeUnavailableError(f"{path} exists in the lake and cannot be read")
             record = decode_record(ChildList, body, path)
-        is_late = await require_lease(self._held, self._bench.keeper, self._parts.clock)
+        is_late = await require_lease(self._held, self._state.keeper, self._deps.clock)
         depth, suspect = envelope.depth + 1, suspect_by(record.cause)
         bodies = [
             encode(envelope_of(child, run.run_id, resent=is_late or not is_ours, depth=depth, suspect=suspect))
             for child in record.children
         ]
         for start in range(0, len(bodies), SEND_ITEMS):
-            await self._parts.queue.enqueue(bodies[start : start + SEND_ITEMS])
+            await self._deps.queue.enqueue(bodies[start : start + SEND_ITEMS])
 
     async def _give_up(self, run: Run, envelope: Envelope, delay_seconds: float) -> None:
         """P7: the bytes are dropped, nothing is charged. Closed: the message goes; else it comes again, marked."""
-        closing = await closing_in_force(self._parts.lake, run.paths)
+        closing = await closing_in_force(self._deps.lake, run.paths)
         if closing is not None and closing.verdict is not None:
             await self.complete()
             return
         if closing is None:
-            self._bench.stop.note_give_up(run.paths.staging)
+            self._state.stop.note_give_up(run.paths.staging)
         await self.release(envelope, delay_seconds)
 
     async def _poison(self, run: Run, envelope: Envelope, reason: str, error: Exception | None) -> None:
         """P8 and C6: the record, then its copy; the completion follows. The number is the message's, plus one."""
-        await require_lease(self._held, self._bench.keeper, self._parts.clock)
+        await require_lease(self._held, self._state.keeper, self._deps.clock)
         record = PoisonRecord(
             number=envelope.redrives + 1,
             key=envelope.key,
@@ -194,19 +194,19 @@ class Settlement:
             payload=envelope.payload,
             reason=reason,
             error_class=type(error).__name__,
-            error=self._bench.redact(str(error)),
-            traceback=self._bench.redact(trace_of(error)[-TRACEBACK_CHARACTERS:]),
+            error=self._state.redact(str(error)),
+            traceback=self._state.redact(trace_of(error)[-TRACEBACK_CHARACTERS:]),
             status=error.status if isinstance(error, ApiError) else None,
             excerpt=error.excerpt if isinstance(error, ApiError) else "",
             body=await self._keep_body(run, envelope, error),
             failures=envelope.failures + (reason == "failed"),
             deliveries=self._held.lease.deliveries,
-            worker=self._parts.name,
-            poisoned_at=self._parts.clock.now(),
+            worker=self._deps.name,
+            poisoned_at=self._deps.clock.now(),
         )
-        await self._parts.lake.create(run.paths.numbered("poison", envelope.key, record.number), encode_record(record))
-        self._bench.say("an item was poisoned", envelope, error, logging.ERROR)
-        await self._parts.queue.poison(_poison_copy(envelope, record))
+        await self._deps.lake.create(run.paths.numbered("poison", envelope.key, record.number), encode_record(record))
+        self._state.say("an item was poisoned", envelope, error, logging.ERROR)
+        await self._deps.queue.poison(_poison_copy(envelope, record))
 
 
 def _is_outage(error: Exception | None) -> bool:

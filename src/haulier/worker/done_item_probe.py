@@ -20,7 +20,7 @@ from haulier.runs.plan import read_seal, read_shard
 from haulier.runs.run import Run
 from haulier.sources.context import Context
 from haulier.worker.deadline import within_deadline
-from haulier.worker.parts import Parts
+from haulier.worker.deps import WorkerDeps
 
 AGAIN_SECONDS: Final = 60.0
 """Between two requests of this kind."""
@@ -30,11 +30,11 @@ LOOKED_AT: Final = 2_000
 logger = logging.getLogger("haulier.worker")
 
 
-class Recall:
+class DoneItemProbe:
     """Of one worker."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, deps: WorkerDeps) -> None:
+        self._deps = deps
         self._asking = asyncio.Lock()
         self._asked: dict[str, tuple[float, Action | None]] = {}
         """By run: when, and what it came to."""
@@ -45,20 +45,20 @@ class Recall:
         memory for a minute. A good answer is the scope's witness from then on."""
         async with self._asking:
             asked_at, action = self._asked.get(run.run_id, (-AGAIN_SECONDS, None))
-            if self._parts.clock.monotonic() - asked_at >= AGAIN_SECONDS:
+            if self._deps.clock.monotonic() - asked_at >= AGAIN_SECONDS:
                 found = await self._done_item(run)
                 action = None if found is None else await self._ask(run, *found)
-                self._asked[run.run_id] = self._parts.clock.monotonic(), action
+                self._asked[run.run_id] = self._deps.clock.monotonic(), action
             return action
 
     async def _ask(self, run: Run, key: str, item: WorkItem) -> Action | None:
         """Run the processor of the item to its first page. It is asked for with few repeats."""
         log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
-        session = self._parts.client.session(key, is_suspect=True)
-        context = Context(session, run.info, 1, log, self._parts.shared)
-        pieces = self._parts.processors[type(item)](item, context)
+        session = self._deps.client.session(key, is_suspect=True)
+        context = Context(session, run.info, 1, log, self._deps.shared)
+        pieces = self._deps.processors[type(item)](item, context)
         try:
-            await within_deadline(self._parts.clock, self._parts.settings, session, _first(pieces))
+            await within_deadline(self._deps.clock, self._deps.settings, session, _first(pieces))
         except ApiError as error:
             return error.action
         except Exception:  # noqa: BLE001 - a processor of the user's; that it fails says nothing of the API
@@ -74,7 +74,7 @@ class Recall:
 
     async def _done_items(self, run: Run) -> AsyncIterator[tuple[str, WorkItem]]:
         """Items of the plan that have an object."""
-        lake, paths, looked_at = self._parts.lake, run.paths, 0
+        lake, paths, looked_at = self._deps.lake, run.paths, 0
         seal = await read_seal(lake, paths)
         if seal is None:
             return
@@ -84,7 +84,7 @@ class Recall:
                 if looked_at > LOOKED_AT:
                     return
                 if await lake.exists(paths.object(planned.stream, planned.key)):
-                    kind = self._parts.registry.get(planned.kind)
+                    kind = self._deps.registry.get(planned.kind)
                     yield planned.key, decode_payload(kind, bytes(planned.payload))
 
 

@@ -9,13 +9,13 @@ from haulier.api.errors import ApiError
 from haulier.clock import wall_seconds
 from haulier.errors import HaulierError
 from haulier.queues.envelope import Envelope
-from haulier.worker.divide import Suspects
+from haulier.worker.batch_settler import BatchSettler
+from haulier.worker.deps import WorkerDeps
+from haulier.worker.division import Suspects
+from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.first_items import FirstItems, StoppedError
 from haulier.worker.keeper import LeaseKeeper
-from haulier.worker.parts import Parts
-from haulier.worker.recall import Recall
-from haulier.worker.runbook import RunBook
-from haulier.worker.settle import Settler
+from haulier.worker.run_cache import RunCache
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
 
@@ -23,14 +23,14 @@ logger = logging.getLogger("haulier.worker")
 
 
 @dataclass(frozen=True)
-class Bench:
-    """One worker's parts, and the state that its attempts add to."""
+class WorkerState:
+    """What one worker is wired to, and the state that its attempts add to."""
 
-    parts: Parts
+    deps: WorkerDeps
     keeper: LeaseKeeper
-    settler: Settler
-    runbook: RunBook
-    recall: Recall
+    settler: BatchSettler
+    run_cache: RunCache
+    probe: DoneItemProbe
     stats: Stats
     stop: StopSign
     unknown_since: dict[str, float] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Bench:
             error = error.reason  # The closing words tell the rest.
         if not (isinstance(error, ApiError) and (error.status or error.fault)):
             cause = self.redact(str(error) if isinstance(error, HaulierError) else f"{type(error).__name__}: {error}")
-        scope, clock = self.parts.client.scope, self.parts.clock
+        scope, clock = self.deps.client.scope, self.deps.clock
         scope.failures.note(cause, wall_seconds(clock), is_retried=is_retried)
 
     def say(self, event: str, envelope: Envelope, error: Exception | None, level: int = logging.INFO) -> None:
@@ -63,4 +63,4 @@ class Bench:
 
     def redact(self, text: str) -> str:
         """The text without what the API's settings hold secret (G7)."""
-        return self.parts.client.redactor.redact(text)
+        return self.deps.client.redactor.redact(text)
