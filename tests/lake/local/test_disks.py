@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from haulier.clock import SystemClock
+from haulier.disks import Mount, mount_of, mounts
 from haulier.errors import LakeUnavailableError, UsageError
 from haulier.lake.local.files import LocalFiles
-from haulier.lake.local.filesystems import Mount, mount_of, mounts, parse_mount_command, parse_mountinfo, refuse_unfit
+from haulier.lake.local.filesystems import refuse_unfit
 from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Published
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING, listed, spooled
@@ -154,66 +155,3 @@ def test_a_lake_that_is_no_folder_is_refused(tmp_path: Path, standing: str) -> N
     place = tmp_path / "file" / ("lake" if standing == "below a file" else "")
     with pytest.raises(UsageError, match="is not a folder"):
         refuse_unfit(LocalFiles(os.path.abspath(place)), list)
-
-
-LINUX_TABLE = r"""
-22 27 0:21 / /proc rw,nosuid shared:12 - proc proc rw
-27 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw,errors=remount-ro
-95 27 0:45 / /home/me/team\040share rw,relatime shared:50 - cifs //server/share rw,vers=3.1.1
-96 27 0:46 / /mnt/lake rw,relatime master:3 propagate_from:2 - fuse.rclone remote: rw,user_id=0
-97 27 0:47 /sub /data rw - xfs /dev/sdb1 rw
-98 97 0:48 / /data rw - nfs4 server:/data rw
-99 27 0:49 / /database rw - btrfs /dev/sdc rw
-"""
-
-MAC_TABLE = """
-/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
-/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse, protect, root data)
-//me@server/share on /Volumes/team share (smbfs, nodev, nosuid, mounted by me)
-map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
-/dev/disk4s1 on /Volumes/Disk (1) (apfs, local, nodev, nosuid, journaled)
-server:/export on /Volumes/export (nfs)
-"""
-
-
-@pytest.mark.parametrize(
-    ("place", "type_", "is_fit"),
-    [
-        ("/home/me/lake", "ext4", True),
-        ("/home/me/team share", "cifs", False),
-        ("/home/me/team share/lake", "cifs", False),
-        ("/home/me/team shared", "ext4", True),
-        ("/mnt/lake/haulier", "fuse.rclone", False),
-        ("/data/lake", "nfs4", False),
-        ("/database/lake", "btrfs", True),
-    ],
-)
-def test_the_disk_of_a_folder_is_found_on_linux(place: str, type_: str, is_fit: bool) -> None:
-    """The deepest mount point, of several at one the last; escaped spaces; a name that only begins alike."""
-    mount = mount_of(place, parse_mountinfo(LINUX_TABLE.strip()))
-    assert mount is not None
-    assert (mount.type, mount.is_fit) == (type_, is_fit)
-
-
-@pytest.mark.parametrize(
-    ("place", "type_", "is_fit"),
-    [
-        ("/Users/me/lake", "apfs", True),
-        ("/Volumes/team share/lake", "smbfs", False),
-        ("/Volumes/Disk (1)/lake", "apfs", True),
-        ("/Volumes/export/lake", "nfs", False),
-        ("/System/Volumes/Data/home/me", "autofs", False),
-    ],
-)
-def test_the_disk_of_a_folder_is_found_on_macos(place: str, type_: str, is_fit: bool) -> None:
-    """What is not called local is refused, whatever its type."""
-    mount = mount_of(place, parse_mount_command(MAC_TABLE))
-    assert mount is not None
-    assert (mount.type, mount.is_fit) == (type_, is_fit)
-
-
-def test_a_machine_that_lists_no_mounts_is_no_error() -> None:
-    """Then the trial of links alone decides."""
-    assert mount_of("/anywhere", []) is None
-    assert parse_mountinfo("") == []
-    assert parse_mount_command("no table at all\n") == []

@@ -13,9 +13,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from haulier.disks import Mount
 from haulier.errors import QueueUnavailableError, UsageError
-from haulier.queues.sqlite import place, schema
-from haulier.queues.sqlite.place import filesystem_of, is_remote, locked, prepare_folder
+from haulier.queues.sqlite import schema
+from haulier.queues.sqlite.place import locked, prepare_folder
 from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
 from tests.queues.sqlite.damage import weather
@@ -94,65 +95,21 @@ class TestFolders:
             await queue.depth()
 
 
-MOUNTS = """\
-22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
-23 22 0:21 / /proc rw,nosuid - proc proc rw
-40 22 0:40 / /mnt/nas rw,relatime shared:2 - nfs4 nas:/export rw,vers=4.2
-41 40 254:2 / /mnt/nas/local rw - xfs /dev/vdb1 rw
-42 22 0:42 / /mnt/with\\040blank rw - cifs //server/share rw
-43 22 0:43 / /home/me/sshfs rw master:1 - fuse.sshfs me@host: rw
-44 22 0:44 / /over rw - nfs host:/a rw
-45 22 254:3 / /over rw - btrfs /dev/vdc rw
-a line that is none
-"""
-
-
 class TestFileSystems:
     """Network and FUSE file systems do not keep SQLite's locks."""
 
-    @pytest.mark.parametrize(
-        ("folder", "kind"),
-        [
-            ("/", "ext4"),
-            ("/var/lib/haulier", "ext4"),
-            ("/mnt/nas", "nfs4"),
-            ("/mnt/nas/queues/flights", "nfs4"),
-            ("/mnt/nas/local/queues", "xfs"),
-            ("/mnt/nasty", "ext4"),
-            ("/mnt/with blank/x", "cifs"),
-            ("/home/me/sshfs/.haulier", "fuse.sshfs"),
-            ("/over/x", "btrfs"),
-        ],
-    )
-    def test_file_system_of_a_folder(self, folder: str, kind: str) -> None:
-        """The deepest mount above a folder counts, and of several at one point the last."""
-        assert filesystem_of(Path(folder), MOUNTS) == kind
-
-    def test_file_system_that_nobody_knows(self) -> None:
-        """Where the system says nothing, nothing is known, and nothing is refused."""
-        assert filesystem_of(Path("/x"), "") == "unknown"
-        assert not is_remote("unknown")
-
-    @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "fuse", "fuse.s3fs", "fuseblk"])
-    def test_remote_kinds(self, kind: str) -> None:
-        """Other machines' disks, and programs that pose as one, are remote."""
-        assert is_remote(kind)
-
-    @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs", "apfs", "f2fs", "bcachefs"])
-    def test_local_kinds(self, kind: str) -> None:
-        """This machine's own disks are not, nor are containers'."""
-        assert not is_remote(kind)
-
-    def test_remote_folder_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_remote_folder_is_refused(self, tmp_path: Path) -> None:
         """The refusal names the file system and a remedy, and comes before anything is made there."""
-        table = tmp_path / "mountinfo"
-        table.write_text(f"40 22 0:40 / {tmp_path} rw shared:2 - nfs4 nas:/export rw\n")
-        monkeypatch.setattr(place, "_MOUNTS", table)
         folder = tmp_path / "sub"
         words = rf"folder {folder} is on a network or FUSE file system \(nfs4\).*queue = \"sqlite:////"
         with pytest.raises(UsageError, match=words):
-            prepare_folder(folder / "queue.sqlite3")
+            prepare_folder(folder / "queue.sqlite3", lambda: [Mount("/", "ext4"), Mount(str(tmp_path), "nfs4")])
         assert not folder.exists()
+
+    def test_folder_on_a_disk_that_nobody_knows(self, tmp_path: Path) -> None:
+        """Where the system says nothing, nothing is refused."""
+        prepare_folder(tmp_path / "sub" / "queue.sqlite3", list)
+        assert (tmp_path / "sub").is_dir()
 
 
 class TestDiskErrors:

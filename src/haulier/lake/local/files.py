@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import sys
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from haulier.disks import make_durable, sync_folder
 from haulier.errors import DamagedObjectError, LakeUnavailableError
 from haulier.lake.names import TEMPORARY_PREFIX, checked, temporary_name
 from haulier.lake.ndjson import LineCounter
@@ -232,27 +231,6 @@ class LocalFiles:
 def parent(path: str) -> str:
     """The folder that holds a path of the lake; empty for the lake's own."""
     return path.rpartition("/")[0]
-
-
-def make_durable(descriptor: int) -> None:
-    """Until the disk itself has it: on macOS a plain fsync leaves it in the drive's cache."""
-    if sys.platform == "darwin":
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
-                raise  # a failed sync that is asked for again may answer that all is well
-    os.fsync(descriptor)
-
-
-def sync_folder(place: str) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        make_durable(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def link(source: str, name: str) -> bool:

@@ -5,39 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from haulier.disks import Mount, make_durable, mount_of, sync_folder
 from haulier.errors import UsageError
-from haulier.lake.local.files import LocalFiles, link, make_durable, sync_folder
+from haulier.lake.local.files import LocalFiles, link
 from haulier.lake.names import temporary_name
-
-_SHARED = re.compile(
-    "9p|acfs|afpfs|afs|beegfs|ceph|cifs|coda|davfs|drvfs|fakeowner|fuse.*|glusterfs|gpfs|grpcfuse|lustre|macfuse|ncpfs|"
-    "nfs.*|orangefs|osxfs|osxfuse|prl_fs|pvfs2|shfs|smb.*|sshfs|v9fs|vboxsf|virtiofs|vmhgfs|webdav"
-)
-"""File systems of other machines or processes: they cache look-ups, or try a link again whose answer was lost."""
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 """What disks without hard links, or without folders that can be synced, answer; exFAT says EPERM."""
 
 _REMEDY = "Name a folder on a local disk or volume of this machine."
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A mounted file system."""
-
-    point: str
-    type: str
-    is_local: bool
-
-    @property
-    def is_fit(self) -> bool:
-        return self.is_local and not _SHARED.fullmatch(self.type)
 
 
 def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> None:
@@ -62,44 +40,6 @@ def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> N
         if error.errno != errno.EROFS:
             raise
         raise _not_writable(files.root, error) from error
-
-
-def mount_of(place: str, candidates: list[Mount]) -> Mount | None:
-    """The mount that a path (absolute, without links) lies on; of several at one point the last lies on top."""
-    holding = [mount for mount in candidates if f"{place}/".startswith(mount.point.rstrip("/") + "/")]
-    return max(enumerate(holding), key=lambda each: (len(each[1].point), each[0]))[1] if holding else None
-
-
-def mounts() -> list[Mount]:
-    """What is mounted on this machine; none where it does not say (the trial of links still stands)."""
-    if sys.platform == "darwin":
-        listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False)
-        return parse_mount_command(listed.stdout)
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-            return parse_mountinfo(table.read())
-    except FileNotFoundError:
-        return []
-
-
-def parse_mountinfo(table: str) -> list[Mount]:
-    """Linux: proc_pid_mountinfo(5). The point is field 5; the type is the first field after a lone hyphen."""
-    found = []
-    for line in table.splitlines():
-        left, _, right = line.partition(" - ")
-        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), left.split()[4])
-        found.append(Mount(point, right.split()[0], is_local=True))
-    return found
-
-
-def parse_mount_command(listed: str) -> list[Mount]:
-    """macOS: ``/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled)``."""
-    found = []
-    for line in listed.splitlines():
-        if match := re.fullmatch(r".+? on (/.*) \(([^()]+)\)", line):
-            type_, *options = match[2].split(", ")
-            found.append(Mount(match[1], type_, is_local="local" in options))
-    return found
 
 
 def _try_links(root: str) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from haulier.clock import Clock, wall_seconds
+from haulier.disks import mounts
 from haulier.lake.floor import disk_at
 from haulier.lake.local.files import LocalFiles
-from haulier.lake.local.filesystems import mounts, refuse_unfit
+from haulier.lake.local.filesystems import refuse_unfit
 from haulier.lake.local.spool import LocalSpool
 from haulier.lake.local.threads import LocalThreads, Share
 from haulier.lake.names import checked

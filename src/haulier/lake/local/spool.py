@@ -11,8 +11,9 @@ import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from haulier.disks import make_durable, sync_folder
 from haulier.errors import LakeUnavailableError, SweptError
-from haulier.lake.local.files import LocalFiles, link, make_durable, parent, sync_folder, write_all
+from haulier.lake.local.files import LocalFiles, link, parent, write_all
 from haulier.lake.local.threads import LocalThreads, Share
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
 from haulier.lake.seam import Bytes, ObjectFacts, Published

@@ -6,33 +6,26 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from haulier.disks import Mount, mount_of, mounts, sync_folder
 from haulier.errors import QueueUnavailableError, UsageError
 
 MAX_SET_ASIDE = 10
 """Damaged queues kept beside the good one. A disk that spoils more than these is not worth a fresh file."""
 
 _LOCK_POLL_SECONDS = 0.05
-_MOUNTS = Path("/proc/self/mountinfo")
-# Locks or shared memory of these are kept by another machine, or by a program: SQLite's documentation on WAL and on
-# "how to corrupt a database file" names both as ways to lose rows.
-_REMOTE = re.compile(
-    "9p|acfs|afs|beegfs|ceph|cifs|coda|drvfs|fakeowner|fuse.*|gfs2?|glusterfs|gpfs|lustre|ncpfs|nfs.*|ocfs2|orangefs|"
-    "prl_fs|pvfs2|smb.*|vboxsf|virtiofs|vmhgfs"
-)
 
 
-def prepare_folder(path: Path) -> None:
+def prepare_folder(path: Path, read_mounts: Callable[[], list[Mount]] = mounts) -> None:
     """Make the folder of the queue's file ``path`` (for its user alone) if it is missing.
 
     Raises `UsageError` where a queue cannot live: network and FUSE file systems, folders without the right to write.
     """
     folder = path.parent
-    _refuse_remote(folder)
+    _refuse_remote(folder, read_mounts())
     try:
         _make(folder)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
@@ -46,26 +39,6 @@ def prepare_folder(path: Path) -> None:
         raise UsageError(f"The queue's path {path} is a folder. Name a file in it: {path / 'queue.sqlite3'}.")
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         raise UsageError(f"The queue's file {path} cannot be written. Give this user the right, or name another.")
-
-
-def filesystem_of(folder: Path, mountinfo: str) -> str:
-    """The type of the file system that holds ``folder``, by the text of Linux's ``/proc/self/mountinfo``."""
-    best, kind = -1, "unknown"
-    for line in mountinfo.splitlines():
-        before, separator, after = line.partition(" - ")
-        fields = before.split(" ")
-        if not separator or len(fields) < 5:
-            continue
-        mount = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4]))
-        # Of equal mount points the last one covers the others.
-        if folder.is_relative_to(mount) and len(mount.parts) >= best:
-            best, kind = len(mount.parts), after.split(" ")[0]
-    return kind
-
-
-def is_remote(kind: str) -> bool:
-    """Whether a type of file system is known not to keep the locks of SQLite."""
-    return _REMOTE.fullmatch(kind) is not None
 
 
 @contextlib.contextmanager
@@ -107,7 +80,7 @@ def set_aside(path: Path) -> Path:
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{suffix}", f"{target}{suffix}")
-    sync_folder(path.parent)
+    sync_folder(str(path.parent))
     return target
 
 
@@ -122,21 +95,6 @@ def remove_orphans(path: Path) -> None:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # On macOS fsync leaves the bytes in the drive's own cache; F_FULLFSYNC is refused by some file systems.
-        full = getattr(fcntl, "F_FULLFSYNC", None)
-        if full is not None:
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(descriptor, full)
-                return
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _make(folder: Path) -> None:
     if folder.is_dir():
         return
@@ -145,16 +103,14 @@ def _make(folder: Path) -> None:
         folder.mkdir(mode=0o700)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "a file of that name stands there", str(folder))
-    sync_folder(folder.parent)
+    sync_folder(str(folder.parent))
 
 
-def _refuse_remote(folder: Path) -> None:
-    try:
-        kind = filesystem_of(folder.resolve(), _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape"))
-    except OSError:
-        return  # Not Linux, or no /proc: nothing is known, and macOS has no such table.
-    if is_remote(kind):
+def _refuse_remote(folder: Path, found: list[Mount]) -> None:
+    mount = mount_of(os.path.realpath(folder), found)
+    if mount and not mount.is_fit:
         raise UsageError(
-            f"The queue's folder {folder} is on a network or FUSE file system ({kind}), which does not keep SQLite's "
-            'locks. Name a file on a local disk or volume: queue = "sqlite:////var/lib/haulier/queue.sqlite3".'
+            f"The queue's folder {folder} is on a network or FUSE file system ({mount.type}), which does not keep "
+            "SQLite's locks. Name a file on a local disk or volume: "
+            'queue = "sqlite:////var/lib/haulier/queue.sqlite3".'
         )
