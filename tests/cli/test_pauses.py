@@ -270,12 +270,12 @@ def test_resume_asks_an_api_that_was_down(place: Place, serve: Callable[..., Non
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('retry_after = { unit = "ms" }', "one of `header` or `at` is missing."),
-        ('retry_after = { at = "a", header = "b" }', "`header` and `at` exclude each other."),
-        ('retry_after = { at = "a", unit = "h" }', 'here stands "h"; "s" or "ms" is wanted.'),
+        ('retry_after = { unit = "ms" }', "`header` or `at` is missing."),
+        ('retry_after = { at = "a", header = "b" }', "`header` and `at` cannot be used together."),
+        ('retry_after = { at = "a", unit = "h" }', 'expected "s" or "ms", found "h".'),
         ('retry_after = { header = "X Wait" }', "'X Wait' is not the name of a header."),
-        ('retry_after = "X-Wait"', "here stands text; a table is wanted."),
-        ('retry_after = { heder = "X-Wait" }', "there is no such key. Did you mean 'header'?"),
+        ('retry_after = "X-Wait"', "expected a table, found text."),
+        ('retry_after = { heder = "X-Wait" }', "unknown key. Did you mean 'header'?"),
     ],
 )
 def test_a_wrong_declaration_is_said_with_its_key(

@@ -12,8 +12,30 @@ from typing import Any
 import pytest
 
 from haulier.config.schema import source_schema
-from tests.config.test_bad_input import GOOD, MISTAKES
+from tests.config import (
+    test_bad_api,
+    test_bad_divisions,
+    test_bad_file,
+    test_bad_pages,
+    test_bad_parents,
+    test_bad_placeholders,
+    test_bad_requests,
+    test_bad_rules,
+    test_bad_variables,
+)
+from tests.config.rig import GOOD
 
+MISTAKES = {
+    **test_bad_api.MISTAKES,
+    **test_bad_divisions.MISTAKES,
+    **test_bad_file.MISTAKES,
+    **test_bad_pages.MISTAKES,
+    **test_bad_parents.MISTAKES,
+    **test_bad_placeholders.MISTAKES,
+    **test_bad_requests.MISTAKES,
+    **test_bad_rules.MISTAKES,
+    **test_bad_variables.MISTAKES,
+}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TYPES: dict[str, Any] = {
     "object": dict,

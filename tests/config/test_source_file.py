@@ -333,10 +333,10 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     ("name", "body", "message"),
     [
         ("fligths.toml", None, "there is no such file. Did you mean 'flights.toml'?"),
-        ("", None, "this is a folder. Name the source file in it."),
+        ("", None, "this is a folder, not a file. Name the source file in it."),
         ("latin.toml", 'source = "flüge"'.encode("latin-1"), "line 1 is not UTF-8. Save the file as UTF-8."),
-        ("big.toml", b"#" * 1_048_577, "it is longer than 1048576 bytes, so it is no source file."),
-        ("deep.toml", b"a = " + b"[" * 2_000, "the file nests its values too deeply."),
+        ("big.toml", b"#" * 1_048_577, "the file is larger than 1048576 bytes, so it is not a source file."),
+        ("deep.toml", b"a = " + b"[" * 2_000, "the values of the file are nested too deeply."),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told(name: str, body: bytes | None, message: str, tmp_path: Path) -> None:

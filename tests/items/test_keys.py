@@ -254,5 +254,5 @@ def test_items_equal_to_python_have_one_key() -> None:
 def test_an_item_that_cannot_be_written_has_no_key() -> None:
     """A key is of parameters that come back: the rest is refused as by the codec."""
     wrong: Any = "1"
-    with pytest.raises(UsageError, match="Parameters of Flights cannot be written down"):
+    with pytest.raises(UsageError, match="Parameters of Flights cannot be encoded"):
         item_key(Flights(wrong))

@@ -64,7 +64,7 @@ def test_query_parameters_for_both_conventions() -> None:
     assert ids.half_open("id__gte", "id__lt") == {"id__gte": 1, "id__lt": 5_001}
     assert IdRange(7, 8).inclusive("a", "b") == {"a": 7, "b": 7}
     for write in (ids.inclusive, ids.half_open):
-        with pytest.raises(ValueError, match=r"Both ends of an ID range would be sent as 'id': name two parameters"):
+        with pytest.raises(ValueError, match="Both ends of an ID range would be sent as the parameter 'id': name two"):
             write("id", "id")
 
 

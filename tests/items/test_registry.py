@@ -47,7 +47,7 @@ def test_an_unknown_kind_names_the_known_ones() -> None:
         _registry().get("orders_by_id")
     assert str(caught.value) == (
         "No processor for kind 'orders_by_id'. Registered: customers_by_id, people. "
-        "Is its module imported by the app you passed?"
+        "Does the app that you passed import its module?"
     )
     assert isinstance(caught.value, BrokenEnvelopeError)
     with pytest.raises(UnknownKindError, match="Registered: none"):

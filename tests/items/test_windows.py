@@ -128,7 +128,7 @@ A, B = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 2, tzinfo=UTC)
         (lambda: day_windows(date(2013, 1, 2), date(2013, 1, 1), zone="UTC"), r"is before its start"),
         (lambda: day_windows(A, B, zone="UTC"), r"are dates, not datetimes"),
         (lambda: day_windows(date(2013, 1, 1), date(2013, 1, 2), zone="UTC", days=0), r"write at least 1"),
-        (lambda: day_windows(date(2013, 1, 1), date(2013, 1, 2), zone="Europe/Lundon"), r"Zone 'Europe/Lundon' is not"),
+        (lambda: day_windows(date(2013, 1, 1), date(2013, 1, 2), zone="Europe/Lundon"), r"zone 'Europe/Lundon' is not"),
     ],
 )  # fmt: skip
 def test_wrong_windows_are_refused_at_once(make: Any, words: str) -> None:

@@ -225,7 +225,7 @@ def test_what_is_added_shapes_records(tmp_path: Path) -> None:
 
 
 def test_words_that_stand_for_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceFileError, match=r"streams.items.add.of: \{value\} stands for nothing here"):
+    with pytest.raises(SourceFileError, match=r"streams.items.add.of: \{value\} is not available here"):
         app_of(tmp_path, FAMILY.format(url="http://127.0.0.1", add='add = { of = "{value}" }'))
 
 

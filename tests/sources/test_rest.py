@@ -118,8 +118,8 @@ async def test_a_count_may_stand_in_a_header() -> None:
         assert ask is not None
         assert await ask(context.api) == {"items": 7}
         for header, said in (
-            ("X-Count", "no header is called 'X-Count'. Correct `header`"),
-            ("Content-Type", "in the header 'Content-Type' stands text, no whole number. Correct `header`"),
+            ("X-Count", "the answer has no header 'X-Count'. Correct `header`"),
+            ("Content-Type", "the value in the header 'Content-Type' is text, not a whole number. Correct `header`"),
         ):
             ask = RestSource("sandbox", [replace(ITEMS, expect=replace(count, header=header))]).expect_of(("items",))
             assert ask is not None
@@ -152,9 +152,9 @@ LAST = "streams.items.full.ids.last"
     [
         (Lookup("/count", "count"), f"{LAST}: the last ID is 0, below the first, 1. "),
         (Lookup("/count", "total"), "nothing stands at 'total': there is an object with the keys count. "),
-        (Lookup("/items", "next"), "null stands at 'next'. "),
+        (Lookup("/items", "next"), "the value at 'next' is null. "),
         (Lookup("/items", "items.0.id"), "nothing stands at 'items.0.id': 'items' is an empty list. "),
-        (Lookup("/items", "items"), "at 'items' stands an empty list, no whole number. "),
+        (Lookup("/items", "items"), "the value at 'items' is an empty list, not a whole number. "),
     ],
 )
 async def test_an_api_without_a_last_id_is_an_error(lookup: Lookup, message: str) -> None:
@@ -275,7 +275,7 @@ async def test_a_start_in_the_future_is_an_error() -> None:
     start = datetime(2027, 1, 1, tzinfo=UTC)
     source = RestSource("sandbox", [replace(EVENTS, full=replace(HOURS, start=start, end=None))])
     async with situation(Api("http://127.0.0.1:1")) as context:
-        with pytest.raises(UsageError, match="there is nothing between start, 2027-01-01T00:00:00Z, and the end, 2026"):
+        with pytest.raises(UsageError, match="the start, 2027-01-01T00:00:00Z, is not before the end, 2026"):
             await planned(source, ("events",), context)
 
 

@@ -68,7 +68,7 @@ def test_a_value_stays_in_its_segment(value: str) -> None:
 @pytest.mark.parametrize("value", ["", ".", ".."])
 def test_a_value_that_leads_elsewhere_is_refused(value: str) -> None:
     """What servers take out of a path would turn a request for one thing into one for another."""
-    with pytest.raises(ItemError, match="cannot stand in a path"):
+    with pytest.raises(ItemError, match="cannot be used in a path"):
         fill_path("/posts/{value}/comments", {"value": value})
 
 
@@ -102,13 +102,13 @@ def test_words_are_found_in_every_string() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{strat}", "{strat} is not a word of haulier. Did you mean {start}?"),
-        ("{End}", "{End} is not a word of haulier. Did you mean {end}?"),
-        ("{values}", "{values} is not a word of haulier. Did you mean {value}?"),
-        ("{snapshot-time}", "{snapshot-time} is not a word of haulier. Did you mean {snapshot_time}?"),
-        ("{parent}", "{parent} is not a word of haulier. Did you mean {parent.FIELD}?"),
-        ("{Parent.id}", "{Parent.id} is not a word of haulier. Did you mean {parent.FIELD}?"),
-        ("{value}", "{value} stands for nothing here. Here there are: {start}, {end}."),
+        ("{strat}", "{strat} is not a placeholder. Did you mean {start}?"),
+        ("{End}", "{End} is not a placeholder. Did you mean {end}?"),
+        ("{values}", "{values} is not a placeholder. Did you mean {value}?"),
+        ("{snapshot-time}", "{snapshot-time} is not a placeholder. Did you mean {snapshot_time}?"),
+        ("{parent}", "{parent} is not a placeholder. Did you mean {parent.FIELD}?"),
+        ("{Parent.id}", "{Parent.id} is not a placeholder. Did you mean {parent.FIELD}?"),
+        ("{value}", "{value} is not available here. Available: {start}, {end}."),
     ],
 )
 def test_what_is_nearly_a_word_is_refused(text: str, message: str) -> None:

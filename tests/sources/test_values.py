@@ -78,7 +78,7 @@ async def test_an_empty_list_is_an_error_unless_declared() -> None:
     ("lookup", "reason"),
     [
         (replace(AUTHORS, at="nmae"), "nothing stands at 'nmae': the body is an object with the keys name"),
-        (replace(AUTHORS, at="."), "an object with the keys name is no value"),
+        (replace(AUTHORS, at="."), "an object with the keys name is neither text nor a number"),
     ],
 )
 async def test_a_list_of_something_else_is_an_error(lookup: ListLookup, reason: str) -> None:

@@ -26,8 +26,8 @@ class PathText:
         parts = urlsplit(path)
         if parts.scheme or parts.netloc or path.startswith("//"):
             raise place.error(
-                f"{shown(value)} leads to another origin; credentials go to the API's own url alone.",
-                f"Write the path below `api.url`, for example: {example}",
+                f"{shown(value)} leads to another origin, and credentials are sent to the API's own url only.",
+                f"Write a path below `api.url`, for example: {example}",
             )
         if not path.startswith("/"):
             raise place.error(
@@ -35,7 +35,7 @@ class PathText:
             )
         if "?" in path or "#" in path:
             raise place.error(
-                f"the path {shown(value)} has a query in it.", 'Write it as a table: query = { name = "value" }'
+                f"the path {shown(value)} contains a query.", 'Write it as a table: query = { name = "value" }'
             )
         return path
 

@@ -81,7 +81,7 @@ AUTH_TABLES: dict[str, TableOf[Auth]] = {
     "token_url": TableOf(OAUTH_AUTH, read_oauth),
 }
 AUTH_KINDS = Told(
-    "a kind of credentials",
+    "kind of credentials",
     AUTH_TABLES,
     "Write one of: { bearer = ... }, { header = ..., value = ... }, { query = ..., value = ... }, "
     "{ user = ..., password = ... }, { token_url = ..., client_id = ..., client_secret = ... }.",

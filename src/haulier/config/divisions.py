@@ -116,7 +116,9 @@ WINDOWS = Shape(
 def read_ids(table: Opened) -> IdsRecipe:
     last, first = table.need(LAST), table.get(FIRST, 1)
     if isinstance(first, int) and isinstance(last, int) and last < first:
-        raise table.place.at("last").error(f"the last ID, {last}, is below the first, {first}.", "Write a higher one.")
+        raise table.place.at("last").error(
+            f"the last ID, {last}, is below the first, {first}.", "Write a higher number."
+        )
     return IdsRecipe(
         query=table.get(QUERY, ()),
         bounds=table.get(IDS_BOUNDS, Bounds(granule=1)),
@@ -136,7 +138,7 @@ def read_windows(table: Opened) -> WindowsRecipe:
     if end is not None:
         end = _moment(end, bounds)
         if end <= start:
-            raise table.place.at("end").error("the end is not after the start.", "Write a later one, or leave it out.")
+            raise table.place.at("end").error("the end is not after the start.", "Write a later end, or leave it out.")
     recipe = WindowsRecipe(
         query=table.get(WINDOWS_QUERY, ()),
         bounds=bounds,
@@ -168,7 +170,7 @@ def _check_step(recipe: WindowsRecipe, place: Place) -> None:
     granule = recipe.bounds.granule
     if recipe.bounds.is_by_date and recipe.step % DAY:
         raise place.error(
-            "the bounds are dates, so windows that end within a day would be read twice.",
+            "the bounds are dates, so a day that two windows share would be read twice.",
             'Write whole days: step = "1d"',
         )
     if isinstance(granule, timedelta) and recipe.step < granule:
@@ -178,7 +180,8 @@ def _check_step(recipe: WindowsRecipe, place: Place) -> None:
         first = TimeWindow(recipe.start, recipe.start + recipe.step)
         if not recipe.bounds.overlaps and recipe.bounds.widens(first):
             raise place.error(
-                f"windows of this step from {recipe.start.isoformat()} on do not begin and end where the format of the "
-                "bounds can tell, so records at their ends would be read twice.",
-                'Write whole seconds, hours or days as the format does, or a finer one: granule = "1ms".',
+                f"windows of this step from {recipe.start.isoformat()} on have ends that the format of the bounds "
+                "cannot express, so records at these ends would be read twice.",
+                "Use a step and a start of whole seconds, hours or days, as the format has them, or a finer granule: "
+                'granule = "1ms".',
             )

@@ -71,8 +71,8 @@ def _reference(text: str, place: Place) -> tuple[str, str | None]:
     found = _NAMED.fullmatch(text[2:-1]) if text.endswith("}") else None
     if found is None:
         raise place.error(
-            f"{text!r} is no reference to an environment variable.",
-            "Write ${NAME} or ${NAME:-default}; $${ stands for ${ itself.",
+            f"{text!r} is not a valid reference to an environment variable.",
+            "Write ${NAME} or ${NAME:-default}; for the characters ${ themselves, write $${.",
         )
     return found[1], found[2]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from haulier.config.environment import has_reference
-from haulier.config.place import Place, kind_of, suggestion
+from haulier.config.place import Place, kind_of, one_of, suggestion
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -55,15 +55,13 @@ class Shape:
         """The table at ``place``. `SourceFileError` for what is no table, and for keys that it may not have."""
         if not isinstance(value, Mapping):
             names = ", ".join(field.name for field in self.fields)
-            raise place.error(f"here stands {kind_of(value)}; a table is wanted.", f"Its keys are: {names}.")
+            raise place.error(f"expected a table, found {kind_of(value)}.", f"Its keys are: {names}.")
         known = [field.name for field in self.fields]
         for name in value:
             if has_reference(name):
-                raise place.at(name).error(
-                    "a key cannot come from the environment.", "Write variables in values alone."
-                )
+                raise place.at(name).error("a key cannot come from the environment.", "Use variables in values only.")
             if name not in known:
-                raise place.at(name).error("there is no such key.", suggestion(name, known))
+                raise place.at(name).error("unknown key.", suggestion(name, known))
         if self.one_of:
             self._require_one(value, place)
         return Opened(value, place)
@@ -85,14 +83,12 @@ class Shape:
 
     def _require_one(self, value: Mapping[str, Any], place: Place) -> None:
         given = [name for name in self.one_of if name in value]
-        quoted = [f"`{name}`" for name in self.one_of]
-        names = f"{', '.join(quoted[:-1])} or {quoted[-1]}" if len(quoted) > 1 else quoted[0]
+        names = one_of(f"`{name}`" for name in self.one_of)
         if len(given) > 1:
-            raise place.error(f"`{given[0]}` and `{given[1]}` exclude each other.", f"Keep one of them: {names}.")
+            raise place.error(f"`{given[0]}` and `{given[1]}` cannot be used together.", f"Keep one of them: {names}.")
         if not given:
             examples = [field.example for field in self.fields if field.name in self.one_of]
-            missing = f"one of {names} is missing." if len(quoted) > 1 else f"{names} is missing."
-            raise place.error(missing, f"Write, for example: {examples[0]}")
+            raise place.error(f"{names} is missing.", f"Write, for example: {examples[0]}")
 
 
 @dataclass(frozen=True)

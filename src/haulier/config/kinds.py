@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from haulier.api.identity.auth import Secret
 from haulier.config.environment import filled, has_reference, secret
 from haulier.config.fields import Kind, Opened, Shape
-from haulier.config.place import Place, kind_of, shown, suggestion
+from haulier.config.place import Place, kind_of, one_of, shown, suggestion
 from haulier.errors import SourceFileError, UsageError
 from haulier.items.windows import parse_duration
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def wrong(value: Any, place: Place, wanted: str, example: str) -> SourceFileError:
     """What to raise about a value of another kind than ``wanted``."""
-    return place.error(f"here stands {shown(value)}; {wanted} is wanted.", f"Write, for example: {example}")
+    return place.error(f"expected {wanted}, found {shown(value)}.", f"Write, for example: {example}")
 
 
 @contextmanager
@@ -60,10 +60,7 @@ class SecretText:
 
     def read(self, value: Any, place: Place, example: str) -> str | Secret:
         if not isinstance(value, str) or not value:
-            raise place.error(
-                f"here stands {kind_of(value) if value else 'nothing'}; text is wanted.",
-                f"Write, for example: {example}",
-            )
+            raise place.error(f"expected text, found {kind_of(value)}.", f"Write, for example: {example}")
         return secret(value, place)
 
     def schema(self) -> dict[str, Any]:
@@ -79,10 +76,10 @@ class Choice:
     def read(self, value: Any, place: Place, example: str) -> str:
         text = filled(value, place, is_secret=False) if isinstance(value, str) else value
         if text not in self.words:
-            wanted = " or ".join(f'"{word}"' for word in self.words)
+            wanted = one_of(f'"{word}"' for word in self.words)
             near = suggestion(text, self.words) if isinstance(text, str) else ""
             remedy = near if near.startswith("Did") else f"Write, for example: {example}"
-            raise place.error(f"here stands {shown(value)}; {wanted} is wanted.", remedy)
+            raise place.error(f"expected {wanted}, found {shown(value)}.", remedy)
         return str(text)
 
     def schema(self) -> dict[str, Any]:
@@ -101,7 +98,7 @@ class Whole:
             text = filled(value, place, is_secret=False).strip()
             number = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
         if not isinstance(number, int) or isinstance(number, bool) or number < self.least:
-            raise wrong(value, place, f"a whole number from {self.least} up", example)
+            raise wrong(value, place, f"a whole number of at least {self.least}", example)
         return number
 
     def schema(self) -> dict[str, Any]:
@@ -143,15 +140,15 @@ class Duration:
     may_be_zero: bool = False
 
     def read(self, value: Any, place: Place, example: str) -> timedelta:
-        wanted = "a duration such as 90s, 15m, 2h, 1d or 2w"
+        wanted = 'a duration in quotes, such as "90s", "15m", "2h", "1d" or "2w"'
         if not isinstance(value, str):
-            raise wrong(value, place, f"{wanted}, in quotes,", example)
+            raise wrong(value, place, wanted, example)
         try:
             duration = parse_duration(filled(value, place, is_secret=False))
         except ValueError:
             raise wrong(value, place, wanted, example) from None
         if not duration and not self.may_be_zero:
-            raise wrong(value, place, f"{wanted}, above zero,", example)
+            raise wrong(value, place, "a duration above zero", example)
         return duration
 
     def schema(self) -> dict[str, Any]:
@@ -168,7 +165,7 @@ class Moment:
             moment = _parsed(filled(value, place, is_secret=False))
         if isinstance(moment, datetime):
             if moment.utcoffset() is None:
-                raise place.error(f"{shown(value)} does not say its offset from UTC.", f"Write, for example: {example}")
+                raise place.error(f"{shown(value)} has no offset from UTC.", f"Write, for example: {example}")
             return moment.astimezone(UTC)
         if not isinstance(moment, date):
             quoted = " without quotes" if isinstance(value, str) and not has_reference(value) else ""
@@ -203,13 +200,15 @@ class Told(Generic[T]):
 
     def read(self, value: Any, place: Place, example: str) -> T:
         if not isinstance(value, Mapping):
-            raise place.error(f"here stands {kind_of(value)}; {self.what} is wanted.", self.remedy)
+            raise place.error(f"expected a {self.what}, found {kind_of(value)}.", self.remedy)
         told = [name for name in self.tables if name in value]
         if len(told) > 1:
-            raise place.error(f"`{told[0]}` and `{told[1]}` exclude each other.", "Keep the one that the API knows.")
+            raise place.error(
+                f"`{told[0]}` and `{told[1]}` cannot be used together.", "Keep the one that the API uses."
+            )
         if not told:
             near = [words for name in value if (words := suggestion(name, self.tables)).startswith("Did")]
-            raise place.error(f"no key of this table tells {self.what}.", near[0] if near else self.remedy)
+            raise place.error(f"no key of this table tells the {self.what}.", near[0] if near else self.remedy)
         return self.tables[told[0]].read(value, place, example)
 
     def schema(self) -> dict[str, Any]:
@@ -229,10 +228,7 @@ class ListOf(Generic[T]):
 
     def read(self, value: Any, place: Place, example: str) -> tuple[T, ...]:
         if not isinstance(value, list) or not value:
-            raise place.error(
-                f"here stands {kind_of(value) if value else 'nothing'}; a list is wanted.",
-                f"Write, for example: {example}",
-            )
+            raise place.error(f"expected a non-empty list, found {kind_of(value)}.", f"Write, for example: {example}")
         return tuple(self.member.read(member, place.at(index), example) for index, member in enumerate(value))
 
     def schema(self) -> dict[str, Any]:

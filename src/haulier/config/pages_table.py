@@ -343,7 +343,7 @@ _REMEDY = (
     + ", ".join([*(f'"{word}"' for word in WORDS), *(f"{{ {kind} = ... }}" for kind in TABLES if kind not in WORDS)])
     + "."
 )
-_TOLD = Told("a kind of pages", TABLES, _REMEDY)
+_TOLD = Told("kind of paging", TABLES, _REMEDY)
 
 
 def _word(text: str, value: str, place: Place) -> Paginator:
@@ -351,6 +351,8 @@ def _word(text: str, value: str, place: Place) -> Paginator:
         return WORDS[text]
     if text in TABLES:
         example = TABLES[text].shape.fields[0].example
-        raise place.error(f"pages of kind {text!r} need more than their name.", f"Write pages = {{ {example}, ... }}.")
+        raise place.error(
+            f"the kind of paging {text!r} needs more than its name.", f"Write pages = {{ {example}, ... }}."
+        )
     near = suggestion(text, [*WORDS, *TABLES])
-    raise place.error(f"{shown(value)} is no kind of pages.", near if near.startswith("Did") else _REMEDY)
+    raise place.error(f"{shown(value)} is not a kind of paging.", near if near.startswith("Did") else _REMEDY)

@@ -76,28 +76,34 @@ def shown(value: object) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What stands in the file by its kind alone, where it may be a secret."""
+    """The kind of what stands in the file, for messages about values that may be secrets."""
     match value:
         case str():
-            return "text"
+            return "text" if value else '""'
         case bool():
-            return "true or false"
+            return "true" if value else "false"
         case int() | float():
             return "a number"
         case datetime() | date() | time():
             return "a time"
         case Mapping():
-            return "a table"
+            return "a table" if value else "an empty table"
         case list():
-            return "a list"
+            return "a list" if value else "an empty list"
         case _:
             return "something else"
 
 
+def one_of(names: Iterable[str]) -> str:
+    """A choice in words: ``a, b or c``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def suggestion(found: str, known: Iterable[str]) -> str:
-    """``Did you mean 'records'?``, or what there is to choose from."""
+    """``Did you mean 'records'?``, or the names to choose from."""
     names = list(known)
     near = difflib.get_close_matches(found.lower(), names, n=1, cutoff=0.6)
     if near:
         return f"Did you mean {near[0]!r}?"
-    return f"Here there are: {', '.join(names)}."
+    return f"Available: {', '.join(names)}."

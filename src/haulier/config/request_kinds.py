@@ -29,7 +29,7 @@ class JsonPath:
         try:
             return check_path(path)
         except UsageError:
-            raise wrong(value, place, "keys with dots between, or a dot alone,", example) from None
+            raise wrong(value, place, "a path (keys joined by dots, or a single dot)", example) from None
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}
@@ -43,7 +43,8 @@ class EmptyAnswers:
         if not members or not all(isinstance(each, str | int) and not isinstance(each, bool) for each in members):
             raise wrong(value, place, "a list of words and statuses", example)
         if len(set(members)) < len(members):
-            raise place.error("something stands twice in this list.", "Remove one of the two.")
+            twice = next(each for each in members if members.count(each) > 1)
+            raise place.error(f"{shown(twice)} is listed twice.", "Remove one of the two.")
         with refusals(place):
             return EmptyForms.of(members)
 
@@ -95,8 +96,9 @@ class FieldTexts:
 
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping) or not value:
-            found = kind_of(value) if value else "nothing"
-            raise place.error(f"here stands {found}; a table of fields is wanted.", f"Write, for example: {example}")
+            raise place.error(
+                f"expected a non-empty table of fields, found {kind_of(value)}.", f"Write, for example: {example}"
+            )
         for name in value:
             _check_name(name, place)
         return tuple((name, Text().read(text, place.at(name), example)) for name, text in value.items())
@@ -115,8 +117,7 @@ class QueryPairs:
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping):
             raise place.error(
-                f"here stands {kind_of(value)}; a table of query parameters is wanted.",
-                f"Write, for example: {example}",
+                f"expected a table of query parameters, found {kind_of(value)}.", f"Write, for example: {example}"
             )
         pairs: list[tuple[str, str]] = []
         for name, given in value.items():
@@ -143,16 +144,12 @@ class HeaderPairs:
 
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping):
-            raise place.error(
-                f"here stands {kind_of(value)}; a table of headers is wanted.", f"Write, for example: {example}"
-            )
+            raise place.error(f"expected a table of headers, found {kind_of(value)}.", f"Write, for example: {example}")
         pairs = []
         for name, given in value.items():
             _check_name(name, place)
             if not isinstance(given, str):
-                raise place.at(name).error(
-                    f"here stands {kind_of(given)}; text is wanted.", f"Write, for example: {example}"
-                )
+                raise place.at(name).error(f"expected text, found {kind_of(given)}.", f"Write, for example: {example}")
             pairs.append((name, filled(given, place.at(name), is_secret=True)))
         with refusals(place):
             return Api("http://localhost", headers=tuple(pairs)).headers
@@ -180,10 +177,10 @@ class JsonBody:
             case float() if math.isfinite(value):
                 return value
             case float():
-                raise place.error(f"JSON cannot write {value}.")
+                raise place.error(f"JSON has no number {value}.", "Write a finite number, or text in quotes.")
             case _:
                 raise place.error(
-                    f"JSON has no times, and here stands {shown(value)}.", "Write it in quotes, as the API reads it."
+                    f"JSON has no times, found {shown(value)}.", "Write it in quotes, in the form that the API reads."
                 )
 
     def schema(self) -> dict[str, Any]:
@@ -203,11 +200,11 @@ def _sent(value: Any, place: Place) -> str:
             return repr(value)
         case _:
             raise place.error(
-                f"here stands {shown(value)}, which no query parameter can be.",
-                "Write text as the API reads it, a number, true or false, or a list of them.",
+                f"expected text, a number, true or false, or a list of these, found {shown(value)}.",
+                "Write it as text, in the form that the API reads.",
             )
 
 
 def _check_name(name: str, place: Place) -> None:
     if has_reference(name):
-        raise place.at(name).error("a key cannot come from the environment.", "Write variables in values alone.")
+        raise place.at(name).error("a key cannot come from the environment.", "Use variables in values only.")

@@ -59,15 +59,13 @@ class Streams:
 
     def read(self, value: Any, place: Place, example: str) -> tuple[StreamRecipe, ...]:
         if not isinstance(value, Mapping):
-            raise place.error(f"here stands {kind_of(value)}; tables are wanted.", f"Write, for example: {example}")
+            raise place.error(f"expected a table of streams, found {kind_of(value)}.", f"Write, for example: {example}")
         if not value:
-            raise place.error("there is no stream.", f"Write, for example: {example}")
+            raise place.error("there are no streams.", f"Write, for example: {example}")
         recipes = []
         for name, table in value.items():
             if has_reference(name):
-                raise place.at(name).error(
-                    "a key cannot come from the environment.", "Write variables in values alone."
-                )
+                raise place.at(name).error("a key cannot come from the environment.", "Use variables in values only.")
             checked_name(name, name, place.at(name), MAX_STREAM_CHARACTERS, "[streams.flights]")
             recipes.append(read_stream(name, table, place.at(name)))
         check_parents({recipe.name: recipe for recipe in recipes}, place)
@@ -79,9 +77,14 @@ class Streams:
 
 SOURCE = Field("source", SourceName(), "The name of the source: a folder in the lake.", 'source = "flights"', True)
 LAKE = Field(
-    "lake", Text(), "A folder, relative to this file, or a URL; --lake and HAULIER_LAKE go before.", 'lake = "lake"'
+    "lake",
+    Text(),
+    "A folder, relative to this file, or a URL; --lake and HAULIER_LAKE take precedence.",
+    'lake = "lake"',
 )
-QUEUE = Field("queue", Text(), "sqlite, memory, or a URL; --queue and HAULIER_QUEUE go before.", 'queue = "sqlite"')
+QUEUE = Field(
+    "queue", Text(), "sqlite, memory, or a URL; --queue and HAULIER_QUEUE take precedence.", 'queue = "sqlite"'
+)
 API = Field("api", API_TABLE, API_TABLE.shape.doc, "[api]", True)
 STREAMS = Field("streams", Streams(), "The kinds of records that are pulled.", "[streams.flights]", True)
 
@@ -112,4 +115,4 @@ def checked_name(name: str, value: Any, place: Place, most: int, example: str) -
     """``name``, fit for a folder and a kind."""
     if _NAME.fullmatch(name) and len(name) <= most:
         return name
-    raise wrong(value, place, f"a name of at most {most} characters of a-z, 0-9 and _, a letter first,", example)
+    raise wrong(value, place, f"a name of at most {most} characters (a-z, 0-9 and _, beginning with a letter)", example)

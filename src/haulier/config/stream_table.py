@@ -132,9 +132,11 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     _check_division(table)
     is_get = GET in table
     if is_get and JSON in table:
-        raise place.at("json").error("a GET has no body.", "Write `post` in place of `get`, or use `query`.")
+        raise place.at("json").error("a GET request has no body.", "Write `post` in place of `get`, or use `query`.")
     if is_get and _needs_body(table.need(PAGES)):
-        raise place.at("pages").error("they are asked for in the body, and a GET has none.", "Write `post` for `get`.")
+        raise place.at("pages").error(
+            "these pages are asked for in the body, and a GET request has none.", "Write `post` in place of `get`."
+        )
     recipe = StreamRecipe(
         name=name,
         method="GET" if is_get else "POST",
@@ -174,12 +176,12 @@ def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
             )
         if parent.parent is not None:
             raise at.error(
-                f"{parent.name!r} has a parent itself, and children of children cannot be asked for yet.",
-                "Name a stream that is divided by IDs, windows, values or once.",
+                f"{parent.name!r} has a parent itself, and a parent of a parent is not supported.",
+                "Name a stream that is divided by `full.ids`, `full.windows`, `full.values` or `full.once`.",
             )
         if parent.full is None:
             raise at.error(
-                f"{parent.name!r} does not say how a full run is divided.",
+                f"{parent.name!r} does not say how a full run is divided into items.",
                 f"Write a table [streams.{parent.name}.full.ids], or another of its kind.",
             )
 
@@ -189,14 +191,16 @@ def _check_division(table: Opened) -> None:
     if PARENT in table:
         for field in (FULL_FIELD, INCREMENTAL_FIELD):
             if field in table:
-                raise place.error(f"`parent` and `{field.name}` exclude each other.", "Keep one of them.")
+                raise place.error(f"`parent` and `{field.name}` cannot be used together.", "Keep one of them.")
         return
     for own in (BATCH, ABSENT):
         if own in table:
-            raise place.at(own.name).error("it is for streams with a `parent`.", "Remove it, or name the parent.")
+            raise place.at(own.name).error(
+                "only a stream with a `parent` can have this key.", "Remove it, or name the parent."
+            )
     if FULL_FIELD not in table and INCREMENTAL_FIELD not in table:
         raise place.error(
-            "nothing says how a run is divided into items.",
+            "the stream does not say how a run is divided into items.",
             f"Write a table [{place.key}.full.ids] (ranges of IDs), [{place.key}.full.windows] (windows of time), "
             f"[{place.key}.full.values] (a list) or [{place.key}.full.once] (one item), or name a `parent`.",
         )
@@ -208,7 +212,7 @@ def _read_total(table: Opened) -> Total | None:
         return total
     if total is None:
         raise table.place.at("divide").error(
-            "nothing says how many records an item has.", f"Write, for example: {TOTAL.example}"
+            "`divide` needs `total`, the number of records of an item.", f"Write, for example: {TOTAL.example}"
         )
     return replace(total, divide_above=table.need(DIVIDE))
 

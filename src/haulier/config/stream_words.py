@@ -27,7 +27,7 @@ def check_words(recipe: StreamRecipe, value: Any, place: Place) -> None:
         found = _check(_stream_strings(recipe, place), (ANY_PARENT, SNAPSHOT))
         if not any(word.startswith(PARENT) for word in found):
             raise place.error(
-                "no field of the parent stands in the request, so each parent would fetch the same records.",
+                "the request uses no field of the parent, so every parent would fetch the same records.",
                 'Write, for example: get = "/posts/{parent.id}/comments"',
             )
     for mode in ("full", "incremental"):
@@ -61,14 +61,13 @@ def _check_needed(needed: tuple[str, ...], found: set[str], division: Place) -> 
     missing = [f"{{{word}}}" for word in needed if word not in found]
     if not missing:
         return
-    stand = "stand" if len(missing) > 1 else "stands"
     remedy = 'Write, for example: query = { name = "{value}" }'
     if "start" in needed:
         remedy = 'Write, for example: query = { from = "{start}", to = "{end}" }'
         if missing == ["{end}"]:
-            remedy += "; or only_start = true, if the API takes the start for the name of the whole item."
+            remedy += "; or only_start = true, if the start alone tells the API the whole item."
     raise division.error(
-        f"{' and '.join(missing)} {stand} nowhere in the request, so an item would fetch more than its own records.",
+        f"the request does not use {' and '.join(missing)}, so an item would fetch more than its own records.",
         remedy,
     )
 

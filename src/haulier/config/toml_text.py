@@ -17,11 +17,11 @@ _AT = re.compile(r"(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)", r
 _TABLE = re.compile(r"\((?:'[^']*',? ?)+\)")
 _PART = re.compile(r"'([^']*)'")
 _REMEDIES = (
-    ("Cannot overwrite", "The same key stands twice in one table: keep one of them."),
-    ("Cannot declare", "The same table stands twice: write its keys under one heading."),
+    ("Cannot overwrite", "A key can appear only once in a table: keep one of the two."),
+    ("Cannot declare", "A table can appear only once: write its keys under one heading."),
     ("Cannot mutate immutable", "A table in braces cannot be extended below: write its keys under one heading."),
-    ("Invalid value", 'Text stands in quotes: get = "/items".'),
-    ("Unclosed array", "Close the list with ]."),
+    ("Invalid value", 'Write text in quotes: get = "/items".'),
+    ("Unclosed array", "Close the list with a ]."),
     ("Illegal character", "Close the quote on the same line."),
     ("Unterminated string", "Close the quote on the same line."),
     ("Unescaped '\\'", "Write \\\\ for one backslash, or use single quotes."),
@@ -37,21 +37,21 @@ def read_tables(path: Path, source: SourceText) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(str(error), source) from None
     except RecursionError:
-        raise Place(source).error("the file nests its values too deeply.") from None
+        raise Place(source).error("the values of the file are nested too deeply.") from None
 
 
 def _text(path: Path, place: Place) -> str:
     try:
         if path.is_dir():
-            raise place.error("this is a folder.", "Name the source file in it.")
+            raise place.error("this is a folder, not a file.", "Name the source file in it.")
         with path.open("rb") as file:
             body = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise place.error("there is no such file.", _neighbours(path)) from None
     except OSError as error:
-        raise place.error(f"it cannot be read: {error.strerror or error}.") from error
+        raise place.error(f"the file cannot be read: {error.strerror or error}.") from error
     if len(body) > MAX_FILE_BYTES:
-        raise place.error(f"it is longer than {MAX_FILE_BYTES} bytes, so it is no source file.")
+        raise place.error(f"the file is larger than {MAX_FILE_BYTES} bytes, so it is not a source file.")
     try:
         # Editors on Windows put a byte order mark in front, which TOML does not allow.
         return body.decode("utf-8-sig")

@@ -12,7 +12,7 @@ from haulier.config.environment import filled
 from haulier.config.fields import Field, Opened, Shape
 from haulier.config.kinds import TableOf, wrong
 from haulier.config.pages_table import PagesKind
-from haulier.config.place import Place, kind_of
+from haulier.config.place import Place, kind_of, shown
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
 
@@ -30,16 +30,15 @@ class ValueList:
 
     def read(self, value: Any, place: Place, example: str) -> WrittenValues:
         if not isinstance(value, list) or not value:
-            found = kind_of(value) if value else "nothing"
-            raise place.error(f"here stands {found}; a list is wanted.", f"Write, for example: {example}")
+            raise place.error(f"expected a non-empty list, found {kind_of(value)}.", f"Write, for example: {example}")
         are_numbers = all(isinstance(member, int) and not isinstance(member, bool) for member in value)
         values: list[str] = []
         for index, member in enumerate(value):
             if not are_numbers and not isinstance(member, str):
-                raise wrong(member, place.at(index), "text, or whole numbers alone,", example)
+                raise wrong(member, place.at(index), "only texts or only whole numbers in this list", example)
             text = str(member) if are_numbers else filled(member, place.at(index))
             if text in values:
-                raise place.at(index).error(f"{member!r} stands twice in this list.", "Remove one of the two.")
+                raise place.at(index).error(f"{shown(member)} is listed twice.", "Remove one of the two.")
             values.append(text)
         return WrittenValues(tuple(values), are_numbers)
 

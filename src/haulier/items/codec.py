@@ -58,9 +58,9 @@ def canonical(item: Item) -> Item:
         settled = _settled(item, "")
         found: Item = _decoded(cls, msgspec.json.encode(settled))
         if found != settled:
-            raise _ValueRefusedError(f"{_difference(settled, found)} would not be read back as it is")
+            raise _ValueRefusedError(f"{_difference(settled, found)} would not be read back equal")
     except _REFUSALS as error:
-        raise UsageError(f"Parameters of {cls.__qualname__} cannot be written down: {error}") from error
+        raise UsageError(f"Parameters of {cls.__qualname__} cannot be encoded: {error}") from error
     return found
 
 
@@ -96,7 +96,7 @@ def _settled(value: Any, path: str) -> Any:
         return value.astimezone(UTC)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise _ValueRefusedError(f"{value} is no number that JSON can write - at `${path}`")
+            raise _ValueRefusedError(f"{value} is not a number that JSON can write - at `${path}`")
         return value if value else 0.0
     if isinstance(value, tuple):
         return tuple(_settled(member, f"{path}[{place}]") for place, member in enumerate(value))

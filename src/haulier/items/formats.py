@@ -80,7 +80,7 @@ def checked_format(text: str, granule: timedelta | None, *, is_utc: bool) -> For
     step = _step_of(text)
     if not is_utc and step < DAY and text.endswith("Z") and not _WITH_OFFSET.search(text):
         raise ValueError(
-            f"Format {text!r} ends in Z, which says UTC, in another zone: write %z for Z, or leave the zone out."
+            f"Format {text!r} ends in Z, which means UTC, in another zone: write %z for Z, or leave the zone out."
         )
     return Format(text, step, is_local=step < DAY and not is_utc and not _WITH_OFFSET.search(text))
 
@@ -88,13 +88,13 @@ def checked_format(text: str, granule: timedelta | None, *, is_utc: bool) -> For
 def _step_of(text: object) -> timedelta:
     """The step of strftime text, found by trying which differences show."""
     if not isinstance(text, str) or not _DIRECTIVE.search(text):
-        raise ValueError(f"Format {text!r} is not known. {_HELP}")
+        raise ValueError(f"Format {text!r} is not supported. {_HELP}")
     for letter in _DIRECTIVE.findall(text):
         if letter not in _DIRECTIVES:
             allowed = " ".join(sorted(f"%{known}" for known in _DIRECTIVES))
             raise ValueError(
-                f"Format {text!r} has %{letter}, which is not the same everywhere. Use {allowed}; "
-                "seconds since 1970 are epoch_seconds."
+                f"Format {text!r} has %{letter}, which does not mean the same on every platform. Use {allowed}; "
+                "for seconds since 1970 write epoch_seconds."
             )
     written = _PROBE.strftime(text)
     shown = [(_PROBE + difference).strftime(text) != written for _, difference in _PROBES]
@@ -102,7 +102,7 @@ def _step_of(text: object) -> timedelta:
     needed = finest + 1 if finest == _HALF_DAY_PLACE else max(finest, _DAY_PLACE)
     for (name, _), is_shown in zip(_PROBES[: needed + 1], shown, strict=False):
         if not is_shown:
-            raise ValueError(f"Format {text!r} does not show {name}, so one text would be many moments. {_HELP}")
+            raise ValueError(f"Format {text!r} does not show {name}, so one text would stand for many moments. {_HELP}")
     return _PROBES[needed][1]
 
 

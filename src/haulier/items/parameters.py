@@ -25,11 +25,13 @@ def refusal(cls: type, above: tuple[type, ...] = ()) -> str | None:
     if not parameters.frozen:
         return f"{cls.__qualname__} is not frozen: write @dataclass(frozen=True)."
     if not parameters.eq:
-        return f"{cls.__qualname__} cannot be compared: leave out eq=False."
+        return f"{cls.__qualname__} has eq=False: leave it out, since items are compared."
     try:
         hints = get_type_hints(cls, include_extras=True)
     except Exception as error:  # noqa: BLE001  # an annotation is the user's own code and may raise anything
-        return f"a type of {cls.__qualname__} cannot be found ({error}): define and import it at the top of the module."
+        return (
+            f"a type of {cls.__qualname__} cannot be resolved ({error}): define or import it at the top of the module."
+        )
     for field in dataclasses.fields(cls):
         if not field.init:
             return f"field {field.name!r} of {cls.__qualname__} has init=False: make it a property."
@@ -62,7 +64,7 @@ def _type_refusal(hint: Any, above: tuple[type, ...]) -> str | None:
         return _values_refusal([member.value for member in hint], hint)
     if "__dataclass_fields__" in hint.__dict__:
         problem = refusal(hint, above)
-        return None if problem is None else f"cannot be taken: {problem}"
+        return None if problem is None else f"is not supported: {problem}"
     return _not_taken(hint)
 
 
@@ -73,4 +75,4 @@ def _values_refusal(values: Any, hint: Any) -> str | None:
 
 def _not_taken(hint: Any) -> str:
     shown = hint.__qualname__ if isinstance(hint, type) and get_origin(hint) is None else hint
-    return f"has the type {shown}. Parameters are: {TAKEN}."
+    return f"has the type {shown}, which is not supported. Supported: {TAKEN}."

@@ -64,5 +64,5 @@ def _require_integer(what: str, value: object) -> None:
 
 def _named(first: str, start: int, last: str, end: int) -> dict[str, int]:
     if first == last:
-        raise ValueError(f"Both ends of an ID range would be sent as {first!r}: name two parameters.")
+        raise ValueError(f"Both ends of an ID range would be sent as the parameter {first!r}: name two parameters.")
     return {first: start, last: end}

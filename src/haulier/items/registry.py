@@ -20,7 +20,8 @@ class Registry:
         known = self._classes.setdefault(cls.kind, cls)
         if known is not cls:
             raise UsageError(
-                f"Two classes have the kind {cls.kind!r}: {_place(known)} and {_place(cls)}. Give one of them another."
+                f"Two classes have the kind {cls.kind!r}: {_place(known)} and {_place(cls)}. "
+                "Give one of them another kind."
             )
 
     def get(self, kind: str) -> type[WorkItem]:
@@ -29,7 +30,7 @@ class Registry:
         if cls is None:
             raise UnknownKindError(
                 f"No processor for kind {kind!r}. Registered: {self.names}. "
-                "Is its module imported by the app you passed?"
+                "Does the app that you passed import its module?"
             )
         return cls
 

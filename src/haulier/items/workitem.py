@@ -50,24 +50,24 @@ def require_usable(cls: type) -> None:
 @functools.lru_cache(maxsize=4096)
 def _problem_of(cls: object) -> str | None:
     if not (isinstance(cls, type) and WorkItem in cls.__mro__[1:]):
-        return "it is not a class that is derived from WorkItem."
+        return "it is not a subclass of WorkItem."
     if "__dataclass_fields__" not in cls.__dict__:
         return "it is not a dataclass: write @dataclass(frozen=True) above it."
     for name in ("stream", "kind"):
         if any(field.name == name for field in dataclasses.fields(cls)):
-            return f"its field {name!r} has the name of what its class says: give it another name."
+            return f"its field {name!r} has the name of a class attribute of WorkItem: give it another name."
     return refusal(cls)
 
 
 def _checked_name(cls: type, word: str, name: object) -> str:
     if name is None:
         raise UsageError(
-            f"Work item {cls.__qualname__} does not say its {word}: "
+            f"Work item {cls.__qualname__} has no {word}: "
             f'write class {cls.__qualname__}(WorkItem, stream="...", kind="...").'
         )
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
         raise UsageError(
             f"Work item {cls.__qualname__} has the {word} {name!r}: write at most {MAX_NAME_LENGTH} characters of "
-            "a-z, 0-9 and '_', a letter first."
+            "a-z, 0-9 and '_', beginning with a letter."
         )
     return name

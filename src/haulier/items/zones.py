@@ -17,8 +17,8 @@ def zone_of(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError, TypeError) as error:
         raise ValueError(
-            f"Zone {name!r} is not known here: write UTC or a name such as Europe/London. "
-            "If it is right, this machine has no time zone database: pip install tzdata."
+            f"Time zone {name!r} is not known: write UTC or a name such as Europe/London. "
+            "If the name is right, this machine has no time zone database: pip install tzdata."
         ) from error
 
 

@@ -73,7 +73,7 @@ class IdsDivision:
 
     def _empty_remedy(self, name: str) -> str:
         if self._recipe.may_be_empty:
-            return "Correct `at`, or the query."
+            return "Correct `at` or the query."
         return (
             f'Correct `at` or the query of `{name}`, or write `empty = "no items"` there if the API may hold nothing.'
         )

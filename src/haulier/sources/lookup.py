@@ -30,13 +30,13 @@ async def ask(api: ItemApi, lookup: Lookup) -> Any | Missing:
         expected = ExpectedAnswer(empty=EmptyForms.of(["no body"]), wants_json=False)
         response = await api.request("GET", lookup.path, lookup.query, expected=expected)
         text = response.headers.get(lookup.header, "").strip()
-        return text or Missing(f"no header is called {lookup.header!r}")
+        return text or Missing(f"the answer has no header {lookup.header!r}")
     tree = await api.json(lookup.path, lookup.query)
     try:
         found = find(tree, lookup.at)
     except LookupError as error:
         return Missing(str(error), is_empty=_is_empty(tree, lookup.at))
-    return Missing(f"null stands at {lookup.at!r}", is_empty=True) if found is None else found
+    return Missing(f"the value at {lookup.at!r} is null", is_empty=True) if found is None else found
 
 
 def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
@@ -46,7 +46,9 @@ def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
     if isinstance(found, str) and found.isascii() and found.removeprefix("-").isdigit():
         return int(found)
     where = f"in the header {lookup.header!r}" if lookup.header else f"at {lookup.at!r}"
-    reason = found.reason if isinstance(found, Missing) else f"{where} stands {describe(found)}, no whole number"
+    reason = (
+        found.reason if isinstance(found, Missing) else f"the value {where} is {describe(found)}, not a whole number"
+    )
     raise UsageError(f"{what}: GET {lookup.path} was answered, but {reason}. {remedy}")
 
 

@@ -83,7 +83,9 @@ class Parents:
         found = raw_at(record, field)
         if found is None or scalar_text(found) is None:
             reason = (
-                explain_missing(record, field) if found is None else f"at {field!r} stands neither text nor a number"
+                explain_missing(record, field)
+                if found is None
+                else f"the value at {field!r} is neither text nor a number"
             )
             raise ItemError(
                 f"A record of {self._parent.name!r} cannot be a parent of {self._recipe.name!r}: {reason}. "

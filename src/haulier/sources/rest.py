@@ -55,12 +55,12 @@ class RestSource:
     async def enumerate(self, mode: str, streams: Iterable[str], context: Context) -> AsyncIterator[WorkItem]:
         """The items of a run of these streams, one stream after the other."""
         if mode != "full":
-            raise UsageError(f"Source {self.name!r} can make the items of full runs only, not of {mode} ones.")
+            raise UsageError(f"Source {self.name!r} supports full runs only, not {mode} ones.")
         for stream in streams:
             division = self._divisions.get(stream)
             if division is None:
                 raise UsageError(
-                    f"Stream {stream!r} of source {self.name!r} has no part in a {mode} run. "
+                    f"Stream {stream!r} of source {self.name!r} takes no part in a {mode} run. "
                     f"Write a table [streams.{stream}.{mode}.ids] or [streams.{stream}.{mode}.windows]."
                 )
             async for item in division.items(context):
@@ -82,9 +82,7 @@ class RestSource:
             counts = {}
             for name, lookup in lookups.items():
                 found, place = await ask(api, lookup), "header" if lookup.header else "at"
-                counts[name] = whole_number(
-                    found, lookup, f"streams.{name}.expect", f"Correct `{place}`, or the query."
-                )
+                counts[name] = whole_number(found, lookup, f"streams.{name}.expect", f"Correct `{place}` or the query.")
             return counts
 
         return expect if lookups else None
@@ -96,7 +94,9 @@ class RestSource:
     def _add_child(self, recipe: StreamRecipe, rule: ParentRecipe) -> None:
         parent = self._streams.get(rule.stream)
         if parent is None or parent.full is None:
-            raise UsageError(f"Stream {recipe.name!r} has the parent {rule.stream!r}, which is no divided stream.")
+            raise UsageError(
+                f"Stream {recipe.name!r} has the parent {rule.stream!r}, which does not say how a full run is divided."
+            )
         # The parent's list is divided again under the child's name: each stream of a run has items of its own.
         division = divide(recipe.name, parent.full, where=f"streams.{parent.name}.full", kind=f"{recipe.name}_parents")
         work = Parents(recipe, rule, parent, division)

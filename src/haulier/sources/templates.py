@@ -53,7 +53,7 @@ def check_words(text: str, allowed: Collection[str]) -> list[str]:
         if name not in allowed and not (ANY_PARENT in allowed and name.startswith(PARENT)):
             there = ", ".join(f"{{{word}}}" for word in allowed)
             raise WordError(
-                f"{{{name}}} stands for nothing here.", f"Here there are: {there}." if there else "Write it out."
+                f"{{{name}}} is not available here.", f"Available: {there}." if there else "Write the value itself."
             )
     return found
 
@@ -111,7 +111,7 @@ def _fill(text: str, words: Words, write: Callable[[Word], str]) -> str:
 def _segment(value: Word) -> str:
     text = as_text(value)
     if text in _NO_SEGMENTS:
-        raise ItemError(f"{text!r} cannot stand in a path: it would lead to another one.")
+        raise ItemError(f"{text!r} cannot be used in a path: it would lead to another path.")
     return _code(text)
 
 
@@ -126,7 +126,7 @@ def _refuse_near_miss(name: str) -> None:
     else:
         near = [known for known in KNOWN if _is_one_slip(written, known)]
     if near:
-        raise WordError(f"{{{name}}} is not a word of haulier.", f"Did you mean {{{near[0]}}}?")
+        raise WordError(f"{{{name}}} is not a placeholder.", f"Did you mean {{{near[0]}}}?")
 
 
 def _is_one_slip(written: str, known: str) -> bool:

@@ -70,7 +70,11 @@ class ValuesDivision:
         found = raw_at(record, lookup.at)
         text = None if found is None else scalar_text(found)
         if text is None:
-            reason = explain_missing(record, lookup.at) if found is None else f"{describe(found)} is no value"
+            reason = (
+                explain_missing(record, lookup.at)
+                if found is None
+                else f"{describe(found)} is neither text nor a number"
+            )
             raise UsageError(f"{self._where}.from: GET {lookup.path}: {reason}. Correct `at`.")
         return text
 

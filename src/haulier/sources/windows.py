@@ -37,7 +37,7 @@ class WindowsDivision:
         start, end = self._recipe.start, self._end(context.snapshot_time)
         if end <= start:
             raise UsageError(
-                f"{self._where}: there is nothing between start, {start:%Y-%m-%dT%H:%M:%SZ}, and the end, "
+                f"{self._where}: the start, {start:%Y-%m-%dT%H:%M:%SZ}, is not before the end, "
                 f"{end:%Y-%m-%dT%H:%M:%SZ}. Write an earlier start."
             )
         for window in self._windows(start, end):

@@ -1,0 +1,93 @@
+"""Mistakes in `[api]`: the address, credentials, headers, limits and timeouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.rig import Mistake, check
+
+MISTAKES: dict[str, Mistake] = {
+    "no url": (
+        'url = "https://api.example.com"',
+        "",
+        'api: `url` is missing. Write, for example: url = "https://api.example.com"',
+    ),
+    "in_flight in words": (
+        "[streams.flights]",
+        'in_flight = "twelve"\n[streams.flights]',
+        ('api.in_flight: expected a whole number of at least 1, found "twelve". Write, for example: in_flight = 4'),
+    ),
+    "auth as text": (
+        "[api]",
+        '[api]\nauth = "s3cret"',
+        (
+            "api.auth: expected a kind of credentials, found text. Write one of: { bearer = ... }, { header = "
+            "..., value = ... }, { query = ..., value = ... }, { user = ..., password = ... }, { token_url = "
+            "..., client_id = ..., client_secret = ... }."
+        ),
+    ),
+    "auth kind": (
+        "[api]",
+        '[api]\nauth = { baerer = "s3cret" }',
+        "api.auth: no key of this table tells the kind of credentials. Did you mean 'bearer'?",
+    ),
+    "auth number": (
+        "[api]",
+        "[api]\nauth = { bearer = 12345 }",
+        'api.auth.bearer: expected text, found a number. Write, for example: bearer = "${API_TOKEN}"',
+    ),
+    "auth empty": (
+        "[api]",
+        '[api]\nauth = { bearer = "" }',
+        'api.auth.bearer: expected text, found "". Write, for example: bearer = "${API_TOKEN}"',
+    ),
+    "header number": (
+        "[api]",
+        "[api]\nheaders = { X-Key = 12345 }",
+        ('api.headers.X-Key: expected text, found a number. Write, for example: headers = { Accept-Language = "en" }'),
+    ),
+    "header ours": (
+        "[api]",
+        '[api]\nheaders = { Host = "x" }',
+        "api.headers: the header Host is haulier's own to set. Remove it from the API's headers.",
+    ),
+    "url": (
+        "https://api.example.com",
+        "api.example.com",
+        "api.url: 'api.example.com' is not an address of an API. Write it like https://api.example.com/v1.",
+    ),
+    "url pw": (
+        "https://api.example.com",
+        "https://me:pw@api.example.com",
+        "api.url: the API's url holds a user name or password. Take it out, and declare it as auth instead.",
+    ),
+    "url q": (
+        "https://api.example.com",
+        "https://api.example.com?x=1",
+        ("api.url: the API's url has a query or fragment (?...). Declare query parameters where they are used."),
+    ),
+    "timeout": (
+        "[api]",
+        "[api]\nconnect_timeout = 5",
+        (
+            'api.connect_timeout: expected a duration in quotes, such as "90s", "15m", "2h", "1d" or "2w", '
+            'found 5. Write, for example: connect_timeout = "5s"'
+        ),
+    ),
+    "timeout2": (
+        "[api]",
+        '[api]\nconnect_timeout = "5 s"',
+        (
+            'api.connect_timeout: expected a duration in quotes, such as "90s", "15m", "2h", "1d" or "2w", '
+            'found "5 s". Write, for example: connect_timeout = "5s"'
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_message_names_the_place_and_the_remedy(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake is told in one line: file, key, what is wrong, what to write instead."""
+    check(MISTAKES[name], tmp_path, monkeypatch)

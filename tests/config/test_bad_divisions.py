@@ -1,0 +1,216 @@
+"""Mistakes in how a run is divided into items: IDs, windows, values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.rig import IDS, LAST, VALUES, WINDOWS, Mistake, check
+
+MISTAKES: dict[str, Mistake] = {
+    "text for a number": (
+        "step = 5000",
+        'step = "many"',
+        (
+            'streams.flights.full.ids.step: expected a whole number of at least 1, found "many". Write, for '
+            "example: step = 5000"
+        ),
+    ),
+    "true for a number": (
+        "step = 5000",
+        "step = true",
+        (
+            "streams.flights.full.ids.step: expected a whole number of at least 1, found true. Write, for "
+            "example: step = 5000"
+        ),
+    ),
+    "a step of 0": (
+        "step = 5000",
+        "step = 0",
+        (
+            "streams.flights.full.ids.step: expected a whole number of at least 1, found 0. Write, for "
+            "example: step = 5000"
+        ),
+    ),
+    "ids and windows": (
+        IDS,
+        IDS + WINDOWS,
+        (
+            "streams.flights.full: `ids` and `windows` cannot be used together. Keep one of them: `ids`, "
+            "`windows`, `values` or `once`."
+        ),
+    ),
+    "no division": (
+        IDS,
+        "",
+        (
+            "streams.flights: the stream does not say how a run is divided into items. Write a table "
+            "[streams.flights.full.ids] (ranges of IDs), [streams.flights.full.windows] (windows of time), "
+            "[streams.flights.full.values] (a list) or [streams.flights.full.once] (one item), or name a "
+            "`parent`."
+        ),
+    ),
+    "an empty division": (
+        IDS,
+        "[streams.flights.full]",
+        (
+            "streams.flights.full: `ids`, `windows`, `values` or `once` is missing. Write, for example: "
+            "[streams.NAME.full.ids]"
+        ),
+    ),
+    "empty word": (
+        'at = "rows.0.id" }',
+        'at = "rows.0.id", empty = "nothing" }',
+        (
+            'streams.flights.full.ids.last.empty: expected "no items", found "nothing". Write, for example: '
+            'empty = "no items"'
+        ),
+    ),
+    "last below first": (
+        LAST,
+        "last = 0",
+        "streams.flights.full.ids.last: the last ID, 0, is below the first, 1. Write a higher number.",
+    ),
+    "windows naive": (
+        IDS,
+        WINDOWS.replace("00Z", "00"),
+        (
+            "streams.flights.full.windows.start: 2013-01-01T00:00:00 has no offset from UTC. Write, for "
+            "example: start = 2013-01-01T00:00:00Z"
+        ),
+    ),
+    "windows quoted": (
+        IDS,
+        WINDOWS.replace("2013-01-01T00:00:00Z", '"2013-01-01"'),
+        (
+            'streams.flights.full.windows.start: expected a time without quotes, found "2013-01-01". Write, '
+            "for example: start = 2013-01-01T00:00:00Z"
+        ),
+    ),
+    "windows step": (
+        IDS,
+        WINDOWS.replace('"1d"', "86400"),
+        (
+            'streams.flights.full.windows.step: expected a duration in quotes, such as "90s", "15m", "2h", '
+            '"1d" or "2w", found 86400. Write, for example: step = "1d"'
+        ),
+    ),
+    "windows step0": (
+        IDS,
+        WINDOWS.replace('"1d"', '"0d"'),
+        (
+            'streams.flights.full.windows.step: expected a duration above zero, found "0d". Write, for '
+            'example: step = "1d"'
+        ),
+    ),
+    "windows end": (
+        IDS,
+        WINDOWS + "end = 2012-01-01T00:00:00Z\n",
+        ("streams.flights.full.windows.end: the end is not after the start. Write a later end, or leave it out."),
+    ),
+    "windows date": (
+        IDS,
+        WINDOWS.replace('"1d"', '"12h"') + 'bounds = { format = "date" }\n',
+        (
+            "streams.flights.full.windows.step: the bounds are dates, so a day that two windows share would be "
+            'read twice. Write whole days: step = "1d"'
+        ),
+    ),
+    "windows granule": (
+        IDS,
+        WINDOWS.replace('"1d"', '"1m"') + 'bounds = { granule = "1h" }\n',
+        ("streams.flights.full.windows.step: the step is shorter than the granule of the bounds. Write a longer step."),
+    ),
+    "windows step that the format cannot tell": (
+        IDS,
+        WINDOWS.replace('"1d"', '"1500ms"'),
+        (
+            "streams.flights.full.windows.step: windows of this step from 2013-01-01T00:00:00+00:00 on have "
+            "ends that the format of the bounds cannot express, so records at these ends would be read twice. "
+            "Use a step and a start of whole seconds, hours or days, as the format has them, or a finer "
+            'granule: granule = "1ms".'
+        ),
+    ),
+    "windows start that the format cannot tell": (
+        IDS,
+        WINDOWS.replace("00:00:00Z", "00:00:00.5Z"),
+        (
+            "streams.flights.full.windows.step: windows of this step from 2013-01-01T00:00:00.500000+00:00 on "
+            "have ends that the format of the bounds cannot express, so records at these ends would be read "
+            "twice. Use a step and a start of whole seconds, hours or days, as the format has them, or a finer "
+            'granule: granule = "1ms".'
+        ),
+    ),
+    "windows format": (
+        IDS,
+        WINDOWS + 'bounds = { format = "%H" }\n',
+        (
+            "streams.flights.full.windows.bounds: format '%H' does not show the year, so one text would stand "
+            "for many moments. Write one of iso, date, epoch_seconds, epoch_milliseconds, or strftime text "
+            'such as "%Y-%m-%dT%H:%M:%SZ".'
+        ),
+    ),
+    "windows zone": (
+        IDS,
+        WINDOWS + 'bounds = { zone = "Europe/Londn" }\n',
+        (
+            "streams.flights.full.windows.bounds: time zone 'Europe/Londn' is not known: write UTC or a name "
+            "such as Europe/London. If the name is right, this machine has no time zone database: pip install "
+            "tzdata."
+        ),
+    ),
+    "windows edge": (
+        IDS,
+        WINDOWS + 'bounds = { end = "inclusiv" }\n',
+        (
+            'streams.flights.full.windows.bounds.end: expected "inclusive" or "exclusive", found "inclusiv". '
+            "Did you mean 'inclusive'?"
+        ),
+    ),
+    "an empty list of values": (
+        IDS,
+        VALUES + "list = []",
+        (
+            "streams.flights.full.values.list: expected a non-empty list, found an empty list. Write, for "
+            'example: list = ["AA", "B6"]'
+        ),
+    ),
+    "values of two kinds": (
+        IDS,
+        VALUES + 'list = ["AA", 1]',
+        (
+            "streams.flights.full.values.list[1]: expected only texts or only whole numbers in this list, "
+            'found 1. Write, for example: list = ["AA", "B6"]'
+        ),
+    ),
+    "a value twice": (
+        IDS,
+        VALUES + 'list = ["AA", "AA"]',
+        'streams.flights.full.values.list[1]: "AA" is listed twice. Remove one of the two.',
+    ),
+    "values in words": (
+        IDS,
+        VALUES + 'list = "AA"',
+        (
+            "streams.flights.full.values.list: expected a non-empty list, found text. Write, for example: list "
+            '= ["AA", "B6"]'
+        ),
+    ),
+    "no values": (
+        IDS,
+        VALUES,
+        'streams.flights.full.values: `list` or `from` is missing. Write, for example: list = ["AA", "B6"]',
+    ),
+    "a list without pages": (
+        IDS,
+        VALUES + 'from = { get = "/carriers", records = "rows" }',
+        'streams.flights.full.values.from: `pages` is missing. Write, for example: pages = "single"',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_message_names_the_place_and_the_remedy(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake is told in one line: file, key, what is wrong, what to write instead."""
+    check(MISTAKES[name], tmp_path, monkeypatch)

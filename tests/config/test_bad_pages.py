@@ -1,0 +1,154 @@
+"""Mistakes in `pages`: a kind of paging that does not exist, or lacks something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.rig import PAGES, Mistake, check
+
+MISTAKES: dict[str, Mistake] = {
+    "pages word": (
+        PAGES,
+        'pages = "cursor"',
+        (
+            "streams.flights.pages: the kind of paging 'cursor' needs more than its name. Write pages = { "
+            'cursor = "next", ... }.'
+        ),
+    ),
+    "pages word2": (
+        PAGES,
+        'pages = "singel"',
+        "streams.flights.pages: \"singel\" is not a kind of paging. Did you mean 'single'?",
+    ),
+    "pages word3": (
+        PAGES,
+        'pages = "auto"',
+        (
+            'streams.flights.pages: "auto" is not a kind of paging. Write one of: "single", "link", "odata", { '
+            "cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { seek = ... }, { "
+            "next_url = ... }, { next_url_header = ... }."
+        ),
+    ),
+    "pages int": (
+        PAGES,
+        "pages = 5",
+        (
+            'streams.flights.pages: expected a kind of paging, found a number. Write one of: "single", "link", '
+            '"odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { seek = '
+            "... }, { next_url = ... }, { next_url_header = ... }."
+        ),
+    ),
+    "pages end": (
+        PAGES,
+        'pages = { cursor = "next", query = "_next", end = ["empty"] }',
+        (
+            'streams.flights.pages.end[0]: expected "flag", "repeated" or "empty page", found "empty". Did you '
+            "mean 'empty page'?"
+        ),
+    ),
+    "pages end flag": (
+        PAGES,
+        'pages = { cursor = "next", query = "_next", end = ["flag"] }',
+        'streams.flights.pages: end = ["flag"] needs a flag: declare `more` or `done`.',
+    ),
+    "pages end_if": (
+        PAGES,
+        'pages = { link = "next", end_if = "results" }',
+        ("streams.flights.pages: end_if is 'results'; write an attribute and its value, such as 'results=\"false\"'."),
+    ),
+    "pages missing flag": (
+        PAGES,
+        'pages = { next_url = "next", missing = true }',
+        'streams.flights.pages.missing: expected "end", found true. Write, for example: missing = "end"',
+    ),
+    "pages keep_query": (
+        PAGES,
+        'pages = { cursor = "next", query = "_next", keep_query = true }',
+        "streams.flights.pages.keep_query: unknown key. Did you mean 'query'?",
+    ),
+    "pages two": (
+        PAGES,
+        'pages = { cursor = "next", offset = "o" }',
+        ("streams.flights.pages: `cursor` and `offset` cannot be used together. Keep the one that the API uses."),
+    ),
+    "pages none": (
+        PAGES,
+        'pages = { curser = "next" }',
+        "streams.flights.pages: no key of this table tells the kind of paging. Did you mean 'cursor'?",
+    ),
+    "pages empty": (
+        PAGES,
+        "pages = { }",
+        (
+            'streams.flights.pages: no key of this table tells the kind of paging. Write one of: "single", '
+            '"link", "odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { '
+            "seek = ... }, { next_url = ... }, { next_url_header = ... }."
+        ),
+    ),
+    "pages noquery": (
+        PAGES,
+        'pages = { cursor = "next" }',
+        (
+            "streams.flights.pages: a cursor is sent back in one place: name a query parameter, a path of the "
+            "body, or a header."
+        ),
+    ),
+    "pages body": (
+        PAGES,
+        'pages = { cursor = "next", body = "after" }',
+        (
+            "streams.flights.pages: these pages are asked for in the body, and a GET request has none. Write "
+            "`post` in place of `get`."
+        ),
+    ),
+    "pages missing": (
+        PAGES,
+        "",
+        ('streams.flights: `pages` is missing. Write, for example: pages = { cursor = "next", query = "cursor" }'),
+    ),
+    "a single page of another word": (
+        PAGES,
+        'pages = { single = "full" }',
+        (
+            'streams.flights.pages.single: expected "may be full", found "full". Write, for example: single = '
+            '"may be full"'
+        ),
+    ),
+    "advance": (
+        PAGES,
+        'pages = { offset = "skip", limit = 10, advance = "limits" }',
+        ('streams.flights.pages.advance: expected "received" or "limit", found "limits". Did you mean \'limit\'?'),
+    ),
+    "advance without a limit": (
+        PAGES,
+        'pages = { offset = "skip", advance = "limit" }',
+        (
+            "streams.flights.pages: `advance = \"limit\"` needs a limit, and the request has no 'limit'. Write "
+            "limit = 100 in `pages`, or whatever the API allows."
+        ),
+    ),
+    "advance and overlap": (
+        PAGES,
+        'pages = { offset = "skip", limit = 10, overlap = 1, advance = "limit" }',
+        (
+            'streams.flights.pages: `overlap` and `advance = "limit"` exclude each other: where rows are '
+            "hidden, nobody knows which record a page should begin with. Keep one of them."
+        ),
+    ),
+    "empty pages": (
+        PAGES,
+        'pages = { page = "page", empty_pages = 0 }',
+        (
+            "streams.flights.pages.empty_pages: expected a whole number of at least 1, found 0. Write, for "
+            "example: empty_pages = 3"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_message_names_the_place_and_the_remedy(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake is told in one line: file, key, what is wrong, what to write instead."""
+    check(MISTAKES[name], tmp_path, monkeypatch)
