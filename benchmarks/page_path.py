@@ -114,7 +114,7 @@ class Ours:
             client = Client(api, transport, scope, clock, rng, redactor)
 
             async def pull(first: int) -> None:
-                spool, session = await self.lake.open_spool("staging", uuid.uuid4().hex), client.session("item")
+                spool, session = await self.lake.open_spool("staging", uuid.uuid4().hex), client.session()
                 for n in range(first, first + job.pages_per_item):
                     query = {"bytes": job.page_bytes, "n": n}
                     async for page in session.pages("/blob", query, pages=Single(), records="records"):

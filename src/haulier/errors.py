@@ -6,8 +6,7 @@ HaulierError
 │   └── NewerFormatError    written by a newer haulier; upgrade this one
 ├── UnavailableError        something outside cannot be reached; nothing is charged; exit code 4
 │   ├── QueueUnavailableError
-│   ├── LakeUnavailableError
-│   └── ApiUnavailableError
+│   └── LakeUnavailableError
 ├── LeaseLostError          another worker may hold the item: drop what was done, touch nothing
 ├── DamagedObjectError      an object that cannot be read to its end: the run cannot be complete
 ├── SweptError              a closing took the spool away: give up, charge nothing
@@ -71,10 +70,6 @@ class QueueUnavailableError(UnavailableError):
 
 class LakeUnavailableError(UnavailableError):
     """The lake cannot be written or read: full, read-only, or gone."""
-
-
-class ApiUnavailableError(UnavailableError):
-    """The API has not answered one request well since this process started."""
 
 
 class LeaseLostError(HaulierError):

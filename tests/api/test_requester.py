@@ -97,7 +97,7 @@ async def test_retry_after_of_an_error_is_waited_for() -> None:
 async def test_pause_holds_all_requests_of_the_scope() -> None:
     """G5: a 429 with Retry-After pauses the scope at once; no request of any item is sent until it is over."""
     async with told(says({}, 429, Retry_After="30"), GOOD) as (api, transport, clock, client):
-        other = client.session("other")
+        other = client.session()
         first = asyncio.ensure_future(api.json("/items"))
         await clock.run_for(1)
         assert client.scope.is_paused
@@ -303,7 +303,7 @@ async def test_cancelled_wait_leaves_the_gate() -> None:
         assert not api.is_waiting
         await clock.run_for(20)
         assert client.scope.in_use == 0
-        assert await run(client.session("next").json("/items"), clock) == {"n": 1}
+        assert await run(client.session().json("/items"), clock) == {"n": 1}
 
 
 class SlowTransport(ToldTransport):
@@ -326,7 +326,7 @@ async def test_g5_requests_in_flight_stay_below_the_cap() -> None:
     """G5: of 50 items at once, no more than ``in_flight`` have a request out."""
     transport, clock = SlowTransport(), FakeClock()
     async with client_over(transport, Api("http://api.test", in_flight=3), clock) as client:
-        tasks = [asyncio.ensure_future(client.session(str(n)).json("/items")) for n in range(50)]
+        tasks = [asyncio.ensure_future(client.session().json("/items")) for n in range(50)]
         await clock.run_for(5)
         assert transport.most == 3
         transport.let_go.set()

@@ -47,6 +47,6 @@ async def situation(settings: Api, snapshot_time: datetime = NOW) -> AsyncIterat
     try:
         async with scope.joined():
             client = Client(settings, transport, scope, clock, rng, redactor)
-            yield context_of(client.session("test"), snapshot_time)
+            yield context_of(client.session(), snapshot_time)
     finally:
         await transport.close()

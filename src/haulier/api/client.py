@@ -39,10 +39,10 @@ class Client:
         self.findings = self._parts.findings
         self.redactor = redactor
 
-    def session(self, name: str, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:
-        """The API for one item, which ``name`` names in logs. Its account starts at nothing.
+    def session(self, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:
+        """The API for one item. Its account starts at nothing.
 
         ``place``: where it belongs. ``is_suspect``: it comes from an item that could not
         be read, so that what fails is not asked for often.
         """
-        return ItemApi(self._parts, name, place, is_suspect=is_suspect)
+        return ItemApi(self._parts, place, is_suspect=is_suspect)

@@ -188,7 +188,7 @@ class Requester:
 
         repeats = pauses = silences = 0
         while True:
-            outcome = await self._once(self._patient(request, silences, is_first_page=is_first_page))
+            outcome = await self._send_once(request, silences, is_first_page=is_first_page)
             judgement = judged(outcome)
             if isinstance(outcome, Response):
                 if judgement.action in {Action.END, Action.ABSENT}:
@@ -257,18 +257,16 @@ class Requester:
                 await parts.clock.sleep(max(wait or 0.0, self._jitter(repeats), turn))
                 repeats += 1
 
-    def _patient(self, request: Request, silences: int, *, is_first_page: bool) -> Request:
-        """The request, to be given up as early as what answers take says."""
+    async def _send_once(self, request: Request, silences: int, *, is_first_page: bool) -> Response | TransportError:
+        """Send through the gate, for as long as answers of this kind usually take."""
         wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
-        return request if wait is None else request.with_wait(wait)
-
-    async def _once(self, request: Request) -> Response | TransportError:
+        counted = request.replace(wait=wait, onward=self._onward)
         async with self._parts.scope.slot(self._wait):
             self.usage.requests += 1
             if self.usage.first_sent_at is None:
                 self.usage.first_sent_at = self._parts.clock.monotonic()
             try:
-                return await self._parts.transport.send(request.with_onward(self._onward))
+                return await self._parts.transport.send(counted)
             except TransportError as error:
                 return error
 

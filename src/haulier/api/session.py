@@ -31,10 +31,9 @@ class ItemApi:
     and `UsageError` for arguments that cannot be sent.
     """
 
-    def __init__(self, parts: ApiParts, name: str, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
+    def __init__(self, parts: ApiParts, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
         self._parts = parts
         self._requester = Requester(parts, place, is_suspect=is_suspect)
-        self.name = name
         self.assumption = ""
         """The first thing that was taken for granted about an answer, in words, for who tries a source out."""
         self.most_pages: int | None = None

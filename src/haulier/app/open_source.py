@@ -105,7 +105,7 @@ class LiveSource(OpenSource):
         if ask is None:
             return {}
         self.client.scope.note_run(run.run_id)
-        return await ask(self.client.session("expect"))
+        return await ask(self.client.session())
 
     def worker_deps(self, isolate: tuple[str, ...] = ()) -> WorkerDeps:
         """The wiring of a worker here. ``isolate`` is the command that runs one item alone (crash guard)."""

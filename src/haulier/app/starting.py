@@ -135,7 +135,7 @@ def _require_budget(site: LiveSource, run: Run, seal: Seal) -> None:
 
 async def _enumerate(site: LiveSource, run: Run) -> AsyncIterator[WorkItem]:
     context = Context(
-        api=site.client.session("enumerate"),
+        api=site.client.session(),
         run=run.info,
         attempt=1,
         log=logging.LoggerAdapter(logger, {"run_id": run.run_id}),

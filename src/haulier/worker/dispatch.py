@@ -68,7 +68,7 @@ async def produce(
     log = logging.LoggerAdapter(logger, fields)
     stream = type(item).stream
     place = ItemPlace(stream, run.run_id, lambda: was_sign_seen(deps.lake, run.paths, stream))
-    api = deps.client.session(key, place, is_suspect=is_suspect)
+    api = deps.client.session(place, is_suspect=is_suspect)
     context = Context(api, run.info, attempt, log, deps.shared)
     pieces = deps.processors[type(item)](item, context)
     work = _drain(pieces, type(item).kind, key, sink, deps.keys.get(type(item).stream))

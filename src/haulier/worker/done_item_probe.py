@@ -54,7 +54,7 @@ class DoneItemProbe:
     async def _ask(self, run: Run, key: str, item: WorkItem) -> Action | None:
         """Run the processor of the item to its first page. It is asked for with few repeats."""
         log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
-        session = self._deps.client.session(key, is_suspect=True)
+        session = self._deps.client.session(is_suspect=True)
         context = Context(session, run.info, 1, log, self._deps.shared)
         pieces = self._deps.processors[type(item)](item, context)
         try:

@@ -89,7 +89,7 @@ async def test_every_reserved_character_arrives_at_a_server_of_aiohttp() -> None
     app.router.add_get("/items", answer)
     async with TestServer(app) as server, client_of(str(server.make_url("/"))) as client:
         for pair in HARD:
-            await client.session("item").json("/items", [pair])
+            await client.session().json("/items", [pair])
     assert [pairs for pairs, _ in seen] == [[pair] for pair in HARD]
     assert [raw for _, raw in seen] == [with_query("/items", (pair,)) for pair in HARD]
 

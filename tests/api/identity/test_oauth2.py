@@ -385,7 +385,7 @@ async def test_a_request_is_repeated_once_however_old_the_token_is() -> None:
         async def onward() -> None:
             hops.append(len(here.api.requests))
 
-        answer = await here.transport.send(Request("GET", f"{here.api.url}/").with_onward(onward))
+        answer = await here.transport.send(Request("GET", f"{here.api.url}/").replace(onward=onward))
         assert (answer.status, hops) == (401, [2])
         assert len(here.api.requests) == 3
 

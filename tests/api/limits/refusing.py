@@ -213,7 +213,7 @@ class Pull:
         """What gives an item back in a worker brings it again here."""
         while True:
             try:
-                await client.session(f"i{item}", ItemPlace("items", "run")).json("/items", {"id": item})
+                await client.session(ItemPlace("items", "run")).json("/items", {"id": item})
             except ApiError:
                 await self.api.time.sleep(1.0)
             else:

@@ -155,7 +155,7 @@ async def session_with(
 ) -> AsyncIterator[tuple[ItemApi, PageServer]]:
     """The API of one item, whose base address is the server's with ``path`` behind it."""
     async with serving(answer) as server, client_of(server.url + path, **settings) as client:
-        yield client.session("item"), server
+        yield client.session(), server
 
 
 # -- a transport that is told what to say ------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ async def told(
     """The API of one item over a transport that says these things, on a clock that stands still."""
     transport, clock = ToldTransport(*said), FakeClock()
     async with client_over(transport, Api("http://api.test"), clock, redactor, rules) as client:
-        yield client.session("item"), transport, clock, client
+        yield client.session(), transport, clock, client
 
 
 async def ids_of(pages: AsyncIterator[Any]) -> list[int]:

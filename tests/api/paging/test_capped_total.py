@@ -270,7 +270,7 @@ async def test_the_sandbox_counts_to_a_cap() -> None:
     """``total_cap``: records behind it are an error, and with the guard all of them come."""
     settings = SandboxSettings(records=95, page_size=10, total_cap=50)
     async with Sandbox(settings) as sandbox, client_of(sandbox.url) as client:
-        api = client.session("item")
+        api = client.session()
 
         def pages(total: Total) -> AsyncIterator[Page]:
             return api.pages("/items_offset", pages=Offset(limit=10), records="items", total=total)

@@ -244,7 +244,7 @@ async def test_row_token_that_expires_with_400() -> None:
     rules = (Rule(Action.RESTART, status=400, text="INVALID_QUERY_LOCATOR"),)
     async with serving(answer) as server, client_of(server.url, rules) as client:
         with pytest.raises(ApiError) as caught:
-            await ids_of(client.session("x").pages("/q", pages=Cursor("next", query="c"), records="items"))
+            await ids_of(client.session().pages("/q", pages=Cursor("next", query="c"), records="items"))
         assert caught.value.action is Action.RESTART
 
 

@@ -220,7 +220,7 @@ async def test_empty_pages_of_the_sandbox(kind: Any, path: str) -> None:
     declared = {"object": "empty object"}.get(kind, int(kind) if kind.isdigit() else kind)
     records = {"/odata/items": "value", "/items_link": "."}.get(path, "items")
     async with Sandbox(SandboxSettings(records=5, empty_as=kind)) as sandbox, client_of(sandbox.url) as client:
-        api = client.session("item")
+        api = client.session()
         assert await ids_of(api.pages(path, {"from_id": 7}, pages=Offset(2), records=records, empty=[declared])) == []
         assert await ids_of(api.pages(path, pages=Single(), records=records)) == [1, 2, 3, 4, 5]
         assert sandbox.counters.requests == 3  # One looked behind the empty page.

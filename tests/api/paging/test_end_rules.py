@@ -104,6 +104,6 @@ async def test_end_of_the_sandbox() -> None:
     rule = Rule(Action.END, header="X-Last-Page: true")
     pages = Cursor("next", query="cursor")
     async with Sandbox(settings) as sandbox, client_of(sandbox.url, rules=(rule,)) as client:
-        listed = client.session("item").pages("/items", pages=pages, records="items", total=Total("total"))
+        listed = client.session().pages("/items", pages=pages, records="items", total=Total("total"))
         assert await ids_of(listed) == list(range(1, 251))
         assert sandbox.counters.requests == 3

@@ -45,7 +45,7 @@ async def test_g1_g6_every_record_through_faults(path: str, pages: Paginator) ->
         cut_rate=0.1,
     )
     async with Sandbox(settings) as sandbox, client_of(sandbox.url) as client:
-        api = client.session("item")
+        api = client.session()
         found = await collected(api, path, {"from_id": 5, "to_id": 900, "limit": 500}, pages=pages)
         gone = {number for start in (301, 618) for number in range(start, start + 17)}
         assert found == [record_bytes(settings, number) for number in range(5, 900) if number not in gone]
@@ -55,7 +55,7 @@ async def test_g1_g6_every_record_through_faults(path: str, pages: Paginator) ->
 async def test_seek_and_one_value() -> None:
     """A list by key and one value from the same session, with one account."""
     async with Sandbox(SandboxSettings(records=250)) as sandbox, client_of(sandbox.url) as client:
-        api = client.session("item")
+        api = client.session()
         newest = await api.json("/items/newest", at="id")
         seek = Seek("id", query="from_id", is_inclusive=True)
         assert len(await collected(api, "/items", {"to_id": newest + 1}, pages=seek, total=None)) == 250
@@ -66,7 +66,7 @@ async def test_stuck_cursor_of_the_sandbox() -> None:
     """Rule 4: an API whose cursor leads back to the first page is stopped at its second page."""
     async with Sandbox(SandboxSettings(is_cursor_stuck=True)) as sandbox, client_of(sandbox.url) as client:
         with pytest.raises(PaginationLoopError):
-            await collected(client.session("item"), "/items", None, pages=CURSOR)
+            await collected(client.session(), "/items", None, pages=CURSOR)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ async def test_signs_of_the_sandbox(settings: dict[str, Any], path: str, pages: 
     served = SandboxSettings(records=500, page_size=100, **settings)
     async with Sandbox(served) as sandbox, client_of(sandbox.url) as client:
         query = {"from_id": 50, "to_id": 350}
-        found = await collected(client.session("x"), path, query, pages=pages, records=records, total=None)
+        found = await collected(client.session(), path, query, pages=pages, records=records, total=None)
         assert found == [record_bytes(served, number) for number in range(50, 350)]
 
 
 async def test_promise_that_is_not_kept() -> None:
     """G3: a total that is one too high each time begins the item again; it is not done."""
     async with Sandbox(SandboxSettings(records=250, total_extra=1)) as sandbox, client_of(sandbox.url) as client:
-        api = client.session("item")
+        api = client.session()
         with pytest.raises(ApiError, match="promised 251 records and sent 250") as caught:
             await collected(api, "/items", None, pages=CURSOR)
         assert caught.value.action is Action.RESTART
@@ -133,7 +133,7 @@ async def test_g9_a_page_is_let_go_before_the_next() -> None:
     """G9: once the caller has let go of a page, its body is gone before the next one is asked for."""
     transport = HugePages()
     async with client_over(transport, Api("http://api.test"), FakeClock()) as client:
-        pages = client.session("item").pages(
+        pages = client.session().pages(
             "/rows", pages=Cursor("next", body="from"), records="rows", method="POST", json={"a": 1}
         )
         count = 0

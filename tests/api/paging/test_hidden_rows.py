@@ -462,4 +462,4 @@ def test_each_row_comes_once_or_the_item_fails(
 
 async def read_without_a_server(answer: Answerer, pages: Paginator, total: Total) -> list[int]:
     async with client_over(Answering(answer), Api("http://api.test"), FakeClock()) as client:
-        return await ids_of(client.session("item").pages("/items", pages=pages, records="rows", total=total))
+        return await ids_of(client.session().pages("/items", pages=pages, records="rows", total=total))

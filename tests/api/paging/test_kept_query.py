@@ -63,8 +63,7 @@ async def test_a_link_that_drops_the_filter_is_told_once(
 ) -> None:
     """G7: links are opaque, so that it may be right; it is said once for all items, with names and no values."""
     async with serving(dropping) as server, client_of(server.url) as client:
-        for name in ("a", "b"):
-            session = client.session(name)
+        for session in (client.session(), client.session()):
             await ids_of(session.pages("/items", ASKED, pages=make(**fields), records="value"))
     (told,) = warnings
     assert "lack parameters" in told.getMessage()

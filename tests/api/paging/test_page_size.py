@@ -87,7 +87,7 @@ async def asked_of(answer: Answerer, pages: Paginator, **options: Any) -> tuple[
     rules = options.pop("rules", ())
     settings = options.pop("settings", {})
     async with serving(answer) as api, client_of(api.url, rules, **settings) as client:
-        walk = client.session("item").pages("/rows", pages=pages, **{"records": "rows", **options})
+        walk = client.session().pages("/rows", pages=pages, **{"records": "rows", **options})
         return await ids_of(walk), api.requests
 
 
@@ -95,7 +95,7 @@ async def refused(answer: Answerer, pages: Paginator, **options: Any) -> tuple[A
     rules, settings = options.pop("rules", ()), options.pop("settings", {})
     async with serving(answer) as api, client_of(api.url, rules, **settings) as client:
         with pytest.raises(ApiError) as caught:
-            await ids_of(client.session("item").pages("/rows", pages=pages, **{"records": "rows", **options}))
+            await ids_of(client.session().pages("/rows", pages=pages, **{"records": "rows", **options}))
         return caught.value, api.requests
 
 

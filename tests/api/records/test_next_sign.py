@@ -219,7 +219,7 @@ async def test_the_sign_of_another_item_is_enough() -> None:
     async with serving(by_name) as server, client_of(server.url) as client:
 
         async def read(path: str) -> list[int]:
-            return await ids_of(client.session(path).pages(path, {"limit": 3}, pages=pages, records="rows"))
+            return await ids_of(client.session().pages(path, {"limit": 3}, pages=pages, records="rows"))
 
         with pytest.raises(PagingError):
             await read("/short")
@@ -321,7 +321,7 @@ async def test_a_run_is_judged_by_what_it_saw_itself() -> None:
     async with serving(by_name) as server, client_of(server.url) as client:
 
         async def read(path: str, run_id: str) -> list[int]:
-            api = client.session(path, ItemPlace("items", run_id))
+            api = client.session(ItemPlace("items", run_id))
             return await ids_of(api.pages(path, {"limit": 3}, pages=pages, records="rows"))
 
         assert await read("/long", "a") == [0, 1, 2, 3, 4, 5]
@@ -339,7 +339,7 @@ async def test_keys_are_remembered_within_bounds() -> None:
         return Reply({"rows": rows(0, 2) if not asked.query else rows(2, 4), "paging": {**many, **after}})
 
     async with serving(answer) as server, client_of(server.url) as client:
-        found = client.session("x").pages("/items", pages=Cursor("paging.next", query="c"), records="rows")
+        found = client.session().pages("/items", pages=Cursor("paging.next", query="c"), records="rows")
         assert await ids_of(found) == [0, 1, 2, 3]
         memory = client.findings.signs[""][1].of("'paging.next'")
         assert memory.companions == {("paging", "next"), ("", "rows"), ("", "paging")}

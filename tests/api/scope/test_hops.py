@@ -56,7 +56,7 @@ async def asking(
     async def ask() -> None:
         try:
             while True:
-                item = client.session("item")
+                item = client.session()
                 await item.json("/items")
                 accounts.append(item.usage.requests)
                 if between_seconds:

@@ -43,7 +43,7 @@ class Door:
     """When each request came, in the client's own time."""
 
     def session(self) -> ItemApi:
-        return self.client.session("item")
+        return self.client.session()
 
     async def records(self, pages: Paginator = CURSOR, path: str = "/rows", **options: Any) -> list[Any]:
         """All records of one list."""

@@ -31,7 +31,7 @@ async def test_a_stale_connection_costs_a_get_nothing(end: Do) -> None:
 
     async with raw_server(OK, [end], [http(b'{"n":2}')]) as server, transport_to(server) as transport:
         await get(transport, server)
-        answer = await transport.send(Request("GET", f"{server.url}/").with_onward(onward))
+        answer = await transport.send(Request("GET", f"{server.url}/").replace(onward=onward))
         assert answer.body == b'{"n":2}'
         assert [seen.connection for seen in server.requests] == [0, 0, 1]
     assert counted == [2]

@@ -132,7 +132,7 @@ async def hops_of(transport: AiohttpTransport, server: RawServer, target: str) -
 
     url = target if target.startswith("http:") else server.url + target
     with contextlib.suppress(TransportError):
-        await transport.send(Request("GET", url).with_onward(onward))
+        await transport.send(Request("GET", url).replace(onward=onward))
     return hops
 
 
@@ -144,7 +144,7 @@ async def test_g5_a_hop_that_may_not_be_sent_is_not_sent() -> None:
 
     async with raw_server(to("/b"), OK) as server, transport_to(server) as transport:
         with pytest.raises(UsageError, match="spent"):
-            await transport.send(Request("GET", server.url + "/a").with_onward(onward))
+            await transport.send(Request("GET", server.url + "/a").replace(onward=onward))
         assert len(server.requests) == 1
 
 

@@ -58,13 +58,25 @@ class Request:
     """To be awaited by who sends it, before each request that it takes besides the first: a redirect, a repeat with new
     credentials or over another connection. It raises where the API may not be asked any more; then nothing is sent."""
 
-    def with_wait(self, wait: AbstractAsyncContextManager[None]) -> Request:
-        """The same, to be given up earlier than the API's `first_byte_timeout_seconds`."""
-        return Request(self.method, self.url, self.headers, self.body, wait, self.onward)
-
-    def with_onward(self, onward: Callable[[], Awaitable[None]]) -> Request:
-        """The same, with who counts what it takes besides itself."""
-        return Request(self.method, self.url, self.headers, self.body, self.wait, onward)
+    def replace(
+        self,
+        *,
+        method: str | None = None,
+        url: str | None = None,
+        headers: tuple[tuple[str, str], ...] | None = None,
+        body: bytes | None = None,
+        wait: AbstractAsyncContextManager[None] | None = None,
+        onward: Callable[[], Awaitable[None]] | None = None,
+    ) -> Request:
+        """A copy with these fields. Measured: 0.8 us; `dataclasses.replace` takes 1.8, some times for each request."""
+        return Request(
+            self.method if method is None else method,
+            self.url if url is None else url,
+            self.headers if headers is None else headers,
+            self.body if body is None else body,
+            self.wait if wait is None else wait,
+            self.onward if onward is None else onward,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 from urllib.parse import quote, unquote_plus
 
@@ -171,7 +171,7 @@ class FixedParameter:
     async def apply(self, request: Request) -> Request:
         base, fragment, others = self._split(request.url)
         pair = f"{quote(self.name, safe='')}={quote(self.value, safe='')}"
-        return replace(request, url=f"{base}?{'&'.join([*others, pair])}{fragment}")
+        return request.replace(url=f"{base}?{'&'.join([*others, pair])}{fragment}")
 
     def bare(self, url: str) -> str:
         base, fragment, others = self._split(url)
@@ -200,7 +200,7 @@ def basic_value(user: str, password: str) -> str:
 def with_header(request: Request, name: str, value: str) -> Request:
     """``request`` with this one header ``name`` and no other of that name."""
     others = tuple(header for header in request.headers if header[0].lower() != name.lower())
-    return replace(request, headers=(*others, (name, value)))
+    return request.replace(headers=(*others, (name, value)))
 
 
 def header_value(text: str, what: str) -> str:

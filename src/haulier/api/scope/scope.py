@@ -120,7 +120,7 @@ class Scope:
 
     def attach(self, send: Send) -> None:
         """How a request is sent past the gate: for the witness, which is asked when the API may be down."""
-        self._proof.attach(lambda request: send(request.with_onward(self.onward)))
+        self._proof.attach(lambda request: send(request.replace(onward=self.onward)))
 
     # -- membership ----------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, urljoin, urlsplit
 
@@ -67,13 +66,13 @@ def next_request(request: Request, answer: Response) -> Request | None:
             "nothing was sent there",
         )
     if answer.status == 303 and request.method != "HEAD":
-        return replace(request, method="GET", url=target, body=b"", headers=_without_content(request))
+        return request.replace(method="GET", url=target, body=b"", headers=_without_content(request))
     if answer.status in {301, 302} and request.method not in {"GET", "HEAD"}:
         # RFC 9110 15.4.2 lets a client turn a POST into a GET here, or not: an answer to something else is not data.
         raise TransportError(
             Fault.REDIRECT, f"a redirect ({answer.status}) of a {request.method}, which may mean two things"
         )
-    return replace(request, url=target)
+    return request.replace(url=target)
 
 
 def check_kept(asked: Request, followed: Request, answer: Response) -> None:

@@ -60,9 +60,8 @@ class Sender:
                 Fault.REDIRECT, "an address that is not of the API's own origin; nothing was sent there"
             )
         headers = _merge_headers(request.headers, self._headers)
-        dressed = Request(request.method, request.url, headers, request.body, request.wait, request.onward)
         async with self._slots:
-            return await self._send_timed(self._follow, dressed)
+            return await self._send_timed(self._follow, request.replace(headers=headers))
 
     async def send_bare(self, request: Request) -> Response:
         """To where credentials are fetched: any origin, none of the API's headers or credentials, no redirects.
@@ -70,7 +69,7 @@ class Sender:
         It takes no slot, since those who wait for the credentials hold them.
         """
         return await self._send_timed(
-            self._exchange, replace(request, headers=_merge_headers(request.headers, self._agent))
+            self._exchange, request.replace(headers=_merge_headers(request.headers, self._agent))
         )
 
     async def _send_timed(self, act: Exchange, request: Request) -> Response:

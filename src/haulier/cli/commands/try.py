@@ -182,7 +182,7 @@ async def _find(site: LiveSource, mode: str, streams: tuple[str, ...], key: str 
 def _context(site: LiveSource, mode: str) -> Context:
     moment = site.clock.now().replace(microsecond=0)
     log = logging.LoggerAdapter(logging.getLogger("haulier.processor"), {"item_key": "try"})
-    return Context(site.client.session("try"), RunInfo("try", mode, moment), 1, log, site.shared)
+    return Context(site.client.session(), RunInfo("try", mode, moment), 1, log, site.shared)
 
 
 class _Shown:
