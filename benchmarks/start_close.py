@@ -22,9 +22,9 @@ from pathlib import Path
 
 import msgspec
 
-from haulier.app.loading import load_app
 from haulier.app.open_source import Options, open_source
-from haulier.app.starting import Wanted, claim
+from haulier.app.run_start import WantedRun, claim
+from haulier.app.source_loader import load_app
 from haulier.runs.plan import read_shard, write_plan
 from haulier.runs.records import Receipt
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
@@ -126,7 +126,7 @@ async def write_run(name: str, items: int, done: int) -> None:
     """An open run of which so many items are done, as workers leave it; its objects hold nothing."""
     app = load_app(name)
     async with open_source(app, Options()) as site:
-        run = await claim(site, Wanted("full", ("blobs",)))  # It asks its API nothing.
+        run = await claim(site, WantedRun("full", ("blobs",)))  # It asks its API nothing.
         kind = next(iter(app.processors))
 
         async def enumerated():

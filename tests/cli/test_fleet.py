@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from haulier.app.loading import load_app
 from haulier.app.open_source import OpenSource, Options, open_source
+from haulier.app.source_loader import load_app
 from haulier.cli.fleet import Fleet
 from haulier.cli.output import is_quiet
 from haulier.errors import UnavailableError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.app.loading import load_app
+from haulier.app.source_loader import load_app
 from haulier.errors import UsageError
 from haulier.testing.sandbox import SandboxProcess
 from tests.cli.conftest import RECORDS, Place

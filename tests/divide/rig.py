@@ -16,7 +16,7 @@ from haulier.api.http.redactor import Redactor
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource
-from haulier.app.starting import Wanted, claim, start
+from haulier.app.run_start import WantedRun, claim, start
 from haulier.clock import Clock, SystemClock
 from haulier.config.source_file import load_source
 from haulier.lake.local.lake import LocalLake
@@ -174,7 +174,7 @@ async def opened(app: App, folder: Path, *, max_failures: int = 2) -> AsyncItera
                 redactor=redactor,
             )
         )
-        run = await claim(site, Wanted("full", app.selected([])))
+        run = await claim(site, WantedRun("full", app.selected([])))
         await start(site, run, _nothing)
         yield Shop(site, queue, run)
 

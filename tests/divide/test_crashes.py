@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from haulier.app.loading import load_app
 from haulier.app.open_source import Options
+from haulier.app.source_loader import load_app
 from haulier.cli.command_lines import child_command
 from haulier.runs.records import CrashRecord, encode_record
 from haulier.worker.settings import MAX_CRASHES, SILENT_DELIVERIES

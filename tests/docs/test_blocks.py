@@ -17,7 +17,7 @@ import pytest
 
 from haulier import Context, Page, Paginator, Total
 from haulier.api.paging.paginator import PageRequest
-from haulier.app.loading import load_app
+from haulier.app.source_loader import load_app
 from haulier.cli.main import haulier
 from haulier.config.place import Place, SourceText
 from haulier.config.source_file import API, FILE, STREAMS, load_source

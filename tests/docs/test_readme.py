@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from importlib.metadata import metadata
 
-from haulier.app.loading import load_app
+from haulier.app.source_loader import load_app
 from haulier.lake.paths import RunPaths
 from haulier.runs.run import run_id_of
 from haulier.testing.flights import DISTANCE, FLIGHTS, WEATHER

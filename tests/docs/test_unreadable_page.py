@@ -21,7 +21,7 @@ import pytest
 from haulier import Api, App, Context, IdRange, TimeWindow, WorkItem
 from haulier.api.answers.judgement import FEW_RETRIES_IN_PLACE, MAX_RETRIES_IN_PLACE
 from haulier.api.requester import MAX_KEPT_BODY_BYTES, MAX_SUSPECT_RETRIES
-from haulier.app.loading import load_app
+from haulier.app.source_loader import load_app
 from haulier.cli.main import main
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.worker.bodies import MAX_BODIES

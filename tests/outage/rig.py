@@ -15,7 +15,7 @@ from haulier.api.errors import Fault
 from haulier.api.http.transport import NO_HEADERS, Request, Response, TransportError
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource
-from haulier.app.starting import Wanted, claim, start
+from haulier.app.run_start import WantedRun, claim, start
 from haulier.config.source_file import load_source
 from haulier.lake.local.lake import LocalLake
 from haulier.lake.local.threads import LocalThreads, Share, Together
@@ -155,7 +155,7 @@ async def opened(time: VirtualTime, folder: Path, *, items: int, in_flight: int 
     lake = LocalLake(folder / "lake", time)
     lake._threads = _AtOnce(str(folder))
     async with _site_of(app, api, lake, store, time, "planner") as site:
-        run = await claim(site, Wanted("full", app.selected([])))
+        run = await claim(site, WantedRun("full", app.selected([])))
         await start(site, run, _nothing)
     yield Shop(app, api, lake, store, time, run)
 

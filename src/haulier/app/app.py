@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from haulier.api.records.record_keys import key_paths
-from haulier.app.dividing import by_ids, divided
-from haulier.app.shape import shape_of
+from haulier.app.code_shape import shape_of
+from haulier.app.default_divider import divide_by, halve_ids
 from haulier.errors import UsageError
 from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
@@ -202,7 +202,7 @@ class App:
         """Smaller items that together ask for the same records; none where it cannot be divided (further)."""
         if self._recipes is not None:
             return self._recipes.halves(item)
-        return divided(self._dividers.get(type(item), by_ids), item, self.processors)
+        return divide_by(self._dividers.get(type(item), halve_ids), item, self.processors)
 
     def expect_of(self, streams: tuple[str, ...]) -> Expect | None:
         """What asks the API how many records each of these streams holds; None where none of them declares a count."""

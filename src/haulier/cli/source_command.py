@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from haulier.app.app import App
-from haulier.app.loading import load_app
 from haulier.app.open_source import Options
+from haulier.app.source_loader import load_app
 from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, options_of, place_options, source_argument, worker_options
 from haulier.cli.output import set_up_output

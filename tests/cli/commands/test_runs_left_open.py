@@ -5,9 +5,9 @@ import json
 import signal
 import time
 
-from haulier.app.loading import load_app
 from haulier.app.open_source import Options, open_live
-from haulier.app.starting import Wanted, claim, new_run, start
+from haulier.app.run_start import WantedRun, claim, new_run, start
+from haulier.app.source_loader import load_app
 from haulier.cli.commands.run import run_all
 from haulier.cli.drivers import LocalDriver
 from haulier.runs.run import Run, claim_run
@@ -48,7 +48,7 @@ def test_streams_that_were_asked_for_are_pulled_though_a_smaller_run_was_left_un
 
     async def leave() -> None:
         async with open_live(load_app(str(shop.toml)), Options()) as site:
-            await claim(site, Wanted("full", ("items",)))
+            await claim(site, WantedRun("full", ("items",)))
 
     asyncio.run(leave())
     said = shop.run("run")
@@ -67,7 +67,7 @@ def test_an_unplanned_run_of_the_same_streams_is_the_one_that_is_asked_for(shop:
 
     async def leave() -> None:
         async with open_live(load_app(str(shop.toml)), Options()) as site:
-            await claim(site, Wanted("full", ("items",)))
+            await claim(site, WantedRun("full", ("items",)))
 
     asyncio.run(leave())
     assert shop.run("run").code == 0
@@ -90,7 +90,7 @@ def test_no_new_run_is_started_after_a_ctrl_c_that_came_as_the_open_run_closed(s
     async def run(*, then_new: bool) -> int:
         app = load_app(str(shop.toml))
         async with open_live(app, options) as site:
-            wanted = Wanted("full", ("items",))
+            wanted = WantedRun("full", ("items",))
             return (await run_all(site, Stopped(site, str(shop.toml), options), wanted, then_new=then_new)).code
 
     assert asyncio.run(run(then_new=True)) == 4
@@ -125,7 +125,7 @@ def two_open(shop: Place) -> list[str]:
 
     async def leave() -> list[str]:
         async with open_live(load_app(str(shop.toml)), Options()) as site:
-            wanted = Wanted("full", ("items",))
+            wanted = WantedRun("full", ("items",))
             left = [await claim_run(site.lake, site.clock, new_run(site, wanted)) for _ in range(2)]
             for run in left:
                 await start(site, run, quiet)
@@ -154,7 +154,7 @@ def test_of_two_runs_that_are_started_at_one_moment_one_is_pulled(shop: Place) -
 
     async def both() -> tuple[Run, Run]:
         async with open_live(load_app(str(shop.toml)), Options()) as site:
-            wanted = Wanted("full", ("items",))
+            wanted = WantedRun("full", ("items",))
             return await claim(site, wanted), await claim(site, wanted)
 
     first, second = asyncio.run(both())

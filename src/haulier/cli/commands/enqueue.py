@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from haulier.app.open_source import open_live
-from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
+from haulier.app.run_start import WantedRun, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.options import mode_argument, streams_option
@@ -28,7 +28,7 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
     starts: the command may be repeated. `haulier work SOURCE`, here or elsewhere, then works it and closes it.
     """
     call.app.require_mode(mode)
-    wanted = Wanted(mode, call.app.selected(streams))
+    wanted = WantedRun(mode, call.app.selected(streams))
     async with open_live(call.app, call.options) as site:
         require_shared_queue(site)
         await require_room(site.lake)

@@ -15,8 +15,8 @@ import click
 import msgspec
 
 from haulier.app.app import App
-from haulier.app.loading import load_app
 from haulier.app.open_source import Options, open_live
+from haulier.app.source_loader import load_app
 from haulier.cli.event_loop import run_unstoppable
 from haulier.cli.options import fixed_option, options_of, place_options, source_argument
 from haulier.cli.output import set_up_output

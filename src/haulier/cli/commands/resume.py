@@ -6,7 +6,7 @@ from haulier.api.limits.breaker import State
 from haulier.api.scope.changes import lifted
 from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.app.open_source import open_source, scope_name
-from haulier.app.starting import require_shared_queue
+from haulier.app.run_start import require_shared_queue
 from haulier.cli.api_state import time_text
 from haulier.cli.output import emit, say
 from haulier.cli.source_command import SourceCall, source_command

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from haulier.app.open_source import LiveSource, open_live
-from haulier.app.starting import Wanted, claim, find_open, require_covered, require_shared_queue, start, supersede
+from haulier.app.run_start import WantedRun, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.drivers import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
@@ -47,7 +47,7 @@ async def command(
     if is_new and then_new:
         raise click.UsageError("--new closes the open run and --then-new finishes it: give one of them.")
     call.app.require_mode(mode)
-    wanted = Wanted(mode, call.app.selected(streams))
+    wanted = WantedRun(mode, call.app.selected(streams))
     async with open_live(call.app, call.options) as site:
         if workers is not None:
             require_shared_queue(site)
@@ -76,7 +76,7 @@ class Ended:
     """The work on it was ended by a signal or a fault, though the run itself may be closed."""
 
 
-async def run_all(site: LiveSource, driver: Driver, wanted: Wanted, *, then_new: bool) -> Ended:
+async def run_all(site: LiveSource, driver: Driver, wanted: WantedRun, *, then_new: bool) -> Ended:
     """Finish what was left open; where nothing was, or another run is to follow, the run that is asked for.
 
     More than one run of a mode is open only where two were started at the same moment. Then each is finished, and the
@@ -100,7 +100,7 @@ async def run_all(site: LiveSource, driver: Driver, wanted: Wanted, *, then_new:
     return await _finish(site, driver, await claim(site, wanted))
 
 
-async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: Wanted, then_new: bool) -> Ended:
+async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: WantedRun, then_new: bool) -> Ended:
     """Finish a run that another command started, and say that it is not a new one."""
     if then_new:
         say(f"Run {run.run_id} is open; it is finished first, and then a new run is started.")

@@ -9,7 +9,7 @@ import msgspec
 
 from haulier.api.scope.failures import NONE, Failures
 from haulier.app.open_source import open_source
-from haulier.app.starting import is_queue_shared
+from haulier.app.run_start import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import as_typed

@@ -13,8 +13,8 @@ import click
 
 from haulier.api.http.transport import Request, Response, Transport, TransportError
 from haulier.app.app import App
-from haulier.app.loading import load_app
 from haulier.app.open_source import LiveSource, Options, open_live
+from haulier.app.source_loader import load_app
 from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, mode_argument, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from haulier.app.open_source import OpenSource, open_source
-from haulier.app.starting import is_queue_shared
+from haulier.app.run_start import is_queue_shared
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say

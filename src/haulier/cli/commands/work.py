@@ -10,9 +10,9 @@ import sys
 import click
 
 from haulier.app.app import App
-from haulier.app.loading import load_app
 from haulier.app.open_source import LiveSource, Options, open_live
-from haulier.app.starting import require_shared_queue
+from haulier.app.run_start import require_shared_queue
+from haulier.app.source_loader import load_app
 from haulier.cli.account import OpenAccount
 from haulier.cli.command_lines import child_command
 from haulier.cli.drivers import end_stalled, saying, shown

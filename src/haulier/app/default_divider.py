@@ -11,7 +11,7 @@ from haulier.items.workitem import WorkItem
 from haulier.worker.deps import Divider
 
 
-def by_ids(item: WorkItem) -> tuple[WorkItem, ...]:
+def halve_ids(item: WorkItem) -> tuple[WorkItem, ...]:
     """An item whose parameters hold one range of IDs, in halves of that range; none down to one ID, or without one.
 
     A window of time is not halved: how short one may be is the API's, and below that the records of a window would be
@@ -25,7 +25,7 @@ def by_ids(item: WorkItem) -> tuple[WorkItem, ...]:
     return tuple(dataclasses.replace(item, **{name: half}) for half in ids.halves() or ())  # type: ignore[type-var]
 
 
-def divided(divider: Divider, item: WorkItem, known: Collection[type[WorkItem]]) -> tuple[WorkItem, ...]:
+def divide_by(divider: Divider, item: WorkItem, known: Collection[type[WorkItem]]) -> tuple[WorkItem, ...]:
     """What a divider makes of an item. `UsageError` in words for one that fails, or makes what nobody can work."""
     try:
         parts: tuple[object, ...] = tuple(divider(item))

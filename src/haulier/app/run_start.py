@@ -24,7 +24,7 @@ OnPlanned = Callable[[LiveSource, Run, Seal], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedRun:
     """The run that a person asks for."""
 
     mode: str
@@ -63,7 +63,7 @@ async def _is_worked(queue: Queue) -> bool:
     return (await queue.depth()).leased > dead
 
 
-async def claim(site: LiveSource, wanted: Wanted) -> Run:
+async def claim(site: LiveSource, wanted: WantedRun) -> Run:
     """Claim a fresh run of what is wanted. Of two that were claimed at the same moment the older one is returned."""
     new = new_run(site, wanted)
     run = await claim_run(site.lake, site.clock, new)
@@ -75,7 +75,7 @@ async def claim(site: LiveSource, wanted: Wanted) -> Run:
     return older
 
 
-def new_run(site: LiveSource, wanted: Wanted) -> NewRun:
+def new_run(site: LiveSource, wanted: WantedRun) -> NewRun:
     """What a run of what is wanted is claimed with."""
     from importlib.metadata import version
 
@@ -89,7 +89,7 @@ def new_run(site: LiveSource, wanted: Wanted) -> NewRun:
     )
 
 
-def require_covered(run: Run, wanted: Wanted) -> None:
+def require_covered(run: Run, wanted: WantedRun) -> None:
     """`UsageError` where an open run has not all the streams that are asked for: to finish it would not give them."""
     if missing := sorted(set(wanted.streams) - set(run.file.streams)):
         raise UsageError(
