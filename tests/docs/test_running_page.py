@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from haulier.api.scope.failures import NONE
+from haulier.api.scope.failures import NO_FAILURES
 from haulier.cli.failures import failure_facts
 from haulier.runs.records import PoisonRecord
 from haulier.runs.state import RunState
@@ -73,7 +73,7 @@ def test_the_document_is_one_of_the_program() -> None:
     status = msgspec.json.decode(block.text, type=RunStatus)
     assert [*msgspec.json.decode(block.text)] == [
         *(each.name for each in msgspec.structs.fields(RunStatus)),
-        *failure_facts(NONE),
+        *failure_facts(NO_FAILURES),
     ]
     assert status.planned == status.done + status.missing
 

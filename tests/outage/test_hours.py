@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.api.limits.breaker import LONGEST_DELAY_SECONDS, SPREAD
+from haulier.api.limits.breaker import MAX_PROBE_DELAY_SECONDS, PROBE_SPREAD_PART
 from haulier.worker.settings import WorkerSettings
 from tests.harness.virtual_time import VirtualTime
 from tests.outage.rig import ANSWER_SECONDS, FAILURES, Failure, Story, live_through, opened
@@ -42,7 +42,7 @@ def check(story: Story, failure: Failure, items: int, workers: int) -> None:
     assert (story.verdict.verdict, story.objects, story.codes) == ("complete", items, [0] * workers)
     assert 0 < story.into_it <= MOST_REQUESTS
     # The probe before may have been sent just before the end, and be answered after it.
-    longest_seconds = LONGEST_DELAY_SECONDS * (1 + SPREAD) + BEATS_SECONDS
+    longest_seconds = MAX_PROBE_DELAY_SECONDS * (1 + PROBE_SPREAD_PART) + BEATS_SECONDS
     assert story.back_after_seconds <= failure.seconds + longest_seconds + ANSWER_SECONDS
     assert story.longest_wait_seconds <= failure.seconds + longest_seconds
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from haulier.api.scope.failures import NONE, Failures
+from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.open_source import LiveSource, Options, scope_name
 from haulier.cli.account import Account
@@ -157,7 +157,7 @@ async def shown(
         with contextlib.suppress(HaulierError):
             if (progress := await account.progress()) is not None:
                 row = decode(await site.queue.read(scope_name(site.app)))
-                failures = functools.reduce(Failures.with_more, account.of_runs(row.failures), NONE)
+                failures = functools.reduce(Failures.with_more, account.of_runs(row.failures), NO_FAILURES)
                 view.show(progress, Traffic(in_flight(row), failures))
                 if lesson is not None and (learned := await lesson.learn(progress)):
                     view.say(learned)

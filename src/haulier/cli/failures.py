@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from haulier.api.scope.failures import NONE, Failures
+from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.api.scope.row import decode
 from haulier.app.open_source import LiveSource, OpenSource, scope_name
 from haulier.errors import HaulierError
@@ -22,8 +22,8 @@ async def read_failures(site: OpenSource, run_id: str) -> Failures:
     if isinstance(site, LiveSource):
         await site.client.scope.tell_failures()
     with contextlib.suppress(HaulierError):
-        return decode(await site.queue.read(scope_name(site.app))).failures.get(run_id, NONE)
-    return NONE
+        return decode(await site.queue.read(scope_name(site.app))).failures.get(run_id, NO_FAILURES)
+    return NO_FAILURES
 
 
 def failure_lines(failures: Failures, *, is_complete: bool = False, said: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from haulier.api.scope.failures import NONE, Failures
+from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.cli.failures import failure_facts, short_cause
 from haulier.cli.plurals import counted
 from haulier.clock import Clock
@@ -128,7 +128,7 @@ class Bar:
             console=self._console,
         )
         self._task = self._bar.add_task("", total=None, detail="")
-        self._failures = NONE
+        self._failures = NO_FAILURES
         self._live = Live(get_renderable=self._drawn, console=self._console)
         self._live.start()
 
@@ -148,7 +148,7 @@ class Bar:
         self._console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def close(self) -> None:
-        self._failures = NONE  # The closing words tell of it.
+        self._failures = NO_FAILURES  # The closing words tell of it.
         self._live.stop()
 
     def _drawn(self) -> RenderableType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from haulier.api.scope.failures import NONE, Failures
+from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.app.open_source import OpenSource
 from haulier.cli.failures import failure_facts, failure_lines
 from haulier.cli.output import say
@@ -29,7 +29,7 @@ def exit_code_of_state(state: RunState, reasons: Collection[str]) -> int:
     return 0 if state is RunState.COMPLETE else 1
 
 
-def say_verdict(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NONE) -> None:
+def say_verdict(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES) -> None:
     """The verdict, what it counted, where the files are, and what to do next."""
     if verdict.verdict not in ("complete", "partial"):
         say(f"Run {run.run_id} is {verdict.verdict}; what it wrote stays, and was not counted.")
@@ -85,7 +85,9 @@ def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
     ]
 
 
-def verdict_document(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NONE) -> dict[str, Any]:
+def verdict_document(
+    site: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES
+) -> dict[str, Any]:
     """The verdict as ``--json`` prints it. ``state`` is stable."""
     return {
         "state": verdict.verdict,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from haulier.api.errors import Action, ApiError
-from haulier.api.scope.witness import ASKED_SECONDS
+from haulier.api.scope.witness import REFUSAL_VALID_SECONDS
 from haulier.errors import (
     BrokenEnvelopeError,
     HaulierError,
@@ -279,7 +279,7 @@ class Attempt:
         if not _is_unread(error) or scope.has_succeeded_since(self._began_at):
             return False
         try:
-            now = await self._action_now(run, ASKED_SECONDS)
+            now = await self._action_now(run, REFUSAL_VALID_SECONDS)
         except ApiError:
             now = Action.PAUSE
         is_of_all = now in {Action.RETRY_LATER, Action.OUTAGE, Action.PAUSE, Action.AUTH, Action.CONFIG}

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 
 from haulier.api.limits.breaker import (
-    FIRST_DELAY_SECONDS,
-    IN_A_ROW,
-    IN_A_ROW_ON_TRIAL,
-    LONGEST_DELAY_SECONDS,
-    TRIAL,
+    BREAKER_FAILURES,
+    FIRST_PROBE_DELAY_SECONDS,
+    MAX_PROBE_DELAY_SECONDS,
+    TRIAL_BREAKER_FAILURES,
+    TRIAL_SUCCESSES,
     Breaker,
     Outcomes,
     State,
-    claimed,
-    noted,
-    probed,
+    after_outcomes,
+    after_probe,
+    claim_probe,
 )
 
 GOOD = Outcomes(good=1)
@@ -29,34 +29,34 @@ def bad(count: int = 1, reason: str = "status 503") -> Outcomes:
 
 
 def note(breaker: Breaker, outcomes: Outcomes, time: float = 0.0) -> Breaker:
-    return noted(breaker, outcomes, time, 1_000.0 + time, 0.5)
+    return after_outcomes(breaker, outcomes, time, 1_000.0 + time, 0.5)
 
 
 def suspect() -> Breaker:
-    return note(Breaker(), bad(IN_A_ROW))
+    return note(Breaker(), bad(BREAKER_FAILURES))
 
 
 def opened() -> Breaker:
-    return probed(claimed(suspect(), "x", 0.0, 60.0), "x", 0.0, 0.5, is_good=False)
+    return after_probe(claim_probe(suspect(), "x", 0.0, 60.0), "x", 0.0, 0.5, is_good=False)
 
 
 def test_failures_in_a_row_of_all_workers_make_it_suspect() -> None:
     """Twenty failures in a row, whoever had them: the last good request is tried at once, before anybody goes on."""
     breaker = Breaker()
-    for _ in range(IN_A_ROW - 1):
+    for _ in range(BREAKER_FAILURES - 1):
         breaker = note(breaker, bad())
     assert breaker.state is State.CLOSED
     breaker = note(breaker, bad(reason="connection refused"), time=5.0)
     assert breaker.state is State.SUSPECT
     assert (breaker.since, breaker.reason) == (1_005.0, "connection refused")
-    breaker = claimed(breaker, "a", 5.0, 60.0)
+    breaker = claim_probe(breaker, "a", 5.0, 60.0)
     assert breaker.prober == "a"
-    assert probed(breaker, "a", 5.5, 0.5, is_good=False).is_open
+    assert after_probe(breaker, "a", 5.5, 0.5, is_good=False).is_open
 
 
 def test_suspicion_that_was_wrong_changes_nothing() -> None:
     """The last good request works: what failed are the items, and nobody starts slowly."""
-    breaker = probed(claimed(suspect(), "a", 0.0, 60.0), "a", 1.0, 0.5, is_good=True)
+    breaker = after_probe(claim_probe(suspect(), "a", 0.0, 60.0), "a", 1.0, 0.5, is_good=True)
     assert (breaker.state, breaker.failures, breaker.trial, breaker.closings) == (State.CLOSED, 0, 0, 0)
 
 
@@ -91,26 +91,26 @@ def test_old_answers_are_forgotten() -> None:
 def test_first_probe_after_15_seconds() -> None:
     """Nobody probes before it is time, and then one alone."""
     breaker = opened()
-    assert claimed(breaker, "a", FIRST_DELAY_SECONDS - 0.1, 60.0).prober == ""
-    breaker = claimed(breaker, "a", FIRST_DELAY_SECONDS, 60.0)
+    assert claim_probe(breaker, "a", FIRST_PROBE_DELAY_SECONDS - 0.1, 60.0).prober == ""
+    breaker = claim_probe(breaker, "a", FIRST_PROBE_DELAY_SECONDS, 60.0)
     assert breaker.prober == "a"
-    assert claimed(breaker, "b", FIRST_DELAY_SECONDS + 59, 60.0).prober == "a"
+    assert claim_probe(breaker, "b", FIRST_PROBE_DELAY_SECONDS + 59, 60.0).prober == "a"
 
 
 def test_who_knows_no_good_request_comes_last() -> None:
     """It would ask with an item; of an API that is well and items that are not, that tells nothing."""
     breaker = opened()
-    assert claimed(breaker, "a", FIRST_DELAY_SECONDS + 2.9, 60.0, has_witness=False).prober == ""
-    assert claimed(breaker, "a", FIRST_DELAY_SECONDS + 3.1, 60.0, has_witness=False).prober == "a"
+    assert claim_probe(breaker, "a", FIRST_PROBE_DELAY_SECONDS + 2.9, 60.0, has_witness=False).prober == ""
+    assert claim_probe(breaker, "a", FIRST_PROBE_DELAY_SECONDS + 3.1, 60.0, has_witness=False).prober == "a"
 
 
 def test_prober_that_died_is_replaced() -> None:
     """A probe without a result goes to another member after its time."""
-    breaker = claimed(opened(), "a", 15.0, 60.0)
-    breaker = claimed(breaker, "b", 75.0, 60.0)
+    breaker = claim_probe(opened(), "a", 15.0, 60.0)
+    breaker = claim_probe(breaker, "b", 75.0, 60.0)
     assert breaker.prober == "b"
-    assert probed(breaker, "a", 76.0, 0.5, is_good=False).prober == "b"
-    assert not probed(breaker, "b", 76.0, 0.5, is_good=True).is_open
+    assert after_probe(breaker, "a", 76.0, 0.5, is_good=False).prober == "b"
+    assert not after_probe(breaker, "b", 76.0, 0.5, is_good=True).is_open
 
 
 def test_probes_come_ever_more_rarely() -> None:
@@ -119,29 +119,29 @@ def test_probes_come_ever_more_rarely() -> None:
     for _ in range(7):
         waits.append(breaker.probe_at - time)
         time = breaker.probe_at
-        breaker = probed(claimed(breaker, "a", time, 60.0), "a", time, 0.5, is_good=False)
+        breaker = after_probe(claim_probe(breaker, "a", time, 60.0), "a", time, 0.5, is_good=False)
     assert waits == [15, 30, 60, 120, 240, 300, 300]
 
 
 @given(st.floats(0, 1))
 def test_probes_are_spread(roll: float) -> None:
     """A probe comes up to a fifth earlier or later."""
-    breaker = probed(claimed(suspect(), "x", 0.0, 60.0), "x", 0.0, roll, is_good=False)
+    breaker = after_probe(claim_probe(suspect(), "x", 0.0, 60.0), "x", 0.0, roll, is_good=False)
     assert 12.0 <= breaker.probe_at <= 18.001
 
 
 def test_success_closes_on_trial() -> None:
     """A probe that works closes it; until ten successes came, three failures are enough, and it waits longer."""
-    breaker = probed(claimed(opened(), "a", 15.0, 60.0), "a", 15.0, 0.5, is_good=False)
-    breaker = probed(claimed(breaker, "a", 99.0, 60.0), "a", 99.0, 0.5, is_good=True)
-    assert (breaker.is_open, breaker.closings, breaker.trial) == (False, 1, TRIAL)
-    again = note(breaker, bad(IN_A_ROW_ON_TRIAL), time=100.0)
+    breaker = after_probe(claim_probe(opened(), "a", 15.0, 60.0), "a", 15.0, 0.5, is_good=False)
+    breaker = after_probe(claim_probe(breaker, "a", 99.0, 60.0), "a", 99.0, 0.5, is_good=True)
+    assert (breaker.is_open, breaker.closings, breaker.trial) == (False, 1, TRIAL_SUCCESSES)
+    again = note(breaker, bad(TRIAL_BREAKER_FAILURES), time=100.0)
     assert again.state is State.SUSPECT
-    again = probed(claimed(again, "a", 100.0, 60.0), "a", 100.0, 0.5, is_good=False)
+    again = after_probe(claim_probe(again, "a", 100.0, 60.0), "a", 100.0, 0.5, is_good=False)
     assert again.probe_at == 130.0
-    trusted = note(breaker, Outcomes(good=TRIAL), time=100.0)
-    assert note(trusted, bad(IN_A_ROW - 1), time=101.0).state is State.CLOSED
-    assert trusted.delay_seconds == FIRST_DELAY_SECONDS
+    trusted = note(breaker, Outcomes(good=TRIAL_SUCCESSES), time=100.0)
+    assert note(trusted, bad(BREAKER_FAILURES - 1), time=101.0).state is State.CLOSED
+    assert trusted.delay_seconds == FIRST_PROBE_DELAY_SECONDS
 
 
 def test_what_was_sent_before_it_opened_counts_for_nothing() -> None:
@@ -168,11 +168,11 @@ def test_never_stuck_and_never_a_storm(steps: list[Any]) -> None:
     breaker, time = Breaker(), 0.0
     for outcomes, seconds, roll, name, is_good in steps:
         time += seconds
-        breaker = noted(breaker, outcomes, time, time, roll)
-        breaker = claimed(breaker, name, time, 60.0)
+        breaker = after_outcomes(breaker, outcomes, time, time, roll)
+        breaker = claim_probe(breaker, name, time, 60.0)
         if roll < 0.8:
-            breaker = probed(breaker, name, time, roll, is_good=is_good)
+            breaker = after_probe(breaker, name, time, roll, is_good=is_good)
         if breaker.state is not State.CLOSED:
-            assert breaker.probe_at <= time + 1.2 * LONGEST_DELAY_SECONDS
+            assert breaker.probe_at <= time + 1.2 * MAX_PROBE_DELAY_SECONDS
         assert msgspec.json.decode(msgspec.json.encode(breaker), type=Breaker) == breaker
         assert len(breaker.slices) <= 8

@@ -17,21 +17,21 @@ from haulier.api.errors import Action, ApiError
 from haulier.api.http.ratelimit_headers import rate_limits
 from haulier.api.http.transport import Response
 from haulier.api.limits.budget import (
-    KEPT_RUNS,
-    SLICES,
+    MAX_COUNTED_RUNS,
     UNLIMITED,
+    WINDOW_SLICES,
     Budget,
-    Limits,
+    HeaderLimits,
     Quota,
     Rate,
-    heard,
-    left,
-    limits_of,
-    pace,
-    parts,
-    quotas,
+    allowed_pace,
+    counted_quotas,
+    divide_pace,
+    find_limits,
+    learn_limits,
+    remaining,
     run_quota,
-    taken,
+    take,
 )
 from haulier.api.limits.schedule import parse_schedule
 from haulier.api.scope.scope import Scope, ScopeSettings
@@ -42,12 +42,12 @@ from haulier.testing.clock import FakeClock
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def read(**headers: str) -> Limits | None:
+def read(**headers: str) -> HeaderLimits | None:
     fields = CIMultiDict((name.replace("_", "-"), value) for name, value in headers.items())
-    return limits_of(rate_limits(CIMultiDictProxy(fields), NOW))
+    return find_limits(rate_limits(CIMultiDictProxy(fields), NOW))
 
 
-def read_limits(**headers: str) -> Limits:
+def read_limits(**headers: str) -> HeaderLimits:
     limits = read(**headers)
     assert limits is not None
     return limits
@@ -62,7 +62,7 @@ def read_limits(**headers: str) -> Limits:
 )
 def test_pace_is_shared_out_and_no_more(total: float, wanted: dict[str, float]) -> None:
     """The parts come to the whole pace; who wants least gets what it wants, and nobody starves."""
-    given_out = parts(total, wanted)
+    given_out = divide_pace(total, wanted)
     if total >= UNLIMITED:
         assert set(given_out.values()) == {UNLIMITED}
     else:
@@ -82,7 +82,7 @@ def test_pace_is_shared_out_and_no_more(total: float, wanted: dict[str, float]) 
 )
 def test_parts_table(total: int, wanted: dict[str, float], expected: dict[str, float]) -> None:
     """Who could use more gets what the others leave; what nobody wants is there for who begins."""
-    assert parts(total, wanted) == pytest.approx(expected)
+    assert divide_pace(total, wanted) == pytest.approx(expected)
 
 
 @given(
@@ -100,8 +100,8 @@ def test_no_window_of_a_quota_is_ever_over(requests: int, seconds: float, steps:
     for part, ask, back, members in steps:
         wall += part * seconds
         back = min(back, held)
-        budget, _ = taken(budget, quota, -back, members, wall)
-        budget, count = taken(budget, quota, ask, members, wall)
+        budget, _ = take(budget, quota, -back, members, wall)
+        budget, count = take(budget, quota, ask, members, wall)
         assert 0 <= count <= ask
         # What is brought back was taken in the step before, and not used.
         log.append((wall, count))
@@ -109,70 +109,70 @@ def test_no_window_of_a_quota_is_ever_over(requests: int, seconds: float, steps:
         if back:
             log[-2] = (log[-2][0], log[-2][1] - back)
         assert sum(count for when, count in log if wall - when <= seconds) <= requests
-        assert len(budget.spent.get(quota.key, ())) <= SLICES + 3
+        assert len(budget.spent.get(quota.key, ())) <= WINDOW_SLICES + 3
     assert msgspec.json.decode(msgspec.json.encode(budget), type=Budget) == budget
 
 
 def test_what_is_brought_back_can_be_taken_again() -> None:
     """A member that took more than it used leaves the rest to the others."""
     quota = Quota("10/day", 10, 86_400.0)
-    budget, first = taken(Budget(), quota, 10, 1, 0.0)
-    assert (first, left(budget, quota, 0.0)) == (10, 0)
-    budget, _ = taken(budget, quota, -4, 1, 1.0)
-    assert left(budget, quota, 1.0) == 4
+    budget, first = take(Budget(), quota, 10, 1, 0.0)
+    assert (first, remaining(budget, quota, 0.0)) == (10, 0)
+    budget, _ = take(budget, quota, -4, 1, 1.0)
+    assert remaining(budget, quota, 1.0) == 4
 
 
 def test_little_is_shared_by_many() -> None:
     """The last requests of a quota are not all one member's."""
     quota = Quota("10/day", 10, 86_400.0)
-    budget, count = taken(Budget(), quota, 10, 4, 0.0)
+    budget, count = take(Budget(), quota, 10, 4, 0.0)
     assert count == 2
     for _ in range(20):
-        budget, count = taken(budget, quota, 10, 4, 0.0)
-    assert left(budget, quota, 0.0) == 0
+        budget, count = take(budget, quota, 10, 4, 0.0)
+    assert remaining(budget, quota, 0.0) == 0
 
 
 def test_window_slides() -> None:
     """A day later what was taken may be taken again, and hardly a moment before."""
     quota = Quota("10/day", 10, 86_400.0)
-    budget, _ = taken(Budget(), quota, 10, 1, 0.0)
-    assert left(budget, quota, 86_400.0) == 0
-    assert left(budget, quota, 86_400.0 * (1 + 1 / SLICES)) == 10
+    budget, _ = take(Budget(), quota, 10, 1, 0.0)
+    assert remaining(budget, quota, 86_400.0) == 0
+    assert remaining(budget, quota, 86_400.0 * (1 + 1 / WINDOW_SLICES)) == 10
 
 
 def test_a_run_gets_nothing_back() -> None:
     """What a run has sent it has sent, however long it is open."""
     quota = run_quota("full-1", 5)
-    budget, _ = taken(Budget(), quota, 5, 1, 0.0)
-    assert left(budget, quota, 1e8) == 0
-    assert left(budget, run_quota("full-2", 5), 1e8) == 5
-    assert left(budget, run_quota("full-1", 7), 1e8) == 2
+    budget, _ = take(Budget(), quota, 5, 1, 0.0)
+    assert remaining(budget, quota, 1e8) == 0
+    assert remaining(budget, run_quota("full-2", 5), 1e8) == 5
+    assert remaining(budget, run_quota("full-1", 7), 1e8) == 2
 
 
 def test_row_does_not_grow_with_runs() -> None:
     """The counts of old runs are dropped."""
     budget = Budget()
     for number in range(100):
-        budget, _ = taken(budget, run_quota(f"full-{number}", 5), 5, 1, float(number))
-    assert len(budget.spent) == KEPT_RUNS
+        budget, _ = take(budget, run_quota(f"full-{number}", 5), 5, 1, float(number))
+    assert len(budget.spent) == MAX_COUNTED_RUNS
     assert "run:full-99" in budget.spent
 
 
 def test_pace_is_the_strictest_limit_with_a_margin() -> None:
     """Of several short limits the strictest rules, at 95 %; long ones are counted instead."""
     declared = (Rate(190, 10.0), Rate(20, 1.0), Rate(50_000, 86_400.0))
-    assert pace(Budget(), declared, 0.0) == pytest.approx(18.05)
-    assert [quota.requests for quota in quotas(Budget(), declared)] == [47_500]
-    assert pace(Budget(), (), 0.0) == UNLIMITED
+    assert allowed_pace(Budget(), declared, 0.0) == pytest.approx(18.05)
+    assert [quota.requests for quota in counted_quotas(Budget(), declared)] == [47_500]
+    assert allowed_pace(Budget(), (), 0.0) == UNLIMITED
 
 
 def test_policies_are_learned_from_headers() -> None:
     """`RateLimit-Policy` is a limit like a declared one; units that are no requests are not ours to count."""
     limits = read(RateLimit_Policy='"burst";q=100;w=60,"daily";q=1000;w=86400,"bytes";q=9;w=9;qu="content-bytes"')
-    assert limits == Limits((Rate(100, 60.0), Rate(1000, 86_400.0)))
-    budget = heard(Budget(), limits, 0.0)
-    assert pace(budget, (), 0.0) == pytest.approx(95 / 60)
-    assert [quota.requests for quota in quotas(budget, ())] == [950]
+    assert limits == HeaderLimits((Rate(100, 60.0), Rate(1000, 86_400.0)))
+    budget = learn_limits(Budget(), limits, 0.0)
+    assert allowed_pace(budget, (), 0.0) == pytest.approx(95 / 60)
+    assert [quota.requests for quota in counted_quotas(budget, ())] == [950]
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,17 @@ def test_policies_are_learned_from_headers() -> None:
 )
 def test_rest_of_a_window_is_spread_over_it(headers: dict[str, str]) -> None:
     """Fifty requests left for thirty seconds: no more than those are sent until then."""
-    budget = heard(Budget(), read_limits(**headers), 1_000.0)
-    assert pace(budget, (), 1_001.0) == pytest.approx(50 / 30)
-    assert pace(budget, (), 1_030.0) == UNLIMITED
+    budget = learn_limits(Budget(), read_limits(**headers), 1_000.0)
+    assert allowed_pace(budget, (), 1_001.0) == pytest.approx(50 / 30)
+    assert allowed_pace(budget, (), 1_030.0) == UNLIMITED
 
 
 def test_rest_of_a_long_window_is_no_pace() -> None:
     """4,999 requests left for an hour are no reason to send one a second."""
     assert (
-        pace(heard(Budget(), read_limits(X_RateLimit_Remaining="4999", X_RateLimit_Reset="3600"), 0.0), (), 1.0)
+        allowed_pace(
+            learn_limits(Budget(), read_limits(X_RateLimit_Remaining="4999", X_RateLimit_Reset="3600"), 0.0), (), 1.0
+        )
         == UNLIMITED
     )
 

@@ -11,19 +11,19 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from haulier.api.limits.delay import Low
+from haulier.api.limits.delay import LowLoadAnswer
 from haulier.api.limits.governor import (
     CEILING_SECONDS,
-    FALLS,
-    FIRST_PROBE_AFTER,
-    LARGEST_WINDOW,
+    CHANGED_API_FALLS,
+    FIRST_PROBE_AFTER_WINDOWS,
+    MAX_WINDOW_SAMPLES,
     REMEMBERED_SECONDS,
-    START,
+    START_LIMIT,
     Governor,
     Phase,
     Report,
-    begun,
-    fed,
+    begin_run,
+    feed_report,
     window_size,
 )
 from tests.api.limits.knee import Crowd
@@ -47,23 +47,23 @@ def feed(
     skip = 0 if governor.phase is Phase.STARTING else governor.skip
     count = times if times is not None else skip + window_size(governor) - governor.seen
     report = Report(governor.epoch, {kind: [seconds] * count})
-    return fed(governor, report, governor.cap(in_flight) if in_use is None else in_use, in_flight, time, roll)
+    return feed_report(governor, report, governor.cap(in_flight) if in_use is None else in_use, in_flight, time, roll)
 
 
 def steady(limit: float, **changes: Any) -> Governor:
-    low: dict[str, tuple[Low, ...]] = {"later": (Low(1, 1.0),) * 150}
+    low: dict[str, tuple[LowLoadAnswer, ...]] = {"later": (LowLoadAnswer(1, 1.0),) * 150}
     return Governor(limit=limit, phase=Phase.STEADY, low=low, probe_after=30, **changes)
 
 
 def starting(limit: float, **changes: Any) -> Governor:
-    low: dict[str, tuple[Low, ...]] = {"later": (Low(8, 1.0),) * 20}
+    low: dict[str, tuple[LowLoadAnswer, ...]] = {"later": (LowLoadAnswer(8, 1.0),) * 20}
     return Governor(limit=float(limit), low=low, **changes)
 
 
 def answered(governor: Governor, seconds: list[float], in_use: int | None = None, each: int = 1) -> Governor:
     """A report of answers of the present epoch, as many as are given."""
     report = Report(governor.epoch, {"later": seconds}, each=each)
-    return fed(governor, report, governor.cap(256) if in_use is None else in_use, 256, 0.0, 0.5)
+    return feed_report(governor, report, governor.cap(256) if in_use is None else in_use, 256, 0.0, 0.5)
 
 
 def test_start_doubles() -> None:
@@ -87,7 +87,7 @@ def test_start_ends_near_the_knee() -> None:
 def test_a_few_milliseconds_are_no_queue() -> None:
     """An API that answers within 2 ms, and a program that takes 10 ms more to read many answers at once: nobody waits
     there who would mind, neither while it starts nor later on. A tenth of a second more is a queue for any API."""
-    low: dict[str, tuple[Low, ...]] = {"later": (Low(2, 0.002),) * 20}
+    low: dict[str, tuple[LowLoadAnswer, ...]] = {"later": (LowLoadAnswer(2, 0.002),) * 20}
     governor = Governor(limit=16.0, low=low)
     assert feed(governor, 0.01).limit == 32.0
     assert feed(governor, 0.1).limit < 16.0
@@ -148,7 +148,7 @@ def test_many_answers_come_as_samples_of_them() -> None:
     """A window of 256 answers is full with 64 samples that stand for four each."""
     governor = starting(256)
     assert answered(governor, [1.0] * 63, each=4).seen == 252
-    low: dict[str, tuple[Low, ...]] = {"later": (Low(64, 1.0),) * 20}
+    low: dict[str, tuple[LowLoadAnswer, ...]] = {"later": (LowLoadAnswer(64, 1.0),) * 20}
     governor = Governor(limit=128.0, low=low)
     assert answered(governor, [1.0] * 32, each=4).limit == 256.0
 
@@ -162,7 +162,7 @@ def test_start_that_ended_by_mistake_goes_on() -> None:
 
 def test_start_measures_pages_that_it_has_not_seen_at_half_the_limit() -> None:
     """Later pages come when the limit is far up: they are measured at half of it, and the start goes on from there."""
-    low: dict[str, tuple[Low, ...]] = {"first": (Low(4, 1.0),) * 50}
+    low: dict[str, tuple[LowLoadAnswer, ...]] = {"first": (LowLoadAnswer(4, 1.0),) * 50}
     governor = feed(Governor(limit=32.0, low=low), 0.5, in_flight=256)
     assert (governor.phase, governor.limit) == (Phase.PROBING, 16.0)
     governor = feed(governor, 0.5, in_flight=256)
@@ -176,7 +176,7 @@ def test_large_limits_move_by_a_sixteenth() -> None:
 
 
 def remembering(limit: float, **changes: Any) -> Governor:
-    return begun(Governor(limit=limit, phase=Phase.STEADY, **changes), 1_000.0, 2_000.0)
+    return begin_run(Governor(limit=limit, phase=Phase.STEADY, **changes), 1_000.0, 2_000.0)
 
 
 def test_next_run_begins_at_half_of_what_was_borne() -> None:
@@ -195,7 +195,7 @@ def test_next_run_goes_no_further_at_once_where_the_api_showed_its_own_limit() -
     assert feed(governor, 1.0).limit == 24.0
 
 
-@pytest.mark.parametrize(("borne", "begins"), [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (6.0, START), (9.0, 4.5)])
+@pytest.mark.parametrize(("borne", "begins"), [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (6.0, START_LIMIT), (9.0, 4.5)])
 def test_little_that_was_borne(borne: float, begins: float) -> None:
     """A run begins no higher than what was borne, and no lower than any run but for that."""
     assert remembering(borne).limit == begins
@@ -204,33 +204,33 @@ def test_little_that_was_borne(borne: float, begins: float) -> None:
 def test_probe_is_not_what_was_borne() -> None:
     """A run that ends in a measurement at half the limit bore the whole."""
     probing = Governor(limit=50.0, resume=100.0, phase=Phase.PROBING)
-    assert begun(probing, 0.0, 1.0).borne == 100.0
+    assert begin_run(probing, 0.0, 1.0).borne == 100.0
 
 
 @pytest.mark.parametrize("wall", [1_000.0 + REMEMBERED_SECONDS + 1.0, 900.0])
 def test_what_was_borne_is_forgotten_after_a_day(wall: float) -> None:
     """And where the clock says that it was in the future."""
-    assert begun(Governor(limit=200.0), 1_000.0, wall) == Governor()
+    assert begin_run(Governor(limit=200.0), 1_000.0, wall) == Governor()
 
 
 def test_short_run_neither_forgets_nor_renews_the_memory() -> None:
     """A run of a few requests reaches little; what is known stays, as old as it is."""
-    governor = begun(remembering(200.0), 5_000.0, 6_000.0)
+    governor = begin_run(remembering(200.0), 5_000.0, 6_000.0)
     assert (governor.limit, governor.borne, governor.borne_at) == (100.0, 200.0, 1_000.0)
 
 
 def test_memory_that_is_refused_is_dropped() -> None:
     """Where the API refuses what it bore before, the run begins as with any API."""
     governor = remembering(200.0)
-    governor = fed(governor, Report(governor.epoch, {}, refusals=1), 100, 256, 50.0, 0.5)
-    assert (governor.limit, governor.borne, governor.phase) == (START, 0.0, Phase.STARTING)
+    governor = feed_report(governor, Report(governor.epoch, {}, refusals=1), 100, 256, 50.0, 0.5)
+    assert (governor.limit, governor.borne, governor.phase) == (START_LIMIT, 0.0, Phase.STARTING)
 
 
 def test_memory_of_a_faster_api_is_dropped() -> None:
     """Answers that take twice as long as then say that it bears less now: the run begins as with any API."""
-    governor = remembering(200.0, low={"later": (Low(20, 1.0),) * 150})
+    governor = remembering(200.0, low={"later": (LowLoadAnswer(20, 1.0),) * 150})
     governor = feed(governor, 2.0, in_flight=256)
-    assert (governor.limit, governor.borne, governor.low) == (START, 0.0, {})
+    assert (governor.limit, governor.borne, governor.low) == (START_LIMIT, 0.0, {})
 
 
 def test_lower_cap_applies_to_what_is_remembered() -> None:
@@ -273,29 +273,32 @@ def test_grows_only_where_the_limit_was_reached() -> None:
 
 def test_first_and_later_pages_have_baselines_of_their_own() -> None:
     """First pages that take ten times as long are no sign of a queue."""
-    low: dict[str, tuple[Low, ...]] = {"later": (Low(1, 1.0),) * 50, "first": (Low(1, 10.0),) * 50}
+    low: dict[str, tuple[LowLoadAnswer, ...]] = {
+        "later": (LowLoadAnswer(1, 1.0),) * 50,
+        "first": (LowLoadAnswer(1, 10.0),) * 50,
+    }
     governor = Governor(limit=12.0, phase=Phase.STEADY, low=low)
     report = Report(0, {"first": [10.0] * 20, "later": [1.0] * 20})
-    assert fed(governor, report, 12, 50, 0.0, 0.5).limit == 13.0
+    assert feed_report(governor, report, 12, 50, 0.0, 0.5).limit == 13.0
 
 
 def test_without_a_baseline_it_does_not_grow_but_measures() -> None:
     """Answers of a class that was never seen at low load say nothing: the limit is halved for one window to see."""
-    governor = Governor(limit=12.0, phase=Phase.STEADY, low={"first": (Low(1, 1.0),)})
+    governor = Governor(limit=12.0, phase=Phase.STEADY, low={"first": (LowLoadAnswer(1, 1.0),)})
     governor = feed(governor, 1.0, kind="later")
     assert governor.phase is Phase.PROBING
     assert governor.limit == 6.0
     governor = feed(governor, 0.5, kind="later")
     assert (governor.phase, governor.limit) == (Phase.STEADY, 12.0)
-    assert governor.low["later"][0] == Low(6, 0.5)
+    assert governor.low["later"][0] == LowLoadAnswer(6, 0.5)
 
 
 def test_a_few_known_answers_do_not_speak_for_the_others() -> None:
     """Three first pages without a queue say nothing of thirty later ones that were never seen at low load."""
-    low: dict[str, tuple[Low, ...]] = {"first": (Low(1, 1.0),) * 50}
+    low: dict[str, tuple[LowLoadAnswer, ...]] = {"first": (LowLoadAnswer(1, 1.0),) * 50}
     governor = Governor(limit=12.0, phase=Phase.STEADY, low=low)
     report = Report(0, {"first": [1.0] * 6, "later": [9.0] * 30})
-    assert fed(governor, report, 12, 50, 0.0, 0.5).phase is Phase.PROBING
+    assert feed_report(governor, report, 12, 50, 0.0, 0.5).phase is Phase.PROBING
 
 
 def test_probes_after_some_windows_with_a_queue() -> None:
@@ -310,13 +313,13 @@ def test_probes_after_some_windows_with_a_queue() -> None:
 
 def test_rough_baseline_is_measured_soon() -> None:
     """The baseline of the first seconds rests on a dozen answers: the first probe comes early."""
-    assert Governor().probe_after == FIRST_PROBE_AFTER
+    assert Governor().probe_after == FIRST_PROBE_AFTER_WINDOWS
 
 
 def test_falls_in_a_row_renew_the_baseline() -> None:
     """An API that has become slow for good is not blamed on a queue for ever."""
     governor = steady(20.0)
-    for _ in range(FALLS):
+    for _ in range(CHANGED_API_FALLS):
         governor = feed(governor, 1.6)
     assert governor.phase is Phase.PROBING
     governor = feed(governor, 1.6)
@@ -327,7 +330,7 @@ def test_falls_in_a_row_renew_the_baseline() -> None:
 
 def test_refusal_cuts_and_holds_below() -> None:
     """A refusal cuts by 15 % and keeps the limit below that number for five minutes."""
-    governor = fed(steady(12.0), Report(0, {}, refusals=3), 12, 50, 100.0, 0.5)
+    governor = feed_report(steady(12.0), Report(0, {}, refusals=3), 12, 50, 100.0, 0.5)
     assert governor.limit == pytest.approx(10.2)
     for _ in range(5):
         governor = feed(governor, 1.0, time=200.0)
@@ -339,17 +342,17 @@ def test_refusal_cuts_and_holds_below() -> None:
 
 def test_one_cut_for_a_burst_of_refusals() -> None:
     """Refusals of one moment are one sign, not several."""
-    governor = fed(steady(12.0, median=1.0), Report(0, {}, refusals=1), 12, 50, 100.0, 0.5)
-    again = fed(governor, Report(governor.epoch, {}, refusals=5), 12, 50, 101.9, 0.5)
+    governor = feed_report(steady(12.0, median=1.0), Report(0, {}, refusals=1), 12, 50, 100.0, 0.5)
+    again = feed_report(governor, Report(governor.epoch, {}, refusals=5), 12, 50, 101.9, 0.5)
     assert again.limit == governor.limit
-    assert fed(governor, Report(governor.epoch, {}, refusals=5), 12, 50, 102.0, 0.5).limit < governor.limit
+    assert feed_report(governor, Report(governor.epoch, {}, refusals=5), 12, 50, 102.0, 0.5).limit < governor.limit
 
 
 def test_reports_of_an_earlier_limit_count_for_nothing() -> None:
     """What was sent under another limit met another load."""
     governor = steady(12.0, epoch=7)
     report = Report(6, {"later": [9.0] * 200}, refusals=9)
-    assert fed(governor, report, 12, 50, 0.0, 0.5).limit == 12.0
+    assert feed_report(governor, report, 12, 50, 0.0, 0.5).limit == 12.0
 
 
 def test_first_answers_after_a_change_are_passed_over() -> None:
@@ -378,12 +381,12 @@ def test_always_a_limit_and_always_a_row(steps: list[Any], in_flight: int) -> No
     for time, (report, in_use, roll, is_now) in enumerate(steps):
         if is_now:
             report = Report(governor.epoch, report.samples, report.refusals)
-        governor = fed(governor, report, in_use, in_flight, float(time), roll)
+        governor = feed_report(governor, report, in_use, in_flight, float(time), roll)
         assert 1 <= governor.cap(in_flight) <= in_flight
         body = msgspec.json.encode(governor)
         assert msgspec.json.decode(body, type=Governor) == governor
         assert len(body) < 16_000
-        assert max((len(samples) for samples in governor.window.values()), default=0) <= LARGEST_WINDOW
+        assert max((len(samples) for samples in governor.window.values()), default=0) <= MAX_WINDOW_SAMPLES
 
 
 @pytest.mark.parametrize(("shape", "workers"), [*itertools.product(["queue", "thrash", "429"], [1, 4]), ("queue", 16)])

@@ -13,15 +13,15 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from haulier.api.http.transport import Response
 from haulier.api.limits.learned_rate import (
     CEILING_SECONDS,
+    CHANCE_REFUSALS,
     CHANCE_SECONDS,
-    CUT,
+    FIRST_CUT_FACTOR,
     NO_PACE,
-    ODD,
-    OFTEN,
-    SURE,
+    OFTEN_REFUSALS,
+    PROVEN_FACTOR,
     LearnedRate,
-    grown,
-    refused,
+    after_refusal,
+    grow,
 )
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.queues.memory import MemoryQueue, MemoryStore
@@ -33,12 +33,12 @@ HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 def sending(learned: LearnedRate, time: float, seconds: int, rate: int) -> LearnedRate:
     """So many requests a second from ``time`` on, told of each second."""
     for second in range(1, seconds + 1):
-        learned = grown(learned, time + second, rate)
+        learned = grow(learned, time + second, rate)
     return learned
 
 
 def refused_at(learned: LearnedRate, time: float, *, wait: float = 1.0, refusals: int = 1) -> LearnedRate:
-    return refused(learned, wait, refusals, time, is_row=False)
+    return after_refusal(learned, wait, refusals, time, is_row=False)
 
 
 def found(rates: list[tuple[int, int]]) -> tuple[LearnedRate, float]:
@@ -57,8 +57,8 @@ def test_nothing_is_paced_before_a_refusal() -> None:
 
 def test_the_first_refusal_begins_below_what_was_sent_and_grows() -> None:
     learned, time = found([(10, 20)])
-    assert learned.pace == pytest.approx(CUT * 20)
-    assert sending(learned, time, 3, 18).pace == pytest.approx(CUT * 20 * 1.5**3)
+    assert learned.pace == pytest.approx(FIRST_CUT_FACTOR * 20)
+    assert sending(learned, time, 3, 18).pace == pytest.approx(FIRST_CUT_FACTOR * 20 * 1.5**3)
 
 
 def test_no_pace_grows_in_a_pause() -> None:
@@ -70,12 +70,12 @@ def test_a_pace_that_was_refused_again_stays_below_that_for_five_minutes() -> No
     """At one pace the same number came through: it is a limit. And more is tried after them."""
     learned, time = found([(10, 20), (5, 18), (5, 18)])
     ceiling = 18.0
-    assert learned.pace == pytest.approx(SURE * 5 * 18 / 6)
+    assert learned.pace == pytest.approx(PROVEN_FACTOR * 5 * 18 / 6)
     for _ in range(int(CEILING_SECONDS) - 10):
         learned = sending(learned, time, 1, 10)
         assert learned.pace <= ceiling
         time += 1
-    assert learned.pace > SURE * ceiling
+    assert learned.pace > PROVEN_FACTOR * ceiling
     assert sending(learned, time, 100, 10).pace > ceiling
 
 
@@ -97,7 +97,7 @@ def test_refusals_below_what_is_proven_come_by_chance() -> None:
     """100 requests went through in five seconds and a pause, so that 16 a second are borne: whoever sends ten is not
     refused for that. An hour later it is looked at again."""
     learned, time = found([(10, 20), (5, 18), (5, 18)])
-    for turn in range(ODD):
+    for turn in range(CHANCE_REFUSALS):
         assert not learned.is_by_chance(time), turn
         learned = sending(learned, time, 3, 10)
         learned = refused_at(learned, time + 3)
@@ -138,9 +138,9 @@ def test_who_asks_for_a_minute_means_everybody() -> None:
 def test_what_was_no_chance_after_all_is_a_limit_for_an_hour() -> None:
     """One after another, or one in ten: then it is not believed again so soon."""
     chance = LearnedRate(by_chance_until=CHANCE_SECONDS)
-    row = refused(chance, 1.0, 1, 5.0, is_row=True)
+    row = after_refusal(chance, 1.0, 1, 5.0, is_row=True)
     many = sending(chance, 0.0, 5, 10)
-    for _ in range(OFTEN):
+    for _ in range(OFTEN_REFUSALS):
         assert many.is_by_chance(5.0)
         many = refused_at(many, 5.0)
     few = refused_at(sending(chance, 0.0, 5, 10), 5.0)
@@ -158,7 +158,7 @@ def test_an_api_that_takes_nothing_is_no_api_that_refuses_by_chance() -> None:
     learned, time = found([(10, 20), (5, 18), (5, 18)])
     before = learned
     for _ in range(10):
-        learned = refused_at(grown(learned, time + 0.1, 1), time + 0.1)
+        learned = refused_at(grow(learned, time + 0.1, 1), time + 0.1)
         time += 2
     assert (learned.pace, learned.odd) == (before.pace, before.odd)
 
@@ -166,8 +166,8 @@ def test_an_api_that_takes_nothing_is_no_api_that_refuses_by_chance() -> None:
 def test_what_no_limit_explains_is_forgotten() -> None:
     """Two of them prove chance; one that came long before the other proves nothing."""
     odd = LearnedRate(before=100, before_pace=NO_PACE, odd=1, refused_at=0.0, resumed_at=10.0, sent=1_000)
-    late = refused(replace(odd, at=1_000.0), 10.0, 1, 1_000.0, is_row=False)
-    soon = refused(replace(odd, at=100.0), 10.0, 1, 100.0, is_row=False)
+    late = after_refusal(replace(odd, at=1_000.0), 10.0, 1, 1_000.0, is_row=False)
+    soon = after_refusal(replace(odd, at=100.0), 10.0, 1, 100.0, is_row=False)
     assert (soon.is_by_chance(100.0), late.is_by_chance(1_000.0), late.odd) == (True, False, 1)
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from haulier.api.errors import Fault
 from haulier.api.http.transport import TransportError
-from haulier.api.limits.patience import FACTOR, FEWEST, FLOOR_SECONDS, REPEAT_FACTOR, Patience, Wait
+from haulier.api.limits.patience import FLOOR_SECONDS, MIN_ANSWERS, REPEAT_FACTOR, SILENCE_FACTOR, Patience, Wait
 from tests.harness.virtual_time import VirtualTime
 
 
-def known(seconds: float, declared: float = 60.0, answers: int = FEWEST) -> Patience:
+def known(seconds: float, declared: float = 60.0, answers: int = MIN_ANSWERS) -> Patience:
     patience = Patience(declared)
     for _ in range(answers):
         patience.note("items", seconds, is_first_page=True)
@@ -28,8 +28,8 @@ def allowed(patience: Patience, repeats: int = 0, *, is_first_page: bool = True)
     ("seconds", "repeats", "expected"),
     [
         (0.1, 0, FLOOR_SECONDS),
-        (2.0, 0, FACTOR * 2.0),
-        (2.0, 1, FACTOR * 2.0 * REPEAT_FACTOR),
+        (2.0, 0, SILENCE_FACTOR * 2.0),
+        (2.0, 1, SILENCE_FACTOR * 2.0 * REPEAT_FACTOR),
         (2.0, 2, None),
         (20.0, 0, None),
     ],
@@ -51,7 +51,7 @@ def test_the_last_repeat_is_never_cut_short() -> None:
 
 
 def test_nothing_is_known_from_a_few_answers_or_of_others() -> None:
-    assert allowed(known(0.1, answers=FEWEST - 1)) is None
+    assert allowed(known(0.1, answers=MIN_ANSWERS - 1)) is None
     assert allowed(known(0.1), is_first_page=False) is None
 
 
@@ -62,7 +62,7 @@ def test_one_in_a_hundred_may_be_slow() -> None:
         patience.note("items", 4.0, is_first_page=True)
         for _ in range(40):
             patience.note("items", 0.1, is_first_page=True)
-    assert allowed(patience) == FACTOR * 4.0
+    assert allowed(patience) == SILENCE_FACTOR * 4.0
 
 
 def test_who_waits_already_is_given_up_too() -> None:
@@ -83,7 +83,7 @@ def test_who_waits_already_is_given_up_too() -> None:
         assert wait is not None
         task = asyncio.create_task(silent(wait))
         await time.sleep(1.0)
-        for _ in range(FEWEST):
+        for _ in range(MIN_ANSWERS):
             patience.note("items", 0.5, is_first_page=True)
         return await task
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from haulier.api.limits.refusals import IN_A_ROW, Refusals
+from haulier.api.limits.refusals import ROW_REFUSALS, Refusals
 from tests.api.limits.refusing import Bucket, Cap, Flaky, Pull, Refusing, Window
 from tests.harness.virtual_time import VirtualTime
 
@@ -99,11 +99,11 @@ def test_a_row_is_one_only_where_nothing_else_was_sent_meanwhile() -> None:
     for refusals, others in ((row, 0), (apart, 9)):
         refusals.note_good(0.0, 0.5)
         found = []
-        for n in range(IN_A_ROW):
+        for n in range(ROW_REFUSALS):
             for _ in range(others + 1):
                 refusals.note_passed()
             found.append(refusals.note_refused(1.0 + n / 100, 0.001))
-        assert found == [False] * (IN_A_ROW - 1) + [not others]
+        assert found == [False] * (ROW_REFUSALS - 1) + [not others]
 
 
 def test_slow_refusals_are_a_row_by_their_order() -> None:
@@ -111,7 +111,7 @@ def test_slow_refusals_are_a_row_by_their_order() -> None:
     refusals = Refusals()
     refusals.note_good(0.0, 0.5)
     found = []
-    for n in range(IN_A_ROW):
+    for n in range(ROW_REFUSALS):
         for _ in range(20):
             refusals.note_passed()
         found.append(refusals.note_refused(1.0 + n / 100, 0.5))
@@ -124,11 +124,11 @@ def test_answers_to_what_was_sent_before_a_row_do_not_end_it() -> None:
     """They were under way when the limit was hit, and come back while it refuses: only what was sent since is asked."""
     refusals = Refusals()
     found = []
-    for n in range(IN_A_ROW):
+    for n in range(ROW_REFUSALS):
         refusals.note_passed()
         found.append(refusals.note_refused(1.0 + n / 100, 0.001))
         refusals.note_good(0.9, 0.5)
-    assert found == [False] * (IN_A_ROW - 1) + [True]
+    assert found == [False] * (ROW_REFUSALS - 1) + [True]
     refusals.note_good(1.0, 0.5)
     assert not refusals.note_refused(2.0, 0.001)
 

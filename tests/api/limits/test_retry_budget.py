@@ -1,6 +1,6 @@
 """The retry budget: an API in trouble is not asked five times as often (G5)."""
 
-from haulier.api.limits.retry_budget import AT_ONCE, LONGEST_SECONDS, RetryBudget
+from haulier.api.limits.retry_budget import BURST_REPEATS, MAX_DELAY_SECONDS, RetryBudget
 
 
 def test_some_repeats_are_free_and_then_they_wait() -> None:
@@ -26,5 +26,5 @@ def test_good_answers_pay_for_repeats() -> None:
 def test_no_wait_is_longer_than_half_a_minute() -> None:
     """And time gives back no more than there was at first."""
     budget = RetryBudget()
-    assert max(budget.take(0.0) for _ in range(1_000)) == LONGEST_SECONDS
-    assert [budget.take(1e6) for _ in range(int(AT_ONCE) + 1)] == [0.0] * int(AT_ONCE) + [1.0]
+    assert max(budget.take(0.0) for _ in range(1_000)) == MAX_DELAY_SECONDS
+    assert [budget.take(1e6) for _ in range(int(BURST_REPEATS) + 1)] == [0.0] * int(BURST_REPEATS) + [1.0]

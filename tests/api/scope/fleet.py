@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from haulier.api.scope.changes import Beat, beaten, left
+from haulier.api.scope.changes import Beat, after_beat, after_leave
 from haulier.api.scope.membership import Identity, Membership
 from haulier.api.scope.row import ScopeRow
 
@@ -98,7 +98,7 @@ class Process:
 
     def commit(self) -> None:
         assert self.beat is not None
-        self.after = self.world.row = beaten(self.world.row, self.beat)
+        self.after = self.world.row = after_beat(self.world.row, self.beat)
 
     def adopt(self) -> None:
         assert self.beat is not None
@@ -125,5 +125,5 @@ class Process:
     def leave(self) -> None:
         self.beat = self.after = None
         self.membership.close()
-        self.world.row = left(self.world.row, self.name, len(self.ends))
+        self.world.row = after_leave(self.world.row, self.name, len(self.ends))
         self.state = State.DEAD

@@ -6,8 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from haulier.api.scope.changes import Beat, beaten, left
-from haulier.api.scope.failures import CAUSE_CHARACTERS, KEPT_RUNS, NONE, FailureNotes, Failures, added
+from haulier.api.scope.changes import Beat, after_beat, after_leave
+from haulier.api.scope.failures import (
+    MAX_CAUSE_CHARACTERS,
+    MAX_REMEMBERED_RUNS,
+    NO_FAILURES,
+    FailureNotes,
+    Failures,
+    merge_failures,
+)
 from haulier.api.scope.row import ScopeRow, decode, encode
 
 FEW = {"r": Failures(retries=2, newest="status 500", at=10.0)}
@@ -15,29 +22,29 @@ BEAT = Beat("a", 1, offer=0, in_flight=4, wants=True, keep_seconds=10.0, wall=10
 
 
 def test_the_newest_cause_counts_and_the_retries_of_all() -> None:
-    both = added(FEW, {"r": Failures(retries=3, newest="status 503", at=9.0)})
+    both = merge_failures(FEW, {"r": Failures(retries=3, newest="status 503", at=9.0)})
     assert both == {"r": Failures(retries=5, newest="status 500", at=10.0)}
-    both = added(FEW, {"r": Failures(retries=1, newest="cut", at=11.0)})
+    both = merge_failures(FEW, {"r": Failures(retries=1, newest="cut", at=11.0)})
     assert both == {"r": Failures(retries=3, newest="cut", at=11.0)}
-    assert added(FEW, {"r": Failures(retries=1)})["r"] == Failures(retries=3, newest="status 500", at=10.0)
+    assert merge_failures(FEW, {"r": Failures(retries=1)})["r"] == Failures(retries=3, newest="status 500", at=10.0)
 
 
 def test_a_worker_that_is_gone_leaves_what_it_told() -> None:
     """Whether it left, was killed, or was the only one: the next one goes on counting."""
-    row = beaten(ScopeRow(), replace(BEAT, failures=FEW))
+    row = after_beat(ScopeRow(), replace(BEAT, failures=FEW))
     assert row.failures == FEW
-    row = beaten(row, replace(BEAT, name="b", number=1, gone={"a": 1}, failures=FEW))
+    row = after_beat(row, replace(BEAT, name="b", number=1, gone={"a": 1}, failures=FEW))
     assert row.failures["r"].retries == 4
-    row = left(row, "b", 0, failures={"r": Failures(retries=1)})
-    assert beaten(row, replace(BEAT, number=2)).failures["r"].retries == 5
+    row = after_leave(row, "b", 0, failures={"r": Failures(retries=1)})
+    assert after_beat(row, replace(BEAT, number=2)).failures["r"].retries == 5
     assert decode(encode(row)).failures == row.failures
 
 
 def test_only_the_newest_runs_are_remembered() -> None:
     known: dict[str, Failures] = {}
     for number in range(10):
-        known = added(known, {f"run-{number}": Failures(retries=1, newest="x", at=float(number))})
-    assert sorted(known) == [f"run-{number}" for number in range(10 - KEPT_RUNS, 10)]
+        known = merge_failures(known, {f"run-{number}": Failures(retries=1, newest="x", at=float(number))})
+    assert sorted(known) == [f"run-{number}" for number in range(10 - MAX_REMEMBERED_RUNS, 10)]
 
 
 def test_what_could_not_be_told_is_told_later() -> None:
@@ -60,7 +67,7 @@ def test_a_cause_is_one_short_line_without_control_characters(cause: str) -> Non
     notes.note(f"{cause}\x1b[31m" + "x" * 1_000, 1.0)
     newest = notes.take()["r"].newest
     assert newest.startswith("a b\N{REPLACEMENT CHARACTER}[31mxxx")
-    assert len(newest) == CAUSE_CHARACTERS
+    assert len(newest) == MAX_CAUSE_CHARACTERS
     notes.note("", 2.0, is_retried=True)
     assert notes.take() == {"r": Failures(retries=1)}
-    assert NONE.newest == ""
+    assert NO_FAILURES.newest == ""

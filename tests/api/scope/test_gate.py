@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from haulier.api.limits.pacer import NEVER
+from haulier.api.limits.pacer import NEVER_SECONDS
 from haulier.api.scope.gate import Gate
 from haulier.testing.clock import FakeClock
 
@@ -155,7 +155,7 @@ async def test_door_is_asked_again_after_a_wait(gate: Gate, door: Door, clock: F
 
 async def test_door_that_never_opens_needs_a_poke(gate: Gate, clock: FakeClock) -> None:
     """A door without a time is asked again when the gate is poked."""
-    gate = Gate(clock, lambda: NEVER if closed else 0.0)
+    gate = Gate(clock, lambda: NEVER_SECONDS if closed else 0.0)
     closed = True
     gate.limit = 1
     requests = Requests(gate)

@@ -7,9 +7,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from haulier.api.limits.breaker import TRIAL, Breaker, State
-from haulier.api.scope.changes import Beat, beaten, lifted, paused
-from haulier.api.scope.pause import BRIEF_SPANS, JITTER, SHORT_SECONDS, Pause
+from haulier.api.limits.breaker import TRIAL_SUCCESSES, Breaker, State
+from haulier.api.scope.changes import Beat, after_beat, with_pause, with_pause_lifted
+from haulier.api.scope.pause import BRIEF_DOUBLINGS, JITTER_PART, SHORT_PAUSE_SECONDS, Pause
 from haulier.api.scope.row import ScopeRow
 
 NOW = 50.0
@@ -30,7 +30,7 @@ def test_never_paused_is_open() -> None:
 def test_nobody_is_early_and_nobody_later_than_the_jitter(seconds: float, seed: int) -> None:
     """A pause lasts as long as was asked for, and up to a tenth longer."""
     waits = paused_for(seconds, seed).opens_in(NOW, 0, 0, 1)
-    assert seconds <= waits <= seconds * (1 + JITTER) + 1e-9
+    assert seconds <= waits <= seconds * (1 + JITTER_PART) + 1e-9
 
 
 def test_processes_come_back_apart() -> None:
@@ -100,7 +100,12 @@ def allowed_at(pause: Pause, now: float) -> int:
 
 @pytest.mark.parametrize(
     ("seconds", "is_good", "expected"),
-    [(1.0, True, [8, 16]), (SHORT_SECONDS, True, [8, 16]), (SHORT_SECONDS + 1.0, True, [1, 2]), (1.0, False, [1, 2])],
+    [
+        (1.0, True, [8, 16]),
+        (SHORT_PAUSE_SECONDS, True, [8, 16]),
+        (SHORT_PAUSE_SECONDS + 1.0, True, [1, 2]),
+        (1.0, False, [1, 2]),
+    ],
     ids=["short", "just short", "long", "no good answer"],
 )
 def test_release_after_a_short_pause_begins_at_half_of_what_was_under_way(
@@ -112,7 +117,7 @@ def test_release_after_a_short_pause_begins_at_half_of_what_was_under_way(
     assert [allowed_at(pause, NOW + seconds + after) for after in (0.0, 1.0)] == expected
 
 
-@pytest.mark.parametrize(("after", "expected"), [(BRIEF_SPANS - 0.1, 8), (BRIEF_SPANS + 0.1, 1)])
+@pytest.mark.parametrize(("after", "expected"), [(BRIEF_DOUBLINGS - 0.1, 8), (BRIEF_DOUBLINGS + 0.1, 1)])
 def test_who_is_paused_again_at_once_comes_back_with_as_much(after: float, expected: int) -> None:
     """Two requests went out between: they could not show what the API bears. Later on they have shown it."""
     pause = busy()
@@ -160,7 +165,7 @@ def test_never_shortened(pauses: list[tuple[float, float]]) -> None:
 def test_row_is_taken_over_once() -> None:
     """The end of a pause is read from the wall clock when it is new, and kept by the monotonic clock from then on."""
     pause = Pause(1.0, random.Random(0))
-    row = paused(ScopeRow(), 1_000.0, 60.0)
+    row = with_pause(ScopeRow(), 1_000.0, 60.0)
     pause.see(row, 1_010.0, NOW)
     assert pause.left(NOW) == pytest.approx(50.0)
     pause.see(row, 9_000.0, NOW + 1.0)
@@ -172,7 +177,7 @@ def test_row_is_taken_over_once() -> None:
 def test_a_wall_clock_set_back_makes_no_pause_of_an_hour() -> None:
     """A pause lasts at most as long as it was written for, even for who reads it an hour before it began."""
     pause = Pause(1.0, random.Random(0))
-    pause.see(paused(ScopeRow(), 10_000.0, 60.0), 10_000.0 - 3_600.0, NOW)
+    pause.see(with_pause(ScopeRow(), 10_000.0, 60.0), 10_000.0 - 3_600.0, NOW)
     assert pause.left(NOW) == pytest.approx(60.0)
 
 
@@ -193,32 +198,32 @@ def test_a_lifted_pause_is_over_at_once_and_starts_slowly() -> None:
 def test_what_a_member_says_before_it_hears_of_a_lift_brings_no_pause_back() -> None:
     """It tells the others what it knows to be left; a person has ended that meanwhile. Who knows of the lift and was
     asked to wait again is believed."""
-    row = beaten(paused(ScopeRow(), 1_000.0, 3_600.0), beat("a", 1, 1_000.0))
-    row = lifted(row, 1_010.0)
+    row = after_beat(with_pause(ScopeRow(), 1_000.0, 3_600.0), beat("a", 1, 1_000.0))
+    row = with_pause_lifted(row, 1_010.0)
     assert (row.pause_until, row.lifted_at) == (0.0, 1_010.0)
-    late = beaten(row, beat("a", 2, 1_010.5, pause_left=3_589.5))
+    late = after_beat(row, beat("a", 2, 1_010.5, pause_left=3_589.5))
     assert late.pause_until == 0.0
-    told = beaten(row, beat("a", 2, 1_010.5, pause_left=50.0, lifted_at=1_010.0))
+    told = after_beat(row, beat("a", 2, 1_010.5, pause_left=50.0, lifted_at=1_010.0))
     assert told.pause_until == pytest.approx(1_060.5)
 
 
 def test_a_refusal_that_is_told_after_the_lift_was_asked_for_before_it() -> None:
     """Two requests are refused at once; a person lifts the pause of the first before that of the second is written."""
-    row = lifted(paused(ScopeRow(), 1_000.0, 3_600.0, lifted_at=0.0), 1_010.0)
-    assert paused(row, 1_000.1, 3_600.0, lifted_at=0.0) == row
-    assert paused(row, 1_011.0, 3_600.0, lifted_at=1_010.0).pause_until == pytest.approx(4_611.0)
+    row = with_pause_lifted(with_pause(ScopeRow(), 1_000.0, 3_600.0, lifted_at=0.0), 1_010.0)
+    assert with_pause(row, 1_000.1, 3_600.0, lifted_at=0.0) == row
+    assert with_pause(row, 1_011.0, 3_600.0, lifted_at=1_010.0).pause_until == pytest.approx(4_611.0)
 
 
 def test_each_lift_is_a_new_one_though_the_wall_clock_is_set_back() -> None:
-    row = lifted(lifted(ScopeRow(), 2_000.0), 1_000.0)
+    row = with_pause_lifted(with_pause_lifted(ScopeRow(), 2_000.0), 1_000.0)
     assert row.lifted_at > 2_000.0
-    assert beaten(row, beat("a", 1, 1_000.0)).lifted_at == row.lifted_at, "the first member keeps it"
+    assert after_beat(row, beat("a", 1, 1_000.0)).lifted_at == row.lifted_at, "the first member keeps it"
 
 
 def test_a_lift_closes_the_breaker_on_trial() -> None:
     """As a good probe does: requests start slowly, and a few failures open it again."""
-    row = lifted(ScopeRow(breaker=Breaker(state=State.OPEN, since=5.0, closings=3)), 1_000.0)
-    assert (row.breaker.state, row.breaker.trial, row.breaker.closings) == (State.CLOSED, TRIAL, 4)
+    row = with_pause_lifted(ScopeRow(breaker=Breaker(state=State.OPEN, since=5.0, closings=3)), 1_000.0)
+    assert (row.breaker.state, row.breaker.trial, row.breaker.closings) == (State.CLOSED, TRIAL_SUCCESSES, 4)
 
 
 @pytest.mark.parametrize(("seconds", "is_for_a_person"), [(86_000.0, False), (86_400.0, False), (86_401.0, True)])

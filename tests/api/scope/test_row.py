@@ -9,7 +9,7 @@ from hypothesis import given
 from msgspec.structs import replace
 
 from haulier.api.limits.governor import Governor, Phase
-from haulier.api.scope.changes import Beat, beaten, left, paused
+from haulier.api.scope.changes import Beat, after_beat, after_leave, with_pause
 from haulier.api.scope.row import FORMAT, ScopeRow, decode, encode
 from haulier.errors import HaulierError, NewerFormatError
 
@@ -48,49 +48,49 @@ def test_nobody_wrote_yet() -> None:
 
 def test_round_trip() -> None:
     """A row comes out as it went in."""
-    row = paused(beaten(beaten(ScopeRow(), beat("a")), beat("b", had_success=True)), 5.0, 7.0)
+    row = with_pause(after_beat(after_beat(ScopeRow(), beat("a")), beat("b", had_success=True)), 5.0, 7.0)
     assert decode(encode(row)) == row
 
 
 def test_first_beat_takes_what_there_is() -> None:
     """Who comes first has the whole cap at once; who comes second has none until some is given back."""
-    row = beaten(beaten(ScopeRow(), beat("a")), beat("b"))
+    row = after_beat(after_beat(ScopeRow(), beat("a")), beat("b"))
     assert {name: one.share for name, one in row.members.items()} == {"a": 4, "b": 0}
 
 
 def test_offer_is_kept_and_the_rest_goes_back() -> None:
     """A member keeps what it offers to keep, and no more than its target beyond that."""
-    row = beaten(beaten(ScopeRow(), beat("a")), beat("b"))
-    row = beaten(row, beat("a", offer=3))
+    row = after_beat(after_beat(ScopeRow(), beat("a")), beat("b"))
+    row = after_beat(row, beat("a", offer=3))
     assert row.members["a"].share == 3
-    assert beaten(row, beat("b")).members["b"].share == 1
+    assert after_beat(row, beat("b")).members["b"].share == 1
 
 
 def test_who_was_dropped_has_nothing_whatever_it_remembers() -> None:
     """A member that the others have dropped begins at 0, even if it believes that it holds a share."""
-    row = beaten(ScopeRow(), beat("a", offer=0))
-    row = beaten(row, beat("b", gone={"a": 1}))
+    row = after_beat(ScopeRow(), beat("a", offer=0))
+    row = after_beat(row, beat("b", gone={"a": 1}))
     assert list(row.members) == ["b"]
     assert row.members["b"].share == 4
-    row = beaten(row, beat("a", number=2, offer=4))
+    row = after_beat(row, beat("a", number=2, offer=4))
     assert row.members["a"].share == 0
     # Others still believe that it fell silent at its first beat; that it came back at its second they can tell.
-    assert "a" in beaten(row, beat("c", gone={"a": 1})).members
+    assert "a" in after_beat(row, beat("c", gone={"a": 1})).members
 
 
 def test_who_beat_in_between_is_neither_silent_nor_gone() -> None:
     """What a member believed of another counts only if the other has not beaten since."""
-    row = beaten(beaten(ScopeRow(), beat("a")), beat("a", number=2, offer=4))
-    row = beaten(row, beat("b", silent={"a": 1}, gone={"a": 1}))
+    row = after_beat(after_beat(ScopeRow(), beat("a")), beat("a", number=2, offer=4))
+    row = after_beat(row, beat("b", silent={"a": 1}, gone={"a": 1}))
     assert {name: one.share for name, one in row.members.items()} == {"a": 4, "b": 0}
 
 
 def test_leaving_with_requests_in_flight_keeps_their_places() -> None:
     """Who leaves in a hurry leaves what it has in flight taken."""
-    row = left(beaten(ScopeRow(), beat("a")), "a", in_use=3)
+    row = after_leave(after_beat(ScopeRow(), beat("a")), "a", in_use=3)
     assert row.members["a"].share == 3
-    assert left(row, "a", in_use=0).members == {}
-    assert left(ScopeRow(), "nobody", in_use=2) == ScopeRow()
+    assert after_leave(row, "a", in_use=0).members == {}
+    assert after_leave(ScopeRow(), "nobody", in_use=2) == ScopeRow()
 
 
 @given(
@@ -101,48 +101,50 @@ def test_pause_is_never_shortened(pauses: list[tuple[float, float]]) -> None:
     row = ScopeRow()
     for wall, seconds in pauses:
         before = row.pause_until
-        row = paused(row, wall, seconds)
+        row = with_pause(row, wall, seconds)
         assert row.pause_until >= before
     assert row.pause_until == max(wall + seconds for wall, seconds in pauses)
 
 
 def test_beat_lengthens_a_pause_that_a_jump_of_the_wall_clock_shortened() -> None:
     """The clock was set forwards by an hour: whoever knows the pause writes what is left of it again."""
-    row = paused(ScopeRow(), 1_000.0, 60.0)
-    row = beaten(row, beat(wall=4_610.0, pause_left=50.0))
+    row = with_pause(ScopeRow(), 1_000.0, 60.0)
+    row = after_beat(row, beat(wall=4_610.0, pause_left=50.0))
     assert (row.pause_until, row.pause_seconds) == (4_660.0, 50.0)
-    assert beaten(row, beat(wall=4_611.0, pause_left=49.0)).pause_until == 4_660.0
+    assert after_beat(row, beat(wall=4_611.0, pause_left=49.0)).pause_until == 4_660.0
 
 
 def test_success_is_counted_by_beats() -> None:
     """A beat that had a success counts it once and says when; others leave it as it is."""
-    row = beaten(ScopeRow(), beat(had_success=True))
-    row = beaten(row, beat(wall=1_001.0))
+    row = after_beat(ScopeRow(), beat(had_success=True))
+    row = after_beat(row, beat(wall=1_001.0))
     assert (row.successes, row.last_success_at) == (1, 1_000.0)
 
 
 def test_first_member_begins_afresh_but_keeps_the_pause() -> None:
     """What an earlier run proved proves nothing of this one; what the API asked for still holds."""
-    row = paused(beaten(ScopeRow(), beat(had_success=True)), 1_000.0, 500.0)
-    row = beaten(left(row, "a", 0), beat("b"))
+    row = with_pause(after_beat(ScopeRow(), beat(had_success=True)), 1_000.0, 500.0)
+    row = after_beat(after_leave(row, "a", 0), beat("b"))
     assert (row.successes, row.pause_until) == (0, 1_500.0)
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_first_member_begins_near_what_was_borne(is_killed: bool) -> None:
     """However the members of before ended, what they found out stands in the row."""
-    row = beaten(ScopeRow(), beat("a", in_flight=100, is_fixed=False))
+    row = after_beat(ScopeRow(), beat("a", in_flight=100, is_fixed=False))
     row = replace(row, governor=Governor(limit=80.0, phase=Phase.STEADY))
     if not is_killed:
-        row = left(row, "a", 0)
-    row = beaten(row, beat("b", in_flight=100, is_fixed=False, wall=2_000.0, gone={"a": 1}))
+        row = after_leave(row, "a", 0)
+    row = after_beat(row, beat("b", in_flight=100, is_fixed=False, wall=2_000.0, gone={"a": 1}))
     assert (row.members["b"].share, row.governor.borne, row.governor.borne_at) == (40, 80.0, 1_000.0)
 
 
 def test_fixed_member_neither_uses_nor_loses_what_was_borne() -> None:
     """A run with `--fixed` between two others."""
-    row = left(replace(ScopeRow(beat_at=1_000.0), governor=Governor(limit=80.0, phase=Phase.STEADY)), "nobody", 0)
-    row = beaten(row, beat("a", in_flight=100, wall=2_000.0))
+    row = after_leave(
+        replace(ScopeRow(beat_at=1_000.0), governor=Governor(limit=80.0, phase=Phase.STEADY)), "nobody", 0
+    )
+    row = after_beat(row, beat("a", in_flight=100, wall=2_000.0))
     assert row.members["a"].share == 100
-    row = beaten(left(row, "a", 0), beat("b", in_flight=100, is_fixed=False, wall=3_000.0))
+    row = after_beat(after_leave(row, "a", 0), beat("b", in_flight=100, is_fixed=False, wall=3_000.0))
     assert row.members["b"].share == 40

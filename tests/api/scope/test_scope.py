@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from haulier.api.scope.changes import lifted
+from haulier.api.scope.changes import with_pause_lifted
 from haulier.api.scope.row import decode, encode
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.clock import wall_seconds
@@ -274,7 +274,7 @@ async def test_a_pause_that_is_written_after_a_lift_of_it_is_not_told(fleet: Fle
     (first,) = await fleet.start("a", seconds=0.1)
     await fleet.clock.run_for(3)
     await MemoryQueue(fleet.store, fleet.clock).update(
-        fleet.settings.name, lambda body: encode(lifted(decode(body), wall_seconds(fleet.clock)))
+        fleet.settings.name, lambda body: encode(with_pause_lifted(decode(body), wall_seconds(fleet.clock)))
     )
     await first.scope.pause(3_600.0, "status 429")
     assert not first.scope.is_paused

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from haulier.api.scope.shares import BUSY_TURN, IDLE_TURN, Wish, shares
+from haulier.api.scope.shares import BUSY_TURN_BEATS, IDLE_TURN_BEATS, Wish, divide_cap
 from tests.api.scope.fleet import BEAT_SECONDS, DEADLINE_SECONDS, Process, State, World
 
 WISHES = st.lists(
@@ -20,7 +20,7 @@ WISHES = st.lists(
 @given(cap=st.integers(0, 40), wishes=WISHES)
 def test_sum_is_the_cap(cap: int, wishes: list[Wish]) -> None:
     """G5: the shares are whole, not below 0, and come to the cap exactly as long as anybody is there."""
-    found = shares(cap, wishes)
+    found = divide_cap(cap, wishes)
     assert sum(found.values()) == (cap if wishes else 0)
     assert all(share >= 0 for share in found.values())
     assert set(found) == {wish.name for wish in wishes}
@@ -29,7 +29,7 @@ def test_sum_is_the_cap(cap: int, wishes: list[Wish]) -> None:
 @given(cap=st.integers(0, 40), wishes=WISHES)
 def test_who_works_shares_evenly(cap: int, wishes: list[Wish]) -> None:
     """No two members with work differ by more than one, and no idle one has more than any of them."""
-    found = shares(cap, wishes)
+    found = divide_cap(cap, wishes)
     busy = [found[wish.name] for wish in wishes if wish.wants]
     idle = [found[wish.name] for wish in wishes if not wish.wants]
     if busy:
@@ -59,27 +59,27 @@ def test_who_works_shares_evenly(cap: int, wishes: list[Wish]) -> None:
 def test_table(cap: int, wishes: str, expected: list[int]) -> None:
     """Members with work come first; some of the cap is for who looks for work."""
     made = [Wish(f"w{n}", int(text[1:]), text[0] == "B", 0) for n, text in enumerate(wishes.split())]
-    assert list(dict(sorted(shares(cap, made).items())).values()) == expected
+    assert list(dict(sorted(divide_cap(cap, made).items())).values()) == expected
 
 
 def test_who_takes_no_items_leaves_its_share_to_who_does() -> None:
     """A parent that only watches its workers has no part of the cap, unless nobody has anything to ask."""
     working = [Wish("parent", 1, False, 0, looks=False), Wish("a", 3, True, 0), Wish("b", 3, True, 0)]
-    assert shares(8, working) == {"a": 4, "b": 4}
-    assert shares(8, [Wish("parent", 1, True, 0, looks=False), *working[1:]]) == {"parent": 2, "a": 3, "b": 3}
-    assert shares(8, working[:1]) == {"parent": 8}
+    assert divide_cap(8, working) == {"a": 4, "b": 4}
+    assert divide_cap(8, [Wish("parent", 1, True, 0, looks=False), *working[1:]]) == {"parent": 2, "a": 3, "b": 3}
+    assert divide_cap(8, working[:1]) == {"parent": 8}
     idle = [Wish("parent", 8, False, 0, looks=False), Wish("a", 0, False, 0), Wish("b", 0, False, 0)]
-    assert shares(8, idle) == {"a": 4, "b": 4}
+    assert divide_cap(8, idle) == {"a": 4, "b": 4}
 
 
 def test_turn_passes() -> None:
     """Where there is not one for each, who holds one gives it up when it is a turn ahead of who waits for it."""
-    held = [Wish("a", 1, True, BUSY_TURN), Wish("b", 0, True, 0)]
-    assert shares(1, held) == {"a": 1, "b": 0}
-    held[0] = Wish("a", 1, True, BUSY_TURN + 1)
-    assert shares(1, held) == {"a": 0, "b": 1}
-    idle = [Wish("a", 1, False, IDLE_TURN + 1), Wish("b", 0, False, 0)]
-    assert shares(1, idle) == {"a": 0, "b": 1}
+    held = [Wish("a", 1, True, BUSY_TURN_BEATS), Wish("b", 0, True, 0)]
+    assert divide_cap(1, held) == {"a": 1, "b": 0}
+    held[0] = Wish("a", 1, True, BUSY_TURN_BEATS + 1)
+    assert divide_cap(1, held) == {"a": 0, "b": 1}
+    idle = [Wish("a", 1, False, IDLE_TURN_BEATS + 1), Wish("b", 0, False, 0)]
+    assert divide_cap(1, idle) == {"a": 0, "b": 1}
 
 
 class Fleet:
@@ -204,7 +204,7 @@ def test_share_of_zero_is_not_for_ever(cap: int, count: int) -> None:
         fleet.pass_beats(1, work)
         in_use.append(sum(fleet.limits))
     assert min(had.values()) > 0
-    assert max(had.values()) <= 1.5 * min(had.values()) + 2 * BUSY_TURN
+    assert max(had.values()) <= 1.5 * min(had.values()) + 2 * BUSY_TURN_BEATS
     assert sum(in_use) >= 0.9 * cap * len(in_use)
 
 
@@ -239,7 +239,7 @@ def test_newcomer_is_not_starved() -> None:
     fleet.pass_beats(500, lambda one: one.send(0.9))
     newcomer = fleet.join("c")
     had = []
-    for _ in range(BUSY_TURN + 4):
+    for _ in range(BUSY_TURN_BEATS + 4):
         fleet.pass_beats(1, lambda one: one.send(0.9))
         had.append(newcomer.membership.limit)
     assert max(had) == 1

@@ -13,21 +13,21 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-IN_A_ROW: Final = 20
+BREAKER_FAILURES: Final = 20
 """Failures without a success between them, over all workers, that are a reason to ask whether the API is down."""
-IN_A_ROW_ON_TRIAL: Final = 3
+TRIAL_BREAKER_FAILURES: Final = 3
 """The same just after it came back."""
 WINDOW_SECONDS: Final = 30.0
 SLICE_SECONDS: Final = 5.0
-FEWEST, WORST_PART = 50, 0.8
+MIN_WINDOW_ANSWERS, OPENING_BAD_PART = 50, 0.8
 """So many answers within the window, and so many of them failures, say that it is down though some still go well."""
-FIRST_DELAY_SECONDS: Final = 15.0
-LONGEST_DELAY_SECONDS: Final = 300.0
-WITNESS_SECONDS: Final = 3.0
+FIRST_PROBE_DELAY_SECONDS: Final = 15.0
+MAX_PROBE_DELAY_SECONDS: Final = 300.0
+WITNESS_HEAD_START_SECONDS: Final = 3.0
 """Three beats: so long is a member waited for that knows a good request."""
-SPREAD: Final = 0.2
+PROBE_SPREAD_PART: Final = 0.2
 """Probes come up to a fifth earlier or later, so that many sources on one API do not ask together."""
-TRIAL: Final = 10
+TRIAL_SUCCESSES: Final = 10
 """Successes after which it is believed to be back."""
 
 
@@ -78,7 +78,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     slices: tuple[Slice, ...] = ()
     probe_at: float = 0.0
     """The scope's time."""
-    delay_seconds: float = FIRST_DELAY_SECONDS
+    delay_seconds: float = FIRST_PROBE_DELAY_SECONDS
     prober: str = ""
     prober_until: float = 0.0
     trial: int = 0
@@ -91,7 +91,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
         return self.state is State.OPEN
 
 
-def noted(breaker: Breaker, outcomes: Outcomes, time: float, wall: float, roll: float) -> Breaker:
+def after_outcomes(breaker: Breaker, outcomes: Outcomes, time: float, wall: float, roll: float) -> Breaker:
     """The breaker after what a member saw. While it is not closed, only the probe counts: what is heard besides was
     sent before."""
     if breaker.state is not State.CLOSED or not (outcomes.good or outcomes.bad):
@@ -100,29 +100,29 @@ def noted(breaker: Breaker, outcomes: Outcomes, time: float, wall: float, roll: 
     breaker = replace(
         breaker,
         failures=outcomes.last_bad if outcomes.good else breaker.failures + outcomes.bad,
-        slices=_added(breaker.slices, outcomes, time),
+        slices=_add_slice(breaker.slices, outcomes, time),
         trial=trial,
-        delay_seconds=breaker.delay_seconds if trial else FIRST_DELAY_SECONDS,
+        delay_seconds=breaker.delay_seconds if trial else FIRST_PROBE_DELAY_SECONDS,
     )
     doubted = replace(breaker, since=wall, reason=outcomes.reason or breaker.reason, prober="", probe_at=time)
     if _is_mostly_bad(breaker):
         return replace(doubted, state=State.OPEN, probe_at=time + _spread(breaker.delay_seconds, roll))
-    return replace(doubted, state=State.SUSPECT) if breaker.failures >= in_a_row(breaker) else breaker
+    return replace(doubted, state=State.SUSPECT) if breaker.failures >= failures_to_open(breaker) else breaker
 
 
-def claimed(breaker: Breaker, name: str, time: float, seconds: float, *, has_witness: bool = True) -> Breaker:
+def claim_probe(breaker: Breaker, name: str, time: float, seconds: float, *, has_witness: bool = True) -> Breaker:
     """A member that could send a probe takes it on for ``seconds``, if one is due and nobody has.
 
     Who has no witness lets the others come first: it would have to ask for an item, which may be why all this is.
     """
-    probe_at = breaker.probe_at + (0.0 if has_witness else WITNESS_SECONDS)
+    probe_at = breaker.probe_at + (0.0 if has_witness else WITNESS_HEAD_START_SECONDS)
     is_due = breaker.state is not State.CLOSED and time >= probe_at
     if not is_due or (breaker.prober and time < breaker.prober_until):
         return breaker
     return replace(breaker, prober=name, prober_until=time + seconds)
 
 
-def probed(breaker: Breaker, name: str, time: float, roll: float, *, is_good: bool) -> Breaker:
+def after_probe(breaker: Breaker, name: str, time: float, roll: float, *, is_good: bool) -> Breaker:
     """What a member found when it asked. That the API is up counts from everybody; that it is down, from the prober."""
     match breaker.state:
         case State.SUSPECT if is_good:
@@ -131,32 +131,32 @@ def probed(breaker: Breaker, name: str, time: float, roll: float, *, is_good: bo
             probe_at = time + _spread(breaker.delay_seconds, roll)
             return replace(breaker, state=State.OPEN, probe_at=probe_at, prober="")
         case State.OPEN if is_good:
-            return reclosed(breaker)
+            return close_on_trial(breaker)
         case State.OPEN if breaker.prober == name:
-            delay_seconds = min(LONGEST_DELAY_SECONDS, breaker.delay_seconds * 2)
+            delay_seconds = min(MAX_PROBE_DELAY_SECONDS, breaker.delay_seconds * 2)
             probe_at = time + _spread(delay_seconds, roll)
             return replace(breaker, delay_seconds=delay_seconds, probe_at=probe_at, prober="")
         case _:
             return breaker
 
 
-def reclosed(breaker: Breaker) -> Breaker:
+def close_on_trial(breaker: Breaker) -> Breaker:
     """The API is taken to be back: on trial, so that a few failures are enough to open it again."""
-    return Breaker(delay_seconds=breaker.delay_seconds, trial=TRIAL, closings=breaker.closings + 1)
+    return Breaker(delay_seconds=breaker.delay_seconds, trial=TRIAL_SUCCESSES, closings=breaker.closings + 1)
 
 
-def in_a_row(breaker: Breaker) -> int:
+def failures_to_open(breaker: Breaker) -> int:
     """How many failures in a row open it now."""
-    return IN_A_ROW_ON_TRIAL if breaker.trial else IN_A_ROW
+    return TRIAL_BREAKER_FAILURES if breaker.trial else BREAKER_FAILURES
 
 
 def _is_mostly_bad(breaker: Breaker) -> bool:
     bad = sum(one.bad for one in breaker.slices)
     total = bad + sum(one.good for one in breaker.slices)
-    return bad < total >= FEWEST and bad >= WORST_PART * total
+    return bad < total >= MIN_WINDOW_ANSWERS and bad >= OPENING_BAD_PART * total
 
 
-def _added(slices: tuple[Slice, ...], outcomes: Outcomes, time: float) -> tuple[Slice, ...]:
+def _add_slice(slices: tuple[Slice, ...], outcomes: Outcomes, time: float) -> tuple[Slice, ...]:
     kept = [one for one in slices if time - one.since < WINDOW_SECONDS]
     if kept and time - kept[-1].since < SLICE_SECONDS:
         last = kept.pop()
@@ -167,4 +167,4 @@ def _added(slices: tuple[Slice, ...], outcomes: Outcomes, time: float) -> tuple[
 
 
 def _spread(seconds: float, roll: float) -> float:
-    return seconds * (1 - SPREAD + 2 * SPREAD * roll)
+    return seconds * (1 - PROBE_SPREAD_PART + 2 * PROBE_SPREAD_PART * roll)

@@ -22,11 +22,11 @@ from haulier.items.windows import parse_duration
 
 USED_PART: Final = 0.95
 """Of a limit. The API counts by its own clock, and when requests come, not when they leave."""
-PACED_SECONDS: Final = 60.0
+MAX_PACED_SECONDS: Final = 60.0
 UNLIMITED: Final = 1e9
-SLICES: Final = 20
+WINDOW_SLICES: Final = 20
 """A window is counted in so many parts: one part is the most that is waited for too long."""
-KEPT_RUNS: Final = 16
+MAX_COUNTED_RUNS: Final = 16
 """Counts of runs that the row remembers, the newest ones."""
 
 
@@ -38,7 +38,7 @@ class Rate(msgspec.Struct, frozen=True, order=True):
 
     @property
     def is_paced(self) -> bool:
-        return self.seconds <= PACED_SECONDS
+        return self.seconds <= MAX_PACED_SECONDS
 
     @property
     def per_second(self) -> float:
@@ -101,7 +101,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Limits:
+class HeaderLimits:
     """What the headers of an answer said."""
 
     rates: tuple[Rate, ...] = ()
@@ -118,10 +118,10 @@ class Spending:
     """Requests a second that it could use; unlimited where its pace held it back."""
     asks: Mapping[Quota, int] = field(default_factory=dict)
     """Requests to take out of quotas; below 0, to bring back."""
-    heard: Limits | None = None
+    heard: HeaderLimits | None = None
 
 
-def limits_of(found: RateLimits) -> Limits | None:
+def find_limits(found: RateLimits) -> HeaderLimits | None:
     """What counts requests in an answer's headers; None if nothing does."""
     rates = {
         Rate(policy.quota, float(policy.window_seconds))
@@ -134,33 +134,33 @@ def limits_of(found: RateLimits) -> Limits | None:
         if limit.remaining is not None and limit.reset_seconds is not None
     ]
     remaining, reset_seconds = min(states, default=(None, None))
-    return Limits(tuple(sorted(rates)), remaining, reset_seconds) if rates or states else None
+    return HeaderLimits(tuple(sorted(rates)), remaining, reset_seconds) if rates or states else None
 
 
-def heard(budget: Budget, limits: Limits, wall: float) -> Budget:
+def learn_limits(budget: Budget, limits: HeaderLimits, wall: float) -> Budget:
     """With what the API said. It may change its mind: the last word counts."""
     if limits.rates:
         budget = replace(budget, learned=limits.rates)
-    if limits.remaining is not None and limits.reset_seconds is not None and limits.reset_seconds <= PACED_SECONDS:
+    if limits.remaining is not None and limits.reset_seconds is not None and limits.reset_seconds <= MAX_PACED_SECONDS:
         seconds = max(1.0, limits.reset_seconds)
         budget = replace(budget, held_rate=max(1, limits.remaining) / seconds, held_until=wall + seconds)
     return budget
 
 
-def pace(budget: Budget, declared: Sequence[Rate], wall: float) -> float:
+def allowed_pace(budget: Budget, declared: Sequence[Rate], wall: float) -> float:
     """Requests a second that all members together may send."""
     paces = [rate.per_second for rate in (*declared, *budget.learned) if rate.is_paced]
-    if wall < budget.held_until <= wall + PACED_SECONDS:
+    if wall < budget.held_until <= wall + MAX_PACED_SECONDS:
         paces.append(budget.held_rate)
     return min(paces, default=UNLIMITED)
 
 
-def quotas(budget: Budget, declared: Sequence[Rate]) -> list[Quota]:
+def counted_quotas(budget: Budget, declared: Sequence[Rate]) -> list[Quota]:
     """What is counted one by one, besides a run's own."""
     return [rate.quota for rate in (*declared, *budget.learned) if not rate.is_paced]
 
 
-def parts(total: float, wanted: Mapping[str, float]) -> dict[str, float]:
+def divide_pace(total: float, wanted: Mapping[str, float]) -> dict[str, float]:
     """A pace shared out: who wants less than an even part gets that, the others share the rest, and what nobody wants
     is shared too, so that who begins need not wait."""
     if total >= UNLIMITED:
@@ -172,38 +172,38 @@ def parts(total: float, wanted: Mapping[str, float]) -> dict[str, float]:
     return {name: part + left / len(wanted) for name, part in given.items()}
 
 
-def left(budget: Budget, quota: Quota, wall: float) -> int:
+def remaining(budget: Budget, quota: Quota, wall: float) -> int:
     """Requests that may still be taken out of a quota now."""
-    return max(0, quota.requests - sum(one.requests for one in _counted(budget, quota, wall)))
+    return max(0, quota.requests - sum(one.requests for one in _counting_slices(budget, quota, wall)))
 
 
-def taken(budget: Budget, quota: Quota, ask: int, members: int, wall: float) -> tuple[Budget, int]:
+def take(budget: Budget, quota: Quota, ask: int, members: int, wall: float) -> tuple[Budget, int]:
     """Take ``ask`` requests out, or bring them back; returns how many were given. Where little is left, each of the
     members gets a part of it."""
-    counted = _counted(budget, quota, wall)
+    counted = _counting_slices(budget, quota, wall)
     free = quota.requests - sum(one.requests for one in counted)
     given = min(ask, max(1, free // max(1, members)), free) if ask > 0 else ask
     given = max(given, 0) if ask > 0 else given
-    return replace(budget, spent=_pruned(budget.spent | {quota.key: _booked(counted, quota, given, wall)})), given
+    return replace(budget, spent=_prune(budget.spent | {quota.key: _book(counted, quota, given, wall)})), given
 
 
-def _counted(budget: Budget, quota: Quota, wall: float) -> tuple[Spent, ...]:
+def _counting_slices(budget: Budget, quota: Quota, wall: float) -> tuple[Spent, ...]:
     """The parts of the window that still count. A part counts until its last moment has left the window; one from the
     future was written before the wall clock was set back, and counts."""
-    lasts = quota.seconds * (1 + 1 / SLICES)
+    lasts = quota.seconds * (1 + 1 / WINDOW_SLICES)
     return tuple(one for one in budget.spent.get(quota.key, ()) if wall - one.since < lasts)
 
 
-def _booked(counted: tuple[Spent, ...], quota: Quota, requests: int, wall: float) -> tuple[Spent, ...]:
+def _book(counted: tuple[Spent, ...], quota: Quota, requests: int, wall: float) -> tuple[Spent, ...]:
     if requests < 0:
-        return _brought_back(counted, -requests)
-    if counted and wall - counted[-1].since < quota.seconds / SLICES:
+        return _bring_back(counted, -requests)
+    if counted and wall - counted[-1].since < quota.seconds / WINDOW_SLICES:
         last = counted[-1]
         return (*counted[:-1], Spent(last.since, last.requests + requests))
     return (*counted, Spent(wall, requests)) if requests else counted
 
 
-def _brought_back(counted: tuple[Spent, ...], requests: int) -> tuple[Spent, ...]:
+def _bring_back(counted: tuple[Spent, ...], requests: int) -> tuple[Spent, ...]:
     """Taken off the oldest part first: whenever they were taken, no later window then counts too few."""
     kept = []
     for one in counted:
@@ -213,7 +213,7 @@ def _brought_back(counted: tuple[Spent, ...], requests: int) -> tuple[Spent, ...
     return tuple(kept)
 
 
-def _pruned(spent: dict[str, tuple[Spent, ...]]) -> dict[str, tuple[Spent, ...]]:
+def _prune(spent: dict[str, tuple[Spent, ...]]) -> dict[str, tuple[Spent, ...]]:
     runs = sorted((parts[-1].since, key) for key, parts in spent.items() if key.startswith("run:") and parts)
-    old = {key for _, key in runs[:-KEPT_RUNS]}
-    return {key: parts for key, parts in spent.items() if key not in old and parts}
+    old = {key for _, key in runs[:-MAX_COUNTED_RUNS]}
+    return {key: divide_pace for key, divide_pace in spent.items() if key not in old and divide_pace}

@@ -10,16 +10,16 @@ from typing import Final
 
 import msgspec
 
-NOTICED: Final = 0.05
+NOISE_SECONDS: Final = 0.05
 """Seconds that are added to each time before two are compared. Some milliseconds are the program's own, which has many
 answers to read at once, and no API is overloaded because it takes a few more: one that answers within 2 ms was asked
 for one thing at a time otherwise, at a third of the pace."""
-CLIPPED: Final = 16
+CLIPPED_ONE_IN: Final = 16
 """The slowest one in so many counts as the next slowest: stragglers are one in a hundred, and take five times as
 long."""
 
 
-class Low(msgspec.Struct, frozen=True, array_like=True):
+class LowLoadAnswer(msgspec.Struct, frozen=True, array_like=True):
     """An answer under low load: how many requests were in flight, and its seconds to first byte."""
 
     load: int
@@ -32,12 +32,14 @@ class Delay:
     wait at all, so a median would not show them."""
 
     found: float
-    """The natural logarithm of the one over the other, each with `NOTICED`: 0.0 is no delay, 0.69 is twice the time."""
+    """Natural logarithm of the one over the other, each with `NOISE_SECONDS`: 0.0 is no delay, 0.69 twice the time."""
     error: float
     """The standard error of that."""
 
 
-def delay(window: Mapping[str, Sequence[float]], low: Mapping[str, Sequence[Low]], limit: int) -> Delay | None:
+def measure_delay(
+    window: Mapping[str, Sequence[float]], low: Mapping[str, Sequence[LowLoadAnswer]], limit: int
+) -> Delay | None:
     """The delay of a window of answers under ``limit``, each class of pages beside its own baseline. None where most of
     them are of classes without one: that nothing is known of a queue does not say that there is none."""
     found = weights = squares = 0.0
@@ -49,9 +51,9 @@ def delay(window: Mapping[str, Sequence[float]], low: Mapping[str, Sequence[Low]
             continue
         known += len(samples)
         means = []
-        for group in (_clipped(samples), _clipped(base)):
+        for group in (_clip(samples), _clip(base)):
             mean = statistics.fmean(group)
-            means.append(mean + NOTICED)
+            means.append(mean + NOISE_SECONDS)
             squares += sum(((one - mean) / means[-1]) ** 2 for one in group)
             degrees += len(group) - 1
         found += len(samples) * math.log(means[0] / means[1])
@@ -61,7 +63,7 @@ def delay(window: Mapping[str, Sequence[float]], low: Mapping[str, Sequence[Low]
     return Delay(found / known, math.sqrt(squares / max(1, degrees) * weights) / known)
 
 
-def at_low_load(low: Sequence[Low], limit: int) -> list[float]:
+def at_low_load(low: Sequence[LowLoadAnswer], limit: int) -> list[float]:
     """What answers took at half the limit or below, or else not far above that."""
     for part in (0.5, 0.75):
         fitting = [one.seconds for one in low if one.load <= part * limit]
@@ -70,7 +72,7 @@ def at_low_load(low: Sequence[Low], limit: int) -> list[float]:
     return []
 
 
-def _clipped(seconds: Sequence[float]) -> list[float]:
+def _clip(seconds: Sequence[float]) -> list[float]:
     ranked = sorted(seconds)
-    kept = len(ranked) - (len(ranked) + CLIPPED // 2) // CLIPPED
+    kept = len(ranked) - (len(ranked) + CLIPPED_ONE_IN // 2) // CLIPPED_ONE_IN
     return ranked[:kept] + [ranked[kept - 1]] * (len(ranked) - kept)

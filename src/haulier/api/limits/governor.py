@@ -23,49 +23,49 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from haulier.api.limits.delay import NOTICED, Low, at_low_load, delay
+from haulier.api.limits.delay import NOISE_SECONDS, LowLoadAnswer, at_low_load, measure_delay
 
-NONE: Final = 1e9
+FAR_OFF: Final = 1e9
 """Far off. Infinity is no JSON."""
-START: Final = 4.0
+START_LIMIT: Final = 4.0
 """A run that knows nothing of the API begins with so many, and doubles them with each round trip."""
-TRUSTED: Final = 8.0
+TRUSTED_LIMIT: Final = 8.0
 """Up to here a handful of answers has to speak against the next step; above, they have to speak for it."""
-FREE: Final = 0.16
+FREE_DELAY_LOG: Final = 0.16
 """How much longer answers may take than at low load, as a natural logarithm, for the limit to double: one request in
 seven waits then."""
-SURE: Final = 2.0
-"""Standard errors that must lie between what is found and `FREE`, below it or above, to need no second window."""
-HALF_SURE: Final = -0.5
+SURE_ERRORS: Final = 2.0
+"""Standard errors that must lie between what is found and `FREE_DELAY_LOG`, on either side, for no second window."""
+TRUSTED_ERRORS: Final = -0.5
 """The same of a limit that is trusted: it may be above, by so much."""
-LAST: Final = 0.07
-"""The same as `FREE` for two windows together, where one did not tell, whatever the error: far enough below what 16 in
-flight show at a knee of 12 (0.29) for 32 not to be tried there."""
-WINDOW: Final = 30
+SECOND_WINDOW_DELAY_LOG: Final = 0.07
+"""The same as `FREE_DELAY_LOG` for two windows together, where one did not tell, whatever the error: far enough below
+what 16 in flight show at a knee of 12 (0.29) for 32 not to be tried there."""
+WINDOW_ANSWERS: Final = 30
 """Answers that are judged together, or three for each request in flight. While it starts: one for each, since all but
 the last quarter of a burst may have been served at once."""
-LARGEST_WINDOW: Final = 120
+MAX_WINDOW_SAMPLES: Final = 120
 """Samples of a class that are kept of a window, so that it fits in the row; they are spread over all its answers."""
 REMEMBERED_SECONDS: Final = 86_400.0
 """How long it is remembered what an API bore."""
-REMEMBERED: Final = 30
+REMEMBERED_SAMPLES: Final = 30
 """Samples of the baseline that are remembered with it, for each class."""
-RENEWED: Final = 6
+NEW_BASELINE_SAMPLES: Final = 6
 """Samples of a class that are enough for a new baseline."""
-KEPT: Final = 200
+MAX_BASELINE_SAMPLES: Final = 200
 """Samples of the baseline, for each class of pages."""
-GROW_BELOW, SHRINK_ABOVE, CUT_ABOVE = 0.08, 0.20, 0.50
+GROW_BELOW_PART, SHRINK_ABOVE_PART, CUT_ABOVE_PART = 0.08, 0.20, 0.50
 """Parts of the requests in flight that only wait in the API's queue. Between the first two the limit stays."""
-CUT: Final = 0.8
-REFUSED_CUT: Final = 0.85
+CUT_FACTOR: Final = 0.8
+REFUSED_CUT_FACTOR: Final = 0.85
 CEILING_SECONDS: Final = 300.0
 """How long the limit stays below the number at which the API refused."""
-FALLS: Final = 4
+CHANGED_API_FALLS: Final = 4
 """So many falls in a row say that the API has changed, and the baseline with it."""
-PROBE_AFTER: Final = 30
+PROBE_AFTER_WINDOWS: Final = 30
 """Windows with a queue after which the baseline is measured again, and up to twice as many, by chance."""
-FIRST_PROBE_AFTER: Final = 4
-"""The same as long as the baseline has fewer answers than `LARGEST_WINDOW`."""
+FIRST_PROBE_AFTER_WINDOWS: Final = 4
+"""The same as long as the baseline has fewer answers than `MAX_WINDOW_SAMPLES`."""
 
 
 Sample = TypeVar("Sample")
@@ -81,7 +81,7 @@ class Phase(StrEnum):
 class Governor(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the API so far. ``epoch`` counts the changes of the limit: a sample belongs to one of them."""
 
-    limit: float = START
+    limit: float = START_LIMIT
     epoch: int = 0
     phase: Phase = Phase.STARTING
     skip: int = 0
@@ -94,25 +94,25 @@ class Governor(msgspec.Struct, frozen=True, kw_only=True):
     """Windows of this limit that did not say, while it starts, whether requests wait."""
     peak: int = 0
     """Most requests in flight since the window began."""
-    low: dict[str, tuple[Low, ...]] = msgspec.field(default_factory=dict)
-    resume: float = START
+    low: dict[str, tuple[LowLoadAnswer, ...]] = msgspec.field(default_factory=dict)
+    resume: float = START_LIMIT
     """The limit to go back to after a probe."""
     queued: int = 0
     """Windows with a queue in them since the last probe."""
     falls: int = 0
-    probe_after: int = FIRST_PROBE_AFTER
+    probe_after: int = FIRST_PROBE_AFTER_WINDOWS
     median: float = 0.0
     """Of the last window: what an answer takes."""
-    cut_at: float = -NONE
-    stopped: float = NONE
+    cut_at: float = -FAR_OFF
+    stopped: float = FAR_OFF
     """The limit at which the start ended because requests seemed to wait."""
-    ceiling: float = NONE
-    ceiling_until: float = -NONE
+    ceiling: float = FAR_OFF
+    ceiling_until: float = -FAR_OFF
     is_found: bool = False
     """Whether the limit stands where the API showed its own, and not only at the user's cap."""
     borne: float = 0.0
     """The limit of an earlier run that this one relies on while it starts; 0.0: none, or it turned out wrong."""
-    borne_at: float = -NONE
+    borne_at: float = -FAR_OFF
     """Wall time at which that run ended."""
 
     def cap(self, in_flight: int) -> int:
@@ -133,38 +133,38 @@ class Report:
     """Answers that a sample stands for."""
 
 
-def fed(governor: Governor, report: Report, in_use: int, in_flight: int, time: float, roll: float) -> Governor:
+def feed_report(governor: Governor, report: Report, in_use: int, in_flight: int, time: float, roll: float) -> Governor:
     """The governor after a report. ``in_use``: requests of all members at their last beats' peaks; ``time`` never goes
     back; ``roll``: chance, 0 to 1."""
     governor = replace(governor, peak=max(governor.peak, min(in_use, governor.cap(in_flight))))
     if report.epoch != governor.epoch:
         return governor
     if report.refusals:
-        return _refused(governor, time)
+        return _after_refusal(governor, time)
     if governor.phase is Phase.STARTING and _is_full(governor, in_flight):
         governor = replace(governor, skip=0)
     governor = _collect(governor, report)
-    return governor if governor.seen < window_size(governor) else _judged(governor, in_flight, time, roll)
+    return governor if governor.seen < window_size(governor) else _judge(governor, in_flight, time, roll)
 
 
-def begun(before: Governor, ended_at: float, wall: float) -> Governor:
+def begin_run(before: Governor, ended_at: float, wall: float) -> Governor:
     """A new run begins: at half of what an earlier one came to, if that one ended (at ``ended_at``) not long ago."""
     borne, at = before.resume if before.phase is Phase.PROBING else before.limit, ended_at
     if before.borne > borne:  # The run between was too short to tell.
         borne, at = before.borne, before.borne_at
     if not 0.0 <= wall - at <= REMEMBERED_SECONDS:
         return Governor()
-    limit = max(min(START, borne), borne / 2)
+    limit = max(min(START_LIMIT, borne), borne / 2)
     low = {
-        kind: _thinned([one for one in samples if one.load <= limit / 2], REMEMBERED)
+        kind: _thin([one for one in samples if one.load <= limit / 2], REMEMBERED_SAMPLES)
         for kind, samples in before.low.items()
     }
     return Governor(limit=limit, low=low, is_found=before.is_found, borne=borne, borne_at=at)
 
 
-def restarted(governor: Governor) -> Governor:
+def restart(governor: Governor) -> Governor:
     """After an outage: slowly again, with what is known of the API."""
-    limit = min(START, governor.limit)
+    limit = min(START_LIMIT, governor.limit)
     return replace(
         governor, limit=limit, epoch=governor.epoch + 1, phase=Phase.STARTING, skip=0, window={}, seen=0, peak=0
     )
@@ -173,7 +173,7 @@ def restarted(governor: Governor) -> Governor:
 def window_size(governor: Governor) -> int:
     """How many answers are judged together now."""
     limit = math.floor(governor.limit)
-    return limit * (1 + governor.doubts) if governor.phase is Phase.STARTING else max(WINDOW, 3 * limit)
+    return limit * (1 + governor.doubts) if governor.phase is Phase.STARTING else max(WINDOW_ANSWERS, 3 * limit)
 
 
 def _collect(governor: Governor, report: Report) -> Governor:
@@ -183,15 +183,15 @@ def _collect(governor: Governor, report: Report) -> Governor:
         skip = max(0, skip - passed * report.each)
         seen += (len(seconds) - passed) * report.each
         taken = (*window.get(kind, ()), *(round(one, 4) for one in seconds[passed:]))
-        window[kind] = _thinned(taken, LARGEST_WINDOW)
+        window[kind] = _thin(taken, MAX_WINDOW_SAMPLES)
     return replace(governor, window=window, skip=skip, seen=seen)
 
 
-def _thinned(samples: Sequence[Sample], most: int) -> tuple[Sample, ...]:
+def _thin(samples: Sequence[Sample], most: int) -> tuple[Sample, ...]:
     return tuple(samples[:: max(1, math.ceil(len(samples) / most))])
 
 
-def _refused(governor: Governor, time: float) -> Governor:
+def _after_refusal(governor: Governor, time: float) -> Governor:
     if time - governor.cut_at < max(1.0, 2 * governor.median):
         return governor
     limit = math.floor(governor.limit)
@@ -208,61 +208,63 @@ def _refused(governor: Governor, time: float) -> Governor:
         ceiling_until=time + CEILING_SECONDS,
         falls=0,
     )
-    return _moved(governor, min(limit - 1, REFUSED_CUT * limit))
+    return _move(governor, min(limit - 1, REFUSED_CUT_FACTOR * limit))
 
 
-def _judged(governor: Governor, in_flight: int, time: float, roll: float) -> Governor:
+def _judge(governor: Governor, in_flight: int, time: float, roll: float) -> Governor:
     """The window is full: what it says, and the next one."""
     limit = math.floor(governor.limit)
     is_full = _is_full(governor, in_flight)
     load = min(governor.peak, limit)
     if time >= governor.ceiling_until:
-        governor = replace(governor, ceiling=NONE)
+        governor = replace(governor, ceiling=FAR_OFF)
     top = min(governor.ceiling, float(in_flight))
     seconds = [one for samples in governor.window.values() for one in samples]
     governor = replace(governor, median=round(statistics.median(seconds), 4))
     if governor.phase is Phase.STARTING:
-        return _started(governor, load, top, is_full=is_full)
+        return _step_start(governor, load, top, is_full=is_full)
     if governor.phase is Phase.STEADY and is_full and limit >= governor.stopped and _is_surely_free(governor):
         # Few answers had said that some wait here, which ended the start; many say that none do: it goes on.
-        governor = replace(governor, phase=Phase.STARTING, stopped=NONE, is_found=False)
-        return _moved(governor, min(2 * governor.limit, top))
-    ratio = _ratio(governor)
+        governor = replace(governor, phase=Phase.STARTING, stopped=FAR_OFF, is_found=False)
+        return _move(governor, min(2 * governor.limit, top))
+    ratio = _unqueued_ratio(governor)
     if governor.phase is Phase.PROBING or load <= limit / 2:
-        governor = _remembered(governor, load)
+        governor = _remember(governor, load)
     governor = replace(governor, window={}, seen=0, peak=0)
     if governor.phase is Phase.STEADY:
-        return _steadied(governor, ratio, top, is_full=is_full, roll=roll)
-    is_rough = max(len(low) for low in governor.low.values()) < LARGEST_WINDOW
-    probe_after = FIRST_PROBE_AFTER if is_rough else PROBE_AFTER + math.floor(roll * PROBE_AFTER)
+        return _step_steady(governor, ratio, top, is_full=is_full, roll=roll)
+    is_rough = max(len(low) for low in governor.low.values()) < MAX_WINDOW_SAMPLES
+    probe_after = (
+        FIRST_PROBE_AFTER_WINDOWS if is_rough else PROBE_AFTER_WINDOWS + math.floor(roll * PROBE_AFTER_WINDOWS)
+    )
     governor = replace(governor, queued=0, falls=0, probe_after=probe_after)
     goes_on = governor.resume >= governor.stopped
-    phase, stopped = (Phase.STARTING, NONE) if goes_on else (Phase.STEADY, governor.stopped)
-    return _moved(replace(governor, phase=phase, stopped=stopped), min(governor.resume, top))
+    phase, stopped = (Phase.STARTING, FAR_OFF) if goes_on else (Phase.STEADY, governor.stopped)
+    return _move(replace(governor, phase=phase, stopped=stopped), min(governor.resume, top))
 
 
-def _started(governor: Governor, load: int, top: float, *, is_full: bool) -> Governor:
+def _step_start(governor: Governor, load: int, top: float, *, is_full: bool) -> Governor:
     """Twice the limit; or another window at the same one; or the end of the start, at what the API seems to bear."""
     limit = governor.limit
     if governor.is_found and governor.borne:
         top = min(top, governor.borne)
-    is_trusted = limit <= TRUSTED or limit < governor.borne
-    answers = delay(governor.window, governor.low, math.floor(limit))
+    is_trusted = limit <= TRUSTED_LIMIT or limit < governor.borne
+    answers = measure_delay(governor.window, governor.low, math.floor(limit))
     if answers is None and not is_trusted:
         # Most of them are of pages not seen before: it measures those at half the limit, and goes on from here.
         changes = {"phase": Phase.PROBING, "resume": limit, "stopped": limit, "borne": 0.0, "doubts": 0}
-        return _moved(replace(governor, **changes), limit / 2)
+        return _move(replace(governor, **changes), limit / 2)
     is_free, borne = True, limit
     if answers is not None:
-        is_free = answers.found + (HALF_SURE if is_trusted else SURE) * answers.error <= FREE
-        is_in_doubt = not is_free and answers.found - SURE * answers.error <= FREE
+        is_free = answers.found + (TRUSTED_ERRORS if is_trusted else SURE_ERRORS) * answers.error <= FREE_DELAY_LOG
+        is_in_doubt = not is_free and answers.found - SURE_ERRORS * answers.error <= FREE_DELAY_LOG
         if is_in_doubt and not governor.doubts:
             return replace(governor, epoch=governor.epoch + 1, doubts=governor.doubts + 1)
-        is_free = is_free or answers.found <= LAST
+        is_free = is_free or answers.found <= SECOND_WINDOW_DELAY_LOG
         borne = min(limit, limit * math.exp(-answers.found) + 1)
     if not is_free and limit <= governor.borne:
         return Governor(epoch=governor.epoch + 1)
-    governor = replace(_remembered(governor, load), window={}, seen=0, peak=0, doubts=0)
+    governor = replace(_remember(governor, load), window={}, seen=0, peak=0, doubts=0)
     if is_free and not is_full:
         return governor
     grown = min(2 * limit if is_free else borne, top)
@@ -270,38 +272,38 @@ def _started(governor: Governor, load: int, top: float, *, is_full: bool) -> Gov
         governor = replace(governor, is_found=True, stopped=limit)
     if not is_free or grown >= top:
         governor = replace(governor, phase=Phase.STEADY, borne=0.0)
-    return _moved(governor, grown)
+    return _move(governor, grown)
 
 
 def _is_surely_free(governor: Governor) -> bool:
-    answers = delay(governor.window, governor.low, math.floor(governor.limit))
-    return answers is not None and answers.found + SURE * answers.error <= FREE
+    answers = measure_delay(governor.window, governor.low, math.floor(governor.limit))
+    return answers is not None and answers.found + SURE_ERRORS * answers.error <= FREE_DELAY_LOG
 
 
-def _steadied(governor: Governor, ratio: float | None, top: float, *, is_full: bool, roll: float) -> Governor:
+def _step_steady(governor: Governor, ratio: float | None, top: float, *, is_full: bool, roll: float) -> Governor:
     if ratio is None:
-        return _moved(replace(governor, phase=Phase.PROBING, resume=governor.limit), governor.limit / 2)
+        return _move(replace(governor, phase=Phase.PROBING, resume=governor.limit), governor.limit / 2)
     waits = 1 - ratio
     governor = replace(
         governor,
-        queued=governor.queued + (waits >= GROW_BELOW),
-        falls=governor.falls + 1 if waits > SHRINK_ABOVE else 0,
-        is_found=governor.is_found or waits > SHRINK_ABOVE,
+        queued=governor.queued + (waits >= GROW_BELOW_PART),
+        falls=governor.falls + 1 if waits > SHRINK_ABOVE_PART else 0,
+        is_found=governor.is_found or waits > SHRINK_ABOVE_PART,
     )
     limit = governor.limit
-    if waits > CUT_ABOVE:
-        limit *= CUT
-    elif waits > SHRINK_ABOVE:
+    if waits > CUT_ABOVE_PART:
+        limit *= CUT_FACTOR
+    elif waits > SHRINK_ABOVE_PART:
         limit -= 1
-    elif waits < GROW_BELOW and is_full:
+    elif waits < GROW_BELOW_PART and is_full:
         limit += max(1, limit // 16)
     limit = max(1.0, min(limit, top))
-    if limit > 2.0 and (governor.queued >= governor.probe_after or governor.falls >= FALLS):
-        return _moved(replace(governor, phase=Phase.PROBING, resume=limit), limit / 2)
-    return _moved(governor, limit)
+    if limit > 2.0 and (governor.queued >= governor.probe_after or governor.falls >= CHANGED_API_FALLS):
+        return _move(replace(governor, phase=Phase.PROBING, resume=limit), limit / 2)
+    return _move(governor, limit)
 
 
-def _moved(governor: Governor, limit: float) -> Governor:
+def _move(governor: Governor, limit: float) -> Governor:
     """With another limit, and what was seen under the old one passed over."""
     limit = max(1.0, limit)
     if math.floor(limit) == math.floor(governor.limit):
@@ -315,7 +317,7 @@ def _is_full(governor: Governor, in_flight: int) -> bool:
     return governor.peak >= 0.9 * governor.cap(in_flight)
 
 
-def _ratio(governor: Governor) -> float | None:
+def _unqueued_ratio(governor: Governor) -> float | None:
     """Time without a queue over time now: 1.0 is no queue, 0.5 is half of the requests waiting in one. None where most
     of the answers are of classes without a baseline: that nothing is known of a queue does not say that there is none.
     """
@@ -326,20 +328,20 @@ def _ratio(governor: Governor) -> float | None:
         if base is None:
             unknown += len(samples)
         elif samples:
-            total += len(samples) * (base + NOTICED) / (statistics.median(samples) + NOTICED)
+            total += len(samples) * (base + NOISE_SECONDS) / (statistics.median(samples) + NOISE_SECONDS)
             known += len(samples)
     return total / known if known > unknown else None
 
 
-def _base(low: Sequence[Low], limit: int) -> float | None:
+def _base(low: Sequence[LowLoadAnswer], limit: int) -> float | None:
     fitting = at_low_load(low, limit)
     return statistics.median(fitting) if fitting else None
 
 
-def _remembered(governor: Governor, load: int) -> Governor:
+def _remember(governor: Governor, load: int) -> Governor:
     low = dict(governor.low)
-    is_another = governor.phase is Phase.PROBING and governor.falls >= FALLS
+    is_another = governor.phase is Phase.PROBING and governor.falls >= CHANGED_API_FALLS
     for kind, samples in governor.window.items():
-        before = () if is_another and len(samples) >= RENEWED else low.get(kind, ())
-        low[kind] = (*before, *(Low(load, seconds) for seconds in samples))[-KEPT:]
+        before = () if is_another and len(samples) >= NEW_BASELINE_SAMPLES else low.get(kind, ())
+        low[kind] = (*before, *(LowLoadAnswer(load, seconds) for seconds in samples))[-MAX_BASELINE_SAMPLES:]
     return replace(governor, low=low)

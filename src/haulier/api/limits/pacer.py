@@ -11,13 +11,13 @@ from haulier.api.limits.budget import UNLIMITED, Quota, Spending
 SLACK_SECONDS: Final = 0.05
 """How late a request may be and the next one still come in time: the event loop wakes up late now and then. At 95 % of
 a limit it adds less than one request to any second."""
-AHEAD: Final = 1.5
+HEADROOM_FACTOR: Final = 1.5
 """Of what was used in the last beat, this much is wanted for the next one."""
-PATIENCE_BEATS: Final = 4
-FEWEST: Final = 4
+SPENT_BEATS: Final = 4
+MIN_GRANT_REQUESTS: Final = 4
 """Of a quota: what is always worth having."""
 
-NEVER = math.inf
+NEVER_SECONDS = math.inf
 """The seconds that a door tells that opens only when the gate is poked (`Gate.poke`)."""
 
 
@@ -46,13 +46,13 @@ class Pacer:
     @property
     def spent(self) -> Quota | None:
         """A quota of which nobody can take anything now, nor could for some beats: others may bring something back."""
-        return next((quota for quota, beats in self._empty.items() if beats >= PATIENCE_BEATS), None)
+        return next((quota for quota, beats in self._empty.items() if beats >= SPENT_BEATS), None)
 
     def opens_in(self, now: float) -> float:
         """In how many seconds one more request may be sent."""
         if self.is_out or self._rate <= 0.0:
             self._was_held = True
-            return NEVER
+            return NEVER_SECONDS
         wait = 0.0 if self._rate >= UNLIMITED else max(0.0, self._next_at - now)
         self._was_held = self._was_held or wait > 0.0
         return wait
@@ -73,15 +73,15 @@ class Pacer:
     def spending(self, now: float) -> Spending:
         """What we want for the next beat. What is brought back is ours no longer from here on."""
         seconds = max(1e-3, now - self._since)
-        wanted = UNLIMITED if self._was_held else AHEAD * self._used / seconds + 1.0
+        wanted = UNLIMITED if self._was_held else HEADROOM_FACTOR * self._used / seconds + 1.0
         asks: dict[Quota, int] = {}
         is_idle = not self._used and not self._was_held and self._since > 0.0
-        needed = 0 if is_idle else max(FEWEST, round(AHEAD * self._used))
+        needed = 0 if is_idle else max(MIN_GRANT_REQUESTS, round(HEADROOM_FACTOR * self._used))
         for quota, count in self._held.items():
             ask = needed - count
             if ask > 0:
                 asks[quota] = ask
-            elif ask < 0 and (is_idle or -ask > FEWEST + self._used):
+            elif ask < 0 and (is_idle or -ask > MIN_GRANT_REQUESTS + self._used):
                 asks[quota] = ask
                 self._held[quota] += ask
         self._used, self._since, self._was_held = 0, now, False

@@ -18,19 +18,19 @@ from haulier.api.http.transport import TransportError
 
 FLOOR_SECONDS: Final = 3.0
 """A moment in which a server collects its garbage, or a network finds another way, is no silence."""
-FACTOR: Final = 5.0
+SILENCE_FACTOR: Final = 5.0
 """Of what 99 of 100 answers take."""
 REPEAT_FACTOR: Final = 3.0
 """Of the wait before, for each repeat."""
-KEPT: Final = 500
+KEPT_ANSWERS: Final = 500
 """Answers that it is learned from, the newest ones."""
-FEWEST: Final = 100
+MIN_ANSWERS: Final = 100
 """Fewer tell nothing of one in a hundred."""
-EVERY: Final = 25
+ANSWERS_PER_UPDATE: Final = 25
 """Answers after which it is looked at again."""
-FAR_SECONDS: Final = 86_400.0
+UNKNOWN_WAIT_SECONDS: Final = 86_400.0
 """As long as nothing is known: the declared time-out ends it long before."""
-REPEATS: Final = 2
+MAX_REPEATS: Final = 2
 """After so many the declared time-out is left alone."""
 
 
@@ -40,10 +40,10 @@ class Wait:
     Raises `TransportError` with ``is_early`` where that takes too long.
     """
 
-    def __init__(self, known: _Class, repeats: int) -> None:
+    def __init__(self, known: _AnswerClass, repeats: int) -> None:
         self._known = known
         self._repeats = repeats
-        self._allowed_seconds = FAR_SECONDS
+        self._allowed_seconds = UNKNOWN_WAIT_SECONDS
         self._timeout: asyncio.Timeout | None = None
 
     @property
@@ -58,7 +58,7 @@ class Wait:
             timeout.reschedule(ends_at - self._allowed_seconds + seconds)
 
     async def __aenter__(self) -> None:
-        self._allowed_seconds = self.seconds or FAR_SECONDS
+        self._allowed_seconds = self.seconds or UNKNOWN_WAIT_SECONDS
         self._timeout = asyncio.timeout(self._allowed_seconds)
         await self._timeout.__aenter__()
         self._known.waits.add(self)
@@ -76,12 +76,12 @@ class Wait:
             raise TransportError(Fault.TIMEOUT, text, is_early=True) from late
 
 
-class _Class:
+class _AnswerClass:
     """Answers of one kind: first pages of a stream, or its later ones."""
 
     def __init__(self, declared_seconds: float) -> None:
         self._declared_seconds = declared_seconds
-        self._seconds: deque[float] = deque(maxlen=KEPT)
+        self._seconds: deque[float] = deque(maxlen=KEPT_ANSWERS)
         self._noted = 0
         self._usual: float | None = None
         self.waits: set[Wait] = set()
@@ -90,7 +90,7 @@ class _Class:
     def note(self, seconds: float) -> None:
         self._seconds.append(seconds)
         self._noted += 1
-        if self._noted >= FEWEST and self._noted % EVERY == 0:
+        if self._noted >= MIN_ANSWERS and self._noted % ANSWERS_PER_UPDATE == 0:
             is_first = self._usual is None
             self._usual = sorted(self._seconds)[-max(1, len(self._seconds) // 100)]
             if is_first:
@@ -98,9 +98,9 @@ class _Class:
                     wait.shorten()
 
     def seconds(self, repeats: int) -> float | None:
-        if self._usual is None or repeats >= REPEATS:
+        if self._usual is None or repeats >= MAX_REPEATS:
             return None
-        seconds = max(FLOOR_SECONDS, FACTOR * self._usual) * REPEAT_FACTOR**repeats
+        seconds = max(FLOOR_SECONDS, SILENCE_FACTOR * self._usual) * REPEAT_FACTOR**repeats
         return seconds if seconds < self._declared_seconds else None
 
 
@@ -109,7 +109,7 @@ class Patience:
 
     def __init__(self, declared_seconds: float) -> None:
         self._declared_seconds = declared_seconds
-        self._classes: dict[tuple[str, bool], _Class] = {}
+        self._classes: dict[tuple[str, bool], _AnswerClass] = {}
 
     def note(self, stream: str, seconds: float, *, is_first_page: bool) -> None:
         """A good answer began after so many seconds."""
@@ -117,10 +117,10 @@ class Patience:
 
     def wait(self, stream: str, repeats: int, *, is_first_page: bool) -> Wait | None:
         """For a request that was asked again ``repeats`` times for being silent. None: as long as is declared."""
-        return None if repeats >= REPEATS else Wait(self._class(stream, is_first_page), repeats)
+        return None if repeats >= MAX_REPEATS else Wait(self._class(stream, is_first_page), repeats)
 
-    def _class(self, stream: str, is_first_page: bool) -> _Class:
+    def _class(self, stream: str, is_first_page: bool) -> _AnswerClass:
         known = self._classes.get((stream, is_first_page))
         if known is None:
-            known = self._classes[stream, is_first_page] = _Class(self._declared_seconds)
+            known = self._classes[stream, is_first_page] = _AnswerClass(self._declared_seconds)
         return known

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-IN_A_ROW: Final = 4
+ROW_REFUSALS: Final = 4
 QUICK_PART: Final = 0.5
 """A refusal that took less than this part of a good answer's time overtakes those that were sent before it."""
-SENT_FOR_EACH: Final = 2
+MAX_SENT_PER_REFUSAL: Final = 2
 """Requests that were sent since the first of the row, for each that was refused; beyond that it is none."""
 
 
@@ -36,7 +36,7 @@ class Refusals:
         if not self._row:
             self._since, self._sent = sent_at, 0
         self._row += 1
-        if self._row < IN_A_ROW:
+        if self._row < ROW_REFUSALS:
             return False
         # Answers to what was sent besides are still to come, where the refusals overtake them.
-        return seconds >= QUICK_PART * self._good_seconds or self._sent <= SENT_FOR_EACH * self._row
+        return seconds >= QUICK_PART * self._good_seconds or self._sent <= MAX_SENT_PER_REFUSAL * self._row

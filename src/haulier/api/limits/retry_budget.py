@@ -8,29 +8,29 @@ from __future__ import annotations
 
 from typing import Final
 
-AT_ONCE: Final = 20.0
-BACK: Final = 0.2
+BURST_REPEATS: Final = 20.0
+REPEATS_PER_SUCCESS: Final = 0.2
 """For each good answer: an API that fails one request in six is not slowed down by it."""
-PER_SECOND: Final = 1.0
+REPEATS_PER_SECOND: Final = 1.0
 """Also where nothing goes well, so that each item comes to its own end."""
-LONGEST_SECONDS: Final = 30.0
+MAX_DELAY_SECONDS: Final = 30.0
 
 
 class RetryBudget:
     """Counts repeats against good answers. Times are the process's monotonic clock's."""
 
     def __init__(self) -> None:
-        self._left = AT_ONCE
+        self._left = BURST_REPEATS
         self._at: float | None = None
 
     def note_success(self) -> None:
         """A request was answered well."""
-        self._left = min(AT_ONCE, self._left + BACK)
+        self._left = min(BURST_REPEATS, self._left + REPEATS_PER_SUCCESS)
 
     def take(self, now: float) -> float:
         """In how many seconds one more repeat may be sent. It is counted, and should be sent then."""
         if self._at is not None:
-            self._left = min(AT_ONCE, self._left + (now - self._at) * PER_SECOND)
+            self._left = min(BURST_REPEATS, self._left + (now - self._at) * REPEATS_PER_SECOND)
         self._at = now
-        self._left = max(self._left - 1.0, -LONGEST_SECONDS * PER_SECOND)
-        return max(0.0, -self._left / PER_SECOND)
+        self._left = max(self._left - 1.0, -MAX_DELAY_SECONDS * REPEATS_PER_SECOND)
+        return max(0.0, -self._left / REPEATS_PER_SECOND)

@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from haulier.api.limits.breaker import Outcomes, State, claimed, noted, probed, reclosed
-from haulier.api.limits.budget import UNLIMITED, Budget, Quota, Spending, heard, pace, parts, taken
-from haulier.api.limits.governor import Report, begun, fed, restarted
-from haulier.api.limits.learned_rate import LearnedRate, grown, refused
-from haulier.api.scope.failures import Failures, added
+from haulier.api.limits.breaker import Outcomes, State, after_outcomes, after_probe, claim_probe, close_on_trial
+from haulier.api.limits.budget import UNLIMITED, Budget, Quota, Spending, allowed_pace, divide_pace, learn_limits, take
+from haulier.api.limits.governor import Report, begin_run, feed_report, restart
+from haulier.api.limits.learned_rate import LearnedRate, after_refusal, grow
+from haulier.api.scope.failures import Failures, merge_failures
 from haulier.api.scope.row import Member, ScopeRow
-from haulier.api.scope.shares import Wish, shares
+from haulier.api.scope.shares import Wish, divide_cap
 
-LONGEST_STEP_SECONDS = 60.0
+MAX_STEP_SECONDS = 60.0
 
 REASSERT_SECONDS = 0.5
 """A pause is written again where the row's end of it lies so much too early: the wall clock was set forwards."""
 
-LIFTS_APART_SECONDS = 0.001
+MIN_LIFT_GAP_SECONDS = 0.001
 """So much later is a lift at the least than the one before, whatever the wall clock says."""
 
 
@@ -75,24 +75,24 @@ class Beat:
     """Members whose beats have stood at this number for so long that nothing of theirs can be in flight."""
 
 
-def beaten(row: ScopeRow, beat: Beat) -> ScopeRow:
+def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
     """The row after a beat, a first one too. The sum of all shares is no higher than before, or fits under the cap."""
     members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
     if not members:
-        row = _begun(row, beat.wall)
-    row = _at(replace(row, members=members), beat.wall)
+        row = _restart(row, beat.wall)
+    row = _advance_time(replace(row, members=members), beat.wall)
     if row.pause_mark and row.pause_mark != beat.mark:
-        row = _unpaused(row)
+        row = _without_pause(row)
     mine = members.get(beat.name)
-    row = _with(row, beat, _updated(row, beat, mine))
-    row = _learned(row, beat)
+    row = _with_member(row, beat, _update_member(row, beat, mine))
+    row = _learn(row, beat)
     share = row.members[beat.name].share
     if beat.wants or beat.looks:
         share = max(share, min(target(row, beat.name, beat.silent), share + room(row, beat.silent)))
-    return _budgeted(_with(row, beat, replace(row.members[beat.name], share=share)), beat)
+    return _grant_requests(_with_member(row, beat, replace(row.members[beat.name], share=share)), beat)
 
 
-def _begun(row: ScopeRow, wall: float) -> ScopeRow:
+def _restart(row: ScopeRow, wall: float) -> ScopeRow:
     """The first member begins afresh: what an earlier run found out may be different now. What the API asked for, and
     what was spent, still counts; and near what it bore the new run begins."""
     return ScopeRow(
@@ -106,11 +106,11 @@ def _begun(row: ScopeRow, wall: float) -> ScopeRow:
         budget=Budget(spent=row.budget.spent),
         learned=row.learned if row.learned.is_by_chance(row.time) else LearnedRate(),
         failures=row.failures,
-        governor=begun(row.governor, row.beat_at, wall),
+        governor=begin_run(row.governor, row.beat_at, wall),
     )
 
 
-def _updated(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
+def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
     """What the row says of the member that beats; of its share, what it keeps."""
     others = [one for name, one in row.members.items() if name != beat.name]
     return Member(
@@ -132,23 +132,23 @@ def _updated(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
     )
 
 
-def _learned(row: ScopeRow, beat: Beat) -> ScopeRow:
+def _learn(row: ScopeRow, beat: Beat) -> ScopeRow:
     """With what the member saw of the API."""
     if beat.had_success:
         row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
     ends_at = beat.wall + beat.pause_left
     if beat.pause_left > 0.0 and ends_at > row.pause_until + REASSERT_SECONDS:
-        row = paused(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark, lifted_at=beat.lifted_at)
-    row = _broken(_governed(row, beat), beat)
+        row = with_pause(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark, lifted_at=beat.lifted_at)
+    row = _update_breaker(_govern(row, beat), beat)
     row = with_failures(row, beat.failures)
     seen = beat.outcomes
-    learned = grown(row.learned, row.time, seen.sent)
+    learned = grow(row.learned, row.time, seen.sent)
     if seen.throttled:
-        learned = refused(learned, seen.throttled_seconds, seen.throttled, row.time, is_row=seen.is_row)
+        learned = after_refusal(learned, seen.throttled_seconds, seen.throttled, row.time, is_row=seen.is_row)
     return replace(row, learned=learned)
 
 
-def left(
+def after_leave(
     row: ScopeRow,
     name: str,
     in_use: int,
@@ -159,7 +159,7 @@ def left(
     silence proves that it ended."""
     mine = row.members.get(name)
     for quota, back in (rest or {}).items():
-        row = replace(row, budget=taken(row.budget, quota, back, 1, row.beat_at)[0])
+        row = replace(row, budget=take(row.budget, quota, back, 1, row.beat_at)[0])
     members = {other: one for other, one in row.members.items() if other != name}
     if mine is not None and in_use > 0:
         members[name] = replace(mine, beats=mine.beats + 1, share=min(mine.share, in_use), wants=False, process="")
@@ -168,10 +168,10 @@ def left(
 
 def with_failures(row: ScopeRow, news: Mapping[str, Failures]) -> ScopeRow:
     """The row with what failed besides, by run."""
-    return replace(row, failures=added(row.failures, news)) if news else row
+    return replace(row, failures=merge_failures(row.failures, news)) if news else row
 
 
-def paused(
+def with_pause(
     row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: str = "", *, lifted_at: float = math.inf
 ) -> ScopeRow:
     """The row with a pause from now, for those who show the credentials of ``mark`` or, if it is empty, for everybody.
@@ -182,22 +182,22 @@ def paused(
     return replace(row, pause_until=wall + seconds, pause_seconds=seconds, pause_reason=reason, pause_mark=mark)
 
 
-def lifted(row: ScopeRow, wall: float) -> ScopeRow:
+def with_pause_lifted(row: ScopeRow, wall: float) -> ScopeRow:
     """The row after a person has lifted a pause and an open breaker. Requests start slowly, and the pace that was found
     stays: it was found from refusals."""
-    row = replace(_unpaused(row), lifted_at=max(wall, row.lifted_at + LIFTS_APART_SECONDS))
+    row = replace(_without_pause(row), lifted_at=max(wall, row.lifted_at + MIN_LIFT_GAP_SECONDS))
     if row.breaker.state is State.CLOSED:
         return row
-    return replace(row, breaker=reclosed(row.breaker), governor=restarted(row.governor))
+    return replace(row, breaker=close_on_trial(row.breaker), governor=restart(row.governor))
 
 
-def _unpaused(row: ScopeRow) -> ScopeRow:
+def _without_pause(row: ScopeRow) -> ScopeRow:
     return replace(row, pause_until=0.0, pause_seconds=0.0, pause_reason="", pause_mark="")
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
     """How many requests may be in flight: the lowest cap that a living member knows, and what the governor found."""
-    living = _living(row, silent)
+    living = _living_members(row, silent)
     in_flight = min((one.in_flight for _, one in living), default=0)
     is_fixed = any(one.is_fixed for _, one in living)
     return in_flight if is_fixed else row.governor.cap(in_flight)
@@ -210,61 +210,61 @@ def room(row: ScopeRow, silent: Mapping[str, int]) -> int:
 
 def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
     """The share that a member should come to, now that the row is as it is."""
-    living = _living(row, silent)
+    living = _living_members(row, silent)
     locked = sum(one.share for one in row.members.values()) - sum(one.share for _, one in living)
     wishes = [Wish(other, one.share, one.wants, one.turns, one.looks) for other, one in living]
-    return shares(max(0, cap(row, silent) - locked), wishes).get(name, 0)
+    return divide_cap(max(0, cap(row, silent) - locked), wishes).get(name, 0)
 
 
-def _at(row: ScopeRow, wall: float) -> ScopeRow:
+def _advance_time(row: ScopeRow, wall: float) -> ScopeRow:
     """The row at the wall time of a beat. Beats come at least every few seconds, so a longer step is a jump."""
     step = wall - row.beat_at
-    return replace(row, time=row.time + (step if 0.0 <= step <= LONGEST_STEP_SECONDS else 0.0), beat_at=wall)
+    return replace(row, time=row.time + (step if 0.0 <= step <= MAX_STEP_SECONDS else 0.0), beat_at=wall)
 
 
-def _governed(row: ScopeRow, beat: Beat) -> ScopeRow:
+def _govern(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.is_fixed:
         return row
-    living = _living(row, beat.silent)
+    living = _living_members(row, beat.silent)
     # What lies idle with who looks for work is no room that the API has left.
     in_use = sum(one.peak if one.wants else max(one.peak, one.share) for _, one in living)
     in_flight = min(one.in_flight for _, one in living)
-    return replace(row, governor=fed(row.governor, beat.report, in_use, in_flight, row.time, beat.roll))
+    return replace(row, governor=feed_report(row.governor, beat.report, in_use, in_flight, row.time, beat.roll))
 
 
-def _broken(row: ScopeRow, beat: Beat) -> ScopeRow:
+def _update_breaker(row: ScopeRow, beat: Beat) -> ScopeRow:
     """Only an API that has worked can break down: of one that never did, each worker says so and stops."""
     breaker = row.breaker
     if row.successes:
-        breaker = noted(breaker, beat.outcomes, row.time, beat.wall, beat.roll)
+        breaker = after_outcomes(breaker, beat.outcomes, row.time, beat.wall, beat.roll)
     if beat.probe is not None:
-        breaker = probed(breaker, beat.name, row.time, beat.roll, is_good=beat.probe)
+        breaker = after_probe(breaker, beat.name, row.time, beat.roll, is_good=beat.probe)
     if beat.can_probe:
-        breaker = claimed(breaker, beat.name, row.time, beat.keep_seconds, has_witness=beat.has_witness)
-    governor = row.governor if breaker.closings == row.breaker.closings else restarted(row.governor)
+        breaker = claim_probe(breaker, beat.name, row.time, beat.keep_seconds, has_witness=beat.has_witness)
+    governor = row.governor if breaker.closings == row.breaker.closings else restart(row.governor)
     return replace(row, breaker=breaker, governor=governor)
 
 
-def _budgeted(row: ScopeRow, beat: Beat) -> ScopeRow:
+def _grant_requests(row: ScopeRow, beat: Beat) -> ScopeRow:
     spending, budget = beat.spending, row.budget
     if spending.heard is not None:
-        budget = heard(budget, spending.heard, beat.wall)
-    living = _living(row, beat.silent)
+        budget = learn_limits(budget, spending.heard, beat.wall)
+    living = _living_members(row, beat.silent)
     granted: dict[str, int] = {}
     for quota, ask in spending.asks.items():
-        budget, granted[quota.key] = taken(budget, quota, ask, len(living), beat.wall)
-    total = min(row.learned.pace, pace(budget, spending.declared, beat.wall))
+        budget, granted[quota.key] = take(budget, quota, ask, len(living), beat.wall)
+    total = min(row.learned.pace, allowed_pace(budget, spending.declared, beat.wall))
     # Without a share nobody can send: a part of the pace would be lost.
-    rate = parts(total, {name: one.wanted if one.share else 0.0 for name, one in living})[beat.name]
+    rate = divide_pace(total, {name: one.wanted if one.share else 0.0 for name, one in living})[beat.name]
     if total < UNLIMITED:
         rate = min(rate, max(0.0, total - sum(one.rate for name, one in living if name != beat.name)))
     mine = replace(row.members[beat.name], rate=rate, granted={key: one for key, one in granted.items() if one > 0})
-    return _with(replace(row, budget=budget), beat, mine)
+    return _with_member(replace(row, budget=budget), beat, mine)
 
 
-def _with(row: ScopeRow, beat: Beat, member: Member) -> ScopeRow:
+def _with_member(row: ScopeRow, beat: Beat, member: Member) -> ScopeRow:
     return replace(row, members=row.members | {beat.name: member})
 
 
-def _living(row: ScopeRow, silent: Mapping[str, int]) -> Sequence[tuple[str, Member]]:
+def _living_members(row: ScopeRow, silent: Mapping[str, int]) -> Sequence[tuple[str, Member]]:
     return [(name, one) for name, one in row.members.items() if silent.get(name) != one.beats]

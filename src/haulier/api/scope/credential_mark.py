@@ -17,11 +17,11 @@ MARK_BYTES: Final = 2
 
 def credential_mark(api: Api) -> str:
     """Four hexadecimal digits, made from what the API is shown: credentials, headers, certificates, the way there."""
-    shown = _told((api.auth, api.headers, api.tls, api.proxy, api.url))
+    shown = _shown_values((api.auth, api.headers, api.tls, api.proxy, api.url))
     return hashlib.blake2b(repr(shown).encode(), digest_size=MARK_BYTES).hexdigest()
 
 
-def _told(value: Any) -> Any:
+def _shown_values(value: Any) -> Any:
     match value:
         case Secret():
             try:
@@ -34,8 +34,11 @@ def _told(value: Any) -> Any:
             except OSError:
                 return str(value)
         case tuple() | list():
-            return [_told(one) for one in value]
+            return [_shown_values(one) for one in value]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return [type(value).__name__, *(_told(getattr(value, field.name)) for field in dataclasses.fields(value))]
+            return [
+                type(value).__name__,
+                *(_shown_values(getattr(value, field.name)) for field in dataclasses.fields(value)),
+            ]
         case _:
             return repr(value)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-KEPT_RUNS = 4
+MAX_REMEMBERED_RUNS = 4
 """Runs whose failures the row remembers, the newest ones."""
-CAUSE_CHARACTERS = 300
+MAX_CAUSE_CHARACTERS = 300
 
 
 class Failures(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
         return Failures(retries=self.retries + more.retries, newest=last.newest, at=last.at)
 
 
-NONE = Failures()
+NO_FAILURES = Failures()
 
 
 class FailureNotes:
@@ -48,8 +48,8 @@ class FailureNotes:
             cause = "".join(
                 sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(cause.split())
             )
-            more = Failures(retries=int(is_retried), newest=_short(cause), at=wall if cause else 0.0)
-            self._news[self.run_id] = self._news.get(self.run_id, NONE).with_more(more)
+            more = Failures(retries=int(is_retried), newest=_shorten(cause), at=wall if cause else 0.0)
+            self._news[self.run_id] = self._news.get(self.run_id, NO_FAILURES).with_more(more)
 
     def take(self) -> Mapping[str, Failures]:
         """What is new since the last call."""
@@ -58,15 +58,15 @@ class FailureNotes:
 
     def give_back(self, news: Mapping[str, Failures]) -> None:
         """It could not be told."""
-        self._news = added(news, self._news)
+        self._news = merge_failures(news, self._news)
 
 
-def _short(cause: str) -> str:
-    return cause if len(cause) <= CAUSE_CHARACTERS else cause[: CAUSE_CHARACTERS - 4] + " ..."
+def _shorten(cause: str) -> str:
+    return cause if len(cause) <= MAX_CAUSE_CHARACTERS else cause[: MAX_CAUSE_CHARACTERS - 4] + " ..."
 
 
-def added(known: Mapping[str, Failures], news: Mapping[str, Failures]) -> dict[str, Failures]:
+def merge_failures(known: Mapping[str, Failures], news: Mapping[str, Failures]) -> dict[str, Failures]:
     """Both together, of the runs that failed last."""
-    both = dict(known) | {run_id: known.get(run_id, NONE).with_more(more) for run_id, more in news.items()}
-    newest = sorted(both, key=lambda run_id: (both[run_id].at, run_id), reverse=True)[:KEPT_RUNS]
+    both = dict(known) | {run_id: known.get(run_id, NO_FAILURES).with_more(more) for run_id, more in news.items()}
+    newest = sorted(both, key=lambda run_id: (both[run_id].at, run_id), reverse=True)[:MAX_REMEMBERED_RUNS]
     return {run_id: both[run_id] for run_id in newest}

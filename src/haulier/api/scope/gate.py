@@ -8,10 +8,10 @@ import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from haulier.api.limits.pacer import NEVER
+from haulier.api.limits.pacer import NEVER_SECONDS
 from haulier.clock import Clock
 
-Waiting = Callable[[bool], None]
+WaitListener = Callable[[bool], None]
 """Told True when somebody begins to wait at the gate, and False when they no longer do."""
 
 
@@ -74,7 +74,7 @@ class Gate:
             self.poke()
 
     @contextlib.asynccontextmanager
-    async def slot(self, waiting: Waiting | None = None) -> AsyncIterator[None]:
+    async def slot(self, waiting: WaitListener | None = None) -> AsyncIterator[None]:
         """Hold one of the gate's places for the length of the block. It is given back once, however the block ends."""
         self._check()
         if self._queue or self._opens_in() > 0.0:
@@ -91,15 +91,15 @@ class Gate:
             self.poke()
 
     def _opens_in(self) -> float:
-        return self._door() if self.in_use < self._limit else NEVER
+        return self._door() if self.in_use < self._limit else NEVER_SECONDS
 
-    async def _wait(self, waiting: Waiting | None) -> None:
+    async def _wait(self, waiting: WaitListener | None) -> None:
         turn = asyncio.Event()
         self._queue.append(turn)
         if waiting is not None:
             waiting(True)
         try:
-            while (seconds := self._opens_in() if self._queue[0] is turn else NEVER) > 0.0:
+            while (seconds := self._opens_in() if self._queue[0] is turn else NEVER_SECONDS) > 0.0:
                 turn.clear()
                 await self._nap(turn, seconds)
                 self._check()
@@ -116,7 +116,7 @@ class Gate:
 
     async def _nap(self, turn: asyncio.Event, seconds: float) -> None:
         """Until it is told that something changed, or ``seconds`` have passed."""
-        if seconds == NEVER:
+        if seconds == NEVER_SECONDS:
             await turn.wait()
             return
         alarm = asyncio.ensure_future(self._clock.sleep(seconds))

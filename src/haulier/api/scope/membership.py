@@ -14,7 +14,7 @@ SILENT_BEATS = 3
 """A member that was not heard of for so long is not waited for; what it holds stays taken until it is gone."""
 IDLE_BEATS = 2
 """A share without an item in work for so long goes back."""
-WORTH = 4
+EARLY_BEAT_SHARE_DIVISOR = 4
 """One part in so many of a share is worth a beat out of turn, which is a write that is flushed to the disk."""
 
 
@@ -141,11 +141,13 @@ class Membership:
         if self.share and all(one.share for one in row.members.values() if one.wants):
             return False
         wanted = target(row, self.identity.name, self._silent)
-        if (self.limit - wanted) * WORTH >= self.share:
+        if (self.limit - wanted) * EARLY_BEAT_SHARE_DIVISOR >= self.share:
             self.limit = min(self.limit, wanted)
         spare = self.share - max(self.limit, in_use)
         more = min(wanted - mine.share, room(row, self._silent)) if is_busy or looks else 0
-        return (spare > 0 and spare * WORTH >= self.share) or (more > 0 and more * WORTH >= wanted)
+        return (spare > 0 and spare * EARLY_BEAT_SHARE_DIVISOR >= self.share) or (
+            more > 0 and more * EARLY_BEAT_SHARE_DIVISOR >= wanted
+        )
 
     def close(self) -> None:
         """Send nothing any more."""

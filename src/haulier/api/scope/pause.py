@@ -7,22 +7,22 @@ import random
 from datetime import UTC, datetime
 
 from haulier.api.http.retry_after import DAY_SECONDS, MAX_WAIT_SECONDS
-from haulier.api.limits.learned_rate import LONG_SECONDS
+from haulier.api.limits.learned_rate import LONG_WAIT_SECONDS
 from haulier.api.scope.row import ScopeRow
 from haulier.errors import UsageError
 
-JITTER = 0.1
+JITTER_PART = 0.1
 """Each process waits up to a tenth longer, so that they do not all come back in one moment."""
-BRIEF_SPANS = 3
+BRIEF_DOUBLINGS = 3
 """Who is paused again within so many doublings could not show what the API bears."""
-MANY = 0.125
+MANY_REFUSED_PART = 0.125
 """Such a part of the requests since the pause before is refused where they were too many. By chance it is less."""
 CEILING_SECONDS = 60.0
-"""How long no more than half of what several were refused at may be in flight after a wait above `LONG_SECONDS`, which
-teaches no pace."""
-LEAST_WAIT_SECONDS = 1e-6
+"""How long no more than half of what several were refused at may be in flight after a wait above `LONG_WAIT_SECONDS`,
+which teaches no pace."""
+MIN_WAIT_SECONDS = 1e-6
 """Less is an error of rounding, and may be too little for a clock to move by."""
-SHORT_SECONDS = 60.0
+SHORT_PAUSE_SECONDS = 60.0
 """After a longer pause the API may be another one."""
 
 
@@ -59,7 +59,7 @@ class Pause:
         """A request of this process was refused, and asks everybody to wait for ``seconds`` from now."""
         self.extend(seconds, now, reason)
         self._asked += 1
-        if self._are_many and seconds > LONG_SECONDS:
+        if self._are_many and seconds > LONG_WAIT_SECONDS:
             self._ceiling, self._ceiling_until = max(1, self._peak_before // 2), now + seconds + CEILING_SECONDS
 
     def extend(self, seconds: float, now: float, reason: str = "") -> None:
@@ -68,13 +68,13 @@ class Pause:
             return
         seconds = min(seconds, MAX_WAIT_SECONDS)
         if now >= self._ends_at:
-            self._begin(is_brief=now - self._ends_at <= BRIEF_SPANS * self._double_seconds)
+            self._begin(is_brief=now - self._ends_at <= BRIEF_DOUBLINGS * self._double_seconds)
         if now + seconds > self._ends_at:
-            if seconds > SHORT_SECONDS:
+            if seconds > SHORT_PAUSE_SECONDS:
                 self._start = 0
             self._ends_at = now + seconds
             self.reason = reason
-            self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER) * seconds)
+            self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER_PART) * seconds)
 
     def _begin(self, *, is_brief: bool) -> None:
         """A pause begins: what may be in flight after it follows from what became of the last release."""
@@ -134,7 +134,7 @@ class Pause:
 
     @property
     def _are_many(self) -> bool:
-        return self._asked > MANY * self._sent_before
+        return self._asked > MANY_REFUSED_PART * self._sent_before
 
     def opens_in(self, now: float, in_use: int, place: int, sharers: int) -> float:
         """In how many seconds one more request may go out, when ``in_use`` of this process are under way and it is
@@ -145,11 +145,11 @@ class Pause:
             return self._ceiling_until - now
         doublings = 0
         start = self._resumes_at if self._had_good or self._has_good else 0
-        while in_use >= (start << doublings if start else _part(2**doublings, place, sharers)):
+        while in_use >= (start << doublings if start else _even_part(2**doublings, place, sharers)):
             doublings += 1
         wait = self._ends_at + doublings * self._double_seconds - now
-        return wait if wait > LEAST_WAIT_SECONDS else 0.0
+        return wait if wait > MIN_WAIT_SECONDS else 0.0
 
 
-def _part(allowed: int, place: int, sharers: int) -> int:
+def _even_part(allowed: int, place: int, sharers: int) -> int:
     return allowed // sharers + (place < allowed % sharers)

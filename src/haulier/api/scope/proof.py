@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from haulier.api.errors import Action
 from haulier.api.http.transport import Request, Response
 from haulier.api.scope.gate import Gate
-from haulier.api.scope.outlook import Outlook
-from haulier.api.scope.witness import ASKED_SECONDS, Judged, Send, Witness
+from haulier.api.scope.view import ScopeView
+from haulier.api.scope.witness import REFUSAL_VALID_SECONDS, Judge, Send, Witness
 from haulier.clock import Clock
 from haulier.errors import HaulierError
 
@@ -23,14 +23,14 @@ class Proof:
         self,
         clock: Clock,
         gate: Gate,
-        outlook: Outlook,
+        view: ScopeView,
         slot: Callable[[], AbstractAsyncContextManager[None]],
         one_left: Callable[[], Awaitable[None]],
         found: Callable[[bool], None],
     ) -> None:
         self._clock = clock
         self._gate = gate
-        self._outlook = outlook
+        self._view = view
         self._slot = slot
         self._one_left = one_left
         self._found = found
@@ -53,7 +53,7 @@ class Proof:
         return self._witness.is_there
 
     def note_good(
-        self, response: Response | None, request: Request | None, judged: Judged, *, is_first_page: bool
+        self, response: Response | None, request: Request | None, judged: Judge, *, is_first_page: bool
     ) -> None:
         """A request was answered well."""
         if response is not None:
@@ -73,10 +73,10 @@ class Proof:
         """See `Scope.is_charged`."""
         async with self._asking:
             now = self._clock.monotonic()
-            if self._outlook.health.is_fresh(now) and not self._outlook.is_down:
+            if self._view.health.is_fresh(now) and not self._view.is_down:
                 return True
-            was_denied = self._denied_at is not None and now - self._denied_at < ASKED_SECONDS
-            if was_denied or not self.is_there or self._outlook.pause.left(now) > 0.0:
+            was_denied = self._denied_at is not None and now - self._denied_at < REFUSAL_VALID_SECONDS
+            if was_denied or not self.is_there or self._view.pause.left(now) > 0.0:
                 return False
             try:
                 works = await self.works()
@@ -87,7 +87,7 @@ class Proof:
                 self._denied_at = self._clock.monotonic()
             return works
 
-    async def action_now(self, max_age_seconds: float = ASKED_SECONDS) -> Action | None:
+    async def action_now(self, max_age_seconds: float = REFUSAL_VALID_SECONDS) -> Action | None:
         """See `Scope.action_now`."""
         called_at = self._clock.monotonic()
         async with self._asking:

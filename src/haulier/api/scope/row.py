@@ -78,7 +78,7 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong in each of the newest runs, for people."""
 
 
-class _Version(msgspec.Struct):
+class _RowFormat(msgspec.Struct):
     v: int
 
 
@@ -87,7 +87,7 @@ def decode(body: bytes | None) -> ScopeRow:
     if body is None:
         return ScopeRow()
     try:
-        found = msgspec.json.decode(body, type=_Version).v
+        found = msgspec.json.decode(body, type=_RowFormat).v
         if found > FORMAT:
             raise NewerFormatError("The scope row in the queue", found, FORMAT)
         return msgspec.json.decode(body, type=ScopeRow)

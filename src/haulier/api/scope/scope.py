@@ -16,23 +16,23 @@ from haulier.api.http.transport import Request, Response
 from haulier.api.limits.breaker import Breaker, State
 from haulier.api.limits.budget import Rate
 from haulier.api.limits.schedule import Schedule
-from haulier.api.scope.changes import beaten, left, paused, with_failures
+from haulier.api.scope.changes import after_beat, after_leave, with_failures, with_pause
+from haulier.api.scope.extra_requests import ExtraRequests
 from haulier.api.scope.failures import FailureNotes
-from haulier.api.scope.gate import Gate, Waiting
+from haulier.api.scope.gate import Gate, WaitListener
 from haulier.api.scope.membership import Identity, Membership
-from haulier.api.scope.one_more import OneMore
-from haulier.api.scope.outlook import Outlook
 from haulier.api.scope.process import is_gone
 from haulier.api.scope.proof import Proof
 from haulier.api.scope.row import ScopeRow, decode, encode
-from haulier.api.scope.witness import ASKED_SECONDS, Judged, Send
+from haulier.api.scope.view import ScopeView
+from haulier.api.scope.witness import REFUSAL_VALID_SECONDS, Judge, Send
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UnavailableError
 
 LONG_PAUSE_BEATS = 10
 """A pause with more left than that takes the share away for its length: items taken meanwhile would only wait."""
 
-LOOKS = 5
+ROW_READS_PER_BEAT = 5
 """Looks at the row in a beat. They change nothing in it, and cost a tenth of what a beat costs."""
 
 logger = logging.getLogger("haulier.api")
@@ -96,11 +96,11 @@ class Scope:
             ),
             is_gone,
         )
-        self._outlook = Outlook(settings.rates, settings.max_requests, settings.beat_seconds, rng)
+        self._view = ScopeView(settings.rates, settings.max_requests, settings.beat_seconds, rng)
         self._gate = Gate(clock, self._opens_in, self._note_passed, self._error)
         self._hurry = asyncio.Event()
-        self._one_more = OneMore(self._outlook, self._hurry)
-        self._proof = Proof(clock, self._gate, self._outlook, self.slot, self._one_more.wait, self._note_witness)
+        self._extra_requests = ExtraRequests(self._view, self._hurry)
+        self._proof = Proof(clock, self._gate, self._view, self.slot, self._extra_requests.wait, self._note_witness)
         self.failures = FailureNotes()
         """What a person should hear of, told with each beat."""
         self._writing = asyncio.Lock()
@@ -128,7 +128,7 @@ class Scope:
         """Beat for the first time, so that the share is known. Raises what the store raises, and `NewerFormatError`."""
         self._was_busy = True  # Who joins means to work; without it, it would have to wait for an idle turn.
         row = await self._beat()
-        pause = self._outlook.pause.left(self._clock.monotonic())
+        pause = self._view.pause.left(self._clock.monotonic())
         if pause > 0.0:
             extra = {"seconds": round(pause, 1), "reason": row.pause_reason}
             logger.warning("requests pause, as they did when others stopped", extra=extra)
@@ -147,10 +147,10 @@ class Scope:
         """Send nothing more, and free the share for the others at once. A store that cannot be reached is no error."""
         self._membership.close()
         self._gate.limit = 0
-        in_use, rest = self._gate.in_use, self._outlook.pacer.rest()
+        in_use, rest = self._gate.in_use, self._view.pacer.rest()
         failures = self.failures.take()
         with contextlib.suppress(UnavailableError):
-            row = await self._update(lambda row: left(row, self._member, in_use, rest, failures))
+            row = await self._update(lambda row: after_leave(row, self._member, in_use, rest, failures))
             self.was_last = not row.members
 
     @contextlib.asynccontextmanager
@@ -169,7 +169,7 @@ class Scope:
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
-    def slot(self, waiting: Waiting | None = None) -> AbstractAsyncContextManager[None]:
+    def slot(self, waiting: WaitListener | None = None) -> AbstractAsyncContextManager[None]:
         """Wait for the turn of one request, and hold its place for the length of the block.
 
         First come, first served. Enter it last: what is awaited between entering and sending is a moment in which a
@@ -182,7 +182,7 @@ class Scope:
     def note_run(self, run_id: str, *, is_only: bool = False) -> None:
         """Requests are sent for this run from now on; ``is_only``: those before are closed. Where several are open at
         once, each counts the requests of all."""
-        self._outlook.note_run(run_id, is_only=is_only)
+        self._view.note_run(run_id, is_only=is_only)
         self.failures.note_run(run_id)
 
     async def tell_failures(self) -> None:
@@ -195,8 +195,8 @@ class Scope:
         """Before a request that holds its place is followed by one more: a redirect, a repeat with new credentials. It
         waits until one is left of each quota, and raises as `slot` does where one is spent. The pace is paid for later:
         it falls behind by it."""
-        await self._one_more.wait()
-        if self._outlook.pacer.passed(self._clock.monotonic()):
+        await self._extra_requests.wait()
+        if self._view.pacer.passed(self._clock.monotonic()):
             self._hurry.set()
 
     def hand_over(self) -> None:
@@ -217,19 +217,19 @@ class Scope:
         Never shortens a pause. What may be in flight after it: see `Pause`.
         If the store cannot be reached, the next beat that works tells the others.
         """
-        self._outlook.pause.ask(seconds, self._clock.monotonic(), reason)
-        wall, lifted_at = wall_seconds(self._clock), self._outlook.lifted_at
+        self._view.pause.ask(seconds, self._clock.monotonic(), reason)
+        wall, lifted_at = wall_seconds(self._clock), self._view.lifted_at
         with contextlib.suppress(UnavailableError):
             mark = self._settings.mark if is_of_credentials else ""
-            row = await self._update(lambda row: paused(row, wall, seconds, reason, mark, lifted_at=lifted_at))
-            self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
+            row = await self._update(lambda row: with_pause(row, wall, seconds, reason, mark, lifted_at=lifted_at))
+            self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
 
     def note_success(
         self,
         response: Response | None = None,
         *,
         request: Request | None = None,
-        judged: Judged = lambda _: Action.OK,
+        judged: Judge = lambda _: Action.OK,
         is_first_page: bool = True,
     ) -> None:
         """A request of this member was answered well. ``is_first_page``: it is not a later page of its query.
@@ -239,7 +239,7 @@ class Scope:
         """
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._proof.note_good(response, request, judged, is_first_page=is_first_page)
-        if self._outlook.note_success(response, now, wall, is_first_page=is_first_page):
+        if self._view.note_success(response, now, wall, is_first_page=is_first_page):
             self._hurry.set()
 
     def note_failure(self, response: Response | None = None, reason: str = "") -> None:
@@ -248,7 +248,7 @@ class Scope:
         ``reason``: a few words without secrets, for people."""
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         reason = reason or ("no answer" if response is None else f"status {response.status}")
-        if self._outlook.note_failure(response, reason, now, wall):
+        if self._view.note_failure(response, reason, now, wall):
             self._hurry.set()
         # At a hard limit each moment costs refusals: one less from now on, whatever the others know.
         self._limit()
@@ -259,7 +259,7 @@ class Scope:
         Returns whether it is for this request alone to wait: a `pause` is for the caller to make where it is not.
         """
         self._hurry.set()
-        return self._outlook.note_throttled(seconds, response, self._clock.monotonic())
+        return self._view.note_throttled(seconds, response, self._clock.monotonic())
 
     async def is_charged(self) -> bool:
         """Whether an outage-like failure is the item's own: requests of the scope succeeded within 60 seconds and do
@@ -269,7 +269,7 @@ class Scope:
         """
         return await self._proof.is_charged()
 
-    async def action_now(self, max_age_seconds: float = ASKED_SECONDS) -> Action | None:
+    async def action_now(self, max_age_seconds: float = REFUSAL_VALID_SECONDS) -> Action | None:
         """What becomes of a good request now: OK where one was sent since the call and succeeded, else what the last
         good one comes to when it is sent again. None where none is known.
 
@@ -286,12 +286,12 @@ class Scope:
         0 where it has no share, where its last beat is stale, where the API is down or a limit is used up, and in a
         pause that will last. 1 where an item is to show whether the API is back.
         """
-        now, outlook = self._clock.monotonic(), self._outlook
+        now, view = self._clock.monotonic(), self._view
         if not self._membership.is_fresh(now):
             return 0
-        if outlook.is_trial:
+        if view.is_trial:
             return min(1, self._gate.limit)
-        return 0 if self._is_pause_long or outlook.is_down or outlook.pacer.spent is not None else self._gate.limit
+        return 0 if self._is_pause_long or view.is_down or view.pacer.spent is not None else self._gate.limit
 
     @property
     def in_use(self) -> int:
@@ -306,7 +306,7 @@ class Scope:
     @property
     def refusal(self) -> HaulierError | None:
         """Why no request may be sent at all, where that will not pass by itself within a pause."""
-        return self._outlook.error(self._clock)
+        return self._view.error(self._clock)
 
     @property
     def has_witness(self) -> bool:
@@ -316,48 +316,48 @@ class Scope:
     @property
     def is_paused(self) -> bool:
         """Whether a pause holds every request back."""
-        return self._outlook.pause.left(self._clock.monotonic()) > 0.0
+        return self._view.pause.left(self._clock.monotonic()) > 0.0
 
     @property
     def is_open(self) -> bool:
         """Whether the API is down: nobody sends but the prober. Take no items, and let go of those that wait."""
-        return self._outlook.is_down
+        return self._view.is_down
 
     @property
     def breaker(self) -> Breaker:
         """Since when and why it is down, if it is, as of the last beat."""
-        return self._outlook.breaker
+        return self._view.breaker
 
     @property
     def is_healthy(self) -> bool:
         """Whether some request of the scope succeeded within 60 seconds, or the beats by which we hear of it."""
-        return self._outlook.health.is_fresh(self._clock.monotonic())
+        return self._view.health.is_fresh(self._clock.monotonic())
 
     @property
     def is_proven(self) -> bool:
         """Whether some request of the scope has succeeded since the first of its present members joined."""
-        return self._outlook.health.last_success is not None
+        return self._view.health.last_success is not None
 
     def has_succeeded_since(self, moment: float) -> bool:
         """Whether some request of the scope succeeded after ``moment`` of the monotonic clock, or was heard of since:
         who failed all the while did not fail with everybody."""
-        last_success = self._outlook.health.last_success
+        last_success = self._view.health.last_success
         return last_success is not None and last_success >= moment
 
     # -- acting --------------------------------------------------------------------------------------------------------
 
     @property
     def _is_pause_long(self) -> bool:
-        return self._outlook.pause.left(self._clock.monotonic()) > LONG_PAUSE_BEATS * self._settings.beat_seconds
+        return self._view.pause.left(self._clock.monotonic()) > LONG_PAUSE_BEATS * self._settings.beat_seconds
 
     @property
     def _pause_words(self) -> str:
-        left = self._outlook.pause.left(self._clock.monotonic())
+        left = self._view.pause.left(self._clock.monotonic())
         return f" for another {left:.0f} s" if left > 0.0 else ""
 
     def _error(self) -> HaulierError | None:
         """The gate's: why whoever waits should go away instead."""
-        if self._is_ending and (self._is_pause_long or self._outlook.is_down):
+        if self._is_ending and (self._is_pause_long or self._view.is_down):
             return ApiError(
                 f"All requests pause{self._pause_words}, and this process does not wait for the end of it.",
                 action=Action.PAUSE,
@@ -366,12 +366,12 @@ class Scope:
 
     def _opens_in(self) -> float:
         """The gate's door: 0.0 if one more request may be sent this very moment."""
-        return self._outlook.opens_in(self._clock.monotonic(), self._gate.in_use, self._membership)
+        return self._view.opens_in(self._clock.monotonic(), self._gate.in_use, self._membership)
 
     def _note_passed(self) -> None:
         self._was_busy = True
-        self._outlook.note_passed(self._gate.in_use)
-        if self._outlook.pacer.passed(self._clock.monotonic()):
+        self._view.note_passed(self._gate.in_use)
+        if self._view.pacer.passed(self._clock.monotonic()):
             self._hurry.set()
 
     @property
@@ -397,17 +397,17 @@ class Scope:
         """Between beats, hear of a pause or an outage that another member has told of, and of one who waits for a
         share: by the beats of each member it takes seconds to arrive."""
         while True:
-            await self._clock.sleep(self._settings.beat_seconds / LOOKS)
+            await self._clock.sleep(self._settings.beat_seconds / ROW_READS_PER_BEAT)
             if not self._has_company:
                 continue
             with contextlib.suppress(UnavailableError):
                 row = decode(await self._rows.read(self._settings.name))
-                self._outlook.see(row, wall_seconds(self._clock), self._clock.monotonic())
+                self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
                 looks = self.has_work is not None
                 if self._membership.look(row, self._gate.in_use, is_busy=self._is_busy, looks=looks):
                     self._hurry.set()
                 self._limit()
-                if self._outlook.tally.is_behind(row.governor):
+                if self._view.beat_report.is_behind(row.governor):
                     self._hurry.set()
 
     @property
@@ -430,7 +430,7 @@ class Scope:
         self._was_busy = False
         beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy)
         beat = replace(
-            self._outlook.tell(beat, began_at, wall_seconds(self._clock)),
+            self._view.tell(beat, began_at, wall_seconds(self._clock)),
             in_flight=self._in_flight,
             mark=self._settings.mark,
             looks=self.has_work is not None,
@@ -443,16 +443,16 @@ class Scope:
         gate.peak = gate.in_use
         self._limit()
         try:
-            row = await self._update(lambda row: beaten(row, beat))
+            row = await self._update(lambda row: after_beat(row, beat))
         except UnavailableError:
             self.failures.give_back(beat.failures)
             raise
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._membership.adopt(row, beat, began_at, now)
-        self._outlook.told(row, self._member, wall, now)
+        self._view.told(row, self._member, wall, now)
         self._has_company = len(row.members) > 1
         # Before the gate is told: a request that has a place goes on before another one begins.
-        self._one_more.renew()
+        self._extra_requests.renew()
         if row.breaker.prober == self._member and not self._is_probing:
             self._must_probe.set()
         self._limit()
@@ -460,7 +460,7 @@ class Scope:
 
     def _limit(self) -> None:
         """Let the gate follow what is known now."""
-        held, before = self._outlook.tally.held(self._clock.monotonic()), self._gate.limit
+        held, before = self._view.beat_report.held(self._clock.monotonic()), self._gate.limit
         self._gate.limit = max(0, self._membership.limit - held)
         self._gate.poke(everybody=self._error() is not None)
         if self._gate.limit > before:
@@ -472,7 +472,7 @@ class Scope:
             await self._must_probe.wait()
             self._must_probe.clear()
             if not self._proof.is_there:
-                self._outlook.is_trial = True
+                self._view.is_trial = True
                 self._limit()
                 continue
             self._is_probing = True
@@ -488,8 +488,8 @@ class Scope:
         """The others hear of it at once: a witness that works closes the breaker, whoever asked it."""
         if works:
             self.note_success()
-        if self._outlook.breaker.state is not State.CLOSED:
-            self._outlook.probe = works
+        if self._view.breaker.state is not State.CLOSED:
+            self._view.probe = works
         self._hurry.set()
 
     async def _update(self, change: Callable[[ScopeRow], ScopeRow]) -> ScopeRow:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BUSY_TURN = 10
+BUSY_TURN_BEATS = 10
 """Beats for which a member with work holds a share that others wait for: some requests long, and far below a lease, so
 that the items of those who wait are not handed back meanwhile."""
-IDLE_TURN = 2
+IDLE_TURN_BEATS = 2
 """The same without work: long enough for a dequeue to find some."""
-IDLE_PART = 4
+IDLE_CAP_DIVISOR = 4
 """One part in so many of the cap is for members without work, so that somebody looks for more."""
 
 
@@ -26,7 +26,7 @@ class Wish:
     """Whether it takes items, so that without work it looks for some."""
 
 
-def shares(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
+def divide_cap(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
     """The shares to come to; their sum is never above ``cap``, and it is ``cap`` where anybody is there.
 
     Members with work share evenly. Members without get one each, as far as a part of the cap goes, since who has none
@@ -35,14 +35,14 @@ def shares(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
     """
     busy = [wish for wish in wishes if wish.wants]
     if not busy:
-        return _evenly(cap, [wish for wish in wishes if wish.looks] or wishes, IDLE_TURN)
+        return _divide_evenly(cap, [wish for wish in wishes if wish.looks] or wishes, IDLE_TURN_BEATS)
     idle = [wish for wish in wishes if not wish.wants and wish.looks]
-    for_idle = max(0, min(len(idle), max(1, cap // IDLE_PART), cap - len(busy)))
-    ones = _evenly(for_idle, idle, IDLE_TURN)
-    return ones | _evenly(cap - for_idle, busy, BUSY_TURN)
+    for_idle = max(0, min(len(idle), max(1, cap // IDLE_CAP_DIVISOR), cap - len(busy)))
+    ones = _divide_evenly(for_idle, idle, IDLE_TURN_BEATS)
+    return ones | _divide_evenly(cap - for_idle, busy, BUSY_TURN_BEATS)
 
 
-def _evenly(cap: int, wishes: Sequence[Wish], turn: int) -> dict[str, int]:
+def _divide_evenly(cap: int, wishes: Sequence[Wish], turn: int) -> dict[str, int]:
     if not wishes:
         return {}
     each, over = divmod(cap, len(wishes))

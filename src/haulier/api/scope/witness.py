@@ -9,10 +9,10 @@ from haulier.api.errors import Action
 from haulier.api.http.transport import Request, Response, TransportError
 
 Send = Callable[[Request], Awaitable[Response]]
-Judged = Callable[[Response | TransportError], Action]
+Judge = Callable[[Response | TransportError], Action]
 """What an answer to the same request, under the same rules and read for the same, comes to."""
 
-ASKED_SECONDS: Final = 15.0
+REFUSAL_VALID_SECONDS: Final = 15.0
 """For how long an answer "no" is believed: a hundred items that fail together ask once."""
 
 
@@ -22,14 +22,14 @@ class Witness:
     def __init__(self) -> None:
         self.send: Send | None = None
         self._request: Request | None = None
-        self._judged: Judged = lambda _: Action.OK
+        self._judged: Judge = lambda _: Action.OK
         self._is_first_page = False
 
     @property
     def is_there(self) -> bool:
         return self.send is not None and self._request is not None
 
-    def note(self, request: Request, judged: Judged, *, is_first_page: bool) -> None:
+    def note(self, request: Request, judged: Judge, *, is_first_page: bool) -> None:
         """It was answered well. First pages are preferred, since a later page's token may have died by the time."""
         if is_first_page or not self._is_first_page:
             self._request, self._judged, self._is_first_page = request, judged, is_first_page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haulier.api.limits.breaker import State
-from haulier.api.scope.changes import lifted
+from haulier.api.scope.changes import with_pause_lifted
 from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.app.open_source import open_source, scope_name
 from haulier.app.run_start import require_shared_queue
@@ -28,7 +28,7 @@ async def command(call: SourceCall) -> int:
         def lift(body: bytes | None) -> bytes:
             nonlocal before
             before = decode(body)
-            return encode(lifted(before, wall))
+            return encode(with_pause_lifted(before, wall))
 
         await site.queue.update(scope_name(call.app), lift)
     pause = {"until": time_text(before.pause_until), "reason": before.pause_reason}

@@ -7,7 +7,7 @@ import math
 import click
 import msgspec
 
-from haulier.api.scope.failures import NONE, Failures
+from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.app.open_source import open_source
 from haulier.app.run_start import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
@@ -52,7 +52,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
         return exit_code_of_state(status.state, status.reasons)
 
 
-def say_status(status: RunStatus, depth: Depth | None = None, failures: Failures = NONE) -> None:
+def say_status(status: RunStatus, depth: Depth | None = None, failures: Failures = NO_FAILURES) -> None:
     """The status as a few lines on standard output."""
     for line in status_lines(status, depth, failures):
         click.echo(as_typed(line))

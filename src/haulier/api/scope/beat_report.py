@@ -8,29 +8,29 @@ from haulier.api.http.transport import Response
 from haulier.api.limits.breaker import Outcomes
 from haulier.api.limits.governor import Governor, Phase, Report, window_size
 
-FIRST, LATER = "first", "later"
+FIRST_PAGE, LATER_PAGE = "first", "later"
 """Classes of pages: the first answer of a query is slow where later ones are cached."""
 
-KEPT = 64
+MAX_CLASS_SAMPLES = 64
 """Samples of a class and beat, which all go through the row. Of more answers every second one is kept, or fourth."""
 
-REFUSED = 429
+REFUSED_STATUS = 429
 
-NEVER = 1 << 30
+NO_STEP_ANSWERS = 1 << 30
 
-FEW = 5
+URGENT_FAILURES = 5
 """Failures in a row that are told at once: four workers with so many each make a breaker open."""
 
-LEAD = 0.1
+MAX_LEAD_PART = 0.1
 """A request counts if it was sent before the limit moved by no more than this part of the time that it took: it was
 under way with as many others as the limit allows now. In the moment in which a step is made, half of the next step's
 requests go out, which would be missing for a round trip."""
 
-HELD_SECONDS = 2.0
+HELD_PLACE_SECONDS = 2.0
 """The governor cuts no more than once in about so long, and others hear of it a beat later."""
 
 
-class Tally:
+class BeatReport:
     """Counts for the breaker, and for the governor: to it, only requests sent under its present limit say something."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Tally:
         self._answers = 0
         self._each = 1
         self._refusals = 0
-        self._wanted = NEVER
+        self._wanted = NO_STEP_ANSWERS
         self._good = self._bad = self._throttled = 0
         self._throttled_seconds = 0.0
         self._is_row = False
@@ -53,7 +53,7 @@ class Tally:
 
     def held(self, now: float) -> int:
         """Places to leave empty: one for each request that was refused a moment ago, until the limit follows."""
-        return self._held if now - self._refused_at <= HELD_SECONDS else 0
+        return self._held if now - self._refused_at <= HELD_PLACE_SECONDS else 0
 
     def note_success(self, response: Response | None, now: float, *, is_first_page: bool) -> bool:
         """Whether there is enough for the governor's next step, and it is in a hurry to make it."""
@@ -61,8 +61,8 @@ class Tally:
         self.last_bad = 0
         if response is None:
             return False
-        if now - (1.0 - LEAD) * response.seconds >= self._epoch_at:
-            self._sample(response.first_byte_seconds, FIRST if is_first_page else LATER)
+        if now - (1.0 - MAX_LEAD_PART) * response.seconds >= self._epoch_at:
+            self._sample(response.first_byte_seconds, FIRST_PAGE if is_first_page else LATER_PAGE)
         return self._answers >= self._wanted
 
     def note_failure(self, response: Response | None, reason: str, now: float) -> bool:
@@ -70,12 +70,14 @@ class Tally:
         self._bad += 1
         self.last_bad += 1
         self._reason = reason
-        is_refusal = response is not None and response.status == REFUSED and now - response.seconds >= self._epoch_at
+        is_refusal = (
+            response is not None and response.status == REFUSED_STATUS and now - response.seconds >= self._epoch_at
+        )
         if is_refusal:
             self._held = self.held(now) + 1
             self._refused_at = now
             self._refusals += 1
-        return is_refusal or self.last_bad % FEW == 0
+        return is_refusal or self.last_bad % URGENT_FAILURES == 0
 
     def note_sent(self) -> None:
         """A request goes out."""
@@ -119,7 +121,7 @@ class Tally:
             self._held = 0
         # While it starts, a step cannot wait for the next beat: each member tells of its part as soon as it has it.
         missing = max(1, window_size(governor) - governor.seen)
-        self._wanted = math.ceil(part * missing) if part and governor.phase is Phase.STARTING else NEVER
+        self._wanted = math.ceil(part * missing) if part and governor.phase is Phase.STARTING else NO_STEP_ANSWERS
 
     def is_behind(self, governor: Governor) -> bool:
         """Whether another member has made a step of the start that we should follow at once."""
@@ -130,7 +132,7 @@ class Tally:
 
     def _sample(self, seconds: float, kind: str) -> None:
         self._answers += 1
-        if len(self._samples.get(kind, ())) == KEPT:
+        if len(self._samples.get(kind, ())) == MAX_CLASS_SAMPLES:
             self._each *= 2
             self._samples = {kind: samples[::2] for kind, samples in self._samples.items()}
         if self._answers % self._each == 0:

@@ -11,33 +11,42 @@ from typing import Final
 from haulier.api.errors import Action, ApiError
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.transport import Response
-from haulier.api.limits.breaker import Breaker, State, in_a_row
-from haulier.api.limits.budget import UNLIMITED, Limits, Quota, Rate, left, limits_of, quotas, run_quota
-from haulier.api.limits.learned_rate import LONGEST_CHANCE_SECONDS
-from haulier.api.limits.pacer import NEVER, Pacer
+from haulier.api.limits.breaker import Breaker, State, failures_to_open
+from haulier.api.limits.budget import (
+    UNLIMITED,
+    HeaderLimits,
+    Quota,
+    Rate,
+    counted_quotas,
+    find_limits,
+    remaining,
+    run_quota,
+)
+from haulier.api.limits.learned_rate import MAX_CHANCE_WAIT_SECONDS
+from haulier.api.limits.pacer import NEVER_SECONDS, Pacer
 from haulier.api.limits.refusals import Refusals
+from haulier.api.scope.beat_report import BeatReport
 from haulier.api.scope.changes import Beat
 from haulier.api.scope.health import Health
 from haulier.api.scope.membership import Membership
 from haulier.api.scope.pause import Pause
 from haulier.api.scope.row import ScopeRow
-from haulier.api.scope.tally import Tally
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UsageError
 
-LONGEST_HELD_SECONDS: Final = 900.0
+MAX_HEADER_PAUSE_SECONDS: Final = 900.0
 """The longest that a header without a Retry-After can hold the scope: what is left is read again after it."""
 
-_BY_CHANCE: Final = {429, 503}
+_CHANCE_STATUSES: Final = {429, 503}
 """A 403 that means throttling is a threat: who goes on is shut out."""
 
-KEPT_RUNS: Final = 2
+MAX_COUNTED_RUNS: Final = 2
 """Of those that a worker had items of, the newest: the others are closed."""
 
 logger = logging.getLogger("haulier.api")
 
 
-class Outlook:
+class ScopeView:
     """Pause, health, breaker and budget of a scope, as this process sees them, and what it has to tell the others."""
 
     def __init__(
@@ -47,12 +56,12 @@ class Outlook:
         self._max_requests = max_requests
         self._runs: dict[str, Quota] = {}
         self._rng = rng
-        self._heard: Limits | None = None
+        self._heard: HeaderLimits | None = None
         self._learned: tuple[Rate, ...] = ()
         self._successes_told = 0
         self.pause = Pause(beat_seconds, rng)
         self.health = Health()
-        self.tally = Tally()
+        self.beat_report = BeatReport()
         self._refusals = Refusals()
         self._is_by_chance = False
         self.breaker = Breaker()
@@ -71,8 +80,8 @@ class Outlook:
         """The breaker is not closed, or what happened here since the last beat will open it."""
         if self.breaker.state is not State.CLOSED:
             return True
-        failures = self.breaker.failures + self.tally.last_bad
-        return self.health.last_success is not None and failures >= in_a_row(self.breaker)
+        failures = self.breaker.failures + self.beat_report.last_bad
+        return self.health.last_success is not None and failures >= failures_to_open(self.breaker)
 
     def error(self, clock: Clock) -> HaulierError | None:
         """Why whoever waits should go away instead; None where they should wait."""
@@ -104,17 +113,17 @@ class Outlook:
         return ApiError(
             f"The limit of {spent} is used up. The item comes again later.",
             action=Action.PAUSE,
-            retry_after_seconds=min(LONGEST_HELD_SECONDS, spent.seconds / 20),
+            retry_after_seconds=min(MAX_HEADER_PAUSE_SECONDS, spent.seconds / 20),
         )
 
     def opens_in(self, now: float, in_use: int, membership: Membership) -> float:
         """In how many seconds one more request may go out."""
         if not membership.is_fresh(now):
-            return NEVER
+            return NEVER_SECONDS
         if self.is_trial:
-            return NEVER if in_use or self.pacer.opens_in(now) == NEVER else 0.0
+            return NEVER_SECONDS if in_use or self.pacer.opens_in(now) == NEVER_SECONDS else 0.0
         if self.is_down:
-            return NEVER
+            return NEVER_SECONDS
         wait = self.pause.opens_in(now, in_use, membership.place, membership.sharers)
         return max(wait, self.pacer.opens_in(now))
 
@@ -126,27 +135,32 @@ class Outlook:
         self.pause.note_good()
         if response is not None:
             self._refusals.note_good(now - response.seconds, response.seconds)
-        is_due = self.tally.note_success(response, now, is_first_page=is_first_page)
+        is_due = self.beat_report.note_success(response, now, is_first_page=is_first_page)
         is_new = self._hear(response, now, wall)
         return self._tried(is_good=True) or is_new or is_due
 
     def note_failure(self, response: Response | None, reason: str, now: float, wall: float) -> bool:
         """Whether the others should hear of it at once."""
-        is_due = self.tally.note_failure(response, reason, now)
+        is_due = self.beat_report.note_failure(response, reason, now)
         is_new = self._hear(response, now, wall)
         return self._tried(is_good=False) or is_new or is_due
 
     def note_passed(self, in_use: int) -> None:
         """A request goes out, and with it so many are under way."""
         self.pause.note_passed(in_use)
-        self.tally.note_sent()
+        self.beat_report.note_sent()
         self._refusals.note_passed()
 
     def note_throttled(self, seconds: float, response: Response, now: float) -> bool:
         """See `Scope.note_throttled`."""
         is_row = self._refusals.note_refused(now - response.seconds, response.seconds)
-        self.tally.note_throttled(seconds, is_row=is_row)
-        if is_row or not self._is_by_chance or seconds > LONGEST_CHANCE_SECONDS or response.status not in _BY_CHANCE:
+        self.beat_report.note_throttled(seconds, is_row=is_row)
+        if (
+            is_row
+            or not self._is_by_chance
+            or seconds > MAX_CHANCE_WAIT_SECONDS
+            or response.status not in _CHANCE_STATUSES
+        ):
             return False
         return not is_exhausted(response.headers)
 
@@ -158,7 +172,7 @@ class Outlook:
             return
         self._runs[run_id] = quota = run_quota(run_id, self._max_requests)
         self.pacer.add(quota)
-        if len(self._runs) > KEPT_RUNS:
+        if len(self._runs) > MAX_COUNTED_RUNS:
             del self._runs[next(iter(self._runs))]
 
     def _tried(self, *, is_good: bool) -> bool:
@@ -172,9 +186,9 @@ class Outlook:
         if response is None:
             return False
         found = rate_limits(response.headers, datetime.fromtimestamp(wall, UTC))
-        self._heard = limits_of(found) or self._heard
+        self._heard = find_limits(found) or self._heard
         if found.is_exhausted and found.exhausted_seconds is not None:
-            self.pause.extend(min(LONGEST_HELD_SECONDS, found.exhausted_seconds), now)
+            self.pause.extend(min(MAX_HEADER_PAUSE_SECONDS, found.exhausted_seconds), now)
         rates = () if self._heard is None else self._heard.rates
         is_new = bool(rates) and rates != self._learned
         self._learned = rates or self._learned
@@ -196,8 +210,8 @@ class Outlook:
             had_success=self.health.is_news,
             lifted_at=self.lifted_at,
             pause_left=self.pause.left(now),
-            report=self.tally.take(),
-            outcomes=self.tally.outcomes(),
+            report=self.beat_report.take(),
+            outcomes=self.beat_report.outcomes(),
             probe=self.probe,
             out_of="" if self.pacer.spent is None or self.pacer.spent.seconds >= UNLIMITED else str(self.pacer.spent),
             spending=replace(self.pacer.spending(now), declared=self._rates, heard=self._heard),
@@ -230,11 +244,11 @@ class Outlook:
         self.health.told(self._successes_told)
         is_governed = not any(one.is_fixed for one in row.members.values())
         shares = sum(one.share for one in row.members.values())
-        self.tally.see(row.governor, now, row.members[name].share / max(1, shares) if is_governed else 0.0)
+        self.beat_report.see(row.governor, now, row.members[name].share / max(1, shares) if is_governed else 0.0)
         self.see(row, wall, now)
         self.probe = None
         if row.breaker.prober != name:
             self.is_trial = False
-        counted = quotas(row.budget, self._rates) + list(self._runs.values())
+        counted = counted_quotas(row.budget, self._rates) + list(self._runs.values())
         mine = row.members[name]
-        self.pacer.adopt(mine.rate, mine.granted, {quota: left(row.budget, quota, wall) for quota in counted}, now)
+        self.pacer.adopt(mine.rate, mine.granted, {quota: remaining(row.budget, quota, wall) for quota in counted}, now)
