@@ -1,8 +1,8 @@
-"""A total that ends a walk behind a full page may be capped: search servers count to 10,000 and no further.
+"""Finds capped totals: search servers count to 10,000 and no further.
 
-The page behind it is asked for, once. Records there prove the total wrong, and an empty page proves it right. A refusal
-proves nothing: many APIs refuse every page past the end, and those with a cap every page past that. So the total stands
-then, unless it is a number that caps are made of.
+Where a total ends a list with a full page, the page behind it is asked for once. Records prove the total wrong, an
+empty page proves it right. A refusal proves nothing, as many APIs refuse every page past the end: the total stands,
+unless caps are made of such numbers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from haulier.api.paging.totals import Total
 from haulier.api.records.next_sign import asked_sizes
 
 _MIN_CAP_RECORDS: Final = 1_000
-"""No API is known that hands out fewer records for one query than this, and says that there are no more."""
+"""Least total taken for a cap: no API is known that hands out fewer records for one query and hides that there are
+more."""
 
 
 class CappedTotal:
-    """SignTotals out for such an end in one walk."""
-
     def __init__(self, total: Total, paginator: Paginator) -> None:
         self._paginator = paginator
         # Who declares the cap, or how an exact total is told from others, has settled it.
@@ -31,12 +30,11 @@ class CappedTotal:
         self._first_count: int | None = None
 
     def note(self, count: int) -> None:
-        """A page of so many records was read."""
         if self._first_count is None:
             self._first_count = count
 
     def behind(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
-        """The request of the page behind the one that the total says is the last; None where nothing is doubtful."""
+        """Return the request of the page behind a doubtful total."""
         if self._is_settled or answer.total is None or not answer.page.records or answer.received != answer.total:
             return None
         if not self._is_full(request, len(answer.page)):
@@ -47,7 +45,6 @@ class CappedTotal:
             return None  # Without the total the page is an error by itself: nothing could follow it.
 
     def _is_full(self, request: PageRequest, count: int) -> bool:
-        """Whether the page is as full as was asked for, or as the first one."""
         if self._first_count is not None and count >= self._first_count:
             return True
         declared = {getattr(kind_of(self._paginator), name, None) for name in ("limit", "size", "page_size")}
@@ -61,7 +58,7 @@ def is_cap_like(total: int) -> bool:
 
 
 def cap_error(shown: str, total: int, status: int | None = None) -> PagingError:
-    """The total proved wrong, or not to be trusted since the page behind it was refused with ``status``."""
+    """Return the error of a total with records behind it or, with ``status``, with a refusal behind it."""
     found = (
         "there are records behind it, so that it is capped, or counts something else"
         if status is None

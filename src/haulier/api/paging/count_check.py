@@ -1,8 +1,7 @@
-"""Finds pages that contradict how they are counted: an offset advanced wrongly, or a list that moved, says nothing.
+"""Finds pages that contradict how they are counted: an offset advanced wrongly, or a list that moved.
 
-What one page shows is a suspicion at most: records may be equal, and pages may be short for many reasons. So a
-suspicion is settled by a request, a probe; and what is still not clear then is no error. A check is told of the pages
-of one walk in their order, and sends nothing itself.
+A page is a suspicion at most: records may be equal, and pages short for many reasons. A request, the probe, settles it;
+what stays unclear is no error. A check is told of a walk's pages in order.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from haulier.api.records.page import Page
 from haulier.api.records.slices import Bytes
 
 MAX_PROBES: Final = 3
-"""In one walk. Lists with many equal records raise suspicion again and again."""
+"""Probes in a walk: many equal records raise suspicion again and again."""
 _TEXT_BYTES: Final = 16 * 1024
-"""Of the page before, kept to be found again at the head of the next one: some 15 us a page, with the search."""
+"""Bytes kept of a page, to find them at the head of the next: some 15 us, with the search."""
 _RECORD_MARK: Final = b"\x1e"
-"""No JSON holds it as it is, so that it tells records apart."""
+"""No JSON holds it unescaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +34,11 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The page before."""
-
     request: PageRequest
     count: int
     size: int | None
-    """How many were asked for, where that is known."""
     text: bytes
-    """Its last records, with a mark before and behind each."""
+    """Last records, with a mark around each."""
 
     @property
     def last(self) -> bytes:
@@ -52,7 +48,7 @@ class _Before:
         return _mark((record,)) in self.text
 
     def leads_into(self, records: Sequence[Bytes]) -> bool:
-        """Whether the records begin with those that this page ended with."""
+        """Whether the records begin with the last ones of this page."""
         first = _mark(records[:1])
         place = self.text.find(first)
         while place >= 0:
@@ -64,7 +60,6 @@ class _Before:
 
 
 def check_of(paginator: Paginator) -> OffsetCheck | PageNumberCheck | None:
-    """A check for one walk; None for kinds that do not count."""
     # What a subclass counts may be something else.
     if type(paginator) is Offset and not paginator.overlap:
         return OffsetCheck(paginator)
@@ -72,7 +67,7 @@ def check_of(paginator: Paginator) -> OffsetCheck | PageNumberCheck | None:
 
 
 class OffsetCheck:
-    """Whether an API counts its offset in the records that it sends, or also in those that it leaves out."""
+    """Finds out whether an API counts its offset in records that it sends, or also in those that it leaves out."""
 
     def __init__(self, pages: Offset) -> None:
         self._pages = pages
@@ -83,11 +78,11 @@ class OffsetCheck:
 
     @property
     def hides_rows(self) -> bool:
-        """Whether the API leaves rows out of its pages: here it is declared, or an error of its own."""
+        """Whether rows are left out by declaration. Undeclared, that is an error of its own."""
         return self._pages.advance == "limit"
 
     def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
-        """A page came, and this is what would settle a suspicion about it."""
+        """Return a probe where a page is suspicious."""
         before, count, size = self._before, len(page), self._pages.size_of(request)
         if self._pages.advance == "limit":
             if before is None:
@@ -107,7 +102,7 @@ class OffsetCheck:
         return Probe(last, lambda found: self._judge_last(before, head, found))
 
     def _varies(self, before: _Before) -> bool:
-        """Whether the page before is short, and so was another one, in another way; asked for once."""
+        """Whether two pages were short, in different ways; True once."""
         if self._has_varied or before.size is None or before.count >= before.size:
             return False
         first, self._short_count = self._short_count, before.count
@@ -115,7 +110,8 @@ class OffsetCheck:
         return self._has_varied
 
     def _judge_last(self, before: _Before, head: bytes, found: Page) -> None:
-        """``found`` begins one record earlier than a page: with the last one of the page before, or counts differ."""
+        """Judge a page that was asked for from one record earlier: it begins with the last record before, or counts
+        differ."""
         records = found.slices[:2]
         if records and _mark(records[:1]) == before.last and (len(records) < 2 or _mark(records[1:]) == head):
             self._probes = MAX_PROBES  # It counts what it sends; equal records are in the nature of this list.
@@ -138,8 +134,8 @@ class OffsetCheck:
         )
 
     def _lowered_limit(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
-        """By the limit, a page that is short since the limit was lowered would skip rows. The first page shows it: the
-        rest of its places holds nothing but its own last records, or else rows that would never be read."""
+        """Return a probe for the rest of a short first page. Rows there show that the API lowered the limit, and an
+        offset raised by it would skip rows."""
         size, count = self._pages.size_of(request), len(page)
         if size is None or not 0 < count < size or (total is not None and count >= total):
             return None
@@ -160,7 +156,7 @@ class OffsetCheck:
 
 
 class PageNumberCheck:
-    """Whether records were added while pages were counted. Rows that a page leaves out do not matter to its number."""
+    """Finds out whether records were added meanwhile. Rows that are left out do not change a page's number."""
 
     def __init__(self, pages: PageNumber) -> None:
         self._pages = pages
@@ -170,11 +166,10 @@ class PageNumberCheck:
 
     @property
     def hides_rows(self) -> bool:
-        """Whether the API leaves rows out of its pages: all that others follow should be as long."""
+        """Whether rows are left out: pages that others follow should be equally long."""
         return self._counts is not None and self._counts[0] != self._counts[1]
 
     def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
-        """A page came, and this is what would settle a suspicion about it."""
         before = self._before
         if before is not None and page.slices:
             least, most = self._counts or (before.count, before.count)
@@ -198,7 +193,6 @@ class PageNumberCheck:
 
 
 def _text_of(page: Page, least: int = 0) -> bytes:
-    """The last records of a page: about as many as are kept of it, or ``least`` of them."""
     records = page.slices
     if not records:
         return b""

@@ -1,4 +1,4 @@
-"""Paging by something to hand back: a token of the API's, or the key of the last record."""
+"""Paging by a value to hand back: a token, or the last record's key."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from haulier.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One value that goes from an answer into the next request: from ``at`` or ``from_header`` to one of the others."""
+    """One value from an answer for the next request: ``Key("paging.next", query="after")``."""
 
     at: str = ""
-    """Path in the answer's body."""
+    """Path of the value in the answer."""
     from_header: str = ""
-    """Header of the answer."""
+    """Header of the answer that has it instead."""
     query: str = ""
-    """Parameter of the next request."""
+    """Parameter that it is sent as."""
     body: str = ""
-    """Path in the next request's JSON body; the value goes there as it came, be it an object."""
+    """Path in the JSON body where it is sent instead, as it came, be it an object."""
     header: str = ""
-    """Header of the next request."""
+    """Header that it is sent as instead."""
 
     def __post_init__(self) -> None:
         if bool(self.at) == bool(self.from_header):
@@ -43,13 +43,11 @@ class Key:
                 check_path(path)
 
     def of(self, answer: PageAnswer) -> str | Raw | None:
-        """The value; None where there is none, in any of the ways that APIs say so."""
         if self.from_header:
             return answer.header(self.from_header)
         return answer.raw(self.at) if self.body else answer.text(self.at)
 
     def put(self, request: PageRequest, value: str | Raw) -> PageRequest:
-        """The request with the value in its place."""
         if self.body:
             # A slice would keep its whole page alive.
             return request.with_field(self.body, value.copy() if isinstance(value, Raw) else value)
@@ -57,7 +55,6 @@ class Key:
         return request.with_query(self.query, text) if self.query else request.with_header(self.header, text)
 
     def was_sent(self, request: PageRequest, value: str | Raw) -> bool:
-        """Whether the request holds the value already."""
         if self.body:
             sent = request.field(self.body)
             return (isinstance(sent, Raw) and isinstance(value, Raw) and bytes(sent) == bytes(value)) or sent == value
@@ -65,7 +62,6 @@ class Key:
         return sent == (value if isinstance(value, str) else text_of_raw(value, self.at))
 
     def note_sign(self, answer: PageAnswer, *, is_there: bool, asked: int | None) -> None:
-        """Whether the value is there as the sign of a next page, be it null."""
         if self.from_header:
             answer.note_header_sign(self.from_header, is_there=is_there, asked=asked)
         else:
@@ -74,10 +70,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Pages by an opaque token. Ends where the token is missing, null, "" or false, or as ``end`` says.
+    """Paging by an opaque token: ``Cursor("next", query="cursor")``. `Key` says where it is read and sent.
 
-    ``Cursor("next", query="_next")``; see `Key` for where a token can be found and sent. All else of the request stays
-    equal, as most APIs demand. ``also``: further values that go along with the token.
+    All else of the request stays, as most APIs demand. Ends where the token is missing, null, "" or false, or as
+    ``end`` says. A flag at ``more`` or ``done`` must agree with the token.
     """
 
     at: str = ""
@@ -86,19 +82,16 @@ class Cursor:
     body: str = ""
     header: str = ""
     more: str = ""
-    """Path of a flag that says whether there is more. It must agree with the token, unless ``end`` has "flag"."""
     done: str = ""
-    """Path of a flag that says whether this was all."""
     also: tuple[Key, ...] = ()
+    """Further values to send."""
     size_name: str = ""
-    """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send the first whole.
-
-    Later pages keep the size of the first: a token may be a page's number, which means other records with every size.
-    """
+    """Parameter, or path of the JSON body, with the page size: halved where the API cannot send the first page. Later
+    it stays, since a token may be a page's number, which means other records with every size."""
     end: tuple[End, ...] = ()
-    """What else ends the list."""
+    """Further ends: "flag" (it alone counts), "repeated" (the token comes again), "empty page"."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
-    """ "end": the token is left out of the last page, and a full page without it is not suspicious."""
+    """ "end": the last page lacks the token; a full one is not suspicious."""
 
     def __post_init__(self) -> None:
         check_ends(self, self.missing)
@@ -131,26 +124,26 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Seek:
-    """Pages by the key of the last record: "those after this one".
+    """Paging by the last record's key, "those after this one": ``Seek("id", query="since_id")``.
 
-    The key must be unique, never change, and sort the list; a page that shows otherwise is an error. Ends where
-    ``more`` is false or ``done`` is true, if one is declared; else at the exact total, or at an empty page.
+    The key must be unique, never change, and sort the list; a page that shows otherwise raises `PagingError`. Ends
+    where the flag at ``more`` is false or at ``done`` is true, if one is declared; else at the exact total, or at an
+    empty page.
     """
 
     key: str
     """Path in a record."""
     query: str = ""
-    """Parameter that the key goes into."""
     body: str = ""
-    """Path in the JSON body that the key goes into, as it came."""
+    """Path in the JSON body where the key is sent instead."""
     template: str = "{key}"
-    """What is sent, such as `sys_id>{key}^ORDERBYsys_id`."""
+    """Text to send, such as `sys_id>{key}^ORDERBYsys_id`."""
     more: str = ""
     done: str = ""
     is_inclusive: bool = False
-    """The API sends the records with the last key again: they are checked, and dropped. The key need not be unique."""
+    """The API repeats records with the last key: they are checked and dropped. The key need not be unique."""
     size_name: str = ""
-    """Parameter, or path of the JSON body, with the size of a page: halved where the API cannot send one whole."""
+    """Parameter, or path of the JSON body, with the page size: halved where a page is too large."""
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)

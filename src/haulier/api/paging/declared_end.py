@@ -1,4 +1,4 @@
-"""How a source says where lists with a token or link end, beyond the token that is not there any more."""
+"""Declared ends of lists with a token or link."""
 
 from __future__ import annotations
 
@@ -11,21 +11,18 @@ from haulier.api.paging.positions import check_flags
 from haulier.errors import UsageError
 
 End = Literal["flag", "repeated", "empty page"]
-"""``flag``: the flag alone counts, since the token goes on past the end; ``repeated``: the token or link of the page
-before comes again; ``empty page``: a page without records."""
+"""``flag``: the flag alone counts; the token goes on past the end. ``repeated``: the token comes again."""
 END_WORDS: Final[tuple[str, ...]] = get_args(End)
 
 Missing = Literal["", "end"]
-"""``end``: the sign of a next page is left out of the last one, and a page without it is never suspicious."""
+"""``end``: a page without the sign of a next one is never suspicious."""
 
 
 CHECKS_ONLY: Final = {"shapes_records": False}
-"""Of a field that decides what is suspicious and not which records there are: an open run goes on when it changes."""
+"""Marks a field that decides what is suspicious, not which records come: an open run goes on when it changes."""
 
 
 class EndRules(Protocol):
-    """What kinds with a token or link have in common."""
-
     @property
     def more(self) -> str: ...
     @property
@@ -35,7 +32,6 @@ class EndRules(Protocol):
 
 
 def check_ends(kind: EndRules, missing: str) -> None:
-    """`UsageError` for rules that mean nothing."""
     check_flags(kind.more, kind.done)
     check_words(kind.end, missing)
     if "flag" in kind.end and not (kind.more or kind.done):
@@ -43,7 +39,6 @@ def check_ends(kind: EndRules, missing: str) -> None:
 
 
 def check_words(end: Sequence[str], missing: str) -> None:
-    """`UsageError` for words that are none of these."""
     for word in end:
         if word not in END_WORDS:
             raise UsageError(f"end has {word!r}; there are: {', '.join(map(repr, END_WORDS))}.")
@@ -52,10 +47,8 @@ def check_words(end: Sequence[str], missing: str) -> None:
 
 
 def flag_of(kind: EndRules, answer: PageAnswer, *, has_token: bool) -> bool | None:
-    """Whether the declared flag says that this was all; None where neither it nor a token is there.
-
-    Raises `PagingError` where flag and token contradict each other, unless the flag is declared to rule.
-    """
+    """Whether the declared flag says the end; None without flag and token. Raises `PagingError` where the two
+    contradict each other."""
     path = kind.more or kind.done
     flag = answer.flag(path) if path else None
     if flag is None:

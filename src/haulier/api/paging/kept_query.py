@@ -1,4 +1,4 @@
-"""The stream's own parameters, where a link to the next page lacks them: some servers' links drop the filter."""
+"""Parameters of the stream that a next link lacks: some servers' links drop the filter."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ _POSITION_NAMES: Final = frozenset(
         "continuationtoken", "skiptoken", "scrollid",
     }
 )  # fmt: skip
-"""How APIs call the place of a page, without signs and capitals. A link has one of its own, by whatever name."""
+"""How APIs call the position of a page, in letters only. A link has one of its own, by whatever name."""
 
 
 def keep_parameters(following: PageRequest, request: PageRequest, base: str, *, keep_query: bool) -> PageRequest:
-    """The request of a link, with the parameters of the walk's first request that the link lacks, if they are to be
-    kept; else with their names in `PageRequest.missing_parameters`, if it is the first link of the walk.
+    """Add the parameters that a link lacks or, without ``keep_query``, name them once for a warning.
 
-    A link to another path than the page's holds its state there, and is no reason for doubt.
+    A link to another path holds its state there, and is no reason for doubt.
     """
     own = request.first_query or request.query
     if not own or (request.first_query and not keep_query):
@@ -43,7 +42,6 @@ def keep_parameters(following: PageRequest, request: PageRequest, base: str, *, 
 
 
 def _filters(pairs: Pairs) -> tuple[str, ...]:
-    """The names that decide which records come: a size decides how many at once."""
     return tuple(dict.fromkeys(name for name, _ in pairs if not is_size(name)))
 
 

@@ -1,4 +1,4 @@
-"""The Link header (RFC 8288), as servers really send it: quotes of both kinds or none, empty elements, ``rel*``."""
+"""The Link header (RFC 8288) as servers send it: quotes of both kinds or none, empty elements, ``rel*``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ _END: Final = re.compile(r"\s*(?:,|$)")
 
 
 def links_of(header: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """The targets of one Link header with their parameters, whose names are in lower case.
-
-    Of a parameter that stands twice the first counts. A link about something else than the page (`anchor`) is left
-    out. Raises `BodyError` for what is no such header.
-    """
+    """Yield the targets with their parameters, names in lower case. Of a parameter given twice the first counts. Links
+    about something other than the page (`anchor`) are left out."""
     position = _element_from(header, 0)
     while position < len(header):
         target = _TARGET.match(header, position)
@@ -44,7 +41,7 @@ def links_of(header: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def relations_of(parameters: Mapping[str, str]) -> set[str]:
-    """What a link is to the page, in lower case. ``rel*=UTF-8''next`` counts where there is no ``rel``."""
+    """Return a link's relations in lower case, from ``rel`` or else ``rel*=UTF-8''next``."""
     text = parameters.get("rel")
     if text is None:
         text = unquote(parameters.get("rel*", "").rpartition("'")[2])
@@ -52,7 +49,7 @@ def relations_of(parameters: Mapping[str, str]) -> set[str]:
 
 
 def _element_from(header: str, position: int) -> int:
-    """Where the next element begins; a list may have empty ones (RFC 9110, 5.6.1)."""
+    """Skip empty elements (RFC 9110, 5.6.1)."""
     return len(header) - len(header[position:].lstrip(" \t,"))
 
 

@@ -1,7 +1,4 @@
-"""Paging by addresses that the API sends: a link in the body, the Link header, OData's next link.
-
-An address is opaque. It replaces the whole query, and the client follows it to the API's own origin only.
-"""
+"""Paging by links of the API's. They replace the whole query, and lead to its own origin only."""
 
 from __future__ import annotations
 
@@ -23,30 +20,28 @@ from haulier.errors import UsageError
 
 _PAGE_SIZE_PREFERENCE: Final = "odata.maxpagesize="
 _NEXT_NAMES: Final = ("@odata.nextLink", "@nextLink", "odata.nextLink", "d.__next")
-"""Of OData 4.0, 4.01, 3 (JSON light) and 2."""
+"""Next links of OData 4.0, 4.01, 3 (JSON light) and 2."""
 _CONTEXT_NAMES: Final = ("@odata.context", "@context", "odata.metadata")
 _DELTA_NAMES: Final = ("@odata.deltaLink", "@deltaLink", "odata.deltaLink", "d.__delta")
-"""Where it stands, this was the last page."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextUrl:
-    """Pages by the address of the next one, absolute or relative, in the body or in a header.
+    """Paging by the address of the next page, absolute or relative: ``NextUrl("paging.next")``.
 
-    Ends where it is missing, null, "" or false, or as ``end`` says.
+    Ends where it is missing, null, "" or false, or as ``end`` says. A flag at ``more`` or ``done`` must agree with it.
     """
 
     at: str = ""
     from_header: str = ""
     more: str = ""
-    """Path of a flag that says whether there is more. It must agree with the address, unless ``end`` has "flag"."""
     done: str = ""
     end: tuple[End, ...] = ()
-    """What else ends the list."""
+    """As `Cursor.end`."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
-    """ "end": the address is left out of the last page, and a full page without it is not suspicious."""
+    """As `Cursor.missing`."""
     keep_query: bool = False
-    """Parameters of the first request that an address lacks are put behind it."""
+    """Send parameters of the first request that an address lacks."""
 
     def __post_init__(self) -> None:
         check_ends(self, self.missing)
@@ -80,17 +75,17 @@ class NextUrl:
 
 @dataclass(frozen=True, slots=True)
 class LinkHeader:
-    """Pages by the Link header (RFC 8288), as GitHub, GitLab and Shopify have it. Ends where it lacks the relation, or
-    as ``end`` says."""
+    """Paging by the Link header (RFC 8288), as of GitHub, GitLab and Shopify. Ends where it lacks ``rel``, or as
+    ``end`` says."""
 
     rel: str = "next"
     end: tuple[End, ...] = ()
     end_if: str = ""
-    """An attribute of the link which says that nothing stands behind it, such as `results="false"` (Sentry)."""
+    """Attribute of a link that leads to nothing more: `results="false"` (Sentry)."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
-    """ "end": the relation is left out of the last page, and a full page without it is not suspicious."""
+    """As `Cursor.missing`."""
     keep_query: bool = False
-    """Parameters of the first request that a link lacks are put behind it."""
+    """As `NextUrl.keep_query`."""
 
     def __post_init__(self) -> None:
         check_words(self.end, self.missing)
@@ -134,22 +129,21 @@ class LinkHeader:
 
 @dataclass(frozen=True, slots=True)
 class OData:
-    """OData with paging by the server: `@odata.nextLink`, or as versions 2, 3 and 4.01 write it. Ends where there is no
-    link, or as ``end`` says.
+    """Paging by an OData service: `@odata.nextLink`, or as versions 2, 3 and 4.01 write it.
 
-    The service counts in `@odata.count` if the query has `$count=true`.
+    Ends where there is no link, or as ``end`` says. `$count=true` in the query gives the total `@odata.count`.
     """
 
     page_size: int | None = None
-    """What the server is asked for; it may send fewer. Halved where it cannot send a first page of so many."""
+    """Records asked for in `Prefer`; fewer may come. Halved where the first page is too large."""
     end: tuple[End, ...] = ()
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
-    """ "end": a full page without a link is not suspicious."""
+    """As `Cursor.missing`."""
     keep_query: bool = False
-    """Parameters of the first request that a link lacks are put behind it."""
+    """As `NextUrl.keep_query`."""
     nested: Nested = field(default="", metadata=CHECKS_ONLY)
-    """ "cut": a list inside a record (`$expand`) may have a next link of its own, which is not followed: what came of
-    the list is enough. Else it is an error."""
+    """ "cut": lists inside records (`$expand`) may have next links, which are not followed. Without it they raise
+    `PagingError`."""
 
     def __post_init__(self) -> None:
         check_words(self.end, self.missing)
@@ -186,7 +180,6 @@ class OData:
 
 
 def _texts_at(answer: PageAnswer, names: Iterable[str]) -> dict[str, str]:
-    """The texts that stand at any of the names, most of which no answer has."""
     found = {name: answer.body.raw(name) for name in names}
     return {
         name: text_of_raw(raw, name)
@@ -196,7 +189,6 @@ def _texts_at(answer: PageAnswer, names: Iterable[str]) -> dict[str, str]:
 
 
 def _smaller(request: PageRequest) -> PageRequest | None:
-    """The preference goes with every page after it."""
     preferences = next((value for name, value in request.headers if name.lower() == "prefer"), "")
     others, _, size = preferences.rpartition(_PAGE_SIZE_PREFERENCE)
     half = halve_size(size)
@@ -212,10 +204,7 @@ def follow(
     base: str = "",
     keep_query: bool = False,
 ) -> PageRequest | None:
-    """The request of a link that was found in an answer; None where ``end`` says that it leads nowhere.
-
-    The client checks where it leads. ``base``: what it is relative to; the page itself unless given.
-    """
+    """Return the request of a link; None where ``end`` says that it leads nowhere. ``base``: the page unless given."""
     if "empty page" in end and not answer.page.records:
         return None
     base = base or answer.url

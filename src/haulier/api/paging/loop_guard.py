@@ -1,4 +1,4 @@
-"""Ends walks that would never end: a request sent twice, a page that comes twice, more pages than there can be."""
+"""Ends endless walks: a request sent twice, a page that comes twice, too many pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from haulier.api.http.transport import Request
 from haulier.api.records.page import Page
 
 MAX_PAGES: Final = 100_000
-"""Of one item. Far above any item that was planned well, and the end of an API that makes up a new cursor for ever."""
+"""Pages of one item: far above any that was planned well, and the end of an API that makes up cursors for ever."""
 
 _DIGEST_BYTES: Final = 16
 
@@ -23,10 +23,8 @@ class PaginationLoopError(PagingError):
 
 
 class LoopGuard:
-    """Watches one walk. Holds 16 bytes for each request and page, whatever their size.
-
-    Comparing a token with the one before it, as is often done, misses circles of two.
-    """
+    """Watches one walk, with 16 bytes a request and page. Comparing neighbouring tokens, as is often done, misses
+    circles of two."""
 
     def __init__(self, max_pages: int = MAX_PAGES) -> None:
         self._max_pages = max_pages
@@ -35,14 +33,13 @@ class LoopGuard:
 
     @property
     def pages(self) -> int:
-        """How many pages were asked for."""
         return len(self._requests)
 
     def check_request(self, request: Request, *, is_look: bool = False) -> None:
-        """Before a page is asked for. Raises `PaginationLoopError`, or `ApiError` above the page cap: no quiet end.
+        """Raise `PaginationLoopError` for a repeated request, or `ApiError` above the page cap.
 
-        What has so many pages with records is divided; of pages without any, smaller items would have as many.
-        ``is_look``: it looks behind what is the last page by all that is known, and may be one more.
+        The cap divides an item only if pages held records: smaller items would have as many empty ones. ``is_look``: a
+        look behind the apparent end may be one page more.
         """
         if self.pages >= self._max_pages + is_look:
             raise ApiError(
@@ -60,7 +57,7 @@ class LoopGuard:
             )
 
     def check_page(self, page: Page) -> None:
-        """After a page came. Two equal pages that are not empty are the same one."""
+        """Raise `PaginationLoopError` for a repeated page, unless it is empty."""
         if not page.records:
             return
         before = self._pages.setdefault(_checksum(page), self.pages)
@@ -71,17 +68,15 @@ class LoopGuard:
             )
 
     def has_sent(self, request: Request) -> bool:
-        """Whether the same was asked for before."""
         return _digest_of(request) in self._requests
 
     def knows(self, page: Page) -> bool:
-        """Whether the same records came before, as one page."""
         return bool(page.records) and _checksum(page) in self._pages
 
 
 def _checksum(page: Page) -> bytes:
-    """Length and two unlike sums, at a quarter of the cost of SHA-1 (130 us a MB). Nobody gains by a page that is taken
-    for another, and by chance it happens to one item of 100,000 pages in a billion."""
+    """Return length and two unlike checksums, at a quarter of the cost of SHA-1 (130 us a MB). Unlike pages share them
+    in one of a billion items of 100,000 pages, and nobody gains by forging one."""
     text = b"\n".join(page.slices)
     return struct.pack("<QII", len(text), isal_zlib.crc32(text), isal_zlib.adler32(text))
 

@@ -1,8 +1,7 @@
-"""Equal neighbours of two pages: a page that begins with the record that the page before ended with, byte for byte.
+"""Counts pages that begin with the record that the page before ended with, byte for byte.
 
-So does a list whose pages overlap, such as one that is read by a cursor whose record is sent again. But records may be
-equal in their own right, so that it is no error by itself: it is counted, and said when the run is closed. Where pages
-are counted, `count_check` finds out which of the two it is.
+Pages may overlap, as by a cursor whose record is sent again, or records be equal in their own right: it is no error,
+and told when the run is closed. Of offsets and page numbers `count_check` finds out which it is.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from haulier.api.records.page import Page
 
 
 class Neighbours:
-    """Watches one walk. Holds the last two records of a page."""
-
     def __init__(self) -> None:
         self._last = b""
         self._before_last = b""
 
     def note(self, page: Page) -> bool:
-        """Whether the page begins so. Not where an equal record stands beside it within a page: this list has many."""
+        """Whether the page begins so. Not where equal records stand side by side within a page: such a list has
+        many."""
         records = page.slices
         if not records:
             return False

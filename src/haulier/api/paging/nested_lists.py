@@ -1,4 +1,4 @@
-"""Lists inside records that the service has cut: each has a next link of its own, which no walk follows."""
+"""Lists inside records that the service has cut, with a next link of their own, which is not followed."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from haulier.api.errors import PagingError
 from haulier.errors import UsageError
 
 Nested = Literal["", "cut"]
-"""``cut``: lists inside records may be cut; what came of them is enough."""
+"""``cut``: what came of such lists is enough."""
 
 _SHOWN_CHARACTERS: Final = 100
 _VERSION_2_MARK: Final = b'"d"'
-"""What the body of an answer begins with in that version alone."""
+"""Stands near the beginning of a body of OData 2 alone."""
 _LINK: Final = re.compile(rb'"([^"\\]*(?:@|odata\.)nextLink|__next)"\s*:\s*"[^"]')
 """A link that leads somewhere. In a text its quotes would be escaped, and no colon follows a text."""
 
 
 def check_nested(nested: str) -> None:
-    """`UsageError` for a word that is none."""
     if nested not in get_args(Nested):
         raise UsageError(f"nested is {nested!r}; write 'cut', or leave it out.")
 
 
 def check_uncut(body: bytes, own: Iterable[str]) -> None:
-    """Raises `PagingError` for a next link in ``body`` besides ``own``, the paths of those of the page itself."""
+    """Raise `PagingError` for a next link that is none of ``own``, the paths of the page's own links."""
     left = [path.removeprefix("d.") for path in own]
     # Most pages end here, in some ten microseconds for 20 KB.
     if body.count(b'nextLink"') + (body.count(b'__next"') if _VERSION_2_MARK in body[:16] else 0) <= len(left):

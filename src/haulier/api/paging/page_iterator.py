@@ -1,4 +1,4 @@
-"""One walk through the pages of an item: stop rules, guards, and the count at the end."""
+"""Reads a list from its first page to its last."""
 
 from __future__ import annotations
 
@@ -31,43 +31,39 @@ from haulier.api.requester import Requester
 from haulier.errors import UsageError
 
 REPORTED_EMPTY_PAGES: Final = 100
-"""In a row: so many are told of. Microsoft Graph sends some, and a sparse search may send hundreds."""
+"""Empty pages in a row that a person is told of. Microsoft Graph sends some, and a sparse search may send hundreds."""
 
 logger = logging.getLogger("haulier.api")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How a list is read."""
-
     paginator: Paginator
     records: str
     """Path of the records in each body."""
     total: Total | None = None
     max_pages: int = MAX_PAGES
     empty: EmptyForms = EMPTY_LIST_ONLY
-    """What, besides an empty list, is a page without records."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was read from one response."""
+    """What one response holds."""
 
     page: Page
     following: PageRequest | None
     total: int | None
     is_at_least: bool = False
-    """Whether the total is only known to be so much or more, by its guard."""
+    """The total is not exact, by its guard: there are so many records or more."""
     behind: PageRequest | None = None
-    """What to ask for to prove the total, where it ends the walk behind a full page."""
+    """Request that would prove the total."""
     look: SignReport | None = None
-    """What it said at the place where the sign of the next page should stand."""
     error: PagingError | None = None
-    """What it contradicts itself in. The answer as such is a good one, which is noted before this is raised."""
+    """A contradiction, raised after the answer as such was noted as a good one."""
 
 
 class PageIterator:
-    """Reads one item's list from its first page to its last. Made anew for each."""
+    """Reads one item's list, once."""
 
     def __init__(
         self,
@@ -78,8 +74,7 @@ class PageIterator:
         is_api_well: Callable[[], bool],
         note: Callable[[str], None],
     ) -> None:
-        """``is_api_well``: whether somebody was answered since the walk was made. ``note`` is told what was taken for
-        granted."""
+        """``is_api_well``: whether somebody was answered meanwhile. ``note`` is told what was taken for granted."""
         self._requester = requester
         self._signs = SignWatch(requester)
         self._is_api_well = is_api_well
@@ -99,14 +94,14 @@ class PageIterator:
         self._has_begun = False
         """A page was read."""
         self._empty_pages = 0
-        """How many came without a record since one came with some."""
+        """Pages without records in a row."""
         self._has_stumbled = False
-        """An error 500 was tried with a smaller page: once in a walk."""
+        """An error 500 was tried with a smaller page, once."""
         self._tail: list[bytes] = []
-        """The records that the next page must begin with."""
+        """Records that the next page must begin with."""
 
     async def pages(self, request: PageRequest) -> AsyncIterator[Page]:
-        """The pages that hold records. Raises `ApiError`; the end is never quiet where it was not the API's."""
+        """Yield pages with records. Raises `ApiError`: the end is never quiet where it was not the API's."""
         first = self._listing.paginator.first(request)
         following: PageRequest | None = first
         while following is not None:
@@ -129,10 +124,8 @@ class PageIterator:
         await self._settle(first)
 
     async def _ask(self, request: PageRequest) -> tuple[PageRequest, _Read | None]:
-        """The request that was answered, and what was read from it; None at an answer that is the end and no page.
-
-        It is ``request``, or the one for a smaller page where that one is too large.
-        """
+        """Return the request that was answered, perhaps a smaller one, and what was read; None at an end that is no
+        page."""
         refused: ApiError | None = None
         while True:
             try:
@@ -153,7 +146,6 @@ class PageIterator:
                 refused, request = error, smaller
 
     def _smaller(self, request: PageRequest, error: ApiError) -> PageRequest | None:
-        """What to ask for instead; None where size does not matter, or is at its least."""
         if request.smaller is None:
             return None
         if not is_too_large(error):
@@ -179,13 +171,13 @@ class PageIterator:
         return answered.value
 
     def _copy(self) -> PageIterator:
-        """Another walk through the same list, which has seen nothing yet."""
+        """Make one that has seen nothing yet."""
         return PageIterator(
             self._requester, self._home, self._listing, is_api_well=self._is_api_well, note=lambda assumption: None
         )
 
     async def _take(self, request: PageRequest, read: _Read) -> Page:
-        """Take note of a page that was read; what of it is new."""
+        """Take note of a page; return what is new of it."""
         if read.error is not None:
             raise PagingError(f"{self._shown(request)}: {read.error}", action=read.error.action)
         if read.look is not None:
@@ -221,7 +213,7 @@ class PageIterator:
         return page
 
     def _note_empty(self, page: Page) -> None:
-        """Some APIs filter after a page is cut, and send many an empty one; others go on for ever behind their end."""
+        """Tell of many empty pages. Some APIs filter after a page is cut; others go on for ever behind their end."""
         self._empty_pages = 0 if page.records else self._empty_pages + 1
         if self._empty_pages == REPORTED_EMPTY_PAGES:
             self._requester.say_once(
@@ -230,7 +222,7 @@ class PageIterator:
             )
 
     def _note_repeated(self, request: PageRequest) -> None:
-        """The key of a seek is declared to be unique, so that the record with it can only be the same one."""
+        """Count a repeated record. Behind a seek, whose key is unique, it is an error."""
         if isinstance(self._kind, Seek):
             raise PagingError(
                 f"{self._shown(request)}: the page begins with the record that the page before ended with. "
@@ -239,7 +231,7 @@ class PageIterator:
         self._requester.usage.repeated += 1
 
     async def _look_into(self, request: PageRequest, page: Page) -> None:
-        """Settle what is suspicious about how the pages are counted, by one request where it takes one."""
+        """Settle a suspicion about how pages are counted, by one request."""
         total = None if self._promise is None else self._promise.last
         probe: Probe | None = None if self._check is None else self._check.note(request, page, total)
         if probe is None:
@@ -265,8 +257,7 @@ class PageIterator:
                 raise
 
     async def _prove_total(self, request: PageRequest) -> None:
-        """Raises `PagingError` where there are records behind the total, or where it looks like a cap and nobody can
-        tell."""
+        """Raise `PagingError` where records are behind the total, or where it may be a cap and nobody can tell."""
         wire = self._wire(request)
         self._guard.check_request(wire, is_look=True)
         try:
@@ -291,13 +282,13 @@ class PageIterator:
             raise cap_error(self._requester.shown(wire), self._received)
 
     def _read_behind(self, response: Response) -> _Read:
-        """The page behind the total: its records, and the total as it is by now."""
         body, total = self._body_of(response), self._listing.total
         answer = PageAnswer(body, response.url, response.headers, received=self._received)
         return _Read(body.page, None, None if total is None else total.of(answer))
 
     def _note_lack(self, read: _Read) -> None:
-        """One page, and no trace of a next one: so do many APIs end a list, and so does a misspelt path look."""
+        """Tell of a list of one page without a trace of a next one: many APIs end lists so, and a misspelt path looks
+        the same."""
         if read.following is None and read.look is not None and read.look.lack:
             self._note(f"{read.look.lack}: taken as the last page")
 
@@ -307,13 +298,12 @@ class PageIterator:
         await self._signs.check(request, look, records, needs_proof=needs_proof, shown=lambda: self._shown(request))
 
     def _is_total_reached(self, read: _Read) -> bool:
-        """Whether the records of this page are the last that an exact total promises."""
         total = self._listing.total
         is_exact = total is not None and total.is_exact and not read.is_at_least
         return is_exact and self._received + len(read.page) == read.total
 
     def _read(self, request: PageRequest, response: Response) -> _Read:
-        """Read a response without taking note of it: it is asked for again where this raises `BodyError`."""
+        """Read a response without taking note of it: where this raises `BodyError`, it is asked for again."""
         body = self._body_of(response)
         if request.pages_beyond and self._guard.knows(body.page):
             return _Read(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
@@ -349,12 +339,11 @@ class PageIterator:
         )
 
     def _is_reached_by(self, answer: PageAnswer) -> bool:
-        """Whether all records of an exact total came, so that no sign of a next page needs to be followed."""
         return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
 
     def _look_beyond(self, following: PageRequest) -> PageRequest | None:
-        """The page that a sign leads to though the exact total is reached. A token may go on past the end, and a total
-        be too low: so it is looked at, unless it came before, and may well be refused."""
+        """Follow a sign though the total is reached, since it may be too low. The token may also go on past the end, so
+        that the page may well be refused."""
         try:
             wire = wire_request(following, self._home)
         except LinkError:
@@ -367,7 +356,6 @@ class PageIterator:
         return self._reader.read(response.body)
 
     def _read_end(self, response: Response, action: Action) -> _Read | None:
-        """The records that came with an answer that a rule calls the end; None where none came."""
         body = self._reader.read_end(response.body)
         if body is None or not body.page.records:
             return None
@@ -378,7 +366,6 @@ class PageIterator:
         return _Read(body.page, None, total)
 
     def _new_of(self, page: Page, request: PageRequest) -> Page:
-        """The page without what the page before it ended with."""
         overlap = request.overlap
         if not overlap:
             return page
@@ -392,7 +379,7 @@ class PageIterator:
         return replace(page, records=page.records[overlap:])
 
     def _check_cap(self, request: PageRequest, total: int | None, *, is_at_least: bool) -> None:
-        """Raises `ApiError` where the API has more records than it hands out: what lies above the cap never comes."""
+        """Divide an item above the API's cap: what lies above it never comes."""
         cap = 0 if self._listing.total is None else self._listing.total.divide_above
         if cap and total is not None and (total > cap or (total == cap and is_at_least)):
             more = " or more" if is_at_least else ""
@@ -403,7 +390,6 @@ class PageIterator:
             )
 
     def _check_for(self, request: PageRequest, check: Callable[[], None]) -> None:
-        """What a check refuses, with the request that it is about."""
         try:
             check()
         except (MovedError, PaginationLoopError) as error:
@@ -413,7 +399,7 @@ class PageIterator:
         return self._requester.shown(self._wire(request))
 
     def _wire(self, request: PageRequest) -> Request:
-        """Raises `ApiError` for a link that leads to another origin: nothing is sent there."""
+        """Raise `ApiError` for a link to another origin: nothing is sent there."""
         try:
             return wire_request(request, self._home)
         except LinkError as error:
@@ -424,7 +410,7 @@ class PageIterator:
             ) from error
 
     async def _settle(self, first: PageRequest) -> None:
-        """Compare the records with the promised total; where they differ, ask for it once more."""
+        """Compare the records with the total; where they differ, ask once more."""
         promise, total = self._promise, self._listing.total
         if promise is None or total is None or promise.first is None:
             return
@@ -462,7 +448,7 @@ class PageIterator:
         raise ApiError(text, action=Action.RESTART)
 
     def _note_kept(self, promise: Promise, total: int) -> None:
-        """For the manifest. An item may have several walks."""
+        """Add to the counts of the item, which may have several walks."""
         usage = self._requester.usage
         usage.drift = promise.drift(total) or usage.drift
         usage.hidden += total - self._received
@@ -470,7 +456,6 @@ class PageIterator:
             logger.warning("all rows of a list are hidden from us", extra={"rows": total})
 
     def _remedy(self) -> str:
-        """What helps where the API counts rows that it does not show."""
         if not self._is_counting:
             return ""
         return (
@@ -485,7 +470,7 @@ class PageIterator:
 
 
 def wire_request(request: PageRequest, home: str) -> Request:
-    """The request as it is sent. Raises `LinkError` where it leads away from the origin of ``home``."""
+    """Return the request as it is sent. Raises `LinkError` where it leaves the origin of ``home``."""
     url = resolve(request.url, base=request.base or home, home=home)
     body, headers = b"", request.headers
     if request.json is not None:

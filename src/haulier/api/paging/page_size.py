@@ -1,8 +1,7 @@
-"""Smaller pages where one is too large: the size is halved within the item, before the item is divided.
+"""Smaller pages: where one is too large, its size is halved before the item is divided.
 
-Only a size that we set ourselves can be lowered: what stands in an opaque link is the API's. And only where records
-are named by themselves (an offset, a key): what a page's number or a token means may depend on the size, so that behind
-the first page those kinds keep theirs.
+A size in a link is the API's, and stays. So does one behind the first page where page numbers or tokens mean other
+records with every size.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from haulier.api.paging.paginator import PageRequest
 
 
 def is_too_large(error: ApiError) -> bool:
-    """Whether it is the page that is too much at once. Of a query that matches too much, smaller pages are no less."""
+    """Whether the page is too large. Where the query matches too much, smaller pages do not help."""
     if error.action is not Action.SPLIT:
         return False
     excerpt = error.excerpt.lower().encode()
@@ -23,7 +22,7 @@ def is_too_large(error: ApiError) -> bool:
 
 
 def is_refused(error: ApiError) -> bool:
-    """Whether it is what was asked for that the API does not answer. It may fail for what lies behind the end."""
+    """Whether the API refuses what was asked for, which may lie behind the end."""
     if error.action is Action.OUTAGE:
         return error.status == 500
     # Without a status it is what we make of an answer, such as a contradiction.
@@ -36,7 +35,7 @@ def is_refused(error: ApiError) -> bool:
 
 
 def allow_smaller(request: PageRequest, name: str, floor: int = 1) -> PageRequest:
-    """A request that may be asked for in smaller pages, by a declared name: a parameter, or a path of its body."""
+    """Let a request ask for smaller pages, by the name of the size: a parameter, or a path of the body."""
     if not name:
         return request
 
@@ -51,7 +50,6 @@ def allow_smaller(request: PageRequest, name: str, floor: int = 1) -> PageReques
 
 
 def declared_size(request: PageRequest, name: str) -> int | None:
-    """The size that stands in a request by its declared name; None where there is none."""
     size = (request.query_value(name) or request.field(name)) if name else None
     if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) <= 18:
         return int(size)
@@ -59,10 +57,8 @@ def declared_size(request: PageRequest, name: str) -> int | None:
 
 
 def align_size(size: object, offset: int) -> int | None:
-    """The largest size up to half of ``size`` that divides ``offset``; None where it is none, or at its floor.
-
-    Many an API reads an offset as a page's number times the size, and answers 400 in twelves from 396 on.
-    """
+    """Return the largest size up to half of ``size`` that divides ``offset``. Many an API reads an offset as a page's
+    number times the size, and answers 400 in twelves from 396 on."""
     half = halve_size(size)
     if half is None or offset <= 0:
         return half
@@ -70,13 +66,13 @@ def align_size(size: object, offset: int) -> int | None:
 
 
 def halve_size(size: object, floor: int = 1) -> int | None:
-    """Half of a size, as a number or its text; None where it is none, or at its floor."""
+    """Return half of a size; None at ``floor``, or for no size."""
     number = size_number(size)
     return None if number is None or number <= floor else max(floor, number // 2)
 
 
 def size_number(size: object) -> int | None:
-    """A size as a number, which may be its text; None where it is none from 1 up."""
+    """Return a size from 1 up, which may be text; else None."""
     if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) <= 18:
         size = int(size)
     return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None

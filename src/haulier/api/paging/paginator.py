@@ -1,21 +1,4 @@
-"""The seam of paging: what the request of the first page is, and what follows a page.
-
-A paginator of one's own takes ten lines. It keeps no state: the request carries what the next one depends on, so that
-one paginator serves any number of items at once, and a page can be asked for again.
-
-    class ByYear:
-        def first(self, request: PageRequest) -> PageRequest:
-            return request.with_query("year", "2020")
-
-        def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
-            if answer.flag("is_last"):
-                return None
-            return request.with_query("year", str(int(request.query_value("year") or 0) + 1))
-
-What the client adds to any paginator: the retries, the loop guard, the page cap, the same-origin rule, the total. One
-that asks for places in a list, as an offset does, says so by an attribute ``is_counting = True``: a total that moves
-then begins the item again.
-"""
+"""The seam of paging: the request of a first page, and what follows a page."""
 
 from __future__ import annotations
 
@@ -36,116 +19,106 @@ from haulier.api.records.page import Body, Page
 from haulier.api.records.paths import describe, first_byte
 
 NO_TOKEN_VALUES = (b"null", b'""', b"false", b"{}", b"[]")
-"""What APIs put where there is no next token or link; the last two are what PHP makes of nothing."""
+"""What APIs send where there is no next token. The last two are how PHP writes an empty array."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The request of one page. The ``with_`` methods return a changed copy."""
+    """The request of one page. Immutable: ``request.with_query("page", "2")`` returns a changed copy."""
 
     url: str
-    """``query`` comes behind what it holds itself."""
+    """Absolute, or relative to ``base``."""
     query: Pairs = ()
     method: str = "GET"
     headers: Pairs = ()
     json: Any = None
-    """The body; None: none. May hold `msgspec.Raw`."""
+    """JSON body, which may hold `msgspec.Raw`."""
     overlap: int = 0
-    """So many records at the start of this page must be the last ones of the page before; checked, and dropped."""
+    """Records at its start that must equal the last ones of the page before; they are checked and dropped."""
     end_rules: tuple[Rule, ...] = ()
-    """Rules about its answer, ahead of the source's. END says that there is no such page, which is no failure."""
+    """Rules ahead of the source's. END says that there is no such page, which is no failure."""
     has_token: bool = False
-    """It continues a walk by something that the API handed out, which may expire: the item then begins again."""
+    """It carries a token or link of the API's. If that expires, the item begins again."""
     pages_beyond: int = 0
-    """It looks whether anything comes behind what seems to be the end, such as an empty page: for the n-th time in a
-    row. A refusal, and a page that came before, are the end then."""
+    """Requests in a row, with this one, behind the apparent end. A refusal or a repeated page is the end then."""
     base: str = ""
-    """What ``url`` is relative to; "" for the API's own address."""
+    """Address that ``url`` is relative to; "" for the API's own."""
     smaller: Callable[[PageRequest], PageRequest | None] | None = None
-    """Makes of this request the one for a page of half the size at the same place; None where it can be no smaller.
-
-    It is asked where the API cannot send the page whole, and what it made is gone on from.
-    """
+    """Returns the request for half as many records at the same position, or None at the least size. Called where the
+    API cannot send a page whole."""
 
     first_query: Pairs = ()
-    """The parameters of the walk's first request, where ``url`` is a link that may lack them."""
+    """Parameters of the first request, where ``url`` is a link."""
     missing_parameters: tuple[str, ...] = ()
-    """Names of those that it does lack, for a person to be told of."""
+    """Those that the link lacks, for a warning."""
 
     def with_query(self, name: str, value: str) -> PageRequest:
-        """``name`` set to ``value``, in the place where it stood, or else at the end."""
+        """Set a parameter, in its old place if it had one."""
         pairs = [(known, value if known == name else old) for known, old in self.query]
         return replace(self, query=tuple(pairs) if self.query_value(name) is not None else (*pairs, (name, value)))
 
     def without_query(self, name: str) -> PageRequest:
-        """``name`` left out."""
         return replace(self, query=tuple(pair for pair in self.query if pair[0] != name))
 
     def query_value(self, name: str) -> str | None:
-        """What ``name`` is set to."""
         return next((value for known, value in self.query if known == name), None)
 
     def header_value(self, name: str) -> str | None:
-        """What the header is set to."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
     def with_header(self, name: str, value: str) -> PageRequest:
-        """The header set to ``value``."""
         others = tuple(pair for pair in self.headers if pair[0].lower() != name.lower())
         return replace(self, headers=(*others, (name, value)))
 
     def with_field(self, path: str, value: Any) -> PageRequest:
-        """The field of the JSON body at a dotted path set to ``value``; objects on the way are made where they lack."""
+        """Set the field at a dotted path of the JSON body, and make the objects on the way."""
         return replace(self, json=_with_field(self.json, path.split("."), value))
 
     def field(self, path: str) -> Any:
-        """What the JSON body holds at a dotted path, or None."""
+        """Return what the JSON body holds at a dotted path."""
         node = self.json
         for key in path.split("."):
             node = node.get(key) if isinstance(node, Mapping) else None
         return node
 
     def with_url(self, url: str, base: str = "") -> PageRequest:
-        """Another address, with a query of its own only. The client refuses one of another origin.
-
-        Relative to ``base``, such as `PageAnswer.url`. Headers and body stay.
-        """
+        """Ask another address, such as a link relative to `PageAnswer.url`. Headers and body stay, the query does not.
+        The client refuses another origin with `ApiError`."""
         return replace(self, url=url, base=base, query=())
 
 
 @dataclass(frozen=True, slots=True)
 class PageAnswer:
-    """What a page came with. Paths are dotted paths into its JSON body."""
+    """One page as a paginator sees it. Paths are dotted paths into its JSON body: ``paging.next``, ``rows.0.id``."""
 
     body: Body
     url: str
-    """Where it came from, after redirects."""
+    """Address after redirects."""
     headers: CIMultiDictProxy[str]
     received: int
     """Records of this item so far, this page's too."""
     total: int | None = None
-    """How many the API says there are in all, where a total was declared that is no estimate."""
+    """Records in all, where an exact total is declared."""
     counts_hidden: bool = False
-    """Whether that total counts rows that are hidden from us as well."""
+    """Whether ``total`` counts rows that are hidden from us."""
     is_first: bool = False
-    """It is the first page of its walk."""
     sign_reports: list[SignReport] = field(default_factory=list)
-    """What the kinds of haulier's own found where the sign of a next page should stand."""
+    """What haulier's own kinds found of the sign of a next page."""
 
     @property
     def page(self) -> Page:
-        """The records."""
+        """Records of the page."""
         return self.body.page
 
     @property
     def is_last_by_count(self) -> bool:
-        """The end of kinds without a sign of their own: the exact total is reached, or else no records came."""
+        """Whether the page is empty or the total reached: the end of kinds without a sign of their own."""
         return not self.page.records or (self.total is not None and self.received >= self.total)
 
     def raw(self, path: str) -> Raw | None:
-        """The bytes at a path; None for nothing, null, "", false, and an empty object or list.
+        """Return the bytes at a path; None for nothing, null, "", false, and an empty object or list.
 
-        Raises `PagingError` for a path that can never lead anywhere here, such as one by a name into a list.
+        Raises `PagingError` for a path that can never fit here, such as a name into a list.
         """
         found = self.body.raw(path)
         if found is None:
@@ -156,17 +129,19 @@ class PageAnswer:
         return None if bytes(found) in NO_TOKEN_VALUES or bytes(found).split(None, 2) in _EMPTY_CONTAINERS else found
 
     def text(self, path: str) -> str | None:
-        """The text or number at a path, as it was sent; None as in `raw`. Raises `BodyError` for anything else."""
+        """Return the text or number at a path, with the digits that were sent; None as `raw`. Raises `BodyError` for
+        other values."""
         found = self.raw(path)
         return None if found is None else text_of_raw(found, path)
 
     def number(self, path: str) -> int | None:
-        """The whole number at a path; None where nothing or null stands there. Raises `BodyError` for anything else."""
+        """Return the whole number at a path; None as `raw`. Raises `BodyError` for other values."""
         found = self.text(path)
         return None if found is None else whole_number(found, path)
 
     def flag(self, path: str) -> bool | None:
-        """What a flag says; None where nothing or null stands there. Raises `BodyError` for what is no flag."""
+        """Return true, false, 1 or 0 at a path, also as text; "" is false, null is None. Raises `BodyError` for other
+        values."""
         found = self.body.raw(path)
         if found is None or bytes(found) == b"null":
             return None
@@ -176,7 +151,7 @@ class PageAnswer:
         return flag
 
     def note_sign(self, at: str, *, is_there: bool, asked: int | None = None) -> None:
-        """Whether something stands at the path of the sign of a next page, be it null. ``asked``: the page's size."""
+        """Report whether the sign of a next page is there, be it null. ``asked``: the page's size."""
         if not is_there:
             self.sign_reports.append(report_missing(self.body, at, asked))
         elif self.is_first:
@@ -184,7 +159,6 @@ class PageAnswer:
             self.sign_reports.append(report_found(self.body, at))
 
     def note_header_sign(self, name: str, *, is_there: bool, asked: int | None = None) -> None:
-        """The same for a header."""
         sign = f"the header {name!r}"
         if is_there or name in self.headers:
             self.sign_reports.append(SignReport(sign))
@@ -193,34 +167,48 @@ class PageAnswer:
             self.sign_reports.append(SignReport(sign, f"no header is called {name!r}", instead, asked=asked))
 
     def header(self, name: str) -> str | None:
-        """The header's value; None where it is not there, or empty."""
+        """Return a header's value; None where it is missing or empty."""
         return self.headers.get(name, "").strip() or None
 
 
 class Paginator(Protocol):
-    """One way to page through an API. Any number of items share an instance: keep nothing in it."""
+    """How a page of a list leads to the next: write one where no kind of haulier's fits the API.
+
+    Items share an instance, so keep no state in it. The request carries what the next one depends on:
+
+        class ByYear:
+            def first(self, request: PageRequest) -> PageRequest:
+                return request.with_query("year", "2020")
+
+            def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+                if answer.flag("is_last"):
+                    return None
+                return request.with_query("year", str(int(request.query_value("year") or 0) + 1))
+
+    The client adds retries, the loop guard, the page cap, the same-origin rule and the total. Where ``is_counting =
+    True``, as of offsets, a total that moves begins the item again.
+    """
 
     def first(self, request: PageRequest) -> PageRequest:
-        """The request of the first page, made from the one that was declared for the stream."""
+        """Return the first request, made from the one that the stream declares."""
         ...
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
-        """The request after ``answer``, which was the answer to ``request``; None where that was the last page.
+        """Return the request after ``answer``; None after the last page.
 
-        A page with fewer records than asked for is no end: servers lower limits. May raise `BodyError` where the answer
-        makes no sense: it is asked for again then; and `PagingError` where it contradicts what was declared.
+        A page with fewer records than asked for is no end: servers lower limits. Raise `BodyError` for an answer that
+        makes no sense, which is asked for again, and `PagingError` for a contradiction to what was declared.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """All records come in one page. One with as many records as the request asks for is an error: there may be more.
-
-    An exact total settles it. ``may_be_full``: so many are all that is wanted, such as the newest hundred.
-    """
+    """All records come in one page. A page as full as was asked for, or a Link header with a next one, raises
+    `PagingError`: there may be more. An exact total settles it."""
 
     may_be_full: bool = False
+    """Accept a full page, such as the newest hundred."""
 
     def first(self, request: PageRequest) -> PageRequest:
         return request
@@ -242,14 +230,14 @@ class Single:
 
 
 def kind_of(paginator: Paginator) -> Paginator:
-    """The kind of paging itself, where one only wraps another: what it wraps is its ``inner``."""
+    """Return the paginator inside of others, which hold it as ``inner``."""
     while (inner := getattr(paginator, "inner", None)) is not None:
         paginator = inner
     return paginator
 
 
 def _has_next_link(answer: PageAnswer) -> bool:
-    """A header that cannot be read says nothing: nobody declared that there is one."""
+    """Whether the header has a next page. An unreadable one says nothing, since nobody declared it."""
     try:
         links = [each for value in answer.headers.getall("Link", ()) for _, each in links_of(value)]
     except BodyError:
@@ -258,7 +246,7 @@ def _has_next_link(answer: PageAnswer) -> bool:
 
 
 def text_of_raw(value: Raw, where: str) -> str:
-    """A JSON text or number as a query or header says it: numbers with the digits they came with."""
+    """Return a JSON text or number as a query says it, with its own digits."""
     kind = first_byte(value)
     if kind == b'"':
         try:
@@ -271,7 +259,7 @@ def text_of_raw(value: Raw, where: str) -> str:
 
 
 def whole_number(text: str, where: str) -> int:
-    """Raises `BodyError` for what is no whole number from 0 up."""
+    """Parse a whole number from 0 up."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise BodyError(f"at {where!r} stands no whole number, and one was expected")
     return int(text)

@@ -1,4 +1,4 @@
-"""Paging by counting: offsets and page numbers. There is no snapshot behind these: records may move between pages."""
+"""Paging by position: offsets and page numbers. Without a snapshot, records may move between pages."""
 
 from __future__ import annotations
 
@@ -13,46 +13,42 @@ from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
 
 ParameterPlace = Literal["query", "body"]
-"""Where a parameter goes: into the query, or to a dotted path of the JSON body."""
+"""The query, or a dotted path of the JSON body."""
 Advance = Literal["received", "limit"]
 DEFAULT_EMPTY_PAGES: Final = 2
-"""Where nothing but an empty page says that a list has ended, one page more is asked for: a page may be empty because
-all of its rows are hidden from us. It costs one request for each item."""
+"""Empty pages in a row that end a list without another sign. The second costs a request for each item: all rows of the
+first may be hidden from us."""
 MAX_EMPTY_PAGES: Final = 100
-"""In a row before an exact total is reached. After so many it will not be kept, and the item fails."""
+"""Empty pages in a row before an exact total is reached; then the item fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Pages by the number of records before them.
+    """Paging by the number of records before the page: ``Offset(limit=100)`` sends ``limit=100&offset=0``.
 
-    Goes on by the records received, whatever was asked for: servers lower limits. Where the API leaves rows out after
-    it has cut a page (``advance="limit"``: those that the user may not see), the limit counts, and an empty page is no
-    end before the total is reached.
-    Ends where ``more`` is false or ``done`` is true, if one is declared; else at the total, or at ``empty_pages`` empty
-    pages in a row. ``overlap`` records are asked for again with each page: if they are not the ones that were read
-    last, records moved while the item was read, and it begins again. Without it and without a total, a record that is
-    removed meanwhile hides another one.
-    A ``limit`` that makes a page too large for the API is halved, or lowered further to one that divides the offset.
+    Ends where the flag at ``more`` is false or at ``done`` is true, if one is declared; else at the total, or at
+    ``empty_pages`` empty pages in a row. A ``limit`` too large for the API is halved, or lowered to one that divides
+    the offset. Without total and ``overlap``, a record removed meanwhile hides another one.
     """
 
     is_counting: ClassVar[bool] = True
 
     limit: int | None = None
+    """Records a page; None leaves it to the stream's query or body."""
     offset_name: str = "offset"
     limit_name: str = "limit"
     start: int = 0
     place: ParameterPlace = "query"
     more: str = ""
-    """Path of a flag that says whether there is more."""
     done: str = ""
-    """Path of a flag that says whether this was all."""
     overlap: int = 0
+    """Records asked for again with each page. If they differ, records moved, and the item begins again."""
     advance: Advance = "received"
-    """What the offset of the next page is raised by. "limit" needs a limit, here or in the stream's query or body."""
+    """What the offset is raised by: the records "received", since servers lower limits; or the "limit", where the API
+    leaves rows out (those that the user may not see) after it has cut a page. No empty page is an end then before the
+    total."""
     empty_pages: int = DEFAULT_EMPTY_PAGES
-    """So many empty pages in a row are the end, where neither a flag nor a total says it. 1: the first one is, and it
-    is not looked whether records come behind it."""
+    """1: nothing behind the first empty page is looked at."""
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)
@@ -113,15 +109,14 @@ class Offset:
         return replace(following, overlap=overlap, pages_beyond=run)
 
     def size_of(self, request: PageRequest) -> int | None:
-        """The limit that is asked for, by us or by the stream's own query or body."""
+        """Return the limit, be it ours or in the stream's own query or body."""
         return size_number(size_in(request, self.place, self.limit_name))
 
     def offset_of(self, request: PageRequest) -> int:
-        """The offset that is asked for."""
         return number_in(request, self.place, self.offset_name)
 
     def at(self, request: PageRequest, offset: int, limit: int | None) -> PageRequest:
-        """The same request for another part of the list; without a limit of its own where it has none."""
+        """Ask for another part of the list."""
         asked = put(request, self.place, self.offset_name, offset)
         return asked if limit is None else put(asked, self.place, self.limit_name, limit)
 
@@ -149,17 +144,16 @@ class Offset:
 
 
 _PAST_THE_END_RULES: Final = tuple(Rule(Action.END, status) for status in (400, 404, 416, 422))
-"""What a page is answered with that is asked for behind the last place of a list, which had records all the same."""
+"""How APIs answer behind the last position of a list that had records."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageNumber:
-    """Pages by their number.
+    """Paging by number: ``PageNumber(size=100)`` sends ``per_page=100&page=1``.
 
-    Ends at the last page's number, if the API tells how many there are; where ``more`` is false or ``done`` is true, if
-    one is declared; at a status that means "no such page"; else at the total, or at ``empty_pages`` empty pages in a
-    row. A ``size`` that makes the first page too large for the API is halved; after it the numbers mean other records
-    with every size.
+    Ends at the last page's number, if the API tells it; where the flag at ``more`` is false or at ``done`` is true, if
+    one is declared; at ``end_status``; else at the total, or at ``empty_pages`` empty pages in a row. A ``size`` too
+    large for the first page is halved; behind it numbers would mean other records.
     """
 
     is_counting: ClassVar[bool] = True
@@ -172,16 +166,14 @@ class PageNumber:
     pages: str = ""
     """Path of the number of pages."""
     pages_header: str = ""
-    """Header with the number of pages. Some APIs leave it out of long lists: then the other signs count."""
+    """Header with the number of pages. At some APIs long lists lack it: the other signs count."""
     more: str = ""
     done: str = ""
     end_status: int | None = None
-    """Answered past the last page, such as 400 or 404. The first page cannot be past the end: there it is a failure."""
+    """Status behind the last page, such as 404; a failure on the first."""
     end_text: str = ""
-    """Stands in that answer's body, to tell it from other mistakes."""
+    """Text in that answer's body, to tell it from other mistakes."""
     empty_pages: int = DEFAULT_EMPTY_PAGES
-    """So many empty pages in a row are the end, where no other sign says it. 1: the first one is, and it is not looked
-    whether records come behind it."""
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)
@@ -231,7 +223,6 @@ class PageNumber:
         return len(answer.page) == size_number(size_in(request, self.place, self.size_name))
 
     def _check_last(self, request: PageRequest, answer: PageAnswer, place: int, pages: int) -> None:
-        """Raises `PagingError` where the number of pages is not that of the pages that hold records."""
         where, number = self.pages or self.pages_header, self.number_of(request)
         if place > pages and request.pages_beyond and answer.page.records:
             raise PagingError(
@@ -247,7 +238,6 @@ class PageNumber:
             )
 
     def number_of(self, request: PageRequest) -> int:
-        """The number that is asked for."""
         return number_in(request, self.place, self.name)
 
     def _smaller(self, request: PageRequest) -> PageRequest | None:
@@ -261,7 +251,7 @@ class PageNumber:
 
 
 def advise_end(error: ApiError, kind: object) -> None:
-    """Say in an error of a later page how it is declared that the API refuses what is behind the end."""
+    """Say how to declare that the API refuses what is behind the end."""
     if error.action is not Action.POISON or error.status not in {rule.status for rule in _PAST_THE_END_RULES}:
         return
     if type(kind) is PageNumber and kind.end_status is None:
@@ -277,7 +267,6 @@ def advise_end(error: ApiError, kind: object) -> None:
 
 
 def _agree(flag: bool | None, by_number: bool, path: str) -> bool:
-    """The end by the number of pages; `PagingError` where a flag says otherwise."""
     if flag is not None and flag is not by_number:
         said = "this was all" if flag else "there is more"
         raise PagingError(
@@ -288,8 +277,8 @@ def _agree(flag: bool | None, by_number: bool, path: str) -> bool:
 
 
 def is_end_of_places(request: PageRequest, answer: PageAnswer, new: int, seen: int | None, empty_pages: int) -> bool:
-    """The end of a list whose pages are cut before rows are left out of them. ``seen``: how many places of the list
-    were shown with this page; None where that is not known."""
+    """Whether a list ends whose pages are cut before rows are left out. ``seen``: positions shown so far, where
+    known."""
     total, run = answer.total, request.pages_beyond + 1
     if total is not None and answer.counts_hidden and seen is not None:
         return seen >= total
@@ -302,7 +291,7 @@ def is_end_of_places(request: PageRequest, answer: PageAnswer, new: int, seen: i
 
 
 def check_size(answer: PageAnswer, size: int | None) -> None:
-    """`UsageError` where the places of a list cannot be counted, and a total of places is all that tells its end."""
+    """Raise `UsageError` where a total of positions is the only end, and the page size is not known."""
     if size is None and answer.counts_hidden:
         raise UsageError(
             'A total that counts hidden rows (`is = "bound"`) ends a list by its places. Write in `pages` how many a '
@@ -311,13 +300,11 @@ def check_size(answer: PageAnswer, size: int | None) -> None:
 
 
 def check_empty_pages(empty_pages: int) -> None:
-    """`UsageError` below one: a list must end somewhere."""
     if empty_pages < 1:
         raise UsageError(f"empty_pages is {empty_pages}; it must be at least 1.")
 
 
 def check_flags(more: str, done: str) -> None:
-    """`UsageError` unless at most one of the two is declared."""
     if more and done:
         raise UsageError("Declare `more` or `done`, not both: they say the same in opposite words.")
     for path in (more, done):
@@ -326,9 +313,9 @@ def check_flags(more: str, done: str) -> None:
 
 
 def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
-    """What the declared flag says; None where none is declared, or where a page without records has none.
+    """Whether the declared flag says the end; None without one, and for a declared empty page that lacks it.
 
-    Raises `BodyError` where it is not in the answer: its path may be misspelt, and no end is taken for granted.
+    Raises `BodyError` where another page lacks it: its path may be misspelt, and no end is taken for granted.
     """
     path = more or done
     if not path:
@@ -342,15 +329,13 @@ def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
 
 
 def put(request: PageRequest, place: ParameterPlace, name: str, value: int) -> PageRequest:
-    """Set a number in the query or body."""
     return request.with_query(name, str(value)) if place == "query" else request.with_field(name, value)
 
 
 def number_in(request: PageRequest, place: ParameterPlace, name: str) -> int:
-    """The number that `put` set."""
     return int(size_in(request, place, name) or 0)
 
 
 def size_in(request: PageRequest, place: ParameterPlace, name: str) -> Any:
-    """What stands where `put` sets a number: ours, or what the source declares there itself."""
+    """Return what stands where `put` sets a number: ours, or what the stream declares."""
     return request.query_value(name) if place == "query" else request.field(name)

@@ -1,8 +1,5 @@
-"""Whether the key of a seek is what a seek relies on: one that no two records share.
-
-Where two records with one key stand on both sides of a page's end, the second of them never comes, and nothing else
-would tell.
-"""
+"""Finds seek keys that records share. Of two such records around a page's end the second never comes, and nothing else
+tells."""
 
 from __future__ import annotations
 
@@ -16,21 +13,18 @@ from haulier.api.records.picker import ValuePicker
 from haulier.api.records.slices import Bytes
 
 _TAIL_RECORDS: Final = 2
-"""Records of a later page that are looked at: where its end is, rows would be lost."""
+"""Records of a later page that are looked at: rows are lost where it ends."""
 
 
 class SeekKeys:
-    """SignTotals at the keys at ``path`` in the records of pages. Keeps nothing: one serves any number of walks."""
-
     def __init__(self, path: str) -> None:
         self._path = path
         self._picker = ValuePicker((path,))
 
     def check(self, records: Sequence[Bytes], *, is_first_page: bool) -> None:
-        """Raises `PagingError` where two neighbours on a page with another one behind it have the same key.
+        """Raise `PagingError` where neighbours have the same key, on a page with another one behind it.
 
-        All records of the first page are looked at, and the last ones of each later one. Nothing is asked of the order
-        of keys: many APIs mean a place in the list by a key, whatever sorts it.
+        The order of keys is free: many APIs mean a position by a key, whatever sorts it.
         """
         keys = [self._key(record) for record in (records if is_first_page else records[-_TAIL_RECORDS:])]
         for place, (one, other) in enumerate(pairwise(keys), len(records) - len(keys) + 1):
@@ -43,7 +37,7 @@ class SeekKeys:
                 )
 
     def ties(self, records: Sequence[Bytes]) -> int:
-        """How many records at the end of a page share the last key. Raises `PagingError` where all of several do."""
+        """Return how many last records share one key. Raises `PagingError` where all of several do."""
         last = self._key(records[-1])
         count = 1
         while last is not None and count < len(records) and self._key(records[-count - 1]) == last:
@@ -63,5 +57,5 @@ class SeekKeys:
 
 @lru_cache(maxsize=64)
 def seek_keys(path: str) -> SeekKeys:
-    """What looks at a path. Kept, since making what reads the key costs more than reading a page."""
+    """Return the reader of a path. Cached: making it costs more than reading a page."""
     return SeekKeys(path)

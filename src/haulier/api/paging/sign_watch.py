@@ -1,4 +1,4 @@
-"""Whether a page that has no sign of a next one is likely to be the last: what one walk asks of each page."""
+"""Whether a page without the sign of a next one is likely to be the last."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ _SHOWN_KEYS: Final = 6
 
 
 class SignWatch:
-    """Watches the signs of a next page in one walk."""
-
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
 
     async def check(
         self, request: PageRequest, look: SignReport, records: int, *, needs_proof: bool, shown: Callable[[], str]
     ) -> None:
-        """Raises `PagingError` where the sign is missing and something speaks against the end.
+        """Raise `PagingError` where the sign is missing and something speaks against the end.
 
-        ``needs_proof``: it is the first page, it has records, and no exact total says that these are all.
-        ``shown`` gives the request, for messages.
+        ``needs_proof``: it is a first page with records, and no exact total says that these are all.
         """
         memory = self._requester.signs.of(look.sign)
         looks = self._requester.usage.sign_totals

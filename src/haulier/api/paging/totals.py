@@ -1,4 +1,4 @@
-"""What the API promises about the number of an item's records, and whether it was kept (G3)."""
+"""What the API promises about the number of an item's records (G3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from haulier.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Says whether a total is exact: only where ``equals`` stands at ``at``. ``Guard("hits.total.relation", "eq")``."""
+    """When a total is exact: ``Guard("hits.total.relation", "eq")`` wants that value at that path."""
 
     at: str
     equals: str | int | bool
@@ -24,7 +24,8 @@ class Guard:
         check_path(self.at)
 
     def holds(self, answer: PageAnswer) -> bool:
-        """Raises `BodyError` where nothing stands there: a misspelt guard would make every total worthless."""
+        """Whether it is met. Raises `BodyError` where nothing stands there: a misspelt guard would make every total
+        worthless."""
         raw = answer.body.raw(self.at)
         if raw is None:
             raise BodyError(f"nothing says whether the total is exact: {answer.body.explain_missing(self.at)}")
@@ -36,29 +37,26 @@ class Guard:
 class Total:
     """Where an answer says how many records there are in all: ``Total("meta.count")``.
 
-    An exact one must be kept: where there are not as many records, the total is asked for once more, and where it
-    differs again, the item begins again. One that ``counts_hidden`` rows must not be exceeded: records may be fewer,
-    and the manifest says by how many. An estimate is only logged.
+    If the records differ from an exact total, it is asked for once more; if they still differ, the item begins again.
+    An estimate is only logged.
     """
 
     at: str = ""
     """Path in the body."""
     is_exact: bool = True
     header: str = ""
-    """Or the name of a header, such as `X-Total-Count`; or of `Content-Range`, which has it behind a slash."""
+    """Header instead, such as `X-Total-Count`; of `Content-Range` what is behind the slash."""
     may_move: bool | None = None
-    """False: the records must be as many as the first page promised, whatever is promised later. And a total that moved
-    is asked for again, even if the records add up. None: False for kinds of pages that count (offsets, page numbers),
-    since a row that was deleted behind an offset hides another one; True for cursors, keys and links."""
+    """False: the records must be as many as the first page promised, and a total that moved is asked for again even if
+    they are. None: False for offsets and page numbers, where a deleted row hides another one; else True."""
     divide_above: int = 0
-    """The API hands out no more than so many records for one query: an item that has more is divided, before its
-    first page is kept. 0: no such cap."""
+    """Most records that the API hands out for a query: an item with more is divided at its first page. 0: no cap."""
     counts_hidden: bool = False
-    """It counts rows as well that are hidden from us, such as those that the user may not see."""
+    """It counts hidden rows too: records may be fewer, never more. The manifest says by how many."""
 
     only_if: Guard | None = None
-    """An exact total is one only where this holds: search servers count to 10,000 and say that there are more. Where it
-    does not hold, the total ends no walk and promises nothing."""
+    """Condition of an exact total: search servers count to 10,000 and say that there are more. Unmet, it ends no list
+    and promises nothing."""
 
     def __post_init__(self) -> None:
         if self.counts_hidden and not self.is_exact:
@@ -75,7 +73,7 @@ class Total:
             )
 
     def of(self, answer: PageAnswer) -> int | None:
-        """What an answer says; None where it says nothing. Raises `BodyError` for what is no number."""
+        """Return the total of an answer, or None. Raises `BodyError` for what is no number."""
         if self.header:
             # `Content-Range: 0-99/3587` (RFC 9110, 14.4), with `*` where the length is not known.
             text = (answer.header(self.header) or "").rpartition("/")[2].strip()
@@ -89,13 +87,12 @@ class Total:
             raise BodyError(f"at {self.at!r} stands {describe(raw)}, and a total was expected") from None
 
     def binds(self, answer: PageAnswer) -> bool:
-        """Whether what the answer says is exact."""
         if self.only_if is None or answer.body.is_declared_empty:
             return self.is_exact
         return self.is_exact and self.only_if.holds(answer)
 
     def demand(self, answer: PageAnswer) -> int:
-        """As `of`; `BodyError` where the answer says nothing, since a promise that is not there cannot be checked."""
+        """Return the total of an answer. Raises `BodyError` without one, which could not be checked."""
         total = self.of(answer)
         if total is None:
             raise BodyError(
@@ -107,7 +104,7 @@ class Total:
 
 
 class Promise:
-    """The total of one walk: what the first page promised, and what the pages after it said."""
+    """The total of one walk."""
 
     def __init__(self, total: Total, *, is_counting: bool = False) -> None:
         self._total = total
@@ -116,22 +113,20 @@ class Promise:
         self.first: int | None = None
         self.last: int | None = None
         self.moved: int | None = None
-        """The first total that was another one than the first page's."""
+        """First total that differed from the first page's."""
         self._is_said = True
-        """The last page said it as well."""
 
     def said_by(self, answer: PageAnswer) -> int | None:
-        """What a page says; None where it says nothing. The first page must say it, unless it is an estimate."""
+        """Read a page's total. The first page must have an exact one."""
         if self.first is None and self._total.is_exact and not answer.body.is_declared_empty:
             return self._total.demand(answer)
         return self._total.of(answer)
 
     def known(self, said: int | None) -> int | None:
-        """The total after a page that said so, or nothing."""
         return self.last if said is None else said
 
     def note(self, said: int | None) -> None:
-        """A page counts. Raises `MovedError` where that proves nothing any more."""
+        """Take note of a page, and `check_stands`."""
         self._is_said = said is not None
         if said is None:
             return
@@ -143,7 +138,7 @@ class Promise:
         self.check_stands(said)
 
     def check_stands(self, said: int) -> None:
-        """Raises `MovedError` where pages are counted, and the total is not the first page's."""
+        """Raise `MovedError` where pages are counted and the total is not the first page's."""
         if self._is_counting and self._total.is_exact and not self.may_move and said != self.first:
             raise MovedError(
                 f"the total moved from {self.first} to {said} while the item was read by counting, so that records "
@@ -153,7 +148,6 @@ class Promise:
             )
 
     def fits(self, records: int, total: int) -> bool:
-        """Whether so many records keep that total."""
         return records <= total if self._total.counts_hidden else records == total
 
     def is_kept(self, records: int) -> bool:
@@ -164,7 +158,7 @@ class Promise:
         return self.fits(records, self.first) and is_sure
 
     def drift(self, total: int) -> MovedTotal | None:
-        """What the manifest says of a promise that is kept by the end, where the total was ``total``."""
+        """Return what the manifest says of a kept promise."""
         assert self.first is not None
         moved = self.moved if self._is_counting and total == self.first else total
         return None if moved is None or moved == self.first else MovedTotal(promised=self.first, reread=moved)

@@ -1,4 +1,4 @@
-"""What an answer without records looks like, where it is something else than an empty list. Declared, never guessed."""
+"""Forms of a page without records, besides an empty list. They are declared, never guessed."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ NO_BODY: Final = "no body"
 _WORD_VALUES: Final = {"null": b"null", "false": b"false", "empty object": b"{}", "empty text": b'""'}
 EMPTY_WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY)
 EMPTY_STATUSES: Final = frozenset({204, 205, *range(400, 500)}) - {401, 402, 403, 407, 408, 425, 429}
-"""What may be about the records that were asked for. The others are about rights, limits and connections; a rule with a
-text can still call one of them the end."""
+"""Statuses that may be about the records that were asked for. Others are about rights, limits and connections; a rule
+with a text can still make one of them the end."""
 _FAILURE_KEYS: Final = frozenset({"error", "errors", "fault", "exception"})
-"""Keys at which APIs put what went wrong under a good status."""
+"""Where APIs say what went wrong under a good status."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmptyForms:
-    """The answers that are a page without records. Made by `EmptyForms.of`."""
+    """Declared answers that are a page without records."""
 
     words: frozenset[str] = frozenset()
     statuses: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, declared: Iterable[str | int]) -> EmptyForms:
-        """From words and statuses, such as ``["null", 204]``. Raises `UsageError` for one that cannot mean it."""
+        """Make one from words and statuses, such as ``["null", 204]``. Raises `UsageError` for others."""
         declared = list(declared)
         for each in declared:
             if isinstance(each, str) and each not in EMPTY_WORDS:
@@ -51,18 +51,17 @@ class EmptyForms:
 
     @property
     def declared(self) -> tuple[str | int, ...]:
-        """What `of` was given."""
         return (*self.words, *self.statuses)
 
     @property
     def takes_absent(self) -> bool:
-        """Whether the records may be left out, with nothing in their place."""
+        """Whether records may be left out, with nothing in their place."""
         return ABSENT in self.words
 
     @property
     def behind_token(self) -> EmptyForms:
-        """As it is behind a token or link that the API handed out: an error status there is no empty page, since the
-        walk would end in silence where the API only stumbled."""
+        """Return the forms that count behind a token or link: no error status, which would end the list in silence
+        where the API only stumbled."""
         return EmptyForms(self.words, frozenset(status for status in self.statuses if status < 300))
 
     def takes_answer(self, status: int, body: bytes) -> bool:
@@ -70,15 +69,15 @@ class EmptyForms:
         return status in self.statuses or (not body and NO_BODY in self.words)
 
     def takes_value(self, found: Raw) -> bool:
-        """Whether what stands at the records path says it."""
+        """Whether what stands at the records' path says it."""
         value = bytes(found) if len(memoryview(found)) < _MAX_VALUE_BYTES else b""
         if value[:1] == b"{" and not value[1:-1].strip():
             value = b"{}"
         return any(_WORD_VALUES.get(word) == value for word in self.words)
 
     def takes_absence(self, body: bytes | Raw, path: str) -> bool:
-        """Whether it says it that nothing stands at the path: an object must be there that lacks its last key, or a
-        list on the way that is empty. Else another path may be meant."""
+        """Whether it says so that nothing stands at the path. Only its last key may be missing, or a list on the way be
+        empty: else another path may be meant."""
         parts = parts_of(path)
         if not self.takes_absent or not parts:
             return False
@@ -92,12 +91,10 @@ class EmptyForms:
 
 
 EMPTY_LIST_ONLY: Final = EmptyForms()
-"""An empty list alone."""
 
 
 def failure_in(body: bytes | Raw) -> str | None:
-    """The path of what tells a failure, at an answer's top or in an object that stands there; None where nothing
-    does."""
+    """Return the path of a key that tells a failure, at an answer's top or in an object there; None without one."""
     if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
         return None
     top = msgspec.json.decode(raw, type=dict[str, Raw])

@@ -1,7 +1,7 @@
-"""The sign of a next page: a token, link or flag. Where it is not there, is that the end, or is it misspelt?
+"""The sign of a next page: a token, link or flag. Where it is missing, the list ends or its path is misspelt.
 
 Many APIs leave it out of the last page, with all around it, so that its lack must stay an end. Against that speaks a
-page as full as it was asked for in a run in which nobody ever saw the sign, and another token beside its place.
+full page in a run in which nobody ever saw the sign, and another token beside its place.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from haulier.api.records.page import Body
 from haulier.api.records.paths import first_byte
 
 MAX_COMPANIONS: Final = 64
-"""Keys around a sign that are remembered. The objects around tokens have a handful; one by records' ids has any."""
+"""Keys around a sign that are remembered. Objects around tokens have a handful; one by records' ids has any number."""
 
 
 MAX_KEY_CHARACTERS: Final = 100
-"""Longer keys are data, and are neither remembered nor taken for a token's."""
+"""Longer keys are data: neither remembered nor taken for a token's."""
 
 Companion = tuple[str, str]
 """The path of an object, and a key in it."""
@@ -29,24 +29,24 @@ Companion = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SignReport:
-    """What a page said at the place where the sign of the next one should stand."""
+    """What a page has where the sign of the next one should stand."""
 
     sign: str
     """What was looked for: `'paging.next'`, `the header 'X-Next'`."""
     lack: str = ""
-    """Why it is not there, in words; "" where it is, if only to say that there is no more."""
+    """Why it is missing, in words; "" where it is there, be it null."""
     instead: str = ""
-    """What is there in its place: names of keys, headers or relations."""
+    """Keys, headers or relations in its place."""
     passed: str = ""
-    """How far the path of the sign leads where it is missing."""
+    """How far the path of a missing sign leads."""
     companions: tuple[Companion, ...] = ()
-    """The keys of the objects on the way to the sign, where it is there."""
+    """Keys of the objects on the way to the sign."""
     tokens: tuple[str, ...] = ()
-    """Keys of the object that lacks the sign, which look like a token or link themselves."""
+    """Keys that look like a token or link, in the object that lacks the sign."""
     others: tuple[str, ...] = ()
-    """Further keys of it with a text behind them."""
+    """Further keys there, with texts."""
     asked: int | None = None
-    """How many records the page was asked for."""
+    """Records that were asked for."""
 
     @property
     def is_there(self) -> bool:
@@ -55,18 +55,17 @@ class SignReport:
 
 @dataclass(slots=True)
 class SignMemory:
-    """What this process knows of one sign of one stream, from all of its items."""
+    """What this process knows of one sign of a stream."""
 
     was_seen: bool = False
     companions: set[Companion] = field(default_factory=set)
 
     def note(self, look: SignReport) -> None:
-        """The sign was there."""
         self.was_seen = True
         self.companions.update(look.companions[: MAX_COMPANIONS - len(self.companions)])
 
     def unknown_keys(self, look: SignReport) -> tuple[str, ...]:
-        """Keys that stand where the sign is missing and never stood beside it: it may have another name there.
+        """Return keys that stand where the sign is missing and never stood beside it: it may have another name there.
 
         Before the sign was seen only what looks like a token counts.
         """
@@ -75,7 +74,7 @@ class SignMemory:
 
 
 def report_found(body: Body, at: str) -> SignReport:
-    """Something stands at the path of a body, be it null."""
+    """Report that something stands at the path, be it null."""
     companions: list[Companion] = []
     place = at
     while place:
@@ -85,7 +84,7 @@ def report_found(body: Body, at: str) -> SignReport:
 
 
 def report_missing(body: Body, at: str, asked: int | None = None) -> SignReport:
-    """Nothing stands at the path of a body. ``asked`` is the page's declared size."""
+    """Report that nothing does. ``asked``: the page's declared size."""
     passed, members = body.keys_beside(at)
     is_ahead = any(_leads_on(part) for part in passed.split(".") if part)
     tokens = tuple(key for key, value in members.items() if _is_token(key, value, is_ahead=is_ahead))
@@ -105,16 +104,16 @@ def report_missing(body: Body, at: str, asked: int | None = None) -> SignReport:
 
 
 _ONWARD_PATTERN: Final = re.compile("continu|cursor|marker|scroll|bookmark")
-"""What a key that leads to a next page has in its name, ..."""
+"""Parts of keys that lead to a next page, ..."""
 _NEXT_COMPANION_WORDS: Final = frozenset(
     {
         "after", "cursor", "href", "id", "index", "key", "link", "marker", "offset", "page", "path", "query", "start",
         "token", "uri", "url", "continuation",
     }
 )  # fmt: skip
-"""... or beside the word `next`, as a word of its own."""
+"""... and words that do beside `next`."""
 _BACKWARD_PATTERN: Final = re.compile("prev|before|first|last|self|start|sync|delta|current|base|context|up$")
-"""To what was read, to the list itself, or to a later run: `newStartPageToken`, `nextSyncToken`, `deltaLink`."""
+"""Parts of keys that lead to what was read, to the list itself, or to a later run: `newStartPageToken`, `deltaLink`."""
 _WORD_PATTERN: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
@@ -144,7 +143,7 @@ def _words(key: str) -> set[str]:
 
 
 def _says(value: Raw) -> bool:
-    """Whether it is a text, a number or true, and not one of the ways to say nothing."""
+    """Whether it is a text, a number or true, and not a way to say nothing."""
     return first_byte(value) in b'"-123456789t' and bytes(value) not in (b'""', b'"0"')
 
 
@@ -154,14 +153,14 @@ _SIZE_NAMES: Final = frozenset(
         "count", "top", "first", "rows", "take", "resultsperpage", "itemsperpage", "recordsperpage", "sysparmlimit",
     }
 )  # fmt: skip
-"""How APIs call the size of a page, without signs and capitals."""
+"""How APIs call the size of a page, in letters only."""
 _MAX_DEPTH: Final = 2
 
 
 def asked_sizes(query: Iterable[tuple[str, str]], body: object = None) -> set[int]:
-    """The numbers of a request that say how many records a page should have, in its parameters or its body.
+    """Return the numbers of a request that seem to say how many records a page should have.
 
-    A name that looks so is enough: all that hangs on it is whether a page without the sign is suspicious.
+    The name is enough: all that hangs on it is whether a page without the sign is suspicious.
     """
     found = [_number(value) for name, value in query if is_size(name)] + _sizes_in(body, _MAX_DEPTH)
     return {number for number in found if number}
@@ -177,7 +176,6 @@ def _sizes_in(node: object, depth: int) -> list[int | None]:
 
 
 def is_size(name: str) -> bool:
-    """Whether a parameter is called as APIs call the size of a page."""
     return re.sub("[^a-z]", "", name.lower()) in _SIZE_NAMES
 
 
@@ -188,7 +186,7 @@ def _number(value: object) -> int | None:
 
 
 class SignTotals:
-    """What one item saw of its signs, for its receipt. Bounded: a source declares a few."""
+    """What one item saw of its signs, for its receipt. A source declares few."""
 
     def __init__(self) -> None:
         self._were_seen: dict[str, bool] = {}
@@ -198,12 +196,12 @@ class SignTotals:
 
     @property
     def unseen(self) -> str:
-        """The sign that no page of the item had, though nothing else proves that its lists are whole; "" for none."""
+        """The sign that no page had, though nothing else proves that the lists are whole; "" for none."""
         return next((sign for sign, was_seen in self._were_seen.items() if not was_seen), "")
 
 
 class StreamSigns:
-    """The signs of one stream as this process saw them, and whoever knows what earlier processes of the run saw."""
+    """What this process saw of a stream's signs."""
 
     def __init__(self) -> None:
         self._memories: dict[str, SignMemory] = {}

@@ -1,4 +1,4 @@
-"""The records of one response, cut out of its body as the bytes that the API sent (G6)."""
+"""Records of one answer, cut out of its body as the bytes that the API sent (G6)."""
 
 from __future__ import annotations
 
@@ -31,23 +31,28 @@ from haulier.api.records.surrogates import Hidden, hide
 from haulier.errors import ItemError
 
 NO_LIST_VALUES: Final = (b"null", b"{}", b'""', b"false")
-"""What APIs put in the place of a list where there is none; the second is what PHP makes of it."""
+"""What APIs put in place of an empty list; the second is how PHP writes one."""
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK_BYTES: Final = 32 * 1024
-"""UTF-8 is checked by decoding, which takes twice as long where the text does not fit into the processor's cache; and
-what is ASCII needs none."""
+"""Bytes decoded at once to check UTF-8: more than the processor's cache holds take twice as long. ASCII needs no
+check."""
 _END_BYTES: Final = 64
-"""Of a record's beginning and end, by which the records are found in their body."""
+"""Bytes of a record's beginning and end by which records are found in their body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records, each one the ``bytes`` of a JSON value, in a run as in a test: ``json.loads(page.records[0])``.
-    ``encoded``: they are ours, not the API's own. ``added``: names of fields of ours in front of the API's bytes."""
+    """Records, each the ``bytes`` of one JSON value: ``json.loads(page.records[0])``.
+
+    A processor yields pages. Those of a session hold the API's own bytes, and ``Page.of([{"id": 1}])`` encodes records
+    of one's own.
+    """
 
     records: Sequence[bytes]
     encoded: bool = False
+    """The records are ours, not the API's own."""
     added: tuple[str, ...] = ()
+    """Fields of ours in front of the API's bytes."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.records, Records):
@@ -62,19 +67,18 @@ class Page:
         return len(self.records)
 
     def with_fields(self, fields: Mapping[str, Any]) -> Page:
-        """The page with ``fields`` in front of each record, whose own bytes follow unchanged.
+        """Return the page with ``fields`` in front of each record, whose own bytes follow unchanged.
 
-        ``page.with_fields({"author_id": item.author})`` says whose records they are where the API leaves it out. Raises
-        `ApiError` for a record that is no object, or has such a field itself.
+        ``page.with_fields({"author_id": item.author})`` says whose records they are. Raises `ApiError` for a record
+        that is no object, or has such a field itself.
         """
         return Page(add_fields(self.slices, fields), self.encoded, (*self.added, *fields))
 
     @classmethod
     def of(cls, records: Iterable[dict[str, Any]]) -> Page:
-        """A page of records that we encode: compact JSON, in the order of their keys.
+        """Return a page of records that we encode: compact JSON, with keys in their order.
 
-        Times become ISO 8601 and decimals text; NaN becomes null, since JSON has none. `ItemError` for what JSON cannot
-        hold.
+        Times become ISO 8601, decimals text, and NaN null. Raises `ItemError` for what JSON cannot hold.
         """
         try:
             return cls([msgspec.json.encode(record) for record in records], encoded=True)
@@ -83,20 +87,21 @@ class Page:
 
 
 class PageReader:
-    """Reads the bodies of one walk: the records at ``records_path``, and what is asked of a body besides.
+    """Reads the bodies of one walk: the records, and what is asked besides.
 
-    It learns which other paths are asked for, so that from the second page on one pass over a body finds them all.
+    It learns which other paths are asked for: from the second page on, one pass over a body finds them all.
     """
 
     def __init__(self, records_path: str, empty: EmptyForms = EMPTY_LIST_ONLY, total_at: str = "") -> None:
-        """``empty``: what, besides an empty list, is a page without records. ``total_at``: path of an exact total."""
+        """``empty``: further forms of a page without records. ``total_at``: path of an exact total."""
         self._records_path = records_path
         self._empty = empty
         self._total_at = total_at
         self._asked: tuple[str, ...] = ()
 
     def read(self, body: bytes) -> Body:
-        """Raises `BodyError` where the body is not JSON in UTF-8, or holds no list at the records path, or two."""
+        """Read a body. Raises `BodyError` where it is not JSON in UTF-8, or has no list at the records' path, or
+        two."""
         body = text_of(body)
         hidden: Hidden | None = None
         try:
@@ -117,12 +122,11 @@ class PageReader:
         return Body(body, page, values, self, is_declared_empty=elements is None)
 
     def without_records(self) -> Body:
-        """The page of an answer whose body says nothing."""
+        """Return the page of an answer whose body says nothing."""
         return Body(b"null", Page(()), {}, self, is_declared_empty=True)
 
     def read_end(self, body: bytes) -> Body | None:
-        """Read an answer that a rule calls the end: None where it holds no records, since then nothing has to stand at
-        their path. What stands there is read as on any page."""
+        """Read an answer that a rule calls the end. None without records: nothing has to stand at their path."""
         body = text_of(body)
         if body.lstrip()[:1] not in (b"{", b"["):
             return None
@@ -133,15 +137,14 @@ class PageReader:
         return None if found is None or bytes(found) in NO_LIST_VALUES else self.read(body)
 
     def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None]]:
-        """The records, and what stands at other paths; no list where it is a page without records by declaration."""
+        """Return records and values at other paths; None for a declared page without records."""
         picked = picker(self._records_path, self._asked).pick(body)
         elements, values = picked if picked is not None else (self._elements(body), {})
         _check_unique(body, self._records_path, elements or [])
         return elements, values
 
     def _elements(self, body: bytes) -> list[Raw] | None:
-        """The records, whatever the shape of the body; None where ``empty`` declares that there are no records, and
-        else says what is there."""
+        """Return the records of a body of any shape; None for a declared page without them."""
         path = self._records_path
         found = raw_at(body, path)
         if self._is_absence(body) if found is None else self._empty.takes_value(found):
@@ -156,15 +159,13 @@ class PageReader:
         return msgspec.json.decode(found, type=list[Raw])
 
     def _is_absence(self, body: bytes) -> bool:
-        """Whether it is declared that nothing stands at the path: of an answer that counts no records, any part of the
-        path may be left out."""
+        """Whether it is declared that nothing stands at the path. Any part of it may lack where the total is 0."""
         if self._empty.takes_absence(body, self._records_path):
             return True
         counted = raw_at(body, self._total_at) if self._empty.takes_absent and self._total_at else None
         return counted is not None and bytes(counted).strip(b'"') == b"0"
 
     def note(self, path: str) -> None:
-        """A path was asked for that was not looked at in passing."""
         if path not in self._asked:
             self._asked = (*self._asked, path)
 
@@ -182,8 +183,8 @@ class Body:
         *,
         is_declared_empty: bool = False,
     ) -> None:
-        """``is_declared_empty``: it holds no records in a way that the source declares, and may hold no more than that:
-        neither a total, nor a flag."""
+        """``is_declared_empty``: by a form that the source declares, it has no records, and need have neither total nor
+        flag."""
         self._body = body
         self._hidden = hidden
         self._values = values
@@ -192,7 +193,6 @@ class Body:
         self.is_declared_empty = is_declared_empty
 
     def raw(self, path: str) -> Raw | None:
-        """The bytes at a path, or None where nothing stands there."""
         if path not in self._values:
             self._reader.note(path)
             self._values[path] = raw_at(self._body, path)
@@ -201,26 +201,20 @@ class Body:
 
     @property
     def text(self) -> bytes:
-        """All of it. Surrogates that stand alone are written otherwise than they came."""
+        """All of it. Lone surrogates are written otherwise than they came."""
         return self._body
 
     def check_failure(self) -> None:
-        """Raises `BodyError` where a page without records tells a failure: it would end a list in silence."""
         check_failure(self._body)
 
     def explain_missing(self, path: str) -> str:
-        """What stands in the place of a path that is not there, in words."""
         return explain_missing(self._body, path)
 
     def explain_misfit(self, path: str) -> str:
-        """Why nothing can ever stand at a path in bodies of this shape, in words; "" where that may be."""
         return explain_misfit(self._body, path)
 
     def keys_beside(self, path: str) -> tuple[str, dict[str, Raw]]:
-        """How far a path leads, and the members of the object that its last key stands in, or that lacks the next one.
-
-        Nothing where it is no object.
-        """
+        """Return how far a path leads, and the members of the object around its last key, or that lacks the next."""
         passed = path.rpartition(".")[0]
         node = raw_at(self._body, passed or ROOT)
         if node is None:
@@ -231,7 +225,7 @@ class Body:
 
 
 def check_failure(body: bytes) -> None:
-    """Raises `BodyError` where something stands at a key that tells what went wrong, in place of records."""
+    """Raise `BodyError` where a page without records tells a failure: it would end the list in silence."""
     if (key := failure_in(body)) is not None:
         raise BodyError(
             f"no records, and something stands at {key!r}, which looks like a failure. "
@@ -242,16 +236,16 @@ def check_failure(body: bytes) -> None:
 
 
 def split_records(body: bytes, records_path: str) -> Page:
-    """The records at a dotted path (``.``: the body itself is their list), unchanged byte for byte.
+    """Return the records at a dotted path, unchanged byte for byte; ``.`` is the whole body.
 
-    An empty list is an empty page. Raises `BodyError` for a body that is not JSON in UTF-8, and for a path at which
-    there is no list, or two: JSON allows a key twice, and the records of the one not taken would be lost.
+    Raises `BodyError` for a body that is not JSON in UTF-8, and for a path without a list or with two: JSON allows a
+    key twice, and one list would be lost.
     """
     return PageReader(records_path).read(body).page
 
 
 def not_json_error(body: bytes, error: Exception) -> BodyError:
-    """Why a body cannot be read: a list of records, one a line, is no mistake of the API's."""
+    """Say why a body cannot be read. Several records, one a line, are no mistake of the API's."""
     lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
     if len(lines) == 2 and all(_is_json(line) for line in lines):
         return BodyError("the body is several JSON values, one a line: NDJSON is not read yet", Shape.NOT_JSON)
@@ -267,7 +261,7 @@ def _is_json(text: bytes) -> bool:
 
 
 def text_of(body: bytes) -> bytes:
-    """A body without its byte order mark, proven to be UTF-8: msgspec lets others pass in what it does not decode."""
+    """Return a body without byte order mark, proven to be UTF-8: msgspec does not check what it does not decode."""
     if body.startswith(_BOM):
         body = body[len(_BOM) :]
     if not body.isascii():
@@ -295,10 +289,9 @@ def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
 
 
 def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:
-    """Refuse a body with a key twice on the way to its records: msgspec takes the last one and says nothing.
+    """Refuse a body with a key twice on the way to its records: msgspec takes the last in silence.
 
-    A key that stands once in the text outside of the records stands once in the object. Only what cannot be told so is
-    parsed.
+    A key that stands once in the text outside the records stands once in the object. Only others are parsed.
     """
     keys = {key for reading in readings(path) for key in reading if not key.isdigit()}
     if not keys:
@@ -333,7 +326,7 @@ def _doubled_key(tree: Any, reading: Reading) -> str | None:
 
 
 def _cut_out(body: bytes, elements: list[Raw]) -> bytes:
-    """The body with null for its records, where they stand in one piece with equal gaps, as programs write them."""
+    """Return the body with null for its records, if they stand in one piece with equal gaps, as programs write them."""
     if not elements or first_byte(elements[0]) not in (b"{", b"["):
         return body
     first, tail = memoryview(elements[0]), memoryview(elements[-1])[-_END_BYTES:]

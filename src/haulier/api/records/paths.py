@@ -1,7 +1,7 @@
 """Dotted paths into JSON: ``rows``, ``paging.next.after``, ``rows.0.id``; ``.`` is the whole body.
 
-A key may itself have dots (``@odata.nextLink``): of two ways to read a path, the one with the longer key wins. A part
-of digits is the index of a list, or a key of an object, whichever stands there.
+A key may have dots (``@odata.nextLink``): the reading with the longer key wins. A part of digits is an index of a list
+or a key of an object, whichever stands there.
 """
 
 from __future__ import annotations
@@ -22,24 +22,23 @@ _SHOWN_KEYS: Final = 12
 _SHOWN_CHARACTERS: Final = 40
 
 Reading = tuple[str, ...]
-"""The keys from the top of a body down to a value. ``()`` is the whole body."""
+"""One way to read a path: the keys down to a value."""
 
 
 def check_path(path: str) -> str:
-    """``path`` itself, or `UsageError` where it cannot be one."""
+    """Return ``path``, or raise `UsageError` where it cannot be one."""
     if path != ROOT and not all(parts_of(path)):
         raise UsageError(f"{path!r} is no path into JSON. Write keys with dots between, such as 'result.items'.")
     return path
 
 
 def parts_of(path: str) -> list[str]:
-    """What stands between the dots."""
     return [] if path == ROOT else path.split(".")
 
 
 @lru_cache(maxsize=1024)
 def readings(path: str) -> tuple[Reading, ...]:
-    """All ways to read a path, those with longer keys first. An index is never part of a longer key."""
+    """Return all ways to read a path, longer keys first. No index is part of a longer key."""
     return tuple(_readings(parts_of(path)))
 
 
@@ -53,7 +52,7 @@ def _readings(parts: Sequence[str]) -> Iterator[Reading]:
 
 
 def find(tree: Any, path: str) -> Any:
-    """What stands at a path of a decoded value. Raises `LookupError` that says in words what stands there instead."""
+    """Return what stands at a path of a decoded value. Raises `LookupError` that says what stands there instead."""
     node, parts = tree, parts_of(path)
     while parts:
         if isinstance(node, dict) and (length := _longest(node, parts)):
@@ -68,10 +67,8 @@ def find(tree: Any, path: str) -> Any:
 
 
 def raw_at(body: bytes | Raw, path: str) -> Raw | None:
-    """The bytes that stand at a path, or None. Works on bodies of any shape, in one pass for each part of the path.
-
-    Raises `msgspec.DecodeError` for a body that is not JSON.
-    """
+    """Return the bytes at a path, or None, with one pass for each part of it. Raises `msgspec.DecodeError` for what is
+    not JSON."""
     try:
         return _raw_at(body, path)
     except msgspec.DecodeError:
@@ -104,14 +101,13 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
 
 
 def explain_missing(body: bytes | Raw, path: str, whole: str = "the body") -> str:
-    """Why `raw_at` finds nothing: how far the path leads, and what stands there instead. ``whole`` is what it is looked
-    for in."""
+    """Say why `raw_at` finds nothing: how far the path leads, and what stands there."""
     passed, node = dead_end(body, path)
     return f"nothing stands at {path!r}: {repr(passed) if passed else whole} is {describe(node)}"
 
 
 def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:
-    """How far a path leads at which nothing stands, and the value that stands there."""
+    """Return how far a path leads, and the value that stands there."""
     parts = parts_of(path)
     for length in range(len(parts) - 1, 0, -1):
         passed = ".".join(parts[:length])
@@ -122,9 +118,9 @@ def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:
 
 
 def explain_misfit(body: bytes | Raw, path: str) -> str:
-    """Why a path can never lead anywhere in bodies of this shape, in words; "" where only nothing stands.
+    """Say why a path can never fit bodies of this shape; "" where it may.
 
-    It leads by a name into a list, or into a text, a number or true. What is null, "", false or empty fits any path.
+    It leads by a name into a list, or into a text, number or true. What is null, "", false or empty fits any path.
     """
     passed, node = dead_end(body, path)
     rest = path[len(passed) :].lstrip(".").partition(".")[0]
@@ -141,12 +137,12 @@ def explain_misfit(body: bytes | Raw, path: str) -> str:
 
 
 def first_byte(value: Raw) -> bytes:
-    """It says what kind of value it is."""
+    """Return the byte that tells the kind of a value."""
     return bytes(memoryview(value)[:1])
 
 
 def describe(value: Any) -> str:
-    """What a value is, in words that show keys and no values: `an object with the keys error, status`."""
+    """Say what a value is by keys and no values: `an object with the keys error, status`."""
     if isinstance(value, Raw):
         value = msgspec.json.decode(value, type=_SHALLOW.get(first_byte(value), Raw))
     match value:
@@ -171,5 +167,5 @@ _KINDS: Final = {b'"': "text", b"n": "null", b"t": "true", b"f": "false"}
 
 
 def _longest(keys: dict[str, Any], parts: list[str]) -> int:
-    """How many parts the longest key takes that stands in an object; 0 for none."""
+    """Return how many parts the longest key takes that is there."""
     return next((length for length in range(len(parts), 0, -1) if ".".join(parts[:length]) in keys), 0)

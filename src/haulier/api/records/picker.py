@@ -1,7 +1,7 @@
-"""Takes what is wanted out of a body in one pass: the elements of one list, and the values at a few paths beside it.
+"""Picks the elements of one list and the values at a few paths out of a body, in one pass.
 
-The wanted paths become a type of msgspec's, in which everything is optional and raw. What stands elsewhere is checked
-and skipped, not decoded: 800 MB/s, where decoding and encoding again reaches 170 and changes the bytes.
+The paths become a type of msgspec's in which everything is optional and raw. All else is checked, not decoded: 800
+MB/s, where decoding and encoding again reaches 170 and changes the bytes.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from msgspec import UNSET, Raw, UnsetType
 from haulier.api.records.paths import ROOT, Reading, readings
 
 _MAX_READINGS: Final = 16
-"""Of one path (five parts). Longer ones than any API needs are walked step by step instead."""
+"""Readings of one path (five parts). Longer paths are walked step by step."""
 _MAX_INDEX: Final = 20
-"""A list is looked into at an index by a field for each element before it."""
+"""Largest index into a list: each element before it costs a field."""
 
 _Tree = dict[str, Any]
-"""Keys to subtrees or, where a wanted value stands, to its type."""
+"""Keys to subtrees, or to the type of a wanted value."""
 
 
 class Picker:
-    """Made once for its paths (`picker`), and used for any number of bodies."""
+    """Made once for its paths, by `picker`."""
 
     def __init__(self, list_path: str, paths: tuple[str, ...]) -> None:
         tree: _Tree = {}
@@ -40,10 +40,8 @@ class Picker:
             self._chains = {path: [_chain(tree, reading) for reading in readings(path)] for path in planted}
 
     def pick(self, body: bytes) -> tuple[list[Raw], dict[str, Raw | None]] | None:
-        """The list's elements, and what stands at those of the paths that could be looked at in the same pass.
-
-        None where the body has another shape than the paths say. Raises `msgspec.DecodeError` for one that is not JSON.
-        """
+        """Return the elements, and what stands at the other paths that fit the same pass; None for another shape.
+        Raises `msgspec.DecodeError`."""
         if self._decoder is None:
             return None
         try:
@@ -59,7 +57,7 @@ class Picker:
 
 
 class ValuePicker:
-    """Takes the values at a few paths out of one record, in one pass; made once, and used for any number of records."""
+    """Picks the values at a few paths out of records; made once."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         tree: _Tree = {}
@@ -70,7 +68,7 @@ class ValuePicker:
             self._chains = [[_chain(tree, reading) for reading in readings(path)] for path in paths]
 
     def pick(self, record: bytes | bytearray | memoryview) -> list[Raw | None] | None:
-        """What stands at each path; None where the record has another shape than the paths, or is not plain JSON."""
+        """Return what stands at each path; None for another shape, or for what is not plain JSON."""
         if self._decoder is None:
             return None
         try:
@@ -82,12 +80,12 @@ class ValuePicker:
 
 @lru_cache(maxsize=256)
 def picker(list_path: str, paths: tuple[str, ...]) -> Picker:
-    """The picker for these paths. Kept, since making its types costs more than reading a page."""
+    """Return the picker of these paths. Cached: making its types costs more than reading a page."""
     return Picker(list_path, paths)
 
 
 def _plant(tree: _Tree, path: str, leaf: Any) -> bool:
-    """Put a path into the tree. False, with nothing changed, where it does not fit beside what is there."""
+    """Put a path into the tree; False where it does not fit beside what is there."""
     found = readings(path)
     if len(found) > _MAX_READINGS or not all(_fits(tree, reading) for reading in found):
         return False
@@ -100,7 +98,7 @@ def _plant(tree: _Tree, path: str, leaf: Any) -> bool:
 
 
 def _fits(tree: _Tree, reading: Reading) -> bool:
-    """No value stands inside another, and no node is both a list and an object."""
+    """Whether no value stands inside another, and no node is both list and object."""
     node: Any = tree
     for key in reading:
         if not isinstance(node, dict) or (node and key.isdigit() != _is_list(node)):
@@ -112,7 +110,7 @@ def _fits(tree: _Tree, reading: Reading) -> bool:
 
 
 def _is_nameable(key: str) -> bool:
-    """msgspec takes no field name that JSON would have to escape."""
+    """Whether msgspec takes the key as a field's name: none that JSON would have to escape."""
     return int(key) <= _MAX_INDEX if key.isdigit() else key.isprintable() and '"' not in key and "\\" not in key
 
 
@@ -121,7 +119,6 @@ def _is_list(node: _Tree) -> bool:
 
 
 def _struct(tree: _Tree) -> type[msgspec.Struct]:
-    """The type that decodes what is in the tree."""
     keys = [str(index) for index in range(max(map(int, tree)) + 1)] if _is_list(tree) else list(tree)
     fields: list[tuple[str, Any, Any]] = []
     for number, key in enumerate(keys):
@@ -135,7 +132,7 @@ def _struct(tree: _Tree) -> type[msgspec.Struct]:
 
 
 def _chain(tree: _Tree, reading: Reading) -> tuple[str, ...]:
-    """The attributes that lead to a place in the decoded value."""
+    """Return the attributes that lead to a value."""
     chain = []
     for key in reading:
         chain.append(f"f{int(key)}" if _is_list(tree) else f"f{list(tree).index(key)}")

@@ -1,4 +1,4 @@
-"""The keys of records: what tells one record of a stream from another, short enough to be kept for each."""
+"""Keys that tell the records of a stream apart, short enough to be kept for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from haulier.api.records.slices import Bytes
 from haulier.errors import UsageError
 
 DIGEST_BYTES: Final = 16
-"""Among a billion different keys two have an equal digest of this length once in 10^20 runs: no good run fails so."""
+"""Of a billion keys two have an equal digest of this length once in 10^20 runs: no good run fails so."""
 
 
 _NO_KEYS: Final = (b"n", b"{", b"[")
@@ -28,10 +28,10 @@ class NoKeyError(ValueError):
 
 
 class KeyReader:
-    """Reads the key at ``paths`` out of records, as bytes that are equal where the keys are, and 16 at most.
+    """Reads the key at ``paths`` as bytes, 16 at most.
 
-    Text is compared as it reads, however it is escaped; numbers by the digits that the API wrote (1 and 1.0 are two
-    keys); and text is never equal to a number.
+    Text is compared as it reads, however it is escaped; numbers by the API's digits (1 and 1.0 are two keys). Text
+    never equals a number.
     """
 
     def __init__(self, paths: tuple[str, ...]) -> None:
@@ -39,14 +39,13 @@ class KeyReader:
         self._picker = ValuePicker(paths)
 
     def read(self, record: Bytes) -> bytes:
-        """The record's key. Raises `NoKeyError` where a path leads nowhere, to null, or to an object or a list."""
+        """Return a record's key. Raises `NoKeyError` where a path leads nowhere, to null, or to an object or list."""
         values = self._picker.pick(record) or self._find_each(record)
         text = b",".join([_plain(value) or self._refuse(record, place) for place, value in enumerate(values)])
         # A shorter text stands for itself: no digest is as short.
         return text if len(text) < DIGEST_BYTES else hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest()
 
     def _find_each(self, record: Bytes) -> list[Raw | None]:
-        """What stands at each path, whatever the shape of the record."""
         try:
             return [raw_at(bytes(record), path) for path in self._paths]
         except (msgspec.DecodeError, RecursionError) as error:
@@ -61,7 +60,7 @@ class KeyReader:
 
 
 def _plain(value: Raw | None) -> bytes:
-    """A value as bytes that are equal where values are; nothing for what can be no key."""
+    """Return bytes that are equal where values are; none for what can be no key."""
     if value is None:
         return b""
     text = bytes(value)
@@ -74,7 +73,7 @@ def _plain(value: Raw | None) -> bytes:
 
 
 def key_paths(key: str | Iterable[str]) -> tuple[str, ...]:
-    """A declared key as paths: one, or several that tell a record together. `UsageError` for what can be no key."""
+    """Return a declared key as paths: one, or several that tell a record together. Raises `UsageError`."""
     paths = (key,) if isinstance(key, str) else tuple(key)
     if not paths:
         raise UsageError("A key needs at least one path into a record, such as 'id'.")

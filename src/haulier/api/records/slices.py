@@ -1,4 +1,4 @@
-"""`Records`: the records of a page as the bytes of each, cut out of the answer only when they are looked at."""
+"""`Records`: the records of a page as bytes, cut out of the answer when they are looked at."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Bytes = bytes | bytearray | memoryview
 
 
 class Records(Sequence[bytes]):
-    """Hands out ``bytes``, which `json.loads` and `msgspec.json.decode` take, in a run as in a test.
+    """Hands out ``bytes``, for `json.loads`, in a run as in a test.
 
-    ``slices`` are what they are made from: parts of the answer's body, which hold on to it and copy nothing. A run
-    writes those: to make bytes of all records costs a page of 20 KB a twelfth more on its way to the disk.
+    ``slices`` are parts of the answer's body, which hold on to it and copy nothing. A run writes those: bytes of all
+    records would cost a page of 20 KB a twelfth more.
     """
 
     __slots__ = ("slices",)

@@ -1,4 +1,4 @@
-r"""Half of a UTF-16 pair, such as ``\ud83d`` alone: what programs write that cut a text in the middle of an emoji.
+r"""Half of a UTF-16 pair alone, such as ``\ud83d``, which programs write that cut a text in the middle of an emoji.
 
 JSON's grammar allows it (RFC 8259 8.2), and no fast parser takes it. So it is hidden while a body is read, under as
 many other bytes, and put back into what was cut out: no byte of a record changes (G6).
@@ -15,25 +15,25 @@ _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-"""Every escape of a text, one after another, so that an escaped backslash is none; a whole pair is one."""
+"""Each escape of a text in order, so that an escaped backslash begins none; a whole pair is one."""
 _MARKS: Final = tuple(bytes((127, other)) for other in b"~|^`#$%&*+=<>?@!")
-"""Two unlike bytes that stand in no hex number, so that where they are put they can be told from their neighbours."""
+"""Two unlike bytes of no hex number can be told from their neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A body without lone surrogates, of the same length."""
+    """A body of the same length without lone surrogates."""
 
     body: bytes
     mark: bytes
 
     def restore(self, piece: bytes | memoryview) -> bytes:
-        """A piece of ``body`` as it was sent."""
+        """Return a piece of it as it was sent."""
         return bytes(piece).replace(self.mark, b"\\u")
 
 
 def hide(body: bytes) -> Hidden | None:
-    """None for a body without a lone surrogate."""
+    """Return a body with its lone surrogates hidden; None without any."""
     if _SURROGATE.search(body) is None:
         return None
     mark = next((mark for mark in _MARKS if mark not in body), None)
