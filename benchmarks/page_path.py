@@ -35,7 +35,7 @@ from haulier.api.http.redactor import Redactor
 from haulier.api.records.page import split_records
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
-from haulier.api.wire.body import whole_body
+from haulier.api.wire.body import decode_body
 from haulier.api.wire.framing import Framing
 from haulier.cli.event_loop import run_loop
 from haulier.clock import SystemClock
@@ -78,7 +78,7 @@ class Ours:
         self.lake = LocalLake(folder, SystemClock())
 
     def inflate(self, wire: bytes) -> None:
-        whole_body(wire, GZIP, Framing(len(wire)), 1 << 28)
+        decode_body(wire, GZIP, Framing(len(wire)), 1 << 28)
 
     def slice(self, body: bytes) -> None:
         split_records(body, "records")

@@ -168,10 +168,10 @@ async def test_answer_that_cannot_be_read_is_no_success() -> None:
     [
         (says({}, 401), Action.AUTH, "Check `auth`"),
         (says({}, 404), Action.POISON, "Check the path"),
-        (says({}, 400), Action.POISON, "Check path, query and rights"),
+        (says({}, 400), Action.POISON, "Check path, query and access rights"),
         (TransportError(Fault.TLS, "the certificate has expired"), Action.CONFIG, "certificates"),
         (TransportError(Fault.TOO_LARGE, "over 64 MiB"), Action.SPLIT, "smaller pages"),
-        (TransportError(Fault.REDIRECT, "a redirect to another origin"), Action.POISON, "Check path"),
+        (TransportError(Fault.REDIRECT, "a redirect to another origin"), Action.POISON, "Check `url` and the path"),
     ],
 )
 async def test_what_no_repeat_helps_is_sent_once(said: Said, action: Action, advice: str) -> None:
@@ -265,7 +265,7 @@ async def test_empty_answer_may_be_allowed() -> None:
 async def test_arguments_that_cannot_be_sent_are_mistakes_of_the_program() -> None:
     """Another origin, a body that is no JSON, or a path that is none: refused before anything is sent."""
     async with told(GOOD) as (api, transport, _, _):
-        with pytest.raises(UsageError, match="no path of this API"):
+        with pytest.raises(UsageError, match="is not a path of this API"):
             await api.json("https://evil.test/items")
         with pytest.raises(UsageError, match="cannot be written as JSON"):
             await api.request("POST", "/items", json=object())

@@ -273,7 +273,7 @@ def test_resume_asks_an_api_that_was_down(place: Place, serve: Callable[..., Non
         ('retry_after = { unit = "ms" }', "`header` or `at` is missing."),
         ('retry_after = { at = "a", header = "b" }', "`header` and `at` cannot be used together."),
         ('retry_after = { at = "a", unit = "h" }', 'expected "s" or "ms", found "h".'),
-        ('retry_after = { header = "X Wait" }', "'X Wait' is not the name of a header."),
+        ('retry_after = { header = "X Wait" }', "'X Wait' is not a valid header name."),
         ('retry_after = "X-Wait"', "expected a table, found text."),
         ('retry_after = { heder = "X-Wait" }', "unknown key. Did you mean 'header'?"),
     ],

@@ -51,7 +51,7 @@ MISTAKES: dict[str, Mistake] = {
     "header ours": (
         "[api]",
         '[api]\nheaders = { Host = "x" }',
-        "api.headers: the header Host is haulier's own to set. Remove it from the API's headers.",
+        "api.headers: the header Host is set by haulier itself. Remove it from the API's headers.",
     ),
     "url": (
         "https://api.example.com",
@@ -61,12 +61,12 @@ MISTAKES: dict[str, Mistake] = {
     "url pw": (
         "https://api.example.com",
         "https://me:pw@api.example.com",
-        "api.url: the API's url holds a user name or password. Take it out, and declare it as auth instead.",
+        "api.url: the API's url holds a user name or password. Remove it and declare it as auth instead.",
     ),
     "url q": (
         "https://api.example.com",
         "https://api.example.com?x=1",
-        ("api.url: the API's url has a query or fragment (?...). Declare query parameters where they are used."),
+        ("api.url: the API's url has a query or fragment (?...). Put query parameters into the streams."),
     ),
     "timeout": (
         "[api]",

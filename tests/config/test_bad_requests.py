@@ -164,7 +164,7 @@ MISTAKES: dict[str, Mistake] = {
         'records = "rows"',
         'query = { since = { encoded = "a%2Cb&c" } }\nrecords = "rows"',
         (
-            "streams.flights.query.since.encoded: '&' cannot stand in a value that is encoded already. Write "
+            "streams.flights.query.since.encoded: '&' is not allowed in a value that is already encoded. Write "
             "%26 in its place."
         ),
     ),

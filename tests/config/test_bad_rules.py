@@ -12,7 +12,10 @@ MISTAKES: dict[str, Mistake] = {
     "a rule without condition": (
         "[streams.flights]",
         '[[api.rules]]\naction = "pause"\n[streams.flights]',
-        ("api.rules[0]: a rule for answers names no status, header, text or path, so it would apply to every answer."),
+        (
+            "api.rules[0]: a rule without a condition would apply to every answer. "
+            "Give it `status`, `header`, `text` or `at`."
+        ),
     ),
     "a rule without action": (
         "[streams.flights]",

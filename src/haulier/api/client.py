@@ -1,4 +1,4 @@
-"""The client of one API: what is shared by all items of a process."""
+"""The client of one API, shared by all items of a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Client", "ItemApi", "ItemPlace", "MovedTotal", "Total", "Usage"]
 
 
 class Client:
-    """Hands out an `ItemApi` for each item. It owns neither transport nor scope: whoever made them closes them."""
+    """Makes an `ItemApi` for each item. The caller closes transport and scope."""
 
     def __init__(
         self,
@@ -40,9 +40,5 @@ class Client:
         self.redactor = redactor
 
     def session(self, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:
-        """The API for one item. Its account starts at nothing.
-
-        ``place``: where it belongs. ``is_suspect``: it comes from an item that could not
-        be read, so that what fails is not asked for often.
-        """
+        """Make the API for one item. ``is_suspect``: the item failed before, so failures are retried less often."""
         return ItemApi(self._parts, place, is_suspect=is_suspect)

@@ -1,4 +1,4 @@
-"""How an API fails: the kinds of failure, and the errors that carry them to the item."""
+"""Kinds of failure of an API, and the errors that carry them to the item."""
 
 from __future__ import annotations
 
@@ -8,100 +8,100 @@ from typing import ClassVar
 from haulier.errors import ItemError
 
 TIME_OUT_STATUSES = frozenset({504, 524, 598, 599})
-"""A proxy gave up waiting for the API. A 408 is about us: it is the API that waited."""
+"""A proxy gave up waiting for the API. (With a 408 the API gave up waiting for us.)"""
 GATEWAY_STATUSES = frozenset({502, 503, 504, 509, *range(520, 531), 598, 599})
-"""What stands in front of the API could not get an answer from it."""
+"""A gateway in front of the API got no answer from it."""
 UNSUPPORTED_STATUSES = frozenset({501, 505, 506, 510})
-"""The API will never serve such a request."""
+"""The API never serves such a request."""
 CAPTIVE_PORTAL_STATUS = 511
-"""A network in between wants a person to log in."""
+"""A network on the way wants a person to log in (RFC 6585 6)."""
 _NOT_OF_THE_API = GATEWAY_STATUSES | UNSUPPORTED_STATUSES | {CAPTIVE_PORTAL_STATUS}
 
 
 class Action(StrEnum):
-    """What to do about the request, or about its item."""
+    """What to do about a request, or about its item."""
 
     OK = "ok"
     RETRY = "retry"
-    """Repeat the request in place, after a wait."""
+    """Repeat the request while the item is held, after a wait."""
     RETRY_LATER = "retry_later"
-    """Give the item back with a delay, charged."""
+    """Hand the item back with a delay; this counts as one of its attempts."""
     OUTAGE = "outage"
-    """As RETRY_LATER, but charged only while the scope is known to be healthy."""
+    """RETRY_LATER that counts as an attempt only while the API is known to answer others."""
     PAUSE = "pause"
-    """The API asks everybody to wait: pause the scope; uncharged."""
+    """The API asks everybody to wait: pause all requests; no attempt is counted."""
     AUTH = "auth"
-    """Our credentials are refused: pause the scope, tell a person; uncharged."""
+    """The credentials are refused: pause all requests, tell a person; no attempt is counted."""
     CONFIG = "config"
-    """TLS, proxy or settings are wrong: pause the scope, tell a person; uncharged."""
+    """TLS, proxy or settings are wrong: treated as AUTH."""
     POISON = "poison"
-    """It can never succeed as it is asked."""
+    """The request can never succeed: set the item aside."""
     SPLIT = "split"
-    """Ask for less: divide the item; poison where it cannot be divided."""
+    """Ask for less: divide the item, or poison it where it cannot be divided."""
     RESTART = "restart"
-    """Begin the item again at its first page, once or twice; RETRY_LATER after that."""
+    """Begin the item again at its first page, `ApiError.restarts` times; then RETRY_LATER."""
     END = "end"
-    """There are no more pages; not a failure."""
+    """The list has no more pages; no failure."""
     ABSENT = "absent"
-    """The thing does not exist; an answer, not a failure."""
+    """The thing does not exist; no failure."""
 
 
 class Fault(StrEnum):
-    """How an exchange failed without an answer that can be judged by its status."""
+    """Why there is no answer whose status can be judged."""
 
     CONNECT = "connect"
-    """Refused, unreachable, or reset before a byte of the answer came."""
+    """Refused, unreachable, or reset before the first byte of the answer."""
     DNS = "dns"
     TIMEOUT = "timeout"
-    """No first byte in time, or not whole by the request's deadline."""
+    """No first byte in time, or not complete by the request's deadline."""
     SLOW = "slow"
-    """Bytes came, but fewer a second than was demanded, for half a minute."""
+    """Slower than `Api.min_bytes_per_second` for 30 s."""
     CUT = "cut"
-    """The body ended early, or did not prove its end."""
+    """The body ended early, or nothing shows that it is complete."""
     TLS = "tls"
     PROXY = "proxy"
-    """The proxy refused us; one that cannot be reached is `CONNECT`."""
+    """The proxy refuses us. (`CONNECT`: it cannot be reached.)"""
     PROTOCOL = "protocol"
-    """What came is not HTTP as it is written, or says two things at once."""
+    """Malformed or contradictory HTTP."""
     TOO_LARGE = "too_large"
-    """The body is over `max_body_bytes`, on the wire or decoded."""
+    """The body exceeds `Api.max_body_bytes`, on the wire or decoded."""
     AUTH = "auth"
-    """Whoever issues the credentials refuses us; the API itself says so with a 401."""
+    """The issuer of the credentials refuses us. (The API itself does so with a 401.)"""
     REDIRECT = "redirect"
-    """It points to another origin, in circles, or nowhere. Nothing was sent there."""
+    """A redirect to another origin, in a circle, or nowhere. Nothing was sent there."""
 
 
 class Shape(StrEnum):
-    """What is wrong with the shape of a good answer."""
+    """How a good answer differs from what the source declares."""
 
     NONE = ""
-    """Nothing, or nothing that the source could say otherwise."""
+    """No difference, or none that the source could declare."""
     MISSING = "records missing"
     ASTRAY = "records astray"
-    """More of their path is missing than what ``absent`` in `empty` allows for."""
+    """More than the last key of their path is missing, which ``absent`` in `empty` does not cover."""
     NULL = "records null"
     NOT_A_LIST = "not a list"
     NO_BODY = "no body"
     PAGING = "paging"
-    """The answers contradict what the source says of its pages or its total."""
+    """The answers contradict `pages` or `total`."""
     OTHER = "other"
-    """A flag, a total or a cursor is not where, or what, the source says."""
+    """A flag, total or cursor is missing or of another type."""
     RECORD = "record"
-    """A record is not what the source says of all: it lacks the key, or has a field that is to be added."""
+    """A record lacks its key, or already has a field that the source adds."""
     HTML = "html"
     NOT_JSON = "not json"
-    """It is labelled as something else, or as nothing."""
+    """Labelled as something else, or not at all."""
     UNPARSED = "unparsed"
-    """It is said to be JSON, and is not. One record may do that to its page."""
+    """Labelled JSON and malformed; one bad record can do that to its page."""
 
     @property
     def may_be_of_data(self) -> bool:
-        """Whether one record may be the reason, so that smaller items would come closer to it."""
+        """Whether one record may be the cause, so that dividing the item isolates it."""
         return self in _OF_DATA
 
     @property
     def remedy(self) -> str:
-        """What a person should look at, or write."""
+        """Advice for the person who writes the source."""
         return _REMEDIES.get(self, "")
 
 
@@ -121,9 +121,9 @@ _REMEDIES = {
 
 
 class BodyError(ItemError):
-    """A body that came whole and cannot be read as what was asked for. The client asks again, and then gives up.
+    """A complete body that cannot be read as what was asked for. The client repeats the request twice, then gives up.
 
-    The text says what was found; it may hold names of keys, and no values.
+    The text says what was found. It may name keys, and must hold no values.
     """
 
     def __init__(self, text: str, shape: Shape = Shape.OTHER) -> None:
@@ -132,10 +132,10 @@ class BodyError(ItemError):
 
 
 class ApiError(ItemError):
-    """The API did not give what the item needs. The action says what becomes of the item."""
+    """The API did not give what the item needs; ``action`` says what becomes of the item."""
 
     restarts: ClassVar[int] = 1
-    """Under RESTART: how often the item begins again before that is a failure."""
+    """Times that the item begins again under RESTART before it fails."""
 
     def __init__(
         self,
@@ -153,41 +153,39 @@ class ApiError(ItemError):
         self.action = action
         self.status = status
         self.excerpt = excerpt
-        """The beginning of the body, capped and redacted."""
+        """The first 2,048 characters of the body, redacted."""
         self.retry_after_seconds = retry_after_seconds
         self.fault = fault
-        """Why there was no answer at all."""
+        """Set where there was no answer at all."""
         self.body = body
-        """Of an answer under a good status that could not be read: its first 64 KiB, redacted, to be kept."""
+        """The first 64 KiB of an answer with a good status that could not be read, redacted; kept for a person."""
         self.shape = shape
-        """How the answer differs from what the source says of it."""
         self.reason = reason
-        """What happened, in a few words without secrets: the text says more."""
+        """What happened, in a few words without secrets."""
         super().__init__(text)
 
     @property
     def is_time_out(self) -> bool:
-        """Whether the API, or a proxy that waited for it, did not answer in time."""
+        """Whether the API, or a proxy in front of it, did not answer in time."""
         return self.fault is Fault.TIMEOUT or self.status in TIME_OUT_STATUSES
 
     @property
     def may_be_of_item(self) -> bool:
-        """Whether what was asked may be the reason. A gateway's 502, a refusal or a lost connection says nothing of
-        it."""
+        """Whether the item itself may be the cause. A gateway's 502 or a lost connection says nothing about it."""
         return self.action is not Action.OUTAGE or self.is_time_out or is_stumble(self.status)
 
 
 class PagingError(ApiError):
-    """The answers contradict what the source says of its pages or its total. No part of the item would do better, so it
-    is never divided. Most begin again once, since a circle or a gap may come from one wrong answer."""
+    """The answers contradict `pages` or `total` of the source. Parts of the item would fail alike, so it is never
+    divided. Most begin again once, since a circle or a gap may come from one wrong answer."""
 
     def __init__(self, text: str, *, action: Action = Action.RESTART) -> None:
         super().__init__(text, action=action, shape=Shape.PAGING)
 
 
 class MovedError(ApiError):
-    """The list moved while the item was read by counting, so that what came proves nothing. That is nobody's mistake: a
-    quieter moment helps, and so does a shorter walk, so that it divides as other failures do."""
+    """The list changed while its pages were counted, so that the records prove nothing. A quieter moment helps, and so
+    does a shorter list, so the item may be divided."""
 
     restarts: ClassVar[int] = 2
 
@@ -196,5 +194,5 @@ class MovedError(ApiError):
 
 
 def is_stumble(status: int | None) -> bool:
-    """Whether a status says that the API itself failed over a request: a 500, and what is like it."""
+    """Whether the API itself failed over the request: a 500, or an unlisted 5xx."""
     return status is not None and 500 <= status < 600 and status not in _NOT_OF_THE_API

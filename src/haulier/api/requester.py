@@ -1,4 +1,4 @@
-"""One request until it is answered well or given up: the gate, the repeats in place, the pauses, the error in words."""
+"""Sends one request until it is answered well or given up, with retries, pauses and the error in words."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from haulier.clock import Clock, wall_seconds
 BACKOFF_BASE_SECONDS: Final = 0.5
 BACKOFF_CAP_SECONDS: Final = 30.0
 MAX_PAUSES_PER_REQUEST: Final = 4
-"""Of one request. An API that goes on refusing after so many waits of its own choice is left to later."""
+"""Pauses that one request waits for; then the item is handed back."""
 MAX_HELD_WAIT_SECONDS: Final = 900.0
-"""The longest wait that an item is held for. Above a quarter of an hour it goes back, and makes room for others."""
+"""Longest wait during which the item is held. For a longer one it is handed back, to make room for others."""
 DEFAULT_PAUSE_SECONDS: Final = 60.0
-"""Where an API asks everybody to wait and does not say how long. It doubles, as GitHub wants it."""
+"""Pause where the API does not say how long to wait. It doubles each time, as GitHub wants it."""
 
 CREDENTIAL_PAUSE_SECONDS: Final = 15.0
-"""The pause where a person has to do something: workers that are started again by themselves ask no more often."""
+"""Pause after refused credentials, so that workers restarted by a supervisor ask no more often."""
 
 MAX_PACE_WAIT_SECONDS: Final = 60.0
-"""A longer wait is about a quota of an hour or a day, and says nothing of a pace."""
+"""Longest announced wait that slows the pace. A longer one is about a quota of an hour or a day."""
 
 MAX_KEPT_BODY_BYTES: Final = 64 * 1024
-"""Of a body that cannot be read, to be kept: a page of 100 records of 600 bytes whole."""
+"""Kept length of a body that cannot be read: holds a page of 100 records of 600 bytes."""
 MAX_SUSPECT_RETRIES: Final = 1
-"""Repeats in place for an item that is known to hold what cannot be read: it was asked for often enough before."""
+"""Retries in place for an item that is known to fail, since it was asked for often before."""
 
 _SHOWN_CHARACTERS: Final = 300
 
@@ -50,7 +50,7 @@ logger = logging.getLogger("haulier.api")
 
 @dataclass(frozen=True)
 class FirstPage:
-    """What the first page of a list tells of the others."""
+    """The first page of a list, from which the length of a run is estimated."""
 
     records: int
     total: int | None
@@ -59,19 +59,18 @@ class FirstPage:
 
 @dataclass
 class ClientFindings:
-    """What all items of a client have seen so far, for whoever watches."""
+    """Facts that all items of a client share, to tell a person once or to estimate a run."""
 
     first_page: FirstPage | None = None
-    """Of the first list that was read; for who estimates."""
     told: set[str] = field(default_factory=set)
-    """What a person has been told already."""
+    """Warnings that were logged already."""
     signs: dict[str, tuple[str, StreamSigns]] = field(default_factory=dict)
-    """By stream: the newest of its runs, and what was seen in it of the signs of a next page."""
+    """By stream: its newest run, and the signs of a next page that were seen in it."""
 
 
 @dataclass(frozen=True)
 class ApiParts:
-    """What a client is made of. ``rules`` are the source's own, ahead of the table of actions."""
+    """The parts of a client. ``rules`` are the source's own."""
 
     settings: Api
     transport: Transport
@@ -87,7 +86,7 @@ class ApiParts:
 
 @dataclass(frozen=True, slots=True)
 class MovedTotal:
-    """A total that moved while the item was read. The records equal the one read last."""
+    """A total that changed while the item was read. The records number ``reread``."""
 
     promised: int
     reread: int
@@ -95,20 +94,18 @@ class MovedTotal:
 
 @dataclass
 class Usage:
-    """What one item has asked of the API."""
+    """Requests and findings of one item."""
 
     requests: int = 0
-    """All that were sent, repeats too."""
+    """Requests sent, with retries, redirects and renewals."""
     first_sent_at: float | None = None
-    """Monotonic; None before the first was sent."""
+    """Monotonic seconds."""
     drift: MovedTotal | None = None
-    """An exact total that moved while the item was read."""
     hidden: int = 0
-    """Rows that the API counts and did not show."""
+    """Rows that the API counts and does not show."""
     repeated: int = 0
-    """Pages that began with the record that the page before had ended with, where that is no error."""
+    """Pages that begin with the last record of the page before, where that is no error."""
     sign_totals: SignTotals = field(default_factory=SignTotals)
-    """What was seen of the signs of a next page."""
 
 
 async def _nobody_knows() -> bool:
@@ -117,17 +114,17 @@ async def _nobody_knows() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ItemPlace:
-    """Where an item belongs, as far as its requests must know."""
+    """The stream and run of an item."""
 
     stream: str = ""
     run_id: str = ""
     was_sign_seen: Callable[[], Awaitable[bool]] = _nobody_knows
-    """Asks whether an item of the stream that was done by any process of the run showed the sign of a next page."""
+    """Tells whether a done item of the stream, in any process of the run, showed the sign of a next page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[T]):
-    """``value`` is what was read from the response; None under the actions END and ABSENT."""
+    """``value`` was read from the response. It is None under END, if not read, and ABSENT."""
 
     response: Response
     action: Action
@@ -144,10 +141,9 @@ class Requester:
         self._wait_at = parts.settings.wait_at
         self.usage = Usage()
         self.is_waiting = False
-        """Whether the item waits at the gate."""
+        """Whether the item waits for its turn; its deadline stands still meanwhile."""
 
     def note_first_page(self, records: int, total: int | None, *, has_more: bool) -> None:
-        """The first page of a list was read."""
         if records and self._parts.findings.first_page is None:
             self._parts.findings.first_page = FirstPage(records, total, has_more)
 
@@ -162,13 +158,12 @@ class Requester:
         read_end: Callable[[Response, Action], T | None] | None = None,
         read_anew: Callable[[Response], object] | None = None,
     ) -> Answered[T]:
-        """Send until there is an answer that ``read`` can read; it may be called again and must change nothing.
+        """Send until ``read`` can read an answer. Raises `ApiError` with an action about the item.
 
-        ``read_end`` reads the body of a good status that a rule calls END or ABSENT; without it that body is not read.
-        ``read_anew`` reads the same answer when it comes another time, as ``read`` did for the first time; it is
-        ``read`` itself where that remembers nothing. ``rules`` come ahead of the source's. ``is_first_page``: it is not
-        a later page of a list. Raises `ApiError` with an action about the item. Repeats wait outside of the gate, with
-        full jitter and within the retry budget; pauses stop the whole scope at once.
+        The request may be sent repeatedly. Retries wait with full jitter, within the retry budget and without a slot;
+        pauses stop all requests of the source. ``rules`` precede the source's. ``read_end`` reads the body of a good
+        status that a rule calls END or ABSENT. ``read_anew`` reads a later answer to the same request; needed where
+        ``read`` remembers what it read. ``is_first_page`` is false for later pages of a list.
         """
         parts = self._parts
         rules = (*rules, *parts.rules)
@@ -177,7 +172,7 @@ class Requester:
             return judge(outcome, now=parts.clock.now(), expected=expected, rules=rules, wait_at=self._wait_at)
 
         def judged_by_body(outcome: Response | TransportError) -> Action:
-            """As the witness, with its body read: an error object under a good status is no good answer."""
+            """Judge the scope's test request: an error object under a good status is no good answer."""
             judgement = judged(outcome)
             if judgement.action is Action.OK and isinstance(outcome, Response):
                 try:
@@ -234,7 +229,7 @@ class Requester:
             else:
                 may_repeat = judgement.action is Action.RETRY and repeats < self._max_retries(judgement, outcome)
             if judgement.action in {Action.AUTH, Action.CONFIG}:
-                # Whoever comes next would be refused too, and many a login is locked after a few of those.
+                # Every other request would be refused too, and many logins are locked after a few refusals.
                 await parts.scope.pause(CREDENTIAL_PAUSE_SECONDS, reason, is_of_credentials=True)
             is_early = isinstance(outcome, TransportError) and outcome.is_early
             will_repeat = is_early or (may_repeat and (wait or 0.0) <= MAX_HELD_WAIT_SECONDS)
@@ -246,7 +241,7 @@ class Requester:
                     raise refusal
                 raise self._error(request, outcome, judgement, wait)
             if is_early:
-                # Asked for again at once, but for an API in trouble.
+                # Sent again at once unless the retry budget is spent.
                 silences += 1
                 await parts.clock.sleep(parts.budget.take(parts.clock.monotonic()))
             elif is_alone:
@@ -258,7 +253,7 @@ class Requester:
                 repeats += 1
 
     async def _send_once(self, request: Request, silences: int, *, is_first_page: bool) -> Response | TransportError:
-        """Send through the gate, for as long as answers of this kind usually take."""
+        """Wait no longer for the first byte than such answers usually take."""
         wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
         counted = request.replace(wait=wait, onward=self._onward)
         async with self._parts.scope.slot(self._wait):
@@ -271,18 +266,17 @@ class Requester:
                 return error
 
     async def _onward(self) -> None:
-        """The request takes one more than itself."""
         await self._parts.scope.onward()
         self.usage.requests += 1
 
     def _note_wait(self, response: Response) -> None:
-        """What a person should know of the waits that an API asks for (docs/apis/answers.md#how-long-to-wait)."""
+        """Tell a person once of strange waits (docs/apis/answers.md#how-long-to-wait)."""
         parts = self._parts
         found, told = find_wait(response, parts.clock.now(), self._wait_at), parts.findings.told
         if found.unreadable and "unreadable" not in told:
             told.add("unreadable")
             value = parts.redactor.redact(found.unreadable[:100])
-            logger.warning("a Retry-After means nothing, and counts as missing", extra={"value": value})
+            logger.warning("a Retry-After cannot be read and is ignored", extra={"value": value})
         if found.is_for_a_person and "long" not in told:
             told.add("long")
             logger.warning("the API asks everybody to wait for more than a day", extra={"seconds": found.seconds})
@@ -295,7 +289,7 @@ class Requester:
         return min(MAX_SUSPECT_RETRIES, judgement.retries) if is_known else judgement.retries
 
     async def _held_back(self, seconds: float) -> None:
-        """Wait as the API asked of this request alone. It is no time of the item's, as at the gate."""
+        """Wait as the API asked for this request alone. The item's deadline stands still, as at the gate."""
         self.is_waiting = True
         try:
             await self._parts.clock.sleep(seconds)
@@ -310,7 +304,7 @@ class Requester:
 
     @property
     def signs(self) -> StreamSigns:
-        """What all items of the stream and run have seen of the signs of a next page, in this process."""
+        """Signs of a next page that items of this stream and run have seen in this process."""
         place, known = self._place, self._parts.findings.signs
         run_id, signs = known.get(place.stream, ("", None))
         if signs is None or run_id != place.run_id:
@@ -319,11 +313,11 @@ class Requester:
         return signs
 
     async def was_sign_seen(self) -> bool:
-        """Whether a done item of the stream showed the sign of a next page, in any process of the run."""
+        """See `ItemPlace`."""
         return await self._place.was_sign_seen()
 
     def say_once(self, event: str, **fields: str) -> None:
-        """A warning that is given once for a stream."""
+        """Log a warning once for each stream."""
         told, key = self._parts.findings.told, f"{self._place.stream} {event}"
         if key not in told:
             told.add(key)
@@ -332,7 +326,7 @@ class Requester:
             logger.warning(event, extra={**stream, **redacted})
 
     def shown(self, request: Request) -> str:
-        """The request for a message: method and address, without secrets."""
+        """Method and address for a message, without secrets."""
         text = self._parts.redactor.redact(f"{request.method} {request.url}")
         return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
 
@@ -344,7 +338,7 @@ class Requester:
         excerpt = redactor.excerpt(response.body) if response is not None else ""
         text = f"{self.shown(request)}: {redactor.redact(judgement.reason)}."
         if wait:
-            text += f" It asks to wait {wait:g} s."
+            text += f" The API asks to wait {wait:g} s."
         if advice := judgement.shape.remedy or _advice(judgement, outcome):
             text += f" {advice}"
         if excerpt:
@@ -363,28 +357,27 @@ class Requester:
 
 
 def _is_unreadable(response: Response | None, judgement: Judgement) -> TypeGuard[Response]:
-    """Whether an answer came whole, with a good status, and is still none."""
     return response is not None and 200 <= response.status < 300 and judgement.final is Action.RETRY_LATER
 
 
 def _advice(judgement: Judgement, outcome: Response | TransportError) -> str:
-    """What a person should look at. Nothing about what becomes of the item, which is decided later, or not at all."""
+    """Tell a person what to look at. What becomes of the item is decided later."""
     match judgement.final:
         case Action.AUTH:
-            return "The API refuses the credentials. Check `auth` of the source, and the variable that it names."
+            return "The API refuses the credentials. Check `auth` of the source and the variable that it names."
         case Action.CONFIG:
             return "Check the address, the proxy and the certificates that the source declares."
         case Action.PAUSE:
-            return "The API asks everybody to wait."
+            return "The API asks all clients to wait."
         case Action.OUTAGE:
-            return "The API does not answer well at present."
+            return "The API is failing at present."
         case Action.SPLIT:
-            return "Ask for less at a time: a smaller step, or smaller pages."
+            return "Ask for less at a time: a smaller `step`, or smaller pages."
         case Action.POISON if isinstance(outcome, Response) and outcome.status == 404:
             return "Check the path of the stream."
         case Action.POISON if isinstance(outcome, TransportError) and outcome.kind is Fault.REDIRECT:
-            return "Check path and `url`: has the API moved, or does it ask for a login?"
+            return "Check `url` and the path of the stream: the API may have moved, or ask for a login."
         case Action.POISON:
-            return "It would be answered so each time. Check path, query and rights."
+            return "Repeating the request would not help. Check path, query and access rights."
         case _:
             return ""

@@ -1,4 +1,4 @@
-"""What a processor asks the API with: one value, one answer, or all pages of a list."""
+"""The API as a processor uses it: one value, one answer, or all pages of a list."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 class ItemApi:
-    """The API as one item sees it: under the source's limits, with its credentials, and with an account of its own.
+    """The API for one item, with the source's limits and credentials. `usage` counts the item's requests.
 
-    Paths are put behind the source's url. Every method raises `ApiError`, whose action says what becomes of the item,
-    and `UsageError` for arguments that cannot be sent.
+    Paths are appended to the source's url. Every method raises `ApiError`, whose ``action`` says what becomes of the
+    item, and `UsageError` for arguments that cannot be sent.
     """
 
     def __init__(self, parts: ApiParts, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
         self._parts = parts
         self._requester = Requester(parts, place, is_suspect=is_suspect)
         self.assumption = ""
-        """The first thing that was taken for granted about an answer, in words, for who tries a source out."""
+        """The first assumption made about an answer, in words, for `haulier try`."""
         self.most_pages: int | None = None
-        """Where a source is only tried out: lists end after so many pages with records."""
+        """Pages with records after which lists end, for `haulier try`."""
 
     @property
     def usage(self) -> Usage:
-        """What was asked so far."""
+        """Requests and findings so far."""
         return self._requester.usage
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the item waits for its turn at the gate."""
+        """Whether the item waits for its turn."""
         return self._requester.is_waiting
 
     async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:
-        """The decoded answer to a GET, or what stands in it at the dotted path ``at``. None where the thing is absent.
+        """GET ``path`` and decode the answer, or its value at the dotted path ``at``. None where a rule says `absent`.
 
-        Numbers become Python's, so that what must keep its digits is read by `pages` instead.
+        Numbers become Python's; use `pages` where digits must be kept.
         """
         place = check_path(at or ROOT)
 
@@ -83,9 +83,9 @@ class ItemApi:
         *,
         expected: ExpectedAnswer = EXPECTED_PAGE,
     ) -> Response:
-        """One answer as it came, with a good status. ``json`` is sent as the body.
+        """Return one answer with a good status as it came. ``json`` is sent as the body.
 
-        It may be sent more than once: do not use this for what changes something at the API.
+        The request may be sent more than once, so it must not change anything at the API.
         """
         request = wire_request(self._first(method, path, query, json, headers), self._parts.settings.url)
         return (await self._requester.send(request, lambda response: response, expected=expected)).response
@@ -104,12 +104,12 @@ class ItemApi:
         max_pages: int = MAX_PAGES,
         empty: Iterable[str | int] = (),
     ) -> AsyncIterator[Page]:
-        """The pages of a list, one after another, as the bytes that the API sent. Pages without records are left out.
+        """Iterate over the pages of a list, as the bytes that the API sent. Pages without records are left out.
 
-        ``records`` is the dotted path of the list in each body (``.``: the body itself). Once it ends without an error,
-        the list was read to the end that the API gave it, and an exact ``total`` was kept. ``empty`` says what is a
-        page without records besides an empty list: "null", "absent", "false", "empty object" or "empty text" at the
-        path, "no body", or a status such as 204 or 404. What is not declared is an error.
+        ``records`` is the dotted path of the list in each body (``.``: the body itself). If the iteration ends without
+        an error, the list was read to its end, and an exact ``total`` was met. ``empty`` names forms of a page without
+        records besides an empty list: "null", "absent", "false", "empty object" or "empty text" at the path,
+        "no body", or a status such as 204 or 404. Undeclared forms are errors.
         """
         listing = Listing(pages, check_path(records), total, max_pages, EmptyForms.of(empty))
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
@@ -131,7 +131,7 @@ class ItemApi:
             url, own = join(self._parts.settings.url, path)
         except LinkError as error:
             raise UsageError(
-                f"{path!r} is no path of this API: {error}. Give a path that is put behind its url."
+                f"{path!r} is not a path of this API: {error}. Give a path relative to its url."
             ) from error
         pairs: Pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
         return PageRequest(url, (*own, *pairs_of(query)), method, pairs, json)

@@ -1,4 +1,4 @@
-"""What a source declares about its API: where it is, who we are to it, and how long we wait."""
+"""Settings of an API as a source declares them: address, credentials, limits and time-outs."""
 
 from __future__ import annotations
 
@@ -31,40 +31,40 @@ _RESERVED_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API as its user declares it. Raises `UsageError` for what cannot work, before any request is sent."""
+    """An API as a source declares it. Raises `UsageError` for values that cannot work, before any request is sent."""
 
     url: str
-    """Base address; relative paths are put behind it, and credentials go to its origin alone."""
+    """Base address. Paths are appended to it; credentials are sent to its origin alone."""
     _: KW_ONLY
     auth: Auth | None = None
     in_flight: int | Mapping[str, object] = 4
-    """Requests of the whole fleet at once; haulier finds out for itself whether the API bears less. Low, since the API
-    belongs to somebody else. By the time of day: ``{"default": 4, "19:00-06:00": 12, "zone": "Europe/London"}``."""
+    """Most requests of all workers at once; haulier lowers it by itself where the API bears less. By time of day:
+    ``{"default": 4, "19:00-06:00": 12, "zone": "Europe/London"}``."""
     limits: tuple[str, ...] = ()
-    """The API's own limits of requests in a time, as ``("20/s", "5000/h", "190/10s")``, for the whole fleet. What it
-    says of them in headers counts besides."""
+    """The API's own rate limits for all workers together: ``("20/s", "5000/h", "190/10s")``. Limits in its headers are
+    kept too."""
     max_requests: int | None = None
-    """The most that a run may send, over all its workers and for as long as it is open."""
+    """Most requests that a run may send, over all its workers and for as long as it is open."""
     retry_after: Mapping[str, str] | None = None
-    """Where the API says how long to wait, if not in ``Retry-After``: ``{"at": "error.retry_in", "unit": "ms"}`` in the
-    body, ``{"header": "X-Wait"}`` in another header. The unit is ``s`` or ``ms``."""
+    """Place of the wait that the API asks for, if not ``Retry-After``: ``{"at": "error.retry_in", "unit": "ms"}`` in
+    the body, ``{"header": "X-Wait"}`` in another header. Units: ``s``, ``ms``."""
     contact: str = ""
-    """Address or URL of a person; it stands in the User-Agent, so that the API's people can write instead of block."""
+    """E-mail address or URL for the User-Agent, so that the API's operators can write before they block."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Sent with every request to the API's own origin. Hidden in repr: people put keys there."""
+    """Sent with every request to the API's origin. Hidden in repr, since they may hold keys."""
     tls: Tls | None = None
     proxy: str | Secret | None = field(default=None, repr=False)
-    """``http://[user:password@]host:port``. None is taken from the environment: what is not declared is not used."""
+    """``http://[user:password@]host:port``. Environment variables for proxies are ignored."""
     connect_timeout_seconds: float = 5.0
     first_byte_timeout_seconds: float = 60.0
-    """From the request sent to the first byte of the answer; what an API may think about one page. One that is
-    silent for much longer than 99 of 100 others is asked again earlier, twice at most; then it may think so long."""
+    """From the request to the first byte of its answer. A request that is silent for much longer than 99 of 100 others
+    is sent again earlier, twice at most."""
     request_timeout_seconds: float = 300.0
-    """For one request with its redirects, from the connection to the last byte."""
+    """For one request with its redirects, from connecting to the last byte."""
     min_bytes_per_second: int = 1024
-    """A body that stays below it for 30 seconds is given up: read time-outs alone never end one byte a second."""
+    """A body slower than this for 30 s is given up. (One byte a second passes any read time-out.)"""
     max_body_bytes: int = 64 * 1024 * 1024
-    """On the wire and decoded. Every request in flight may hold this much memory; also the end of a gzip bomb."""
+    """On the wire and decoded; this bounds gzip bombs. Each request in flight may use this much memory."""
 
     def __post_init__(self) -> None:
         _check_url(self.url)
@@ -72,13 +72,13 @@ class Api:
         has_secrets = self.auth is not None or any(is_telling(name) for name, _ in self.headers)
         if self.proxy is not None and has_secrets and urlsplit(self.url).scheme == "http":
             raise UsageError(
-                "Through a proxy an API at http:// would show our credentials to it. Use its https:// address."
+                "A proxy would read the credentials on their way to an API at http://. Use the API's https:// address."
             )
         for name, value in self.headers:
             if not HEADER_NAME.fullmatch(name):
-                raise UsageError(f"'{name}' is not the name of a header.")
+                raise UsageError(f"'{name}' is not a valid header name. Write one such as X-Tenant.")
             if name.lower() in _RESERVED_HEADERS:
-                raise UsageError(f"The header {name} is haulier's own to set. Remove it from the API's headers.")
+                raise UsageError(f"The header {name} is set by haulier itself. Remove it from the API's headers.")
             _check_header(f"header {name}", value)
         if isinstance(self.in_flight, Mapping):
             parse_schedule(self.in_flight)
@@ -91,15 +91,15 @@ class Api:
             if (name == "max_requests" and value is None) or isinstance(value, Mapping):
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UsageError(f"{name} is {value!r}; it must be a whole number from 1 up.")
+                raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}.")
         for name in ("connect_timeout_seconds", "first_byte_timeout_seconds", "request_timeout_seconds"):
             seconds = getattr(self, name)
             if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
-                raise UsageError(f"{name} is {seconds!r}; it must be a number of seconds above 0.")
+                raise UsageError(f"{name} must be a number of seconds above 0, not {seconds!r}.")
 
     @property
     def schedule(self) -> int | Schedule:
-        """Most requests in flight, at all times or by the time of day."""
+        """`in_flight`, parsed."""
         return parse_schedule(self.in_flight) if isinstance(self.in_flight, Mapping) else self.in_flight
 
     @property
@@ -110,12 +110,12 @@ class Api:
 
     @property
     def wait_at(self) -> DeclaredWait | None:
-        """Where the API tells of a wait, read."""
+        """`retry_after`, parsed."""
         return None if self.retry_after is None else DeclaredWait.of(self.retry_after)
 
     @property
     def rates(self) -> tuple[Rate, ...]:
-        """The limits, read."""
+        """`limits`, parsed."""
         return tuple(parse_rate(text) for text in self.limits)
 
 
@@ -127,15 +127,17 @@ def _check_url(url: str) -> None:
         raise UsageError("The API's url cannot be read. Write it like https://api.example.com/v1.") from None
     if parts.username is not None or parts.password is not None:
         # The address is not repeated here: it holds the password.
-        raise UsageError("The API's url holds a user name or password. Take it out, and declare it as auth instead.")
+        raise UsageError("The API's url holds a user name or password. Remove it and declare it as auth instead.")
     if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
         raise UsageError(f"'{url}' is not an address of an API. Write it like https://api.example.com/v1.")
     if parts.query or parts.fragment:
         raise UsageError(
-            f"The API's url has a query or fragment ({parts.path}?...). Declare query parameters where they are used."
+            f"The API's url has a query or fragment ({parts.path}?...). Put query parameters into the streams."
         )
 
 
 def _check_header(what: str, value: str) -> None:
     if not value.isascii() or (value and not value.isprintable()) or value != value.strip():
-        raise UsageError(f"The {what} has a line end, an outer space or a character that no header may carry.")
+        raise UsageError(
+            f"The {what} has a line end, a space at an end, or a character that is not allowed in headers. Remove it."
+        )

@@ -72,14 +72,14 @@ def test_a_good_answer_is_not_searched() -> None:
 @pytest.mark.parametrize(
     ("declared", "words"),
     [
-        ({}, "name one of header and at"),
-        ({"header": "X-Wait", "at": "wait"}, "name one of header and at"),
-        ({"header": "X Wait"}, "is not the name of a header"),
+        ({}, "Give `header` or `at`, and not both"),
+        ({"header": "X-Wait", "at": "wait"}, "Give `header` or `at`, and not both"),
+        ({"header": "X Wait"}, "is not a valid header name"),
         ({"at": "wait", "unit": "h"}, 'Write "s" or "ms"'),
         ({"in": "wait"}, "has no key 'in'. Its keys are: header, at, unit"),
         ({"at": "a..b"}, "a..b"),
-        ({"at": 5}, "is a table of texts"),
-        ("error.retry_in", "is a table of texts"),
+        ({"at": 5}, "must be a table of texts"),
+        ("error.retry_in", "must be a table of texts"),
     ],
 )
 def test_a_python_source_is_told_what_is_wrong(declared: Any, words: str) -> None:

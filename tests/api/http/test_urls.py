@@ -74,7 +74,7 @@ def test_values_of_a_query(value: Any, texts: list[str]) -> None:
     assert pairs_of({"x": value}) == tuple(("x", text) for text in texts)
 
 
-@pytest.mark.parametrize(("value", "says"), [(datetime(2026, 1, 2), "no zone"), ({}, "dict"), (b"x", "bytes")])  # noqa: DTZ001
+@pytest.mark.parametrize(("value", "says"), [(datetime(2026, 1, 2), "no time zone"), ({}, "dict"), (b"x", "bytes")])  # noqa: DTZ001
 def test_value_that_no_query_can_hold(value: Any, says: str) -> None:
     """What no query can hold is a mistake of the program, told in words."""
     with pytest.raises(UsageError, match=says):

@@ -288,7 +288,7 @@ async def test_only_what_was_put_there_with_our_secret_is_taken(tmp_path: Path, 
     path.write_text(spoilt)
     if spoilt == "another secret":
         theirs = TokenFile(path)
-        async with theirs.held(SystemClock()):
+        async with theirs.lock(SystemClock()):
             theirs.write(SharedToken("stolen", 0.0, 9e12, 9e12), b"another secret")
         assert "stolen" in kept(path)
     async with scene(shared=TokenFile(path)) as here:
@@ -320,7 +320,7 @@ async def test_where_it_cannot_be_shared_each_process_has_its_own(
             assert await here.get() == 200
             assert here.issued == 2
     assert [record.message for record in caplog.records] == [
-        "the access token cannot be shared; each process asks for its own"
+        "the access token cannot be shared; each process fetches its own"
     ]
     assert not (tmp_path / "elsewhere").exists()
 

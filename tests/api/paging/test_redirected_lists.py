@@ -55,7 +55,7 @@ def test_a_redirect_that_drops_the_query_is_no_answer(
     """Its list is another one: the run stops, names what was lost and what to write, and keeps no record."""
     assert run(tmp_path, location, status) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"that leaves out {lost}" in said
+    assert f" drops {lost} of the request" in said
     assert "Write the path that it leads to" in said
     assert ids_in(tmp_path) == []
 

@@ -10,7 +10,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.api.errors import Fault
 from haulier.api.http.transport import NO_HEADERS, TransportError
-from haulier.api.wire.body import whole_body, without_bom
+from haulier.api.wire.body import decode_body, strip_bom
 from haulier.api.wire.framing import Framing, framing_of
 
 GZIP = CIMultiDictProxy(CIMultiDict({"Content-Encoding": "gzip"}))
@@ -54,30 +54,30 @@ def test_the_end_of_a_body_is_known_from_its_headers() -> None:
 def test_the_bytes_are_counted_by_ourselves(wire: bytes) -> None:
     """Bodies, `Content-Length`, larger and smaller: one byte off is a cut body."""
     with pytest.raises(TransportError) as caught:
-        whole_body(wire, NO_HEADERS, Framing(5), 100)
+        decode_body(wire, NO_HEADERS, Framing(5), 100)
     assert caught.value.kind is Fault.CUT
-    assert whole_body(b"12345", NO_HEADERS, Framing(5), 100) == b"12345"
+    assert decode_body(b"12345", NO_HEADERS, Framing(5), 100) == b"12345"
 
 
 @given(st.binary(max_size=3_000), st.integers(0, 9), st.data())
 def test_no_part_of_a_gzip_body_passes_for_the_whole(body: bytes, level: int, data: st.DataObject) -> None:
     """Bodies, `gzip cut, length agrees`: at whatever byte it is cut, the stump is refused; whole, it is what it was."""
     wire = igzip.compress(body, level % 4)
-    assert whole_body(wire, GZIP, Framing(len(wire)), 3_000) == without_bom(body)
+    assert decode_body(wire, GZIP, Framing(len(wire)), 3_000) == strip_bom(body)
     stump = wire[: data.draw(st.integers(1, len(wire) - 1))]
     with pytest.raises(TransportError):
-        whole_body(stump, GZIP, Framing(len(stump)), 3_000)
+        decode_body(stump, GZIP, Framing(len(stump)), 3_000)
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=6))
 def test_members_of_gzip_add_up(parts: list[bytes]) -> None:
     """Bodies, `gzip with two members`: all of them, in order; httpx returns the first only."""
     wire = b"".join(igzip.compress(part) for part in parts)
-    assert whole_body(wire, GZIP, Framing(len(wire)), 10_000) == without_bom(b"".join(parts))
+    assert decode_body(wire, GZIP, Framing(len(wire)), 10_000) == strip_bom(b"".join(parts))
 
 
 def test_a_byte_order_mark_goes_from_json_alone() -> None:
     """Bytes, `BOM`: no JSON parser takes it; of a table it may be the first column's name."""
-    assert without_bom(b'\xef\xbb\xbf {"a":1}') == b' {"a":1}'
-    assert without_bom(b"\xef\xbb\xbfid,name") == b"\xef\xbb\xbfid,name"
-    assert without_bom(b"[\xef\xbb\xbf]") == b"[\xef\xbb\xbf]"
+    assert strip_bom(b'\xef\xbb\xbf {"a":1}') == b' {"a":1}'
+    assert strip_bom(b"\xef\xbb\xbfid,name") == b"\xef\xbb\xbfid,name"
+    assert strip_bom(b"[\xef\xbb\xbf]") == b"[\xef\xbb\xbf]"

@@ -105,7 +105,7 @@ async def test_g7_a_refused_redirect_names_both_addresses(location: str, said: s
     """G7: port and path tell a person what to correct; credentials, queries and what looks like a token stay out."""
     async with raw_server(to(location)) as server, transport_to(server) as transport:
         fault = await fault_of(transport, server)
-    assert f"a redirect from {server.url} to another origin, {said} nothing was sent there" in fault.text
+    assert f"a redirect leads from {server.url} to another origin, {said} nothing was sent there" in fault.text
     assert "canary" not in fault.text
 
 
@@ -259,7 +259,7 @@ async def test_what_a_redirect_leaves_out_of_the_query_is_named(asked: str, loca
     async with raw_server(by=answer) as server, transport_to(server) as transport:
         fault = await fault_of(transport, server, asked)
     assert fault.kind is Fault.REDIRECT
-    assert f"leaves out {lost} " in fault.text
+    assert f"drops {lost} " in fault.text
     assert "canary" not in fault.text
 
 
@@ -319,4 +319,4 @@ async def test_a_303_of_a_post_leads_to_its_answer(location: str, *, is_followed
             return
         with pytest.raises(TransportError) as caught:
             await transport.send(request)
-    assert "leaves out the body of the POST" in caught.value.text
+    assert "drops the body of the POST" in caught.value.text

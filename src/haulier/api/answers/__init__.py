@@ -1,1 +1,1 @@
-"""The meaning of an answer: from status, headers and body to what becomes of the request."""
+"""From status, headers and body of an answer to what becomes of the request."""

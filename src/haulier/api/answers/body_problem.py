@@ -1,4 +1,4 @@
-"""Why a good status may still be no answer: HTML, nothing, or JSON that stops, all seen under a 200."""
+"""Bodies that are no answer although the status is good: HTML, nothing, or JSON that stops."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from haulier.api.errors import Shape
 from haulier.api.http.transport import Response
 
-_UNTOLD_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
-"""They say nothing about a body; JSON is often sent under them."""
+_NEUTRAL_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
+"""Media types under which JSON is often sent."""
 _SNIFFED_BYTES = 64 * 1024
 _CLOSED_SIGNS = (b"maintenance", b"temporarily unavailable", b"temporarily down", b"be right back", b"be back soon")
 _LOGIN_SIGNS = (b'type="password"', b"type='password'", b"type=password")
@@ -16,7 +16,7 @@ _LOGIN_SIGNS = (b'type="password"', b"type='password'", b"type=password")
 
 @dataclass(frozen=True, slots=True)
 class BodyProblem:
-    """What speaks against a body. ``is_outage``: whoever asks next gets the same, whatever they ask."""
+    """Why a complete body cannot be read as what was asked for. ``is_outage``: every request gets the same now."""
 
     reason: str
     is_outage: bool = False
@@ -24,8 +24,7 @@ class BodyProblem:
 
 
 def find_body_problem(response: Response) -> BodyProblem | None:
-    """Whether the body of a good status can be JSON or lines of it, by its label, its beginning and its last byte;
-    nothing is parsed."""
+    """Judge by media type, first and last byte whether the body can be JSON or lines of JSON. Nothing is parsed."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = response.body
     first = body[:1024].lstrip()[:1] or body.lstrip()[:1]
@@ -34,7 +33,7 @@ def find_body_problem(response: Response) -> BodyProblem | None:
     if first == b"<" or "html" in media_type:
         return _find_page_problem(body)
     is_told = "json" in media_type or "javascript" in media_type
-    if not is_told and media_type not in _UNTOLD_TYPES:
+    if not is_told and media_type not in _NEUTRAL_TYPES:
         return BodyProblem(f"{media_type} instead of JSON", shape=Shape.NOT_JSON)
     if first in {b"{", b"["}:
         last = body[-1024:].rstrip()[-1:] or body.rstrip()[-1:]

@@ -1,4 +1,4 @@
-"""A wait that an API tells in a place of its own: another header, another unit, or the body of its refusal."""
+"""Waits that an API announces elsewhere than in `Retry-After`: in another header or unit, or in the body."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from haulier.errors import UsageError
 
 KEYS: Final = ("header", "at", "unit")
 UNITS: Final = ("s", "ms")
-_NUMBERS: Final = tuple(bytes([sign]) for sign in b"-0123456789")
-"""What a number begins with."""
+_NUMBER_STARTS: Final = tuple(bytes([sign]) for sign in b"-0123456789")
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredWait:
-    """Where the wait stands: in ``header``, or in the JSON body ``at`` a path. Raises `UsageError` for what is neither.
+    """Where a wait stands: in ``header``, or in the JSON body ``at`` a path. Raises `UsageError` for anything else.
 
-    It is a number of ``unit``, or a moment in any of the forms that `Retry-After` may have.
+    The value is a number of ``unit``, or a moment in any form of `Retry-After`.
     """
 
     header: str = ""
@@ -33,26 +32,26 @@ class DeclaredWait:
 
     def __post_init__(self) -> None:
         if bool(self.header) == bool(self.at):
-            raise UsageError("A wait is told in a header or in the body: name one of header and at.")
+            raise UsageError("A wait stands either in a header or in the body. Give `header` or `at`, and not both.")
         if self.header and not HEADER_NAME.fullmatch(self.header):
-            raise UsageError(f"'{self.header}' is not the name of a header.")
+            raise UsageError(f"'{self.header}' is not a valid header name. Write one such as X-Retry-In.")
         if self.at:
             check_path(self.at)
         if self.unit not in UNITS:
-            raise UsageError(f'The unit of a wait is {self.unit!r}. Write "s" or "ms".')
+            raise UsageError(f'The unit of a wait cannot be {self.unit!r}. Write "s" or "ms".')
 
     @classmethod
     def of(cls, declared: object) -> DeclaredWait:
-        """From the keys as a source has them."""
+        """Build it from the source's own keys."""
         if not isinstance(declared, Mapping) or not all(isinstance(value, str) for value in declared.values()):
-            raise UsageError('retry_after is a table of texts. Write, for example: {"at": "error.retry_in"}.')
+            raise UsageError('retry_after must be a table of texts. Write, for example: {"at": "error.retry_in"}.')
         unknown = sorted(set(declared) - set(KEYS))
         if unknown:
             raise UsageError(f"retry_after has no key {unknown[0]!r}. Its keys are: {', '.join(KEYS)}.")
         return cls(**declared)
 
     def read(self, response: Response, now: datetime) -> RetryAfter:
-        """What the answer tells there; nothing where nothing stands there."""
+        """The wait that the answer announces there, if any."""
         text = response.headers.get(self.header) if self.header else _text_at(response.body, self.at)
         if text is None:
             return RetryAfter()
@@ -61,8 +60,7 @@ class DeclaredWait:
 
 
 def find_wait(response: Response, now: datetime, declared: DeclaredWait | None) -> RetryAfter:
-    """How long the answer asks to wait: in the declared place if it can be read there, else in the headers that
-    everybody knows."""
+    """Read the wait from the declared place, or where that cannot be read, from the usual headers."""
     if declared is None:
         return retry_after(response.headers, now)
     told = declared.read(response, now)
@@ -76,7 +74,6 @@ def find_wait(response: Response, now: datetime, declared: DeclaredWait | None) 
 
 
 def _text_at(body: bytes, path: str) -> str | None:
-    """The number or text that stands there."""
     try:
         found = raw_at(body, path)
     except (msgspec.DecodeError, RecursionError):
@@ -84,4 +81,4 @@ def _text_at(body: bytes, path: str) -> str | None:
     text = b"" if found is None else bytes(found)
     if text.startswith(b'"'):
         return msgspec.json.decode(text, type=str)
-    return text.decode() if text[:1] in _NUMBERS else None
+    return text.decode() if text[:1] in _NUMBER_STARTS else None

@@ -1,4 +1,4 @@
-"""What an answer, or the lack of one, means for the request: one pure table, `judge`."""
+"""What an answer, or the lack of one, means for the request: one pure decision table, `judge`."""
 
 from __future__ import annotations
 
@@ -22,85 +22,80 @@ from haulier.api.records.paths import raw_at
 from haulier.errors import UsageError
 
 MAX_RETRIES_IN_PLACE = 4
-"""Repeats in place. With full jitter over 0.5 s x 2^n they span about 8 s: a hiccup, not an outage."""
+"""Retries while the item is held. With full jitter over 0.5 s x 2^n they span about 8 s: a hiccup, not an outage."""
 FEW_RETRIES_IN_PLACE = 2
-"""Where a second look seldom helps, and an item that waits holds a slot."""
+"""Retries where another look seldom helps; an item that waits holds a slot."""
 DEFAULT_429_WAIT_SECONDS = 1.0
-"""Before a 429 without Retry-After is repeated."""
+"""Wait before a 429 without Retry-After is repeated."""
 MAX_WAIT_IN_PLACE_SECONDS = 30.0
-"""Who is asked to wait longer gives the item back instead of holding its slot."""
+"""Longest wait between retries in place. For a longer one the item is handed back, which frees its slot."""
 MAX_SEARCHED_BYTES = 8 * 1024
-"""Where a rule's text is looked for. Error bodies are small; what stands far down in a large one may be a record."""
+"""Searched length of a body. Error bodies are small; text far down in a large body may be a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``action`` now; where that is RETRY, at most ``retries`` times for this request, and ``then`` after that."""
+    """``action`` for the request; a RETRY becomes ``then`` after ``retries`` of them."""
 
     action: Action
     reason: str = ""
-    """A few words for a message: what happened."""
     retries: int = 0
     then: Action = Action.RETRY_LATER
     retry_after_seconds: float | None = None
-    """Wait at least this long, whatever the action."""
+    """Shortest wait, whatever the action."""
     is_throttling: bool = False
-    """It was refused for how many requests there were."""
+    """Whether the API refuses because of the number of requests."""
     shape: Shape = Shape.NONE
 
     @property
     def final(self) -> Action:
-        """The action once the retries in place are used up."""
+        """The action when no retry is left."""
         return self.then if self.action is Action.RETRY else self.action
 
     @property
     def is_outage(self) -> bool:
-        """The breaker counts it."""
+        """Whether the circuit breaker counts it."""
         return self.final is Action.OUTAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the user's own, ahead of the table. It applies where everything that it names holds."""
+    """The user's own row of the decision table, before the built-in ones. It applies where all its conditions hold."""
 
     action: Action
     status: int | None = None
     header: str | None = None
-    """``Name``: it is there; ``Name: value``: it is one of its values, whole and case-blind, where ``*`` stands for any
-    text. Of a header that lists values with commas, each counts, and the list as a whole."""
+    """``Name``: the header is there. ``Name: value``: it has this value, case-insensitively; ``*`` stands for any text.
+    Where the header is a list with commas, each value and the whole list are compared."""
     text: str | None = None
-    """The body contains it within its first 8 KiB, case-blind. Under a 2xx only bodies up to that size are searched."""
+    """Text within the first 8 KiB of the body, case-insensitively. Under a 2xx, longer bodies are not searched."""
     at: str | None = None
-    """A path in the JSON body at which something stands that is not null, false or empty: an error object under a
-    200."""
+    """Path in the JSON body with a value that is not null, false, 0 or empty, such as an error object under a 200."""
     status_at: str | None = None
-    """A path in the JSON body at which the status stands that is meant; the table judges by it, and ``action`` where
-    none stands there."""
+    """Path in the JSON body of the status that is meant. The table judges by it; ``action`` applies where there is
+    none."""
 
     def __post_init__(self) -> None:
         if self.status is None and self.header is None and self.text is None and self.at is None:
             raise UsageError(
-                "A rule for answers names no status, header, text or path, so it would apply to every answer."
+                "A rule without a condition would apply to every answer. Give it `status`, `header`, `text` or `at`."
             )
         if self.header is not None:
             name, colon, value = self.header.partition(":")
             if not HEADER_NAME.fullmatch(name.strip()) or (colon and not value.strip()):
-                raise UsageError(
-                    f"'{self.header}' is neither the name of a header nor a name with a value. "
-                    "Write 'Name', or 'Name: value'."
-                )
+                raise UsageError(f"The header of a rule cannot be '{self.header}'. Write 'Name', or 'Name: value'.")
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAnswer:
-    """What was asked for, where the meaning of an answer depends on it."""
+    """Facts about the request on which the meaning of an answer depends."""
 
     is_entity: bool = False
-    """One thing by its ID: a 404 is an answer. Of a list it is a mistake in the address."""
+    """One thing is asked for by its ID, so that a 404 is an answer. For a list, a 404 means a wrong address."""
     has_page_token: bool = False
-    """The request continues a walk by a token that may have expired."""
+    """The request continues a list by a token, which may have expired."""
     empty: EmptyForms = EMPTY_LIST_ONLY
-    """What is a page without records, though its status or its lack of a body would be a failure."""
+    """Forms of a page without records that would otherwise count as failures."""
     wants_json: bool = True
 
 
@@ -115,10 +110,10 @@ def judge(
     rules: Sequence[Rule] = (),
     wait_at: DeclaredWait | None = None,
 ) -> Judgement:
-    """The decision table. Pure: the same outcome, the same judgement.
+    """The decision table.
 
-    The first of ``rules`` that applies to a response decides alone. ``now`` serves dates of answers that carry none
-    of their own. ``wait_at`` is where the API tells of a wait, besides the usual headers.
+    The first of ``rules`` that applies to a response decides alone. ``now`` replaces a missing ``Date`` of the answer.
+    ``wait_at``: where the API announces waits besides the usual headers.
     """
     match outcome:
         case TransportError():
@@ -176,10 +171,10 @@ _STATUSES: Mapping[int, Judgement] = {
     **_each(_FULL, Judgement(Action.OUTAGE)),
     CAPTIVE_PORTAL_STATUS: Judgement(Action.PAUSE),
 }
-"""What is not in it: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500, and
-the rest is poison."""
+"""Missing here: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500; the rest is
+poison."""
 _OTHER_5XX = Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.OUTAGE)
-"""A database that is down, or one record that the API stumbles over: only other requests can tell."""
+"""A database that is down, or one record that breaks the API: only other requests can tell."""
 _REFUSING = {402, 403}
 _THROTTLE_SIGNS = (
     b"rate limit",
@@ -190,11 +185,10 @@ _THROTTLE_SIGNS = (
     b"abuse detection",
 )
 TOO_LARGE_SIGNS = (b"response too large", b"responsetoolarge", b"response size exceed")
-"""How APIs say under other statuses than 413 that a page would be too large."""
+"""Texts for a page that would be too large, under other statuses than 413."""
 _NO_CONTENT = {204, 205}
-REFUSED = 429
-_PAUSING = {REFUSED, 503}
-"""With a Retry-After these speak to everybody; a 503 without one is an error like others."""
+_PAUSING = {429, 503}
+"""With a Retry-After these address all workers; a 503 without one is an error like others."""
 
 
 def _by_status(response: Response, status: int, expected: ExpectedAnswer, wait: float | None) -> Judgement:
@@ -224,7 +218,7 @@ def _is_good(status: int) -> bool:
 
 
 def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) -> float | None:
-    """Retry-After wins over what else is said of limits, which is believed for a day at most.
+    """Retry-After wins over rate limit headers, which are believed for a day at most.
 
     See docs/apis/answers.md#how-long-to-wait.
     """
@@ -236,7 +230,7 @@ def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) ->
 
 
 def _is_throttling(response: Response, wait: float | None) -> bool:
-    """GitHub, Salesforce and others refuse a caller who asks too much like one who has no right to ask.
+    """Whether a 402 or 403 is about the number of requests, as with GitHub and Salesforce.
 
     See docs/apis/answers.md#throttling-with-status-403.
     """
@@ -271,7 +265,7 @@ def _with_wait(judgement: Judgement, wait: float | None) -> Judgement:
     if wait is None or judgement.action not in {Action.RETRY, Action.RETRY_LATER, Action.PAUSE}:
         return judgement
     if wait > DAY_SECONDS:
-        # An item that came back after days would be a run that stands still without a word.
+        # Handing the item back for days would let the run stand still without a word.
         return replace(judgement, action=Action.PAUSE, retries=0, retry_after_seconds=wait)
     if judgement.action is Action.RETRY and wait > MAX_WAIT_IN_PLACE_SECONDS:
         judgement = replace(judgement, action=judgement.then, retries=0)
@@ -297,15 +291,15 @@ def _applies(rule: Rule, response: Response) -> bool:
             return False
     if rule.text is not None and not _says(response, rule.text):
         return False
-    return rule.at is None or _stands_at(response.body, rule.at) not in _NOTHING
+    return rule.at is None or _stands_at(response.body, rule.at) not in _BLANK_VALUES
 
 
-_NOTHING = {None, b"null", b"false", b'""', b"[]", b"{}", b"0"}
+_BLANK_VALUES = {None, b"null", b"false", b'""', b"[]", b"{}", b"0"}
 
 
 @lru_cache(maxsize=256)
 def _header_of(header: str) -> tuple[str, re.Pattern[str] | None]:
-    """The name that a rule looks for, and the pattern of the value, if it names one."""
+    """The name in a rule's ``header``, and the pattern of its value, if it gives one."""
     name, colon, value = header.partition(":")
     pattern = ".*".join(re.escape(part) for part in value.strip().split("*"))
     return name.strip(), re.compile(pattern, re.IGNORECASE | re.DOTALL) if colon else None

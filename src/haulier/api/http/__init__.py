@@ -1,1 +1,1 @@
-"""The seam between haulier and HTTP, and what URLs and headers say."""
+"""The seam between haulier and HTTP, URLs and headers."""

@@ -1,8 +1,6 @@
-"""What an API says of its limits in headers: RateLimit and RateLimit-Policy in both syntaxes, and the X-RateLimit
-family.
+"""Rate limit headers: RateLimit and RateLimit-Policy in both syntaxes, and the X-RateLimit family.
 
-The draft is draft-ietf-httpapi-ratelimit-headers. A field that cannot be read is ignored, as it demands; Retry-After
-wins over all of these, and is `haulier.api.http.retry_after`'s.
+Fields that cannot be read are ignored, as draft-ietf-httpapi-ratelimit-headers demands. Retry-After takes precedence.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from multidict import CIMultiDictProxy
 from haulier.api.http.retry_after import parse_wait_seconds, seconds_of, since_of
 
 _MAX_NUMBER = 10**15
-"""RFC 9651 3.3.1: the largest number a structured field can carry."""
+"""Largest number of a structured field (RFC 9651 3.3.1)."""
 
 _STRING = r'"((?:[^"\\]|\\["\\])*)"'
 _WORD = r"([A-Za-z*][\w!#$%&'*+.^`|~:/-]*)"
@@ -25,21 +23,20 @@ _NAME = re.compile(rf"\s*(?:{_STRING}|{_WORD})", re.ASCII)
 _VALUE = rf"(?:(-?\d{{1,15}}(?:\.\d{{1,3}})?)|{_STRING}|:[\w+/=]*:|\?[01]|{_WORD})"
 _PARAMETER = re.compile(rf"\s*;\s*([a-z*][a-z0-9_.*-]*)(?:={_VALUE})?", re.ASCII)
 _COMMA = re.compile(r"\s*(?:,|$)", re.ASCII)
-"""Matched one after another, since one pattern for a whole list could be made to run for years by who writes the
-header."""
+"""These are matched one by one: a single pattern for a whole list could backtrack for years on a hostile header."""
 _PAIR = re.compile(r"\s*([a-z]+)\s*=\s*(\d{1,15})\s*(?:;[^,]*)?", re.ASCII)
 _OLD_POLICY = re.compile(r"\s*(\d{1,15})\s*;\s*w\s*=\s*(\d{1,15})\s*(?:;[^,]*)?", re.ASCII)
 _NUMBER = re.compile(r"\s*(\d{1,19}(?:\.\d+)?)\s*(?:[;,].*)?", re.ASCII)
 _FAMILY = re.compile(r"((?:x-)?(?:[a-z0-9]+-)?)rate-?limit-(.+)", re.ASCII)
 _ROLES = {"limit", "remaining", "reset"}
 _RESET_WORDS = {"after", "at", "in", "time", "seconds", "ms", "milliseconds"}
-"""Words behind ``reset`` that say how it is written, and name no other bucket."""
+"""Words behind ``reset`` that tell its format and name no other quota."""
 _MILLISECONDS = {"ms", "milliseconds"}
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A declared quota: so many units in a window."""
+    """A declared quota of units in a window."""
 
     name: str
     quota: int
@@ -50,30 +47,30 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What is left of a quota now. None is what was not said."""
+    """The current state of a quota; None where the API does not say."""
 
     name: str
     remaining: int | None = None
     reset_seconds: float | None = None
-    """From the answer on, rounded up; 0 if it is past."""
+    """Counted from the answer, rounded up; 0 if past."""
     quota: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """All that could be read from one answer. They are hints: an API may refuse earlier, or serve more."""
+    """Limits read from one answer. They are hints: an API may refuse earlier, or serve more."""
 
     limits: tuple[Limit, ...] = ()
     policies: tuple[Policy, ...] = ()
 
     @property
     def is_exhausted(self) -> bool:
-        """Nothing is left of some quota."""
+        """Whether some quota is used up."""
         return any(limit.remaining == 0 for limit in self.limits)
 
     @property
     def exhausted_seconds(self) -> float | None:
-        """Until the last of the quotas of which nothing is left is filled again; None where nothing says so."""
+        """Seconds until the last used-up quota resets, if known."""
         return max(
             (limit.reset_seconds for limit in self.limits if limit.remaining == 0 and limit.reset_seconds is not None),
             default=None,
@@ -84,11 +81,11 @@ NO_RATE_LIMITS = RateLimits()
 
 
 def rate_limits(headers: CIMultiDictProxy[str], now: datetime) -> RateLimits:
-    """Never raises. An answer from a cache says nothing about now: with an ``Age`` above 0 its fields are ignored.
+    """Read all rate limit headers; never raises. They are ignored where ``Age`` is above 0: the answer is from a cache.
 
-    Moments are measured against the answer's own ``Date``, against ``now`` where there is none.
+    Moments are measured against the answer's ``Date``, or ``now`` without one.
     """
-    # Most answers have none of them: to find that out in detail takes 18 us of each, and so 2.
+    # Most answers have none of them: this check takes 2 us where the full search takes 18.
     if not any("rate" in header.lower() for header in headers) or (headers.get("Age") or "0").strip() != "0":
         return NO_RATE_LIMITS
     since = since_of(headers, now)
@@ -102,7 +99,7 @@ _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def is_exhausted(headers: CIMultiDictProxy[str]) -> bool:
-    """Whether they say that nothing is left of a quota, which depends on no clock."""
+    """Whether some quota is used up, which depends on no clock."""
     return rate_limits(headers, _ANY_TIME).is_exhausted
 
 
@@ -116,7 +113,7 @@ def _new_limits(text: str, since: datetime) -> Iterator[Limit]:
 
 
 def _policies(text: str) -> Iterator[Policy]:
-    """``"burst";q=100;w=60,"daily";q=1000;w=86400``, or ``100;w=60`` as it was up to the draft's version 7."""
+    """``"burst";q=100;w=60,"daily";q=1000;w=86400``, or ``100;w=60`` up to the draft's version 7."""
     for name, parameters in _items(text):
         quota, window, unit = parameters.get("q"), parameters.get("w"), parameters.get("qu", "requests")
         if isinstance(quota, int):
@@ -127,7 +124,7 @@ def _policies(text: str) -> Iterator[Policy]:
 
 
 def _old_limits(text: str, since: datetime) -> Iterator[Limit]:
-    """``limit=100, remaining=50, reset=30``, which is no list of items and still sent."""
+    """``limit=100, remaining=50, reset=30``, an older syntax that is still sent."""
     pairs = {found[1]: int(found[2]) for part in text.split(",") if (found := _PAIR.fullmatch(part))}
     if "remaining" in pairs or "reset" in pairs:
         reset = pairs.get("reset")
@@ -136,8 +133,7 @@ def _old_limits(text: str, since: datetime) -> Iterator[Limit]:
 
 
 def _families(headers: CIMultiDictProxy[str], since: datetime) -> Iterator[Limit]:
-    """``X-RateLimit-Remaining``, ``RateLimit-Reset``, ``X-HubSpot-RateLimit-Daily-Remaining`` and their like, by what
-    they have in common."""
+    """``X-RateLimit-Remaining``, ``RateLimit-Reset``, ``X-HubSpot-RateLimit-Daily-Remaining`` and the like."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for header, value in headers.items():
         match = _FAMILY.fullmatch(header.lower())
@@ -161,8 +157,7 @@ def _families(headers: CIMultiDictProxy[str], since: datetime) -> Iterator[Limit
 
 
 def reset_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
-    """A reset as APIs write it: seconds from now, seconds or milliseconds since 1970, an HTTP-date or RFC 3339. None
-    for anything else."""
+    """Read a reset: seconds from now, seconds or milliseconds since 1970, an HTTP-date or RFC 3339."""
     number = _NUMBER.fullmatch(text)
     if number is None and text.strip().startswith(("-", "+", ".")):
         return None
@@ -170,8 +165,7 @@ def reset_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) 
 
 
 def _items(text: str) -> Iterator[tuple[str, dict[str, int | str]]]:
-    """A list of strings or tokens with parameters (RFC 9651). All of it or nothing: half of a broken list may be the
-    wrong half."""
+    """Read a list of items with parameters (RFC 9651). A broken list yields nothing: its readable half may mislead."""
     items: list[tuple[str, dict[str, int | str]]] = []
     at = 0
     while at < len(text) or text.endswith(","):

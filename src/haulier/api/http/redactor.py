@@ -1,4 +1,4 @@
-"""Takes secrets out of text before it is shown, logged or written (G7)."""
+"""Masks secrets in text before it is shown, logged or written (G7)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from haulier.api.http.urls import quote_value
 
 MASK = "***"
 EXCERPT_CHARACTERS = 2048
-"""Enough of an error body to see why; poison records and messages stay small."""
+"""Shown length of a body: enough to see why, and poison records stay small."""
 
 _MIN_REPLACED_CHARACTERS = 4
-"""Below this a secret is found only where a value stands: replacing every "a" would destroy the text and protect
-nothing."""
+"""Shorter secrets are masked only where a value stands: replacing every "a" would destroy the text."""
 _MARGIN_CHARACTERS = 4096
-"""What is looked at beyond the end of what is kept: a token that is cut in two may not look like one."""
+"""Characters inspected beyond the kept part, since half of a token may not look like one."""
 _MIN_BASE64_CHARACTERS = 6
-"""A shorter secret leaves under six characters of base64 that depend on it alone; those occur by chance."""
+"""Shorter base64 forms of a secret occur by chance."""
 
 # Repeats are bounded: without that a body of `a-a-a-...` takes a time that grows with its square, over a minute.
 _HEADER_NAMES = (
@@ -52,13 +51,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Redactor:
-    """Knows the secrets of a process and masks them, with what looks like one.
+    """Masks the registered secrets of a process, and text that looks like a secret.
 
-    Every registered secret is masked as it is, URL-encoded, as it looks inside JSON, and in base64, also where it is
-    a part of what was encoded (``user:secret``). One of under four characters is masked only where it stands alone as
-    a value: after ``=`` or ``:``, or in quotes. Masked whatever they hold: ``Authorization``, cookie and API key
-    headers, ``Bearer`` and ``Basic`` tokens, query parameters and JSON fields that carry signatures or credentials,
-    and user names in addresses.
+    Registered secrets are masked plain, URL-encoded, escaped for JSON and in base64, also as part of a longer text
+    (``user:secret``). Those under four characters are masked only as a whole value: after ``=`` or ``:``, or in quotes.
+    Always masked: ``Authorization``, cookie and API key headers, ``Bearer`` and ``Basic`` tokens, query parameters and
+    JSON fields for signatures or credentials, and user names in addresses.
     """
 
     def __init__(self) -> None:
@@ -69,7 +67,7 @@ class Redactor:
         self._longest = 0
 
     def add(self, secret: str) -> None:
-        """Mask ``secret`` from now on. Adding it again, or nothing, changes nothing."""
+        """Mask ``secret`` from now on; empty text is ignored."""
         if not secret or secret in self._secrets:
             return
         self._secrets.add(secret)
@@ -82,19 +80,19 @@ class Redactor:
         self._known = re.compile("|".join(patterns))
 
     def add_headers(self, headers: Iterable[tuple[str, str]]) -> None:
-        """Mask the values of those of ``headers`` whose name says that they are credentials."""
+        """Mask the values of ``headers`` whose names suggest credentials."""
         for name, value in headers:
             if is_telling(name):
                 self.add(value)
 
     def add_name(self, name: str) -> None:
-        """Mask the values of the header or query parameter ``name`` from now on, whatever they are."""
+        """Mask every value of the header or query parameter ``name`` from now on."""
         self._names.add(name)
         names = "|".join(re.escape(known) for known in sorted(self._names))
         self._named = re.compile(rf"""(?i)((?:[?&;\s"']|^)(?:{names})(?:=|["']?\s*[:,]\s*["']?))[^&;\s"'<>#]+""")
 
     def redact(self, text: str) -> str:
-        """``text`` with every secret masked. Redacting twice gives the same."""
+        """Mask every secret in ``text``; idempotent."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
         if self._named is not None:
@@ -104,8 +102,8 @@ class Redactor:
         return text
 
     def excerpt(self, body: bytes, limit: int = EXCERPT_CHARACTERS) -> str:
-        """The beginning of ``body`` as text for a person: masked first and cut after, so that no cut leaves half a
-        secret."""
+        """Return the beginning of ``body`` as text for a terminal, masked before it is cut, so that no half secret is
+        left."""
         window = 4 * limit + self._longest
         text = body[: 4 * window].decode("utf-8", errors="replace")
         is_cut = len(text) > window or len(body) > 4 * window
@@ -118,8 +116,7 @@ class Redactor:
         return text if len(text) <= limit and not is_cut else text[:limit] + " ..."
 
     def head(self, body: bytes, limit: int) -> bytes:
-        """The first bytes of ``body``, masked first and cut after, and else as they came, whether they are text or not:
-        for keeping, not for a terminal."""
+        """Return the first bytes of ``body``, text or not, masked before they are cut; for a file, not a terminal."""
         beyond = _MARGIN_CHARACTERS + self._longest
         window = limit + 4 * beyond
         text = self.redact(body[:window].decode("utf-8", errors="surrogateescape"))

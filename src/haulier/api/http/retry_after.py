@@ -1,4 +1,4 @@
-"""How long an answer asks us to wait: the headers of RFC 9110, and the milliseconds of Azure."""
+"""Waits that answers ask for: `Retry-After` of RFC 9110, and the milliseconds of Azure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 DAY_SECONDS = 86_400.0
-"""A longer wait is passed on as it is, and is a matter for a person: `RetryAfter.is_for_a_person`."""
 MAX_WAIT_SECONDS = 3_650 * DAY_SECONDS
-"""Nobody means more than that, and no calendar holds the end of it."""
+"""Cap of a wait, which keeps its end within the range of `datetime`."""
 
 _EPOCH_SECONDS = 1e9
-"""From here up to ten times as much a number is a moment, in seconds since 1970: nobody is asked to wait for thirty
-years, and no API that is alive means a moment before 2001."""
+"""From this up to ten times as much, a number is a moment since 1970: no API asks to wait for 30 years."""
 _EPOCH_UNITS = (1.0, 1e3, 1e6, 1e9)
-"""The same in milli-, micro- and nanoseconds."""
+"""Seconds, milli-, micro- and nanoseconds."""
 _MILLISECOND_HEADERS = ("retry-after-ms", "x-ms-retry-after-ms")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -29,30 +27,27 @@ _ASCTIME = re.compile(r"[a-z]{3} ([a-z]{3}) ([ \d]\d) (\d\d):(\d\d):(\d\d) (\d{4
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """What the headers ask for. ``unreadable`` is a value that means nothing; it counts as missing, and is worth a
-    note."""
+    """A wait. ``unreadable`` is a value that could not be read and was ignored."""
 
     seconds: float | None = None
     unreadable: str = ""
 
     @property
     def is_for_a_person(self) -> bool:
-        """Over a day: the source is paused and somebody is told."""
+        """Whether it is over a day: the source is paused and a person is told."""
         return self.seconds is not None and self.seconds > DAY_SECONDS
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The wait that ``headers`` ask for, in whole seconds rounded up; 0 if it is past, None if nothing readable is
-    there."""
+    """See `retry_after`."""
     return retry_after(headers, now).seconds
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> RetryAfter:
-    """Reads ``retry-after-ms``, ``x-ms-retry-after-ms``, then ``Retry-After`` (RFC 9110 10.2.3), the first that can
-    be read.
+    """Read the first readable one of ``retry-after-ms``, ``x-ms-retry-after-ms`` and ``Retry-After`` (RFC 9110 10.2.3).
 
-    ``headers`` must be case-blind. A moment is measured against the answer's own ``Date``, so that our clock or theirs
-    may be wrong; against ``now`` where there is none. Fractions are rounded up: a moment early is early.
+    ``headers`` must be case-insensitive. Moments are measured against the answer's ``Date``, so that either clock may
+    be wrong, or against ``now`` without one; past ones give 0. Fractions of seconds are rounded up.
     """
     unreadable = ""
     for name in (*_MILLISECOND_HEADERS, "retry-after"):
@@ -66,12 +61,12 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> RetryAfter:
 
 
 def since_of(headers: Mapping[str, str], now: datetime) -> datetime:
-    """What the moments in an answer are measured against."""
+    """The answer's ``Date``, or ``now``."""
     return http_date(headers.get("date", ""), now) or now
 
 
 def parse_wait_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
-    """A wait as APIs write it, from ``since`` on: a number of seconds, or a moment. None for anything else."""
+    """Read a wait that is written as a number or as a moment. None for anything else."""
     number = _number(text)
     if number is not None:
         return seconds_of(number / 1000 if in_milliseconds else number, since)
@@ -80,7 +75,7 @@ def parse_wait_seconds(text: str, since: datetime, *, in_milliseconds: bool = Fa
 
 
 def seconds_of(number: float, since: datetime) -> float:
-    """A span in seconds as it is, or a moment since 1970 as the span until then; 0 if that is past."""
+    """Turn a moment since 1970 into the seconds until then; a span stays as it is."""
     for unit in _EPOCH_UNITS:
         if _EPOCH_SECONDS <= number / unit < 10 * _EPOCH_SECONDS:
             return _whole(number / unit - since.timestamp())
@@ -88,13 +83,12 @@ def seconds_of(number: float, since: datetime) -> float:
 
 
 def moment_of(text: str, now: datetime) -> datetime | None:
-    """An HTTP-date, or RFC 3339 with its offset; None for anything else."""
+    """Read an HTTP-date, or RFC 3339 with an offset."""
     return http_date(text, now) or _rfc3339(text.strip())
 
 
 def http_date(text: str, now: datetime) -> datetime | None:
-    """An HTTP-date in any of its three formats, aware UTC; None for anything else. ``now`` settles the century of RFC
-    850's two digits."""
+    """Read an HTTP-date in its three formats, as aware UTC. ``now`` settles the century of RFC 850's two digits."""
     text = text.strip().lower()
     try:
         if match := _IMF_FIXDATE.fullmatch(text):

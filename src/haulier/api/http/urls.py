@@ -1,4 +1,4 @@
-"""Addresses of requests, built from base address, path and query; and links that APIs send, which are not trusted."""
+"""Addresses of requests from base, path and query, and links from APIs, which are not trusted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote_plus, urljoin, urlsplit
 from haulier.errors import UsageError
 
 Pairs = tuple[tuple[str, str], ...]
-"""Query parameters in their order; a name may stand twice."""
+"""Query parameters in order; names may repeat."""
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
-"""What callers give: numbers, booleans and times are written as APIs read them, None is left out, a list repeats."""
+"""Query of a caller: a list repeats its name, None is left out; see `text` for values."""
 
 # What RFC 3986 lets stand in a path or query as it is, and the sign of what is encoded already.
 _PATH_SAFE: Final = "/:@!$&'()*+,;=-._~%"
@@ -30,15 +30,13 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$'()*+,;=:@/?\[\]{}|]|%[0-9A-Fa-f]{2})*")
 _PORTS: Final = {"http": 80, "https": 443}
 _CACHED_ADDRESSES: Final = 256
-"""Addresses that are remembered with what they come to. All items of a stream begin at one, and reading it costs as
-much as reading its answer."""
+"""Size of the caches. All items of a stream start at one address; parsing it costs as much as reading an answer."""
 
 
 class Encoded(str):
-    """A value of a query that is percent-encoded already, and is sent as it stands: ``{"tag": Encoded("a%2Cb")}``.
+    """A query value that is percent-encoded already and sent unchanged: ``{"tag": Encoded("a%2Cb")}``.
 
-    Every other value is encoded for you. Raises `UsageError` for what would end the value or the query (``&``, ``#``, a
-    space), and for a ``%`` that begins no code.
+    Other values are encoded for you. Raises `UsageError` for ``&``, ``#``, a space, and a ``%`` that starts no code.
     """
 
     __slots__ = ()
@@ -48,16 +46,16 @@ class Encoded(str):
         if match is not None and match.end() < len(text):
             wrong = text[match.end()]
             code = quote(wrong, safe="")
-            raise UsageError(f"{wrong!r} cannot stand in a value that is encoded already. Write {code} in its place.")
+            raise UsageError(f"{wrong!r} is not allowed in a value that is already encoded. Write {code} in its place.")
         return super().__new__(cls, text)
 
 
 class LinkError(ValueError):
-    """A link that must not be followed, in words; the link itself is not in them."""
+    """Why a link must not be followed; the text does not contain the link."""
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port: what two addresses must share to be given the same credentials. Raises `LinkError`."""
+    """Scheme, host and port, which addresses must share to get the same credentials. Raises `LinkError`."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -74,9 +72,9 @@ def origin(url: str) -> tuple[str, str, int]:
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
 def join(base: str, path: str) -> tuple[str, Pairs]:
-    """The address of ``path`` behind ``base``, whose own path is kept, and the query that ``path`` came with.
+    """Append ``path`` to ``base``; returns the address, and the query of ``path`` apart.
 
-    ``path`` may be a whole address of the same origin. Raises `LinkError` for another one.
+    ``path`` may be a whole address of the same origin. Raises `LinkError` for another origin.
     """
     path, _, query = path.partition("?")
     if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
@@ -90,7 +88,7 @@ def join(base: str, path: str) -> tuple[str, Pairs]:
 
 
 def pairs_of(query: Query | None) -> Pairs:
-    """A caller's query as text. Raises `UsageError` for a value that no address can hold."""
+    """Write a query as text. Raises `UsageError` for values that no query can hold."""
     items = query.items() if isinstance(query, Mapping) else query or ()
     found: list[tuple[str, str]] = []
     for name, value in items:
@@ -100,7 +98,7 @@ def pairs_of(query: Query | None) -> Pairs:
 
 
 def text(name: str, value: Any) -> str:
-    """One value as it stands in a query: `true`, `1.5`, `2026-11-23T22:25:00Z`."""
+    """Write one value: `true`, `1.5`, `2026-11-23T22:25:00Z`."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -113,20 +111,20 @@ def text(name: str, value: Any) -> str:
         case datetime():
             if value.utcoffset() is None:
                 raise UsageError(
-                    f"The time {value} for {name!r} has no zone. Give an aware one, such as datetime.now(UTC)."
+                    f"The time {value} for {name!r} has no time zone. Give an aware one, such as datetime.now(UTC)."
                 )
             return value.isoformat().replace("+00:00", "Z")
         case date():
             return value.isoformat()
         case _:
             raise UsageError(
-                f"{name!r} is a {type(value).__name__}, which a query cannot hold. "
+                f"The value of {name!r} is a {type(value).__name__}, which a query cannot hold. "
                 "Give text, a number, a boolean, a date or time, or a list of these."
             )
 
 
 def with_query(url: str, pairs: Pairs) -> str:
-    """The address with a query behind its own one, which is left as it is."""
+    """Append a query to the address, whose own query is kept as it is."""
     if not pairs:
         return url
     query = "&".join(f"{quote_value(name)}={quote_value(value)}" for name, value in pairs)
@@ -135,10 +133,10 @@ def with_query(url: str, pairs: Pairs) -> str:
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
 def resolve(link: str, *, base: str, home: str) -> str:
-    """A link from an answer that came from ``base``, as an absolute address. It is opaque: what stands in it is kept.
+    """Make a link from an answer of ``base`` absolute, without changing its text otherwise.
 
-    Raises `LinkError` unless it leads to the origin of ``home``, whatever it tries: `//host`, backslashes, a user name,
-    another scheme or port. The credentials go with the request, and the API may not say where to.
+    Raises `LinkError` unless it leads to the origin of ``home``, since the credentials go there: not by `//host`,
+    backslashes, a user name, another scheme or port.
     """
     if _FORBIDDEN.search(link):
         raise LinkError("it holds a backslash or a control character")
@@ -157,7 +155,6 @@ def resolve(link: str, *, base: str, home: str) -> str:
 
 
 def quote_value(text: str) -> str:
-    """A name or value as it is sent."""
     # Most are a word or a number, in which there is nothing to encode.
     if (text.isascii() and text.isalnum()) or isinstance(text, Encoded):
         return text
@@ -165,7 +162,7 @@ def quote_value(text: str) -> str:
 
 
 def _encoded(url: str, safe: str) -> str:
-    """What may not stand in an address is encoded; what is encoded stays. Headers may hold bytes that are not UTF-8."""
+    """Encode what an address cannot hold, and nothing twice. Headers may hold bytes that are not UTF-8."""
     return quote(_BARE_PERCENT.sub("%25", url).encode("utf-8", "surrogateescape"), safe=safe)
 
 

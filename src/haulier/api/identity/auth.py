@@ -1,4 +1,4 @@
-"""Who we are to the API: declared without a secret's value, opened once, applied to each request."""
+"""Credentials: declared without a secret's value, opened once, applied to each request."""
 
 from __future__ import annotations
 
@@ -18,32 +18,31 @@ from haulier.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """The name of an environment variable. Its value is read when the client is opened, and shown nowhere."""
+    """The name of an environment variable, which is read when the client opens. Its value is shown nowhere."""
 
     name: str
     default: str | None = field(default=None, repr=False)
 
     def reveal(self, environ: Mapping[str, str] | None = None) -> str:
-        """The value, from ``environ`` or the process's environment. Raises `UsageError` that names a missing
-        variable."""
+        """Read the value from ``environ`` or the process's environment. Raises `UsageError` where it is missing."""
         value = (os.environ if environ is None else environ).get(self.name) or self.default
         if value is None:
-            raise UsageError(f"The environment variable {self.name} is not set. Set it to the credential of this API.")
+            raise UsageError(f"The environment variable {self.name} is not set. Set it to the credential for this API.")
         return value
 
 
 def env(name: str, default: str | None = None) -> Secret:
-    """A secret that stands in the environment variable ``name``; ``default`` serves where it is not set or empty."""
+    """A secret in the environment variable ``name``; ``default`` is used where that is unset or empty."""
     return Secret(name, default)
 
 
 def reveal(secret: str | Secret) -> str:
-    """The value of a secret, however it was declared."""
+    """Return the value of a secret, however it was declared."""
     return secret.reveal() if isinstance(secret, Secret) else secret
 
 
 class BareSender(Protocol):
-    """Sends a request as it is: how an authorizer asks for a token."""
+    """Sends a request unchanged, such as one for a token."""
 
     async def __call__(self, request: Request) -> Response: ...
 
@@ -52,35 +51,35 @@ class Authorizer(Protocol):
     """Opened credentials. May be called by any number of tasks at once."""
 
     async def apply(self, request: Request) -> Request:
-        """``request`` with the credentials on it. Raises `TransportError` where they cannot be had."""
+        """Add the credentials. Raises `TransportError` where they cannot be fetched."""
         ...
 
     def bare(self, url: str) -> str:
-        """``url`` as it may be shown and passed on: without credentials, which an API may write into its own links."""
+        """Remove the credentials from ``url``; an API may write them into its links."""
         ...
 
     async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
-        """After a 401 to ``refused`` (as `apply` returned it): true if there are other credentials now, so that it
-        may be repeated. ``is_again``: it was repeated before."""
+        """Renew the credentials after a 401 to ``refused`` (as `apply` returned it); true if there are others now, so
+        that it may be repeated. ``is_again``: it was repeated before."""
         ...
 
     def note_good(self, request: Request) -> None:
-        """``request`` (as `apply` returned it) was answered well, so the credentials on it work."""
+        """Note that the credentials on ``request`` (as `apply` returned it) work."""
         ...
 
 
 class Auth(Protocol):
-    """Credentials as declared in `Api`: comparable, printable without their value."""
+    """Credentials as declared in `Api`; their repr hides the values."""
 
     def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
-        """Resolve the secrets (`UsageError` for a missing variable) and register them with ``redactor``. Credentials
-        that are fetched may be ``shared`` with the other processes of the source."""
+        """Resolve the secrets (`UsageError` for a missing variable) and register them with ``redactor``. Fetched
+        credentials may be ``shared`` with the other processes of the source."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """``Authorization: Bearer <token>``; ``prefix`` for APIs that say ``token`` or ``ApiKey`` instead."""
+    """``Authorization: Bearer <token>``; ``prefix`` replaces ``Bearer``, with ``token`` or ``ApiKey`` for example."""
 
     token: str | Secret = field(repr=False)
     prefix: str = "Bearer"
@@ -93,7 +92,7 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True)
 class Basic:
-    """``Authorization: Basic`` (RFC 7617) in UTF-8. The user name is hidden too: many APIs put the key there."""
+    """``Authorization: Basic`` (RFC 7617) in UTF-8. The user name is hidden too, since it may be a key."""
 
     user: str | Secret = field(repr=False)
     password: str | Secret = field(default="", repr=False)
@@ -101,7 +100,7 @@ class Basic:
     def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         user, password = reveal(self.user), reveal(self.password)
         if ":" in user:
-            raise UsageError("The user name of this API's credentials has a colon in it, which Basic cannot carry.")
+            raise UsageError("The user name for this API contains a colon, which Basic authentication does not allow.")
         value = basic_value(user, password)
         for secret in (password or user, value.partition(" ")[2]):
             redactor.add(secret)
@@ -110,10 +109,10 @@ class Basic:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key in a header of its own, or in the query: name the one or the other.
+    """A key in a header or in the query; give the name of either.
 
-    In the query it is put on every request, links of the API's own included, and taken out of every address that is
-    handed on.
+    A key in the query is added to every request, links of the API included, and removed from addresses in logs and
+    messages.
     """
 
     key: str | Secret = field(repr=False)
@@ -121,15 +120,15 @@ class ApiKey:
     header: str = ""
     query: str = ""
     prefix: str = ""
-    """Stands before the key in the header, with a space between."""
+    """Text before the key in the header, with a space between."""
 
     def __post_init__(self) -> None:
         if bool(self.header) == bool(self.query):
-            raise UsageError("An API key goes into a header or into the query: name one of header and query.")
+            raise UsageError("An API key goes into a header or into the query. Give `header` or `query`, and not both.")
         if self.header and not HEADER_NAME.fullmatch(self.header):
-            raise UsageError(f"'{self.header}' is not the name of a header.")
+            raise UsageError(f"'{self.header}' is not a valid header name. Write one such as X-Api-Key.")
         if self.query and self.prefix:
-            raise UsageError("A prefix goes before a key in a header; in the query there is none.")
+            raise UsageError("`prefix` is for a key in a header. Remove it, or give `header` instead of `query`.")
 
     def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         key = header_value(reveal(self.key), "key")
@@ -162,8 +161,7 @@ class FixedHeader:
 
 @dataclass(frozen=True, slots=True)
 class FixedParameter:
-    """An authorizer whose credentials are one query parameter. A link that leaves it out gets it, one that has it
-    once has it once."""
+    """An authorizer whose credentials are one query parameter. Every address gets it exactly once."""
 
     name: str
     value: str = field(repr=False)
@@ -184,8 +182,8 @@ class FixedParameter:
         return
 
     def _split(self, url: str) -> tuple[str, str, list[str]]:
-        """What stands before the query and after it, and its parameters save ours, byte for byte: they may be a
-        signed cursor."""
+        """Split off the query, and drop our parameter; the others stay byte for byte, as they may be a signed
+        cursor."""
         rest, hash_, fragment = url.partition("#")
         base, _, query = rest.partition("?")
         others = [pair for pair in query.split("&") if pair and unquote_plus(pair.partition("=")[0]) != self.name]
@@ -193,19 +191,20 @@ class FixedParameter:
 
 
 def basic_value(user: str, password: str) -> str:
-    """The value of an ``Authorization: Basic`` header."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def with_header(request: Request, name: str, value: str) -> Request:
-    """``request`` with this one header ``name`` and no other of that name."""
+    """Replace the headers called ``name`` by this one."""
     others = tuple(header for header in request.headers if header[0].lower() != name.lower())
     return request.replace(headers=(*others, (name, value)))
 
 
 def header_value(text: str, what: str) -> str:
-    """``text``, fit for a header: a secret from a file or shell often brings its line end. Raises `UsageError`."""
+    """Strip ``text`` for a header, since a secret from a file often ends with a line end. Raises `UsageError`."""
     text = text.strip()
     if not text or not text.isascii() or not text.isprintable():
-        raise UsageError(f"The {what} of this API's credentials is empty or has characters that no header may carry.")
+        raise UsageError(
+            f"The {what} for this API is empty or has characters that headers do not allow. Check its variable."
+        )
     return text

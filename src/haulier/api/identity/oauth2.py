@@ -1,5 +1,4 @@
-"""OAuth 2 client credentials (RFC 6749 4.4): one token for all requests of all processes, fetched by one of them before
-the old one ends."""
+"""OAuth 2 client credentials (RFC 6749 4.4): one token for all processes, renewed by one of them before it expires."""
 
 from __future__ import annotations
 
@@ -21,17 +20,18 @@ from haulier.clock import Clock, wall_seconds
 from haulier.errors import UsageError
 
 RENEW_EARLY_SECONDS = 60.0
-"""Before its end a token is renewed: a request that leaves with it must still find it good when it is looked at."""
+"""Time before its expiry at which a token is renewed, so that it is still valid when a request arrives."""
 RENEW_AT_LIFE_SHARE = 0.8
+"""Share of its life after which a short-lived token is renewed instead."""
 MIN_REVOKED_AGE_SECONDS = 10.0
-"""A token that never worked, and is refused so soon after its issue, is not the trouble: another would be refused as
-well, again and again. One that has worked was revoked, however young it is."""
+"""Age from which a refused token that never worked counts as revoked. A younger one is not the trouble: another would
+be refused as well. A token that has worked was revoked at any age."""
 MIN_TOKEN_INTERVAL_SECONDS = 1.0
-"""Between two tokens of which the first was revoked: an issuer is asked no more often, however little one serves."""
+"""Shortest time between the issue of a revoked token and the next request for one, to spare the issuer."""
 MAX_REFUSED_TOKENS = 16
-"""Tokens that were refused to us, and are not taken from the others again."""
+"""Remembered refused tokens, which are not taken from other processes again."""
 RENEWAL_RETRY_SECONDS = 10.0
-"""After a renewal ahead of time failed, while the old token is still good."""
+"""Wait after a failed early renewal, while the old token is valid."""
 
 _SHOWN_CHARACTERS = 200
 _PASSED_ON = {Fault.DNS, Fault.TIMEOUT, Fault.SLOW, Fault.TLS, Fault.PROXY, Fault.AUTH}
@@ -40,7 +40,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """``Authorization: Bearer`` with a token from ``token_url``. Nothing but the issuer ever sees the secret."""
+    """``Authorization: Bearer`` with a token from ``token_url``. Only that issuer sees the secret."""
 
     token_url: str
     client_id: str | Secret
@@ -48,38 +48,40 @@ class ClientCredentials:
     _: KW_ONLY
     scope: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
-    """What the issuer wants besides: ``audience``, ``resource``."""
+    """Further form fields for the issuer, such as ``audience`` or ``resource``."""
     in_body: bool = False
-    """Send id and secret as form fields; RFC 6749 2.3.1 prefers Basic, which some issuers do not know."""
+    """Send id and secret as form fields, for issuers without Basic, which RFC 6749 2.3.1 prefers."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.token_url)
         is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
         if not is_safe or not parts.hostname or parts.username is not None or not self.token_url.isprintable():
-            raise UsageError("The token_url must be an https address without a user name: the secret is sent there.")
+            raise UsageError(
+                "token_url must be an https:// address without a user name: the client_secret is sent there."
+            )
 
     def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         identity = reveal(self.client_id), reveal(self.client_secret)
         if not all(identity):
-            raise UsageError("The client_id or client_secret of this API's credentials is empty.")
+            raise UsageError("client_id or client_secret for this API is empty. Set both.")
         redactor.add(identity[1])
         request = _token_request(self, identity)
         redactor.add(dict(request.headers).get("Authorization", "").partition(" ")[2])
-        # Who shows other credentials, or wants another scope, takes no token from us.
+        # Processes with other credentials or another scope cannot use our token.
         key = "\n".join((*identity, request.url)).encode() + request.body
         return _ClientTokens(request, send_bare, clock, redactor, shared, key)
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """Times are monotonic; infinite where the issuer names no end."""
+    """Times are monotonic; infinite without an expiry."""
 
     value: str = field(repr=False)
     issued_at: float
     renew_at: float
     ends_at: float
     is_ours: bool = True
-    """Fetched by this process, and not by another one."""
+    """Whether this process fetched it."""
 
 
 class _Granted(msgspec.Struct):
@@ -107,12 +109,12 @@ class _ClientTokens:
         self._lock = asyncio.Lock()
         self._token: _Token | None = None
         self._good = ""
-        """The token with which something was answered well."""
+        """The last token that worked."""
         self._refused: deque[str] = deque(maxlen=MAX_REFUSED_TOKENS)
         self._attempts = 0
         self._failed: TransportError | None = None
         self._not_before = 0.0
-        """The issuer asked us to wait until then."""
+        """End of a wait that the issuer asked for."""
         self._apart_until = 0.0
 
     async def apply(self, request: Request) -> Request:
@@ -123,7 +125,7 @@ class _ClientTokens:
             try:
                 token = await self._renew_once()
             except TransportError:
-                # The old one is good for a while yet: an issuer's hiccup is no reason to stop.
+                # The old token is still valid.
                 if self._token is token:
                     self._token = replace(token, renew_at=now + RENEWAL_RETRY_SECONDS)
         return with_header(request, "Authorization", _header(token))
@@ -146,24 +148,23 @@ class _ClientTokens:
             if not self._may_be_revoked(token, is_again):
                 return False
             self._refused.append(token.value)
-            # Whoever comes meanwhile waits for the new one, in the line that begins here.
+            # Other requests now wait for the new token.
             self._token = None
             self._apart_until = min(token.issued_at, self._clock.monotonic()) + MIN_TOKEN_INTERVAL_SECONDS
         await self._renew_once()
         return True
 
     def _may_be_revoked(self, token: _Token, is_again: bool) -> bool:
-        """Whether another token may do better than this one, which was refused."""
+        """Whether another token may do better than this refused one."""
         if token.value == self._good:
             return True
-        # One that another process has left behind may be dead for long.
+        # A token left by another process may have expired long ago.
         return not is_again and (
             not token.is_ours or self._clock.monotonic() - token.issued_at >= MIN_REVOKED_AGE_SECONDS
         )
 
     async def _renew_once(self) -> _Token:
-        """A new token. Of all who want one at a time one asks the issuer; the others share what it gets, an error
-        too."""
+        """Get a new token. Concurrent callers share one request to the issuer, and its error."""
         attempts = self._attempts
         async with self._lock:
             if self._attempts == attempts:
@@ -175,17 +176,17 @@ class _ClientTokens:
 
     async def _attempt(self) -> None:
         try:
-            async with self._shared.held(self._clock):
+            async with self._shared.lock(self._clock):
                 self._token = self._of_others() or await self._fetch()
             self._failed = None
         except TransportError as error:
-            # Whatever is wrong with the issuer's answer, no item is to blame for it.
+            # A bad answer of the issuer must not count against the item.
             kind = error.kind if error.kind in _PASSED_ON else Fault.CONNECT
             self._failed = TransportError(kind, f"the issuer of the access token: {error.text}")
         self._attempts += 1
 
     def _of_others(self) -> _Token | None:
-        """The token that another process has fetched, unless it is the one that we want another for."""
+        """Take the token of another process, unless it is the one to be replaced."""
         kept = self._shared.read(self._key)
         if kept is None or kept.value in self._refused or (self._token is not None and kept.value == self._token.value):
             return None
@@ -200,7 +201,7 @@ class _ClientTokens:
         await self._clock.sleep(self._apart_until - self._clock.monotonic())
         now = self._clock.monotonic()
         if now < self._not_before:
-            raise TransportError(Fault.CONNECT, f"it asked to wait {self._not_before - now:.0f} seconds more")
+            raise TransportError(Fault.CONNECT, f"it asked to wait for another {self._not_before - now:.0f} seconds")
         token = self._read(await self._send_bare(self._request), now)
         behind = wall_seconds(self._clock) - self._clock.monotonic()
         times = (token.issued_at + behind, token.renew_at + behind, token.ends_at + behind)
@@ -214,10 +215,10 @@ class _ClientTokens:
             granted = msgspec.json.decode(answer.body, type=_Granted)
             value = header_value(granted.access_token, "access token")
         except (msgspec.DecodeError, UsageError) as exc:
-            raise TransportError(Fault.PROTOCOL, "it answers 200 without an access token") from exc
+            raise TransportError(Fault.PROTOCOL, "it answered 200 without an access token") from exc
         self._redactor.add(value)
         life = _seconds(granted.expires_in)
-        # Never in the first half of a life: of a short one a minute before its end would be at once.
+        # Never in the first half of its life: a minute before the end would be at once for a short life.
         renew_after = max(life / 2, min(life * RENEW_AT_LIFE_SHARE, life - RENEW_EARLY_SECONDS))
         return _Token(value, now, now + renew_after, now + life)
 
@@ -225,15 +226,15 @@ class _ClientTokens:
         if answer.status in {408, 425, 429} or answer.status >= 500:
             wait = retry_after_seconds(answer.headers, self._clock.now())
             if wait is not None and wait > DAY_SECONDS:
-                return TransportError(Fault.AUTH, f"it answers {answer.status}, and asks to wait for more than a day")
+                return TransportError(Fault.AUTH, f"it answered {answer.status} and asks to wait for more than a day")
             self._not_before = now + (wait or 0.0)
-            return TransportError(Fault.CONNECT, f"it answers {answer.status}")
+            return TransportError(Fault.CONNECT, f"it answered {answer.status}")
         try:
             said = msgspec.json.decode(answer.body, type=_Refused)
         except msgspec.DecodeError:
             said = _Refused()
         words = self._redactor.redact(" ".join(part for part in (said.error, said.error_description) if part))
-        return TransportError(Fault.AUTH, f"it refuses with {answer.status} {words[:_SHOWN_CHARACTERS]}".rstrip())
+        return TransportError(Fault.AUTH, f"it refused with {answer.status} {words[:_SHOWN_CHARACTERS]}".rstrip())
 
 
 def _token_request(declared: ClientCredentials, identity: tuple[str, str]) -> Request:

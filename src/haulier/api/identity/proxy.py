@@ -1,4 +1,4 @@
-"""The proxy that a source declares. None is ever taken from the environment."""
+"""The proxy that a source declares; proxies of the environment are ignored."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from haulier.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An opened one: where it is, and what it is told of us, which is nobody else's."""
+    """A resolved proxy. Its headers are sent to it alone."""
 
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def open_proxy(declared: str | Secret, redactor: Redactor) -> Proxy:
-    """Raises `UsageError` that does not repeat the address, since a password may stand in it."""
+    """Resolve the proxy. The `UsageError` does not repeat the address, which may hold a password."""
     text = reveal(declared).strip()
     try:
         parts = urlsplit(text)
@@ -28,11 +28,11 @@ def open_proxy(declared: str | Secret, redactor: Redactor) -> Proxy:
         parts, port = urlsplit(""), None
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"} or parts.query:
         raise UsageError(
-            "The proxy's address cannot be used. Write it like http://user:password@proxy.example.com:3128."
+            "The address of the proxy is not valid. Write it like http://user:password@proxy.example.com:3128."
         )
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if ":" in user:
-        raise UsageError("The user name of the proxy has a colon in it, which Basic cannot carry.")
+        raise UsageError("The user name for the proxy contains a colon, which Basic authentication does not allow.")
     redactor.add(password)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     url = f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}"

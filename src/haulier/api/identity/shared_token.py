@@ -1,7 +1,6 @@
-"""The access token that all processes of a source use together: some issuers revoke the older one with each new one.
+"""The access token that all processes of a source share, since some issuers revoke the old token with each new one.
 
-It stands in a file beside the queue, which only this user can read, for as long as anybody works. The client's secret
-is not in it.
+It stands in a file beside the queue that only this user can read, while a worker runs. The client's secret does not.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ import msgspec
 from haulier.clock import Clock
 
 MAX_LOCK_WAIT_SECONDS = 30.0
-"""How long somebody else may take to fetch a token; after that it is fetched without regard to them. Issuers are
-faster, and a process that was stopped in the middle must not hold up everybody."""
+"""Time for which another process may hold the lock. Issuers are faster; a suspended process must not block all."""
 LOCK_POLL_SECONDS = 0.05
 MAX_TOKEN_FILE_BYTES = 256 * 1024
 
@@ -32,7 +30,7 @@ logger = logging.getLogger("haulier.api")
 
 @dataclass(frozen=True, slots=True)
 class SharedToken:
-    """Times are the wall clock's, in seconds; infinite where the issuer named no end."""
+    """Times are wall clock seconds; infinite without an expiry."""
 
     value: str = field(repr=False)
     issued_at: float
@@ -49,19 +47,16 @@ class _Kept(msgspec.Struct):
 
 
 class TokenFile:
-    """Holds at most one token. Without a path there is none to share it with, and every call does nothing.
-
-    A file that cannot be used is said once, and from then on each process has a token of its own.
-    """
+    """Holds at most one token. Without a path, or after a warning about an unusable file, nothing is shared."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     @contextlib.asynccontextmanager
-    async def held(self, clock: Clock) -> AsyncIterator[None]:
-        """For who is about to fetch a token: one process at a time. A process that dies lets go."""
-        # Files are touched here, on the loop: a thread whose task is cancelled would keep the lock.
+    async def lock(self, clock: Clock) -> AsyncIterator[None]:
+        """Let one process at a time fetch a token. The lock ends with its process."""
+        # No thread here: after its task is cancelled, it would keep the lock.
         descriptor = self._descriptor = self._open()
         try:
             if descriptor is not None:
@@ -73,18 +68,18 @@ class TokenFile:
                 os.close(descriptor)
 
     def read(self, key: bytes) -> SharedToken | None:
-        """What stands there, if it was put there by who knows ``key``. Call it while it is `held`."""
+        """Read the token, if it was written with ``key``. Needs the `lock`."""
         if self._descriptor is None:
             return None
         try:
             kept = msgspec.json.decode(os.pread(self._descriptor, MAX_TOKEN_FILE_BYTES, 0), type=_Kept)
         except (OSError, msgspec.DecodeError):
-            return None  # Empty, or cut short by who died over it.
+            return None  # Empty, or cut short by a crash.
         token = SharedToken(kept.value, kept.issued_at, _end(kept.renew_at), _end(kept.ends_at))
         return token if hmac.compare_digest(kept.proof, _proof(token, key)) else None
 
     def write(self, token: SharedToken, key: bytes) -> None:
-        """Put it there for the others. Call it while it is `held`."""
+        """Share the token. Needs the `lock`."""
         if self._descriptor is None:
             return
         kept = _Kept(token.value, token.issued_at, _proof(token, key), token.renew_at, token.ends_at)
@@ -95,7 +90,7 @@ class TokenFile:
             self._give_up(error)
 
     def clear(self) -> None:
-        """Nobody works any more: leave no token behind."""
+        """Remove the token, when the last worker ends."""
         if self._path is not None and self._path.exists():
             with contextlib.suppress(OSError):
                 os.truncate(self._path, 0)
@@ -110,7 +105,7 @@ class TokenFile:
             self._give_up(error)
             return None
         try:
-            # A file that others may read, however that came about, holds no token.
+            # A file that other users may read must not hold a token.
             os.fchmod(descriptor, 0o600)
         except OSError as error:
             os.close(descriptor)
@@ -120,7 +115,7 @@ class TokenFile:
 
     def _give_up(self, error: OSError) -> None:
         logger.warning(
-            "the access token cannot be shared; each process asks for its own",
+            "the access token cannot be shared; each process fetches its own",
             extra={"file": str(self._path), "error": error.strerror},
         )
         self._path = None
@@ -133,7 +128,7 @@ async def _lock(descriptor: int, clock: Clock) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if clock.monotonic() >= gives_up_at:
-                logger.warning("another process has been fetching an access token for too long; it is not waited for")
+                logger.warning("another process takes too long to fetch an access token; fetching one without it")
                 return
             await clock.sleep(LOCK_POLL_SECONDS)
         else:

@@ -1,5 +1,4 @@
-"""Whom we trust and what we show in TLS: an own certificate authority, a certificate of the client. Verification is
-never off."""
+"""TLS with an own certificate authority or a client certificate. Verification is never off."""
 
 from __future__ import annotations
 
@@ -13,14 +12,13 @@ from haulier.clock import Clock
 from haulier.errors import UsageError
 
 FILE_CHECK_SECONDS = 60.0
-"""How often the files are looked at for a change: certificates are renewed under the same name, also while a run
-lasts."""
+"""Time between checks of the files, since certificates are renewed under the same name during a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files in PEM. ``ca_file`` is trusted besides the system's authorities; ``key_file`` may be left out if the
-    certificate's file holds the key too."""
+    """TLS files in PEM format. ``ca_file`` is trusted besides the system's authorities. ``key_file`` is not needed if
+    ``certificate_file`` also holds the key, which may be encrypted with ``key_password``."""
 
     _: KW_ONLY
     ca_file: str = ""
@@ -31,27 +29,26 @@ class Tls:
     def __post_init__(self) -> None:
         if (self.key_file or self.key_password) and not self.certificate_file:
             raise UsageError(
-                "A key for TLS is declared without a certificate_file: name the certificate that it belongs to."
+                "key_file and key_password need a certificate_file. Name the certificate that the key belongs to."
             )
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Those that are declared."""
         return tuple(name for name in (self.ca_file, self.certificate_file, self.key_file) if name)
 
     def context(self, password: str) -> ssl.SSLContext:
-        """Raises `UsageError` that names the file that cannot be used."""
+        """Raises `UsageError`, which names the unusable file."""
         context = ssl.create_default_context()
-        # HTTP/1.1 by name: without it some servers would speak HTTP/2, which this transport does not.
+        # Without this some servers would speak HTTP/2, which this transport does not.
         context.set_alpn_protocols(["http/1.1"])
         for name in self.files:
             if not Path(name).is_file():
-                raise UsageError(f"The TLS file {name} is not there. Name a file in PEM format.")
+                raise UsageError(f"The TLS file {name} does not exist. Name a file in PEM format.")
         if self.ca_file:
             try:
                 context.load_verify_locations(self.ca_file)
             except (ssl.SSLError, OSError) as exc:
-                raise UsageError(f"The TLS file {self.ca_file} has no certificates in PEM format: {exc}") from exc
+                raise UsageError(f"The TLS file {self.ca_file} has no certificate in PEM format: {exc}") from exc
         if self.certificate_file:
             try:
                 # Without a password OpenSSL would ask for one on the terminal, and the run would hang there.
@@ -59,15 +56,14 @@ class Tls:
             except (ssl.SSLError, OSError) as exc:
                 key = f" and the key {self.key_file}" if self.key_file else ""
                 raise UsageError(
-                    f"The TLS certificate {self.certificate_file}{key} cannot be used: not PEM, not of one pair, "
-                    f"or the key_password is wrong ({exc})."
+                    f"The TLS certificate {self.certificate_file}{key} cannot be used ({exc}). Check that both are in "
+                    "PEM format and belong together, and that key_password is right."
                 ) from exc
         return context
 
 
 class TlsContexts:
-    """The context of a `Tls`, made anew when one of its files has changed. Made at once, so that a wrong file is
-    found at the start."""
+    """Makes the context of a `Tls` at once, so that wrong files are found at the start, and again when files change."""
 
     def __init__(self, tls: Tls, clock: Clock, redactor: Redactor) -> None:
         self._tls = tls
@@ -79,8 +75,7 @@ class TlsContexts:
         self._context = tls.context(self._password)
 
     def current(self) -> ssl.SSLContext:
-        """Reads the files at most once a minute. Files that cannot be used leave the old context: a renewal may be
-        half done."""
+        """Return the context. Unusable files leave the old one in place, since a renewal may be half done."""
         now = self._clock.monotonic()
         if now - self._looked_at >= FILE_CHECK_SECONDS:
             self._looked_at = now

@@ -1,8 +1,7 @@
-"""The transport over aiohttp, which is trusted with sockets, TLS and HTTP's syntax, and with nothing else.
+"""The transport over aiohttp, which does sockets, TLS and HTTP's syntax, and nothing else.
 
-aiohttp neither decompresses nor follows redirects nor repeats nor keeps cookies here: each of these would hide what
-the API did. It takes a third of a second to import, so no other module imports it, and this one is imported when a
-request is near.
+Decompression, redirects, repeats and cookies are off, since they would hide what the API did. aiohttp takes a third of
+a second to import, so only this module imports it, and this one is imported late.
 """
 
 from __future__ import annotations
@@ -30,34 +29,28 @@ from haulier.api.identity.proxy import open_proxy
 from haulier.api.identity.shared_token import TokenFile
 from haulier.api.identity.tls import TlsContexts
 from haulier.api.settings import Api
-from haulier.api.wire.body import codings_of, is_heavy, whole_body
+from haulier.api.wire.body import codings_of, decode_body, is_heavy
 from haulier.api.wire.framing import Framing, framing_of
 from haulier.api.wire.sender import Sender
 from haulier.clock import Clock
 
 SLOW_SECONDS = 30.0
-"""How long a body may stay below the declared speed."""
+"""Time for which a body may stay below `min_bytes_per_second`."""
 READ_BUFFER_BYTES = 4 * 1024 * 1024
-"""Measured: 10-15 % less CPU on bodies of 1 MB than with a buffer of 64 KiB."""
+"""Measured: 10-15 % less CPU on bodies of 1 MB than with 64 KiB."""
 DNS_CACHE_SECONDS = 60
-"""A pull asks for one name thousands of times; a name that moves does so within minutes."""
+"""A run resolves one name thousands of times; a name that moves does so within minutes."""
 
 _NO_WAIT = contextlib.nullcontext()
 _REPEATABLE = {"GET", "HEAD"}
 _SELF_EXPLAINING = {429, *range(500, 600)}
-"""Statuses that mean the same whatever their body says, so that a broken body must not hide them."""
-
-
+"""Statuses that a broken body must not hide, since they mean the same without it."""
 _WRONG_CONNECTION = frozenset({421, 423, 424})
-"""Statuses that may be about the connection: the repeat goes over another one."""
+"""Statuses that may be about the connection, which is then closed."""
 
 
 class AiohttpTransport:
-    """Implements `haulier.api.http.transport.Transport` for one API.
-
-    Making it resolves the credentials and reads certificates (`UsageError`); connections are made when needed, and
-    kept for the next request.
-    """
+    """Implements `Transport` for one API. Making it resolves credentials and reads certificates (`UsageError`)."""
 
     def __init__(
         self,
@@ -94,12 +87,10 @@ class AiohttpTransport:
         self._sessions.clear()
 
     async def _exchange(self, request: Request) -> Response:
-        """One request, one answer.
+        """Send one request and read its answer.
 
-        A server may close a kept-alive connection in the very moment when it is used again. Such a request was never
-        looked at; it failed through nobody's fault, and where its method changes nothing it is repeated at once,
-        once, on a new connection (RFC 9112 9.3.1). That is no retry, and no backoff is due; but it is one more request
-        that the API may have seen.
+        A server may close a kept-alive connection just as it is used again. A GET or HEAD is then repeated once, at
+        once, on a new connection (RFC 9112 9.3.1). No backoff is due, but the request counts as one more.
         """
         try:
             answer = await self._open(request, is_fresh=False)
@@ -122,17 +113,17 @@ class AiohttpTransport:
         return response
 
     async def _open(self, request: Request, *, is_fresh: bool) -> _Answer:
-        """Send, and wait for the answer's headers. Raises `_LostError` where the connection ended first."""
+        """Send, and wait for the headers. Raises `_LostError` where the connection ended first."""
         url, headers = request.url, request.headers
         to_proxy = () if self._proxy is None else self._proxy.headers
         if url[:5].lower() == "http:":
-            # Without TLS there is no tunnel: the request itself goes to the proxy, and no other is told of it.
+            # Without TLS there is no tunnel: the proxy reads its credentials from the request itself.
             headers, to_proxy = (*headers, *to_proxy), ()
         try:
             async with request.wait:
                 answer = await self._session(is_fresh).request(
                     request.method,
-                    # A link of the API's own is opaque: yarl would rewrite its escapes, and break a signature over it.
+                    # Links of the API are opaque: yarl would rewrite their escapes, and break signatures.
                     URL(url, encoded=True) if url.isascii() and url.isprintable() and " " not in url else URL(url),
                     headers=headers,
                     proxy=None if self._proxy is None else self._proxy.url,
@@ -153,13 +144,13 @@ class AiohttpTransport:
             is_delimited = framing.is_delimited
             wire = await self._read(answer, framing)
             if not 200 <= answer.status < 300:
-                # An error's body is read by rules and people; that it shows its own end is asked of data alone.
+                # Only data must show its own end; the body of an error is read by rules and people.
                 framing = replace(framing, is_delimited=True)
             arguments = (wire, answer.headers, framing, self._settings.max_body_bytes)
             if is_heavy(wire, codings_of(answer.headers), framing):
-                body = await asyncio.to_thread(whole_body, *arguments)
+                body = await asyncio.to_thread(decode_body, *arguments)
             else:
-                body = whole_body(*arguments)
+                body = decode_body(*arguments)
         except TransportError:
             if answer.status not in _SELF_EXPLAINING:
                 raise
@@ -176,11 +167,11 @@ class AiohttpTransport:
         )
 
     async def _read(self, answer: _Answer, framing: Framing) -> bytes:
-        """The bytes on the wire, up to the end that the framing names; each limit is checked as they come."""
+        """Read the bytes on the wire to the end of the body, and check every limit on the way."""
         limit = self._settings.max_body_bytes
         if framing.length is not None and framing.length > limit:
             raise TransportError(Fault.TOO_LARGE, f"the body has {framing.length} bytes; max_body_bytes is {limit}")
-        # Whoever brings a span's worth of bytes gets a new span; so a burst pays for one span of silence and no more.
+        # Each time span must bring its bytes, so that a burst pays for one silent span at most.
         span_bytes = self._settings.min_bytes_per_second * self._slow_seconds
         chunks: list[bytes] = []
         size = in_span = 0
@@ -188,7 +179,7 @@ class AiohttpTransport:
         try:
             while not is_whole:
                 in_span = 0
-                # Small bodies are here with their headers, and a timer costs as much as reading one.
+                # Small bodies arrive with their headers; a timer would cost as much as reading one.
                 async with _NO_WAIT if answer.content.is_eof() else asyncio.timeout(self._slow_seconds):
                     while in_span < span_bytes and not is_whole:
                         chunk = await answer.content.readany()
@@ -196,33 +187,34 @@ class AiohttpTransport:
                         size += len(chunk)
                         in_span += len(chunk)
                         if size > limit:
-                            raise TransportError(Fault.TOO_LARGE, f"the body has over {limit} bytes (max_body_bytes)")
+                            raise TransportError(
+                                Fault.TOO_LARGE, f"the body has more than {limit} bytes; max_body_bytes is {limit}"
+                            )
                         is_whole = not chunk
         except aiohttp.SocketTimeoutError as exc:
             silent = self._settings.first_byte_timeout_seconds
-            raise TransportError(Fault.TIMEOUT, f"the body stopped after {size} bytes, for {silent:g} seconds") from exc
+            raise TransportError(Fault.TIMEOUT, f"the body stopped after {size} bytes for {silent:g} seconds") from exc
         except TimeoutError as exc:
             slow = f"{in_span} bytes in {self._slow_seconds:g} seconds, after {size - in_span}"
             asked = self._settings.min_bytes_per_second
             raise TransportError(Fault.SLOW, f"the body is too slow: {slow}; min_bytes_per_second is {asked}") from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise TransportError(Fault.CUT, f"the connection ended after {size} bytes of the body") from exc
-        # aiohttp completes the body first, then stumbles over what follows it; the body's reader does not hear of that.
+        # aiohttp completes the body before it fails at bytes that follow it, and does not tell the reader.
         if isinstance(answer.wire.exception(), HttpProcessingError):
             raise TransportError(Fault.PROTOCOL, f"more bytes came than the {size} that were announced")
-        # The last chunk is empty; a body that came in one piece is not copied.
+        # The last chunk is empty; a body in one piece is not copied.
         return chunks[0] if len(chunks) <= 2 else b"".join(chunks)
 
     def _session(self, is_fresh: bool) -> aiohttp.ClientSession:
-        """Made at the first request, since aiohttp wants a running loop. The fresh one makes a connection for each
-        request."""
+        """Open a session when it is needed, since aiohttp wants a running loop. The fresh one keeps no connection."""
         session = self._sessions.get(is_fresh)
         if session is None:
             seconds = self._settings.connect_timeout_seconds
             session = self._sessions[is_fresh] = aiohttp.ClientSession(
                 connector=_Connector(
                     self._clock,
-                    # One more, for where credentials are fetched: nobody may wait here, where time runs.
+                    # One more, for fetching credentials: a wait for a connection would be timed.
                     limit=0 if is_fresh else self._settings.highest_in_flight + 1,
                     force_close=is_fresh,
                     ttl_dns_cache=DNS_CACHE_SECONDS,
@@ -246,7 +238,7 @@ class AiohttpTransport:
 
 
 def agent_headers(settings: Api) -> tuple[tuple[str, str], ...]:
-    """What haulier says of itself in every request. Only gzip is accepted, since it is what can be proven whole."""
+    """Headers of every request. Only gzip is accepted: its checksum and length prove that a body is complete."""
     contact = f" (+{settings.contact})" if settings.contact else ""
     return (
         ("User-Agent", f"haulier/{version('haulier')}{contact}"),
@@ -256,7 +248,7 @@ def agent_headers(settings: Api) -> tuple[tuple[str, str], ...]:
 
 
 class _Line:
-    """One connection, with whichever answer is on it now."""
+    """One connection, with its current answer."""
 
     def __init__(self, protocol: ResponseHandler) -> None:
         self.answer: ref[_Answer] | None = None
@@ -264,7 +256,7 @@ class _Line:
             closed.add_done_callback(self._end)
 
     def _end(self, closed: asyncio.Future[None]) -> None:
-        """aiohttp closes the connection over a chunk that it cannot read, and lets the body's reader wait for ever."""
+        """Fail the body's reader, which aiohttp lets wait forever when it closes the connection over a bad chunk."""
         if not closed.cancelled():
             closed.exception()
         answer = self.answer() if self.answer is not None else None
@@ -273,16 +265,15 @@ class _Line:
 
 
 class _Sent(aiohttp.ClientRequest):
-    """Remembers how it came to its connection. (Traces would tell too, for a tenth of the whole request's CPU.)"""
+    """Remembers how it got its connection. (aiohttp's traces would cost a tenth of a request's CPU.)"""
 
     is_reused = False
-    """Whether the connection had served another one before."""
     ready_at = 0.0
-    """When the connection was there, by the monotonic clock."""
+    """Monotonic time of the connection."""
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Notes on each request what connection it got."""
+    """Notes on each request which connection it got."""
 
     def __init__(self, clock: Clock, **options: Any) -> None:
         super().__init__(**options)
@@ -299,13 +290,11 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Answer(aiohttp.ClientResponse):
-    """Remembers its connection, which aiohttp gives back to the pool with the last byte: before we know if that was
-    good."""
+    """Remembers its connection, which aiohttp returns to the pool with the last byte, before the body is checked."""
 
     lines: ClassVar[WeakKeyDictionary[ResponseHandler, _Line]] = WeakKeyDictionary()
     wire: ResponseHandler
     ready_at = 0.0
-    """When its request had a connection, by the monotonic clock."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         assert connection.protocol is not None
@@ -319,8 +308,7 @@ class _Answer(aiohttp.ClientResponse):
         return answer
 
     def drop(self) -> None:
-        """Close the connection, so that what is left on it reaches no other request; unless it serves one already,
-        which it then does in step."""
+        """Close the connection, so that its leftover bytes reach no other request; unless it serves one already."""
         self.close()
         line = self.lines[self.wire]
         if line.answer is not None and line.answer() is self:
@@ -328,8 +316,7 @@ class _Answer(aiohttp.ClientResponse):
 
 
 class _LostError(Exception):
-    """The connection ended before the answer's headers were whole. Not an error of aiohttp's, which would repeat
-    those by itself."""
+    """The connection ended before the headers were complete. (aiohttp repeats requests after errors of its own.)"""
 
     def __init__(self, text: str, *, has_begun: bool, is_reused: bool) -> None:
         self.has_begun = has_begun
@@ -350,9 +337,9 @@ async def _without_repeating(
         raise _LostError("closed by the server", has_begun=has_begun, is_reused=request.is_reused) from exc
     except OSError as exc:
         if _is_about_certificates(exc.__cause__):
-            # In TLS 1.3 a server looks at the client's certificate when the handshake is over for us.
+            # A TLS 1.3 server checks the client's certificate after our side of the handshake.
             raise TransportError(
-                Fault.TLS, f"the server refuses our TLS certificate: {_describe(exc.__cause__)}"
+                Fault.TLS, f"the server refuses the client certificate: {_describe(exc.__cause__)}"
             ) from exc
         raise _LostError(_describe(exc), has_begun=False, is_reused=request.is_reused) from exc
     assert isinstance(answer, _Answer)
@@ -361,7 +348,7 @@ async def _without_repeating(
 
 
 def _is_about_certificates(exc: BaseException | None) -> TypeGuard[ssl.SSLError]:
-    """The alerts of RFC 8446 6.2 that mean a certificate. Others, such as a bad record, mean the line."""
+    """Whether it is an alert about certificates (RFC 8446 6.2). Others, such as a bad record, are about the line."""
     return isinstance(exc, ssl.SSLError) and any(
         word in exc.reason for word in ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
     )
@@ -369,12 +356,12 @@ def _is_about_certificates(exc: BaseException | None) -> TypeGuard[ssl.SSLError]
 
 def _lost(error: _LostError) -> TransportError:
     if error.has_begun:
-        return TransportError(Fault.CUT, "the connection ended within the answer's headers")
+        return TransportError(Fault.CUT, "the connection ended in the middle of the answer's headers")
     return TransportError(Fault.CONNECT, f"the connection was lost before an answer came: {error}")
 
 
 def _not_opened(exc: Exception, settings: Api) -> TransportError:
-    """No exception of aiohttp leaves this file, and none of its texts: they hold addresses, and these hold keys."""
+    """Translate an error of aiohttp, whose text may hold an address with a key."""
     match exc:
         case aiohttp.ConnectionTimeoutError():
             return TransportError(Fault.CONNECT, f"no connection within {settings.connect_timeout_seconds:g} seconds")
@@ -383,37 +370,41 @@ def _not_opened(exc: Exception, settings: Api) -> TransportError:
             return TransportError(Fault.TIMEOUT, f"no first byte of an answer within {seconds:g} seconds")
         case aiohttp.ClientConnectorCertificateError():
             return TransportError(
-                Fault.TLS, f"the server's certificate is not accepted: {_describe(exc.certificate_error)}"
+                Fault.TLS, f"the server's certificate is not trusted: {_describe(exc.certificate_error)}"
             )
         case aiohttp.ClientConnectorSSLError():
             cause = exc.os_error
             is_closed = isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
             if is_closed or (isinstance(cause, ssl.SSLError) and cause.reason == "TLSV1_ALERT_INTERNAL_ERROR"):
                 return TransportError(
-                    Fault.CONNECT, f"the server ended the connection while TLS began: {_describe(cause)}"
+                    Fault.CONNECT, f"the server ended the connection during the TLS handshake: {_describe(cause)}"
                 )
             return TransportError(Fault.TLS, f"TLS failed: {_describe(exc.os_error)}")
         case aiohttp.ClientConnectorDNSError():
-            return TransportError(Fault.DNS, f"the name '{exc.host}' cannot be resolved: {_describe(exc.os_error)}")
+            return TransportError(
+                Fault.DNS, f"the host name '{exc.host}' cannot be resolved: {_describe(exc.os_error)}"
+            )
         case aiohttp.ClientProxyConnectionError():
             return TransportError(Fault.CONNECT, f"the proxy cannot be reached: {_describe(exc.os_error)}")
         case aiohttp.ClientConnectorError():
             return TransportError(Fault.CONNECT, f"cannot connect to {exc.host}:{exc.port}: {_describe(exc.os_error)}")
         case aiohttp.ClientHttpProxyError() if exc.status >= 500:
-            return TransportError(Fault.CONNECT, f"the proxy answers {exc.status} to CONNECT")
+            return TransportError(Fault.CONNECT, f"the proxy answers CONNECT with status {exc.status}")
         case aiohttp.ClientHttpProxyError():
-            return TransportError(Fault.PROXY, f"the proxy refuses us with {exc.status}")
+            return TransportError(Fault.PROXY, f"the proxy refuses the connection with status {exc.status}")
         case ValueError():
-            # A page token of the API's own may hold a line end, which no header carries.
-            return TransportError(Fault.REDIRECT, "an address or header that no request can carry; nothing was sent")
+            # A page token of the API may hold a line end.
+            return TransportError(
+                Fault.REDIRECT, "the address or a header has characters that are not allowed; nothing was sent"
+            )
         case aiohttp.ClientConnectionError():
             return TransportError(Fault.CONNECT, "the connection was closed before an answer came")
         case _:
-            return TransportError(Fault.PROTOCOL, "the answer is not HTTP")
+            return TransportError(Fault.PROTOCOL, "the answer is not valid HTTP")
 
 
 def _describe(exc: BaseException) -> str:
-    """In the words of OpenSSL or of the system, which hold no address."""
+    """Use the words of OpenSSL or the system, which hold no address."""
     if isinstance(exc, ConnectionRefusedError):
         return os.strerror(errno.ECONNREFUSED).lower()  # asyncio says "Connect call failed", and the address again.
     for attribute in ("verify_message", "reason", "strerror"):

@@ -1,6 +1,6 @@
-"""A body is guilty until proven whole: counted, decoded by ourselves, and read to its own end (G1).
+"""Proves that a body is complete: counts, decodes and reads it to its own end (G1).
 
-Every Python client returns cut bodies as success in some case, so nothing of this is left to one. Pure, and safe in a
+This is not left to an HTTP client: each of Python's returns cut bodies as success in some case. Pure; may run in a
 thread.
 """
 
@@ -19,13 +19,12 @@ from haulier.api.records.paths import ROOT, raw_at
 from haulier.api.wire.framing import Framing
 
 HEAVY_BODY_BYTES = 256 * 1024
-"""Decoded bytes above which decoding goes to a thread: ISA-L needs half a millisecond for them, and releases the GIL.
-"""
+"""Decoded bytes above which decoding goes to a thread: ISA-L takes 0.5 ms for them and releases the GIL."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _MAX_MEMBERS = 10_000
-"""A gzip body of more members than that is an attack: each costs a copy of what follows it."""
+"""Members of a gzip body; more are an attack, since each copies the rest of the body."""
 _STEP_BYTES = 64 * 1024
 _InflateError = cast("type[Exception]", isal_zlib.error)
 """The stubs of isal type it as an instance."""
@@ -33,13 +32,13 @@ _NEWLINE_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "x-json-stream")
 
 
 def codings_of(headers: CIMultiDictProxy[str]) -> tuple[str, ...]:
-    """The content codings in the order in which they were applied, without those that change nothing."""
+    """Content codings in the order of their application, without `identity`."""
     names = (name.strip().lower() for line in headers.getall("Content-Encoding", ()) for name in line.split(","))
     return tuple(name.removeprefix("x-") for name in names if name not in {"", "identity", "none"})
 
 
 def is_heavy(wire: bytes, codings: tuple[str, ...], framing: Framing) -> bool:
-    """True where `whole_body` may take longer than the event loop should stand still."""
+    """Whether `decode_body` may block the event loop for too long."""
     if not codings:
         return not framing.is_delimited and len(wire) > HEAVY_BODY_BYTES
     # The trailer of gzip holds the decoded size. A lying one costs a pause of the loop and nothing else.
@@ -47,27 +46,26 @@ def is_heavy(wire: bytes, codings: tuple[str, ...], framing: Framing) -> bool:
     return len(wire) > HEAVY_BODY_BYTES // 8 or announced > HEAVY_BODY_BYTES
 
 
-def whole_body(wire: bytes, headers: CIMultiDictProxy[str], framing: Framing, limit: int) -> bytes:
-    """The decoded body, of which ``wire`` are all the bytes that came.
+def decode_body(wire: bytes, headers: CIMultiDictProxy[str], framing: Framing, limit: int) -> bytes:
+    """Decode all the bytes that came.
 
-    Raises `TransportError`: CUT where it did not reach its end, PROTOCOL where it is not what its headers say,
-    TOO_LARGE where it decodes to more than ``limit`` bytes, which it finds out without decoding them.
+    Raises `TransportError`: CUT where the body is incomplete, PROTOCOL where it contradicts its headers, TOO_LARGE
+    where it would decode to more than ``limit`` bytes.
     """
     if framing.length is not None and len(wire) != framing.length:
-        raise TransportError(Fault.CUT, f"{len(wire)} bytes came where Content-Length says {framing.length}")
+        raise TransportError(Fault.CUT, f"the body has {len(wire)} bytes where Content-Length says {framing.length}")
     body = wire
-    # Of an empty body with a label there is nothing to decode; whether empty is right is not for the wire to say.
+    # An empty body may carry a Content-Encoding; whether it may be empty is judged elsewhere.
     for coding in reversed(codings_of(headers)) if wire else ():
         body = _decode(body, coding, limit)
-    body = without_bom(body)
+    body = strip_bom(body)
     if not framing.is_delimited:
         _demand_end(body, headers.get("Content-Type", ""))
     return body
 
 
-def without_bom(body: bytes) -> bytes:
-    """``body`` without a UTF-8 byte order mark, which is no part of any JSON text (RFC 8259 8.1). Of anything else it
-    may be one."""
+def strip_bom(body: bytes) -> bytes:
+    """Remove a UTF-8 byte order mark before JSON, which allows none (RFC 8259 8.1); other formats may need it."""
     return body[len(_BOM) :] if body[:3] == _BOM and body[3:].lstrip()[:1] in {b"{", b"["} else body
 
 
@@ -80,7 +78,7 @@ def _decode(wire: bytes, coding: str, limit: int) -> bytes:
             is_zlib = len(wire) > 1 and wire[0] & 0x0F == 8 and (wire[0] << 8 | wire[1]) % 31 == 0
             return _inflate(wire, "deflate", 15 if is_zlib else -15, limit)
         case _:
-            raise TransportError(Fault.PROTOCOL, f"Content-Encoding '{coding}', which was not asked for")
+            raise TransportError(Fault.PROTOCOL, f"the answer has Content-Encoding '{coding}', which was not asked for")
 
 
 def _inflate(wire: bytes, coding: str, wbits: int, limit: int) -> bytes:
@@ -111,26 +109,28 @@ def _inflate(wire: bytes, coding: str, wbits: int, limit: int) -> bytes:
 
 
 def _inflate_piece(inflater: Any, piece: bytes | memoryview, coding: str, room: int) -> tuple[bytes, int]:
-    """What ``piece`` decodes to, and how many of its bytes belong to the stream."""
+    """Decode ``piece``; also returns how many of its bytes belong to the stream."""
     try:
         part = inflater.decompress(piece, room)
     except _InflateError as exc:
-        raise TransportError(Fault.PROTOCOL, f"the body is labelled {coding} and is not: {exc}") from exc
+        raise TransportError(Fault.PROTOCOL, f"the body is labelled {coding} but is not: {exc}") from exc
     return part, len(piece) - len(inflater.unused_data) - len(inflater.unconsumed_tail)
 
 
 def _demand_end(body: bytes, content_type: str) -> None:
-    """Without length and chunks only the content can say that it is whole: one JSON text in brackets can, lines and
+    """Without length and chunks only the content can show that it is complete: a JSON object or array can, lines and
     tables cannot."""
     media_type = content_type.partition(";")[0].strip().lower()
     if "json" not in media_type or any(name in media_type for name in _NEWLINE_TYPES):
         raise TransportError(
             Fault.CUT,
-            f"neither Content-Length nor chunks, and {media_type or 'an unlabelled body'} cannot show that it is whole",
+            f"neither Content-Length nor chunks, and {media_type or 'an unlabelled body'} cannot show its own end",
         )
     if body.lstrip()[:1] not in {b"{", b"["}:
-        raise TransportError(Fault.CUT, "neither Content-Length nor chunks, and the body is no JSON object or array")
+        raise TransportError(Fault.CUT, "neither Content-Length nor chunks, and the body is not a JSON object or array")
     try:
         raw_at(body, ROOT)
     except msgspec.DecodeError as exc:
-        raise TransportError(Fault.CUT, f"neither Content-Length nor chunks, and the JSON is not whole: {exc}") from exc
+        raise TransportError(
+            Fault.CUT, f"neither Content-Length nor chunks, and the JSON is incomplete: {exc}"
+        ) from exc

@@ -1,4 +1,4 @@
-"""Where a redirect may lead: to the same origin, a few times, with the method and the query that were asked for."""
+"""Which redirects are followed: a few, within the origin, that keep method and query."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from haulier.api.errors import Fault, Shape
 from haulier.api.http.transport import Request, Response, TransportError
 
 MAX_REDIRECTS = 5
-"""More is a circle, or a site that wants a browser."""
+"""More redirects are a circle, or a site for browsers."""
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"http": 80, "https": 443}
 _PLAIN_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
-"""A beginning after which nothing can change the origin. All requests of a source share one, which is read once."""
-_NAME_CHARACTERS = 24
-"""Longer parts of a path are seldom names."""
+"""A start of an address that fixes its origin. All requests of a source share one, so its parsing is cached."""
+_MAX_NAME_CHARACTERS = 24
+"""Longer parts of a path may be tokens, and are not shown."""
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
 def origin_of(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port (RFC 6454), written so that equal origins are equal.
+    """Scheme, host and port (RFC 6454), normalized.
 
-    None for what has none, and for an address with a user name in it, which would be somebody else's credentials.
+    None where there is none, and for an address with a user name, which would be foreign credentials.
     """
     plain = _PLAIN_ORIGIN.match(url)
     return _origin_of(url if plain is None else plain[0])
@@ -46,9 +46,9 @@ def _origin_of(url: str) -> tuple[str, str, int] | None:
 
 
 def next_request(request: Request, answer: Response) -> Request | None:
-    """What to send after ``answer``; None where it is not a redirect. Headers are kept: the origin is the same.
+    """Return the request to send after ``answer``, with the same headers; None where it is no redirect.
 
-    Raises `TransportError` (REDIRECT) for another origin, and where following would change what was asked for.
+    Raises `TransportError` (REDIRECT) for another origin, and where the request would change its meaning.
     """
     location = answer.headers.get("Location", "").strip()
     if answer.status not in _REDIRECTS or not location:
@@ -58,45 +58,44 @@ def next_request(request: Request, answer: Response) -> Request | None:
         origin = origin_of(target)
         shown = urlsplit(target)
     except ValueError:
-        raise TransportError(Fault.REDIRECT, "a redirect to an address that cannot be read") from None
+        raise TransportError(Fault.REDIRECT, "the redirect leads to an address that cannot be read") from None
     if origin != origin_of(request.url):
         raise TransportError(
             Fault.REDIRECT,
-            f"a redirect from {_shown(urlsplit(request.url), path='')} to another origin, {_shown(shown, shown.path)}; "
-            "nothing was sent there",
+            f"a redirect leads from {_show(urlsplit(request.url), path='')} to another origin, "
+            f"{_show(shown, shown.path)}; nothing was sent there",
         )
     if answer.status == 303 and request.method != "HEAD":
         return request.replace(method="GET", url=target, body=b"", headers=_without_content(request))
     if answer.status in {301, 302} and request.method not in {"GET", "HEAD"}:
         # RFC 9110 15.4.2 lets a client turn a POST into a GET here, or not: an answer to something else is not data.
         raise TransportError(
-            Fault.REDIRECT, f"a redirect ({answer.status}) of a {request.method}, which may mean two things"
+            Fault.REDIRECT, f"a {answer.status} redirects a {request.method}, and may or may not turn it into a GET"
         )
     return request.replace(url=target)
 
 
 def check_kept(asked: Request, followed: Request, answer: Response) -> None:
-    """Raises `TransportError` (REDIRECT) where redirects led to an answer that may be data, and left out what was asked
-    for: a list without its filter is another list.
+    """Raises `TransportError` (REDIRECT) where redirects dropped parts of the request: without its filter a list is
+    another list.
 
-    The answer to a POST may stand at an address of its own. A page for people is judged as what it is: many a redirect
-    leads to one about maintenance, which passes.
+    Answers that cannot be data pass, such as a page about maintenance. The answer to a POST may have its own address.
     """
     problem = find_body_problem(answer)
     if not 200 <= answer.status < 300 or (problem is not None and (problem.is_outage or problem.shape is Shape.HTML)):
         return
-    lost = _lost(asked, followed)
+    lost = _describe_lost(asked, followed)
     if lost:
         path = urlsplit(followed.url).path
         raise TransportError(
             Fault.REDIRECT,
-            f"a redirect to {_short(path)} that leaves out {lost} of the request: what is there was not asked for. "
-            "Write the path that it leads to in the source, so that it is asked itself",
+            f"a redirect to {_short(path)} drops {lost} of the request, so that its answer is not what was asked for. "
+            "Write the path that it leads to in the source",
         )
 
 
-def _lost(asked: Request, followed: Request) -> str:
-    """What of a request is missing behind redirects, in words: names, and never values."""
+def _describe_lost(asked: Request, followed: Request) -> str:
+    """Name the parts of a request that redirects dropped, without values."""
     was, now = urlsplit(asked.url), urlsplit(followed.url)
     if followed.method != asked.method:
         return f"the body of the {asked.method}" if was.path.rstrip("/") == now.path.rstrip("/") else ""
@@ -111,21 +110,21 @@ def _lost(asked: Request, followed: Request) -> str:
 
 
 def _parameters(query: str) -> dict[str, list[str]]:
-    """The values by name. Servers that write an address anew may write its names in lower case."""
+    """Values by name in lower case, which some servers write in a redirect."""
     found: dict[str, list[str]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         found.setdefault(name.lower(), []).append(value)
     return found
 
 
-def _shown(parts: SplitResult, path: str) -> str:
-    """Origin and path for a message. User names, queries, and long parts of a path stay out: they may be tokens."""
+def _show(parts: SplitResult, path: str) -> str:
+    """Origin and path for a message, without user names, queries and other possible tokens."""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{_short(path)}"
 
 
 def _short(path: str) -> str:
     names = [part.partition(";")[0] for part in path.split("/")]
-    return "/".join("..." if len(name) > _NAME_CHARACTERS else name for name in names)
+    return "/".join("..." if len(name) > _MAX_NAME_CHARACTERS else name for name in names)
 
 
 def _without_content(request: Request) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""What lies between a request and the exchanges that answer it: slots, credentials, redirects, the deadline."""
+"""Sends a request with slots, credentials, redirects and a deadline."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from haulier.api.wire.redirects import MAX_REDIRECTS, check_kept, next_request, 
 from haulier.clock import Clock
 
 MAX_RENEWALS = 5
-"""Of the credentials, for one request. Once is the rule; where a token serves few answers, or others who use the same
-client revoke it, a request may meet one that is used up more than once."""
+"""Renewals of the credentials for one request. More than one is needed where a token serves few answers, or others
+with the same client ID revoke it."""
 
 Exchange = Callable[[Request], Awaitable[Response]]
-"""Sends one request as it is and reads its answer, whatever the status; raises `TransportError`. The ``url`` of the
-answer is the request's."""
+"""Sends one request unchanged and reads its answer, whatever the status. Raises `TransportError`."""
 
 
 class Sender:
     """Implements `Transport.send` over an exchange. Resolves the credentials when it is made (`UsageError`).
 
-    Requests to another origin than ``settings.url`` are refused unsent: credentials and headers are for that API
-    alone. At most ``settings.in_flight`` requests are out; others wait, untimed.
+    Requests to other origins than ``settings.url`` are refused, since credentials and headers are for that API alone.
+    Requests above ``settings.in_flight`` wait for a slot; that wait is not timed.
     """
 
     def __init__(
@@ -57,16 +56,16 @@ class Sender:
         """See `Transport.send`."""
         if origin_of(request.url) != self._origin:
             raise TransportError(
-                Fault.REDIRECT, "an address that is not of the API's own origin; nothing was sent there"
+                Fault.REDIRECT, "the address is of another origin than the API's url; nothing was sent there"
             )
         headers = _merge_headers(request.headers, self._headers)
         async with self._slots:
             return await self._send_timed(self._follow, request.replace(headers=headers))
 
     async def send_bare(self, request: Request) -> Response:
-        """To where credentials are fetched: any origin, none of the API's headers or credentials, no redirects.
+        """Send to an issuer of credentials: any origin, without the API's headers, credentials and redirects.
 
-        It takes no slot, since those who wait for the credentials hold them.
+        It takes no slot, since the requests that wait for the credentials hold them.
         """
         return await self._send_timed(
             self._exchange, request.replace(headers=_merge_headers(request.headers, self._agent))
@@ -79,12 +78,11 @@ class Sender:
             async with asyncio.timeout(seconds):
                 answer = await act(request)
         except TimeoutError as exc:
-            raise TransportError(Fault.TIMEOUT, f"no whole answer within {seconds:g} seconds") from exc
+            raise TransportError(Fault.TIMEOUT, f"no complete answer within {seconds:g} seconds") from exc
         return answer.with_seconds(self._clock.monotonic() - started)
 
     async def _follow(self, request: Request) -> Response:
-        """``request`` never carries the credentials: they are put on anew for each hop, and no text is made from
-        those."""
+        """Credentials are added anew for each hop; messages are made from ``request``, which has none."""
         asked, redirects, renewals = request, 0, 0
         while True:
             signed = request if self._authorizer is None else await self._authorizer.apply(request)
@@ -101,11 +99,11 @@ class Sender:
             if onward is None:
                 if redirects:
                     check_kept(asked, request, answer)
-                # Where there are no credentials, the address of the exchange has none to take out.
+                # Only an authorizer may have put credentials into the address.
                 return answer if self._authorizer is None else replace(answer, url=self._authorizer.bare(request.url))
             redirects += 1
             if redirects > MAX_REDIRECTS:
-                raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects: they lead in a circle")
+                raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects, probably in a circle")
             await request.onward()
             request = onward
 
@@ -113,7 +111,7 @@ class Sender:
 def _merge_headers(
     stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    """A request's own headers win over those of the settings, and these over haulier's."""
+    """Headers of ``stronger`` replace those of the same name."""
     if not stronger:
         return weaker
     given = {name.lower() for name, _ in stronger}
