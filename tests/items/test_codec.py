@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haulier.errors import BrokenEnvelopeError, UsageError
-from haulier.items.codec import canonical, decode_payload, encode_payload
+from haulier.items.codec import canonical, decode_payload
 from haulier.items.ranges import IdRange
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
+from tests.items.payloads import written
 
 
 class Region(enum.Enum):
@@ -91,7 +92,7 @@ everything = st.builds(
 @given(everything)
 def test_what_is_written_is_read_back(item: Everything) -> None:
     """Every item comes back as an equal one of the declared types, from ASCII bytes, with its times in UTC."""
-    payload = encode_payload(item)
+    payload = written(item)
     back = decode_payload(Everything, payload)
     assert payload.isascii()
     assert b"\n" not in payload
@@ -99,7 +100,7 @@ def test_what_is_written_is_read_back(item: Everything) -> None:
     assert back.at.tzinfo is UTC
     assert back.pair[1].tzinfo is UTC
     assert back == canonical(item)
-    assert encode_payload(back) == payload
+    assert written(back) == payload
     # Python calls a time in a fold unequal to the same moment in UTC, so moments are compared here.
     assert back.at.timestamp() == item.at.timestamp()
     assert (back.word, back.many, back.ids, back.window) == (item.word, item.many, item.ids, item.window)
@@ -108,20 +109,20 @@ def test_what_is_written_is_read_back(item: Everything) -> None:
 @given(everything, everything)
 def test_equal_items_have_equal_bytes(left: Everything, right: Everything) -> None:
     """Equal parameters, equal bytes; unequal ones, unequal bytes."""
-    assert (canonical(left) == canonical(right)) == (encode_payload(left) == encode_payload(right))
+    assert (canonical(left) == canonical(right)) == (written(left) == written(right))
 
 
 @given(moments, OFFSETS)
 def test_equal_moments_have_equal_bytes(moment: datetime, zone: Any) -> None:
     """In which zone a moment was passed does not show."""
-    assert encode_payload(At(moment)) == encode_payload(At(moment.astimezone(zone)))
+    assert written(At(moment)) == written(At(moment.astimezone(zone)))
 
 
 def test_equal_numbers_have_equal_bytes() -> None:
     """1 and 1.0 in a float field are equal in Python, and so are 0.0 and -0.0."""
     at = datetime(2013, 1, 1, tzinfo=UTC)
-    assert encode_payload(At(at, 1)) == encode_payload(At(at, 1.0))
-    assert encode_payload(At(at, 0.0)) == encode_payload(At(at, -0.0)) == encode_payload(At(at, 0))
+    assert written(At(at, 1)) == written(At(at, 1.0))
+    assert written(At(at, 0.0)) == written(At(at, -0.0)) == written(At(at, 0))
 
 
 def test_the_bytes_stay_as_they_are() -> None:
@@ -137,9 +138,9 @@ def test_the_bytes_stay_as_they_are() -> None:
         rb'"window":{"start":"2013-01-01T00:00:00Z","end":"2013-01-02T00:00:00Z"},"region":"S\u00fcd","level":2,'
         rb'"mode":"b","corner":{"x":1e+16,"at":null},"many":[1,2],"pair":["x","2013-01-01T00:00:00Z"],"maybe":null}'
     )
-    assert encode_payload(item) == sample
+    assert written(item) == sample
     assert decode_payload(Everything, sample) == item
-    assert encode_payload(ById(IdRange(1, 5001))) == b'{"ids":{"start":1,"end":5001}}'
+    assert written(ById(IdRange(1, 5001))) == b'{"ids":{"start":1,"end":5001}}'
 
 
 def test_a_field_more_or_less_is_a_version() -> None:
@@ -247,7 +248,7 @@ NAIVE = datetime(2013, 1, 1)  # noqa: DTZ001
 def test_what_would_not_come_back_is_refused_where_it_is_made(changed: dict[str, Any], words: str) -> None:
     """A wrong value fails the enumeration in words, not the worker that gets the item."""
     with pytest.raises(UsageError, match=f"^Parameters of Everything cannot be encoded: .*{words}"):
-        encode_payload(_everything(**changed))
+        written(_everything(**changed))
 
 
 def test_an_item_of_an_unusable_class_is_refused() -> None:
@@ -258,6 +259,6 @@ def test_an_item_of_an_unusable_class_is_refused() -> None:
         ids: IdRange
 
     with pytest.raises(UsageError, match="Thawed is not frozen"):
-        encode_payload(Thawed(IdRange(1, 2)))
+        written(Thawed(IdRange(1, 2)))
     with pytest.raises(UsageError, match="Thawed is not frozen"):
         decode_payload(Thawed, b'{"ids":{"start":1,"end":2}}')

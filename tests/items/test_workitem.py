@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from haulier.errors import UsageError
-from haulier.items.codec import decode_payload, encode_payload
+from haulier.items.codec import decode_payload
 from haulier.items.ranges import IdRange
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem, require_usable
+from tests.items.payloads import written
 
 AccountId = NewType("AccountId", int)
 
@@ -76,7 +77,7 @@ def test_classes_are_made_at_run_time() -> None:
     for cls in (first, second):
         require_usable(cls)
         item = cls(IdRange(1, 9))
-        assert decode_payload(cls, encode_payload(item)) == item
+        assert decode_payload(cls, written(item)) == item
 
 
 def test_the_parameter_types_that_are_taken() -> None:

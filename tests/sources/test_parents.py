@@ -16,12 +16,13 @@ from haulier.api.paging.totals import Total
 from haulier.api.records.page import Page
 from haulier.api.settings import Api
 from haulier.errors import ItemError
-from haulier.items.codec import decode_payload, encode_payload
+from haulier.items.codec import decode_payload
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.recipe import IdsRecipe, ParentRecipe, StreamRecipe
 from haulier.sources.rest import RestSource
+from tests.items.payloads import written
 from tests.sources.blog import Blog, serving
 from tests.sources.situation import situation
 
@@ -91,7 +92,7 @@ async def test_batches_are_items_like_others() -> None:
         batches = await divided(source, context)
     assert len({item_key(batch) for batch in batches}) == len(batches)
     for batch in batches:
-        assert decode_payload(type(batch), encode_payload(batch)) == batch
+        assert decode_payload(type(batch), written(batch)) == batch
     assert {item.kind for item in source.items} == {"posts_ids", "comments_parents", "comments_batch"}
     assert {item.stream for item in source.items if item.kind != "posts_ids"} == {"comments"}
 

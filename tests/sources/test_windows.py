@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulier.items.bounds import Bounds, Edge
-from haulier.items.codec import decode_payload, encode_payload
+from haulier.items.codec import decode_payload
 from haulier.items.keys import item_key
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.sources.recipe import WindowsRecipe
 from haulier.sources.windows import WindowsDivision
+from tests.items.payloads import written
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND, MILLISECOND, SECOND = timedelta(microseconds=1), timedelta(milliseconds=1), timedelta(seconds=1)
@@ -75,7 +76,7 @@ def test_written_bounds_neither_overlap_nor_leave_a_hole(text: str, data: st.Dat
         assert (low < high) is ((start_edge, end_edge) != ("inclusive", "inclusive"))
     assert len({item_key(part) for part in parts}) == count
     for part in parts:
-        assert decode_payload(type(part), encode_payload(part)) == part
+        assert decode_payload(type(part), written(part)) == part
 
 
 @pytest.mark.parametrize(

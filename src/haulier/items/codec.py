@@ -33,24 +33,17 @@ _ALIKE = frozenset({int, str, bool, type(None), IdRange, TimeWindow})
 _REFUSALS = (_ValueRefusedError, msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 
 
-def encode_payload(item: WorkItem) -> bytes:
-    """The item's parameters as ASCII JSON, every field in declared order. Equal items have equal bytes.
-
-    Refuses in words (`UsageError`) what would not come back equal: a value of another type than its field's, a naive
-    datetime, NaN. So a wrong item is found where it is made, not by the worker that gets it.
-    """
-    return encode_canonical(canonical(item))
-
-
 def encode_canonical(item: WorkItem) -> bytes:
-    """`encode_payload` of what `canonical` returned, which is not looked at again."""
+    """Write the parameters of what `canonical` returned as ASCII JSON, every field in declared order. Equal items have
+    equal bytes."""
     return _ascii(msgspec.json.encode(item))
 
 
 def canonical(item: Item) -> Item:
-    """The item as a worker will read it: equal, with the declared types (1 in a float field is 1.0), times in UTC.
+    """Return the item as a worker will read it: equal, with the declared types (1 in a float field is 1.0), in UTC.
 
-    `UsageError` as for `encode_payload`.
+    Raises `UsageError` for what would not come back equal: a value of another type than its field's, a naive datetime,
+    NaN. So a wrong item is found where it is made, not by the worker that gets it.
     """
     cls = type(item)
     require_usable(cls)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.paging.paginator import Paginator
@@ -18,8 +18,6 @@ from haulier.items.bounds import Bounds
 
 Pairs = tuple[tuple[str, str], ...]
 """Query parameters or headers, in their order; a name may stand twice."""
-
-Mode = Literal["full", "incremental"]
 
 SETTLE = timedelta(seconds=120)
 """APIs show their newest records late: Zendesk hides the last minute, Logstash keeps 30 s away. Twice the worst."""
