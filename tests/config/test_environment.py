@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haulier.api.identity.auth import Bearer, Secret
-from haulier.config.environment import filled
+from haulier.config.environment import fill_variables
 from haulier.config.place import Place, SourceText
 from haulier.config.source_file import SourceSettings, load_source
 from haulier.errors import SourceFileError
@@ -134,7 +134,7 @@ PLACE = Place(SourceText("flights.toml", {"A": "1", "LONG": "0123456789ab", "WOR
 def test_text_without_a_reference_is_unchanged(text: str) -> None:
     """Dollars and braces that are no reference stay as they are."""
     if "${" not in text:
-        assert filled(text, PLACE) == text
+        assert fill_variables(text, PLACE) == text
 
 
 @given(st.text())
@@ -142,18 +142,18 @@ def test_the_doubled_sign_stands_for_itself(text: str) -> None:
     """`$${` is the way to write `${`: any text can be written."""
     written = text.replace("${", "$${")
     if "$$${" not in written:
-        assert filled(written, PLACE) == text
+        assert fill_variables(written, PLACE) == text
 
 
 @given(st.text(), st.text(alphabet=st.characters(exclude_characters="{}$")))
 def test_a_value_is_put_in_as_it_is(value: str, default: str) -> None:
     """What a variable holds is not read again; a default is taken word for word."""
     place = Place(SourceText("flights.toml", {"A": value}), "api.url")
-    assert filled("<${A}>", place) == f"<{value}>"
-    assert filled(f"<${{B:-{default}}}>", place) == f"<{default}>"
+    assert fill_variables("<${A}>", place) == f"<{value}>"
+    assert fill_variables(f"<${{B:-{default}}}>", place) == f"<{default}>"
 
 
 def test_long_values_are_taken_for_secrets() -> None:
     """Where a value may be a key or a word, its length decides; nobody masks a year."""
-    filled("${WORD} ${LONG}", PLACE)
+    fill_variables("${WORD} ${LONG}", PLACE)
     assert PLACE.source.secrets == ["0123456789ab"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haulier.config.fields import Field, Shape
+from haulier.config.fields import Field, TableShape
 from haulier.config.kinds import TableOf
 from haulier.config.pages_table import TABLES
 from haulier.config.place import Place, SourceText
@@ -16,9 +16,9 @@ from haulier.config.source_file import FILE
 from haulier.config.stream_table import STREAM
 
 
-def shapes(value: Any) -> Iterator[Shape]:
+def shapes(value: Any) -> Iterator[TableShape]:
     """Every table that a source file may hold."""
-    if isinstance(value, Shape):
+    if isinstance(value, TableShape):
         yield value
         for field in value.fields:
             yield from shapes(field.kind)

@@ -19,9 +19,9 @@ from datetime import timedelta
 from typing import Any
 
 from haulier.api.settings import Api
-from haulier.config import api_table, asking, auth_table, pages_table, request_kinds, stream_table, values_table
+from haulier.config import api_table, auth_table, lookups, pages_table, request_kinds, stream_table, values_table
 from haulier.config import kinds as kind
-from haulier.config.fields import Field, Kind, Shape
+from haulier.config.fields import Field, Kind, TableShape
 from haulier.config.source_file import FILE, SourceName, Streams, load_source
 from tests.docs.pages import ROOT, anchor_of
 
@@ -34,9 +34,9 @@ _HEAD = "| key | type | default | example | meaning |\n|---|---|---|---|---|\n"
 
 _DECIDED_ELSEWHERE = {
     stream_table.ABSENT: "fail",
-    asking.EMPTY: "",
+    lookups.EMPTY: "",
 }
-"""Defaults that no reader hands to `Opened.get`, since the key's absence is a case of its own."""
+"""Defaults that no reader hands to `TableReader.get`, since the key's absence is a case of its own."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Section:
 
     place: str
     """Where it may stand first; a kind among several is named behind a colon."""
-    shape: Shape
+    shape: TableShape
     read: Callable[..., Any] | None
     others: list[str] = field(default_factory=list)
     """Where else it may stand."""
@@ -109,7 +109,7 @@ def type_of(reader: Kind[Any]) -> str:
             return "text, a secret"
         case kind.Choice(words=words):
             return ", ".join(f'`"{word}"`' for word in words)
-        case kind.Whole(least=least):
+        case kind.WholeNumber(least=least):
             return f"whole number from {least}"
         case kind.Flag():
             return "`true` or `false`"
@@ -123,7 +123,7 @@ def type_of(reader: Kind[Any]) -> str:
             return f"{type_of(number)}, or table"
         case pages_table.PagesKind():
             return ", ".join([*(f'`"{word}"`' for word in pages_table.WORDS), "or table"])
-        case kind.TableOf() | kind.Told():
+        case kind.TableOf() | kind.OneOfTables():
             return "table"
         case Streams():
             return "tables"
@@ -135,7 +135,7 @@ def type_of(reader: Kind[Any]) -> str:
             return "any value"
         case request_kinds.JsonPath():
             return "path in an answer"
-        case asking.PathText():
+        case lookups.PathText():
             return "path of an address"
         case request_kinds.EmptyAnswers():
             return "list of words and statuses"
@@ -159,7 +159,7 @@ def _type_in_schema(schema: dict[str, Any]) -> str:
     return ", or ".join(words.get(name, name) for name in names)
 
 
-def _visit(place: str, shape: Shape, read: Callable[..., Any] | None, found: dict[int, Section]) -> None:
+def _visit(place: str, shape: TableShape, read: Callable[..., Any] | None, found: dict[int, Section]) -> None:
     known = found.get(id(shape))
     if known is not None:
         known.others.append(place)
@@ -171,7 +171,7 @@ def _visit(place: str, shape: Shape, read: Callable[..., Any] | None, found: dic
             _visit(path + suffix, table, reader, found)
 
 
-def _tables(reader: object) -> Iterator[tuple[str, Shape, Callable[..., Any] | None]]:
+def _tables(reader: object) -> Iterator[tuple[str, TableShape, Callable[..., Any] | None]]:
     """The tables that a kind of value reads: what is put behind the key's place, the shape, and its reader."""
     match reader:
         case kind.TableOf(shape=shape, make=make):
@@ -180,7 +180,7 @@ def _tables(reader: object) -> Iterator[tuple[str, Shape, Callable[..., Any] | N
             yield from _tables(member)
         case kind.NumberOr(table=table):
             yield from _tables(table)
-        case kind.Told(tables=tables):
+        case kind.OneOfTables(tables=tables):
             yield from ((f": {name}", table.shape, table.make) for name, table in tables.items())
         case pages_table.PagesKind():
             yield from ((f": {name}", table.shape, table.make) for name, table in pages_table.TABLES.items())

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from haulier.api.http.urls import Encoded
 from haulier.errors import ItemError
 from haulier.sources.templates import (
-    WordError,
-    Words,
-    check_words,
+    PlaceholderError,
+    PlaceholderValues,
+    check_placeholders,
     fill,
     fill_path,
     fill_query,
     fill_value,
+    find_placeholders,
     strings_of,
-    words_in,
 )
 
-WORDS: Words = {
+WORDS: PlaceholderValues = {
     "start": 1,
     "end": 5001,
     "value": "{end}/..",
@@ -96,7 +96,7 @@ def test_text_without_words_is_unchanged(text: str, number: int) -> None:
 def test_words_are_found_in_every_string() -> None:
     """The words of a JSON body are those of its values, at any depth; keys are no templates."""
     tree = {"{value}": [1, "{start}", {"a": "{end}"}], "b": None, "c": True}
-    assert [word for text in strings_of(tree) for word in words_in(text)] == ["start", "end"]
+    assert [word for text in strings_of(tree) for word in find_placeholders(text)] == ["start", "end"]
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_words_are_found_in_every_string() -> None:
 )
 def test_what_is_nearly_a_word_is_refused(text: str, message: str) -> None:
     """A slip would be sent as it stands and match nothing, or everything: it is refused with what was meant."""
-    with pytest.raises(WordError) as caught:
-        check_words(text, ("start", "end"))
+    with pytest.raises(PlaceholderError) as caught:
+        check_placeholders(text, ("start", "end"))
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("text", ["{id}", "{fields}", "{stats}", "{date}", "{key}", "{name}", "{send}", "{0}"])
 def test_other_words_are_not_taken_for_ours(text: str) -> None:
     """Words that APIs themselves put in braces are text."""
-    assert check_words(text, ("start", "end")) == []
+    assert check_placeholders(text, ("start", "end")) == []

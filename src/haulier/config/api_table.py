@@ -11,8 +11,8 @@ from haulier.api.limits.budget import parse_rate
 from haulier.api.limits.schedule import parse_schedule
 from haulier.api.settings import Api
 from haulier.config.auth_table import AUTH_KINDS, TLS_FILES, read_tls
-from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Duration, ListOf, NumberOr, SecretText, TableOf, Text, Whole, refusals
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.kinds import Choice, Duration, ListOf, NumberOr, SecretText, TableOf, Text, WholeNumber, errors_at
 from haulier.config.place import Place
 from haulier.config.request_kinds import HeaderPairs, JsonPath
 from haulier.config.rules_table import RULES
@@ -22,7 +22,7 @@ class TimesOfDay:
     """A cap for each time of day, with the zone whose clocks tell it."""
 
     def read(self, value: Any, place: Place, example: str) -> Mapping[str, object]:
-        with refusals(place):
+        with errors_at(place):
             parse_schedule(value)
         return dict(value)
 
@@ -42,7 +42,7 @@ class RateText:
 
     def read(self, value: Any, place: Place, example: str) -> str:
         text = Text().read(value, place, example)
-        with refusals(place):
+        with errors_at(place):
             parse_rate(text)
         return text
 
@@ -60,7 +60,7 @@ URL = Field(
 AUTH = Field("auth", AUTH_KINDS, "Who we are to the API.", 'auth = { bearer = "${API_TOKEN}" }')
 IN_FLIGHT = Field(
     "in_flight",
-    NumberOr(Whole(), TimesOfDay()),
+    NumberOr(WholeNumber(), TimesOfDay()),
     "Most requests at once, of all workers together; fewer where the API bears less. Or by the time of day: "
     '`{ default = 4, "19:00-06:00" = 12, zone = "Europe/London" }`.',
     "in_flight = 4",
@@ -72,17 +72,20 @@ LIMITS = Field(
     'limits = ["20/s", "5000/h"]',
 )
 MAX_REQUESTS = Field(
-    "max_requests", Whole(), "The most that a run may send; checked against the plan, and kept.", "max_requests = 50000"
+    "max_requests",
+    WholeNumber(),
+    "The most that a run may send; checked against the plan, and kept.",
+    "max_requests = 50000",
 )
 WAIT_HEADER = Field("header", Text(), "The header that tells it.", 'header = "X-Wait"')
 WAIT_AT = Field("at", JsonPath(), "The path at which it stands in the body.", 'at = "error.retry_in"')
 WAIT_UNIT = Field("unit", Choice(UNITS), "What a number counts: seconds, or milliseconds.", 'unit = "ms"')
-WAIT = Shape(
+WAIT = TableShape(
     "Where the API says how long to wait.", WAIT_HEADER, WAIT_AT, WAIT_UNIT, one_of=(WAIT_HEADER.name, WAIT_AT.name)
 )
 
 
-def read_wait(table: Opened) -> Mapping[str, str]:
+def read_wait(table: TableReader) -> Mapping[str, str]:
     return {field.name: table.need(field) for field in WAIT.fields if field in table}
 
 
@@ -107,11 +110,14 @@ FIRST_BYTE = Field(
 )
 REQUEST = Field("request_timeout", Duration(), "How long a request may take in all; 5m.", 'request_timeout = "5m"')
 MIN_SPEED = Field(
-    "min_bytes_per_second", Whole(), "A body that stays slower for 30 s is given up.", "min_bytes_per_second = 1024"
+    "min_bytes_per_second",
+    WholeNumber(),
+    "A body that stays slower for 30 s is given up.",
+    "min_bytes_per_second = 1024",
 )
-MAX_BODY = Field("max_body_bytes", Whole(), "The largest body that is read.", "max_body_bytes = 67108864")
+MAX_BODY = Field("max_body_bytes", WholeNumber(), "The largest body that is read.", "max_body_bytes = 67108864")
 
-API = Shape(
+API = TableShape(
     "The API that is read.",
     URL,
     AUTH,
@@ -151,7 +157,7 @@ _SETTINGS: tuple[tuple[str, Field[Any], str], ...] = (
 """What `Api` calls a setting, the key that it stands under, and the unit that `Api` wants."""
 
 
-def read_api(table: Opened) -> tuple[Api, tuple[Rule, ...]]:
+def read_api(table: TableReader) -> tuple[Api, tuple[Rule, ...]]:
     """The API and its rules. What its settings refuse is said with the key that it stands under."""
     url = table.need(URL)
     _checked(table.place.at("url"), url, {})
@@ -166,7 +172,7 @@ def read_api(table: Opened) -> tuple[Api, tuple[Rule, ...]]:
 
 
 def _checked(place: Place, url: str, given: dict[str, Any]) -> Api:
-    with refusals(place):
+    with errors_at(place):
         return Api(url, **given)
 
 

@@ -7,25 +7,25 @@ from typing import Any
 from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer
 from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.identity.tls import Tls
-from haulier.config.environment import filled
-from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Flag, SecretText, TableOf, Text, Told, refusals, wrong
+from haulier.config.environment import fill_variables
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.kinds import Flag, OneOfTables, SecretText, TableOf, Text, errors_at, unexpected
 from haulier.config.place import Place
 from haulier.config.request_kinds import QueryPairs
 
 BEARER = Field("bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"', True)
 PREFIX = Field("prefix", Text(), "The word before the credential, where it is another.", 'prefix = "ApiKey"')
-BEARER_AUTH = Shape("A token.", BEARER, PREFIX)
+BEARER_AUTH = TableShape("A token.", BEARER, PREFIX)
 
 HEADER = Field("header", Text(), "The header that holds the key.", 'header = "X-Api-Key"', True)
 QUERY = Field("query", Text(), "The query parameter that holds the key.", 'query = "api_key"', True)
 VALUE = Field("value", SecretText(), "The key.", 'value = "${API_KEY}"', True)
-HEADER_AUTH = Shape("A key in a header.", HEADER, VALUE, PREFIX)
-QUERY_AUTH = Shape("A key in the query.", QUERY, VALUE)
+HEADER_AUTH = TableShape("A key in a header.", HEADER, VALUE, PREFIX)
+QUERY_AUTH = TableShape("A key in the query.", QUERY, VALUE)
 
 USER = Field("user", SecretText(), "The user name of `Authorization: Basic`.", 'user = "${API_USER}"', True)
 PASSWORD = Field("password", SecretText(), "The password.", 'password = "${API_PASSWORD}"')
-BASIC_AUTH = Shape("A user name and password.", USER, PASSWORD)
+BASIC_AUTH = TableShape("A user name and password.", USER, PASSWORD)
 
 TOKEN_URL = Field(
     "token_url", Text(), "Where tokens are issued.", 'token_url = "https://login.example.com/oauth2/token"', True
@@ -40,29 +40,29 @@ PARAMETERS = Field(
     'parameters = { audience = "https://api.example.com" }',
 )
 IN_BODY = Field("in_body", Flag(), "Whether id and secret are sent as form fields.", "in_body = true")
-OAUTH_AUTH = Shape("OAuth 2 client credentials.", TOKEN_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, PARAMETERS, IN_BODY)
+OAUTH_AUTH = TableShape("OAuth 2 client credentials.", TOKEN_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, PARAMETERS, IN_BODY)
 
 
-def read_bearer(table: Opened) -> Auth:
+def read_bearer(table: TableReader) -> Auth:
     return Bearer(table.need(BEARER), table.get(PREFIX, "Bearer"))
 
 
-def read_header(table: Opened) -> Auth:
-    with refusals(table.place):
+def read_header(table: TableReader) -> Auth:
+    with errors_at(table.place):
         return ApiKey(table.need(VALUE), header=table.need(HEADER), prefix=table.get(PREFIX, ""))
 
 
-def read_query(table: Opened) -> Auth:
-    with refusals(table.place):
+def read_query(table: TableReader) -> Auth:
+    with errors_at(table.place):
         return ApiKey(table.need(VALUE), query=table.need(QUERY))
 
 
-def read_basic(table: Opened) -> Auth:
+def read_basic(table: TableReader) -> Auth:
     return Basic(table.need(USER), table.get(PASSWORD, ""))
 
 
-def read_oauth(table: Opened) -> Auth:
-    with refusals(table.place):
+def read_oauth(table: TableReader) -> Auth:
+    with errors_at(table.place):
         return ClientCredentials(
             table.need(TOKEN_URL),
             table.need(CLIENT_ID),
@@ -80,7 +80,7 @@ AUTH_TABLES: dict[str, TableOf[Auth]] = {
     "user": TableOf(BASIC_AUTH, read_basic),
     "token_url": TableOf(OAUTH_AUTH, read_oauth),
 }
-AUTH_KINDS = Told(
+AUTH_KINDS = OneOfTables(
     "kind of credentials",
     AUTH_TABLES,
     "Write one of: { bearer = ... }, { header = ..., value = ... }, { query = ..., value = ... }, "
@@ -93,8 +93,8 @@ class FilePath:
 
     def read(self, value: Any, place: Place, example: str) -> str:
         if not isinstance(value, str) or not value:
-            raise wrong(value, place, "the path of a file", example)
-        return str(place.source.folder / filled(value, place, is_secret=False))
+            raise unexpected(value, place, "the path of a file", example)
+        return str(place.source.folder / fill_variables(value, place, is_secret=False))
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}
@@ -106,11 +106,11 @@ CERTIFICATE_FILE = Field(
 )
 KEY_FILE = Field("key_file", FilePath(), "Its key, if it is in another file.", 'key_file = "client.key"')
 KEY_PASSWORD = Field("key_password", SecretText(), "The password of the key.", 'key_password = "${KEY_PASSWORD}"')
-TLS_FILES = Shape("Certificates, in PEM.", CA_FILE, CERTIFICATE_FILE, KEY_FILE, KEY_PASSWORD)
+TLS_FILES = TableShape("Certificates, in PEM.", CA_FILE, CERTIFICATE_FILE, KEY_FILE, KEY_PASSWORD)
 
 
-def read_tls(table: Opened) -> Tls:
-    with refusals(table.place):
+def read_tls(table: TableReader) -> Tls:
+    with errors_at(table.place):
         return Tls(
             ca_file=table.get(CA_FILE, ""),
             certificate_file=table.get(CERTIFICATE_FILE, ""),

@@ -6,13 +6,12 @@ import contextlib
 from datetime import date, datetime, timedelta
 from typing import cast
 
-from haulier.config.asking import EDGE_TABLE, Edge
-from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Duration, Flag, Moment, NumberOr, TableOf, Text, Whole, refusals
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.kinds import Choice, Duration, Flag, Moment, NumberOr, TableOf, Text, WholeNumber, errors_at
+from haulier.config.lookups import EDGE_TABLE, EdgeLookup
 from haulier.config.place import Place
 from haulier.config.request_kinds import QueryPairs
-from haulier.items.bounds import Bounds
-from haulier.items.bounds import Edge as BoundsEdge
+from haulier.items.bounds import Bounds, Edge
 from haulier.items.formats import DAY
 from haulier.items.windows import TimeWindow
 from haulier.items.zones import day_start, zone_of
@@ -30,16 +29,18 @@ FORMAT = Field(
 GRANULE = Field("granule", Duration(), "The smallest difference between the times of two records.", 'granule = "1s"')
 ZONE = Field("zone", Text(), "The time zone that the API's times are in.", 'zone = "Europe/London"')
 
-ID_BOUNDS = Shape("How the API is told the ends of a range of IDs.", START_EDGE, END_EDGE)
-TIME_BOUNDS = Shape("How the API is told the ends of a window of time.", START_EDGE, END_EDGE, FORMAT, GRANULE, ZONE)
+ID_BOUNDS = TableShape("How the API is told the ends of a range of IDs.", START_EDGE, END_EDGE)
+TIME_BOUNDS = TableShape(
+    "How the API is told the ends of a window of time.", START_EDGE, END_EDGE, FORMAT, GRANULE, ZONE
+)
 
 
-def read_id_bounds(table: Opened) -> Bounds:
+def read_id_bounds(table: TableReader) -> Bounds:
     return Bounds(start=_edge(table, START_EDGE, "inclusive"), end=_edge(table, END_EDGE, "exclusive"), granule=1)
 
 
-def read_time_bounds(table: Opened) -> Bounds:
-    with refusals(table.place):
+def read_time_bounds(table: TableReader) -> Bounds:
+    with errors_at(table.place):
         return Bounds(
             start=_edge(table, START_EDGE, "inclusive"),
             end=_edge(table, END_EDGE, "exclusive"),
@@ -49,8 +50,8 @@ def read_time_bounds(table: Opened) -> Bounds:
         )
 
 
-def _edge(table: Opened, field: Field[str], default: BoundsEdge) -> BoundsEdge:
-    return cast(BoundsEdge, table.get(field, default))
+def _edge(table: TableReader, field: Field[str], default: Edge) -> Edge:
+    return cast(Edge, table.get(field, default))
 
 
 QUERY = Field(
@@ -59,22 +60,22 @@ QUERY = Field(
     "Query parameters that tell the API the item, by {start} and {end}.",
     'query = { id__gte = "{start}", id__lt = "{end}" }',
 )
-FIRST = Field("first", NumberOr(Whole(0), EDGE_TABLE), "The lowest ID; 1 unless given.", "first = 1")
+FIRST = Field("first", NumberOr(WholeNumber(0), EDGE_TABLE), "The lowest ID; 1 unless given.", "first = 1")
 LAST = Field(
     "last",
-    NumberOr(Whole(0), EDGE_TABLE),
+    NumberOr(WholeNumber(0), EDGE_TABLE),
     "The highest ID: a number, or a request that is answered with it.",
     'last = { get = "/items/newest", at = "id" }',
     is_required=True,
 )
-IDS_STEP = Field("step", Whole(), "How many IDs make one item.", "step = 5000", is_required=True)
+IDS_STEP = Field("step", WholeNumber(), "How many IDs make one item.", "step = 5000", is_required=True)
 IDS_BOUNDS = Field(
     "bounds", TableOf(ID_BOUNDS, read_id_bounds), "What the ends mean to the API.", 'bounds = { end = "inclusive" }'
 )
 ONLY_START = Field(
     "only_start", Flag(), "Whether the API is told the start alone, which names the whole item.", "only_start = true"
 )
-IDS = Shape("Items that are ranges of IDs.", QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP, ONLY_START)
+IDS = TableShape("Items that are ranges of IDs.", QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP, ONLY_START)
 
 START = Field("start", Moment(), "Where the first window starts.", "start = 2013-01-01T00:00:00Z", is_required=True)
 END = Field(
@@ -100,7 +101,7 @@ WINDOWS_BOUNDS = Field(
     'bounds = { end = "exclusive", format = "iso" }',
 )
 WINDOWS_QUERY = Field("query", QUERY.kind, QUERY.doc, 'query = { updated_since = "{start}", updated_before = "{end}" }')
-WINDOWS = Shape(
+WINDOWS = TableShape(
     "Items that are windows of time.",
     WINDOWS_QUERY,
     WINDOWS_BOUNDS,
@@ -113,7 +114,7 @@ WINDOWS = Shape(
 )
 
 
-def read_ids(table: Opened) -> IdsRecipe:
+def read_ids(table: TableReader) -> IdsRecipe:
     last, first = table.need(LAST), table.get(FIRST, 1)
     if isinstance(first, int) and isinstance(last, int) and last < first:
         raise table.place.at("last").error(
@@ -126,11 +127,11 @@ def read_ids(table: Opened) -> IdsRecipe:
         last=_lookup(last),
         step=table.need(IDS_STEP),
         only_start=table.get(ONLY_START, False),
-        may_be_empty=any(isinstance(edge, Edge) and edge.may_be_empty for edge in (first, last)),
+        may_be_empty=any(isinstance(edge, EdgeLookup) and edge.may_be_empty for edge in (first, last)),
     )
 
 
-def read_windows(table: Opened) -> WindowsRecipe:
+def read_windows(table: TableReader) -> WindowsRecipe:
     bounds = table.get(WINDOWS_BOUNDS, Bounds())
     step = table.need(WINDOWS_STEP)
     start = _moment(table.need(START), bounds)
@@ -157,8 +158,8 @@ IDS_TABLE = TableOf(IDS, read_ids)
 WINDOWS_TABLE = TableOf(WINDOWS, read_windows)
 
 
-def _lookup(edge: int | Edge) -> int | Lookup:
-    return edge.lookup if isinstance(edge, Edge) else edge
+def _lookup(edge: int | EdgeLookup) -> int | Lookup:
+    return edge.lookup if isinstance(edge, EdgeLookup) else edge
 
 
 def _moment(given: datetime | date, bounds: Bounds) -> datetime:

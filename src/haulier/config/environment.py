@@ -17,7 +17,7 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
 _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
-def filled(text: str, place: Place, *, is_secret: bool | None = None) -> str:
+def fill_variables(text: str, place: Place, *, is_secret: bool | None = None) -> str:
     """``text`` with every variable replaced by its value; `SourceFileError` where one is missing or misspelt.
 
     Values that may be credentials are noted for the redactor: all where ``is_secret``, the long ones where it is None.
@@ -45,11 +45,11 @@ def has_reference(text: str) -> bool:
     return any(match[0] != "$${" for match in _REFERENCE.finditer(text))
 
 
-def secret(text: str, place: Place) -> str | Secret:
+def read_secret(text: str, place: Place) -> str | Secret:
     """A credential. One variable alone is read only when the API is opened: `status` works without it."""
     match = _REFERENCE.fullmatch(text)
     if match is None or match[0] == "$${":
-        return filled(text, place, is_secret=True)
+        return fill_variables(text, place, is_secret=True)
     name, default = _reference(match[0], place)
     return FileSecret(name, default, place=place)
 

@@ -1,6 +1,6 @@
 """Tables of a source file as lists of typed fields, which also serve the JSON Schema.
 
-A `Shape` names every key that a table may have, so that a misspelt one is found before a missing one is missed. A
+A `TableShape` names every key that a table may have, so that a misspelt one is found before a missing one is missed. A
 `Field` knows how its value is read and what to write; opening a table gives the typed values back by field.
 """
 
@@ -42,7 +42,7 @@ class Field(Generic[T]):
     is_required: bool = False
 
 
-class Shape:
+class TableShape:
     """The keys that a table may have."""
 
     def __init__(self, doc: str, *fields: Field[Any], one_of: tuple[str, ...] = ()) -> None:
@@ -51,7 +51,7 @@ class Shape:
         self.one_of = one_of
         """Keys of which exactly one is wanted."""
 
-    def open(self, value: Any, place: Place) -> Opened:
+    def open(self, value: Any, place: Place) -> TableReader:
         """The table at ``place``. `SourceFileError` for what is no table, and for keys that it may not have."""
         if not isinstance(value, Mapping):
             names = ", ".join(field.name for field in self.fields)
@@ -64,7 +64,7 @@ class Shape:
                 raise place.at(name).error("unknown key.", suggestion(name, known))
         if self.one_of:
             self._require_one(value, place)
-        return Opened(value, place)
+        return TableReader(value, place)
 
     def schema(self) -> dict[str, Any]:
         """The table as JSON Schema."""
@@ -92,7 +92,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Opened:
+class TableReader:
     """A table of which every key is known."""
 
     tables: Mapping[str, Any]

@@ -10,22 +10,22 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from haulier.api.identity.auth import Secret
-from haulier.config.environment import filled, has_reference, secret
-from haulier.config.fields import Kind, Opened, Shape
-from haulier.config.place import Place, kind_of, one_of, shown, suggestion
+from haulier.config.environment import fill_variables, has_reference, read_secret
+from haulier.config.fields import Kind, TableReader, TableShape
+from haulier.config.place import Place, kind_of, one_of, show, suggestion
 from haulier.errors import SourceFileError, UsageError
 from haulier.items.windows import parse_duration
 
 T = TypeVar("T")
 
 
-def wrong(value: Any, place: Place, wanted: str, example: str) -> SourceFileError:
+def unexpected(value: Any, place: Place, wanted: str, example: str) -> SourceFileError:
     """What to raise about a value of another kind than ``wanted``."""
-    return place.error(f"expected {wanted}, found {shown(value)}.", f"Write, for example: {example}")
+    return place.error(f"expected {wanted}, found {show(value)}.", f"Write, for example: {example}")
 
 
 @contextmanager
-def refusals(place: Place) -> Iterator[None]:
+def errors_at(place: Place) -> Iterator[None]:
     """What another layer refuses by itself is said with the place that it stands at."""
     try:
         yield
@@ -44,10 +44,10 @@ class Text:
 
     def read(self, value: Any, place: Place, example: str) -> str:
         if not isinstance(value, str):
-            raise wrong(value, place, self.wanted, example)
-        text = filled(value, place, is_secret=False)
+            raise unexpected(value, place, self.wanted, example)
+        text = fill_variables(value, place, is_secret=False)
         if not text.strip():
-            raise wrong(value, place, self.wanted, example)
+            raise unexpected(value, place, self.wanted, example)
         return text
 
     def schema(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class SecretText:
     def read(self, value: Any, place: Place, example: str) -> str | Secret:
         if not isinstance(value, str) or not value:
             raise place.error(f"expected text, found {kind_of(value)}.", f"Write, for example: {example}")
-        return secret(value, place)
+        return read_secret(value, place)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}
@@ -74,12 +74,12 @@ class Choice:
     words: tuple[str, ...]
 
     def read(self, value: Any, place: Place, example: str) -> str:
-        text = filled(value, place, is_secret=False) if isinstance(value, str) else value
+        text = fill_variables(value, place, is_secret=False) if isinstance(value, str) else value
         if text not in self.words:
             wanted = one_of(f'"{word}"' for word in self.words)
             near = suggestion(text, self.words) if isinstance(text, str) else ""
             remedy = near if near.startswith("Did") else f"Write, for example: {example}"
-            raise place.error(f"expected {wanted}, found {shown(value)}.", remedy)
+            raise place.error(f"expected {wanted}, found {show(value)}.", remedy)
         return str(text)
 
     def schema(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeNumber:
     """A whole number from ``least`` up; text with a variable in it may hold one."""
 
     least: int = 1
@@ -95,10 +95,10 @@ class Whole:
     def read(self, value: Any, place: Place, example: str) -> int:
         number = value
         if isinstance(value, str) and has_reference(value):
-            text = filled(value, place, is_secret=False).strip()
+            text = fill_variables(value, place, is_secret=False).strip()
             number = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
         if not isinstance(number, int) or isinstance(number, bool) or number < self.least:
-            raise wrong(value, place, f"a whole number of at least {self.least}", example)
+            raise unexpected(value, place, f"a whole number of at least {self.least}", example)
         return number
 
     def schema(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Flag:
 
     def read(self, value: Any, place: Place, example: str) -> bool:
         if not isinstance(value, bool):
-            raise wrong(value, place, "true or false", example)
+            raise unexpected(value, place, "true or false", example)
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Scalar:
         if isinstance(value, str):
             return Text().read(value, place, example)
         if not isinstance(value, int):
-            raise wrong(value, place, "text, a whole number, true or false", example)
+            raise unexpected(value, place, "text, a whole number, true or false", example)
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -142,13 +142,13 @@ class Duration:
     def read(self, value: Any, place: Place, example: str) -> timedelta:
         wanted = 'a duration in quotes, such as "90s", "15m", "2h", "1d" or "2w"'
         if not isinstance(value, str):
-            raise wrong(value, place, wanted, example)
+            raise unexpected(value, place, wanted, example)
         try:
-            duration = parse_duration(filled(value, place, is_secret=False))
+            duration = parse_duration(fill_variables(value, place, is_secret=False))
         except ValueError:
-            raise wrong(value, place, wanted, example) from None
+            raise unexpected(value, place, wanted, example) from None
         if not duration and not self.may_be_zero:
-            raise wrong(value, place, "a duration above zero", example)
+            raise unexpected(value, place, "a duration above zero", example)
         return duration
 
     def schema(self) -> dict[str, Any]:
@@ -162,14 +162,14 @@ class Moment:
     def read(self, value: Any, place: Place, example: str) -> datetime | date:
         moment = value
         if isinstance(value, str) and has_reference(value):
-            moment = _parsed(filled(value, place, is_secret=False))
+            moment = _parsed(fill_variables(value, place, is_secret=False))
         if isinstance(moment, datetime):
             if moment.utcoffset() is None:
-                raise place.error(f"{shown(value)} has no offset from UTC.", f"Write, for example: {example}")
+                raise place.error(f"{show(value)} has no offset from UTC.", f"Write, for example: {example}")
             return moment.astimezone(UTC)
         if not isinstance(moment, date):
             quoted = " without quotes" if isinstance(value, str) and not has_reference(value) else ""
-            raise wrong(value, place, f"a time{quoted}", example)
+            raise unexpected(value, place, f"a time{quoted}", example)
         return moment
 
     def schema(self) -> dict[str, Any]:
@@ -180,8 +180,8 @@ class Moment:
 class TableOf(Generic[T]):
     """A table of its own shape, and what it is read into."""
 
-    shape: Shape
-    make: Callable[[Opened], T]
+    shape: TableShape
+    make: Callable[[TableReader], T]
 
     def read(self, value: Any, place: Place, example: str) -> T:
         return self.make(self.shape.open(value, place))
@@ -190,7 +190,7 @@ class TableOf(Generic[T]):
         return self.shape.schema()
 
 
-class Told(Generic[T]):
+class OneOfTables(Generic[T]):
     """A table of one of several shapes; a key that only one of them has tells which."""
 
     def __init__(self, what: str, tables: Mapping[str, TableOf[T]], remedy: str) -> None:
@@ -216,7 +216,7 @@ class Told(Generic[T]):
         return {"anyOf": shapes}
 
 
-def _required(shape: Shape, name: str) -> list[str]:
+def _required(shape: TableShape, name: str) -> list[str]:
     return list(dict.fromkeys([name, *(field.name for field in shape.fields if field.is_required)]))
 
 
@@ -239,7 +239,7 @@ class ListOf(Generic[T]):
 class NumberOr(Generic[T]):
     """A whole number written out, or a table."""
 
-    number: Whole
+    number: WholeNumber
     table: Kind[T]
 
     def read(self, value: Any, place: Place, example: str) -> int | T:

@@ -13,10 +13,10 @@ from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from haulier.api.paging.nested_lists import Nested
 from haulier.api.paging.paginator import Paginator, Single
 from haulier.api.paging.positions import DEFAULT_EMPTY_PAGES, Advance, Offset, PageNumber, ParameterPlace
-from haulier.config.environment import filled
-from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Flag, ListOf, TableOf, Text, Told, Whole, refusals
-from haulier.config.place import Place, shown, suggestion
+from haulier.config.environment import fill_variables
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.kinds import Choice, Flag, ListOf, OneOfTables, TableOf, Text, WholeNumber, errors_at
+from haulier.config.place import Place, show, suggestion
 
 MORE = Field("more", Text(), "Path of a flag that says whether there is more.", 'more = "has_more"')
 DONE = Field("done", Text(), "Path of a flag that says whether this was all.", 'done = "is_last"')
@@ -48,11 +48,11 @@ KEEP_QUERY = Field(
     "keep_query = true",
 )
 
-KEY = Shape("A value of the answer that goes into the next request.", AT, FROM_HEADER, QUERY, BODY, HEADER)
+KEY = TableShape("A value of the answer that goes into the next request.", AT, FROM_HEADER, QUERY, BODY, HEADER)
 
 
-def read_key(table: Opened) -> Key:
-    with refusals(table.place):
+def read_key(table: TableReader) -> Key:
+    with errors_at(table.place):
         return Key(
             at=table.get(AT, ""),
             from_header=table.get(FROM_HEADER, ""),
@@ -75,12 +75,12 @@ PAGE_SIZE_NAME = Field(
     'size_name = "_size"',
 )
 _SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME, END, MISSING)
-CURSOR_PAGES = Shape("Pages by a token that comes with each page.", CURSOR, *_SENT)
-CURSOR_HEADER_PAGES = Shape("Pages by a token that comes in a header.", CURSOR_HEADER, *_SENT)
+CURSOR_PAGES = TableShape("Pages by a token that comes with each page.", CURSOR, *_SENT)
+CURSOR_HEADER_PAGES = TableShape("Pages by a token that comes in a header.", CURSOR_HEADER, *_SENT)
 
 
-def read_cursor(table: Opened) -> Paginator:
-    with refusals(table.place):
+def read_cursor(table: TableReader) -> Paginator:
+    with errors_at(table.place):
         return Cursor(
             at=table.get(CURSOR, ""),
             from_header=table.get(CURSOR_HEADER, ""),
@@ -97,10 +97,10 @@ def read_cursor(table: Opened) -> Paginator:
 
 
 OFFSET = Field("offset", Text(), "Parameter: how many records to pass over.", 'offset = "offset"')
-LIMIT = Field("limit", Whole(), "How many records a page should have.", "limit = 100")
+LIMIT = Field("limit", WholeNumber(), "How many records a page should have.", "limit = 100")
 LIMIT_NAME = Field("limit_name", Text(), "Parameter of the limit; limit unless given.", 'limit_name = "limit"')
-START = Field("start", Whole(0), "The offset of the first page; 0 unless given.", "start = 1")
-OVERLAP = Field("overlap", Whole(0), "Records asked for again, to see whether the list moved.", "overlap = 1")
+START = Field("start", WholeNumber(0), "The offset of the first page; 0 unless given.", "start = 1")
+OVERLAP = Field("overlap", WholeNumber(0), "Records asked for again, to see whether the list moved.", "overlap = 1")
 ADVANCE = Field(
     "advance",
     Choice(("received", "limit")),
@@ -110,12 +110,12 @@ ADVANCE = Field(
 )
 EMPTY_PAGES = Field(
     "empty_pages",
-    Whole(),
+    WholeNumber(),
     "So many empty pages in a row are the end, where no flag and no total says it; 2 unless given, since all rows of a "
     "page may be hidden. 1 saves the request that looks behind an empty page.",
     "empty_pages = 3",
 )
-OFFSET_PAGES = Shape(
+OFFSET_PAGES = TableShape(
     "Pages by the number of records before them.",
     OFFSET,
     LIMIT,
@@ -130,8 +130,8 @@ OFFSET_PAGES = Shape(
 )
 
 
-def read_offset(table: Opened) -> Paginator:
-    with refusals(table.place):
+def read_offset(table: TableReader) -> Paginator:
+    with errors_at(table.place):
         return Offset(
             offset_name=table.need(OFFSET),
             limit=table.get(LIMIT, None),
@@ -147,14 +147,14 @@ def read_offset(table: Opened) -> Paginator:
 
 
 PAGE = Field("page", Text(), "Parameter: the page's number.", 'page = "page"')
-FIRST = Field("first", Whole(0), "The number of the first page; 1 unless given.", "first = 0")
-SIZE = Field("size", Whole(), "How many records a page should have.", "size = 100")
+FIRST = Field("first", WholeNumber(0), "The number of the first page; 1 unless given.", "first = 0")
+SIZE = Field("size", WholeNumber(), "How many records a page should have.", "size = 100")
 SIZE_NAME = Field("size_name", Text(), "Parameter of the size; per_page unless given.", 'size_name = "per_page"')
 PAGES_AT = Field("pages", Text(), "Path of the number of pages in the answer.", 'pages = "meta.total_pages"')
 PAGES_HEADER = Field("pages_header", Text(), "Header with it.", 'pages_header = "X-Total-Pages"')
-END_STATUS = Field("end_status", Whole(400), "Status of a page past the last one.", "end_status = 400")
+END_STATUS = Field("end_status", WholeNumber(400), "Status of a page past the last one.", "end_status = 400")
 END_TEXT = Field("end_text", Text(), "Text in that answer's body.", 'end_text = "rest_post_invalid_page_number"')
-PAGE_PAGES = Shape(
+PAGE_PAGES = TableShape(
     "Pages by their number.",
     PAGE,
     FIRST,
@@ -171,8 +171,8 @@ PAGE_PAGES = Shape(
 )
 
 
-def read_page(table: Opened) -> Paginator:
-    with refusals(table.place):
+def read_page(table: TableReader) -> Paginator:
+    with errors_at(table.place):
         return PageNumber(
             name=table.need(PAGE),
             first_number=table.get(FIRST, 1),
@@ -200,7 +200,7 @@ SEEK_SIZE_NAME = Field(
 INCLUSIVE = Field(
     "inclusive", Flag(), "Whether records with the last key come again; it need not be unique then.", "inclusive = true"
 )
-SEEK_PAGES = Shape(
+SEEK_PAGES = TableShape(
     "Pages by the key of the last record; it must sort the list, and be unique unless `inclusive`.",
     SEEK,
     QUERY,
@@ -213,8 +213,8 @@ SEEK_PAGES = Shape(
 )
 
 
-def read_seek(table: Opened) -> Paginator:
-    with refusals(table.place):
+def read_seek(table: TableReader) -> Paginator:
+    with errors_at(table.place):
         return Seek(
             key=table.need(SEEK),
             query=table.get(QUERY, ""),
@@ -230,14 +230,14 @@ def read_seek(table: Opened) -> Paginator:
 NEXT_URL = Field("next_url", Text(), "Path of the next page's address.", 'next_url = "links.next"')
 NEXT_URL_HEADER = Field("next_url_header", Text(), "Header with that address.", 'next_url_header = "X-Next-Url"')
 _FOLLOWED = (END, MISSING, KEEP_QUERY)
-NEXT_URL_PAGES = Shape("Pages by the address of the next one.", NEXT_URL, MORE, DONE, *_FOLLOWED)
-NEXT_URL_HEADER_PAGES = Shape(
+NEXT_URL_PAGES = TableShape("Pages by the address of the next one.", NEXT_URL, MORE, DONE, *_FOLLOWED)
+NEXT_URL_HEADER_PAGES = TableShape(
     "Pages by the address of the next one, in a header.", NEXT_URL_HEADER, MORE, DONE, *_FOLLOWED
 )
 
 
-def read_next_url(table: Opened) -> Paginator:
-    with refusals(table.place):
+def read_next_url(table: TableReader) -> Paginator:
+    with errors_at(table.place):
         return NextUrl(
             at=table.get(NEXT_URL, ""),
             from_header=table.get(NEXT_URL_HEADER, ""),
@@ -256,11 +256,11 @@ END_IF = Field(
     "An attribute of the link which says that nothing stands behind it.",
     "end_if = 'results=\"false\"'",
 )
-LINK_PAGES = Shape("Pages by the Link header.", LINK, END_IF, *_FOLLOWED)
+LINK_PAGES = TableShape("Pages by the Link header.", LINK, END_IF, *_FOLLOWED)
 
 
-def read_link(table: Opened) -> Paginator:
-    with refusals(table.place):
+def read_link(table: TableReader) -> Paginator:
+    with errors_at(table.place):
         return LinkHeader(
             rel=table.need(LINK),
             end=cast("tuple[End, ...]", table.get(END, ())),
@@ -273,7 +273,7 @@ def read_link(table: Opened) -> Paginator:
 ODATA = Field(
     "odata", Choice(("v4",)), "The version of OData; the links of versions 2 to 4.01 are read alike.", 'odata = "v4"'
 )
-PAGE_SIZE = Field("page_size", Whole(), "How many records the server is asked for.", "page_size = 500")
+PAGE_SIZE = Field("page_size", WholeNumber(), "How many records the server is asked for.", "page_size = 500")
 NESTED = Field(
     "nested",
     Choice(("cut",)),
@@ -281,12 +281,12 @@ NESTED = Field(
     "next link of its own, which is not followed, and is an error unless this is given.",
     'nested = "cut"',
 )
-ODATA_PAGES = Shape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLLOWED, NESTED)
+ODATA_PAGES = TableShape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLLOWED, NESTED)
 
 
-def read_odata(table: Opened) -> Paginator:
+def read_odata(table: TableReader) -> Paginator:
     table.need(ODATA)
-    with refusals(table.place):
+    with errors_at(table.place):
         return OData(
             page_size=table.get(PAGE_SIZE, None),
             end=cast("tuple[End, ...]", table.get(END, ())),
@@ -302,10 +302,10 @@ SINGLE = Field(
     "Says that a page with as many records as the request asks for is all that is wanted.",
     'single = "may be full"',
 )
-SINGLE_PAGES = Shape("All records in one page.", SINGLE)
+SINGLE_PAGES = TableShape("All records in one page.", SINGLE)
 
 
-def read_single(table: Opened) -> Paginator:
+def read_single(table: TableReader) -> Paginator:
     return Single(may_be_full=table.need(SINGLE) == "may be full")
 
 
@@ -331,7 +331,7 @@ class PagesKind:
 
     def read(self, value: Any, place: Place, example: str) -> Paginator:
         if isinstance(value, str):
-            return _word(filled(value, place, is_secret=False), value, place)
+            return _word(fill_variables(value, place, is_secret=False), value, place)
         return _TOLD.read(value, place, example)
 
     def schema(self) -> dict[str, Any]:
@@ -343,7 +343,7 @@ _REMEDY = (
     + ", ".join([*(f'"{word}"' for word in WORDS), *(f"{{ {kind} = ... }}" for kind in TABLES if kind not in WORDS)])
     + "."
 )
-_TOLD = Told("kind of paging", TABLES, _REMEDY)
+_TOLD = OneOfTables("kind of paging", TABLES, _REMEDY)
 
 
 def _word(text: str, value: str, place: Place) -> Paginator:
@@ -355,4 +355,4 @@ def _word(text: str, value: str, place: Place) -> Paginator:
             f"the kind of paging {text!r} needs more than its name.", f"Write pages = {{ {example}, ... }}."
         )
     near = suggestion(text, [*WORDS, *TABLES])
-    raise place.error(f"{shown(value)} is not a kind of paging.", near if near.startswith("Did") else _REMEDY)
+    raise place.error(f"{show(value)} is not a kind of paging.", near if near.startswith("Did") else _REMEDY)

@@ -59,7 +59,7 @@ class Place:
         return text
 
 
-def shown(value: object) -> str:
+def show(value: object) -> str:
     """What stands in the file, as a person wrote it; a variable stays a variable."""
     match value:
         case str():

@@ -12,10 +12,10 @@ from haulier.api.records.empty_forms import EMPTY_STATUSES, EMPTY_WORDS, EmptyFo
 from haulier.api.records.paths import check_path
 from haulier.api.records.record_keys import key_paths
 from haulier.api.settings import Api
-from haulier.config.environment import filled, has_reference
-from haulier.config.fields import Field, Shape
-from haulier.config.kinds import Text, refusals, wrong
-from haulier.config.place import Place, kind_of, shown
+from haulier.config.environment import fill_variables, has_reference
+from haulier.config.fields import Field, TableShape
+from haulier.config.kinds import Text, errors_at, unexpected
+from haulier.config.place import Place, kind_of, show
 from haulier.errors import UsageError
 from haulier.sources.recipe import Pairs
 
@@ -29,7 +29,7 @@ class JsonPath:
         try:
             return check_path(path)
         except UsageError:
-            raise wrong(value, place, "a path (keys joined by dots, or a single dot)", example) from None
+            raise unexpected(value, place, "a path (keys joined by dots, or a single dot)", example) from None
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}
@@ -41,11 +41,11 @@ class EmptyAnswers:
     def read(self, value: Any, place: Place, example: str) -> EmptyForms:
         members = value if isinstance(value, list) else []
         if not members or not all(isinstance(each, str | int) and not isinstance(each, bool) for each in members):
-            raise wrong(value, place, "a list of words and statuses", example)
+            raise unexpected(value, place, "a list of words and statuses", example)
         if len(set(members)) < len(members):
             twice = next(each for each in members if members.count(each) > 1)
-            raise place.error(f"{shown(twice)} is listed twice.", "Remove one of the two.")
-        with refusals(place):
+            raise place.error(f"{show(twice)} is listed twice.", "Remove one of the two.")
+        with errors_at(place):
             return EmptyForms.of(members)
 
     def schema(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class EncodedText:
     """A value of a query that is percent-encoded already."""
 
     def read(self, value: Any, place: Place, example: str) -> Encoded:
-        with refusals(place):
+        with errors_at(place):
             return Encoded(Text("text that is encoded already").read(value, place, example))
 
     def schema(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ ENCODED = Field(
     'encoded = "a%2Cb"',
     is_required=True,
 )
-AS_IT_STANDS = Shape("A value of a parameter that haulier does not encode.", ENCODED)
+AS_IT_STANDS = TableShape("A value of a parameter that haulier does not encode.", ENCODED)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class JsonPaths:
         if not isinstance(value, list):
             return (JsonPath().read(value, place, example),)
         paths = tuple(JsonPath().read(member, place.at(index), example) for index, member in enumerate(value))
-        with refusals(place):
+        with errors_at(place):
             return key_paths(paths)
 
     def schema(self) -> dict[str, Any]:
@@ -150,8 +150,8 @@ class HeaderPairs:
             _check_name(name, place)
             if not isinstance(given, str):
                 raise place.at(name).error(f"expected text, found {kind_of(given)}.", f"Write, for example: {example}")
-            pairs.append((name, filled(given, place.at(name), is_secret=True)))
-        with refusals(place):
+            pairs.append((name, fill_variables(given, place.at(name), is_secret=True)))
+        with errors_at(place):
             return Api("http://localhost", headers=tuple(pairs)).headers
 
     def schema(self) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class JsonBody:
     def read(self, value: Any, place: Place, example: str) -> Any:
         match value:
             case str():
-                return filled(value, place)
+                return fill_variables(value, place)
             case Mapping():
                 for name in value:
                     _check_name(name, place)
@@ -180,7 +180,7 @@ class JsonBody:
                 raise place.error(f"JSON has no number {value}.", "Write a finite number, or text in quotes.")
             case _:
                 raise place.error(
-                    f"JSON has no times, found {shown(value)}.", "Write it in quotes, in the form that the API reads."
+                    f"JSON has no times, found {show(value)}.", "Write it in quotes, in the form that the API reads."
                 )
 
     def schema(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _sent(value: Any, place: Place) -> str:
     """A query parameter as it is sent."""
     match value:
         case str():
-            return filled(value, place)
+            return fill_variables(value, place)
         case bool():
             return "true" if value else "false"
         case int():
@@ -200,7 +200,7 @@ def _sent(value: Any, place: Place) -> str:
             return repr(value)
         case _:
             raise place.error(
-                f"expected text, a number, true or false, or a list of these, found {shown(value)}.",
+                f"expected text, a number, true or false, or a list of these, found {show(value)}.",
                 "Write it as text, in the form that the API reads.",
             )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
-from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, ListOf, TableOf, Text, Whole, refusals
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.kinds import Choice, ListOf, TableOf, Text, WholeNumber, errors_at
 from haulier.config.request_kinds import JsonPath
 
 ACTION = Field(
@@ -15,7 +15,7 @@ ACTION = Field(
     'action = "pause"',
     True,
 )
-STATUS = Field("status", Whole(100), "The status of the answer.", "status = 403")
+STATUS = Field("status", WholeNumber(100), "The status of the answer.", "status = 403")
 HEADER = Field(
     "header",
     Text(),
@@ -28,11 +28,11 @@ STATUS_AT = Field(
     "status_at", JsonPath(), "A path at which the status stands that is meant.", 'status_at = "error.code"'
 )
 
-RULE = Shape("What an answer means.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)
+RULE = TableShape("What an answer means.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)
 
 
-def read_rule(table: Opened) -> Rule:
-    with refusals(table.place):
+def read_rule(table: TableReader) -> Rule:
+    with errors_at(table.place):
         return Rule(
             Action(table.need(ACTION)),
             status=table.get(STATUS, None),

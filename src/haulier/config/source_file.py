@@ -12,8 +12,8 @@ from haulier.api.answers.judgement import Rule
 from haulier.api.settings import Api
 from haulier.config.api_table import API_TABLE
 from haulier.config.environment import has_reference
-from haulier.config.fields import Field, Shape
-from haulier.config.kinds import Text, wrong
+from haulier.config.fields import Field, TableShape
+from haulier.config.kinds import Text, unexpected
 from haulier.config.place import Place, SourceText, kind_of
 from haulier.config.stream_table import STREAM, check_parents, read_stream
 from haulier.config.toml_text import read_tables
@@ -88,7 +88,7 @@ QUEUE = Field(
 API = Field("api", API_TABLE, API_TABLE.shape.doc, "[api]", True)
 STREAMS = Field("streams", Streams(), "The kinds of records that are pulled.", "[streams.flights]", True)
 
-FILE = Shape("A source of haulier: an API, and what is pulled from it.", SOURCE, LAKE, QUEUE, API, STREAMS)
+FILE = TableShape("A source of haulier: an API, and what is pulled from it.", SOURCE, LAKE, QUEUE, API, STREAMS)
 
 
 def load_source(path: Path, environ: Mapping[str, str]) -> SourceSettings:
@@ -115,4 +115,6 @@ def checked_name(name: str, value: Any, place: Place, most: int, example: str) -
     """``name``, fit for a folder and a kind."""
     if _NAME.fullmatch(name) and len(name) <= most:
         return name
-    raise wrong(value, place, f"a name of at most {most} characters (a-z, 0-9 and _, beginning with a letter)", example)
+    raise unexpected(
+        value, place, f"a name of at most {most} characters (a-z, 0-9 and _, beginning with a letter)", example
+    )

@@ -9,17 +9,17 @@ from typing import Any
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY
-from haulier.config.asking import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
-from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, TableOf, Text, Whole, refusals
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.kinds import Choice, TableOf, Text, WholeNumber, errors_at
+from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, suggestion
+from haulier.config.placeholders import check_placeholders
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
-from haulier.config.stream_words import check_words
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
-from haulier.sources.recipe import BATCH as BATCH_SIZE
+from haulier.sources.recipe import BATCH_PARENTS as BATCH_SIZE
 from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe, WindowsRecipe
 
 IDS = Field("ids", IDS_TABLE, IDS_TABLE.shape.doc, "[streams.NAME.full.ids]")
@@ -27,18 +27,18 @@ WINDOWS = Field("windows", WINDOWS_TABLE, WINDOWS_TABLE.shape.doc, "[streams.NAM
 VALUES = Field("values", VALUES_TABLE, VALUES_TABLE.shape.doc, "[streams.NAME.full.values]")
 ONCE = Field("once", ONCE_TABLE, ONCE_TABLE.shape.doc, "[streams.NAME.full.once]")
 _FULL: tuple[Field[Any], ...] = (IDS, WINDOWS, VALUES, ONCE)
-FULL = Shape(
+FULL = TableShape(
     "How a run that pulls everything is divided into items.", *_FULL, one_of=("ids", "windows", "values", "once")
 )
-INCREMENTAL = Shape("How a run that pulls what is new is divided into items.", WINDOWS, one_of=("windows",))
+INCREMENTAL = TableShape("How a run that pulls what is new is divided into items.", WINDOWS, one_of=("windows",))
 
 
-def read_full(table: Opened) -> Enumeration:
+def read_full(table: TableReader) -> Enumeration:
     recipe: Enumeration = table.need(next(field for field in _FULL if field in table))
     return recipe
 
 
-def read_incremental(table: Opened) -> WindowsRecipe:
+def read_incremental(table: TableReader) -> WindowsRecipe:
     return table.need(WINDOWS)
 
 
@@ -93,7 +93,7 @@ PARENT = Field(
     "The stream whose records this one is asked for by, in place of `full`.",
     'parent = "posts"',
 )
-BATCH = Field("batch", Whole(), "How many parents make one item; 100 unless given.", "batch = 100")
+BATCH_PARENTS = Field("batch", WholeNumber(), "How many parents make one item; 100 unless given.", "batch = 100")
 ABSENT = Field(
     "absent",
     Choice(("fail", "skip")),
@@ -101,7 +101,7 @@ ABSENT = Field(
     'absent = "skip"',
 )
 
-STREAM = Shape(
+STREAM = TableShape(
     "One kind of record.",
     GET,
     POST,
@@ -118,7 +118,7 @@ STREAM = Shape(
     ADD,
     RULES,
     PARENT,
-    BATCH,
+    BATCH_PARENTS,
     ABSENT,
     FULL_FIELD,
     INCREMENTAL_FIELD,
@@ -127,7 +127,7 @@ STREAM = Shape(
 
 
 def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
-    """The stream's recipe, with every word in braces looked at."""
+    """The stream's recipe, with every placeholder checked."""
     table = STREAM.open(value, place)
     _check_division(table)
     is_get = GET in table
@@ -156,8 +156,8 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         full=table.get(FULL_FIELD, None),
         incremental=table.get(INCREMENTAL_FIELD, None),
     )
-    check_words(recipe, value, place)
-    with refusals(place.at("pages")):
+    check_placeholders(recipe, value, place)
+    with errors_at(place.at("pages")):
         # What a kind needs of the request that it begins with, such as a limit.
         recipe.pages.first(PageRequest(recipe.path, recipe.query, json=recipe.json))
     return recipe
@@ -186,14 +186,14 @@ def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
             )
 
 
-def _check_division(table: Opened) -> None:
+def _check_division(table: TableReader) -> None:
     place = table.place
     if PARENT in table:
         for field in (FULL_FIELD, INCREMENTAL_FIELD):
             if field in table:
                 raise place.error(f"`parent` and `{field.name}` cannot be used together.", "Keep one of them.")
         return
-    for own in (BATCH, ABSENT):
+    for own in (BATCH_PARENTS, ABSENT):
         if own in table:
             raise place.at(own.name).error(
                 "only a stream with a `parent` can have this key.", "Remove it, or name the parent."
@@ -206,7 +206,7 @@ def _check_division(table: Opened) -> None:
         )
 
 
-def _read_total(table: Opened) -> Total | None:
+def _read_total(table: TableReader) -> Total | None:
     total = table.get(TOTAL, None)
     if DIVIDE not in table:
         return total
@@ -217,11 +217,11 @@ def _read_total(table: Opened) -> Total | None:
     return replace(total, divide_above=table.need(DIVIDE))
 
 
-def _read_parent(table: Opened) -> ParentRecipe | None:
+def _read_parent(table: TableReader) -> ParentRecipe | None:
     if PARENT not in table:
         return None
     skips_absent = ABSENT in table and table.need(ABSENT) == "skip"
-    return ParentRecipe(table.need(PARENT), batch=table.get(BATCH, BATCH_SIZE), skips_absent=skips_absent)
+    return ParentRecipe(table.need(PARENT), batch=table.get(BATCH_PARENTS, BATCH_SIZE), skips_absent=skips_absent)
 
 
 def _needs_body(pages: Paginator) -> bool:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from haulier.api.records.paths import ROOT
-from haulier.config.asking import EMPTY, GET
-from haulier.config.asking import QUERY as LOOKUP_QUERY
-from haulier.config.environment import filled
-from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import TableOf, wrong
+from haulier.config.environment import fill_variables
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.kinds import TableOf, unexpected
+from haulier.config.lookups import EMPTY, GET
+from haulier.config.lookups import QUERY as LOOKUP_QUERY
 from haulier.config.pages_table import PagesKind
-from haulier.config.place import Place, kind_of, shown
+from haulier.config.place import Place, kind_of, show
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
 
@@ -35,10 +35,10 @@ class ValueList:
         values: list[str] = []
         for index, member in enumerate(value):
             if not are_numbers and not isinstance(member, str):
-                raise wrong(member, place.at(index), "only texts or only whole numbers in this list", example)
-            text = str(member) if are_numbers else filled(member, place.at(index))
+                raise unexpected(member, place.at(index), "only texts or only whole numbers in this list", example)
+            text = str(member) if are_numbers else fill_variables(member, place.at(index))
             if text in values:
-                raise place.at(index).error(f"{shown(member)} is listed twice.", "Remove one of the two.")
+                raise place.at(index).error(f"{show(member)} is listed twice.", "Remove one of the two.")
             values.append(text)
         return WrittenValues(tuple(values), are_numbers)
 
@@ -50,7 +50,7 @@ class ValueList:
 AT = Field("at", JsonPath(), "Path of the value in an element; the element itself unless given.", 'at = "carrier"')
 RECORDS = Field("records", JsonPath(), "Where the list stands in an answer.", 'records = "rows"', True)
 PAGES = Field("pages", PagesKind(), "How one page of the list leads to the next.", 'pages = "single"', True)
-LIST_LOOKUP = Shape("A request for a list of values.", GET, LOOKUP_QUERY, RECORDS, AT, PAGES, EMPTY)
+LIST_LOOKUP = TableShape("A request for a list of values.", GET, LOOKUP_QUERY, RECORDS, AT, PAGES, EMPTY)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class AskedValues:
     may_be_empty: bool
 
 
-def read_list_lookup(table: Opened) -> AskedValues:
+def read_list_lookup(table: TableReader) -> AskedValues:
     lookup = ListLookup(
         path=table.need(GET),
         query=table.get(LOOKUP_QUERY, ()),
@@ -81,11 +81,11 @@ FROM = Field(
 )
 QUERY = Field("query", QueryPairs(), "Query parameters that tell the API the item.", 'query = { carrier = "{value}" }')
 
-VALUES = Shape("Items that are the values of a list.", LIST, FROM, QUERY, one_of=("list", "from"))
-ONCE = Shape("One item that holds everything.", QUERY)
+VALUES = TableShape("Items that are the values of a list.", LIST, FROM, QUERY, one_of=("list", "from"))
+ONCE = TableShape("One item that holds everything.", QUERY)
 
 
-def read_values(table: Opened) -> ValuesRecipe:
+def read_values(table: TableReader) -> ValuesRecipe:
     query = table.get(QUERY, ())
     if FROM in table:
         asked = table.need(FROM)
@@ -94,7 +94,7 @@ def read_values(table: Opened) -> ValuesRecipe:
     return ValuesRecipe(written.values, query=query, are_numbers=written.are_numbers)
 
 
-def read_once(table: Opened) -> OnceRecipe:
+def read_once(table: TableReader) -> OnceRecipe:
     return OnceRecipe(query=table.get(QUERY, ()))
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-TAKEN = (
+SUPPORTED_TYPES = (
     "str, int, float, bool, datetime (aware), date, IdRange, TimeWindow, an Enum or Literal of str or of int, "
     "a frozen dataclass, a tuple of these, or one of these | None"
 )
@@ -75,4 +75,4 @@ def _values_refusal(values: Any, hint: Any) -> str | None:
 
 def _not_taken(hint: Any) -> str:
     shown = hint.__qualname__ if isinstance(hint, type) and get_origin(hint) is None else hint
-    return f"has the type {shown}, which is not supported. Supported: {TAKEN}."
+    return f"has the type {shown}, which is not supported. Supported: {SUPPORTED_TYPES}."

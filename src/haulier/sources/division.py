@@ -9,7 +9,7 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.ids import IdsDivision
 from haulier.sources.recipe import Enumeration, IdsRecipe, OnceRecipe, Pairs, ValuesRecipe, WindowsRecipe
-from haulier.sources.templates import Words
+from haulier.sources.templates import PlaceholderValues
 from haulier.sources.values import OnceDivision, ValuesDivision
 from haulier.sources.windows import WindowsDivision
 
@@ -21,16 +21,16 @@ class Division(Protocol):
     query: Pairs
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """The words in braces that `fill` gives a value."""
+    def placeholders(self) -> tuple[str, ...]:
+        """The names of the placeholders that `fill` gives a value."""
         ...
 
     def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """The items of a run. `UsageError` where the API does not say what they are."""
         ...
 
-    def fill(self, item: WorkItem) -> Words:
-        """What the words stand for in one item."""
+    def fill(self, item: WorkItem) -> PlaceholderValues:
+        """The value of each placeholder for one item."""
         ...
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:

@@ -10,9 +10,9 @@ from haulier.errors import UsageError
 from haulier.items.ranges import IdRange, id_ranges
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
-from haulier.sources.lookup import Missing, ask, whole_number
+from haulier.sources.lookup import MissingValue, ask, whole_number
 from haulier.sources.recipe import IdsRecipe, Lookup, Pairs
-from haulier.sources.templates import Words
+from haulier.sources.templates import PlaceholderValues
 
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class IdsDivision:
     """Divides a stream by ID. The last ID is asked for once, when the run is planned: newer ones are the next run's."""
 
-    words = ("start", "end")
+    placeholders = ("start", "end")
 
     def __init__(self, stream: str, kind: str, where: str, recipe: IdsRecipe) -> None:
         @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class IdsDivision:
         for ids in id_ranges(first, last + 1, step=self._recipe.step):
             yield self._make(ids)
 
-    def fill(self, item: WorkItem) -> Words:
-        """What the words stand for in this item."""
+    def fill(self, item: WorkItem) -> PlaceholderValues:
+        """The value of each placeholder for this item."""
         assert isinstance(item, self._make)
         start, end = self._recipe.bounds.of(item.ids)
         return {"start": int(start), "end": int(end)}
@@ -67,7 +67,7 @@ class IdsDivision:
         if isinstance(edge, int):
             return edge
         found = await ask(api, edge)
-        if isinstance(found, Missing) and found.is_empty and self._recipe.may_be_empty:
+        if isinstance(found, MissingValue) and found.is_empty and self._recipe.may_be_empty:
             return None
         return whole_number(found, edge, f"{self._where}.{name}", self._empty_remedy(name))
 

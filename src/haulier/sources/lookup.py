@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingValue:
     """There is nothing at a path. ``is_empty``: since a list on the way is empty, or null stands there."""
 
     reason: str
     is_empty: bool = False
 
 
-async def ask(api: ItemApi, lookup: Lookup) -> Any | Missing:
+async def ask(api: ItemApi, lookup: Lookup) -> Any | MissingValue:
     """What the API answers at the lookup's path, or in its header."""
     if lookup.header:
         # Whatever the body is: it is the header that was asked for.
         expected = ExpectedAnswer(empty=EmptyForms.of(["no body"]), wants_json=False)
         response = await api.request("GET", lookup.path, lookup.query, expected=expected)
         text = response.headers.get(lookup.header, "").strip()
-        return text or Missing(f"the answer has no header {lookup.header!r}")
+        return text or MissingValue(f"the answer has no header {lookup.header!r}")
     tree = await api.json(lookup.path, lookup.query)
     try:
         found = find(tree, lookup.at)
     except LookupError as error:
-        return Missing(str(error), is_empty=_is_empty(tree, lookup.at))
-    return Missing(f"the value at {lookup.at!r} is null", is_empty=True) if found is None else found
+        return MissingValue(str(error), is_empty=_is_empty(tree, lookup.at))
+    return MissingValue(f"the value at {lookup.at!r} is null", is_empty=True) if found is None else found
 
 
 def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
@@ -47,7 +47,9 @@ def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
         return int(found)
     where = f"in the header {lookup.header!r}" if lookup.header else f"at {lookup.at!r}"
     reason = (
-        found.reason if isinstance(found, Missing) else f"the value {where} is {describe(found)}, not a whole number"
+        found.reason
+        if isinstance(found, MissingValue)
+        else f"the value {where} is {describe(found)}, not a whole number"
     )
     raise UsageError(f"{what}: GET {lookup.path} was answered, but {reason}. {remedy}")
 

@@ -18,9 +18,9 @@ from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.division import Division
-from haulier.sources.listing import listed, templates_of
 from haulier.sources.recipe import ParentRecipe, StreamRecipe
-from haulier.sources.templates import PARENT, Word, Words, words_in
+from haulier.sources.stream_pages import fetch_pages, templates_of
+from haulier.sources.templates import PARENT, PlaceholderValue, PlaceholderValues, find_placeholders
 from haulier.sources.values import scalar_text
 
 _INTEGER_DIGITS = 18
@@ -48,7 +48,7 @@ class Parents:
         """The batches of one part of the parent's list. A parent that is listed twice is asked for once."""
         seen: set[tuple[str, ...]] = set()
         batch: list[tuple[str, ...]] = []
-        async for page in listed(self._parent, self.division.query, self.division.fill(item), context):
+        async for page in fetch_pages(self._parent, self.division.query, self.division.fill(item), context):
             for record in page.records:
                 parent = tuple(self._field(bytes(record), field) for field in self.fields)
                 if parent in seen:
@@ -66,9 +66,9 @@ class Parents:
         assert isinstance(item, self._make)
         for parent in item.parents:
             exact = {f"{PARENT}{field}": Raw(text.encode()) for field, text in zip(self.fields, parent, strict=True)}
-            words: Words = {name: _word(value) for name, value in exact.items()}
+            values: PlaceholderValues = {name: _value_of(value) for name, value in exact.items()}
             skips_absent = self._rule.skips_absent
-            async for page in listed(self._recipe, (), words, context, exact=exact, skips_absent=skips_absent):
+            async for page in fetch_pages(self._recipe, (), values, context, exact=exact, skips_absent=skips_absent):
                 yield page
                 del page  # As in `haulier.sources.rest`.
 
@@ -96,11 +96,11 @@ class Parents:
 
 def parent_fields(recipe: StreamRecipe) -> tuple[str, ...]:
     """The fields of a parent's record that a stream names, in its request or in what it adds, sorted."""
-    words = {word for text in templates_of(recipe) for word in words_in(text)}
-    return tuple(sorted(word.removeprefix(PARENT) for word in words if word.startswith(PARENT)))
+    names = {name for text in templates_of(recipe) for name in find_placeholders(text)}
+    return tuple(sorted(name.removeprefix(PARENT) for name in names if name.startswith(PARENT)))
 
 
-def _word(value: Raw) -> Word:
+def _value_of(value: Raw) -> PlaceholderValue:
     text = scalar_text(value)
     assert text is not None
     is_integer = bytes(value).decode().removeprefix("-").isdigit() and len(text) <= _INTEGER_DIGITS

@@ -95,7 +95,7 @@ class OnceRecipe:
 
 Enumeration = IdsRecipe | WindowsRecipe | ValuesRecipe | OnceRecipe
 
-BATCH = 100
+BATCH_PARENTS = 100
 """Parents of one item. One alone would make an item, an object and two writes of each request."""
 
 
@@ -104,7 +104,7 @@ class ParentRecipe:
     """The stream whose records a stream is asked for by, each with a request of its own: the comments of each post."""
 
     stream: str
-    batch: int = BATCH
+    batch: int = BATCH_PARENTS
     skips_absent: bool = False
     """A 404 or 410 of one parent means that it has nothing. Else it is a failure, as of any list."""
 
@@ -130,7 +130,7 @@ class StreamRecipe:
     key: tuple[str, ...] = ()
     """Paths in a record that together tell it from every other one of a run."""
     add: Pairs = ()
-    """Fields that are put in front of each record's own bytes, with the words of its item filled in."""
+    """Fields that are put in front of each record's own bytes, with placeholders filled in."""
     parent: ParentRecipe | None = None
     """In place of ``full``."""
     rules: tuple[Rule, ...] = ()

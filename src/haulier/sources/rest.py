@@ -11,10 +11,10 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.division import Division, divide
 from haulier.sources.fingerprint import fingerprint
-from haulier.sources.listing import listed
 from haulier.sources.lookup import ask, whole_number
 from haulier.sources.parents import Parents
 from haulier.sources.recipe import ParentRecipe, StreamRecipe
+from haulier.sources.stream_pages import fetch_pages
 
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
@@ -108,7 +108,7 @@ class RestSource:
 
 def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:
     async def process(item: WorkItem, context: Context) -> AsyncGenerator[Page, None]:
-        async for page in listed(recipe, division.query, division.fill(item), context):
+        async for page in fetch_pages(recipe, division.query, division.fill(item), context):
             yield page
             del page  # It keeps its answer alive, which must not be there twice while the next one comes.
 

@@ -1,7 +1,7 @@
-"""Words in braces: `{start}`, `{end}`, `{value}`, `{snapshot_time}` and `{parent.FIELD}` stand for a value of the item.
+"""Placeholders: `{start}`, `{end}`, `{value}`, `{snapshot_time}` and `{parent.FIELD}` become values of the item.
 
-A word is one of ours or it is plain text: other braces, as in JSON or OData, stay as they are. What is nearly one of
-ours (`{strat}`) is refused, since it would be sent to the API as it stands and quietly match nothing, or everything.
+Other braces, as in JSON or OData, are plain text. A misspelt placeholder (`{strat}`) is refused, since it would be sent
+to the API as it is and silently match nothing, or everything.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from urllib.parse import quote
 from haulier.api.http.urls import Encoded
 from haulier.errors import ItemError, UsageError
 
-Word = str | int | float | bool
-Words = Mapping[str, Word]
+PlaceholderValue = str | int | float | bool
+PlaceholderValues = Mapping[str, PlaceholderValue]
 
-KNOWN = ("start", "end", "value", "snapshot_time")
+PLACEHOLDERS = ("start", "end", "value", "snapshot_time")
 PARENT = "parent."
 ANY_PARENT = "parent.FIELD"
-"""Any field of a parent's records, among the words that are allowed."""
+"""Any field of a parent's records, in a list of allowed placeholders."""
 
-# What servers and clients take out of a path before they read it.
+# Servers and clients remove these from a path before they read it.
 _NO_SEGMENTS = ("", ".", "..")
 _BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 
 
-class WordError(UsageError):
-    """A word in braces that cannot be filled in here. ``problem`` and ``remedy`` are the halves of its text."""
+class PlaceholderError(UsageError):
+    """A placeholder that is misspelt, or has no value here. ``problem`` and ``remedy`` make up the message."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         self.problem = problem
@@ -35,65 +35,65 @@ class WordError(UsageError):
         super().__init__(f"{problem} {remedy}")
 
 
-def words_in(text: str) -> list[str]:
-    """The words of ours in ``text``, in their order; raises `WordError` for what is nearly one."""
+def find_placeholders(text: str) -> list[str]:
+    """The placeholders in ``text``, in their order; raises `PlaceholderError` for a misspelt one."""
     found = []
     for name in _BRACES.findall(text):
-        if name in KNOWN or (name.startswith(PARENT) and name != PARENT):
+        if name in PLACEHOLDERS or (name.startswith(PARENT) and name != PARENT):
             found.append(name)
         else:
             _refuse_near_miss(name)
     return found
 
 
-def check_words(text: str, allowed: Collection[str]) -> list[str]:
-    """`words_in`; raises `WordError` also for one that stands for nothing here."""
-    found = words_in(text)
+def check_placeholders(text: str, allowed: Collection[str]) -> list[str]:
+    """Like `find_placeholders`; raises `PlaceholderError` also for one that is not ``allowed``."""
+    found = find_placeholders(text)
     for name in found:
         if name not in allowed and not (ANY_PARENT in allowed and name.startswith(PARENT)):
-            there = ", ".join(f"{{{word}}}" for word in allowed)
-            raise WordError(
+            there = ", ".join(f"{{{each}}}" for each in allowed)
+            raise PlaceholderError(
                 f"{{{name}}} is not available here.", f"Available: {there}." if there else "Write the value itself."
             )
     return found
 
 
-def fill(text: str, words: Words) -> str:
-    """``text`` with each word of ``words`` replaced by its value. What is put in is not read again."""
-    return _fill(text, words, as_text)
+def fill(text: str, values: PlaceholderValues) -> str:
+    """``text`` with each placeholder replaced by its value. Values are not searched for placeholders."""
+    return _fill(text, values, as_text)
 
 
-def fill_query(text: str, words: Words) -> str:
-    """As `fill`, for a parameter: what is put into a value that is encoded already is encoded too."""
-    return Encoded(_fill(text, words, _code)) if isinstance(text, Encoded) else fill(text, words)
+def fill_query(text: str, values: PlaceholderValues) -> str:
+    """Like `fill`, for a query parameter: values are percent-encoded if ``text`` is encoded already."""
+    return Encoded(_fill(text, values, _code)) if isinstance(text, Encoded) else fill(text, values)
 
 
-def fill_path(path: str, words: Words) -> str:
-    """As `fill`, for the path of a URL: a value stays in its segment; `ItemError` for one that cannot."""
-    return _fill(path, words, _segment)
+def fill_path(path: str, values: PlaceholderValues) -> str:
+    """Like `fill`, for the path of a URL. `ItemError` for a value that would lead to another path, such as ``..``."""
+    return _fill(path, values, _segment)
 
 
-def fill_value(text: str, words: Words) -> Word:
-    """As `fill`, for JSON: a word that stands alone keeps its type, so that a number is sent as a number."""
-    word = lone_word(text)
-    return words[word] if word is not None and word in words else fill(text, words)
+def fill_value(text: str, values: PlaceholderValues) -> PlaceholderValue:
+    """Like `fill`, for JSON: a placeholder that is the whole text keeps its type, so a number is sent as a number."""
+    name = lone_placeholder(text)
+    return values[name] if name is not None and name in values else fill(text, values)
 
 
-def lone_word(text: str) -> str | None:
-    """The word that is all of ``text``."""
+def lone_placeholder(text: str) -> str | None:
+    """The name of the placeholder that is the whole ``text``; None where there is more, or none."""
     match = _BRACES.fullmatch(text)
     return None if match is None else match[1]
 
 
-def as_text(value: Word) -> str:
-    """A value as a query writes it: ``true`` and ``false`` as JSON does, numbers as Python does."""
+def as_text(value: PlaceholderValue) -> str:
+    """A value as text: ``true`` and ``false`` as in JSON, numbers as in Python."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
 def strings_of(tree: object) -> Iterator[str]:
-    """Every string among the values of a JSON value. Keys are no templates."""
+    """Every string in a JSON value. Keys of objects are left out: they have no placeholders."""
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, Mapping):
@@ -104,18 +104,18 @@ def strings_of(tree: object) -> Iterator[str]:
             yield from strings_of(value)
 
 
-def _fill(text: str, words: Words, write: Callable[[Word], str]) -> str:
-    return _BRACES.sub(lambda match: write(words[match[1]]) if match[1] in words else match[0], text)
+def _fill(text: str, values: PlaceholderValues, write: Callable[[PlaceholderValue], str]) -> str:
+    return _BRACES.sub(lambda match: write(values[match[1]]) if match[1] in values else match[0], text)
 
 
-def _segment(value: Word) -> str:
+def _segment(value: PlaceholderValue) -> str:
     text = as_text(value)
     if text in _NO_SEGMENTS:
         raise ItemError(f"{text!r} cannot be used in a path: it would lead to another path.")
     return _code(text)
 
 
-def _code(value: Word) -> str:
+def _code(value: PlaceholderValue) -> str:
     return quote(as_text(value), safe="", errors="surrogatepass")
 
 
@@ -124,15 +124,15 @@ def _refuse_near_miss(name: str) -> None:
     if written in ("parent", PARENT) or written.startswith(PARENT):
         near = [ANY_PARENT]
     else:
-        near = [known for known in KNOWN if _is_one_slip(written, known)]
+        near = [known for known in PLACEHOLDERS if _is_one_slip(written, known)]
     if near:
-        raise WordError(f"{{{name}}} is not a placeholder.", f"Did you mean {{{near[0]}}}?")
+        raise PlaceholderError(f"{{{name}}} is not a placeholder.", f"Did you mean {{{near[0]}}}?")
 
 
 def _is_one_slip(written: str, known: str) -> bool:
-    """Whether one slip of the hand parts the two: a letter too much, too few, another, or two in the wrong order.
+    """Whether the two differ by one typing error (Damerau-Levenshtein distance 1) behind the same first letter.
 
-    The first letter must be right, and no more than one slip is guessed at: APIs have words of their own in braces.
+    No more than that is guessed at: APIs have braces of their own.
     """
     if written[:1] != known[:1]:
         return False

@@ -13,13 +13,13 @@ from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.recipe import ListLookup, OnceRecipe, Pairs, ValuesRecipe
-from haulier.sources.templates import Words
+from haulier.sources.templates import PlaceholderValues
 
 
 class ValuesDivision:
     """Divides a stream by the values of a list, written down or asked for."""
 
-    words = ("value",)
+    placeholders = ("value",)
 
     def __init__(self, stream: str, kind: str, where: str, recipe: ValuesRecipe) -> None:
         @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class ValuesDivision:
                 '`empty = "no items"` there if the API may hold nothing.'
             )
 
-    def fill(self, item: WorkItem) -> Words:
-        """What the words stand for in this item."""
+    def fill(self, item: WorkItem) -> PlaceholderValues:
+        """The value of each placeholder for this item."""
         assert isinstance(item, self._make)
         return {"value": int(item.value) if self._recipe.are_numbers else item.value}
 
@@ -82,7 +82,7 @@ class ValuesDivision:
 class OnceDivision:
     """Does not divide a stream: one item holds everything."""
 
-    words: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
 
     def __init__(self, stream: str, kind: str, recipe: OnceRecipe) -> None:
         @dataclass(frozen=True)
@@ -97,8 +97,8 @@ class OnceDivision:
         """The one item."""
         yield self._make()
 
-    def fill(self, item: WorkItem) -> Words:
-        """There is no word for everything."""
+    def fill(self, item: WorkItem) -> PlaceholderValues:
+        """No value: such an item has no placeholder."""
         assert isinstance(item, self._make)
         return {}
 

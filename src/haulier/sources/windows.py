@@ -13,13 +13,13 @@ from haulier.items.workitem import WorkItem
 from haulier.items.zones import MOMENT, day_start, local, zone_of
 from haulier.sources.context import Context
 from haulier.sources.recipe import Pairs, WindowsRecipe
-from haulier.sources.templates import Words
+from haulier.sources.templates import PlaceholderValues
 
 
 class WindowsDivision:
     """Divides a stream by time, up to the run's snapshot time less what the API needs to settle."""
 
-    words = ("start", "end")
+    placeholders = ("start", "end")
 
     def __init__(self, stream: str, kind: str, where: str, recipe: WindowsRecipe) -> None:
         @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class WindowsDivision:
         for window in self._windows(start, end):
             yield self._make(window)
 
-    def fill(self, item: WorkItem) -> Words:
-        """What the words stand for in this item."""
+    def fill(self, item: WorkItem) -> PlaceholderValues:
+        """The value of each placeholder for this item."""
         assert isinstance(item, self._make)
         start, end = self._recipe.bounds.of(item.window)
         if self._recipe.bounds.format.startswith("epoch_"):

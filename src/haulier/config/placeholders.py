@@ -1,4 +1,4 @@
-"""The words in braces of a stream: each stands for something, and together they tell the API one item."""
+"""Checks the placeholders of a stream: each has a value, and together they tell the API one item."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 from haulier.config.place import Place
 from haulier.sources.division import divide
 from haulier.sources.recipe import IdsRecipe, ListLookup, Lookup, Pairs, StreamRecipe, ValuesRecipe
-from haulier.sources.templates import ANY_PARENT, PARENT, WordError, strings_of
-from haulier.sources.templates import check_words as words_of
+from haulier.sources.templates import ANY_PARENT, PARENT, PlaceholderError, strings_of
+from haulier.sources.templates import check_placeholders as check_text
 
 SNAPSHOT = "snapshot_time"
 
 Strings = tuple[Place, Iterable[str]]
 
 
-def check_words(recipe: StreamRecipe, value: Any, place: Place) -> None:
-    """`SourceFileError` for a word without a meaning, and where an item would fetch more than its own records."""
+def check_placeholders(recipe: StreamRecipe, value: Any, place: Place) -> None:
+    """`SourceFileError` for a placeholder without a value, and where an item would fetch more than its own records."""
     for asked, at in _once_a_run(recipe, place):
-        # It is asked once for a run: there is no item whose words could be filled in.
+        # It is asked once for a run: there is no item whose values could be filled in.
         _check(_lookup_strings(asked, at), ())
     added = [*_pair_strings(recipe.add, place.at("add"))]
     if recipe.parent is not None:
         _check(added, (ANY_PARENT, SNAPSHOT))
         found = _check(_stream_strings(recipe, place), (ANY_PARENT, SNAPSHOT))
-        if not any(word.startswith(PARENT) for word in found):
+        if not any(placeholder.startswith(PARENT) for placeholder in found):
             raise place.error(
                 "the request uses no field of the parent, so every parent would fetch the same records.",
                 'Write, for example: get = "/posts/{parent.id}/comments"',
@@ -33,19 +33,19 @@ def check_words(recipe: StreamRecipe, value: Any, place: Place) -> None:
     for mode in ("full", "incremental"):
         division = recipe.enumeration(mode)
         if division is not None:
-            words = divide(recipe.name, division, where="").words
+            placeholders = divide(recipe.name, division, where="").placeholders
             kind = next(iter(value[mode]))
-            _check(added, (*words, SNAPSHOT))
-            needed = ("start",) if getattr(division, "only_start", False) else words
-            found = _check_division(recipe, division.query, words, place, place.at(mode).at(kind))
+            _check(added, (*placeholders, SNAPSHOT))
+            needed = ("start",) if getattr(division, "only_start", False) else placeholders
+            found = _check_division(recipe, division.query, placeholders, place, place.at(mode).at(kind))
             _check_needed(needed, found, place.at(mode).at(kind))
 
 
 def _check_division(
-    recipe: StreamRecipe, query: Pairs, words: tuple[str, ...], stream: Place, division: Place
+    recipe: StreamRecipe, query: Pairs, placeholders: tuple[str, ...], stream: Place, division: Place
 ) -> set[str]:
     strings = [*_stream_strings(recipe, stream), *_pair_strings(query, division.at("query"))]
-    found = _check(strings, (*words, SNAPSHOT))
+    found = _check(strings, (*placeholders, SNAPSHOT))
     named = {name for name, _ in recipe.query}
     for name, _ in query:
         if name in named:
@@ -58,7 +58,7 @@ def _check_division(
 
 
 def _check_needed(needed: tuple[str, ...], found: set[str], division: Place) -> None:
-    missing = [f"{{{word}}}" for word in needed if word not in found]
+    missing = [f"{{{placeholder}}}" for placeholder in needed if placeholder not in found]
     if not missing:
         return
     remedy = 'Write, for example: query = { name = "{value}" }'
@@ -102,12 +102,12 @@ def _pair_strings(pairs: Pairs, place: Place) -> Iterator[Strings]:
 
 
 def _check(strings: Iterable[Strings], allowed: tuple[str, ...]) -> set[str]:
-    """The words that were found."""
+    """The placeholders that were found."""
     found: set[str] = set()
     for place, texts in strings:
         try:
             for text in texts:
-                found.update(words_of(text, allowed))
-        except WordError as error:
+                found.update(check_text(text, allowed))
+        except PlaceholderError as error:
             raise place.error(error.problem, error.remedy) from error
     return found

@@ -1,4 +1,4 @@
-"""The pages of a stream for one item: its request with the words filled in."""
+"""The pages of a stream for one item: its request with the placeholders filled in."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from msgspec import Raw
 from haulier.api.records.page import Page
 from haulier.sources.context import Context
 from haulier.sources.recipe import Pairs, StreamRecipe
-from haulier.sources.ruled import ruled
-from haulier.sources.templates import Words, fill, fill_path, fill_query, fill_value, lone_word, strings_of
+from haulier.sources.stream_rules import with_rules
+from haulier.sources.templates import (
+    PlaceholderValues,
+    fill,
+    fill_path,
+    fill_query,
+    fill_value,
+    lone_placeholder,
+    strings_of,
+)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A stream's request with the words of one item filled in."""
+class StreamRequest:
+    """A stream's request with the placeholders filled in for one item."""
 
     path: str
     query: Pairs
@@ -27,26 +35,26 @@ class Asked:
     headers: Pairs
 
 
-def request_of(recipe: StreamRecipe, query: Pairs, words: Words) -> Asked:
+def build_request(recipe: StreamRecipe, query: Pairs, values: PlaceholderValues) -> StreamRequest:
     """The request for an item's first page; ``query`` is the division's own, behind the stream's."""
-    return Asked(
-        path=fill_path(recipe.path, words),
-        query=tuple((name, fill_query(value, words)) for name, value in (*recipe.query, *query)),
-        json=_fill_tree(recipe.json, words),
-        headers=tuple((name, fill(value, words)) for name, value in recipe.headers),
+    return StreamRequest(
+        path=fill_path(recipe.path, values),
+        query=tuple((name, fill_query(value, values)) for name, value in (*recipe.query, *query)),
+        json=_fill_tree(recipe.json, values),
+        headers=tuple((name, fill(value, values)) for name, value in recipe.headers),
     )
 
 
 def templates_of(recipe: StreamRecipe) -> list[str]:
-    """Every string of a stream in which a word of an item may stand."""
+    """Every string of a stream that may contain placeholders."""
     pairs = (*recipe.query, *recipe.headers, *recipe.add)
     return [recipe.path, *(value for _, value in pairs), *strings_of(recipe.json)]
 
 
-def listed(
+def fetch_pages(
     recipe: StreamRecipe,
     query: Pairs,
-    words: Words,
+    values: PlaceholderValues,
     context: Context,
     *,
     exact: Mapping[str, Raw] = MappingProxyType({}),
@@ -54,14 +62,14 @@ def listed(
 ) -> AsyncIterator[Page]:
     """The pages of one item. With ``skips_absent`` a list that is not there has none.
 
-    ``exact`` are words as they stood in JSON: what is added to records keeps the digits that it came with.
+    ``exact`` has values as they stood in JSON: what is added to records keeps the digits that it came with.
     """
-    words = {**words, "snapshot_time": snapshot_text(context.snapshot_time)}
-    asked = request_of(recipe, query, words)
+    values = {**values, "snapshot_time": snapshot_text(context.snapshot_time)}
+    asked = build_request(recipe, query, values)
     pages = context.api.pages(
         asked.path,
         asked.query,
-        pages=ruled(recipe.pages, recipe.rules, skips_absent=skips_absent),
+        pages=with_rules(recipe.pages, recipe.rules, skips_absent=skips_absent),
         records=recipe.records,
         empty=recipe.empty.declared,
         total=recipe.total,
@@ -69,15 +77,15 @@ def listed(
         json=asked.json,
         headers=asked.headers,
     )
-    return _with_fields(pages, fields_of(recipe.add, words, exact)) if recipe.add else pages
+    return _with_fields(pages, build_fields(recipe.add, values, exact)) if recipe.add else pages
 
 
-def fields_of(add: Pairs, words: Words, exact: Mapping[str, Raw]) -> dict[str, Any]:
-    """The fields that are put in front of an item's records. A word that stands alone keeps its type."""
+def build_fields(add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]) -> dict[str, Any]:
+    """The fields that are put in front of an item's records. A placeholder that is the whole text keeps its type."""
     fields: dict[str, Any] = {}
     for name, text in add:
-        word = lone_word(text)
-        fields[name] = exact[word] if word is not None and word in exact else fill_value(text, words)
+        alone = lone_placeholder(text)
+        fields[name] = exact[alone] if alone is not None and alone in exact else fill_value(text, values)
     return fields
 
 
@@ -94,11 +102,11 @@ def snapshot_text(snapshot_time: datetime) -> str:
     return f"{snapshot_time:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _fill_tree(tree: Any, words: Words) -> Any:
+def _fill_tree(tree: Any, values: PlaceholderValues) -> Any:
     if isinstance(tree, str):
-        return fill_value(tree, words)
+        return fill_value(tree, values)
     if isinstance(tree, Mapping):
-        return {key: _fill_tree(value, words) for key, value in tree.items()}
+        return {key: _fill_tree(value, values) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_fill_tree(value, words) for value in tree]
+        return [_fill_tree(value, values) for value in tree]
     return tree

@@ -36,7 +36,7 @@ class Ruled:
         return None if following is None else replace(following, end_rules=(*following.end_rules, *self.rules))
 
 
-def ruled(pages: Paginator, rules: tuple[Rule, ...], *, skips_absent: bool = False) -> Paginator:
+def with_rules(pages: Paginator, rules: tuple[Rule, ...], *, skips_absent: bool = False) -> Paginator:
     """``pages`` itself where there is no rule."""
     first_rules = ABSENT if skips_absent else ()
     return Ruled(pages, rules, first_rules) if rules or first_rules else pages

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from haulier.api.paging.totals import Guard, Total
-from haulier.config.environment import filled
-from haulier.config.fields import Field, Opened, Shape
-from haulier.config.kinds import Choice, Flag, Scalar, TableOf, Text, Whole, refusals, wrong
-from haulier.config.place import Place, shown
+from haulier.config.environment import fill_variables
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.kinds import Choice, Flag, Scalar, TableOf, Text, WholeNumber, errors_at, unexpected
+from haulier.config.place import Place, show
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.sources.recipe import Lookup
 
@@ -21,21 +21,21 @@ class PathText:
 
     def read(self, value: Any, place: Place, example: str) -> str:
         if not isinstance(value, str) or not value:
-            raise wrong(value, place, "a path", example)
-        path = filled(value, place)
+            raise unexpected(value, place, "a path", example)
+        path = fill_variables(value, place)
         parts = urlsplit(path)
         if parts.scheme or parts.netloc or path.startswith("//"):
             raise place.error(
-                f"{shown(value)} leads to another origin, and credentials are sent to the API's own url only.",
+                f"{show(value)} leads to another origin, and credentials are sent to the API's own url only.",
                 f"Write a path below `api.url`, for example: {example}",
             )
         if not path.startswith("/"):
             raise place.error(
-                f"the path {shown(value)} does not begin with a slash.", f'Write {place.name} = "/{value}"'
+                f"the path {show(value)} does not begin with a slash.", f'Write {place.name} = "/{value}"'
             )
         if "?" in path or "#" in path:
             raise place.error(
-                f"the path {shown(value)} contains a query.", 'Write it as a table: query = { name = "value" }'
+                f"the path {show(value)} contains a query.", 'Write it as a table: query = { name = "value" }'
             )
         return path
 
@@ -60,8 +60,10 @@ IS = Field(
 
 COUNT_AT = Field("at", JsonPath(), "The dotted path of the number in the answer.", 'at = "count"')
 COUNT_HEADER = Field("header", Text(), "Or the header that holds it.", 'header = "X-Total-Count"')
-COUNT = Shape("A request for the number of all records.", GET, QUERY, COUNT_AT, COUNT_HEADER, one_of=("at", "header"))
-EDGE = Shape("A request for the first or last ID.", GET, QUERY, AT, EMPTY)
+COUNT = TableShape(
+    "A request for the number of all records.", GET, QUERY, COUNT_AT, COUNT_HEADER, one_of=("at", "header")
+)
+EDGE = TableShape("A request for the first or last ID.", GET, QUERY, AT, EMPTY)
 TOTAL_AT = Field("at", Text(), "The dotted path of the number in each page.", 'at = "total"')
 TOTAL_HEADER = Field("header", Text(), "Or the header that holds it.", 'header = "X-Total-Count"')
 MAY_MOVE = Field(
@@ -75,12 +77,12 @@ GUARD_AT = Field(
     "at", JsonPath(), "The dotted path that says whether it is.", 'at = "hits.total.relation"', is_required=True
 )
 GUARD_IS = Field("is", Scalar(), "What stands there where it is.", 'is = "eq"', is_required=True)
-GUARD = Shape(
+GUARD = TableShape(
     "Where an exact total is one: search servers count to a cap, and say that there is more.", GUARD_AT, GUARD_IS
 )
 
 
-def read_guard(table: Opened) -> Guard:
+def read_guard(table: TableReader) -> Guard:
     return Guard(table.need(GUARD_AT), table.need(GUARD_IS))
 
 
@@ -92,13 +94,15 @@ ONLY_IF = Field(
 )
 ABOVE = Field(
     "above",
-    Whole(),
+    WholeNumber(),
     "The most records that the API hands out for one query; where its `total` ends there too, write one less.",
     "above = 10000",
     is_required=True,
 )
-DIVIDE = Shape("When an item is divided before it is read. What fails again and again is divided in any case.", ABOVE)
-TOTAL = Shape(
+DIVIDE = TableShape(
+    "When an item is divided before it is read. What fails again and again is divided in any case.", ABOVE
+)
+TOTAL = TableShape(
     "Where the API says how many records an item has.",
     TOTAL_AT,
     TOTAL_HEADER,
@@ -109,7 +113,7 @@ TOTAL = Shape(
 )
 
 
-def read_count(table: Opened) -> Lookup:
+def read_count(table: TableReader) -> Lookup:
     return Lookup(
         path=table.need(GET),
         query=table.get(QUERY, ()),
@@ -119,20 +123,20 @@ def read_count(table: Opened) -> Lookup:
 
 
 @dataclass(frozen=True)
-class Edge:
+class EdgeLookup:
     """A `Lookup`, and whether an API without items is an answer to it."""
 
     lookup: Lookup
     may_be_empty: bool
 
 
-def read_edge(table: Opened) -> Edge:
+def read_edge(table: TableReader) -> EdgeLookup:
     lookup = Lookup(path=table.need(GET), query=table.get(QUERY, ()), at=table.need(AT))
-    return Edge(lookup, EMPTY in table and table.need(EMPTY) == "no items")
+    return EdgeLookup(lookup, EMPTY in table and table.need(EMPTY) == "no items")
 
 
-def read_total(table: Opened) -> Total:
-    with refusals(table.place):
+def read_total(table: TableReader) -> Total:
+    with errors_at(table.place):
         return Total(
             at=table.get(TOTAL_AT, ""),
             header=table.get(TOTAL_HEADER, ""),
@@ -143,7 +147,7 @@ def read_total(table: Opened) -> Total:
         )
 
 
-def read_divide(table: Opened) -> int:
+def read_divide(table: TableReader) -> int:
     return table.need(ABOVE)
 
 
