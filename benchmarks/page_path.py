@@ -41,7 +41,7 @@ from haulier.cli.event_loop import run_loop
 from haulier.clock import SystemClock
 from haulier.lake.local.lake import LocalLake
 from haulier.lake.ndjson import to_lines
-from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.testing.sandbox.answers import answer
 
@@ -106,7 +106,7 @@ class Ours:
         clock, rng, redactor = SystemClock(), random.Random(7), Redactor()
         api = Api(url, in_flight=IN_FLIGHT)
         transport = AiohttpTransport(api, clock=clock, redactor=redactor)
-        rows = MemoryQueue(MemoryStore(), clock)
+        rows = MemoryRows(RowStore())
         scope = Scope(ScopeSettings("bench", api.schedule, is_fixed=True), "bench", rows, clock, rng)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(transport.close)

@@ -214,7 +214,7 @@ async def pause_for_an_hour(place: Place) -> None:
         return encode(msgspec.structs.replace(row, pause_until=row.pause_until + 3_600.0, pause_seconds=3_600.0))
 
     queue = SqliteQueue(place.folder / ".haulier/shop/queue.sqlite3", SystemClock())
-    await queue.update("scope/shop", longer)
+    await queue.rows.update("scope/shop", longer)
     await queue.close()
 
 

@@ -109,7 +109,7 @@ class Stand:
 
     async def _forget_members(self) -> None:
         queue = self.queue()
-        await queue.update(f"scope/{self.name}", lambda _: encode(ScopeRow()))
+        await queue.rows.update(f"scope/{self.name}", lambda _: encode(ScopeRow()))
         await queue.close()
 
     # -- what became of it ---------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ OCCURRENCES = 1_000_000 if os.environ.get("HAULIER_CUTS") == "all" else 1
 QUIET = (
     "LocalLake.disk",
     *("LocalLake.names", "LocalLake.read", "LocalLake.walk", "LocalLake.exists", "LocalLake.download"),
-    *("SqliteQueue.update", "sql pragma", "sql PRAGMA", "sql SELECT"),
+    *("SqliteRows.update", "sql pragma", "sql PRAGMA", "sql SELECT"),
 )
 """To all others it is the same whether a process ends before or after it has read something. Beats come at any time."""
 

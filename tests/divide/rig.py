@@ -22,6 +22,7 @@ from haulier.config.source_file import load_source
 from haulier.lake.local.lake import LocalLake
 from haulier.queues.envelope import Envelope, decode
 from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.runs.records import ChildList, PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
@@ -168,6 +169,7 @@ async def opened(app: App, folder: Path, *, max_failures: int = 2) -> AsyncItera
                 lake=lake,
                 queue=queue,
                 open_queue=lambda: MemoryQueue(store, clock),
+                rows=MemoryRows(RowStore()),
                 api=transport,
                 clock=clock,
                 settings=settings,

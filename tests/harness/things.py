@@ -21,7 +21,7 @@ from haulier.api.settings import Api
 from haulier.clock import Clock
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
-from haulier.queues.seam import QueueClient
+from haulier.rows.seam import Rows
 from haulier.sources.context import Context
 from tests.harness.wiring import open_client
 
@@ -95,9 +95,9 @@ class ThingsApi:
 
 @contextlib.asynccontextmanager
 async def client_of(
-    transport: Transport, queue: QueueClient, clock: Clock, name: str, *, beat_seconds: float = 1.0
+    transport: Transport, rows: Rows, clock: Clock, name: str, *, beat_seconds: float = 1.0
 ) -> AsyncIterator[Client]:
-    """A client over ``transport`` that has joined the scope of all workers of ``queue``.
+    """A client over ``transport`` that has joined the scope of all workers of ``rows``.
 
     A member that stands still is waited for as long as its share may be in use, so that its requests are taken to be
     short: a fifth of a second.
@@ -110,5 +110,5 @@ async def client_of(
         process=this_process(),
     )
     settings = Api("http://shop.invalid", in_flight=IN_FLIGHT)
-    async with open_client(settings, api=transport, rows=queue, scope=scope, clock=clock, name=name) as client:
+    async with open_client(settings, api=transport, rows=rows, scope=scope, clock=clock, name=name) as client:
         yield client

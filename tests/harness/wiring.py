@@ -13,7 +13,7 @@ from haulier.api.answers.judgement import Rule
 from haulier.api.client import Client
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Transport
-from haulier.api.scope.scope import Rows, Scope, ScopeSettings
+from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.settings import Api
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource, scope_settings
@@ -22,7 +22,8 @@ from haulier.clock import Clock
 from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Lake
-from haulier.queues.seam import QueueClient, QueueOpener
+from haulier.queues.seam import Queue, QueueOpener
+from haulier.rows.seam import Rows
 from haulier.runs.closing import Closer
 from haulier.worker.deps import Processor, WorkerDeps
 from haulier.worker.loop import Worker
@@ -54,8 +55,9 @@ async def open_source(
     app: App,
     *,
     lake: Lake,
-    queue: QueueClient,
+    queue: Queue,
     open_queue: QueueOpener,
+    rows: Rows,
     api: Transport,
     clock: Clock,
     name: str = "w1",
@@ -65,13 +67,15 @@ async def open_source(
     """What a worker process of an app has open."""
     meter, scope = TimedTransport(api), scope_settings(app)
     async with open_client(
-        app.api, api=meter, rows=queue, scope=scope, clock=clock, name=name, redactor=redactor, rules=app.rules
+        app.api, api=meter, rows=rows, scope=scope, clock=clock, name=name, redactor=redactor, rules=app.rules
     ) as client:
         yield LiveSource(
             app=app,
             lake=lake,
             queue=queue,
             open_queue=open_queue,
+            rows=rows,
+            local_file=None,
             clock=clock,
             rng=random.Random(name),
             name=name,
@@ -86,7 +90,7 @@ def deps_of(
     source: str,
     *,
     lake: Lake,
-    queue: QueueClient,
+    queue: Queue,
     open_queue: QueueOpener,
     client: Client,
     clock: Clock,

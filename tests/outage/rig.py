@@ -20,6 +20,7 @@ from haulier.config.source_file import load_source
 from haulier.lake.local.lake import LocalLake
 from haulier.lake.local.threads import LocalThreads, Share, Together
 from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.run import Run
 from tests.harness.virtual_time import VirtualTime
@@ -116,6 +117,7 @@ class Shop:
     api: Api
     lake: LocalLake
     store: MemoryStore
+    rows: RowStore
     time: VirtualTime
     run: Run
     charged: int = 0
@@ -123,14 +125,14 @@ class Shop:
 
     async def work(self, name: str) -> tuple[int, str]:
         """One worker, to its end: its exit code, and why."""
-        async with _site_of(self.app, self.api, self.lake, self.store, self.time, name) as site:
+        async with _site_of(self.app, self.api, self.lake, self.store, self.rows, self.time, name) as site:
             worker = worker_of(site.worker_deps())
             code = await worker.run()
             self.charged += worker.stats.retried
             return code, worker.reason
 
     async def verdict(self) -> VerdictRecord:
-        async with _site_of(self.app, self.api, self.lake, self.store, self.time, "closer") as site:
+        async with _site_of(self.app, self.api, self.lake, self.store, self.rows, self.time, "closer") as site:
             found = await site.closer.close(self.run)
         assert found is not None, "the run is open"
         return found
@@ -152,12 +154,13 @@ async def opened(time: VirtualTime, folder: Path, *, items: int, in_flight: int 
     path = folder / "shop.toml"
     path.write_text(TOML.format(url="http://shop.invalid", last=items, in_flight=in_flight))
     app, api, store = App.from_settings(load_source(path, {})), Api(time), MemoryStore()
+    rows = RowStore()
     lake = LocalLake(folder / "lake", time)
     lake._threads = _AtOnce(str(folder))
-    async with _site_of(app, api, lake, store, time, "planner") as site:
+    async with _site_of(app, api, lake, store, rows, time, "planner") as site:
         run = await claim(site, WantedRun("full", app.selected([])))
         await start(site, run, _nothing)
-    yield Shop(app, api, lake, store, time, run)
+    yield Shop(app, api, lake, store, rows, time, run)
 
 
 @dataclass(frozen=True)
@@ -207,12 +210,18 @@ async def live_through(shop: Shop, failure: Failure, *, workers: int, after_seco
 
 @contextlib.asynccontextmanager
 async def _site_of(
-    app: App, api: Api, lake: LocalLake, store: MemoryStore, time: VirtualTime, name: str
+    app: App, api: Api, lake: LocalLake, store: MemoryStore, rows: RowStore, time: VirtualTime, name: str
 ) -> AsyncIterator[LiveSource]:
     """What a worker process has open, with all the limits of life."""
-    queue = MemoryQueue(store, time)
     async with open_source(
-        app, lake=lake, queue=queue, open_queue=lambda: MemoryQueue(store, time), api=api, clock=time, name=name
+        app,
+        lake=lake,
+        queue=MemoryQueue(store, time),
+        open_queue=lambda: MemoryQueue(store, time),
+        rows=MemoryRows(rows),
+        api=api,
+        clock=time,
+        name=name,
     ) as site:
         yield site
 

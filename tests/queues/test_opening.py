@@ -9,17 +9,21 @@ import pytest
 
 from haulier.errors import QueueUnavailableError, UsageError
 from haulier.queues.memory import MemoryQueue
-from haulier.queues.opening import queue_opener
-from haulier.queues.seam import QueueClient, QueueOpener
+from haulier.queues.opening import QueueBackend, queue_backend
+from haulier.queues.seam import Queue, QueueOpener
 from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
 
 
 def opener(url: str, base: Path, lease_seconds: float = 60.0) -> QueueOpener:
-    return queue_opener(url, base=base, source="flights", clock=FakeClock(), lease_seconds=lease_seconds)
+    return backend(url, base, lease_seconds).open_queue
 
 
-async def enqueue_one(queue: QueueClient) -> None:
+def backend(url: str, base: Path, lease_seconds: float = 60.0) -> QueueBackend:
+    return queue_backend(url, base=base, source="flights", clock=FakeClock(), lease_seconds=lease_seconds)
+
+
+async def enqueue_one(queue: Queue) -> None:
     await queue.enqueue([b"one"])
     await queue.close()
 
@@ -68,20 +72,47 @@ async def test_memory_is_shared_by_its_clients(tmp_path: Path) -> None:
 
 async def test_clients_wait_less_than_a_third_of_the_lease(tmp_path: Path) -> None:
     """A renewal that had to wait for a busy file still comes in time, however short the lease."""
-    clients = [opener("sqlite", tmp_path, lease_seconds=0.4)() for _ in range(2)]
-    await clients[0].enqueue([b"one"])
+    open_both = backend("sqlite", tmp_path, lease_seconds=0.4).open_both
+    (queue, rows), (other, _) = open_both(), open_both()
+    await queue.enqueue([b"one"])
     said: list[str] = []
 
     def change(old: bytes | None) -> bytes:
         with pytest.raises(QueueUnavailableError) as caught:
-            asyncio.run(clients[1].enqueue([b"two"]))
+            asyncio.run(other.enqueue([b"two"]))
         said.append(str(caught.value))
         return b"row"
 
-    await clients[0].update("scope", change)
+    await rows.update("scope", change)
     assert "held by another process for 0.1 s" in said[0]
-    for client in clients:
+    for client in (queue, rows, other):
         await client.close()
+
+
+async def test_rows_of_a_file_share_the_connection_of_its_queue(tmp_path: Path) -> None:
+    """The rows stand in the queue's file, and one client of both is one connection, closed by either."""
+    found = backend("sqlite", tmp_path)
+    assert found.local_file == tmp_path / ".haulier" / "flights" / "queue.sqlite3"
+    queue, rows = found.open_both()
+    await rows.update("scope", lambda _: b"row")
+    assert isinstance(queue, SqliteQueue)
+    assert queue.rows is rows
+    await rows.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await queue.depth()
+    await queue.close()
+    (queue, rows) = found.open_both()
+    assert await rows.read("scope") == b"row"
+    await queue.close()
+
+
+async def test_rows_in_memory_are_shared_by_their_clients(tmp_path: Path) -> None:
+    """All clients of one backend share their rows; those of another have others. No file stands for them."""
+    one, another = backend("memory", tmp_path), backend("memory", tmp_path)
+    assert one.local_file is None
+    await one.open_both()[1].update("scope", lambda _: b"row")
+    assert await one.open_both()[1].read("scope") == b"row"
+    assert await another.open_both()[1].read("scope") is None
 
 
 SLASHES = r"The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue\.sqlite3\."
@@ -103,6 +134,7 @@ SUPPORTED = r'Write queue = "sqlite", queue = "sqlite:///path/to/file\.sqlite3" 
         ("sqlite:///queue.db#1", NAMES_A_FILE),
         ("sqlite:///queue%00.db", NAMES_A_FILE),
         ("sqlite:///.", NAMES_A_FILE),
+        ("memory:", r'A queue in memory has no address\. Write queue = "memory"\.'),
         ("", rf"A queue of kind '' is not supported\. {SUPPORTED}"),
         ("redis://localhost", rf"A queue of kind 'redis' is not supported\. {SUPPORTED}"),
         ("SQLite", rf"A queue of kind 'SQLite' is not supported\. {SUPPORTED}"),

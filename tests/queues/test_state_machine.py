@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from haulier.errors import LeaseLostError
 from haulier.queues.memory import MemoryQueueOpener
-from haulier.queues.seam import Depth, Lease, QueueOpener
+from haulier.queues.seam import Depth, Lease, Queue
 from haulier.queues.sqlite.queue import SqliteQueue
+from haulier.rows.memory import MemoryRows, RowStore
+from haulier.rows.seam import Rows
 from haulier.testing.clock import FakeClock
 
 T = TypeVar("T")
+Opener = Callable[[], tuple[Queue, Rows]]
 
 delays = st.sampled_from([0.0, 0.0, 30.0, 60.0])
 lengths = st.sampled_from([60.0, 30.0, 60.0, 0.0])
@@ -41,14 +44,14 @@ class Message:
 class QueueMachine(RuleBasedStateMachine):
     """Every rule does one thing to the queue and to the model; the invariants compare them whole."""
 
-    def opener(self, clock: FakeClock) -> QueueOpener:
+    def opener(self, clock: FakeClock) -> Opener:
         raise NotImplementedError
 
     @initialize()
     def begin(self) -> None:
         self.runner = asyncio.Runner()
         self.clock = FakeClock()
-        self.open = self.opener(self.clock)
+        self.open: Opener = self.opener(self.clock)
         self.clients = [self.open(), self.open()]
         self.messages: list[Message] = []
         self.leases: list[Lease] = []
@@ -58,7 +61,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for client in self.clients:
-            self.do(client.close())
+            self.close(client)
         self.runner.close()
 
     # -- what can be done ----------------------------------------------------------------------------------------------
@@ -145,7 +148,7 @@ class QueueMachine(RuleBasedStateMachine):
             seen.append(old)
             return b"%s+" % (old or b"")
 
-        new = self.do(self.client.update("scope", change))
+        new = self.do(self.rows.update("scope", change))
         assert seen[-1] == self.row
         assert new == b"%s+" % (self.row or b"")
         self.row = new
@@ -156,7 +159,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def open_anew(self) -> None:
-        self.do(self.client.close())
+        self.close(self.clients[0])
         self.clients[0] = self.open()
 
     # -- what always holds ---------------------------------------------------------------------------------------------
@@ -178,17 +181,25 @@ class QueueMachine(RuleBasedStateMachine):
         times = [self.message_of(body).visible_at for body in shown]
         assert times == sorted(times)
         assert self.do(self.client.peek(1_000, poison=True)) == self.poisoned
-        assert self.do(self.client.read("scope")) == self.row
+        assert self.do(self.rows.read("scope")) == self.row
 
     # -- the model -----------------------------------------------------------------------------------------------------
 
     @property
-    def client(self) -> Any:
-        return self.clients[0]
+    def client(self) -> Queue:
+        return self.clients[0][0]
+
+    @property
+    def rows(self) -> Rows:
+        return self.clients[0][1]
 
     @property
     def now(self) -> float:
         return self.clock.monotonic()
+
+    def close(self, client: tuple[Queue, Rows]) -> None:
+        for one in client:
+            self.do(one.close())
 
     def do(self, call: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(call)
@@ -212,15 +223,21 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 class MemoryMachine(QueueMachine):
-    def opener(self, clock: FakeClock) -> QueueOpener:
-        return MemoryQueueOpener(clock)
+    def opener(self, clock: FakeClock) -> Opener:
+        open_queue, store = MemoryQueueOpener(clock), RowStore()
+        return lambda: (open_queue(), MemoryRows(store))
 
 
 class SqliteMachine(QueueMachine):
-    def opener(self, clock: FakeClock) -> QueueOpener:
+    def opener(self, clock: FakeClock) -> Opener:
         self.folder = tempfile.TemporaryDirectory()
         path = Path(self.folder.name) / "queue.sqlite3"
-        return lambda: SqliteQueue(path, clock)
+
+        def opened() -> tuple[Queue, Rows]:
+            queue = SqliteQueue(path, clock)
+            return queue, queue.rows
+
+        return opened
 
     def teardown(self) -> None:
         super().teardown()

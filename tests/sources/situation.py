@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from haulier.api.client import Client, ItemApi
@@ -14,23 +14,10 @@ from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.clock import SystemClock
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.sources.context import Context, RunInfo
 
 NOW = datetime(2026, 11, 23, 22, 25, tzinfo=UTC)
-
-
-class Documents:
-    """The store of the scope's row: a dict."""
-
-    def __init__(self) -> None:
-        self._documents: dict[str, bytes] = {}
-
-    async def read(self, name: str) -> bytes | None:
-        return self._documents.get(name)
-
-    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
-        self._documents[name] = change(self._documents.get(name))
-        return self._documents[name]
 
 
 def context_of(api: ItemApi, snapshot_time: datetime = NOW) -> Context:
@@ -42,7 +29,7 @@ def context_of(api: ItemApi, snapshot_time: datetime = NOW) -> Context:
 async def situation(settings: Api, snapshot_time: datetime = NOW) -> AsyncIterator[Context]:
     """A context whose API is ``settings``."""
     clock, rng, redactor = SystemClock(), random.Random(1), Redactor()
-    scope = Scope(ScopeSettings("test", settings.schedule), "tester", Documents(), clock, rng)
+    scope = Scope(ScopeSettings("test", settings.schedule), "tester", MemoryRows(RowStore()), clock, rng)
     transport = AiohttpTransport(settings, clock=clock, redactor=redactor)
     try:
         async with scope.joined():

@@ -18,7 +18,8 @@ from haulier.items.workitem import WorkItem
 from haulier.lake.local.lake import LocalLake
 from haulier.queues.envelope import Envelope, decode
 from haulier.queues.memory import MemoryQueue, MemoryStore
-from haulier.queues.seam import QueueClient, QueueOpener
+from haulier.queues.seam import Queue, QueueOpener
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.runs.closing import Closer
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.plan import planned
@@ -73,6 +74,7 @@ class Rig:
     folder: Path
     clock: Clock = field(default_factory=FakeClock)
     store: MemoryStore = field(default_factory=MemoryStore)
+    rows: RowStore = field(default_factory=RowStore)
     api: ThingsApi = field(default_factory=ThingsApi)
     settings: WorkerSettings = field(default_factory=lambda: WorkerSettings(lease_seconds=LEASE_SECONDS))
     isolate: tuple[str, ...] = ()
@@ -80,7 +82,7 @@ class Rig:
 
     async def __aenter__(self) -> Self:
         self.lake = LocalLake(self.folder / "lake", self.clock)
-        self.queue: QueueClient = MemoryQueue(self.store, self.clock)
+        self.queue: Queue = MemoryQueue(self.store, self.clock)
         self.closer = Closer(self.lake, self.queue, self.clock, "closer")
         return self
 
@@ -116,7 +118,7 @@ class Rig:
         self._born += 1
         name = f"w{self._born}"
         asleep = self.clock.sleeping if isinstance(self.clock, FakeClock) else 0
-        async with client_of(self.api, self.queue, self.clock, name) as client:
+        async with client_of(self.api, MemoryRows(self.rows), self.clock, name) as client:
             if isinstance(self.clock, FakeClock):
                 await self.clock.wait_for_sleepers(asleep + 1)  # Its beats wait for the clock from now on.
             yield self.parts_over(client, name, processors)

@@ -12,7 +12,7 @@ import pytest
 
 from haulier.errors import ItemError, LakeUnavailableError, QueueUnavailableError
 from haulier.queues.memory import MemoryQueue
-from haulier.queues.seam import Lease, QueueClient
+from haulier.queues.seam import Lease, Queue
 from haulier.sources.context import Context
 from haulier.testing.clock import FakeClock
 from haulier.worker.settings import GROUP_ITEMS, GROUP_SECONDS
@@ -250,7 +250,7 @@ class Away(MemoryQueue):
 async def test_p8_completions_wait_for_a_busy_queue(rig: Rig) -> None:
     """Their receipts are written once; the queue is tried until it answers."""
     run = await rig.run(ITEM)
-    away: QueueClient = Away(rig.store, rig.clock)
+    away: Queue = Away(rig.store, rig.clock)
     rig.queue = away
     clock = rig.clock
     assert isinstance(clock, FakeClock)

@@ -21,8 +21,9 @@ from haulier.errors import HaulierError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.lake.opening import open_lake
 from haulier.lake.seam import Lake
-from haulier.queues.opening import file_of, queue_opener
-from haulier.queues.seam import QueueClient, QueueOpener, ThisProcess
+from haulier.queues.opening import queue_backend
+from haulier.queues.seam import Queue, QueueOpener, ThisProcess
+from haulier.rows.seam import Rows
 from haulier.runs.run import Run, require_same_fingerprint
 from haulier.sources.context import Context
 from haulier.worker.deps import WorkerDeps
@@ -56,8 +57,11 @@ class OpenSource:
 
     app: App
     lake: Lake
-    queue: QueueClient
+    queue: Queue
     open_queue: QueueOpener
+    rows: Rows
+    local_file: Path | None
+    """The queue's file, beside which the processes of a source keep others. None where the queue has none."""
     clock: Clock
     rng: random.Random
     name: str
@@ -139,7 +143,7 @@ async def open_source(app: App, options: Options, *, writes: bool = True) -> Asy
     clock = SystemClock()
     lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
     name = process_name()
-    open_queue = queue_opener(
+    backend = queue_backend(
         options.queue or app.queue,
         base=app.base,
         source=app.name,
@@ -151,13 +155,16 @@ async def open_source(app: App, options: Options, *, writes: bool = True) -> Asy
         stack.push_async_callback(lake.close)
         if writes:
             await lake.check()
-        queue = open_queue()
+        queue, rows = backend.open_both()
         stack.push_async_callback(queue.close)
+        stack.push_async_callback(rows.close)
         yield OpenSource(
             app=app,
             lake=lake,
             queue=queue,
-            open_queue=open_queue,
+            open_queue=backend.open_queue,
+            rows=rows,
+            local_file=backend.local_file,
             clock=clock,
             rng=random.Random(),
             name=name,
@@ -189,10 +196,10 @@ async def open_live(
         redactor = Redactor()
         for secret in app.secrets:
             redactor.add(secret)
-        shared = TokenFile(_token_path(app, options))
+        shared = TokenFile(_token_path(site))
         transport = AiohttpTransport(app.api, clock=site.clock, redactor=redactor, shared=shared)
         stack.push_async_callback(transport.close)
-        scope = Scope(scope_settings(app, is_fixed=options.is_fixed), site.name, site.queue, site.clock, site.rng)
+        scope = Scope(scope_settings(app, is_fixed=options.is_fixed), site.name, site.rows, site.clock, site.rng)
         stack.callback(lambda: shared.clear() if scope.was_last else None)
         await stack.enter_async_context(scope.joined())
         meter = TimedTransport(around(transport))
@@ -201,11 +208,11 @@ async def open_live(
         yield LiveSource(**vars(site), client=client, meter=meter, shared=lifespan)
 
 
-def _token_path(app: App, options: Options) -> Path | None:
+def _token_path(site: OpenSource) -> Path | None:
     """Beside the queue, which is what all processes of the source have in common. None for a queue in memory, which has
     one process."""
-    queue = file_of(options.queue or app.queue, base=app.base, source=app.name)
-    return None if queue is None else queue.with_name(f"{queue.name}.token-{app.name}")
+    file = site.local_file
+    return None if file is None else file.with_name(f"{file.name}.token-{site.app.name}")
 
 
 def _fit(app: App) -> Callable[[Run], None]:

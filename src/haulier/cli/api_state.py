@@ -46,7 +46,7 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_api_state(site: OpenSource) -> ApiState | None:
     """What the row of the source says now; None where no worker ever was."""
-    body = await site.queue.read(scope_name(site.app))
+    body = await site.rows.read(scope_name(site.app))
     return None if body is None else api_state(decode(body), wall_seconds(site.clock))
 
 

@@ -156,7 +156,7 @@ async def shown(
         # What cannot be shown now is shown later: it is the work that says what fails.
         with contextlib.suppress(HaulierError):
             if (progress := await account.progress()) is not None:
-                row = decode(await site.queue.read(scope_name(site.app)))
+                row = decode(await site.rows.read(scope_name(site.app)))
                 failures = functools.reduce(Failures.with_more, account.of_runs(row.failures), NO_FAILURES)
                 view.show(progress, Traffic(in_flight(row), failures))
                 if lesson is not None and (learned := await lesson.learn(progress)):

@@ -22,7 +22,7 @@ async def read_failures(site: OpenSource, run_id: str) -> Failures:
     if isinstance(site, LiveSource):
         await site.client.scope.tell_failures()
     with contextlib.suppress(HaulierError):
-        return decode(await site.queue.read(scope_name(site.app))).failures.get(run_id, NO_FAILURES)
+        return decode(await site.rows.read(scope_name(site.app))).failures.get(run_id, NO_FAILURES)
     return NO_FAILURES
 
 

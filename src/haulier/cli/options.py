@@ -14,7 +14,7 @@ import click
 from haulier.app.open_source import Options
 from haulier.cli.hints import note_place, note_source
 from haulier.clock import SystemClock
-from haulier.queues.opening import queue_opener
+from haulier.queues.opening import queue_backend
 from haulier.worker.settings import WorkerSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,5 +110,5 @@ def _queue_from_here(queue: str) -> str:
     if written == queue or unquote(written).startswith("/"):
         return queue
     # Refuses, in its own words, a path that lacks its fourth slash.
-    queue_opener(queue, base=Path.cwd(), source="here", clock=SystemClock(), lease_seconds=MIN_LEASE_SECONDS)
+    queue_backend(queue, base=Path.cwd(), source="here", clock=SystemClock(), lease_seconds=MIN_LEASE_SECONDS)
     return f"sqlite:///{quote(os.getcwd())}/{written}"

@@ -10,23 +10,43 @@ from haulier.clock import Clock
 from haulier.errors import UsageError
 from haulier.lake.local.lake import LocalLake
 from haulier.lake.seam import Lake
-
-_REMEDY = "Write a folder, such as `lake` (relative to the source file) or `/data/lake`, or `file:///data/lake`."
+from haulier.schemes import Scheme, examples
 
 
 def open_lake(url: str, *, base: Path, clock: Clock) -> Lake:
-    """The lake that ``url`` names: a folder, relative to ``base``, or a ``file://`` URL. Nothing is touched yet.
+    """The lake that ``url`` names: a folder, relative to ``base``, or a URL. Nothing is touched yet.
 
     `UsageError` for what names no lake. It does not repeat the URL, which may hold a secret (G7).
     """
     if not url.strip() or "\0" in url:
-        raise UsageError(f"The lake is not named. {_REMEDY}")
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", url)
-    if scheme is None:
+        raise UsageError(f"The lake is not named. {_remedy()}")
+    name = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", url)
+    if name is None:
         return LocalLake(base / _at_home(url), clock)
-    if scheme[1].lower() != "file":
-        raise UsageError(f"This haulier has no lake for URLs that begin with {scheme[0]!r}. {_REMEDY}")
-    return LocalLake(_folder(url), clock)
+    scheme = _SCHEMES.get(name[1].lower())
+    if scheme is None:
+        raise UsageError(f"This haulier has no lake for URLs that begin with {name[0]!r}. {_remedy()}")
+    return scheme.open(url, clock)
+
+
+def _open_folder(url: str, clock: Clock) -> Lake:
+    parts = urlsplit(url)
+    folder = unquote(parts.path)
+    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not folder.startswith("/"):
+        raise UsageError(f"The lake's file URL is not one of a folder on this machine. {_remedy()}")
+    return LocalLake(Path(folder), clock)
+
+
+_SCHEMES: dict[str, Scheme[[str, Clock], Lake]] = {
+    "file": Scheme(_open_folder, ("`file:///data/lake`",)),
+}
+
+
+def _remedy() -> str:
+    return (
+        "Write a folder, such as `lake` (relative to the source file) or `/data/lake`, or "
+        f"{examples(_SCHEMES.values())}."
+    )
 
 
 def _at_home(folder: str) -> Path:
@@ -34,13 +54,5 @@ def _at_home(folder: str) -> Path:
         return Path(folder).expanduser()
     except RuntimeError as error:
         raise UsageError(
-            f"The lake's folder begins with '~', and this machine knows no such home. {_REMEDY}"
+            f"The lake's folder begins with '~', and this machine knows no such home. {_remedy()}"
         ) from error
-
-
-def _folder(url: str) -> Path:
-    parts = urlsplit(url)
-    folder = unquote(parts.path)
-    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not folder.startswith("/"):
-        raise UsageError(f"The lake's file URL is not one of a folder on this machine. {_REMEDY}")
-    return Path(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from haulier.clock import Clock
@@ -41,7 +41,6 @@ class MemoryStore:
     by_visibility: list[tuple[float, int, int]] = field(default_factory=list)
     """A heap of (visible_at, token, id). An entry that its message has left behind is dropped when it comes up."""
     poison: list[bytes] = field(default_factory=list)
-    rows: dict[str, bytes] = field(default_factory=dict)
     last_id: int = 0
     last_token: int = 0
 
@@ -189,15 +188,6 @@ class MemoryQueue:
                 store.messages.clear()
                 store.by_visibility.clear()
         return removed
-
-    async def read(self, name: str) -> bytes | None:
-        with self._store.lock:
-            return self._store.rows.get(name)
-
-    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
-        with self._store.lock:
-            body = self._store.rows[name] = change(self._store.rows.get(name))
-        return body
 
     async def close(self) -> None:
         """Nothing is held: the store lives as long as somebody has it. No other call may follow."""

@@ -1,17 +1,91 @@
-"""From what a source file says (`queue = "sqlite"`) to a backend."""
+"""From what a source file says (`queue = "sqlite"`) to a queue, and to the shared rows that go with it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from haulier.clock import Clock
 from haulier.errors import UsageError
 from haulier.queues.memory import MemoryQueueOpener
-from haulier.queues.seam import QueueOpener, ThisProcess
+from haulier.queues.seam import Queue, QueueOpener, ThisProcess
 from haulier.queues.sqlite.queue import BUSY_TIMEOUT_SECONDS, SqliteQueue
+from haulier.rows.memory import MemoryRows, RowStore
+from haulier.rows.seam import Rows
+from haulier.schemes import Scheme, examples
 
-SUPPORTED = 'queue = "sqlite", queue = "sqlite:///path/to/file.sqlite3" or queue = "memory"'
+
+@dataclass(frozen=True)
+class QueueBackend:
+    """What the URL of a queue leads to. Nothing is open yet."""
+
+    open_queue: QueueOpener
+    """Opens a client of the queue for the calling thread."""
+    open_both: Callable[[], tuple[Queue, Rows]]
+    """Opens a client of the queue and one of the shared rows, for a process. They may share one connection."""
+    local_file: Path | None = None
+    """The queue's file on this machine: what all processes of a source have in common. None where there is none."""
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What an opener is given besides the URL."""
+
+    base: Path
+    source: str
+    clock: Clock
+    lease_seconds: float
+    process: ThisProcess | None
+
+
+def queue_backend(
+    url: str, *, base: Path, source: str, clock: Clock, lease_seconds: float, process: ThisProcess | None = None
+) -> QueueBackend:
+    """The backend of the queue named by ``url``. Opens nothing yet; raises `UsageError` for what names no queue.
+
+    ``sqlite`` is ``base/.haulier/<source>/queue.sqlite3``. ``sqlite:///queue.sqlite3`` is relative to ``base``, the
+    source file's folder; ``sqlite:////var/lib/queue.sqlite3``, with four slashes, is absolute. ``memory`` lives and
+    dies with what is returned. ``lease_seconds`` bounds how long a client waits for a busy file; ``process`` is the
+    owner of the clients' leases.
+    """
+    name = url.partition(":")[0]
+    scheme = _SCHEMES.get(name)
+    if scheme is None:
+        # A URL of another queue may carry a password: only its scheme is repeated.
+        later = _LATER.get(name.partition("+")[0], "")
+        refused = f"A queue of kind {name[:40]!r} is not supported. {later}".rstrip()
+        raise UsageError(f"{refused} Write {examples(_SCHEMES.values())}.")
+    return scheme.open(url, _Setting(base, source, clock, lease_seconds, process))
+
+
+def _open_memory(url: str, setting: _Setting) -> QueueBackend:
+    if url != "memory":
+        raise UsageError('A queue in memory has no address. Write queue = "memory".')
+    open_queue, store = MemoryQueueOpener(setting.clock), RowStore()
+    return QueueBackend(open_queue, lambda: (open_queue(), MemoryRows(store)))
+
+
+def _open_sqlite(url: str, setting: _Setting) -> QueueBackend:
+    path = _sqlite_file(url, setting)
+    # Below a third of the lease, so that a renewal that had to wait still comes in time.
+    busy_timeout_seconds = min(BUSY_TIMEOUT_SECONDS, setting.lease_seconds / 4)
+
+    def open_queue() -> SqliteQueue:
+        return SqliteQueue(path, setting.clock, busy_timeout_seconds=busy_timeout_seconds, process=setting.process)
+
+    def open_both() -> tuple[Queue, Rows]:
+        queue = open_queue()
+        return queue, queue.rows
+
+    return QueueBackend(open_queue, open_both, local_file=path)
+
+
+_SCHEMES: dict[str, Scheme[[str, _Setting], QueueBackend]] = {
+    "sqlite": Scheme(_open_sqlite, ('queue = "sqlite"', 'queue = "sqlite:///path/to/file.sqlite3"')),
+    "memory": Scheme(_open_memory, ('queue = "memory"',)),
+}
 _LATER = {
     "azure-queue": "Azure Storage Queue comes in a later version.",
     "postgresql": "PostgreSQL comes in a later version.",
@@ -20,40 +94,12 @@ _LATER = {
 }
 
 
-def queue_opener(
-    url: str, *, base: Path, source: str, clock: Clock, lease_seconds: float, process: ThisProcess | None = None
-) -> QueueOpener:
-    """What opens clients of the queue named by ``url``.
-
-    ``sqlite`` is ``base/.haulier/<source>/queue.sqlite3``. ``sqlite:///queue.sqlite3`` is relative to ``base``, the
-    source file's folder; ``sqlite:////var/lib/queue.sqlite3``, with four slashes, is absolute. ``memory`` lives and
-    dies with the opener. ``lease_seconds`` bounds how long a client waits for a busy file, ``process``
-    says whose its leases are. Opens nothing yet; raises
-    `UsageError` for anything else.
-    """
-    path = file_of(url, base=base, source=source)
-    if path is None:
-        return MemoryQueueOpener(clock)
-    # Below a third of the lease, so that a renewal that had to wait still comes in time.
-    busy_timeout_seconds = min(BUSY_TIMEOUT_SECONDS, lease_seconds / 4)
-
-    def open_client() -> SqliteQueue:
-        return SqliteQueue(path, clock, busy_timeout_seconds=busy_timeout_seconds, process=process)
-
-    return open_client
-
-
-def file_of(url: str, *, base: Path, source: str) -> Path | None:
-    """The file of the queue named by ``url``; None of one in memory. Raises `UsageError` as `queue_opener` does."""
-    if url == "memory":
-        return None
+def _sqlite_file(url: str, setting: _Setting) -> Path:
     if url == "sqlite":
-        return base / ".haulier" / source / "queue.sqlite3"
+        return setting.base / ".haulier" / setting.source / "queue.sqlite3"
     if url.startswith("sqlite:///"):
-        return _path(url.removeprefix("sqlite:///"), base)
-    if url.startswith("sqlite:"):
-        raise UsageError("The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue.sqlite3.")
-    raise _unsupported(url)
+        return _path(url.removeprefix("sqlite:///"), setting.base)
+    raise UsageError("The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue.sqlite3.")
 
 
 def _path(written: str, base: Path) -> Path:
@@ -71,10 +117,3 @@ def _path(written: str, base: Path) -> Path:
             f"Write sqlite:////{written} for the absolute path, or make the folder {base / first}."
         )
     return base / path
-
-
-def _unsupported(url: str) -> UsageError:
-    # A URL of another queue may carry a password: only its scheme is repeated.
-    scheme = url.partition(":")[0][:40]
-    later = _LATER.get(scheme.partition("+")[0], "")
-    return UsageError(f"A queue of kind {scheme!r} is not supported. {later} Write {SUPPORTED}.".replace(".  ", ". "))

@@ -135,22 +135,5 @@ class Queue(Protocol):
         ...
 
 
-class Rows(Protocol):
-    """A few small named documents that all workers of a queue change atomically (the scope rows live here)."""
-
-    async def read(self, name: str) -> bytes | None:
-        """The document, or None if nobody has written it."""
-        ...
-
-    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
-        """Replace the document by ``change(old)`` atomically and return the new one. ``change`` must be pure and quick:
-        it may be called again after a conflict."""
-        ...
-
-
-class QueueClient(Queue, Rows, Protocol):
-    """What a backend's client is: a queue, and the shared rows beside it."""
-
-
-QueueOpener = Callable[[], QueueClient]
+QueueOpener = Callable[[], Queue]
 """Opens a client for the calling thread. The lease keeper calls it in a thread of its own."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from haulier.clock import Clock
     from haulier.items.registry import Registry
     from haulier.lake.seam import Lake
-    from haulier.queues.seam import QueueClient, QueueOpener
+    from haulier.queues.seam import Queue, QueueOpener
     from haulier.runs.closing import Closer
     from haulier.runs.run import Run
 
@@ -40,7 +40,7 @@ class WorkerDeps:
 
     source: str
     lake: Lake
-    queue: QueueClient
+    queue: Queue
     open_queue: QueueOpener
     client: Client
     registry: Registry

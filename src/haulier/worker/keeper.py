@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from haulier.clock import Clock
 from haulier.errors import HaulierError
-from haulier.queues.seam import Lease, QueueClient, QueueOpener
+from haulier.queues.seam import Lease, Queue, QueueOpener
 
 TICKS = 12
 """Looks at the event loop's progress within one lease."""
@@ -55,7 +55,7 @@ class LeaseKeeper:
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
-        self._queue: QueueClient | None = None
+        self._queue: Queue | None = None
 
     def start(self) -> None:
         self._thread.start()

@@ -11,7 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from haulier.api.http.transport import Response
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.clock import Clock
-from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 
 SERVICE_SECONDS = 0.5
@@ -120,10 +120,10 @@ class Crowd:
         self.clock: FakeClock = FakeClock() if before is None else before.clock
         self.api = Knee(self.clock, shape, knee, rng=random.Random(seed), later_pages=later_pages)
         self.began_at = self.clock.monotonic()
-        self.store: MemoryStore = MemoryStore() if before is None else before.store
+        self.store: RowStore = RowStore() if before is None else before.store
         settings = ScopeSettings("scope/knee", in_flight, request_deadline_seconds=30.0, is_fixed=is_fixed)
         self.scopes = [
-            Scope(settings, f"w{n}", MemoryQueue(self.store, self.clock), self.clock, random.Random(seed * 100 + n))
+            Scope(settings, f"w{n}", MemoryRows(self.store), self.clock, random.Random(seed * 100 + n))
             for n in range(workers)
         ]
         self.tasks: list[asyncio.Task[None]] = []

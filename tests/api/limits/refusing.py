@@ -16,7 +16,7 @@ from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import NO_HEADERS, Request, Response, TransportError
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.settings import Api
-from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from tests.harness.virtual_time import VirtualTime
 
 GRACE_SECONDS = 0.3
@@ -180,16 +180,16 @@ class Pull:
         return self
 
     async def _run(self) -> None:
-        time, store = self.api.time, MemoryStore()
+        time, store = self.api.time, RowStore()
         todo = iter(range(self.items))
         began_at = time.monotonic()
         await asyncio.gather(*(self._work(number, store, todo) for number in range(self.workers)))
         self.seconds = time.monotonic() - began_at
 
-    async def _work(self, number: int, store: MemoryStore, todo: Iterator[int]) -> None:
+    async def _work(self, number: int, store: RowStore, todo: Iterator[int]) -> None:
         time, rng = self.api.time, random.Random(number)
         settings = ScopeSettings("scope/shop", self.in_flight, is_fixed=self.is_fixed)
-        scope = Scope(settings, f"w{number}", MemoryQueue(store, time), time, rng)
+        scope = Scope(settings, f"w{number}", MemoryRows(store), time, rng)
         async with scope.joined():
             api = Api("http://shop.invalid", in_flight=self.in_flight)
             client = Client(api, self.api, scope, time, rng, Redactor())

@@ -36,7 +36,7 @@ from haulier.api.limits.budget import (
 from haulier.api.limits.schedule import parse_schedule
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.errors import UsageError
-from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -245,7 +245,7 @@ class Team:
     def __init__(self, workers: int, **settings: Any) -> None:
         self.clock = FakeClock()
         self.api = Counting(self.clock)
-        self.store = MemoryStore()
+        self.store = RowStore()
         self.settings = ScopeSettings("scope/x", 12, request_deadline_seconds=5.0, **({"is_fixed": True} | settings))
         self.names = [f"w{n}" for n in range(workers)]
         self.scopes: list[Scope] = []
@@ -259,7 +259,7 @@ class Team:
         return self
 
     async def add(self, name: str) -> None:
-        scope = Scope(self.settings, name, MemoryQueue(self.store, self.clock), self.clock, random.Random(name))
+        scope = Scope(self.settings, name, MemoryRows(self.store), self.clock, random.Random(name))
         scope.note_run("full-1")
         await scope.join()
         self.scopes.append(scope)
@@ -304,7 +304,7 @@ async def test_pace_goes_to_who_can_use_it() -> None:
     """One of three workers has work: it has nearly all of the pace."""
     async with Team(1, rates=(Rate(20, 1.0),)) as team:
         for name in ("idle1", "idle2"):
-            scope = Scope(team.settings, name, MemoryQueue(team.store, team.clock), team.clock, random.Random(name))
+            scope = Scope(team.settings, name, MemoryRows(team.store), team.clock, random.Random(name))
             await scope.join()
             team.tasks.append(asyncio.create_task(scope.run()))
         await team.clock.run_for(5)
@@ -376,8 +376,7 @@ async def test_cap_follows_the_time_of_day() -> None:
     async with Team(0) as team:
         scope_settings = ScopeSettings("scope/y", parse_schedule(table), request_deadline_seconds=5.0, is_fixed=True)
         scopes = [
-            Scope(scope_settings, name, MemoryQueue(team.store, team.clock), team.clock, random.Random(name))
-            for name in ("a", "b")
+            Scope(scope_settings, name, MemoryRows(team.store), team.clock, random.Random(name)) for name in ("a", "b")
         ]
         for scope in scopes:
             await scope.join()

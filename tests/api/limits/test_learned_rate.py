@@ -24,7 +24,7 @@ from haulier.api.limits.learned_rate import (
     grow,
 )
 from haulier.api.scope.scope import Scope, ScopeSettings
-from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 
 HEADERS = CIMultiDictProxy(CIMultiDict[str]())
@@ -197,7 +197,7 @@ class Bucket:
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_g5_a_limit_that_is_told_nowhere_is_found(workers: int) -> None:
     """G5: a handful of refusals in two minutes, none early, and nearly all that the API gives."""
-    clock, store, good = FakeClock(), MemoryStore(), 0
+    clock, store, good = FakeClock(), RowStore(), 0
     api = Bucket(clock, at=clock.monotonic())
 
     async def work(scope: Scope) -> None:
@@ -215,7 +215,7 @@ async def test_g5_a_limit_that_is_told_nowhere_is_found(workers: int) -> None:
                     await scope.pause(1.0)
 
     settings = ScopeSettings("scope/x", 12, request_deadline_seconds=5.0)
-    scopes = [Scope(settings, f"w{n}", MemoryQueue(store, clock), clock, random.Random(n)) for n in range(workers)]
+    scopes = [Scope(settings, f"w{n}", MemoryRows(store), clock, random.Random(n)) for n in range(workers)]
     tasks = []
     for scope in scopes:
         await scope.join()

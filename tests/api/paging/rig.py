@@ -22,22 +22,9 @@ from haulier.api.scope.scope import ScopeSettings
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.clock import Clock, SystemClock
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 from tests.harness.wiring import open_client
-
-
-class MemoryRows:
-    """The document store of a scope, in memory."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, bytes] = {}
-
-    async def read(self, name: str) -> bytes | None:
-        return self._rows.get(name)
-
-    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
-        self._rows[name] = change(self._rows.get(name))
-        return self._rows[name]
 
 
 @contextlib.asynccontextmanager
@@ -47,7 +34,7 @@ async def client_over(
     """A client in a scope that nobody else is in."""
     scope = ScopeSettings("test", settings.schedule, is_fixed=True)
     async with open_client(
-        settings, api=transport, rows=MemoryRows(), scope=scope, clock=clock, redactor=redactor, rules=rules
+        settings, api=transport, rows=MemoryRows(RowStore()), scope=scope, clock=clock, redactor=redactor, rules=rules
     ) as client:
         yield client
 

@@ -15,7 +15,7 @@ from haulier.api.limits.budget import Rate
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.api.settings import Api
 from haulier.errors import UsageError
-from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 
 
@@ -45,7 +45,7 @@ async def asking(
     scope = Scope(
         ScopeSettings("scope/x", tasks, is_fixed=True, **settings),  # type: ignore[arg-type]
         "w1",
-        MemoryQueue(MemoryStore(), clock),
+        MemoryRows(RowStore()),
         clock,
         random.Random(7),
     )

@@ -16,7 +16,7 @@ from haulier.api.limits.breaker import Breaker
 from haulier.api.scope.row import decode
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.errors import UsageError
-from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 
 MOST = 60
@@ -67,7 +67,7 @@ class Worker:
 
     def __init__(self, rig: Rig, name: str) -> None:
         self.rig = rig
-        self.scope = Scope(rig.settings, name, MemoryQueue(rig.store, rig.clock), rig.clock, random.Random(name))
+        self.scope = Scope(rig.settings, name, MemoryRows(rig.store), rig.clock, random.Random(name))
         self.scope.attach(rig.api.send)
         self.attempts: set[asyncio.Task[None]] = set()
         self.tasks: list[asyncio.Task[None]] = []
@@ -138,7 +138,7 @@ class Rig:
     def __init__(self, beat_seconds: float = 1.0) -> None:
         self.clock = FakeClock()
         self.api = Api(self.clock)
-        self.store = MemoryStore()
+        self.store = RowStore()
         self.queue = Queue()
         self.settings = ScopeSettings(
             "scope/x", 8, request_deadline_seconds=5.0, beat_seconds=beat_seconds, is_fixed=True

@@ -18,27 +18,24 @@ from haulier.api.scope.row import decode, encode
 from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.clock import wall_seconds
 from haulier.errors import NewerFormatError, QueueUnavailableError
-from haulier.queues.memory import MemoryQueue, MemoryStore
+from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 
 
-class Store:
-    """A memory queue that can be unreachable, and can lose an answer."""
+class Store(MemoryRows):
+    """Rows that can be unreachable, and can lose an answer."""
 
-    def __init__(self, queue: MemoryQueue) -> None:
-        self.queue = queue
+    def __init__(self, store: RowStore) -> None:
+        super().__init__(store)
         self.is_down = False
         self.loses_answers = False
         self.updates = 0
-
-    async def read(self, name: str) -> bytes | None:
-        return await self.queue.read(name)
 
     async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
         if self.is_down:
             raise QueueUnavailableError("the queue is away")
         self.updates += 1
-        body = await self.queue.update(name, change)
+        body = await super().update(name, change)
         if self.loses_answers:
             raise QueueUnavailableError("the answer is away")
         return body
@@ -68,7 +65,7 @@ class Worker:
 
     def __init__(self, fleet: Fleet, name: str, seconds: float = 0.5, tasks: int = 20) -> None:
         self.fleet, self.name = fleet, name
-        self.store = Store(MemoryQueue(fleet.store, fleet.clock))
+        self.store = Store(fleet.store)
         self.scope = Scope(fleet.settings, name, self.store, fleet.clock, random.Random(name))
         self.seconds, self.tasks = seconds, tasks
         self.running: list[asyncio.Task[None]] = []
@@ -98,7 +95,7 @@ class Worker:
 class Fleet:
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.store = MemoryStore()
+        self.store = RowStore()
         self.api = Api()
         self.settings = ScopeSettings("scope/flights", in_flight=6, request_deadline_seconds=5.0, is_fixed=True)
         self.workers: list[Worker] = []
@@ -273,7 +270,7 @@ async def test_a_pause_that_is_written_after_a_lift_of_it_is_not_told(fleet: Fle
     """Refused before the lift, and written after it: whoever lifted the pause has lifted this one too."""
     (first,) = await fleet.start("a", seconds=0.1)
     await fleet.clock.run_for(3)
-    await MemoryQueue(fleet.store, fleet.clock).update(
+    await MemoryRows(fleet.store).update(
         fleet.settings.name, lambda body: encode(with_pause_lifted(decode(body), wall_seconds(fleet.clock)))
     )
     await first.scope.pause(3_600.0, "status 429")

@@ -28,8 +28,9 @@ from haulier.errors import UnavailableError
 from haulier.items.workitem import WorkItem
 from haulier.lake.local.lake import LocalLake
 from haulier.lake.paths import runs_root
-from haulier.queues.seam import QueueClient
+from haulier.queues.seam import Queue
 from haulier.queues.sqlite.queue import SqliteQueue
+from haulier.rows.seam import Rows
 from haulier.runs.closing import Closer
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.run import NewRun, Run, claim_run, list_runs
@@ -241,11 +242,11 @@ async def _live(scene: Scene, trial: Path, role: Role, cuts: Cuts, *, verifies: 
     clock, name = SystemClock(), f"p{os.getpid()}-{uuid.uuid4().hex[:8]}"
     settings, answers = WorkerSettings(lease_seconds=LEASE_SECONDS), scene.api_for(role)
 
-    def open_queue() -> QueueClient:
+    def open_both() -> tuple[Queue, Rows]:
         own = SqliteQueue(trial / "queue.sqlite3", clock, busy_timeout_seconds=LEASE_SECONDS / 4)
-        return cuts.wrap(own)
+        return cuts.wrap(own), cuts.wrap(own.rows)
 
-    lake, queue, api = cuts.wrap(LocalLake(trial / "lake", clock)), open_queue(), cuts.wrap(answers)
+    lake, (queue, rows), api = cuts.wrap(LocalLake(trial / "lake", clock)), open_both(), cuts.wrap(answers)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(lake.close)
         stack.push_async_callback(queue.close)
@@ -253,13 +254,13 @@ async def _live(scene: Scene, trial: Path, role: Role, cuts: Cuts, *, verifies: 
         closer = Closer(lake, queue, clock, name)
         verdict = await closer.close(run)
         if verdict is None:
-            client = await stack.enter_async_context(client_of(api, queue, clock, name, beat_seconds=0.2))
+            client = await stack.enter_async_context(client_of(api, rows, clock, name, beat_seconds=0.2))
             await Enqueuer(lake, queue, clock, shard_items=2).enqueue(run, scene.enumerate)
             deps = deps_of(
                 SOURCE,
                 lake=lake,
                 queue=queue,
-                open_queue=open_queue,
+                open_queue=lambda: open_both()[0],
                 client=client,
                 clock=clock,
                 name=name,

@@ -137,10 +137,10 @@ class TestMoved:
             seen.append(old)
             return b"row %d" % len(seen)
 
-        await queue.update("scope", lambda _: b"row 0")
-        assert await queue.update("scope", change) == b"row 2"
+        await queue.rows.update("scope", lambda _: b"row 0")
+        assert await queue.rows.update("scope", change) == b"row 2"
         assert seen == [b"row 0", None]
-        assert await queue.read("scope") == b"row 2"
+        assert await queue.rows.read("scope") == b"row 2"
 
     async def test_whole_folder_goes_away(self, path: Path) -> None:
         """A folder that was removed under a client is made again."""

@@ -70,7 +70,7 @@ async def record(folder: Path) -> Recording:
             for hour in range(3):
                 bodies = [b"%d.%d.%d " % (day, hour, n) + bytes(rng.randrange(900)) for n in range(9)]
                 await recorded.of(queue.enqueue(bodies))
-                await recorded.of(other.update("scope", lambda old: (old or b"") + b"beat "))
+                await recorded.of(other.rows.update("scope", lambda old: (old or b"") + b"beat "))
                 await recorded.of(queue.poison(b"bad " * rng.randrange(1, 300)))
                 leases = await recorded.of(other.dequeue(6, 60))
                 await recorded.of(queue.renew(leases[:2], 120))

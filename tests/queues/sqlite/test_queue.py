@@ -45,11 +45,11 @@ async def test_queue_outlives_its_clients(path: Path, clock: FakeClock) -> None:
     [lease] = await queue.dequeue(1, 60)
     await queue.enqueue([b"delayed"], delay_seconds=60)
     await queue.poison(b"bad")
-    await queue.update("scope", lambda _: b"row")
+    await queue.rows.update("scope", lambda _: b"row")
     await queue.close()
     queue = SqliteQueue(path, clock)
     assert await queue.depth() == Depth(ready=1, delayed=1, leased=1, poisoned=1)
-    assert await queue.read("scope") == b"row"
+    assert await queue.rows.read("scope") == b"row"
     assert await queue.renew([lease], 60) == [lease]
     assert queue.notices == ()
     await queue.close()
@@ -216,7 +216,7 @@ async def test_idle_worker_does_not_wait_for_a_writer(path: Path, clock: FakeClo
             await idle.enqueue([b"two"])
         return "asked"
 
-    await writer.update("scope", change)
+    await writer.rows.update("scope", change)
     assert answers == ["asked"]
     await idle.close()
     await writer.close()

@@ -9,7 +9,6 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request, Response
@@ -28,6 +27,7 @@ from haulier.api.scope.view import ScopeView
 from haulier.api.scope.witness import REFUSAL_VALID_SECONDS, Judge, Send
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UnavailableError
+from haulier.rows.seam import Rows
 
 LONG_PAUSE_BEATS = 10
 """A pause with more left than that takes the share away for its length: items taken meanwhile would only wait."""
@@ -36,14 +36,6 @@ ROW_READS_PER_BEAT = 5
 """Looks at the row in a beat. They change nothing in it, and cost a tenth of what a beat costs."""
 
 logger = logging.getLogger("haulier.api")
-
-
-class Rows(Protocol):
-    """The documents beside the queue: the same as `haulier.queues.seam.Rows`, which the API does not know of."""
-
-    async def read(self, name: str) -> bytes | None: ...
-
-    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes: ...
 
 
 @dataclass(frozen=True)

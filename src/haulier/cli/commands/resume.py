@@ -30,7 +30,7 @@ async def command(call: SourceCall) -> int:
             before = decode(body)
             return encode(with_pause_lifted(before, wall))
 
-        await site.queue.update(scope_name(call.app), lift)
+        await site.rows.update(scope_name(call.app), lift)
     pause = {"until": time_text(before.pause_until), "reason": before.pause_reason}
     outage = {"since": time_text(before.breaker.since), "reason": before.breaker.reason}
     was_paused, was_down = wall < before.pause_until, before.breaker.state is not State.CLOSED

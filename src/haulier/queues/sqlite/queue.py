@@ -10,11 +10,11 @@ import contextlib
 import functools
 import logging
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
@@ -22,9 +22,8 @@ from haulier.clock import Clock, wall_seconds
 from haulier.errors import LeaseLostError, QueueUnavailableError
 from haulier.queues.seam import Capabilities, Depth, Holder, Lease, ThisProcess
 from haulier.queues.sqlite import holders as table
-from haulier.queues.sqlite.file import SqliteFile
-
-T = TypeVar("T")
+from haulier.queues.sqlite.rows import SqliteRows
+from haulier.queues.sqlite.thread import SqliteThread
 
 _logger = logging.getLogger("haulier.queues")
 
@@ -100,9 +99,10 @@ class SqliteQueue:
         self._clock = clock
         self._process = process or ThisProcess()
         self._found_at: float | None = None
-        self._file = SqliteFile(path.resolve(), busy_timeout_seconds)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="haulier-queue")
-        self._is_closed = False
+        self._thread = SqliteThread(path, busy_timeout_seconds)
+        self._file = self._thread.file
+        self.rows = SqliteRows(self._thread)
+        """The shared rows in the same file, over the same connection."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -116,47 +116,51 @@ class SqliteQueue:
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         for start in range(0, len(bodies), ENQUEUE_AT_ONCE):
             batch = bodies[start : start + ENQUEUE_AT_ONCE]
-            await self._write(functools.partial(self._add, bodies=batch, delay_seconds=delay_seconds))
+            await self._thread.write(functools.partial(self._add, bodies=batch, delay_seconds=delay_seconds))
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
         limit = min(limit, _CAPABILITIES.max_dequeue)
         if limit < 1:
             return []
-        future = self._submit(lambda: self._take_any(limit, lease_seconds))
+        future = self._thread.submit(lambda: self._take_any(limit, lease_seconds))
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             # The thread cannot be stopped. Nobody will hear of what it takes, so it goes back at once, uncounted.
             with contextlib.suppress(RuntimeError):  # Closed meanwhile: the leases run out.
-                self._thread.submit(self._put_back, future)
+                self._thread.submit(lambda: self._put_back(future))
             raise
 
     async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
         if not leases:
             return []
-        return await self._write(lambda connection: self._extend(connection, leases, lease_seconds))
+        return await self._thread.write(lambda connection: self._extend(connection, leases, lease_seconds))
 
     async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
-        await self._write(lambda connection: self._hand_back(connection, lease, body, delay_seconds))
+        await self._thread.write(lambda connection: self._hand_back(connection, lease, body, delay_seconds))
 
     async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
         if not leases:
             return []
-        return await self._write(lambda connection: self._remove(connection, leases))
+        return await self._thread.write(lambda connection: self._remove(connection, leases))
 
     async def poison(self, body: bytes) -> None:
-        await self._write(lambda connection: connection.execute("INSERT INTO poison (body) VALUES (?)", (body,)))
+        await self._thread.write(lambda connection: connection.execute("INSERT INTO poison (body) VALUES (?)", (body,)))
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         """The oldest first; see the seam."""
         source = "poison ORDER BY id" if poison else "messages ORDER BY visible_at, token, id"
         query = f"SELECT body FROM {source} LIMIT ?"
-        found: list[Any] = await self._read(lambda connection: connection.execute(query, (max(0, limit),)).fetchall())
+        found: list[Any] = await self._thread.read(
+            lambda connection: connection.execute(query, (max(0, limit),)).fetchall()
+        )
         return [body for (body,) in found]
 
     async def depth(self) -> Depth:
         wall = {"wall": wall_seconds(self._clock)}
-        ready, delayed, leased, poisoned = await self._read(lambda connection: connection.execute(_DEPTH, wall).get)
+        ready, delayed, leased, poisoned = await self._thread.read(
+            lambda connection: connection.execute(_DEPTH, wall).get
+        )
         return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=poisoned)
 
     async def holders(self) -> list[Holder]:
@@ -165,7 +169,7 @@ class SqliteQueue:
         def look(connection: apsw.Connection) -> list[Holder]:
             return table.holders(connection, self._process, connection.execute(f"SELECT {_NOW}", wall).get)
 
-        return await self._read(look)
+        return await self._thread.read(look)
 
     async def purge(self, *, poison: bool = False) -> int:
         table = "poison" if poison else "messages"
@@ -174,40 +178,11 @@ class SqliteQueue:
             connection.execute(f"DELETE FROM {table}")
             return connection.changes()
 
-        return await self._write(empty)
-
-    async def read(self, name: str) -> bytes | None:
-        return await self._read(lambda connection: _row(connection, name))
-
-    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
-        """See the seam; ``change`` is called on the client's thread, inside the transaction."""
-
-        def replace(connection: apsw.Connection) -> bytes:
-            body = change(_row(connection, name))
-            connection.execute("INSERT OR REPLACE INTO rows (name, body) VALUES (?, ?)", (name, body))
-            return body
-
-        return await self._write(replace)
+        return await self._thread.write(empty)
 
     async def close(self) -> None:
         """Wait for the thread's work and close. May be called again; no other call may follow."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        future = self._thread.submit(self._file.close)
-        self._thread.shutdown(wait=False)
-        await asyncio.shield(asyncio.wrap_future(future))
-
-    def _submit(self, call: Callable[[], T]) -> Future[T]:
-        if self._is_closed:
-            raise RuntimeError(f"The client of the queue {self._file.path} is closed.")
-        return self._thread.submit(call)
-
-    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
-        return await asyncio.wrap_future(self._submit(lambda: self._file.write(work)))
-
-    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
-        return await asyncio.wrap_future(self._submit(lambda: self._file.read(work)))
+        await self._thread.close()
 
     # What follows runs on the client's thread.
 
@@ -334,8 +309,3 @@ class _Held:
 def _kept(seconds: float) -> float:
     """A delay or lease within what the backend keeps."""
     return min(max(0.0, seconds), _CAPABILITIES.max_delay_seconds)
-
-
-def _row(connection: apsw.Connection, name: str) -> bytes | None:
-    body: bytes | None = connection.execute("SELECT body FROM rows WHERE name = ?", (name,)).get
-    return body

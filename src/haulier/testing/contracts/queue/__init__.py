@@ -22,4 +22,4 @@ from haulier.testing.contracts.queue.messages import MessageContract
 
 
 class QueueContract(MessageContract, LeaseContract, ClientContract):
-    """Everything that `haulier.queues.seam.QueueClient` promises and that can be seen from outside."""
+    """Everything that `haulier.queues.seam.Queue` promises and that can be seen from outside."""

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from haulier.errors import LeaseLostError
-from haulier.queues.seam import Lease, QueueClient, ThisProcess, Whereabouts
+from haulier.queues.seam import Lease, Queue, ThisProcess, Whereabouts
 from haulier.testing.contracts.queue.setting import QueueSetting
 
 STRANGE_TOKENS = ["", "x", "1", "7.7", "0.0", "-1.-1", "1.1.x", "9" * 5_000, f"{'9' * 30}.{'9' * 30}", "\u0663.\u0663"]
@@ -17,7 +17,7 @@ STRANGE_TOKENS = ["", "x", "1", "7.7", "0.0", "-1.-1", "1.1.x", "9" * 5_000, f"{
 class LeaseContract(QueueSetting):
     """Expiry, deliveries, renew, release, complete."""
 
-    async def test_expired_lease_goes_to_the_next(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_expired_lease_goes_to_the_next(self, queue: Queue, other: Queue) -> None:
         """An expired lease is handed to the next worker, as a second delivery."""
         await queue.enqueue([b"one"])
         await self.take_one(queue)
@@ -25,7 +25,7 @@ class LeaseContract(QueueSetting):
         lease = await self.take_one(other)
         assert (lease.body, lease.deliveries) == (b"one", 2)
 
-    async def test_leases_of_the_dead_are_free_at_once(self, queue: QueueClient) -> None:
+    async def test_leases_of_the_dead_are_free_at_once(self, queue: Queue) -> None:
         """A lease of a process that has surely ended is handed to the next worker as an expired one is; no other is."""
         if not queue.capabilities.frees_dead:
             pytest.skip(f"{queue.capabilities.name}: leases of a process that has ended run out")
@@ -52,7 +52,7 @@ class LeaseContract(QueueSetting):
             for client in clients.values():
                 await client.close()
 
-    async def test_deliveries_count_every_handing_out(self, queue: QueueClient) -> None:
+    async def test_deliveries_count_every_handing_out(self, queue: Queue) -> None:
         """Deliveries count expiries and releases alike, message by message; renewals are none."""
         await queue.enqueue([b"busy"])
         for deliveries in (1, 2, 3):
@@ -65,7 +65,7 @@ class LeaseContract(QueueSetting):
         counts = {lease.body: lease.deliveries for lease in await self.take(queue, 2)}
         assert counts == {b"busy": 5, b"fresh": 1}
 
-    async def test_renewed_lease_holds(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_renewed_lease_holds(self, queue: Queue, other: Queue) -> None:
         """A lease that is renewed in time holds for longer than it was given."""
         await queue.enqueue([b"one"])
         lease: Lease | None = await self.take_one(queue)
@@ -78,7 +78,7 @@ class LeaseContract(QueueSetting):
         assert (lease.body, lease.deliveries) == (b"one", 1)
         assert await queue.complete([lease]) == []
 
-    async def test_renewed_lease_runs_out(self, queue: QueueClient) -> None:
+    async def test_renewed_lease_runs_out(self, queue: Queue) -> None:
         """Renewal counts from now: it does not add to what was left, and it ends."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
@@ -89,7 +89,7 @@ class LeaseContract(QueueSetting):
         await self.expire()
         assert len(await self.take(queue, 2)) == 1
 
-    async def test_renewed_twice_in_a_moment_is_one_message(self, queue: QueueClient) -> None:
+    async def test_renewed_twice_in_a_moment_is_one_message(self, queue: Queue) -> None:
         """However often a lease is renewed, its message comes back once."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
@@ -100,7 +100,7 @@ class LeaseContract(QueueSetting):
         await self.expire()
         assert [lease.deliveries for lease in await self.take(queue, 10)] == [2]
 
-    async def test_renew_revives_an_expired_lease(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_renew_revives_an_expired_lease(self, queue: Queue, other: Queue) -> None:
         """A lease that ran out, and that nobody took, is revived by a renewal."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
@@ -110,7 +110,7 @@ class LeaseContract(QueueSetting):
         assert await self.take(other) == []
         assert await queue.complete([revived]) == []
 
-    async def test_renew_of_a_lost_lease(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_renew_of_a_lost_lease(self, queue: Queue, other: Queue) -> None:
         """A lease whose message another worker took is lost, and that worker's is untouched by the asking (G2)."""
         await queue.enqueue([b"one"])
         zombie = await self.take_one(queue)
@@ -121,7 +121,7 @@ class LeaseContract(QueueSetting):
         assert len(await self.take(queue, 2)) == 1
         await self.require_lost(other, owner)
 
-    async def test_renew_answers_in_the_order_asked(self, queue: QueueClient) -> None:
+    async def test_renew_answers_in_the_order_asked(self, queue: Queue) -> None:
         """Of many leases renewed at once each has its own answer, in the order asked."""
         await queue.enqueue([b"%d" % n for n in range(6)])
         leases = await self.take(queue, 6)
@@ -133,12 +133,12 @@ class LeaseContract(QueueSetting):
             None if lease in (leases[1], leases[4]) else lease.body for lease in asked
         ]
 
-    async def test_nothing_to_renew_or_complete(self, queue: QueueClient) -> None:
+    async def test_nothing_to_renew_or_complete(self, queue: Queue) -> None:
         """No leases, no answers."""
         assert await queue.renew([], self.lease_seconds) == []
         assert await queue.complete([]) == []
 
-    async def test_release_hands_back_with_another_body(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_release_hands_back_with_another_body(self, queue: Queue, other: Queue) -> None:
         """Release replaces the body and makes the message visible, both or neither."""
         await queue.enqueue([b"old"])
         await queue.release(await self.take_one(queue), b"new")
@@ -146,7 +146,7 @@ class LeaseContract(QueueSetting):
         assert (lease.body, lease.deliveries) == (b"new", 2)
         assert await queue.peek(10) == [b"new"]
 
-    async def test_release_with_a_delay(self, queue: QueueClient) -> None:
+    async def test_release_with_a_delay(self, queue: Queue) -> None:
         """A message handed back with a delay is hidden for that long, and has its new body already."""
         await queue.enqueue([b"old"])
         await queue.release(await self.take_one(queue), b"new", delay_seconds=self.lease_seconds)
@@ -156,7 +156,7 @@ class LeaseContract(QueueSetting):
         await self.expire()
         assert (await self.take_one(queue)).body == b"new"
 
-    async def test_release_ends_the_lease(self, queue: QueueClient) -> None:
+    async def test_release_ends_the_lease(self, queue: Queue) -> None:
         """After a release its lease is lost, before and after the message is taken again."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
@@ -167,7 +167,7 @@ class LeaseContract(QueueSetting):
         assert again.body == b"two"
         assert await queue.complete([again]) == []
 
-    async def test_release_of_a_lost_lease(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_release_of_a_lost_lease(self, queue: Queue, other: Queue) -> None:
         """A zombie's release is refused: neither the body nor the lease of the owner changes (G2)."""
         await queue.enqueue([b"one"])
         zombie = await self.take_one(queue)
@@ -179,7 +179,7 @@ class LeaseContract(QueueSetting):
         assert await queue.peek(10) == [b"one"]
         assert await other.complete([owner]) == []
 
-    async def test_release_of_an_expired_lease(self, queue: QueueClient) -> None:
+    async def test_release_of_an_expired_lease(self, queue: Queue) -> None:
         """A lease that ran out can still be handed back, as long as nobody took its message."""
         await queue.enqueue([b"old"])
         lease = await self.take_one(queue)
@@ -187,7 +187,7 @@ class LeaseContract(QueueSetting):
         await queue.release(lease, b"new")
         assert (await self.take_one(queue)).body == b"new"
 
-    async def test_complete_is_for_good(self, queue: QueueClient) -> None:
+    async def test_complete_is_for_good(self, queue: Queue) -> None:
         """A completed message never comes back."""
         await queue.enqueue([b"one", b"two"])
         assert await queue.complete(await self.take(queue, 2)) == []
@@ -195,7 +195,7 @@ class LeaseContract(QueueSetting):
         assert await self.take(queue, 10) == []
         assert await queue.peek(10) == []
 
-    async def test_complete_returns_the_lost(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_complete_returns_the_lost(self, queue: Queue, other: Queue) -> None:
         """Of several leases those that are held are completed, and those that were lost come back."""
         self._require_fence(queue)
         await queue.enqueue([b"%d" % n for n in range(4)])
@@ -207,7 +207,7 @@ class LeaseContract(QueueSetting):
         assert [lease for lease in leases if lease in lost] == lost
         assert sorted(await queue.peek(10)) == sorted(lease.body for lease in taken)
 
-    async def test_complete_twice(self, queue: QueueClient) -> None:
+    async def test_complete_twice(self, queue: Queue) -> None:
         """What is gone already counts as lost, and is no error."""
         self._require_fence(queue)
         await queue.enqueue([b"one"])
@@ -215,7 +215,7 @@ class LeaseContract(QueueSetting):
         assert await queue.complete([lease]) == []
         await self.require_lost(queue, lease)
 
-    async def test_complete_an_expired_lease(self, queue: QueueClient) -> None:
+    async def test_complete_an_expired_lease(self, queue: Queue) -> None:
         """A lease that ran out still completes its message, as long as nobody took it."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
@@ -223,7 +223,7 @@ class LeaseContract(QueueSetting):
         assert await queue.complete([lease]) == []
         assert await self.take(queue) == []
 
-    async def test_zombie_cannot_complete(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_zombie_cannot_complete(self, queue: Queue, other: Queue) -> None:
         """A stale token removes nothing: the message stays with its owner (G2)."""
         self._require_fence(queue)
         await queue.enqueue([b"one"])
@@ -235,7 +235,7 @@ class LeaseContract(QueueSetting):
         assert renewed is not None
         assert await other.complete([renewed]) == []
 
-    async def test_last_lease_of_many_counts(self, queue: QueueClient) -> None:
+    async def test_last_lease_of_many_counts(self, queue: Queue) -> None:
         """Of all the leases that a message ever had, the last alone is good."""
         await queue.enqueue([b"one"])
         leases = []
@@ -247,14 +247,14 @@ class LeaseContract(QueueSetting):
         assert await queue.complete(leases[-1:]) == []
 
     @pytest.mark.parametrize("token", STRANGE_TOKENS, ids=range(len(STRANGE_TOKENS)))
-    async def test_strange_token_is_lost(self, queue: QueueClient, token: str) -> None:
+    async def test_strange_token_is_lost(self, queue: Queue, token: str) -> None:
         """A token that no queue gave out is a lost lease, never a crash."""
         await queue.enqueue([b"one"])
         held = await self.take_one(queue)
         await self.require_lost(queue, Lease(token=token, body=b"one", deliveries=1))
         assert await queue.complete([held]) == []
 
-    async def test_cancelled_dequeue_loses_nothing(self, queue: QueueClient) -> None:
+    async def test_cancelled_dequeue_loses_nothing(self, queue: Queue) -> None:
         """What a dequeue took that was cancelled under way comes back with the end of the lease, if not before."""
         await queue.enqueue([b"%d" % n for n in range(5)])
         task = asyncio.ensure_future(self.take(queue, 5))
@@ -265,6 +265,6 @@ class LeaseContract(QueueSetting):
         await self.expire()
         assert len(await self.drain(queue)) == 5
 
-    def _require_fence(self, queue: QueueClient) -> None:
+    def _require_fence(self, queue: Queue) -> None:
         if not queue.capabilities.fenced_completion:
             pytest.skip(f"{queue.capabilities.name} does not fence completion")

@@ -7,7 +7,7 @@ import string
 import pytest
 
 from haulier.queues.envelope import MAX_BODY_BYTES
-from haulier.queues.seam import Depth, QueueClient
+from haulier.queues.seam import Depth, Queue
 from haulier.testing.contracts.queue.setting import QueueSetting
 
 BODIES = {
@@ -25,24 +25,24 @@ BODIES = {
 class MessageContract(QueueSetting):
     """Enqueue, dequeue, delays, order, peek, depth, purge, and the poison queue."""
 
-    async def test_message_comes_out_as_it_went_in(self, queue: QueueClient) -> None:
+    async def test_message_comes_out_as_it_went_in(self, queue: Queue) -> None:
         """A message is handed out once, with its bytes, a token, and a first delivery."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         assert (lease.body, lease.deliveries) == (b"one", 1)
         assert lease.token
 
-    async def test_empty_queue_hands_out_nothing(self, queue: QueueClient) -> None:
+    async def test_empty_queue_hands_out_nothing(self, queue: Queue) -> None:
         """Dequeuing from an empty queue returns an empty list, again and again."""
         assert await self.take(queue) == []
         assert await self.take(queue, 10) == []
 
-    async def test_enqueue_of_nothing(self, queue: QueueClient) -> None:
+    async def test_enqueue_of_nothing(self, queue: Queue) -> None:
         """An empty batch adds nothing."""
         await queue.enqueue([])
         assert await self.take(queue, 10) == []
 
-    async def test_limit_is_kept(self, queue: QueueClient) -> None:
+    async def test_limit_is_kept(self, queue: Queue) -> None:
         """No more messages are handed out than were asked for; the rest stay visible."""
         await queue.enqueue([b"%d" % n for n in range(5)])
         first, second = await self.take(queue, 3), await self.take(queue, 3)
@@ -50,26 +50,26 @@ class MessageContract(QueueSetting):
         assert {lease.body for lease in first + second} == {b"%d" % n for n in range(5)}
 
     @pytest.mark.parametrize("limit", [0, -1])
-    async def test_limit_of_none(self, queue: QueueClient, limit: int) -> None:
+    async def test_limit_of_none(self, queue: Queue, limit: int) -> None:
         """Asked for no messages, dequeue takes none and counts no delivery."""
         await queue.enqueue([b"one"])
         assert await self.take(queue, limit) == []
         assert (await self.take_one(queue)).deliveries == 1
 
-    async def test_limit_above_the_backends_own(self, queue: QueueClient) -> None:
+    async def test_limit_above_the_backends_own(self, queue: Queue) -> None:
         """More than the backend hands out at once is no error: it hands out what it can."""
         most = queue.capabilities.max_dequeue
         await queue.enqueue([b"%d" % n for n in range(most + 3)])
         assert 0 < len(await self.take(queue, most + 3)) <= most
 
-    async def test_leased_message_is_hidden(self, queue: QueueClient, other: QueueClient) -> None:
+    async def test_leased_message_is_hidden(self, queue: Queue, other: Queue) -> None:
         """While a lease holds, nobody else is handed its message."""
         await queue.enqueue([b"one"])
         await self.take_one(queue)
         await self.pass_time(self.lease_seconds / 2)
         assert await self.take(other) == []
 
-    async def test_tokens_differ(self, queue: QueueClient) -> None:
+    async def test_tokens_differ(self, queue: Queue) -> None:
         """Every lease has a token of its own, from delivery to delivery too."""
         await queue.enqueue([b"%d" % n for n in range(10)])
         first = await self.take(queue, 10)
@@ -77,7 +77,7 @@ class MessageContract(QueueSetting):
         second = await self.take(queue, 10)
         assert len({lease.token for lease in first + second}) == 20
 
-    async def test_oldest_visibility_comes_first(self, queue: QueueClient) -> None:
+    async def test_oldest_visibility_comes_first(self, queue: Queue) -> None:
         """Messages come in the order in which they became visible, whenever they were enqueued."""
         if not queue.capabilities.is_ordered:
             pytest.skip(f"{queue.capabilities.name} promises no order")
@@ -89,7 +89,7 @@ class MessageContract(QueueSetting):
         await queue.enqueue([b"fourth"])
         assert await self.drain(queue) == [b"first", b"second", b"third", b"fourth"]
 
-    async def test_expired_lease_queues_by_its_expiry(self, queue: QueueClient) -> None:
+    async def test_expired_lease_queues_by_its_expiry(self, queue: Queue) -> None:
         """A message whose lease ran out stands behind those that were visible before that."""
         if not queue.capabilities.is_ordered:
             pytest.skip(f"{queue.capabilities.name} promises no order")
@@ -99,7 +99,7 @@ class MessageContract(QueueSetting):
         await self.expire()
         assert await self.drain(queue) == [b"waiting", b"abandoned"]
 
-    async def test_delay_hides_a_message(self, queue: QueueClient) -> None:
+    async def test_delay_hides_a_message(self, queue: Queue) -> None:
         """A delayed message is handed out after its delay, not before."""
         await queue.enqueue([b"later"], delay_seconds=self.lease_seconds)
         await self.pass_time(self.lease_seconds / 2)
@@ -107,25 +107,25 @@ class MessageContract(QueueSetting):
         await self.expire()
         assert (await self.take_one(queue)).deliveries == 1
 
-    async def test_negative_delay_is_none(self, queue: QueueClient) -> None:
+    async def test_negative_delay_is_none(self, queue: Queue) -> None:
         """A delay below zero, as a late clock computes it, is no delay."""
         await queue.enqueue([b"one"], delay_seconds=-5.0)
         lease = await self.take_one(queue)
         await queue.release(lease, b"two", delay_seconds=-5.0)
         assert (await self.take_one(queue)).body == b"two"
 
-    async def test_delay_above_the_backends_own(self, queue: QueueClient) -> None:
+    async def test_delay_above_the_backends_own(self, queue: Queue) -> None:
         """A delay longer than the backend keeps is shortened, not refused."""
         await queue.enqueue([b"one"], delay_seconds=queue.capabilities.max_delay_seconds * 10)
         assert await self.take(queue) == []
 
-    async def test_large_batch(self, queue: QueueClient) -> None:
+    async def test_large_batch(self, queue: Queue) -> None:
         """Of a large batch every message comes out, once."""
         bodies = [b"%06d" % n for n in range(self.many)]
         await queue.enqueue(bodies)
         assert sorted(await self.drain(queue)) == bodies
 
-    async def test_largest_body(self, queue: QueueClient) -> None:
+    async def test_largest_body(self, queue: Queue) -> None:
         """48 KiB of ASCII pass whole, through enqueue, release, peek and poison."""
         body = (string.ascii_letters * 1_000)[:MAX_BODY_BYTES].encode()
         await queue.enqueue([body])
@@ -137,7 +137,7 @@ class MessageContract(QueueSetting):
         assert await queue.peek(1, poison=True) == [body]
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-    async def test_any_ascii_body(self, queue: QueueClient, body: bytes) -> None:
+    async def test_any_ascii_body(self, queue: Queue, body: bytes) -> None:
         """No byte of a body is changed on its way, whatever it looks like."""
         await queue.enqueue([body])
         lease = await self.take_one(queue)
@@ -145,7 +145,7 @@ class MessageContract(QueueSetting):
         await queue.release(lease, body)
         assert (await self.take_one(queue)).body == body
 
-    async def test_poison_queue_stands_apart(self, queue: QueueClient) -> None:
+    async def test_poison_queue_stands_apart(self, queue: Queue) -> None:
         """Copies on the poison queue are kept in order, and are never handed out as work."""
         for body in (b"first", b"second", b"third"):
             await queue.poison(body)
@@ -154,7 +154,7 @@ class MessageContract(QueueSetting):
         assert await self.take(queue, 10) == []
         assert await queue.peek(10) == []
 
-    async def test_peek_changes_nothing(self, queue: QueueClient) -> None:
+    async def test_peek_changes_nothing(self, queue: Queue) -> None:
         """Peek shows messages that are ready, delayed and leased, and leaves them so."""
         await queue.enqueue([b"leased"])
         lease = await self.take_one(queue)
@@ -166,7 +166,7 @@ class MessageContract(QueueSetting):
         assert await queue.complete([lease]) == []
 
     @pytest.mark.parametrize("is_poison", [False, True], ids=["messages", "poison"])
-    async def test_peek_keeps_its_limit(self, queue: QueueClient, is_poison: bool) -> None:
+    async def test_peek_keeps_its_limit(self, queue: Queue, is_poison: bool) -> None:
         """Peek shows no more than it was asked for."""
         await queue.enqueue([b"a", b"b", b"c"])
         for body in (b"a", b"b", b"c"):
@@ -174,7 +174,7 @@ class MessageContract(QueueSetting):
         for limit, shown in ((-1, 0), (0, 0), (2, 2), (9, 3)):
             assert len(await queue.peek(limit, poison=is_poison)) == shown
 
-    async def test_depth_counts_by_state(self, queue: QueueClient) -> None:
+    async def test_depth_counts_by_state(self, queue: Queue) -> None:
         """Depth tells ready, delayed, leased and poisoned messages apart, exactly."""
         self._require_exact_depth(queue)
         assert await queue.depth() == Depth(ready=0, delayed=0, leased=0, poisoned=0)
@@ -188,7 +188,7 @@ class MessageContract(QueueSetting):
         assert await queue.depth() == Depth(ready=3, delayed=3, leased=1, poisoned=1)
         assert (await queue.depth()).unsettled == 7
 
-    async def test_depth_after_time_has_passed(self, queue: QueueClient) -> None:
+    async def test_depth_after_time_has_passed(self, queue: Queue) -> None:
         """What ran out, lease or delay, counts as ready, without anybody having looked."""
         self._require_exact_depth(queue)
         await queue.enqueue([b"leased"])
@@ -198,7 +198,7 @@ class MessageContract(QueueSetting):
         await self.expire()
         assert await queue.depth() == Depth(ready=2, delayed=0, leased=0, poisoned=0)
 
-    async def test_purge_removes_every_message(self, queue: QueueClient) -> None:
+    async def test_purge_removes_every_message(self, queue: Queue) -> None:
         """Purge removes messages in any state, says how many, and spares the poison queue."""
         await queue.enqueue([b"a", b"b", b"c"])
         await queue.enqueue([b"later"], delay_seconds=self.lease_seconds)
@@ -211,7 +211,7 @@ class MessageContract(QueueSetting):
         assert await self.take(queue, 10) == []
         assert await queue.peek(10, poison=True) == [b"bad"]
 
-    async def test_purge_of_the_poison_queue(self, queue: QueueClient) -> None:
+    async def test_purge_of_the_poison_queue(self, queue: Queue) -> None:
         """The poison queue is purged alone, if asked."""
         await queue.enqueue([b"work"])
         await queue.poison(b"bad")
@@ -220,7 +220,7 @@ class MessageContract(QueueSetting):
         assert await queue.peek(10, poison=True) == []
         assert (await self.take_one(queue)).body == b"work"
 
-    async def test_queue_goes_on_after_a_purge(self, queue: QueueClient) -> None:
+    async def test_queue_goes_on_after_a_purge(self, queue: Queue) -> None:
         """A purged queue takes and hands out messages; leases from before do not touch them."""
         await queue.enqueue([b"old"])
         old = await self.take_one(queue)
@@ -232,6 +232,6 @@ class MessageContract(QueueSetting):
         await self.require_lost(queue, old)
         assert await queue.complete([new]) == []
 
-    def _require_exact_depth(self, queue: QueueClient) -> None:
+    def _require_exact_depth(self, queue: Queue) -> None:
         if not queue.capabilities.exact_depth:
             pytest.skip(f"{queue.capabilities.name} counts roughly")

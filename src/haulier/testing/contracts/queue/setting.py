@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -10,7 +9,8 @@ import pytest
 import pytest_asyncio
 
 from haulier.errors import LeaseLostError
-from haulier.queues.seam import Lease, Queue, QueueClient, QueueOpener, ThisProcess
+from haulier.queues.seam import Lease, Queue, QueueOpener, ThisProcess
+from haulier.testing.contracts.threads import in_threads
 
 T = TypeVar("T")
 
@@ -35,19 +35,19 @@ class QueueSetting:
         raise NotImplementedError("`pass_time` turns the clock of the backend under test, or waits.")
 
     @pytest_asyncio.fixture
-    async def queue(self, opener: QueueOpener) -> AsyncIterator[QueueClient]:
+    async def queue(self, opener: QueueOpener) -> AsyncIterator[Queue]:
         queue = opener()
         yield queue
         await queue.close()
 
     @pytest_asyncio.fixture
-    async def other(self, opener: QueueOpener) -> AsyncIterator[QueueClient]:
+    async def other(self, opener: QueueOpener) -> AsyncIterator[Queue]:
         """A second client of the same queue."""
         other = opener()
         yield other
         await other.close()
 
-    def open_as(self, process: ThisProcess) -> QueueClient:
+    def open_as(self, process: ThisProcess) -> Queue:
         """A client of the same queue for a process of that mark, where the backend has `Capabilities.frees_dead`."""
         raise NotImplementedError("`open_as` opens a client for another process than this one.")
 
@@ -80,16 +80,6 @@ class QueueSetting:
         if queue.capabilities.fenced_completion:
             assert await queue.complete([lease]) == [lease]
 
-    async def in_threads(self, opener: QueueOpener, work: Callable[[QueueClient], Awaitable[T]]) -> Sequence[T]:
+    async def in_threads(self, opener: QueueOpener, work: Callable[[Queue], Awaitable[T]]) -> Sequence[T]:
         """Do ``work`` in several threads at once, each with an event loop and a client of its own."""
-
-        async def with_client() -> T:
-            queue = opener()
-            try:
-                return await work(queue)
-            finally:
-                await queue.close()
-
-        return await asyncio.gather(
-            *(asyncio.to_thread(lambda: asyncio.run(with_client())) for _ in range(self.threads))
-        )
+        return await in_threads(opener, work, self.threads)

@@ -1,0 +1,43 @@
+"""Rows in this process's memory, for a queue in memory and for tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class RowStore:
+    """What the clients of the same rows share. Lost with the process."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    rows: dict[str, bytes] = field(default_factory=dict)
+
+
+class MemoryRows:
+    """A client of a `RowStore`. Clients in several threads may share one; no call blocks or fails."""
+
+    def __init__(self, store: RowStore) -> None:
+        self._shared = store
+        self._is_closed = False
+
+    async def read(self, name: str) -> bytes | None:
+        with self._store.lock:
+            return self._store.rows.get(name)
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        store = self._store
+        with store.lock:
+            body = store.rows[name] = change(store.rows.get(name))
+        return body
+
+    async def close(self) -> None:
+        """Nothing is held: the store lives as long as somebody has it."""
+        self._is_closed = True
+
+    @property
+    def _store(self) -> RowStore:
+        if self._is_closed:
+            raise RuntimeError("The client of these rows in memory is closed.")
+        return self._shared

@@ -1,0 +1,36 @@
+"""The seam of the shared rows. `haulier.testing.contracts.rows` is its contract suite.
+
+It is apart from the queue's, since some queue services (Azure Storage Queue, Amazon SQS) store messages and nothing
+else: such a queue is used with rows from another store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Rows(Protocol):
+    """A few small named documents that all workers of a source change atomically. The scope's row is one.
+
+    A document is at most as large as a message (48 KiB). ``read`` and ``update`` may raise `QueueUnavailableError`, and
+    may be called again then: an update whose answer was lost may have been made.
+    """
+
+    async def read(self, name: str) -> bytes | None:
+        """The document, or None if nobody has written it."""
+        ...
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        """Replace the document by ``change(old)`` atomically and return the new one. ``change`` must be pure and quick:
+        it may be called again after a conflict."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and threads. May be called again; any other call after it is a programming error
+        (`RuntimeError`)."""
+        ...
+
+
+RowsOpener = Callable[[], Rows]
+"""Opens a client for the calling thread."""

@@ -1,0 +1,41 @@
+"""Backends by the scheme of their URL: the rows of the tables in `queues/opening.py` and `lake/opening.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, ParamSpec, TypeVar
+
+from haulier.errors import UsageError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Scheme(Generic[P, T]):
+    """How one kind of backend is opened, and how a person names it."""
+
+    opener: Callable[P, T]
+    """Imports the backend's SDK itself, if it needs one: nobody else should have to install it."""
+    examples: tuple[str, ...]
+    """What a person may write, for messages."""
+    extra: str = ""
+    """The extra of this package that installs the SDK; empty where there is none."""
+
+    def open(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What ``opener`` returns. `UsageError` that names the extra where the SDK is not installed."""
+        try:
+            return self.opener(*args, **kwargs)
+        except ModuleNotFoundError as error:
+            if not self.extra:
+                raise
+            raise UsageError(
+                f"The package {error.name} is not installed. Install it: pip install 'haulier[{self.extra}]'."
+            ) from error
+
+
+def examples(schemes: Iterable[Scheme[P, T]]) -> str:
+    """What a person may write instead of an unknown scheme: ``a, b or c``."""
+    *others, last = [example for scheme in schemes for example in scheme.examples]
+    return f"{', '.join(others)} or {last}" if others else last
