@@ -16,7 +16,7 @@ def _open_cloud(url: str) -> str:
 
 def test_a_missing_package_is_said_with_its_extra() -> None:
     """Who names a backend whose SDK is not installed is told what to install."""
-    with pytest.raises(UsageError, match=r"cloud_sdk_of_nobody is not installed\. .* pip install 'haulier\[cloud\]'\."):
+    with pytest.raises(UsageError, match=r"cloud_sdk_of_nobody is not installed\. .* its extra 'cloud'"):
         Scheme(_open_cloud, ("`cloud://account`",), extra="cloud").open("cloud://account")
 
 
