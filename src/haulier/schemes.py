@@ -31,7 +31,7 @@ class Scheme(Generic[P, T]):
             if not self.extra:
                 raise
             raise UsageError(
-                f"The package {error.name} is not installed. Install haulier with its extra {self.extra!r}, which has it."
+                f"The package {error.name} is not installed. Install haulier with its extra {self.extra!r}."
             ) from error
 
 
