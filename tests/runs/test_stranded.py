@@ -9,7 +9,7 @@ import asyncio
 import dataclasses
 from collections.abc import Mapping
 
-from haulier.queues.seam import Capabilities
+from haulier.queues.seam import QueueCapabilities
 from haulier.runs.ledger import Ledger
 from haulier.runs.run import Run
 from haulier.runs.status import run_status
@@ -95,7 +95,7 @@ async def test_where_depth_is_not_exact_an_empty_queue_proves_nothing(process: P
 
     class Vague:
         def __init__(self) -> None:
-            self.capabilities: Capabilities = dataclasses.replace(process.queue.capabilities, exact_depth=False)
+            self.capabilities: QueueCapabilities = dataclasses.replace(process.queue.capabilities, exact_depth=False)
 
         def __getattr__(self, name: str) -> object:
             return getattr(process.queue, name)

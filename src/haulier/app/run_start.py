@@ -147,7 +147,7 @@ async def _enumerate(site: LiveSource, run: Run) -> AsyncIterator[WorkItem]:
 
 def is_queue_shared(site: OpenSource) -> bool:
     """Whether other processes see the same queue: one in memory is empty to all but the process that fills it."""
-    return site.queue.capabilities.name != "memory"
+    return site.queue.capabilities.is_shared
 
 
 def require_shared_queue(site: OpenSource) -> None:

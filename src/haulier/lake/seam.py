@@ -49,6 +49,15 @@ class Disk:
     """0 where the disk does not count its files."""
 
 
+@dataclass(frozen=True)
+class LakeCapabilities:
+    """What a lake can do; the contract suite and the layers above branch on these and on nothing else."""
+
+    sweep_fences: bool
+    """Whether a spool that `sweep` removed can no longer be published (C1). Elsewhere an object may land after the list
+    of a closing, however late (C9)."""
+
+
 class Spool(Protocol):
     """The records of one attempt on their way: opened once, under a name of its own, and kept by descriptor (P5)."""
 
@@ -67,6 +76,9 @@ class Spool(Protocol):
 
 class Lake(Protocol):
     """One account for every backend. Every method may raise `LakeUnavailableError`."""
+
+    @property
+    def capabilities(self) -> LakeCapabilities: ...
 
     async def create(self, path: str, body: bytes) -> bool:
         """Write a small record if nothing stands at ``path``: whole or absent, durable on return. False: one stood."""
@@ -108,7 +120,8 @@ class Lake(Protocol):
     async def publish(self, spool: Spool, path: str) -> Published:
         """Steps 4-6 of P7, create-only: link, make durable, drop the spool's own name.
 
-        Raises `SweptError` if a closing took the spool, `LakeUnavailableError` if the lake is broken."""
+        Raises `SweptError` if a closing took the spool (only where a sweep fences), `LakeUnavailableError` if the lake
+        is broken."""
         ...
 
     async def adopt(self, path: str) -> ObjectFacts | None:
@@ -117,7 +130,8 @@ class Lake(Protocol):
         ...
 
     async def sweep(self, folder: str) -> int:
-        """List a staging folder whole, then remove what was listed, missing ones ignored (C1). Returns how many."""
+        """List a staging folder whole, then remove what was listed, missing ones ignored (C1). Returns how many.
+        Safe at any time: an attempt whose spool is gone gives up."""
         ...
 
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 
 from haulier.clock import Clock
 from haulier.errors import LeaseLostError
-from haulier.queues.seam import Capabilities, Depth, Holder, Lease
+from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities
 
-_CAPABILITIES = Capabilities(
+_MAX_DELAY_SECONDS = 366 * 86_400.0
+"""Longest delay or lease that is kept."""
+
+_CAPABILITIES = QueueCapabilities(
     name="memory",
     max_dequeue=256,
-    max_delay_seconds=366 * 86_400.0,
+    is_shared=False,
     exact_depth=True,
-    fenced_completion=True,
 )
 
 _TOKEN = re.compile(r"([0-9]{1,18})\.([1-9][0-9]{0,17})")
@@ -80,7 +82,7 @@ class MemoryQueue:
         self._is_closed = False
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> QueueCapabilities:
         return _CAPABILITIES
 
     @property
@@ -200,7 +202,7 @@ class MemoryQueue:
         return self._shared
 
     def _after(self, seconds: float) -> float:
-        return self._clock.monotonic() + min(max(0.0, seconds), _CAPABILITIES.max_delay_seconds)
+        return self._clock.monotonic() + min(max(0.0, seconds), _MAX_DELAY_SECONDS)
 
 
 class MemoryQueueOpener:

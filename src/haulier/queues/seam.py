@@ -11,18 +11,22 @@ Whereabouts = Literal["here", "gone", "unknown"]
 
 
 @dataclass(frozen=True)
-class Capabilities:
+class QueueCapabilities:
     """What a backend can do; the contract suite and the layers above branch on these and on nothing else."""
 
     name: str
     max_dequeue: int
     """The most messages that one `dequeue` hands out."""
-    max_delay_seconds: float
-    """The longest delay or lease that the backend keeps."""
+    is_shared: bool
+    """Whether other processes can open the same queue."""
     exact_depth: bool
     """Whether `depth` is exact; where it is not, "nothing left" proves nothing."""
-    fenced_completion: bool
-    """Whether `complete` with a stale token is refused by the backend itself."""
+    fenced_completion: bool = True
+    """Whether `complete` with a stale token is refused by the backend itself. Elsewhere a message may go that another
+    worker holds; what became of its item is written down by then (P8)."""
+    replaces_body: bool = True
+    """Whether `release` can give a message another body. Elsewhere workers send a new message and complete the old
+    one, which begins a new count of deliveries."""
     is_ordered: bool = True
     """Whether `dequeue` keeps its order; services that promise none only tend to."""
     frees_dead: bool = False
@@ -85,7 +89,7 @@ class Queue(Protocol):
     """
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> QueueCapabilities: ...
 
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         """Add messages, durably, before this returns. All or a prefix of them stay if it fails; no deduplication."""
@@ -101,7 +105,9 @@ class Queue(Protocol):
         ...
 
     async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
-        """Hand a message back with ``body`` in place of its own, in one atomic step. Raises `LeaseLostError`."""
+        """Hand a message back with ``body`` in place of its own, in one atomic step. Raises `LeaseLostError`.
+
+        ``body`` is the message's own where the backend cannot replace it (`QueueCapabilities.replaces_body`)."""
         ...
 
     async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
@@ -114,7 +120,7 @@ class Queue(Protocol):
         ...
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
-        """Bodies of up to ``limit`` messages in any state, changing nothing."""
+        """Bodies of up to ``limit`` messages, changing nothing. Those that are delayed or leased may be left out."""
         ...
 
     async def depth(self) -> Depth:
@@ -122,7 +128,7 @@ class Queue(Protocol):
         ...
 
     async def holders(self) -> list[Holder]:
-        """Who holds the leases; none where the backend cannot tell (`Capabilities.frees_dead`)."""
+        """Who holds the leases; none where the backend cannot tell (`QueueCapabilities.frees_dead`)."""
         ...
 
     async def purge(self, *, poison: bool = False) -> int:

@@ -62,6 +62,10 @@ DISCARDED = "state = 'discarded'"
 REDRIVABLE = f"({LIVE_POISON}) OR ({NOTHING} AND poison = redrive AND poison > 0)"
 """Live poison, and what a redrive left that died after its record (C7)."""
 
+LATE_OBJECT = "poison > redrive AND discard < poison AND state = 'done'"
+"""Poisoned by its numbers, and done by a receipt: where a sweep does not fence, its object may have landed after the
+closing that lists it as poisoned (C9)."""
+
 _PLAN = """
 INSERT INTO item (key, stream, kind, payload, is_planned) VALUES (?, ?, ?, ?, 1)
 ON CONFLICT (key) DO UPDATE SET

@@ -34,9 +34,9 @@ class Redriver:
         try:
             await _read(ledger, run)
             if keys is not None:
-                await _require_poisoned(ledger, run, keys)
+                await _require_poisoned(ledger, run, keys, self._redrivable)
             sent = 0
-            async for items in ledger.items(table.REDRIVABLE, "poison"):
+            async for items in ledger.items(self._redrivable, "poison"):
                 chosen = [(item, number) for item, number in items if keys is None or item.key in keys]
                 if chosen:
                     await self._redrive(run, ledger, chosen)
@@ -44,6 +44,12 @@ class Redriver:
         finally:
             ledger.close()
         return sent
+
+    @property
+    def _redrivable(self) -> str:
+        """Where objects may land after a closing, those of poisoned items are settled by a redrive as well (C9)."""
+        fences = self.closer.lake.capabilities.sweep_fences
+        return table.REDRIVABLE if fences else f"{table.REDRIVABLE} OR ({table.LATE_OBJECT})"
 
     async def _redrive(self, run: Run, ledger: Ledger, items: list[tuple[PlannedItem, int]]) -> None:
         """Record, reopen, send: in this order, whatever dies in between is seen by the next redrive."""
@@ -85,9 +91,9 @@ async def _read(ledger: Ledger, run: Run) -> None:
     await ledger.fold_objects(run.file.streams)
 
 
-async def _require_poisoned(ledger: Ledger, run: Run, keys: Collection[str]) -> None:
+async def _require_poisoned(ledger: Ledger, run: Run, keys: Collection[str], redrivable: str) -> None:
     unknown = set(keys)
-    async for items in ledger.items(table.REDRIVABLE, "poison"):
+    async for items in ledger.items(redrivable, "poison"):
         unknown -= {item.key for item, _ in items}
     if unknown:
         raise UsageError(

@@ -168,7 +168,9 @@ class Attempt:
         started_at = deps.clock.monotonic()
         spool = await spool_of(deps, run, key)
         try:
-            deaths = lease.deliveries - 1 - envelope.failures - envelope.releases
+            # Where a voluntary return is a new message, all deliveries of one but the last were silent.
+            returns = envelope.failures + envelope.releases if deps.queue.capabilities.replaces_body else 0
+            deaths = lease.deliveries - 1 - returns
             if deaths >= SILENT_DELIVERIES or self._has_crashed or envelope.suspect == Cause.CRASH:
                 produced = await produce_alone(deps, run, envelope, lease.deliveries, spool)
             else:

@@ -114,8 +114,16 @@ class OutcomeSettler:
         await self.complete()
 
     async def _let_go(self, envelope: Envelope, delay_seconds: float) -> None:
-        self._state.keeper.drop(self._held)
-        await self._deps.queue.release(self._held.lease, encode(envelope), delay_seconds=delay_seconds)
+        queue, lease = self._deps.queue, self._held.lease
+        if queue.capabilities.replaces_body:
+            self._state.keeper.drop(self._held)
+            await queue.release(lease, encode(envelope), delay_seconds=delay_seconds)
+            return
+        # The new message comes first: who dies in between leaves two, and whoever takes one looks in the lake. The
+        # other order would leave none.
+        await require_lease(self._held, self._state.keeper, self._deps.clock)
+        await queue.enqueue([encode(msgspec.structs.replace(envelope, resent=True))], delay_seconds=delay_seconds)
+        await self.complete()
 
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:
         """P6: create-only; an outcome that stands already is as good."""

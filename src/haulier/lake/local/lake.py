@@ -16,9 +16,11 @@ from haulier.lake.local.filesystems import refuse_unfit
 from haulier.lake.local.spool import LocalSpool
 from haulier.lake.local.threads import LocalThreads, Share
 from haulier.lake.names import checked
-from haulier.lake.seam import Disk, ObjectFacts, Published, Spool
+from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, Spool
 
 T = TypeVar("T")
+
+_CAPABILITIES = LakeCapabilities(sweep_fences=True)
 
 
 class LocalLake:
@@ -31,6 +33,10 @@ class LocalLake:
         self._clock = clock
         self._files = LocalFiles(place)
         self._threads = LocalThreads(place)
+
+    @property
+    def capabilities(self) -> LakeCapabilities:
+        return _CAPABILITIES
 
     async def create(self, path: str, body: bytes) -> bool:
         return await self._threads.run(self._files.create, path, body)

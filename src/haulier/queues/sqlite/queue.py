@@ -20,7 +20,7 @@ import apsw
 
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import LeaseLostError, QueueUnavailableError
-from haulier.queues.seam import Capabilities, Depth, Holder, Lease, ThisProcess
+from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities, ThisProcess
 from haulier.queues.sqlite import holders as table
 from haulier.queues.sqlite.rows import SqliteRows
 from haulier.queues.sqlite.thread import SqliteThread
@@ -37,12 +37,14 @@ FIND_SECONDS = 0.5
 ENQUEUE_AT_ONCE = 1_000
 """Messages of one transaction: long enough for 100,000 a second, short enough that nobody waits for it."""
 
-_CAPABILITIES = Capabilities(
+_MAX_DELAY_SECONDS = 366 * 86_400.0
+"""Longest delay or lease that is kept."""
+
+_CAPABILITIES = QueueCapabilities(
     name="sqlite",
     max_dequeue=256,
-    max_delay_seconds=366 * 86_400.0,
+    is_shared=True,
     exact_depth=True,
-    fenced_completion=True,
     frees_dead=True,
 )
 
@@ -105,7 +107,7 @@ class SqliteQueue:
         """The shared rows in the same file, over the same connection."""
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> QueueCapabilities:
         return _CAPABILITIES
 
     @property
@@ -308,4 +310,4 @@ class _Held:
 
 def _kept(seconds: float) -> float:
     """A delay or lease within what the backend keeps."""
-    return min(max(0.0, seconds), _CAPABILITIES.max_delay_seconds)
+    return min(max(0.0, seconds), _MAX_DELAY_SECONDS)

@@ -7,8 +7,8 @@
         @pytest.fixture
         def lake_url(self, tmp_path: Path) -> str: ...
 
-Each test gets a lake of its own, empty. What a backend lacks it declares by the class attributes; such tests are
-skipped, and seen to be. Needs pytest and pytest-asyncio.
+Each test gets a lake of its own, empty. What a backend lacks by its `LakeCapabilities`, or by the class attribute
+``has_processes``, is skipped, visibly. Needs pytest and pytest-asyncio.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ import itertools
 import os
 import tracemalloc
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
 
 import pytest
 
@@ -26,9 +25,6 @@ MOST_STREAM_BYTES = 2 * 1024 * 1024
 
 class ObjectContract:
     """Spools and objects: what an attempt writes becomes visible at once, whole, and once."""
-
-    sweeps_spools: ClassVar[bool] = True
-    """Whether a swept spool can no longer be published (C1); object stores cannot promise it (C9)."""
 
     async def test_an_object_holds_what_was_written(self, lake: Lake) -> None:
         """One line a record, in order, and the facts say what is stored (G3)."""
@@ -150,7 +146,7 @@ class ObjectContract:
 
     async def test_a_swept_spool_gives_up(self, lake: Lake) -> None:
         """P7, C1: no put after the sweep; writing on harms nobody."""
-        if not self.sweeps_spools:
+        if not lake.capabilities.sweep_fences:
             pytest.skip("this lake cannot take a spool away from its attempt (C9)")
         finished = await spooled(lake, [b"{}"], "finished")
         writing = await lake.open_spool(STAGING, "writing")

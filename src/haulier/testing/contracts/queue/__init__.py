@@ -10,8 +10,8 @@
             self.clock.advance(seconds)
 
 Where time cannot be turned, ``lease_seconds = 2.0`` and a ``pass_time`` that sleeps do the same. What a backend lacks
-by its `Capabilities` is skipped, visibly. ``pytest.register_assert_rewrite("haulier.testing")`` in a ``conftest.py``
-makes a failure show its values.
+by its `QueueCapabilities` is skipped, visibly. ``pytest.register_assert_rewrite("haulier.testing")`` in a
+``conftest.py`` makes a failure show its values.
 """
 
 from __future__ import annotations

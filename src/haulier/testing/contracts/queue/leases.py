@@ -140,31 +140,33 @@ class LeaseContract(QueueSetting):
 
     async def test_release_hands_back_with_another_body(self, queue: Queue, other: Queue) -> None:
         """Release replaces the body and makes the message visible, both or neither."""
+        if not queue.capabilities.replaces_body:
+            pytest.skip(f"{queue.capabilities.name} cannot replace a body")
         await queue.enqueue([b"old"])
         await queue.release(await self.take_one(queue), b"new")
+        assert await queue.peek(10) == [b"new"]
         lease = await self.take_one(other)
         assert (lease.body, lease.deliveries) == (b"new", 2)
-        assert await queue.peek(10) == [b"new"]
 
     async def test_release_with_a_delay(self, queue: Queue) -> None:
         """A message handed back with a delay is hidden for that long, and has its new body already."""
         await queue.enqueue([b"old"])
-        await queue.release(await self.take_one(queue), b"new", delay_seconds=self.lease_seconds)
-        assert await queue.peek(10) == [b"new"]
+        body = await self.hand_back(queue, await self.take_one(queue), b"new", delay_seconds=self.lease_seconds)
+        assert await queue.peek(10) in ([], [body])
         await self.pass_time(self.lease_seconds / 2)
         assert await self.take(queue) == []
         await self.expire()
-        assert (await self.take_one(queue)).body == b"new"
+        assert (await self.take_one(queue)).body == body
 
     async def test_release_ends_the_lease(self, queue: Queue) -> None:
         """After a release its lease is lost, before and after the message is taken again."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
-        await queue.release(lease, b"two")
+        body = await self.hand_back(queue, lease, b"two")
         await self.require_lost(queue, lease)
         again = await self.take_one(queue)
         await self.require_lost(queue, lease)
-        assert again.body == b"two"
+        assert again.body == body
         assert await queue.complete([again]) == []
 
     async def test_release_of_a_lost_lease(self, queue: Queue, other: Queue) -> None:
@@ -174,9 +176,9 @@ class LeaseContract(QueueSetting):
         await self.expire()
         owner = await self.take_one(other)
         with pytest.raises(LeaseLostError):
-            await queue.release(zombie, b"a zombie's")
+            await self.hand_back(queue, zombie, b"a zombie's")
         assert await self.take(queue) == []
-        assert await queue.peek(10) == [b"one"]
+        assert await queue.peek(10) in ([], [b"one"])
         assert await other.complete([owner]) == []
 
     async def test_release_of_an_expired_lease(self, queue: Queue) -> None:
@@ -184,8 +186,8 @@ class LeaseContract(QueueSetting):
         await queue.enqueue([b"old"])
         lease = await self.take_one(queue)
         await self.expire()
-        await queue.release(lease, b"new")
-        assert (await self.take_one(queue)).body == b"new"
+        body = await self.hand_back(queue, lease, b"new")
+        assert (await self.take_one(queue)).body == body
 
     async def test_complete_is_for_good(self, queue: Queue) -> None:
         """A completed message never comes back."""
@@ -205,7 +207,9 @@ class LeaseContract(QueueSetting):
         lost = await queue.complete(leases)
         assert sorted(lease.body for lease in lost) == sorted(lease.body for lease in taken)
         assert [lease for lease in leases if lease in lost] == lost
-        assert sorted(await queue.peek(10)) == sorted(lease.body for lease in taken)
+        assert {lease.body for lease in taken} >= set(await queue.peek(10))
+        await self.expire()
+        assert sorted(await self.drain(queue)) == sorted(lease.body for lease in taken)
 
     async def test_complete_twice(self, queue: Queue) -> None:
         """What is gone already counts as lost, and is no error."""

@@ -111,12 +111,12 @@ class MessageContract(QueueSetting):
         """A delay below zero, as a late clock computes it, is no delay."""
         await queue.enqueue([b"one"], delay_seconds=-5.0)
         lease = await self.take_one(queue)
-        await queue.release(lease, b"two", delay_seconds=-5.0)
-        assert (await self.take_one(queue)).body == b"two"
+        body = await self.hand_back(queue, lease, b"two", delay_seconds=-5.0)
+        assert (await self.take_one(queue)).body == body
 
     async def test_delay_above_the_backends_own(self, queue: Queue) -> None:
         """A delay longer than the backend keeps is shortened, not refused."""
-        await queue.enqueue([b"one"], delay_seconds=queue.capabilities.max_delay_seconds * 10)
+        await queue.enqueue([b"one"], delay_seconds=100 * 366 * 86_400.0)
         assert await self.take(queue) == []
 
     async def test_large_batch(self, queue: Queue) -> None:
@@ -131,9 +131,9 @@ class MessageContract(QueueSetting):
         await queue.enqueue([body])
         lease = await self.take_one(queue)
         assert lease.body == body
-        await queue.release(lease, body[::-1])
+        released = await self.hand_back(queue, lease, body[::-1])
         await queue.poison(body)
-        assert await queue.peek(1) == [body[::-1]]
+        assert await queue.peek(1) == [released]
         assert await queue.peek(1, poison=True) == [body]
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
@@ -155,13 +155,15 @@ class MessageContract(QueueSetting):
         assert await queue.peek(10) == []
 
     async def test_peek_changes_nothing(self, queue: Queue) -> None:
-        """Peek shows messages that are ready, delayed and leased, and leaves them so."""
+        """Peek shows messages that are ready, may show those that are delayed or leased, and leaves them so."""
         await queue.enqueue([b"leased"])
         lease = await self.take_one(queue)
         await queue.enqueue([b"ready"])
         await queue.enqueue([b"delayed"], delay_seconds=self.lease_seconds)
         for _ in range(2):
-            assert sorted(await queue.peek(10)) == [b"delayed", b"leased", b"ready"]
+            shown = await queue.peek(10)
+            assert len(shown) == len(set(shown))
+            assert {b"ready"} <= set(shown) <= {b"delayed", b"leased", b"ready"}
         assert (await self.take_one(queue)).deliveries == 1
         assert await queue.complete([lease]) == []
 
@@ -184,7 +186,7 @@ class MessageContract(QueueSetting):
         await queue.poison(b"bad")
         assert await queue.depth() == Depth(ready=3, delayed=2, leased=3, poisoned=1)
         await queue.complete(leases[:1])
-        await queue.release(leases[1], b"again", delay_seconds=self.lease_seconds * 2)
+        await self.hand_back(queue, leases[1], b"again", delay_seconds=self.lease_seconds * 2)
         assert await queue.depth() == Depth(ready=3, delayed=3, leased=1, poisoned=1)
         assert (await queue.depth()).unsettled == 7
 

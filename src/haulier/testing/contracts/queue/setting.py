@@ -48,7 +48,7 @@ class QueueSetting:
         await other.close()
 
     def open_as(self, process: ThisProcess) -> Queue:
-        """A client of the same queue for a process of that mark, where the backend has `Capabilities.frees_dead`."""
+        """A client of the same queue for a process of that mark (for `QueueCapabilities.frees_dead`)."""
         raise NotImplementedError("`open_as` opens a client for another process than this one.")
 
     async def expire(self) -> None:
@@ -72,11 +72,17 @@ class QueueSetting:
             assert await queue.complete(leases) == []
         return bodies
 
+    async def hand_back(self, queue: Queue, lease: Lease, body: bytes, delay_seconds: float = 0.0) -> bytes:
+        """Release a message with ``body``, or with its own where the backend cannot replace it. Returns which."""
+        body = body if queue.capabilities.replaces_body else lease.body
+        await queue.release(lease, body, delay_seconds=delay_seconds)
+        return body
+
     async def require_lost(self, queue: Queue, lease: Lease) -> None:
         """Whatever is done with a lost lease is refused, and none of it is a crash."""
         assert await queue.renew([lease], self.lease_seconds) == [None]
         with pytest.raises(LeaseLostError):
-            await queue.release(lease, b"from a zombie")
+            await self.hand_back(queue, lease, b"from a zombie")
         if queue.capabilities.fenced_completion:
             assert await queue.complete([lease]) == [lease]
 
