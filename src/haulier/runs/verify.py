@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-
-import apsw
 
 from haulier.errors import DamagedObjectError
 from haulier.lake.seam import Lake
@@ -16,17 +14,15 @@ from haulier.runs.manifest import read_manifest
 from haulier.runs.plan import remove_lost_attempts
 from haulier.runs.records import ManifestEntry, VerdictRecord
 from haulier.runs.run import Run
-from haulier.runs.scratch import Scratch
 from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL
+from haulier.runs.strays import strays
 
 FORGOTTEN_SECONDS = 86_400.0
 """A temporary name older than a day belongs to no living process: none holds one for longer than a write."""
 
 SHOWN = 100
 """Findings kept in words; all of them are counted."""
-
-_LISTED = "CREATE TABLE listed (path TEXT PRIMARY KEY) WITHOUT ROWID"
 
 
 @dataclass
@@ -69,17 +65,15 @@ async def verify_run(
     seen = Verification()
     await mend_signs(lake, run, verdict)
     await _clean(lake, run, verdict, seen)
-    listed = Scratch(_LISTED)
-    try:
-        async for entries in read_manifest(lake, run.paths, verdict.number):
-            await _verify_batch(lake, entries, seen)
-            await listed.do(_list, [entry.path for entry in entries if entry.path])
-        await _find_strays(lake, run, listed, seen)
-        for stream in run.file.streams:
-            if paths := keys.get(stream):
-                await _compare_keys(lake, run, verdict, stream, paths, seen)
-    finally:
-        listed.close()
+    async for entries in read_manifest(lake, run.paths, verdict.number):
+        await _verify_batch(lake, entries, seen)
+    async for found in strays(lake, run, verdict, run.file.streams):
+        for path in found:
+            seen.strays += 1
+            seen.note(f"{path} stands in the lake and the manifest does not list it")
+    for stream in run.file.streams:
+        if paths := keys.get(stream):
+            await _compare_keys(lake, run, verdict, stream, paths, seen)
     return seen
 
 
@@ -125,16 +119,6 @@ async def _verify_object(lake: Lake, entry: ManifestEntry, seen: Verification) -
         seen.bytes += facts.bytes
 
 
-async def _find_strays(lake: Lake, run: Run, listed: Scratch, seen: Verification) -> None:
-    """Objects in the bronze folders that the manifest does not list."""
-    for stream in run.file.streams:
-        async for standing in lake.walk(run.paths.bronze(stream)):
-            objects = [path for path in standing if path.endswith(".ndjson.gz")]
-            for path in await listed.do(_unlisted, objects):
-                seen.strays += 1
-                seen.note(f"{path} stands in the lake and the manifest does not list it")
-
-
 async def _compare_keys(
     lake: Lake, run: Run, verdict: VerdictRecord, stream: str, paths: tuple[str, ...], seen: Verification
 ) -> None:
@@ -152,12 +136,3 @@ async def _objects_of(lake: Lake, run: Run, verdict: VerdictRecord, stream: str)
         for entry in entries:
             if entry.stream == stream and entry.state == "done":
                 yield entry
-
-
-def _list(connection: apsw.Connection, paths: Sequence[str]) -> None:
-    connection.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [(path,) for path in paths])
-
-
-def _unlisted(connection: apsw.Connection, paths: Sequence[str]) -> list[str]:
-    known = "SELECT 1 FROM listed WHERE path = ?"
-    return [path for path in paths if connection.execute(known, (path,)).fetchone() is None]

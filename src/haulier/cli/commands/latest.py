@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from haulier.app.open_source import open_source
-from haulier.cli.output import emit
+from haulier.cli.output import emit, say
 from haulier.cli.reader_lines import reader_lines
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UnavailableError
 from haulier.runs.newest import latest_complete
+from haulier.runs.strays import late_objects
 
 
 @source_command("latest", click.argument("stream", required=False))
@@ -27,7 +28,9 @@ async def command(call: SourceCall, stream: str | None) -> int:
             )
         run, verdict = found
         path = site.lake.locate(run.paths.bronze(stream))
-        lines = reader_lines(path)
+        late = [site.lake.locate(each) for each in await late_objects(site.lake, run, verdict, stream)]
+        # A line that reads the whole folder would read those as well.
+        lines = {} if late else reader_lines(path)
         if call.as_json:
             emit(
                 {
@@ -39,9 +42,15 @@ async def command(call: SourceCall, stream: str | None) -> int:
                     "snapshot_time": run.file.snapshot_time,
                     "readers": lines,
                 }
+                | ({"late_objects": late} if late else {})
             )
             return 0
         click.echo(path)
+        if late:
+            say(
+                f"{len(late)} objects in this folder landed after the run was closed, and are no part of it: "
+                f"{', '.join(late)}. Read the other objects alone."
+            )
         for reader, line in lines.items():
             click.echo(f"  {reader.replace('_', ', '):13} {line}")
         return 0
