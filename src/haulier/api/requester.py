@@ -62,7 +62,7 @@ class ClientFindings:
     """Facts that all items of a client share, to tell a person once or to estimate a run."""
 
     first_page: FirstPage | None = None
-    told: set[str] = field(default_factory=set)
+    warned: set[str] = field(default_factory=set)
     """Warnings that were logged already."""
     signs: dict[str, tuple[str, StreamSigns]] = field(default_factory=dict)
     """By stream: its newest run, and the signs of a next page that were seen in it."""
@@ -168,30 +168,30 @@ class Requester:
         parts = self._parts
         rules = (*rules, *parts.rules)
 
-        def judged(outcome: Response | TransportError | BodyProblem) -> Judgement:
+        def judge_outcome(outcome: Response | TransportError | BodyProblem) -> Judgement:
             return judge(outcome, now=parts.clock.now(), expected=expected, rules=rules, wait_at=self._wait_at)
 
-        def judged_by_body(outcome: Response | TransportError) -> Action:
+        def judge_with_body(outcome: Response | TransportError) -> Action:
             """Judge the scope's test request: an error object under a good status is no good answer."""
-            judgement = judged(outcome)
+            judgement = judge_outcome(outcome)
             if judgement.action is Action.OK and isinstance(outcome, Response):
                 try:
                     (read_anew or read)(outcome)
                 except BodyError as error:
-                    judgement = judged(BodyProblem(str(error), shape=error.shape))
+                    judgement = judge_outcome(BodyProblem(str(error), shape=error.shape))
             return judgement.final
 
         repeats = pauses = silences = 0
         while True:
             outcome = await self._send_once(request, silences, is_first_page=is_first_page)
-            judgement = judged(outcome)
+            judgement = judge_outcome(outcome)
             if isinstance(outcome, Response):
                 if judgement.action in {Action.END, Action.ABSENT}:
                     is_good = 200 <= outcome.status < 300
                     try:
                         found = read_end(outcome, judgement.action) if read_end is not None and is_good else None
                     except BodyError as error:
-                        judgement = judged(BodyProblem(str(error), shape=error.shape))
+                        judgement = judge_outcome(BodyProblem(str(error), shape=error.shape))
                     else:
                         parts.budget.note_success()
                         parts.scope.note_success(outcome, is_first_page=is_first_page)
@@ -200,12 +200,12 @@ class Requester:
                     try:
                         value = read(outcome)
                     except BodyError as error:
-                        judgement = judged(BodyProblem(str(error), shape=error.shape))
+                        judgement = judge_outcome(BodyProblem(str(error), shape=error.shape))
                     else:
                         parts.budget.note_success()
                         parts.patience.note(self._place.stream, outcome.first_byte_seconds, is_first_page=is_first_page)
                         parts.scope.note_success(
-                            outcome, request=request, judged=judged_by_body, is_first_page=is_first_page
+                            outcome, request=request, judged=judge_with_body, is_first_page=is_first_page
                         )
                         return Answered(outcome, judgement.action, value)
             reason = parts.redactor.redact(judgement.reason)
@@ -234,7 +234,7 @@ class Requester:
             is_early = isinstance(outcome, TransportError) and outcome.is_early
             will_repeat = is_early or (may_repeat and (wait or 0.0) <= MAX_HELD_WAIT_SECONDS)
             parts.scope.failures.note(
-                f"{self.shown(request)}: {reason}", wall_seconds(parts.clock), is_retried=will_repeat
+                f"{self.describe(request)}: {reason}", wall_seconds(parts.clock), is_retried=will_repeat
             )
             if not will_repeat:
                 if (wait or 0.0) > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:
@@ -245,7 +245,7 @@ class Requester:
                 silences += 1
                 await parts.clock.sleep(parts.budget.take(parts.clock.monotonic()))
             elif is_alone:
-                await self._held_back(wait or 0.0)
+                await self._wait_alone(wait or 0.0)
             elif judgement.action is Action.RETRY:
                 # A pause needs no sleep here: the gate is shut for as long as it lasts.
                 turn = parts.budget.take(parts.clock.monotonic())
@@ -272,13 +272,13 @@ class Requester:
     def _note_wait(self, response: Response) -> None:
         """Tell a person once of strange waits (docs/apis/answers.md#how-long-to-wait)."""
         parts = self._parts
-        found, told = find_wait(response, parts.clock.now(), self._wait_at), parts.findings.told
-        if found.unreadable and "unreadable" not in told:
-            told.add("unreadable")
+        found, warned = find_wait(response, parts.clock.now(), self._wait_at), parts.findings.warned
+        if found.unreadable and "unreadable" not in warned:
+            warned.add("unreadable")
             value = parts.redactor.redact(found.unreadable[:100])
             logger.warning("a Retry-After cannot be read and is ignored", extra={"value": value})
-        if found.is_for_a_person and "long" not in told:
-            told.add("long")
+        if found.is_for_a_person and "long" not in warned:
+            warned.add("long")
             logger.warning("the API asks everybody to wait for more than a day", extra={"seconds": found.seconds})
 
     def _max_retries(self, judgement: Judgement, outcome: Response | TransportError) -> int:
@@ -288,7 +288,7 @@ class Requester:
         is_known = self._is_suspect and is_of_item
         return min(MAX_SUSPECT_RETRIES, judgement.retries) if is_known else judgement.retries
 
-    async def _held_back(self, seconds: float) -> None:
+    async def _wait_alone(self, seconds: float) -> None:
         """Wait as the API asked for this request alone. The item's deadline stands still, as at the gate."""
         self.is_waiting = True
         try:
@@ -318,14 +318,14 @@ class Requester:
 
     def say_once(self, event: str, **fields: str) -> None:
         """Log a warning once for each stream."""
-        told, key = self._parts.findings.told, f"{self._place.stream} {event}"
-        if key not in told:
-            told.add(key)
+        warned, key = self._parts.findings.warned, f"{self._place.stream} {event}"
+        if key not in warned:
+            warned.add(key)
             stream = {"stream": self._place.stream} if self._place.stream else {}
             redacted = {name: self._parts.redactor.redact(value) for name, value in fields.items()}
             logger.warning(event, extra={**stream, **redacted})
 
-    def shown(self, request: Request) -> str:
+    def describe(self, request: Request) -> str:
         """Method and address for a message, without secrets."""
         text = self._parts.redactor.redact(f"{request.method} {request.url}")
         return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
@@ -336,7 +336,7 @@ class Requester:
         redactor = self._parts.redactor
         response = outcome if isinstance(outcome, Response) else None
         excerpt = redactor.excerpt(response.body) if response is not None else ""
-        text = f"{self.shown(request)}: {redactor.redact(judgement.reason)}."
+        text = f"{self.describe(request)}: {redactor.redact(judgement.reason)}."
         if wait:
             text += f" The API asks to wait {wait:g} s."
         if advice := judgement.shape.remedy or _advice(judgement, outcome):

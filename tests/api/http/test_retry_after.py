@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from haulier.api.http.retry_after import MAX_WAIT_SECONDS, http_date, retry_after, retry_after_seconds
+from haulier.api.http.retry_after import MAX_WAIT_SECONDS, parse_http_date, retry_after, retry_after_seconds
 
 NOW = datetime(2026, 11, 24, 8, 0, 0, tzinfo=UTC)
 
@@ -137,13 +137,13 @@ def test_over_a_day_is_for_a_person() -> None:
 
 def test_two_digits_of_a_year_mean_the_near_past_or_future() -> None:
     """RFC 9110 5.6.7: more than 50 years ahead is the past century."""
-    assert http_date("Sunday, 06-Nov-94 08:49:37 GMT", NOW) == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
-    assert http_date("Sunday, 06-Nov-30 08:49:37 GMT", NOW) == datetime(2030, 11, 6, 8, 49, 37, tzinfo=UTC)
+    assert parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT", NOW) == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+    assert parse_http_date("Sunday, 06-Nov-30 08:49:37 GMT", NOW) == datetime(2030, 11, 6, 8, 49, 37, tzinfo=UTC)
 
 
 def test_a_leap_second_is_a_date() -> None:
     """RFC 9110 allows a 60th second; no datetime holds one."""
-    assert http_date("Sat, 31 Dec 2016 23:59:60 GMT", NOW) == datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert parse_http_date("Sat, 31 Dec 2016 23:59:60 GMT", NOW) == datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @given(st.text(max_size=40))

@@ -63,14 +63,14 @@ def find_wait(response: Response, now: datetime, declared: DeclaredWait | None) 
     """Read the wait from the declared place, or where that cannot be read, from the usual headers."""
     if declared is None:
         return retry_after(response.headers, now)
-    told = declared.read(response, now)
-    if told.seconds is not None:
-        return told
+    declared_wait = declared.read(response, now)
+    if declared_wait.seconds is not None:
+        return declared_wait
     usual = retry_after(response.headers, now)
     # The declared header may be Retry-After itself, in milliseconds: what stood there is not read twice.
     if declared.header.lower() == "retry-after":
-        return told
-    return RetryAfter(usual.seconds, told.unreadable or usual.unreadable)
+        return declared_wait
+    return RetryAfter(usual.seconds, declared_wait.unreadable or usual.unreadable)
 
 
 def _text_at(body: bytes, path: str) -> str | None:

@@ -289,9 +289,9 @@ def _applies(rule: Rule, response: Response) -> bool:
             value is None or value.fullmatch(part.strip()) for line in lines for part in (line, *line.split(","))
         ):
             return False
-    if rule.text is not None and not _says(response, rule.text):
+    if rule.text is not None and not _contains_text(response, rule.text):
         return False
-    return rule.at is None or _stands_at(response.body, rule.at) not in _BLANK_VALUES
+    return rule.at is None or _value_at(response.body, rule.at) not in _BLANK_VALUES
 
 
 _BLANK_VALUES = {None, b"null", b"false", b'""', b"[]", b"{}", b"0"}
@@ -305,14 +305,14 @@ def _header_of(header: str) -> tuple[str, re.Pattern[str] | None]:
     return name.strip(), re.compile(pattern, re.IGNORECASE | re.DOTALL) if colon else None
 
 
-def _says(response: Response, text: str) -> bool:
+def _contains_text(response: Response, text: str) -> bool:
     body = response.body
     if 200 <= response.status < 300 and len(body) > MAX_SEARCHED_BYTES:
         return False
     return text.lower() in body[:MAX_SEARCHED_BYTES].decode("utf-8", errors="replace").lower()
 
 
-def _stands_at(body: bytes, path: str) -> bytes | None:
+def _value_at(body: bytes, path: str) -> bytes | None:
     try:
         found = raw_at(body, path)
     except msgspec.DecodeError:
@@ -321,5 +321,5 @@ def _stands_at(body: bytes, path: str) -> bytes | None:
 
 
 def _status_at(response: Response, path: str) -> int | None:
-    text = (_stands_at(response.body, path) or b"").strip(b'"')
+    text = (_value_at(response.body, path) or b"").strip(b'"')
     return int(text) if len(text) == 3 and text.isdigit() and text[:1] in {b"4", b"5"} else None

@@ -62,32 +62,32 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> RetryAfter:
 
 def since_of(headers: Mapping[str, str], now: datetime) -> datetime:
     """The answer's ``Date``, or ``now``."""
-    return http_date(headers.get("date", ""), now) or now
+    return parse_http_date(headers.get("date", ""), now) or now
 
 
 def parse_wait_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
     """Read a wait that is written as a number or as a moment. None for anything else."""
-    number = _number(text)
+    number = _parse_number(text)
     if number is not None:
         return seconds_of(number / 1000 if in_milliseconds else number, since)
-    moment = moment_of(text, since)
-    return None if moment is None else _whole((moment - since).total_seconds())
+    moment = parse_moment(text, since)
+    return None if moment is None else _round_up((moment - since).total_seconds())
 
 
 def seconds_of(number: float, since: datetime) -> float:
     """Turn a moment since 1970 into the seconds until then; a span stays as it is."""
     for unit in _EPOCH_UNITS:
         if _EPOCH_SECONDS <= number / unit < 10 * _EPOCH_SECONDS:
-            return _whole(number / unit - since.timestamp())
-    return _whole(number)
+            return _round_up(number / unit - since.timestamp())
+    return _round_up(number)
 
 
-def moment_of(text: str, now: datetime) -> datetime | None:
+def parse_moment(text: str, now: datetime) -> datetime | None:
     """Read an HTTP-date, or RFC 3339 with an offset."""
-    return http_date(text, now) or _rfc3339(text.strip())
+    return parse_http_date(text, now) or _parse_rfc3339(text.strip())
 
 
-def http_date(text: str, now: datetime) -> datetime | None:
+def parse_http_date(text: str, now: datetime) -> datetime | None:
     """Read an HTTP-date in its three formats, as aware UTC. ``now`` settles the century of RFC 850's two digits."""
     text = text.strip().lower()
     try:
@@ -115,7 +115,7 @@ def _date(year: int, month: str, day: str, clock: list[str]) -> datetime:
     return datetime(year, _MONTHS[month], int(day), hour, minute, min(second, 59), tzinfo=UTC)
 
 
-def _number(text: str) -> float | None:
+def _parse_number(text: str) -> float | None:
     text = text.strip()
     if not _NUMBER.fullmatch(text):
         return None
@@ -123,7 +123,7 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _rfc3339(text: str) -> datetime | None:
+def _parse_rfc3339(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
         # Without a zone it is a wall clock on a wall that nobody can see.
@@ -132,5 +132,5 @@ def _rfc3339(text: str) -> datetime | None:
         return None
 
 
-def _whole(seconds: float) -> float:
+def _round_up(seconds: float) -> float:
     return float(min(MAX_WAIT_SECONDS, max(0, math.ceil(seconds))))

@@ -80,7 +80,7 @@ def join(base: str, path: str) -> tuple[str, Pairs]:
     if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
         url = resolve(path, base=base, home=base)
     else:
-        url = base if not path else f"{base.rstrip('/')}/{_encoded(path.lstrip('/'), _PATH_SAFE)}"
+        url = base if not path else f"{base.rstrip('/')}/{_encode(path.lstrip('/'), _PATH_SAFE)}"
     return url, tuple(
         (unquote_plus(name), unquote_plus(value))
         for name, _, value in (piece.partition("=") for piece in query.split("&") if piece)
@@ -150,8 +150,8 @@ def resolve(link: str, *, base: str, home: str) -> str:
         raise LinkError("it names no host")
     found, own = origin(url), origin(home)
     if found != own:
-        raise LinkError(f"it leads to {_shown(found)}, and this API is {_shown(own)}")
-    return _encoded(url.partition("#")[0], _LINK_SAFE)
+        raise LinkError(f"it leads to {_describe(found)}, and this API is {_describe(own)}")
+    return _encode(url.partition("#")[0], _LINK_SAFE)
 
 
 def quote_value(text: str) -> str:
@@ -161,12 +161,12 @@ def quote_value(text: str) -> str:
     return quote(text, safe=_VALUE_SAFE)
 
 
-def _encoded(url: str, safe: str) -> str:
+def _encode(url: str, safe: str) -> str:
     """Encode what an address cannot hold, and nothing twice. Headers may hold bytes that are not UTF-8."""
     return quote(_BARE_PERCENT.sub("%25", url).encode("utf-8", "surrogateescape"), safe=safe)
 
 
-def _shown(found: tuple[str, str, int]) -> str:
+def _describe(found: tuple[str, str, int]) -> str:
     scheme, host, port = found
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}" if port == _PORTS[scheme] else f"{scheme}://{host}:{port}"

@@ -177,7 +177,7 @@ class _ClientTokens:
     async def _attempt(self) -> None:
         try:
             async with self._shared.lock(self._clock):
-                self._token = self._of_others() or await self._fetch()
+                self._token = self._take_shared() or await self._fetch()
             self._failed = None
         except TransportError as error:
             # A bad answer of the issuer must not count against the item.
@@ -185,7 +185,7 @@ class _ClientTokens:
             self._failed = TransportError(kind, f"the issuer of the access token: {error.text}")
         self._attempts += 1
 
-    def _of_others(self) -> _Token | None:
+    def _take_shared(self) -> _Token | None:
         """Take the token of another process, unless it is the one to be replaced."""
         kept = self._shared.read(self._key)
         if kept is None or kept.value in self._refused or (self._token is not None and kept.value == self._token.value):

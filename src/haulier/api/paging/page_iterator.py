@@ -273,13 +273,13 @@ class PageIterator:
             if not is_refused(error):
                 raise
             if is_cap_like(self._received):
-                raise cap_error(self._requester.shown(wire), self._received, error.status) from error
+                raise cap_error(self._requester.describe(wire), self._received, error.status) from error
             return
         found = answered.value
         if found is None or len(found.page) <= request.overlap or self._guard.knows(found.page):
             return  # Behind its end the list begins again, at some APIs, or ends with its last page for ever.
         if found.total is None or found.total <= self._received:
-            raise cap_error(self._requester.shown(wire), self._received)
+            raise cap_error(self._requester.describe(wire), self._received)
 
     def _read_behind(self, response: Response) -> _Read:
         body, total = self._body_of(response), self._listing.total
@@ -396,7 +396,7 @@ class PageIterator:
             raise type(error)(f"{self._shown(request)}: {error}") from None
 
     def _shown(self, request: PageRequest) -> str:
-        return self._requester.shown(self._wire(request))
+        return self._requester.describe(self._wire(request))
 
     def _wire(self, request: PageRequest) -> Request:
         """Raise `ApiError` for a link to another origin: nothing is sent there."""
@@ -438,8 +438,8 @@ class PageIterator:
         if again is not None:
             self._check_for(first, lambda: promise.check_stands(again))
         text = (
-            f"{self._requester.shown(wire)}: the API promised {promise.first} records and sent {self._received}; asked "
-            f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
+            f"{self._requester.describe(wire)}: the API promised {promise.first} records and sent {self._received}; "
+            f"asked again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
             f"records moved while they were read, or the API does not keep its word.{self._remedy()}"
         )
         if self._check is not None and self._check.hides_rows:

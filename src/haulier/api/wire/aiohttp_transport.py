@@ -96,12 +96,12 @@ class AiohttpTransport:
             answer = await self._open(request, is_fresh=False)
         except _LostError as lost:
             if not lost.is_reused or lost.has_begun or request.method not in _REPEATABLE:
-                raise _lost(lost) from lost
+                raise _lost_connection_error(lost) from lost
             await request.onward()
             try:
                 answer = await self._open(request, is_fresh=True)
             except _LostError as again:
-                raise _lost(again) from again
+                raise _lost_connection_error(again) from again
         first_byte_seconds = self._clock.monotonic() - answer.ready_at
         try:
             response = await self._receive(request, answer, first_byte_seconds)
@@ -133,7 +133,7 @@ class AiohttpTransport:
                     ssl=True if self._tls is None else self._tls.current(),
                 )
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            raise _not_opened(exc, self._settings) from exc
+            raise _translate_error(exc, self._settings) from exc
         assert isinstance(answer, _Answer)
         return answer
 
@@ -354,13 +354,13 @@ def _is_about_certificates(exc: BaseException | None) -> TypeGuard[ssl.SSLError]
     )
 
 
-def _lost(error: _LostError) -> TransportError:
+def _lost_connection_error(error: _LostError) -> TransportError:
     if error.has_begun:
         return TransportError(Fault.CUT, "the connection ended in the middle of the answer's headers")
     return TransportError(Fault.CONNECT, f"the connection was lost before an answer came: {error}")
 
 
-def _not_opened(exc: Exception, settings: Api) -> TransportError:
+def _translate_error(exc: Exception, settings: Api) -> TransportError:
     """Translate an error of aiohttp, whose text may hold an address with a key."""
     match exc:
         case aiohttp.ConnectionTimeoutError():
