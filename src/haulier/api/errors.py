@@ -8,11 +8,11 @@ from typing import ClassVar
 from haulier.errors import ItemError
 
 TIME_OUT_STATUSES = frozenset({504, 524, 598, 599})
-"""A proxy gave up waiting for the API. (With a 408 the API gave up waiting for us.)"""
+"""Statuses of a proxy that gave up waiting. (With a 408 the API gave up waiting for us.)"""
 GATEWAY_STATUSES = frozenset({502, 503, 504, 509, *range(520, 531), 598, 599})
-"""A gateway in front of the API got no answer from it."""
+"""Statuses of a gateway that got no answer from the API."""
 UNSUPPORTED_STATUSES = frozenset({501, 505, 506, 510})
-"""The API never serves such a request."""
+"""Statuses of requests that the API never serves."""
 CAPTIVE_PORTAL_STATUS = 511
 """A network on the way wants a person to log in (RFC 6585 6)."""
 _NOT_OF_THE_API = GATEWAY_STATUSES | UNSUPPORTED_STATUSES | {CAPTIVE_PORTAL_STATUS}
@@ -23,21 +23,21 @@ class Action(StrEnum):
 
     OK = "ok"
     RETRY = "retry"
-    """Repeat the request while the item is held, after a wait."""
+    """Wait, and repeat the request while the item is held."""
     RETRY_LATER = "retry_later"
-    """Hand the item back with a delay; this counts as one of its attempts."""
+    """Hand the item back with a delay; counts as an attempt."""
     OUTAGE = "outage"
-    """RETRY_LATER that counts as an attempt only while the API is known to answer others."""
+    """RETRY_LATER, counted as an attempt only while the API answers others."""
     PAUSE = "pause"
-    """The API asks everybody to wait: pause all requests; no attempt is counted."""
+    """The API asks all clients to wait: pause all requests; no attempt is counted."""
     AUTH = "auth"
-    """The credentials are refused: pause all requests, tell a person; no attempt is counted."""
+    """The credentials are refused: PAUSE, and tell a person."""
     CONFIG = "config"
-    """TLS, proxy or settings are wrong: treated as AUTH."""
+    """TLS, proxy or settings are wrong: PAUSE, and tell a person."""
     POISON = "poison"
     """The request can never succeed: set the item aside."""
     SPLIT = "split"
-    """Ask for less: divide the item, or poison it where it cannot be divided."""
+    """Ask for less: divide the item, or else poison it."""
     RESTART = "restart"
     """Begin the item again at its first page, `ApiError.restarts` times; then RETRY_LATER."""
     END = "end"
@@ -72,13 +72,13 @@ class Fault(StrEnum):
 
 
 class Shape(StrEnum):
-    """How a good answer differs from what the source declares."""
+    """How an answer differs from what the source declares."""
 
     NONE = ""
     """No difference, or none that the source could declare."""
     MISSING = "records missing"
     ASTRAY = "records astray"
-    """More than the last key of their path is missing, which ``absent`` in `empty` does not cover."""
+    """More than the last key of their path is missing; ``absent`` in `empty` does not cover it."""
     NULL = "records null"
     NOT_A_LIST = "not a list"
     NO_BODY = "no body"
@@ -158,7 +158,7 @@ class ApiError(ItemError):
         self.fault = fault
         """Set where there was no answer at all."""
         self.body = body
-        """The first 64 KiB of an answer with a good status that could not be read, redacted; kept for a person."""
+        """The first 64 KiB of an unreadable answer, redacted."""
         self.shape = shape
         self.reason = reason
         """What happened, in a few words without secrets."""
@@ -176,16 +176,16 @@ class ApiError(ItemError):
 
 
 class PagingError(ApiError):
-    """The answers contradict `pages` or `total` of the source. Parts of the item would fail alike, so it is never
-    divided. Most begin again once, since a circle or a gap may come from one wrong answer."""
+    """The answers contradict `pages` or `total` of the source. The item is never divided, since its parts would fail
+    alike. Most begin again once: a circle or a gap may come from one wrong answer."""
 
     def __init__(self, text: str, *, action: Action = Action.RESTART) -> None:
         super().__init__(text, action=action, shape=Shape.PAGING)
 
 
 class MovedError(ApiError):
-    """The list changed while its pages were counted, so that the records prove nothing. A quieter moment helps, and so
-    does a shorter list, so the item may be divided."""
+    """The list changed while its pages were counted, so the records prove nothing. A quieter moment or a shorter list
+    helps, so the item may be divided."""
 
     restarts: ClassVar[int] = 2
 

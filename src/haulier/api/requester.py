@@ -1,4 +1,4 @@
-"""Sends one request until it is answered well or given up, with retries, pauses and the error in words."""
+"""Sends one request until it is answered well or given up."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from haulier.clock import Clock, wall_seconds
 BACKOFF_BASE_SECONDS: Final = 0.5
 BACKOFF_CAP_SECONDS: Final = 30.0
 MAX_PAUSES_PER_REQUEST: Final = 4
-"""Pauses that one request waits for; then the item is handed back."""
+"""Pauses that one request waits for. An API that refuses longer gets the item later."""
 MAX_HELD_WAIT_SECONDS: Final = 900.0
-"""Longest wait during which the item is held. For a longer one it is handed back, to make room for others."""
+"""For a longer wait the item is handed back, to make room for others."""
 DEFAULT_PAUSE_SECONDS: Final = 60.0
 """Pause where the API does not say how long to wait. It doubles each time, as GitHub wants it."""
 
@@ -50,7 +50,7 @@ logger = logging.getLogger("haulier.api")
 
 @dataclass(frozen=True)
 class FirstPage:
-    """The first page of a list, from which the length of a run is estimated."""
+    """A list's first page, from which a run is estimated."""
 
     records: int
     total: int | None
@@ -59,18 +59,18 @@ class FirstPage:
 
 @dataclass
 class ClientFindings:
-    """Facts that all items of a client share, to tell a person once or to estimate a run."""
+    """Findings of all items of a client, to warn once or to estimate a run."""
 
     first_page: FirstPage | None = None
     warned: set[str] = field(default_factory=set)
     """Warnings that were logged already."""
     signs: dict[str, tuple[str, StreamSigns]] = field(default_factory=dict)
-    """By stream: its newest run, and the signs of a next page that were seen in it."""
+    """By stream: its newest run, and signs of a next page seen in it."""
 
 
 @dataclass(frozen=True)
 class ApiParts:
-    """The parts of a client. ``rules`` are the source's own."""
+    """The parts of a client."""
 
     settings: Api
     transport: Transport
@@ -119,12 +119,12 @@ class ItemPlace:
     stream: str = ""
     run_id: str = ""
     was_sign_seen: Callable[[], Awaitable[bool]] = _nobody_knows
-    """Tells whether a done item of the stream, in any process of the run, showed the sign of a next page."""
+    """Whether a done item of the stream, in any process, showed the sign of a next page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[T]):
-    """``value`` was read from the response. It is None under END, if not read, and ABSENT."""
+    """``value`` was read from the response; None under ABSENT, and under END if not read."""
 
     response: Response
     action: Action
@@ -160,10 +160,9 @@ class Requester:
     ) -> Answered[T]:
         """Send until ``read`` can read an answer. Raises `ApiError` with an action about the item.
 
-        The request may be sent repeatedly. Retries wait with full jitter, within the retry budget and without a slot;
-        pauses stop all requests of the source. ``rules`` precede the source's. ``read_end`` reads the body of a good
-        status that a rule calls END or ABSENT. ``read_anew`` reads a later answer to the same request; needed where
-        ``read`` remembers what it read. ``is_first_page`` is false for later pages of a list.
+        Retries wait with full jitter, within the retry budget and without a slot; pauses stop all requests of the
+        source. ``rules`` precede the source's. ``read_end`` reads the body of a good status that a rule calls END or
+        ABSENT. ``read_anew`` reads a later answer to the same request, where ``read`` remembers what it read.
         """
         parts = self._parts
         rules = (*rules, *parts.rules)
@@ -289,7 +288,7 @@ class Requester:
         return min(MAX_SUSPECT_RETRIES, judgement.retries) if is_known else judgement.retries
 
     async def _wait_alone(self, seconds: float) -> None:
-        """Wait as the API asked for this request alone. The item's deadline stands still, as at the gate."""
+        """Wait as the API asked for this request alone."""
         self.is_waiting = True
         try:
             await self._parts.clock.sleep(seconds)
@@ -304,7 +303,7 @@ class Requester:
 
     @property
     def signs(self) -> StreamSigns:
-        """Signs of a next page that items of this stream and run have seen in this process."""
+        """Signs of a next page, seen by items of this stream and run in this process."""
         place, known = self._place, self._parts.findings.signs
         run_id, signs = known.get(place.stream, ("", None))
         if signs is None or run_id != place.run_id:
@@ -313,11 +312,9 @@ class Requester:
         return signs
 
     async def was_sign_seen(self) -> bool:
-        """See `ItemPlace`."""
         return await self._place.was_sign_seen()
 
     def say_once(self, event: str, **fields: str) -> None:
-        """Log a warning once for each stream."""
         warned, key = self._parts.findings.warned, f"{self._place.stream} {event}"
         if key not in warned:
             warned.add(key)
@@ -326,7 +323,7 @@ class Requester:
             logger.warning(event, extra={**stream, **redacted})
 
     def describe(self, request: Request) -> str:
-        """Method and address for a message, without secrets."""
+        """Method and address, without secrets."""
         text = self._parts.redactor.redact(f"{request.method} {request.url}")
         return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
 

@@ -25,10 +25,10 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 class ItemApi:
-    """The API for one item, with the source's limits and credentials. `usage` counts the item's requests.
+    """The API for one item, with the source's credentials and limits.
 
-    Paths are appended to the source's url. Every method raises `ApiError`, whose ``action`` says what becomes of the
-    item, and `UsageError` for arguments that cannot be sent.
+    Paths are appended to the source's url. Methods raise `ApiError`, whose ``action`` says what becomes of the item,
+    and `UsageError` for arguments that cannot be sent.
     """
 
     def __init__(self, parts: ApiParts, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
@@ -41,12 +41,10 @@ class ItemApi:
 
     @property
     def usage(self) -> Usage:
-        """Requests and findings so far."""
         return self._requester.usage
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the item waits for its turn."""
         return self._requester.is_waiting
 
     async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""What an answer, or the lack of one, means for the request: one pure decision table, `judge`."""
+"""What an answer, or the lack of one, means for the request: the decision table `judge`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ FEW_RETRIES_IN_PLACE = 2
 DEFAULT_429_WAIT_SECONDS = 1.0
 """Wait before a 429 without Retry-After is repeated."""
 MAX_WAIT_IN_PLACE_SECONDS = 30.0
-"""Longest wait between retries in place. For a longer one the item is handed back, which frees its slot."""
+"""For a longer wait the item is handed back, which frees its slot."""
 MAX_SEARCHED_BYTES = 8 * 1024
-"""Searched length of a body. Error bodies are small; text far down in a large body may be a record."""
+"""Searched length of a body. Text far down in a large body may be a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,16 @@ class Judgement:
     retries: int = 0
     then: Action = Action.RETRY_LATER
     retry_after_seconds: float | None = None
-    """Shortest wait, whatever the action."""
     is_throttling: bool = False
-    """Whether the API refuses because of the number of requests."""
     shape: Shape = Shape.NONE
 
     @property
     def final(self) -> Action:
-        """The action when no retry is left."""
+        """The action without retries."""
         return self.then if self.action is Action.RETRY else self.action
 
     @property
     def is_outage(self) -> bool:
-        """Whether the circuit breaker counts it."""
         return self.final is Action.OUTAGE
 
 
@@ -88,14 +85,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAnswer:
-    """Facts about the request on which the meaning of an answer depends."""
+    """Facts about a request on which the meaning of its answer depends."""
 
     is_entity: bool = False
-    """One thing is asked for by its ID, so that a 404 is an answer. For a list, a 404 means a wrong address."""
+    """One thing is asked for by its ID: a 404 is an answer. For a list it means a wrong address."""
     has_page_token: bool = False
-    """The request continues a list by a token, which may have expired."""
+    """The request continues a list by a token, which may expire."""
     empty: EmptyForms = EMPTY_LIST_ONLY
-    """Forms of a page without records that would otherwise count as failures."""
+    """Answers without records that would otherwise be failures."""
     wants_json: bool = True
 
 
@@ -110,10 +107,9 @@ def judge(
     rules: Sequence[Rule] = (),
     wait_at: DeclaredWait | None = None,
 ) -> Judgement:
-    """The decision table.
+    """The decision table. The first of ``rules`` that applies to a response decides alone.
 
-    The first of ``rules`` that applies to a response decides alone. ``now`` replaces a missing ``Date`` of the answer.
-    ``wait_at``: where the API announces waits besides the usual headers.
+    ``now`` replaces a missing ``Date``; ``wait_at`` adds a place for waits to the usual headers.
     """
     match outcome:
         case TransportError():
@@ -171,10 +167,10 @@ _STATUSES: Mapping[int, Judgement] = {
     **_each(_FULL, Judgement(Action.OUTAGE)),
     CAPTIVE_PORTAL_STATUS: Judgement(Action.PAUSE),
 }
-"""Missing here: other 2xx are judged by their body, 403, 404 and 410 by what was asked, other 5xx as 500; the rest is
+"""Elsewhere: other 2xx are judged by their body, 402, 403, 404 and 410 by the request, other 5xx as 500; the rest is
 poison."""
 _OTHER_5XX = Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.OUTAGE)
-"""A database that is down, or one record that breaks the API: only other requests can tell."""
+"""The API may be down, or one record breaks it: only other requests can tell."""
 _REFUSING = {402, 403}
 _THROTTLE_SIGNS = (
     b"rate limit",
@@ -299,7 +295,6 @@ _BLANK_VALUES = {None, b"null", b"false", b'""', b"[]", b"{}", b"0"}
 
 @lru_cache(maxsize=256)
 def _header_of(header: str) -> tuple[str, re.Pattern[str] | None]:
-    """The name in a rule's ``header``, and the pattern of its value, if it gives one."""
     name, colon, value = header.partition(":")
     pattern = ".*".join(re.escape(part) for part in value.strip().split("*"))
     return name.strip(), re.compile(pattern, re.IGNORECASE | re.DOTALL) if colon else None

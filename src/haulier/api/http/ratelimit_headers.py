@@ -30,13 +30,13 @@ _NUMBER = re.compile(r"\s*(\d{1,19}(?:\.\d+)?)\s*(?:[;,].*)?", re.ASCII)
 _FAMILY = re.compile(r"((?:x-)?(?:[a-z0-9]+-)?)rate-?limit-(.+)", re.ASCII)
 _ROLES = {"limit", "remaining", "reset"}
 _RESET_WORDS = {"after", "at", "in", "time", "seconds", "ms", "milliseconds"}
-"""Words behind ``reset`` that tell its format and name no other quota."""
+"""Words beside ``reset`` about its format."""
 _MILLISECONDS = {"ms", "milliseconds"}
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A declared quota of units in a window."""
+    """A declared quota."""
 
     name: str
     quota: int
@@ -47,7 +47,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The current state of a quota; None where the API does not say."""
+    """The current state of a quota, where known."""
 
     name: str
     remaining: int | None = None
@@ -65,7 +65,6 @@ class RateLimits:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether some quota is used up."""
         return any(limit.remaining == 0 for limit in self.limits)
 
     @property
@@ -99,7 +98,7 @@ _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def is_exhausted(headers: CIMultiDictProxy[str]) -> bool:
-    """Whether some quota is used up, which depends on no clock."""
+    """Whether some quota is used up; needs no clock."""
     return rate_limits(headers, _ANY_TIME).is_exhausted
 
 

@@ -12,12 +12,12 @@ from haulier.api.http.urls import quote_value
 
 MASK = "***"
 EXCERPT_CHARACTERS = 2048
-"""Shown length of a body: enough to see why, and poison records stay small."""
+"""Shown length of a body, so that poison records stay small."""
 
 _MIN_REPLACED_CHARACTERS = 4
 """Shorter secrets are masked only where a value stands: replacing every "a" would destroy the text."""
 _MARGIN_CHARACTERS = 4096
-"""Characters inspected beyond the kept part, since half of a token may not look like one."""
+"""Characters inspected beyond the kept part: half a token may not look like one."""
 _MIN_BASE64_CHARACTERS = 6
 """Shorter base64 forms of a secret occur by chance."""
 
@@ -53,10 +53,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 class Redactor:
     """Masks the registered secrets of a process, and text that looks like a secret.
 
-    Registered secrets are masked plain, URL-encoded, escaped for JSON and in base64, also as part of a longer text
-    (``user:secret``). Those under four characters are masked only as a whole value: after ``=`` or ``:``, or in quotes.
-    Always masked: ``Authorization``, cookie and API key headers, ``Bearer`` and ``Basic`` tokens, query parameters and
-    JSON fields for signatures or credentials, and user names in addresses.
+    Registered secrets are masked plain, URL-encoded, escaped for JSON and in base64, even of ``user:secret``; those
+    under four characters only after ``=`` or ``:``, or in quotes. Always masked:
+    ``Authorization``, cookie and API key headers, ``Bearer`` and ``Basic`` tokens, query parameters and JSON fields for
+    signatures or credentials, and user names in addresses.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,6 @@ class Redactor:
         self._longest = 0
 
     def add(self, secret: str) -> None:
-        """Mask ``secret`` from now on; empty text is ignored."""
         if not secret or secret in self._secrets:
             return
         self._secrets.add(secret)
@@ -80,7 +79,7 @@ class Redactor:
         self._known = re.compile("|".join(patterns))
 
     def add_headers(self, headers: Iterable[tuple[str, str]]) -> None:
-        """Mask the values of ``headers`` whose names suggest credentials."""
+        """Mask the values of headers that hold credentials."""
         for name, value in headers:
             if is_telling(name):
                 self.add(value)
@@ -92,7 +91,6 @@ class Redactor:
         self._named = re.compile(rf"""(?i)((?:[?&;\s"']|^)(?:{names})(?:=|["']?\s*[:,]\s*["']?))[^&;\s"'<>#]+""")
 
     def redact(self, text: str) -> str:
-        """Mask every secret in ``text``; idempotent."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
         if self._named is not None:
@@ -102,8 +100,7 @@ class Redactor:
         return text
 
     def excerpt(self, body: bytes, limit: int = EXCERPT_CHARACTERS) -> str:
-        """Return the beginning of ``body`` as text for a terminal, masked before it is cut, so that no half secret is
-        left."""
+        """Beginning of ``body`` as text for a terminal, masked before it is cut, so that no half secret is left."""
         window = 4 * limit + self._longest
         text = body[: 4 * window].decode("utf-8", errors="replace")
         is_cut = len(text) > window or len(body) > 4 * window
@@ -116,7 +113,7 @@ class Redactor:
         return text if len(text) <= limit and not is_cut else text[:limit] + " ..."
 
     def head(self, body: bytes, limit: int) -> bytes:
-        """Return the first bytes of ``body``, text or not, masked before they are cut; for a file, not a terminal."""
+        """First bytes of ``body``, text or not, masked likewise; for a file, not a terminal."""
         beyond = _MARGIN_CHARACTERS + self._longest
         window = limit + 4 * beyond
         text = self.redact(body[:window].decode("utf-8", errors="surrogateescape"))
@@ -126,7 +123,7 @@ class Redactor:
 
 
 def is_telling(name: str) -> bool:
-    """Whether the name of a header says that its value is a credential."""
+    """Whether a header of this name holds a credential."""
     return _TELLING_NAME.search(name) is not None
 
 
@@ -148,7 +145,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _base64_core(secret: bytes, shift: int) -> str:
-    """The characters of base64 that depend on ``secret`` alone where ``shift`` bytes (of three) precede it."""
+    """Characters of base64 that depend on ``secret`` alone when ``shift`` bytes (of three) precede it."""
     text = base64.b64encode(b"\0" * shift + secret).decode().rstrip("=")
     first = (shift * 8 + 5) // 6
     last = (shift + len(secret)) * 8 // 6

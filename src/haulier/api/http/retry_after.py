@@ -15,7 +15,6 @@ MAX_WAIT_SECONDS = 3_650 * DAY_SECONDS
 _EPOCH_SECONDS = 1e9
 """From this up to ten times as much, a number is a moment since 1970: no API asks to wait for 30 years."""
 _EPOCH_UNITS = (1.0, 1e3, 1e6, 1e9)
-"""Seconds, milli-, micro- and nanoseconds."""
 _MILLISECOND_HEADERS = ("retry-after-ms", "x-ms-retry-after-ms")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -39,7 +38,6 @@ class RetryAfter:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """See `retry_after`."""
     return retry_after(headers, now).seconds
 
 
@@ -47,7 +45,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> RetryAfter:
     """Read the first readable one of ``retry-after-ms``, ``x-ms-retry-after-ms`` and ``Retry-After`` (RFC 9110 10.2.3).
 
     ``headers`` must be case-insensitive. Moments are measured against the answer's ``Date``, so that either clock may
-    be wrong, or against ``now`` without one; past ones give 0. Fractions of seconds are rounded up.
+    be wrong, or else against ``now``; past ones give 0. Fractions are rounded up.
     """
     unreadable = ""
     for name in (*_MILLISECOND_HEADERS, "retry-after"):
@@ -61,12 +59,11 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> RetryAfter:
 
 
 def since_of(headers: Mapping[str, str], now: datetime) -> datetime:
-    """The answer's ``Date``, or ``now``."""
     return parse_http_date(headers.get("date", ""), now) or now
 
 
 def parse_wait_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
-    """Read a wait that is written as a number or as a moment. None for anything else."""
+    """Read a wait that is written as a number or a moment."""
     number = _parse_number(text)
     if number is not None:
         return seconds_of(number / 1000 if in_milliseconds else number, since)
@@ -75,7 +72,7 @@ def parse_wait_seconds(text: str, since: datetime, *, in_milliseconds: bool = Fa
 
 
 def seconds_of(number: float, since: datetime) -> float:
-    """Turn a moment since 1970 into the seconds until then; a span stays as it is."""
+    """Turn a moment since 1970 into seconds from ``since``."""
     for unit in _EPOCH_UNITS:
         if _EPOCH_SECONDS <= number / unit < 10 * _EPOCH_SECONDS:
             return _round_up(number / unit - since.timestamp())
@@ -83,7 +80,6 @@ def seconds_of(number: float, since: datetime) -> float:
 
 
 def parse_moment(text: str, now: datetime) -> datetime | None:
-    """Read an HTTP-date, or RFC 3339 with an offset."""
     return parse_http_date(text, now) or _parse_rfc3339(text.strip())
 
 

@@ -1,7 +1,7 @@
-"""The seam between haulier and HTTP: `Transport`, its request, response and error.
+"""The seam between haulier and HTTP.
 
-A transport adds the credentials, follows redirects within the origin, and returns complete bodies only. Nothing above
-this seam holds a secret or an incomplete body.
+A transport adds the credentials, follows redirects within the origin, and returns complete bodies only, so nothing
+above it holds a secret or a cut body.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TransportError(HaulierError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request without credentials, which the transport adds for the source's origin alone."""
+    """A request, without credentials."""
 
     method: str
     url: str
@@ -82,10 +82,10 @@ class Request:
 class Response:
     """An answer with any status. Under a 2xx the body is decoded and complete.
 
-    ``headers`` are case-insensitive and may repeat names; those about encoding and length describe the wire.
-    ``first_byte_seconds``: from the ready connection to the headers of the last answer. ``seconds``: with connecting,
-    redirects and the body; neither includes waiting for a slot. ``url``: after redirects, without credentials.
-    ``is_delimited`` is false where only the closed connection ended the body, so that its JSON had to prove the end.
+    ``headers`` are case-insensitive and may repeat; those on encoding and length describe the wire.
+    ``first_byte_seconds``: from the ready connection to the last answer's headers. ``seconds``: with connecting,
+    redirects and body; neither includes waiting for a slot. ``url``: after redirects, without credentials.
+    ``is_delimited``: false where only the closed connection ended the body.
     """
 
     status: int
@@ -117,7 +117,6 @@ class Transport(Protocol):
     async def send(self, request: Request) -> Response:
         """Send, and read the answer to its end, whatever its status. Raises `TransportError`.
 
-        Only two cases are repeated here: a GET or HEAD whose kept connection was closed, once, and a 401 after which
-        new credentials were fetched.
+        Repeats only a GET or HEAD whose kept connection was closed, and a 401 once there are new credentials.
         """
         ...

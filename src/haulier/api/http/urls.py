@@ -1,4 +1,4 @@
-"""Addresses of requests from base, path and query, and links from APIs, which are not trusted."""
+"""Addresses of requests, and links from APIs, which are not trusted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from haulier.errors import UsageError
 Pairs = tuple[tuple[str, str], ...]
 """Query parameters in order; names may repeat."""
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
-"""Query of a caller: a list repeats its name, None is left out; see `text` for values."""
+"""Query of a caller: a list repeats its name, None is left out."""
 
 # What RFC 3986 lets stand in a path or query as it is, and the sign of what is encoded already.
 _PATH_SAFE: Final = "/:@!$&'()*+,;=-._~%"
@@ -30,7 +30,7 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$'()*+,;=:@/?\[\]{}|]|%[0-9A-Fa-f]{2})*")
 _PORTS: Final = {"http": 80, "https": 443}
 _CACHED_ADDRESSES: Final = 256
-"""Size of the caches. All items of a stream start at one address; parsing it costs as much as reading an answer."""
+"""All items of a stream start at one address; parsing it costs as much as reading an answer."""
 
 
 class Encoded(str):
@@ -55,7 +55,7 @@ class LinkError(ValueError):
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port, which addresses must share to get the same credentials. Raises `LinkError`."""
+    """Scheme, host and port, to which credentials belong. Raises `LinkError`."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -124,7 +124,7 @@ def text(name: str, value: Any) -> str:
 
 
 def with_query(url: str, pairs: Pairs) -> str:
-    """Append a query to the address, whose own query is kept as it is."""
+    """Append a query to that of the address."""
     if not pairs:
         return url
     query = "&".join(f"{quote_value(name)}={quote_value(value)}" for name, value in pairs)
@@ -133,9 +133,9 @@ def with_query(url: str, pairs: Pairs) -> str:
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
 def resolve(link: str, *, base: str, home: str) -> str:
-    """Make a link from an answer of ``base`` absolute, without changing its text otherwise.
+    """Make a link from an answer of ``base`` absolute; its text is kept.
 
-    Raises `LinkError` unless it leads to the origin of ``home``, since the credentials go there: not by `//host`,
+    Raises `LinkError` unless it leads to the origin of ``home``, since the credentials go along. Tried by `//host`,
     backslashes, a user name, another scheme or port.
     """
     if _FORBIDDEN.search(link):

@@ -1,4 +1,4 @@
-"""Credentials: declared without a secret's value, opened once, applied to each request."""
+"""Credentials, declared without the values of secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Secret:
     default: str | None = field(default=None, repr=False)
 
     def reveal(self, environ: Mapping[str, str] | None = None) -> str:
-        """Read the value from ``environ`` or the process's environment. Raises `UsageError` where it is missing."""
+        """Read the value from ``environ``, or the process's. Raises `UsageError` where it is missing."""
         value = (os.environ if environ is None else environ).get(self.name) or self.default
         if value is None:
             raise UsageError(f"The environment variable {self.name} is not set. Set it to the credential for this API.")
@@ -37,18 +37,17 @@ def env(name: str, default: str | None = None) -> Secret:
 
 
 def reveal(secret: str | Secret) -> str:
-    """Return the value of a secret, however it was declared."""
     return secret.reveal() if isinstance(secret, Secret) else secret
 
 
 class BareSender(Protocol):
-    """Sends a request unchanged, such as one for a token."""
+    """Sends a request for a token."""
 
     async def __call__(self, request: Request) -> Response: ...
 
 
 class Authorizer(Protocol):
-    """Opened credentials. May be called by any number of tasks at once."""
+    """Opened credentials, for any number of tasks at once."""
 
     async def apply(self, request: Request) -> Request:
         """Add the credentials. Raises `TransportError` where they cannot be fetched."""
@@ -109,10 +108,9 @@ class Basic:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key in a header or in the query; give the name of either.
+    """A key in a header or in the query; give the name of one.
 
-    A key in the query is added to every request, links of the API included, and removed from addresses in logs and
-    messages.
+    In the query it is added to every request, links of the API included, and removed from addresses that are shown.
     """
 
     key: str | Secret = field(repr=False)
@@ -141,7 +139,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class FixedHeader:
-    """An authorizer whose credentials are one header that never changes."""
+    """Puts a constant header on each request."""
 
     name: str
     value: str = field(repr=False)
@@ -161,7 +159,7 @@ class FixedHeader:
 
 @dataclass(frozen=True, slots=True)
 class FixedParameter:
-    """An authorizer whose credentials are one query parameter. Every address gets it exactly once."""
+    """Puts a constant parameter into each query, exactly once."""
 
     name: str
     value: str = field(repr=False)
@@ -182,8 +180,7 @@ class FixedParameter:
         return
 
     def _split(self, url: str) -> tuple[str, str, list[str]]:
-        """Split off the query, and drop our parameter; the others stay byte for byte, as they may be a signed
-        cursor."""
+        """Drop our parameter; the others stay byte for byte, as they may be a signed cursor."""
         rest, hash_, fragment = url.partition("#")
         base, _, query = rest.partition("?")
         others = [pair for pair in query.split("&") if pair and unquote_plus(pair.partition("=")[0]) != self.name]
@@ -195,13 +192,12 @@ def basic_value(user: str, password: str) -> str:
 
 
 def with_header(request: Request, name: str, value: str) -> Request:
-    """Replace the headers called ``name`` by this one."""
     others = tuple(header for header in request.headers if header[0].lower() != name.lower())
     return request.replace(headers=(*others, (name, value)))
 
 
 def header_value(text: str, what: str) -> str:
-    """Strip ``text`` for a header, since a secret from a file often ends with a line end. Raises `UsageError`."""
+    """Strip ``text`` for a header: secrets from files often end with a line end. Raises `UsageError`."""
     text = text.strip()
     if not text or not text.isascii() or not text.isprintable():
         raise UsageError(

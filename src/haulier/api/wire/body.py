@@ -1,7 +1,6 @@
 """Proves that a body is complete: counts, decodes and reads it to its own end (G1).
 
-This is not left to an HTTP client: each of Python's returns cut bodies as success in some case. Pure; may run in a
-thread.
+No HTTP client does it: each of Python's returns cut bodies as success in some case. Pure; may run in a thread.
 """
 
 from __future__ import annotations
@@ -118,8 +117,7 @@ def _inflate_piece(inflater: Any, piece: bytes | memoryview, coding: str, room: 
 
 
 def _demand_end(body: bytes, content_type: str) -> None:
-    """Without length and chunks only the content can show that it is complete: a JSON object or array can, lines and
-    tables cannot."""
+    """Without length and chunks, only a JSON object or array shows its own end; lines and tables do not."""
     media_type = content_type.partition(";")[0].strip().lower()
     if "json" not in media_type or any(name in media_type for name in _NEWLINE_TYPES):
         raise TransportError(

@@ -16,7 +16,7 @@ MAX_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"http": 80, "https": 443}
 _PLAIN_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
-"""A start of an address that fixes its origin. All requests of a source share one, so its parsing is cached."""
+"""Start of an address that fixes its origin; shared by all requests of a source, and cached."""
 _MAX_NAME_CHARACTERS = 24
 """Longer parts of a path may be tokens, and are not shown."""
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
@@ -25,7 +25,7 @@ _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 def origin_of(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port (RFC 6454), normalized.
 
-    None where there is none, and for an address with a user name, which would be foreign credentials.
+    None without one, and for a user name in the address: those credentials are not ours.
     """
     plain = _PLAIN_ORIGIN.match(url)
     return _origin_of(url if plain is None else plain[0])
@@ -76,10 +76,9 @@ def next_request(request: Request, answer: Response) -> Request | None:
 
 
 def check_kept(asked: Request, followed: Request, answer: Response) -> None:
-    """Raises `TransportError` (REDIRECT) where redirects dropped parts of the request: without its filter a list is
-    another list.
+    """Raises `TransportError` (REDIRECT) where redirects dropped parts of the request, such as a list's filter.
 
-    Answers that cannot be data pass, such as a page about maintenance. The answer to a POST may have its own address.
+    Pages for people pass, since they are no data. The answer to a POST may have its own address.
     """
     problem = find_body_problem(answer)
     if not 200 <= answer.status < 300 or (problem is not None and (problem.is_outage or problem.shape is Shape.HTML)):
@@ -95,7 +94,7 @@ def check_kept(asked: Request, followed: Request, answer: Response) -> None:
 
 
 def _describe_lost(asked: Request, followed: Request) -> str:
-    """Name the parts of a request that redirects dropped, without values."""
+    """Name the parts that redirects dropped, without values."""
     was, now = urlsplit(asked.url), urlsplit(followed.url)
     if followed.method != asked.method:
         return f"the body of the {asked.method}" if was.path.rstrip("/") == now.path.rstrip("/") else ""
@@ -118,7 +117,7 @@ def _parameters(query: str) -> dict[str, list[str]]:
 
 
 def _show(parts: SplitResult, path: str) -> str:
-    """Origin and path for a message, without user names, queries and other possible tokens."""
+    """Origin and path, without possible tokens."""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{_short(path)}"
 
 

@@ -26,8 +26,8 @@ Exchange = Callable[[Request], Awaitable[Response]]
 class Sender:
     """Implements `Transport.send` over an exchange. Resolves the credentials when it is made (`UsageError`).
 
-    Requests to other origins than ``settings.url`` are refused, since credentials and headers are for that API alone.
-    Requests above ``settings.in_flight`` wait for a slot; that wait is not timed.
+    Other origins than that of ``settings.url`` are refused: credentials and headers are for that API alone. Requests
+    above ``settings.in_flight`` wait, untimed.
     """
 
     def __init__(
