@@ -101,7 +101,7 @@ def test_a_row_is_one_only_where_nothing_else_was_sent_meanwhile() -> None:
         found = []
         for n in range(ROW_REFUSALS):
             for _ in range(others + 1):
-                refusals.note_passed()
+                refusals.note_sent()
             found.append(refusals.note_refused(1.0 + n / 100, 0.001))
         assert found == [False] * (ROW_REFUSALS - 1) + [not others]
 
@@ -113,7 +113,7 @@ def test_slow_refusals_are_a_row_by_their_order() -> None:
     found = []
     for n in range(ROW_REFUSALS):
         for _ in range(20):
-            refusals.note_passed()
+            refusals.note_sent()
         found.append(refusals.note_refused(1.0 + n / 100, 0.5))
     assert found[-1]
     refusals.note_good(1.05, 0.5)
@@ -125,7 +125,7 @@ def test_answers_to_what_was_sent_before_a_row_do_not_end_it() -> None:
     refusals = Refusals()
     found = []
     for n in range(ROW_REFUSALS):
-        refusals.note_passed()
+        refusals.note_sent()
         found.append(refusals.note_refused(1.0 + n / 100, 0.001))
         refusals.note_good(0.9, 0.5)
     assert found == [False] * (ROW_REFUSALS - 1) + [True]

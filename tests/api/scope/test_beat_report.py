@@ -49,7 +49,7 @@ def test_answers_to_requests_of_an_earlier_limit_do_not_count() -> None:
     """They met another load."""
     report = seeing(Governor(limit=1.0), now=10.0)
     assert not answer(report, 10.4, seconds=0.5)
-    assert report.take().samples == {}
+    assert report.take_report().samples == {}
     assert answer(report, 10.6, seconds=0.5)
 
 
@@ -65,12 +65,12 @@ def test_many_answers_are_told_of_by_samples() -> None:
     report = seeing(Governor(limit=256.0))
     for number in range(256):
         answer(report, 20.0, seconds=0.1 + number / 1_000)
-    told = report.take()
+    told = report.take_report()
     samples = told.samples["first"]
     assert MAX_CLASS_SAMPLES / 2 <= len(samples) <= MAX_CLASS_SAMPLES
     assert len(samples) * told.each == 256
     assert samples[-1] >= 0.34
-    assert report.take().each == 1
+    assert report.take_report().each == 1
 
 
 def test_member_that_is_behind_follows_a_step_of_the_start() -> None:

@@ -203,7 +203,7 @@ async def test_says_since_when_and_why_and_takes_no_items(rig: Rig) -> None:
     rig.api.is_down = rig.api.refuses = True
     await rig.clock.run_for(10)
     assert [worker.scope.share for worker in rig.workers] == [0, 0, 0]
-    assert all(worker.scope.is_open for worker in rig.workers)
+    assert all(worker.scope.breaker.is_open for worker in rig.workers)
     assert rig.breaker.reason == "connection refused"
     assert rig.breaker.since == pytest.approx(rig.clock.now().timestamp() - 5, abs=5)
     with pytest.raises(ApiError, match=r"The API is down since .* \(connection refused\)") as caught:

@@ -84,7 +84,7 @@ def busy(peak: int = 16, *, is_good: bool = True) -> Pause:
     """A pause that has not begun, of a process that had so many under way."""
     pause = Pause(1.0, Together())
     for in_use in range(1, peak + 1):
-        pause.note_passed(in_use)
+        pause.note_sent(in_use)
     if is_good:
         pause.note_good()
     return pause
@@ -123,7 +123,7 @@ def test_who_is_paused_again_at_once_comes_back_with_as_much(after: float, expec
     pause = busy()
     pause.extend(0.001, NOW)
     for in_use in (1, 2):
-        pause.note_passed(in_use)
+        pause.note_sent(in_use)
     pause.note_good()
     again_at = NOW + 0.001 + after
     pause.extend(0.001, again_at)
@@ -159,7 +159,7 @@ def test_never_shortened(pauses: list[tuple[float, float]]) -> None:
         pause.extend(seconds, now)
         if seconds > 0:
             ends_at = max(ends_at, now + seconds)
-        assert pause.left(0.0) == pytest.approx(ends_at)
+        assert pause.seconds_left(0.0) == pytest.approx(ends_at)
 
 
 def test_row_is_taken_over_once() -> None:
@@ -167,18 +167,18 @@ def test_row_is_taken_over_once() -> None:
     pause = Pause(1.0, random.Random(0))
     row = with_pause(ScopeRow(), 1_000.0, 60.0)
     pause.see(row, 1_010.0, NOW)
-    assert pause.left(NOW) == pytest.approx(50.0)
+    assert pause.seconds_left(NOW) == pytest.approx(50.0)
     pause.see(row, 9_000.0, NOW + 1.0)
-    assert pause.left(NOW + 1.0) == pytest.approx(49.0)
+    assert pause.seconds_left(NOW + 1.0) == pytest.approx(49.0)
     pause.see(row, -9_000.0, NOW + 2.0)
-    assert pause.left(NOW + 2.0) == pytest.approx(48.0)
+    assert pause.seconds_left(NOW + 2.0) == pytest.approx(48.0)
 
 
 def test_a_wall_clock_set_back_makes_no_pause_of_an_hour() -> None:
     """A pause lasts at most as long as it was written for, even for who reads it an hour before it began."""
     pause = Pause(1.0, random.Random(0))
     pause.see(with_pause(ScopeRow(), 10_000.0, 60.0), 10_000.0 - 3_600.0, NOW)
-    assert pause.left(NOW) == pytest.approx(60.0)
+    assert pause.seconds_left(NOW) == pytest.approx(60.0)
 
 
 def beat(name: str, number: int, wall: float, **said: Any) -> Beat:
@@ -188,11 +188,11 @@ def beat(name: str, number: int, wall: float, **said: Any) -> Beat:
 def test_a_lifted_pause_is_over_at_once_and_starts_slowly() -> None:
     pause = paused_for(3_600.0)
     pause.lift(NOW + 5.0)
-    assert pause.left(NOW + 5.0) == 0.0
+    assert pause.seconds_left(NOW + 5.0) == 0.0
     assert pause.opens_in(NOW + 5.0, 0, 0, 1) == 0.0
     assert pause.opens_in(NOW + 5.0, 1, 0, 1) == pytest.approx(1.0)
     pause.extend(60.0, NOW + 6.0)
-    assert pause.left(NOW + 6.0) == pytest.approx(60.0)
+    assert pause.seconds_left(NOW + 6.0) == pytest.approx(60.0)
 
 
 def test_what_a_member_says_before_it_hears_of_a_lift_brings_no_pause_back() -> None:

@@ -1,7 +1,7 @@
-"""Whether the API is down, and who asks next: an outage gets a few probes, not a storm (G4, G5).
+"""The circuit breaker of a scope: whether the API is down, and which member probes it (G4, G5).
 
-In six hours of outage, 20,000 items that are tried in turn send 90,000-190,000 requests and are poisoned for nothing.
-With a breaker about 200 are sent, and none is (measured in a simulation). Pure: the row holds the state.
+Six hours of outage with 20,000 items cost 90,000-190,000 requests without it, and poisoned items; with it about 200,
+and none (simulated).
 """
 
 from __future__ import annotations
@@ -14,40 +14,37 @@ import msgspec
 from msgspec.structs import replace
 
 BREAKER_FAILURES: Final = 20
-"""Failures without a success between them, over all workers, that are a reason to ask whether the API is down."""
+"""Consecutive failures, over all workers, at which the breaker suspects an outage."""
 TRIAL_BREAKER_FAILURES: Final = 3
-"""The same just after it came back."""
 WINDOW_SECONDS: Final = 30.0
 SLICE_SECONDS: Final = 5.0
 MIN_WINDOW_ANSWERS, OPENING_BAD_PART = 50, 0.8
-"""So many answers within the window, and so many of them failures, say that it is down though some still go well."""
+"""Answers in the window, and their failed part, that open the breaker though some succeed."""
 FIRST_PROBE_DELAY_SECONDS: Final = 15.0
 MAX_PROBE_DELAY_SECONDS: Final = 300.0
 WITNESS_HEAD_START_SECONDS: Final = 3.0
-"""Three beats: so long is a member waited for that knows a good request."""
+"""Three beats in which only a member with a witness may become the prober."""
 PROBE_SPREAD_PART: Final = 0.2
-"""Probes come up to a fifth earlier or later, so that many sources on one API do not ask together."""
+"""Random spread, so that many sources on one API do not ask together."""
 TRIAL_SUCCESSES: Final = 10
-"""Successes after which it is believed to be back."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of one member's requests since its last beat."""
+    """Results of one member's requests since its last beat."""
 
     good: int = 0
     bad: int = 0
-    """As in an outage: connect, time-out, 429, 5xx."""
+    """Failures as in an outage: connect, time-out, 429, 5xx."""
     last_bad: int = 0
-    """Of those, the ones after the last good one."""
+    """Failures after the last success."""
     reason: str = ""
-    """Of the last failure, in a few words without secrets."""
+    """Last failure, without secrets."""
     throttled: int = 0
-    """Requests that were refused with a short wait; neither good nor bad."""
+    """Refusals with a short wait; neither good nor bad."""
     throttled_seconds: float = 0.0
-    """The longest of those waits."""
     is_row: bool = False
-    """Whether one of them came after another, with no good answer between."""
+    """Whether one refusal followed another, with no success between."""
     sent: int = 0
 
 
@@ -60,31 +57,28 @@ class Slice(msgspec.Struct, frozen=True, array_like=True):
 class State(StrEnum):
     CLOSED = "closed"
     SUSPECT = "suspect"
-    """So many failed in a row that requests wait until the last good one was tried again. Perhaps the last items of a
-    run are all poisonous, and nothing is wrong with the API."""
+    """Requests wait for one probe: the last items of a run may all be poisonous, and the API well."""
     OPEN = "open"
-    """The API is down: nobody sends but the prober, one request at a time."""
+    """Only the prober sends, one request at a time."""
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether requests may be sent."""
-
     state: State = State.CLOSED
     since: float = 0.0
-    """Wall time since which it is not closed, for people."""
+    """Wall time, for people."""
     reason: str = ""
     failures: int = 0
-    """In a row, over all members."""
+    """Consecutive, over all members."""
     slices: tuple[Slice, ...] = ()
     probe_at: float = 0.0
-    """The scope's time."""
+    """In the scope's time (`ScopeRow.time`)."""
     delay_seconds: float = FIRST_PROBE_DELAY_SECONDS
     prober: str = ""
     prober_until: float = 0.0
     trial: int = 0
-    """Successes that are still to come before it is believed to be back."""
+    """Successes still missing before the API counts as back."""
     closings: int = 0
-    """Counts up each time the API comes back: requests start slowly then."""
+    """Times that the API came back; requests start slowly after each."""
 
     @property
     def is_open(self) -> bool:
@@ -92,8 +86,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def after_outcomes(breaker: Breaker, outcomes: Outcomes, time: float, wall: float, roll: float) -> Breaker:
-    """The breaker after what a member saw. While it is not closed, only the probe counts: what is heard besides was
-    sent before."""
+    """Count results. While the breaker is not closed they do not count: they were sent before."""
     if breaker.state is not State.CLOSED or not (outcomes.good or outcomes.bad):
         return breaker
     trial = max(0, breaker.trial - outcomes.good)
@@ -111,9 +104,9 @@ def after_outcomes(breaker: Breaker, outcomes: Outcomes, time: float, wall: floa
 
 
 def claim_probe(breaker: Breaker, name: str, time: float, seconds: float, *, has_witness: bool = True) -> Breaker:
-    """A member that could send a probe takes it on for ``seconds``, if one is due and nobody has.
+    """Make a member the prober for ``seconds``, if a probe is due and has none.
 
-    Who has no witness lets the others come first: it would have to ask for an item, which may be why all this is.
+    A member without a witness comes later: its probe is an item's request, and a bad item may be the cause.
     """
     probe_at = breaker.probe_at + (0.0 if has_witness else WITNESS_HEAD_START_SECONDS)
     is_due = breaker.state is not State.CLOSED and time >= probe_at
@@ -123,7 +116,7 @@ def claim_probe(breaker: Breaker, name: str, time: float, seconds: float, *, has
 
 
 def after_probe(breaker: Breaker, name: str, time: float, roll: float, *, is_good: bool) -> Breaker:
-    """What a member found when it asked. That the API is up counts from everybody; that it is down, from the prober."""
+    """Apply a probe's result: a success from any member, a failure from the prober alone."""
     match breaker.state:
         case State.SUSPECT if is_good:
             return replace(breaker, state=State.CLOSED, failures=0, slices=(), prober="")
@@ -141,12 +134,10 @@ def after_probe(breaker: Breaker, name: str, time: float, roll: float, *, is_goo
 
 
 def close_on_trial(breaker: Breaker) -> Breaker:
-    """The API is taken to be back: on trial, so that a few failures are enough to open it again."""
     return Breaker(delay_seconds=breaker.delay_seconds, trial=TRIAL_SUCCESSES, closings=breaker.closings + 1)
 
 
 def failures_to_open(breaker: Breaker) -> int:
-    """How many failures in a row open it now."""
     return TRIAL_BREAKER_FAILURES if breaker.trial else BREAKER_FAILURES
 
 

@@ -1,8 +1,8 @@
-"""How many requests an API allows in a time, kept by all workers together. Pure: the row holds the state.
+"""Requests that an API allows in a time, for all workers together.
 
-Short limits (a second, a minute) are kept by pace: each member has a part of the rate and spreads its requests over
-time, so that neither a window nor a bucket of any size is ever full. Long ones (an hour, a day), and a run's own, are
-counted: members take requests out of what is left in blocks of about a beat, and bring back what they do not use.
+Limits of up to a minute are kept by pace: members spread their requests over time, so that no window or token bucket is
+ever full. Longer limits, and a run's own, are counted: members take blocks of about a beat's requests, and bring back
+the rest.
 """
 
 from __future__ import annotations
@@ -21,18 +21,16 @@ from haulier.errors import UsageError
 from haulier.items.windows import parse_duration
 
 USED_PART: Final = 0.95
-"""Of a limit. The API counts by its own clock, and when requests come, not when they leave."""
+"""Part of a limit that is used, since the API counts by its own clock when requests arrive."""
 MAX_PACED_SECONDS: Final = 60.0
 UNLIMITED: Final = 1e9
 WINDOW_SLICES: Final = 20
-"""A window is counted in so many parts: one part is the most that is waited for too long."""
+"""Slices in which a window is counted; a quota opens late by one at most."""
 MAX_COUNTED_RUNS: Final = 16
-"""Counts of runs that the row remembers, the newest ones."""
+"""Newest runs that the row counts."""
 
 
 class Rate(msgspec.Struct, frozen=True, order=True):
-    """So many requests in so many seconds, as the user declares it or the API's headers do."""
-
     requests: int
     seconds: float
 
@@ -54,7 +52,7 @@ _RATE: Final = re.compile(r"([1-9][0-9]{0,11})/([0-9]*)(s|m|h|d)")
 
 
 def parse_rate(text: object) -> Rate:
-    """``20/s``, ``190/10s``, ``5000/h``. Raises `UsageError` that says what to write."""
+    """Read ``20/s``, ``190/10s`` or ``5000/h``. Raises `UsageError`."""
     match = _RATE.fullmatch(text) if isinstance(text, str) else None
     seconds = parse_duration(f"{match[2] or 1}{match[3]}").total_seconds() if match else 0.0
     if match is None or not seconds:
@@ -66,44 +64,39 @@ def parse_rate(text: object) -> Rate:
 
 @dataclass(frozen=True)
 class Quota:
-    """Requests that are counted one by one. Those of a run have no window: they never come back."""
+    """A limit counted request by request; a run's has no window, since its requests never come back."""
 
     key: str
     requests: int
     seconds: float = UNLIMITED
     declared: int = 0
-    """As the user or the API put it, who do not know that we keep a little below."""
+    """For messages: ``requests`` is a little below it."""
 
     def __str__(self) -> str:
         return f"{self.declared or self.requests:,} requests in {self.seconds:g} s"
 
 
 def run_quota(run_id: str, max_requests: int) -> Quota:
-    """The most that a run may send, over all its workers and for as long as it is open."""
     return Quota(f"run:{run_id}", max_requests)
 
 
 class Spent(msgspec.Struct, frozen=True, array_like=True):
-    """Requests that were taken in one part of a window. Wall time, since a day's count outlives every process."""
+    """Requests taken in one slice of a window, by wall time: a day's count outlives every process."""
 
     since: float
     requests: int
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """What was taken of each quota, and what the API's headers said last."""
-
     spent: dict[str, tuple[Spent, ...]] = msgspec.field(default_factory=dict)
     learned: tuple[Rate, ...] = ()
     held_rate: float = UNLIMITED
-    """What is left of the API's present window, spread over its rest."""
+    """Rest of the API's present window, a second."""
     held_until: float = 0.0
 
 
 @dataclass(frozen=True)
 class HeaderLimits:
-    """What the headers of an answer said."""
-
     rates: tuple[Rate, ...] = ()
     remaining: int | None = None
     reset_seconds: float | None = None
@@ -111,18 +104,17 @@ class HeaderLimits:
 
 @dataclass(frozen=True)
 class Spending:
-    """What one member says of its requests in a beat."""
+    """One member's needs in a beat."""
 
     declared: tuple[Rate, ...] = ()
     wanted: float = UNLIMITED
     """Requests a second that it could use; unlimited where its pace held it back."""
     asks: Mapping[Quota, int] = field(default_factory=dict)
-    """Requests to take out of quotas; below 0, to bring back."""
+    """Requests to take; below 0, to bring back."""
     heard: HeaderLimits | None = None
 
 
 def find_limits(found: RateLimits) -> HeaderLimits | None:
-    """What counts requests in an answer's headers; None if nothing does."""
     rates = {
         Rate(policy.quota, float(policy.window_seconds))
         for policy in found.policies
@@ -138,7 +130,6 @@ def find_limits(found: RateLimits) -> HeaderLimits | None:
 
 
 def learn_limits(budget: Budget, limits: HeaderLimits, wall: float) -> Budget:
-    """With what the API said. It may change its mind: the last word counts."""
     if limits.rates:
         budget = replace(budget, learned=limits.rates)
     if limits.remaining is not None and limits.reset_seconds is not None and limits.reset_seconds <= MAX_PACED_SECONDS:
@@ -148,7 +139,7 @@ def learn_limits(budget: Budget, limits: HeaderLimits, wall: float) -> Budget:
 
 
 def allowed_pace(budget: Budget, declared: Sequence[Rate], wall: float) -> float:
-    """Requests a second that all members together may send."""
+    """Requests a second of all members together."""
     paces = [rate.per_second for rate in (*declared, *budget.learned) if rate.is_paced]
     if wall < budget.held_until <= wall + MAX_PACED_SECONDS:
         paces.append(budget.held_rate)
@@ -156,13 +147,11 @@ def allowed_pace(budget: Budget, declared: Sequence[Rate], wall: float) -> float
 
 
 def counted_quotas(budget: Budget, declared: Sequence[Rate]) -> list[Quota]:
-    """What is counted one by one, besides a run's own."""
     return [rate.quota for rate in (*declared, *budget.learned) if not rate.is_paced]
 
 
 def divide_pace(total: float, wanted: Mapping[str, float]) -> dict[str, float]:
-    """A pace shared out: who wants less than an even part gets that, the others share the rest, and what nobody wants
-    is shared too, so that who begins need not wait."""
+    """Divide a pace by max-min fairness; the rest goes evenly, so that a member that begins need not wait."""
     if total >= UNLIMITED:
         return dict.fromkeys(wanted, UNLIMITED)
     left, given = total, dict.fromkeys(wanted, 0.0)
@@ -173,13 +162,11 @@ def divide_pace(total: float, wanted: Mapping[str, float]) -> dict[str, float]:
 
 
 def remaining(budget: Budget, quota: Quota, wall: float) -> int:
-    """Requests that may still be taken out of a quota now."""
     return max(0, quota.requests - sum(one.requests for one in _counting_slices(budget, quota, wall)))
 
 
 def take(budget: Budget, quota: Quota, ask: int, members: int, wall: float) -> tuple[Budget, int]:
-    """Take ``ask`` requests out, or bring them back; returns how many were given. Where little is left, each of the
-    members gets a part of it."""
+    """Take ``ask`` requests, or bring them back; returns how many. Little is divided evenly over ``members``."""
     counted = _counting_slices(budget, quota, wall)
     free = quota.requests - sum(one.requests for one in counted)
     given = min(ask, max(1, free // max(1, members)), free) if ask > 0 else ask
@@ -188,8 +175,8 @@ def take(budget: Budget, quota: Quota, ask: int, members: int, wall: float) -> t
 
 
 def _counting_slices(budget: Budget, quota: Quota, wall: float) -> tuple[Spent, ...]:
-    """The parts of the window that still count. A part counts until its last moment has left the window; one from the
-    future was written before the wall clock was set back, and counts."""
+    """A slice counts until its last moment has left the window; one from the future (the wall clock was set back)
+    counts."""
     lasts = quota.seconds * (1 + 1 / WINDOW_SLICES)
     return tuple(one for one in budget.spent.get(quota.key, ()) if wall - one.since < lasts)
 
@@ -204,7 +191,7 @@ def _book(counted: tuple[Spent, ...], quota: Quota, requests: int, wall: float) 
 
 
 def _bring_back(counted: tuple[Spent, ...], requests: int) -> tuple[Spent, ...]:
-    """Taken off the oldest part first: whenever they were taken, no later window then counts too few."""
+    """Take off the oldest slice first, so that no later window counts too few."""
     kept = []
     for one in counted:
         back = min(one.requests, requests)

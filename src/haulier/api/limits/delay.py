@@ -1,4 +1,4 @@
-"""How much longer answers take than they did at low load: what a limit of requests in flight is judged by."""
+"""Delay of answers against those at low load, by which the governor judges a limit."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import Final
 import msgspec
 
 NOISE_SECONDS: Final = 0.05
-"""Seconds that are added to each time before two are compared. Some milliseconds are the program's own, which has many
-answers to read at once, and no API is overloaded because it takes a few more: one that answers within 2 ms was asked
-for one thing at a time otherwise, at a third of the pace."""
+"""Added to both times, since some milliseconds are the program's own: without it, an API that answers within 2 ms was
+sent one request at a time, at a third of the pace."""
 CLIPPED_ONE_IN: Final = 16
-"""The slowest one in so many counts as the next slowest: stragglers are one in a hundred, and take five times as
-long."""
+"""Part of the slowest answers, as a divisor, that count as the next slower: one in a hundred is a straggler of five
+times the time."""
 
 
 class LowLoadAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """An answer under low load: how many requests were in flight, and its seconds to first byte."""
+    """Requests in flight, and seconds to first byte."""
 
     load: int
     seconds: float
@@ -28,20 +27,18 @@ class LowLoadAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True)
 class Delay:
-    """The mean of some answers beside the mean at low load. Of requests that wait in a queue only the last of a burst
-    wait at all, so a median would not show them."""
+    """Mean time against that at low load. A median misses a queue, in which only the last of a burst wait."""
 
     found: float
-    """Natural logarithm of the one over the other, each with `NOISE_SECONDS`: 0.0 is no delay, 0.69 twice the time."""
+    """Natural logarithm of the ratio: 0.0 is no delay, 0.69 twice the time."""
     error: float
-    """The standard error of that."""
 
 
 def measure_delay(
     window: Mapping[str, Sequence[float]], low: Mapping[str, Sequence[LowLoadAnswer]], limit: int
 ) -> Delay | None:
-    """The delay of a window of answers under ``limit``, each class of pages beside its own baseline. None where most of
-    them are of classes without one: that nothing is known of a queue does not say that there is none."""
+    """Compare each class of pages with its baseline. None where most have none: an unknown queue is not an empty
+    one."""
     found = weights = squares = 0.0
     known = unknown = degrees = 0
     for kind, samples in window.items():
@@ -64,7 +61,7 @@ def measure_delay(
 
 
 def at_low_load(low: Sequence[LowLoadAnswer], limit: int) -> list[float]:
-    """What answers took at half the limit or below, or else not far above that."""
+    """Seconds at half the limit or below, or else at three quarters."""
     for part in (0.5, 0.75):
         fitting = [one.seconds for one in low if one.load <= part * limit]
         if fitting:

@@ -1,14 +1,7 @@
-"""How many requests an API bears at once, found out by asking: a limit below the user's cap, for all workers together.
+"""The governor finds how many requests an API bears at once: a limit below the user's cap, for all workers.
 
-It follows the time to first byte against a baseline from times of low load, first and later pages apart, since APIs
-cache the query. Limiters without such a baseline follow the queue that they build themselves: measured, they settle at
-41-43 in flight where 12 are as fast. Pure: the row holds the state, and whoever beats feeds it.
-
-It starts by doubling in each round trip: a limit is judged as soon as so many answers have come back to requests that
-were sent under it. They are judged by their mean, for only the last of a burst wait in a queue, which a median does not
-show; and by the error of the mean. Where one window does not tell, a second one decides. So what an API bears is passed
-by no more than one doubling, for one round trip. Later on the limit moves slowly, by medians of many answers. A later
-run begins at half of what the one before came to.
+Slow start doubles the limit each round trip until answers take longer than at low load; then it moves by small steps
+(docs/politeness.md#requests-in-flight).
 """
 
 from __future__ import annotations
@@ -26,46 +19,41 @@ from msgspec.structs import replace
 from haulier.api.limits.delay import NOISE_SECONDS, LowLoadAnswer, at_low_load, measure_delay
 
 FAR_OFF: Final = 1e9
-"""Far off. Infinity is no JSON."""
+"""Stands for infinity, which JSON cannot hold."""
 START_LIMIT: Final = 4.0
-"""A run that knows nothing of the API begins with so many, and doubles them with each round trip."""
 TRUSTED_LIMIT: Final = 8.0
-"""Up to here a handful of answers has to speak against the next step; above, they have to speak for it."""
+"""Up to here answers have to speak against the next step; above, for it."""
 FREE_DELAY_LOG: Final = 0.16
-"""How much longer answers may take than at low load, as a natural logarithm, for the limit to double: one request in
-seven waits then."""
+"""Largest `Delay.found` at which the limit doubles: one request in seven waits then."""
 SURE_ERRORS: Final = 2.0
-"""Standard errors that must lie between what is found and `FREE_DELAY_LOG`, on either side, for no second window."""
+"""Standard errors between a delay and `FREE_DELAY_LOG` that make a second window needless."""
 TRUSTED_ERRORS: Final = -0.5
-"""The same of a limit that is trusted: it may be above, by so much."""
+"""Up to `TRUSTED_LIMIT` a delay may be half a standard error above."""
 SECOND_WINDOW_DELAY_LOG: Final = 0.07
-"""The same as `FREE_DELAY_LOG` for two windows together, where one did not tell, whatever the error: far enough below
-what 16 in flight show at a knee of 12 (0.29) for 32 not to be tried there."""
+"""Largest delay of two undecided windows: far below what 16 in flight show at a knee of 12 (0.29), so that 32 are not
+tried there."""
 WINDOW_ANSWERS: Final = 30
-"""Answers that are judged together, or three for each request in flight. While it starts: one for each, since all but
-the last quarter of a burst may have been served at once."""
+"""Fewest judged together, or three for each request in flight. Slow start takes one for each, since all but the last
+quarter of a burst may have been served at once."""
 MAX_WINDOW_SAMPLES: Final = 120
-"""Samples of a class that are kept of a window, so that it fits in the row; they are spread over all its answers."""
+"""Samples kept of a class, so that a window fits in the row."""
 REMEMBERED_SECONDS: Final = 86_400.0
-"""How long it is remembered what an API bore."""
 REMEMBERED_SAMPLES: Final = 30
-"""Samples of the baseline that are remembered with it, for each class."""
+"""Baseline samples of a class that the next run keeps."""
 NEW_BASELINE_SAMPLES: Final = 6
-"""Samples of a class that are enough for a new baseline."""
 MAX_BASELINE_SAMPLES: Final = 200
-"""Samples of the baseline, for each class of pages."""
 GROW_BELOW_PART, SHRINK_ABOVE_PART, CUT_ABOVE_PART = 0.08, 0.20, 0.50
-"""Parts of the requests in flight that only wait in the API's queue. Between the first two the limit stays."""
+"""Parts of the requests that wait in the API's queue, at which the limit grows, shrinks by 1, is cut."""
 CUT_FACTOR: Final = 0.8
 REFUSED_CUT_FACTOR: Final = 0.85
 CEILING_SECONDS: Final = 300.0
-"""How long the limit stays below the number at which the API refused."""
+"""How long the limit stays below a refused one."""
 CHANGED_API_FALLS: Final = 4
-"""So many falls in a row say that the API has changed, and the baseline with it."""
+"""Consecutive falls that show that the API, and so the baseline, has changed."""
 PROBE_AFTER_WINDOWS: Final = 30
-"""Windows with a queue after which the baseline is measured again, and up to twice as many, by chance."""
+"""Windows with a queue before the baseline is measured again; up to twice as many, by chance."""
 FIRST_PROBE_AFTER_WINDOWS: Final = 4
-"""The same as long as the baseline has fewer answers than `MAX_WINDOW_SAMPLES`."""
+"""Applies while the baseline has fewer than `MAX_WINDOW_SAMPLES` answers."""
 
 
 Sample = TypeVar("Sample")
@@ -75,67 +63,64 @@ class Phase(StrEnum):
     STARTING = "starting"
     STEADY = "steady"
     PROBING = "probing"
-    """Half the limit for one window, to see what an answer takes without a queue."""
+    """Half the limit for one window, to measure without a queue."""
 
 
 class Governor(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the API so far. ``epoch`` counts the changes of the limit: a sample belongs to one of them."""
+    """A sample belongs to one ``epoch``, the number of changes of the limit."""
 
     limit: float = START_LIMIT
     epoch: int = 0
     phase: Phase = Phase.STARTING
     skip: int = 0
-    """Answers that are still to be passed over since the limit changed: they met the load of before. While it starts,
-    no more of them once as many are in flight as may be."""
+    """Answers still to skip: they met the load before a change. Slow start skips none once it is full."""
     window: dict[str, tuple[float, ...]] = msgspec.field(default_factory=dict)
     seen: int = 0
-    """Answers that the window stands for; where they were many, each sample is one of several."""
+    """Answers that the samples stand for."""
     doubts: int = 0
-    """Windows of this limit that did not say, while it starts, whether requests wait."""
+    """Undecided windows of this limit in slow start."""
     peak: int = 0
-    """Most requests in flight since the window began."""
+    """Most in flight since the window began."""
     low: dict[str, tuple[LowLoadAnswer, ...]] = msgspec.field(default_factory=dict)
     resume: float = START_LIMIT
-    """The limit to go back to after a probe."""
+    """Limit after the probe."""
     queued: int = 0
-    """Windows with a queue in them since the last probe."""
+    """Windows with a queue since the last probe."""
     falls: int = 0
     probe_after: int = FIRST_PROBE_AFTER_WINDOWS
     median: float = 0.0
-    """Of the last window: what an answer takes."""
+    """Seconds to first byte in the last window."""
     cut_at: float = -FAR_OFF
     stopped: float = FAR_OFF
-    """The limit at which the start ended because requests seemed to wait."""
+    """Limit at which a queue ended slow start."""
     ceiling: float = FAR_OFF
     ceiling_until: float = -FAR_OFF
     is_found: bool = False
-    """Whether the limit stands where the API showed its own, and not only at the user's cap."""
+    """Whether the API set the limit, and not the user's cap."""
     borne: float = 0.0
-    """The limit of an earlier run that this one relies on while it starts; 0.0: none, or it turned out wrong."""
+    """Limit of an earlier run that slow start relies on; 0.0 if none, or proven wrong."""
     borne_at: float = -FAR_OFF
-    """Wall time at which that run ended."""
+    """Wall time of that run's end."""
 
     def cap(self, in_flight: int) -> int:
-        """How many may be in flight, below the user's own cap."""
         return max(1, min(in_flight, math.floor(self.limit)))
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one member saw since its last beat. ``samples`` are of requests sent under the limit of ``epoch``."""
+    """Answers seen by one member to requests sent in ``epoch``."""
 
     epoch: int = 0
     samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Seconds to first byte of good answers, by class of page."""
+    """Seconds to first byte by class of page."""
     refusals: int = 0
-    """Answers that say "too many at once", without saying for how long, to requests of this epoch."""
+    """Answers that mean too many at once, without a wait."""
     each: int = 1
-    """Answers that a sample stands for."""
+    """Answers for each sample."""
 
 
 def feed_report(governor: Governor, report: Report, in_use: int, in_flight: int, time: float, roll: float) -> Governor:
-    """The governor after a report. ``in_use``: requests of all members at their last beats' peaks; ``time`` never goes
-    back; ``roll``: chance, 0 to 1."""
+    """Apply a report. ``in_use``: sum of all members' peaks; ``roll``: chance, 0 to 1."""
     governor = replace(governor, peak=max(governor.peak, min(in_use, governor.cap(in_flight))))
     if report.epoch != governor.epoch:
         return governor
@@ -148,7 +133,7 @@ def feed_report(governor: Governor, report: Report, in_use: int, in_flight: int,
 
 
 def begin_run(before: Governor, ended_at: float, wall: float) -> Governor:
-    """A new run begins: at half of what an earlier one came to, if that one ended (at ``ended_at``) not long ago."""
+    """Begin at half of the last run's limit, if that ended within `REMEMBERED_SECONDS`."""
     borne, at = before.resume if before.phase is Phase.PROBING else before.limit, ended_at
     if before.borne > borne:  # The run between was too short to tell.
         borne, at = before.borne, before.borne_at
@@ -163,7 +148,7 @@ def begin_run(before: Governor, ended_at: float, wall: float) -> Governor:
 
 
 def restart(governor: Governor) -> Governor:
-    """After an outage: slowly again, with what is known of the API."""
+    """Begin slow start after an outage, with the baseline kept."""
     limit = min(START_LIMIT, governor.limit)
     return replace(
         governor, limit=limit, epoch=governor.epoch + 1, phase=Phase.STARTING, skip=0, window={}, seen=0, peak=0
@@ -171,7 +156,6 @@ def restart(governor: Governor) -> Governor:
 
 
 def window_size(governor: Governor) -> int:
-    """How many answers are judged together now."""
     limit = math.floor(governor.limit)
     return limit * (1 + governor.doubts) if governor.phase is Phase.STARTING else max(WINDOW_ANSWERS, 3 * limit)
 
@@ -212,7 +196,6 @@ def _after_refusal(governor: Governor, time: float) -> Governor:
 
 
 def _judge(governor: Governor, in_flight: int, time: float, roll: float) -> Governor:
-    """The window is full: what it says, and the next one."""
     limit = math.floor(governor.limit)
     is_full = _is_full(governor, in_flight)
     load = min(governor.peak, limit)
@@ -244,7 +227,7 @@ def _judge(governor: Governor, in_flight: int, time: float, roll: float) -> Gove
 
 
 def _step_start(governor: Governor, load: int, top: float, *, is_full: bool) -> Governor:
-    """Twice the limit; or another window at the same one; or the end of the start, at what the API seems to bear."""
+    """Double the limit, wait for a second window, or end slow start at what the API seems to bear."""
     limit = governor.limit
     if governor.is_found and governor.borne:
         top = min(top, governor.borne)
@@ -304,7 +287,6 @@ def _step_steady(governor: Governor, ratio: float | None, top: float, *, is_full
 
 
 def _move(governor: Governor, limit: float) -> Governor:
-    """With another limit, and what was seen under the old one passed over."""
     limit = max(1.0, limit)
     if math.floor(limit) == math.floor(governor.limit):
         return replace(governor, limit=limit)
@@ -318,9 +300,7 @@ def _is_full(governor: Governor, in_flight: int) -> bool:
 
 
 def _unqueued_ratio(governor: Governor) -> float | None:
-    """Time without a queue over time now: 1.0 is no queue, 0.5 is half of the requests waiting in one. None where most
-    of the answers are of classes without a baseline: that nothing is known of a queue does not say that there is none.
-    """
+    """Baseline over present time: 0.5 is half of the requests waiting. None where most have no baseline."""
     total = 0.0
     known = unknown = 0
     for kind, samples in governor.window.items():

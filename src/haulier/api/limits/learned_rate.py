@@ -1,13 +1,7 @@
-"""A pace that no header tells: found from refusals that ask for a short wait. Pure: the row holds the state.
+"""A pace that no header tells, found from refusals with a short wait (docs/politeness.md#a-pace-that-no-header-tells).
 
-Without it an API with a limit of its own is run into again and again, with a pause each time. Measured against a bucket
-of 20 requests a second: 23 refusals and 1.7 times the time in half a minute; with it a few, and then none.
-
-Some APIs refuse one request in a hundred by chance, whatever they are asked. A limit is not like that. Nothing is left
-of it at the moment of a refusal; so what it lets through from one refusal to the next is a pace that it bears in the
-long run, and at one pace it is the same number each time. Who is refused below such a proven pace, or after far more or
-far fewer requests than before, time after time, is refused by chance: each refusal is about its own request, which
-waits, and the others go on.
+A bucket of 20 requests a second, in half a minute: 23 refusals and 1.7 times the time without it, a few refusals and
+then none with it (measured). Refusals that no limit explains come by chance: only their own requests wait.
 """
 
 from __future__ import annotations
@@ -20,99 +14,94 @@ from msgspec.structs import replace
 
 NO_PACE: Final = 1e9
 FIRST_CUT_FACTOR: Final = 0.9
-"""Of what was sent before the first refusal."""
+"""Part of the sent rate that is the first pace."""
 MIN_CUT_FACTOR: Final = 0.75
-"""No cut is deeper: soon after a pause, what was proven is little."""
+"""No cut is deeper, since little is proven soon after a pause."""
 BELOW_CEILING_FACTOR: Final = 0.97
-"""Of what was refused."""
 PROVEN_FACTOR: Final = 0.9
-"""Of what is proven: clocks, ways and processes are not that exact."""
+"""Part of a proven pace that is relied on: clocks and networks are not exact."""
 CEILING_SECONDS: Final = 300.0
-"""How long the pace stays below the one that was refused, and what is proven is believed."""
+"""How long a refusal bounds the pace, and a proven pace is believed."""
 HOLD_SECONDS: Final = 3.0
-"""How long it stays at what is proven, before it grows towards what was refused."""
+"""Time after a pause without growth."""
 FIRST_GROWTH_PER_SECOND: Final = 0.5
-"""A second, before a second refusal has proven a pace."""
+"""Applies until a second refusal proves a pace."""
 GROWTH_PER_SECOND: Final = 0.3
 MEMORY_SECONDS: Final = 2.0
-"""What was sent longer ago counts for less and less: a third after so long."""
+"""Time constant of the EWMA of what was sent."""
 MIN_RATE_SECONDS: Final = 1.0
-"""A burst within less is no pace."""
+"""A shorter burst is no pace."""
 MAX_STEP_SECONDS: Final = 5.0
 MIN_EVIDENCE_REQUESTS: Final = 5
-"""Requests since the last pause without which a refusal says nothing of a pace: the API may be down."""
+"""Fewer since the last pause tell no pace: the API may be down."""
 LONG_WAIT_SECONDS: Final = 1.5
-"""Who asks for a longer wait counts by windows: the wait is all that it needs, and a pace would gain nothing."""
+"""An API that asks for more counts by windows: the wait suffices, and a pace gains nothing."""
 UNLIKE_FACTOR: Final = 2.0
-"""No limit lets so many times more through at one pace than it did before."""
+"""No limit lets so many times more through at one pace than before."""
 SAME_PACE_FACTOR: Final = 1.1
-"""Paces that differ by no more are one."""
 CHANCE_REFUSALS: Final = 2
-"""So many refusals that no limit explains say that they come by chance."""
+"""Unexplained refusals that prove chance."""
 MAX_CHANCE_WAIT_SECONDS: Final = 30.0
-"""Who asks for more means everybody."""
+"""A longer wait is meant for everybody."""
 CHANCE_SECONDS: Final = 3_600.0
 OFTEN_SECONDS: Final = 10.0
 OFTEN_REFUSALS, OFTEN_PART = 5, 0.1
-"""So many refusals within so long, and such a part of all requests, are no chance."""
+"""Refusals, and their part of all requests, too many for chance."""
 MAX_PACE: Final = 10_000.0
-"""Requests a second above which a pace means nothing."""
 
 
 class RecentRequests(msgspec.Struct, frozen=True, array_like=True):
-    """Requests, and the seconds in which they were sent; what is old fades."""
+    """Exponentially weighted sums."""
 
     sent: float = 0.0
     seconds: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
         return self.sent / max(MIN_RATE_SECONDS, self.seconds)
 
     def after(self, sent: int, seconds: float) -> RecentRequests:
-        """With those of a step that took so long."""
         kept = math.exp(-seconds / MEMORY_SECONDS)
         return RecentRequests(self.sent * kept + sent, self.seconds * kept + seconds)
 
 
 class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests a second that all members together may send, as far as refusals have shown it. Times are the scope's."""
+    """Pace of all members together, in the scope's time."""
 
     pace: float = NO_PACE
     at: float = 0.0
     refused_at: float = -NO_PACE
     resumed_at: float = -NO_PACE
-    """When the pause after it ends, or ended."""
+    """End of the pause after the refusal."""
     lately: RecentRequests = msgspec.field(default_factory=RecentRequests)
     sent: int = 0
-    """Since the last refusal that followed `MIN_EVIDENCE_REQUESTS` requests."""
+    """Requests since the last refusal after `MIN_EVIDENCE_REQUESTS`."""
     counted: int = 0
-    """How many of these there were at the last refusal of all, if that came before so many."""
+    """``sent`` at a later refusal."""
     proven: float = 0.0
-    """The most that went through from one refusal to the next, a second."""
+    """Most requests a second between two refusals."""
     ceiling: float = NO_PACE
-    """What was refused."""
+    """Refused pace."""
     ceiling_until: float = -NO_PACE
     odd: int = 0
-    """Refusals that no limit explains."""
+    """Unexplained refusals."""
     before: int = 0
-    """``sent`` as it was at the last refusal, and the pace; 0 at the first."""
+    """``sent`` and ``pace`` at the last refusal; 0 at the first."""
     before_pace: float = 0.0
     by_chance_until: float = -NO_PACE
     no_chance_until: float = -NO_PACE
-    """It was believed once, and wrong."""
+    """Chance was believed in once, and wrong."""
     refused_lately: float = 0.0
     sent_lately: float = 0.0
-    """Both fade within `OFTEN_SECONDS`; they count while refusals are taken to come by chance."""
+    """Both fade within `OFTEN_SECONDS`."""
 
     def is_by_chance(self, time: float) -> bool:
-        """Whether a refusal is about its own request alone."""
+        """Whether a refusal concerns its own request alone."""
         return time < self.by_chance_until
 
 
 def grow(learned: LearnedRate, time: float, sent: int) -> LearnedRate:
-    """As it is now, after so many requests more: the pace grows as long as nothing is refused."""
+    """Count requests, and let the pace grow."""
     step = min(MAX_STEP_SECONDS, max(0.0, time - learned.at))
     kept = math.exp(-step / OFTEN_SECONDS)
     learned = replace(
@@ -140,7 +129,7 @@ def grow(learned: LearnedRate, time: float, sent: int) -> LearnedRate:
 
 
 def after_refusal(learned: LearnedRate, seconds: float, refusals: int, time: float, *, is_row: bool) -> LearnedRate:
-    """After ``refusals`` that ask for a wait of so many ``seconds``. ``is_row``: one came after another."""
+    """Apply ``refusals`` that ask for ``seconds``. ``is_row``: one came after another."""
     if learned.is_by_chance(time):
         return _after_chance_refusal(learned, refusals, time, is_row=is_row)
     if time < learned.resumed_at:
@@ -176,7 +165,6 @@ def after_refusal(learned: LearnedRate, seconds: float, refusals: int, time: flo
 
 
 def _is_unexplained(learned: LearnedRate) -> bool:
-    """Whether no limit explains a refusal now."""
     if learned.pace <= PROVEN_FACTOR * learned.proven:
         return True
     sent, before = learned.sent, learned.before
@@ -186,7 +174,7 @@ def _is_unexplained(learned: LearnedRate) -> bool:
 
 
 def _after_chance_refusal(learned: LearnedRate, refusals: int, time: float, *, is_row: bool) -> LearnedRate:
-    """It was no chance after all where they come one after another, or become many: a limit is looked for again."""
+    """Look for a limit again where refusals come in a row, or often."""
     lately = learned.refused_lately + refusals
     if is_row or (lately >= OFTEN_REFUSALS and lately >= OFTEN_PART * learned.sent_lately):
         return LearnedRate(at=time, lately=learned.lately, no_chance_until=time + CHANCE_SECONDS)

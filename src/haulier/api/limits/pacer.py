@@ -1,4 +1,4 @@
-"""One process's part of a budget: its pace, and the requests that it has taken out of each quota."""
+"""One process's part of a budget: its pace, and what it took of each quota."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 from haulier.api.limits.budget import UNLIMITED, Quota, Spending
 
 SLACK_SECONDS: Final = 0.05
-"""How late a request may be and the next one still come in time: the event loop wakes up late now and then. At 95 % of
-a limit it adds less than one request to any second."""
+"""Lateness that does not delay the next request, as event loops wake up late. At 95 % of a limit it adds less than one
+request to any second."""
 HEADROOM_FACTOR: Final = 1.5
-"""Of what was used in the last beat, this much is wanted for the next one."""
+"""Requests wanted for each that the last beat used."""
 SPENT_BEATS: Final = 4
 MIN_GRANT_REQUESTS: Final = 4
-"""Of a quota: what is always worth having."""
+"""Smallest block of requests that a member asks for."""
 
 NEVER_SECONDS = math.inf
-"""The seconds that a door tells that opens only when the gate is poked (`Gate.poke`)."""
+"""Wait for a gate that opens only when poked (`Gate.poke`)."""
 
 
 class Pacer:
-    """Says when the next request may be sent. Times are the process's monotonic clock's."""
+    """Says when the next request may be sent. Times are monotonic."""
 
     def __init__(self, quotas: Sequence[Quota] = ()) -> None:
         self._rate = UNLIMITED
@@ -32,24 +32,22 @@ class Pacer:
         self._since = 0.0
         self._held = dict.fromkeys(quotas, 0)
         self._empty = dict.fromkeys(quotas, 0)
-        """For how many beats there was nothing of each, for us or anybody."""
+        """Beats in which nobody could take anything."""
 
     def add(self, quota: Quota) -> None:
-        """Count requests by one more quota. None may be sent before the next beat has taken some out of it."""
+        """Count one more quota. Nothing may be sent before a beat has taken some out of it."""
         self._held.setdefault(quota, 0)
 
     @property
     def is_out(self) -> bool:
-        """Whether we have nothing left of a quota."""
         return any(count <= 0 for count in self._held.values())
 
     @property
     def spent(self) -> Quota | None:
-        """A quota of which nobody can take anything now, nor could for some beats: others may bring something back."""
+        """A quota that gave nobody anything for `SPENT_BEATS`: before, others may bring some back."""
         return next((quota for quota, beats in self._empty.items() if beats >= SPENT_BEATS), None)
 
     def opens_in(self, now: float) -> float:
-        """In how many seconds one more request may be sent."""
         if self.is_out or self._rate <= 0.0:
             self._was_held = True
             return NEVER_SECONDS
@@ -58,11 +56,11 @@ class Pacer:
         return wait
 
     def want(self) -> None:
-        """Somebody waits for what is to be taken out with the next beat."""
+        """Note that a request waits for the next beat."""
         self._was_held = True
 
-    def passed(self, now: float) -> bool:
-        """A request was sent. Returns whether a quota has run out for us by that."""
+    def note_sent(self, now: float) -> bool:
+        """Count a request. Returns whether this process has run out of a quota."""
         self._used += 1
         if 0.0 < self._rate < UNLIMITED:
             self._next_at = max(self._next_at, now - SLACK_SECONDS) + 1 / self._rate
@@ -71,7 +69,7 @@ class Pacer:
         return self.is_out
 
     def spending(self, now: float) -> Spending:
-        """What we want for the next beat. What is brought back is ours no longer from here on."""
+        """Say what the next beat should take. What it brings back is ours no longer."""
         seconds = max(1e-3, now - self._since)
         wanted = UNLIMITED if self._was_held else HEADROOM_FACTOR * self._used / seconds + 1.0
         asks: dict[Quota, int] = {}
@@ -88,8 +86,7 @@ class Pacer:
         return Spending(wanted=wanted, asks=asks)
 
     def adopt(self, rate: float, granted: Mapping[str, int], left: Mapping[Quota, int], now: float) -> None:
-        """The beat was made: our part of the pace, what we were given of each quota, and what is left of those that
-        there are now."""
+        """Apply a beat. ``left``: what remains of the present quotas."""
         self._rate = rate
         if 0.0 < rate < UNLIMITED:
             self._next_at = min(self._next_at, now + 1 / rate)
@@ -100,6 +97,6 @@ class Pacer:
         }
 
     def rest(self) -> dict[Quota, int]:
-        """What we hold and bring back when we leave."""
+        """Give up what is held, to bring it back."""
         held, self._held = self._held, dict.fromkeys(self._held, 0)
         return {quota: -count for quota, count in held.items() if count > 0}

@@ -1,9 +1,7 @@
-"""How long a request is waited for before it is asked again: learned from what answers take.
+"""How long to wait for the first byte before a request is repeated, learned from what answers take.
 
-An API that never answers one request in two hundred costs a slot for the whole time-out each time, and the end of a run
-waits for the last of them. So where nearly all answers begin within a second, one that has not begun after some seconds
-is given up and asked for again, at once. The repeat is waited for longer, and the last one for as long as is declared:
-an answer that does take so long is had, and what it took is learned.
+An API that never answers one request in two hundred costs a slot for a whole time-out each, and the end of a run waits
+for the last. The last repeat waits for the declared time-out, so that slow answers arrive, and are learned from.
 """
 
 from __future__ import annotations
@@ -17,28 +15,22 @@ from haulier.api.errors import Fault
 from haulier.api.http.transport import TransportError
 
 FLOOR_SECONDS: Final = 3.0
-"""A moment in which a server collects its garbage, or a network finds another way, is no silence."""
+"""Shorter silences are a server's garbage collection, or a network's new route."""
 SILENCE_FACTOR: Final = 5.0
-"""Of what 99 of 100 answers take."""
+"""Multiple of what 99 of 100 answers take."""
 REPEAT_FACTOR: Final = 3.0
-"""Of the wait before, for each repeat."""
 KEPT_ANSWERS: Final = 500
-"""Answers that it is learned from, the newest ones."""
 MIN_ANSWERS: Final = 100
 """Fewer tell nothing of one in a hundred."""
 ANSWERS_PER_UPDATE: Final = 25
-"""Answers after which it is looked at again."""
 UNKNOWN_WAIT_SECONDS: Final = 86_400.0
-"""As long as nothing is known: the declared time-out ends it long before."""
+"""Applies while nothing is known; the declared time-out ends it long before."""
 MAX_REPEATS: Final = 2
-"""After so many the declared time-out is left alone."""
+"""Later repeats have the declared time-out alone."""
 
 
 class Wait:
-    """Of one request: an async context manager around what ends with the first byte of its answer.
-
-    Raises `TransportError` with ``is_early`` where that takes too long.
-    """
+    """Time limit for the first byte of one answer. Raises `TransportError` with ``is_early``."""
 
     def __init__(self, known: _AnswerClass, repeats: int) -> None:
         self._known = known
@@ -48,11 +40,11 @@ class Wait:
 
     @property
     def seconds(self) -> float | None:
-        """How long it may take; None as long as nothing is known."""
+        """None while nothing is known."""
         return self._known.seconds(self._repeats)
 
     def shorten(self) -> None:
-        """More is known by now."""
+        """Apply what was learned meanwhile."""
         seconds, timeout = self.seconds, self._timeout
         if seconds is not None and timeout is not None and (ends_at := timeout.when()) is not None:
             timeout.reschedule(ends_at - self._allowed_seconds + seconds)
@@ -77,7 +69,7 @@ class Wait:
 
 
 class _AnswerClass:
-    """Answers of one kind: first pages of a stream, or its later ones."""
+    """Times of a stream's first pages, or of its later ones."""
 
     def __init__(self, declared_seconds: float) -> None:
         self._declared_seconds = declared_seconds
@@ -85,7 +77,6 @@ class _AnswerClass:
         self._noted = 0
         self._usual: float | None = None
         self.waits: set[Wait] = set()
-        """Of requests that are under way."""
 
     def note(self, seconds: float) -> None:
         self._seconds.append(seconds)
@@ -105,18 +96,17 @@ class _AnswerClass:
 
 
 class Patience:
-    """Of one process. First and later pages of a stream are learned apart, since APIs cache the query."""
+    """Waits of one process. First and later pages are learned apart, since APIs cache the query."""
 
     def __init__(self, declared_seconds: float) -> None:
         self._declared_seconds = declared_seconds
         self._classes: dict[tuple[str, bool], _AnswerClass] = {}
 
     def note(self, stream: str, seconds: float, *, is_first_page: bool) -> None:
-        """A good answer began after so many seconds."""
         self._class(stream, is_first_page).note(seconds)
 
     def wait(self, stream: str, repeats: int, *, is_first_page: bool) -> Wait | None:
-        """For a request that was asked again ``repeats`` times for being silent. None: as long as is declared."""
+        """The wait of a request that was silent ``repeats`` times; None is the declared time-out."""
         return None if repeats >= MAX_REPEATS else Wait(self._class(stream, is_first_page), repeats)
 
     def _class(self, stream: str, is_first_page: bool) -> _AnswerClass:

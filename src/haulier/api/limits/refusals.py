@@ -1,4 +1,4 @@
-"""Whether refusals come one after another, as from a limit, or here and there among good answers."""
+"""Whether refusals come in a row, as from a limit, or here and there among good answers."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ from typing import Final
 
 ROW_REFUSALS: Final = 4
 QUICK_PART: Final = 0.5
-"""A refusal that took less than this part of a good answer's time overtakes those that were sent before it."""
+"""A refusal quicker than this part of a good answer overtakes answers to earlier requests."""
 MAX_SENT_PER_REFUSAL: Final = 2
-"""Requests that were sent since the first of the row, for each that was refused; beyond that it is none."""
+"""Requests sent since a row began, for each refusal, above which it is none."""
 
 
 class Refusals:
-    """Of one process. Times are its monotonic clock's."""
-
     def __init__(self) -> None:
         self._row = 0
         self._since = 0.0
-        """When the first of the row was sent."""
+        """Sending time of the row's first request."""
         self._sent = 0
         self._good_seconds = 0.0
 
-    def note_passed(self) -> None:
-        """A request goes out."""
+    def note_sent(self) -> None:
         self._sent += 1
 
     def note_good(self, sent_at: float, seconds: float) -> None:
-        """One was answered well. Where it was sent after the first of the row, there is no row."""
         self._good_seconds = seconds
         if sent_at >= self._since:
             self._row = 0
 
     def note_refused(self, sent_at: float, seconds: float) -> bool:
-        """One was refused. Returns whether it is one of a row."""
+        """Count a refusal. Returns whether it is one of a row."""
         if not self._row:
             self._since, self._sent = sent_at, 0
         self._row += 1

@@ -1,4 +1,4 @@
-"""How many requests may be in flight at what time of day: big pulls run at night, to spare the API's people."""
+"""Caps of requests in flight by the time of day: big pulls run at night, to spare the API's people."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _DAY = 24 * 60
 
 @dataclass(frozen=True)
 class Span:
-    """A time of every day, in minutes after midnight by the clock on the wall; the end is not in it."""
+    """A time of every day, in minutes after midnight on the local clock; ``end`` is excluded."""
 
     start: int
     end: int
-    """At or below the start, it is the next day's."""
+    """At or below ``start``, it is the next day's."""
     in_flight: int
 
     def covers(self, minute: int) -> bool:
@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A cap by the time of day, as the clocks of the zone show it: an hour that is repeated has its cap twice."""
+    """Caps by the local time of the zone: an hour that is repeated has its cap twice."""
 
     default: int
     spans: tuple[Span, ...]
@@ -49,12 +49,11 @@ class Schedule:
 
     @property
     def highest(self) -> int:
-        """The cap at its highest, as connections are counted by it."""
         return max(self.default, *(span.in_flight for span in self.spans))
 
 
 def parse_schedule(table: Mapping[str, object]) -> Schedule:
-    """The schedule that a source file's ``in_flight`` table describes. Raises `UsageError` that says what to write."""
+    """Read a source file's ``in_flight`` table. Raises `UsageError`."""
     zone = _zone(table.get("zone"))
     if "default" not in table:
         raise UsageError(f"in_flight has no default for the rest of the day. Write it like this: {_EXAMPLE}.")

@@ -1,4 +1,4 @@
-"""What one member saw of the API since its last beat."""
+"""Observations of the API that one member makes between two beats."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from haulier.api.limits.breaker import Outcomes
 from haulier.api.limits.governor import Governor, Phase, Report, window_size
 
 FIRST_PAGE, LATER_PAGE = "first", "later"
-"""Classes of pages: the first answer of a query is slow where later ones are cached."""
+"""Classes of pages: a query's first answer is slow where later ones are cached."""
 
 MAX_CLASS_SAMPLES = 64
-"""Samples of a class and beat, which all go through the row. Of more answers every second one is kept, or fourth."""
+"""Samples of a class in a beat; of more answers every second one is kept, or fourth."""
 
 REFUSED_STATUS = 429
 
 NO_STEP_ANSWERS = 1 << 30
 
 URGENT_FAILURES = 5
-"""Failures in a row that are told at once: four workers with so many each make a breaker open."""
+"""Consecutive failures that are told at once: four workers with so many each open a breaker."""
 
 MAX_LEAD_PART = 0.1
-"""A request counts if it was sent before the limit moved by no more than this part of the time that it took: it was
-under way with as many others as the limit allows now. In the moment in which a step is made, half of the next step's
-requests go out, which would be missing for a round trip."""
+"""Part of an answer's time by which its request may precede the present limit and still count: it was under way with as
+many others as that allows. Else half of the next step's requests would be missing for a round trip."""
 
 HELD_PLACE_SECONDS = 2.0
-"""The governor cuts no more than once in about so long, and others hear of it a beat later."""
+"""The governor cuts about once in this time, and others hear of it a beat later."""
 
 
 class BeatReport:
-    """Counts for the breaker, and for the governor: to it, only requests sent under its present limit say something."""
+    """Counts for the breaker, and for the governor those requests that were sent under its present limit."""
 
     def __init__(self) -> None:
         self._epoch = -1
@@ -46,17 +45,17 @@ class BeatReport:
         self._is_row = False
         self._sent = 0
         self.last_bad = 0
-        """Failures since the last success, as far as the others do not know of them."""
+        """Failures since the last success that the others do not know of."""
         self._reason = ""
         self._held = 0
         self._refused_at = 0.0
 
     def held(self, now: float) -> int:
-        """Places to leave empty: one for each request that was refused a moment ago, until the limit follows."""
+        """Places to leave empty, one for each recent refusal, until the limit follows."""
         return self._held if now - self._refused_at <= HELD_PLACE_SECONDS else 0
 
     def note_success(self, response: Response | None, now: float, *, is_first_page: bool) -> bool:
-        """Whether there is enough for the governor's next step, and it is in a hurry to make it."""
+        """Count a success. Returns whether slow start has enough answers for its next step."""
         self._good += 1
         self.last_bad = 0
         if response is None:
@@ -66,7 +65,7 @@ class BeatReport:
         return self._answers >= self._wanted
 
     def note_failure(self, response: Response | None, reason: str, now: float) -> bool:
-        """Whether the others should hear of it now: the API refused, or several failed in a row."""
+        """Count a failure. Returns whether to beat now: the API refused, or several failed in a row."""
         self._bad += 1
         self.last_bad += 1
         self._reason = reason
@@ -80,17 +79,16 @@ class BeatReport:
         return is_refusal or self.last_bad % URGENT_FAILURES == 0
 
     def note_sent(self) -> None:
-        """A request goes out."""
         self._sent += 1
 
     def note_throttled(self, seconds: float, *, is_row: bool) -> None:
-        """A request was refused, with a short wait. ``is_row``: after another, with no good answer between."""
+        """Count a refusal with a short wait. ``is_row``: it followed another, with no success between."""
         self._is_row = self._is_row or is_row
         self._throttled += 1
         self._throttled_seconds = max(self._throttled_seconds, seconds)
 
-    def outcomes(self) -> Outcomes:
-        """What became of our requests, and begin anew."""
+    def take_outcomes(self) -> Outcomes:
+        """Take the counts for the breaker."""
         outcomes = Outcomes(
             self._good,
             self._bad,
@@ -106,15 +104,14 @@ class BeatReport:
         self._is_row = False
         return outcomes
 
-    def take(self) -> Report:
-        """What was counted, and begin anew. A report that is lost is a pity, no more."""
+    def take_report(self) -> Report:
+        """Take the report for the governor. A lost one does no harm."""
         report = Report(self._epoch, self._samples, self._refusals, self._each)
         self._begin()
         return report
 
     def see(self, governor: Governor, now: float, part: float) -> None:
-        """The governor as it is after our beat. ``part``: of all requests in flight, those that are ours; 0.0 where it
-        does not govern."""
+        """Follow the governor. ``part``: our part of all requests in flight; 0.0 where it does not govern."""
         if governor.epoch != self._epoch:
             self._epoch, self._epoch_at = governor.epoch, now
             self._begin()
@@ -124,7 +121,7 @@ class BeatReport:
         self._wanted = math.ceil(part * missing) if part and governor.phase is Phase.STARTING else NO_STEP_ANSWERS
 
     def is_behind(self, governor: Governor) -> bool:
-        """Whether another member has made a step of the start that we should follow at once."""
+        """Whether another member has made a step of slow start that we should follow at once."""
         return governor.phase is Phase.STARTING and governor.epoch != self._epoch
 
     def _begin(self) -> None:

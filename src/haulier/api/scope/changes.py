@@ -1,7 +1,7 @@
-"""How the row of a scope may change. Pure: a test walks it without a store or a clock.
+"""Pure functions by which the row of a scope changes.
 
-Who is silent is seen by each member for itself: `Member.beats` of the silent one has not moved for a while of the
-observer's own monotonic time. So no wall clock decides about a share, and one that is set forwards or back frees none.
+Each member judges the silence of others by its own monotonic time, in which their `Member.beats` stood still: no wall
+clock decides about a share, and none that is set forwards or back frees one.
 """
 
 from __future__ import annotations
@@ -23,60 +23,59 @@ from haulier.api.scope.shares import Wish, divide_cap
 MAX_STEP_SECONDS = 60.0
 
 REASSERT_SECONDS = 0.5
-"""A pause is written again where the row's end of it lies so much too early: the wall clock was set forwards."""
+"""A pause is written again where the row ends it this much too early: a wall clock was set forwards."""
 
 MIN_LIFT_GAP_SECONDS = 0.001
-"""So much later is a lift at the least than the one before, whatever the wall clock says."""
+"""Keeps lifts apart, whatever the wall clock says."""
 
 
 @dataclass(frozen=True)
 class Beat:
-    """What a member says in one beat."""
+    """What a member tells the others in one beat."""
 
     name: str
     number: int
-    """Higher than in any beat of this member before. A member that was dropped and comes back must not look like the
-    silent one that it was, or whoever believes it dead would drop it once more while it sends."""
+    """Higher than in any earlier beat. A dropped member that comes back must not look like its silent self, or it would
+    be dropped again while it sends."""
     offer: int
-    """The share that it keeps at the least; the rest is given back. Never below its requests in flight."""
+    """Share that it keeps, never below its requests in flight; the rest is given back."""
     in_flight: int
     wants: bool
     keep_seconds: float
     looks: bool = True
     process: str = ""
     mark: str = ""
-    """`haulier.api.scope.credential_mark` of what it shows the API."""
+    """`haulier.api.scope.credential_mark` of its credentials."""
     is_fixed: bool = False
     peak: int = 0
     report: Report = field(default_factory=Report)
     outcomes: Outcomes = field(default_factory=Outcomes)
     can_probe: bool = False
-    """It has a place free for a request, and is not probing already."""
+    """Whether it has a free place, and no probe under way."""
     has_witness: bool = False
-    """It knows a good request to ask."""
     out_of: str = ""
-    """The limit that is used up, if one is."""
+    """The used-up limit, if any."""
     probe: bool | None = None
-    """What its probe found, if it made one."""
+    """Result of its probe, if any."""
     spending: Spending = field(default_factory=Spending)
     failures: Mapping[str, Failures] = field(default_factory=dict)
-    """What failed since the last beat, by run."""
+    """Failures since the last beat, by run."""
     roll: float = 0.5
-    """Chance, from 0 to 1, for what must not happen everywhere at once."""
+    """Chance, 0 to 1, for what must not happen everywhere at once."""
     wall: float = 0.0
     had_success: bool = False
     lifted_at: float = 0.0
-    """The last lift that it knows of: what it says of a pause is older than a later one."""
+    """The last lift that it knows of: a later one outdates its pause."""
     pause_left: float = 0.0
-    """What it knows to be left of a pause; the row's end of it is moved where it is earlier."""
+    """Seconds left of its pause; an earlier end in the row is moved."""
     silent: Mapping[str, int] = field(default_factory=dict)
-    """Members whose beats have stood at this number for too long to wait for them."""
+    """Members whose beats stood at this number for too long to wait for them."""
     gone: Mapping[str, int] = field(default_factory=dict)
-    """Members whose beats have stood at this number for so long that nothing of theirs can be in flight."""
+    """Members whose beats stood there for so long that none of their requests can be in flight."""
 
 
 def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
-    """The row after a beat, a first one too. The sum of all shares is no higher than before, or fits under the cap."""
+    """Apply a beat, even a first one. The sum of all shares is no higher than before, or fits under the cap."""
     members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
     if not members:
         row = _restart(row, beat.wall)
@@ -93,8 +92,8 @@ def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
 
 
 def _restart(row: ScopeRow, wall: float) -> ScopeRow:
-    """The first member begins afresh: what an earlier run found out may be different now. What the API asked for, and
-    what was spent, still counts; and near what it bore the new run begins."""
+    """Begin afresh with the first member, since the API may be different now. Pauses and spent requests still count,
+    and the governor starts near what the API bore."""
     return ScopeRow(
         time=row.time,
         beat_at=row.beat_at,
@@ -111,7 +110,6 @@ def _restart(row: ScopeRow, wall: float) -> ScopeRow:
 
 
 def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
-    """What the row says of the member that beats; of its share, what it keeps."""
     others = [one for name, one in row.members.items() if name != beat.name]
     return Member(
         beats=beat.number,
@@ -133,7 +131,6 @@ def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
 
 
 def _learn(row: ScopeRow, beat: Beat) -> ScopeRow:
-    """With what the member saw of the API."""
     if beat.had_success:
         row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
     ends_at = beat.wall + beat.pause_left
@@ -155,8 +152,8 @@ def after_leave(
     rest: Mapping[Quota, int] | None = None,
     failures: Mapping[str, Failures] | None = None,
 ) -> ScopeRow:
-    """The row without a member, and with what it brings back. What it still has in flight stays taken, until its
-    silence proves that it ended."""
+    """Remove a member, and book what it brings back. Its requests in flight stay counted until its silence proves that
+    they ended."""
     mine = row.members.get(name)
     for quota, back in (rest or {}).items():
         row = replace(row, budget=take(row.budget, quota, back, 1, row.beat_at)[0])
@@ -167,24 +164,23 @@ def after_leave(
 
 
 def with_failures(row: ScopeRow, news: Mapping[str, Failures]) -> ScopeRow:
-    """The row with what failed besides, by run."""
     return replace(row, failures=merge_failures(row.failures, news)) if news else row
 
 
 def with_pause(
     row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: str = "", *, lifted_at: float = math.inf
 ) -> ScopeRow:
-    """The row with a pause from now, for those who show the credentials of ``mark`` or, if it is empty, for everybody.
-    A pause is never shortened. ``lifted_at``: the last lift that was known when the API was asked; a later one has
-    lifted this pause too."""
+    """Pause from now, for those with the credentials of ``mark``, or for everybody if it is empty. Never shortens.
+
+    ``lifted_at``: the last lift known when the API was asked; a later one has lifted this pause too.
+    """
     if lifted_at < row.lifted_at or wall + seconds <= row.pause_until:
         return row
     return replace(row, pause_until=wall + seconds, pause_seconds=seconds, pause_reason=reason, pause_mark=mark)
 
 
 def with_pause_lifted(row: ScopeRow, wall: float) -> ScopeRow:
-    """The row after a person has lifted a pause and an open breaker. Requests start slowly, and the pace that was found
-    stays: it was found from refusals."""
+    """Lift a pause and an open breaker for a person. Requests start slowly; a pace found from refusals stays."""
     row = replace(_without_pause(row), lifted_at=max(wall, row.lifted_at + MIN_LIFT_GAP_SECONDS))
     if row.breaker.state is State.CLOSED:
         return row
@@ -196,7 +192,7 @@ def _without_pause(row: ScopeRow) -> ScopeRow:
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
-    """How many requests may be in flight: the lowest cap that a living member knows, and what the governor found."""
+    """Requests that may be in flight: the lowest cap of a living member, or what the governor found below it."""
     living = _living_members(row, silent)
     in_flight = min((one.in_flight for _, one in living), default=0)
     is_fixed = any(one.is_fixed for _, one in living)
@@ -204,12 +200,11 @@ def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
 
 
 def room(row: ScopeRow, silent: Mapping[str, int]) -> int:
-    """How much of the cap is in nobody's share; below 0 while the cap is lower than what is out."""
+    """Part of the cap in nobody's share; below 0 while the cap is lower than what is out."""
     return cap(row, silent) - sum(one.share for one in row.members.values())
 
 
 def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
-    """The share that a member should come to, now that the row is as it is."""
     living = _living_members(row, silent)
     locked = sum(one.share for one in row.members.values()) - sum(one.share for _, one in living)
     wishes = [Wish(other, one.share, one.wants, one.turns, one.looks) for other, one in living]
@@ -217,7 +212,7 @@ def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
 
 
 def _advance_time(row: ScopeRow, wall: float) -> ScopeRow:
-    """The row at the wall time of a beat. Beats come at least every few seconds, so a longer step is a jump."""
+    """Beats come every few seconds, so a longer step is a jump of the clock."""
     step = wall - row.beat_at
     return replace(row, time=row.time + (step if 0.0 <= step <= MAX_STEP_SECONDS else 0.0), beat_at=wall)
 
@@ -233,7 +228,7 @@ def _govern(row: ScopeRow, beat: Beat) -> ScopeRow:
 
 
 def _update_breaker(row: ScopeRow, beat: Beat) -> ScopeRow:
-    """Only an API that has worked can break down: of one that never did, each worker says so and stops."""
+    """Only an API that has worked can break down; where it never did, each worker says so and stops."""
     breaker = row.breaker
     if row.successes:
         breaker = after_outcomes(breaker, beat.outcomes, row.time, beat.wall, beat.roll)

@@ -1,4 +1,4 @@
-"""Whether two processes show an API the same credentials, without a word about them."""
+"""Shows whether two processes use the same credentials, without revealing them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from haulier.api.settings import Api
 from haulier.errors import UsageError
 
 MARK_BYTES: Final = 2
-"""Of a hash: one of 65,536. Enough to see that a credential was changed, and too little to find it by."""
+"""One of 65,536: enough to notice a change, too little to find the credential."""
 
 
 def credential_mark(api: Api) -> str:
-    """Four hexadecimal digits, made from what the API is shown: credentials, headers, certificates, the way there."""
+    """Hash credentials, headers, certificates, proxy and URL to four hexadecimal digits."""
     shown = _shown_values((api.auth, api.headers, api.tls, api.proxy, api.url))
     return hashlib.blake2b(repr(shown).encode(), digest_size=MARK_BYTES).hexdigest()
 

@@ -1,4 +1,4 @@
-"""One more request that does not come through the gate's queue: a redirect, a repeat, a probe. Its quotas count it."""
+"""Requests that bypass the gate's queue: redirects, repeats and probes. Quotas count them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from haulier.api.scope.view import ScopeView
 
 
 class ExtraRequests:
-    """Of one member of a scope. ``hurry`` is set where a beat should come now."""
+    """Waits of one member; ``hurry`` is set to beat now."""
 
     def __init__(self, view: ScopeView, hurry: asyncio.Event) -> None:
         self._view = view
@@ -16,7 +16,7 @@ class ExtraRequests:
         self._renewed = asyncio.Event()
 
     async def wait(self) -> None:
-        """Until one is left of each quota. Raises as `Scope.slot` does where one of them is spent."""
+        """Wait until each quota has one left. Raises as `Scope.slot` does where one is spent."""
         pacer = self._view.pacer
         if pacer.is_out:
             self._hurry.set()
@@ -27,6 +27,6 @@ class ExtraRequests:
             await self._renewed.wait()
 
     def renew(self) -> None:
-        """A beat was made, which may have taken some out."""
+        """Look again after a beat."""
         self._renewed.set()
         self._renewed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What went wrong in a run so far, for people: how often something was tried again, and the newest cause."""
+"""Failures of a run, for people: how often something was tried again, and the newest cause."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from collections.abc import Mapping
 import msgspec
 
 MAX_REMEMBERED_RUNS = 4
-"""Runs whose failures the row remembers, the newest ones."""
+"""Newest runs whose failures the row keeps."""
 MAX_CAUSE_CHARACTERS = 300
 
 
 class Failures(msgspec.Struct, frozen=True, kw_only=True):
-    """What all workers of a run have seen."""
+    """Failures seen by all workers of a run."""
 
     retries: int = 0
-    """Requests that were sent again in place, and items that came again."""
+    """Requests repeated in place, and items that came again."""
     newest: str = ""
-    """The newest cause in words, without secrets, on one line; empty where nothing failed."""
+    """Newest cause, on one line without secrets; empty if none."""
     at: float = 0.0
     """Wall time of it."""
 
     def with_more(self, more: Failures) -> Failures:
-        """The sum; the newest cause is the later one."""
         last = more if more.at >= self.at else self
         return Failures(retries=self.retries + more.retries, newest=last.newest, at=last.at)
 
@@ -31,19 +30,18 @@ NO_FAILURES = Failures()
 
 
 class FailureNotes:
-    """What one process has to tell the others in its next beat."""
+    """Failures that one process tells the others in its next beat."""
 
     def __init__(self) -> None:
         self.run_id = ""
-        """The newest run that requests were sent for."""
         self._news: dict[str, Failures] = {}
 
     def note_run(self, run_id: str) -> None:
-        """What is noted from now on is of this run. Before the first, nothing is kept."""
+        """Attribute what follows to this run. Before the first, nothing is kept."""
         self.run_id = run_id
 
     def note(self, cause: str, wall: float, *, is_retried: bool = False) -> None:
-        """Something failed. ``cause`` has no secrets in it; an empty one is no news of its own."""
+        """``cause`` holds no secrets; an empty one is no new cause."""
         if self.run_id:
             cause = "".join(
                 sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(cause.split())
@@ -52,12 +50,11 @@ class FailureNotes:
             self._news[self.run_id] = self._news.get(self.run_id, NO_FAILURES).with_more(more)
 
     def take(self) -> Mapping[str, Failures]:
-        """What is new since the last call."""
         news, self._news = self._news, {}
         return news
 
     def give_back(self, news: Mapping[str, Failures]) -> None:
-        """It could not be told."""
+        """Keep what could not be told."""
         self._news = merge_failures(news, self._news)
 
 
@@ -66,7 +63,7 @@ def _shorten(cause: str) -> str:
 
 
 def merge_failures(known: Mapping[str, Failures], news: Mapping[str, Failures]) -> dict[str, Failures]:
-    """Both together, of the runs that failed last."""
+    """Merge both, and keep the runs that failed last."""
     both = dict(known) | {run_id: known.get(run_id, NO_FAILURES).with_more(more) for run_id, more in news.items()}
     newest = sorted(both, key=lambda run_id: (both[run_id].at, run_id), reverse=True)[:MAX_REMEMBERED_RUNS]
     return {run_id: both[run_id] for run_id in newest}

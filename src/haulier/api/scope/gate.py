@@ -1,4 +1,4 @@
-"""The gate of one process: requests pass it in the order in which they came, and never more than its limit at once."""
+"""The gate of one process: requests pass in the order in which they came, and never more at once than its limit."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from haulier.api.limits.pacer import NEVER_SECONDS
 from haulier.clock import Clock
 
 WaitListener = Callable[[bool], None]
-"""Told True when somebody begins to wait at the gate, and False when they no longer do."""
+"""Called with True when a request begins to wait, and with False when it no longer does."""
 
 
 class Gate:
-    """A counting lock, first come, first served, under a limit that may be moved at any time.
+    """A first-come-first-served semaphore, whose limit may be moved at any time.
 
-    ``door`` says in how many seconds the gate may open for one more request: 0.0 is now. It is asked by whoever waits
-    at the head, in the very step of the event loop in which they pass, so that what it says still holds when the
-    request is sent. ``passed`` is called for each one that passes. ``refusal`` may give an error for who should not
-    wait at all; it is asked on coming and whenever somebody is woken.
+    ``door`` gives the seconds until one more request may pass. The first in the queue asks it in the very step of the
+    event loop in which it passes, so that the answer still holds. ``passed`` is called for each that passes.
+    ``refusal`` may give an error instead of a wait; it is asked on arrival, and whenever one is woken.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class Gate:
         self._limit = 0
         self.in_use = 0
         self.peak = 0
-        """The most in use at once since somebody set it back."""
+        """Most in use at once since it was set back."""
 
     @property
     def limit(self) -> int:
@@ -52,17 +51,16 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
         return len(self._queue)
 
     def poke(self, *, everybody: bool = False) -> None:
-        """Something may have changed: whoever waits at the head looks again, or everybody does."""
+        """Let the first in the queue, or everybody, look again."""
         for turn in itertools.islice(self._queue, None if everybody else 1):
             turn.set()
 
     @contextlib.contextmanager
     def place(self) -> Iterator[bool]:
-        """A place for the length of the block, past the queue and the door; False where there is none."""
+        """Hold a place past queue and door; False where none is free."""
         is_free = self.in_use < self._limit
         self.in_use += is_free
         if is_free:
@@ -75,7 +73,7 @@ class Gate:
 
     @contextlib.asynccontextmanager
     async def slot(self, waiting: WaitListener | None = None) -> AsyncIterator[None]:
-        """Hold one of the gate's places for the length of the block. It is given back once, however the block ends."""
+        """Hold a place for the block. It is given back once, however the block ends."""
         self._check()
         if self._queue or self._opens_in() > 0.0:
             await self._wait(waiting)
@@ -115,7 +113,6 @@ class Gate:
             raise error
 
     async def _nap(self, turn: asyncio.Event, seconds: float) -> None:
-        """Until it is told that something changed, or ``seconds`` have passed."""
         if seconds == NEVER_SECONDS:
             await turn.wait()
             return

@@ -1,15 +1,15 @@
-"""When something last went well in the scope, as one member knows it."""
+"""When a request of the scope last succeeded, as one member knows it."""
 
 from __future__ import annotations
 
 from haulier.api.scope.row import ScopeRow
 
 HEALTHY_SECONDS = 60.0
-"""How fresh a success must be for a failure to be the item's own (docs/protocol.md#what-is-charged)."""
+"""Age up to which a success makes a failure the item's own (docs/protocol.md#what-is-charged)."""
 
 
 class Health:
-    """Kept by this process's monotonic clock. Successes of others come with the row, within a beat or two."""
+    """Successes by this process's monotonic clock. Those of others come with the row, within a beat or two."""
 
     def __init__(self) -> None:
         self.last_success: float | None = None
@@ -19,11 +19,10 @@ class Health:
 
     @property
     def is_news(self) -> bool:
-        """Whether the others do not know of our last success yet."""
+        """Whether the others do not know of our last success."""
         return self.successes > self._told
 
-    def told(self, successes: int) -> None:
-        """The others have heard of so many."""
+    def note_told(self, successes: int) -> None:
         self._told = successes
 
     def is_fresh(self, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""What one member knows of its scope, and what it may do by that. No task and no store: it is told, and it answers."""
+"""One member's knowledge of its scope, and what it may do by that. Without task or store."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from haulier.api.scope.changes import Beat, room, target
 from haulier.api.scope.row import ScopeRow
 
 STALE_BEATS = 2
-"""A member whose last beat is older sends nothing."""
+"""Age of its last beat above which a member sends nothing."""
 SILENT_BEATS = 3
-"""A member that was not heard of for so long is not waited for; what it holds stays taken until it is gone."""
+"""Silence after which a member is not waited for; its share stays taken until it is gone."""
 IDLE_BEATS = 2
-"""A share without an item in work for so long goes back."""
+"""Time without an item in work after which a share goes back."""
 EARLY_BEAT_SHARE_DIVISOR = 4
-"""One part in so many of a share is worth a beat out of turn, which is a write that is flushed to the disk."""
+"""Part of a share that is worth an early beat, which is a write flushed to the disk."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a member is, and how long its silence has to last before nothing of it can be in flight."""
+    """Says how long a member must be silent before none of its requests can be in flight."""
 
     name: str
     in_flight: int
@@ -30,11 +30,11 @@ class Identity:
     process: str = ""
     """See `haulier.api.scope.process`."""
     is_fixed: bool = False
-    """Whether the cap is left to the user alone."""
+    """See `ScopeSettings.is_fixed`."""
 
     @property
     def keep_seconds(self) -> float:
-        """It sends for `STALE_BEATS` after a beat, what it sends ends by its deadline, and one beat is to spare."""
+        """It sends for `STALE_BEATS` after a beat, its requests end by their deadline, and one beat is to spare."""
         return SILENT_BEATS * self.beat_seconds + self.request_deadline_seconds
 
 
@@ -42,17 +42,17 @@ class Identity:
 class _Sighting:
     beats: int
     seen_at: float
-    """When it was first seen to stand at this number; its beat was earlier than that."""
+    """When this number was first seen, after its beat."""
     keep_seconds: float
     process: str
 
 
 class Membership:
-    """One member's side of the row. All times are its own monotonic clock's.
+    """One member's side of the row, in its own monotonic time.
 
-    A beat is `begin`, then the change to the row, then `adopt` with the row that came of it. Where the store fails,
-    whether or not the change was made, `adopt` is left out. From `begin` on, ``share`` is no more than what any outcome
-    of the beat leaves in the row: so the row never holds less for this member than it uses.
+    A beat is `begin`, then the change of the row, then `adopt`, which is left out where the store fails, changed or
+    not. From `begin` on, ``share`` is no more than any outcome leaves in the row: the row never holds less than is
+    used.
     """
 
     def __init__(self, identity: Identity, is_gone: Callable[[str], bool]) -> None:
@@ -65,20 +65,20 @@ class Membership:
         self._is_handed_over = False
         self._beaten_at: float | None = None
         self.share = 0
-        """What the row surely holds for us."""
+        """Share that the row surely holds for us."""
         self.limit = 0
-        """How many requests may be in flight: below the share while some of it is to be given back."""
+        """Requests that may be in flight: below the share while some of it is to be given back."""
         self.place = 0
-        """Our place among the living members that have a share and work, from 0."""
+        """Our index among the living members with share and work."""
         self.sharers = 1
-        """How many those are."""
+        """Number of those."""
 
     def is_fresh(self, now: float) -> bool:
         """Whether the last beat is recent enough for sending."""
         return self._beaten_at is not None and now - self._beaten_at <= STALE_BEATS * self.identity.beat_seconds
 
     def begin(self, now: float, in_use: int, *, is_busy: bool) -> Beat:
-        """Get ready for a beat at ``now``. ``is_busy``: an item was held, or a request made, since the last one."""
+        """Prepare a beat. ``is_busy``: an item was held, or a request made, since the last one."""
         if is_busy:
             self._busy_at, self._is_handed_over = now, False
         if self._is_handed_over:
@@ -109,7 +109,7 @@ class Membership:
         )
 
     def adopt(self, row: ScopeRow, beat: Beat, begun_at: float, now: float) -> None:
-        """The beat was made, and this is the row after it."""
+        """Take over the row after the beat."""
         name = self.identity.name
         self._beaten_at = begun_at
         self.share = row.members[name].share
@@ -123,15 +123,14 @@ class Membership:
         self.place, self.sharers = working.index(name), len(working)
 
     def hand_over(self) -> None:
-        """Give all of the share back with the next beat, unless it is busy then."""
+        """Give the whole share back with the next beat, unless it is busy then."""
         self._is_handed_over = True
 
     def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, looks: bool) -> bool:
-        """Whether a beat would move a good part of a share now, by a row that was only read: give it back, claim it, or
-        ask for it. What is to be given back is used no more from here on.
+        """Whether a beat now would move a good part of a share. What is to be given back is no longer used.
 
-        Only for the sake of somebody who wants a share and has none: shares that follow work from hand to hand within a
-        beat take the breaker by surprise, which then opens over the last bad items of a run again and again.
+        It does so only for a member that wants a share and has none: shares that follow work from hand to hand within a
+        beat surprise the breaker, which then opens over the last bad items of a run again and again.
         """
         mine = row.members.get(self.identity.name)
         if mine is None:
@@ -150,7 +149,6 @@ class Membership:
         )
 
     def close(self) -> None:
-        """Send nothing any more."""
         self.share = self.limit = 0
         self._beaten_at = None
 

@@ -12,26 +12,26 @@ from haulier.api.scope.row import ScopeRow
 from haulier.errors import UsageError
 
 JITTER_PART = 0.1
-"""Each process waits up to a tenth longer, so that they do not all come back in one moment."""
+"""Random part by which each process waits longer, so that they do not come back together."""
 BRIEF_DOUBLINGS = 3
-"""Who is paused again within so many doublings could not show what the API bears."""
+"""Time since the last pause, too short to show what the API bears."""
 MANY_REFUSED_PART = 0.125
-"""Such a part of the requests since the pause before is refused where they were too many. By chance it is less."""
+"""Refused part of the requests since the last pause that proves too many; by chance it is less."""
 CEILING_SECONDS = 60.0
-"""How long no more than half of what several were refused at may be in flight after a wait above `LONG_WAIT_SECONDS`,
-which teaches no pace."""
+"""Time for which half of the refused number is the limit, after a wait above `LONG_WAIT_SECONDS`, which teaches no
+pace."""
 MIN_WAIT_SECONDS = 1e-6
-"""Less is an error of rounding, and may be too little for a clock to move by."""
+"""Less is a rounding error, and may be too little for a clock to move by."""
 SHORT_PAUSE_SECONDS = 60.0
-"""After a longer pause the API may be another one."""
+"""After a longer pause the API may be a different one."""
 
 
 class Pause:
-    """When requests may go out again, by this process's monotonic clock: a wall clock that moves changes nothing.
+    """When requests may go out again, by this process's monotonic clock: no jump of a wall clock changes it.
 
-    After a short one with good answers before it, half of what this process had in flight may be, and twice as much
-    after another ``double_seconds``; or a quarter, and not twice as much for a while, where many were refused together.
-    Otherwise one request of the whole scope may, then two, then four.
+    A short pause, with good answers before it, lets half of what this process had in flight go out, and twice as much
+    every ``double_seconds``; a quarter, without doubling for a while, where many were refused together. Other pauses
+    end in slow start: one request of the whole scope, then two, then four.
     """
 
     def __init__(self, double_seconds: float, rng: random.Random) -> None:
@@ -42,28 +42,28 @@ class Pause:
         self._seen_until = 0.0
         self._peak = 0
         self._had_good = self._has_good = False
-        """Before the last pause, and since it began."""
+        """Whether requests succeeded before the last pause, and since it began."""
         self._start = 0
-        """What may be in flight after a short pause; 0: start slowly."""
+        """Requests in flight after a short pause; 0 for slow start."""
         self._asked = 0
-        """How often the pause that began last was asked for."""
+        """Times that the last pause was asked for."""
         self._sent = 0
         """Requests since it began."""
         self._peak_before = self._sent_before = 0
-        """The most in flight, and the requests, from the pause before to this one."""
+        """Most in flight, and requests, between the last two pauses."""
         self._ceiling, self._ceiling_until = 0, -math.inf
         self.reason = ""
         """For people, without secrets."""
 
     def ask(self, seconds: float, now: float, reason: str = "") -> None:
-        """A request of this process was refused, and asks everybody to wait for ``seconds`` from now."""
+        """Pause everybody because a request of this process was refused."""
         self.extend(seconds, now, reason)
         self._asked += 1
         if self._are_many and seconds > LONG_WAIT_SECONDS:
             self._ceiling, self._ceiling_until = max(1, self._peak_before // 2), now + seconds + CEILING_SECONDS
 
     def extend(self, seconds: float, now: float, reason: str = "") -> None:
-        """Pause for ``seconds`` from now. A pause that lasts longer is left as it is."""
+        """Pause for ``seconds`` from now, unless a pause lasts longer."""
         if seconds <= 0.0:
             return
         seconds = min(seconds, MAX_WAIT_SECONDS)
@@ -77,49 +77,46 @@ class Pause:
             self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER_PART) * seconds)
 
     def _begin(self, *, is_brief: bool) -> None:
-        """A pause begins: what may be in flight after it follows from what became of the last release."""
+        """Set what may be in flight after the new pause, from what became of the last release."""
         self._start = max(self._peak // 2, self._resumes_at if is_brief else 0)
         self._peak_before, self._sent_before = self._peak, self._sent
         self._peak = self._asked = self._sent = 0
         self._had_good, self._has_good = self._has_good, False
 
     def release(self, now: float) -> None:
-        """Start slowly from now, as after a pause."""
+        """Begin slow start now."""
         self._ends_at = max(self._ends_at, now)
         self._start = 0
 
     def lift(self, now: float) -> None:
-        """A person has ended it: start slowly from now."""
+        """End the pause for a person, and begin slow start."""
         self._ends_at = min(self._ends_at, now)
         self._released_at = self._ceiling_until = -math.inf
         self._start = 0
 
-    def note_passed(self, in_use: int) -> None:
-        """A request goes out, and with it so many are under way."""
+    def note_sent(self, in_use: int) -> None:
         self._sent += 1
         self._peak = max(self._peak, in_use)
 
     def note_good(self) -> None:
-        """A request was answered well."""
         self._has_good = True
 
     def see(self, row: ScopeRow, wall: float, now: float) -> None:
-        """Take over what the row says, if it is new to us."""
+        """Take over a pause of the row, if it is new to us."""
         if row.pause_until != self._seen_until:
             self._seen_until = row.pause_until
             self.extend(min(row.pause_until - wall, row.pause_seconds), now, row.pause_reason)
 
-    def left(self, now: float) -> float:
-        """Seconds that are left of the pause as it was asked for; 0.0 if there is none."""
+    def seconds_left(self, now: float) -> float:
+        """Seconds left of the pause as it was asked for."""
         return max(0.0, self._ends_at - now)
 
     def is_for_a_person(self, now: float) -> bool:
-        """Whether more than a day is left: nobody would see a program that waits for so long."""
+        """Whether more than a day is left: nobody watches a program for so long."""
         return self._ends_at - now > DAY_SECONDS
 
     def error(self, now: float, wall: float) -> UsageError:
-        """What to tell that person."""
-        until = datetime.fromtimestamp(wall + self.left(now), UTC)
+        until = datetime.fromtimestamp(wall + self.seconds_left(now), UTC)
         because = f" ({self.reason})" if self.reason else ""
         return UsageError(
             f"The API asks everybody to wait until {until:%Y-%m-%dT%H:%M:%SZ}{because}, which is more than a day away. "
@@ -129,7 +126,6 @@ class Pause:
 
     @property
     def _resumes_at(self) -> int:
-        """How many may be in flight after this pause."""
         return self._start // 2 if self._are_many else self._start
 
     @property
@@ -137,8 +133,8 @@ class Pause:
         return self._asked > MANY_REFUSED_PART * self._sent_before
 
     def opens_in(self, now: float, in_use: int, place: int, sharers: int) -> float:
-        """In how many seconds one more request may go out, when ``in_use`` of this process are under way and it is
-        number ``place`` of ``sharers`` processes."""
+        """Seconds until one more request may go out, beside ``in_use`` of this process, which is number ``place`` of
+        ``sharers``."""
         if now < self._released_at:
             return self._released_at - now
         if now < self._ceiling_until and in_use >= self._ceiling:

@@ -1,4 +1,4 @@
-"""Whether a process of this machine still exists: what is dead for sure need not be waited for."""
+"""Whether a process of this machine still exists: one that surely ended need not be waited for."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Literal
 
 
 def this_process() -> str:
-    """A mark of this process that no other ever has; empty where the system cannot tell.
+    """A mark that no other process ever has; empty where the system cannot tell.
 
-    Boot, process namespace, process id and start time: neither an id that was used again nor a container deceives it.
+    Boot, process namespace, id and start time: neither a reused id nor a container deceives it.
     """
     place, start = _place(), _start_time(os.getpid())
     return f"{place}/{os.getpid()}:{start}" if place and start else ""
 
 
 def find_process(mark: str) -> Literal["here", "gone", "unknown"]:
-    """Whether the process of a mark lives on this machine, has surely ended, or cannot be seen from here."""
+    """Whether a marked process lives on this machine, surely ended, or cannot be seen from here."""
     if is_gone(mark):
         return "gone"
     place = mark.rpartition("/")[0]
@@ -26,7 +26,7 @@ def find_process(mark: str) -> Literal["here", "gone", "unknown"]:
 
 
 def is_gone(mark: str) -> bool:
-    """Whether the process of a mark has surely ended. False where there is any doubt, as for another machine's."""
+    """Whether a marked process surely ended. False in doubt, as for another machine's."""
     place, _, process = mark.rpartition("/")
     pid, _, start = process.partition(":")
     if not place or place != _place() or not pid.isdecimal():
@@ -41,7 +41,7 @@ def is_gone(mark: str) -> bool:
 
 
 def _start_time(pid: int) -> str:
-    """``ended`` for a process that only waits to be collected, empty for one that cannot be looked at."""
+    """``ended`` for a zombie, empty for a process that cannot be inspected."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

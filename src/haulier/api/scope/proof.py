@@ -1,4 +1,4 @@
-"""Whose fault a failure is: asked of the last good request, by one for all who want to know (G4)."""
+"""Proves whose fault a failure is by the witness, asked once for all who want to know (G4)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from haulier.errors import HaulierError
 
 
 class Proof:
-    """Of one member of a scope. ``slot`` is the gate's; ``one_left`` waits until its quotas let one more request out;
-    ``found`` hears whether the witness works."""
+    """``one_left`` waits until the quotas let one more request out; ``found`` hears whether the witness works."""
 
     def __init__(
         self,
@@ -38,32 +37,28 @@ class Proof:
         self._asking = asyncio.Lock()
         self._denied_at: float | None = None
         self._good_sent_at = -1.0
-        """When the newest of this member's good requests was sent: what was answered since may be older."""
+        """Sending time of the newest good request: an answer since then may be to an older one."""
         self._refused_at: float | None = None
         self._refused_with: Action | None = None
-        """What the witness came to at that time."""
+        """Result of the witness then."""
 
     def attach(self, send: Send) -> None:
-        """How the witness is sent."""
         self._witness.send = send
 
     @property
     def is_there(self) -> bool:
-        """Whether some request of this process was answered well."""
         return self._witness.is_there
 
     def note_good(
         self, response: Response | None, request: Request | None, judged: Judge, *, is_first_page: bool
     ) -> None:
-        """A request was answered well."""
         if response is not None:
             self._good_sent_at = max(self._good_sent_at, self._clock.monotonic() - response.seconds)
         if request is not None:
             self._witness.note(request, judged, is_first_page=is_first_page)
 
     async def works(self) -> bool:
-        """Ask the witness; False too where there is no place for its request. Raises as `Scope.slot` does where the
-        requests of a quota are spent."""
+        """Ask the witness; False too where there is no free place. Raises as `Scope.slot` does for a spent quota."""
         await self._one_left()
         # No await stands between that answer and the place.
         with self._gate.place() as is_free:
@@ -76,7 +71,7 @@ class Proof:
             if self._view.health.is_fresh(now) and not self._view.is_down:
                 return True
             was_denied = self._denied_at is not None and now - self._denied_at < REFUSAL_VALID_SECONDS
-            if was_denied or not self.is_there or self._view.pause.left(now) > 0.0:
+            if was_denied or not self.is_there or self._view.pause.seconds_left(now) > 0.0:
                 return False
             try:
                 works = await self.works()

@@ -1,4 +1,4 @@
-"""What the workers of a source share of its API: requests in flight, pauses, and whether it is well (G5)."""
+"""What the workers of a source share of its API: requests in flight, pauses, health (G5). See docs/politeness.md."""
 
 from __future__ import annotations
 
@@ -30,46 +30,47 @@ from haulier.errors import HaulierError, UnavailableError
 from haulier.rows.seam import Rows
 
 LONG_PAUSE_BEATS = 10
-"""A pause with more left than that takes the share away for its length: items taken meanwhile would only wait."""
+"""A longer pause takes the share away: items taken meanwhile would only wait."""
 
 ROW_READS_PER_BEAT = 5
-"""Looks at the row in a beat. They change nothing in it, and cost a tenth of what a beat costs."""
+"""Reads change nothing, and cost a tenth of a beat."""
 
 logger = logging.getLogger("haulier.api")
 
 
 @dataclass(frozen=True)
 class ScopeSettings:
-    """What a scope is run with. All its members should be given the same; of two caps the lower rules."""
+    """All members should have the same settings; of two caps the lower rules."""
 
     name: str
-    """The row that its members share: one for each source and credential."""
+    """The row of its members: one for each source and credential."""
     in_flight: int | Schedule
-    """The most requests in flight of all members together."""
+    """Most requests in flight of all members together."""
     request_deadline_seconds: float = 310.0
-    """From passing the gate to the end of the slowest request: the share of a member that died is kept for so long."""
+    """From passing the gate to the end of the slowest request: a dead member's share is kept for so long."""
     is_fixed: bool = False
-    """Use ``in_flight`` as it is, without finding out whether the API bears less. It counts for all members."""
+    """Use ``in_flight`` without finding out whether the API bears less. It counts for all members."""
     rates: tuple[Rate, ...] = ()
-    """Limits of the API in requests a time, as the user declares them. What its headers say counts besides."""
+    """Limits of the API as the user declares them; those in its headers count besides."""
     max_requests: int | None = None
     """The most that each run may send."""
     mark: str = ""
-    """`haulier.api.scope.credential_mark`: a pause because credentials were refused ends for who shows others."""
+    """See `haulier.api.scope.credential_mark`: a pause for refused credentials is over for others."""
     beat_seconds: float = 1.0
     process: str = ""
-    """`haulier.api.scope.process.this_process()`: lets the others on this machine see at once that we died. Empty: they
-    wait for `request_deadline_seconds`."""
+    """See `this_process`: others on this machine see our death at once. Empty: they wait for
+    ``request_deadline_seconds``."""
 
 
 class Scope:
     """One member of a scope: a worker, or any other process that sends requests.
 
-    ``member`` is unlike any other's, ever. ``await join()``, ``run()`` in a task, ``async with slot(): send``, and
-    ``await leave()`` in the end; ``async with joined():`` does all of it but the slots.
+    ``member`` is a name that no other ever has. A member calls `join`, `run` in a task, sends within `slot`, and calls
+    `leave`; `joined` does all but the slots. It beats every second: it changes the shared row, and reads what others
+    did.
 
-    The requests in flight of all members are never above the lowest of their caps. This rests on monotonic clocks that
-    run at one pace, and on nothing else: wall clocks may jump, members may stop, die or lose the store at any time.
+    The requests in flight of all members are never above the lowest of their caps. This rests on monotonic clocks of
+    one pace alone: wall clocks may jump, and members may stop, die or lose the store at any time.
     """
 
     def __init__(self, settings: ScopeSettings, member: str, rows: Rows, clock: Clock, rng: random.Random) -> None:
@@ -89,12 +90,12 @@ class Scope:
             is_gone,
         )
         self._view = ScopeView(settings.rates, settings.max_requests, settings.beat_seconds, rng)
-        self._gate = Gate(clock, self._opens_in, self._note_passed, self._error)
+        self._gate = Gate(clock, self._opens_in, self._note_sent, self._error)
         self._hurry = asyncio.Event()
         self._extra_requests = ExtraRequests(self._view, self._hurry)
         self._proof = Proof(clock, self._gate, self._view, self.slot, self._extra_requests.wait, self._note_witness)
         self.failures = FailureNotes()
-        """What a person should hear of, told with each beat."""
+        """For people, told with each beat."""
         self._writing = asyncio.Lock()
         self._must_probe = asyncio.Event()
         self._is_probing = False
@@ -103,26 +104,25 @@ class Scope:
         self._is_ending = False
         self._has_company = False
         self.was_last = False
-        """Whether nobody was left when this member had gone."""
+        """Whether no member was left when this one had gone."""
         self.has_work: bool | None = None
         """Set by a worker: whether it holds any item. A share without work goes back after two beats. None: it takes no
         items, and needs a share only while it has something to ask."""
         self.on_growth: Callable[[], None] = lambda: None
-        """Set by a worker: called when more requests may be in flight, so that items are taken for them at once."""
+        """Set by a worker: called when more requests may be in flight, to take items for them at once."""
 
     def attach(self, send: Send) -> None:
-        """How a request is sent past the gate: for the witness, which is asked when the API may be down."""
+        """Set how the witness is sent past the gate."""
         self._proof.attach(lambda request: send(request.replace(onward=self.onward)))
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
     async def join(self) -> None:
-        """Beat for the first time, so that the share is known. Raises what the store raises, and `NewerFormatError`."""
+        """Beat for the first time, to have a share. Raises what the store raises, and `NewerFormatError`."""
         self._was_busy = True  # Who joins means to work; without it, it would have to wait for an idle turn.
         row = await self._beat()
-        pause = self._view.pause.left(self._clock.monotonic())
-        if pause > 0.0:
-            extra = {"seconds": round(pause, 1), "reason": row.pause_reason}
+        if self.pause_seconds_left > 0.0:
+            extra = {"seconds": round(self.pause_seconds_left, 1), "reason": row.pause_reason}
             logger.warning("requests pause, as they did when others stopped", extra=extra)
 
     async def run(self) -> None:
@@ -136,7 +136,7 @@ class Scope:
             raise errors.exceptions[0] from None
 
     async def leave(self) -> None:
-        """Send nothing more, and free the share for the others at once. A store that cannot be reached is no error."""
+        """Send nothing more, and free the share at once. A store that cannot be reached is no error."""
         self._membership.close()
         self._gate.limit = 0
         in_use, rest = self._gate.in_use, self._view.pacer.rest()
@@ -147,7 +147,7 @@ class Scope:
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
-        """`join`, `run` and `leave` around the block, for who has no task group of their own."""
+        """`join`, `run` and `leave` around the block, for callers without a task group."""
         await self.join()
         try:
             async with asyncio.TaskGroup() as group:
@@ -162,52 +162,53 @@ class Scope:
     # -- sending -------------------------------------------------------------------------------------------------------
 
     def slot(self, waiting: WaitListener | None = None) -> AbstractAsyncContextManager[None]:
-        """Wait for the turn of one request, and hold its place for the length of the block.
+        """Wait for the turn of one request, first come, first served, and hold its place for the block.
 
-        First come, first served. Enter it last: what is awaited between entering and sending is a moment in which a
-        pause may begin. ``waiting`` is told True when a wait begins and False when it ends; without a wait, nothing.
-        Raises `ApiError` to pause the item where the API is down or a day's requests are spent, and `UsageError` where
-        the run's are.
+        Enter it last: a pause may begin in any await before sending. ``waiting`` hears True when a wait begins and
+        False when it ends. Raises `ApiError` to pause the item where the API is down or a day's requests are spent, and
+        `UsageError` where the run's are.
         """
         return self._gate.slot(waiting)
 
     def note_run(self, run_id: str, *, is_only: bool = False) -> None:
-        """Requests are sent for this run from now on; ``is_only``: those before are closed. Where several are open at
-        once, each counts the requests of all."""
+        """Send for this run from now on; ``is_only``: the runs before it are closed. Requests count for each open
+        run."""
         self._view.note_run(run_id, is_only=is_only)
         self.failures.note_run(run_id)
 
     async def tell_failures(self) -> None:
-        """Write down what failed since the last beat, for whoever looks now."""
+        """Write the newest failures down now, for people who look."""
         news = self.failures.take()
         with contextlib.suppress(UnavailableError):
             await self._update(lambda row: with_failures(row, news))
 
     async def onward(self) -> None:
-        """Before a request that holds its place is followed by one more: a redirect, a repeat with new credentials. It
-        waits until one is left of each quota, and raises as `slot` does where one is spent. The pace is paid for later:
-        it falls behind by it."""
+        """Await before a request in its place is followed by another: a redirect, or a repeat with new credentials.
+
+        Waits until each quota has one left, and raises as `slot` does. It does not wait for the pace, which makes up
+        for it.
+        """
         await self._extra_requests.wait()
-        if self._view.pacer.passed(self._clock.monotonic()):
+        if self._view.pacer.note_sent(self._clock.monotonic()):
             self._hurry.set()
 
     def hand_over(self) -> None:
-        """Others go on from here: the share goes back at once."""
+        """Give the share back at once: others go on from here."""
         self._was_busy = False
         self._membership.hand_over()
         self._hurry.set()
 
     def end_waits(self) -> None:
-        """The worker stops: from now on nobody waits for the end of a long pause, or of an outage."""
+        """The worker stops: nobody waits for the end of a long pause or an outage from now on."""
         self._is_ending = True
         self._limit()
 
     async def pause(self, seconds: float, reason: str = "", *, is_of_credentials: bool = False) -> None:
-        """Stop all requests of the scope for ``seconds``: of this process now, of the others at their next look.
+        """Stop all requests of the scope for ``seconds``: here now, in other processes at their next read.
 
-        ``reason``: a few words without secrets, for people. ``is_of_credentials``: it is over for who shows others.
-        Never shortens a pause. What may be in flight after it: see `Pause`.
-        If the store cannot be reached, the next beat that works tells the others.
+        ``reason`` is for people, without secrets. ``is_of_credentials``: others with new credentials go on. Never
+        shortens a pause; `Pause` says what may be in flight after it. If the store cannot be reached, the next beat
+        that works tells the others.
         """
         self._view.pause.ask(seconds, self._clock.monotonic(), reason)
         wall, lifted_at = wall_seconds(self._clock), self._view.lifted_at
@@ -224,10 +225,10 @@ class Scope:
         judged: Judge = lambda _: Action.OK,
         is_first_page: bool = True,
     ) -> None:
-        """A request of this member was answered well. ``is_first_page``: it is not a later page of its query.
+        """Count a good answer. ``is_first_page``: it is not a later page of its query.
 
-        The response tells the governor what an answer takes; the request is the witness if the API goes down, and
-        ``judged`` says then what it comes to.
+        The governor learns from ``response`` what an answer takes; ``request`` is the witness if the API goes down, and
+        ``judged`` says then what its answer comes to.
         """
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._proof.note_good(response, request, judged, is_first_page=is_first_page)
@@ -235,9 +236,10 @@ class Scope:
             self._hurry.set()
 
     def note_failure(self, response: Response | None = None, reason: str = "") -> None:
-        """A request of this member failed as in an outage: connect, time-out, 429 without a wait, 5xx.
+        """Count a failure as in an outage: connect, time-out, 429 without a wait, 5xx.
 
-        ``reason``: a few words without secrets, for people."""
+        ``reason``: a few words for people, without secrets.
+        """
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         reason = reason or ("no answer" if response is None else f"status {response.status}")
         if self._view.note_failure(response, reason, now, wall):
@@ -246,24 +248,24 @@ class Scope:
         self._limit()
 
     def note_throttled(self, seconds: float, response: Response) -> bool:
-        """A request of this member was refused, with a short wait: 429, 503, or a 403 that means it.
+        """Count a refusal with a short wait: 429, 503, or a 403 that means it.
 
-        Returns whether it is for this request alone to wait: a `pause` is for the caller to make where it is not.
+        Returns whether this request alone has to wait; else the caller makes a `pause`.
         """
         self._hurry.set()
         return self._view.note_throttled(seconds, response, self._clock.monotonic())
 
     async def is_charged(self) -> bool:
-        """Whether an outage-like failure is the item's own: requests of the scope succeeded within 60 seconds and do
-        not fail in a row now, or the witness works when it is asked. One asks for all.
+        """Whether a failure as in an outage is the item's own: requests of the scope succeeded within 60 seconds and do
+        not fail in a row, or the witness works. One asks for all.
 
         The last items of a run may all be poisonous: they fail in a row, and nothing else shows that the API is up.
         """
         return await self._proof.is_charged()
 
     async def action_now(self, max_age_seconds: float = REFUSAL_VALID_SECONDS) -> Action | None:
-        """What becomes of a good request now: OK where one was sent since the call and succeeded, else what the last
-        good one comes to when it is sent again. None where none is known.
+        """What a good request comes to now: OK where one sent since the call succeeded, else the witness's action. None
+        without a witness.
 
         One asks for all, and a refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down.
         """
@@ -273,10 +275,10 @@ class Scope:
 
     @property
     def share(self) -> int:
-        """How many requests this member may have in flight now: what items should be taken for.
+        """Requests that this member may have in flight: items should be taken for so many.
 
-        0 where it has no share, where its last beat is stale, where the API is down or a limit is used up, and in a
-        pause that will last. 1 where an item is to show whether the API is back.
+        0 where its last beat is stale, the API is down, a limit is used up, or a pause will last. 1 where an item is to
+        show whether the API is back.
         """
         now, view = self._clock.monotonic(), self._view
         if not self._membership.is_fresh(now):
@@ -287,52 +289,47 @@ class Scope:
 
     @property
     def in_use(self) -> int:
-        """How many requests of this member are in flight."""
+        """Requests of this member in flight."""
         return self._gate.in_use
 
     @property
     def waiting(self) -> int:
-        """How many requests of this member wait at the gate."""
+        """Requests of this member at the gate."""
         return self._gate.waiting
 
     @property
     def refusal(self) -> HaulierError | None:
-        """Why no request may be sent at all, where that will not pass by itself within a pause."""
+        """Why no request may be sent, unless that is a pause which ends by itself."""
         return self._view.error(self._clock)
 
     @property
     def has_witness(self) -> bool:
-        """Whether some request of this process was answered well."""
+        """Whether some request of this process succeeded."""
         return self._proof.is_there
 
     @property
-    def is_paused(self) -> bool:
-        """Whether a pause holds every request back."""
-        return self._view.pause.left(self._clock.monotonic()) > 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the API is down: nobody sends but the prober. Take no items, and let go of those that wait."""
-        return self._view.is_down
+    def pause_seconds_left(self) -> float:
+        """Seconds for which a pause still holds every request back; 0.0 without one."""
+        return self._view.pause.seconds_left(self._clock.monotonic())
 
     @property
     def breaker(self) -> Breaker:
-        """Since when and why it is down, if it is, as of the last beat."""
+        """Since when and why the API is down, as of the last beat."""
         return self._view.breaker
 
     @property
     def is_healthy(self) -> bool:
-        """Whether some request of the scope succeeded within 60 seconds, or the beats by which we hear of it."""
+        """Whether a request of the scope succeeded within 60 seconds, or the beats by which we hear of it."""
         return self._view.health.is_fresh(self._clock.monotonic())
 
     @property
     def is_proven(self) -> bool:
-        """Whether some request of the scope has succeeded since the first of its present members joined."""
+        """Whether a request of the scope succeeded since the first of its present members joined."""
         return self._view.health.last_success is not None
 
     def has_succeeded_since(self, moment: float) -> bool:
-        """Whether some request of the scope succeeded after ``moment`` of the monotonic clock, or was heard of since:
-        who failed all the while did not fail with everybody."""
+        """Whether a success was seen after ``moment`` (monotonic): an item that failed all the while did not fail with
+        everybody."""
         last_success = self._view.health.last_success
         return last_success is not None and last_success >= moment
 
@@ -340,15 +337,14 @@ class Scope:
 
     @property
     def _is_pause_long(self) -> bool:
-        return self._view.pause.left(self._clock.monotonic()) > LONG_PAUSE_BEATS * self._settings.beat_seconds
+        return self.pause_seconds_left > LONG_PAUSE_BEATS * self._settings.beat_seconds
 
     @property
     def _pause_words(self) -> str:
-        left = self._view.pause.left(self._clock.monotonic())
+        left = self.pause_seconds_left
         return f" for another {left:.0f} s" if left > 0.0 else ""
 
     def _error(self) -> HaulierError | None:
-        """The gate's: why whoever waits should go away instead."""
         if self._is_ending and (self._is_pause_long or self._view.is_down):
             return ApiError(
                 f"All requests pause{self._pause_words}, and this process does not wait for the end of it.",
@@ -357,13 +353,12 @@ class Scope:
         return self.refusal
 
     def _opens_in(self) -> float:
-        """The gate's door: 0.0 if one more request may be sent this very moment."""
         return self._view.opens_in(self._clock.monotonic(), self._gate.in_use, self._membership)
 
-    def _note_passed(self) -> None:
+    def _note_sent(self) -> None:
         self._was_busy = True
-        self._view.note_passed(self._gate.in_use)
-        if self._view.pacer.passed(self._clock.monotonic()):
+        self._view.note_sent(self._gate.in_use)
+        if self._view.pacer.note_sent(self._clock.monotonic()):
             self._hurry.set()
 
     @property
@@ -386,8 +381,7 @@ class Scope:
                 self._is_cut_off = False
 
     async def _looks(self) -> None:
-        """Between beats, hear of a pause or an outage that another member has told of, and of one who waits for a
-        share: by the beats of each member it takes seconds to arrive."""
+        """Hear of pauses, outages and members without a share between beats: by beats alone it takes seconds."""
         while True:
             await self._clock.sleep(self._settings.beat_seconds / ROW_READS_PER_BEAT)
             if not self._has_company:
@@ -407,7 +401,7 @@ class Scope:
         return bool(self.has_work) or self._gate.in_use > 0 or self._gate.waiting > 0
 
     async def _rest(self, seconds: float) -> None:
-        """Until the next beat is due, or there is something that the others should hear of now."""
+        """Sleep until a beat is due, or there is news for the others."""
         alarm = asyncio.ensure_future(self._clock.sleep(seconds))
         alarm.add_done_callback(lambda done: None if done.cancelled() else self._hurry.set())
         try:
@@ -441,7 +435,7 @@ class Scope:
             raise
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._membership.adopt(row, beat, began_at, now)
-        self._view.told(row, self._member, wall, now)
+        self._view.adopt(row, self._member, wall, now)
         self._has_company = len(row.members) > 1
         # Before the gate is told: a request that has a place goes on before another one begins.
         self._extra_requests.renew()
@@ -459,7 +453,7 @@ class Scope:
             self.on_growth()
 
     async def _probes(self) -> None:
-        """Ask the API whether it is back, when it is our turn to."""
+        """Ask the API whether it is back, whenever it is our turn."""
         while True:
             await self._must_probe.wait()
             self._must_probe.clear()
@@ -477,7 +471,7 @@ class Scope:
             self._note_witness(works)
 
     def _note_witness(self, works: bool) -> None:
-        """The others hear of it at once: a witness that works closes the breaker, whoever asked it."""
+        """Tell the others at once: a witness that works closes the breaker, whoever asked it."""
         if works:
             self.note_success()
         if self._view.breaker.state is not State.CLOSED:

@@ -1,4 +1,4 @@
-"""Who should get how much of a cap: one pure function over what the members of a scope want."""
+"""Divides a cap among the members of a scope, by what they want."""
 
 from __future__ import annotations
 
@@ -6,32 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 BUSY_TURN_BEATS = 10
-"""Beats for which a member with work holds a share that others wait for: some requests long, and far below a lease, so
-that the items of those who wait are not handed back meanwhile."""
+"""Turn of a member with work, where others wait: several requests long, and far below a lease, so that waiting members
+do not hand their items back."""
 IDLE_TURN_BEATS = 2
-"""The same without work: long enough for a dequeue to find some."""
+"""Turn of a member without work: long enough for a dequeue to find some."""
 IDLE_CAP_DIVISOR = 4
-"""One part in so many of the cap is for members without work, so that somebody looks for more."""
+"""Part of the cap for members without work, so that somebody looks for more."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a member has, and whether it could use it."""
-
     name: str
     share: int
     wants: bool
     turns: int
     looks: bool = True
-    """Whether it takes items, so that without work it looks for some."""
+    """Whether it takes items, and so looks for work."""
 
 
 def divide_cap(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
-    """The shares to come to; their sum is never above ``cap``, and it is ``cap`` where anybody is there.
+    """Shares to come to. Their sum is never above ``cap``, and equals it where there is any member.
 
-    Members with work share evenly. Members without get one each, as far as a part of the cap goes, since who has none
-    cannot look for work; those that would not look for any get none. Where there is not one for each, it goes from hand
-    to hand.
+    Members with work share evenly. Those that look for work get one each from a part of the cap, since without a share
+    they cannot look. Where there is not one for each, shares go from hand to hand.
     """
     busy = [wish for wish in wishes if wish.wants]
     if not busy:

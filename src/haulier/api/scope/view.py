@@ -1,4 +1,4 @@
-"""What one process knows of its API, and what of that lets a request go out now. No task and no store."""
+"""One process's view of its API, and what of that lets a request go out now. Without task or store."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UsageError
 
 MAX_HEADER_PAUSE_SECONDS: Final = 900.0
-"""The longest that a header without a Retry-After can hold the scope: what is left is read again after it."""
+"""Longest pause for a header without a Retry-After: what is left is read again after it."""
 
 _CHANCE_STATUSES: Final = {429, 503}
-"""A 403 that means throttling is a threat: who goes on is shut out."""
+"""A 403 that means throttling is a threat: a client that goes on is shut out."""
 
 MAX_COUNTED_RUNS: Final = 2
 """Of those that a worker had items of, the newest: the others are closed."""
@@ -47,7 +47,7 @@ logger = logging.getLogger("haulier.api")
 
 
 class ScopeView:
-    """Pause, health, breaker and budget of a scope, as this process sees them, and what it has to tell the others."""
+    """Pause, health, breaker and budget of a scope as this process sees them, and its news for the others."""
 
     def __init__(
         self, rates: tuple[Rate, ...], max_requests: int | None, beat_seconds: float, rng: random.Random
@@ -67,24 +67,24 @@ class ScopeView:
         self.breaker = Breaker()
         self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced])
         self.is_trial = False
-        """We are to find out by an item's own request whether the API is back, since we have no witness."""
+        """Whether an item's own request is to show if the API is back, since there is no witness."""
         self._lifted_at: float | None = None
-        """The last lift by a person that we know of; None before we have seen the row."""
+        """Last lift by a person; None before the row was seen."""
         self.probe: bool | None = None
-        """What our probe found, until the others know."""
+        """Result of our probe, until the others know it."""
 
     # -- what it says --------------------------------------------------------------------------------------------------
 
     @property
     def is_down(self) -> bool:
-        """The breaker is not closed, or what happened here since the last beat will open it."""
+        """Whether the breaker is not closed, or failures since the last beat will open it."""
         if self.breaker.state is not State.CLOSED:
             return True
         failures = self.breaker.failures + self.beat_report.last_bad
         return self.health.last_success is not None and failures >= failures_to_open(self.breaker)
 
     def error(self, clock: Clock) -> HaulierError | None:
-        """Why whoever waits should go away instead; None where they should wait."""
+        """Error instead of a wait, if any."""
         if self.pause.is_for_a_person(now := clock.monotonic()):
             return self.pause.error(now, wall_seconds(clock))
         spent = self.spent_error()
@@ -101,7 +101,7 @@ class ScopeView:
         return spent
 
     def spent_error(self) -> HaulierError | None:
-        """That the requests of a quota are spent, where they are."""
+        """Error for a spent quota, if any."""
         spent = self.pacer.spent
         if spent is None:
             return None
@@ -117,7 +117,7 @@ class ScopeView:
         )
 
     def opens_in(self, now: float, in_use: int, membership: Membership) -> float:
-        """In how many seconds one more request may go out."""
+        """Seconds until one more request may go out."""
         if not membership.is_fresh(now):
             return NEVER_SECONDS
         if self.is_trial:
@@ -130,7 +130,7 @@ class ScopeView:
     # -- what it is told -----------------------------------------------------------------------------------------------
 
     def note_success(self, response: Response | None, now: float, wall: float, *, is_first_page: bool) -> bool:
-        """Whether the others should hear of it at once."""
+        """Returns whether to beat now."""
         self.health.note_success(now)
         self.pause.note_good()
         if response is not None:
@@ -140,16 +140,15 @@ class ScopeView:
         return self._tried(is_good=True) or is_new or is_due
 
     def note_failure(self, response: Response | None, reason: str, now: float, wall: float) -> bool:
-        """Whether the others should hear of it at once."""
+        """Returns whether to beat now."""
         is_due = self.beat_report.note_failure(response, reason, now)
         is_new = self._hear(response, now, wall)
         return self._tried(is_good=False) or is_new or is_due
 
-    def note_passed(self, in_use: int) -> None:
-        """A request goes out, and with it so many are under way."""
-        self.pause.note_passed(in_use)
+    def note_sent(self, in_use: int) -> None:
+        self.pause.note_sent(in_use)
         self.beat_report.note_sent()
-        self._refusals.note_passed()
+        self._refusals.note_sent()
 
     def note_throttled(self, seconds: float, response: Response, now: float) -> bool:
         """See `Scope.note_throttled`."""
@@ -182,7 +181,7 @@ class ScopeView:
         return True
 
     def _hear(self, response: Response | None, now: float, wall: float) -> bool:
-        """Whether the headers name limits that nobody knew of."""
+        """Returns whether the headers name new limits."""
         if response is None:
             return False
         found = rate_limits(response.headers, datetime.fromtimestamp(wall, UTC))
@@ -196,22 +195,21 @@ class ScopeView:
 
     @property
     def lifted_at(self) -> float:
-        """The last lift by a person that we know of."""
         return self._lifted_at or 0.0
 
     # -- beats ---------------------------------------------------------------------------------------------------------
 
     def tell(self, beat: Beat, now: float, wall: float) -> Beat:
-        """The beat with all that the others should know."""
+        """Complete a beat by all that the others should know."""
         self._successes_told = self.health.successes
         beat = replace(
             beat,
             wall=wall,
             had_success=self.health.is_news,
             lifted_at=self.lifted_at,
-            pause_left=self.pause.left(now),
-            report=self.beat_report.take(),
-            outcomes=self.beat_report.outcomes(),
+            pause_left=self.pause.seconds_left(now),
+            report=self.beat_report.take_report(),
+            outcomes=self.beat_report.take_outcomes(),
             probe=self.probe,
             out_of="" if self.pacer.spent is None or self.pacer.spent.seconds >= UNLIMITED else str(self.pacer.spent),
             spending=replace(self.pacer.spending(now), declared=self._rates, heard=self._heard),
@@ -239,9 +237,9 @@ class ScopeView:
         self.breaker = row.breaker
         self._is_by_chance = row.learned.is_by_chance(row.time)
 
-    def told(self, row: ScopeRow, name: str, wall: float, now: float) -> None:
-        """The beat was made, and this is the row after it."""
-        self.health.told(self._successes_told)
+    def adopt(self, row: ScopeRow, name: str, wall: float, now: float) -> None:
+        """Take over the row after our beat."""
+        self.health.note_told(self._successes_told)
         is_governed = not any(one.is_fixed for one in row.members.values())
         shares = sum(one.share for one in row.members.values())
         self.beat_report.see(row.governor, now, row.members[name].share / max(1, shares) if is_governed else 0.0)
