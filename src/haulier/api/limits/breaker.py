@@ -1,7 +1,6 @@
 """The circuit breaker of a scope: whether the API is down, and which member probes it (G4, G5).
 
-Six hours of outage with 20,000 items cost 90,000-190,000 requests without it, and poisoned items; with it about 200,
-and none (simulated).
+Design and figures: docs/politeness.md#the-circuit-breaker
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 BREAKER_FAILURES: Final = 20
-"""Consecutive failures, over all workers, at which the breaker suspects an outage."""
+"""Consecutive, over all workers."""
 TRIAL_BREAKER_FAILURES: Final = 3
 WINDOW_SECONDS: Final = 30.0
 SLICE_SECONDS: Final = 5.0
@@ -39,7 +38,7 @@ class Outcomes:
     last_bad: int = 0
     """Failures after the last success."""
     reason: str = ""
-    """Last failure, without secrets."""
+    """Without secrets."""
     throttled: int = 0
     """Refusals with a short wait; neither good nor bad."""
     throttled_seconds: float = 0.0
@@ -65,7 +64,7 @@ class State(StrEnum):
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     state: State = State.CLOSED
     since: float = 0.0
-    """Wall time, for people."""
+    """Wall time."""
     reason: str = ""
     failures: int = 0
     """Consecutive, over all members."""

@@ -1,8 +1,6 @@
-"""Requests that an API allows in a time, for all workers together.
+"""Requests that an API allows in a time, for all workers together: by pace, or counted (long limits, a run's own).
 
-Limits of up to a minute are kept by pace: members spread their requests over time, so that no window or token bucket is
-ever full. Longer limits, and a run's own, are counted: members take blocks of about a beat's requests, and bring back
-the rest.
+Design: docs/politeness.md#requests-in-a-time
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The governor finds how many requests an API bears at once: a limit below the user's cap, for all workers.
 
-Slow start doubles the limit each round trip until answers take longer than at low load; then it moves by small steps
-(docs/politeness.md#requests-in-flight).
+Design and figures: docs/politeness.md#requests-in-flight
 """
 
 from __future__ import annotations
@@ -80,7 +79,6 @@ class Governor(msgspec.Struct, frozen=True, kw_only=True):
     doubts: int = 0
     """Undecided windows of this limit in slow start."""
     peak: int = 0
-    """Most in flight since the window began."""
     low: dict[str, tuple[LowLoadAnswer, ...]] = msgspec.field(default_factory=dict)
     resume: float = START_LIMIT
     """Limit after the probe."""
@@ -100,7 +98,7 @@ class Governor(msgspec.Struct, frozen=True, kw_only=True):
     borne: float = 0.0
     """Limit of an earlier run that slow start relies on; 0.0 if none, or proven wrong."""
     borne_at: float = -FAR_OFF
-    """Wall time of that run's end."""
+    """Wall time of its end."""
 
     def cap(self, in_flight: int) -> int:
         return max(1, min(in_flight, math.floor(self.limit)))

@@ -1,7 +1,6 @@
-"""A pace that no header tells, found from refusals with a short wait (docs/politeness.md#a-pace-that-no-header-tells).
+"""A pace that no header tells, found from refusals with a short wait; or that refusals come by chance.
 
-A bucket of 20 requests a second, in half a minute: 23 refusals and 1.7 times the time without it, a few refusals and
-then none with it (measured). Refusals that no limit explains come by chance: only their own requests wait.
+Design and figures: docs/politeness.md#a-pace-that-no-header-tells
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """How long to wait for the first byte before a request is repeated, learned from what answers take.
 
-An API that never answers one request in two hundred costs a slot for a whole time-out each, and the end of a run waits
-for the last. The last repeat waits for the declared time-out, so that slow answers arrive, and are learned from.
+Design: docs/politeness.md#silent-requests-and-repeats
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The retry budget of a process: a token bucket, refilled by good answers.
 
-Without it every request to an API in trouble is sent up to five times. An item whose repeat must wait keeps its pages;
-handed back, it would ask for all of them again.
+An item whose repeat must wait keeps its pages; handed back, it would ask for all of them again.
 """
 
 from __future__ import annotations

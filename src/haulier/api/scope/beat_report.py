@@ -19,7 +19,7 @@ REFUSED_STATUS = 429
 NO_STEP_ANSWERS = 1 << 30
 
 URGENT_FAILURES = 5
-"""Consecutive failures that are told at once: four workers with so many each open a breaker."""
+"""Cause a beat at once: four workers with so many each open a breaker."""
 
 MAX_LEAD_PART = 0.1
 """Part of an answer's time by which its request may precede the present limit and still count: it was under way with as
@@ -121,7 +121,7 @@ class BeatReport:
         self._wanted = math.ceil(part * missing) if part and governor.phase is Phase.STARTING else NO_STEP_ANSWERS
 
     def is_behind(self, governor: Governor) -> bool:
-        """Whether another member has made a step of slow start that we should follow at once."""
+        """Whether another member has made a step of slow start."""
         return governor.phase is Phase.STARTING and governor.epoch != self._epoch
 
     def _begin(self) -> None:

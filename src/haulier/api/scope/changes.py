@@ -1,8 +1,4 @@
-"""Pure functions by which the row of a scope changes.
-
-Each member judges the silence of others by its own monotonic time, in which their `Member.beats` stood still: no wall
-clock decides about a share, and none that is set forwards or back frees one.
-"""
+"""Pure functions by which the row of a scope changes (docs/politeness.md#the-shared-row)."""
 
 from __future__ import annotations
 
@@ -26,12 +22,11 @@ REASSERT_SECONDS = 0.5
 """A pause is written again where the row ends it this much too early: a wall clock was set forwards."""
 
 MIN_LIFT_GAP_SECONDS = 0.001
-"""Keeps lifts apart, whatever the wall clock says."""
 
 
 @dataclass(frozen=True)
 class Beat:
-    """What a member tells the others in one beat."""
+    """What a member tells in one beat."""
 
     name: str
     number: int
@@ -51,15 +46,14 @@ class Beat:
     report: Report = field(default_factory=Report)
     outcomes: Outcomes = field(default_factory=Outcomes)
     can_probe: bool = False
-    """Whether it has a free place, and no probe under way."""
+    """It has a free place, and no probe under way."""
     has_witness: bool = False
     out_of: str = ""
-    """The used-up limit, if any."""
     probe: bool | None = None
-    """Result of its probe, if any."""
+    """Result of its probe."""
     spending: Spending = field(default_factory=Spending)
     failures: Mapping[str, Failures] = field(default_factory=dict)
-    """Failures since the last beat, by run."""
+    """By run, since the last beat."""
     roll: float = 0.5
     """Chance, 0 to 1, for what must not happen everywhere at once."""
     wall: float = 0.0
@@ -71,11 +65,11 @@ class Beat:
     silent: Mapping[str, int] = field(default_factory=dict)
     """Members whose beats stood at this number for too long to wait for them."""
     gone: Mapping[str, int] = field(default_factory=dict)
-    """Members whose beats stood there for so long that none of their requests can be in flight."""
+    """Members whose beats stood so for so long that none of their requests is in flight."""
 
 
 def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
-    """Apply a beat, even a first one. The sum of all shares is no higher than before, or fits under the cap."""
+    """Apply a beat. The sum of all shares is no higher than before, or fits under the cap."""
     members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
     if not members:
         row = _restart(row, beat.wall)
@@ -192,7 +186,7 @@ def _without_pause(row: ScopeRow) -> ScopeRow:
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
-    """Requests that may be in flight: the lowest cap of a living member, or what the governor found below it."""
+    """Lowest cap of a living member, or what the governor found below it."""
     living = _living_members(row, silent)
     in_flight = min((one.in_flight for _, one in living), default=0)
     is_fixed = any(one.is_fixed for _, one in living)
@@ -200,7 +194,7 @@ def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
 
 
 def room(row: ScopeRow, silent: Mapping[str, int]) -> int:
-    """Part of the cap in nobody's share; below 0 while the cap is lower than what is out."""
+    """Part of the cap in nobody's share; below 0 while the cap falls."""
     return cap(row, silent) - sum(one.share for one in row.members.values())
 
 

@@ -16,7 +16,7 @@ MARK_BYTES: Final = 2
 
 
 def credential_mark(api: Api) -> str:
-    """Hash credentials, headers, certificates, proxy and URL to four hexadecimal digits."""
+    """Hash credentials, headers, certificates, proxy and URL."""
     shown = _shown_values((api.auth, api.headers, api.tls, api.proxy, api.url))
     return hashlib.blake2b(repr(shown).encode(), digest_size=MARK_BYTES).hexdigest()
 

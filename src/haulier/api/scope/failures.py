@@ -12,14 +12,12 @@ MAX_CAUSE_CHARACTERS = 300
 
 
 class Failures(msgspec.Struct, frozen=True, kw_only=True):
-    """Failures seen by all workers of a run."""
-
     retries: int = 0
     """Requests repeated in place, and items that came again."""
     newest: str = ""
     """Newest cause, on one line without secrets; empty if none."""
     at: float = 0.0
-    """Wall time of it."""
+    """Wall time."""
 
     def with_more(self, more: Failures) -> Failures:
         last = more if more.at >= self.at else self
@@ -63,7 +61,7 @@ def _shorten(cause: str) -> str:
 
 
 def merge_failures(known: Mapping[str, Failures], news: Mapping[str, Failures]) -> dict[str, Failures]:
-    """Merge both, and keep the runs that failed last."""
+    """Keeps the runs that failed last."""
     both = dict(known) | {run_id: known.get(run_id, NO_FAILURES).with_more(more) for run_id, more in news.items()}
     newest = sorted(both, key=lambda run_id: (both[run_id].at, run_id), reverse=True)[:MAX_REMEMBERED_RUNS]
     return {run_id: both[run_id] for run_id in newest}

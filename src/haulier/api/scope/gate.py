@@ -1,4 +1,4 @@
-"""The gate of one process: requests pass in the order in which they came, and never more at once than its limit."""
+"""The gate of one process, which every request passes."""
 
 from __future__ import annotations
 

@@ -20,17 +20,15 @@ EARLY_BEAT_SHARE_DIVISOR = 4
 
 @dataclass(frozen=True)
 class Identity:
-    """Says how long a member must be silent before none of its requests can be in flight."""
+    """A name, and how long it must be silent before none of its requests can be in flight."""
 
     name: str
     in_flight: int
-    """The cap that it knows of."""
     beat_seconds: float
     request_deadline_seconds: float
     process: str = ""
     """See `haulier.api.scope.process`."""
     is_fixed: bool = False
-    """See `ScopeSettings.is_fixed`."""
 
     @property
     def keep_seconds(self) -> float:
@@ -65,16 +63,14 @@ class Membership:
         self._is_handed_over = False
         self._beaten_at: float | None = None
         self.share = 0
-        """Share that the row surely holds for us."""
+        """What the row surely holds for us."""
         self.limit = 0
-        """Requests that may be in flight: below the share while some of it is to be given back."""
+        """Below the share while some of it is to be given back."""
         self.place = 0
         """Our index among the living members with share and work."""
         self.sharers = 1
-        """Number of those."""
 
     def is_fresh(self, now: float) -> bool:
-        """Whether the last beat is recent enough for sending."""
         return self._beaten_at is not None and now - self._beaten_at <= STALE_BEATS * self.identity.beat_seconds
 
     def begin(self, now: float, in_use: int, *, is_busy: bool) -> Beat:

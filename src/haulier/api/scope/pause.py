@@ -1,4 +1,4 @@
-"""A pause of the whole scope as one process keeps it, and the slow release after it."""
+"""A pause of the whole scope as one process keeps it, and the slow release after it (docs/politeness.md#pauses)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from haulier.api.scope.row import ScopeRow
 from haulier.errors import UsageError
 
 JITTER_PART = 0.1
-"""Random part by which each process waits longer, so that they do not come back together."""
+"""Keeps processes from coming back together."""
 BRIEF_DOUBLINGS = 3
 """Time since the last pause, too short to show what the API bears."""
 MANY_REFUSED_PART = 0.125
@@ -27,12 +27,7 @@ SHORT_PAUSE_SECONDS = 60.0
 
 
 class Pause:
-    """When requests may go out again, by this process's monotonic clock: no jump of a wall clock changes it.
-
-    A short pause, with good answers before it, lets half of what this process had in flight go out, and twice as much
-    every ``double_seconds``; a quarter, without doubling for a while, where many were refused together. Other pauses
-    end in slow start: one request of the whole scope, then two, then four.
-    """
+    """When requests may go out again, by this process's monotonic clock: no jump of a wall clock changes it."""
 
     def __init__(self, double_seconds: float, rng: random.Random) -> None:
         self._double_seconds = double_seconds
@@ -53,7 +48,7 @@ class Pause:
         """Most in flight, and requests, between the last two pauses."""
         self._ceiling, self._ceiling_until = 0, -math.inf
         self.reason = ""
-        """For people, without secrets."""
+        """Without secrets."""
 
     def ask(self, seconds: float, now: float, reason: str = "") -> None:
         """Pause everybody because a request of this process was refused."""
@@ -77,19 +72,19 @@ class Pause:
             self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER_PART) * seconds)
 
     def _begin(self, *, is_brief: bool) -> None:
-        """Set what may be in flight after the new pause, from what became of the last release."""
+        """Set what may be in flight after the pause, from what became of the last release."""
         self._start = max(self._peak // 2, self._resumes_at if is_brief else 0)
         self._peak_before, self._sent_before = self._peak, self._sent
         self._peak = self._asked = self._sent = 0
         self._had_good, self._has_good = self._has_good, False
 
     def release(self, now: float) -> None:
-        """Begin slow start now."""
+        """Begin slow start."""
         self._ends_at = max(self._ends_at, now)
         self._start = 0
 
     def lift(self, now: float) -> None:
-        """End the pause for a person, and begin slow start."""
+        """End the pause for a person."""
         self._ends_at = min(self._ends_at, now)
         self._released_at = self._ceiling_until = -math.inf
         self._start = 0
@@ -108,7 +103,6 @@ class Pause:
             self.extend(min(row.pause_until - wall, row.pause_seconds), now, row.pause_reason)
 
     def seconds_left(self, now: float) -> float:
-        """Seconds left of the pause as it was asked for."""
         return max(0.0, self._ends_at - now)
 
     def is_for_a_person(self, now: float) -> bool:

@@ -15,53 +15,46 @@ FORMAT = 1
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that sends requests under the scope."""
-
     beats: int
     """Number of the last beat, never repeated. While it stands still, the member is silent."""
     share: int
     in_flight: int
-    """The cap that it knows of."""
     wants: bool
-    """Whether it had an item in work, or a request, within the last two beats."""
+    """It had an item in work, or a request, within the last two beats."""
     looks: bool = True
-    """Whether it takes items; others need a share only while they have something to ask."""
+    """It takes items; others need a share only while they have something to ask."""
     turns: int
     """Beats with a share: the fewest come first where there is not one for each."""
     keep_seconds: float
     """Time after its last beat for which requests of it may be under way."""
     beat_at: float
-    """Wall time, for people; nothing is decided by it."""
+    """Wall time, for people alone."""
     peak: int = 0
     """Most requests in flight between its last two beats."""
     is_fixed: bool = False
-    """See `ScopeSettings.is_fixed`."""
     rate: float = UNLIMITED
-    """Requests a second: its part of the pace."""
+    """Its part of the pace."""
     wanted: float = UNLIMITED
     granted: dict[str, int] = msgspec.field(default_factory=dict)
-    """Requests of each quota, in its last beat."""
+    """Requests of each quota in its last beat."""
     out_of: str = ""
-    """Used-up limit of an hour or a day, for people."""
     process: str = ""
-    """See `haulier.api.scope.process`; empty where none can be told."""
+    """See `haulier.api.scope.process`."""
 
 
 class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Without members if empty."""
-
     v: int = FORMAT
     members: dict[str, Member] = msgspec.field(default_factory=dict)
     time: float = 0.0
     """Seconds of beating. It never goes back, and no jump of a clock moves it."""
     beat_at: float = 0.0
-    """Wall time of the newest beat."""
+    """Wall time."""
     pause_until: float = 0.0
     """Wall time; in the past, there is no pause."""
     pause_seconds: float = 0.0
     """Length when it was written: it lasts no longer, even if the wall clock is set back."""
     pause_reason: str = ""
-    """For people, without secrets."""
+    """Without secrets."""
     pause_mark: str = ""
     """Mark of refused credentials, to which alone the pause applies; empty: to everybody."""
     lifted_at: float = 0.0
@@ -74,7 +67,6 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     budget: Budget = msgspec.field(default_factory=Budget)
     learned: LearnedRate = msgspec.field(default_factory=LearnedRate)
     failures: dict[str, Failures] = msgspec.field(default_factory=dict)
-    """Failures of the newest runs, for people."""
 
 
 class _RowFormat(msgspec.Struct):

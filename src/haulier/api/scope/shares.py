@@ -1,4 +1,4 @@
-"""Divides a cap among the members of a scope, by what they want."""
+"""Divides a cap among the members of a scope (docs/politeness.md#the-shared-row)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,11 @@ class Wish:
     wants: bool
     turns: int
     looks: bool = True
-    """Whether it takes items, and so looks for work."""
+    """It takes items, and so looks for work."""
 
 
 def divide_cap(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
-    """Shares to come to. Their sum is never above ``cap``, and equals it where there is any member.
-
-    Members with work share evenly. Those that look for work get one each from a part of the cap, since without a share
-    they cannot look. Where there is not one for each, shares go from hand to hand.
-    """
+    """Shares to come to. Their sum is never above ``cap``, and equals it where there is any member."""
     busy = [wish for wish in wishes if wish.wants]
     if not busy:
         return _divide_evenly(cap, [wish for wish in wishes if wish.looks] or wishes, IDLE_TURN_BEATS)
