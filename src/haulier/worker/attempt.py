@@ -123,9 +123,9 @@ class Attempt:
             await self._settler.release(envelope, GIVE_UP_SECONDS)
         else:
             self._deps.require_fit(run)
-            self._deps.client.scope.note_run(run.run_id)
-            outcome, error = await self._boundary(run, envelope)
-            await self._settler.settle(run, envelope, outcome, error)
+            with self._deps.client.scope.working_for(run.run_id):
+                outcome, error = await self._boundary(run, envelope)
+                await self._settler.settle(run, envelope, outcome, error)
 
     async def _boundary(self, run: Run, envelope: Envelope) -> tuple[Outcome, Exception | None]:
         """The item boundary: whatever goes wrong with an item becomes an outcome here."""

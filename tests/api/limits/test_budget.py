@@ -1,8 +1,10 @@
 """Budgets of requests: the pure parts, and several workers against an API that counts."""
 
 import asyncio
+import contextlib
 import random
 from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -388,3 +390,59 @@ async def test_cap_follows_the_time_of_day() -> None:
         assert sum(scope.share for scope in scopes) == 8
         await team.clock.run_for(120)
         assert sum(scope.share for scope in scopes) == 2
+
+
+@contextlib.asynccontextmanager
+async def sender(max_requests: int) -> AsyncIterator[tuple[Scope, Callable[[int], Coroutine[None, None, int]]]]:
+    """One member, and how to send requests with it: returns how many went out within ten seconds for each."""
+    clock = FakeClock()
+    settings = ScopeSettings("scope/z", 4, request_deadline_seconds=5.0, is_fixed=True, max_requests=max_requests)
+    scope = Scope(settings, "a", MemoryQueue(MemoryStore(), clock), clock, random.Random(1))
+    sent = 0
+
+    async def send(requests: int) -> None:
+        nonlocal sent
+        for _ in range(requests):
+            async with scope.slot():
+                sent += 1
+                await clock.sleep(0.1)
+
+    async def sending(requests: int) -> int:
+        nonlocal sent
+        sent, task = 0, asyncio.create_task(send(requests))
+        await clock.run_for(10.0 * requests)
+        task.cancel()
+        await asyncio.wait([task])
+        return sent
+
+    async with scope.joined():
+        yield scope, sending
+
+
+async def test_run_is_counted_as_long_as_an_item_of_it_is_in_work() -> None:
+    """Two runs more that begin meanwhile are no reason to forget what the first one may still send."""
+    async with sender(10) as (scope, sending):
+        with scope.working_for("first"):
+            assert await sending(8) == 8
+            with scope.working_for("second"), scope.working_for("third"):
+                assert await sending(4) == 2
+
+
+async def test_run_that_is_over_does_not_stop_the_next_one() -> None:
+    """The first run has sent all that it may, and ended. What it sent is not counted against the second."""
+    async with sender(10) as (scope, sending):
+        with scope.working_for("first"):
+            assert await sending(10) == 10
+        with scope.working_for("second"):
+            assert await sending(12) == 10
+
+
+async def test_run_without_an_item_in_work_counts_again_with_its_next_one() -> None:
+    async with sender(10) as (scope, sending):
+        with scope.working_for("first"):
+            assert await sending(8) == 8
+        for name in ("second", "third", "fourth"):
+            with scope.working_for(name):
+                assert await sending(1) == 1
+        with scope.working_for("first"):
+            assert await sending(4) <= 2

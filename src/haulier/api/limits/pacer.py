@@ -38,6 +38,11 @@ class Pacer:
         """Count one more quota. Nothing may be sent before a beat has taken some out of it."""
         self._held.setdefault(quota, 0)
 
+    def remove(self, quota: Quota) -> None:
+        """Count no more by this quota. What is held of it counts as sent."""
+        self._held.pop(quota, None)
+        self._empty.pop(quota, None)
+
     @property
     def is_out(self) -> bool:
         return any(count <= 0 for count in self._held.values())
@@ -45,7 +50,10 @@ class Pacer:
     @property
     def spent(self) -> Quota | None:
         """A quota that gave nobody anything for `SPENT_BEATS`: before, others may bring some back."""
-        return next((quota for quota, beats in self._empty.items() if beats >= SPENT_BEATS), None)
+        return next(filter(self.is_spent, self._empty), None)
+
+    def is_spent(self, quota: Quota) -> bool:
+        return self._empty.get(quota, 0) >= SPENT_BEATS
 
     def opens_in(self, now: float) -> float:
         if self.is_out or self._rate <= 0.0:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
@@ -43,31 +43,30 @@ class ScopeSettings:
     """All members should have the same settings; of two caps the lower rules."""
 
     name: str
-    """The row of its members: one for each source and credential."""
+    """Names the shared row: one for each source and credential."""
     in_flight: int | Schedule
-    """Most requests in flight of all members together."""
+    """Shared by all members."""
     request_deadline_seconds: float = 310.0
     """From passing the gate to the end of the slowest request: a dead member's share is kept for so long."""
     is_fixed: bool = False
     """Use ``in_flight`` without finding out whether the API bears less. It counts for all members."""
     rates: tuple[Rate, ...] = ()
-    """Limits of the API as the user declares them; those in its headers count besides."""
+    """As the user declares them; limits in headers count besides."""
     max_requests: int | None = None
     """The most that each run may send."""
     mark: str = ""
     """See `haulier.api.scope.credential_mark`: a pause for refused credentials is over for others."""
     beat_seconds: float = 1.0
     process: str = ""
-    """See `this_process`: others on this machine see our death at once. Empty: they wait for
-    ``request_deadline_seconds``."""
+    """See `this_process`. Empty: the others wait for ``request_deadline_seconds`` when we die."""
 
 
 class Scope:
     """One member of a scope: a worker, or any other process that sends requests.
 
-    ``member`` is a name that no other ever has. A member calls `join`, `run` in a task, sends within `slot`, and calls
-    `leave`; `joined` does all but the slots. It beats every second: it changes the shared row, and reads what others
-    did.
+    Beats, shares and the witness are explained in docs/politeness.md.
+
+    ``member`` is a name that no other ever has. `joined` does `join`, `run` and `leave`.
 
     The requests in flight of all members are never above the lowest of their caps. This rests on monotonic clocks of
     one pace alone: wall clocks may jump, and members may stop, die or lose the store at any time.
@@ -95,7 +94,6 @@ class Scope:
         self._extra_requests = ExtraRequests(self._view, self._hurry)
         self._proof = Proof(clock, self._gate, self._view, self.slot, self._extra_requests.wait, self._note_witness)
         self.failures = FailureNotes()
-        """For people, told with each beat."""
         self._writing = asyncio.Lock()
         self._must_probe = asyncio.Event()
         self._is_probing = False
@@ -104,15 +102,15 @@ class Scope:
         self._is_ending = False
         self._has_company = False
         self.was_last = False
-        """Whether no member was left when this one had gone."""
+        """Nobody was left when this member had gone."""
         self.has_work: bool | None = None
         """Set by a worker: whether it holds any item. A share without work goes back after two beats. None: it takes no
         items, and needs a share only while it has something to ask."""
         self.on_growth: Callable[[], None] = lambda: None
-        """Set by a worker: called when more requests may be in flight, to take items for them at once."""
+        """Set by a worker: called when more requests may be in flight."""
 
     def attach(self, send: Send) -> None:
-        """Set how the witness is sent past the gate."""
+        """Set how the witness is sent."""
         self._proof.attach(lambda request: send(request.replace(onward=self.onward)))
 
     # -- membership ----------------------------------------------------------------------------------------------------
@@ -136,7 +134,7 @@ class Scope:
             raise errors.exceptions[0] from None
 
     async def leave(self) -> None:
-        """Send nothing more, and free the share at once. A store that cannot be reached is no error."""
+        """Send nothing more, and free the share. A store that cannot be reached is no error."""
         self._membership.close()
         self._gate.limit = 0
         in_use, rest = self._gate.in_use, self._view.pacer.rest()
@@ -147,7 +145,7 @@ class Scope:
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
-        """`join`, `run` and `leave` around the block, for callers without a task group."""
+        """For callers without a task group."""
         await self.join()
         try:
             async with asyncio.TaskGroup() as group:
@@ -164,9 +162,9 @@ class Scope:
     def slot(self, waiting: WaitListener | None = None) -> AbstractAsyncContextManager[None]:
         """Wait for the turn of one request, first come, first served, and hold its place for the block.
 
-        Enter it last: a pause may begin in any await before sending. ``waiting`` hears True when a wait begins and
-        False when it ends. Raises `ApiError` to pause the item where the API is down or a day's requests are spent, and
-        `UsageError` where the run's are.
+        Enter it last: a pause may begin in any await before sending. ``waiting`` hears when a wait begins and ends.
+        Raises `ApiError` to pause the item where the API is down or a day's requests are spent, `UsageError` where the
+        run's are.
         """
         return self._gate.slot(waiting)
 
@@ -175,6 +173,13 @@ class Scope:
         run."""
         self._view.note_run(run_id, is_only=is_only)
         self.failures.note_run(run_id)
+
+    @contextlib.contextmanager
+    def working_for(self, run_id: str) -> Iterator[None]:
+        """Count the requests of this run as long as an item of it is in work."""
+        self.note_run(run_id)
+        with self._view.item_of(run_id):
+            yield
 
     async def tell_failures(self) -> None:
         """Write the newest failures down now, for people who look."""
@@ -185,8 +190,7 @@ class Scope:
     async def onward(self) -> None:
         """Await before a request in its place is followed by another: a redirect, or a repeat with new credentials.
 
-        Waits until each quota has one left, and raises as `slot` does. It does not wait for the pace, which makes up
-        for it.
+        Waits until each quota has one left, and raises as `slot` does. The pace makes up for it later.
         """
         await self._extra_requests.wait()
         if self._view.pacer.note_sent(self._clock.monotonic()):
@@ -206,9 +210,8 @@ class Scope:
     async def pause(self, seconds: float, reason: str = "", *, is_of_credentials: bool = False) -> None:
         """Stop all requests of the scope for ``seconds``: here now, in other processes at their next read.
 
-        ``reason`` is for people, without secrets. ``is_of_credentials``: others with new credentials go on. Never
-        shortens a pause; `Pause` says what may be in flight after it. If the store cannot be reached, the next beat
-        that works tells the others.
+        ``reason`` holds no secrets. ``is_of_credentials``: others with new credentials go on. Never shortens a pause.
+        If the store cannot be reached, the next beat that works tells the others.
         """
         self._view.pause.ask(seconds, self._clock.monotonic(), reason)
         wall, lifted_at = wall_seconds(self._clock), self._view.lifted_at
@@ -227,8 +230,7 @@ class Scope:
     ) -> None:
         """Count a good answer. ``is_first_page``: it is not a later page of its query.
 
-        The governor learns from ``response`` what an answer takes; ``request`` is the witness if the API goes down, and
-        ``judged`` says then what its answer comes to.
+        ``request`` is the witness if the API goes down, and ``judged`` says then what its answer comes to.
         """
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._proof.note_good(response, request, judged, is_first_page=is_first_page)
@@ -236,10 +238,7 @@ class Scope:
             self._hurry.set()
 
     def note_failure(self, response: Response | None = None, reason: str = "") -> None:
-        """Count a failure as in an outage: connect, time-out, 429 without a wait, 5xx.
-
-        ``reason``: a few words for people, without secrets.
-        """
+        """Count a failure as in an outage: connect, time-out, 429 without a wait, 5xx. ``reason`` holds no secrets."""
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         reason = reason or ("no answer" if response is None else f"status {response.status}")
         if self._view.note_failure(response, reason, now, wall):
@@ -289,12 +288,10 @@ class Scope:
 
     @property
     def in_use(self) -> int:
-        """Requests of this member in flight."""
         return self._gate.in_use
 
     @property
     def waiting(self) -> int:
-        """Requests of this member at the gate."""
         return self._gate.waiting
 
     @property
@@ -304,17 +301,16 @@ class Scope:
 
     @property
     def has_witness(self) -> bool:
-        """Whether some request of this process succeeded."""
         return self._proof.is_there
 
     @property
     def pause_seconds_left(self) -> float:
-        """Seconds for which a pause still holds every request back; 0.0 without one."""
+        """0.0 without a pause."""
         return self._view.pause.seconds_left(self._clock.monotonic())
 
     @property
     def breaker(self) -> Breaker:
-        """Since when and why the API is down, as of the last beat."""
+        """As of the last beat."""
         return self._view.breaker
 
     @property
@@ -453,7 +449,6 @@ class Scope:
             self.on_growth()
 
     async def _probes(self) -> None:
-        """Ask the API whether it is back, whenever it is our turn."""
         while True:
             await self._must_probe.wait()
             self._must_probe.clear()

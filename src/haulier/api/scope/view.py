@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -40,14 +43,15 @@ MAX_HEADER_PAUSE_SECONDS: Final = 900.0
 _CHANCE_STATUSES: Final = {429, 503}
 """A 403 that means throttling is a threat: a client that goes on is shut out."""
 
-MAX_COUNTED_RUNS: Final = 2
-"""Of those that a worker had items of, the newest: the others are closed."""
+KEPT_RUNS: Final = 2
+"""Newest runs that are counted without an item in work, so that their next item need not wait for a beat. More of them
+would be closed ones, which must not stop the others."""
 
 logger = logging.getLogger("haulier.api")
 
 
 class ScopeView:
-    """Pause, health, breaker and budget of a scope as this process sees them, and its news for the others."""
+    """Pause, health, breaker and budget as this process sees them, and its news for the others."""
 
     def __init__(
         self, rates: tuple[Rate, ...], max_requests: int | None, beat_seconds: float, rng: random.Random
@@ -55,6 +59,9 @@ class ScopeView:
         self._rates = rates
         self._max_requests = max_requests
         self._runs: dict[str, Quota] = {}
+        """Runs that requests are counted for, the newest last."""
+        self._items: Counter[str] = Counter()
+        """Items in work, by run."""
         self._rng = rng
         self._heard: HeaderLimits | None = None
         self._learned: tuple[Rate, ...] = ()
@@ -84,7 +91,6 @@ class ScopeView:
         return self.health.last_success is not None and failures >= failures_to_open(self.breaker)
 
     def error(self, clock: Clock) -> HaulierError | None:
-        """Error instead of a wait, if any."""
         if self.pause.is_for_a_person(now := clock.monotonic()):
             return self.pause.error(now, wall_seconds(clock))
         spent = self.spent_error()
@@ -101,7 +107,6 @@ class ScopeView:
         return spent
 
     def spent_error(self) -> HaulierError | None:
-        """Error for a spent quota, if any."""
         spent = self.pacer.spent
         if spent is None:
             return None
@@ -117,7 +122,6 @@ class ScopeView:
         )
 
     def opens_in(self, now: float, in_use: int, membership: Membership) -> float:
-        """Seconds until one more request may go out."""
         if not membership.is_fresh(now):
             return NEVER_SECONDS
         if self.is_trial:
@@ -164,15 +168,27 @@ class ScopeView:
         return not is_exhausted(response.headers)
 
     def note_run(self, run_id: str, *, is_only: bool) -> None:
-        """Requests are sent for this run from now on; ``is_only``: and for no other."""
+        """See `Scope.note_run`."""
         if is_only:
             self._runs = {known: quota for known, quota in self._runs.items() if known == run_id}
-        if self._max_requests is None or run_id in self._runs:
+        if self._max_requests is None:
             return
-        self._runs[run_id] = quota = run_quota(run_id, self._max_requests)
+        quota = self._runs.pop(run_id, None) or run_quota(run_id, self._max_requests)
+        self._runs[run_id] = quota
         self.pacer.add(quota)
-        if len(self._runs) > MAX_COUNTED_RUNS:
-            del self._runs[next(iter(self._runs))]
+        for idle in [known for known in self._runs if not self._items[known]][:-KEPT_RUNS]:
+            del self._runs[idle]
+        self._forget_spent_runs()
+
+    @contextlib.contextmanager
+    def item_of(self, run_id: str) -> Iterator[None]:
+        """See `Scope.working_for`."""
+        self._items[run_id] += 1
+        try:
+            yield
+        finally:
+            self._items[run_id] -= 1
+            self._items += Counter()  # Counts of 0 go.
 
     def _tried(self, *, is_good: bool) -> bool:
         if not self.is_trial:
@@ -247,6 +263,15 @@ class ScopeView:
         self.probe = None
         if row.breaker.prober != name:
             self.is_trial = False
-        counted = counted_quotas(row.budget, self._rates) + list(self._runs.values())
         mine = row.members[name]
+        counted = counted_quotas(row.budget, self._rates) + list(self._runs.values())
         self.pacer.adopt(mine.rate, mine.granted, {quota: remaining(row.budget, quota, wall) for quota in counted}, now)
+        self._forget_spent_runs()
+
+    def _forget_spent_runs(self) -> None:
+        """A run that has sent all that it may, and has no item in work, is over, or waits for a greater `max_requests`:
+        it must not stop the newest."""
+        for run_id, quota in list(self._runs.items())[:-1]:
+            if not self._items[run_id] and self.pacer.is_spent(quota):
+                del self._runs[run_id]
+                self.pacer.remove(quota)
