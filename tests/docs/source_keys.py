@@ -7,22 +7,18 @@ have yet are put at its end.
 
 from __future__ import annotations
 
-import ast
-import dataclasses
 import inspect
 import re
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from haulier.api.settings import Api
-from haulier.config import api_table, auth_table, lookups, pages_table, request_kinds, stream_table, values_table
+from haulier.config import auth_table, lookups, pages_table, request_kinds, stream_table, values_table
 from haulier.config import kinds as kind
 from haulier.config.fields import Field, Kind, TableShape
-from haulier.config.source_file import FILE, SourceName, Streams, load_source
+from haulier.config.source_file import FILE, SourceName, SourceSettings, Streams
+from haulier.sources.recipe import ParentRecipe, StreamRecipe
 from tests.docs.pages import ROOT, anchor_of
 
 PAGE = ROOT / "docs/source-file.md"
@@ -32,12 +28,6 @@ _MARKED = re.compile(r"<!-- keys of (?P<place>[^>]+?) -->\n(?P<table>.*?)<!-- en
 _HEADING = re.compile(r"^#{2,4} +(.+?) *$", re.MULTILINE)
 _HEAD = "| key | type | default | example | meaning |\n|---|---|---|---|---|\n"
 
-_DECIDED_ELSEWHERE = {
-    stream_table.ABSENT: "fail",
-    lookups.EMPTY: "",
-}
-"""Defaults that no reader hands to `TableReader.get`, since the key's absence is a case of its own."""
-
 
 @dataclass(frozen=True)
 class Section:
@@ -46,7 +36,8 @@ class Section:
     place: str
     """Where it may stand first; a kind among several is named behind a colon."""
     shape: TableShape
-    read: Callable[..., Any] | None
+    becomes: tuple[Callable[..., Any], ...]
+    """What is called with the values of the keys: its parameters say what holds without a key."""
     others: list[str] = field(default_factory=list)
     """Where else it may stand."""
 
@@ -54,7 +45,7 @@ class Section:
 def sections() -> list[Section]:
     """Every table that a source file may hold, each once, in the order in which they are met."""
     found: dict[int, Section] = {}
-    _visit(FILE_PLACE, FILE, load_source, found)
+    _visit(FILE_PLACE, FILE, (SourceSettings,), found)
     return list(found.values())
 
 
@@ -92,12 +83,9 @@ def default_of(section: Section, each: Field[Any]) -> str:
     """What holds where the key is not written, as TOML; empty for nothing."""
     if each.is_required or section.shape.one_of == (each.name,) or section.place.endswith(f": {each.name}"):
         return "needed"
-    found = [*_defaults_in(section.read, each)] or [*_defaults_anywhere(each)]
-    if each in _DECIDED_ELSEWHERE:
-        assert not found, f"{each.name} has a default that the code tells: take it off the list in {__file__}"
-        found = [_DECIDED_ELSEWHERE[each]]
-    assert all(value == found[0] for value in found), f"{each.name} of {section.place} has several defaults: {found}"
-    return _toml(found[0]) if found else ""
+    parameters = [inspect.signature(cls).parameters for cls in section.becomes if cls is not dict]
+    found = [of_one[each.argument].default for of_one in parameters if each.argument in of_one]
+    return _toml(each.kind, found[0]) if found else ""
 
 
 def type_of(reader: Kind[Any]) -> str:
@@ -107,7 +95,7 @@ def type_of(reader: Kind[Any]) -> str:
             return "name"
         case kind.SecretText():
             return "text, a secret"
-        case kind.Choice(words=words):
+        case kind.Choice(words=words) | kind.NamedValue(words=kind.Choice(words=words)):
             return ", ".join(f'`"{word}"`' for word in words)
         case kind.WholeNumber(least=least):
             return f"whole number from {least}"
@@ -123,7 +111,7 @@ def type_of(reader: Kind[Any]) -> str:
             return f"{type_of(number)}, or table"
         case pages_table.PagesKind():
             return ", ".join([*(f'`"{word}"`' for word in pages_table.WORDS), "or table"])
-        case kind.TableOf() | kind.OneOfTables():
+        case kind.TableOf() | kind.TableBy() | kind.OneOfTables():
             return "table"
         case Streams():
             return "tables"
@@ -159,35 +147,35 @@ def _type_in_schema(schema: dict[str, Any]) -> str:
     return ", or ".join(words.get(name, name) for name in names)
 
 
-def _visit(place: str, shape: TableShape, read: Callable[..., Any] | None, found: dict[int, Section]) -> None:
+def _visit(place: str, shape: TableShape, becomes: tuple[Callable[..., Any], ...], found: dict[int, Section]) -> None:
     known = found.get(id(shape))
     if known is not None:
         known.others.append(place)
         return
-    found[id(shape)] = Section(place, shape, read)
+    found[id(shape)] = Section(place, shape, becomes)
     for each in shape.fields:
-        for suffix, table, reader in _tables(each.kind):
+        for suffix, table, classes in _tables(each.kind):
             path = each.name if place == FILE_PLACE else f"{place}.{each.name}"
-            _visit(path + suffix, table, reader, found)
+            _visit(path + suffix, table, classes, found)
 
 
-def _tables(reader: object) -> Iterator[tuple[str, TableShape, Callable[..., Any] | None]]:
-    """The tables that a kind of value reads: what is put behind the key's place, the shape, and its reader."""
+def _tables(reader: object) -> Iterator[tuple[str, TableShape, tuple[Callable[..., Any], ...]]]:
+    """The tables that a kind of value reads: what is put behind the key's place, the shape, and what it becomes."""
     match reader:
-        case kind.TableOf(shape=shape, make=make):
-            yield "", shape, make
+        case kind.TableOf(shape=shape, cls=cls) | kind.TableBy(shape=shape, cls=cls):
+            yield "", shape, (cls,)
         case kind.ListOf(member=member):
             yield from _tables(member)
         case kind.NumberOr(table=table):
             yield from _tables(table)
         case kind.OneOfTables(tables=tables):
-            yield from ((f": {name}", table.shape, table.make) for name, table in tables.items())
+            yield from ((f": {name}", table.shape, (table.cls,)) for name, table in tables.items())
         case pages_table.PagesKind():
-            yield from ((f": {name}", table.shape, table.make) for name, table in pages_table.TABLES.items())
+            yield from ((f": {name}", table.shape, (table.cls,)) for name, table in pages_table.TABLES.items())
         case request_kinds.QueryPairs(are_of_form=False):
-            yield ".NAME", request_kinds.AS_IT_STANDS, request_kinds.AS_IT_STANDS.open
+            yield ".NAME", request_kinds.AS_IT_STANDS, ()
         case Streams():
-            yield ".NAME", stream_table.STREAM, stream_table.read_stream
+            yield ".NAME", stream_table.STREAM, (StreamRecipe, ParentRecipe)
         case _:
             return
 
@@ -210,50 +198,19 @@ def _line(section: Section, each: Field[Any], links: dict[str, str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
-def _defaults_in(read: Callable[..., Any] | None, each: Field[Any]) -> Iterator[Any]:
-    """The default that a table's own reader hands over with the field."""
-    if read is None:
-        return
-    if read is api_table.read_api:
-        given = {field: (name, unit) for name, field, unit in api_table._SETTINGS}
-        if each in given:
-            name, unit = given[each]
-            value: Any = next(one.default for one in dataclasses.fields(Api) if one.name == name)
-            yield timedelta(seconds=value) if unit == "seconds" else value
-        return
-    if read.__name__ == "<lambda>":
-        return
-    tree = ast.parse(textwrap.dedent(inspect.getsource(read)))
-    yield from _handed_over(tree, vars(inspect.getmodule(read)), each)
-
-
-def _defaults_anywhere(each: Field[Any]) -> Iterator[Any]:
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith("haulier.config.") and any(value is each for value in vars(module).values()):
-            yield from _handed_over(ast.parse(inspect.getsource(module)), vars(module), each)
-
-
-def _handed_over(tree: ast.AST, names: dict[str, Any], each: Field[Any]) -> Iterator[Any]:
-    """The last argument of every call in which the field stands before it: `table.get(FIELD, default)`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and len(node.args) >= 2:
-            before, last = node.args[-2:]
-            if isinstance(before, ast.Name) and names.get(before.id) is each:
-                value = eval(compile(ast.Expression(last), "<default>", "eval"), dict(names))
-                # Two fields side by side are keys of one shape.
-                if not isinstance(value, Field):
-                    yield value
-
-
-def _toml(value: Any) -> str:
-    match value:
-        case bool():
+def _toml(reader: Kind[Any], value: Any) -> str:
+    match reader, value:
+        case kind.NamedValue(values=values), _:
+            return next((f'"{word}"' for word, named in values.items() if named == value), "")
+        case kind.Seconds(), _:
+            return f'"{value:g}s"'
+        case _, bool():
             return "true" if value else "false"
-        case int():
+        case _, int():
             return str(value)
-        case str():
+        case _, str():
             return f'"{value}"' if value else ""
-        case timedelta():
+        case _, timedelta():
             return f'"{value // timedelta(seconds=1)}s"'
         case _:
             return ""

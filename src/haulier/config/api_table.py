@@ -10,9 +10,20 @@ from haulier.api.answers.judgement import Rule
 from haulier.api.limits.budget import parse_rate
 from haulier.api.limits.schedule import parse_schedule
 from haulier.api.settings import Api
-from haulier.config.auth_table import AUTH_KINDS, TLS_FILES, read_tls
+from haulier.config.auth_table import AUTH_KINDS, TLS_FILES
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import Choice, Duration, ListOf, NumberOr, SecretText, TableOf, Text, WholeNumber, errors_at
+from haulier.config.kinds import (
+    Choice,
+    ListOf,
+    NumberOr,
+    Seconds,
+    SecretText,
+    TableBy,
+    TableOf,
+    Text,
+    WholeNumber,
+    errors_at,
+)
 from haulier.config.place import Place
 from haulier.config.request_kinds import HeaderPairs, JsonPath
 from haulier.config.rules_table import RULES
@@ -85,30 +96,39 @@ WAIT = TableShape(
 )
 
 
-def read_wait(table: TableReader) -> Mapping[str, str]:
-    return {field.name: table.need(field) for field in WAIT.fields if field in table}
-
-
-RETRY_AFTER = Field(
+RETRY_AFTER: Field[dict[str, str]] = Field(
     "retry_after",
-    TableOf(WAIT, read_wait),
+    TableOf(WAIT, dict),
     "Where the API says how long to wait, where it is not in `Retry-After`, or in milliseconds there.",
     'retry_after = { at = "error.retry_in", unit = "ms" }',
 )
 CONTACT = Field(
     "contact", Text(), "Who the API's people can write to; it stands in the User-Agent.", 'contact = "team@example.com"'
 )
-TLS = Field("tls", TableOf(TLS_FILES, read_tls), TLS_FILES.doc, 'tls = { ca_file = "ca.pem" }')
+TLS = Field("tls", TLS_FILES, TLS_FILES.shape.doc, 'tls = { ca_file = "ca.pem" }')
 PROXY = Field("proxy", SecretText(), "The proxy that is asked instead.", 'proxy = "http://proxy.example.com:3128"')
 HEADERS = Field("headers", HeaderPairs(), "Headers of every request.", 'headers = { Accept-Language = "en" }')
-CONNECT = Field("connect_timeout", Duration(), "How long a connection may take; 5s.", 'connect_timeout = "5s"')
+CONNECT = Field(
+    "connect_timeout",
+    Seconds(),
+    "How long a connection may take; 5s.",
+    'connect_timeout = "5s"',
+    to="connect_timeout_seconds",
+)
 FIRST_BYTE = Field(
     "first_byte_timeout",
-    Duration(),
+    Seconds(),
     "How long the API may think about a page; 60s. After a hundred answers a silent one is asked for again before.",
     'first_byte_timeout = "60s"',
+    to="first_byte_timeout_seconds",
 )
-REQUEST = Field("request_timeout", Duration(), "How long a request may take in all; 5m.", 'request_timeout = "5m"')
+REQUEST = Field(
+    "request_timeout",
+    Seconds(),
+    "How long a request may take in all; 5m.",
+    'request_timeout = "5m"',
+    to="request_timeout_seconds",
+)
 MIN_SPEED = Field(
     "min_bytes_per_second",
     WholeNumber(),
@@ -117,8 +137,7 @@ MIN_SPEED = Field(
 )
 MAX_BODY = Field("max_body_bytes", WholeNumber(), "The largest body that is read.", "max_body_bytes = 67108864")
 
-API = TableShape(
-    "The API that is read.",
+_SETTINGS: tuple[Field[Any], ...] = (
     URL,
     AUTH,
     IN_FLIGHT,
@@ -134,46 +153,21 @@ API = TableShape(
     REQUEST,
     MIN_SPEED,
     MAX_BODY,
-    RULES,
 )
-
-
-_SETTINGS: tuple[tuple[str, Field[Any], str], ...] = (
-    ("auth", AUTH, ""),
-    ("in_flight", IN_FLIGHT, ""),
-    ("limits", LIMITS, ""),
-    ("max_requests", MAX_REQUESTS, ""),
-    ("retry_after", RETRY_AFTER, ""),
-    ("contact", CONTACT, ""),
-    ("headers", HEADERS, ""),
-    ("tls", TLS, ""),
-    ("proxy", PROXY, ""),
-    ("connect_timeout_seconds", CONNECT, "seconds"),
-    ("first_byte_timeout_seconds", FIRST_BYTE, "seconds"),
-    ("request_timeout_seconds", REQUEST, "seconds"),
-    ("min_bytes_per_second", MIN_SPEED, ""),
-    ("max_body_bytes", MAX_BODY, ""),
-)
-"""What `Api` calls a setting, the key that it stands under, and the unit that `Api` wants."""
+API = TableShape("The API that is read.", *_SETTINGS, RULES)
 
 
 def read_api(table: TableReader) -> tuple[Api, tuple[Rule, ...]]:
-    """The API and its rules. What its settings refuse is said with the key that it stands under."""
-    url = table.need(URL)
-    _checked(table.place.at("url"), url, {})
-    given: dict[str, Any] = {}
-    for name, field, unit in _SETTINGS:
-        if field not in table:
-            continue
-        value = table.need(field)
-        given[name] = value.total_seconds() if unit == "seconds" else value
-        _checked(table.place.at(field.name), url, {name: given[name]})
-    return _checked(table.place, url, given), table.get(RULES, ())
+    """The API and its rules. A setting that `Api` refuses by itself is an error at its own key."""
+    url = table.arguments(URL)
+    settings: dict[str, Any] = {}
+    for field in _SETTINGS:
+        setting = table.arguments(field)
+        with errors_at(table.place.at(field.name)):
+            Api(**{**url, **setting})
+        settings |= setting
+    with errors_at(table.place):
+        return Api(**settings), table.get(RULES, ())
 
 
-def _checked(place: Place, url: str, given: dict[str, Any]) -> Api:
-    with errors_at(place):
-        return Api(url, **given)
-
-
-API_TABLE = TableOf(API, read_api)
+API_TABLE = TableBy(API, Api, read_api)

@@ -8,18 +8,20 @@ from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer
 from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.identity.tls import Tls
 from haulier.config.environment import fill_variables
-from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import Flag, OneOfTables, SecretText, TableOf, Text, errors_at, unexpected
+from haulier.config.fields import Field, TableShape
+from haulier.config.kinds import Flag, OneOfTables, SecretText, TableOf, Text, unexpected
 from haulier.config.place import Place
 from haulier.config.request_kinds import QueryPairs
 
-BEARER = Field("bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"', True)
+BEARER = Field(
+    "bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"', True, to="token"
+)
 PREFIX = Field("prefix", Text(), "The word before the credential, where it is another.", 'prefix = "ApiKey"')
 BEARER_AUTH = TableShape("A token.", BEARER, PREFIX)
 
 HEADER = Field("header", Text(), "The header that holds the key.", 'header = "X-Api-Key"', True)
 QUERY = Field("query", Text(), "The query parameter that holds the key.", 'query = "api_key"', True)
-VALUE = Field("value", SecretText(), "The key.", 'value = "${API_KEY}"', True)
+VALUE = Field("value", SecretText(), "The key.", 'value = "${API_KEY}"', True, to="key")
 HEADER_AUTH = TableShape("A key in a header.", HEADER, VALUE, PREFIX)
 QUERY_AUTH = TableShape("A key in the query.", QUERY, VALUE)
 
@@ -43,42 +45,12 @@ IN_BODY = Field("in_body", Flag(), "Whether id and secret are sent as form field
 OAUTH_AUTH = TableShape("OAuth 2 client credentials.", TOKEN_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, PARAMETERS, IN_BODY)
 
 
-def read_bearer(table: TableReader) -> Auth:
-    return Bearer(table.need(BEARER), table.get(PREFIX, "Bearer"))
-
-
-def read_header(table: TableReader) -> Auth:
-    with errors_at(table.place):
-        return ApiKey(table.need(VALUE), header=table.need(HEADER), prefix=table.get(PREFIX, ""))
-
-
-def read_query(table: TableReader) -> Auth:
-    with errors_at(table.place):
-        return ApiKey(table.need(VALUE), query=table.need(QUERY))
-
-
-def read_basic(table: TableReader) -> Auth:
-    return Basic(table.need(USER), table.get(PASSWORD, ""))
-
-
-def read_oauth(table: TableReader) -> Auth:
-    with errors_at(table.place):
-        return ClientCredentials(
-            table.need(TOKEN_URL),
-            table.need(CLIENT_ID),
-            table.need(CLIENT_SECRET),
-            scope=table.get(SCOPE, ""),
-            parameters=table.get(PARAMETERS, ()),
-            in_body=table.get(IN_BODY, False),
-        )
-
-
 AUTH_TABLES: dict[str, TableOf[Auth]] = {
-    "bearer": TableOf(BEARER_AUTH, read_bearer),
-    "header": TableOf(HEADER_AUTH, read_header),
-    "query": TableOf(QUERY_AUTH, read_query),
-    "user": TableOf(BASIC_AUTH, read_basic),
-    "token_url": TableOf(OAUTH_AUTH, read_oauth),
+    "bearer": TableOf(BEARER_AUTH, Bearer),
+    "header": TableOf(HEADER_AUTH, ApiKey),
+    "query": TableOf(QUERY_AUTH, ApiKey),
+    "user": TableOf(BASIC_AUTH, Basic),
+    "token_url": TableOf(OAUTH_AUTH, ClientCredentials),
 }
 AUTH_KINDS = OneOfTables(
     "kind of credentials",
@@ -106,14 +78,4 @@ CERTIFICATE_FILE = Field(
 )
 KEY_FILE = Field("key_file", FilePath(), "Its key, if it is in another file.", 'key_file = "client.key"')
 KEY_PASSWORD = Field("key_password", SecretText(), "The password of the key.", 'key_password = "${KEY_PASSWORD}"')
-TLS_FILES = TableShape("Certificates, in PEM.", CA_FILE, CERTIFICATE_FILE, KEY_FILE, KEY_PASSWORD)
-
-
-def read_tls(table: TableReader) -> Tls:
-    with errors_at(table.place):
-        return Tls(
-            ca_file=table.get(CA_FILE, ""),
-            certificate_file=table.get(CERTIFICATE_FILE, ""),
-            key_file=table.get(KEY_FILE, ""),
-            key_password=table.get(KEY_PASSWORD, ""),
-        )
+TLS_FILES = TableOf(TableShape("Certificates, in PEM.", CA_FILE, CERTIFICATE_FILE, KEY_FILE, KEY_PASSWORD), Tls)

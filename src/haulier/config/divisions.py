@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import contextlib
 from datetime import date, datetime, timedelta
-from typing import cast
+from functools import partial
 
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import Choice, Duration, Flag, Moment, NumberOr, TableOf, Text, WholeNumber, errors_at
+from haulier.config.kinds import (
+    Choice,
+    Duration,
+    Flag,
+    Moment,
+    NumberOr,
+    TableBy,
+    TableOf,
+    Text,
+    WholeNumber,
+)
 from haulier.config.lookups import EDGE_TABLE, EdgeLookup
 from haulier.config.place import Place
 from haulier.config.request_kinds import QueryPairs
-from haulier.items.bounds import Bounds, Edge
+from haulier.items.bounds import Bounds
 from haulier.items.formats import DAY
 from haulier.items.windows import TimeWindow
 from haulier.items.zones import day_start, zone_of
-from haulier.sources.recipe import SETTLE, IdsRecipe, Lookup, WindowsRecipe
+from haulier.sources.recipe import IdsRecipe, Lookup, WindowsRecipe
 
 _EDGES = Choice(("inclusive", "exclusive"))
 START_EDGE = Field("start", _EDGES, "Whether what equals the start belongs to it.", 'start = "inclusive"')
@@ -35,25 +45,6 @@ TIME_BOUNDS = TableShape(
 )
 
 
-def read_id_bounds(table: TableReader) -> Bounds:
-    return Bounds(start=_edge(table, START_EDGE, "inclusive"), end=_edge(table, END_EDGE, "exclusive"), granule=1)
-
-
-def read_time_bounds(table: TableReader) -> Bounds:
-    with errors_at(table.place):
-        return Bounds(
-            start=_edge(table, START_EDGE, "inclusive"),
-            end=_edge(table, END_EDGE, "exclusive"),
-            format=table.get(FORMAT, "iso"),
-            granule=table.get(GRANULE, None),
-            zone=table.get(ZONE, "UTC"),
-        )
-
-
-def _edge(table: TableReader, field: Field[str], default: Edge) -> Edge:
-    return cast(Edge, table.get(field, default))
-
-
 QUERY = Field(
     "query",
     QueryPairs(),
@@ -70,7 +61,10 @@ LAST = Field(
 )
 IDS_STEP = Field("step", WholeNumber(), "How many IDs make one item.", "step = 5000", is_required=True)
 IDS_BOUNDS = Field(
-    "bounds", TableOf(ID_BOUNDS, read_id_bounds), "What the ends mean to the API.", 'bounds = { end = "inclusive" }'
+    "bounds",
+    TableOf(ID_BOUNDS, partial(Bounds, granule=1)),
+    "What the ends mean to the API.",
+    'bounds = { end = "inclusive" }',
 )
 ONLY_START = Field(
     "only_start", Flag(), "Whether the API is told the start alone, which names the whole item.", "only_start = true"
@@ -96,7 +90,7 @@ SETTLE_FOR = Field(
 )
 WINDOWS_BOUNDS = Field(
     "bounds",
-    TableOf(TIME_BOUNDS, read_time_bounds),
+    TableOf(TIME_BOUNDS, Bounds),
     "How the ends are written, and what they mean to the API.",
     'bounds = { end = "exclusive", format = "iso" }',
 )
@@ -115,50 +109,39 @@ WINDOWS = TableShape(
 
 
 def read_ids(table: TableReader) -> IdsRecipe:
-    last, first = table.need(LAST), table.get(FIRST, 1)
+    last, first = table.need(LAST), table.get(FIRST, IdsRecipe.first)
     if isinstance(first, int) and isinstance(last, int) and last < first:
         raise table.place.at("last").error(
             f"the last ID, {last}, is below the first, {first}.", "Write a higher number."
         )
     return IdsRecipe(
-        query=table.get(QUERY, ()),
         bounds=table.get(IDS_BOUNDS, Bounds(granule=1)),
         first=_lookup(first),
         last=_lookup(last),
-        step=table.need(IDS_STEP),
-        only_start=table.get(ONLY_START, False),
         may_be_empty=any(isinstance(edge, EdgeLookup) and edge.may_be_empty for edge in (first, last)),
+        **table.arguments(QUERY, IDS_STEP, ONLY_START),
     )
 
 
 def read_windows(table: TableReader) -> WindowsRecipe:
     bounds = table.get(WINDOWS_BOUNDS, Bounds())
-    step = table.need(WINDOWS_STEP)
     start = _moment(table.need(START), bounds)
     end = table.get(END, None)
     if end is not None:
         end = _moment(end, bounds)
         if end <= start:
             raise table.place.at("end").error("the end is not after the start.", "Write a later end, or leave it out.")
-    recipe = WindowsRecipe(
-        query=table.get(WINDOWS_QUERY, ()),
-        bounds=bounds,
-        start=start,
-        end=end,
-        step=step,
-        lookback=table.get(LOOKBACK, timedelta()),
-        settle=table.get(SETTLE_FOR, SETTLE),
-        only_start=table.get(ONLY_START, False),
-    )
+    others = table.arguments(WINDOWS_QUERY, WINDOWS_STEP, LOOKBACK, SETTLE_FOR, ONLY_START)
+    recipe = WindowsRecipe(bounds=bounds, start=start, end=end, **others)
     _check_step(recipe, table.place.at("step"))
     return recipe
 
 
-IDS_TABLE = TableOf(IDS, read_ids)
-WINDOWS_TABLE = TableOf(WINDOWS, read_windows)
+IDS_TABLE = TableBy(IDS, IdsRecipe, read_ids)
+WINDOWS_TABLE = TableBy(WINDOWS, WindowsRecipe, read_windows)
 
 
-def _lookup(edge: int | EdgeLookup) -> int | Lookup:
+def _lookup(edge: int | Lookup | EdgeLookup) -> int | Lookup:
     return edge.lookup if isinstance(edge, EdgeLookup) else edge
 
 

@@ -1,7 +1,8 @@
-"""Tables of a source file as lists of typed fields, which also serve the JSON Schema.
+"""Tables of a source file as lists of typed fields, from which files are read and schema and pages are made.
 
 A `TableShape` names every key that a table may have, so that a misspelt one is found before a missing one is missed. A
-`Field` knows how its value is read and what to write; opening a table gives the typed values back by field.
+`Field` says how the value of a key is read, and which argument it becomes. What holds where a key is absent is said by
+the class that takes the arguments: keys that are not written are not handed over.
 """
 
 from __future__ import annotations
@@ -40,6 +41,12 @@ class Field(Generic[T]):
     example: str
     """What to write, as a line of TOML; it is read back by a test."""
     is_required: bool = False
+    to: str | None = None
+    """The argument that the value becomes, where it is called otherwise than the key; "" where it becomes none."""
+
+    @property
+    def argument(self) -> str:
+        return self.name if self.to is None else self.to
 
 
 class TableShape:
@@ -110,3 +117,11 @@ class TableReader:
     def get(self, field: Field[T], default: D) -> T | D:
         """The value of a field, or ``default`` where it is not there."""
         return self.need(field) if field.name in self.tables else default
+
+    def arguments(self, *fields: Field[Any]) -> dict[str, Any]:
+        """The values of these fields by argument; those that are absent are left out, unless they are required."""
+        return {
+            field.argument: self.need(field)
+            for field in fields
+            if field.argument and (field.is_required or field in self)
+        }

@@ -87,6 +87,23 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class NamedValue(Generic[T]):
+    """One of a few words, each of which names a value."""
+
+    values: Mapping[str, T]
+
+    def read(self, value: Any, place: Place, example: str) -> T:
+        return self.values[self.words.read(value, place, example)]
+
+    def schema(self) -> dict[str, Any]:
+        return self.words.schema()
+
+    @property
+    def words(self) -> Choice:
+        return Choice(tuple(self.values))
+
+
+@dataclass(frozen=True)
 class WholeNumber:
     """A whole number from ``least`` up; text with a variable in it may hold one."""
 
@@ -156,6 +173,14 @@ class Duration:
 
 
 @dataclass(frozen=True)
+class Seconds(Duration):
+    """A duration, as the number of its seconds."""
+
+    def read(self, value: Any, place: Place, example: str) -> float:  # type: ignore[override]
+        return super().read(value, place, example).total_seconds()
+
+
+@dataclass(frozen=True)
 class Moment:
     """A time with its offset, or a date, as TOML writes them."""
 
@@ -178,13 +203,31 @@ class Moment:
 
 @dataclass(frozen=True)
 class TableOf(Generic[T]):
-    """A table of its own shape, and what it is read into."""
+    """A table whose keys become the arguments of a class."""
 
     shape: TableShape
-    make: Callable[[TableReader], T]
+    cls: Callable[..., T]
 
     def read(self, value: Any, place: Place, example: str) -> T:
-        return self.make(self.shape.open(value, place))
+        table = self.shape.open(value, place)
+        arguments = table.arguments(*self.shape.fields)
+        with errors_at(place):
+            return self.cls(**arguments)
+
+    def schema(self) -> dict[str, Any]:
+        return self.shape.schema()
+
+
+@dataclass(frozen=True)
+class TableBy(Generic[T]):
+    """A table whose keys depend on each other, so that a function reads it; ``cls`` tells what holds without a key."""
+
+    shape: TableShape
+    cls: Callable[..., Any]
+    reader: Callable[[TableReader], T]
+
+    def read(self, value: Any, place: Place, example: str) -> T:
+        return self.reader(self.shape.open(value, place))
 
     def schema(self) -> dict[str, Any]:
         return self.shape.schema()

@@ -9,7 +9,18 @@ from urllib.parse import urlsplit
 from haulier.api.paging.totals import Guard, Total
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import Choice, Flag, Scalar, TableOf, Text, WholeNumber, errors_at, unexpected
+from haulier.config.kinds import (
+    Choice,
+    Flag,
+    NamedValue,
+    Scalar,
+    TableBy,
+    TableOf,
+    Text,
+    WholeNumber,
+    errors_at,
+    unexpected,
+)
 from haulier.config.place import Place, show
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.sources.recipe import Lookup
@@ -43,11 +54,17 @@ class PathText:
         return {"type": "string", "pattern": r"^(/|\$\{)"}
 
 
-GET = Field("get", PathText(), "The path that is asked, below the API's url.", 'get = "/items"', is_required=True)
+GET = Field(
+    "get", PathText(), "The path that is asked, below the API's url.", 'get = "/items"', is_required=True, to="path"
+)
 QUERY = Field("query", QueryPairs(), "Query parameters.", "query = { limit = 100 }")
 AT = Field("at", JsonPath(), "The dotted path of the value in the answer.", 'at = "rows.0.id"', is_required=True)
 EMPTY = Field(
-    "empty", Choice(("no items",)), "What an API that holds nothing means; an error without it.", 'empty = "no items"'
+    "empty",
+    NamedValue({"no items": True}),
+    "What an API that holds nothing means; an error without it.",
+    'empty = "no items"',
+    to="may_be_empty",
 )
 IS = Field(
     "is",
@@ -76,19 +93,15 @@ MAY_MOVE = Field(
 GUARD_AT = Field(
     "at", JsonPath(), "The dotted path that says whether it is.", 'at = "hits.total.relation"', is_required=True
 )
-GUARD_IS = Field("is", Scalar(), "What stands there where it is.", 'is = "eq"', is_required=True)
+GUARD_IS = Field("is", Scalar(), "What stands there where it is.", 'is = "eq"', is_required=True, to="equals")
 GUARD = TableShape(
     "Where an exact total is one: search servers count to a cap, and say that there is more.", GUARD_AT, GUARD_IS
 )
 
 
-def read_guard(table: TableReader) -> Guard:
-    return Guard(table.need(GUARD_AT), table.need(GUARD_IS))
-
-
 ONLY_IF = Field(
     "only_if",
-    TableOf(GUARD, read_guard),
+    TableOf(GUARD, Guard),
     "An exact total is one only where this holds, and else ends no list and promises nothing.",
     'only_if = { at = "hits.total.relation", is = "eq" }',
 )
@@ -98,6 +111,7 @@ ABOVE = Field(
     "The most records that the API hands out for one query; where its `total` ends there too, write one less.",
     "above = 10000",
     is_required=True,
+    to="divide_above",
 )
 DIVIDE = TableShape(
     "When an item is divided before it is read. What fails again and again is divided in any case.", ABOVE
@@ -113,45 +127,26 @@ TOTAL = TableShape(
 )
 
 
-def read_count(table: TableReader) -> Lookup:
-    return Lookup(
-        path=table.need(GET),
-        query=table.get(QUERY, ()),
-        at=table.get(COUNT_AT, ""),
-        header=table.get(COUNT_HEADER, ""),
-    )
-
-
 @dataclass(frozen=True)
 class EdgeLookup:
     """A `Lookup`, and whether an API without items is an answer to it."""
 
     lookup: Lookup
-    may_be_empty: bool
+    may_be_empty: bool = False
 
 
 def read_edge(table: TableReader) -> EdgeLookup:
-    lookup = Lookup(path=table.need(GET), query=table.get(QUERY, ()), at=table.need(AT))
-    return EdgeLookup(lookup, EMPTY in table and table.need(EMPTY) == "no items")
+    return EdgeLookup(Lookup(**table.arguments(GET, QUERY, AT)), **table.arguments(EMPTY))
 
 
 def read_total(table: TableReader) -> Total:
+    promise = table.need(IS)
+    arguments = table.arguments(TOTAL_AT, TOTAL_HEADER, ONLY_IF, MAY_MOVE)
     with errors_at(table.place):
-        return Total(
-            at=table.get(TOTAL_AT, ""),
-            header=table.get(TOTAL_HEADER, ""),
-            is_exact=table.need(IS) != "estimate",
-            may_move=table.get(MAY_MOVE, None),
-            counts_hidden=table.need(IS) == "bound",
-            only_if=table.get(ONLY_IF, None),
-        )
+        return Total(is_exact=promise != "estimate", counts_hidden=promise == "bound", **arguments)
 
 
-def read_divide(table: TableReader) -> int:
-    return table.need(ABOVE)
-
-
-COUNT_TABLE = TableOf(COUNT, read_count)
-EDGE_TABLE = TableOf(EDGE, read_edge)
-TOTAL_TABLE = TableOf(TOTAL, read_total)
-DIVIDE_TABLE = TableOf(DIVIDE, read_divide)
+COUNT_TABLE = TableOf(COUNT, Lookup)
+EDGE_TABLE = TableBy(EDGE, Lookup, read_edge)
+TOTAL_TABLE = TableBy(TOTAL, Total, read_total)
+DIVIDE_TABLE: TableOf[dict[str, Any]] = TableOf(DIVIDE, dict)

@@ -5,17 +5,16 @@ A kind is a word (``pages = "link"``) or a table with a key that tells it (``pag
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from haulier.api.paging.cursors import Cursor, Key, Seek
-from haulier.api.paging.declared_end import END_WORDS, End, Missing
+from haulier.api.paging.declared_end import END_WORDS
 from haulier.api.paging.links import LinkHeader, NextUrl, OData
-from haulier.api.paging.nested_lists import Nested
 from haulier.api.paging.paginator import Paginator, Single
-from haulier.api.paging.positions import DEFAULT_EMPTY_PAGES, Advance, Offset, PageNumber, ParameterPlace
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.config.environment import fill_variables
-from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import Choice, Flag, ListOf, OneOfTables, TableOf, Text, WholeNumber, errors_at
+from haulier.config.fields import Field, TableShape
+from haulier.config.kinds import Choice, Flag, ListOf, NamedValue, OneOfTables, TableOf, Text, WholeNumber
 from haulier.config.place import Place, show, suggestion
 
 MORE = Field("more", Text(), "Path of a flag that says whether there is more.", 'more = "has_more"')
@@ -25,7 +24,9 @@ BODY = Field("body", Text(), "Path in the JSON body that it is sent back at.", '
 HEADER = Field("header", Text(), "Header that it is sent back as.", 'header = "X-Cursor"')
 AT = Field("at", Text(), "Path of the value in the answer.", 'at = "next.time"')
 FROM_HEADER = Field("from_header", Text(), "Header of the answer that holds the value.", 'from_header = "X-Next"')
-IN = Field("in", Choice(("query", "body")), "Whether it goes into the query or into the JSON body.", 'in = "body"')
+IN = Field(
+    "in", Choice(("query", "body")), "Whether it goes into the query or into the JSON body.", 'in = "body"', to="place"
+)
 
 MISSING = Field(
     "missing",
@@ -51,22 +52,13 @@ KEEP_QUERY = Field(
 KEY = TableShape("A value of the answer that goes into the next request.", AT, FROM_HEADER, QUERY, BODY, HEADER)
 
 
-def read_key(table: TableReader) -> Key:
-    with errors_at(table.place):
-        return Key(
-            at=table.get(AT, ""),
-            from_header=table.get(FROM_HEADER, ""),
-            query=table.get(QUERY, ""),
-            body=table.get(BODY, ""),
-            header=table.get(HEADER, ""),
-        )
-
-
 ALSO = Field(
-    "also", ListOf(TableOf(KEY, read_key)), "Values that go along.", 'also = [{ at = "next.time", query = "since" }]'
+    "also", ListOf(TableOf(KEY, Key)), "Values that go along.", 'also = [{ at = "next.time", query = "since" }]'
 )
-CURSOR = Field("cursor", Text(), "Path of the token of the next page in the answer.", 'cursor = "next"')
-CURSOR_HEADER = Field("cursor_header", Text(), "Header of the answer with that token.", 'cursor_header = "X-Next"')
+CURSOR = Field("cursor", Text(), "Path of the token of the next page in the answer.", 'cursor = "next"', to="at")
+CURSOR_HEADER = Field(
+    "cursor_header", Text(), "Header of the answer with that token.", 'cursor_header = "X-Next"', to="from_header"
+)
 PAGE_SIZE_NAME = Field(
     "size_name",
     Text(),
@@ -79,24 +71,7 @@ CURSOR_PAGES = TableShape("Pages by a token that comes with each page.", CURSOR,
 CURSOR_HEADER_PAGES = TableShape("Pages by a token that comes in a header.", CURSOR_HEADER, *_SENT)
 
 
-def read_cursor(table: TableReader) -> Paginator:
-    with errors_at(table.place):
-        return Cursor(
-            at=table.get(CURSOR, ""),
-            from_header=table.get(CURSOR_HEADER, ""),
-            query=table.get(QUERY, ""),
-            body=table.get(BODY, ""),
-            header=table.get(HEADER, ""),
-            more=table.get(MORE, ""),
-            done=table.get(DONE, ""),
-            also=table.get(ALSO, ()),
-            size_name=table.get(PAGE_SIZE_NAME, ""),
-            end=cast("tuple[End, ...]", table.get(END, ())),
-            missing=cast(Missing, table.get(MISSING, "")),
-        )
-
-
-OFFSET = Field("offset", Text(), "Parameter: how many records to pass over.", 'offset = "offset"')
+OFFSET = Field("offset", Text(), "Parameter: how many records to pass over.", 'offset = "offset"', to="offset_name")
 LIMIT = Field("limit", WholeNumber(), "How many records a page should have.", "limit = 100")
 LIMIT_NAME = Field("limit_name", Text(), "Parameter of the limit; limit unless given.", 'limit_name = "limit"')
 START = Field("start", WholeNumber(0), "The offset of the first page; 0 unless given.", "start = 1")
@@ -130,24 +105,8 @@ OFFSET_PAGES = TableShape(
 )
 
 
-def read_offset(table: TableReader) -> Paginator:
-    with errors_at(table.place):
-        return Offset(
-            offset_name=table.need(OFFSET),
-            limit=table.get(LIMIT, None),
-            limit_name=table.get(LIMIT_NAME, "limit"),
-            start=table.get(START, 0),
-            place=cast(ParameterPlace, table.get(IN, "query")),
-            more=table.get(MORE, ""),
-            done=table.get(DONE, ""),
-            overlap=table.get(OVERLAP, 0),
-            advance=cast(Advance, table.get(ADVANCE, "received")),
-            empty_pages=table.get(EMPTY_PAGES, DEFAULT_EMPTY_PAGES),
-        )
-
-
-PAGE = Field("page", Text(), "Parameter: the page's number.", 'page = "page"')
-FIRST = Field("first", WholeNumber(0), "The number of the first page; 1 unless given.", "first = 0")
+PAGE = Field("page", Text(), "Parameter: the page's number.", 'page = "page"', to="name")
+FIRST = Field("first", WholeNumber(0), "The number of the first page; 1 unless given.", "first = 0", to="first_number")
 SIZE = Field("size", WholeNumber(), "How many records a page should have.", "size = 100")
 SIZE_NAME = Field("size_name", Text(), "Parameter of the size; per_page unless given.", 'size_name = "per_page"')
 PAGES_AT = Field("pages", Text(), "Path of the number of pages in the answer.", 'pages = "meta.total_pages"')
@@ -171,25 +130,7 @@ PAGE_PAGES = TableShape(
 )
 
 
-def read_page(table: TableReader) -> Paginator:
-    with errors_at(table.place):
-        return PageNumber(
-            name=table.need(PAGE),
-            first_number=table.get(FIRST, 1),
-            size=table.get(SIZE, None),
-            size_name=table.get(SIZE_NAME, "per_page"),
-            place=cast(ParameterPlace, table.get(IN, "query")),
-            pages=table.get(PAGES_AT, ""),
-            pages_header=table.get(PAGES_HEADER, ""),
-            more=table.get(MORE, ""),
-            done=table.get(DONE, ""),
-            end_status=table.get(END_STATUS, None),
-            end_text=table.get(END_TEXT, ""),
-            empty_pages=table.get(EMPTY_PAGES, DEFAULT_EMPTY_PAGES),
-        )
-
-
-SEEK = Field("seek", Text(), "Path in a record of the key that sorts the list.", 'seek = "id"')
+SEEK = Field("seek", Text(), "Path in a record of the key that sorts the list.", 'seek = "id"', to="key")
 TEMPLATE = Field("template", Text(), "What is sent; {key} is the last record's key.", 'template = "sys_id>{key}"')
 SEEK_SIZE_NAME = Field(
     "size_name",
@@ -198,7 +139,11 @@ SEEK_SIZE_NAME = Field(
     'size_name = "limit"',
 )
 INCLUSIVE = Field(
-    "inclusive", Flag(), "Whether records with the last key come again; it need not be unique then.", "inclusive = true"
+    "inclusive",
+    Flag(),
+    "Whether records with the last key come again; it need not be unique then.",
+    "inclusive = true",
+    to="is_inclusive",
 )
 SEEK_PAGES = TableShape(
     "Pages by the key of the last record; it must sort the list, and be unique unless `inclusive`.",
@@ -213,22 +158,10 @@ SEEK_PAGES = TableShape(
 )
 
 
-def read_seek(table: TableReader) -> Paginator:
-    with errors_at(table.place):
-        return Seek(
-            key=table.need(SEEK),
-            query=table.get(QUERY, ""),
-            body=table.get(BODY, ""),
-            template=table.get(TEMPLATE, "{key}"),
-            more=table.get(MORE, ""),
-            done=table.get(DONE, ""),
-            is_inclusive=table.get(INCLUSIVE, False),
-            size_name=table.get(SEEK_SIZE_NAME, ""),
-        )
-
-
-NEXT_URL = Field("next_url", Text(), "Path of the next page's address.", 'next_url = "links.next"')
-NEXT_URL_HEADER = Field("next_url_header", Text(), "Header with that address.", 'next_url_header = "X-Next-Url"')
+NEXT_URL = Field("next_url", Text(), "Path of the next page's address.", 'next_url = "links.next"', to="at")
+NEXT_URL_HEADER = Field(
+    "next_url_header", Text(), "Header with that address.", 'next_url_header = "X-Next-Url"', to="from_header"
+)
 _FOLLOWED = (END, MISSING, KEEP_QUERY)
 NEXT_URL_PAGES = TableShape("Pages by the address of the next one.", NEXT_URL, MORE, DONE, *_FOLLOWED)
 NEXT_URL_HEADER_PAGES = TableShape(
@@ -236,20 +169,9 @@ NEXT_URL_HEADER_PAGES = TableShape(
 )
 
 
-def read_next_url(table: TableReader) -> Paginator:
-    with errors_at(table.place):
-        return NextUrl(
-            at=table.get(NEXT_URL, ""),
-            from_header=table.get(NEXT_URL_HEADER, ""),
-            more=table.get(MORE, ""),
-            done=table.get(DONE, ""),
-            end=cast("tuple[End, ...]", table.get(END, ())),
-            missing=cast(Missing, table.get(MISSING, "")),
-            keep_query=table.get(KEEP_QUERY, False),
-        )
-
-
-LINK = Field("link", Text(), "The relation of the next page in the Link header; next unless given.", 'link = "next"')
+LINK = Field(
+    "link", Text(), "The relation of the next page in the Link header; next unless given.", 'link = "next"', to="rel"
+)
 END_IF = Field(
     "end_if",
     Text(),
@@ -259,19 +181,12 @@ END_IF = Field(
 LINK_PAGES = TableShape("Pages by the Link header.", LINK, END_IF, *_FOLLOWED)
 
 
-def read_link(table: TableReader) -> Paginator:
-    with errors_at(table.place):
-        return LinkHeader(
-            rel=table.need(LINK),
-            end=cast("tuple[End, ...]", table.get(END, ())),
-            end_if=table.get(END_IF, ""),
-            missing=cast(Missing, table.get(MISSING, "")),
-            keep_query=table.get(KEEP_QUERY, False),
-        )
-
-
 ODATA = Field(
-    "odata", Choice(("v4",)), "The version of OData; the links of versions 2 to 4.01 are read alike.", 'odata = "v4"'
+    "odata",
+    Choice(("v4",)),
+    "The version of OData; the links of versions 2 to 4.01 are read alike.",
+    'odata = "v4"',
+    to="",
 )
 PAGE_SIZE = Field("page_size", WholeNumber(), "How many records the server is asked for.", "page_size = 500")
 NESTED = Field(
@@ -284,44 +199,29 @@ NESTED = Field(
 ODATA_PAGES = TableShape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLLOWED, NESTED)
 
 
-def read_odata(table: TableReader) -> Paginator:
-    table.need(ODATA)
-    with errors_at(table.place):
-        return OData(
-            page_size=table.get(PAGE_SIZE, None),
-            end=cast("tuple[End, ...]", table.get(END, ())),
-            missing=cast(Missing, table.get(MISSING, "")),
-            keep_query=table.get(KEEP_QUERY, False),
-            nested=cast(Nested, table.get(NESTED, "")),
-        )
-
-
 SINGLE = Field(
     "single",
-    Choice(("may be full",)),
+    NamedValue({"may be full": True}),
     "Says that a page with as many records as the request asks for is all that is wanted.",
     'single = "may be full"',
+    to="may_be_full",
 )
 SINGLE_PAGES = TableShape("All records in one page.", SINGLE)
-
-
-def read_single(table: TableReader) -> Paginator:
-    return Single(may_be_full=table.need(SINGLE) == "may be full")
 
 
 WORDS: dict[str, Paginator] = {"single": Single(), "link": LinkHeader(), "odata": OData()}
 """Kinds that need no more than their name."""
 TABLES: dict[str, TableOf[Paginator]] = {
-    "cursor": TableOf(CURSOR_PAGES, read_cursor),
-    "cursor_header": TableOf(CURSOR_HEADER_PAGES, read_cursor),
-    "offset": TableOf(OFFSET_PAGES, read_offset),
-    "page": TableOf(PAGE_PAGES, read_page),
-    "seek": TableOf(SEEK_PAGES, read_seek),
-    "next_url": TableOf(NEXT_URL_PAGES, read_next_url),
-    "next_url_header": TableOf(NEXT_URL_HEADER_PAGES, read_next_url),
-    "link": TableOf(LINK_PAGES, read_link),
-    "single": TableOf(SINGLE_PAGES, read_single),
-    "odata": TableOf(ODATA_PAGES, read_odata),
+    "cursor": TableOf(CURSOR_PAGES, Cursor),
+    "cursor_header": TableOf(CURSOR_HEADER_PAGES, Cursor),
+    "offset": TableOf(OFFSET_PAGES, Offset),
+    "page": TableOf(PAGE_PAGES, PageNumber),
+    "seek": TableOf(SEEK_PAGES, Seek),
+    "next_url": TableOf(NEXT_URL_PAGES, NextUrl),
+    "next_url_header": TableOf(NEXT_URL_HEADER_PAGES, NextUrl),
+    "link": TableOf(LINK_PAGES, LinkHeader),
+    "single": TableOf(SINGLE_PAGES, Single),
+    "odata": TableOf(ODATA_PAGES, OData),
 }
 """Kinds by the key that tells them."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
-from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import Choice, ListOf, TableOf, Text, WholeNumber, errors_at
+from haulier.config.fields import Field, TableShape
+from haulier.config.kinds import ListOf, NamedValue, TableOf, Text, WholeNumber
 from haulier.config.request_kinds import JsonPath
 
 ACTION = Field(
     "action",
-    Choice(tuple(action.value for action in Action)),
+    NamedValue({action.value: action for action in Action}),
     "What to do about the request, or about its item; the table above says what each one does.",
     'action = "pause"',
     True,
@@ -31,21 +31,9 @@ STATUS_AT = Field(
 RULE = TableShape("What an answer means.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)
 
 
-def read_rule(table: TableReader) -> Rule:
-    with errors_at(table.place):
-        return Rule(
-            Action(table.need(ACTION)),
-            status=table.get(STATUS, None),
-            header=table.get(HEADER, None),
-            text=table.get(TEXT, None),
-            at=table.get(AT, None),
-            status_at=table.get(STATUS_AT, None),
-        )
-
-
 RULES = Field(
     "rules",
-    ListOf(TableOf(RULE, read_rule)),
+    ListOf(TableOf(RULE, Rule)),
     "What answers mean, ahead of haulier's own table; the first that applies decides.",
     'rules = [{ status = 403, text = "rate limit", action = "pause" }]',
 )

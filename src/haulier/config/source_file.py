@@ -32,11 +32,11 @@ class SourceSettings:
 
     name: str
     path: Path
-    lake: str
-    """A folder, relative to the file's own, or a URL."""
-    queue: str
     api: Api
     streams: tuple[StreamRecipe, ...]
+    lake: str = "lake"
+    """A folder, relative to the file's own, or a URL."""
+    queue: str = "sqlite"
     rules: tuple[Rule, ...] = ()
     """What answers mean to this source, ahead of haulier's own table: for the client."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -75,7 +75,9 @@ class Streams:
         return {"type": "object", "minProperties": 1, "additionalProperties": STREAM.schema()}
 
 
-SOURCE = Field("source", SourceName(), "The name of the source: a folder in the lake.", 'source = "flights"', True)
+SOURCE = Field(
+    "source", SourceName(), "The name of the source: a folder in the lake.", 'source = "flights"', True, to="name"
+)
 LAKE = Field(
     "lake",
     Text(),
@@ -99,16 +101,8 @@ def load_source(path: Path, environ: Mapping[str, str]) -> SourceSettings:
     text = SourceText(str(path), environ, path.parent)
     table = FILE.open(read_tables(path, text), Place(text))
     api, rules = table.need(API)
-    return SourceSettings(
-        name=table.need(SOURCE),
-        path=path,
-        lake=table.get(LAKE, "lake"),
-        queue=table.get(QUEUE, "sqlite"),
-        api=api,
-        rules=rules,
-        streams=table.need(STREAMS),
-        secrets=tuple(dict.fromkeys(text.secrets)),
-    )
+    others = table.arguments(SOURCE, LAKE, QUEUE, STREAMS)
+    return SourceSettings(path=path, api=api, rules=rules, secrets=tuple(dict.fromkeys(text.secrets)), **others)
 
 
 def checked_name(name: str, value: Any, place: Place, most: int, example: str) -> str:

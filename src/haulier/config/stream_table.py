@@ -8,10 +8,9 @@ from typing import Any
 
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
-from haulier.api.records.empty_forms import EMPTY_LIST_ONLY
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import Choice, TableOf, Text, WholeNumber, errors_at
+from haulier.config.kinds import NamedValue, TableOf, Text, WholeNumber, errors_at
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, suggestion
@@ -19,8 +18,7 @@ from haulier.config.placeholders import check_placeholders
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
-from haulier.sources.recipe import BATCH_PARENTS as BATCH_SIZE
-from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe, WindowsRecipe
+from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe
 
 IDS = Field("ids", IDS_TABLE, IDS_TABLE.shape.doc, "[streams.NAME.full.ids]")
 WINDOWS = Field("windows", WINDOWS_TABLE, WINDOWS_TABLE.shape.doc, "[streams.NAME.full.windows]")
@@ -33,17 +31,14 @@ FULL = TableShape(
 INCREMENTAL = TableShape("How a run that pulls what is new is divided into items.", WINDOWS, one_of=("windows",))
 
 
-def read_full(table: TableReader) -> Enumeration:
-    recipe: Enumeration = table.need(next(field for field in _FULL if field in table))
+def only(**division: Enumeration) -> Enumeration:
+    """The one division that stands in the table."""
+    (recipe,) = division.values()
     return recipe
 
 
-def read_incremental(table: TableReader) -> WindowsRecipe:
-    return table.need(WINDOWS)
-
-
-GET = Field("get", PathText(), "The path of a page, below the API's url.", 'get = "/items"')
-POST = Field("post", PathText(), "The same, where a page is asked for by POST.", 'post = "/search"')
+GET = Field("get", PathText(), "The path of a page, below the API's url.", 'get = "/items"', to="path")
+POST = Field("post", PathText(), "The same, where a page is asked for by POST.", 'post = "/search"', to="path")
 JSON = Field("json", JsonBody(), "The body of a POST.", 'json = { filter = "active" }')
 HEADERS = Field(
     "headers", HeaderPairs(), "Headers of this stream's requests.", 'headers = { Accept = "application/json" }'
@@ -82,9 +77,9 @@ ADD = Field(
     "record that has such a field itself is an error.",
     'add = { author_id = "{parent.id}" }',
 )
-FULL_FIELD = Field("full", TableOf(FULL, read_full), FULL.doc, "[streams.NAME.full.ids]")
+FULL_FIELD = Field("full", TableOf(FULL, only), FULL.doc, "[streams.NAME.full.ids]")
 INCREMENTAL_FIELD = Field(
-    "incremental", TableOf(INCREMENTAL, read_incremental), INCREMENTAL.doc, "[streams.NAME.incremental.windows]"
+    "incremental", TableOf(INCREMENTAL, only), INCREMENTAL.doc, "[streams.NAME.incremental.windows]"
 )
 
 PARENT = Field(
@@ -92,14 +87,34 @@ PARENT = Field(
     Text("the name of a stream"),
     "The stream whose records this one is asked for by, in place of `full`.",
     'parent = "posts"',
+    to="stream",
 )
-BATCH_PARENTS = Field("batch", WholeNumber(), "How many parents make one item; 100 unless given.", "batch = 100")
+BATCH = Field("batch", WholeNumber(), "How many parents make one item; 100 unless given.", "batch = 100")
 ABSENT = Field(
     "absent",
-    Choice(("fail", "skip")),
+    NamedValue({"fail": False, "skip": True}),
     "What a 404 or 410 of one parent means: a failure, unless given, or that it has nothing.",
     'absent = "skip"',
+    to="skips_absent",
 )
+
+_OWN = (
+    GET,
+    POST,
+    QUERY,
+    JSON,
+    HEADERS,
+    RECORDS,
+    EMPTY,
+    PAGES,
+    EXPECT,
+    RECORD_KEY,
+    ADD,
+    RULES,
+    FULL_FIELD,
+    INCREMENTAL_FIELD,
+)
+_OF_PARENT = (PARENT, BATCH, ABSENT)
 
 STREAM = TableShape(
     "One kind of record.",
@@ -117,9 +132,7 @@ STREAM = TableShape(
     RECORD_KEY,
     ADD,
     RULES,
-    PARENT,
-    BATCH_PARENTS,
-    ABSENT,
+    *_OF_PARENT,
     FULL_FIELD,
     INCREMENTAL_FIELD,
     one_of=("get", "post"),
@@ -140,21 +153,9 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     recipe = StreamRecipe(
         name=name,
         method="GET" if is_get else "POST",
-        path=table.need(GET if is_get else POST),
-        query=table.get(QUERY, ()),
-        json=table.get(JSON, None),
-        headers=table.get(HEADERS, ()),
-        records=table.need(RECORDS),
-        empty=table.get(EMPTY, EMPTY_LIST_ONLY),
-        pages=table.need(PAGES),
         total=_read_total(table),
-        expect=table.get(EXPECT, None),
-        key=table.get(RECORD_KEY, ()),
-        add=table.get(ADD, ()),
-        rules=table.get(RULES, ()),
         parent=_read_parent(table),
-        full=table.get(FULL_FIELD, None),
-        incremental=table.get(INCREMENTAL_FIELD, None),
+        **table.arguments(*_OWN),
     )
     check_placeholders(recipe, value, place)
     with errors_at(place.at("pages")):
@@ -193,7 +194,7 @@ def _check_division(table: TableReader) -> None:
             if field in table:
                 raise place.error(f"`parent` and `{field.name}` cannot be used together.", "Keep one of them.")
         return
-    for own in (BATCH_PARENTS, ABSENT):
+    for own in (BATCH, ABSENT):
         if own in table:
             raise place.at(own.name).error(
                 "only a stream with a `parent` can have this key.", "Remove it, or name the parent."
@@ -214,14 +215,13 @@ def _read_total(table: TableReader) -> Total | None:
         raise table.place.at("divide").error(
             "`divide` needs `total`, the number of records of an item.", f"Write, for example: {TOTAL.example}"
         )
-    return replace(total, divide_above=table.need(DIVIDE))
+    return replace(total, **table.need(DIVIDE))
 
 
 def _read_parent(table: TableReader) -> ParentRecipe | None:
     if PARENT not in table:
         return None
-    skips_absent = ABSENT in table and table.need(ABSENT) == "skip"
-    return ParentRecipe(table.need(PARENT), batch=table.get(BATCH_PARENTS, BATCH_SIZE), skips_absent=skips_absent)
+    return ParentRecipe(**table.arguments(*_OF_PARENT))
 
 
 def _needs_body(pages: Paginator) -> bool:

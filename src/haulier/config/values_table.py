@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from haulier.api.records.paths import ROOT
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import TableOf, unexpected
+from haulier.config.kinds import TableBy, TableOf, unexpected
 from haulier.config.lookups import EMPTY, GET
 from haulier.config.lookups import QUERY as LOOKUP_QUERY
 from haulier.config.pages_table import PagesKind
@@ -58,24 +57,18 @@ class AskedValues:
     """A `ListLookup`, and whether an empty list is an answer to it."""
 
     lookup: ListLookup
-    may_be_empty: bool
+    may_be_empty: bool = False
 
 
 def read_list_lookup(table: TableReader) -> AskedValues:
-    lookup = ListLookup(
-        path=table.need(GET),
-        query=table.get(LOOKUP_QUERY, ()),
-        records=table.need(RECORDS),
-        at=table.get(AT, ROOT),
-        pages=table.need(PAGES),
-    )
-    return AskedValues(lookup, EMPTY in table and table.need(EMPTY) == "no items")
+    lookup = ListLookup(**table.arguments(GET, LOOKUP_QUERY, RECORDS, AT, PAGES))
+    return AskedValues(lookup, **table.arguments(EMPTY))
 
 
 LIST = Field("list", ValueList(), "The values.", 'list = ["AA", "B6"]')
 FROM = Field(
     "from",
-    TableOf(LIST_LOOKUP, read_list_lookup),
+    TableBy(LIST_LOOKUP, ListLookup, read_list_lookup),
     "A request that is answered with them.",
     'from = { get = "/carriers", records = "rows", at = "carrier", pages = "single" }',
 )
@@ -86,17 +79,13 @@ ONCE = TableShape("One item that holds everything.", QUERY)
 
 
 def read_values(table: TableReader) -> ValuesRecipe:
-    query = table.get(QUERY, ())
+    query = table.arguments(QUERY)
     if FROM in table:
         asked = table.need(FROM)
-        return ValuesRecipe(asked.lookup, query=query, may_be_empty=asked.may_be_empty)
+        return ValuesRecipe(asked.lookup, may_be_empty=asked.may_be_empty, **query)
     written = table.need(LIST)
-    return ValuesRecipe(written.values, query=query, are_numbers=written.are_numbers)
+    return ValuesRecipe(written.values, are_numbers=written.are_numbers, **query)
 
 
-def read_once(table: TableReader) -> OnceRecipe:
-    return OnceRecipe(query=table.get(QUERY, ()))
-
-
-VALUES_TABLE = TableOf(VALUES, read_values)
-ONCE_TABLE = TableOf(ONCE, read_once)
+VALUES_TABLE = TableBy(VALUES, ValuesRecipe, read_values)
+ONCE_TABLE = TableOf(ONCE, OnceRecipe)

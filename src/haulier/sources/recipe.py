@@ -117,7 +117,7 @@ class StreamRecipe:
     path: str
     records: str
     pages: Paginator
-    full: Enumeration | None
+    full: Enumeration | None = None
     incremental: WindowsRecipe | None = None
     method: str = "GET"
     query: Pairs = field(default=(), repr=False)
