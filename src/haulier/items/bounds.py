@@ -28,17 +28,15 @@ _EDGES = ("inclusive", "exclusive")
 
 @dataclass(frozen=True)
 class Bounds:
-    """What an API is sent for a half-open range or window, so that touching ones meet each record once.
+    """How the ends of a half-open range or window are sent to an API, so that neighbours meet each record once.
 
-    ``start`` and ``end`` say whether the API counts what equals the bound in. ``granule`` is the smallest difference
-    between two records: an inclusive end is sent a granule early, an exclusive start as well. IDs have granule 1.
-    ``format`` is strftime text, ``iso``, ``date``, ``epoch_seconds`` or ``epoch_milliseconds``; a granule that is not
-    given is the smallest step that the format writes. ``zone`` is the zone of the text, and of the midnight from which
-    granules count.
+    ``start`` and ``end`` say whether the API includes what equals the end. ``granule`` is the smallest difference
+    between two records, 1 for IDs: an inclusive end is sent one granule earlier, and so is an exclusive start.
+    ``format`` is ``iso``, ``date``, ``epoch_seconds``, ``epoch_milliseconds`` or strftime text, whose smallest step is
+    the granule unless given. ``zone`` is the time zone of the text, and of the midnight from which granules count.
 
-    Where the text cannot say it exactly, more is asked for, never less: a date asks for its whole local day. Then
-    ``overlaps`` is true, and ``widens`` for each window concerned. Wrong settings are a ``ValueError`` that says what
-    to write instead.
+    Where the text cannot express an end, more is asked for, never less: a date asks for its whole local day. A
+    ``ValueError`` says what to write in place of a wrong setting.
     """
 
     start: Edge = "inclusive"
@@ -57,10 +55,11 @@ class Bounds:
 
     @property
     def overlaps(self) -> bool:
-        """Whether touching windows may be sent as overlapping ones: rows then come in two objects, and none is lost.
+        """Whether neighbouring windows may be sent as overlapping ones: rows then come in two objects, and none is
+        lost.
 
-        So it is where the format writes less than records differ by, such as dates, and with local times that a clock
-        going back shows twice. `widens` tells whether a given window is among them.
+        True for formats coarser than the granule, such as dates, and for local times, which a clock that is set back
+        shows twice.
         """
         written = self._checked_format()
         return written.is_date or written.is_local or self._is_coarse(written)
@@ -72,19 +71,19 @@ class Bounds:
 
     @property
     def shortest(self) -> timedelta:
-        """The shortest window that can be asked for without its neighbours: whole granules that the text can tell."""
+        """The shortest window that can be asked for without its neighbours."""
         written = self._checked_format()
         granule, step = self._granule(written) // MOMENT, written.step // MOMENT
         return math.lcm(granule, step) * MOMENT
 
     def of(self, span: IdRange | TimeWindow) -> tuple[str, str]:
-        """The start and the end as the API is sent them."""
+        """The start and the end as they are sent."""
         if isinstance(span, IdRange):
             return self._ids(span)
         return self._window(span)[:2]
 
     def widens(self, span: IdRange | TimeWindow) -> bool:
-        """Whether what `of` gives may also match records outside the span. Never for IDs."""
+        """Whether what `of` gives may match records outside the span. Never for IDs."""
         return not isinstance(span, IdRange) and self._window(span)[2]
 
     def _ids(self, ids: IdRange) -> tuple[str, str]:
@@ -140,7 +139,7 @@ class Bounds:
         return checked_format(self.format, granule, is_utc=self.zone == "UTC")
 
     def _is_coarse(self, written: Format) -> bool:
-        """Whether there are records between two moments that the text can tell."""
+        """Whether records may lie between two neighbouring texts."""
         return bool(self._granule(written) % written.step)
 
     def _granule(self, written: Format) -> timedelta:

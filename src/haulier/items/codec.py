@@ -1,6 +1,5 @@
-"""The bytes of a work item's parameters.
-
-A message is data (G8): it is decoded into the typed fields of a known class, or refused.
+"""The bytes of a work item's parameters. Messages are data (G8): decoded into typed fields of a known class, or
+refused.
 """
 
 from __future__ import annotations
@@ -23,19 +22,18 @@ Item = TypeVar("Item", bound=WorkItem)
 
 
 class _ValueRefusedError(Exception):
-    """A value that no parameter may have, and where it stands."""
+    """A value that no parameter can have; the message says where it is."""
 
 
 _ALIKE = frozenset({int, str, bool, type(None), IdRange, TimeWindow})
-"""Types whose equal values are alike already. Each item passes here twice."""
+"""Types whose equal values have equal bytes: a shortcut, since each item passes here twice."""
 
 # What msgspec and a class's own __post_init__ raise for a value; ValueError has UnicodeEncodeError (lone surrogates).
 _REFUSALS = (_ValueRefusedError, msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 def encode_canonical(item: WorkItem) -> bytes:
-    """Write the parameters of what `canonical` returned as ASCII JSON, every field in declared order. Equal items have
-    equal bytes."""
+    """The parameters of an item from `canonical` as ASCII JSON, in declared order. Equal items have equal bytes."""
     return _ascii(msgspec.json.encode(item))
 
 
@@ -58,7 +56,7 @@ def canonical(item: Item) -> Item:
 
 
 def decode_payload(cls: type[Item], payload: bytes) -> Item:
-    """The item that has these parameters; its datetimes are UTC. Fields that the class does not know are ignored.
+    """The item with these parameters; datetimes are UTC, unknown fields are ignored.
 
     `BrokenEnvelopeError`, with the path of the field (``$.ids.start``), if they are not of the declared types.
     """
@@ -80,7 +78,7 @@ def _decoder(cls: type) -> msgspec.json.Decoder[Any]:
 
 
 def _settled(value: Any, path: str) -> Any:
-    """The same value with datetimes in UTC and no negative zero: what is equal becomes alike."""
+    """The value with datetimes in UTC and no negative zero."""
     if type(value) in _ALIKE:
         return value
     if isinstance(value, datetime):
@@ -119,7 +117,7 @@ def _difference(item: Any, found: Any) -> str:
 
 
 def _ascii(body: bytes) -> bytes:
-    """Queues that carry XML refuse some characters, such as U+FFFF, which msgspec writes as they are."""
+    """Queues that carry XML refuse some characters, such as U+FFFF, which msgspec does not escape."""
     if body.isascii():
         return body
     return json.dumps(json.loads(body), ensure_ascii=True, separators=(",", ":")).encode("ascii")

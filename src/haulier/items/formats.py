@@ -1,4 +1,4 @@
-"""How a moment is written as text for an API, and the smallest step that the text can tell."""
+"""How a moment is written as text for an API, and the smallest step that the text can express."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Format:
 
     text: str
     step: timedelta
-    """The smallest difference that the text tells: a day for dates."""
+    """The smallest difference that the text shows; a day for dates."""
     is_local: bool
-    """Whether the text shows a local time of day without its offset, so that one text may be two moments."""
+    """Whether one text may be two moments: a local time of day without its offset."""
 
     @property
     def is_date(self) -> bool:
         return self.step == DAY
 
     def write(self, moment: datetime) -> str:
-        """The text of an aware moment, in its own zone."""
+        """The text of an aware moment, in the moment's own zone."""
         if self.text == "epoch_seconds":
             return str((moment - EPOCH) // _SECOND)
         if self.text == "epoch_milliseconds":
@@ -65,7 +65,7 @@ class Format:
 def checked_format(text: str, granule: timedelta | None, *, is_utc: bool) -> Format:
     """The format of this text, or a ``ValueError`` that says what to write instead.
 
-    ``granule`` decides how many decimals iso writes: always as many, since some APIs compare texts.
+    ``granule`` fixes the number of decimals of ``iso``, since some APIs compare texts.
     """
     if text == "iso":
         granule = _SECOND if granule is None else granule
@@ -86,7 +86,7 @@ def checked_format(text: str, granule: timedelta | None, *, is_utc: bool) -> For
 
 
 def _step_of(text: object) -> timedelta:
-    """The step of strftime text, found by trying which differences show."""
+    """The step of strftime text, found by trying which differences change it."""
     if not isinstance(text, str) or not _DIRECTIVE.search(text):
         raise ValueError(f"Format {text!r} is not supported. {_HELP}")
     for letter in _DIRECTIVE.findall(text):

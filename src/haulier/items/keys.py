@@ -1,4 +1,4 @@
-"""The item key: the name of an item in a run, and of its object on a disk."""
+"""The item key: the name of an item in its run, and of its object in the lake."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from haulier.items.workitem import WorkItem
 
 MAX_KEY_LENGTH = 120
 HASH_LENGTH = 20
-"""Base32 characters, so 100 bits: among 2,000,000 items two are alike with a chance of 2 in 10^18."""
+"""Base32 characters, 100 bits: among 2,000,000 items two are alike with a probability of 2 in 10^18."""
 
 _MAX_WORD_LENGTH = 40
 _READABLE_WORD = re.compile(rf"[a-z0-9_]{{1,{_MAX_WORD_LENGTH}}}")
@@ -28,17 +28,17 @@ _NONE = "none"
 
 
 def item_key(item: WorkItem) -> str:
-    """The item's key: its kind and parameters, readable, such as ``flights_ids-1-5001``.
+    """The item's key: kind and parameters, readable, such as ``flights_ids-1-5001``. Equal items have equal keys.
 
-    At most 120 characters of a-z, 0-9, '_' and '-', so no disk confuses two. Equal items have equal keys. Where the
-    words alone do not tell the parameters (capitals, other signs, nested or long values), a hash of them is appended;
-    a last word that looks like a hash is one.
+    At most 120 characters of a-z, 0-9, '_' and '-', which every file system tells apart. A hash of the parameters is
+    appended where the words are not exact: capitals, other characters, nested or long values, or a last word that looks
+    like a hash.
     """
     return key_of_canonical(canonical(item))
 
 
 def key_of_canonical(item: WorkItem) -> str:
-    """`item_key` of what `canonical` returned, which is not looked at again."""
+    """`item_key` for an item from `canonical`, unchecked."""
     words = [_Word(item.kind, True)]
     for field in dataclasses.fields(item):  # type: ignore[arg-type]
         words += _words(getattr(item, field.name))
@@ -62,8 +62,9 @@ class _Word:
 def _words(value: Any) -> Iterator[_Word]:
     """The words of one parameter.
 
-    A key without a hash has to name one item alone. So each exact value is one word (a range or window two) that its
-    type reads back, and "none" is None alone; nested values and tuples may hold any number of words, so they never are.
+    A key without a hash must name one item alone. So each exact value is one word (a range or window is two) that its
+    type reads back, and "none" is None alone. Nested values and tuples have any number of words, so they are never
+    exact.
     """
     if isinstance(value, Enum):
         value = value.value

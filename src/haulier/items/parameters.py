@@ -1,4 +1,4 @@
-"""Which types a work item's parameters may have: those that are written one way only and read back equal."""
+"""Which types the parameters of work items may have."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SCALARS = (str, int, float, bool, datetime, date)
 
 
 def refusal(cls: type, above: tuple[type, ...] = ()) -> str | None:
-    """Why this dataclass cannot be written down as parameters, in words; None if it can.
+    """Why this dataclass cannot hold parameters; None if it can.
 
-    The list is closed on purpose. Equal items need equal bytes, which ``int | float`` (1 and 1.0) or Decimal (1.0 and
-    1.00) do not have; and what a processor was given must not change in its hands, as a list or dict could.
+    The list is closed. Equal items need equal bytes, which ``int | float`` (1 and 1.0) and Decimal (1.0 and 1.00) do
+    not have; and a value must not change in the hands of a processor, as a list or dict could.
     """
     parameters = cls.__dict__["__dataclass_params__"]
     if not parameters.frozen:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class IdRange:
-    """The IDs from ``start`` up to but not including ``end``. Never empty: ``start`` is below ``end``."""
+    """The IDs from ``start`` up to but not including ``end``; ``ValueError`` where it would be empty."""
 
     start: int
     end: int
@@ -24,19 +24,19 @@ class IdRange:
 
     @property
     def size(self) -> int:
-        """How many IDs it spans; the API may have fewer records."""
+        """The number of IDs; the API may have fewer records."""
         return self.end - self.start
 
     def inclusive(self, first: str, last: str) -> dict[str, int]:
-        """Query parameters for an API whose both ends are inclusive: ``{first: start, last: end - 1}``."""
+        """Query parameters for an API that includes both ends."""
         return _named(first, self.start, last, self.end - 1)
 
     def half_open(self, first: str, beyond: str) -> dict[str, int]:
-        """Query parameters for an API whose end is exclusive: ``{first: start, beyond: end}``."""
+        """Query parameters for an API that excludes the end."""
         return _named(first, self.start, beyond, self.end)
 
     def halves(self) -> tuple[IdRange, IdRange] | None:
-        """Two ranges that touch and make up this one, or None where it is down to one ID."""
+        """Two neighbouring ranges that make up this one; None for a single ID."""
         if self.size == 1:
             return None
         middle = self.start + self.size // 2
@@ -46,7 +46,8 @@ class IdRange:
 def id_ranges(start: int, end: int, *, step: int) -> Iterator[IdRange]:
     """Ranges of ``step`` IDs that cover ``start`` up to but not including ``end``, without gap or overlap.
 
-    Lazy, so that millions cost nothing. The last range may be shorter; ``start == end`` gives none.
+    Lazy. The last range may be shorter; ``start == end`` gives none. ``ValueError`` for a step below 1 or an end below
+    the start.
     """
     for name, value in (("start", start), ("end", end), ("step", step)):
         _require_integer(f"The {name} of id_ranges", value)

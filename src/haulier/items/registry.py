@@ -9,13 +9,13 @@ from haulier.items.workitem import WorkItem, require_usable
 
 
 class Registry:
-    """Finds the class of a kind. Iterating gives the classes in the order in which they were added."""
+    """Finds the class of a kind. Iterates in the order of registration."""
 
     def __init__(self) -> None:
         self._classes: dict[str, type[WorkItem]] = {}
 
     def add(self, cls: type[WorkItem]) -> None:
-        """Make a class known. Adding it twice is once; two classes of one kind are a `UsageError`."""
+        """Registers a class. `UsageError` for a second class of the same kind."""
         require_usable(cls)
         known = self._classes.setdefault(cls.kind, cls)
         if known is not cls:
@@ -25,7 +25,7 @@ class Registry:
             )
 
     def get(self, kind: str) -> type[WorkItem]:
-        """The class of a kind, or `UnknownKindError`, which names those that are registered."""
+        """The class of a kind, or `UnknownKindError`."""
         cls = self._classes.get(kind)
         if cls is None:
             raise UnknownKindError(
@@ -36,7 +36,7 @@ class Registry:
 
     @property
     def names(self) -> str:
-        """The registered kinds for a message, sorted: ``assets_by_id, people``; ``none`` without any."""
+        """The registered kinds for a message, sorted: ``assets_by_id, people``."""
         return ", ".join(sorted(self._classes)) or "none"
 
     def __iter__(self) -> Iterator[type[WorkItem]]:

@@ -22,9 +22,9 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class TimeWindow:
-    """The time from ``start`` up to but not including ``end``. Never empty.
+    """The time from ``start`` up to but not including ``end``: aware datetimes of any zone, kept in UTC.
 
-    Both are aware when passed, in any zone, and UTC when read.
+    ``ValueError`` for a naive datetime, and for an empty window.
     """
 
     start: datetime
@@ -44,10 +44,7 @@ class TimeWindow:
         return self.end - self.start
 
     def halves(self, granule: timedelta) -> tuple[TimeWindow, TimeWindow] | None:
-        """Two windows that touch and make up this one, or None where it is down to one granule.
-
-        They part a whole number of granules after the start, so what began on the API's grid stays on it.
-        """
+        """Two neighbouring windows that make up this one, of whole granules from its start; None below two granules."""
         _require_positive("The granule of halves", granule)
         granules = -(-self.duration // granule)
         if granules < 2:
@@ -59,8 +56,8 @@ class TimeWindow:
 def time_windows(start: datetime, end: datetime, *, step: timedelta) -> Iterator[TimeWindow]:
     """Windows of ``step`` that cover ``start`` up to but not including ``end``, without gap or overlap.
 
-    Lazy. The steps are of elapsed time: a day is 24 hours whatever the clocks do (`day_windows` follows them). The last
-    window may be shorter; ``start == end`` gives none.
+    Lazy. A day is 24 hours of elapsed time, whatever the clocks do (see `day_windows`). The last window may be shorter;
+    ``start == end`` gives none.
     """
     start, end = _utc("The start of time_windows", start), _utc("The end of time_windows", end)
     _require_positive("The step of time_windows", step)
@@ -72,7 +69,7 @@ def time_windows(start: datetime, end: datetime, *, step: timedelta) -> Iterator
 def day_windows(start: date, end: date, *, zone: str, days: int = 1) -> Iterator[TimeWindow]:
     """Windows of whole local days from ``start`` up to but not including ``end``, without gap or overlap.
 
-    For an API that is asked by local date: days of 23, 24 or 25 hours, each sent as one date and met once.
+    For an API that is asked by local date: days have 23, 24 or 25 hours.
     """
     if days < 1:
         raise ValueError(f"The days of day_windows are {days}: write at least 1.")
@@ -88,7 +85,7 @@ def day_windows(start: date, end: date, *, zone: str, days: int = 1) -> Iterator
 
 
 def parse_duration(text: str) -> timedelta:
-    """``500ms``, ``90s``, ``15m``, ``2h``, ``1d`` or ``2w`` as a timedelta; else a ``ValueError`` that says so."""
+    """``500ms``, ``90s``, ``15m``, ``2h``, ``1d`` or ``2w`` as a timedelta, or a ``ValueError``."""
     found = _DURATION.fullmatch(text)
     if found is not None:
         try:

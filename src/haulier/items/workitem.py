@@ -11,22 +11,22 @@ from haulier.errors import UsageError
 from haulier.items.parameters import refusal
 
 MAX_NAME_LENGTH = 40
-"""A key starts with the kind and holds at most 120 characters: two thirds are left for the parameters."""
+"""Limits a kind: a key begins with it and has at most 120 characters, so two thirds are left for parameters."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class WorkItem:
-    """The base of all items. A subclass is a frozen dataclass that names its stream and its kind:
+    """The base class of all items. A subclass is a frozen dataclass that names its stream and its kind:
 
     >>> @dataclass(frozen=True)
     ... class AssetsById(WorkItem, stream="assets", kind="assets_by_id"):
     ...     ids: IdRange
 
-    The kind stands in messages and files, so it stays the same when the class is renamed or moved. A field may be added
-    with a default while a run is open; to remove one or change its meaning is a new kind. Parameters are typed:
-    `haulier.items.parameters` has the list. Whatever is wrong with a class is a `UsageError` that names it: its names
-    when it is made, the rest when it is first used.
+    Both names have at most 40 characters of a-z, 0-9 and '_', beginning with a letter. The kind stands in messages and
+    files: keep it when you rename the class. While a run is open a field with a default may be added; removing one or
+    changing its meaning needs a new kind. `haulier.items.parameters` lists the types of fields. `UsageError` for a
+    wrong name when the class is made, for the rest when it is first used.
     """
 
     __slots__ = ()
@@ -41,7 +41,7 @@ class WorkItem:
 
 
 def require_usable(cls: type) -> None:
-    """`UsageError` unless this is a frozen dataclass whose parameters can be written down and read back."""
+    """`UsageError` unless this is a frozen dataclass whose parameters can be encoded and read back."""
     problem = _problem_of(cls)
     if problem is not None:
         raise UsageError(f"Work item {getattr(cls, '__qualname__', cls)}: {problem}")

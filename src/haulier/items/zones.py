@@ -1,4 +1,4 @@
-"""Local time: zones by name, where their days start, the marks on their clocks, and the hour that they show twice."""
+"""Local time: zones by name, the start of their days, the marks on their clocks, the hour that they show twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOMENT = timedelta.resolution
 
 
 def zone_of(name: str) -> tzinfo:
-    """The zone of this name, or a ``ValueError`` that says what to write. UTC needs no time zone database."""
+    """The zone of this name, or a ``ValueError``. UTC needs no time zone database."""
     if name == "UTC":
         return UTC
     try:
@@ -23,20 +23,17 @@ def zone_of(name: str) -> tzinfo:
 
 
 def day_start(day: date, zone: tzinfo) -> datetime:
-    """The first moment of a local day, in UTC. Where clocks skip midnight it is the moment of the skip."""
+    """The first moment of a local day, in UTC; where clocks skip midnight, the moment of the skip."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def local(moment: datetime, zone: tzinfo) -> datetime:
-    """What a clock on the wall shows at this moment: naive."""
+    """The local time at this moment: naive."""
     return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 def fold_around(shown: datetime, zone: tzinfo) -> tuple[datetime, datetime] | None:
-    """From when to when, on the wall, a clock shows everything twice, if it shows ``shown`` twice; else None.
-
-    Half-open: at its end, where the clocks go back from, it shows each time once again.
-    """
+    """The local times, half-open, that the clock shows twice, if ``shown`` is one of them; else None."""
     first = shown.replace(tzinfo=zone, fold=0)
     second = shown.replace(tzinfo=zone, fold=1)
     before, after = first.utcoffset(), second.utcoffset()
@@ -65,7 +62,7 @@ def mark_until(moment: datetime, step: timedelta, zone: tzinfo) -> datetime:
 
 
 def mark_from(moment: datetime, step: timedelta, zone: tzinfo) -> datetime:
-    """A moment, from this one on, at which the clock shows a whole number of steps: the first, save across a fold."""
+    """A moment, from this one on, at which the clock shows a whole number of steps: the first, except across a fold."""
     mark = ceiling(local(moment, zone), step)
     while True:
         shown = [found for found in _moments_of(mark, zone) if found >= moment and local(found, zone) == mark]
@@ -76,16 +73,14 @@ def mark_from(moment: datetime, step: timedelta, zone: tzinfo) -> datetime:
 
 
 def floor(shown: datetime, step: timedelta) -> datetime:
-    """The last whole number of steps since midnight up to a local time."""
     return shown - (shown - datetime.combine(shown.date(), time())) % step
 
 
 def ceiling(shown: datetime, step: timedelta) -> datetime:
-    """The first whole number of steps since midnight from a local time on."""
     midnight = datetime.combine(shown.date(), time())
     return midnight - (midnight - shown) // step * step
 
 
 def _moments_of(shown: datetime, zone: tzinfo) -> list[datetime]:
-    """When the clock shows this time: twice in a fold. A time that it skips is read with either offset."""
+    """The moments of a local time: two in a fold. A skipped time is read with either offset."""
     return [shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]

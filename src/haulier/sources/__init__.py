@@ -1,1 +1,1 @@
-"""Where work items and their pages come from. Knows neither queue nor lake."""
+"""Recipes as work items and pages. Knows neither queue nor lake."""

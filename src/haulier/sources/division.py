@@ -1,4 +1,4 @@
-"""`Division`: how a stream is divided into items."""
+"""How a stream is divided into items."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Division(Protocol):
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """The names of the placeholders that `fill` gives a value."""
+        """The placeholders that `fill` gives a value."""
         ...
 
     def items(self, context: Context) -> AsyncIterator[WorkItem]:
@@ -34,7 +34,7 @@ class Division(Protocol):
         ...
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that together ask for the same records; none where the item cannot be divided further."""
+        """Two items that together ask for the same records; none where the item cannot be divided."""
         ...
 
 
@@ -42,7 +42,7 @@ def divide(stream: str, recipe: Enumeration, *, where: str, kind: str = "") -> D
     """The division that a recipe describes.
 
     ``where`` is the place of the recipe's table, for messages. The kind of the items is the stream's name with
-    ``_ids``, ``_windows``, ``_values`` or ``_once`` unless it is given.
+    ``_ids``, ``_windows``, ``_values`` or ``_once``, unless given.
     """
     match recipe:
         case IdsRecipe():

@@ -1,4 +1,4 @@
-"""All of a recipe that shapes records, as canonical bytes: what a resumed run is held to."""
+"""The part of a recipe that shapes records, as canonical bytes: a resumed run must have the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DIVISION = ("query", "bounds", "are_numbers")
 def fingerprint(mode: str, streams: Iterable[StreamRecipe], known: Mapping[str, StreamRecipe]) -> bytes:
     """Equal bytes for recipes that make equal records of equal items; the order of the streams does not matter.
 
-    ``known`` are all streams of the source: what shapes a parent's records shapes its children's.
+    ``known`` are all streams of the source, since a parent's recipe shapes its children's records.
     """
     shapes = [_shape(stream, mode, known) for stream in streams]
     return msgspec.json.encode([mode, sorted(shapes, key=msgspec.json.encode)], order="deterministic")
@@ -45,10 +45,10 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
 
 
 def canonical(value: Any) -> Any:
-    """A value as JSON, its classes named.
+    """A value as JSON, with the names of its classes.
 
-    Fields that stand at their default are left out: a field that a later haulier adds must not refuse runs that this
-    one planned. So are those whose metadata says that they shape no records.
+    Fields at their default are left out, so that a field that a later version adds does not refuse open runs. So are
+    fields whose metadata says that they shape no records.
     """
     match value:
         case datetime():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class IdsDivision:
-    """Divides a stream by ID. The last ID is asked for once, when the run is planned: newer ones are the next run's."""
+    """Divides a stream by ID. The last ID is asked for once, at planning: newer ones belong to the next run."""
 
     placeholders = ("start", "end")
 
@@ -50,20 +50,19 @@ class IdsDivision:
             yield self._make(ids)
 
     def fill(self, item: WorkItem) -> PlaceholderValues:
-        """The value of each placeholder for this item."""
         assert isinstance(item, self._make)
         start, end = self._recipe.bounds.of(item.ids)
         return {"start": int(start), "end": int(end)}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that make up this one; none where it is down to one ID, or the API is told its start alone."""
+        """Two items that make up this one; none for a single ID, and where the API is told the start alone."""
         assert isinstance(item, self._make)
         if self._recipe.only_start:
             return ()
         return tuple(self._make(half) for half in item.ids.halves() or ())
 
     async def _edge(self, api: ItemApi, name: str, edge: int | Lookup) -> int | None:
-        """The number itself, or what the API says; None where it holds nothing and may."""
+        """The number itself, or the API's answer; None where the API has no items and may have none."""
         if isinstance(edge, int):
             return edge
         found = await ask(api, edge)

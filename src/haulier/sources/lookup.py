@@ -1,4 +1,4 @@
-"""One value out of one answer: the last ID, how many records there are."""
+"""Asks the API for one value: the last ID, the number of records."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MissingValue:
-    """There is nothing at a path. ``is_empty``: since a list on the way is empty, or null stands there."""
+    """Nothing at a path. ``is_empty``: null is there, or a list on the way is empty."""
 
     reason: str
     is_empty: bool = False
 
 
 async def ask(api: ItemApi, lookup: Lookup) -> Any | MissingValue:
-    """What the API answers at the lookup's path, or in its header."""
+    """The value at the lookup's path, or in its header."""
     if lookup.header:
         # Whatever the body is: it is the header that was asked for.
         expected = ExpectedAnswer(empty=EmptyForms.of(["no body"]), wants_json=False)
@@ -40,7 +40,7 @@ async def ask(api: ItemApi, lookup: Lookup) -> Any | MissingValue:
 
 
 def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
-    """``found`` as a number; `UsageError` for what is none. APIs write IDs both as numbers and as text."""
+    """``found`` as a number, or `UsageError`. APIs write IDs as numbers and as text."""
     if isinstance(found, int) and not isinstance(found, bool):
         return found
     if isinstance(found, str) and found.isascii() and found.removeprefix("-").isdigit():
@@ -55,7 +55,7 @@ def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
 
 
 def _is_empty(tree: Any, path: str) -> bool:
-    """Whether the path ends early at a list without elements, or at null: the API holds nothing."""
+    """Whether the path ends early, at an empty list or at null: the API has no items."""
     parts = parts_of(path)
     for length in range(len(parts)):
         try:

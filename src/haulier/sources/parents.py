@@ -1,8 +1,8 @@
-"""A stream that is asked for by the records of another one, its parent: the comments of each post.
+"""A stream that is asked for by the records of its parent: the comments of each post.
 
-The parent's list is divided as the parent is. An item of that division holds no records: it reads the parent's pages,
+The parent's list is divided as the parent is. An item of that division has no records: it reads the parent's pages,
 takes the named fields of each record, and divides itself into batches of parents. A batch asks for the children of its
-parents, one after the other, and holds their records.
+parents, one after the other, and has their records.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from haulier.sources.templates import PARENT, PlaceholderValue, PlaceholderValue
 from haulier.sources.values import scalar_text
 
 _INTEGER_DIGITS = 18
-"""Longer numbers are kept as text: whoever reads them may not have integers of that size."""
+"""Longest number that is sent as a number. Longer ones stay text: their reader may not have such integers."""
 
 
 class Parents:
-    """The two kinds of items of such a stream, and what is done with each."""
+    """The two kinds of items of such a stream, and their work."""
 
     def __init__(self, recipe: StreamRecipe, rule: ParentRecipe, parent: StreamRecipe, division: Division) -> None:
         @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Parents:
 
         self.batch: type[WorkItem] = Batch
         self.division = division
-        """Of the parent's list, under this stream's name."""
+        """Divides the parent's list, under this stream's name."""
         self.fields = parent_fields(recipe)
         self._make = Batch
         self._recipe = recipe
@@ -73,13 +73,13 @@ class Parents:
                 del page  # As in `haulier.sources.rest`.
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """A batch in two; none where it is down to one parent."""
+        """Two batches; none for a single parent."""
         assert isinstance(item, self._make)
         middle = len(item.parents) // 2
         return (self._make(item.parents[:middle]), self._make(item.parents[middle:])) if middle else ()
 
     def _field(self, record: bytes, field: str) -> str:
-        """A field as it came, so that a number is still known for one when its children are asked for."""
+        """The field as it came, so that a number is sent as a number when its children are asked for."""
         found = raw_at(record, field)
         if found is None or scalar_text(found) is None:
             reason = (
@@ -95,7 +95,7 @@ class Parents:
 
 
 def parent_fields(recipe: StreamRecipe) -> tuple[str, ...]:
-    """The fields of a parent's record that a stream names, in its request or in what it adds, sorted."""
+    """The fields of a parent's record that a stream uses, sorted."""
     names = {name for text in templates_of(recipe) for name in find_placeholders(text)}
     return tuple(sorted(name.removeprefix(PARENT) for name in names if name.startswith(PARENT)))
 

@@ -1,6 +1,6 @@
-"""What a source file says of a stream, typed: everything that `sources.rest` needs to make items and pages.
+"""Recipes: a source file's streams, typed. `sources.rest` makes items and pages of them.
 
-Nothing here reads a file or the environment, so that Python code may build the same recipes by hand.
+They read neither files nor the environment, so Python code may build them too.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from haulier.api.records.paths import ROOT
 from haulier.items.bounds import Bounds
 
 Pairs = tuple[tuple[str, str], ...]
-"""Query parameters or headers, in their order; a name may stand twice."""
+"""Query parameters or headers, in their order; a name may occur twice."""
 
 SETTLE = timedelta(seconds=120)
-"""APIs show their newest records late: Zendesk hides the last minute, Logstash keeps 30 s away. Twice the worst."""
+"""Twice the longest time for which an API is known to hide its newest records: Zendesk a minute, Logstash 30 s."""
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """A request that is answered with one value: at the dotted path ``at``, or in a header."""
+    """A request for one value: at the dotted path ``at``, or in a header."""
 
     path: str
     at: str = ""
@@ -35,7 +35,9 @@ class Lookup:
 
 @dataclass(frozen=True)
 class IdsRecipe:
-    """Ranges of IDs: [first, last] in steps. ``query`` says how the API is told a range, by `{start}` and `{end}`."""
+    """Ranges of ``step`` IDs from ``first`` to ``last``, both included; `{start}` and `{end}` in ``query`` tell the API
+    a range.
+    """
 
     last: int | Lookup
     step: int
@@ -45,12 +47,12 @@ class IdsRecipe:
     only_start: bool = False
     """The API is told the start alone, which names the whole range."""
     may_be_empty: bool = False
-    """An API that holds no item gives a run without items; else that is an error, since it is mostly a wrong query."""
+    """An API without items gives a run without items. Else it is an error: mostly the query is wrong."""
 
 
 @dataclass(frozen=True)
 class WindowsRecipe:
-    """Windows of time: from ``start`` to ``end``, or to the run's snapshot time less ``settle``, in steps."""
+    """Windows of ``step`` from ``start`` to ``end``, or to the run's snapshot time less ``settle``."""
 
     start: datetime
     step: timedelta
@@ -65,19 +67,19 @@ class WindowsRecipe:
 
 @dataclass(frozen=True)
 class ListLookup:
-    """A list that is asked for, over as many pages as it has: one value for each of its elements."""
+    """A request for a list, over all of its pages: one value for each element."""
 
     path: str
     records: str
     pages: Paginator
     at: str = ROOT
-    """Path of the value in an element; the element itself unless given."""
+    """The path of the value in an element; the element itself by default."""
     query: Pairs = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
 class ValuesRecipe:
-    """One item for each value of a list: a region, an account. ``query`` says how the API is told it, by `{value}`."""
+    """One item for each value of a list: a region, an account. `{value}` in ``query`` tells it to the API."""
 
     values: tuple[str, ...] | ListLookup
     query: Pairs = ()
@@ -88,7 +90,7 @@ class ValuesRecipe:
 
 @dataclass(frozen=True)
 class OnceRecipe:
-    """One item that holds everything."""
+    """One item with everything."""
 
     query: Pairs = ()
 
@@ -96,22 +98,22 @@ class OnceRecipe:
 Enumeration = IdsRecipe | WindowsRecipe | ValuesRecipe | OnceRecipe
 
 BATCH_PARENTS = 100
-"""Parents of one item. One alone would make an item, an object and two writes of each request."""
+"""Parents of one item. With one parent, each request would cost an item, an object and two writes."""
 
 
 @dataclass(frozen=True)
 class ParentRecipe:
-    """The stream whose records a stream is asked for by, each with a request of its own: the comments of each post."""
+    """The stream whose records a stream is asked for by, with a request for each: the comments of each post."""
 
     stream: str
     batch: int = BATCH_PARENTS
     skips_absent: bool = False
-    """A 404 or 410 of one parent means that it has nothing. Else it is a failure, as of any list."""
+    """A 404 or 410 of one parent means that it has nothing; else it is a failure, as for any list."""
 
 
 @dataclass(frozen=True)
 class StreamRecipe:
-    """One stream: the request that gets a page, where the records stand in it, and how a run is divided into items."""
+    """One stream: the request for a page, the place of the records in it, the division of a run into items."""
 
     name: str
     path: str
@@ -124,18 +126,18 @@ class StreamRecipe:
     json: Any = field(default=None, repr=False)
     headers: Pairs = field(default=(), repr=False)
     empty: EmptyForms = EMPTY_LIST_ONLY
-    """What is a page without records besides an empty list."""
+    """What, besides an empty list, is a page without records."""
     total: Total | None = None
     expect: Lookup | None = None
     key: tuple[str, ...] = ()
-    """Paths in a record that together tell it from every other one of a run."""
+    """Paths in a record that together tell it from all others of a run."""
     add: Pairs = ()
     """Fields that are put in front of each record's own bytes, with placeholders filled in."""
     parent: ParentRecipe | None = None
-    """In place of ``full``."""
+    """Takes the place of ``full``."""
     rules: tuple[Rule, ...] = ()
     """What answers mean to this stream, ahead of the source's own rules."""
 
     def enumeration(self, mode: str) -> Enumeration | None:
-        """How a run of that mode is divided; None where the stream has no part in such a run."""
+        """The division of runs of that mode; None where the stream has no part in them."""
         return self.full if mode == "full" else self.incremental

@@ -1,4 +1,4 @@
-"""`RestSource`: recipes as work items, enumerators and processors, the same that Python code registers by hand."""
+"""`RestSource`: recipes as work items, enumerators and processors, like those that Python code registers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ RestExpect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
 
 
 class RestSource:
-    """The items and processors of a source that is described by recipes. Full runs only, so far."""
+    """The items and processors of a source that recipes describe. Full runs only, so far."""
 
     def __init__(self, name: str, streams: Iterable[StreamRecipe]) -> None:
         self.name = name
         self._streams = {recipe.name: recipe for recipe in streams}
         self._divisions: dict[str, Division] = {}
         self.processors: dict[type[WorkItem], RestProcessor] = {}
-        """The processor of each class of work item."""
         self._halves: dict[type[WorkItem], Callable[[WorkItem], tuple[WorkItem, ...]]] = {}
         for recipe in self._streams.values():
             if recipe.parent is not None:
@@ -44,7 +43,7 @@ class RestSource:
 
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:
-        """By stream, the paths of what tells its records apart, where that is declared."""
+        """The paths of each stream's key, where it declares one."""
         return {recipe.name: recipe.key for recipe in self._streams.values() if recipe.key}
 
     @property
@@ -67,14 +66,11 @@ class RestSource:
                 yield item
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that together ask for the same records; none where the item cannot be divided further."""
+        """Two items that together ask for the same records; none where the item cannot be divided."""
         return self._halves[type(item)](item)
 
     def expect_of(self, streams: Iterable[str]) -> RestExpect | None:
-        """What asks the API how many records each of these streams should hold; None where none declares it.
-
-        A stream that declares no ``expect`` is left out of the answer.
-        """
+        """Asks the API how many records these streams have; those without ``expect`` are left out. None without any."""
         chosen = [self._streams[stream] for stream in streams]
         lookups = {recipe.name: recipe.expect for recipe in chosen if recipe.expect is not None}
 
@@ -88,7 +84,7 @@ class RestSource:
         return expect if lookups else None
 
     def fingerprint(self, mode: str, streams: Iterable[str]) -> bytes:
-        """Canonical bytes of all that shapes the records of these streams in a run of ``mode``, and of nothing else."""
+        """Canonical bytes of what shapes the records of these streams in a run of ``mode``, and of nothing else."""
         return fingerprint(mode, [self._streams[stream] for stream in streams], self._streams)
 
     def _add_child(self, recipe: StreamRecipe, rule: ParentRecipe) -> None:

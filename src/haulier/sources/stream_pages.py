@@ -1,4 +1,4 @@
-"""The pages of a stream for one item: its request with the placeholders filled in."""
+"""The pages of a stream for one item: its request with placeholders filled in."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StreamRequest:
 
 
 def build_request(recipe: StreamRecipe, query: Pairs, values: PlaceholderValues) -> StreamRequest:
-    """The request for an item's first page; ``query`` is the division's own, behind the stream's."""
+    """The request for an item's first page; ``query`` is the division's, and comes after the stream's."""
     return StreamRequest(
         path=fill_path(recipe.path, values),
         query=tuple((name, fill_query(value, values)) for name, value in (*recipe.query, *query)),
@@ -60,9 +60,9 @@ def fetch_pages(
     exact: Mapping[str, Raw] = MappingProxyType({}),
     skips_absent: bool = False,
 ) -> AsyncIterator[Page]:
-    """The pages of one item. With ``skips_absent`` a list that is not there has none.
+    """The pages of one item; none for a list that is not there, with ``skips_absent``.
 
-    ``exact`` has values as they stood in JSON: what is added to records keeps the digits that it came with.
+    ``exact`` has values as they are written in JSON, so that fields added to records keep the digits that came.
     """
     values = {**values, "snapshot_time": snapshot_text(context.snapshot_time)}
     asked = build_request(recipe, query, values)
@@ -81,7 +81,7 @@ def fetch_pages(
 
 
 def build_fields(add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]) -> dict[str, Any]:
-    """The fields that are put in front of an item's records. A placeholder that is the whole text keeps its type."""
+    """The fields to put in front of an item's records. A placeholder that is the whole text keeps its type."""
     fields: dict[str, Any] = {}
     for name, text in add:
         alone = lone_placeholder(text)
@@ -98,7 +98,7 @@ async def _with_fields(pages: AsyncIterator[Page], fields: Mapping[str, Any]) ->
 
 
 def snapshot_text(snapshot_time: datetime) -> str:
-    """`{snapshot_time}`: whole seconds, UTC, as most APIs read a time."""
+    """`{snapshot_time}`: whole seconds in UTC, as most APIs read a time."""
     return f"{snapshot_time:%Y-%m-%dT%H:%M:%SZ}"
 
 

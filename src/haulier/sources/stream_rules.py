@@ -9,21 +9,21 @@ from haulier.api.errors import Action
 from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator
 
 ABSENT = (Rule(Action.END, status=404), Rule(Action.END, status=410))
-"""What is not there has no pages. Of the first request only: in the middle of a walk it would be an end too early."""
+"""An absent list has no pages. For the first request only: later it would end a list too early."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """Pages as another paginator has them, under rules that come ahead of the source's."""
+    """The pages of another paginator, under rules that come ahead of the source's."""
 
     pages: Paginator
     rules: tuple[Rule, ...] = ()
     first_rules: tuple[Rule, ...] = ()
-    """Of the first page alone, behind ``rules``."""
+    """Rules for the first page alone, behind ``rules``."""
 
     @property
     def inner(self) -> Paginator:
-        """The kind of paging itself: what holds for it holds under rules too."""
+        """The kind of paging itself, for checks that depend on it."""
         return self.pages
 
     def first(self, request: PageRequest) -> PageRequest:
@@ -37,6 +37,6 @@ class Ruled:
 
 
 def with_rules(pages: Paginator, rules: tuple[Rule, ...], *, skips_absent: bool = False) -> Paginator:
-    """``pages`` itself where there is no rule."""
+    """``pages`` under these rules; itself where there are none."""
     first_rules = ABSENT if skips_absent else ()
     return Ruled(pages, rules, first_rules) if rules or first_rules else pages

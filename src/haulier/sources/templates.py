@@ -1,7 +1,7 @@
 """Placeholders: `{start}`, `{end}`, `{value}`, `{snapshot_time}` and `{parent.FIELD}` become values of the item.
 
-Other braces, as in JSON or OData, are plain text. A misspelt placeholder (`{strat}`) is refused, since it would be sent
-to the API as it is and silently match nothing, or everything.
+Other braces, as in JSON or OData, are plain text. A misspelt placeholder (`{strat}`) is refused: sent as it is, it
+would silently match nothing, or everything.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PlaceholderError(UsageError):
 
 
 def find_placeholders(text: str) -> list[str]:
-    """The placeholders in ``text``, in their order; raises `PlaceholderError` for a misspelt one."""
+    """The placeholders in ``text``, in their order. `PlaceholderError` for a misspelt one."""
     found = []
     for name in _BRACES.findall(text):
         if name in PLACEHOLDERS or (name.startswith(PARENT) and name != PARENT):
@@ -47,7 +47,7 @@ def find_placeholders(text: str) -> list[str]:
 
 
 def check_placeholders(text: str, allowed: Collection[str]) -> list[str]:
-    """Like `find_placeholders`; raises `PlaceholderError` also for one that is not ``allowed``."""
+    """`find_placeholders`, and `PlaceholderError` for one that is not ``allowed``."""
     found = find_placeholders(text)
     for name in found:
         if name not in allowed and not (ANY_PARENT in allowed and name.startswith(PARENT)):
@@ -64,23 +64,23 @@ def fill(text: str, values: PlaceholderValues) -> str:
 
 
 def fill_query(text: str, values: PlaceholderValues) -> str:
-    """Like `fill`, for a query parameter: values are percent-encoded if ``text`` is encoded already."""
+    """`fill` for a query parameter: values are percent-encoded if ``text`` is encoded already."""
     return Encoded(_fill(text, values, _code)) if isinstance(text, Encoded) else fill(text, values)
 
 
 def fill_path(path: str, values: PlaceholderValues) -> str:
-    """Like `fill`, for the path of a URL. `ItemError` for a value that would lead to another path, such as ``..``."""
+    """`fill` for the path of a URL. `ItemError` for a value that would lead elsewhere, such as ``..``."""
     return _fill(path, values, _segment)
 
 
 def fill_value(text: str, values: PlaceholderValues) -> PlaceholderValue:
-    """Like `fill`, for JSON: a placeholder that is the whole text keeps its type, so a number is sent as a number."""
+    """`fill` for JSON: a placeholder that is the whole text keeps its type."""
     name = lone_placeholder(text)
     return values[name] if name is not None and name in values else fill(text, values)
 
 
 def lone_placeholder(text: str) -> str | None:
-    """The name of the placeholder that is the whole ``text``; None where there is more, or none."""
+    """The placeholder that is the whole ``text``, if it is one."""
     match = _BRACES.fullmatch(text)
     return None if match is None else match[1]
 
@@ -93,7 +93,7 @@ def as_text(value: PlaceholderValue) -> str:
 
 
 def strings_of(tree: object) -> Iterator[str]:
-    """Every string in a JSON value. Keys of objects are left out: they have no placeholders."""
+    """Every string in a JSON value, except keys: these have no placeholders."""
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, Mapping):
@@ -130,9 +130,9 @@ def _refuse_near_miss(name: str) -> None:
 
 
 def _is_one_slip(written: str, known: str) -> bool:
-    """Whether the two differ by one typing error (Damerau-Levenshtein distance 1) behind the same first letter.
+    """Whether one typing error (Damerau-Levenshtein distance 1) behind an equal first letter parts the two.
 
-    No more than that is guessed at: APIs have braces of their own.
+    No more is guessed at: APIs have braces of their own.
     """
     if written[:1] != known[:1]:
         return False

@@ -33,7 +33,7 @@ class ValuesDivision:
         self._where = where
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
-        """One item for each value, in the order of the list. `UsageError` for what is no list of values."""
+        """One item for each value, in the order of the list. `UsageError` for what is not a list of values."""
         values = self._recipe.values
         if not isinstance(values, ListLookup):
             for value in values:
@@ -58,12 +58,11 @@ class ValuesDivision:
             )
 
     def fill(self, item: WorkItem) -> PlaceholderValues:
-        """The value of each placeholder for this item."""
         assert isinstance(item, self._make)
         return {"value": int(item.value) if self._recipe.are_numbers else item.value}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """A value cannot be divided."""
+        """None: a value cannot be divided."""
         return ()
 
     def _value(self, record: bytes, lookup: ListLookup) -> str:
@@ -80,7 +79,7 @@ class ValuesDivision:
 
 
 class OnceDivision:
-    """Does not divide a stream: one item holds everything."""
+    """Does not divide a stream: one item has everything."""
 
     placeholders: tuple[str, ...] = ()
 
@@ -94,21 +93,19 @@ class OnceDivision:
         self._make = Once
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
-        """The one item."""
         yield self._make()
 
     def fill(self, item: WorkItem) -> PlaceholderValues:
-        """No value: such an item has no placeholder."""
         assert isinstance(item, self._make)
         return {}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """It is one item because nothing is known that would divide it."""
+        """None: nothing is known that would divide it."""
         return ()
 
 
 def scalar_text(value: Raw) -> str | None:
-    """A JSON text or number as a query says it, numbers with the digits they came with; None for anything else."""
+    """A JSON text or number as text, with the digits that came; None for anything else."""
     kind = first_byte(value)
     if kind == b'"':
         return msgspec.json.decode(value, type=str)

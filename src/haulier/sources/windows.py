@@ -17,7 +17,7 @@ from haulier.sources.templates import PlaceholderValues
 
 
 class WindowsDivision:
-    """Divides a stream by time, up to the run's snapshot time less what the API needs to settle."""
+    """Divides a stream by time, up to the run's snapshot time less the time that the API needs to settle."""
 
     placeholders = ("start", "end")
 
@@ -33,7 +33,7 @@ class WindowsDivision:
         self._where = where
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
-        """The windows, ascending, without gap or overlap. Equal for equal snapshot times."""
+        """The windows, ascending, without gap or overlap; equal for equal snapshot times."""
         start, end = self._recipe.start, self._end(context.snapshot_time)
         if end <= start:
             raise UsageError(
@@ -44,7 +44,6 @@ class WindowsDivision:
             yield self._make(window)
 
     def fill(self, item: WorkItem) -> PlaceholderValues:
-        """The value of each placeholder for this item."""
         assert isinstance(item, self._make)
         start, end = self._recipe.bounds.of(item.window)
         if self._recipe.bounds.format.startswith("epoch_"):
@@ -52,7 +51,7 @@ class WindowsDivision:
         return {"start": start, "end": end}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that make up this one; none where it is down to one granule, or the API is told its start alone."""
+        """Two items that make up this one; none for a single granule, and where the API is told the start alone."""
         assert isinstance(item, self._make)
         if self._recipe.only_start:
             return ()
