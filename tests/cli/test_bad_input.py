@@ -185,6 +185,22 @@ def test_a_lake_that_is_a_file_is_refused(shop: Place) -> None:
     assert "is not a folder" in one_message(said)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is of Linux")
+@pytest.mark.parametrize("folder", ["/proc/x", "/proc/x/y"])
+def test_a_place_in_which_nothing_can_be_created_is_refused(shop: Place, api: SandboxProcess, folder: str) -> None:
+    """In a file system without folders of users' own: another place is needed, and waiting does not help."""
+    before = api.counters().requests
+    for command in ("run", "enqueue", "work"):
+        said = shop.run(command, "--lake", folder)
+        assert said.code == 2, said.err
+        assert f"The lake at {folder} cannot be created: " in one_message(said)
+        assert one_message(said).endswith("Name a folder on a local disk or volume of this machine.")
+        said = shop.run(command, "--queue", f"sqlite:///{folder}/queue.sqlite3")
+        assert said.code == 2, said.err
+        assert f"The queue's folder {folder} cannot be created: " in one_message(said)
+    assert api.counters().requests == before
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user for a moment")
 def test_a_read_only_lake_is_refused_before_the_first_request(
     api: SandboxProcess, capsys: pytest.CaptureFixture[str]

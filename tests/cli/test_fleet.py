@@ -40,6 +40,41 @@ def test_what_a_person_must_change_is_said_before_what_may_pass(
     assert asyncio.run(fleet_of(shop, command, 2))[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("first", "others", "reason"),
+    [
+        ("echo 'haulier: a key is wrong' >&2; exit 2", "echo 'haulier: a key is wrong' >&2; exit 2", "a key is wrong"),
+        ("echo 'haulier: the API is away' >&2; exit 4", "echo 'haulier: a key is wrong' >&2; exit 2", "a key is wrong"),
+        ("echo 'haulier: a key is wrong' >&2; exit 2", "exit 2", "a key is wrong"),
+    ],
+)
+def test_the_reason_of_all_children_is_said_once(
+    shop: Place, tmp_path: Path, first: str, others: str, reason: str
+) -> None:
+    """The fleet passes it on to the closing words of the run, which have the reason of its exit code."""
+    command = ["sh", "-c", f"mkdir '{tmp_path}/first' 2>/dev/null && {{ {first}; }}; {others}"]
+    said: list[str] = []
+
+    async def work() -> tuple[int, str]:
+        async with open_site(load_app(str(shop.toml)), Options()) as site:
+            fleet = Fleet(command, 3, site_watch(site), said.append)
+            return await fleet.run(), fleet.reason
+
+    assert asyncio.run(work()) == (2, reason)
+    assert said == []
+
+
+def test_the_reason_of_a_child_is_said_while_the_others_work_on(
+    shop: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody should have to look for the worker that is missing."""
+    monkeypatch.setattr("haulier.cli.fleet.REASON_SECONDS", 0.2)
+    stopped = "echo 'haulier: the API is away' >&2; exit 4"
+    command = ["sh", "-c", f"mkdir '{tmp_path}/first' 2>/dev/null && {{ {stopped}; }}; sleep 2; exit 4"]
+    code, said = asyncio.run(fleet_of(shop, command, 2))
+    assert (code, said) == (4, ["A worker has stopped: the API is away"])
+
+
 def test_a_run_that_a_child_closed_is_no_run_that_was_stopped(shop: Place) -> None:
     """The child that ends the run may be gone before its parent looks at the run again."""
     assert asyncio.run(fleet_of(shop, ["sh", "-c", "exit 0"], 2)) == (0, [])
@@ -127,9 +162,9 @@ def test_a_child_that_cannot_be_started_is_said_in_words(shop: Place, tmp_path: 
 
 def test_a_long_line_of_a_child_is_passed_on(shop: Place) -> None:
     """A traceback in one JSON line may be longer than a pipe's buffer."""
-    program = "import sys; sys.stderr.write('x' * 3_000_000 + chr(10) + 'haulier: why' + chr(10)); sys.exit(4)"
+    program = "import sys; sys.stderr.write('x' * 3_000_000 + chr(10) + 'after it' + chr(10)); sys.exit(4)"
     code, said = asyncio.run(fleet_of(shop, [sys.executable, "-c", program], 1))
-    assert (code, said[-1]) == (4, "haulier: why")
+    assert (code, said[-1]) == (4, "after it")
     assert sum(map(len, said[:-1])) == 3_000_000
 
 

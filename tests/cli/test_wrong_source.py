@@ -39,12 +39,13 @@ def test_g4_all_workers_of_a_fleet_stop(place: Place) -> None:
     """The parent hears their exit code, and says their words."""
     with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
         place.write(api.url, records='records = "rows"', step="step = 20")
-        process = place.start("run", "--workers", "2")
+        process = place.start("run", "--workers", "3")
         out, err = process.communicate(timeout=90)
     assert process.returncode == 2, out + err
     assert "nothing stands at 'rows'" in err
     (why,) = [line for line in err.splitlines() if "is not finished" in line]
     assert "failed in the same way" in why
+    assert [line for line in err.splitlines() if "failed in the same way" in line and line[0] != "{"] == [why]
 
 
 def test_g4_once_it_is_corrected_the_same_command_pulls_everything(place: Place) -> None:

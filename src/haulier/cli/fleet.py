@@ -22,8 +22,14 @@ RESTART_CAP_SECONDS = 5.0
 LIVED_SECONDS = 30.0
 LINE_BYTES = 1 << 20
 """Of one log line of a child, which may hold a traceback."""
+REASON_SECONDS = 10.0
+"""Before the reason of a child that stopped is said while others work on. Mostly all stop for the same one, and the
+closing words of the run say it once."""
 MAX_RESTARTS = 50
 """Deaths in a row of one child, none of which lived for `LIVED_SECONDS`: something kills them all."""
+
+_LAST_WORDS = "haulier: "
+"""A command begins the line with it that says why it ends."""
 
 
 class Fleet:
@@ -37,8 +43,11 @@ class Fleet:
         self._say = say
         self._children: set[Process] = set()
         self._draining = asyncio.Event()
-        self._codes: list[int] = []
+        self._ends: list[tuple[int, str]] = []
+        """Exit code and reason of each child that is not started again."""
+        self._told: set[str] = set()
         self.reason = ""
+        """Why the fleet ended, where it did not end well."""
 
     @property
     def living(self) -> int:
@@ -56,10 +65,13 @@ class Fleet:
         finally:
             self._watch.close()
         # A child that says that the run is drained may have closed it since the last look from here.
-        if self._watch.closed or 0 in self._codes:
+        if self._watch.closed or any(code == 0 for code, _ in self._ends):
             return 0
         # What a person must change is said before what may pass by itself.
-        return next((code for code in (2, 1) if code in self._codes), 4)
+        order = (2, 1, 4)
+        code, reason = min(self._ends, key=lambda end: (order.index(end[0]), not end[1]), default=(4, ""))
+        self.reason = self.reason or reason
+        return code
 
     def wake(self) -> None:
         """There is work now: children that wait for a plan look at once."""
@@ -84,22 +96,43 @@ class Fleet:
         while not self._draining.is_set():
             alarm = asyncio.Event()
             lived = loop.call_later(LIVED_SECONDS, alarm.set)
-            code = await self._live()
+            code, reason = await self._live()
             lived.cancel()
             if code in (0, 2, 4) or self._draining.is_set():
-                self._codes.append(code)
+                self._note_end(code, reason)
                 return
+            if reason:
+                self._say(f"{_LAST_WORDS}{reason}")
             restarts = 1 if alarm.is_set() else restarts + 1
             wait_seconds = RESTART_SECONDS if alarm.is_set() else min(wait_seconds * 2, RESTART_CAP_SECONDS)
             if restarts > MAX_RESTARTS:
-                self.reason = f"a worker died {MAX_RESTARTS} times in a row, at last with exit code {code}"
-                self._codes.append(1)
+                self._ends.append((1, f"a worker died {MAX_RESTARTS} times in a row, at last with exit code {code}"))
                 return
             self._say(f"A worker ended ({_how(code)}); another takes its place.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._draining.wait(), wait_seconds)
 
-    async def _live(self) -> int:
+    def _note_end(self, code: int, reason: str) -> None:
+        self._ends.append((code if code in (0, 1, 2) else 4, reason))
+        if self._draining.is_set():
+            # A child that was told to stop says so; the closing words say by what.
+            if reason and not reason.startswith("stopped "):
+                self._tell(reason)
+        elif reason:
+            asyncio.get_running_loop().call_later(REASON_SECONDS, self._tell_working, reason)
+
+    def _tell_working(self, reason: str) -> None:
+        if self._children and not self._draining.is_set():
+            self._tell(reason)
+
+    def _tell(self, reason: str) -> None:
+        if reason not in self._told:
+            self._told.add(reason)
+            self._say(f"A worker has stopped: {reason}")
+
+    async def _live(self) -> tuple[int, str]:
+        """Start a child and wait for its end. Returns its exit code, and the reason that it gave."""
+        reason = ""
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -116,20 +149,17 @@ class Fleet:
                 child.terminate()  # It was born too late to hear of it.
             assert child.stderr is not None
             while line := await _line_of(child.stderr):
-                self._hear(line.decode(errors="replace").rstrip())
-            return await child.wait()
+                text = line.decode(errors="replace").rstrip()
+                if text.startswith(_LAST_WORDS):
+                    reason = text.removeprefix(_LAST_WORDS)
+                else:
+                    self._say(text)
+            return await child.wait(), reason
         finally:
             self._children.discard(child)
             if child.returncode is None:
                 child.terminate()
                 await child.wait()
-
-    def _hear(self, line: str) -> None:
-        if self._draining.is_set() and line.startswith("haulier: stopped "):
-            return  # As it was told: the closing words say by what, once for all.
-        if line.startswith("haulier: "):
-            self.reason = self.reason or line.removeprefix("haulier: ")
-        self._say(line)
 
     async def _look_after(self) -> None:
         """Close the run when it is drained; the children see for themselves that it is closed."""

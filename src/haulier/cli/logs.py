@@ -71,9 +71,9 @@ class FileHandler(logging.Handler):
         try:
             os.write(self._descriptor, f"{self.format(record)}\n".encode(errors="backslashreplace"))
         except OSError as error:
-            # The run goes on without it: what counts is in the lake.
             self._close()
-            click.echo(f"haulier: The log file {self.path} cannot be written: {error.strerror}.", err=True)
+            problem = f"The log file {self.path} cannot be written: {error.strerror}."
+            click.echo(f"{problem} The command goes on without it.", err=True)
 
     def close(self) -> None:
         self._close()

@@ -48,7 +48,7 @@ class TestFolders:
         """A file in the way of the folder is refused in words."""
         (tmp_path / "file").touch()
         queue = SqliteQueue(tmp_path / "file" / "sub" / "queue.sqlite3", FakeClock())
-        with pytest.raises(UsageError, match=r"cannot be made: .*\. Name another one\."):
+        with pytest.raises(UsageError, match=r"cannot be created: .*\. Name another one, on a local disk"):
             await queue.depth()
         await queue.close()
 
@@ -66,9 +66,8 @@ class TestFolders:
                 case "parent":
                     file = folder / "sub" / "queue.sqlite3"
                     folder.chmod(0o555)
-                    words = (
-                        f"UsageError The queue's folder {file.parent} cannot be made: Permission denied. Name another"
-                    )
+                    problem = f"The queue's folder {file.parent} cannot be created: Permission denied."
+                    words = f"UsageError {problem} Name another one"
                 case _:
                     folder.chmod(0o555)
                     words = f"UsageError The queue's folder {folder} cannot be written. Give this user the right"

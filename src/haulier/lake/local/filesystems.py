@@ -15,6 +15,9 @@ from haulier.lake.names import temporary_name
 _NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 """What disks without hard links, or without folders that can be synced, answer; exFAT says EPERM."""
 
+_NO_PLACE = frozenset({errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP})
+"""What a file system answers in which nobody can create this folder, such as `/proc`."""
+
 _REMEDY = "Name a folder on a local disk or volume of this machine."
 
 
@@ -37,6 +40,10 @@ def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> N
     except PermissionError as error:
         raise _not_writable(files.root, error) from error
     except OSError as error:
+        if error.errno in _NO_PLACE:
+            raise UsageError(
+                f"The lake at {files.root} cannot be created: {error.strerror} ({error.filename}). {_REMEDY}"
+            ) from error
         if error.errno != errno.EROFS:
             raise
         raise _not_writable(files.root, error) from error

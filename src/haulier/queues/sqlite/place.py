@@ -18,6 +18,14 @@ MAX_SET_ASIDE = 10
 
 _LOCK_POLL_SECONDS = 0.05
 
+_NO_PLACE = frozenset(
+    {
+        *(errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP),
+    }
+)
+"""What a file system answers in which this user cannot create the folder."""
+
 
 def prepare_folder(path: Path, read_mounts: Callable[[], list[Mount]] = mounts) -> None:
     """Make the folder of the queue's file ``path`` (for its user alone) if it is missing.
@@ -28,11 +36,11 @@ def prepare_folder(path: Path, read_mounts: Callable[[], list[Mount]] = mounts) 
     _refuse_remote(folder, read_mounts())
     try:
         _make(folder)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise UsageError(f"The queue's folder {folder} cannot be made: {error.strerror}. Name another one.") from error
     except OSError as error:
-        words = UsageError if error.errno == errno.EROFS else QueueUnavailableError
-        raise words(f"The queue's folder {folder} cannot be made: {error.strerror}.") from error
+        problem = f"The queue's folder {folder} cannot be created: {error.strerror}."
+        if error.errno in _NO_PLACE:
+            raise UsageError(f"{problem} Name another one, on a local disk that this user can write.") from error
+        raise QueueUnavailableError(problem) from error
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise UsageError(f"The queue's folder {folder} cannot be written. Give this user the right, or name another.")
     if path.is_dir():
