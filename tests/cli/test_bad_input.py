@@ -76,21 +76,21 @@ def test_a_name_that_can_be_no_run_or_key_is_answered_in_words(shop: Place, name
     said = shop.run("status", "--run", name)
     assert (said.code, "has no run" in one_message(said)) == (2, True)
     said = shop.run("poison show", name)
-    assert (said.code, "has no poison of" in one_message(said)) == (2, True)
+    assert (said.code, "has no poisoned item" in one_message(said)) == (2, True)
 
 
 @pytest.mark.parametrize("command", ["status", "wait", "verify", "poison list"])
 def test_no_run_at_all_says_how_to_start_one(shop: Place, command: str) -> None:
     said = shop.run(command)
     assert said.code == 2
-    assert f"has no run in this lake yet. Start one: haulier run {shop.toml}." in one_message(said)
+    assert f"has no run in this lake yet. Start one with: haulier run {shop.toml}." in one_message(said)
 
 
 def test_a_command_to_type_is_about_the_places_that_were_named(shop: Place) -> None:
     """What was typed stands in the hint, quoted where a shell needs it; without --lake it would look elsewhere."""
     other = str(shop.folder / "another lake")
     said = shop.run("status", "--lake", other)
-    assert f"Start one: haulier run {shop.toml} --lake '{other}'. Is this" in one_message(said)
+    assert f"Start one with: haulier run {shop.toml} --lake '{other}'. If you meant" in one_message(said)
 
 
 def test_an_unreachable_api_is_exit_4_and_nothing_is_poisoned(place: Place) -> None:

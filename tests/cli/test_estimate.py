@@ -17,7 +17,10 @@ def test_the_last_complete_run_tells_how_many_pages_an_item_has(shop: Place) -> 
     said = shop.run("run")
     assert "  at least 5 requests: " in said.err
     said = shop.run("run")
-    assert f"  about {REQUESTS} requests, by the last complete run, with 2 an item: 0 s, 8 in flight, " in said.err
+    assert (
+        f"  about {REQUESTS} requests, judging by the last complete run, with 2 per item: 0 s, 8 in flight, "
+        in said.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,9 @@ def test_the_first_page_tells_how_many_there_are(place: Place, line: str, by: st
     with SandboxProcess(SLOW) as api:
         place.write(api.url, in_flight="in_flight = 2", total=line)
         with terminal(place.folder, "run", str(place.toml)) as seen:
-            seen.until(rf"  about {REQUESTS} requests, by {by}: [0-9]+ s, 2 in flight, 0\.4[0-9]* s each \(measured\)")
+            seen.until(
+                rf"  about {REQUESTS} requests, judging by {by}: [0-9]+ s, 2 in flight, 0\.4[0-9]* s each \(measured\)"
+            )
             api.change(latency_seconds=0.0)
             assert seen.end() == 0
     assert seen.drawn.count("about ") == 1
@@ -43,6 +48,6 @@ def test_the_first_items_tell_where_no_page_does(place: Place) -> None:
     with SandboxProcess(SandboxSettings(records=10 * RECORDS, latency_seconds=0.2)) as api:
         place.write(api.url, expect="", total="", in_flight="in_flight = 4")
         with terminal(place.folder, "run", str(place.toml), "--workers", "2") as seen:
-            seen.until(r"  about [0-9]+ more requests, by the first [0-9]+ items: [0-9]+ s, 4 in flight, ")
+            seen.until(r"  about [0-9]+ more requests, judging by the first [0-9]+ items: [0-9]+ s, 4 in flight, ")
             api.change(latency_seconds=0.0)
             assert seen.end() == 0

@@ -28,8 +28,8 @@ def test_whoever_stops_a_run_hears_at_once_that_it_stops(place: Place, words: tu
     assert process.returncode == 4
     (line,) = [line for line in err.splitlines() if line.startswith("Stopping")]
     assert line == (
-        "Stopping, by SIGINT: nothing new is begun, and what is under way has 1.5 seconds to end. "
-        "A second Ctrl-C does not wait for it."
+        "Stopping because of SIGINT: no new item is begun, and those under way have 1.5 seconds to end. "
+        "A second Ctrl-C stops at once."
     )
     assert "stopped by SIGINT" in err
     assert "SIGTERM" not in err
@@ -42,7 +42,7 @@ def test_a_worker_without_a_run_says_what_it_waits_for(shop: Place) -> None:
     process.terminate()
     _, err = process.communicate(timeout=90)
     assert said == (
-        f"No run is open: this worker waits for one, such as of `haulier enqueue {shop.toml}`. Ctrl-C ends it.\n"
+        f"No run is open: this worker waits until one is, as `haulier enqueue {shop.toml}` opens it. Ctrl-C stops it.\n"
     ), err
     assert shop.run("enqueue").code == 0
     assert "No run is open" not in shop.run("work").err

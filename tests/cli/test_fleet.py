@@ -56,7 +56,7 @@ def test_the_reason_of_all_children_is_said_once(
     said: list[str] = []
 
     async def work() -> tuple[int, str]:
-        async with open_site(load_app(str(shop.toml)), Options()) as site:
+        async with open_source(load_app(str(shop.toml)), Options()) as site:
             fleet = Fleet(command, 3, site_watch(site), said.append)
             return await fleet.run(), fleet.reason
 

@@ -162,8 +162,8 @@ def test_a_wait_of_more_than_a_day_is_for_a_person(place: Place, serve: Callable
     found = place.run("status", "--json").json["api"]
     assert (found["state"], found["is_for_a_person"]) == ("paused", True)
     said = place.run("status")
-    assert "all requests pause until 20" in said.out
-    assert "no worker waits for that" in said.out
+    assert "all requests are paused until 20" in said.out
+    assert "no worker waits that long" in said.out
     assert f"haulier resume {place.toml}" in said.out
     said = place.run("resume", "--json")
     assert said.code == 0
@@ -187,7 +187,7 @@ def test_neither_a_new_run_nor_an_empty_queue_lifts_it(
     place.run("run")
     place.run(*words)
     said = place.run("status")
-    assert "all requests pause until 20" in said.out
+    assert "all requests are paused until 20" in said.out
     assert place.run("cancel").code == 0
     assert f"haulier resume {place.toml}" in place.run("status").out
 
@@ -256,7 +256,7 @@ def test_resume_asks_an_api_that_was_down(place: Place, serve: Callable[..., Non
         api.is_well = True
         said = place.run("resume")
         assert said.code == 0
-        assert "The API was down since 20" in said.err
+        assert "The API had been down since 20" in said.err
         began_at = time.monotonic()
         assert process.wait(60) == 0
         assert time.monotonic() - began_at < 40.0

@@ -173,7 +173,7 @@ def test_status_says_that_the_api_is_down_since_when_and_why(place: Place) -> No
             assert (found["reason"], found["workers"], found["until"]) == ("status 503", 1, None)
             (line,) = [line for line in place.run("status").out.splitlines() if line.startswith("  API ")]
             assert line.startswith("  API      down since 20")
-            assert line.endswith("Z (status 503); it is asked again every few minutes at most")
+            assert line.endswith("Z (status 503); it is probed again within a few minutes")
         finally:
             stop(process)
     assert not list(place.lake.rglob("poison/*/*.json"))
@@ -190,7 +190,7 @@ def test_refused_credentials_stop_everybody_for_a_moment(place: Place) -> None:
         asked = api.counters().by_status[401]
         found = place.run("status", "--json").json["api"]
         assert (found["state"], found["reason"], found["since"]) == ("paused", "status 401", None)
-        assert "all requests pause until 20" in place.run("status").out
+        assert "all requests are paused until 20" in place.run("status").out
         process = place.start("work")
         try:
             time.sleep(2.0)  # The pause lasts for 15 seconds.
@@ -240,7 +240,7 @@ def test_status_says_that_an_hours_limit_is_used_up(place: Place) -> None:
         process = place.start("run")
         try:
             until(lambda: api_state(place).get("state") == "spent")
-            assert "the limit of 100 requests in 3600 s is used up; it goes on by itself" in place.run("status").out
+            assert "the limit of 100 requests in 3600 s is used up; work goes on by itself" in place.run("status").out
         finally:
             stop(process)
         assert 80 <= api.counters().requests <= 100

@@ -130,7 +130,7 @@ def test_a_second_signal_ends_a_source_that_blocks(place: Place, number: signal.
     finally:
         process.kill()
     assert code == 4, err
-    assert "Stopped at once: something had held up the event loop" in err
+    assert "Stopped at once: the event loop was blocked" in err
     place.toml.write_text(BLOCKING.format(block="pass"))
     assert place.run("run").code == 0
 

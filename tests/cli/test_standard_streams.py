@@ -49,7 +49,7 @@ def test_a_run_whose_output_has_no_room_is_worked_to_its_end(shop: Place) -> Non
     with FULL.open("wb") as full:
         code, err = run("run", str(shop.toml), "--json", out=full.fileno())
         assert (code, "Traceback" in err) == (0, False), err
-        assert err.endswith("haulier: Standard output cannot be written: No space left on device.\n")
+        assert err.endswith("haulier: Cannot write to standard output: No space left on device.\n")
         assert run("run", str(shop.toml), "--new", out=full.fileno(), err=full.fileno())[0] == 0
         code, err = run("run", "no.toml", out=full.fileno())
         assert (code, err.count("\n")) == (2, 1)

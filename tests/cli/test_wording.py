@@ -10,7 +10,7 @@ import pytest
 from haulier.api.errors import Action, ApiError
 from haulier.app.open_source import Options
 from haulier.cli.command_lines import typed_command
-from haulier.cli.plurals import are, counted
+from haulier.cli.plurals import are, counted, have, were
 from haulier.errors import sentence
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.worker.first_items import broken, refused
@@ -56,6 +56,8 @@ def test_a_run_that_stops_says_why_with_one_stop(place: Place) -> None:
 def test_one_is_not_many() -> None:
     assert [counted(count, "item") for count in (0, 1, 2, 1_000)] == ["0 items", "1 item", "2 items", "1,000 items"]
     assert [are(count) for count in (0, 1, 2)] == ["are", "is", "are"]
+    assert [have(count) for count in (0, 1, 2)] == ["have", "has", "have"]
+    assert [were(count) for count in (0, 1, 2)] == ["were", "was", "were"]
 
 
 def test_one_item_with_one_record_is_said_so(place: Place) -> None:

@@ -30,7 +30,7 @@ PAGE = ROOT / "docs/tutorial.md"
 LATENCY_SECONDS = 0.015
 """Instead of the tutorial's own, which is there to be watched."""
 PATIENCE_SECONDS = 30.0
-EXACT = ("is complete", "is partial", "as the API promised", "is not what", "what the manifest says")
+EXACT = ("is complete", "is partial", "as the API promised", "is not as", "as the manifest says")
 """In lines with these words numbers are compared too."""
 
 

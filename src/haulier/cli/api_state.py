@@ -34,7 +34,7 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     """Until when requests pause."""
     is_for_a_person: bool = False
-    """The pause has more than a day left: no worker waits for that."""
+    """The pause has more than a day left: no worker waits that long."""
     workers: int = 0
     in_flight: int = 0
     """The most requests at once in the last beats."""
@@ -80,14 +80,14 @@ def api_lines(api: ApiState) -> list[str]:
     """One line for a person, or none where nobody is at work and nothing is wrong."""
     because = f" ({api.reason})" if api.reason else ""
     if api.since is not None:
-        held = f"down since {_time(api.since)}{because}; it is asked again every few minutes at most"
-        return [f"  API      {held}", f"           To ask it now: {RESUME}"]
+        held = f"down since {_time(api.since)}{because}; it is probed again within a few minutes"
+        return [f"  API      {held}", f"           To probe it now: {RESUME}"]
     if api.until is not None:
-        more = ", which is more than a day away: no worker waits for that" if api.is_for_a_person else ""
-        held = f"all requests pause until {_time(api.until)}{because}{more}"
-        return [f"  API      {held}", f"           To go on before it: {RESUME}"]
+        more = ", more than a day away: no worker waits that long" if api.is_for_a_person else ""
+        held = f"all requests are paused until {_time(api.until)}{because}{more}"
+        return [f"  API      {held}", f"           To go on sooner: {RESUME}"]
     if api.state == "spent":
-        return [f"  API      the limit of {api.reason} is used up; it goes on by itself"]
+        return [f"  API      the limit of {api.reason} is used up; work goes on by itself"]
     if not api.workers:
         return []
     pace = "" if api.requests_per_second is None else f", at most {api.requests_per_second:.3g} requests a second"

@@ -127,8 +127,8 @@ def saying(drain: Callable[[str], None], say: Callable[[str], None], options: Op
 
     def drained(why: str) -> None:
         say(
-            f"Stopping, by {why}: nothing new is begun, and what is under way has "
-            f"{options.worker.grace_seconds:g} seconds to end. A second Ctrl-C does not wait for it."
+            f"Stopping because of {why}: no new item is begun, and those under way have "
+            f"{options.worker.grace_seconds:g} seconds to end. A second Ctrl-C stops at once."
         )
         drain(why)
 

@@ -7,7 +7,7 @@ import math
 from haulier.api.requester import FirstPage
 from haulier.app.open_source import LiveSource
 from haulier.cli.output import say
-from haulier.cli.plurals import are, counted
+from haulier.cli.plurals import are, counted, were
 from haulier.runs.expect import expected_range
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.newest import latest_complete
@@ -22,9 +22,8 @@ FEW_ITEMS = 3
 
 async def say_plan(site: LiveSource, run: Run, seal: Seal) -> None:
     """Items, the requests that they take, and the hours, by what the enumeration's own requests took."""
-    more = f"{counted(seal.repeated, 'equal one')} more {'was' if seal.repeated == 1 else 'were'} given"
-    repeated = f" ({more}, and {are(seal.repeated)} kept once)" if seal.repeated else ""
-    say(f"  {counted(seal.items, 'item')} in {counted(len(seal.shards), 'shard')}{repeated}")
+    dropped = f" ({counted(seal.repeated, 'duplicate item')} {were(seal.repeated)} dropped)" if seal.repeated else ""
+    say(f"  {counted(seal.items, 'item')} in {counted(len(seal.shards), 'shard')}{dropped}")
     await _say_promised(site, run)
     await _say_cost(site, run, seal.items)
 
@@ -97,7 +96,7 @@ async def _say_cost(site: LiveSource, run: Run, items: int) -> None:
         span, how = _times(site, items)
         say(f"  at least {counted(items, 'request')}: {span} or more, {how}")
     else:
-        say(_cost(site, round(each * items), f"the last complete run, with {each:.3g} an item"))
+        say(_cost(site, round(each * items), f"the last complete run, with {each:.3g} per item"))
 
 
 async def _requests_an_item(site: LiveSource, run: Run) -> float | None:
@@ -112,7 +111,7 @@ async def _requests_an_item(site: LiveSource, run: Run) -> float | None:
 
 def _cost(site: LiveSource, requests: int, by: str, noun: str = "request") -> str:
     span, how = _times(site, requests)
-    return f"  about {counted(requests, noun)}, by {by}: {span}, {how}"
+    return f"  about {counted(requests, noun)}, judging by {by}: {span}, {how}"
 
 
 def _times(site: LiveSource, requests: int) -> tuple[str, str]:

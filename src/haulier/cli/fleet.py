@@ -106,7 +106,9 @@ class Fleet:
             restarts = 1 if alarm.is_set() else restarts + 1
             wait_seconds = RESTART_SECONDS if alarm.is_set() else min(wait_seconds * 2, RESTART_CAP_SECONDS)
             if restarts > MAX_RESTARTS:
-                self._ends.append((1, f"a worker died {MAX_RESTARTS} times in a row, at last with exit code {code}"))
+                self._ends.append(
+                    (1, f"a worker died {MAX_RESTARTS} times in a row, the last time with exit code {code}")
+                )
                 return
             self._say(f"A worker ended ({_how(code)}); another takes its place.")
             with contextlib.suppress(TimeoutError):

@@ -18,14 +18,14 @@ from haulier.errors import HaulierError, ItemError, UnavailableError, UsageError
 COMMANDS = {
     "run": "Start or finish a run: plan, enqueue, work, close.",
     "enqueue": "Plan a run and put its items on the queue, for workers elsewhere.",
-    "work": "Work items off the queue until the runs are drained.",
+    "work": "Work through the queue until the runs are drained.",
     "status": "Show how far the newest run has come.",
     "wait": "Wait until a run is closed.",
-    "verify": "Close what is drained; reread every object of a closed run.",
+    "verify": "Close a drained run; reread every object of a closed one.",
     "latest": "Print the newest complete snapshot of a stream, and how to read it.",
-    "try": "Work one page of one item, show every request, write nothing.",
+    "try": "Fetch one page of one item, show every request, write nothing.",
     "poison": "List, show, redrive and discard poisoned items.",
-    "resume": "Lift a pause, or the wait for an API that was down, by hand.",
+    "resume": "Lift a pause, or stop waiting for an API that was down.",
     "cancel": "Close a run as cancelled; what it wrote stays.",
     "clear": "Empty the queue; plans and lake stay.",
     "init": "Write a source file that runs against the sandbox.",
@@ -83,7 +83,7 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(COMMANDS)}."
+            hint = f" Did you mean {near[0]!r}?" if near else f" The commands are: {', '.join(COMMANDS)}."
             raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -134,7 +134,7 @@ def _main(arguments: Sequence[str]) -> int:
 def _unread(problem: OSError, code: int) -> int:
     """What a command comes to whose output nobody took. One that is about a run has done its work all the same."""
     if problem.errno != errno.EPIPE:
-        click.echo(f"haulier: Standard output cannot be written: {problem.strerror}.", err=True)
+        click.echo(f"haulier: Cannot write to standard output: {problem.strerror}.", err=True)
     return code or int(not _PRINTING.isdisjoint(sys.argv[1:2]))
 
 

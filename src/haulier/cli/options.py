@@ -28,11 +28,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 streams_option = click.option(
     "--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated."
 )
-run_option = click.option("--run", "run_id", metavar="RUN_ID", help="Which run; the newest by default.")
+run_option = click.option("--run", "run_id", metavar="RUN_ID", help="The run to use; by default the newest.")
 
 
 fixed_option = click.option(
-    "--fixed", "is_fixed", is_flag=True, help="Always use all of in_flight, whatever the API bears."
+    "--fixed", "is_fixed", is_flag=True, help="Always use all of in_flight, even if the API gets slower."
 )
 
 
@@ -44,14 +44,14 @@ def place_options(command: F) -> F:
             envvar="HAULIER_QUEUE",
             show_envvar=True,
             callback=note_place,
-            help="Queue instead of the source's own; a relative file starts at the current folder.",
+            help="Queue to use instead of the source's own; a relative path starts at the current folder.",
         ),
         click.option(
             "--lake",
             envvar="HAULIER_LAKE",
             show_envvar=True,
             callback=note_place,
-            help="Lake instead of the source's own; a relative folder starts at the current one.",
+            help="Lake to use instead of the source's own; a relative path starts at the current folder.",
         ),
     ):
         command = option(command)
@@ -69,7 +69,7 @@ def worker_options(command: F) -> F:
             type=click.FloatRange(min=0),
             default=WorkerSettings.grace_seconds,
             show_default=True,
-            help="Seconds that a drain waits for items under way.",
+            help="Seconds that a worker which is stopped waits for its items under way.",
         ),
         click.option(
             "--lease",
@@ -77,7 +77,7 @@ def worker_options(command: F) -> F:
             type=seconds,
             default=WorkerSettings.lease_seconds,
             show_default=True,
-            help="Seconds that an item stays with a silent worker.",
+            help="Seconds until an item of a silent worker is given to another.",
         ),
     ):
         command = option(command)

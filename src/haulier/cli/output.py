@@ -39,14 +39,14 @@ def log_options(command: F) -> F:
             expose_value=False,
             callback=_note,
             metavar="FILE",
-            help="Add every log line to FILE too, as JSON.",
+            help="Also append every log line to FILE, as JSON.",
         ),
         click.option(
             *("-v", "--verbose"),
             is_flag=True,
             expose_value=False,
             callback=_note,
-            help="Show a log line for each item that fails, comes again or is divided.",
+            help="Show a log line for each item that fails, is retried or is divided.",
         ),
     ):
         command = option(command)

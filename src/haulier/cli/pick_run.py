@@ -24,7 +24,7 @@ async def pick_run(site: OpenSource, run_id: str | None, mode: str | None = None
     runs = [run for run in await list_runs(site.lake, site.app.name) if mode in (None, run.file.mode)]
     if not runs:
         raise UsageError(
-            f"Source {site.app.name!r} has no run in this lake yet. Start one: haulier run SOURCE. "
-            "Is this the lake that you mean? --lake names another."
+            f"Source {site.app.name!r} has no run in this lake yet. Start one with: haulier run SOURCE. "
+            "If you meant another lake, name it with --lake."
         )
     return runs[-1]

@@ -1,13 +1,23 @@
-"""Numbers of things as people say them."""
+"""Singular and plural: a count with its noun, and the verb that fits."""
 
 from __future__ import annotations
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 item``, ``2 items``, ``1,000 items``."""
+    """Write ``1 item``, ``2 items``, ``1,000 items``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def are(count: int) -> str:
-    """The verb that goes with so many."""
+    """Choose ``is`` or ``are``."""
     return "is" if count == 1 else "are"
+
+
+def have(count: int) -> str:
+    """Choose ``has`` or ``have``."""
+    return "has" if count == 1 else "have"
+
+
+def were(count: int) -> str:
+    """Choose ``was`` or ``were``."""
+    return "was" if count == 1 else "were"

@@ -9,7 +9,7 @@ from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.app.open_source import OpenSource
 from haulier.cli.failures import failure_facts, failure_lines
 from haulier.cli.output import say
-from haulier.cli.plurals import counted
+from haulier.cli.plurals import counted, were
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
@@ -60,16 +60,17 @@ def say_verdict(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Fa
     for line in unseen_lines(verdict.unseen):
         say(f"  {line}")
     if totals.hidden:
-        say(f"  {counted(totals.hidden, 'row')} that the API counts did not come: hidden from you, as `total` says")
+        rows = f"{counted(totals.hidden, 'row')} that the API counts {were(totals.hidden)} not sent"
+        say(f"  {rows}: hidden from you, as `total` says")
     if totals.repeated:
         say(
-            f"  {counted(totals.repeated, 'page')} began with the record that the page before had ended with "
-            "(`repeated` in the manifest): it may have come twice. Write the `key` of the stream, and it is compared."
+            f"  {counted(totals.repeated, 'page')} began with the last record of the page before (`repeated` in the "
+            "manifest), which may have come twice. Declare the `key` of the stream, and records are compared by it."
         )
     if totals.drifted:
-        say(f"  {counted(totals.drifted, 'list')} moved while it was read: see `drift` in the manifest")
+        say(f"  {counted(totals.drifted, 'list')} changed while being read: see `drift` in the manifest")
     if verdict.reasons.get("poison"):
-        say(f"  See why: haulier poison list SOURCE. Another go: haulier poison redrive SOURCE --run {run.run_id}")
+        say(f"  See why: haulier poison list SOURCE. Retry: haulier poison redrive SOURCE --run {run.run_id}")
     if verdict.reasons.get("count"):
         say("  The counts do not agree: pull again with haulier run SOURCE --new.")
     if verdict.reasons.get("damaged"):
@@ -80,7 +81,7 @@ def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
     """What to think of streams of which no page ever said whether there is a next one."""
     return [
         f"No page of {stream} ever had {sign}, which says whether there is a next one: each list was taken to be one "
-        'page long. If that is not so, correct `pages`; if it is, write missing = "end" there.'
+        'page long. If that is wrong, correct `pages`; if it is right, write missing = "end" there.'
         for stream, sign in unseen.items()
     ]
 

@@ -20,9 +20,7 @@ DEAF_SECONDS = 0.1
 """How long a signal must have waited for the event loop before the next one ends the process in its place. Some shells
 and wrappers send each Ctrl-C twice, within a moment."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LAST_WORDS = (
-    b"\nStopped at once: something had held up the event loop (does the source call something that blocks?).\n"
-)
+_LAST_WORDS = b"\nStopped at once: the event loop was blocked (does the source call something that blocks?).\n"
 _SHOW_CURSOR = b"\x1b[?25h"
 
 _clock = SystemClock()

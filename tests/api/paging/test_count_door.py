@@ -201,4 +201,4 @@ def test_a_list_that_may_move_is_drift(
     assert api.walks == 2  # The second time, the total alone was asked for.
     line, totals = manifest_of(tmp_path)
     assert (line["drift"], totals["drifted"]) == ({"promised": 400, "reread": 380}, 1)
-    assert "1 list moved while it was read" in capsys.readouterr().err
+    assert "1 list changed while being read" in capsys.readouterr().err

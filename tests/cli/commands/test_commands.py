@@ -119,9 +119,9 @@ def test_run_finishes_the_open_run_and_starts_no_other(shop: Place) -> None:
     said = shop.run("run", "--json")
     assert (said.code, said.json["run_id"], said.json["was_open"]) == (0, run_id, True)
     assert len(list((shop.lake / "_haulier/shop/runs").iterdir())) == 1
-    assert f"Run {run_id} is open; it is finished, and no other is started." in said.err
+    assert f"Run {run_id} is open; it is finished, and no new run is started." in said.err
     assert f"Run {run_id} was open; it is finished now." in said.err
-    assert f"No other run was started. Start one with: haulier run {shop.toml} full" in said.err
+    assert f"No new run was started. Start one with: haulier run {shop.toml} full" in said.err
     assert shop.lines() == RECORDS
     said = shop.run("run", "--json")
     assert (said.code, "was_open" in said.json) == (0, False)
@@ -131,7 +131,7 @@ def test_run_finishes_the_open_run_and_starts_no_other(shop: Place) -> None:
 def test_new_and_then_new_contradict_each_other(shop: Place) -> None:
     said = shop.run("run", "--new", "--then-new")
     assert said.code == 2
-    assert "give one of them" in said.err
+    assert "use one of them" in said.err
 
 
 def test_cancel_closes_an_open_run_for_good(shop: Place) -> None:
@@ -144,7 +144,7 @@ def test_cancel_closes_an_open_run_for_good(shop: Place) -> None:
     shop.run("run")
     said = shop.run("cancel")
     assert said.code == 2
-    assert "is complete already; nothing was changed" in said.err
+    assert "is already complete; nothing was changed" in said.err
 
 
 def test_a_cleared_queue_is_filled_again_from_the_plan(shop: Place) -> None:

@@ -60,8 +60,7 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     listed = numbers.run("poison list")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["number-2", "number-4"]
     assert (
-        f"  See why: haulier poison list {numbers.toml}. Another go: haulier poison redrive {numbers.toml} --run"
-        in said.err
+        f"  See why: haulier poison list {numbers.toml}. Retry: haulier poison redrive {numbers.toml} --run" in said.err
     )
     shown = numbers.run("poison show", "number-2")
     assert "status       404" in shown.out
@@ -74,7 +73,7 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     assert numbers.run("status", "--json").json["state"] == "open"
     said = numbers.run("run")
     assert said.code == 3, "number-4 is poisoned still"
-    assert "was open; it is finished now.\nNo other run was started." in said.err
+    assert "was open; it is finished now.\nNo new run was started." in said.err
     assert len(list(numbers.lake.rglob("run.json"))) == 1
     assert numbers.run("poison redrive").code == 0
     said = numbers.run("run", "--json")

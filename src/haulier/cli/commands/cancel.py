@@ -11,9 +11,9 @@ from haulier.cli.source_command import SourceCall, source_command
 
 @source_command("cancel", run_option)
 async def command(call: SourceCall, run_id: str | None) -> int:
-    """Close SOURCE's newest run as cancelled. Its objects stay where they are, and no complete snapshot counts them.
+    """Close SOURCE's newest run as cancelled. Its objects stay where they are, and are part of no complete snapshot.
 
-    Exit code 0: it is cancelled; 2: it had ended otherwise before, and nothing was changed.
+    Exit code 0: it is cancelled; 2: it was already closed in another way, and nothing was changed.
     """
     async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
@@ -21,7 +21,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
         if call.as_json:
             emit({"state": verdict.verdict, "run_id": run.run_id})
         if verdict.verdict != "cancelled":
-            say(f"haulier: Run {run.run_id} is {verdict.verdict} already; nothing was changed.")
+            say(f"haulier: Run {run.run_id} is already {verdict.verdict}; nothing was changed.")
             return 2
-        say(f"Run {run.run_id} is cancelled. Workers complete what is left of it unworked.")
+        say(f"Run {run.run_id} is cancelled. Workers remove what is left of it from the queue.")
         return 0

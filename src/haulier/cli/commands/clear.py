@@ -6,6 +6,7 @@ import click
 
 from haulier.app.open_source import open_source
 from haulier.cli.output import emit, say
+from haulier.cli.plurals import counted, were
 from haulier.cli.source_command import SourceCall, source_command
 
 
@@ -21,5 +22,8 @@ async def command(call: SourceCall, poison: bool) -> int:
         removed = await site.queue.purge(poison=poison)
         if call.as_json:
             emit({"state": "cleared", "messages": removed})
-        say(f"{removed:,} messages were removed. What of an open run is missing is sent again by haulier run or work.")
+        say(
+            f"{counted(removed, 'message')} {were(removed)} removed. What open runs still need is sent again by "
+            "haulier run or work."
+        )
         return 0

@@ -37,8 +37,8 @@ PATIENCE_SECONDS = 60.0
     help="Where data, source files and lake go.",
 )
 def command(folder: Path) -> int:
-    """Serve the flights of New York in 2013 by Datasette on this machine, put a proxy before it that breaks one answer
-    in twenty, pull all of them, and count them in SQL. Then pull the weather, and kill a worker in the middle.
+    """Serve the flights of New York in 2013 with Datasette on this machine, behind a proxy that breaks one answer in
+    twenty, pull all of them, and count them in SQL. Then pull the weather, and kill a worker in the middle.
     """
     missing = [*missing_packages(), *([] if _has_duckdb() else ["duckdb"])]
     if missing:

@@ -24,8 +24,9 @@ from haulier.lake.floor import require_room
     log_options,
 )
 async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new: bool) -> int:
-    """Plan a run of SOURCE and enqueue it. Where a run of the mode is open, its sending is finished and no other
-    starts: the command may be repeated. `haulier work SOURCE`, here or elsewhere, then works it and closes it.
+    """Plan a run of SOURCE and put its items on the queue. If a run of this mode is open, what its queue lacks is sent
+    and no new run is started: the command can be repeated. `haulier work SOURCE`, here or elsewhere, then works through
+    the run and closes it.
     """
     call.app.require_mode(mode)
     wanted = WantedRun(mode, call.app.selected(streams))
@@ -38,13 +39,13 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
         run = await find_open(site, wanted.mode, say)
         if run is not None:
             require_covered(run, wanted)
-            say(f"Run {run.run_id} is open already: the rest of it is enqueued, and no other is started.")
+            say(f"Run {run.run_id} is already open: what its queue lacks is sent, and no new run is started.")
         else:
             run = await claim(site, wanted)
         was_planned = await site.lake.exists(run.paths.seal)
         seal = await until_signal(start(site, run, say_rest if was_planned else say_plan))
         if seal is None:
-            say(f"Interrupted: run {run.run_id} is not enqueued whole. The same command goes on with it.")
+            say(f"Interrupted: run {run.run_id} is only partly enqueued. Run the same command again to finish it.")
             return 4
         work = typed_command("work", call.source, call.options)
         say(f"Run {run.run_id} is enqueued: {counted(seal.items, 'item')}. Work them with: {work}")

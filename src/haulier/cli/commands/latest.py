@@ -15,10 +15,10 @@ from haulier.runs.strays import late_objects
 
 @source_command("latest", click.argument("stream", required=False))
 async def command(call: SourceCall, stream: str | None) -> int:
-    """Print the folder of STREAM's newest complete snapshot. With one stream in SOURCE its name can be left out."""
+    """Print the folder of STREAM's newest complete snapshot. STREAM can be left out if SOURCE has only one."""
     app = call.app
     if stream is None and len(app.streams) != 1:
-        raise click.UsageError(f"Which stream? {app.name} has: {', '.join(app.streams)}.")
+        raise click.UsageError(f"Source {app.name!r} has several streams. Name one of: {', '.join(app.streams)}.")
     (stream,) = app.selected([stream] if stream is not None else app.streams)
     async with open_source(app, call.options, writes=False) as site:
         found = await latest_complete(site.lake, app.name, stream)

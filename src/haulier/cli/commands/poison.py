@@ -76,11 +76,11 @@ async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
         return 0
 
 
-@source_command("redrive", _keys_argument, run_option, group=command, short_help="Give poisoned items another go.")
+@source_command("redrive", _keys_argument, run_option, group=command, short_help="Retry poisoned items.")
 async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str | None) -> int:
-    """Enqueue the poisoned items of SOURCE's newest run again (only KEYS, if given), with no failures counted.
+    """Enqueue the poisoned items of SOURCE's newest run again (only KEYS, if given), with their failures forgotten.
 
-    `haulier run SOURCE` then works them and closes the run anew. Can be repeated safely.
+    `haulier run SOURCE` then works them and closes the run again. Can be repeated safely.
     """
     async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
@@ -90,7 +90,7 @@ async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str |
             emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
             go_on = typed_command("run", call.source, call.options, run.file.mode)
-            say(f"{counted(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again: {go_on}")
+            say(f"{counted(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again. Go on with: {go_on}")
         else:
             say(f"No item of run {run.run_id} is poisoned.")
         return 0
@@ -99,13 +99,13 @@ async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str |
 @source_command(
     "discard",
     _keys_argument,
-    click.option("--reason", required=True, help="Why; it stands in the manifest for good."),
+    click.option("--reason", required=True, help="Why they are written off; it is kept in the manifest."),
     run_option,
     group=command,
-    short_help="Do without poisoned items, for a reason.",
+    short_help="Write off poisoned items, with a reason.",
 )
 async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, run_id: str | None) -> int:
-    """Write off the poisoned items of SOURCE's newest run (only KEYS, if given): they hold back `complete` no more."""
+    """Write off the poisoned items of SOURCE's newest run (only KEYS, if given), so that it can be `complete`."""
     async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
         discarded = await Discarder(site.closer).discard(run, reason, set(keys) or None)
@@ -122,7 +122,7 @@ async def _newest(site: OpenSource, run: Run, key: str) -> PoisonRecord:
     number = await newest_poison(site.lake, run.paths, key) if _KEY.fullmatch(key) else 0
     record = await read_poison(site.lake, run.paths, key, number) if number else None
     if record is None:
-        raise UsageError(f"Run {run.run_id} has no poison of {key!r}. `haulier poison list SOURCE` shows the keys.")
+        raise UsageError(f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE` shows the keys.")
     return record
 
 

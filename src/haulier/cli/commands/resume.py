@@ -15,10 +15,10 @@ from haulier.clock import wall_seconds
 
 @source_command("resume")
 async def command(call: SourceCall) -> int:
-    """Lift what holds all workers of SOURCE back: a pause that its API asked for, or the wait for an API that was down.
+    """End what holds back all workers of SOURCE: a pause that its API asked for, or the wait for an API that was down.
 
-    Workers that run hear of it within a second or two, and start slowly. Limits, and a pace that was found, stay. Where
-    the API asks to wait again, they do. Starts no run: `haulier run SOURCE` does.
+    Running workers notice within a second or two, and start slowly. Limits, and a pace that was learned, stay. If the
+    API asks to wait again, they do. Starts no run: `haulier run SOURCE` does.
     """
     async with open_source(call.app, call.options, writes=False) as site:
         require_shared_queue(site)
@@ -41,10 +41,11 @@ async def command(call: SourceCall) -> int:
         say(f"The pause until {_told(pause['until'], pause['reason'])} is lifted.")
     if was_down:
         say(
-            f"The API was down since {_told(outage['since'], outage['reason'])}; requests are sent to it again, slowly."
+            f"The API had been down since {_told(outage['since'], outage['reason'])}. "
+            "Requests are sent to it again, slowly at first."
         )
     if was_paused or was_down:
-        say("Workers that run go on within seconds. Where none does: haulier run SOURCE")
+        say("Running workers go on within seconds. If none is running: haulier run SOURCE")
     else:
         say("Nothing was paused.")
     return 0

@@ -32,20 +32,21 @@ from haulier.runs.state import RunState, run_state
         "--new", "is_new", is_flag=True, help="Close an open run as superseded instead of finishing it first."
     ),
     click.option("--then-new", is_flag=True, help="Finish an open run, and then start another."),
-    click.option("--workers", type=click.IntRange(1, 64), help="Work in so many processes; by default in this one."),
+    click.option(
+        "--workers", type=click.IntRange(1, 64), help="Work in this many processes; by default in this one alone."
+    ),
     log_options,
     has_worker=True,
 )
 async def command(
     call: SourceCall, mode: str, streams: tuple[str, ...], is_new: bool, then_new: bool, workers: int | None
 ) -> int:
-    """Pull SOURCE (a .toml or .py file, or module:app) into the lake, from where an earlier run was left.
+    """Pull SOURCE (a .toml or .py file, or module:app) into the lake, from where an earlier run stopped.
 
-    Where a run of the mode is open, it is finished and no other is started; else a new one is. Exit code 0: the run is
-    complete.
+    If a run of this mode is open, it is finished and no new one is started. Exit code 0: the run is complete.
     """
     if is_new and then_new:
-        raise click.UsageError("--new closes the open run and --then-new finishes it: give one of them.")
+        raise click.UsageError("--new closes the open run and --then-new finishes it: use one of them.")
     call.app.require_mode(mode)
     wanted = WantedRun(mode, call.app.selected(streams))
     async with open_live(call.app, call.options) as site:
@@ -85,17 +86,17 @@ async def run_all(site: LiveSource, driver: Driver, wanted: WantedRun, *, then_n
     worst: Ended | None = None
     while (left := await find_open(site, wanted.mode, say)) is not None:
         if not await site.lake.exists(left.paths.seal) and left.file.streams == wanted.streams:
-            say(f"Run {left.run_id} was left before its plan was sealed; it is planned anew.")
+            say(f"Run {left.run_id} was stopped before its plan was sealed; it is planned again.")
             return await _finish(site, driver, left)
         ended = await _finish_open(site, driver, left, wanted, then_new)
         if ended.code not in (0, 3) or (ended.was_stopped and not then_new):
             return ended
         if ended.was_stopped:
-            say("Stopped: no other run was started.")
+            say("Stopped: no new run was started.")
             return Ended(INTERRUPTED, None)
         worst = ended if worst is None or ended.code > worst.code else worst
     if worst is not None and not then_new:
-        say(f"No other run was started. Start one with: {driver.command_to_go_on(wanted.mode)}")
+        say(f"No new run was started. Start one with: {driver.command_to_go_on(wanted.mode)}")
         return worst
     return await _finish(site, driver, await claim(site, wanted))
 
@@ -107,8 +108,8 @@ async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: Wante
     else:
         require_covered(run, wanted)
         say(
-            f"Run {run.run_id} is open; it is finished, and no other is started. (--then-new starts another "
-            "afterwards, --new closes this one instead.)"
+            f"Run {run.run_id} is open; it is finished, and no new run is started. (--then-new starts one "
+            "afterwards; --new closes this one instead.)"
         )
     ended = await _finish(site, driver, run)
     if ended.document is None or (await run_state(site.lake, run.paths))[1] is None:
@@ -123,7 +124,7 @@ async def _finish(site: LiveSource, driver: Driver, run: Run) -> Ended:
     say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {site.app.name} ...")
     async with driver.around(run):
         if await until_signal(start(site, run, say_rest if was_planned else say_plan)) is None:
-            code, reason = INTERRUPTED, "interrupted before all of it was on the queue"
+            code, reason = INTERRUPTED, "interrupted before all items were on the queue"
         else:
             code, reason = await driver.drive(run)
     state, verdict = await run_state(site.lake, run.paths)
@@ -133,8 +134,10 @@ async def _finish(site: LiveSource, driver: Driver, run: Run) -> Ended:
         document = verdict_document(site, run, verdict, failures)
         return Ended(exit_code_of_verdict(verdict), document, was_stopped=code != 0)
     if state is RunState.PLANNING:
-        say(f"Interrupted before run {run.run_id} was sealed: nothing is on the queue, and nothing is lost.")
-        say("The same command plans it anew.")
+        say(
+            f"Interrupted before the plan of run {run.run_id} was sealed: nothing is on the queue, and nothing is lost."
+        )
+        say("Run the same command again to plan it.")
     else:
         say(f"Run {run.run_id} is not finished{': ' + sentence(reason) if reason else '.'}")
     for line in failure_lines(failures, said=reason):

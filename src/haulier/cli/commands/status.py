@@ -26,7 +26,7 @@ from haulier.runs.status import RunStatus, run_status
 
 @source_command("status", run_option)
 async def command(call: SourceCall, run_id: str | None) -> int:
-    """Show the state of SOURCE's newest run: what is planned, done, poisoned and missing, and how its API is.
+    """Show the state of SOURCE's newest run: what is planned, done, poisoned and missing, and the state of its API.
 
     Changes nothing. Exit code: that of the run (0 complete, 3 poison, 1 failed, 4 not finished).
     """
@@ -62,8 +62,8 @@ def _lease_line(holder: Holder) -> str:
     """Who holds leases, and for how long they are waited for at most."""
     fate = {
         "here": "which is alive",
-        "gone": "which has ended: they are free at once",
-        "unknown": f"which cannot be seen from here: they are waited for, up to {math.ceil(holder.seconds)} s",
+        "gone": "which has ended: free at once",
+        "unknown": f"which cannot be seen from here: waited for, up to {math.ceil(holder.seconds)} s",
     }
     return f"  leased   {counted(holder.leases, 'item')} by {holder.name or 'a process'}, {fate[holder.whereabouts]}"
 
@@ -78,7 +78,7 @@ def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> 
             "poisoned": status.poisoned,
             "discarded": status.discarded,
             "damaged": status.damaged,
-            "not ended": status.missing,
+            "unfinished": status.missing,
         }
         ended = "".join(f", {count:,} {name}" for name, count in others.items() if count)
         lines.append(f"  items    {status.planned:,} planned: {status.done:,} done{ended}")
@@ -93,5 +93,5 @@ def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> 
     if status.is_stranded:
         lines.append("  Items are missing from the queue: haulier work SOURCE sends them again.")
     if status.needs_api and not status.missing:
-        lines.append("  It is drained, and needs its API to be closed: haulier work SOURCE does it.")
+        lines.append("  It is drained. Closing it needs the API: haulier work SOURCE closes it.")
     return lines

@@ -41,23 +41,23 @@ MAX_LOOKED_AT = 100_000
 @click.command("try")
 @source_argument
 @mode_argument
-@click.option("--stream", metavar="STREAM", help="An item of this stream; by default the first that comes.")
-@click.option("--item", "key", metavar="KEY", help="The item of this key; by default the first that comes.")
+@click.option("--stream", metavar="STREAM", help="Try an item of this stream; by default of any.")
+@click.option("--item", "key", metavar="KEY", help="Try the item with this key; by default the first one.")
 @click.option(
     "--pages",
     type=click.IntRange(1, MAX_PAGES),
     default=1,
     show_default=True,
-    help="Ask for so many pages: the second one shows whether `pages` is right.",
+    help="Request this many pages: the second one shows whether `pages` is right.",
 )
 @log_options
 @json_option
 def command(source: str, mode: str, stream: str | None, key: str | None, pages: int, as_json: bool) -> int:
-    """Enumerate SOURCE to its first item, work the first page of that, and show what was asked and answered.
+    """Enumerate SOURCE up to its first item, fetch the first page of that item, and show each request and its answer.
 
-    Where the item is divided, as that of a stream with a parent is, its first child is worked besides. Nothing is
-    written to lake or queue. Exit code 0: a page came back, or the item has none; 2: something in the source has to be
-    changed; 4: the API does not answer now.
+    If the item is divided, as for a stream with a parent, its first child is tried too. Nothing is written to lake or
+    queue. Exit code 0: a page came back, or the item has none; 2: something in the source has to be changed; 4: the API
+    does not answer now.
     """
     set_up_output(as_json)
     app = load_app(source)
@@ -173,10 +173,10 @@ async def _find(site: LiveSource, mode: str, streams: tuple[str, ...], key: str 
             break
     if key is not None:
         raise UsageError(
-            f"No planned item of the first {looked_at:,} has the key {key!r}; the parts of divided ones are not among "
-            "them. Take the key of an item that was planned, or leave --item out."
+            f"None of the first {looked_at:,} planned items has the key {key!r}. Items that come from division cannot "
+            "be tried. Write the key of an item that is planned, or leave out --item."
         )
-    raise UnavailableError("The enumeration gives no items: there is nothing to pull now.")
+    raise UnavailableError("The enumeration yields no items: there is nothing to pull now.")
 
 
 def _context(site: LiveSource, mode: str) -> Context:

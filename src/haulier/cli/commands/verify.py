@@ -10,7 +10,7 @@ from haulier.cli.failures import failure_facts, read_failures
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
-from haulier.cli.plurals import are, counted
+from haulier.cli.plurals import are, counted, have
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.runs.status import run_status
@@ -19,10 +19,10 @@ from haulier.runs.verify import verify_run
 
 @source_command("verify", run_option)
 async def command(call: SourceCall, run_id: str | None) -> int:
-    """Reread every object of SOURCE's newest run, and hold it against the manifest. A drained run is closed first.
+    """Reread every object of SOURCE's newest run, and compare it with the manifest. A drained run is closed first.
 
-    Where a stream has a `key`, the records of the whole run are compared by it. Exit code 0: complete, every object is
-    what the manifest says, and no two records share a key.
+    If a stream has a `key`, the records of the whole run are compared by it. Exit code 0: complete, every object is as
+    the manifest says, and no two records share a key.
     """
     async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
@@ -45,15 +45,16 @@ async def command(call: SourceCall, run_id: str | None) -> int:
             emit(verdict_document(site, run, verdict, failures) | {"verified": seen})
         if seen.is_sound:
             compared = [f"{stream} by {' and '.join(map(repr, call.app.keys[stream]))}" for stream in seen.doubled]
-            say("  Every object is what the manifest says.")
+            say("  Every object is as the manifest says.")
             if compared:
                 say(f"  No two records share a key: {', '.join(compared)}.")
             return exit_code_of_verdict(verdict)
         if seen.damaged:
-            say(f"haulier: {counted(seen.damaged, 'object')} {are(seen.damaged)} not what the manifest says.")
+            say(f"haulier: {counted(seen.damaged, 'object')} {are(seen.damaged)} not as the manifest says.")
         for stream, doubled in seen.doubled.items():
             if doubled:
-                say(f"haulier: {counted(doubled, 'record')} of {stream} with a key that an earlier record has too.")
+                say(f"haulier: {counted(doubled, 'record')} of {stream} {have(doubled)} the key of an earlier record.")
         if seen.lacking:
-            say(f"haulier: {counted(seen.lacking, 'record')} without the key that the source declares.")
+            lacking = f"{counted(seen.lacking, 'record')} {have(seen.lacking)} no key"
+            say(f"haulier: {lacking}, though the source declares one.")
         return 1

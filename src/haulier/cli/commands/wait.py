@@ -38,7 +38,7 @@ LOOK_SECONDS = 1.0
 async def command(call: SourceCall, run_id: str | None, timeout_seconds: float | None) -> int:
     """Wait until SOURCE's newest run is closed, and close it if it is drained. Needs no API and works no item.
 
-    A run that nobody works any more (stranded) is reported: exit code 4.
+    A run whose items are missing from the queue (stranded) is reported: exit code 4.
     """
     async with open_source(call.app, call.options) as site:
         run = await pick_run(site, run_id)
@@ -67,10 +67,16 @@ async def _until_closed(site: OpenSource, run: Run, timeout_seconds: float | Non
         while (verdict := await site.closer.close(run, ledger)) is None:
             if not has_said and (await ledger.progress()).is_drained and await is_expect_missing(site.lake, run):
                 has_said = True
-                say(f"Run {run.run_id} is drained. It promises a count, and only a worker with its API can close it.")
+                say(
+                    f"Run {run.run_id} is drained. It promises a count, which only a worker can ask the API for: "
+                    "haulier work SOURCE"
+                )
             is_now = is_queue_shared(site) and await is_stranded(site.queue, ledger)
             if is_now and was_stranded:
-                say(f"Run {run.run_id} is stranded: items are missing from the queue. haulier work SOURCE mends that.")
+                say(
+                    f"Run {run.run_id} is stranded: items are missing from the queue. "
+                    "haulier work SOURCE sends them again."
+                )
                 return None
             was_stranded = is_now
             if timeout_seconds is not None and site.clock.monotonic() - started_at >= timeout_seconds:

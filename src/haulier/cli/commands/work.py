@@ -31,8 +31,10 @@ from haulier.worker.watch import Watch
 
 @click.command("work")
 @source_argument
-@click.option("--run", "run_id", metavar="RUN_ID", help="Stay for this run alone; by default for every open one.")
-@click.option("--exit-idle", is_flag=True, help="Leave when nothing is ready, for autoscalers.")
+@click.option(
+    "--run", "run_id", metavar="RUN_ID", help="Stay until this run is closed; by default until every open one is."
+)
+@click.option("--exit-idle", is_flag=True, help="Exit when no item is ready, for autoscalers.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")
 @log_options
@@ -50,10 +52,10 @@ def command(
     grace_seconds: float,
     is_fixed: bool,
 ) -> int:
-    """Work the items of SOURCE's open runs, beside any number of other workers, and close what is drained.
+    """Work through the items of SOURCE's open runs, beside any number of other workers, and close drained runs.
 
-    Waits for a sealed plan, and stays until its runs are closed. SIGTERM or Ctrl-C drains: nothing new is taken, what
-    is under way may end within --grace, the rest goes back uncounted. Exit code 0: drained; 4: not finished.
+    Waits for a sealed plan, and stays until its runs are closed. SIGTERM or Ctrl-C drains: no new item is taken, those
+    under way may end within --grace, the rest go back uncounted. Exit code 0: drained; 4: not finished.
     """
     set_up_output(quiet)
     app = load_app(source)
@@ -95,7 +97,7 @@ async def _say_waiting(site: LiveSource) -> None:
     for run in await list_runs(site.lake, site.app.name):
         if not (await run_state(site.lake, run.paths))[0].is_closed:
             return
-    say("No run is open: this worker waits for one, such as of `haulier enqueue SOURCE`. Ctrl-C ends it.")
+    say("No run is open: this worker waits until one is, as `haulier enqueue SOURCE` opens it. Ctrl-C stops it.")
 
 
 def _listen_to_parent(worker: Worker) -> None:
