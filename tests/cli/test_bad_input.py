@@ -59,7 +59,7 @@ def test_an_unknown_stream_is_answered_with_those_that_there_are(shop: Place) ->
 def test_an_incremental_run_is_refused_in_words(shop: Place) -> None:
     said = shop.run("run", "incremental")
     assert said.code == 2
-    assert "This version has full runs alone" in one_message(said)
+    assert "This version has only full runs" in one_message(said)
 
 
 def test_an_unknown_run_is_answered_with_the_newest(shop: Place) -> None:

@@ -32,7 +32,7 @@ def test_nothing_is_begun_on_a_disk_that_is_nearly_full(shop: Place, disk: Path,
     said = shop.run(command, "--lake", str(disk / "lake"))
     assert said.code == 4
     assert f"haulier: The disk of the lake at {disk / 'lake'} is nearly full: " in said.err
-    assert "KiB free, and nothing is begun below 409 KiB. Free some space" in said.err
+    assert "KiB free, and no work is begun below 409 KiB. Free some space" in said.err
     assert list((disk / "lake").rglob("run.json")) == []
     ballast.unlink()
     assert shop.run(command, "--lake", str(disk / "lake")).code == 0

@@ -50,13 +50,13 @@ def test_a_person_may_ask_for_more_on_the_terminal(place: Place, workers: tuple[
         SOURCE.format(url="http://127.0.0.1:9").replace('await ctx.api.json("/no/such/path")', "1 / 0")
     )
     with terminal(place.folder, "run", str(place.toml), "-v", *workers) as seen:
-        seen.until(r"[0-9:]{8} info +an item failed and comes again item_key=number-[24]")
+        seen.until(r"[0-9:]{8} info +an item failed and is retried item_key=number-[24]")
         seen.until(r"error_type=ZeroDivisionError")
         assert '{"time"' not in seen.drawn
     place.run("clear")
     with terminal(place.folder, "run", str(place.toml), "--new", *workers) as seen:
         seen.until(r"newest failure: ZeroDivisionError: division by zero")
-        assert "comes again" not in seen.drawn
+        assert "is retried" not in seen.drawn
 
 
 def test_a_log_file_that_cannot_be_written_is_refused_in_words(shop: Place) -> None:

@@ -50,7 +50,7 @@ def test_a_plan_above_max_requests_is_refused_before_anything_is_enqueued(place:
     with_limits(place, api.url, "max_requests = 4")
     said = place.run("run")
     assert said.code == 2
-    assert "has 5 items, each of them at least one request, and max_requests is 4" in said.err
+    assert "has 5 items, which take at least one request each, and max_requests is 4" in said.err
     assert (place.run("status", "--json").json["records"], place.lines()) == (0, 0)
     assert "Raise max_requests and run again" in said.err
     assert f"plan larger items and start anew with `haulier run {place.toml} --new`" in said.err

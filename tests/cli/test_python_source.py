@@ -77,10 +77,10 @@ def test_a_changed_processor_is_not_resumed_and_a_changed_comment_is(place: Plac
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("import haulier\n", "It makes no haulier.App. Write `app = App(...)` in it."),
+        ("import haulier\n", "It creates no haulier.App. Write `app = App(...)` in it."),
         ("def f(:\n", "line 1: invalid syntax."),
         ("x = 1\nopen('/no/such/file')\n", "line 2: FileNotFoundError"),
-        ("import sys\nsys.exit(0)\n", "ends Python when it is imported. Write what it does as a program below"),
+        ("import sys\nsys.exit(0)\n", "ends Python when it is imported. Move what it does as a program below"),
         ("import no_such_module\n", "line 1: ModuleNotFoundError"),
         ("from haulier import Api, App\napp = App('Shop', api=Api('http://a'))\n", "A source cannot be named 'Shop'."),
         ("from haulier import Api, App\napp = App('shop', api=Api('ftp://a'))\n", "is not an address of an API"),

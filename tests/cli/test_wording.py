@@ -10,8 +10,8 @@ import pytest
 from haulier.api.errors import Action, ApiError
 from haulier.app.open_source import Options
 from haulier.cli.command_lines import typed_command
-from haulier.cli.plurals import are, counted, have, were
 from haulier.errors import sentence
+from haulier.plurals import are, counted, have, were
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.worker.first_items import broken, refused
 from haulier.worker.settings import WorkerSettings

@@ -67,7 +67,7 @@ async def test_g4_who_is_refused_with_everybody_is_not_poisoned(tmp_path: Path, 
     ):
         code, reason = await run.work()
         assert code == 2
-        assert "refuses everybody now, also what it answered before" in reason
+        assert "now refuses every request, also those that it answered before" in reason
         assert said in reason
         assert run.poison == {}
         assert len(run.divided) <= (12 if refusal.status == 413 else 0)  # What others were answered after, before that.

@@ -77,7 +77,7 @@ def test_the_recipe_pulls_every_record(
     assert pulled(tmp_path, name) == api.lines
     divided = [*tmp_path.glob("lake/_haulier/*/runs/*/children/*")]
     assert bool(divided) is (name in DIVIDED)
-    assert ("an item failed and comes again" in capsys.readouterr().err) is (name in FAILING)
+    assert ("an item failed and is retried" in capsys.readouterr().err) is (name in FAILING)
 
 
 def test_the_recipe_with_a_certificate_pulls_every_record(

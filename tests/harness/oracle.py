@@ -79,7 +79,7 @@ def _planned(root: Path, seen: Judgement) -> Iterator[_Item]:
     for shard in seal["shards"]:
         body = (root / "plan" / seal["attempt"] / f"{shard['name']}.ndjson").read_bytes()
         if hashlib.sha256(body).hexdigest() != shard["sha256"]:
-            seen.wrong(f"shard {shard['name']} is not what was sealed")
+            seen.wrong(f"shard {shard['name']} is not as it was sealed")
         lines += body.splitlines()
     found = [json.loads(line) for line in lines]
     if len(found) != seal["items"]:

@@ -290,7 +290,7 @@ TAMPERED: list[tuple[Callable[[Place], None], str]] = [
     (missing_item, "things-10-11 has not ended"),
     (empty_with_records, "things-1-5 ended empty, and 4 records of it were served"),
     (lost_child, "things-21-22 has not ended"),
-    (changed_plan, "shard 000000 is not what was sealed"),
+    (changed_plan, "shard 000000 is not as it was sealed"),
     (planned_twice, "things-20-21 is planned 2 times"),
     (false_crash, "things-1-5 is said to have crashed 1 times"),
 ]

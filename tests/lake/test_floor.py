@@ -86,7 +86,7 @@ async def test_nothing_is_begun_below_the_floor(tmp_path: Path) -> None:
     lake.told = disk(FLOOR_BYTES - 1)
     with pytest.raises(
         LakeUnavailableError,
-        match=r"lake at /data/lake is nearly full: 255 MiB free, and nothing is begun below 256 MiB\. Free some space",
+        match=r"lake at /data/lake is nearly full: 255 MiB free, and no work is begun below 256 MiB\. Free some space",
     ):
         await require_room(lake)
     lake.told = disk(FLOOR_BYTES)
@@ -109,7 +109,7 @@ async def test_a_real_disk_is_measured(lake_disk: Path) -> None:
     assert filled.free_bytes < floor_of(filled).bytes
     assert empty.free_bytes - filled.free_bytes >= 8_200_000
     assert empty.free_files - filled.free_files == 1
-    with pytest.raises(LakeUnavailableError, match=r"nearly full: [0-9]+ KiB free, and nothing is begun below 409 KiB"):
+    with pytest.raises(LakeUnavailableError, match=r"nearly full: [0-9]+ KiB free, and no work is begun below 409 KiB"):
         await require_room(lake)
     await lake.close()
 
@@ -121,7 +121,7 @@ async def test_a_real_disk_runs_out_of_files(lake_disk: Path) -> None:
     for number in range(50):
         with contextlib.suppress(OSError):
             (lake_disk / str(number)).touch()
-    with pytest.raises(LakeUnavailableError, match="nearly full: 0 files free, and nothing is begun below 2 files"):
+    with pytest.raises(LakeUnavailableError, match="nearly full: 0 files free, and no work is begun below 2 files"):
         await require_room(lake)
     await lake.close()
 

@@ -140,11 +140,17 @@ SUPPORTED = r'Write queue = "sqlite", queue = "sqlite:///path/to/file\.sqlite3" 
         ("SQLite", rf"A queue of kind 'SQLite' is not supported\. {SUPPORTED}"),
         (
             "azure-queue://account/queue",
-            rf"'azure-queue' is not supported\. Azure Storage Queue comes in .*\. {SUPPORTED}",
+            rf"'azure-queue' is not supported\. Azure Storage Queue is planned for .*\. {SUPPORTED}",
         ),
-        ("postgres://host/db", rf"'postgres' is not supported\. PostgreSQL comes in a later version\. {SUPPORTED}"),
-        ("postgresql+psycopg://host", rf"'postgresql\+psycopg' is not supported\. PostgreSQL comes .*\. {SUPPORTED}"),
-        ("sqs://queue", rf"'sqs' is not supported\. Amazon SQS comes in a later version\. {SUPPORTED}"),
+        (
+            "postgres://host/db",
+            rf"'postgres' is not supported\. PostgreSQL is planned for a later version\. {SUPPORTED}",
+        ),
+        (
+            "postgresql+psycopg://host",
+            rf"'postgresql\+psycopg' is not supported\. PostgreSQL is planned .*\. {SUPPORTED}",
+        ),
+        ("sqs://queue", rf"'sqs' is not supported\. Amazon SQS is planned for a later version\. {SUPPORTED}"),
     ],
 )
 def test_url_that_is_none(tmp_path: Path, url: str, words: str) -> None:

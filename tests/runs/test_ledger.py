@@ -256,7 +256,7 @@ async def test_a_record_that_vanishes_is_no_quiet_loss(place: Place, process: Pr
 
     cuts = Cuts(on_call=remove)
     ledger = Ledger(place.process(cuts).lake, run.paths)
-    with pytest.raises(LakeUnavailableError, match="stood in the lake and is gone"):
+    with pytest.raises(LakeUnavailableError, match="was in the lake and has disappeared"):
         await ledger.refresh()
     ledger.close()
 

@@ -122,7 +122,7 @@ async def test_p1_equal_keys_of_unequal_items_are_an_error(place: Place, process
         yield thing(1)
         yield twin
 
-    with pytest.raises(UsageError, match="Two unequal items have the key"):
+    with pytest.raises(UsageError, match="Two different items have the key"):
         await process.enqueuer.enqueue(run, items)
     assert await read_seal(process.lake, run.paths) is None
     assert not place.messages
@@ -146,7 +146,7 @@ async def test_a_shard_that_is_not_what_was_sealed_is_refused(place: Place, proc
     seal = await write_plan(process.lake, run.paths, place.clock, given([thing(1)]))
     file = place.folder / run.paths.shard(seal.attempt, "000000")
     file.write_bytes(file.read_bytes().replace(b'"end":2', b'"end":9'))
-    with pytest.raises(LakeUnavailableError, match="is not what was sealed"):
+    with pytest.raises(LakeUnavailableError, match="is not as it was sealed"):
         await process.enqueue(run, [])
     file.unlink()
     with pytest.raises(LakeUnavailableError, match="is missing"):

@@ -266,7 +266,7 @@ async def test_a_discard_wants_a_reason(place: Place, process: Process) -> None:
     """It stands in the manifest for good."""
     place.api.failing = {1}
     run = await poisoned_run(process)
-    with pytest.raises(UsageError, match="says why"):
+    with pytest.raises(UsageError, match="needs a reason"):
         await process.discarder.discard(run, "  ")
     assert place.files("**/discards/**/*") == []
 

@@ -255,7 +255,7 @@ async def test_a_processor_that_cancels_itself_is_charged(rig: Rig) -> None:
         yield
 
     found = await poison_of(rig, cancels)
-    assert "cancellation that nobody asked for" in found.error
+    assert "was cancelled, and not by haulier" in found.error
 
 
 class Stops:

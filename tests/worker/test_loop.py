@@ -436,7 +436,7 @@ async def test_a_fault_of_ours_ends_the_worker_with_1(real: Rig, caplog: pytest.
         worker = real.worker(deps)
         assert await worker.run() == 1
         assert worker.reason == "ZeroDivisionError: ours"
-    assert "an attempt ended in a fault of ours" in caplog.messages
+    assert "an attempt ended in a fault of haulier" in caplog.messages
     assert not any(message.failures for message in real.messages)
 
 

@@ -16,6 +16,7 @@ from haulier.app.default_divider import divide_by, halve_ids
 from haulier.errors import UsageError
 from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
+from haulier.plurals import counted
 from haulier.sources.context import Context
 from haulier.worker.deps import Divider, Processor
 
@@ -117,7 +118,9 @@ class App:
             if item in self._dividers:
                 raise UsageError(f"Kind {item.kind!r} has two dividers. Remove one: each kind has one.")
             if inspect.iscoroutinefunction(divider) or inspect.isasyncgenfunction(divider):
-                raise UsageError(f"The divider of kind {item.kind!r} is async. Write `def`: it asks nobody anything.")
+                raise UsageError(
+                    f"The divider of kind {item.kind!r} is async. Write `def`: a divider sends no requests."
+                )
             self._dividers[item] = divider
             return divider
 
@@ -129,7 +132,7 @@ class App:
         if self._lifespan is not None:
             raise UsageError(f"Source {self.name!r} has two lifespans. Remove {name}, or call it from the other one.")
         if inspect.isasyncgenfunction(lifespan) or inspect.iscoroutinefunction(lifespan):
-            raise UsageError(f"The lifespan {name} is no async context manager. Put @asynccontextmanager above it.")
+            raise UsageError(f"The lifespan {name} is not an async context manager. Put @asynccontextmanager above it.")
         self._lifespan = lifespan
         return lifespan
 
@@ -163,7 +166,7 @@ class App:
     def require_mode(self, mode: str) -> None:
         """`UsageError` where the source has no items of a mode."""
         if mode == "incremental":
-            raise UsageError("This version has full runs alone. Write `haulier run SOURCE full`.")
+            raise UsageError("This version has only full runs. Write `haulier run SOURCE full`.")
         if self._recipes is None and mode not in self._enumerators:
             raise UsageError(
                 f"Source {self.name!r} has no enumerator for a {mode} run. "
@@ -243,4 +246,4 @@ def _require_async_generator(function: Callable[..., Any], what: str, parameters
     taken = len(inspect.signature(function).parameters)
     if taken != parameters:
         wanted = "(ctx)" if parameters == 1 else "(item, ctx)"
-        raise UsageError(f"The {what} {name} takes {taken} parameters. Write `async def {name}{wanted}`.")
+        raise UsageError(f"The {what} {name} takes {counted(taken, 'parameter')}. Write `async def {name}{wanted}`.")

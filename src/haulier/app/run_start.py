@@ -93,7 +93,7 @@ def require_covered(run: Run, wanted: WantedRun) -> None:
     """`UsageError` where an open run has not all the streams that are asked for: to finish it would not give them."""
     if missing := sorted(set(wanted.streams) - set(run.file.streams)):
         raise UsageError(
-            f"Run {run.run_id} is open, and has no {', '.join(missing)} in it. `haulier run SOURCE --then-new` "
+            f"Run {run.run_id} is open, and does not include {', '.join(missing)}. `haulier run SOURCE --then-new` "
             "finishes it and then starts what you ask for; --new closes it as superseded instead."
         )
 
@@ -127,9 +127,9 @@ def _require_budget(site: LiveSource, run: Run, seal: Seal) -> None:
     most = site.app.api.max_requests
     if most is not None and seal.items > most:
         raise UsageError(
-            f"The plan of run {run.run_id} has {seal.items:,} items, each of them at least one request, and "
+            f"The plan of run {run.run_id} has {seal.items:,} items, which take at least one request each, and "
             f"max_requests is {most:,}; nothing was enqueued. Raise max_requests and run again. Or plan larger items "
-            "and start anew with `haulier run SOURCE --new`: this plan stands until then."
+            "and start a new run with `haulier run SOURCE --new`: until then this plan is kept."
         )
 
 

@@ -32,7 +32,7 @@ def load_app(source: str, environ: Mapping[str, str] | None = None) -> App:
         return _based(_app_in(_run_file(path.absolute()), source, None), path.absolute().parent)
     module, separator, name = source.partition(":")
     if not separator or not module or "/" in source:
-        raise UsageError(f"{source!r} is no source. {_FORMS}")
+        raise UsageError(f"{source!r} is not a source. {_FORMS}")
     return _load_module(module, name or None, source)
 
 
@@ -76,7 +76,7 @@ def _said_in_a_line(name: str, path: Path | None = None) -> Iterator[None]:
         raise UsageError(f"{error.filename}: line {error.lineno}: {error.msg}.") from error
     except SystemExit as error:
         raise UsageError(
-            f"{name} ends Python when it is imported. Write what it does as a program below `if __name__ == "
+            f"{name} ends Python when it is imported. Move what it does as a program below `if __name__ == "
             '"__main__":`.'
         ) from error
     except ModuleNotFoundError as error:
@@ -103,7 +103,7 @@ def _app_in(module: ModuleType, source: str, name: str | None) -> App:
         return next(iter(apps.values()))
     app = apps.get(name or "app")
     if app is None:
-        known = f"It has: {', '.join(sorted(apps))}." if apps else "It makes no haulier.App."
+        known = f"It has: {', '.join(sorted(apps))}." if apps else "It creates no haulier.App."
         raise UsageError(f"{source} has no app named {name or 'app'!r}. {known} Write `app = App(...)` in it.")
     return app
 

@@ -11,8 +11,8 @@ from haulier.api.limits.breaker import State
 from haulier.api.limits.budget import UNLIMITED
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.open_source import OpenSource, scope_name
-from haulier.cli.plurals import counted
 from haulier.clock import wall_seconds
+from haulier.plurals import counted
 
 RESUME = "haulier resume SOURCE"
 FRESH_SECONDS = 10.0

@@ -7,7 +7,7 @@ import math
 from haulier.api.requester import FirstPage
 from haulier.app.open_source import LiveSource
 from haulier.cli.output import say
-from haulier.cli.plurals import are, counted, were
+from haulier.plurals import are, counted, were
 from haulier.runs.expect import expected_range
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.newest import latest_complete

@@ -12,8 +12,8 @@ import click
 
 from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.cli.failures import failure_facts, short_cause
-from haulier.cli.plurals import counted
 from haulier.clock import Clock
+from haulier.plurals import counted
 from haulier.runs.ledger import Progress
 
 if TYPE_CHECKING:

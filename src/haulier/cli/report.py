@@ -9,7 +9,7 @@ from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.app.open_source import OpenSource
 from haulier.cli.failures import failure_facts, failure_lines
 from haulier.cli.output import say
-from haulier.cli.plurals import counted, were
+from haulier.plurals import counted, were
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState

@@ -58,7 +58,7 @@ async def require_room(lake: Lake) -> None:
         return
     free, least = in_words(disk, floor)
     raise LakeUnavailableError(
-        f"The disk of the lake at {disk.place} is nearly full: {free} free, and nothing is begun below {least}. "
+        f"The disk of the lake at {disk.place} is nearly full: {free} free, and no work is begun below {least}. "
         "Free some space, or name a lake on another disk, and run again."
     )
 

@@ -25,7 +25,7 @@ def open_lake(url: str, *, base: Path, clock: Clock) -> Lake:
         return LocalLake(base / _at_home(url), clock)
     scheme = _SCHEMES.get(name[1].lower())
     if scheme is None:
-        raise UsageError(f"This haulier has no lake for URLs that begin with {name[0]!r}. {_remedy()}")
+        raise UsageError(f"A lake at a URL that begins with {name[0]!r} is not supported. {_remedy()}")
     return scheme.open(url, clock)
 
 
@@ -33,7 +33,7 @@ def _open_folder(url: str, clock: Clock) -> Lake:
     parts = urlsplit(url)
     folder = unquote(parts.path)
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not folder.startswith("/"):
-        raise UsageError(f"The lake's file URL is not one of a folder on this machine. {_remedy()}")
+        raise UsageError(f"The lake's file URL does not name a folder on this machine. {_remedy()}")
     return LocalLake(Path(folder), clock)
 
 
@@ -54,5 +54,5 @@ def _at_home(folder: str) -> Path:
         return Path(folder).expanduser()
     except RuntimeError as error:
         raise UsageError(
-            f"The lake's folder begins with '~', and this machine knows no such home. {_remedy()}"
+            f"The lake's folder begins with '~', and this machine has no such home folder. {_remedy()}"
         ) from error

@@ -92,9 +92,9 @@ def decode(body: bytes) -> Envelope:
 def _problem(envelope: Envelope) -> str | None:
     """Why a message must not be worked: its names become paths in the lake and fields of every log line."""
     if envelope.v < 1:
-        return f"format {envelope.v} never was"
+        return f"there never was a format {envelope.v}"
     names = (("kind", envelope.kind, _KIND), ("key", envelope.key, _KEY), ("run", envelope.run_id, _RUN_ID))
     for what, name, pattern in names:
         if len(name) > _MAX_NAME or not pattern.fullmatch(name):
-            return f"its {what} is an impossible name: {name[:_MAX_NAME]!r}"
+            return f"its {what} is not a valid name: {name[:_MAX_NAME]!r}"
     return None

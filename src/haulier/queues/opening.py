@@ -87,10 +87,10 @@ _SCHEMES: dict[str, Scheme[[str, _Setting], QueueBackend]] = {
     "memory": Scheme(_open_memory, ('queue = "memory"',)),
 }
 _LATER = {
-    "azure-queue": "Azure Storage Queue comes in a later version.",
-    "postgresql": "PostgreSQL comes in a later version.",
-    "postgres": "PostgreSQL comes in a later version.",
-    "sqs": "Amazon SQS comes in a later version.",
+    "azure-queue": "Azure Storage Queue is planned for a later version.",
+    "postgresql": "PostgreSQL is planned for a later version.",
+    "postgres": "PostgreSQL is planned for a later version.",
+    "sqs": "Amazon SQS is planned for a later version.",
 }
 
 
@@ -114,6 +114,6 @@ def _path(written: str, base: Path) -> Path:
     if len(path.parts) > 1 and first != ".." and not (base / first).exists() and (Path("/") / first).is_dir():
         raise UsageError(
             f"sqlite:///{written} is relative to {base}, where there is no {first!r}, but /{first} exists. "
-            f"Write sqlite:////{written} for the absolute path, or make the folder {base / first}."
+            f"Write sqlite:////{written} for the absolute path, or create the folder {base / first}."
         )
     return base / path

@@ -30,7 +30,7 @@ class Discarder:
         Repeatable: what a discard left that died is finished.
         """
         if not reason.strip():
-            raise UsageError("A discard says why: it stands in the manifest for good. Write `--reason TEXT`.")
+            raise UsageError("A discard needs a reason, which is kept in the manifest. Write `--reason TEXT`.")
         await require_open_or_partial(self.closer, run)
         ledger = Ledger(self.closer.lake, run.paths)
         try:

@@ -36,7 +36,7 @@ async def ask_expect(lake: Lake, run: Run, clock: Clock, when: When, expect: Exp
         return record
     standing = await _read(lake, run, when)
     if standing is None:
-        raise LakeUnavailableError(f"{run.paths.expect(when)} exists in the lake and cannot be read")
+        raise LakeUnavailableError(f"{run.paths.expect(when)} exists in the lake, but cannot be read")
     return standing
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.lake.ndjson import lines_of
 from haulier.lake.seam import Lake
+from haulier.plurals import counted, have
 from haulier.runs.distinct import DistinctKeys, Doubled
 from haulier.runs.records import ManifestEntry
 
@@ -65,8 +66,9 @@ class KeyComparison:
         places = [await _place_of(entries, number) for number in (doubled.first, doubled.other)]
         name = " and ".join(map(repr, self._paths))
         return (
-            f"{doubled.records:,} records have a key ({name}) that an earlier record has too, such as {places[0]} and "
-            f"{places[1]}. Items overlap, or the list moved while it was read; or the key does not tell records apart"
+            f"{counted(doubled.records, 'record')} {have(doubled.records)} the key ({name}) of an earlier record, "
+            f"such as {places[0]} and {places[1]}. Items overlap, or the list changed while it was read, or the key "
+            "does not tell records apart"
         )
 
 

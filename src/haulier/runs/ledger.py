@@ -174,7 +174,9 @@ class Ledger:
     async def _read(self, path: str) -> tuple[str, bytes]:
         body = await self._lake.read(path)
         if body is None:
-            raise LakeUnavailableError(f"{path} stood in the lake and is gone. What else removes files there?")
+            raise LakeUnavailableError(
+                f"{path} was in the lake and has disappeared. Does something else remove files there?"
+            )
         return path, body
 
 

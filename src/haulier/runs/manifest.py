@@ -83,7 +83,7 @@ async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterat
         raise LakeUnavailableError(f"{path} in the lake is not a manifest that haulier wrote: {error}") from error
     except ValueError as error:
         raise LakeUnavailableError(
-            f"{path} is missing in the lake, or not whole: this run cannot be judged or verified ({error})."
+            f"{path} is missing in the lake, or incomplete: this run cannot be judged or verified ({error})."
         ) from error
 
 

@@ -100,16 +100,16 @@ async def write_plan(
         return seal
     winner = await read_seal(lake, paths)
     if winner is None:
-        raise LakeUnavailableError(f"{paths.seal} exists in the lake and cannot be read")
+        raise LakeUnavailableError(f"{paths.seal} exists in the lake, but cannot be read")
     return winner
 
 
 async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> list[PlannedItem]:
-    """The items of one sealed shard. A shard that is not what was sealed is refused."""
+    """The items of one sealed shard. A shard that is not as it was sealed is refused."""
     path = paths.shard(seal.attempt, shard.name)
     body = await lake.read(path)
     if body is None or hashlib.sha256(body).hexdigest() != shard.sha256:
-        state = "is missing" if body is None else "is not what was sealed"
+        state = "is missing" if body is None else "is not as it was sealed"
         raise LakeUnavailableError(
             f"{path} {state}: the plan of this run is damaged. "
             "Restore the file from a copy of the lake, or start afresh with `haulier run SOURCE --new`."
@@ -158,7 +158,7 @@ def _unseen(connection: apsw.Connection, batch: Sequence[PlannedItem]) -> list[P
         (known,) = connection.execute("SELECT payload FROM seen WHERE key = ?", (item.key,)).fetchall()[0]
         if known != payload:
             raise UsageError(
-                f"Two unequal items have the key {item.key!r}: {bytes(known).decode()} and {payload.decode()}. "  # type: ignore[arg-type]
+                f"Two different items have the key {item.key!r}: {bytes(known).decode()} and {payload.decode()}. "  # type: ignore[arg-type]
                 "Give their class a field that tells them apart."
             )
     return fresh

@@ -27,7 +27,7 @@ async def write_receipts(lake: Lake, paths: RunPaths, writer: str, number: int, 
     path = paths.receipts(writer, number)
     body = b"".join(_encoder.encode(receipt) + b"\n" for receipt in receipts)
     if not await lake.create(path, body) and await lake.read(path) != body:
-        raise HaulierError(f"{path} stands already with other receipts: two processes use the name {writer!r}")
+        raise HaulierError(f"{path} already exists with other receipts: two processes use the name {writer!r}")
 
 
 async def was_sign_seen(lake: Lake, paths: RunPaths, stream: str) -> bool:

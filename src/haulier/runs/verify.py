@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from haulier.errors import DamagedObjectError
 from haulier.lake.seam import Lake
+from haulier.plurals import counted
 from haulier.runs.at_once import each
 from haulier.runs.key_compare import KeyComparison
 from haulier.runs.manifest import read_manifest
@@ -70,7 +71,7 @@ async def verify_run(
     async for found in strays(lake, run, verdict, run.file.streams):
         for path in found:
             seen.strays += 1
-            seen.note(f"{path} stands in the lake and the manifest does not list it")
+            seen.note(f"{path} is in the lake, but the manifest does not list it")
     for stream in run.file.streams:
         if paths := keys.get(stream):
             await _compare_keys(lake, run, verdict, stream, paths, seen)
@@ -106,12 +107,13 @@ async def _verify_object(lake: Lake, entry: ManifestEntry, seen: Verification) -
         return
     if facts is None:
         seen.damaged += 1
-        seen.note(f"{entry.path} is not in the lake; the manifest lists {entry.records} records in it")
+        seen.note(f"{entry.path} is not in the lake; the manifest lists {counted(entry.records, 'record')} in it")
     elif (facts.records, facts.bytes, facts.sha256) != (entry.records, entry.bytes, entry.sha256):
         seen.damaged += 1
+        holds = f"{counted(facts.records, 'record')} in {counted(facts.bytes, 'byte')}"
         seen.note(
-            f"{entry.path} holds {facts.records} records in {facts.bytes} bytes (sha256 {facts.sha256[:12]}...); "
-            f"the manifest says {entry.records} in {entry.bytes} (sha256 {entry.sha256[:12]}...)"
+            f"{entry.path} holds {holds} (sha256 {facts.sha256[:12]}...); "
+            f"the manifest says {entry.records:,} in {entry.bytes:,} (sha256 {entry.sha256[:12]}...)"
         )
     else:
         seen.objects += 1

@@ -181,7 +181,9 @@ class Attempt:
             seconds = round(deps.clock.monotonic() - started_at, 6)
             if produced.children:
                 if envelope.depth >= MAX_DEPTH:
-                    raise ItemError(f"Items were divided {MAX_DEPTH} times, one out of another. Does it never end?")
+                    raise ItemError(
+                        f"Items were divided {MAX_DEPTH} times, one out of another. Does the division never end?"
+                    )
                 return Split(produced.children)
             if not produced.records:
                 return Empty(produced.requests, seconds, produced.hidden)

@@ -17,6 +17,7 @@ import msgspec
 
 from haulier.errors import HaulierError, ItemError, UnavailableError
 from haulier.lake.seam import Spool
+from haulier.plurals import counted
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.records import CrashRecord, encode_record
 from haulier.runs.run import Run
@@ -47,7 +48,9 @@ class CrashedError(ItemError):
 
     def __init__(self, key: str, exit_code: int, crashes: int) -> None:
         self.crashes = crashes
-        super().__init__(f"Item {key} ended the process that ran it alone ({_how(exit_code)}); seen {crashes} times")
+        super().__init__(
+            f"Item {key} ended the process that ran it alone ({_how(exit_code)}); seen {counted(crashes, 'time')}"
+        )
 
 
 class InterruptedAloneError(HaulierError):

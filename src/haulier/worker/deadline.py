@@ -57,7 +57,7 @@ async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, 
                 _refuse_overdue(settings, api, awake.seconds, started_at)
         if task.cancelled():
             # Not by us, or we would not be here: what it awaited was cancelled. Uncharged it would come again for ever.
-            raise ItemError("The processor ended by a cancellation that nobody asked for.")
+            raise ItemError("The processor was cancelled, and not by haulier.")
         return task.result()
     finally:
         await end(task)

@@ -196,8 +196,8 @@ def broken(kind: str, error: Exception, items: int = 2) -> StoppedError:
 def refused(kind: str, error: Exception) -> StoppedError:
     """The same for a worker that was answered well before."""
     return StoppedError(
-        "The API refuses everybody now, also what it answered before. The items were handed back, uncounted. Ask the "
-        "API's people, or correct the source; then run it again. What was refused, of kind "
+        "The API now refuses every request, also those that it answered before. The items were handed back, uncounted. "
+        "Ask the API's people, or correct the source; then run it again. What was refused, of kind "
         f"{kind!r}: {sentence(error)}",
         error,
     )

@@ -200,7 +200,7 @@ class Worker:
         self._count()
         self._note_free()
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("an attempt ended in a fault of ours", exc_info=error)
+            logger.error("an attempt ended in a fault of haulier", exc_info=error)
             self._state.stop.set(1, f"{type(error).__name__}: {error}")
 
     def _note_free(self) -> None:

@@ -70,12 +70,12 @@ class OutcomeSettler:
                 state.keeper.drop(self._held)
             case Retry(delay_seconds):
                 state.stats.retried += 1
-                state.say("an item failed and comes again", envelope, error)
+                state.say("an item failed and is retried", envelope, error)
                 await self._keep_body(run, envelope, error)
                 await self._let_go(msgspec.structs.replace(envelope, failures=envelope.failures + 1), delay_seconds)
             case Release(delay_seconds, stop):
                 state.stats.freed += 1
-                state.say("an item comes again, uncharged", envelope, error)
+                state.say("an item is retried, uncharged", envelope, error)
                 if stop is not None:
                     state.stop.set(stop, state.redact(str(error)))
                 elif _is_outage(error) and not self._deps.client.scope.is_proven:
@@ -170,7 +170,7 @@ class OutcomeSettler:
         if not is_ours:
             body = await self._deps.lake.read(path)
             if body is None:
-                raise LakeUnavailableError(f"{path} exists in the lake and cannot be read")
+                raise LakeUnavailableError(f"{path} exists in the lake, but cannot be read")
             record = decode_record(ChildList, body, path)
         is_late = await require_lease(self._held, self._state.keeper, self._deps.clock)
         depth, suspect = envelope.depth + 1, suspect_by(record.cause)

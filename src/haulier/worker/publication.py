@@ -40,5 +40,5 @@ async def publish(
         return facts, False
     theirs = await lake.adopt(path)
     if theirs is None:
-        raise LakeUnavailableError(f"{path} stood in the lake and is gone: something else removes files there")
+        raise LakeUnavailableError(f"{path} was in the lake and has disappeared: something else removes files there")
     return theirs, True

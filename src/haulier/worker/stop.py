@@ -55,7 +55,7 @@ class StopSign:
         """A spool was gone though no closing is in force."""
         self._give_ups += 1
         if self._give_ups >= GIVE_UPS:
-            self.set(4, f"{staging} loses the spools of items under way. Who else cleans there?")
+            self.set(4, f"{staging} loses the spools of items under way. Does something else remove files there?")
 
     def note_outage(self, error: str) -> None:
         """The API failed, and nothing has ever succeeded: a few tries tell as much as a thousand."""

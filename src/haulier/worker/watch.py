@@ -85,7 +85,7 @@ class Watch:
             return False
         if not watched.has_warned and self._closer.expect is None and await is_expect_missing(self._lake, run):
             watched.has_warned = True
-            logger.warning("this run promises a count, and needs its API to be closed", extra={"run_id": run.run_id})
+            logger.warning("this run promises a count: closing it needs the API", extra={"run_id": run.run_id})
         await self._mend_stranded(watched)
         await self._say_waits()
         return True

@@ -176,7 +176,7 @@ def test_a_list_that_moves_is_read_again(
     line, totals = manifest_of(tmp_path)
     assert ("drift" in line, totals["drifted"]) == (False, 0)
     assert api.walks == times + 1
-    assert "an item failed and comes again" not in capsys.readouterr().err
+    assert "an item failed and is retried" not in capsys.readouterr().err
 
 
 @pytest.mark.timeout(120)

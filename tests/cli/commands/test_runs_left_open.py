@@ -53,7 +53,7 @@ def test_streams_that_were_asked_for_are_pulled_though_a_smaller_run_was_left_un
     asyncio.run(leave())
     said = shop.run("run")
     assert said.code == 2
-    assert "is open, and has no more in it" in said.err
+    assert "is open, and does not include more." in said.err
     assert "--then-new" in said.err
     assert shop.lines() == 0
     said = shop.run("run", "--then-new", "--json")
@@ -195,7 +195,7 @@ def test_enqueue_refuses_a_stream_that_the_open_run_does_not_have(shop: Place) -
     shop.run("enqueue", "--stream", "items")
     said = shop.run("enqueue", "--stream", "more")
     assert said.code == 2
-    assert "is open, and has no more in it" in said.err
+    assert "is open, and does not include more." in said.err
     assert shop.run("enqueue", "--stream", "items").code == 0
 
 

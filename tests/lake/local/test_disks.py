@@ -124,7 +124,7 @@ def test_a_disk_without_hard_links_is_refused(tmp_path: Path, links: str) -> Non
     """Section 1: in words with the remedy, whether it refuses a link or only pretends; and nothing is left."""
     said = lake_says(tmp_path / "lake", "check", "--links", links)
     assert said.startswith("UsageError: The disk of the lake at")
-    assert "no hard links that can be trusted. Name a folder on a local disk" in said
+    assert "no reliable hard links. Name a folder on a local disk" in said
     assert os.listdir(tmp_path / "lake") == []
 
 
@@ -141,9 +141,7 @@ def test_this_machines_own_disk_is_fit(tmp_path: Path) -> None:
 def test_a_disk_of_another_machine_is_refused(tmp_path: Path, type_: str, is_local: bool) -> None:
     """Section 1: with its type, where it is mounted, and the remedy."""
     table = [Mount("/", "ext4", is_local=True), Mount(str(tmp_path), type_, is_local)]
-    with pytest.raises(
-        UsageError, match=rf"lies on {type_} \({tmp_path}\): over a network .* Name a folder on a local"
-    ):
+    with pytest.raises(UsageError, match=rf"is on {type_} \({tmp_path}\): over a network .* Name a folder on a local"):
         refuse_unfit(LocalFiles(str(tmp_path / "lake")), lambda: table)
     refuse_unfit(LocalFiles(str(tmp_path / "lake")), lambda: table[:1])
 

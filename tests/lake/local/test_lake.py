@@ -155,7 +155,7 @@ async def test_a_lake_that_has_gone_is_not_an_empty_one(
     (tmp_path / "file").write_bytes(b"{}")
     await lake.create("a/b", b"{}")
     root.rename(tmp_path / "elsewhere")
-    with pytest.raises(LakeUnavailableError, match="has gone"):
+    with pytest.raises(LakeUnavailableError, match="has disappeared"):
         await call(lake, tmp_path / "file")
     assert not root.exists()
     (tmp_path / "elsewhere").rename(root)
@@ -169,7 +169,7 @@ async def test_an_unmounted_lake_is_not_begun_anew(lake_disk: Path, tmp_path: Pa
     unmount(lake_disk)
     for call in CALLS.values():
         (tmp_path / "file").write_bytes(b"{}")
-        with pytest.raises(LakeUnavailableError, match="has gone"):
+        with pytest.raises(LakeUnavailableError, match="has disappeared"):
             await call(lake, tmp_path / "file")
     assert os.listdir(lake_disk) == []
     await lake.close()

@@ -102,7 +102,7 @@ async def test_a_spool_that_was_swept_and_named_anew_drops_only_its_own(lake: Lo
 async def test_a_spool_name_is_used_once(lake: LocalLake) -> None:
     """P5: opened with O_EXCL, when its first bytes are stored."""
     await spooled(lake, [b"{}"])
-    with pytest.raises(ValueError, match="attempt's alone"):
+    with pytest.raises(ValueError, match="already exists"):
         await spooled(lake, [b"{}"])
 
 

@@ -74,7 +74,9 @@ class TestDamage:
         other = SqliteQueue(path, FakeClock())
         await other.enqueue([b"two"])
         assert await queue.peek(10) == [b"two"]
-        assert queue.notices == (f"The queue's file {path} was moved or deleted while it was open; it is opened anew.",)
+        assert queue.notices == (
+            f"The queue's file {path} was moved or deleted while it was open; it is opened again.",
+        )
         await other.close()
 
     async def test_files_set_aside_have_numbers_and_an_end(self, path: Path, queue: SqliteQueue) -> None:
@@ -88,7 +90,7 @@ class TestDamage:
             assert path.with_name(f"queue.sqlite3.corrupt-{number}").exists()
         spoil(path, 1)
         with pytest.raises(
-            UsageError, match=r"10 damaged queues stand beside .*: this disk or its memory is failing\."
+            UsageError, match=r"10 damaged queues stand beside .*: the disk or the memory of this machine is failing\."
         ):
             await queue.depth()
 

@@ -114,7 +114,7 @@ async def test_stopped_inside_a_transaction(path: Path, start: Callable[..., Chi
     child = start("stall", path)
     assert hear(child) == "inside"
     child.send_signal(signal.SIGSTOP)
-    words = r"has been held by another process for 0\.2 s\. Is one stopped or suspended\? It is tried again\."
+    words = r"has been held by another process for 0\.2 s\. Is that process suspended\? haulier keeps trying\."
     with pytest.raises(QueueUnavailableError, match=words):
         await queue.renew(leases, 60)
     with pytest.raises(QueueUnavailableError, match=words):

@@ -6,8 +6,8 @@ import click
 
 from haulier.app.open_source import open_source
 from haulier.cli.output import emit, say
-from haulier.cli.plurals import counted, were
 from haulier.cli.source_command import SourceCall, source_command
+from haulier.plurals import counted, were
 
 
 @source_command(

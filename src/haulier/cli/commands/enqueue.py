@@ -10,10 +10,10 @@ from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.options import mode_argument, streams_option
 from haulier.cli.output import emit, log_options, say
-from haulier.cli.plurals import counted
 from haulier.cli.signals import until_signal
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.lake.floor import require_room
+from haulier.plurals import counted
 
 
 @source_command(

@@ -12,9 +12,9 @@ from haulier.cli.command_lines import typed_command
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
-from haulier.cli.plurals import are, counted
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
+from haulier.plurals import are, counted
 from haulier.runs.discard import Discarder
 from haulier.runs.poison import newest_poison, poisoned, read_poison
 from haulier.runs.records import PoisonRecord

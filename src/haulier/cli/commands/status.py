@@ -16,9 +16,9 @@ from haulier.cli.hints import as_typed
 from haulier.cli.options import run_option
 from haulier.cli.output import emit
 from haulier.cli.pick_run import pick_run
-from haulier.cli.plurals import counted
 from haulier.cli.report import exit_code_of_state, unseen_lines
 from haulier.cli.source_command import SourceCall, source_command
+from haulier.plurals import counted
 from haulier.queues.seam import Depth, Holder
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status

@@ -18,11 +18,11 @@ from haulier.app.source_loader import load_app
 from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, mode_argument, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output
-from haulier.cli.plurals import counted
 from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
+from haulier.plurals import counted
 from haulier.sources.context import Context, RunInfo
 from haulier.worker.dispatch import page_of
 from haulier.worker.key_check import keys_checked

@@ -10,9 +10,9 @@ from haulier.cli.failures import failure_facts, read_failures
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
-from haulier.cli.plurals import are, counted, have
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.source_command import SourceCall, source_command
+from haulier.plurals import are, counted, have
 from haulier.runs.status import run_status
 from haulier.runs.verify import verify_run
 

@@ -225,7 +225,9 @@ class LocalFiles:
         except FileNotFoundError:
             device = None
         if device != self._device:
-            raise LakeUnavailableError(f"The lake at {self.root} has gone. Was its disk unmounted, or was it moved?")
+            raise LakeUnavailableError(
+                f"The lake at {self.root} has disappeared. Was its disk unmounted, or was it moved?"
+            )
 
 
 def parent(path: str) -> str:

@@ -31,8 +31,8 @@ def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> N
         mount = mount_of(os.path.realpath(files.root), read_mounts())
         if mount and not mount.is_fit:
             raise UsageError(
-                f"The lake at {files.root} lies on {mount.type} ({mount.point}): over a network or through FUSE a link "
-                f"does not surely go to one writer alone, and records could be lost. {_REMEDY}"
+                f"The lake at {files.root} is on {mount.type} ({mount.point}): over a network or through FUSE two "
+                f"writers may both succeed in making one link, and records could be lost. {_REMEDY}"
             )
         _try_links(files.root)
     except NotADirectoryError as error:
@@ -69,7 +69,7 @@ def _try_links(root: str) -> None:
                 raise
             is_sound = False
         if not is_sound:
-            raise UsageError(f"The disk of the lake at {root} has no hard links that can be trusted. {_REMEDY}")
+            raise UsageError(f"The disk of the lake at {root} has no reliable hard links. {_REMEDY}")
     finally:
         os.close(descriptor)
         for name in (first, second):
@@ -80,5 +80,5 @@ def _try_links(root: str) -> None:
 def _not_writable(root: str, error: OSError) -> UsageError:
     return UsageError(
         f"Cannot write to the lake at {root}: {error.strerror} ({error.filename}). "
-        f"Give this user the right to write there. Or: {_REMEDY}"
+        f"Give this user the right to write there, or name a folder on another local disk."
     )

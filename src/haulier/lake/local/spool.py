@@ -113,7 +113,9 @@ class LocalSpool:
             try:
                 self._descriptor = self._files.in_folder(self._folder, lambda: os.open(self._name, flags, 0o666))
             except FileExistsError:
-                raise ValueError(f"A spool's name is its attempt's alone, and {self._name} stands there.") from None
+                raise ValueError(
+                    f"The spool {self._name} already exists, though no two attempts share a name."
+                ) from None
             self._identity = _identity(os.fstat(self._descriptor))
         return self._descriptor
 
@@ -138,7 +140,7 @@ class LocalSpool:
             if standing is not None:
                 return Published.TAKEN
         raise LakeUnavailableError(
-            f"The lake is broken: the spool at {self._name} was moved, or {name} takes no link. "
+            f"The lake is broken: the spool at {self._name} was moved, or no link to it can be made at {name}. "
             "Does something else move or clean up files in the lake?"
         )
 

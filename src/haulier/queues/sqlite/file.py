@@ -130,7 +130,7 @@ class SqliteFile:
                     self._set_aside(error)
                     self._drop()
                     return
-        self._say(f"The queue's file {self.path} was moved or deleted while it was open; it is opened anew.")
+        self._say(f"The queue's file {self.path} was moved or deleted while it was open; it is opened again.")
         self._drop()
 
     def _set_aside(self, error: Exception) -> None:
@@ -154,7 +154,7 @@ class SqliteFile:
             case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
                 return QueueUnavailableError(
                     f"The queue {self.path} has been held by another process for {self._busy_timeout_seconds:g} s. "
-                    "Is one stopped or suspended? It is tried again."
+                    "Is that process suspended? haulier keeps trying."
                 )
             case apsw.FullError():
                 return QueueUnavailableError(f"The disk of the queue {self.path} is full. Make room; nothing was lost.")

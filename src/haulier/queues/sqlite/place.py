@@ -67,7 +67,8 @@ def locked(folder: Path, patience_seconds: float) -> Iterator[None]:
                 threading.Event().wait(_LOCK_POLL_SECONDS)
         else:
             raise QueueUnavailableError(
-                f"Another process has held the queue's folder {folder} for {patience_seconds:g} s. Is one stopped?"
+                f"Another process has held the queue's folder {folder} for {patience_seconds:g} s. "
+                "Is that process suspended?"
             )
         yield
     finally:
@@ -82,8 +83,8 @@ def set_aside(path: Path) -> Path:
             break
     else:
         raise UsageError(
-            f"{MAX_SET_ASIDE} damaged queues stand beside {path}: this disk or its memory is failing. "
-            f"Look into that, then remove {path.name}.corrupt-*."
+            f"{MAX_SET_ASIDE} damaged queues stand beside {path}: the disk or the memory of this machine is failing. "
+            f"Check both, then remove {path.name}.corrupt-*."
         )
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
@@ -110,7 +111,7 @@ def _make(folder: Path) -> None:
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "a file of that name stands there", str(folder))
+        raise NotADirectoryError(errno.ENOTDIR, "a file of that name exists", str(folder))
     sync_folder(str(folder.parent))
 
 
