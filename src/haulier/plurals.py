@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def counted(count: int, noun: str) -> str:
+def count_of(count: int, noun: str) -> str:
     """Write ``1 item``, ``2 items``, ``1,000 items``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 

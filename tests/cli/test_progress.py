@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from haulier.cli.account import OpenAccount
+from haulier.cli.progress_reader import OpenRunsReader
 from haulier.clock import SystemClock
 from haulier.lake.local.lake import LocalLake
 from haulier.runs.ledger import Progress
@@ -164,16 +164,16 @@ def test_the_account_of_a_worker_is_of_all_runs_that_were_open(shop: Place) -> N
 
     async def progress() -> list[Progress | None]:
         lake = LocalLake(shop.lake, SystemClock())
-        account = OpenAccount(lake, "shop", None)
-        seen = [await account.progress()]
+        reader = OpenRunsReader(lake, "shop", None)
+        seen = [await reader.read()]
         await asyncio.to_thread(finish, shop.start("enqueue"))
-        seen.append(await account.progress())
+        seen.append(await reader.read())
         newest = (await list_runs(lake, "shop"))[-1].run_id
-        only, other = OpenAccount(lake, "shop", newest), OpenAccount(lake, "shop", "full-19990101T000000Z")
-        seen += [await only.progress(), await other.progress()]
+        only, other = OpenRunsReader(lake, "shop", newest), OpenRunsReader(lake, "shop", "full-19990101T000000Z")
+        seen += [await only.read(), await other.read()]
         await asyncio.to_thread(finish, shop.start("work"))
-        seen.append(await account.progress())
-        for each in (account, only, other):
+        seen.append(await reader.read())
+        for each in (reader, only, other):
             each.close()
         await lake.close()
         return seen

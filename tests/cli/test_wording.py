@@ -11,7 +11,7 @@ from haulier.api.errors import Action, ApiError
 from haulier.app.open_source import Options
 from haulier.cli.command_lines import typed_command
 from haulier.errors import sentence
-from haulier.plurals import are, counted, have, were
+from haulier.plurals import are, count_of, have, were
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.worker.first_items import broken, refused
 from haulier.worker.settings import WorkerSettings
@@ -54,7 +54,7 @@ def test_a_run_that_stops_says_why_with_one_stop(place: Place) -> None:
 
 
 def test_one_is_not_many() -> None:
-    assert [counted(count, "item") for count in (0, 1, 2, 1_000)] == ["0 items", "1 item", "2 items", "1,000 items"]
+    assert [count_of(count, "item") for count in (0, 1, 2, 1_000)] == ["0 items", "1 item", "2 items", "1,000 items"]
     assert [are(count) for count in (0, 1, 2)] == ["are", "is", "are"]
     assert [have(count) for count in (0, 1, 2)] == ["have", "has", "have"]
     assert [were(count) for count in (0, 1, 2)] == ["were", "was", "were"]

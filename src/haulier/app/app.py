@@ -16,7 +16,7 @@ from haulier.app.default_divider import divide_by, halve_ids
 from haulier.errors import UsageError
 from haulier.items.registry import Registry
 from haulier.items.workitem import WorkItem
-from haulier.plurals import counted
+from haulier.plurals import count_of
 from haulier.sources.context import Context
 from haulier.worker.deps import Divider, Processor
 
@@ -246,4 +246,4 @@ def _require_async_generator(function: Callable[..., Any], what: str, parameters
     taken = len(inspect.signature(function).parameters)
     if taken != parameters:
         wanted = "(ctx)" if parameters == 1 else "(item, ctx)"
-        raise UsageError(f"The {what} {name} takes {counted(taken, 'parameter')}. Write `async def {name}{wanted}`.")
+        raise UsageError(f"The {what} {name} takes {count_of(taken, 'parameter')}. Write `async def {name}{wanted}`.")

@@ -1,1 +1,1 @@
-"""The command line. Each command is one file; what it does is done by the layers below."""
+"""The command line: commands, output, progress and signals."""

@@ -1,4 +1,4 @@
-"""How an API stands with the workers of its source, as `status` tells it: from the row that they share."""
+"""The state of an API, read from the row that its workers share."""
 
 from __future__ import annotations
 
@@ -12,46 +12,44 @@ from haulier.api.limits.budget import UNLIMITED
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.open_source import OpenSource, scope_name
 from haulier.clock import wall_seconds
-from haulier.plurals import counted
+from haulier.plurals import count_of
 
 RESUME = "haulier resume SOURCE"
 FRESH_SECONDS = 10.0
-"""A worker whose last beat is older is stopped, or dead."""
+"""The beat of a living worker is younger."""
 
 _LAST_SECOND = 253_402_300_799.0
-"""Of the last year that a calendar here holds."""
+"""The end of the year 9999, the last of `datetime`."""
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the workers know of their API. Times are UTC."""
+    """The API as its workers see it. Times are UTC."""
 
     state: str
-    """``well``, ``paused`` (everybody waits, as the API asked, or as a person has to act), ``spent`` (a limit of an
-    hour or a day is used up) or ``down``."""
+    """``well``, ``paused`` (all workers wait, since the API asked for it or a person has to act), ``spent`` (an hourly
+    or daily limit is used up) or ``down``."""
     reason: str = ""
     since: datetime | None = None
-    """Since when it is down."""
+    """Start of an outage."""
     until: datetime | None = None
-    """Until when requests pause."""
+    """End of a pause."""
     is_for_a_person: bool = False
-    """The pause has more than a day left: no worker waits that long."""
+    """More than a day is left, which no worker waits."""
     workers: int = 0
     in_flight: int = 0
-    """The most requests at once in the last beats."""
+    """The most requests in the last beats."""
     may_be_in_flight: int = 0
-    """What the workers hold it to at present."""
+    """The sum of the workers' shares."""
     requests_per_second: float | None = None
-    """What they hold it to in a time, as it was declared, told in headers, or found from refusals; None: no limit."""
+    """A pace that was declared, told in headers or learned; None without one."""
 
 
 async def read_api_state(site: OpenSource) -> ApiState | None:
-    """What the row of the source says now; None where no worker ever was."""
     body = await site.rows.read(scope_name(site.app))
     return None if body is None else api_state(decode(body), wall_seconds(site.clock))
 
 
 def api_state(row: ScopeRow, wall: float) -> ApiState:
-    """The same, of a row."""
     living = [one for one in row.members.values() if abs(wall - one.beat_at) <= FRESH_SECONDS]
     state, reason, since, until = "well", "", None, None
     is_paused = wall < row.pause_until <= wall + row.pause_seconds
@@ -77,7 +75,7 @@ def api_state(row: ScopeRow, wall: float) -> ApiState:
 
 
 def api_lines(api: ApiState) -> list[str]:
-    """One line for a person, or none where nobody is at work and nothing is wrong."""
+    """Write the state for a person; no line if no worker runs and nothing is wrong."""
     because = f" ({api.reason})" if api.reason else ""
     if api.since is not None:
         held = f"down since {_time(api.since)}{because}; it is probed again within a few minutes"
@@ -92,16 +90,15 @@ def api_lines(api: ApiState) -> list[str]:
         return []
     pace = "" if api.requests_per_second is None else f", at most {api.requests_per_second:.3g} requests a second"
     flights = f"{api.in_flight:,} of at most {api.may_be_in_flight:,} in flight{pace}"
-    return [f"  API      {flights}; {counted(api.workers, 'worker')}"]
+    return [f"  API      {flights}; {count_of(api.workers, 'worker')}"]
 
 
 def time_text(wall: float) -> str:
-    """A wall time as it is told to people and programs."""
     return _time(_moment(wall))
 
 
 def _moment(wall: float) -> datetime:
-    """The end of the calendar for what it does not hold: a row of an older version may have such a pause."""
+    """Convert a wall time. A row of an older version may hold one beyond the calendar."""
     return datetime.fromtimestamp(min(wall, _LAST_SECOND), UTC)
 
 

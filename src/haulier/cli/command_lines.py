@@ -1,4 +1,4 @@
-"""The command lines that haulier starts itself with, and those that it tells people to type."""
+"""Command lines for child processes, and for people to type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from haulier.worker.settings import WorkerSettings
 
 
 def child_command(name: str, source: str, options: Options, *more: str) -> tuple[str, ...]:
-    """The same haulier, source and places in another process."""
+    """Build the command of another process with the same source, lake and queue."""
     source = str(Path(source).absolute()) if Path(source).suffix in {".toml", ".py"} else source
     words = [sys.executable, "-m", "haulier", name, source, *_places(options)]
     if name == "work":
@@ -21,12 +21,12 @@ def child_command(name: str, source: str, options: Options, *more: str) -> tuple
 
 
 def typed_command(name: str, source: str, options: Options, *more: str) -> str:
-    """What a person types to go on: in the same lake, with the same queue, and worked in the same way."""
+    """Build the command that goes on in the same lake, with the same queue and settings."""
     return shlex.join(["haulier", name, source, *more, *_places(options), *_manner(options)])
 
 
 def _manner(options: Options) -> list[str]:
-    """What is not as it is unless it is said."""
+    """The options whose values differ from the defaults."""
     usual, worker = WorkerSettings(), options.worker
     lease = ["--lease", f"{worker.lease_seconds:g}"] if worker.lease_seconds != usual.lease_seconds else []
     grace = ["--grace", f"{worker.grace_seconds:g}"] if worker.grace_seconds != usual.grace_seconds else []

@@ -1,4 +1,4 @@
-"""Working a run to its end: in this process, or in a fleet of child processes."""
+"""Work a run to its end, here or in child processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Protocol
 from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.open_source import LiveSource, Options, scope_name
-from haulier.cli.account import Account
 from haulier.cli.command_lines import child_command, typed_command
-from haulier.cli.estimate import Lesson
+from haulier.cli.estimate import LateEstimate
 from haulier.cli.fleet import Fleet
 from haulier.cli.output import log_words, say
 from haulier.cli.progress import ProgressView, Traffic, open_progress
+from haulier.cli.progress_reader import ProgressReader
 from haulier.cli.signals import on_signals
 from haulier.errors import HaulierError
 from haulier.runs.run import Run
@@ -25,32 +25,27 @@ from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
 
 STALLED = 1
-"""The exit code of a process whose event loop hung for a whole lease: a fault, and its parent starts another."""
+"""Exit code of a process whose event loop hung for a lease; its parent starts another."""
 
-
-FIRST_SECONDS = 0.5
-"""Before the first look at the account, which reads the whole plan: the first requests leave meanwhile."""
+FIRST_LOOK_SECONDS = 0.5
+"""Before progress is first read, which takes the whole plan: the first requests go ahead."""
 
 
 class Driver(Protocol):
-    """Works runs, one after the other."""
-
     def command_to_go_on(self, mode: str) -> str:
-        """What a person types to go on with the open run of ``mode``; where none is open, it starts one."""
+        """Write the command that goes on with the open run of ``mode``, or starts one."""
         ...
 
     def around(self, run: Run) -> contextlib.AbstractAsyncContextManager[None]:
-        """Around planning a run and driving it: what may begin before the plan stands."""
+        """Enclose planning and driving, for what starts before the plan is written."""
         ...
 
     async def drive(self, run: Run) -> tuple[int, str]:
-        """Work until the run is closed, or it cannot go on. Returns the exit code and, if it is not 0, why."""
+        """Work until the run is closed or cannot go on. Returns the exit code, and the reason if that is not 0."""
         ...
 
 
 class _Driver:
-    """What both kinds of driver know."""
-
     def __init__(self, site: LiveSource, source: str, options: Options) -> None:
         self._site = site
         self._source = source
@@ -65,8 +60,6 @@ class _Driver:
 
 
 class LocalDriver(_Driver):
-    """Works a run in this process."""
-
     def around(self, run: Run) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext()
 
@@ -75,15 +68,17 @@ class LocalDriver(_Driver):
         isolate = child_command("isolate", self._source, self._options)
         worker = Worker(site.worker_deps(isolate), self._watch(run), end_stalled)
         view = open_progress(run.run_id, site.clock)
-        with on_signals(saying(worker.drain, view.say, self._options), worker.stop_now):
-            lesson = await Lesson.of(site, run)
-            async with shown(view, Account(site.lake, run), site, lambda _: site.client.scope.in_use, lesson):
+        with on_signals(announce(worker.drain, view.say, self._options), worker.stop_now):
+            estimate = await LateEstimate.open(site, run)
+            async with show_progress(
+                view, ProgressReader(site.lake, run), site, lambda _: site.client.scope.in_use, estimate
+            ):
                 code = await worker.run()
         return code, worker.reason
 
 
 class FleetDriver(_Driver):
-    """Works a run in child processes; this one plans, watches and closes."""
+    """Works a run in child processes. This process plans, watches and closes."""
 
     def __init__(self, site: LiveSource, source: str, options: Options, workers: int) -> None:
         super().__init__(site, source, options)
@@ -94,7 +89,7 @@ class FleetDriver(_Driver):
 
     @contextlib.asynccontextmanager
     async def around(self, run: Run) -> AsyncIterator[None]:
-        """The children start while the plan is written, and wait for it: they take as long to be there as this did."""
+        """Start the children while the plan is written: they take a while, and wait for it."""
         more = ("--run", run.run_id, "--with-parent", *log_words())
         command = child_command("work", self._source, self._options, *more)
         fleet = self._fleet = Fleet(command, self._workers, self._watch(run), lambda line: self._say(line))
@@ -114,56 +109,57 @@ class FleetDriver(_Driver):
         fleet.wake()
         view = open_progress(run.run_id, self._site.clock)
         self._say = view.say
-        with on_signals(saying(fleet.drain, view.say, self._options), fleet.stop_now):
-            lesson = await Lesson.of(self._site, run)
-            async with shown(view, Account(self._site.lake, run), self._site, in_flight_of_all, lesson):
+        with on_signals(announce(fleet.drain, view.say, self._options), fleet.stop_now):
+            estimate = await LateEstimate.open(self._site, run)
+            async with show_progress(
+                view, ProgressReader(self._site.lake, run), self._site, in_flight_of_all, estimate
+            ):
                 code = await asyncio.shield(work)
         self._say = say
         return code, fleet.reason
 
 
-def saying(drain: Callable[[str], None], say: Callable[[str], None], options: Options) -> Callable[[str], None]:
-    """``drain``, which takes a while, and words for whoever waits for it."""
+def announce(drain: Callable[[str], None], say: Callable[[str], None], options: Options) -> Callable[[str], None]:
+    """Wrap ``drain`` so that it tells the person who waits."""
 
-    def drained(why: str) -> None:
+    def drain_aloud(why: str) -> None:
         say(
             f"Stopping because of {why}: no new item is begun, and those under way have "
             f"{options.worker.grace_seconds:g} seconds to end. A second Ctrl-C stops at once."
         )
         drain(why)
 
-    return drained
+    return drain_aloud
 
 
 def in_flight_of_all(row: ScopeRow) -> int:
-    """What every worker of the source says in its beats, wherever it runs."""
+    """Sum the requests in flight of all workers, by their last beats."""
     # While shares move from one to another, a peak may be of a share that was given away since.
     return sum(min(member.peak, member.share) for member in row.members.values())
 
 
 @contextlib.asynccontextmanager
-async def shown(
+async def show_progress(
     view: ProgressView,
-    account: Account,
+    reader: ProgressReader,
     site: LiveSource,
     in_flight: Callable[[ScopeRow], int],
-    lesson: Lesson | None = None,
+    estimate: LateEstimate | None = None,
 ) -> AsyncIterator[None]:
-    """A progress view that follows an account until it is left; then both are closed. What is learned of the run's cost
-    on the way is said beside it."""
+    """Let a view follow a reader, and close both; say an estimate of the cost when there is one."""
 
     async def show() -> None:
-        # What cannot be shown now is shown later: it is the work that says what fails.
+        # What cannot be read now is shown later; the work itself says what fails.
         with contextlib.suppress(HaulierError):
-            if (progress := await account.progress()) is not None:
+            if (progress := await reader.read()) is not None:
                 row = decode(await site.rows.read(scope_name(site.app)))
-                failures = functools.reduce(Failures.with_more, account.of_runs(row.failures), NO_FAILURES)
+                failures = functools.reduce(Failures.with_more, reader.of_runs(row.failures), NO_FAILURES)
                 view.show(progress, Traffic(in_flight(row), failures))
-                if lesson is not None and (learned := await lesson.learn(progress)):
-                    view.say(learned)
+                if estimate is not None and (line := await estimate.line(progress)):
+                    view.say(line)
 
     async def follow() -> None:
-        await asyncio.sleep(FIRST_SECONDS)
+        await asyncio.sleep(FIRST_LOOK_SECONDS)
         while True:
             await show()
             await asyncio.sleep(view.every_seconds)
@@ -177,9 +173,9 @@ async def shown(
         await site.client.scope.tell_failures()
         await show()
         view.close()
-        account.close()
+        reader.close()
 
 
 def end_stalled() -> None:
-    """End this process now, from any thread: its leases are about to be somebody else's."""
+    """End this process at once, from any thread, before its leases run out."""
     os._exit(STALLED)

@@ -1,4 +1,4 @@
-"""What a plan will cost, or what is left of it: in requests, as far as anything tells how many pages an item has."""
+"""The cost of a plan, or of its rest, in requests and time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from haulier.api.requester import FirstPage
 from haulier.app.open_source import LiveSource
 from haulier.cli.output import say
-from haulier.plurals import are, counted, were
+from haulier.plurals import are, count_of, were
 from haulier.runs.expect import expected_range
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.newest import latest_complete
@@ -15,35 +15,35 @@ from haulier.runs.records import Seal
 from haulier.runs.run import Run
 
 ASSUMED_SECONDS = 0.5
-"""A request's time where none was measured yet."""
-FEW_ITEMS = 3
-"""Items that have to end before they tell something of the others."""
+"""Time of a request, until one was measured."""
+MIN_ENDED_ITEMS = 3
+"""Ended items by which the others are estimated."""
 
 
 async def say_plan(site: LiveSource, run: Run, seal: Seal) -> None:
-    """Items, the requests that they take, and the hours, by what the enumeration's own requests took."""
-    dropped = f" ({counted(seal.repeated, 'duplicate item')} {were(seal.repeated)} dropped)" if seal.repeated else ""
-    say(f"  {counted(seal.items, 'item')} in {counted(len(seal.shards), 'shard')}{dropped}")
+    """Say how many items a plan has, and what they cost by the times of the enumeration's requests."""
+    dropped = f" ({count_of(seal.repeated, 'duplicate item')} {were(seal.repeated)} dropped)" if seal.repeated else ""
+    say(f"  {count_of(seal.items, 'item')} in {count_of(len(seal.shards), 'shard')}{dropped}")
     await _say_promised(site, run)
     await _say_cost(site, run, seal.items)
 
 
 async def say_rest(site: LiveSource, run: Run, _seal: Seal) -> None:
-    """The same of a run that was left: of its items those that have not ended."""
+    """Say the same of a resumed run's items that have not ended."""
     ledger = Ledger(site.lake, run.paths)
     try:
         await ledger.refresh()
         progress = await ledger.progress()
     finally:
         ledger.close()
-    say(f"  {progress.missing:,} of {counted(progress.planned - progress.split, 'item')} {are(progress.missing)} left")
+    say(f"  {progress.missing:,} of {count_of(progress.planned - progress.split, 'item')} {are(progress.missing)} left")
     await _say_promised(site, run)
     if progress.missing:
         await _say_cost(site, run, progress.missing)
 
 
-class Lesson:
-    """What a run teaches of itself while it is worked, where no earlier one did: said once."""
+class LateEstimate:
+    """An estimate from the run itself, where no earlier run allowed one."""
 
     def __init__(self, site: LiveSource, run: Run, is_known: bool) -> None:
         self._site = site
@@ -51,12 +51,11 @@ class Lesson:
         self._is_over = is_known
 
     @classmethod
-    async def of(cls, site: LiveSource, run: Run) -> Lesson:
+    async def open(cls, site: LiveSource, run: Run) -> LateEstimate:
         return cls(site, run, await _requests_an_item(site, run) is not None)
 
-    async def learn(self, progress: Progress) -> str:
-        """A line for a person, or nothing yet: by the first page, which may tell how many there are; else by the first
-        items that ended."""
+    async def line(self, progress: Progress) -> str:
+        """Write the estimate, once: by the first page if it tells how many there are, else by the first items."""
         if self._is_over or not progress.missing:
             return ""
         said = await self._by_page(progress.missing) or self._by_items(progress)
@@ -78,7 +77,7 @@ class Lesson:
         return _cost(self._site, requests, by)
 
     def _by_items(self, progress: Progress) -> str:
-        if progress.done < FEW_ITEMS or progress.requests <= progress.done:
+        if progress.done < MIN_ENDED_ITEMS or progress.requests <= progress.done:
             return ""
         each = progress.requests / progress.done
         return _cost(self._site, round(each * progress.missing), f"the first {progress.done:,} items", "more request")
@@ -87,20 +86,20 @@ class Lesson:
 async def _say_promised(site: LiveSource, run: Run) -> None:
     promised = await expected_range(site.lake, run)
     for stream, (count, _) in promised.items():
-        say(f"  {stream}: the API promises {counted(count, 'record')}")
+        say(f"  {stream}: the API promises {count_of(count, 'record')}")
 
 
 async def _say_cost(site: LiveSource, run: Run, items: int) -> None:
     each = await _requests_an_item(site, run)
     if each is None:
         span, how = _times(site, items)
-        say(f"  at least {counted(items, 'request')}: {span} or more, {how}")
+        say(f"  at least {count_of(items, 'request')}: {span} or more, {how}")
     else:
         say(_cost(site, round(each * items), f"the last complete run, with {each:.3g} per item"))
 
 
 async def _requests_an_item(site: LiveSource, run: Run) -> float | None:
-    """By the newest complete run of the same streams. An empty item took one request at least."""
+    """Look at the newest complete run of these streams. An empty item took at least one request."""
     found = await latest_complete(site.lake, site.app.name, run.file.streams[0])
     if found is None or found[0].file.streams != run.file.streams or found[0].file.mode != run.file.mode:
         return None
@@ -111,7 +110,7 @@ async def _requests_an_item(site: LiveSource, run: Run) -> float | None:
 
 def _cost(site: LiveSource, requests: int, by: str, noun: str = "request") -> str:
     span, how = _times(site, requests)
-    return f"  about {counted(requests, noun)}, judging by {by}: {span}, {how}"
+    return f"  about {count_of(requests, noun)}, judging by {by}: {span}, {how}"
 
 
 def _times(site: LiveSource, requests: int) -> tuple[str, str]:
@@ -122,7 +121,6 @@ def _times(site: LiveSource, requests: int) -> tuple[str, str]:
 
 
 def _span(seconds: float) -> str:
-    """A span of time as people say it."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3600:.1f} hours"

@@ -1,4 +1,4 @@
-"""The event loop of a command: uvloop's where it is installed, else asyncio's own."""
+"""The event loop of a command: uvloop's if installed, else asyncio's."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _M_ARENA_MAX = -8
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` to its end on a new event loop.
+    """Run ``main`` on a new event loop.
 
-    SIGTERM and Ctrl-C cancel it wherever it does not listen to them itself, so that what it has open is let go of;
-    then `click.Abort` is raised.
+    SIGTERM and Ctrl-C cancel it wherever it does not handle them itself; then `click.Abort` is raised.
     """
     collect_rarely()
     _share_one_heap()
@@ -35,7 +34,7 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
 
 
 def run_unstoppable(main: Coroutine[Any, Any, T]) -> T:
-    """The same without ears for signals: they end the process as they would any other."""
+    """Run ``main`` without handling signals: they end the process."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(main)
 
@@ -43,8 +42,8 @@ def run_unstoppable(main: Coroutine[Any, Any, T]) -> T:
 def _share_one_heap() -> None:
     """Let all threads take memory from one heap.
 
-    glibc gives each thread its own, and what pages have let go of stays there: with pages of 1 MB and 12 in flight
-    86 MB at the peak in place of 75, for the same CPU. Other C libraries have no such call.
+    Each of glibc's own heaps keeps what pages have freed: with pages of 1 MB and 12 in flight the peak is 86 MB instead
+    of 75, for the same CPU. Other C libraries have no such call.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

@@ -1,4 +1,4 @@
-"""What went wrong in a run, in the same words and numbers wherever it is shown: bar, status, closing words, JSON."""
+"""Retries and the newest failure of a run, told alike by bar, status, closing words and JSON."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from haulier.api.scope.row import decode
 from haulier.app.open_source import LiveSource, OpenSource, scope_name
 from haulier.errors import HaulierError
 
-_ASKED: Final = re.compile(r"([A-Z]+) (https?://\S+): (.+)")
-"""A cause that begins with the request that failed."""
+_FAILED_REQUEST: Final = re.compile(r"([A-Z]+) (https?://\S+): (.+)")
 
 
 async def read_failures(site: OpenSource, run_id: str) -> Failures:
-    """What the workers of a run have noted by now; nothing where their queue is not at hand. A lake tells all else."""
+    """Read what the workers noted; nothing if their queue is not at hand."""
     if isinstance(site, LiveSource):
         await site.client.scope.tell_failures()
     with contextlib.suppress(HaulierError):
@@ -27,10 +26,11 @@ async def read_failures(site: OpenSource, run_id: str) -> Failures:
 
 
 def failure_lines(failures: Failures, *, is_complete: bool = False, said: str = "") -> list[str]:
-    """For people, below the other facts of a run; none where nothing failed. Of one that is complete, no cause is left
-    to look for. A cause that stands in what was ``said`` above it is not repeated, be it of another request."""
+    """Write lines for people, without a cause if the run is complete, or if it was ``said`` already, even of another
+    request.
+    """
     lines = [f"  retries  {failures.retries:,}"] if failures.retries else []
-    found = _ASKED.fullmatch(failures.newest)
+    found = _FAILED_REQUEST.fullmatch(failures.newest)
     cause = failures.newest if found is None else found[3]
     if cause and not is_complete and cause not in " ".join(said.split()):
         lines.append(f"  failure  {_time(failures):%Y-%m-%dT%H:%M:%SZ}, the newest: {failures.newest}")
@@ -38,14 +38,14 @@ def failure_lines(failures: Failures, *, is_complete: bool = False, said: str = 
 
 
 def failure_facts(failures: Failures) -> dict[str, Any]:
-    """For programs. The names stay as they are."""
+    """Give the facts to programs, under stable names."""
     newest = {"at": _time(failures), "cause": failures.newest} if failures.newest else None
     return {"retries": failures.retries, "newest_failure": newest}
 
 
 def short_cause(failures: Failures, width: int) -> str:
-    """The newest cause in one line of so many characters: first what happened, then what was asked for."""
-    found = _ASKED.fullmatch(failures.newest)
+    """Cut the newest cause to one line of ``width``: first what happened, then the request."""
+    found = _FAILED_REQUEST.fullmatch(failures.newest)
     said = failures.newest
     if found is not None and len(said) > width:
         url = urlsplit(found[2])

@@ -1,4 +1,4 @@
-"""Child workers: a killed one is started again, and all of them drain when their parent drains or dies."""
+"""Child workers: a killed one is replaced, and all drain when their parent drains or dies."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from haulier.errors import UnavailableError, sentence
 from haulier.worker.watch import Watch
 
 LOOK_SECONDS = 1.0
-"""Between two whole looks at the run, which list what is new of it."""
+"""Between two full looks at the run."""
 ENDED_SECONDS = 0.1
-"""Between two looks at whether a child has closed it, which read a few names."""
+"""Between two checks whether a child has closed the run, which only read a few names."""
 RESTART_SECONDS = 0.2
-"""Before the first restart of a child; doubled each time, up to `RESTART_CAP_SECONDS`, until one lives for a while."""
+"""Before the first restart of a child; doubled up to `RESTART_CAP_SECONDS` until one lives for `LIVED_SECONDS`."""
 RESTART_CAP_SECONDS = 5.0
 LIVED_SECONDS = 30.0
 LINE_BYTES = 1 << 20
-"""Of one log line of a child, which may hold a traceback."""
+"""Longest line of a child that is passed on whole. It may hold a traceback."""
 REASON_SECONDS = 10.0
-"""Before the reason of a child that stopped is said while others work on. Mostly all stop for the same one, and the
-closing words of the run say it once."""
+"""Before a stopped child's reason is said while others work. Mostly all stop for one, said once at the end."""
 MAX_RESTARTS = 50
-"""Deaths in a row of one child, none of which lived for `LIVED_SECONDS`: something kills them all."""
+"""Deaths of a child in a row, each within `LIVED_SECONDS`, that end the fleet."""
 
 _LAST_WORDS = "haulier: "
-"""A command begins the line with it that says why it ends."""
+"""Begins the line in which a command says why it ends."""
 
 
 class Fleet:
-    """``count`` processes that work a run, and the watch that closes it. Each child is a process group of its own, so
-    that Ctrl-C reaches the parent alone; its standard input is a pipe whose end tells it that the parent died."""
+    """``count`` processes that work a run, and the watch that closes it.
+
+    Each is a process group of its own: Ctrl-C reaches only the parent, whose death ends their standard input.
+    """
 
     def __init__(self, command: Sequence[str], count: int, watch: Watch, say: Callable[[str], None]) -> None:
         self._command = command
@@ -44,18 +45,17 @@ class Fleet:
         self._children: set[Process] = set()
         self._draining = asyncio.Event()
         self._ends: list[tuple[int, str]] = []
-        """Exit code and reason of each child that is not started again."""
+        """Exit code and reason of children that are not replaced."""
         self._told: set[str] = set()
         self.reason = ""
-        """Why the fleet ended, where it did not end well."""
+        """The reason that it did not end well."""
 
     @property
     def living(self) -> int:
-        """How many children there are now."""
         return len(self._children)
 
     async def run(self) -> int:
-        """Work until the run is closed. Returns 0, or the exit code of what stopped it."""
+        """Work until the run is closed. Returns the exit code."""
         try:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(self._look_after())
@@ -74,23 +74,22 @@ class Fleet:
         return code
 
     def wake(self) -> None:
-        """There is work now: children that wait for a plan look at once."""
+        """Tell waiting children that there is work."""
         for child in self._children:
             assert child.stdin is not None
             child.stdin.write(b"\n")
 
     def drain(self, why: str) -> None:
-        """Stop: children finish what they hold within their grace."""
+        """Stop; children finish their items within their grace."""
         self.reason = self.reason or f"stopped by {why}"
         self._draining.set()
         self._signal(signal.SIGTERM)
 
     def stop_now(self) -> None:
-        """Stop without waiting for the grace."""
         self._signal(signal.SIGTERM)
 
     async def _keep(self) -> None:
-        """One child, started again for as long as it is needed."""
+        """Run one child, and replace it while it is needed."""
         restarts, wait_seconds = 0, RESTART_SECONDS
         loop = asyncio.get_running_loop()
         while not self._draining.is_set():
@@ -133,7 +132,7 @@ class Fleet:
             self._say(f"A worker has stopped: {reason}")
 
     async def _live(self) -> tuple[int, str]:
-        """Start a child and wait for its end. Returns its exit code, and the reason that it gave."""
+        """Run a child to its end. Returns its exit code, and the reason that it gave."""
         reason = ""
         try:
             child = await asyncio.create_subprocess_exec(
@@ -148,7 +147,7 @@ class Fleet:
         self._children.add(child)
         try:
             if self._draining.is_set():
-                child.terminate()  # It was born too late to hear of it.
+                child.terminate()  # It was started too late to be told.
             assert child.stderr is not None
             while line := await _line_of(child.stderr):
                 text = line.decode(errors="replace").rstrip()
@@ -164,7 +163,7 @@ class Fleet:
                 await child.wait()
 
     async def _look_after(self) -> None:
-        """Close the run when it is drained; the children see for themselves that it is closed."""
+        """Close the run when it is drained."""
         while not self._watch.closed:
             try:
                 for _ in range(round(LOOK_SECONDS / ENDED_SECONDS)):
@@ -182,7 +181,7 @@ class Fleet:
 
 
 async def _line_of(stream: asyncio.StreamReader) -> bytes:
-    """The next line, its end cut off where it is longer than `LINE_BYTES`; empty at the end of the stream."""
+    """Read a line, cut at `LINE_BYTES`; empty at the end of the stream."""
     try:
         return await stream.readuntil(b"\n")
     except asyncio.IncompleteReadError as rest:

@@ -1,21 +1,19 @@
-"""Python's collector of cycles, kept from looking where there is nothing: at the start, while it works, at the end."""
+"""Python's collector of cycles, run rarely and not at the end."""
 
 from __future__ import annotations
 
 import gc
 
 COLLECT_AFTER = 5_000
-"""New objects after which the collector looks for cycles. At Python's 700 it takes a tenth of a worker's CPU, since
-every item under way has a hundred objects that it looks at in vain; this many more are a megabyte. Of the imports of a
-command it takes a twentieth."""
+"""New objects after which cycles are looked for. At Python's 700 that takes a tenth of a worker's CPU, for a hundred
+objects of each item under way, and a twentieth of a command's imports. This many more are a megabyte."""
 
 
 def collect_rarely() -> None:
-    """From now on."""
+    """Apply `COLLECT_AFTER`."""
     gc.set_threshold(COLLECT_AFTER)
 
 
 def leave_the_rest() -> None:
-    """The process ends: what it holds goes with it, and need not be looked through (a sixth of the CPU of a short
-    command)."""
+    """Let the process end without a last search, which takes a sixth of the CPU of a short command."""
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Commands that messages tell a person to type. All of haulier writes SOURCE there; what was typed takes its place."""
+"""Commands in messages: SOURCE is replaced by what was typed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import click
 
 _COMMAND: Final = re.compile(r"(\bhaulier (?:[a-z]+ )+)SOURCE\b")
 _TYPED: Final = "haulier.typed"
-"""Under this name a command keeps what was typed, for itself and for whoever called it."""
+"""Key of what was typed, in the context of a command and of whoever called it."""
 
 
 def note_source(ctx: click.Context, _option: click.Parameter, source: str) -> str:
-    """The callback of the argument SOURCE."""
+    """Callback of the argument SOURCE."""
     _typed(ctx)["source"] = source
     return source
 
 
 def note_place(ctx: click.Context, option: click.Parameter, place: str | None) -> str | None:
-    """The callback of an option that says where lake or queue are: without it, a command would look elsewhere."""
+    """Callback of ``--lake`` and ``--queue``, without which a command would look elsewhere."""
     if place is not None:
         _typed(ctx)[f"--{option.name}"] = place
     return place
 
 
-def as_typed(text: str) -> str:
-    """The text with commands that can be typed as they stand."""
+def fill_source(text: str) -> str:
+    """Make the commands in a text ready to type."""
     ctx = click.get_current_context(silent=True)
     typed = {} if ctx is None else _typed(ctx)
     if "source" not in typed:

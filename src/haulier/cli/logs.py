@@ -1,4 +1,4 @@
-"""Log lines: on standard error, JSON for machines and short on a terminal; and in a file, if one is named."""
+"""Log lines on standard error, JSON or short, and in a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class JsonLines(logging.Formatter):
-    """One event, one line: time, level, logger, fixed text, and the event's fields."""
+    """One line for each event: time, level, logger, fixed text, and fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -34,7 +34,7 @@ class JsonLines(logging.Formatter):
 
 
 class ShortLines(logging.Formatter):
-    """For people: time of day, level, text, fields."""
+    """Time of day, level, text and fields, for people."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
@@ -44,12 +44,12 @@ class ShortLines(logging.Formatter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What the event was given besides its text."""
+    """Collect what the event was given besides its text."""
     return {name: value for name, value in vars(record).items() if name not in _OWN}
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to standard error as it is at that moment: a progress bar takes its place, and puts lines above itself."""
+    """Writes to the current ``sys.stderr``: a progress bar replaces it, to put lines above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -57,7 +57,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 
 
 class FileHandler(logging.Handler):
-    """Adds JSON lines to a file. Several processes may write to one: each line goes out whole, at its end."""
+    """Appends JSON lines. Several processes may share a file: each line is one write at its end."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -86,10 +86,9 @@ class FileHandler(logging.Handler):
 
 
 def set_up_logs(*, level: int = logging.INFO, is_for_people: bool = False, file: str | None = None) -> None:
-    """Send haulier's events of a level to standard error, and those of INFO to a file besides, if one is named.
+    """Send events of ``level`` to standard error, and those of INFO to a file, if one is named.
 
-    ``is_for_people``: short lines, also where standard error is no terminal. `UsageError` for a file that cannot be
-    written.
+    ``is_for_people``: short lines even without a terminal. `UsageError` if the file cannot be written.
     """
     handler: logging.Handler = StderrHandler()
     handler.setFormatter(ShortLines() if is_for_people or sys.stderr.isatty() else JsonLines())
@@ -109,12 +108,11 @@ def set_up_logs(*, level: int = logging.INFO, is_for_people: bool = False, file:
 
 
 def stderr_level() -> int:
-    """The lowest level of what goes to standard error."""
     return next((each.level for each in _handlers() if isinstance(each, StderrHandler)), logging.WARNING)
 
 
 def log_file() -> Path | None:
-    """The file that events go to besides."""
+    """The file that also gets events."""
     return next((each.path for each in _handlers() if isinstance(each, FileHandler)), None)
 
 

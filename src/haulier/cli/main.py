@@ -1,4 +1,4 @@
-"""``haulier``: the group of commands, and what an error comes to: one message and an exit code."""
+"""``haulier``: the group of commands. An error becomes one message and an exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from haulier.cli.garbage_collector import collect_rarely, leave_the_rest
-from haulier.cli.hints import as_typed
+from haulier.cli.hints import fill_source
 from haulier.cli.standard_streams import patient_streams
 from haulier.errors import HaulierError, ItemError, UnavailableError, UsageError
 
@@ -33,24 +33,23 @@ COMMANDS = {
     "sandbox": "Serve a realistic API on this machine, with faults on request.",
     "demo": "Haul 336,776 real records through a faulty API, and check every one.",
 }
-"""Command to its line in the help. A module is imported only for the command that is run: `--help` answers at once."""
+"""Command to its line in the help, for which no module is imported."""
 
 EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 change a file, flag, variable or right, 3 closed partial
 (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 
-_PRINTING = frozenset({"latest", "poison", "schema"})
-"""Commands whose output is all that they are for."""
+_PRINTING_COMMANDS = frozenset({"latest", "poison", "schema"})
+"""Commands that exist only for their output."""
 
-_AWAY = frozenset({"pause", "outage"})
-"""Actions for a request, of an enumeration or a trial, that is not answered now."""
-_FAILED = frozenset({"retry_later", "retry"})
-"""Those for one that failed, and may be answered tomorrow unless the answer had a wrong shape. All else is about what
-the source asks for."""
+_AWAY_ACTIONS = frozenset({"pause", "outage"})
+"""Actions for a request that is not answered now."""
+_FAILED_ACTIONS = frozenset({"retry_later", "retry"})
+"""Actions for one that failed, and may be answered tomorrow unless the answer had a wrong shape."""
 
 
 class LazyGroup(click.Group):
-    """Knows its commands by name, and imports ``haulier.cli.commands.<name>`` for the one that is run."""
+    """Imports ``haulier.cli.commands.<name>`` for the command that is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -64,7 +63,7 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """What haulier raises on purpose becomes its message, in which the commands to type are as they were typed."""
+        """Turn what haulier raises on purpose into its message, with commands as they were typed."""
         try:
             return super().invoke(ctx)
         except HaulierError as error:
@@ -132,14 +131,14 @@ def _main(arguments: Sequence[str]) -> int:
 
 
 def _unread(problem: OSError, code: int) -> int:
-    """What a command comes to whose output nobody took. One that is about a run has done its work all the same."""
+    """Choose the exit code of a command whose output nobody took. One about a run has done its work."""
     if problem.errno != errno.EPIPE:
         click.echo(f"haulier: Cannot write to standard output: {problem.strerror}.", err=True)
-    return code or int(not _PRINTING.isdisjoint(sys.argv[1:2]))
+    return code or int(not _PRINTING_COMMANDS.isdisjoint(sys.argv[1:2]))
 
 
 def _say_error(error: HaulierError) -> int:
-    click.echo(as_typed(f"haulier: {error}"), err=True)
+    click.echo(fill_source(f"haulier: {error}"), err=True)
     return exit_code_of(error)
 
 
@@ -149,11 +148,11 @@ def _first(group: BaseExceptionGroup[HaulierError]) -> HaulierError:
 
 
 def exit_code_of(error: HaulierError) -> int:
-    """2: a person must change something. 4: try again later. 1: it failed."""
+    """2: a person must change something; 4: try again later; 1: it failed."""
     action = getattr(error, "action", None)  # Of an `ApiError`, whose class is slow to import.
     if action is not None:
         has_shape = bool(getattr(error, "shape", ""))
-        return 4 if action in _AWAY or (action in _FAILED and not has_shape) else 2
+        return 4 if action in _AWAY_ACTIONS or (action in _FAILED_ACTIONS and not has_shape) else 2
     match error:
         case UsageError() | ItemError():
             return 2

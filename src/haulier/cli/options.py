@@ -1,4 +1,4 @@
-"""What many commands take, once: SOURCE, where lake and queue are, and ``--json``."""
+"""Options that several commands take."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from haulier.worker.settings import WorkerSettings
 F = TypeVar("F", bound=Callable[..., Any])
 
 MIN_LEASE_SECONDS = 1.0
-"""Below it the renewals of a busy machine come too late."""
+"""Renewals of a shorter one come too late on a busy machine."""
 
 source_argument = click.argument("source", metavar="SOURCE", callback=note_source)
 mode_argument = click.argument("mode", default="full", type=click.Choice(["full", "incremental"]), metavar="[MODE]")
@@ -37,7 +37,7 @@ fixed_option = click.option(
 
 
 def place_options(command: F) -> F:
-    """``--lake`` and ``--queue``, by flag or by environment variable. Relative ones start at the current folder."""
+    """Add ``--lake`` and ``--queue``, also taken from the environment."""
     for option in (
         click.option(
             "--queue",
@@ -59,7 +59,7 @@ def place_options(command: F) -> F:
 
 
 def worker_options(command: F) -> F:
-    """How long leases and drains are."""
+    """Add ``--lease``, ``--grace`` and ``--fixed``."""
     seconds = click.FloatRange(min=MIN_LEASE_SECONDS)
     for option in (
         fixed_option,
@@ -92,20 +92,20 @@ def options_of(
     *,
     is_fixed: bool = False,
 ) -> Options:
-    """The flags as the app takes them. `UsageError` for a queue in a place that is surely not meant."""
+    """Collect the flags. `UsageError` for a queue in a place that is surely not meant."""
     lake = None if lake is None else _lake_from_here(lake)
     queue = None if queue is None else _queue_from_here(queue)
     return Options(lake, queue, WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds), is_fixed)
 
 
 def _lake_from_here(lake: str) -> str:
-    """A relative folder starts where the command was typed, as for any other tool; in a source file, at the file."""
+    """A relative path starts where the command was typed; one in a source file, at the file."""
     is_relative = lake.strip() and not re.match(r"/|~|[A-Za-z][A-Za-z0-9+.-]*:", lake)
     return os.path.join(os.getcwd(), lake) if is_relative else lake
 
 
 def _queue_from_here(queue: str) -> str:
-    """The same for the file of a queue; ``sqlite`` alone is the source's own, wherever the command is typed."""
+    """``sqlite`` is the source's own queue, wherever the command is typed."""
     written = queue.removeprefix("sqlite:///")
     if written == queue or unquote(written).startswith("/"):
         return queue

@@ -1,4 +1,4 @@
-"""Where words go: results on standard output, everything else on standard error."""
+"""Results go to standard output, all else to standard error."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from haulier.cli.hints import as_typed
+from haulier.cli.hints import fill_source
 from haulier.cli.logs import log_file, set_up_logs, stderr_level
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LOGS = "haulier.logs."
-"""Under names that begin so, a command keeps what was asked of its log."""
+"""Prefix of what a command was asked about its log."""
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 def say(text: str = "") -> None:
-    """A line for a person, on standard error."""
-    click.echo(as_typed(text), err=True)
+    """Tell a person, on standard error."""
+    click.echo(fill_source(text), err=True)
 
 
 def emit(document: Any) -> None:
-    """The one JSON document of a command, on standard output."""
+    """Print the one JSON document of a command."""
     click.echo(msgspec.json.format(_encoder.encode(document), indent=2).decode())
 
 
 def log_options(command: F) -> F:
-    """``--verbose`` and ``--log-file``; `set_up_output` looks at them."""
+    """Add ``--verbose`` and ``--log-file``, for `set_up_output`."""
     for option in (
         click.option(
             "--log-file",
@@ -54,8 +54,7 @@ def log_options(command: F) -> F:
 
 
 def set_up_output(quiet: bool = False) -> None:
-    """Log lines: none below a warning if ``quiet``, and on a terminal, where a progress bar says the rest; unless the
-    user asked for them."""
+    """Set the log up: no line below a warning if ``quiet`` or on a terminal, unless asked for."""
     ctx = click.get_current_context(silent=True)
     asked = {} if ctx is None else ctx.meta
     verbose = bool(asked.get(f"{_LOGS}verbose"))
@@ -64,12 +63,12 @@ def set_up_output(quiet: bool = False) -> None:
 
 
 def is_quiet() -> bool:
-    """Whether log lines below a warning are left out; so they are in child processes then."""
+    """Whether lines below a warning are left out."""
     return stderr_level() >= logging.WARNING
 
 
 def log_words() -> list[str]:
-    """The flags by which a child process logs as this one does."""
+    """Flags that give a child process the same log."""
     ctx, file = click.get_current_context(silent=True), log_file()
     is_verbose = ctx is not None and bool(ctx.meta.get(f"{_LOGS}verbose"))
     level = ["--verbose"] if is_verbose else ["--quiet"] if is_quiet() else []

@@ -1,4 +1,4 @@
-"""Which run a command is about: the one named, or the newest."""
+"""The run that a command is about."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from haulier.errors import UsageError
 from haulier.runs.run import Run, list_runs, load_run
 
 _NAME = re.compile(r"[a-z]+-[0-9]{8}T[0-9]{6}Z")
-"""What a run may be called; anything else would be no path in a lake, or one that leads elsewhere."""
+"""The name of a run; anything else may lead out of the lake."""
 
 
 async def pick_run(site: OpenSource, run_id: str | None, mode: str | None = None) -> Run:
-    """The run of that name, or the newest one (of ``mode``, if given). `UsageError` if there is none."""
+    """Find the run of that name, or the newest (of ``mode``, if given). `UsageError` if there is none."""
     if run_id is not None:
         run = await load_run(site.lake, site.app.name, run_id) if _NAME.fullmatch(run_id) else None
         if run is None:

@@ -1,4 +1,4 @@
-"""How far a run has come, while it runs: a bar on a terminal, a log line now and then elsewhere."""
+"""Progress of a run that is being worked: a bar on a terminal, else log lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.cli.failures import failure_facts, short_cause
 from haulier.clock import Clock
-from haulier.plurals import counted
+from haulier.plurals import count_of
 from haulier.runs.ledger import Progress
 
 if TYPE_CHECKING:
@@ -28,38 +28,35 @@ NEWEST = "newest failure: "
 
 @dataclass(frozen=True)
 class Traffic:
-    """What goes on between the workers and the API at this moment."""
+    """Requests in flight, and failures."""
 
     in_flight: int
     failures: Failures
 
 
 class ProgressView(Protocol):
-    """Shows progress."""
-
     every_seconds: float
 
     def show(self, progress: Progress, traffic: Traffic) -> None: ...
 
     def say(self, line: str) -> None:
-        """A line for a person, beside the bar."""
+        """Show a line beside the bar."""
         ...
 
     def close(self) -> None: ...
 
 
 def has_bar() -> bool:
-    """Whether standard error is a terminal that a bar can be drawn on."""
+    """Whether a bar can be drawn on standard error."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def open_progress(run_id: str, clock: Clock) -> ProgressView:
-    """The view that fits standard error."""
     return Bar(clock) if has_bar() else _Lines(run_id, clock)
 
 
 class _Pace:
-    """Records and items a second since the view was opened, and what is left by it."""
+    """Speed since the view was opened."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -67,7 +64,7 @@ class _Pace:
         self._first: Progress | None = None
 
     def of(self, progress: Progress) -> tuple[float, float | None]:
-        """Records a second, and the seconds that are left (None: not known yet)."""
+        """Compute records a second, and the seconds left (None: not known yet)."""
         first = self._first = self._first or progress
         seconds = max(self._clock.monotonic() - self._started_at, 1e-9)
         ended = first.missing - progress.missing
@@ -76,7 +73,7 @@ class _Pace:
 
 
 class _Lines:
-    """One JSON (or short) log line every ten seconds."""
+    """A log line every ten seconds."""
 
     every_seconds = LOG_SECONDS
 
@@ -108,7 +105,7 @@ class _Lines:
 
 
 class Bar:
-    """Rich's bar: items, records, records/s, in flight, retries, ETA; below it, the newest cause of failures."""
+    """Rich's bar; below it, the newest failure."""
 
     every_seconds = BAR_SECONDS
 
@@ -129,12 +126,12 @@ class Bar:
         )
         self._task = self._bar.add_task("", total=None, detail="")
         self._failures = NO_FAILURES
-        self._live = Live(get_renderable=self._drawn, console=self._console)
+        self._live = Live(get_renderable=self._draw, console=self._console)
         self._live.start()
 
     def show(self, progress: Progress, traffic: Traffic) -> None:
         rate, left = self._pace.of(progress)
-        words = [counted(progress.records, "record"), f"{rate:,.0f}/s"]
+        words = [count_of(progress.records, "record"), f"{rate:,.0f}/s"]
         words += [f"{traffic.in_flight} in flight", f"{traffic.failures.retries:,} retries"]
         if progress.poisoned:
             words.append(f"[red]{progress.poisoned:,} poisoned[/red]")
@@ -151,7 +148,7 @@ class Bar:
         self._failures = NO_FAILURES  # The closing words tell of it.
         self._live.stop()
 
-    def _drawn(self) -> RenderableType:
+    def _draw(self) -> RenderableType:
         from rich.console import Group
         from rich.text import Text
 

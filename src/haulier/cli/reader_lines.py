@@ -1,20 +1,20 @@
-"""Lines that read a snapshot with DuckDB, Polars and Spark, and lose nothing: what is printed is pasted into jobs."""
+"""Lines that read a snapshot with DuckDB, Polars and Spark without a loss."""
 
 from __future__ import annotations
 
 LONGEST_LINE_BYTES = 32 * 1024 * 1024
-"""DuckDB reads lines of up to twice that: `max_body_bytes` unless the source says otherwise."""
+"""The default of `max_body_bytes`. DuckDB reads lines of up to twice that."""
 
 _DUCKDB_GLOB = "*?["
 _HADOOP_GLOB = "*?[]{}\\"
 
 
 def reader_lines(folder: str) -> dict[str, str]:
-    """A ready line for each reader, and one that gives the records as they were sent, byte for byte, as text.
+    """Write a line for each reader, and one (``_exact``) that gives the records byte for byte, as text.
 
-    Each option of the first ones keeps a reader from a loss in silence: `hive_partitioning` and a field called `mode`,
-    `map_inference_threshold` and sparse records, `dateformat` and 01-02-2023, a schema of all records at once and files
-    that differ, `caseSensitive` and `userId` beside `userID`, `FAILFAST` and a line that cannot be read.
+    Each option prevents a silent loss: `hive_partitioning`: a field called `mode`; `map_inference_threshold`: sparse
+    records; `dateformat`: 01-02-2023; one schema of all records: files that differ; `caseSensitive`: `userId` beside
+    `userID`; `FAILFAST`: a line that cannot be read.
     """
     objects = _sql(f"{_in_brackets(folder)}/*.ndjson.gz")
     size = f"maximum_object_size={LONGEST_LINE_BYTES}"
@@ -37,10 +37,10 @@ def _sql(text: str) -> str:
 
 
 def _in_brackets(folder: str) -> str:
-    """The folder for DuckDB, which takes a sign for itself in brackets alone."""
+    """DuckDB takes a sign literally in brackets only."""
     return "".join(f"[{sign}]" if sign in _DUCKDB_GLOB else sign for sign in folder)
 
 
 def _in_backslashes(folder: str) -> str:
-    """The folder for Spark: Hadoop's patterns have braces too."""
+    """Hadoop's patterns have braces too."""
     return "".join(f"\\{sign}" if sign in _HADOOP_GLOB else sign for sign in folder)

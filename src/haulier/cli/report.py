@@ -1,4 +1,4 @@
-"""What a verdict looks like to a person and to a program, and the exit code that it comes to."""
+"""A verdict for people and programs, and its exit code."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.app.open_source import OpenSource
 from haulier.cli.failures import failure_facts, failure_lines
 from haulier.cli.output import say
-from haulier.plurals import counted, were
+from haulier.plurals import count_of, were
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
 
 
 def exit_code_of_verdict(verdict: VerdictRecord) -> int:
-    """0 complete; 3 partial with poison alone; 1 anything else that is not complete."""
+    """Choose 0 for complete, 3 for partial by poison alone, 1 for anything else."""
     return exit_code_of_state(RunState(verdict.verdict), verdict.reasons)
 
 
 def exit_code_of_state(state: RunState, reasons: Collection[str]) -> int:
-    """The same, by a run's state and what it is partial for; 4 if it is not closed."""
+    """Choose the same by a run's state; 4 if it is not closed."""
     if not state.is_closed:
         return 4
     if state is RunState.PARTIAL and set(reasons) == {"poison"}:
@@ -30,12 +30,12 @@ def exit_code_of_state(state: RunState, reasons: Collection[str]) -> int:
 
 
 def say_verdict(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES) -> None:
-    """The verdict, what it counted, where the files are, and what to do next."""
+    """Say the verdict, what it counted, where the files are, and what to do next."""
     if verdict.verdict not in ("complete", "partial"):
         say(f"Run {run.run_id} is {verdict.verdict}; what it wrote stays, and was not counted.")
         return
     totals = verdict.totals
-    written = f"{counted(totals.records, 'record')} in {counted(totals.done, 'object')}"
+    written = f"{count_of(totals.records, 'record')} in {count_of(totals.done, 'object')}"
     say(f"Run {run.run_id} is {verdict.verdict}: {written}.")
     others = {
         "empty": totals.empty,
@@ -54,21 +54,21 @@ def say_verdict(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Fa
         checked = "" if promised is None else f", as the API promised ({_range(promised)})"
         if promised is not None and not promised[0] <= verdict.streams.get(stream, 0) <= promised[1]:
             checked = f", but the API promised {_range(promised)}"
-        say(f"  {stream}: {counted(verdict.streams.get(stream, 0), 'record')}{checked}")
+        say(f"  {stream}: {count_of(verdict.streams.get(stream, 0), 'record')}{checked}")
         if verdict.streams.get(stream):  # Without records there is no object, and no folder.
             say(f"    {site.lake.locate(run.paths.bronze(stream))}")
     for line in unseen_lines(verdict.unseen):
         say(f"  {line}")
     if totals.hidden:
-        rows = f"{counted(totals.hidden, 'row')} that the API counts {were(totals.hidden)} not sent"
+        rows = f"{count_of(totals.hidden, 'row')} that the API counts {were(totals.hidden)} not sent"
         say(f"  {rows}: hidden from you, as `total` says")
     if totals.repeated:
         say(
-            f"  {counted(totals.repeated, 'page')} began with the last record of the page before (`repeated` in the "
+            f"  {count_of(totals.repeated, 'page')} began with the last record of the page before (`repeated` in the "
             "manifest), which may have come twice. Declare the `key` of the stream, and records are compared by it."
         )
     if totals.drifted:
-        say(f"  {counted(totals.drifted, 'list')} changed while being read: see `drift` in the manifest")
+        say(f"  {count_of(totals.drifted, 'list')} changed while being read: see `drift` in the manifest")
     if verdict.reasons.get("poison"):
         say(f"  See why: haulier poison list SOURCE. Retry: haulier poison redrive SOURCE --run {run.run_id}")
     if verdict.reasons.get("count"):
@@ -78,7 +78,7 @@ def say_verdict(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Fa
 
 
 def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
-    """What to think of streams of which no page ever said whether there is a next one."""
+    """Warn of streams of which no page ever said whether there is a next one."""
     return [
         f"No page of {stream} ever had {sign}, which says whether there is a next one: each list was taken to be one "
         'page long. If that is wrong, correct `pages`; if it is right, write missing = "end" there.'
@@ -89,7 +89,7 @@ def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
 def verdict_document(
     site: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES
 ) -> dict[str, Any]:
-    """The verdict as ``--json`` prints it. ``state`` is stable."""
+    """Build what ``--json`` prints. ``state`` is stable."""
     return {
         "state": verdict.verdict,
         "run_id": run.run_id,

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: the first one drains, the second one stops at once."""
+"""SIGTERM and Ctrl-C: the first drains, the second stops at once."""
 
 from __future__ import annotations
 
@@ -15,27 +15,25 @@ from haulier.clock import SystemClock
 T = TypeVar("T")
 
 INTERRUPTED = 4
-"""The exit code of a command that a signal ended."""
+"""Exit code of a command that a signal ended."""
 DEAF_SECONDS = 0.1
-"""How long a signal must have waited for the event loop before the next one ends the process in its place. Some shells
-and wrappers send each Ctrl-C twice, within a moment."""
+"""Time that a signal waits for the event loop before the next one ends the process. Some shells send Ctrl-C twice."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LAST_WORDS = b"\nStopped at once: the event loop was blocked (does the source call something that blocks?).\n"
 _SHOW_CURSOR = b"\x1b[?25h"
 
 _clock = SystemClock()
 _receivers: list[Callable[[signal.Signals], None]] = []
-"""Whoever listens, the innermost last: a process has one handler for a signal, and asyncio forgets the one before."""
+"""Receivers, the innermost last: a process has one handler for a signal."""
 _unheard_since: float | None = None
-"""When the first signal came that the event loop has not heard yet, by the monotonic clock."""
+"""Monotonic time of the first signal that the event loop has not handled yet."""
 
 
 @contextlib.contextmanager
 def on_signals(drain: Callable[[str], None], stop: Callable[[], None]) -> Iterator[None]:
     """Call ``drain(name of the signal)`` at the first SIGTERM or SIGINT, and ``stop()`` at each later one.
 
-    Inside a block of the same kind it listens in that one's place, until it is left. Where the event loop is held up,
-    as by a source that blocks, nobody can be called: the second signal ends the process.
+    An inner block receives instead of the outer one. If the event loop is blocked, the second signal ends the process.
     """
     loop = asyncio.get_running_loop()
     seen = 0
@@ -60,7 +58,7 @@ def on_signals(drain: Callable[[str], None], stop: Callable[[], None]) -> Iterat
 
 
 async def until_signal(work: Coroutine[Any, Any, T]) -> T | None:
-    """What ``work`` returns, or None if SIGTERM or SIGINT cancelled it."""
+    """Await ``work``; None if SIGTERM or SIGINT cancelled it."""
     task = asyncio.ensure_future(work)
 
     def cancel(_name: str = "") -> None:
@@ -73,18 +71,18 @@ async def until_signal(work: Coroutine[Any, Any, T]) -> T | None:
 
 def _listen(loop: asyncio.AbstractEventLoop) -> None:
     for number in _SIGNALS:
-        loop.add_signal_handler(number, _heard, number)
+        loop.add_signal_handler(number, _receive_on_loop, number)
         # What the loop has put there wakes it up; this is called at once besides, in the midst of whatever runs.
-        signal.signal(number, _first_of_all(signal.getsignal(number)))
+        signal.signal(number, _before_loop(signal.getsignal(number)))
 
 
-def _first_of_all(of_loop: object) -> Callable[[int, FrameType | None], None]:
-    def came(number: int, frame: FrameType | None) -> None:
-        _came()
-        if callable(of_loop):
-            of_loop(number, frame)
+def _before_loop(loop_handler: object) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        _receive_at_once()
+        if callable(loop_handler):
+            loop_handler(number, frame)
 
-    return came
+    return handle
 
 
 def _leave_off(loop: asyncio.AbstractEventLoop) -> None:
@@ -94,8 +92,8 @@ def _leave_off(loop: asyncio.AbstractEventLoop) -> None:
     _unheard_since = None
 
 
-def _came() -> None:
-    """In the main thread, between two steps of whatever it does."""
+def _receive_at_once() -> None:
+    """Runs in the main thread."""
     global _unheard_since
     now = _clock.monotonic()
     if _unheard_since is None:
@@ -107,8 +105,7 @@ def _came() -> None:
         os._exit(INTERRUPTED)
 
 
-def _heard(number: signal.Signals) -> None:
-    """On the event loop."""
+def _receive_on_loop(number: signal.Signals) -> None:
     global _unheard_since
     _unheard_since = None
     if _receivers:

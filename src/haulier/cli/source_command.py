@@ -1,4 +1,4 @@
-"""The frame of a command about one SOURCE: load it, find its lake and queue, and run on an event loop."""
+"""The frame of a command about one SOURCE."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORKER_FLAGS = ("lease_seconds", "grace_seconds", "is_fixed")
 
 @dataclass(frozen=True)
 class SourceCall:
-    """What every command about a source is given."""
+    """Arguments of every such command."""
 
     app: App
     source: str
@@ -37,8 +37,9 @@ def source_command(
     short_help: str | None = None,
     has_worker: bool = False,
 ) -> Callable[[Callable[..., Coroutine[Any, Any, int]]], click.Command]:
-    """Make a command of a coroutine function, which is called with a `SourceCall` and with its own ``parameters`` by
-    name, and returns the exit code. With ``has_worker`` the command takes the flags of a worker too.
+    """Make a command of a coroutine function that takes a `SourceCall` and its own ``parameters`` by name.
+
+    It returns the exit code. ``has_worker`` adds the flags of a worker.
     """
 
     def decorate(main: Callable[..., Coroutine[Any, Any, int]]) -> click.Command:

@@ -1,4 +1,4 @@
-"""Standard output and standard error of a process whose reader may leave, or whose disk may fill up, before its end."""
+"""Standard output and error whose reader may leave, or whose disk may fill up."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class PatientFile(io.RawIOBase):
-    """Writes for as long as somebody takes it; what comes after is dropped, and the program goes on."""
+    """Writes while it can; the rest is dropped, and the program goes on."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.problem: OSError | None = None
-        """Why some of it was not written."""
+        """The error of a failed write."""
 
     def fileno(self) -> int:
         return self._descriptor
@@ -43,10 +43,9 @@ class PatientFile(io.RawIOBase):
 
 @contextlib.contextmanager
 def patient_streams() -> Iterator[list[OSError]]:
-    """Give the process such streams. After the block, the list has what standard output failed with, if it did.
+    """Give the process such streams. Afterwards the list has the problem of standard output, if there was one.
 
-    Where `haulier run | head` ends early, or the disk behind `> file` is full, the run has still to be worked to its
-    end, and it is the run that the exit code is about.
+    In `haulier run | head`, or on a full disk, the run is worked to its end, and the exit code is about the run.
     """
     problems: list[OSError] = []
     out, err = _patient(sys.stdout), _patient(sys.stderr)
@@ -62,7 +61,7 @@ def patient_streams() -> Iterator[list[OSError]]:
 
 
 def _patient(stream: TextIO | None) -> io.TextIOWrapper | None:
-    """The same stream with patience; None where it is no file of this process's."""
+    """Wrap a stream; None if it has no open file."""
     try:
         descriptor = -1 if stream is None else stream.fileno()
     except (OSError, ValueError):

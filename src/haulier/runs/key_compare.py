@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.lake.ndjson import lines_of
 from haulier.lake.seam import Lake
-from haulier.plurals import counted, have
+from haulier.plurals import count_of, have
 from haulier.runs.distinct import DistinctKeys, Doubled
 from haulier.runs.records import ManifestEntry
 
@@ -66,7 +66,7 @@ class KeyComparison:
         places = [await _place_of(entries, number) for number in (doubled.first, doubled.other)]
         name = " and ".join(map(repr, self._paths))
         return (
-            f"{counted(doubled.records, 'record')} {have(doubled.records)} the key ({name}) of an earlier record, "
+            f"{count_of(doubled.records, 'record')} {have(doubled.records)} the key ({name}) of an earlier record, "
             f"such as {places[0]} and {places[1]}. Items overlap, or the list changed while it was read, or the key "
             "does not tell records apart"
         )

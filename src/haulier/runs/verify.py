@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from haulier.errors import DamagedObjectError
 from haulier.lake.seam import Lake
-from haulier.plurals import counted
+from haulier.plurals import count_of
 from haulier.runs.at_once import each
 from haulier.runs.key_compare import KeyComparison
 from haulier.runs.manifest import read_manifest
@@ -107,10 +107,10 @@ async def _verify_object(lake: Lake, entry: ManifestEntry, seen: Verification) -
         return
     if facts is None:
         seen.damaged += 1
-        seen.note(f"{entry.path} is not in the lake; the manifest lists {counted(entry.records, 'record')} in it")
+        seen.note(f"{entry.path} is not in the lake; the manifest lists {count_of(entry.records, 'record')} in it")
     elif (facts.records, facts.bytes, facts.sha256) != (entry.records, entry.bytes, entry.sha256):
         seen.damaged += 1
-        holds = f"{counted(facts.records, 'record')} in {counted(facts.bytes, 'byte')}"
+        holds = f"{count_of(facts.records, 'record')} in {count_of(facts.bytes, 'byte')}"
         seen.note(
             f"{entry.path} holds {holds} (sha256 {facts.sha256[:12]}...); "
             f"the manifest says {entry.records:,} in {entry.bytes:,} (sha256 {entry.sha256[:12]}...)"

@@ -17,7 +17,7 @@ import msgspec
 
 from haulier.errors import HaulierError, ItemError, UnavailableError
 from haulier.lake.seam import Spool
-from haulier.plurals import counted
+from haulier.plurals import count_of
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.records import CrashRecord, encode_record
 from haulier.runs.run import Run
@@ -49,7 +49,7 @@ class CrashedError(ItemError):
     def __init__(self, key: str, exit_code: int, crashes: int) -> None:
         self.crashes = crashes
         super().__init__(
-            f"Item {key} ended the process that ran it alone ({_how(exit_code)}); seen {counted(crashes, 'time')}"
+            f"Item {key} ended the process that ran it alone ({_how(exit_code)}); seen {count_of(crashes, 'time')}"
         )
 
 

@@ -1,1 +1,1 @@
-"""One module for each command, by its name; `haulier.cli.main` imports the one that is run."""
+"""A module for each command, by its name."""

@@ -1,4 +1,4 @@
-"""``haulier cancel``: end a run for good, without its rest."""
+"""``haulier cancel``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``haulier clear``: empty a queue; the plan stays."""
+"""``haulier clear``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 from haulier.app.open_source import open_source
 from haulier.cli.output import emit, say
 from haulier.cli.source_command import SourceCall, source_command
-from haulier.plurals import counted, were
+from haulier.plurals import count_of, were
 
 
 @source_command(
@@ -23,7 +23,7 @@ async def command(call: SourceCall, poison: bool) -> int:
         if call.as_json:
             emit({"state": "cleared", "messages": removed})
         say(
-            f"{counted(removed, 'message')} {were(removed)} removed. What open runs still need is sent again by "
+            f"{count_of(removed, 'message')} {were(removed)} removed. What open runs still need is sent again by "
             "haulier run or work."
         )
         return 0

@@ -1,4 +1,4 @@
-"""``haulier demo``: 336,776 real records out of a real API, through injected faults, and every one is counted."""
+"""``haulier demo``: real records, injected faults, and a count of everything."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def command(folder: Path) -> int:
 
 
 def _count(folder: Path) -> None:
-    """Print the query and its result, and hold both totals against what the data holds."""
+    """Print the query and its result, and compare both totals with the data."""
     import duckdb
 
     path = json.loads(_haulier(folder, "latest", "flights.toml", "--json", quiet=True))["path"]
@@ -80,7 +80,7 @@ def _count(folder: Path) -> None:
 
 
 def _kill_one(folder: Path) -> None:
-    """Two workers started by hand; one dies, the other takes its items over when their leases run out."""
+    """Kill one of two workers; the other takes its items over when their leases run out."""
     _haulier(folder, "enqueue", "weather.toml", "--new")
     work = [sys.executable, "-m", "haulier", "work", "weather.toml", "--lease", str(LEASE_SECONDS)]
     with open(folder / "workers.log", "ab") as log:
@@ -111,7 +111,7 @@ def _until_records(folder: Path, records: int) -> None:
 
 
 def _haulier(folder: Path, *words: str, quiet: bool = False, codes: tuple[int, ...] = (0,)) -> str:
-    """Run a command as a user would type it. Its messages pass through; returns its standard output."""
+    """Run a command as a user types it. Returns its standard output."""
     if not quiet:
         say(f"   $ haulier {' '.join(words)}")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""``haulier enqueue``: plan and send, for workers elsewhere."""
+"""``haulier enqueue``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from haulier.cli.output import emit, log_options, say
 from haulier.cli.signals import until_signal
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.lake.floor import require_room
-from haulier.plurals import counted
+from haulier.plurals import count_of
 
 
 @source_command(
@@ -48,7 +48,7 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
             say(f"Interrupted: run {run.run_id} is only partly enqueued. Run the same command again to finish it.")
             return 4
         work = typed_command("work", call.source, call.options)
-        say(f"Run {run.run_id} is enqueued: {counted(seal.items, 'item')}. Work them with: {work}")
+        say(f"Run {run.run_id} is enqueued: {count_of(seal.items, 'item')}. Work them with: {work}")
         if call.as_json:
             emit({"state": "open", "run_id": run.run_id, "items": seal.items})
         return 0

@@ -1,4 +1,4 @@
-"""``haulier init``: a source file that runs as it stands."""
+"""``haulier init``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The subprocess in which a suspect item runs alone (crash guard). Started by a worker; nobody types it."""
+"""The subprocess in which a worker runs a suspect item alone (crash guard)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from haulier.worker.guard_pipe import Job, work_alone
 
 ORPHANED = 4
 ORPHAN_SECONDS = 2.0
-"""How long an item may take to let go once its worker has died, or has heard enough."""
+"""Time for an item to let go once its worker has died or needs no more."""
 
 
 @click.command("isolate", hidden=True)
@@ -34,7 +34,7 @@ ORPHAN_SECONDS = 2.0
 @fixed_option
 def command(source: str, descriptor: int, lake: str | None, queue: str | None, is_fixed: bool) -> int:
     """Work the item on standard input and write what it yields to DESCRIPTOR."""
-    # Ended by a signal it must look so to the worker: an exit code of Python's, or of ours, could be the item's.
+    # RunEnd by a signal it must look so to the worker: an exit code of Python's, or of ours, could be the item's.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     set_up_output()
     length = int.from_bytes(sys.stdin.buffer.read(4), "big")
@@ -63,8 +63,7 @@ async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int
 
 
 def _end_with_worker(let_go: Callable[[], object]) -> None:
-    """The worker holds the other end of standard input for as long as it lives. A thread looks after it, since the
-    event loop is at the mercy of the item."""
+    """Watch standard input, which the worker holds open, in a thread: the item may block the event loop."""
 
     def watch() -> None:
         # Not by sys.stdin, whose lock a daemon thread would hold when Python ends.

@@ -1,4 +1,4 @@
-"""``haulier latest``: where the newest complete snapshot is, and a line for each reader."""
+"""``haulier latest``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``haulier poison``: look at what failed, and give it another go."""
+"""``haulier poison``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
-from haulier.plurals import are, counted
+from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
 from haulier.runs.poison import newest_poison, poisoned, read_poison
 from haulier.runs.records import PoisonRecord
@@ -22,8 +22,8 @@ from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
 from haulier.runs.state import run_state
 
-SHOWN = 1_000
-"""Lines that ``list`` prints; all are counted."""
+MAX_SHOWN_ITEMS = 1_000
+"""Lines of ``list``; all items are counted."""
 _KEY = re.compile(r"[a-z][a-z0-9_-]*")
 _keys_argument = click.argument("keys", nargs=-1)
 
@@ -42,7 +42,7 @@ async def list_command(call: SourceCall, run_id: str | None) -> int:
         records: list[PoisonRecord] = []
         async for record in poisoned(site.lake, run):
             count += 1
-            if len(records) < SHOWN:
+            if len(records) < MAX_SHOWN_ITEMS:
                 records.append(record)
         if call.as_json:
             state, _ = await run_state(site.lake, run.paths)
@@ -52,8 +52,8 @@ async def list_command(call: SourceCall, run_id: str | None) -> int:
         for record in records:
             status = "" if record.status is None else f" {record.status}"
             click.echo(f"{record.key}  {record.reason}{status}  {record.error.splitlines()[0] if record.error else ''}")
-        shown = f" The first {SHOWN:,} are shown." if count > SHOWN else ""
-        say(f"{counted(count, 'item')} of run {run.run_id} {are(count)} poisoned.{shown}")
+        shown = f" The first {MAX_SHOWN_ITEMS:,} are shown." if count > MAX_SHOWN_ITEMS else ""
+        say(f"{count_of(count, 'item')} of run {run.run_id} {are(count)} poisoned.{shown}")
         return 0
 
 
@@ -90,7 +90,7 @@ async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str |
             emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
             go_on = typed_command("run", call.source, call.options, run.file.mode)
-            say(f"{counted(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again. Go on with: {go_on}")
+            say(f"{count_of(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again. Go on with: {go_on}")
         else:
             say(f"No item of run {run.run_id} is poisoned.")
         return 0
@@ -113,7 +113,7 @@ async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, 
         state, _ = await run_state(site.lake, run.paths)
         if call.as_json:
             emit({"state": state.value, "run_id": run.run_id, "discarded": discarded})
-        gone = f"{counted(discarded, 'item')} of run {run.run_id} {are(discarded)} discarded"
+        gone = f"{count_of(discarded, 'item')} of run {run.run_id} {are(discarded)} discarded"
         say(f"{gone}; the run is {state.value}.")
         return 0
 

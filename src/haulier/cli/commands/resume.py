@@ -1,4 +1,4 @@
-"""``haulier resume``: what an API asked for, or an outage, no longer holds the workers back."""
+"""``haulier resume``."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ async def command(call: SourceCall) -> int:
         state = "resumed" if was_paused or was_down else "not_paused"
         emit({"state": state, "pause": pause if was_paused else None, "outage": outage if was_down else None})
     if was_paused:
-        say(f"The pause until {_told(pause['until'], pause['reason'])} is lifted.")
+        say(f"The pause until {_with_reason(pause['until'], pause['reason'])} is lifted.")
     if was_down:
         say(
-            f"The API had been down since {_told(outage['since'], outage['reason'])}. "
+            f"The API had been down since {_with_reason(outage['since'], outage['reason'])}. "
             "Requests are sent to it again, slowly at first."
         )
     if was_paused or was_down:
@@ -51,5 +51,5 @@ async def command(call: SourceCall) -> int:
     return 0
 
 
-def _told(moment: str, reason: str) -> str:
+def _with_reason(moment: str, reason: str) -> str:
     return f"{moment} ({reason})" if reason else moment

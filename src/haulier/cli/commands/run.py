@@ -1,4 +1,4 @@
-"""``haulier run``: from a source file to a closed, reconciled run."""
+"""``haulier run``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from haulier.app.run_start import WantedRun, claim, find_open, require_covered, 
 from haulier.cli.drivers import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
-from haulier.cli.hints import as_typed
+from haulier.cli.hints import fill_source
 from haulier.cli.options import mode_argument, streams_option
 from haulier.cli.output import emit, log_options, say
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
@@ -68,22 +68,19 @@ async def command(
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How far a run came."""
-
+class RunEnd:
     code: int
     document: dict[str, Any] | None
     was_stopped: bool = False
-    """The work on it was ended by a signal or a fault, though the run itself may be closed."""
+    """A signal or a fault ended the work, though the run itself may be closed."""
 
 
-async def run_all(site: LiveSource, driver: Driver, wanted: WantedRun, *, then_new: bool) -> Ended:
-    """Finish what was left open; where nothing was, or another run is to follow, the run that is asked for.
+async def run_all(site: LiveSource, driver: Driver, wanted: WantedRun, *, then_new: bool) -> RunEnd:
+    """Finish open runs, then start a new one if none was open or ``then_new``.
 
-    More than one run of a mode is open only where two were started at the same moment. Then each is finished, and the
-    answer is that of the one that went worst.
+    Two runs of a mode are open only if started at the same moment. Both are finished, and the worse end counts.
     """
-    worst: Ended | None = None
+    worst: RunEnd | None = None
     while (left := await find_open(site, wanted.mode, say)) is not None:
         if not await site.lake.exists(left.paths.seal) and left.file.streams == wanted.streams:
             say(f"Run {left.run_id} was stopped before its plan was sealed; it is planned again.")
@@ -93,7 +90,7 @@ async def run_all(site: LiveSource, driver: Driver, wanted: WantedRun, *, then_n
             return ended
         if ended.was_stopped:
             say("Stopped: no new run was started.")
-            return Ended(INTERRUPTED, None)
+            return RunEnd(INTERRUPTED, None)
         worst = ended if worst is None or ended.code > worst.code else worst
     if worst is not None and not then_new:
         say(f"No new run was started. Start one with: {driver.command_to_go_on(wanted.mode)}")
@@ -101,8 +98,7 @@ async def run_all(site: LiveSource, driver: Driver, wanted: WantedRun, *, then_n
     return await _finish(site, driver, await claim(site, wanted))
 
 
-async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: WantedRun, then_new: bool) -> Ended:
-    """Finish a run that another command started, and say that it is not a new one."""
+async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: WantedRun, then_new: bool) -> RunEnd:
     if then_new:
         say(f"Run {run.run_id} is open; it is finished first, and then a new run is started.")
     else:
@@ -118,7 +114,7 @@ async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: Wante
     return replace(ended, document=ended.document | {"was_open": True})
 
 
-async def _finish(site: LiveSource, driver: Driver, run: Run) -> Ended:
+async def _finish(site: LiveSource, driver: Driver, run: Run) -> RunEnd:
     """Plan, send, work and close one run."""
     was_planned = await site.lake.exists(run.paths.seal)
     say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {site.app.name} ...")
@@ -132,7 +128,7 @@ async def _finish(site: LiveSource, driver: Driver, run: Run) -> Ended:
     if verdict is not None:
         say_verdict(site, run, verdict, failures)
         document = verdict_document(site, run, verdict, failures)
-        return Ended(exit_code_of_verdict(verdict), document, was_stopped=code != 0)
+        return RunEnd(exit_code_of_verdict(verdict), document, was_stopped=code != 0)
     if state is RunState.PLANNING:
         say(
             f"Interrupted before the plan of run {run.run_id} was sealed: nothing is on the queue, and nothing is lost."
@@ -144,5 +140,5 @@ async def _finish(site: LiveSource, driver: Driver, run: Run) -> Ended:
         say(line)
     if state is not RunState.PLANNING:
         say(f"Go on with: {driver.command_to_go_on(run.file.mode)}")
-    document = {"state": state.value, "run_id": run.run_id, "reason": as_typed(reason)} | failure_facts(failures)
-    return Ended(code or INTERRUPTED, document, was_stopped=True)
+    document = {"state": state.value, "run_id": run.run_id, "reason": fill_source(reason)} | failure_facts(failures)
+    return RunEnd(code or INTERRUPTED, document, was_stopped=True)

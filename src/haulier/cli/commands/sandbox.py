@@ -1,4 +1,4 @@
-"""``haulier sandbox``: a realistic API on this machine, with faults on request."""
+"""``haulier sandbox``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``haulier schema``: the JSON Schema of source files."""
+"""``haulier schema``."""
 
 from __future__ import annotations
 

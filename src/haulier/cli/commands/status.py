@@ -1,4 +1,4 @@
-"""``haulier status``: how far a run has come."""
+"""``haulier status``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from haulier.app.open_source import open_source
 from haulier.app.run_start import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
-from haulier.cli.hints import as_typed
+from haulier.cli.hints import fill_source
 from haulier.cli.options import run_option
 from haulier.cli.output import emit
 from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_state, unseen_lines
 from haulier.cli.source_command import SourceCall, source_command
-from haulier.plurals import counted
+from haulier.plurals import count_of
 from haulier.queues.seam import Depth, Holder
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
@@ -48,28 +48,27 @@ async def command(call: SourceCall, run_id: str | None) -> int:
                 for holder in await queue.holders():
                     click.echo(_lease_line(holder))
             for line in [] if api is None else api_lines(api):
-                click.echo(as_typed(line))
+                click.echo(fill_source(line))
         return exit_code_of_state(status.state, status.reasons)
 
 
 def say_status(status: RunStatus, depth: Depth | None = None, failures: Failures = NO_FAILURES) -> None:
-    """The status as a few lines on standard output."""
     for line in status_lines(status, depth, failures):
-        click.echo(as_typed(line))
+        click.echo(fill_source(line))
 
 
 def _lease_line(holder: Holder) -> str:
-    """Who holds leases, and for how long they are waited for at most."""
+    """Say who holds leases, and for how long they are waited for."""
     fate = {
         "here": "which is alive",
         "gone": "which has ended: free at once",
         "unknown": f"which cannot be seen from here: waited for, up to {math.ceil(holder.seconds)} s",
     }
-    return f"  leased   {counted(holder.leases, 'item')} by {holder.name or 'a process'}, {fate[holder.whereabouts]}"
+    return f"  leased   {count_of(holder.leases, 'item')} by {holder.name or 'a process'}, {fate[holder.whereabouts]}"
 
 
 def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> list[str]:
-    """One fact a line, the state first."""
+    """Write one fact a line, the state first."""
     lines = [f"{status.run_id}: {status.state.value}{' (stranded)' if status.is_stranded else ''}"]
     if status.state is not RunState.PLANNING:
         others = {
@@ -82,8 +81,8 @@ def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> 
         }
         ended = "".join(f", {count:,} {name}" for name, count in others.items() if count)
         lines.append(f"  items    {status.planned:,} planned: {status.done:,} done{ended}")
-        size = counted(status.bytes, "byte")
-        lines.append(f"  records  {status.records:,} in {size}, by {counted(status.requests, 'request')}")
+        size = count_of(status.bytes, "byte")
+        lines.append(f"  records  {status.records:,} in {size}, by {count_of(status.requests, 'request')}")
     lines += failure_lines(failures, is_complete=status.state is RunState.COMPLETE)
     if depth is not None and not status.state.is_closed:
         lines.append(f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased")

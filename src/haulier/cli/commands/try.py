@@ -1,4 +1,4 @@
-"""``haulier try``: one page of one item, every request shown, nothing written."""
+"""``haulier try``."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
-from haulier.plurals import counted
+from haulier.plurals import count_of
 from haulier.sources.context import Context, RunInfo
 from haulier.worker.dispatch import page_of
 from haulier.worker.key_check import keys_checked
 from haulier.worker.trace import trace_of
 
-CHANGE = 2
-"""The exit code where a person has to change something."""
+CHANGE_NEEDED = 2
+"""A person has to change something."""
 SHOWN_RECORDS = 3
 MAX_PAGES = 10
 MAX_CHILDREN = 5
-"""Parents that are asked for their children until one has any."""
-MAX_LOOKED_AT = 100_000
-"""Items that are enumerated in search of the one that ``--item`` names."""
+"""Parents that are tried until one has children."""
+MAX_SEARCHED_ITEMS = 100_000
+"""Items that are searched for the one of ``--item``."""
 
 
 @click.command("try")
@@ -67,57 +67,57 @@ def command(source: str, mode: str, stream: str | None, key: str | None, pages: 
 
 
 async def _try(app: App, mode: str, streams: tuple[str, ...], key: str | None, pages: int, as_json: bool) -> int:
-    shown = _Shown(as_json=as_json)
-    async with open_live(app, Options(queue="memory"), around=shown.around, writes=False) as site:
-        shown.site = site
+    printer = _RequestPrinter(as_json=as_json)
+    async with open_live(app, Options(queue="memory"), around=printer.around, writes=False) as site:
+        printer.site = site
         site.client.scope.end_waits()  # A person waits for the answer.
         item = await _find(site, mode, streams, key)
         say(f"item {item_key(item)}")
         try:
-            tried = await _worked(site, mode, item, pages, shown)
+            tried = await _try_pages(site, mode, item, pages, printer)
         except HaulierError:
             raise
         except Exception as error:  # noqa: BLE001 - the item boundary, as a worker has it
             redact = site.client.redactor.redact
             say(redact(trace_of(error)).rstrip())
             say(redact(f"haulier: The processor of kind {item.kind!r} raised {type(error).__name__}: {error}"))
-            return CHANGE
-        return _show(item, tried, shown, as_json)
+            return CHANGE_NEEDED
+        return _show(item, tried, printer, as_json)
 
 
 @dataclass(frozen=True)
-class _Tried:
-    """What an item yielded at first: pages, or a child that was worked then."""
+class _TryResult:
+    """Pages of an item, or the child that was tried after it."""
 
     pages: list[list[str]]
-    """The records of each page, a line each."""
+    """The records of each page, as lines."""
     child: WorkItem | None = None
 
 
-async def _worked(site: LiveSource, mode: str, item: WorkItem, pages: int, shown: _Shown) -> _Tried:
-    """Work the first pages of an item; of one that is divided, of its first child, or of the next that has records."""
-    tried = await _pages_of(site, mode, item, pages, shown)
+async def _try_pages(site: LiveSource, mode: str, item: WorkItem, pages: int, printer: _RequestPrinter) -> _TryResult:
+    """Work the first pages of an item; if it is divided, of its first child that has records."""
+    tried = await _pages_of(site, mode, item, pages, printer)
     if tried.child is None:
         return tried
     say(f"The item is divided; its first child is {item_key(tried.child)}.")
-    found = _Tried([], tried.child)
-    for part in islice(_single(site.app, tried.child), MAX_CHILDREN):
-        found = await _pages_of(site, mode, part, pages, shown)
+    found = _TryResult([], tried.child)
+    for part in islice(_divide_parents(site.app, tried.child), MAX_CHILDREN):
+        found = await _pages_of(site, mode, part, pages, printer)
         if found.pages or found.child is not None:
             break
-    return _Tried(found.pages, tried.child)
+    return _TryResult(found.pages, tried.child)
 
 
-def _single(app: App, child: WorkItem) -> Iterator[WorkItem]:
-    """A child as a source file makes it, parent by parent; one of Python code as it is."""
+def _divide_parents(app: App, child: WorkItem) -> Iterator[WorkItem]:
+    """Divide a child of a source file into one for each parent; one of Python code stays whole."""
     parts = app.divide(child) if app.is_of_file else ()
     if not parts:
         yield child
     for part in parts:
-        yield from _single(app, part)
+        yield from _divide_parents(app, part)
 
 
-async def _pages_of(site: LiveSource, mode: str, item: WorkItem, pages: int, shown: _Shown) -> _Tried:
+async def _pages_of(site: LiveSource, mode: str, item: WorkItem, pages: int, printer: _RequestPrinter) -> _TryResult:
     context = _context(site, mode)
     context.api.most_pages = pages
     found: list[list[str]] = []
@@ -127,10 +127,10 @@ async def _pages_of(site: LiveSource, mode: str, item: WorkItem, pages: int, sho
     ):
         async for piece in pieces:
             if isinstance(piece, WorkItem):
-                return _Tried([], piece)
+                return _TryResult([], piece)
             records = list(page_of(piece, item.kind).records)
             found.append([to_lines([record]).decode(errors="replace").rstrip("\n") for record in records])
-            shown.page(len(found), found[-1])
+            printer.page(len(found), found[-1])
             await check(records)
             if len(found) == pages:
                 break
@@ -138,11 +138,11 @@ async def _pages_of(site: LiveSource, mode: str, item: WorkItem, pages: int, sho
         # A misspelt path looks like a list of one page, and no run could tell the two apart.
         say(f"{site.client.redactor.redact(context.api.assumption)}; check `pages` if there should be more")
     elif found and len(found) < pages:
-        say(f"The list ends after {counted(len(found), 'page')}.")
-    return _Tried(found)
+        say(f"The list ends after {count_of(len(found), 'page')}.")
+    return _TryResult(found)
 
 
-def _show(item: WorkItem, tried: _Tried, shown: _Shown, as_json: bool) -> int:
+def _show(item: WorkItem, tried: _TryResult, printer: _RequestPrinter, as_json: bool) -> int:
     if not tried.pages:
         say("The item has no records." if tried.child is None else "The child has no records.")
     if as_json:
@@ -156,7 +156,7 @@ def _show(item: WorkItem, tried: _Tried, shown: _Shown, as_json: bool) -> int:
                 "records": sum(len(lines) for lines in tried.pages),
                 "first": tried.pages[0][:SHOWN_RECORDS] if tried.pages else [],
                 "pages": pages,
-                "requests": shown.requests,
+                "requests": printer.requests,
             }
         )
     return 0
@@ -164,16 +164,16 @@ def _show(item: WorkItem, tried: _Tried, shown: _Shown, as_json: bool) -> int:
 
 async def _find(site: LiveSource, mode: str, streams: tuple[str, ...], key: str | None) -> WorkItem:
     items: AsyncIterator[WorkItem] = site.items(mode, streams, _context(site, mode))
-    looked_at = 0
+    searched = 0
     async for item in items:
         if key is None or item_key(item) == key:
             return item
-        looked_at += 1
-        if looked_at >= MAX_LOOKED_AT:
+        searched += 1
+        if searched >= MAX_SEARCHED_ITEMS:
             break
     if key is not None:
         raise UsageError(
-            f"None of the first {looked_at:,} planned items has the key {key!r}. Items that come from division cannot "
+            f"None of the first {searched:,} planned items has the key {key!r}. Items that come from division cannot "
             "be tried. Write the key of an item that is planned, or leave out --item."
         )
     raise UnavailableError("The enumeration yields no items: there is nothing to pull now.")
@@ -185,8 +185,8 @@ def _context(site: LiveSource, mode: str) -> Context:
     return Context(site.client.session(), RunInfo("try", mode, moment), 1, log, site.shared)
 
 
-class _Shown:
-    """Wraps the transport, and says each request and answer as it passes. Credentials are added below it."""
+class _RequestPrinter:
+    """Wraps the transport and prints each request and answer. Credentials are added below it."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.site: LiveSource | None = None
@@ -217,10 +217,10 @@ class _Shown:
         return response
 
     def page(self, number: int, lines: list[str]) -> None:
-        """A page, as soon as it came: what fails after it is seen beside it."""
+        """Print a page as soon as it came, so that a later failure stands below it."""
         where = "the first page" if number == 1 else f"page {number}"
         first = [] if self._as_json else lines[:SHOWN_RECORDS]
-        say(f"{counted(len(lines), 'record')} in {where}" + (f"; the first {len(first)}:" if first else "."))
+        say(f"{count_of(len(lines), 'record')} in {where}" + (f"; the first {len(first)}:" if first else "."))
         for line in first:
             click.echo(line)
 

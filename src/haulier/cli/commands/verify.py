@@ -1,4 +1,4 @@
-"""``haulier verify``: what the manifest says, held against the lake, object by object."""
+"""``haulier verify``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.source_command import SourceCall, source_command
-from haulier.plurals import are, counted, have
+from haulier.plurals import are, count_of, have
 from haulier.runs.status import run_status
 from haulier.runs.verify import verify_run
 
@@ -38,7 +38,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
         seen = await verify_run(site.lake, run, verdict, call.app.keys)
         say_verdict(site, run, verdict, failures)
         reread = (seen.objects, "object"), (seen.records, "record"), (seen.bytes, "byte")
-        say("  reread   " + ", ".join(counted(count, noun) for count, noun in reread))
+        say("  reread   " + ", ".join(count_of(count, noun) for count, noun in reread))
         for finding in seen.findings:
             say(f"  {finding}")
         if call.as_json:
@@ -50,11 +50,11 @@ async def command(call: SourceCall, run_id: str | None) -> int:
                 say(f"  No two records share a key: {', '.join(compared)}.")
             return exit_code_of_verdict(verdict)
         if seen.damaged:
-            say(f"haulier: {counted(seen.damaged, 'object')} {are(seen.damaged)} not as the manifest says.")
+            say(f"haulier: {count_of(seen.damaged, 'object')} {are(seen.damaged)} not as the manifest says.")
         for stream, doubled in seen.doubled.items():
             if doubled:
-                say(f"haulier: {counted(doubled, 'record')} of {stream} {have(doubled)} the key of an earlier record.")
+                say(f"haulier: {count_of(doubled, 'record')} of {stream} {have(doubled)} the key of an earlier record.")
         if seen.lacking:
-            lacking = f"{counted(seen.lacking, 'record')} {have(seen.lacking)} no key"
+            lacking = f"{count_of(seen.lacking, 'record')} {have(seen.lacking)} no key"
             say(f"haulier: {lacking}, though the source declares one.")
         return 1

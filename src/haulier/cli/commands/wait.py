@@ -1,4 +1,4 @@
-"""``haulier wait``: until a run that others work is closed."""
+"""``haulier wait``."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def command(call: SourceCall, run_id: str | None, timeout_seconds: float |
 
 
 async def _until_closed(site: OpenSource, run: Run, timeout_seconds: float | None) -> VerdictRecord | None:
-    """The verdict, or None where it does not come: timed out, or stranded."""
+    """Wait for the verdict; None if it timed out, or the run is stranded."""
     started_at = site.clock.monotonic()
     ledger = Ledger(site.lake, run.paths)
     was_stranded = has_said = False

@@ -1,4 +1,4 @@
-"""``haulier work``: a worker of its own, here or in as many containers as the API can bear."""
+"""``haulier work``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from haulier.app.app import App
 from haulier.app.open_source import LiveSource, Options, open_live
 from haulier.app.run_start import require_shared_queue
 from haulier.app.source_loader import load_app
-from haulier.cli.account import OpenAccount
 from haulier.cli.command_lines import child_command
-from haulier.cli.drivers import end_stalled, saying, shown
+from haulier.cli.drivers import announce, end_stalled, show_progress
 from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_lines, read_failures
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
 from haulier.cli.output import log_options, say, set_up_output
 from haulier.cli.pick_run import pick_run
 from haulier.cli.progress import Bar, has_bar
+from haulier.cli.progress_reader import OpenRunsReader
 from haulier.cli.signals import on_signals
 from haulier.runs.run import list_runs
 from haulier.runs.state import run_state
@@ -75,14 +75,16 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
             await _say_waiting(site)
         bar = Bar(site.clock) if has_bar() and not with_parent else None
         tell = say if bar is None else bar.say
-        drain = worker.drain if with_parent else saying(worker.drain, tell, options)
+        drain = worker.drain if with_parent else announce(worker.drain, tell, options)
         with on_signals(drain, worker.stop_now):
             async with contextlib.AsyncExitStack() as stack:
                 if with_parent:
                     _listen_to_parent(worker)
                 if bar is not None:
-                    account = OpenAccount(site.lake, app.name, run_id)
-                    await stack.enter_async_context(shown(bar, account, site, lambda _: site.client.scope.in_use))
+                    reader = OpenRunsReader(site.lake, app.name, run_id)
+                    await stack.enter_async_context(
+                        show_progress(bar, reader, site, lambda _: site.client.scope.in_use)
+                    )
                 code = await worker.run()
         if code:
             say(f"haulier: {worker.reason}")
@@ -101,14 +103,14 @@ async def _say_waiting(site: LiveSource) -> None:
 
 
 def _listen_to_parent(worker: Worker) -> None:
-    """Standard input is a pipe: a line in it says that there is work now, and it ends when the parent does."""
+    """Read the pipe from the parent: a line says that there is work, its end that the parent has died."""
     loop = asyncio.get_running_loop()
 
-    def heard() -> None:
+    def read() -> None:
         if os.read(sys.stdin.fileno(), 4096):
             worker.wake()
         else:
             loop.remove_reader(sys.stdin.fileno())
             worker.drain("the end of its parent")
 
-    loop.add_reader(sys.stdin.fileno(), heard)
+    loop.add_reader(sys.stdin.fileno(), read)

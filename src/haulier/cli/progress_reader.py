@@ -1,4 +1,4 @@
-"""What the ledgers of one run, or of every open run of a source, say together: the figures of a progress bar."""
+"""Figures of a progress bar, summed over one run or all open runs of a source."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from haulier.runs.state import run_state
 T = TypeVar("T")
 
 
-class Account:
-    """Follows one run. `OpenAccount` follows whatever is open."""
+class ProgressReader:
+    """Follows one run."""
 
     def __init__(self, lake: Lake, run: Run | None = None) -> None:
         self._lake = lake
@@ -26,22 +26,22 @@ class Account:
         for ledger in self._ledgers.values():
             ledger.close()
 
-    async def progress(self) -> Progress | None:
-        """What is written by now. None while no plan is sealed."""
+    async def read(self) -> Progress | None:
+        """Read the figures; None while no plan is sealed."""
         sealed = [ledger for ledger in self._ledgers.values() if await ledger.refresh()]
         parts = [await ledger.progress() for ledger in sealed]
         return _sum(parts) if parts else None
 
     def of_runs(self, values: Mapping[str, T]) -> list[T]:
-        """Of something that is told by run: what is about the runs that are followed."""
+        """Pick the values of the runs that are followed."""
         return [value for run_id, value in values.items() if run_id in self._ledgers]
 
     def _follow(self, run: Run) -> None:
         self._ledgers[run.run_id] = Ledger(self._lake, run.paths)
 
 
-class OpenAccount(Account):
-    """Follows every run of a source that was open at some time since it was opened itself, or ``only`` one of them."""
+class OpenRunsReader(ProgressReader):
+    """Follows the runs that are, or were, open since the reader was created, or ``only`` one of them."""
 
     def __init__(self, lake: Lake, source: str, only: str | None) -> None:
         super().__init__(lake)
@@ -49,14 +49,14 @@ class OpenAccount(Account):
         self._only = only
         self._known: set[str] = set()
 
-    async def progress(self) -> Progress | None:
+    async def read(self) -> Progress | None:
         for run in await list_runs(self._lake, self._source, skip=self._known):
             self._known.add(run.run_id)
             if self._only in (None, run.run_id):
                 state, _ = await run_state(self._lake, run.paths)
                 if not state.is_closed:
                     self._follow(run)
-        return await super().progress()
+        return await super().read()
 
 
 def _sum(parts: list[Progress]) -> Progress:
