@@ -53,7 +53,7 @@ def test_a_plan_above_max_requests_is_refused_before_anything_is_enqueued(place:
     assert "has 5 items, which take at least one request each, and max_requests is 4" in said.err
     assert (place.run("status", "--json").json["records"], place.lines()) == (0, 0)
     assert "Raise max_requests and run again" in said.err
-    assert f"plan larger items and start anew with `haulier run {place.toml} --new`" in said.err
+    assert f"plan larger items and start a new run with `haulier run {place.toml} --new`" in said.err
     assert place.run("run").code == 2, "the plan stands"
     with_limits(place, api.url, "max_requests = 100")
     said = place.run("run")

@@ -130,7 +130,7 @@ def test_hidden_rows_are_read_by_the_limit_and_said(
     line, totals = manifest_of(tmp_path)
     assert (line["records"], line["hidden"], totals["hidden"]) == (380, 20, 20)
     assert len(api.asked) == 5
-    assert "20 rows that the API counts did not come" in capsys.readouterr().err
+    assert "20 rows that the API counts were not sent" in capsys.readouterr().err
 
 
 def test_rows_of_an_item_that_are_all_hidden_are_said(
@@ -142,7 +142,7 @@ def test_rows_of_an_item_that_are_all_hidden_are_said(
     assert run(tmp_path, monkeypatch, lambda asked: nothing, pages, HEADER % "bound") == 0
     line, totals = manifest_of(tmp_path)
     assert (line["state"], line["hidden"], totals["empty"], totals["hidden"]) == ("empty", 40, 1, 40)
-    assert "40 rows that the API counts did not come" in capsys.readouterr().err
+    assert "40 rows that the API counts were not sent" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(120)

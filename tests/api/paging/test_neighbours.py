@@ -81,4 +81,4 @@ def test_the_closing_words_and_the_manifest_say_so(tmp_path: Path, capsys: pytes
         assert main(["run", str(source)]) == 0
     said = capsys.readouterr().err
     assert "3 pages began with the last record of the page before (`repeated` in the manifest)" in said
-    assert "Write the `key` of the stream" in said
+    assert "Declare the `key` of the stream" in said
