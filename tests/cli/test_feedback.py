@@ -28,7 +28,7 @@ def test_whoever_stops_a_run_hears_at_once_that_it_stops(place: Place, words: tu
     assert process.returncode == 4
     (line,) = [line for line in err.splitlines() if line.startswith("Stopping")]
     assert line == (
-        "Stopping because of SIGINT: no new item is begun, and those under way have 1.5 seconds to end. "
+        "Stopping because of SIGINT: no new item is begun, and those under way have 1.5 s to end. "
         "A second Ctrl-C stops at once."
     )
     assert "stopped by SIGINT" in err

@@ -96,7 +96,7 @@ def test_leases_of_a_process_elsewhere_are_waited_for_and_named(place: Place) ->
         asyncio.run(lease_elsewhere(place.folder / ".haulier/shop/queue.sqlite3"))
         status = place.run("status")
         assert re.search(
-            r"  leased   5 items by box-17-ab, which cannot be seen from here: waited for, up to [1-6] s\n",
+            r"  leased   5 items by box-17-ab, which cannot be seen from here: waited for up to [1-6] s\n",
             status.out,
         )
         (lease,) = place.run("status", "--json").json["leases"]

@@ -125,7 +125,7 @@ def announce(drain: Callable[[str], None], say: Callable[[str], None], options: 
     def drain_aloud(why: str) -> None:
         say(
             f"Stopping because of {why}: no new item is begun, and those under way have "
-            f"{options.worker.grace_seconds:g} seconds to end. A second Ctrl-C stops at once."
+            f"{options.worker.grace_seconds:g} s to end. A second Ctrl-C stops at once."
         )
         drain(why)
 

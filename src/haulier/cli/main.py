@@ -35,8 +35,8 @@ COMMANDS = {
 }
 """Command to its line in the help, for which no module is imported."""
 
-EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 change a file, flag, variable or right, 3 closed partial
-(poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
+EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 a file, flag, variable or right
+must be changed, 3 closed partial (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 
 _PRINTING_COMMANDS = frozenset({"latest", "poison", "schema"})

@@ -69,7 +69,7 @@ def worker_options(command: F) -> F:
             type=click.FloatRange(min=0),
             default=WorkerSettings.grace_seconds,
             show_default=True,
-            help="Seconds that a worker which is stopped waits for its items under way.",
+            help="Seconds that a stopping worker waits for items under way.",
         ),
         click.option(
             "--lease",

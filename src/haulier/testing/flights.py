@@ -101,7 +101,7 @@ class DatasetteProcess(ServerProcess):
 
 def _require_packages() -> None:
     if missing := missing_packages():
-        raise UsageError(f"Not installed: {', '.join(missing)}. Type in a checkout of haulier: pip install '.[demo]'")
+        raise UsageError(f"Not installed: {', '.join(missing)}. In a checkout of haulier, type: pip install '.[demo]'")
 
 
 def _is_built(path: Path) -> bool:

