@@ -65,7 +65,7 @@ class Beat:
     silent: Mapping[str, int] = field(default_factory=dict)
     """Members whose beats stood at this number for too long to wait for them."""
     gone: Mapping[str, int] = field(default_factory=dict)
-    """Members whose beats stood so for so long that none of their requests is in flight."""
+    """Members whose beats stood still until none of their requests could be in flight."""
 
 
 def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:

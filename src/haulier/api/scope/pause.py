@@ -14,7 +14,7 @@ from haulier.errors import UsageError
 JITTER_PART = 0.1
 """Keeps processes from coming back together."""
 BRIEF_DOUBLINGS = 3
-"""Time since the last pause, too short to show what the API bears."""
+"""Doublings after a pause within which the next one comes too soon to show what the API bears."""
 MANY_REFUSED_PART = 0.125
 """Refused part of the requests since the last pause that proves too many; by chance it is less."""
 CEILING_SECONDS = 60.0
