@@ -1,9 +1,8 @@
-"""`divide.reason_to_divide`, walked as a table beside `outcome.decide`: which failures divide, and when (G4)."""
+"""`blame.decide`, walked as a table: which failures divide an item, and when (G4)."""
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,16 +15,25 @@ from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import decode, encode
 from haulier.runs.plan import planned
 from haulier.runs.send import envelope_of
+from haulier.worker.blame import Reason, decide
 from haulier.worker.crash_guard import CrashedError
 from haulier.worker.deadline import DeadlineError
-from haulier.worker.division import Cause, Reason, Suspects, parts_of, reason_to_divide, suspect_by
-from haulier.worker.outcome import Circumstances, decide
+from haulier.worker.division import Cause, Suspects, parts_of, suspect_by
+from haulier.worker.outcome import Split
 from haulier.worker.settings import MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
+from tests.harness.evidence import evidence
 
 
 def api(action: Action, **more: Any) -> ApiError:
     return ApiError("as it is", action=action, **more)
 
+
+@dataclass(frozen=True)
+class Some(WorkItem, stream="some", kind="some"):
+    ids: IdRange
+
+
+PARTS = (planned(Some(IdRange(1, 5))), planned(Some(IdRange(5, 9))))
 
 BAD_BODY = api(Action.RETRY_LATER, status=200, body=b"{")
 SERVER_ERROR = api(Action.RETRY_LATER, status=500)
@@ -40,15 +48,14 @@ LATE = DeadlineError("an hour")
 
 
 def reason(error: Exception, **changed: Any) -> Reason | None:
-    usual: dict[str, Any] = {
-        "failures": 0,
-        "releases": 0,
-        "max_failures": 5,
-        "is_healthy": True,
-        "is_proven": True,
-    }
-    around = Circumstances(**(usual | changed))
-    return reason_to_divide(error, decide(error, around, random.Random(1)), around)
+    """Why the table divides the item where it can be divided, and whether it wants proof first."""
+    known = evidence(error, parts=PARTS, **changed)
+    outcome = decide(known)
+    if not isinstance(outcome, Split):
+        return None
+    assert outcome.children == PARTS
+    needs_proof = not isinstance(decide(replace(known, is_answered=False, is_proven_up=False)), Split)
+    return Reason(Cause(outcome.cause), needs_proof)
 
 
 def cause(error: Exception, **changed: Any) -> Cause | None:
@@ -125,7 +132,7 @@ def test_whatever_is_not_the_last_needs_proof(name: str) -> None:
 @pytest.mark.parametrize("error", [HUNG, GATEWAY, BUSY, UNREACHED])
 def test_what_is_not_charged_never_divides(error: Exception) -> None:
     """G4: an outage-like failure without proof is free, however often it comes."""
-    assert [cause(error, failures=failures, is_healthy=False) for failures in range(5)] == 5 * [None]
+    assert [cause(error, failures=failures, is_api_up=False) for failures in range(5)] == 5 * [None]
 
 
 def test_a_part_of_what_crashed_is_divided_at_its_first_death() -> None:
@@ -163,11 +170,6 @@ def test_what_is_refused_in_vain_is_not_divided() -> None:
     assert cause(BAD_BODY, failures=1, is_refused_in_vain=True) is FAILURE
     suspects.note_good()
     assert (suspects.is_refused_in_vain, suspects.is_undecided) == (False, False)
-
-
-@dataclass(frozen=True)
-class Some(WorkItem, stream="some", kind="some"):
-    ids: IdRange
 
 
 def test_parts_are_as_a_child_list_has_them() -> None:

@@ -38,14 +38,14 @@ def test_three_in_a_row_are_enough(error: Exception) -> None:
     """Each gets the benefit of the doubt. Once all have failed, it only has to last; and then it is the source."""
     first = begun(4)
     said = [first.note_failed(message(number), error, 0.0) for number in range(3)]
-    assert said == [Suspicion.YES, Suspicion.YES, Suspicion.HELD]
+    assert said == [Suspicion.POSSIBLE, Suspicion.POSSIBLE, Suspicion.STRONG]
     assert first.note_failed(message(0), error, LATER) is Suspicion.PROVEN
     assert first.note_failed(message(3), error, LATER) is Suspicion.PROVEN, "what was under way is handed back too"
 
 
 def test_one_that_ends_well_ends_it() -> None:
     first = begun(3)
-    assert first.note_failed(message(0), KeyError(), 0.0) is Suspicion.YES
+    assert first.note_failed(message(0), KeyError(), 0.0) is Suspicion.POSSIBLE
     first.note_good("k")
     assert [first.note_failed(message(number), KeyError(), LATER) for number in (1, 2)] == [
         Suspicion.NONE,
@@ -57,11 +57,11 @@ def test_one_of_another_kind_does_not() -> None:
     """A stream whose `records` is wrong stands beside one that is right."""
     first = begun(3)
     first.note_good("another")
-    assert [first.note_failed(message(number), NO_LIST, 0.0) for number in range(3)][-1] is Suspicion.HELD
+    assert [first.note_failed(message(number), NO_LIST, 0.0) for number in range(3)][-1] is Suspicion.STRONG
 
 
 @pytest.mark.parametrize(
-    ("error", "suspicion"), [(NO_LIST, Suspicion.NONE), (WRONG_PATH, Suspicion.NONE), (A_LOOP, Suspicion.YES)]
+    ("error", "suspicion"), [(NO_LIST, Suspicion.NONE), (WRONG_PATH, Suspicion.NONE), (A_LOOP, Suspicion.POSSIBLE)]
 )
 def test_a_page_that_was_read_speaks_for_path_and_records(error: Exception, suspicion: Suspicion) -> None:
     """Of how pages follow one another it says nothing."""
@@ -73,7 +73,7 @@ def test_a_page_that_was_read_speaks_for_path_and_records(error: Exception, susp
 def test_so_does_another_failure() -> None:
     """Different faults are the items' own."""
     first = begun(3)
-    assert first.note_failed(message(0), KeyError(), 0.0) is Suspicion.YES
+    assert first.note_failed(message(0), KeyError(), 0.0) is Suspicion.POSSIBLE
     assert first.note_failed(message(1), ValueError(), 0.0) is Suspicion.NONE
     assert first.note_failed(message(2), KeyError(), 0.0) is Suspicion.NONE
 
@@ -85,20 +85,20 @@ def test_what_the_api_does_is_not_the_processors(error: Exception) -> None:
     """It is charged, and does not speak for the source either."""
     first = begun(4)
     assert [first.note_failed(message(number), error, 0.0) for number in range(3)] == 3 * [Suspicion.NONE]
-    assert first.note_failed(message(3), NO_LIST, 0.0) is Suspicion.YES
+    assert first.note_failed(message(3), NO_LIST, 0.0) is Suspicion.POSSIBLE
 
 
 def test_few_items_are_asked_for_some_times() -> None:
     """A run of two items: when each of them has failed alike for some seconds, there is nobody else to ask."""
     first = begun(2)
     said = [first.note_failed(message(number), NO_LIST, at) for at in (0.0, 3.0, 6.0) for number in (0, 1)]
-    assert said == [*(4 * [Suspicion.YES]), *(2 * [Suspicion.FEW])]
+    assert said == [*(4 * [Suspicion.POSSIBLE]), *(2 * [Suspicion.FEW_ITEMS])]
 
 
 def test_what_is_doubted_is_asked_for_less_and_less_often() -> None:
     """Where slow items are waited for: each time may be a walk of many pages."""
     rng = random.Random(1)
-    found = [again_seconds(releases, rng) / PROOF_SECONDS for releases in (0, 1, 2, 3, 4, 5, 99)]
+    found = [again_seconds(releases, rng.random()) / PROOF_SECONDS for releases in (0, 1, 2, 3, 4, 5, 99)]
     assert all(0.5 <= found[number] <= 0.75 for number in range(3))
     assert found[2:] == sorted(found[2:])
     assert found[-1] * PROOF_SECONDS <= AGAIN_CAP_SECONDS
@@ -107,17 +107,17 @@ def test_what_is_doubted_is_asked_for_less_and_less_often() -> None:
 def test_no_number_of_tries_is_enough_at_once() -> None:
     """A server that starts anew answers in odd ways for some seconds."""
     first = begun(1)
-    assert [first.note_failed(message(0), NO_LIST, 1.0) for _ in range(9)] == 9 * [Suspicion.YES]
-    assert first.note_failed(message(0), NO_LIST, 1.0 + PROOF_SECONDS) is Suspicion.FEW
+    assert [first.note_failed(message(0), NO_LIST, 1.0) for _ in range(9)] == 9 * [Suspicion.POSSIBLE]
+    assert first.note_failed(message(0), NO_LIST, 1.0 + PROOF_SECONDS) is Suspicion.FEW_ITEMS
 
 
 def test_one_body_that_does_not_parse_is_the_items_own() -> None:
     """A record may do that to its page; of all of the first items it is said by the source."""
     broken = ApiError("not JSON", action=Action.RETRY_LATER, status=200, shape=Shape.UNPARSED)
     first = begun(1)
-    assert [first.note_failed(message(0), broken, at) for at in (0.0, LATER)] == [Suspicion.YES, Suspicion.NONE]
+    assert [first.note_failed(message(0), broken, at) for at in (0.0, LATER)] == [Suspicion.POSSIBLE, Suspicion.NONE]
     first = begun(3)
-    assert [first.note_failed(message(number), broken, 0.0) for number in range(3)][-1] is Suspicion.HELD
+    assert [first.note_failed(message(number), broken, 0.0) for number in range(3)][-1] is Suspicion.STRONG
 
 
 @pytest.mark.parametrize("known", [{"failures": 1}, {"redrives": 1}, {"suspect": "failure"}], ids=str)
@@ -133,10 +133,10 @@ def test_what_is_known_to_be_bad_proves_nothing(known: dict[str, object]) -> Non
 def test_parts_tell_where_nothing_else_does() -> None:
     """The parts of the only item there was fail alike too, at their first try."""
     first = begun(1)
-    assert [first.note_failed(message(0), KeyError(), at) for at in (0.0, 3.0, 6.0)][-1] is Suspicion.FEW
+    assert [first.note_failed(message(0), KeyError(), at) for at in (0.0, 3.0, 6.0)][-1] is Suspicion.FEW_ITEMS
     for number in (1, 2):
         first.note_begun(message(number, suspect="failure"))
-    assert first.note_failed(message(1, suspect="failure"), KeyError(), 7.0) is Suspicion.YES, (
+    assert first.note_failed(message(1, suspect="failure"), KeyError(), 7.0) is Suspicion.POSSIBLE, (
         "its neighbour is under way"
     )
     assert first.note_failed(message(2, suspect="failure"), KeyError(), 7.0) is Suspicion.PROVEN
@@ -147,13 +147,15 @@ def test_a_run_that_worked_before_needs_all_of_the_first() -> None:
     first = begun(2)
     first.note_worked_before("k")
     said = [first.note_failed(message(number), NO_LIST, at) for at in (0.0, LATER) for number in (0, 1)]
-    assert said == [*(2 * [Suspicion.YES]), *(2 * [Suspicion.NONE])]
+    assert said == [*(2 * [Suspicion.POSSIBLE]), *(2 * [Suspicion.NONE])]
 
 
 def test_items_beyond_the_first_wait_for_them() -> None:
     """A slow item among the first may still end well, however many quick ones fail before it. Nothing is charged."""
     first = begun(9)
-    assert [first.note_failed(message(number), KeyError(), LATER) for number in (0, 1, 3, 4, 5)] == 5 * [Suspicion.YES]
+    assert [first.note_failed(message(number), KeyError(), LATER) for number in (0, 1, 3, 4, 5)] == 5 * [
+        Suspicion.POSSIBLE
+    ]
     first.note_good("k")
     assert first.note_failed(message(2), KeyError(), LATER) is Suspicion.NONE
 
@@ -163,4 +165,4 @@ def test_an_item_that_was_handed_back_is_not_waited_for() -> None:
     first = begun(3)
     first.note_left(message(2))
     first.note_begun(message(4))
-    assert [first.note_failed(message(number), KeyError(), 0.0) for number in (0, 1, 4)][-1] is Suspicion.HELD
+    assert [first.note_failed(message(number), KeyError(), 0.0) for number in (0, 1, 4)][-1] is Suspicion.STRONG

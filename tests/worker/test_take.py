@@ -13,7 +13,7 @@ from haulier.runs.plan import planned
 from haulier.runs.records import Opened, encode_record
 from haulier.runs.send import envelope_of
 from haulier.sources.context import Context
-from haulier.worker.attempt import UNKNOWN_SECONDS
+from haulier.worker.blame import UNKNOWN_SECONDS
 from haulier.worker.outcome import GIVE_UP_SECONDS
 from tests.harness.things import SOURCE, Things, things
 from tests.worker.rig import Others, Rig

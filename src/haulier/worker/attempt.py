@@ -6,58 +6,36 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import TypeGuard
 
 from haulier.api.errors import Action, ApiError
-from haulier.api.scope.witness import REFUSAL_VALID_SECONDS
 from haulier.errors import (
     BrokenEnvelopeError,
     HaulierError,
     ItemError,
     LeaseLostError,
     NewerFormatError,
-    UnknownKindError,
     UsageError,
 )
 from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Bytes
 from haulier.queues.envelope import Envelope, decode
-from haulier.runs.records import PlannedItem, Receipt
+from haulier.runs.records import Receipt
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
+from haulier.worker.blame import UNKNOWN_SECONDS, decide
 from haulier.worker.crash_guard import produce_alone
-from haulier.worker.deadline import GateWaitError
 from haulier.worker.dispatch import Produced, Sink, produce, spool_of
-from haulier.worker.division import Cause, parts_of, reason_to_divide
-from haulier.worker.first_items import Suspicion, again_seconds, broken, is_probed, refused
+from haulier.worker.division import Cause
+from haulier.worker.first_items import Suspicion
+from haulier.worker.inquiry import Inquiry
 from haulier.worker.keeper import Held
-from haulier.worker.lookup import adopted_receipt, has_worked, look_up
-from haulier.worker.outcome import (
-    GIVE_UP_SECONDS,
-    RETRY_BASE_SECONDS,
-    Circumstances,
-    Done,
-    Empty,
-    Outcome,
-    Poison,
-    Release,
-    Retry,
-    Split,
-    decide,
-)
+from haulier.worker.lookup import adopted_receipt, look_up
+from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Outcome, Release, Split
 from haulier.worker.outcome_settler import OutcomeSettler
 from haulier.worker.publication import publish
-from haulier.worker.settings import MAX_DEPTH, PROOF_SECONDS, PROOF_TRIES, SILENT_DELIVERIES
+from haulier.worker.settings import MAX_DEPTH, SILENT_DELIVERIES
 from haulier.worker.worker_state import WorkerState
-
-UNKNOWN_SECONDS = 30.0
-"""Delay of a message whose run or kind this worker does not know (yet)."""
-
-NEVER_TOO_MUCH = 6
-"""Divisions after which a part that is still too much for the API, where no request was ever answered, says that it is
-not about how much is asked for."""
 
 logger = logging.getLogger("haulier.worker")
 
@@ -131,12 +109,8 @@ class Attempt:
         """The item boundary: whatever goes wrong with an item becomes an outcome here."""
         try:
             return await self._work(run, envelope), None
-        except UnknownKindError as error:
-            return self._unknown_kind(envelope), error
-        except GateWaitError as error:
-            return Release(0.0), error
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
-            return await self._failed(run, envelope, error)
+            return await self._blame(run, envelope, error)
         finally:
             self._state.first.note_left(envelope)
 
@@ -195,144 +169,17 @@ class Attempt:
             return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))
         return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
 
-    async def _failed(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
-        """What the failure comes to by itself, unless the processor is to blame, or the item can be divided."""
-        around = await self._circumstances(run, envelope, error)
-        outcome = decide(error, around, self._deps.rng)
-        if _is_final(error) and (refusal := await self._refusal_of_all(run, envelope, error)) is not None:
-            return refusal
-        if isinstance(outcome, Retry) or outcome in (Poison("failed"), Poison("poison")):
-            # What this process was answered tells more than a source that may have been changed since.
-            is_first = self._deps.client.scope.has_witness
-            if is_first and await self._is_of_all(run, error):
-                return decide(error, replace(around, is_of_all=True), self._deps.rng), error
-            doubted = await self._doubted(run, envelope, error)
-            if doubted is not None:
-                return doubted
-            if not is_first and await self._is_of_all(run, error):
-                return decide(error, replace(around, is_of_all=True), self._deps.rng), error
-        reason = reason_to_divide(error, outcome, around)
-        if reason is not None:
-            parts = self._divided(envelope)
-            if parts and (not reason.needs_proof or await self._is_answered()):
-                return Split(parts, reason.cause), error
-        return outcome, error
-
-    async def _doubted(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception] | None:
-        """What the failure comes to where the source may be to blame; None where it is the item's own."""
-        first, kind, clock = self._state.first, envelope.kind, self._deps.clock
-        if first.is_asking(kind) and await has_worked(self._deps.lake, run, self._deps.registry.get(kind).stream, kind):
-            first.note_worked_before(kind)
-        match first.note_failed(envelope, error, clock.monotonic()):
-            case Suspicion.NONE:
-                return None
-            case Suspicion.YES:
-                return Release(again_seconds(envelope.releases, self._deps.rng)), error
-            case Suspicion.HELD:
-                # In its slot, so that no more items are asked for the same.
-                await self._state.stop.or_after(clock, first.seconds_left(kind, clock.monotonic()))
-                soon = envelope.releases < PROOF_TRIES
-                return Release(0.0 if soon else again_seconds(envelope.releases, self._deps.rng)), error
-            case Suspicion.FEW:
-                if await self._are_others_at_work():
-                    return Release(again_seconds(envelope.releases, self._deps.rng)), error
-                if is_probed(error) and (parts := self._divided(envelope)):
-                    return Split(parts, Cause.FAILURE), error
-                first.note_proven(kind)
-            case Suspicion.PROVEN:
-                pass
-        return Release(GIVE_UP_SECONDS, stop=2), broken(kind, error, first.failed(kind))
-
-    async def _are_others_at_work(self) -> bool:
-        """Whether another worker holds an item, which may still end well."""
-        return (await self._deps.queue.depth()).leased > self._state.keeper.count
-
-    def _divided(self, envelope: Envelope) -> tuple[PlannedItem, ...]:
-        item = decode_payload(self._deps.registry.get(envelope.kind), bytes(envelope.payload))
-        return parts_of(self._deps.divide(item), envelope.key, envelope.depth)
-
-    async def _refusal_of_all(self, run: Run, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
-        """What an answer that is final comes to where others get one too, who were answered well before: a right was
-        taken away, a firewall has shut, the API has moved. None where it is the item's own (G4)."""
-        if error.action is Action.SPLIT and self._deps.client.scope.has_succeeded_since(self._began_at):
-            return None
-        try:
-            now = await self._action_now(run, PROOF_SECONDS / 2)
-        except ApiError as down:
-            now, error = Action.PAUSE, down
-        match now:
-            case None:
-                return self._refusal_of_first(envelope, error)
-            case Action.OK | Action.END | Action.ABSENT:
-                self._state.stop.note_answered()
-                return None
-            case Action.POISON | Action.SPLIT | Action.AUTH | Action.CONFIG:
-                clock = self._deps.clock
-                if (left_seconds := self._state.stop.note_refused(clock.monotonic())) > 0.0:
-                    # In its slot, so that no more items are asked for.
-                    await self._state.stop.or_after(clock, left_seconds)
-                    return Release(0.0), error
-                return Release(GIVE_UP_SECONDS, stop=2), refused(envelope.kind, error)
-            case _:
-                return Release(self._deps.rng.uniform(1.0, 8.0) * RETRY_BASE_SECONDS), error
-
-    async def _is_of_all(self, run: Run, error: Exception) -> bool:
-        """Whether others, who were answered well before, get no better answer now: an error object or a page for people
-        under a good status, half a body. The breaker counts it then, as it counts an outage (G4)."""
-        scope = self._deps.client.scope
-        if not _is_unread(error) or scope.has_succeeded_since(self._began_at):
-            return False
-        try:
-            now = await self._action_now(run, REFUSAL_VALID_SECONDS)
-        except ApiError:
-            now = Action.PAUSE
-        is_of_all = now in {Action.RETRY_LATER, Action.OUTAGE, Action.PAUSE, Action.AUTH, Action.CONFIG}
-        if is_of_all:
-            scope.note_failure(reason=error.reason)
-        return is_of_all
-
-    def _refusal_of_first(self, envelope: Envelope, error: ApiError) -> tuple[Outcome, Exception] | None:
-        """The same where nobody was ever answered: parts so small that none of them can be too much."""
-        if error.action is Action.SPLIT and envelope.depth >= NEVER_TOO_MUCH:
-            return Release(GIVE_UP_SECONDS, stop=2), broken(envelope.kind, error)
-        return None
-
-    async def _action_now(self, run: Run, max_age_seconds: float) -> Action | None:
-        """What a request comes to now that was answered well before, in this process or in an earlier one."""
-        scope = self._deps.client.scope
-        return await (scope.action_now(max_age_seconds) if scope.has_witness else self._state.probe.action(run))
-
-    async def _is_answered(self) -> bool:
-        """Whether somebody was answered since this attempt began; the witness is asked where nobody else was lately."""
-        scope = self._deps.client.scope
-        return scope.has_succeeded_since(self._began_at) or (
-            await scope.is_charged() and scope.has_succeeded_since(self._began_at)
-        )
-
-    async def _circumstances(self, run: Run, envelope: Envelope, error: Exception) -> Circumstances:
-        scope = self._deps.client.scope
-        # Only what looks like an outage depends on it, and the witness may cost a request.
-        is_like_outage = isinstance(error, ApiError) and error.action is Action.OUTAGE
-        if is_like_outage and not scope.has_witness:
-            await self._state.probe.action(run)
-        return Circumstances(
-            failures=envelope.failures,
-            releases=envelope.releases,
-            max_failures=self._deps.settings.max_failures,
-            is_healthy=await scope.is_charged() if is_like_outage else scope.is_healthy,
-            is_proven=scope.is_proven,
-            suspect=envelope.suspect,
-            is_in_vain=self._state.suspects.is_in_vain,
-            is_refused_in_vain=self._state.suspects.is_refused_in_vain,
-            is_undecided=self._state.suspects.is_undecided,
-        )
-
-    def _unknown_kind(self, envelope: Envelope) -> Outcome:
-        now = self._deps.clock.monotonic()
-        since = self._state.unknown_since.setdefault(envelope.kind, now)
-        if now - since < self._deps.settings.unknown_kind_grace_seconds:
-            return Release(UNKNOWN_SECONDS)
-        return Poison("unknown_kind")
+    async def _blame(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
+        """What the failure comes to, and the error to record for it."""
+        evidence = await Inquiry(self._state, run, envelope, error, self._began_at).gather()
+        outcome = decide(evidence)
+        if not isinstance(outcome, Release):
+            return outcome, error
+        if outcome.hold_seconds > 0.0:
+            await self._state.stop.or_after(self._deps.clock, outcome.hold_seconds)
+        if outcome.stop is not None and evidence.suspicion is Suspicion.FEW_ITEMS:
+            self._state.first.note_proven(envelope.kind)
+        return outcome, outcome.error or error
 
 
 class _Noted:
@@ -345,24 +192,6 @@ class _Noted:
     async def write(self, records: Iterable[Bytes]) -> None:
         self._note()
         await self._sink.write(records)
-
-
-def _is_final(error: Exception) -> TypeGuard[ApiError]:
-    """Whether the API itself said that this request cannot succeed, or asks for too much."""
-    return (
-        isinstance(error, ApiError)
-        and (error.status is not None or error.fault is not None)
-        and error.action in {Action.POISON, Action.SPLIT}
-    )
-
-
-def _is_unread(error: Exception) -> TypeGuard[ApiError]:
-    """Whether an answer came, or a part of one, that is not what was asked for, and may be another time."""
-    return (
-        isinstance(error, ApiError)
-        and (error.status is not None or error.fault is not None)
-        and error.action is Action.RETRY_LATER
-    )
 
 
 def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced, seconds: float) -> Receipt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -23,11 +22,11 @@ class Suspicion(Enum):
 
     NONE = auto()
     """The item's own."""
-    YES = auto()
+    POSSIBLE = auto()
     """Perhaps the source's: nothing has ended well yet. Others are asked for first, and then this one again."""
-    HELD = auto()
+    STRONG = auto()
     """The same, and enough have failed: whether that lasts is seen a moment later, and no others are asked for."""
-    FEW = auto()
+    FEW_ITEMS = auto()
     """The source's as far as there are items to tell, which are few."""
     PROVEN = auto()
     """The source's: it failed alike for enough items."""
@@ -136,18 +135,18 @@ class FirstItems:
     def _weighed(self, kind: _Kind, envelope: Envelope, sign: _Sign, now: float) -> Suspicion:
         key = envelope.key
         if key not in kind.signs and len(kind.signs) >= self._count:
-            return Suspicion.YES  # It is for the first of them to tell.
+            return Suspicion.POSSIBLE  # It is for the first of them to tell.
         kind.signs[key] = sign.text
         kind.tries[key] = tries = kind.tries.get(key, 0) + 1
         kind.failing_since = now if kind.failing_since is None else kind.failing_since
         is_clear = "" not in kind.signs.values() and now - kind.failing_since >= PROOF_SECONDS
         if kind.failed >= (self._count if kind.has_worked_before else min(self._count, ENOUGH_ITEMS)):
             kind.is_proven = is_clear
-            return Suspicion.PROVEN if is_clear else Suspicion.HELD
+            return Suspicion.PROVEN if is_clear else Suspicion.STRONG
         if kind.has_worked_before or sign.is_weak:
-            return Suspicion.YES if tries == 1 else Suspicion.NONE
+            return Suspicion.POSSIBLE if tries == 1 else Suspicion.NONE
         has_tried = tries >= (1 if envelope.suspect else PROOF_TRIES)
-        return Suspicion.FEW if has_tried and is_clear else Suspicion.YES
+        return Suspicion.FEW_ITEMS if has_tried and is_clear else Suspicion.POSSIBLE
 
     def _is_watched(self, kind: _Kind, envelope: Envelope) -> bool:
         if self._count == 0 or kind.is_over or envelope.failures or envelope.redrives:
@@ -155,17 +154,10 @@ class FirstItems:
         return not (envelope.suspect and kind.has_worked_before)
 
 
-def again_seconds(releases: int, rng: random.Random) -> float:
+def again_seconds(releases: int, jitter: float) -> float:
     """When to ask again for an item that is doubted: the second and third time soon, and less and less often where it
     is others that are waited for, since each time may be a walk of many pages."""
-    return rng.uniform(0.5, 0.75) * min(AGAIN_CAP_SECONDS, PROOF_SECONDS * 2.0 ** min(max(0, releases - 2), 8))
-
-
-def is_probed(error: Exception) -> bool:
-    """Whether the parts of an item may tell what the few items that there are do not: one record may be the reason."""
-    if isinstance(error, ApiError):
-        return error.shape is Shape.NONE and (error.status is not None or error.fault is not None)
-    return True
+    return (0.5 + jitter / 4) * min(AGAIN_CAP_SECONDS, PROOF_SECONDS * 2.0 ** min(max(0, releases - 2), 8))
 
 
 class StoppedError(UsageError):
