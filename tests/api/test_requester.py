@@ -19,6 +19,7 @@ from haulier.api.settings import Api
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
 from tests.api.paging.rig import Said, ToldTransport, client_over, says, told
+from tests.harness.health import is_healthy
 
 GOOD = says({"n": 1})
 CUT = TransportError(Fault.CUT, "the body was cut")
@@ -148,7 +149,7 @@ async def test_outage_is_no_success() -> None:
         assert not client.scope.is_proven
         await run(api.json("/items"), clock, 10)
         assert client.scope.is_proven
-        assert client.scope.is_healthy
+        assert is_healthy(client.scope, clock)
 
 
 async def test_answer_that_cannot_be_read_is_no_success() -> None:

@@ -18,6 +18,7 @@ from haulier.api.scope.scope import Scope, ScopeSettings
 from haulier.errors import UsageError
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
+from tests.harness.health import is_healthy
 
 MOST = 60
 """Requests that a run may send: enough for an outage to begin, and for a few probes."""
@@ -292,7 +293,7 @@ async def test_who_asks_for_an_item_waits_for_a_request_of_the_run(rig: Rig) -> 
     await rig.start("a")
     await rig.clock.run_for(70)
     scope = rig.workers[0].scope
-    assert (len(rig.api.sent), scope.is_healthy, scope.has_witness) == (2, False, True)
+    assert (len(rig.api.sent), is_healthy(scope, rig.clock), scope.has_witness) == (2, False, True)
     asked = asyncio.create_task(scope.is_charged())
     await rig.clock.run_for(10)
     assert (asked.result(), len(rig.api.sent)) == (False, 2)
@@ -365,7 +366,7 @@ async def test_charge_asks_once_for_all(rig: Rig) -> None:
     await rig.clock.run_for(5)
     await rig.clock.run_for(70)
     scope = rig.workers[0].scope
-    assert not scope.is_healthy
+    assert not is_healthy(scope, rig.clock)
     before = len(rig.api.sent)
     asked = [asyncio.create_task(scope.is_charged()) for _ in range(20)]
     await rig.clock.run_for(2)

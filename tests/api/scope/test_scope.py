@@ -20,6 +20,7 @@ from haulier.clock import wall_seconds
 from haulier.errors import NewerFormatError, QueueUnavailableError
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
+from tests.harness.health import is_healthy
 
 
 class Store(MemoryRows):
@@ -393,17 +394,17 @@ async def test_newer_row_is_refused_and_left_alone(fleet: Fleet) -> None:
 async def test_health_is_the_whole_scopes(fleet: Fleet) -> None:
     """G4: a success anywhere makes every member's scope healthy for 60 seconds, and proven."""
     first, second = await fleet.start("a", "b", tasks=0)
-    assert not second.scope.is_healthy
+    assert not is_healthy(second.scope, fleet.clock)
     assert not second.scope.is_proven
     first.scope.note_success()
-    assert first.scope.is_healthy
+    assert is_healthy(first.scope, fleet.clock)
     await fleet.clock.run_for(2.1)
-    assert second.scope.is_healthy
+    assert is_healthy(second.scope, fleet.clock)
     await fleet.clock.run_for(57)
-    assert first.scope.is_healthy
+    assert is_healthy(first.scope, fleet.clock)
     await fleet.clock.run_for(3)
-    assert not first.scope.is_healthy
-    assert not second.scope.is_healthy
+    assert not is_healthy(first.scope, fleet.clock)
+    assert not is_healthy(second.scope, fleet.clock)
     assert first.scope.is_proven
     assert second.scope.is_proven
 
@@ -415,12 +416,12 @@ async def test_health_survives_jumps_of_the_wall_clock(fleet: Fleet) -> None:
     await fleet.clock.run_for(2.1)
     for hours in (1, -2):
         fleet.clock.set_wall(fleet.clock.now() + timedelta(hours=hours))
-        assert second.scope.is_healthy
+        assert is_healthy(second.scope, fleet.clock)
     await fleet.clock.run_for(61)
-    assert not second.scope.is_healthy
+    assert not is_healthy(second.scope, fleet.clock)
     first.scope.note_success()
     await fleet.clock.run_for(2.1)
-    assert second.scope.is_healthy
+    assert is_healthy(second.scope, fleet.clock)
 
 
 async def test_newcomer_knows_how_old_the_last_success_is(fleet: Fleet) -> None:
@@ -429,9 +430,9 @@ async def test_newcomer_knows_how_old_the_last_success_is(fleet: Fleet) -> None:
     first.scope.note_success()
     await fleet.clock.run_for(40)
     (late,) = await fleet.start("b", tasks=0)
-    assert late.scope.is_healthy
+    assert is_healthy(late.scope, fleet.clock)
     await fleet.clock.run_for(25)
-    assert not late.scope.is_healthy
+    assert not is_healthy(late.scope, fleet.clock)
     assert late.scope.is_proven
 
 

@@ -314,11 +314,6 @@ class Scope:
         return self._view.breaker
 
     @property
-    def is_healthy(self) -> bool:
-        """Whether a request of the scope succeeded within 60 seconds, or the beats by which we hear of it."""
-        return self._view.health.is_fresh(self._clock.monotonic())
-
-    @property
     def is_proven(self) -> bool:
         """Whether a request of the scope succeeded since the first of its present members joined."""
         return self._view.health.last_success is not None
