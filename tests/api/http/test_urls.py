@@ -162,8 +162,10 @@ def test_guard_same_origin(link: str) -> None:
     assert "password" not in str(caught.value)
 
 
-def test_ipv6_and_default_ports_are_one_origin() -> None:
+def test_one_origin_may_be_written_in_several_ways() -> None:
     """The default port may be written or not, and an IPv6 address stands in brackets."""
     assert resolve("http://[::1]:80/b", base="http://[::1]/a", home="http://[::1]") == "http://[::1]:80/b"
+    coded = "http://xn--bcher-kva.example/b"
+    assert resolve(coded, base="http://bücher.example/a", home="http://bücher.example") == coded
     with pytest.raises(LinkError, match=r"http://\[::2\], and this API is http://\[::1\]:8080"):
         resolve("http://[::2]/b", base="http://[::1]:8080/a", home="http://[::1]:8080")

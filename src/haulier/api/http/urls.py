@@ -29,6 +29,8 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 # What RFC 3986 lets stand in a query, save "&"; the brackets and the bar stand bare in many an API's documentation.
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$'()*+,;=:@/?\[\]{}|]|%[0-9A-Fa-f]{2})*")
 _PORTS: Final = {"http": 80, "https": 443}
+_PLAIN_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
+"""Start of an address that fixes its origin; shared by all requests of a source, and cached."""
 _CACHED_ADDRESSES: Final = 256
 """All items of a stream start at one address; parsing it costs as much as reading an answer."""
 
@@ -55,19 +57,30 @@ class LinkError(ValueError):
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port, to which credentials belong. Raises `LinkError`."""
+    """Scheme, host and port (RFC 6454), normalized: credentials belong to them.
+
+    Raises `LinkError`, also for a user name in the address: those credentials are not ours.
+    """
+    plain = _PLAIN_ORIGIN.match(url)
+    return _read_origin(url if plain is None else plain[0])
+
+
+@lru_cache(maxsize=_CACHED_ADDRESSES)
+def _read_origin(url: str) -> tuple[str, str, int]:
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname, parts.port
+        if host and not host.isascii():
+            host = host.encode("idna").decode()
     except ValueError as error:
         raise LinkError("it cannot be read as an address") from error
     if parts.scheme not in _PORTS:
         raise LinkError(f"its scheme is {parts.scheme!r}, not http or https")
     if "@" in parts.netloc:
         raise LinkError("it holds a user name")
-    if not parts.hostname:
+    if not host:
         raise LinkError("it names no host")
-    return parts.scheme, parts.hostname, _PORTS[parts.scheme] if port is None else port
+    return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
 
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)

@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, urljoin, urlsplit
 
 from haulier.api.answers.body_problem import find_body_problem
 from haulier.api.errors import Fault, Shape
 from haulier.api.http.transport import Request, Response, TransportError
+from haulier.api.http.urls import LinkError, origin
 
 MAX_REDIRECTS = 5
 """More redirects are a circle, or a site for browsers."""
 
 _REDIRECTS = {301, 302, 303, 307, 308}
-_PORTS = {"http": 80, "https": 443}
-_PLAIN_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
-"""Start of an address that fixes its origin; shared by all requests of a source, and cached."""
 _MAX_NAME_CHARACTERS = 24
 """Longer parts of a path may be tokens, and are not shown."""
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 
 
 def origin_of(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port (RFC 6454), normalized.
-
-    None without one, and for a user name in the address: those credentials are not ours.
-    """
-    plain = _PLAIN_ORIGIN.match(url)
-    return _origin_of(url if plain is None else plain[0])
-
-
-@lru_cache(maxsize=64)
-def _origin_of(url: str) -> tuple[str, str, int] | None:
+    """The `origin` of an address; None where it has none that may be asked."""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-        if host and not host.isascii():
-            host = host.encode("idna").decode()
-    except ValueError:
+        return origin(url)
+    except LinkError:
         return None
-    if parts.scheme not in _PORTS or not host or "@" in parts.netloc:
-        return None
-    return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
 
 
 def next_request(request: Request, answer: Response) -> Request | None:
@@ -55,11 +36,11 @@ def next_request(request: Request, answer: Response) -> Request | None:
         return None
     try:
         target = urljoin(request.url, quote(location.encode("utf-8", "surrogateescape"), safe=_URL_CHARACTERS))
-        origin = origin_of(target)
+        target_origin = origin_of(target)
         shown = urlsplit(target)
     except ValueError:
         raise TransportError(Fault.REDIRECT, "the redirect leads to an address that cannot be read") from None
-    if origin != origin_of(request.url):
+    if target_origin != origin_of(request.url):
         raise TransportError(
             Fault.REDIRECT,
             f"a redirect leads from {_show(urlsplit(request.url), path='')} to another origin, "
