@@ -64,33 +64,33 @@ class RateText:
 URL = Field(
     "url",
     Text(),
-    "Where the API is; the paths of the streams are put behind it.",
+    "The address of the API; the paths of the streams are appended to it.",
     'url = "https://api.example.com"',
     True,
 )
-AUTH = Field("auth", AUTH_KINDS, "Who we are to the API.", 'auth = { bearer = "${API_TOKEN}" }')
+AUTH = Field("auth", AUTH_KINDS, "The credentials.", 'auth = { bearer = "${API_TOKEN}" }')
 IN_FLIGHT = Field(
     "in_flight",
     NumberOr(WholeNumber(), TimesOfDay()),
-    "Most requests at once, of all workers together; fewer where the API bears less. Or by the time of day: "
-    '`{ default = 4, "19:00-06:00" = 12, zone = "Europe/London" }`.',
+    "The maximum number of concurrent requests of all workers together; fewer are sent where the API bears "
+    'less. Or by the time of day: `{ default = 4, "19:00-06:00" = 12, zone = "Europe/London" }`.',
     "in_flight = 4",
 )
 LIMITS = Field(
     "limits",
     ListOf(RateText()),
-    "The API's limits of requests in a time, for all workers together; what its headers say counts besides.",
+    "The API's rate limits, for all workers together; limits in its headers are kept as well.",
     'limits = ["20/s", "5000/h"]',
 )
 MAX_REQUESTS = Field(
     "max_requests",
     WholeNumber(),
-    "The most that a run may send; checked against the plan, and kept.",
+    "The maximum number of requests of a run; the plan is checked against it, and no run sends more.",
     "max_requests = 50000",
 )
-WAIT_HEADER = Field("header", Text(), "The header that tells it.", 'header = "X-Wait"')
-WAIT_AT = Field("at", JsonPath(), "The path at which it stands in the body.", 'at = "error.retry_in"')
-WAIT_UNIT = Field("unit", Choice(UNITS), "What a number counts: seconds, or milliseconds.", 'unit = "ms"')
+WAIT_HEADER = Field("header", Text(), "The header with the wait.", 'header = "X-Wait"')
+WAIT_AT = Field("at", JsonPath(), "The path of the wait in the body.", 'at = "error.retry_in"')
+WAIT_UNIT = Field("unit", Choice(UNITS), "The unit of a number: seconds or milliseconds.", 'unit = "ms"')
 WAIT = TableShape(
     "Where the API says how long to wait.", WAIT_HEADER, WAIT_AT, WAIT_UNIT, one_of=(WAIT_HEADER.name, WAIT_AT.name)
 )
@@ -99,43 +99,54 @@ WAIT = TableShape(
 RETRY_AFTER: Field[dict[str, str]] = Field(
     "retry_after",
     TableOf(WAIT, dict),
-    "Where the API says how long to wait, where it is not in `Retry-After`, or in milliseconds there.",
+    "Where the API says how long to wait, if not in `Retry-After`, or if it is in milliseconds there.",
     'retry_after = { at = "error.retry_in", unit = "ms" }',
 )
 CONTACT = Field(
-    "contact", Text(), "Who the API's people can write to; it stands in the User-Agent.", 'contact = "team@example.com"'
+    "contact",
+    Text(),
+    "A contact for the operators of the API; it is sent in the User-Agent.",
+    'contact = "team@example.com"',
 )
 TLS = Field("tls", TLS_FILES, TLS_FILES.shape.doc, 'tls = { ca_file = "ca.pem" }')
-PROXY = Field("proxy", SecretText(), "The proxy that is asked instead.", 'proxy = "http://proxy.example.com:3128"')
+PROXY = Field(
+    "proxy", SecretText(), "The proxy that requests are sent through.", 'proxy = "http://proxy.example.com:3128"'
+)
 HEADERS = Field("headers", HeaderPairs(), "Headers of every request.", 'headers = { Accept-Language = "en" }')
 CONNECT = Field(
     "connect_timeout",
     Seconds(),
-    "How long a connection may take; 5s.",
+    "The maximum time to connect.",
     'connect_timeout = "5s"',
     to="connect_timeout_seconds",
 )
 FIRST_BYTE = Field(
     "first_byte_timeout",
     Seconds(),
-    "How long the API may think about a page; 60s. After a hundred answers a silent one is asked for again before.",
+    "The maximum time to the first byte of an answer. After a hundred answers a request without one is "
+    "repeated sooner.",
     'first_byte_timeout = "60s"',
     to="first_byte_timeout_seconds",
 )
 REQUEST = Field(
     "request_timeout",
     Seconds(),
-    "How long a request may take in all; 5m.",
+    "The maximum time of a request in all.",
     'request_timeout = "5m"',
     to="request_timeout_seconds",
 )
 MIN_SPEED = Field(
     "min_bytes_per_second",
     WholeNumber(),
-    "A body that stays slower for 30 s is given up.",
+    "A body that is slower for 30 s is given up.",
     "min_bytes_per_second = 1024",
 )
-MAX_BODY = Field("max_body_bytes", WholeNumber(), "The largest body that is read.", "max_body_bytes = 67108864")
+MAX_BODY = Field(
+    "max_body_bytes",
+    WholeNumber(),
+    "The size of the largest body that is read, in bytes, on the wire and decoded.",
+    "max_body_bytes = 67108864",
+)
 
 _SETTINGS: tuple[Field[Any], ...] = (
     URL,

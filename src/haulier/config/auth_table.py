@@ -16,11 +16,11 @@ from haulier.config.request_kinds import QueryPairs
 BEARER = Field(
     "bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"', True, to="token"
 )
-PREFIX = Field("prefix", Text(), "The word before the credential, where it is another.", 'prefix = "ApiKey"')
+PREFIX = Field("prefix", Text(), "The word before the credential.", 'prefix = "ApiKey"')
 BEARER_AUTH = TableShape("A token.", BEARER, PREFIX)
 
-HEADER = Field("header", Text(), "The header that holds the key.", 'header = "X-Api-Key"', True)
-QUERY = Field("query", Text(), "The query parameter that holds the key.", 'query = "api_key"', True)
+HEADER = Field("header", Text(), "The header with the key.", 'header = "X-Api-Key"', True)
+QUERY = Field("query", Text(), "The query parameter with the key.", 'query = "api_key"', True)
 VALUE = Field("value", SecretText(), "The key.", 'value = "${API_KEY}"', True, to="key")
 HEADER_AUTH = TableShape("A key in a header.", HEADER, VALUE, PREFIX)
 QUERY_AUTH = TableShape("A key in the query.", QUERY, VALUE)
@@ -30,18 +30,18 @@ PASSWORD = Field("password", SecretText(), "The password.", 'password = "${API_P
 BASIC_AUTH = TableShape("A user name and password.", USER, PASSWORD)
 
 TOKEN_URL = Field(
-    "token_url", Text(), "Where tokens are issued.", 'token_url = "https://login.example.com/oauth2/token"', True
+    "token_url", Text(), "The address that issues tokens.", 'token_url = "https://login.example.com/oauth2/token"', True
 )
-CLIENT_ID = Field("client_id", SecretText(), "Who asks for a token.", 'client_id = "${CLIENT_ID}"', True)
-CLIENT_SECRET = Field("client_secret", SecretText(), "Its secret.", 'client_secret = "${CLIENT_SECRET}"', True)
-SCOPE = Field("scope", Text(), "What the token is for.", 'scope = "read"')
+CLIENT_ID = Field("client_id", SecretText(), "The client ID.", 'client_id = "${CLIENT_ID}"', True)
+CLIENT_SECRET = Field("client_secret", SecretText(), "The client secret.", 'client_secret = "${CLIENT_SECRET}"', True)
+SCOPE = Field("scope", Text(), "The scope of the token.", 'scope = "read"')
 PARAMETERS = Field(
     "parameters",
     QueryPairs(are_of_form=True),
-    "What the issuer wants besides.",
+    "More parameters for the issuer.",
     'parameters = { audience = "https://api.example.com" }',
 )
-IN_BODY = Field("in_body", Flag(), "Whether id and secret are sent as form fields.", "in_body = true")
+IN_BODY = Field("in_body", Flag(), "Whether ID and secret are sent as form fields.", "in_body = true")
 OAUTH_AUTH = TableShape("OAuth 2 client credentials.", TOKEN_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, PARAMETERS, IN_BODY)
 
 
@@ -72,10 +72,14 @@ class FilePath:
         return {"type": "string", "minLength": 1}
 
 
-CA_FILE = Field("ca_file", FilePath(), "An authority that is trusted besides the system's.", 'ca_file = "ca.pem"')
-CERTIFICATE_FILE = Field(
-    "certificate_file", FilePath(), "The certificate that we show.", 'certificate_file = "client.pem"'
+CA_FILE = Field(
+    "ca_file", FilePath(), "A certificate authority that is trusted besides those of the system.", 'ca_file = "ca.pem"'
 )
-KEY_FILE = Field("key_file", FilePath(), "Its key, if it is in another file.", 'key_file = "client.key"')
+CERTIFICATE_FILE = Field(
+    "certificate_file", FilePath(), "The certificate of the client.", 'certificate_file = "client.pem"'
+)
+KEY_FILE = Field(
+    "key_file", FilePath(), "The key of that certificate, if it is in another file.", 'key_file = "client.key"'
+)
 KEY_PASSWORD = Field("key_password", SecretText(), "The password of the key.", 'key_password = "${KEY_PASSWORD}"')
 TLS_FILES = TableOf(TableShape("Certificates, in PEM.", CA_FILE, CERTIFICATE_FILE, KEY_FILE, KEY_PASSWORD), Tls)

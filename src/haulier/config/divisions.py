@@ -28,8 +28,8 @@ from haulier.items.zones import day_start, zone_of
 from haulier.sources.recipe import IdsRecipe, Lookup, WindowsRecipe
 
 _EDGES = Choice(("inclusive", "exclusive"))
-START_EDGE = Field("start", _EDGES, "Whether what equals the start belongs to it.", 'start = "inclusive"')
-END_EDGE = Field("end", _EDGES, "Whether what equals the end belongs to it.", 'end = "exclusive"')
+START_EDGE = Field("start", _EDGES, "Whether the API includes what equals the start.", 'start = "inclusive"')
+END_EDGE = Field("end", _EDGES, "Whether the API includes what equals the end.", 'end = "exclusive"')
 FORMAT = Field(
     "format",
     Text(),
@@ -37,7 +37,7 @@ FORMAT = Field(
     'format = "%Y-%m-%dT%H:%M:%SZ"',
 )
 GRANULE = Field("granule", Duration(), "The smallest difference between the times of two records.", 'granule = "1s"')
-ZONE = Field("zone", Text(), "The time zone that the API's times are in.", 'zone = "Europe/London"')
+ZONE = Field("zone", Text(), "The time zone of the API's times.", 'zone = "Europe/London"')
 
 ID_BOUNDS = TableShape("How the API is told the ends of a range of IDs.", START_EDGE, END_EDGE)
 TIME_BOUNDS = TableShape(
@@ -48,22 +48,22 @@ TIME_BOUNDS = TableShape(
 QUERY = Field(
     "query",
     QueryPairs(),
-    "Query parameters that tell the API the item, by {start} and {end}.",
+    "Query parameters that tell the API the item, with {start} and {end}.",
     'query = { id__gte = "{start}", id__lt = "{end}" }',
 )
-FIRST = Field("first", NumberOr(WholeNumber(0), EDGE_TABLE), "The lowest ID; 1 unless given.", "first = 1")
+FIRST = Field("first", NumberOr(WholeNumber(0), EDGE_TABLE), "The lowest ID.", "first = 1")
 LAST = Field(
     "last",
     NumberOr(WholeNumber(0), EDGE_TABLE),
-    "The highest ID: a number, or a request that is answered with it.",
+    "The highest ID: a number, or a request for it.",
     'last = { get = "/items/newest", at = "id" }',
     is_required=True,
 )
-IDS_STEP = Field("step", WholeNumber(), "How many IDs make one item.", "step = 5000", is_required=True)
+IDS_STEP = Field("step", WholeNumber(), "The number of IDs in one item.", "step = 5000", is_required=True)
 IDS_BOUNDS = Field(
     "bounds",
     TableOf(ID_BOUNDS, partial(Bounds, granule=1)),
-    "What the ends mean to the API.",
+    "Whether the API includes the ends.",
     'bounds = { end = "inclusive" }',
 )
 ONLY_START = Field(
@@ -71,27 +71,27 @@ ONLY_START = Field(
 )
 IDS = TableShape("Items that are ranges of IDs.", QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP, ONLY_START)
 
-START = Field("start", Moment(), "Where the first window starts.", "start = 2013-01-01T00:00:00Z", is_required=True)
+START = Field("start", Moment(), "The start of the first window.", "start = 2013-01-01T00:00:00Z", is_required=True)
 END = Field(
-    "end", Moment(), "Where the last window ends; the run's snapshot time unless given.", "end = 2014-01-01T00:00:00Z"
+    "end", Moment(), "The end of the last window; by default the run's snapshot time.", "end = 2014-01-01T00:00:00Z"
 )
-WINDOWS_STEP = Field("step", Duration(), "How long one window is.", 'step = "1d"', is_required=True)
+WINDOWS_STEP = Field("step", Duration(), "The length of a window.", 'step = "1d"', is_required=True)
 LOOKBACK = Field(
     "lookback",
     Duration(may_be_zero=True),
-    "How far an incremental run reaches back over the last one.",
+    "How far an incremental run reaches back into the one before.",
     'lookback = "2h"',
 )
 SETTLE_FOR = Field(
     "settle",
     Duration(may_be_zero=True),
-    "How long before now the last window ends, since APIs show their newest records late; 120s unless given.",
+    "The time between the end of the last window and now, since APIs show their newest records late.",
     'settle = "120s"',
 )
 WINDOWS_BOUNDS = Field(
     "bounds",
     TableOf(TIME_BOUNDS, Bounds),
-    "How the ends are written, and what they mean to the API.",
+    "How the ends are written, and whether the API includes them.",
     'bounds = { end = "exclusive", format = "iso" }',
 )
 WINDOWS_QUERY = Field("query", QUERY.kind, QUERY.doc, 'query = { updated_since = "{start}", updated_before = "{end}" }')

@@ -55,66 +55,72 @@ class PathText:
 
 
 GET = Field(
-    "get", PathText(), "The path that is asked, below the API's url.", 'get = "/items"', is_required=True, to="path"
+    "get", PathText(), "The path of the request, below the API's url.", 'get = "/items"', is_required=True, to="path"
 )
 QUERY = Field("query", QueryPairs(), "Query parameters.", "query = { limit = 100 }")
-AT = Field("at", JsonPath(), "The dotted path of the value in the answer.", 'at = "rows.0.id"', is_required=True)
+AT = Field("at", JsonPath(), "The path of the value in the answer.", 'at = "rows.0.id"', is_required=True)
 EMPTY = Field(
     "empty",
     NamedValue({"no items": True}),
-    "What an API that holds nothing means; an error without it.",
+    "Declares that the API may have no items; without it that is an error.",
     'empty = "no items"',
     to="may_be_empty",
 )
 IS = Field(
     "is",
     Choice(("exact", "bound", "estimate")),
-    "Whether the records must agree with it; whether it counts rows as well that are hidden from us, so that there may "
-    "be fewer (bound); or neither.",
+    "exact: as many records must come; bound: it also counts rows that are hidden from us, so fewer may come; "
+    "estimate: nothing is promised.",
     'is = "exact"',
     is_required=True,
 )
 
-COUNT_AT = Field("at", JsonPath(), "The dotted path of the number in the answer.", 'at = "count"')
-COUNT_HEADER = Field("header", Text(), "Or the header that holds it.", 'header = "X-Total-Count"')
+COUNT_AT = Field("at", JsonPath(), "The path of the number in the answer.", 'at = "count"')
+COUNT_HEADER = Field("header", Text(), "The header with the number.", 'header = "X-Total-Count"')
 COUNT = TableShape(
     "A request for the number of all records.", GET, QUERY, COUNT_AT, COUNT_HEADER, one_of=("at", "header")
 )
 EDGE = TableShape("A request for the first or last ID.", GET, QUERY, AT, EMPTY)
-TOTAL_AT = Field("at", Text(), "The dotted path of the number in each page.", 'at = "total"')
-TOTAL_HEADER = Field("header", Text(), "Or the header that holds it.", 'header = "X-Total-Count"')
+TOTAL_AT = Field("at", Text(), "The path of the number in each page.", 'at = "total"')
+TOTAL_HEADER = Field("header", Text(), "The header with the number.", 'header = "X-Total-Count"')
 MAY_MOVE = Field(
     "may_move",
     Flag(),
-    "Whether a total that changes while the item is read is taken as it comes, and listed as drift. Unless given: true "
-    "for cursors, keys and links; false for offsets and page numbers, which then repeat or skip rows.",
+    "Whether the total may change while the item is read; a change is listed as drift. By default true for "
+    "cursors, keys and links; false for offsets and page numbers, which then repeat or skip rows.",
     "may_move = false",
 )
 GUARD_AT = Field(
-    "at", JsonPath(), "The dotted path that says whether it is.", 'at = "hits.total.relation"', is_required=True
+    "at",
+    JsonPath(),
+    "The path in the answer that says whether the total is exact.",
+    'at = "hits.total.relation"',
+    is_required=True,
 )
-GUARD_IS = Field("is", Scalar(), "What stands there where it is.", 'is = "eq"', is_required=True, to="equals")
+GUARD_IS = Field(
+    "is", Scalar(), "The value at that path where the total is exact.", 'is = "eq"', is_required=True, to="equals"
+)
 GUARD = TableShape(
-    "Where an exact total is one: search servers count to a cap, and say that there is more.", GUARD_AT, GUARD_IS
+    "Where a total is exact: search servers count to a cap, and say that there is more.", GUARD_AT, GUARD_IS
 )
 
 
 ONLY_IF = Field(
     "only_if",
     TableOf(GUARD, Guard),
-    "An exact total is one only where this holds, and else ends no list and promises nothing.",
+    "The total is exact only where this holds; elsewhere it ends no list and promises nothing.",
     'only_if = { at = "hits.total.relation", is = "eq" }',
 )
 ABOVE = Field(
     "above",
     WholeNumber(),
-    "The most records that the API hands out for one query; where its `total` ends there too, write one less.",
+    "The maximum number of records that the API returns for one query; if its `total` stops there too, write one less.",
     "above = 10000",
     is_required=True,
     to="divide_above",
 )
 DIVIDE = TableShape(
-    "When an item is divided before it is read. What fails again and again is divided in any case.", ABOVE
+    "When an item is divided before it is read. An item that fails again and again is divided in any case.", ABOVE
 )
 TOTAL = TableShape(
     "Where the API says how many records an item has.",

@@ -17,35 +17,40 @@ from haulier.config.fields import Field, TableShape
 from haulier.config.kinds import Choice, Flag, ListOf, NamedValue, OneOfTables, TableOf, Text, WholeNumber
 from haulier.config.place import Place, show, suggestion
 
-MORE = Field("more", Text(), "Path of a flag that says whether there is more.", 'more = "has_more"')
-DONE = Field("done", Text(), "Path of a flag that says whether this was all.", 'done = "is_last"')
-QUERY = Field("query", Text(), "Query parameter that it is sent back as.", 'query = "cursor"')
-BODY = Field("body", Text(), "Path in the JSON body that it is sent back at.", 'body = "page.after"')
-HEADER = Field("header", Text(), "Header that it is sent back as.", 'header = "X-Cursor"')
-AT = Field("at", Text(), "Path of the value in the answer.", 'at = "next.time"')
-FROM_HEADER = Field("from_header", Text(), "Header of the answer that holds the value.", 'from_header = "X-Next"')
+MORE = Field("more", Text(), "The path of a flag that is true where more pages follow.", 'more = "has_more"')
+DONE = Field("done", Text(), "The path of a flag that is true on the last page.", 'done = "is_last"')
+QUERY = Field("query", Text(), "The query parameter that it is sent back in.", 'query = "cursor"')
+BODY = Field("body", Text(), "The path in the JSON body that it is sent back at.", 'body = "page.after"')
+HEADER = Field("header", Text(), "The header that it is sent back in.", 'header = "X-Cursor"')
+AT = Field("at", Text(), "The path of the value in the answer.", 'at = "next.time"')
+FROM_HEADER = Field("from_header", Text(), "The header of the answer with the value.", 'from_header = "X-Next"')
 IN = Field(
-    "in", Choice(("query", "body")), "Whether it goes into the query or into the JSON body.", 'in = "body"', to="place"
+    "in",
+    Choice(("query", "body")),
+    "Whether parameters go into the query or into the JSON body.",
+    'in = "body"',
+    to="place",
 )
 
 MISSING = Field(
     "missing",
     Choice(("end",)),
-    "Declares that the API leaves the sign of a next page out of the last one, so that a full page without it, or with "
-    "other tokens beside its place, is not suspicious.",
+    "Declares that the last page has no token or link, so that a full page without one, or with other tokens "
+    "near its place, is not an error.",
     'missing = "end"',
 )
 END = Field(
     "end",
     ListOf(Choice(END_WORDS)),
-    "What ends the list besides a sign that is missing: flag (the flag alone counts, as the token goes on past the "
-    "end), repeated (the token or link of the page before comes again), empty page (a page without records).",
+    "What ends the list, besides a missing token or link: flag (the flag alone counts, since tokens go on "
+    "past the end), repeated (the token or link of the page before comes again), empty page (a page without "
+    "records).",
     'end = ["flag"]',
 )
 KEEP_QUERY = Field(
     "keep_query",
     Flag(),
-    "Whether parameters of the first request that a link lacks are put behind it.",
+    "Whether query parameters of the first request are added to links without them.",
     "keep_query = true",
 )
 
@@ -53,17 +58,24 @@ KEY = TableShape("A value of the answer that goes into the next request.", AT, F
 
 
 ALSO = Field(
-    "also", ListOf(TableOf(KEY, Key)), "Values that go along.", 'also = [{ at = "next.time", query = "since" }]'
+    "also",
+    ListOf(TableOf(KEY, Key)),
+    "More values of the answer that go into the next request.",
+    'also = [{ at = "next.time", query = "since" }]',
 )
-CURSOR = Field("cursor", Text(), "Path of the token of the next page in the answer.", 'cursor = "next"', to="at")
+CURSOR = Field("cursor", Text(), "The path of the next page's token in the answer.", 'cursor = "next"', to="at")
 CURSOR_HEADER = Field(
-    "cursor_header", Text(), "Header of the answer with that token.", 'cursor_header = "X-Next"', to="from_header"
+    "cursor_header",
+    Text(),
+    "The header of the answer with the next page's token.",
+    'cursor_header = "X-Next"',
+    to="from_header",
 )
 PAGE_SIZE_NAME = Field(
     "size_name",
     Text(),
-    "Parameter, or path of the JSON body, with the page's size; halved if the first page is too large. Later pages "
-    "keep the first one's size: a token may be a page's number.",
+    "The query parameter, or path in the JSON body, with the page size; halved if the first page is too "
+    "large. Later pages keep that size, since a token may be the number of a page.",
     'size_name = "_size"',
 )
 _SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME, END, MISSING)
@@ -71,27 +83,34 @@ CURSOR_PAGES = TableShape("Pages by a token that comes with each page.", CURSOR,
 CURSOR_HEADER_PAGES = TableShape("Pages by a token that comes in a header.", CURSOR_HEADER, *_SENT)
 
 
-OFFSET = Field("offset", Text(), "Parameter: how many records to pass over.", 'offset = "offset"', to="offset_name")
-LIMIT = Field("limit", WholeNumber(), "How many records a page should have.", "limit = 100")
-LIMIT_NAME = Field("limit_name", Text(), "Parameter of the limit; limit unless given.", 'limit_name = "limit"')
-START = Field("start", WholeNumber(0), "The offset of the first page; 0 unless given.", "start = 1")
-OVERLAP = Field("overlap", WholeNumber(0), "Records asked for again, to see whether the list moved.", "overlap = 1")
+OFFSET = Field(
+    "offset", Text(), "The parameter with the number of records to skip.", 'offset = "offset"', to="offset_name"
+)
+LIMIT = Field("limit", WholeNumber(), "The number of records that a page should have.", "limit = 100")
+LIMIT_NAME = Field("limit_name", Text(), "The parameter with the limit.", 'limit_name = "limit"')
+START = Field("start", WholeNumber(0), "The offset of the first page.", "start = 1")
+OVERLAP = Field(
+    "overlap",
+    WholeNumber(0),
+    "The number of records that are asked for again, to see whether the list moved.",
+    "overlap = 1",
+)
 ADVANCE = Field(
     "advance",
     Choice(("received", "limit")),
-    "What the offset goes on by: the records that came (servers lower limits), unless given; or the limit, where the "
-    "API leaves rows out of a page after it has cut it, such as those that you may not see.",
+    "What the offset grows by: the records that came (servers lower limits), or the limit, where the API "
+    "removes rows from a page after it was cut, such as those that you may not see.",
     'advance = "limit"',
 )
 EMPTY_PAGES = Field(
     "empty_pages",
     WholeNumber(),
-    "So many empty pages in a row are the end, where no flag and no total says it; 2 unless given, since all rows of a "
-    "page may be hidden. 1 saves the request that looks behind an empty page.",
+    "The number of empty pages in a row that end the list, where no flag and no total does: all rows of a "
+    "page may be hidden. With 1, no request looks behind an empty page.",
     "empty_pages = 3",
 )
 OFFSET_PAGES = TableShape(
-    "Pages by the number of records before them.",
+    "Pages by offset: the number of records before them.",
     OFFSET,
     LIMIT,
     LIMIT_NAME,
@@ -105,14 +124,14 @@ OFFSET_PAGES = TableShape(
 )
 
 
-PAGE = Field("page", Text(), "Parameter: the page's number.", 'page = "page"', to="name")
-FIRST = Field("first", WholeNumber(0), "The number of the first page; 1 unless given.", "first = 0", to="first_number")
-SIZE = Field("size", WholeNumber(), "How many records a page should have.", "size = 100")
-SIZE_NAME = Field("size_name", Text(), "Parameter of the size; per_page unless given.", 'size_name = "per_page"')
-PAGES_AT = Field("pages", Text(), "Path of the number of pages in the answer.", 'pages = "meta.total_pages"')
-PAGES_HEADER = Field("pages_header", Text(), "Header with it.", 'pages_header = "X-Total-Pages"')
-END_STATUS = Field("end_status", WholeNumber(400), "Status of a page past the last one.", "end_status = 400")
-END_TEXT = Field("end_text", Text(), "Text in that answer's body.", 'end_text = "rest_post_invalid_page_number"')
+PAGE = Field("page", Text(), "The parameter with the number of the page.", 'page = "page"', to="name")
+FIRST = Field("first", WholeNumber(0), "The number of the first page.", "first = 0", to="first_number")
+SIZE = Field("size", WholeNumber(), "The number of records that a page should have.", "size = 100")
+SIZE_NAME = Field("size_name", Text(), "The parameter with the page size.", 'size_name = "per_page"')
+PAGES_AT = Field("pages", Text(), "The path of the number of pages in the answer.", 'pages = "meta.total_pages"')
+PAGES_HEADER = Field("pages_header", Text(), "The header with the number of pages.", 'pages_header = "X-Total-Pages"')
+END_STATUS = Field("end_status", WholeNumber(400), "The status of a page past the last one.", "end_status = 400")
+END_TEXT = Field("end_text", Text(), "Text in the body of that answer.", 'end_text = "rest_post_invalid_page_number"')
 PAGE_PAGES = TableShape(
     "Pages by their number.",
     PAGE,
@@ -130,18 +149,20 @@ PAGE_PAGES = TableShape(
 )
 
 
-SEEK = Field("seek", Text(), "Path in a record of the key that sorts the list.", 'seek = "id"', to="key")
-TEMPLATE = Field("template", Text(), "What is sent; {key} is the last record's key.", 'template = "sys_id>{key}"')
+SEEK = Field("seek", Text(), "The path of the sort key in a record.", 'seek = "id"', to="key")
+TEMPLATE = Field(
+    "template", Text(), "The text that is sent; {key} is the last record's key.", 'template = "sys_id>{key}"'
+)
 SEEK_SIZE_NAME = Field(
     "size_name",
     Text(),
-    "Parameter, or path of the JSON body, with the page's size; halved if a page is too large.",
+    "The query parameter, or path in the JSON body, with the page size; halved if a page is too large.",
     'size_name = "limit"',
 )
 INCLUSIVE = Field(
     "inclusive",
     Flag(),
-    "Whether records with the last key come again; it need not be unique then.",
+    "Whether the next page begins with the records of the last key; keys need not be unique then.",
     "inclusive = true",
     to="is_inclusive",
 )
@@ -158,9 +179,15 @@ SEEK_PAGES = TableShape(
 )
 
 
-NEXT_URL = Field("next_url", Text(), "Path of the next page's address.", 'next_url = "links.next"', to="at")
+NEXT_URL = Field(
+    "next_url", Text(), "The path of the next page's address in the answer.", 'next_url = "links.next"', to="at"
+)
 NEXT_URL_HEADER = Field(
-    "next_url_header", Text(), "Header with that address.", 'next_url_header = "X-Next-Url"', to="from_header"
+    "next_url_header",
+    Text(),
+    "The header with the next page's address.",
+    'next_url_header = "X-Next-Url"',
+    to="from_header",
 )
 _FOLLOWED = (END, MISSING, KEEP_QUERY)
 NEXT_URL_PAGES = TableShape("Pages by the address of the next one.", NEXT_URL, MORE, DONE, *_FOLLOWED)
@@ -169,13 +196,11 @@ NEXT_URL_HEADER_PAGES = TableShape(
 )
 
 
-LINK = Field(
-    "link", Text(), "The relation of the next page in the Link header; next unless given.", 'link = "next"', to="rel"
-)
+LINK = Field("link", Text(), "The relation of the next page in the Link header.", 'link = "next"', to="rel")
 END_IF = Field(
     "end_if",
     Text(),
-    "An attribute of the link which says that nothing stands behind it.",
+    "An attribute of the link which says that the page behind it is empty.",
     "end_if = 'results=\"false\"'",
 )
 LINK_PAGES = TableShape("Pages by the Link header.", LINK, END_IF, *_FOLLOWED)
@@ -188,12 +213,12 @@ ODATA = Field(
     'odata = "v4"',
     to="",
 )
-PAGE_SIZE = Field("page_size", WholeNumber(), "How many records the server is asked for.", "page_size = 500")
+PAGE_SIZE = Field("page_size", WholeNumber(), "The number of records that the server is asked for.", "page_size = 500")
 NESTED = Field(
     "nested",
     Choice(("cut",)),
-    "Declares that what comes of lists inside records ($expand) is enough, where the server cuts them. Each then has a "
-    "next link of its own, which is not followed, and is an error unless this is given.",
+    "Declares that lists inside records ($expand) may be cut by the server. Such a list has a next link of "
+    "its own, which is not followed; it is an error unless this is given.",
     'nested = "cut"',
 )
 ODATA_PAGES = TableShape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLLOWED, NESTED)
@@ -202,7 +227,7 @@ ODATA_PAGES = TableShape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLL
 SINGLE = Field(
     "single",
     NamedValue({"may be full": True}),
-    "Says that a page with as many records as the request asks for is all that is wanted.",
+    "Declares that a page may have as many records as the request asks for, and no more are wanted.",
     'single = "may be full"',
     to="may_be_full",
 )

@@ -67,11 +67,11 @@ class EncodedText:
 ENCODED = Field(
     "encoded",
     EncodedText(),
-    "A value that is percent-encoded already, and is sent as it stands.",
+    "A value that is percent-encoded already, and is sent unchanged.",
     'encoded = "a%2Cb"',
     is_required=True,
 )
-AS_IT_STANDS = TableShape("A value of a parameter that haulier does not encode.", ENCODED)
+AS_IT_STANDS = TableShape("A value of a query parameter that haulier does not encode.", ENCODED)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from haulier.config.request_kinds import JsonPath
 ACTION = Field(
     "action",
     NamedValue({action.value: action for action in Action}),
-    "What to do about the request, or about its item; the table above says what each one does.",
+    "What to do about the request, or about its item; the table above says what each action does.",
     'action = "pause"',
     True,
 )
@@ -19,21 +19,19 @@ STATUS = Field("status", WholeNumber(100), "The status of the answer.", "status 
 HEADER = Field(
     "header",
     Text(),
-    "A header that it has, or `Name: value`, a whole value in which `*` stands for any text.",
+    "A header that the answer has, or `Name: value`, a whole value in which `*` stands for any text.",
     'header = "X-Throttled: yes"',
 )
-TEXT = Field("text", Text(), "Text in its body.", 'text = "secondary rate limit"')
-AT = Field("at", JsonPath(), "A path at which something stands in its body.", 'at = "error"')
-STATUS_AT = Field(
-    "status_at", JsonPath(), "A path at which the status stands that is meant.", 'status_at = "error.code"'
-)
+TEXT = Field("text", Text(), "Text in the body of the answer.", 'text = "secondary rate limit"')
+AT = Field("at", JsonPath(), "A path that exists in the body.", 'at = "error"')
+STATUS_AT = Field("status_at", JsonPath(), "The path of the real status in the body.", 'status_at = "error.code"')
 
-RULE = TableShape("What an answer means.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)
+RULE = TableShape("The meaning of an answer.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)
 
 
 RULES = Field(
     "rules",
     ListOf(TableOf(RULE, Rule)),
-    "What answers mean, ahead of haulier's own table; the first that applies decides.",
+    "Rules about the meaning of answers, ahead of haulier's own; the first that applies decides.",
     'rules = [{ status = 403, text = "rate limit", action = "pause" }]',
 )

@@ -76,7 +76,12 @@ class Streams:
 
 
 SOURCE = Field(
-    "source", SourceName(), "The name of the source: a folder in the lake.", 'source = "flights"', True, to="name"
+    "source",
+    SourceName(),
+    "The name of the source, and of its folder in the lake.",
+    'source = "flights"',
+    True,
+    to="name",
 )
 LAKE = Field(
     "lake",
@@ -90,7 +95,9 @@ QUEUE = Field(
 API = Field("api", API_TABLE, API_TABLE.shape.doc, "[api]", True)
 STREAMS = Field("streams", Streams(), "The kinds of records that are pulled.", "[streams.flights]", True)
 
-FILE = TableShape("A source of haulier: an API, and what is pulled from it.", SOURCE, LAKE, QUEUE, API, STREAMS)
+FILE = TableShape(
+    "A source of haulier: an API and the records that are pulled from it.", SOURCE, LAKE, QUEUE, API, STREAMS
+)
 
 
 def load_source(path: Path, environ: Mapping[str, str]) -> SourceSettings:

@@ -38,18 +38,22 @@ def only(**division: Enumeration) -> Enumeration:
 
 
 GET = Field("get", PathText(), "The path of a page, below the API's url.", 'get = "/items"', to="path")
-POST = Field("post", PathText(), "The same, where a page is asked for by POST.", 'post = "/search"', to="path")
-JSON = Field("json", JsonBody(), "The body of a POST.", 'json = { filter = "active" }')
+POST = Field("post", PathText(), "The path of a page that is asked for by POST.", 'post = "/search"', to="path")
+JSON = Field("json", JsonBody(), "The JSON body of a POST.", 'json = { filter = "active" }')
 HEADERS = Field(
     "headers", HeaderPairs(), "Headers of this stream's requests.", 'headers = { Accept = "application/json" }'
 )
 RECORDS = Field(
-    "records", JsonPath(), "Where the records stand in an answer; `.` for a root array.", 'records = "items"', True
+    "records",
+    JsonPath(),
+    "The path of the records in an answer; `.` if the answer itself is the array.",
+    'records = "items"',
+    True,
 )
 EMPTY = Field(
     "empty",
     EmptyAnswers(),
-    "What is a page without records besides an empty list; anything else is an error.",
+    "Answers that are pages without records, besides an empty list; anything else is an error.",
     'empty = ["null", 204]',
 )
 PAGES = Field(
@@ -60,21 +64,21 @@ DIVIDE = Field("divide", DIVIDE_TABLE, DIVIDE_TABLE.shape.doc, "divide = { above
 EXPECT = Field(
     "expect",
     COUNT_TABLE,
-    "How many records the API says that there are in all.",
+    "A request for the number of all records.",
     'expect = { get = "/count", at = "count" }',
 )
 RECORD_KEY = Field(
     "key",
     JsonPaths(),
-    "Path in a record of what tells it from all others of a run, or a list of paths that do so together. An item that "
-    "has a key twice begins again, and then fails; `haulier verify` compares the records of all items.",
+    "The path of a record's unique key, or a list of paths that are unique together. An item with a duplicate "
+    "key starts over, and then fails; `haulier verify` compares the records of all items.",
     'key = "id"',
 )
 ADD = Field(
     "add",
     FieldTexts(),
-    "Fields that are put in front of each record's own bytes, such as whose it is where the API leaves that out. A "
-    "record that has such a field itself is an error.",
+    "Fields that are put in front of each record's own bytes, such as the ID of its parent where the API "
+    "leaves it out. A record that has such a field already is an error.",
     'add = { author_id = "{parent.id}" }',
 )
 FULL_FIELD = Field("full", TableOf(FULL, only), FULL.doc, "[streams.NAME.full.ids]")
@@ -85,15 +89,15 @@ INCREMENTAL_FIELD = Field(
 PARENT = Field(
     "parent",
     Text("the name of a stream"),
-    "The stream whose records this one is asked for by, in place of `full`.",
+    "The stream whose records are asked about one by one, such as posts for their comments; takes the place of `full`.",
     'parent = "posts"',
     to="stream",
 )
-BATCH = Field("batch", WholeNumber(), "How many parents make one item; 100 unless given.", "batch = 100")
+BATCH = Field("batch", WholeNumber(), "The number of parents in one item.", "batch = 100")
 ABSENT = Field(
     "absent",
     NamedValue({"fail": False, "skip": True}),
-    "What a 404 or 410 of one parent means: a failure, unless given, or that it has nothing.",
+    "The meaning of a 404 or 410 for one parent: a failure, or that it has no records.",
     'absent = "skip"',
     to="skips_absent",
 )

@@ -46,8 +46,8 @@ class ValueList:
         return {"anyOf": lists}
 
 
-AT = Field("at", JsonPath(), "Path of the value in an element; the element itself unless given.", 'at = "carrier"')
-RECORDS = Field("records", JsonPath(), "Where the list stands in an answer.", 'records = "rows"', True)
+AT = Field("at", JsonPath(), "The path of the value in an element; `.` for the element itself.", 'at = "carrier"')
+RECORDS = Field("records", JsonPath(), "The path of the list in an answer.", 'records = "rows"', True)
 PAGES = Field("pages", PagesKind(), "How one page of the list leads to the next.", 'pages = "single"', True)
 LIST_LOOKUP = TableShape("A request for a list of values.", GET, LOOKUP_QUERY, RECORDS, AT, PAGES, EMPTY)
 
@@ -69,13 +69,13 @@ LIST = Field("list", ValueList(), "The values.", 'list = ["AA", "B6"]')
 FROM = Field(
     "from",
     TableBy(LIST_LOOKUP, ListLookup, read_list_lookup),
-    "A request that is answered with them.",
+    "A request for the values.",
     'from = { get = "/carriers", records = "rows", at = "carrier", pages = "single" }',
 )
 QUERY = Field("query", QueryPairs(), "Query parameters that tell the API the item.", 'query = { carrier = "{value}" }')
 
 VALUES = TableShape("Items that are the values of a list.", LIST, FROM, QUERY, one_of=("list", "from"))
-ONCE = TableShape("One item that holds everything.", QUERY)
+ONCE = TableShape("One item with everything.", QUERY)
 
 
 def read_values(table: TableReader) -> ValuesRecipe:
