@@ -1,4 +1,4 @@
-"""`[api]`: where the API is, who we are to it, and how long we wait."""
+"""`[api]`: the address of the API, credentials, limits and timeouts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from haulier.config.rules_table import RULES
 
 
 class TimesOfDay:
-    """A cap for each time of day, with the zone whose clocks tell it."""
+    """The maximum number of concurrent requests for each time of day, with the zone of these times."""
 
     def read(self, value: Any, place: Place, example: str) -> Mapping[str, object]:
         with errors_at(place):
@@ -49,7 +49,7 @@ class TimesOfDay:
 
 
 class RateText:
-    """Requests in a time."""
+    """A number of requests in a time, such as ``20/s``."""
 
     def read(self, value: Any, place: Place, example: str) -> str:
         text = Text().read(value, place, example)
@@ -169,7 +169,7 @@ API = TableShape("The API that is read.", *_SETTINGS, RULES)
 
 
 def read_api(table: TableReader) -> tuple[Api, tuple[Rule, ...]]:
-    """The API and its rules. A setting that `Api` refuses by itself is an error at its own key."""
+    """The API and its rules. A setting that `Api` refuses is an error at its own key."""
     url = table.arguments(URL)
     settings: dict[str, Any] = {}
     for field in _SETTINGS:

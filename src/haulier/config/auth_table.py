@@ -1,4 +1,4 @@
-"""`auth` and `tls`: who we are to the API, and whom we trust. Credentials are read when the API is opened."""
+"""`auth` and `tls`: credentials and certificates. Credentials are read when the API is opened."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ AUTH_KINDS = OneOfTables(
 
 
 class FilePath:
-    """A file, relative to the source file's folder."""
+    """A file, relative to the folder of the source file."""
 
     def read(self, value: Any, place: Place, example: str) -> str:
         if not isinstance(value, str) or not value:

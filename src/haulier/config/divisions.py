@@ -1,4 +1,4 @@
-"""How a source file says that a stream is divided into items: `full.ids`, `full.windows`, `incremental.windows`."""
+"""How a stream is divided into items by `full.ids`, `full.windows` and `incremental.windows`."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _lookup(edge: int | Lookup | EdgeLookup) -> int | Lookup:
 
 
 def _moment(given: datetime | date, bounds: Bounds) -> datetime:
-    """A date is the midnight that starts it, in the zone of the bounds."""
+    """A date is its first moment, in the zone of the bounds."""
     return given if isinstance(given, datetime) else day_start(given, zone_of(bounds.zone))
 
 

@@ -1,4 +1,4 @@
-"""`${NAME}` and `${NAME:-default}` in any string of a source file; `$${` stands for `${` itself."""
+"""Variables in strings of a source file: `${NAME}` and `${NAME:-default}`; `$${` is a literal `${`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
 def fill_variables(text: str, place: Place, *, is_secret: bool | None = None) -> str:
-    """``text`` with every variable replaced by its value; `SourceFileError` where one is missing or misspelt.
+    """``text`` with every variable replaced by its value; `SourceFileError` for a missing or misspelt one.
 
-    Values that may be credentials are noted for the redactor: all where ``is_secret``, the long ones where it is None.
+    Values that may be credentials are noted for the redactor: all if ``is_secret``, long ones if it is None.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -41,12 +41,12 @@ def fill_variables(text: str, place: Place, *, is_secret: bool | None = None) ->
 
 
 def has_reference(text: str) -> bool:
-    """Whether a variable, or what is meant as one, stands in ``text``."""
+    """Whether ``text`` contains a variable, or a misspelt one."""
     return any(match[0] != "$${" for match in _REFERENCE.finditer(text))
 
 
 def read_secret(text: str, place: Place) -> str | Secret:
-    """A credential. One variable alone is read only when the API is opened: `status` works without it."""
+    """A credential. If it is a single variable, it is read only when the API is opened: `status` works without it."""
     match = _REFERENCE.fullmatch(text)
     if match is None or match[0] == "$${":
         return fill_variables(text, place, is_secret=True)
@@ -56,7 +56,7 @@ def read_secret(text: str, place: Place) -> str | Secret:
 
 @dataclass(frozen=True)
 class FileSecret(Secret):
-    """A variable that a source file names as a credential; what is missing is said with its place in the file."""
+    """A variable that a source file names as a credential. The error about a missing one has its place in the file."""
 
     place: Place = field(kw_only=True, compare=False, repr=False)
 

@@ -1,8 +1,9 @@
-"""Tables of a source file as lists of typed fields, from which files are read and schema and pages are made.
+"""The tables of a source file, as lists of typed fields: files are read by them, the schema and the page are made of
+them.
 
-A `TableShape` names every key that a table may have, so that a misspelt one is found before a missing one is missed. A
-`Field` says how the value of a key is read, and which argument it becomes. What holds where a key is absent is said by
-the class that takes the arguments: keys that are not written are not handed over.
+A `TableShape` lists every key of a table, so a misspelt key is found before a missing one is reported. A `Field` says
+how the value of a key is read, and which argument it becomes. Absent keys are not passed on: the default is that of the
+class which takes the arguments.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ D = TypeVar("D")
 
 
 class Kind(Protocol[T_co]):
-    """How one kind of value is read."""
+    """Reads one kind of value."""
 
     def read(self, value: Any, place: Place, example: str) -> T_co:
-        """The typed value. Raises `SourceFileError` that shows ``example``, a line of TOML."""
+        """The typed value. `SourceFileError`, which shows ``example``, for any other."""
         ...
 
     def schema(self) -> dict[str, Any]:
@@ -42,7 +43,7 @@ class Field(Generic[T]):
     """What to write, as a line of TOML; it is read back by a test."""
     is_required: bool = False
     to: str | None = None
-    """The argument that the value becomes, where it is called otherwise than the key; "" where it becomes none."""
+    """The argument that the value becomes, if its name is not that of the key; "" if it becomes none."""
 
     @property
     def argument(self) -> str:
@@ -56,10 +57,10 @@ class TableShape:
         self.doc = doc
         self.fields = fields
         self.one_of = one_of
-        """Keys of which exactly one is wanted."""
+        """Keys of which exactly one must be given."""
 
     def open(self, value: Any, place: Place) -> TableReader:
-        """The table at ``place``. `SourceFileError` for what is no table, and for keys that it may not have."""
+        """The table at ``place``. `SourceFileError` for a value that is not a table, and for unknown keys."""
         if not isinstance(value, Mapping):
             names = ", ".join(field.name for field in self.fields)
             raise place.error(f"expected a table, found {kind_of(value)}.", f"Its keys are: {names}.")
@@ -100,7 +101,7 @@ class TableShape:
 
 @dataclass(frozen=True)
 class TableReader:
-    """A table of which every key is known."""
+    """A table without unknown keys."""
 
     tables: Mapping[str, Any]
     place: Place
@@ -109,17 +110,17 @@ class TableReader:
         return field.name in self.tables
 
     def need(self, field: Field[T]) -> T:
-        """The value of a field that must be there."""
+        """The value of a field. `SourceFileError` where it is missing."""
         if field.name not in self.tables:
             raise self.place.error(f"`{field.name}` is missing.", f"Write, for example: {field.example}")
         return field.kind.read(self.tables[field.name], self.place.at(field.name), field.example)
 
     def get(self, field: Field[T], default: D) -> T | D:
-        """The value of a field, or ``default`` where it is not there."""
+        """The value of a field, or ``default`` where it is absent."""
         return self.need(field) if field.name in self.tables else default
 
     def arguments(self, *fields: Field[Any]) -> dict[str, Any]:
-        """The values of these fields by argument; those that are absent are left out, unless they are required."""
+        """The values of these fields by argument. Absent fields are left out, unless they are required."""
         return {
             field.argument: self.need(field)
             for field in fields

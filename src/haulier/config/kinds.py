@@ -1,4 +1,4 @@
-"""The kinds of values that stand in a source file: text, numbers, durations, times, pairs, JSON, and tables of them."""
+"""The kinds of values in a source file: text, numbers, durations, times, and lists and tables of them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 
 def unexpected(value: Any, place: Place, wanted: str, example: str) -> SourceFileError:
-    """What to raise about a value of another kind than ``wanted``."""
+    """The error about a value of another kind than ``wanted``."""
     return place.error(f"expected {wanted}, found {show(value)}.", f"Write, for example: {example}")
 
 
 @contextmanager
 def errors_at(place: Place) -> Iterator[None]:
-    """What another layer refuses by itself is said with the place that it stands at."""
+    """Adds a place in the source file to the errors of other layers."""
     try:
         yield
     except SourceFileError:
@@ -56,7 +56,7 @@ class Text:
 
 @dataclass(frozen=True)
 class SecretText:
-    """A credential: never shown, and as late as possible read."""
+    """A credential: never shown, and read as late as possible."""
 
     def read(self, value: Any, place: Place, example: str) -> str | Secret:
         if not isinstance(value, str) or not value:
@@ -105,7 +105,7 @@ class NamedValue(Generic[T]):
 
 @dataclass(frozen=True)
 class WholeNumber:
-    """A whole number from ``least`` up; text with a variable in it may hold one."""
+    """A whole number of at least ``least``, or text with a variable that holds one."""
 
     least: int = 1
 
@@ -137,7 +137,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Scalar:
-    """Text, a whole number, true or false, as it stands in an answer."""
+    """Text, a whole number, true or false: a value of a JSON answer."""
 
     def read(self, value: Any, place: Place, example: str) -> str | int | bool:
         if isinstance(value, str):
@@ -152,7 +152,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Duration:
-    """``"90s"``, ``"1h"``, ``"2w"``; above zero, or from zero."""
+    """``"90s"``, ``"1h"``, ``"2w"``: above zero, unless ``may_be_zero``."""
 
     may_be_zero: bool = False
 
@@ -174,7 +174,7 @@ class Duration:
 
 @dataclass(frozen=True)
 class Seconds(Duration):
-    """A duration, as the number of its seconds."""
+    """A duration, read as a number of seconds."""
 
     def read(self, value: Any, place: Place, example: str) -> float:  # type: ignore[override]
         return super().read(value, place, example).total_seconds()
@@ -234,7 +234,7 @@ class TableBy(Generic[T]):
 
 
 class OneOfTables(Generic[T]):
-    """A table of one of several shapes; a key that only one of them has tells which."""
+    """A table of one of several shapes: a key that only one of them has tells which."""
 
     def __init__(self, what: str, tables: Mapping[str, TableOf[T]], remedy: str) -> None:
         self.what = what
@@ -265,7 +265,7 @@ def _required(shape: TableShape, name: str) -> list[str]:
 
 @dataclass(frozen=True)
 class ListOf(Generic[T]):
-    """A list of values of one kind; not empty."""
+    """A non-empty list of values of one kind."""
 
     member: Kind[T]
 
@@ -280,7 +280,7 @@ class ListOf(Generic[T]):
 
 @dataclass(frozen=True)
 class NumberOr(Generic[T]):
-    """A whole number written out, or a table."""
+    """A whole number, or a table."""
 
     number: WholeNumber
     table: Kind[T]

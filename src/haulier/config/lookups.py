@@ -1,4 +1,4 @@
-"""What a source file says of one request for one value, and of what the API promises."""
+"""Requests for one value, and the totals that an API promises."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from haulier.sources.recipe import Lookup
 
 @dataclass(frozen=True)
 class PathText:
-    """A path below the API's url: it begins with a slash, and cannot lead to another origin."""
+    """A path below the API's url. It begins with a slash, and cannot lead to another origin."""
 
     def read(self, value: Any, place: Place, example: str) -> str:
         if not isinstance(value, str) or not value:
@@ -135,7 +135,7 @@ TOTAL = TableShape(
 
 @dataclass(frozen=True)
 class EdgeLookup:
-    """A `Lookup`, and whether an API without items is an answer to it."""
+    """A `Lookup` for the first or last ID; ``may_be_empty``: an API without items is no error."""
 
     lookup: Lookup
     may_be_empty: bool = False

@@ -1,6 +1,6 @@
-"""`pages`: how one page leads to the next. Declared, never detected: a wrong guess loses records in silence.
+"""`pages`: how one page leads to the next. Declared, never detected: a wrong guess would silently lose records.
 
-A kind is a word (``pages = "link"``) or a table with a key that tells it (``pages = { offset = "skip" }``).
+A kind of paging is a word (``pages = "link"``) or a table with a key that tells it (``pages = { offset = "skip" }``).
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ SINGLE_PAGES = TableShape("All records in one page.", SINGLE)
 
 
 WORDS: dict[str, Paginator] = {"single": Single(), "link": LinkHeader(), "odata": OData()}
-"""Kinds that need no more than their name."""
+"""Kinds of paging that need no more than their name."""
 TABLES: dict[str, TableOf[Paginator]] = {
     "cursor": TableOf(CURSOR_PAGES, Cursor),
     "cursor_header": TableOf(CURSOR_HEADER_PAGES, Cursor),
@@ -248,11 +248,11 @@ TABLES: dict[str, TableOf[Paginator]] = {
     "single": TableOf(SINGLE_PAGES, Single),
     "odata": TableOf(ODATA_PAGES, OData),
 }
-"""Kinds by the key that tells them."""
+"""Kinds of paging by the key that tells them."""
 
 
 class PagesKind:
-    """The word of a kind, or a table whose first key tells the kind."""
+    """The word of a kind of paging, or a table with a key that tells the kind."""
 
     def read(self, value: Any, place: Place, example: str) -> Paginator:
         if isinstance(value, str):

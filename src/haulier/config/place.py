@@ -1,4 +1,4 @@
-"""Where in a source file we are, how what stands there is shown, and how an error about it is worded."""
+"""Places in a source file, values as messages show them, and errors about a place."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _TOLD_CHARACTERS = 4
 
 @dataclass(frozen=True)
 class SourceText:
-    """The file that is read, and the environment that it refers to."""
+    """The source file, and the environment that it refers to."""
 
     name: str
     environ: Mapping[str, str] = field(repr=False)
     folder: Path = Path()
-    """What relative files start from."""
+    """Relative paths in the file start here."""
     taken: dict[str, str] = field(default_factory=dict, repr=False)
-    """Values that were filled in, and the variables that they come from: no error shows them."""
+    """Values that were filled in, with their variables: no error shows the values."""
     secrets: list[str] = field(default_factory=list, repr=False)
-    """Values from the environment that may be credentials, found so far: for the redactor."""
+    """Values from the environment that may be credentials, for the redactor."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Place:
     key: str = ""
 
     def at(self, name: str | int) -> Place:
-        """The place of a key in the table that stands here, or of an element of a list."""
+        """The place of a key of this table, or of an element of this list."""
         if isinstance(name, int):
             return Place(self.source, f"{self.key}[{name}]")
         return Place(self.source, f"{self.key}.{name}" if self.key else name)
@@ -48,11 +48,11 @@ class Place:
         return self.key.rpartition(".")[2]
 
     def error(self, problem: str, remedy: str = "") -> SourceFileError:
-        """What to raise about this place; ``problem`` and ``remedy`` are sentences."""
+        """The error about this place; ``problem`` and ``remedy`` are sentences."""
         return SourceFileError(self.source.name, self.key, self._as_written(problem), self._as_written(remedy))
 
     def _as_written(self, text: str) -> str:
-        """Other layers repeat what they refuse: a variable's value becomes the variable again (G7)."""
+        """Errors of other layers repeat values: those of variables become the variables again (G7)."""
         for value, name in self.source.taken.items():
             if len(value) >= _TOLD_CHARACTERS:
                 text = text.replace(value, f"${{{name}}}")
@@ -60,7 +60,7 @@ class Place:
 
 
 def show(value: object) -> str:
-    """What stands in the file, as a person wrote it; a variable stays a variable."""
+    """A value as it is written in the file; a variable stays a variable."""
     match value:
         case str():
             short = value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + " ..."
@@ -76,7 +76,7 @@ def show(value: object) -> str:
 
 
 def kind_of(value: object) -> str:
-    """The kind of what stands in the file, for messages about values that may be secrets."""
+    """The kind of a value, for messages about values that may be secrets."""
     match value:
         case str():
             return "text" if value else '""'

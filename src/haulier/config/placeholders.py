@@ -102,7 +102,7 @@ def _pair_strings(pairs: Pairs, place: Place) -> Iterator[Strings]:
 
 
 def _check(strings: Iterable[Strings], allowed: tuple[str, ...]) -> set[str]:
-    """The placeholders that were found."""
+    """The placeholders that were found. `SourceFileError` for one that is not ``allowed``."""
     found: set[str] = set()
     for place, texts in strings:
         try:

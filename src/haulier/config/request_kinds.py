@@ -1,4 +1,4 @@
-"""The kinds of values that make up a request: query parameters, headers, a JSON body, a path into an answer."""
+"""The kinds of values in a request: query parameters, headers, a JSON body, a path into an answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class JsonPath:
 
 
 class EmptyAnswers:
-    """Words and statuses that mean that there are no records."""
+    """Words and statuses that mean: no records."""
 
     def read(self, value: Any, place: Place, example: str) -> EmptyForms:
         members = value if isinstance(value, list) else []
@@ -54,7 +54,7 @@ class EmptyAnswers:
 
 
 class EncodedText:
-    """A value of a query that is percent-encoded already."""
+    """A query value that is percent-encoded already."""
 
     def read(self, value: Any, place: Place, example: str) -> Encoded:
         with errors_at(place):
@@ -109,10 +109,10 @@ class FieldTexts:
 
 @dataclass(frozen=True)
 class QueryPairs:
-    """Query parameters: text, whole numbers, true or false, or lists of them for a name that is sent several times."""
+    """Query parameters: text, numbers, true or false, or a list of these for a name that is sent several times."""
 
     are_of_form: bool = False
-    """They go into a form's body, where there is no value that is encoded already."""
+    """They go into the body of a form, where no value can be encoded already."""
 
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping):
@@ -140,7 +140,7 @@ class QueryPairs:
 
 @dataclass(frozen=True)
 class HeaderPairs:
-    """Headers. What comes from the environment is taken for a credential."""
+    """Headers. Values from the environment are taken for credentials."""
 
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping):
@@ -160,7 +160,7 @@ class HeaderPairs:
 
 @dataclass(frozen=True)
 class JsonBody:
-    """A JSON value, as TOML writes it."""
+    """A JSON value, written as TOML."""
 
     def read(self, value: Any, place: Place, example: str) -> Any:
         match value:
@@ -188,7 +188,6 @@ class JsonBody:
 
 
 def _sent(value: Any, place: Place) -> str:
-    """A query parameter as it is sent."""
     match value:
         case str():
             return fill_variables(value, place)

@@ -1,4 +1,4 @@
-"""`[[api.rules]]` and `[[streams.NAME.rules]]`: what answers mean, ahead of haulier's own table."""
+"""`[[api.rules]]` and `[[streams.NAME.rules]]`: the meaning of answers, ahead of haulier's own rules."""
 
 from __future__ import annotations
 

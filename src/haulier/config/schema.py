@@ -1,4 +1,4 @@
-"""The JSON Schema of source files: for editors, and for whoever writes such files by a program."""
+"""The JSON Schema of source files, for editors and for programs that write such files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from haulier.config.source_file import FILE
 
 
 def source_schema() -> dict[str, Any]:
-    """The schema, from the same tables of fields that read a file.
+    """The schema, made of the tables of fields that read a file.
 
-    What passes it may still be refused: whether words, parents and bounds go together is seen when the file is read.
-    Editors apply it to TOML by a first line ``#:schema FILE``.
+    A file that passes it may still be refused: whether placeholders, parents and bounds fit together is checked when
+    the file is read. Editors apply it to TOML by a first line ``#:schema FILE``.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,4 +1,4 @@
-"""`load_source`: a source file, read once and whole, as typed settings."""
+"""`load_source`: a source file as typed settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from haulier.config.toml_text import read_tables
 from haulier.sources.recipe import StreamRecipe
 
 MAX_STREAM_CHARACTERS = 30
-"""A kind is the stream's name and how it is divided, 40 characters in all."""
+"""Limits the name of a stream: a kind is that name and a suffix, 40 characters in all."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_SOURCE_CHARACTERS = 40
@@ -28,7 +28,7 @@ _MAX_SOURCE_CHARACTERS = 40
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """What a source file says."""
+    """The content of a source file."""
 
     name: str
     path: Path
@@ -38,13 +38,13 @@ class SourceSettings:
     """A folder, relative to the file's own, or a URL."""
     queue: str = "sqlite"
     rules: tuple[Rule, ...] = ()
-    """What answers mean to this source, ahead of haulier's own table: for the client."""
+    """Rules about the meaning of answers, ahead of haulier's own."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    """Values from the environment that stand in headers, queries and bodies: for the redactor."""
+    """Values from the environment in headers, queries and bodies, for the redactor."""
 
 
 class SourceName:
-    """The name of a source: it is the name of a folder in the lake, on every disk."""
+    """The name of a source, which is also that of a folder in the lake, on any file system."""
 
     def read(self, value: Any, place: Place, example: str) -> str:
         name = Text("a name").read(value, place, example)
@@ -113,7 +113,7 @@ def load_source(path: Path, environ: Mapping[str, str]) -> SourceSettings:
 
 
 def checked_name(name: str, value: Any, place: Place, most: int, example: str) -> str:
-    """``name``, fit for a folder and a kind."""
+    """``name``, if it is fit for a folder and a kind; else `SourceFileError`."""
     if _NAME.fullmatch(name) and len(name) <= most:
         return name
     raise unexpected(

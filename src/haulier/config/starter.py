@@ -1,4 +1,4 @@
-"""The source file that `haulier init` writes: it runs against the sandbox as it stands, and says what to change."""
+"""The source file that `haulier init` writes: it runs against the sandbox, and says what to change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`[streams.NAME]`: one kind of record, how it is asked for, and how a run is divided into items."""
+"""`[streams.NAME]`: one kind of record, the request for it, and the division of a run into items."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INCREMENTAL = TableShape("How a run that pulls what is new is divided into items
 
 
 def only(**division: Enumeration) -> Enumeration:
-    """The one division that stands in the table."""
+    """The one division of the table."""
     (recipe,) = division.values()
     return recipe
 
@@ -169,7 +169,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
 
 
 def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
-    """Every parent is a stream of the file that is divided itself."""
+    """`SourceFileError` unless every parent is another stream of the file that has no parent itself."""
     for name, recipe in streams.items():
         if recipe.parent is None:
             continue

@@ -1,4 +1,4 @@
-"""From the file to plain tables: what is not TOML is said with its line and column."""
+"""Reads TOML; text that is not TOML is an error with line and column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from haulier.config.place import Place, SourceText, suggestion
 
 MAX_FILE_BYTES = 1024 * 1024
-"""A source file is written by hand. What is longer is another file, named by mistake."""
+"""Limits a source file, which is written by hand: a larger file was named by mistake."""
 
 _AT = re.compile(r"(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 # tomllib shows a table as a tuple of its keys: ('api',).
@@ -30,7 +30,7 @@ _REMEDIES = (
 
 
 def read_tables(path: Path, source: SourceText) -> dict[str, Any]:
-    """The file's tables. `SourceFileError` for a file that cannot be read, or is not TOML."""
+    """The tables of a file. `SourceFileError` for a file that cannot be read, or is not TOML."""
     text = _text(path, Place(source))
     try:
         return tomllib.loads(text)

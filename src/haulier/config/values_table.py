@@ -18,14 +18,14 @@ from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
 
 @dataclass(frozen=True)
 class WrittenValues:
-    """Values as they stand in the file; all of them text, or all of them whole numbers."""
+    """Values from the file: all texts, or all whole numbers."""
 
     values: tuple[str, ...]
     are_numbers: bool
 
 
 class ValueList:
-    """A list of texts, or of whole numbers; each once."""
+    """A list of texts or of whole numbers, without duplicates."""
 
     def read(self, value: Any, place: Place, example: str) -> WrittenValues:
         if not isinstance(value, list) or not value:
@@ -54,7 +54,7 @@ LIST_LOOKUP = TableShape("A request for a list of values.", GET, LOOKUP_QUERY, R
 
 @dataclass(frozen=True)
 class AskedValues:
-    """A `ListLookup`, and whether an empty list is an answer to it."""
+    """A `ListLookup`; ``may_be_empty``: an empty list is no error."""
 
     lookup: ListLookup
     may_be_empty: bool = False
