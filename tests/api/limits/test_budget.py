@@ -397,7 +397,7 @@ async def sender(max_requests: int) -> AsyncIterator[tuple[Scope, Callable[[int]
     """One member, and how to send requests with it: returns how many went out within ten seconds for each."""
     clock = FakeClock()
     settings = ScopeSettings("scope/z", 4, request_deadline_seconds=5.0, is_fixed=True, max_requests=max_requests)
-    scope = Scope(settings, "a", MemoryQueue(MemoryStore(), clock), clock, random.Random(1))
+    scope = Scope(settings, "a", MemoryRows(RowStore()), clock, random.Random(1))
     sent = 0
 
     async def send(requests: int) -> None:
