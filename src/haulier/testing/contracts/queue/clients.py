@@ -73,9 +73,12 @@ class ClientContract(QueueSetting):
         assert await client.peek(1) == [b"one"]
         await client.close()
         await client.close()
-        assert (await self.take_one(queue)).body == b"one"
+        lease = await self.take_one(queue)
+        assert lease.body == b"one"
         later = opener()
-        assert await later.peek(1) == [b"one"]
+        [renewed] = await later.renew([lease], self.lease_seconds)
+        assert renewed is not None
+        assert await later.complete([renewed]) == []
         await later.close()
 
     async def test_closed_client_refuses(self, opener: QueueOpener) -> None:

@@ -1,0 +1,53 @@
+"""Throwaway shared rows for a queue that has none: objects that are replaced only if nobody else did meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class VersionedObjects:
+    """A store that answers with a version, and replaces an object only if its version is the one that is given."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+
+    def get(self, name: str) -> tuple[int, bytes | None]:
+        with self.lock:
+            return self.objects.get(name, (0, None))
+
+    def replace(self, name: str, version: int, body: bytes) -> bool:
+        with self.lock:
+            if self.objects.get(name, (0, b""))[0] != version:
+                return False
+            self.objects[name] = (version + 1, body)
+            return True
+
+
+class ObjectRows:
+    def __init__(self, store: VersionedObjects) -> None:
+        self._shared = store
+        self._is_closed = False
+
+    async def read(self, name: str) -> bytes | None:
+        return self._store.get(name)[1]
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        while True:
+            version, old = self._store.get(name)
+            await asyncio.sleep(0)
+            body = change(old)
+            if self._store.replace(name, version, body):
+                return body
+
+    async def close(self) -> None:
+        self._is_closed = True
+
+    @property
+    def _store(self) -> VersionedObjects:
+        if self._is_closed:
+            raise RuntimeError("these rows are closed")
+        return self._shared
