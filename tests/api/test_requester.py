@@ -156,7 +156,7 @@ async def test_answer_that_cannot_be_read_is_no_success() -> None:
     """A good status with a body that makes no sense is asked for twice more, and proves nothing."""
     async with told(says({"error": "boom"})) as (api, transport, clock, client):
         with pytest.raises(
-            ApiError, match="nothing stands at 'n': the body is an object with the keys error"
+            ApiError, match="there is nothing at 'n': the body is an object with the keys error"
         ) as caught:
             await run(api.json("/items", at="n"), clock)
         assert caught.value.action is Action.RETRY_LATER

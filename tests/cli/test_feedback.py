@@ -56,7 +56,7 @@ def test_the_newest_failure_is_what_failed(shop: Place) -> None:
     assert said.code == 2, said.err
     told = "\n".join(line for line in said.err.splitlines() if not line.startswith("{"))
     assert told.count("The first items of this worker") == 1
-    assert told.count("no records: nothing stands at 'itmes'") == 1
+    assert told.count("no records: there is nothing at 'itmes'") == 1
     assert "  failure  " not in told
     cause = shop.run("status", "--json").json["newest_failure"]["cause"]
     assert cause.startswith("GET http://")

@@ -12,7 +12,10 @@ from tests.cli.conftest import RECORDS, Place
 pytestmark = pytest.mark.slow
 
 WRONG = {
-    "records": ('records = "rows"', "nothing stands at 'rows': the body is an object with the keys items, next, total"),
+    "records": (
+        'records = "rows"',
+        "there is nothing at 'rows': the body is an object with the keys items, next, total",
+    ),
     "pages": ('pages = { offset = "skip", limit = 10 }', "Page 2 holds the records of page 1 again, byte for byte"),
     "get": ('get = "/itens"', "status 404. Check the path of the stream."),
 }
@@ -42,7 +45,7 @@ def test_g4_all_workers_of_a_fleet_stop(place: Place) -> None:
         process = place.start("run", "--workers", "3")
         out, err = process.communicate(timeout=90)
     assert process.returncode == 2, out + err
-    assert "nothing stands at 'rows'" in err
+    assert "there is nothing at 'rows'" in err
     (why,) = [line for line in err.splitlines() if "is not finished" in line]
     assert "failed in the same way" in why
     assert [line for line in err.splitlines() if "failed in the same way" in line and line[0] != "{"] == [why]

@@ -133,7 +133,7 @@ MISTAKES: dict[str, Mistake] = {
         PAGES,
         'pages = { offset = "skip", limit = 10, overlap = 1, advance = "limit" }',
         (
-            'streams.flights.pages: `overlap` and `advance = "limit"` exclude each other: where rows are '
+            'streams.flights.pages: `overlap` and `advance = "limit"` cannot be used together: where rows are '
             "hidden, nobody knows which record a page should begin with. Keep one of them."
         ),
     ),

@@ -132,7 +132,7 @@ MISTAKES: dict[str, Mistake] = {
     "a key with a path twice": (
         'records = "rows"',
         'records = "rows"\nkey = ["id", "id"]',
-        "streams.flights.key: the path 'id' stands twice in one key. Write it once.",
+        "streams.flights.key: the path 'id' is given twice in one key. Write it once.",
     ),
     "records empty": (
         'records = "rows"',
@@ -185,7 +185,7 @@ MISTAKES: dict[str, Mistake] = {
         'records = "rows"',
         'records = "rows"\nempty = ["nil"]',
         (
-            "streams.flights.empty: 'nil' is no way to hold no records. There are: null, absent, false, empty "
+            "streams.flights.empty: 'nil' is no form of a page without records. Available: null, absent, false, empty "
             "object, empty text, no body, and statuses."
         ),
     ),

@@ -62,10 +62,10 @@ def nowhere(asked: Asked) -> Reply:
 WRONG: dict[str, tuple[Callable[[Asked], Reply], str]] = {
     "another name": (
         under("other"),
-        "nothing stands at 'items': the body is an object with the keys data, next, total",
+        "there is nothing at 'items': the body is an object with the keys data, next, total",
     ),
-    "null": (under("null"), "at 'items' stands null. Check `records` of the stream; where it means"),
-    "an object": (under("object"), "at 'items' stands an object with the keys rows"),
+    "null": (under("null"), "at 'items', found null. Check `records` of the stream; where it means"),
+    "an object": (under("object"), "at 'items', found an object with the keys rows"),
     "HTML": (page_for_people, "HTML instead of JSON"),
     "a loop of pages": (first_page_again, "Page 2 holds the records of page 1 again"),
     "a path that is wrong": (nowhere, "status 404"),

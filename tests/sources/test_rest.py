@@ -151,9 +151,9 @@ LAST = "streams.items.full.ids.last"
     ("lookup", "message"),
     [
         (Lookup("/count", "count"), f"{LAST}: the last ID is 0, below the first, 1. "),
-        (Lookup("/count", "total"), "nothing stands at 'total': there is an object with the keys count. "),
+        (Lookup("/count", "total"), "there is nothing at 'total': the answer is an object with the keys count. "),
         (Lookup("/items", "next"), "the value at 'next' is null. "),
-        (Lookup("/items", "items.0.id"), "nothing stands at 'items.0.id': 'items' is an empty list. "),
+        (Lookup("/items", "items.0.id"), "there is nothing at 'items.0.id': 'items' is an empty list. "),
         (Lookup("/items", "items"), "the value at 'items' is an empty list, not a whole number. "),
     ],
 )
@@ -184,7 +184,7 @@ async def test_a_misspelt_path_is_never_an_empty_api() -> None:
     division = replace(FULL, last=Lookup("/items", "itms.0.id"), may_be_empty=True)
     source = RestSource("sandbox", [replace(ITEMS, full=division)])
     async with Sandbox(SandboxSettings(records=0)) as server, situation(Api(server.url)) as context:
-        with pytest.raises(UsageError, match=r"nothing stands at 'itms\.0\.id'"):
+        with pytest.raises(UsageError, match=r"there is nothing at 'itms\.0\.id'"):
             await planned(source, ("items",), context)
 
 

@@ -77,7 +77,7 @@ async def test_an_empty_list_is_an_error_unless_declared() -> None:
 @pytest.mark.parametrize(
     ("lookup", "reason"),
     [
-        (replace(AUTHORS, at="nmae"), "nothing stands at 'nmae': the body is an object with the keys name"),
+        (replace(AUTHORS, at="nmae"), "there is nothing at 'nmae': the body is an object with the keys name"),
         (replace(AUTHORS, at="."), "an object with the keys name is neither text nor a number"),
     ],
 )

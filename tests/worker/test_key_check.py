@@ -103,7 +103,9 @@ async def test_a_record_without_the_key_is_an_error_in_words(tmp_path: Path) -> 
     """A misspelt path would else compare nothing, and say that all is well."""
     async with serving(by_id) as api, opened(shop(tmp_path, api.url, key='"item.id"'), tmp_path) as run:
         said = await stopped(run)
-    assert "Record 1 of the item has no key: nothing stands at 'item.id': the record is an object with the keys" in said
+    assert (
+        "Record 1 of the item has no key: there is nothing at 'item.id': the record is an object with the keys" in said
+    )
 
 
 def in_two(asked: Asked) -> Reply:

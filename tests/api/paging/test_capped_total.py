@@ -185,7 +185,7 @@ async def test_a_total_that_is_at_least_the_cap_divides(cap: int, count: int, re
 
 async def test_a_guard_that_is_not_there_is_an_error() -> None:
     """A misspelt path would make every total worthless, and nobody would see it."""
-    with pytest.raises(ApiError, match="nothing says whether the total is exact: nothing stands at 'relation'"):
+    with pytest.raises(ApiError, match="nothing says whether the total is exact: there is nothing at 'relation'"):
         await hauled(list_of(30), Offset(limit=10), GUARDED)
 
 
@@ -222,7 +222,7 @@ async def test_a_single_page_as_full_as_it_was_asked_for_is_an_error(name: str) 
     """10 of 80 were a complete run: nothing asked whether there is more."""
     with pytest.raises(PagingError) as failed:
         await hauled_single(80, {name: "10"}, Single())
-    assert "the page is as full as it was asked for, with 10 records" in str(failed.value)
+    assert "the page is full, with the 10 records that were asked for" in str(failed.value)
     assert 'pages = { single = "may be full" }' in str(failed.value)
 
 

@@ -26,15 +26,19 @@ async def read(body: dict[str, Any], pages: Paginator, total: Total | None = Non
         (
             Cursor("nextPageToken", query="nextPageToken", done="isLast"),
             {"isLast": True, "nextPageToken": "x"},
-            r"'isLast' says that this was all, and there is a token .* leave out `done`",
+            r"'isLast' says that this was all, but there is a token .* leave out `done`",
         ),
         (NextUrl("next", more="more"), {"more": False, "next": "/items?p=2"}, "'more' says that this was all"),
-        (NextUrl("next", more="more"), {"more": True, "next": None}, "'more' stands there without the token or link"),
-        (PageNumber(pages="pages", more="more"), {"more": False, "pages": 3}, "'more' says that this was all, and the"),
+        (
+            NextUrl("next", more="more"),
+            {"more": True, "next": None},
+            "'more' says that there is more, but there is no token or link",
+        ),
+        (PageNumber(pages="pages", more="more"), {"more": False, "pages": 3}, "'more' says that this was all, but the"),
         (
             PageNumber(pages="pages", done="last"),
             {"last": False, "pages": 1},
-            "'last' says that there is more, and the",
+            "'last' says that there is more, but the",
         ),
     ],
 )

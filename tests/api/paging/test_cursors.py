@@ -123,7 +123,7 @@ async def test_number_as_a_token_keeps_its_digits() -> None:
 async def test_token_that_is_an_object_fits_into_no_query() -> None:
     """An object as a token for a query parameter is an error that says what stands there."""
     async with session_with(lambda asked: Reply({"items": rows(0, 1), "next": {"a": 1}})) as (api, _):
-        with pytest.raises(ApiError, match="at 'next' stands an object with the keys a, and text or a number"):
+        with pytest.raises(ApiError, match="expected text or a number at 'next', found an object with the keys a"):
             await ids_of(api.pages("/list", pages=Cursor("next", query="c"), records="items"))
 
 
@@ -169,7 +169,7 @@ async def test_key_that_lacks_its_fellow() -> None:
     """A token without the value that goes along with it is an error, and not half of a request."""
     async with session_with(lambda asked: Reply({"rows": rows(0, 1), "next": {"key": "k"}})) as (api, server):
         pages = Cursor("next.key", query="startkey", also=(Key("next.id", query="startkey_docid"),))
-        with pytest.raises(ApiError, match=r"nothing stands at 'next\.id'"):
+        with pytest.raises(ApiError, match=r"there is a next page, but nothing at 'next\.id'"):
             await ids_of(api.pages("/view", pages=pages, records="rows"))
         assert {asked.target for asked in server.requests} == {"/view"}
 
@@ -194,10 +194,10 @@ async def test_flag_beside_a_token(field: str, more: Any, last: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"more": True}, "says that there is more, and not how to ask for it"),
+        ({"more": True}, "says that there is more, but there is no token or link"),
         ({"next": "x"}, "no flag says whether there is more"),
-        ({"next": "x", "more": "perhaps"}, "true or false was expected"),
-        ({"next": "x", "more": False}, r"'more' says that this was all, and there is a token .* end = \[\"flag\"\]"),
+        ({"next": "x", "more": "perhaps"}, "expected true or false at 'more', found text"),
+        ({"next": "x", "more": False}, r"'more' says that this was all, but there is a token .* end = \[\"flag\"\]"),
     ],
 )
 async def test_flag_that_contradicts_the_token(body: dict[str, Any], says: str) -> None:
@@ -317,7 +317,7 @@ async def test_seek_in_a_body() -> None:
 async def test_seek_by_a_key_that_is_not_there(last: Any) -> None:
     """A last record without the key, or with null, is an error: nothing would be asked for by it."""
     async with session_with(lambda asked: Reply({"rows": [{"id": 1}, last]})) as (api, _):
-        with pytest.raises(ApiError, match=r"nothing at 'id'|text or a number was expected"):
+        with pytest.raises(ApiError, match=r"nothing at 'id'|expected text or a number"):
             await ids_of(api.pages("/q", pages=Seek("id", query="since"), records="rows"))
 
 

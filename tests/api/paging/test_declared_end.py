@@ -229,7 +229,7 @@ ODD: Any = "begin"
         (lambda: OData(end=("flag",)), "has no flag"),
         (
             lambda: Cursor("next", query="c", end=ODD_WORDS),
-            "end has 'empty'; there are: 'flag', 'repeated', 'empty page'",
+            "'empty' is not available in end. Available: 'flag', 'repeated', 'empty page'",
         ),
         (lambda: LinkHeader(end_if="results"), "write an attribute and its value"),
         (lambda: LinkHeader(missing=ODD), "missing is 'begin'"),

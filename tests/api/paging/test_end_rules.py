@@ -64,10 +64,10 @@ async def test_answer_that_ends_may_hold_no_records(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b'{"rows":{"7":{"id":7}}}', "no list of records"),
+        (b'{"rows":{"7":{"id":7}}}', "expected a list of records"),
         (b'{"rows":[{"id":7},', "JSON"),
-        (b'{"rows":[{"id":7}],"rows":[]}', "stands twice"),
-        (b'{"rows":"later"}', "no list of records"),
+        (b'{"rows":[{"id":7}],"rows":[]}', "is there twice"),
+        (b'{"rows":"later"}', "expected a list of records"),
     ],
 )
 async def test_records_that_cannot_be_read_are_no_quiet_end(body: bytes, why: str) -> None:

@@ -395,7 +395,7 @@ async def test_overlap_names_the_key_too() -> None:
 async def test_a_bound_needs_the_size_of_a_page(pages: Paginator) -> None:
     """G1: how many places were shown is not known without it, and fewer records than the bound are no sign of loss."""
     async with session_with(hiding(second_hundred)) as (api, _):
-        with pytest.raises(UsageError, match="Write in `pages` how many a page has"):
+        with pytest.raises(UsageError, match="Write it in `pages`: limit = 100"):
             await ids_of(api.pages("/items", pages=pages, records="rows", total=BOUND))
 
 

@@ -144,7 +144,7 @@ async def test_row_next_url_relative_with_done() -> None:
 async def test_not_done_without_a_link() -> None:
     """Salesforce says done=false and sends no address: an error, and not the end."""
     async with session_with(lambda asked: Reply({"done": False, "records": rows(0, 1)})) as (api, _):
-        with pytest.raises(ApiError, match="says that there is more, and not how to ask for it"):
+        with pytest.raises(ApiError, match="says that there is more, but there is no token or link"):
             await ids_of(api.pages("/query", pages=NextUrl("nextRecordsUrl", done="done"), records="records"))
 
 

@@ -59,7 +59,7 @@ def test_a_list_in_a_record_that_is_cut_is_no_success(tmp_path: Path, capsys: py
     """Four orders would be missing without a word: the run stops and says of which list, and what to write."""
     assert run(tmp_path, '"odata"') == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert "'Orders@odata.nextLink' leads to more of a list inside a record" in said
+    assert "'Orders@odata.nextLink' is the next link of a list inside a record" in said
     assert 'and write nested = "cut" in `pages`' in said
     assert ids_in(tmp_path) == []
 
@@ -92,7 +92,7 @@ async def read(body: str, records: str = "value", **options: Any) -> list[int]:
 async def test_every_way_to_write_a_link_in_a_record_is_seen(record: str, name: str, *, has_more: bool) -> None:
     """OData 2 to 4.01, at any depth, on the last page and on one with a link of its own."""
     link = ',"@odata.nextLink":"/items?page=2"' if has_more else ""
-    with pytest.raises(PagingError, match=f"'{name}' leads to more of a list inside a record"):
+    with pytest.raises(PagingError, match=f"'{name}' is the next link of a list inside a record"):
         await read(f'{{"value":[{{"id":1,{record}}}]{link}}}')
     assert (await read(f'{{"value":[{{"id":1,{record}}}]}}', nested="cut")) == [1]
 
@@ -100,7 +100,7 @@ async def test_every_way_to_write_a_link_in_a_record_is_seen(record: str, name: 
 async def test_version_2_writes_its_links_in_a_way_of_its_own() -> None:
     """`results` and `__next`, in the page as in the list inside a record."""
     body = '{"d":{"results":[{"id":1,"Orders":{"results":[],"__next":"/x"}}]}}'
-    with pytest.raises(PagingError, match="'__next' leads to more of a list inside a record"):
+    with pytest.raises(PagingError, match="'__next' is the next link of a list inside a record"):
         await read(body, records="d.results")
 
 

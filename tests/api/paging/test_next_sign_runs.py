@@ -103,7 +103,7 @@ def test_try_says_what_is_wrong_with_a_full_page(tmp_path: Path, capsys: pytest.
         file = saved(tmp_path, url, query="{ limit = 100 }", pages='{ cursor = "nextt", query = "c" }')
         assert main(["try", file]) != 0
     said = capsys.readouterr().err
-    assert "as full as it was asked for, with 100 records" in said
+    assert "the page is full, with the 100 records that were asked for" in said
     assert 'missing = "end"' in said
 
 

@@ -57,9 +57,9 @@ async def assumed(answer: object, pages: Paginator, total: Total | None = None) 
 @pytest.mark.parametrize(
     ("pages", "said"),
     [
-        (MISSPELT, "nothing stands at 'pagin.next.after': taken as the last page"),
-        (NextUrl("links.next"), "nothing stands at 'links.next': taken as the last page"),
-        (OData(), "nothing stands at '@odata.nextLink': taken as the last page"),
+        (MISSPELT, "there is nothing at 'pagin.next.after': taken as the last page"),
+        (NextUrl("links.next"), "there is nothing at 'links.next': taken as the last page"),
+        (OData(), "there is nothing at '@odata.nextLink': taken as the last page"),
         (NextUrl(from_header="X-Next"), "no header is called 'X-Next': taken as the last page"),
         (LinkHeader(), "no link has the relation 'next': taken as the last page"),
     ],
@@ -90,7 +90,7 @@ async def test_a_sign_that_was_there_needs_no_word(answer: object, pages: Pagina
 async def test_a_total_that_is_missing_is_none_of_the_signs() -> None:
     """What else was looked for in the answer is not taken for the sign of the next page."""
     said = await assumed(one_page, MISSPELT, Total(header="X-Total", is_exact=False))
-    assert said == "nothing stands at 'pagin.next.after': taken as the last page"
+    assert said == "there is nothing at 'pagin.next.after': taken as the last page"
 
 
 async def test_an_exact_total_finds_a_misspelt_path() -> None:
@@ -113,6 +113,6 @@ async def test_try_says_it(at: str, tmp_path: Path) -> None:
             stderr=asyncio.subprocess.PIPE,
         )
         _, err = await process.communicate()
-    said = "nothing stands at 'pagin.next.after': taken as the last page; check `pages` if there should be more"
+    said = "there is nothing at 'pagin.next.after': taken as the last page; check `pages` if there should be more"
     assert process.returncode == 0, err.decode()
     assert (said in err.decode()) is (at != "paging.next.after")

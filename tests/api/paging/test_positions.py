@@ -171,7 +171,7 @@ async def test_flag_that_is_not_there_is_no_end(kind: Offset | PageNumber) -> No
     """A flag whose path is misspelt is an error at the first page, and neither an end nor a walk without end."""
     async with session_with(lambda asked: Reply({"rows": rows(0, 2), "has_more": True})) as (api, _):
         with pytest.raises(
-            ApiError, match=r"nothing stands at 'has_mor': the body is an object with the keys .*has_more"
+            ApiError, match=r"there is nothing at 'has_mor': the body is an object with the keys .*has_more"
         ):
             await ids_of(api.pages("/items", pages=kind, records="rows"))
 
@@ -179,7 +179,7 @@ async def test_flag_that_is_not_there_is_no_end(kind: Offset | PageNumber) -> No
 async def test_more_without_records_is_no_end() -> None:
     """An API that says that there is more, and sends nothing to go on from, contradicts itself: an error."""
     async with session_with(lambda asked: Reply({"rows": [], "more": True})) as (api, _):
-        with pytest.raises(ApiError, match="says that there is more, and sends no records"):
+        with pytest.raises(ApiError, match="says that there is more, but the page holds no records"):
             await ids_of(api.pages("/items", pages=Offset(2, more="more"), records="rows"))
 
 

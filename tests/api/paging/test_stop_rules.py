@@ -114,7 +114,7 @@ async def test_missing_records_path_is_no_end() -> None:
     async with told(*answers) as (api, transport, clock, _):
         error = await refused(api, clock, pages=Cursor("next", query="c"))
         assert error.action is Action.RETRY_LATER
-        assert "nothing stands at 'rows': the body is an object with the keys error" in str(error)
+        assert "there is nothing at 'rows': the body is an object with the keys error" in str(error)
         assert "database is down" in error.excerpt
         assert len(transport.requests) == 1 + 3
 

@@ -99,7 +99,7 @@ async def test_exact_total_that_is_not_there(total: Total) -> None:
 async def test_total_that_is_no_number(wrong: Any) -> None:
     """A total that is no whole number is an error that says what stands there."""
     async with told(says({"rows": rows(0, 3), "n": wrong})) as (api, _, clock, _):
-        assert "a total was expected" in str(await refused(api, clock, pages=Single(), total=Total("n")))
+        assert "expected a total at 'n', found " in str(await refused(api, clock, pages=Single(), total=Total("n")))
 
 
 async def test_estimate_may_be_missing() -> None:

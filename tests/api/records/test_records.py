@@ -92,18 +92,18 @@ def test_empty_list_is_an_empty_page() -> None:
         (
             b'{"error":"boom","status":500}',
             "rows",
-            "nothing stands at 'rows': the body is an object with the keys error",
+            "there is nothing at 'rows': the body is an object with the keys error",
         ),
         (b'{"result":{"data":[]}}', "result.items", "'result' is an object with the keys data"),
         (b'{"result":null}', "result.items", "'result' is null"),
         (b'{"result":"secret"}', "result.items", "'result' is text"),
-        (b'{"rows":null}', "rows", "at 'rows' stands null"),
-        (b'{"rows":{"a":1}}', "rows", "at 'rows' stands an object with the keys a"),
-        (b'{"rows":"x"}', "rows", "at 'rows' stands text"),
+        (b'{"rows":null}', "rows", "expected a list of records at 'rows', found null"),
+        (b'{"rows":{"a":1}}', "rows", "expected a list of records at 'rows', found an object with the keys a"),
+        (b'{"rows":"x"}', "rows", "expected a list of records at 'rows', found text"),
         (b"[1]", "rows", "the body is a list of 1"),
         (b"{}", "rows", "the body is an empty object"),
         (b"true", "rows", "the body is true"),
-        (b'{"rows":1}', ".", "at '.' stands an object with the keys rows"),
+        (b'{"rows":1}', ".", "expected a list of records at '.', found an object with the keys rows"),
         (b"[[1]]", "3", "the body is a list of 1"),
     ],
 )
@@ -142,7 +142,7 @@ def test_keys_in_the_error_are_capped() -> None:
 )
 def test_records_key_twice_is_refused(body: bytes) -> None:
     """A records key that stands twice is refused, since the records of one of the two would be lost."""
-    assert "stands twice" in refusal(body)
+    assert "is there twice" in refusal(body)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_records_key_twice_is_refused(body: bytes) -> None:
 )
 def test_key_twice_on_the_way_is_refused(body: bytes, path: str) -> None:
     """The same holds for every key on the way to the records."""
-    assert "stands twice" in refusal(body, path)
+    assert "is there twice" in refusal(body, path)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_records_key_twice_is_refused_whatever_stands_there(
     """Of two lists under one key, neither is taken, though one looks like a part of the other or of its neighbours."""
     fields = [("rows", first), *between.items(), ("rows", second)]
     body = ",".join(f'"{name}":{json.dumps(value, separators=separators)}' for name, value in fields)
-    assert "stands twice" in refusal(b"{" + body.encode() + b"}")
+    assert "is there twice" in refusal(b"{" + body.encode() + b"}")
 
 
 def test_dicts_are_encoded_by_us() -> None:

@@ -75,7 +75,7 @@ def test_the_request_of_a_stream_with_a_parent_is_reached(place: Place, blog: Sa
 def test_a_mistake_in_the_request_of_the_children_shows(place: Place, blog: SandboxProcess) -> None:
     said = written(place, blog.url, records="coments").run("try", "--stream", "comments")
     assert said.code == 2
-    assert "/posts/1/comments?limit=2: no records: nothing stands at 'coments'" in said.err
+    assert "/posts/1/comments?limit=2: no records: there is nothing at 'coments'" in said.err
 
 
 def test_parents_without_children_are_passed_over(place: Place) -> None:
@@ -104,7 +104,7 @@ def test_the_second_page_is_shown(shop: Place) -> None:
         ('{ offset = "ofset" }', 2, "Page 2 holds the records of page 1 again"),
         ('{ page = "pge" }', 2, "Page 2 holds the records of page 1 again"),
         ('{ cursor = "next", query = "crsr" }', 2, "Page 2 holds the records of page 1 again"),
-        ('{ cursor = "nxt", query = "cursor" }', 2, "nothing stands at 'nxt'"),
+        ('{ cursor = "nxt", query = "cursor" }', 2, "there is nothing at 'nxt'"),
     ],
 )
 def test_a_wrong_pages_shows_on_the_second_page(shop: Place, pages: str, code: int, told: str) -> None:
@@ -121,8 +121,8 @@ def test_a_wrong_pages_shows_on_the_second_page(shop: Place, pages: str, code: i
     ("key", "line", "told"),
     [
         ("get", 'get = "/itemz"', "status 404. Check the path"),
-        ("records", 'records = "itms"', "no records: nothing stands at 'itms'"),
-        ("records", 'records = "total"', "stands a number"),
+        ("records", 'records = "itms"', "no records: there is nothing at 'itms'"),
+        ("records", 'records = "total"', "found a number"),
         ("last", 'last = { get = "/newest", at = "id" }', "status 404. Check the path"),
         ("last", 'last = { get = "/items/newest", at = "idd" }', "'idd'"),
     ],
@@ -219,4 +219,4 @@ def test_a_key_that_tells_no_records_apart_shows(place: Place, blog: SandboxProc
     if key == '"post_id"':
         assert "records have a key ('post_id') that an earlier one has too, such as records 1 and 2" in said.err
     if key == '"comment_id"':
-        assert "Record 1 of the item has no key: nothing stands at 'comment_id'" in said.err
+        assert "Record 1 of the item has no key: there is nothing at 'comment_id'" in said.err

@@ -114,7 +114,7 @@ class Cursor:
         for each in (key, *self.also):
             value = each.of(answer)
             if value is None:
-                raise PagingError(f"there is a next page, and nothing stands at {(each.at or each.from_header)!r}")
+                raise PagingError(f"there is a next page, but nothing at {(each.at or each.from_header)!r}")
             request = each.put(request, value)
         return replace(request, has_token=True, smaller=None)
 
@@ -165,10 +165,10 @@ class Seek:
         if answer.is_last_by_count or new <= 0 if says_end is None else says_end:
             return None
         if new <= 0:
-            raise BodyError("the API says that there is more, and sends no records to go on from")
+            raise BodyError("the API says that there is more, but the page holds no records to go on from")
         key = raw_at(bytes(answer.page.records[-1]), self.key)
         if key is None or bytes(key) == b"null":
-            lack = f"the last record has nothing at {self.key!r}, which the next page is asked for by"
+            lack = f"the last record has nothing at {self.key!r}, the key that the next page is asked for with"
             raise BodyError(lack, Shape.NONE)
         keys = seek_keys(self.key)
         if not self.is_inclusive:

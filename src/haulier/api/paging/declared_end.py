@@ -41,7 +41,7 @@ def check_ends(kind: EndRules, missing: str) -> None:
 def check_words(end: Sequence[str], missing: str) -> None:
     for word in end:
         if word not in END_WORDS:
-            raise UsageError(f"end has {word!r}; there are: {', '.join(map(repr, END_WORDS))}.")
+            raise UsageError(f"{word!r} is not available in end. Available: {', '.join(map(repr, END_WORDS))}.")
     if missing not in get_args(Missing):
         raise UsageError(f"missing is {missing!r}; write 'end', or leave it out.")
 
@@ -60,12 +60,12 @@ def flag_of(kind: EndRules, answer: PageAnswer, *, has_token: bool) -> bool | No
     says_end = flag is bool(kind.done)
     if not says_end and not has_token:
         raise PagingError(
-            f"the API says that there is more, and not how to ask for it: {path!r} stands there without the token or "
-            "link of a next page. Correct the place of that in `pages`."
+            f"{path!r} says that there is more, but there is no token or link of a next page. Correct in `pages` where "
+            "it is read from."
         )
     if says_end and has_token and "flag" not in kind.end:
         raise PagingError(
-            f"{path!r} says that this was all, and there is a token or link for a next page. If that goes on past the "
+            f"{path!r} says that this was all, but there is a token or link for a next page. If that goes on past the "
             f'end, write end = ["flag"] in `pages`; if it is the flag that is wrong, leave out '
             f"`{'more' if kind.more else 'done'}`."
         )

@@ -163,7 +163,10 @@ class OData:
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         links = _texts_at(answer, _NEXT_NAMES)
         if len(set(links.values())) > 1:
-            raise PagingError(f"{' and '.join(map(repr, links))} lead to different pages, and only one can be right.")
+            raise PagingError(
+                f"{' and '.join(map(repr, links))} lead to different pages, and only one can be right. "
+                'Read the right one: pages = { next_url = "..." }.'
+            )
         if not self.nested:
             check_uncut(answer.body.text, links)
         if not self.missing:

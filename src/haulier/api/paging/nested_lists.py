@@ -36,8 +36,8 @@ def check_uncut(body: bytes, own: Iterable[str]) -> None:
             left.remove(name)
             continue
         raise PagingError(
-            f"{name[:_SHOWN_CHARACTERS]!r} leads to more of a list inside a record, which came cut: links inside "
-            "records are not followed, and the rows behind it would be missing. Read that list by a stream of its own, "
-            "for which this one is the `parent`; or, if what came of it is enough, page by the kind `odata`, and write "
+            f"{name[:_SHOWN_CHARACTERS]!r} is the next link of a list inside a record, which the service has cut. "
+            "Such links are not followed, so that rows would be missing. Read that list by a stream of its own, for "
+            "which this one is the `parent`; or, if what came of it is enough, page by the kind `odata`, and write "
             'nested = "cut" in `pages`.'
         )

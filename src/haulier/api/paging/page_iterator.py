@@ -318,7 +318,7 @@ class PageIterator:
                 answer = replace(answer, total=known, counts_hidden=counts_hidden)
         if body.is_declared_empty and not self._has_begun:
             found = body.raw(self._listing.records)
-            what = body.explain_missing(self._listing.records) if found is None else f"{describe(found)} stands there"
+            what = body.explain_missing(self._listing.records) if found is None else f"{describe(found)} is there"
             self._note(f"no list of records: {what}. It is taken as no records, as `empty` says")
         is_reached = self._is_reached_by(answer)
         if is_reached and request.pages_beyond and not body.page.records:

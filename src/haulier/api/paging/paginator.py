@@ -123,7 +123,7 @@ class PageAnswer:
         found = self.body.raw(path)
         if found is None:
             if wrong := self.body.explain_misfit(path):
-                raise PagingError(f"nothing can stand at {path!r}: {wrong}. Correct the path in `pages`.")
+                raise PagingError(f"nothing can be at {path!r}: {wrong}. Correct the path in `pages`.")
             return None
         # Jackson writes `{ }` and `[ ]`.
         return None if bytes(found) in NO_TOKEN_VALUES or bytes(found).split(None, 2) in _EMPTY_CONTAINERS else found
@@ -147,7 +147,7 @@ class PageAnswer:
             return None
         flag = _FLAGS.get(bytes(found).strip(b'"').lower())
         if flag is None:
-            raise BodyError(f"at {path!r} stands {describe(found)}, and true or false was expected")
+            raise BodyError(f"expected true or false at {path!r}, found {describe(found)}")
         return flag
 
     def note_sign(self, at: str, *, is_there: bool, asked: int | None = None) -> None:
@@ -217,14 +217,14 @@ class Single:
         count = len(answer.page)
         if answer.total is None and not self.may_be_full and _has_next_link(answer):
             raise PagingError(
-                'the Link header leads to a next page, and pages = "single" reads no more. Write pages = "link"; or '
-                'pages = { single = "may be full" }, if the first page is all that is wanted.'
+                'the Link header leads to a next page, and pages = "single" reads one page. Write pages = "link"; or '
+                'pages = { single = "may be full" }, if no more is wanted.'
             )
         if answer.total is None and not self.may_be_full and count in asked_sizes(request.query, request.json):
             raise PagingError(
-                f"the page is as full as it was asked for, with {count:,} records, so that there may be more, and "
-                'pages = "single" reads no more. Declare in `pages` how a page leads to the next, or an exact `total`; '
-                'or write pages = { single = "may be full" }, if so many are all that is wanted.'
+                f"the page is full, with the {count:,} records that were asked for, so that there may be more, and "
+                'pages = "single" reads one page. Declare in `pages` how a page leads to the next, or an exact total, '
+                'or write pages = { single = "may be full" }, if no more are wanted.'
             )
         return None
 
@@ -255,13 +255,13 @@ def text_of_raw(value: Raw, where: str) -> str:
             raise BodyError(f"the text at {where!r} cannot be sent back: {error}") from error
     if kind in b"-0123456789":
         return bytes(value).decode()
-    raise BodyError(f"at {where!r} stands {describe(value)}, and text or a number was expected")
+    raise BodyError(f"expected text or a number at {where!r}, found {describe(value)}")
 
 
 def whole_number(text: str, where: str) -> int:
     """Parse a whole number from 0 up."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise BodyError(f"at {where!r} stands no whole number, and one was expected")
+        raise BodyError(f"expected a whole number at {where!r}, found something else")
     return int(text)
 
 

@@ -61,7 +61,7 @@ class Offset:
             raise UsageError(f'advance is {self.advance!r}; it must be "received" or "limit".')
         if self.overlap and self.advance == "limit":
             raise UsageError(
-                '`overlap` and `advance = "limit"` exclude each other: where rows are hidden, nobody knows which '
+                '`overlap` and `advance = "limit"` cannot be used together: where rows are hidden, nobody knows which '
                 "record a page should begin with. Keep one of them."
             )
 
@@ -99,7 +99,7 @@ class Offset:
             overlap = min(self.overlap, len(answer.page) - 1)
             step, run = by_limit or len(answer.page) - overlap, 0
         elif says_end is False and by_limit is None:
-            raise BodyError("the API says that there is more, and sends no records to go on from")
+            raise BodyError("the API says that there is more, but the page holds no records to go on from")
         else:
             assert size is not None  # Else there is nothing to go on by, and that was the end.
             overlap, step = 0, size
@@ -270,8 +270,7 @@ def _agree(flag: bool | None, by_number: bool, path: str) -> bool:
     if flag is not None and flag is not by_number:
         said = "this was all" if flag else "there is more"
         raise PagingError(
-            f"{path!r} says that {said}, and the number of pages says otherwise. Leave out the one that is wrong in "
-            "`pages`."
+            f"{path!r} says that {said}, but the number of pages says otherwise. Remove the wrong one from `pages`."
         )
     return by_number
 
@@ -294,8 +293,8 @@ def check_size(answer: PageAnswer, size: int | None) -> None:
     """Raise `UsageError` where a total of positions is the only end, and the page size is not known."""
     if size is None and answer.counts_hidden:
         raise UsageError(
-            'A total that counts hidden rows (`is = "bound"`) ends a list by its places. Write in `pages` how many a '
-            "page has: limit = 100, or size = 100 for page numbers."
+            'A total that counts hidden rows (`is = "bound"`) needs the page size to tell where a list ends. Write '
+            "it in `pages`: limit = 100, or size = 100 for page numbers."
         )
 
 

@@ -32,17 +32,17 @@ class SignWatch:
             return
         if strangers := memory.unknown_keys(look):
             raise PagingError(
-                f"{shown()}: {look.lack}, which says whether there is a next page, and there stand "
-                f"{', '.join(map(repr, strangers[:_SHOWN_KEYS]))} in its place. Correct the place in `pages`; or write "
-                'missing = "end" there, if the sign is left out of the last page, whatever stands beside it.'
+                f"{shown()}: {look.lack}, which says whether there is a next page. In its place: "
+                f"{', '.join(map(repr, strangers[:_SHOWN_KEYS]))}. Correct the path in `pages`; or write "
+                'missing = "end" there, if the API leaves it out of the last page, whatever is beside it.'
             )
         if not needs_proof:
             return
         sizes = asked_sizes(request.query, request.json) | ({look.asked} if look.asked else set())
         if records in sizes and not memory.was_seen and not await self._requester.was_sign_seen():
             raise PagingError(
-                f"{shown()}: the page is as full as it was asked for, with {records} records, and {look.lack}, which "
+                f"{shown()}: the page is full, with the {records} records that were asked for, and {look.lack}, which "
                 f"would say whether there is a next one ({look.instead}). No page of this run had it yet. Correct the "
-                'place in `pages`; or write missing = "end" there, if the API leaves it out of the last page.'
+                'path in `pages`; or write missing = "end" there, if the API leaves it out of the last page.'
             )
         looks.note(look.sign, was_seen=False)

@@ -84,7 +84,7 @@ class Total:
         try:
             return whole_number(bytes(raw).decode().strip('"'), self.at)
         except BodyError:
-            raise BodyError(f"at {self.at!r} stands {describe(raw)}, and a total was expected") from None
+            raise BodyError(f"expected a total at {self.at!r}, found {describe(raw)}") from None
 
     def binds(self, answer: PageAnswer) -> bool:
         if self.only_if is None or answer.body.is_declared_empty:

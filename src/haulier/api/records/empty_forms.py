@@ -37,7 +37,7 @@ class EmptyForms:
         for each in declared:
             if isinstance(each, str) and each not in EMPTY_WORDS:
                 raise UsageError(
-                    f"{each!r} is no way to hold no records. There are: {', '.join(EMPTY_WORDS)}, and statuses."
+                    f"{each!r} is no form of a page without records. Available: {', '.join(EMPTY_WORDS)}, and statuses."
                 )
             if not isinstance(each, str) and each not in EMPTY_STATUSES:
                 raise UsageError(

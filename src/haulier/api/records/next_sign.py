@@ -98,7 +98,7 @@ def report_missing(body: Body, at: str, asked: int | None = None) -> SignReport:
         and _says(value)
         and not _leads_back(key)
     )
-    lack = f"nothing stands at {at!r}"
+    lack = f"there is nothing at {at!r}"
     instead = body.explain_missing(at).removeprefix(f"{lack}: ")
     return SignReport(repr(at), lack, instead, passed, tokens=tokens, others=others, asked=asked)
 

@@ -155,7 +155,7 @@ class PageReader:
             raise BodyError(f"no records: {explain_missing(body, path)}", shape)
         if first_byte(found) != b"[":
             shape = Shape.NULL if found == Raw(b"null") else Shape.NOT_A_LIST
-            raise BodyError(f"no list of records: at {path!r} stands {describe(found)}", shape)
+            raise BodyError(f"expected a list of records at {path!r}, found {describe(found)}", shape)
         return msgspec.json.decode(found, type=list[Raw])
 
     def _is_absence(self, body: bytes) -> bool:
@@ -228,7 +228,7 @@ def check_failure(body: bytes) -> None:
     """Raise `BodyError` where a page without records tells a failure: it would end the list in silence."""
     if (key := failure_in(body)) is not None:
         raise BodyError(
-            f"no records, and something stands at {key!r}, which looks like a failure. "
+            f"no records, and something at {key!r}, which looks like a failure. "
             f'Write a rule for it: {{ at = "{key}", action = "retry_later" }}; or "end" instead of "retry_later", if '
             "there are no more",
             Shape.NONE,
@@ -303,7 +303,7 @@ def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:
     tree = json.loads(rest, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
     for reading in readings(path):
         if (key := _doubled_key(tree, reading)) is not None:
-            twice = f"the key {key!r} stands twice on the way to {path!r}, and only one of them could be read"
+            twice = f"the key {key!r} is there twice on the way to {path!r}, and only one of them could be read"
             raise BodyError(twice, Shape.UNPARSED)
 
 

@@ -61,8 +61,8 @@ def find(tree: Any, path: str) -> Any:
             node, parts = node[int(parts[0])], parts[1:]
         else:
             passed = parts_of(path)[: -len(parts)]
-            where = f"{'.'.join(passed)!r} is" if passed else "there is"
-            raise LookupError(f"nothing stands at {path!r}: {where} {describe(node)}")
+            where = f"{'.'.join(passed)!r} is" if passed else "the answer is"
+            raise LookupError(f"there is nothing at {path!r}: {where} {describe(node)}")
     return node
 
 
@@ -103,7 +103,7 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
 def explain_missing(body: bytes | Raw, path: str, whole: str = "the body") -> str:
     """Say why `raw_at` finds nothing: how far the path leads, and what stands there."""
     passed, node = dead_end(body, path)
-    return f"nothing stands at {path!r}: {repr(passed) if passed else whole} is {describe(node)}"
+    return f"there is nothing at {path!r}: {repr(passed) if passed else whole} is {describe(node)}"
 
 
 def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:
@@ -133,7 +133,7 @@ def explain_misfit(body: bytes | Raw, path: str) -> str:
         case _:
             if bytes(node) in (b"null", b"false", b'""'):
                 return ""
-    return f"{f'at {passed!r} stands' if passed else 'the body is'} {describe(node)}, which has nothing called {rest!r}"
+    return f"{f'{passed!r}' if passed else 'the body'} is {describe(node)}, which has nothing called {rest!r}"
 
 
 def first_byte(value: Raw) -> bytes:

@@ -56,7 +56,7 @@ class KeyReader:
         value = raw_at(bytes(record), path)
         if value is None:
             raise NoKeyError(explain_missing(bytes(record), path, "the record"))
-        raise NoKeyError(f"at {path!r} stands {describe(value)}")
+        raise NoKeyError(f"{path!r} is {describe(value)}, which cannot be a key")
 
 
 def _plain(value: Raw | None) -> bytes:
@@ -80,5 +80,5 @@ def key_paths(key: str | Iterable[str]) -> tuple[str, ...]:
     for path in paths:
         check_path(path)
         if paths.count(path) > 1:
-            raise UsageError(f"The path {path!r} stands twice in one key. Write it once.")
+            raise UsageError(f"The path {path!r} is given twice in one key. Write it once.")
     return paths
