@@ -11,10 +11,12 @@ from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer
 from haulier.api.errors import Action, BodyError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError, Pairs, Query, join, pairs_of
+from haulier.api.paging.list_reader import Listing
 from haulier.api.paging.loop_guard import MAX_PAGES
-from haulier.api.paging.page_iterator import Listing, PageIterator, wire_request
+from haulier.api.paging.page_iterator import PageIterator
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
+from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at

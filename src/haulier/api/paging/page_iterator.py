@@ -4,62 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
-
-import msgspec
 
 from haulier.api.answers.judgement import ExpectedAnswer
 from haulier.api.errors import Action, ApiError, MovedError, PagingError
-from haulier.api.http.transport import Request, Response
-from haulier.api.http.urls import LinkError, resolve, with_query
-from haulier.api.paging.capped_total import CappedTotal, cap_error, is_cap_like
+from haulier.api.http.transport import Request
+from haulier.api.http.urls import LinkError
+from haulier.api.paging.capped_total import cap_error, is_cap_like
 from haulier.api.paging.count_check import Probe, check_of
 from haulier.api.paging.cursors import Seek
-from haulier.api.paging.loop_guard import MAX_PAGES, LoopGuard, PaginationLoopError
+from haulier.api.paging.list_reader import Listing, ListPage, ListReader
+from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
 from haulier.api.paging.neighbours import Neighbours
 from haulier.api.paging.page_size import is_refused, is_too_large
-from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, kind_of
+from haulier.api.paging.paginator import PageRequest, is_counting, kind_of
 from haulier.api.paging.positions import advise_end
 from haulier.api.paging.sign_watch import SignWatch
-from haulier.api.paging.totals import Promise, Total
-from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
+from haulier.api.paging.totals import Promise
+from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.next_sign import SignReport
-from haulier.api.records.page import Body, Page, PageReader
-from haulier.api.records.paths import describe
+from haulier.api.records.page import Page
 from haulier.api.requester import Requester
-from haulier.errors import UsageError
 
 REPORTED_EMPTY_PAGES: Final = 100
 """Empty pages in a row that a person is told of. Microsoft Graph sends some, and a sparse search may send hundreds."""
 
 logger = logging.getLogger("haulier.api")
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    paginator: Paginator
-    records: str
-    """Path of the records in each body."""
-    total: Total | None = None
-    max_pages: int = MAX_PAGES
-    empty: EmptyForms = EMPTY_LIST_ONLY
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What one response holds."""
-
-    page: Page
-    following: PageRequest | None
-    total: int | None
-    is_at_least: bool = False
-    """The total is not exact, by its guard: there are so many records or more."""
-    behind: PageRequest | None = None
-    """Request that would prove the total."""
-    look: SignReport | None = None
-    error: PagingError | None = None
-    """A contradiction, raised after the answer as such was noted as a good one."""
 
 
 class PageIterator:
@@ -81,18 +52,11 @@ class PageIterator:
         self._note = note
         self._home = home
         self._listing = listing
-        counted = listing.total if listing.total is not None and listing.total.is_exact else None
-        self._reader = PageReader(listing.records, listing.empty, "" if counted is None else counted.at)
         self._guard = LoopGuard(listing.max_pages)
-        self._kind = kind = kind_of(listing.paginator)
-        self._is_counting = bool(getattr(kind, "is_counting", False))
-        self._promise = None if listing.total is None else Promise(listing.total, is_counting=self._is_counting)
-        self._check = check_of(kind)
+        self._reader = ListReader(listing, home, self._guard, note)
+        self._kind = kind_of(listing.paginator)
+        self._check = check_of(self._kind)
         self._neighbours = Neighbours()
-        self._capped = None if listing.total is None else CappedTotal(listing.total, listing.paginator)
-        self._received = 0
-        self._has_begun = False
-        """A page was read."""
         self._empty_pages = 0
         """Pages without records in a row."""
         self._has_stumbled = False
@@ -123,7 +87,7 @@ class PageIterator:
             del page
         await self._settle(first)
 
-    async def _ask(self, request: PageRequest) -> tuple[PageRequest, _Read | None]:
+    async def _ask(self, request: PageRequest) -> tuple[PageRequest, ListPage | None]:
         """Return the request that was answered, perhaps a smaller one, and what was read; None at an end that is no
         page."""
         refused: ApiError | None = None
@@ -140,7 +104,7 @@ class PageIterator:
                     raise
                 smaller = self._smaller(request, error)
                 if smaller is None:
-                    if self._has_begun and (self._promise is None or self._promise.first is None):
+                    if self._reader.has_begun and (self._reader.promise is None or self._reader.promise.first is None):
                         advise_end(error, self._kind)
                     raise
                 refused, request = error, smaller
@@ -155,28 +119,22 @@ class PageIterator:
             self._has_stumbled = True
         return request.smaller(request)
 
-    async def _send(self, request: PageRequest) -> _Read | None:
+    async def _send(self, request: PageRequest) -> ListPage | None:
         wire = self._wire(request)
         self._check_for(request, lambda: self._guard.check_request(wire, is_look=request.pages_beyond == 1))
         empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
         answered = await self._requester.send(
             wire,
-            lambda response: self._read(request, response),
+            lambda response: self._reader.read(request, response),
             expected=ExpectedAnswer(has_page_token=request.has_token, empty=empty),
             rules=request.end_rules,
-            is_first_page=not self._has_begun,
-            read_end=self._read_end,
-            read_anew=lambda response: self._copy()._read(request, response),
+            is_first_page=not self._reader.has_begun,
+            read_end=self._reader.read_end,
+            read_anew=lambda response: self._reader.anew().read(request, response),
         )
         return answered.value
 
-    def _copy(self) -> PageIterator:
-        """Make one that has seen nothing yet."""
-        return PageIterator(
-            self._requester, self._home, self._listing, is_api_well=self._is_api_well, note=lambda assumption: None
-        )
-
-    async def _take(self, request: PageRequest, read: _Read) -> Page:
+    async def _take(self, request: PageRequest, read: ListPage) -> Page:
         """Take note of a page; return what is new of it."""
         if read.error is not None:
             raise PagingError(f"{self._shown(request)}: {read.error}", action=read.error.action)
@@ -188,24 +146,22 @@ class PageIterator:
                 "out, write keep_query = true in `pages`",
                 parameters=", ".join(read.following.missing_parameters),
             )
-        self._has_begun = True
         # The only page of its walk can be no repetition, nor can the records that were asked for again.
         if (read.following is not None or read.behind is not None or self._guard.pages > 1) and (
             len(read.page) > request.overlap
         ):
             self._check_for(request, lambda: self._guard.check_page(read.page))
-        if self._promise is not None:
-            promise = self._promise
+        if self._reader.promise is not None:
+            promise = self._reader.promise
             self._check_cap(request, read.total, is_at_least=read.is_at_least)
             if read.is_at_least:
-                self._promise = None  # What is only known to be so much or more ends nothing, and promises nothing.
+                # What is only known to be so much or more ends nothing, and promises nothing.
+                self._reader.promise = None
             else:
                 self._check_for(request, lambda: promise.note(read.total))
-        if self._capped is not None:
-            self._capped.note(len(read.page))
         page = self._new_of(read.page, request)
         self._note_empty(page)
-        self._received += len(page)
+        self._reader.take(len(read.page), len(page))
         if self._check is None and self._neighbours.note(page):
             self._note_repeated(request)
         if read.following is not None and read.following.overlap:
@@ -232,14 +188,14 @@ class PageIterator:
 
     async def _look_into(self, request: PageRequest, page: Page) -> None:
         """Settle a suspicion about how pages are counted, by one request."""
-        total = None if self._promise is None else self._promise.last
+        total = None if self._reader.promise is None else self._reader.promise.last
         probe: Probe | None = None if self._check is None else self._check.note(request, page, total)
         if probe is None:
             return
         wire, expected = self._wire(probe.request), ExpectedAnswer(empty=self._listing.empty)
         try:
             answered = await self._requester.send(
-                wire, lambda response: self._body_of(response).page, expected=expected, is_first_page=False
+                wire, lambda response: self._reader.body_of(response).page, expected=expected, is_first_page=False
             )
         except ApiError as error:
             if not is_refused(error):
@@ -253,7 +209,7 @@ class PageIterator:
             probe.judge(found)
         except MovedError:
             # Where the total may move, the list may: it was declared, and is listed as drift.
-            if self._promise is None or not self._promise.may_move:
+            if self._reader.promise is None or not self._reader.promise.may_move:
                 raise
 
     async def _prove_total(self, request: PageRequest) -> None:
@@ -263,7 +219,7 @@ class PageIterator:
         try:
             answered = await self._requester.send(
                 wire,
-                self._read_behind,
+                self._reader.read_behind,
                 expected=ExpectedAnswer(has_page_token=request.has_token, empty=self._listing.empty),
                 rules=request.end_rules,
                 is_first_page=False,
@@ -272,98 +228,25 @@ class PageIterator:
         except ApiError as error:
             if not is_refused(error):
                 raise
-            if is_cap_like(self._received):
-                raise cap_error(self._requester.describe(wire), self._received, error.status) from error
+            if is_cap_like(self._reader.received):
+                raise cap_error(self._requester.describe(wire), self._reader.received, error.status) from error
             return
         found = answered.value
         if found is None or len(found.page) <= request.overlap or self._guard.knows(found.page):
             return  # Behind its end the list begins again, at some APIs, or ends with its last page for ever.
-        if found.total is None or found.total <= self._received:
-            raise cap_error(self._requester.describe(wire), self._received)
+        if found.total is None or found.total <= self._reader.received:
+            raise cap_error(self._requester.describe(wire), self._reader.received)
 
-    def _read_behind(self, response: Response) -> _Read:
-        body, total = self._body_of(response), self._listing.total
-        answer = PageAnswer(body, response.url, response.headers, received=self._received)
-        return _Read(body.page, None, None if total is None else total.of(answer))
-
-    def _note_lack(self, read: _Read) -> None:
+    def _note_lack(self, read: ListPage) -> None:
         """Tell of a list of one page without a trace of a next one: many APIs end lists so, and a misspelt path looks
         the same."""
         if read.following is None and read.look is not None and read.look.lack:
             self._note(f"{read.look.lack}: taken as the last page")
 
-    async def _check_sign(self, request: PageRequest, read: _Read, look: SignReport) -> None:
+    async def _check_sign(self, request: PageRequest, read: ListPage, look: SignReport) -> None:
         records = len(read.page)
-        needs_proof = not self._has_begun and records > 0 and not self._is_total_reached(read)
+        needs_proof = not self._reader.has_begun and records > 0 and not self._reader.is_total_reached(read)
         await self._signs.check(request, look, records, needs_proof=needs_proof, shown=lambda: self._shown(request))
-
-    def _is_total_reached(self, read: _Read) -> bool:
-        total = self._listing.total
-        is_exact = total is not None and total.is_exact and not read.is_at_least
-        return is_exact and self._received + len(read.page) == read.total
-
-    def _read(self, request: PageRequest, response: Response) -> _Read:
-        """Read a response without taking note of it: where this raises `BodyError`, it is asked for again."""
-        body = self._body_of(response)
-        if request.pages_beyond and self._guard.knows(body.page):
-            return _Read(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
-        received = self._received + max(0, len(body.page) - request.overlap)
-        answer = PageAnswer(body, response.url, response.headers, received, is_first=not self._has_begun)
-        total, is_at_least = None, False
-        if self._promise is not None and self._listing.total is not None:
-            total = self._promise.said_by(answer)
-            is_at_least = self._listing.total.is_exact and not self._listing.total.binds(answer)
-            if self._listing.total.is_exact and not is_at_least:
-                known, counts_hidden = self._promise.known(total), self._listing.total.counts_hidden
-                answer = replace(answer, total=known, counts_hidden=counts_hidden)
-        if body.is_declared_empty and not self._has_begun:
-            found = body.raw(self._listing.records)
-            what = body.explain_missing(self._listing.records) if found is None else f"{describe(found)} is there"
-            self._note(f"no list of records: {what}. It is taken as no records, as `empty` says")
-        is_reached = self._is_reached_by(answer)
-        if is_reached and request.pages_beyond and not body.page.records:
-            return _Read(body.page, None, total)
-        behind: PageRequest | None = None
-        try:
-            following = self._listing.paginator.next(request, answer)
-            if following is None and self._capped is not None:
-                behind = self._capped.behind(request, answer)
-        except PagingError as error:
-            return _Read(body.page, None, total, error=error)
-        if following is None and not body.page.records and not request.pages_beyond:
-            body.check_failure()
-        if is_reached and following is not None:
-            following = self._look_beyond(following)
-        return _Read(
-            body.page, following, total, is_at_least, behind, answer.sign_reports[-1] if answer.sign_reports else None
-        )
-
-    def _is_reached_by(self, answer: PageAnswer) -> bool:
-        return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
-
-    def _look_beyond(self, following: PageRequest) -> PageRequest | None:
-        """Follow a sign though the total is reached, since it may be too low. The token may also go on past the end, so
-        that the page may well be refused."""
-        try:
-            wire = wire_request(following, self._home)
-        except LinkError:
-            return None
-        return None if self._guard.has_sent(wire) else replace(following, pages_beyond=following.pages_beyond or 1)
-
-    def _body_of(self, response: Response) -> Body:
-        if self._listing.empty.takes_answer(response.status, response.body):
-            return self._reader.without_records()
-        return self._reader.read(response.body)
-
-    def _read_end(self, response: Response, action: Action) -> _Read | None:
-        body = self._reader.read_end(response.body)
-        if body is None or not body.page.records:
-            return None
-        total = None
-        if self._promise is not None and self._listing.total is not None:
-            answer = PageAnswer(body, response.url, response.headers, self._received + len(body.page))
-            total = self._listing.total.of(answer)
-        return _Read(body.page, None, total)
 
     def _new_of(self, page: Page, request: PageRequest) -> Page:
         overlap = request.overlap
@@ -411,35 +294,35 @@ class PageIterator:
 
     async def _settle(self, first: PageRequest) -> None:
         """Compare the records with the total; where they differ, ask once more."""
-        promise, total = self._promise, self._listing.total
+        promise, total, received = self._reader.promise, self._listing.total, self._reader.received
         if promise is None or total is None or promise.first is None:
             return
-        if promise.is_kept(self._received):
+        if promise.is_kept(received):
             self._note_kept(promise, promise.first)
             return
         if not total.is_exact:
             logger.info(
                 "the records differ from the API's estimate",
-                extra={"records": self._received, "estimate": promise.first},
+                extra={"records": received, "estimate": promise.first},
             )
             return
         wire = self._wire(first)
         answered = await self._requester.send(
             wire,
-            lambda response: self._total_of(total, response),
+            lambda response: self._reader.total_of(total, response),
             expected=ExpectedAnswer(empty=self._listing.empty),
             rules=first.end_rules,
-            read_end=lambda response, action: self._total_of(total, response),
+            read_end=lambda response, action: self._reader.total_of(total, response),
         )
         again = answered.value
-        if again is not None and promise.fits(self._received, again) and (promise.may_move or again == promise.first):
+        if again is not None and promise.fits(received, again) and (promise.may_move or again == promise.first):
             self._note_kept(promise, again)
             return
         if again is not None:
             self._check_for(first, lambda: promise.check_stands(again))
         text = (
-            f"{self._requester.describe(wire)}: the API promised {promise.first} records and sent {self._received}; "
-            f"asked again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
+            f"{self._requester.describe(wire)}: the API promised {promise.first} records and sent {received}; asked "
+            f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
             f"records moved while they were read, or the API does not keep its word.{self._remedy()}"
         )
         if self._check is not None and self._check.hides_rows:
@@ -451,37 +334,14 @@ class PageIterator:
         """Add to the counts of the item, which may have several walks."""
         usage = self._requester.usage
         usage.drift = promise.drift(total) or usage.drift
-        usage.hidden += total - self._received
-        if total > self._received == 0:
+        usage.hidden += total - self._reader.received
+        if total > self._reader.received == 0:
             logger.warning("all rows of a list are hidden from us", extra={"rows": total})
 
     def _remedy(self) -> str:
-        if not self._is_counting:
+        if not is_counting(self._kind):
             return ""
         return (
             ' If it counts rows that you may not see, write is = "bound" in `total`, and page an offset with '
             'advance = "limit".'
         )
-
-    def _total_of(self, total: Total, response: Response) -> int:
-        body = self._body_of(response)
-        answer = PageAnswer(body, response.url, response.headers, received=len(body.page))
-        return total.of(answer) or 0 if body.is_declared_empty else total.demand(answer)
-
-
-def wire_request(request: PageRequest, home: str) -> Request:
-    """Return the request as it is sent. Raises `LinkError` where it leaves the origin of ``home``."""
-    url = resolve(request.url, base=request.base or home, home=home)
-    body, headers = b"", request.headers
-    if request.json is not None:
-        try:
-            body = msgspec.json.encode(request.json)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"The body of the request cannot be written as JSON: {error}.") from error
-        if not any(name.lower() == "content-type" for name, _ in headers):
-            headers = (*headers, ("Content-Type", "application/json"))
-    for name, value in headers:
-        if not value.isprintable():
-            # A token from an answer could add headers of its own by a line end.
-            raise ApiError(f"The header {name} would hold a control character; it is not sent.", action=Action.POISON)
-    return Request(request.method, with_query(url, request.query), headers, body)

@@ -236,6 +236,11 @@ def kind_of(paginator: Paginator) -> Paginator:
     return paginator
 
 
+def is_counting(paginator: Paginator) -> bool:
+    """Whether a paginator asks for positions in a list."""
+    return bool(getattr(kind_of(paginator), "is_counting", False))
+
+
 def _has_next_link(answer: PageAnswer) -> bool:
     """Whether the header has a next page. An unreadable one says nothing, since nobody declared it."""
     try:

@@ -1,0 +1,153 @@
+"""Reads the answers of one list: records, what follows, and the total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from haulier.api.errors import Action, PagingError
+from haulier.api.http.transport import Response
+from haulier.api.http.urls import LinkError
+from haulier.api.paging.capped_total import CappedTotal
+from haulier.api.paging.loop_guard import MAX_PAGES, LoopGuard
+from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, is_counting
+from haulier.api.paging.totals import Promise, Total
+from haulier.api.paging.wire_request import wire_request
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
+from haulier.api.records.next_sign import SignReport
+from haulier.api.records.page import Body, Page, PageReader
+from haulier.api.records.paths import describe
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    paginator: Paginator
+    records: str
+    """Path of the records in each body."""
+    total: Total | None = None
+    max_pages: int = MAX_PAGES
+    empty: EmptyForms = EMPTY_LIST_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """What one answer holds."""
+
+    page: Page
+    following: PageRequest | None
+    total: int | None
+    is_at_least: bool = False
+    """The total is not exact, by its guard: there are so many records or more."""
+    behind: PageRequest | None = None
+    """Request that would prove the total."""
+    look: SignReport | None = None
+    error: PagingError | None = None
+    """A contradiction, raised after the answer as such was noted as a good one."""
+
+
+class ListReader:
+    """Reads answers, and knows how far the list was read. Reading changes nothing: an answer may be asked for again."""
+
+    def __init__(self, listing: Listing, home: str, guard: LoopGuard, note: Callable[[str], None]) -> None:
+        """``note`` is told what was taken for granted."""
+        self._listing = listing
+        self._home = home
+        self._guard = guard
+        self._note = note
+        total = listing.total
+        total_at = total.at if total is not None and total.is_exact else ""
+        self._pages = PageReader(listing.records, listing.empty, total_at)
+        self.promise = None if total is None else Promise(total, is_counting=is_counting(listing.paginator))
+        self._capped = None if total is None else CappedTotal(total, listing.paginator)
+        self.received = 0
+        self.has_begun = False
+        """A page was taken."""
+
+    def anew(self) -> ListReader:
+        """Make one that has seen nothing yet."""
+        return ListReader(self._listing, self._home, LoopGuard(self._listing.max_pages), lambda assumption: None)
+
+    def take(self, count: int, new_count: int) -> None:
+        """Count a page, with the records of it that are new."""
+        self.has_begun = True
+        if self._capped is not None:
+            self._capped.note(count)
+        self.received += new_count
+
+    def read(self, request: PageRequest, response: Response) -> ListPage:
+        """Read a page. Raises `BodyError` for an answer that makes no sense."""
+        body = self.body_of(response)
+        if request.pages_beyond and self._guard.knows(body.page):
+            return ListPage(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
+        received = self.received + max(0, len(body.page) - request.overlap)
+        answer = PageAnswer(body, response.url, response.headers, received, is_first=not self.has_begun)
+        total, is_at_least = None, False
+        if self.promise is not None and self._listing.total is not None:
+            total = self.promise.said_by(answer)
+            is_at_least = self._listing.total.is_exact and not self._listing.total.binds(answer)
+            if self._listing.total.is_exact and not is_at_least:
+                known, counts_hidden = self.promise.known(total), self._listing.total.counts_hidden
+                answer = replace(answer, total=known, counts_hidden=counts_hidden)
+        if body.is_declared_empty and not self.has_begun:
+            found = body.raw(self._listing.records)
+            what = body.explain_missing(self._listing.records) if found is None else f"{describe(found)} is there"
+            self._note(f"no list of records: {what}. It is taken as no records, as `empty` says")
+        is_reached = self._is_reached_by(answer)
+        if is_reached and request.pages_beyond and not body.page.records:
+            return ListPage(body.page, None, total)
+        behind: PageRequest | None = None
+        try:
+            following = self._listing.paginator.next(request, answer)
+            if following is None and self._capped is not None:
+                behind = self._capped.behind(request, answer)
+        except PagingError as error:
+            return ListPage(body.page, None, total, error=error)
+        if following is None and not body.page.records and not request.pages_beyond:
+            body.check_failure()
+        if is_reached and following is not None:
+            following = self._look_beyond(following)
+        return ListPage(
+            body.page, following, total, is_at_least, behind, answer.sign_reports[-1] if answer.sign_reports else None
+        )
+
+    def read_end(self, response: Response, action: Action) -> ListPage | None:
+        body = self._pages.read_end(response.body)
+        if body is None or not body.page.records:
+            return None
+        total = None
+        if self.promise is not None and self._listing.total is not None:
+            answer = PageAnswer(body, response.url, response.headers, self.received + len(body.page))
+            total = self._listing.total.of(answer)
+        return ListPage(body.page, None, total)
+
+    def read_behind(self, response: Response) -> ListPage:
+        body, total = self.body_of(response), self._listing.total
+        answer = PageAnswer(body, response.url, response.headers, received=self.received)
+        return ListPage(body.page, None, None if total is None else total.of(answer))
+
+    def total_of(self, total: Total, response: Response) -> int:
+        body = self.body_of(response)
+        answer = PageAnswer(body, response.url, response.headers, received=len(body.page))
+        return total.of(answer) or 0 if body.is_declared_empty else total.demand(answer)
+
+    def body_of(self, response: Response) -> Body:
+        if self._listing.empty.takes_answer(response.status, response.body):
+            return self._pages.without_records()
+        return self._pages.read(response.body)
+
+    def is_total_reached(self, read: ListPage) -> bool:
+        total = self._listing.total
+        is_exact = total is not None and total.is_exact and not read.is_at_least
+        return is_exact and self.received + len(read.page) == read.total
+
+    def _is_reached_by(self, answer: PageAnswer) -> bool:
+        return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
+
+    def _look_beyond(self, following: PageRequest) -> PageRequest | None:
+        """Follow a sign though the total is reached, since it may be too low. The token may also go on past the end, so
+        that the page may well be refused."""
+        try:
+            wire = wire_request(following, self._home)
+        except LinkError:
+            return None
+        return None if self._guard.has_sent(wire) else replace(following, pages_beyond=following.pages_beyond or 1)

@@ -1,0 +1,29 @@
+"""The request of a page as it is sent."""
+
+from __future__ import annotations
+
+import msgspec
+
+from haulier.api.errors import Action, ApiError
+from haulier.api.http.transport import Request
+from haulier.api.http.urls import resolve, with_query
+from haulier.api.paging.paginator import PageRequest
+from haulier.errors import UsageError
+
+
+def wire_request(request: PageRequest, home: str) -> Request:
+    """Return the request as it is sent. Raises `LinkError` where it leaves the origin of ``home``."""
+    url = resolve(request.url, base=request.base or home, home=home)
+    body, headers = b"", request.headers
+    if request.json is not None:
+        try:
+            body = msgspec.json.encode(request.json)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"The body of the request cannot be written as JSON: {error}.") from error
+        if not any(name.lower() == "content-type" for name, _ in headers):
+            headers = (*headers, ("Content-Type", "application/json"))
+    for name, value in headers:
+        if not value.isprintable():
+            # A token from an answer could add headers of its own by a line end.
+            raise ApiError(f"The header {name} would hold a control character; it is not sent.", action=Action.POISON)
+    return Request(request.method, with_query(url, request.query), headers, body)
