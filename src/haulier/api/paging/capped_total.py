@@ -34,7 +34,7 @@ class CappedTotal:
             self._first_count = count
 
     def behind(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
-        """Return the request of the page behind a doubtful total."""
+        """Return the request of the page behind a total that may be a cap."""
         if self._is_settled or answer.total is None or not answer.page.records or answer.received != answer.total:
             return None
         if not self._is_full(request, len(answer.page)):
@@ -58,7 +58,6 @@ def is_cap_like(total: int) -> bool:
 
 
 def cap_error(shown: str, total: int, status: int | None = None) -> PagingError:
-    """Return the error of a total with records behind it or, with ``status``, with a refusal behind it."""
     found = (
         "there are records behind it, so that it is capped, or counts something else"
         if status is None

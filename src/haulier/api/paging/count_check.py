@@ -67,7 +67,7 @@ def check_of(paginator: Paginator) -> OffsetCheck | PageNumberCheck | None:
 
 
 class OffsetCheck:
-    """Finds out whether an API counts its offset in records that it sends, or also in those that it leaves out."""
+    """Finds out whether an API counts only the records that it sends, or also those that it leaves out."""
 
     def __init__(self, pages: Offset) -> None:
         self._pages = pages
@@ -102,7 +102,7 @@ class OffsetCheck:
         return Probe(last, lambda found: self._judge_last(before, head, found))
 
     def _varies(self, before: _Before) -> bool:
-        """Whether two pages were short, in different ways; True once."""
+        """Whether two pages were short in different ways; asked for once."""
         if self._has_varied or before.size is None or before.count >= before.size:
             return False
         first, self._short_count = self._short_count, before.count
@@ -134,8 +134,8 @@ class OffsetCheck:
         )
 
     def _lowered_limit(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
-        """Return a probe for the rest of a short first page. Rows there show that the API lowered the limit, and an
-        offset raised by it would skip rows."""
+        """Return a probe for the rest of a short first page. Rows there show that the API lowered the limit: an offset
+        raised by it would skip some."""
         size, count = self._pages.size_of(request), len(page)
         if size is None or not 0 < count < size or (total is not None and count >= total):
             return None

@@ -73,7 +73,7 @@ class Cursor:
     """Paging by an opaque token: ``Cursor("next", query="cursor")``. `Key` says where it is read and sent.
 
     All else of the request stays, as most APIs demand. Ends where the token is missing, null, "" or false, or as
-    ``end`` says. A flag at ``more`` or ``done`` must agree with the token.
+    ``end`` says. A flag at ``more`` or ``done`` must agree with it.
     """
 
     at: str = ""
@@ -86,8 +86,8 @@ class Cursor:
     also: tuple[Key, ...] = ()
     """Further values to send."""
     size_name: str = ""
-    """Parameter, or path of the JSON body, with the page size: halved where the API cannot send the first page. Later
-    it stays, since a token may be a page's number, which means other records with every size."""
+    """Parameter, or path of the JSON body, with the page size: halved where the first page is too large. Later tokens
+    may be page numbers, which mean other records with every size."""
     end: tuple[End, ...] = ()
     """Further ends: "flag" (it alone counts), "repeated" (the token comes again), "empty page"."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)

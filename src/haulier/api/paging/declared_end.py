@@ -47,8 +47,8 @@ def check_words(end: Sequence[str], missing: str) -> None:
 
 
 def flag_of(kind: EndRules, answer: PageAnswer, *, has_token: bool) -> bool | None:
-    """Whether the declared flag says the end; None without flag and token. Raises `PagingError` where the two
-    contradict each other."""
+    """Whether the declared flag says the end; None without flag and token. Raises `PagingError` where they contradict
+    each other."""
     path = kind.more or kind.done
     flag = answer.flag(path) if path else None
     if flag is None:

@@ -18,7 +18,7 @@ _POSITION_NAMES: Final = frozenset(
         "continuationtoken", "skiptoken", "scrollid",
     }
 )  # fmt: skip
-"""How APIs call the position of a page, in letters only. A link has one of its own, by whatever name."""
+"""How APIs call a page's position, in letters only; a link has its own, by whatever name."""
 
 
 def keep_parameters(following: PageRequest, request: PageRequest, base: str, *, keep_query: bool) -> PageRequest:

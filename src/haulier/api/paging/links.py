@@ -207,7 +207,7 @@ def follow(
     base: str = "",
     keep_query: bool = False,
 ) -> PageRequest | None:
-    """Return the request of a link; None where ``end`` says that it leads nowhere. ``base``: the page unless given."""
+    """Return the request of a link; None where ``end`` says that it leads nowhere."""
     if "empty page" in end and not answer.page.records:
         return None
     base = base or answer.url

@@ -46,7 +46,7 @@ class ListPage:
 
 
 class ListReader:
-    """Reads answers, and knows how far the list was read. Reading changes nothing: an answer may be asked for again."""
+    """Reads answers without taking note of them, since one may be asked for again; `take` counts a page."""
 
     def __init__(self, listing: Listing, home: str, guard: LoopGuard, note: Callable[[str], None]) -> None:
         """``note`` is told what was taken for granted."""
@@ -68,14 +68,12 @@ class ListReader:
         return ListReader(self._listing, self._home, LoopGuard(self._listing.max_pages), lambda assumption: None)
 
     def take(self, count: int, new_count: int) -> None:
-        """Count a page, with the records of it that are new."""
         self.has_begun = True
         if self._capped is not None:
             self._capped.note(count)
         self.received += new_count
 
     def read(self, request: PageRequest, response: Response) -> ListPage:
-        """Read a page. Raises `BodyError` for an answer that makes no sense."""
         body = self.body_of(response)
         if request.pages_beyond and self._guard.knows(body.page):
             return ListPage(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
@@ -144,8 +142,8 @@ class ListReader:
         return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
 
     def _look_beyond(self, following: PageRequest) -> PageRequest | None:
-        """Follow a sign though the total is reached, since it may be too low. The token may also go on past the end, so
-        that the page may well be refused."""
+        """Follow a sign though the total is reached: it may be too low. The token may also go on past the end, so that
+        the page may well be refused."""
         try:
             wire = wire_request(following, self._home)
         except LinkError:

@@ -13,7 +13,7 @@ from haulier.api.http.transport import Request
 from haulier.api.records.page import Page
 
 MAX_PAGES: Final = 100_000
-"""Pages of one item: far above any that was planned well, and the end of an API that makes up cursors for ever."""
+"""Pages of one item: far above any good plan, and the end of an API that makes up cursors for ever."""
 
 _DIGEST_BYTES: Final = 16
 
@@ -38,8 +38,8 @@ class LoopGuard:
     def check_request(self, request: Request, *, is_look: bool = False) -> None:
         """Raise `PaginationLoopError` for a repeated request, or `ApiError` above the page cap.
 
-        The cap divides an item only if pages held records: smaller items would have as many empty ones. ``is_look``: a
-        look behind the apparent end may be one page more.
+        Only pages with records make it divide: smaller items would have as many empty ones. ``is_look`` allows one
+        more.
         """
         if self.pages >= self._max_pages + is_look:
             raise ApiError(
@@ -75,8 +75,8 @@ class LoopGuard:
 
 
 def _checksum(page: Page) -> bytes:
-    """Return length and two unlike checksums, at a quarter of the cost of SHA-1 (130 us a MB). Unlike pages share them
-    in one of a billion items of 100,000 pages, and nobody gains by forging one."""
+    """Return length and two unlike checksums, at a quarter of the cost of SHA-1 (130 us a MB). By chance pages share
+    them in one of a billion items of 100,000; nobody gains by it."""
     text = b"\n".join(page.slices)
     return struct.pack("<QII", len(text), isal_zlib.crc32(text), isal_zlib.adler32(text))
 

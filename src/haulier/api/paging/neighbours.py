@@ -1,7 +1,7 @@
 """Counts pages that begin with the record that the page before ended with, byte for byte.
 
-Pages may overlap, as by a cursor whose record is sent again, or records be equal in their own right: it is no error,
-and told when the run is closed. Of offsets and page numbers `count_check` finds out which it is.
+It is no error: pages may overlap, as by a cursor whose record is sent again, or records be equal in their own right. So
+it is told when the run is closed; of counted pages `count_check` finds out which it is.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ class Neighbours:
         self._before_last = b""
 
     def note(self, page: Page) -> bool:
-        """Whether the page begins so. Not where equal records stand side by side within a page: such a list has
-        many."""
+        """Whether the page begins so, and no equal records are side by side within a page: such a list has many."""
         records = page.slices
         if not records:
             return False

@@ -88,7 +88,7 @@ class PageIterator:
         await self._settle(first)
 
     async def _ask(self, request: PageRequest) -> tuple[PageRequest, ListPage | None]:
-        """Return the request that was answered, perhaps a smaller one, and what was read; None at an end that is no
+        """Return the request that was answered, perhaps a smaller one, and what was read; None at an end without a
         page."""
         refused: ApiError | None = None
         while True:
@@ -169,7 +169,7 @@ class PageIterator:
         return page
 
     def _note_empty(self, page: Page) -> None:
-        """Tell of many empty pages. Some APIs filter after a page is cut; others go on for ever behind their end."""
+        """Some APIs filter after a page is cut; others go on for ever behind their end."""
         self._empty_pages = 0 if page.records else self._empty_pages + 1
         if self._empty_pages == REPORTED_EMPTY_PAGES:
             self._requester.say_once(
@@ -238,8 +238,7 @@ class PageIterator:
             raise cap_error(self._requester.describe(wire), self._reader.received)
 
     def _note_lack(self, read: ListPage) -> None:
-        """Tell of a list of one page without a trace of a next one: many APIs end lists so, and a misspelt path looks
-        the same."""
+        """Many APIs end a list of one page without a trace of a next one, and a misspelt path looks the same."""
         if read.following is None and read.look is not None and read.look.lack:
             self._note(f"{read.look.lack}: taken as the last page")
 

@@ -40,12 +40,12 @@ class PageRequest:
     has_token: bool = False
     """It carries a token or link of the API's. If that expires, the item begins again."""
     pages_beyond: int = 0
-    """Requests in a row, with this one, behind the apparent end. A refusal or a repeated page is the end then."""
+    """Requests in a row behind the apparent end, with this one. A refusal or a repeated page is the end then."""
     base: str = ""
     """Address that ``url`` is relative to; "" for the API's own."""
     smaller: Callable[[PageRequest], PageRequest | None] | None = None
-    """Returns the request for half as many records at the same position, or None at the least size. Called where the
-    API cannot send a page whole."""
+    """Returns the request for half as many records at the same position, or None. Called where a page is too large to
+    be sent."""
 
     first_query: Pairs = ()
     """Parameters of the first request, where ``url`` is a link."""
@@ -112,13 +112,13 @@ class PageAnswer:
 
     @property
     def is_last_by_count(self) -> bool:
-        """Whether the page is empty or the total reached: the end of kinds without a sign of their own."""
+        """Whether the page is empty or the total reached."""
         return not self.page.records or (self.total is not None and self.received >= self.total)
 
     def raw(self, path: str) -> Raw | None:
         """Return the bytes at a path; None for nothing, null, "", false, and an empty object or list.
 
-        Raises `PagingError` for a path that can never fit here, such as a name into a list.
+        Raises `PagingError` for a path that can never fit, such as a name into a list.
         """
         found = self.body.raw(path)
         if found is None:
@@ -205,7 +205,7 @@ class Paginator(Protocol):
 @dataclass(frozen=True, slots=True)
 class Single:
     """All records come in one page. A page as full as was asked for, or a Link header with a next one, raises
-    `PagingError`: there may be more. An exact total settles it."""
+    `PagingError`, unless there is an exact total."""
 
     may_be_full: bool = False
     """Accept a full page, such as the newest hundred."""

@@ -16,8 +16,8 @@ ParameterPlace = Literal["query", "body"]
 """The query, or a dotted path of the JSON body."""
 Advance = Literal["received", "limit"]
 DEFAULT_EMPTY_PAGES: Final = 2
-"""Empty pages in a row that end a list without another sign. The second costs a request for each item: all rows of the
-first may be hidden from us."""
+"""Empty pages in a row that end a list without another sign: all rows of the first may be hidden from us. The second
+costs a request for each item."""
 MAX_EMPTY_PAGES: Final = 100
 """Empty pages in a row before an exact total is reached; then the item fails."""
 
@@ -314,7 +314,7 @@ def check_flags(more: str, done: str) -> None:
 def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
     """Whether the declared flag says the end; None without one, and for a declared empty page that lacks it.
 
-    Raises `BodyError` where another page lacks it: its path may be misspelt, and no end is taken for granted.
+    Raises `BodyError` where another page lacks it: its path may be misspelt.
     """
     path = more or done
     if not path:

@@ -22,7 +22,7 @@ class SignWatch:
     ) -> None:
         """Raise `PagingError` where the sign is missing and something speaks against the end.
 
-        ``needs_proof``: it is a first page with records, and no exact total says that these are all.
+        ``needs_proof``: a first page with records, which no exact total calls all.
         """
         memory = self._requester.signs.of(look.sign)
         looks = self._requester.usage.sign_totals

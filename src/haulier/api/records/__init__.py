@@ -1,1 +1,1 @@
-"""Records, cut out of the bodies of answers as the bytes that the API sent."""
+"""Records, cut out of answers as the bytes that were sent."""

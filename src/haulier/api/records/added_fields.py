@@ -1,4 +1,4 @@
-"""Fields put in front of a record's own bytes, which follow unchanged (G6): whose record it is, say."""
+"""Fields in front of a record's own bytes, which follow unchanged (G6)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SPACE: Final = b" \t\r\n"
 
 
 def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any]) -> list[bytes]:
-    """Return each record with ``fields`` in front. A `msgspec.Raw` among the values goes in as it stands.
+    """Return each record with ``fields`` in front. A `msgspec.Raw` among the values goes in as it is.
 
-    Raises `ItemError` for values that JSON cannot hold. Raises `ApiError` for a record that is no object, or has such a
-    field itself: of the two some readers would take one, others the other.
+    Raises `ItemError` for values that JSON cannot hold, and `ApiError` for a record that is no object, or that has such
+    a field itself: readers would not all take the same one.
     """
     if not fields:
         return [bytes(record) for record in records]
@@ -50,7 +50,7 @@ def _prepend(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...]) -
 
 
 def _signs(name: str) -> Iterator[bytes]:
-    """Yield what a record with the field must hold: its name in quotes, or an escape that may stand for a letter."""
+    """Yield what a record with the field must hold: its quoted name, or an escape that may mean a letter."""
     yield json.dumps(name).encode()
     yield json.dumps(name, ensure_ascii=False).encode()
     yield b"\\u"

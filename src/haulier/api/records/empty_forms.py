@@ -1,4 +1,4 @@
-"""Forms of a page without records, besides an empty list. They are declared, never guessed."""
+"""Forms of a page without records, besides an empty list: declared, never guessed."""
 
 from __future__ import annotations
 
@@ -17,22 +17,20 @@ NO_BODY: Final = "no body"
 _WORD_VALUES: Final = {"null": b"null", "false": b"false", "empty object": b"{}", "empty text": b'""'}
 EMPTY_WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY)
 EMPTY_STATUSES: Final = frozenset({204, 205, *range(400, 500)}) - {401, 402, 403, 407, 408, 425, 429}
-"""Statuses that may be about the records that were asked for. Others are about rights, limits and connections; a rule
-with a text can still make one of them the end."""
+"""Statuses that may be about the records. Others are about rights, limits and connections; a rule with a text can still
+make one the end."""
 _FAILURE_KEYS: Final = frozenset({"error", "errors", "fault", "exception"})
-"""Where APIs say what went wrong under a good status."""
+"""Where APIs report failures under a good status."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmptyForms:
-    """Declared answers that are a page without records."""
-
     words: frozenset[str] = frozenset()
     statuses: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, declared: Iterable[str | int]) -> EmptyForms:
-        """Make one from words and statuses, such as ``["null", 204]``. Raises `UsageError` for others."""
+        """Make one from words and statuses, such as ``["null", 204]``."""
         declared = list(declared)
         for each in declared:
             if isinstance(each, str) and each not in EMPTY_WORDS:
@@ -55,29 +53,26 @@ class EmptyForms:
 
     @property
     def takes_absent(self) -> bool:
-        """Whether records may be left out, with nothing in their place."""
+        """Whether the records may be missing."""
         return ABSENT in self.words
 
     @property
     def behind_token(self) -> EmptyForms:
-        """Return the forms that count behind a token or link: no error status, which would end the list in silence
-        where the API only stumbled."""
+        """Leave out error statuses: behind a token or link they would end the list where the API only stumbled."""
         return EmptyForms(self.words, frozenset(status for status in self.statuses if status < 300))
 
     def takes_answer(self, status: int, body: bytes) -> bool:
-        """Whether the status, or the lack of a body, says that there are no records."""
         return status in self.statuses or (not body and NO_BODY in self.words)
 
     def takes_value(self, found: Raw) -> bool:
-        """Whether what stands at the records' path says it."""
         value = bytes(found) if len(memoryview(found)) < _MAX_VALUE_BYTES else b""
         if value[:1] == b"{" and not value[1:-1].strip():
             value = b"{}"
         return any(_WORD_VALUES.get(word) == value for word in self.words)
 
     def takes_absence(self, body: bytes | Raw, path: str) -> bool:
-        """Whether it says so that nothing stands at the path. Only its last key may be missing, or a list on the way be
-        empty: else another path may be meant."""
+        """Whether the records are missing by declaration. Only the last key may be, or what is below an empty list:
+        else another path may be meant."""
         parts = parts_of(path)
         if not self.takes_absent or not parts:
             return False
@@ -94,7 +89,7 @@ EMPTY_LIST_ONLY: Final = EmptyForms()
 
 
 def failure_in(body: bytes | Raw) -> str | None:
-    """Return the path of a key that tells a failure, at an answer's top or in an object there; None without one."""
+    """Return the path of a key that tells a failure, at an answer's top or in an object there."""
     if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
         return None
     top = msgspec.json.decode(raw, type=dict[str, Raw])

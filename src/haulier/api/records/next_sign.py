@@ -1,7 +1,7 @@
-"""The sign of a next page: a token, link or flag. Where it is missing, the list ends or its path is misspelt.
+"""The sign of a next page: a token, link or flag. Where it is missing, the list has ended, or its path is misspelt.
 
-Many APIs leave it out of the last page, with all around it, so that its lack must stay an end. Against that speaks a
-full page in a run in which nobody ever saw the sign, and another token beside its place.
+Many APIs leave it out of the last page, so that its lack must stay an end. Against that speak a full page in a run in
+which nobody ever saw the sign, and another token in its place.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from haulier.api.records.page import Body
 from haulier.api.records.paths import first_byte
 
 MAX_COMPANIONS: Final = 64
-"""Keys around a sign that are remembered. Objects around tokens have a handful; one by records' ids has any number."""
+"""Keys around a sign that are remembered. Objects with tokens have a handful; one by records' ids has any number."""
 
 
 MAX_KEY_CHARACTERS: Final = 100
-"""Longer keys are data: neither remembered nor taken for a token's."""
+"""Longer keys are data, not names."""
 
 Companion = tuple[str, str]
-"""The path of an object, and a key in it."""
+"""Path of an object, and a key in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignReport:
-    """What a page has where the sign of the next one should stand."""
+    """What a page has where the sign should be."""
 
     sign: str
-    """What was looked for: `'paging.next'`, `the header 'X-Next'`."""
+    """Such as `'paging.next'`, `the header 'X-Next'`."""
     lack: str = ""
     """Why it is missing, in words; "" where it is there, be it null."""
     instead: str = ""
-    """Keys, headers or relations in its place."""
+    """Keys, headers or relations that are there."""
     passed: str = ""
     """How far the path of a missing sign leads."""
     companions: tuple[Companion, ...] = ()
-    """Keys of the objects on the way to the sign."""
+    """Keys beside the path to the sign."""
     tokens: tuple[str, ...] = ()
-    """Keys that look like a token or link, in the object that lacks the sign."""
+    """Keys that look like tokens, where the sign is missing."""
     others: tuple[str, ...] = ()
     """Further keys there, with texts."""
     asked: int | None = None
-    """Records that were asked for."""
+    """Page size that was asked for."""
 
     @property
     def is_there(self) -> bool:
@@ -55,7 +55,7 @@ class SignReport:
 
 @dataclass(slots=True)
 class SignMemory:
-    """What this process knows of one sign of a stream."""
+    """What all items of a process know of a stream's sign."""
 
     was_seen: bool = False
     companions: set[Companion] = field(default_factory=set)
@@ -65,16 +65,13 @@ class SignMemory:
         self.companions.update(look.companions[: MAX_COMPANIONS - len(self.companions)])
 
     def unknown_keys(self, look: SignReport) -> tuple[str, ...]:
-        """Return keys that stand where the sign is missing and never stood beside it: it may have another name there.
-
-        Before the sign was seen only what looks like a token counts.
-        """
+        """Return keys that never stood beside the sign: it may have another name. Before it was seen, only tokens
+        count."""
         found = (*look.tokens, *look.others) if self.was_seen else look.tokens
         return tuple(key for key in found if (look.passed, key) not in self.companions)
 
 
 def report_found(body: Body, at: str) -> SignReport:
-    """Report that something stands at the path, be it null."""
     companions: list[Companion] = []
     place = at
     while place:
@@ -84,7 +81,6 @@ def report_found(body: Body, at: str) -> SignReport:
 
 
 def report_missing(body: Body, at: str, asked: int | None = None) -> SignReport:
-    """Report that nothing does. ``asked``: the page's declared size."""
     passed, members = body.keys_beside(at)
     is_ahead = any(_leads_on(part) for part in passed.split(".") if part)
     tokens = tuple(key for key, value in members.items() if _is_token(key, value, is_ahead=is_ahead))
@@ -111,9 +107,9 @@ _NEXT_COMPANION_WORDS: Final = frozenset(
         "token", "uri", "url", "continuation",
     }
 )  # fmt: skip
-"""... and words that do beside `next`."""
+"""... or words that do beside `next`."""
 _BACKWARD_PATTERN: Final = re.compile("prev|before|first|last|self|start|sync|delta|current|base|context|up$")
-"""Parts of keys that lead to what was read, to the list itself, or to a later run: `newStartPageToken`, `deltaLink`."""
+"""Parts of keys that lead back, to the list itself, or to a later run: `newStartPageToken`, `deltaLink`."""
 _WORD_PATTERN: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
@@ -143,7 +139,7 @@ def _words(key: str) -> set[str]:
 
 
 def _says(value: Raw) -> bool:
-    """Whether it is a text, a number or true, and not a way to say nothing."""
+    """Whether it is text, a number or true, and means something."""
     return first_byte(value) in b'"-123456789t' and bytes(value) not in (b'""', b'"0"')
 
 
@@ -153,15 +149,13 @@ _SIZE_NAMES: Final = frozenset(
         "count", "top", "first", "rows", "take", "resultsperpage", "itemsperpage", "recordsperpage", "sysparmlimit",
     }
 )  # fmt: skip
-"""How APIs call the size of a page, in letters only."""
+"""How APIs call a page's size, in letters only."""
 _MAX_DEPTH: Final = 2
 
 
 def asked_sizes(query: Iterable[tuple[str, str]], body: object = None) -> set[int]:
-    """Return the numbers of a request that seem to say how many records a page should have.
-
-    The name is enough: all that hangs on it is whether a page without the sign is suspicious.
-    """
+    """Return the numbers that seem to be page sizes. A name is enough: all that hangs on it is whether a page without
+    the sign is suspicious."""
     found = [_number(value) for name, value in query if is_size(name)] + _sizes_in(body, _MAX_DEPTH)
     return {number for number in found if number}
 
@@ -186,7 +180,7 @@ def _number(value: object) -> int | None:
 
 
 class SignTotals:
-    """What one item saw of its signs, for its receipt. A source declares few."""
+    """What one item saw of its signs, for its receipt."""
 
     def __init__(self) -> None:
         self._were_seen: dict[str, bool] = {}
@@ -196,13 +190,11 @@ class SignTotals:
 
     @property
     def unseen(self) -> str:
-        """The sign that no page had, though nothing else proves that the lists are whole; "" for none."""
+        """Sign that no page had, though nothing else proves that the lists are whole; "" for none."""
         return next((sign for sign, was_seen in self._were_seen.items() if not was_seen), "")
 
 
 class StreamSigns:
-    """What this process saw of a stream's signs."""
-
     def __init__(self) -> None:
         self._memories: dict[str, SignMemory] = {}
 

@@ -31,26 +31,24 @@ from haulier.api.records.surrogates import Hidden, hide
 from haulier.errors import ItemError
 
 NO_LIST_VALUES: Final = (b"null", b"{}", b'""', b"false")
-"""What APIs put in place of an empty list; the second is how PHP writes one."""
+"""Sent in place of an empty list; the second is PHP's."""
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK_BYTES: Final = 32 * 1024
-"""Bytes decoded at once to check UTF-8: more than the processor's cache holds take twice as long. ASCII needs no
-check."""
+"""Bytes of UTF-8 checked at once: more than fit into the processor's cache take twice as long. ASCII needs no check."""
 _END_BYTES: Final = 64
-"""Bytes of a record's beginning and end by which records are found in their body."""
+"""Bytes at both ends of a record by which it is found in its body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Records, each the ``bytes`` of one JSON value: ``json.loads(page.records[0])``.
 
-    A processor yields pages. Those of a session hold the API's own bytes, and ``Page.of([{"id": 1}])`` encodes records
-    of one's own.
+    A session yields the API's own bytes; ``Page.of([{"id": 1}])`` encodes records of one's own.
     """
 
     records: Sequence[bytes]
     encoded: bool = False
-    """The records are ours, not the API's own."""
+    """The bytes are ours, not the API's."""
     added: tuple[str, ...] = ()
     """Fields of ours in front of the API's bytes."""
 
@@ -60,7 +58,7 @@ class Page:
 
     @property
     def slices(self) -> Sequence[Bytes]:
-        """The records as they are written: parts of the answer's body, uncopied."""
+        """The records as they are written: uncopied parts of the body."""
         return cast("Records", self.records).slices
 
     def __len__(self) -> int:
@@ -69,17 +67,15 @@ class Page:
     def with_fields(self, fields: Mapping[str, Any]) -> Page:
         """Return the page with ``fields`` in front of each record, whose own bytes follow unchanged.
 
-        ``page.with_fields({"author_id": item.author})`` says whose records they are. Raises `ApiError` for a record
-        that is no object, or has such a field itself.
+        ``page.with_fields({"author_id": item.author})`` says whose they are. Raises `ApiError` for a record that is no
+        object, or has such a field itself.
         """
         return Page(add_fields(self.slices, fields), self.encoded, (*self.added, *fields))
 
     @classmethod
     def of(cls, records: Iterable[dict[str, Any]]) -> Page:
-        """Return a page of records that we encode: compact JSON, with keys in their order.
-
-        Times become ISO 8601, decimals text, and NaN null. Raises `ItemError` for what JSON cannot hold.
-        """
+        """Encode records as compact JSON: times as ISO 8601, decimals as text, NaN as null. Raises `ItemError` for what
+        JSON cannot hold."""
         try:
             return cls([msgspec.json.encode(record) for record in records], encoded=True)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -87,21 +83,18 @@ class Page:
 
 
 class PageReader:
-    """Reads the bodies of one walk: the records, and what is asked besides.
-
-    It learns which other paths are asked for: from the second page on, one pass over a body finds them all.
-    """
+    """Reads the bodies of one list. It learns which paths are asked for: from the second page on, one pass finds them
+    all."""
 
     def __init__(self, records_path: str, empty: EmptyForms = EMPTY_LIST_ONLY, total_at: str = "") -> None:
-        """``empty``: further forms of a page without records. ``total_at``: path of an exact total."""
+        """``total_at``: path of an exact total."""
         self._records_path = records_path
         self._empty = empty
         self._total_at = total_at
         self._asked: tuple[str, ...] = ()
 
     def read(self, body: bytes) -> Body:
-        """Read a body. Raises `BodyError` where it is not JSON in UTF-8, or has no list at the records' path, or
-        two."""
+        """Raise `BodyError` for a body that is not JSON in UTF-8, or has no list at the records' path, or two."""
         body = text_of(body)
         hidden: Hidden | None = None
         try:
@@ -122,11 +115,10 @@ class PageReader:
         return Body(body, page, values, self, is_declared_empty=elements is None)
 
     def without_records(self) -> Body:
-        """Return the page of an answer whose body says nothing."""
         return Body(b"null", Page(()), {}, self, is_declared_empty=True)
 
     def read_end(self, body: bytes) -> Body | None:
-        """Read an answer that a rule calls the end. None without records: nothing has to stand at their path."""
+        """Read an answer that a rule calls the end, which need not have records."""
         body = text_of(body)
         if body.lstrip()[:1] not in (b"{", b"["):
             return None
@@ -137,14 +129,13 @@ class PageReader:
         return None if found is None or bytes(found) in NO_LIST_VALUES else self.read(body)
 
     def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None]]:
-        """Return records and values at other paths; None for a declared page without records."""
         picked = picker(self._records_path, self._asked).pick(body)
         elements, values = picked if picked is not None else (self._elements(body), {})
         _check_unique(body, self._records_path, elements or [])
         return elements, values
 
     def _elements(self, body: bytes) -> list[Raw] | None:
-        """Return the records of a body of any shape; None for a declared page without them."""
+        """Return the records of a body of any shape; None for a declared empty page."""
         path = self._records_path
         found = raw_at(body, path)
         if self._is_absence(body) if found is None else self._empty.takes_value(found):
@@ -159,7 +150,7 @@ class PageReader:
         return msgspec.json.decode(found, type=list[Raw])
 
     def _is_absence(self, body: bytes) -> bool:
-        """Whether it is declared that nothing stands at the path. Any part of it may lack where the total is 0."""
+        """Whether records are missing by declaration: any part of their path, if the total is 0."""
         if self._empty.takes_absence(body, self._records_path):
             return True
         counted = raw_at(body, self._total_at) if self._empty.takes_absent and self._total_at else None
@@ -171,7 +162,7 @@ class PageReader:
 
 
 class Body:
-    """A body that was read: its page, and what stands at other paths, by demand."""
+    """A body that was read."""
 
     def __init__(
         self,
@@ -183,8 +174,7 @@ class Body:
         *,
         is_declared_empty: bool = False,
     ) -> None:
-        """``is_declared_empty``: by a form that the source declares, it has no records, and need have neither total nor
-        flag."""
+        """``is_declared_empty``: a declared page without records, which need have neither total nor flag."""
         self._body = body
         self._hidden = hidden
         self._values = values
@@ -201,7 +191,7 @@ class Body:
 
     @property
     def text(self) -> bytes:
-        """All of it. Lone surrogates are written otherwise than they came."""
+        """Lone surrogates in it are written otherwise than they came."""
         return self._body
 
     def check_failure(self) -> None:
@@ -214,7 +204,7 @@ class Body:
         return explain_misfit(self._body, path)
 
     def keys_beside(self, path: str) -> tuple[str, dict[str, Raw]]:
-        """Return how far a path leads, and the members of the object around its last key, or that lacks the next."""
+        """Return how far a path leads, and the members of the object there."""
         passed = path.rpartition(".")[0]
         node = raw_at(self._body, passed or ROOT)
         if node is None:
@@ -225,7 +215,7 @@ class Body:
 
 
 def check_failure(body: bytes) -> None:
-    """Raise `BodyError` where a page without records tells a failure: it would end the list in silence."""
+    """Raise `BodyError` where a page without records tells a failure, which would end the list in silence."""
     if (key := failure_in(body)) is not None:
         raise BodyError(
             f"no records, and something at {key!r}, which looks like a failure. "
@@ -236,16 +226,16 @@ def check_failure(body: bytes) -> None:
 
 
 def split_records(body: bytes, records_path: str) -> Page:
-    """Return the records at a dotted path, unchanged byte for byte; ``.`` is the whole body.
+    """Return the records at a dotted path, unchanged byte for byte.
 
-    Raises `BodyError` for a body that is not JSON in UTF-8, and for a path without a list or with two: JSON allows a
+    Raises `BodyError` for a body that is not JSON in UTF-8, and for a path without a list, or with two: JSON allows a
     key twice, and one list would be lost.
     """
     return PageReader(records_path).read(body).page
 
 
 def not_json_error(body: bytes, error: Exception) -> BodyError:
-    """Say why a body cannot be read. Several records, one a line, are no mistake of the API's."""
+    """Say why a body cannot be read. Records one a line are no mistake of the API's."""
     lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
     if len(lines) == 2 and all(_is_json(line) for line in lines):
         return BodyError("the body is several JSON values, one a line: NDJSON is not read yet", Shape.NOT_JSON)
@@ -261,7 +251,7 @@ def _is_json(text: bytes) -> bool:
 
 
 def text_of(body: bytes) -> bytes:
-    """Return a body without byte order mark, proven to be UTF-8: msgspec does not check what it does not decode."""
+    """Return a body without byte order mark, proven to be UTF-8, which msgspec does not check in what it skips."""
     if body.startswith(_BOM):
         body = body[len(_BOM) :]
     if not body.isascii():
@@ -289,9 +279,9 @@ def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
 
 
 def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:
-    """Refuse a body with a key twice on the way to its records: msgspec takes the last in silence.
+    """Refuse a key twice on the way to the records: msgspec takes the last in silence.
 
-    A key that stands once in the text outside the records stands once in the object. Only others are parsed.
+    A key that is once in the text outside the records is once in the object. Only other bodies are parsed.
     """
     keys = {key for reading in readings(path) for key in reading if not key.isdigit()}
     if not keys:
@@ -308,7 +298,7 @@ def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """An object with the keys that stand in it twice."""
+    """An object with its doubled keys."""
 
 
 def _doubled_key(tree: Any, reading: Reading) -> str | None:
@@ -326,7 +316,7 @@ def _doubled_key(tree: Any, reading: Reading) -> str | None:
 
 
 def _cut_out(body: bytes, elements: list[Raw]) -> bytes:
-    """Return the body with null for its records, if they stand in one piece with equal gaps, as programs write them."""
+    """Return the body with null for its records, if they have equal gaps, as programs write them."""
     if not elements or first_byte(elements[0]) not in (b"{", b"["):
         return body
     first, tail = memoryview(elements[0]), memoryview(elements[-1])[-_END_BYTES:]

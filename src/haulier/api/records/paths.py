@@ -1,7 +1,6 @@
 """Dotted paths into JSON: ``rows``, ``paging.next.after``, ``rows.0.id``; ``.`` is the whole body.
 
-A key may have dots (``@odata.nextLink``): the reading with the longer key wins. A part of digits is an index of a list
-or a key of an object, whichever stands there.
+Keys may have dots (``@odata.nextLink``): the longer key wins. Digits are an index of a list, or a key of an object.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ Reading = tuple[str, ...]
 
 
 def check_path(path: str) -> str:
-    """Return ``path``, or raise `UsageError` where it cannot be one."""
     if path != ROOT and not all(parts_of(path)):
         raise UsageError(f"{path!r} is no path into JSON. Write keys with dots between, such as 'result.items'.")
     return path
@@ -52,7 +50,7 @@ def _readings(parts: Sequence[str]) -> Iterator[Reading]:
 
 
 def find(tree: Any, path: str) -> Any:
-    """Return what stands at a path of a decoded value. Raises `LookupError` that says what stands there instead."""
+    """Return the value at a path. Raises `LookupError` that says what is there instead."""
     node, parts = tree, parts_of(path)
     while parts:
         if isinstance(node, dict) and (length := _longest(node, parts)):
@@ -67,8 +65,7 @@ def find(tree: Any, path: str) -> Any:
 
 
 def raw_at(body: bytes | Raw, path: str) -> Raw | None:
-    """Return the bytes at a path, or None, with one pass for each part of it. Raises `msgspec.DecodeError` for what is
-    not JSON."""
+    """Return the bytes at a path, or None. Raises `msgspec.DecodeError` for what is not JSON."""
     try:
         return _raw_at(body, path)
     except msgspec.DecodeError:
@@ -101,13 +98,13 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
 
 
 def explain_missing(body: bytes | Raw, path: str, whole: str = "the body") -> str:
-    """Say why `raw_at` finds nothing: how far the path leads, and what stands there."""
+    """Say how far a path leads, and what is there."""
     passed, node = dead_end(body, path)
     return f"there is nothing at {path!r}: {repr(passed) if passed else whole} is {describe(node)}"
 
 
 def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:
-    """Return how far a path leads, and the value that stands there."""
+    """Return how far a path leads, and the value there."""
     parts = parts_of(path)
     for length in range(len(parts) - 1, 0, -1):
         passed = ".".join(parts[:length])
@@ -118,9 +115,9 @@ def dead_end(body: bytes | Raw, path: str) -> tuple[str, Raw]:
 
 
 def explain_misfit(body: bytes | Raw, path: str) -> str:
-    """Say why a path can never fit bodies of this shape; "" where it may.
+    """Say why a path can never fit such bodies; "" where it may.
 
-    It leads by a name into a list, or into a text, number or true. What is null, "", false or empty fits any path.
+    It leads by a name into a list, text, number or true. What is null, "", false or empty fits any path.
     """
     passed, node = dead_end(body, path)
     rest = path[len(passed) :].lstrip(".").partition(".")[0]
@@ -137,12 +134,12 @@ def explain_misfit(body: bytes | Raw, path: str) -> str:
 
 
 def first_byte(value: Raw) -> bytes:
-    """Return the byte that tells the kind of a value."""
+    """It tells the kind of a value."""
     return bytes(memoryview(value)[:1])
 
 
 def describe(value: Any) -> str:
-    """Say what a value is by keys and no values: `an object with the keys error, status`."""
+    """Say what a value is, with keys and no values: `an object with the keys error, status`."""
     if isinstance(value, Raw):
         value = msgspec.json.decode(value, type=_SHALLOW.get(first_byte(value), Raw))
     match value:
@@ -167,5 +164,4 @@ _KINDS: Final = {b'"': "text", b"n": "null", b"t": "true", b"f": "false"}
 
 
 def _longest(keys: dict[str, Any], parts: list[str]) -> int:
-    """Return how many parts the longest key takes that is there."""
     return next((length for length in range(len(parts), 0, -1) if ".".join(parts[:length]) in keys), 0)

@@ -1,4 +1,4 @@
-"""Keys that tell the records of a stream apart, short enough to be kept for each."""
+"""Keys that tell records apart, short enough to be kept for each."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _NO_KEYS: Final = (b"n", b"{", b"[")
 
 
 class NoKeyError(ValueError):
-    """A record has no key, in words."""
+    """A record has no key."""
 
 
 class KeyReader:
     """Reads the key at ``paths`` as bytes, 16 at most.
 
-    Text is compared as it reads, however it is escaped; numbers by the API's digits (1 and 1.0 are two keys). Text
-    never equals a number.
+    Texts are equal however they are escaped; numbers by the API's digits (1 and 1.0 are two keys). Text never equals a
+    number.
     """
 
     def __init__(self, paths: tuple[str, ...]) -> None:
@@ -39,7 +39,7 @@ class KeyReader:
         self._picker = ValuePicker(paths)
 
     def read(self, record: Bytes) -> bytes:
-        """Return a record's key. Raises `NoKeyError` where a path leads nowhere, to null, or to an object or list."""
+        """Raise `NoKeyError` where a path leads nowhere, to null, or to an object or list."""
         values = self._picker.pick(record) or self._find_each(record)
         text = b",".join([_plain(value) or self._refuse(record, place) for place, value in enumerate(values)])
         # A shorter text stands for itself: no digest is as short.
@@ -60,7 +60,7 @@ class KeyReader:
 
 
 def _plain(value: Raw | None) -> bytes:
-    """Return bytes that are equal where values are; none for what can be no key."""
+    """Return bytes that are equal where values are; none for no key."""
     if value is None:
         return b""
     text = bytes(value)
@@ -73,7 +73,7 @@ def _plain(value: Raw | None) -> bytes:
 
 
 def key_paths(key: str | Iterable[str]) -> tuple[str, ...]:
-    """Return a declared key as paths: one, or several that tell a record together. Raises `UsageError`."""
+    """Return a declared key as paths: several may tell a record together."""
     paths = (key,) if isinstance(key, str) else tuple(key)
     if not paths:
         raise UsageError("A key needs at least one path into a record, such as 'id'.")

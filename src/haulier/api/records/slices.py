@@ -1,4 +1,4 @@
-"""`Records`: the records of a page as bytes, cut out of the answer when they are looked at."""
+"""The records of a page, cut out of the answer when they are looked at."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Bytes = bytes | bytearray | memoryview
 
 
 class Records(Sequence[bytes]):
-    """Hands out ``bytes``, for `json.loads`, in a run as in a test.
+    """Hands out ``bytes``, in a run as in a test.
 
-    ``slices`` are parts of the answer's body, which hold on to it and copy nothing. A run writes those: bytes of all
-    records would cost a page of 20 KB a twelfth more.
+    ``slices`` are uncopied parts of the body. A run writes those: bytes of all records would cost a page of 20 KB a
+    twelfth more.
     """
 
     __slots__ = ("slices",)

@@ -1,7 +1,7 @@
-r"""Half of a UTF-16 pair alone, such as ``\ud83d``, which programs write that cut a text in the middle of an emoji.
+r"""Lone halves of UTF-16 pairs, such as ``\ud83d``, from programs that cut a text in the middle of an emoji.
 
-JSON's grammar allows it (RFC 8259 8.2), and no fast parser takes it. So it is hidden while a body is read, under as
-many other bytes, and put back into what was cut out: no byte of a record changes (G6).
+JSON's grammar allows them (RFC 8259 8.2), and no fast parser does. So they are hidden under as many other bytes while a
+body is read, and put back into what was cut out: no byte of a record changes (G6).
 """
 
 from __future__ import annotations
@@ -15,25 +15,23 @@ _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-"""Each escape of a text in order, so that an escaped backslash begins none; a whole pair is one."""
+"""Every escape in order, so that an escaped backslash begins none; a whole pair is one."""
 _MARKS: Final = tuple(bytes((127, other)) for other in b"~|^`#$%&*+=<>?@!")
-"""Two unlike bytes of no hex number can be told from their neighbours."""
+"""Pairs of unlike bytes that are in no hex number: each can be told from its neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A body of the same length without lone surrogates."""
-
     body: bytes
     mark: bytes
 
     def restore(self, piece: bytes | memoryview) -> bytes:
-        """Return a piece of it as it was sent."""
+        """Return a piece of ``body`` as it was sent."""
         return bytes(piece).replace(self.mark, b"\\u")
 
 
 def hide(body: bytes) -> Hidden | None:
-    """Return a body with its lone surrogates hidden; None without any."""
+    """Hide lone surrogates; None for a body without any."""
     if _SURROGATE.search(body) is None:
         return None
     mark = next((mark for mark in _MARKS if mark not in body), None)
