@@ -16,6 +16,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "Tls",
     "Rule",
     "Action",
+    "Lookup",
     # Credentials
     "ApiKey",
     "Auth",
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from haulier.items.windows import TimeWindow, day_windows, time_windows
     from haulier.items.workitem import WorkItem
     from haulier.sources.context import Context, RunInfo
+    from haulier.sources.recipe import Lookup
 
 _HOMES = {
     "Action": "api.errors",
@@ -112,6 +114,7 @@ _HOMES = {
     "ItemError": "errors",
     "Key": "api.paging.cursors",
     "LinkHeader": "api.paging.links",
+    "Lookup": "sources.recipe",
     "NextUrl": "api.paging.links",
     "OData": "api.paging.links",
     "Offset": "api.paging.positions",

@@ -33,6 +33,7 @@ from haulier import (
     ItemError,
     Key,
     LinkHeader,
+    Lookup,
     NextUrl,
     OData,
     Offset,
@@ -77,7 +78,14 @@ PROXIED = Api("https://api.example.com", proxy=SECRET)
 RULES = (Rule(Action.PAUSE, status=403, text="rate limit"), Rule(Action.ABSENT, status=410))
 OAUTH = Api("https://api.example.com", auth=ClientCredentials("https://login.example.com", env("ID"), env("SECRET")))
 
-app = App("assets", api=API, lake="lake", queue="sqlite")
+app = App(
+    "assets",
+    api=API,
+    lake="lake",
+    queue="sqlite",
+    rules=RULES,
+    expect={"assets": Lookup("/assets/count", at="count"), "events": Lookup("/events", header="X-Total-Count")},
+)
 
 
 @dataclass(frozen=True)

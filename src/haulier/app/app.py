@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,13 +22,13 @@ from haulier.worker.deps import Divider, Processor
 
 if TYPE_CHECKING:
     from haulier.api.answers.judgement import Rule
-    from haulier.api.client import ItemApi
     from haulier.api.settings import Api
     from haulier.config.source_file import SourceSettings
+    from haulier.sources.lookup import Expect
+    from haulier.sources.recipe import Lookup
     from haulier.sources.rest import RestSource
 
 Enumerator = Callable[[Context], AsyncIterator[WorkItem]]
-Expect = Callable[["ItemApi"], Awaitable[Mapping[str, int]]]
 Lifespan = Callable[[], contextlib.AbstractAsyncContextManager[Any]]
 E = TypeVar("E", bound=Callable[..., Any])
 
@@ -40,10 +40,23 @@ class App:
     """One source: its API, the streams that are pulled from it, and where they go.
 
     ``lake`` is a folder (relative to the source file) or a URL, ``queue`` is ``sqlite``, ``memory`` or a URL; the flags
-    ``--lake`` and ``--queue`` replace them. Raises `UsageError` for a name that could not be a folder's.
+    ``--lake`` and ``--queue`` replace them. ``rules`` say what answers mean, ahead of haulier's own table; the first
+    that applies decides. ``expect`` says by stream where the API tells how many records there are in all: a run whose
+    records differ is partial. Both may change while a run is open.
+
+    Raises `UsageError` for a name that could not be a folder's, and for what is no rule or lookup.
     """
 
-    def __init__(self, name: str, *, api: Api, lake: str = "lake", queue: str = "sqlite") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        api: Api,
+        lake: str = "lake",
+        queue: str = "sqlite",
+        rules: Iterable[Rule] = (),
+        expect: Mapping[str, Lookup] | None = None,
+    ) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"A source cannot be named {name!r}. Write lower-case letters, digits and underscores, a letter first, "
@@ -55,8 +68,9 @@ class App:
         self.queue = queue
         self.base = Path.cwd()
         """What relative folders start from: the folder of the source file, once it was loaded from one."""
-        self.rules: tuple[Rule, ...] = ()
-        """Rows of the user's own, ahead of the verdict table, for every request."""
+        self.rules = tuple(rules)
+        """Rules of the user's own, for every request."""
+        self.expect = dict(expect or {})
         self.secrets: tuple[str, ...] = ()
         """Values that must be shown nowhere, besides the credentials."""
         self.registry = Registry()
@@ -67,6 +81,10 @@ class App:
         self._enumerators: dict[str, list[Enumerator]] = {}
         self._recipes: RestSource | None = None
         self._lifespan: Lifespan | None = None
+        if self.rules:
+            _require_rules(name, self.rules)
+        if self.expect:
+            _require_lookups(name, self.expect)
 
     # -- declaring ---------------------------------------------------------------------------------------------------
 
@@ -141,9 +159,9 @@ class App:
         """The app that a TOML source file describes: its recipes become items, enumerators and processors."""
         from haulier.sources.rest import RestSource
 
-        app = cls(settings.name, api=settings.api, lake=settings.lake, queue=settings.queue)
+        app = cls(settings.name, api=settings.api, lake=settings.lake, queue=settings.queue, rules=settings.rules)
         app.base = settings.path.parent
-        app.rules, app.secrets = tuple(settings.rules), tuple(settings.secrets)
+        app.secrets = tuple(settings.secrets)
         rest = RestSource(settings.name, settings.streams)
         app._recipes, app.keys = rest, rest.keys
         for item, processor in rest.processors.items():
@@ -208,8 +226,23 @@ class App:
         return divide_by(self._dividers.get(type(item), halve_ids), item, self.processors)
 
     def expect_of(self, streams: tuple[str, ...]) -> Expect | None:
-        """What asks the API how many records each of these streams holds; None where none of them declares a count."""
-        return None if self._recipes is None else self._recipes.expect_of(streams)
+        """Asks the API how many records each of these streams has; None where none of them declares a count."""
+        if self._recipes is not None:
+            return self._recipes.expect_of(streams)
+        lookups = {name: self.expect[name] for name in streams if name in self.expect}
+        if not lookups:
+            return None
+        from haulier.sources.lookup import expect_by
+
+        return expect_by(lookups, 'expect["{}"]')
+
+    def require_known_streams(self) -> None:
+        """`UsageError` where ``expect`` names a stream that no processor makes."""
+        if unknown := sorted(set(self.expect) - set(self.streams)):
+            raise UsageError(
+                f"Source {self.name!r} expects a count of stream {unknown[0]!r}, and has no such stream. "
+                f"It has: {', '.join(self.streams) or 'none'}."
+            )
 
     def fingerprint(self, mode: str, streams: tuple[str, ...]) -> str:
         """A sum over all that shapes records. A run is only worked by an app with the same one; empty, which is
@@ -236,6 +269,28 @@ class App:
         else:
             async with self._lifespan() as shared:
                 yield shared
+
+
+def _require_rules(source: str, rules: tuple[object, ...]) -> None:
+    from haulier.api.answers.judgement import Rule
+
+    for rule in rules:
+        if not isinstance(rule, Rule):
+            raise UsageError(
+                f"The rules of source {source!r} hold a {type(rule).__name__}. "
+                "Write, for example: rules=[Rule(Action.PAUSE, status=403)]."
+            )
+
+
+def _require_lookups(source: str, expect: Mapping[str, object]) -> None:
+    from haulier.sources.recipe import Lookup
+
+    for stream, lookup in expect.items():
+        if not isinstance(lookup, Lookup):
+            raise UsageError(
+                f"Source {source!r} expects a {type(lookup).__name__} of stream {stream!r}. Write where the API tells "
+                f'the number: expect={{"{stream}": Lookup("/count", at="count")}}.'
+            )
 
 
 def _require_async_generator(function: Callable[..., Any], what: str, parameters: int) -> None:

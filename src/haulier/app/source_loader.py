@@ -99,12 +99,15 @@ def _broken(name: str, path: Path | None, error: Exception) -> UsageError:
 
 def _app_in(module: ModuleType, source: str, name: str | None) -> App:
     apps = {key: value for key, value in vars(module).items() if isinstance(value, App)}
+    app: App | None
     if name is None and len({id(app) for app in apps.values()}) == 1:
-        return next(iter(apps.values()))
-    app = apps.get(name or "app")
+        app = next(iter(apps.values()))
+    else:
+        app = apps.get(name or "app")
     if app is None:
         known = f"It has: {', '.join(sorted(apps))}." if apps else "It creates no haulier.App."
         raise UsageError(f"{source} has no app named {name or 'app'!r}. {known} Write `app = App(...)` in it.")
+    app.require_known_streams()
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ from haulier.sources.recipe import Lookup
 
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
+
+
+Expect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
+"""How many records the API says that each stream has; streams without a count are absent."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,22 @@ def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
         else f"the value {where} is {describe(found)}, not a whole number"
     )
     raise UsageError(f"{what}: GET {lookup.path} was answered, but {reason}. {remedy}")
+
+
+def expect_by(lookups: Mapping[str, Lookup], place: str) -> Expect | None:
+    """Asks the API for the count of each stream; None where there is no lookup.
+
+    ``place`` names a lookup in messages, with ``{}`` for its stream.
+    """
+
+    async def expect(api: ItemApi) -> dict[str, int]:
+        counts = {}
+        for stream, lookup in lookups.items():
+            found, source = await ask(api, lookup), "header" if lookup.header else "at"
+            counts[stream] = whole_number(found, lookup, place.format(stream), f"Correct `{source}` or the query.")
+        return counts
+
+    return expect if lookups else None
 
 
 def _is_empty(tree: Any, path: str) -> bool:

@@ -13,7 +13,8 @@ from haulier.api.answers.judgement import Rule
 from haulier.api.paging.paginator import Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
-from haulier.api.records.paths import ROOT
+from haulier.api.records.paths import ROOT, check_path
+from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
 
 Pairs = tuple[tuple[str, str], ...]
@@ -25,12 +26,24 @@ SETTLE = timedelta(seconds=120)
 
 @dataclass(frozen=True)
 class Lookup:
-    """A request for one value: at the dotted path ``at``, or in a header."""
+    """A GET request for one value, such as ``Lookup("/count", at="total")``.
+
+    Raises `UsageError` unless either ``at`` or ``header`` is named.
+    """
 
     path: str
+    """Below the API's url."""
     at: str = ""
+    """Dotted path of the value in the JSON body; ``.`` for all of it."""
     query: Pairs = field(default=(), repr=False)
     header: str = ""
+    """Name of the header that holds the value, whatever the body is."""
+
+    def __post_init__(self) -> None:
+        if bool(self.at) == bool(self.header):
+            raise UsageError(f"A lookup reads one value of {self.path}: name its path in the body (at) or its header.")
+        if self.at:
+            check_path(self.at)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from typing import Any
 
 from haulier.api.records.page import Page
 from haulier.errors import UsageError
@@ -11,16 +11,12 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.division import Division, divide
 from haulier.sources.fingerprint import fingerprint
-from haulier.sources.lookup import ask, whole_number
+from haulier.sources.lookup import Expect, expect_by
 from haulier.sources.parents import Parents
 from haulier.sources.recipe import ParentRecipe, StreamRecipe
 from haulier.sources.stream_pages import fetch_pages
 
-if TYPE_CHECKING:
-    from haulier.api.client import ItemApi
-
 RestProcessor = Callable[[Any, Context], AsyncGenerator[Page | WorkItem, None]]
-RestExpect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
 
 
 class RestSource:
@@ -69,19 +65,11 @@ class RestSource:
         """Two items that together ask for the same records; none where the item cannot be divided."""
         return self._halves[type(item)](item)
 
-    def expect_of(self, streams: Iterable[str]) -> RestExpect | None:
-        """Asks the API how many records these streams have; those without ``expect`` are left out. None without any."""
+    def expect_of(self, streams: Iterable[str]) -> Expect | None:
+        """Asks the API for the count of each of these streams that declares ``expect``; None where none does."""
         chosen = [self._streams[stream] for stream in streams]
         lookups = {recipe.name: recipe.expect for recipe in chosen if recipe.expect is not None}
-
-        async def expect(api: ItemApi) -> dict[str, int]:
-            counts = {}
-            for name, lookup in lookups.items():
-                found, place = await ask(api, lookup), "header" if lookup.header else "at"
-                counts[name] = whole_number(found, lookup, f"streams.{name}.expect", f"Correct `{place}` or the query.")
-            return counts
-
-        return expect if lookups else None
+        return expect_by(lookups, "streams.{}.expect")
 
     def fingerprint(self, mode: str, streams: Iterable[str]) -> bytes:
         """Canonical bytes of what shapes the records of these streams in a run of ``mode``, and of nothing else."""

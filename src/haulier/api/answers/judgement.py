@@ -18,7 +18,7 @@ from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import HEADER_NAME, Response, TransportError
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
-from haulier.api.records.paths import raw_at
+from haulier.api.records.paths import check_path, raw_at
 from haulier.errors import UsageError
 
 MAX_RETRIES_IN_PLACE = 4
@@ -73,6 +73,17 @@ class Rule:
     none."""
 
     def __post_init__(self) -> None:
+        if self.action not in set(Action):
+            raise UsageError(f"There is no action {self.action!r}. Write one of: {', '.join(Action)}.")
+        object.__setattr__(self, "action", Action(self.action))  # "pause" would be equal to the action, and not be it.
+        status: object = self.status
+        if status is not None and (not isinstance(status, int) or status < 100):
+            raise UsageError(f"The status of a rule is {status!r}; expected a whole number of at least 100.")
+        for path in (self.at, self.status_at):
+            if path is not None:
+                check_path(path)
+        if self.text == "":
+            raise UsageError("The text of a rule is empty, so it would apply to every answer.")
         if self.status is None and self.header is None and self.text is None and self.at is None:
             raise UsageError(
                 "A rule without a condition would apply to every answer. Give it `status`, `header`, `text` or `at`."
