@@ -136,6 +136,21 @@ class ApiError(ItemError):
 
     restarts: ClassVar[int] = 1
     """Times that the item begins again under RESTART before it fails."""
+    action: Action
+    status: int | None
+    """The HTTP status; None where there was no answer."""
+    excerpt: str
+    """The first 2,048 characters of the body, redacted."""
+    retry_after_seconds: float | None
+    """The wait that the API asked for; None where it asked for none."""
+    fault: Fault | None
+    """Set where there was no answer at all."""
+    body: bytes
+    """The first 64 KiB of an unreadable answer, redacted."""
+    shape: Shape
+    """How the answer differs from what the source says of it."""
+    reason: str
+    """What happened, in a few words without secrets."""
 
     def __init__(
         self,
@@ -153,15 +168,11 @@ class ApiError(ItemError):
         self.action = action
         self.status = status
         self.excerpt = excerpt
-        """The first 2,048 characters of the body, redacted."""
         self.retry_after_seconds = retry_after_seconds
         self.fault = fault
-        """Set where there was no answer at all."""
         self.body = body
-        """The first 64 KiB of an unreadable answer, redacted."""
         self.shape = shape
         self.reason = reason
-        """What happened, in a few words without secrets."""
         super().__init__(text)
 
     @property

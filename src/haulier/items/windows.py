@@ -41,6 +41,7 @@ class TimeWindow:
 
     @property
     def duration(self) -> timedelta:
+        """The elapsed time between its ends."""
         return self.end - self.start
 
     def halves(self, granule: timedelta) -> tuple[TimeWindow, TimeWindow] | None:
