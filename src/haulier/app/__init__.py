@@ -1,1 +1,1 @@
-"""A source: what it declares, and how its parts are wired to a queue, a lake and an API."""
+"""A source: its declaration, and how it is wired to a queue, a lake and an API."""

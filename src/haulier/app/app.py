@@ -1,4 +1,4 @@
-"""`App`: what a source file declares. Python files build one; a TOML file is read into one."""
+"""`App`: a source as declared."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class App:
-    """One source: its API, the streams that are pulled from it, and where they go.
+    """A source: its API, the streams that are pulled from it, and where they go.
 
-    ``lake`` is a folder (relative to the source file) or a URL, ``queue`` is ``sqlite``, ``memory`` or a URL; the flags
-    ``--lake`` and ``--queue`` replace them. ``rules`` say what answers mean, ahead of haulier's own table; the first
-    that applies decides. ``expect`` says by stream where the API tells how many records there are in all: a run whose
-    records differ is partial. Both may change while a run is open.
+    ``lake`` is a folder (relative to the source file) or a URL; ``queue`` is ``sqlite``, ``memory`` or a URL. The flags
+    ``--lake`` and ``--queue`` take precedence. ``rules`` say what answers mean, ahead of haulier's own table; the first
+    that applies decides. ``expect`` says for each stream where the API tells how many records there are; a run with
+    another number of records is partial. Both may change while a run is open.
 
-    Raises `UsageError` for a name that could not be a folder's, and for what is no rule or lookup.
+    Raises `UsageError` for a name that is no folder's, and for what is no rule or lookup.
     """
 
     def __init__(
@@ -67,16 +67,14 @@ class App:
         self.lake = lake
         self.queue = queue
         self.base = Path.cwd()
-        """What relative folders start from: the folder of the source file, once it was loaded from one."""
+        """Folder that relative ones start from: the source file's."""
         self.rules = tuple(rules)
-        """Rules of the user's own, for every request."""
         self.expect = dict(expect or {})
         self.secrets: tuple[str, ...] = ()
-        """Values that must be shown nowhere, besides the credentials."""
         self.registry = Registry()
         self.processors: dict[type[WorkItem], Processor] = {}
         self.keys: dict[str, tuple[str, ...]] = {}
-        """By stream, the paths of what tells its records apart, where that is declared."""
+        """By stream, the paths that together tell its records apart."""
         self._dividers: dict[type[WorkItem], Divider] = {}
         self._enumerators: dict[str, list[Enumerator]] = {}
         self._recipes: RestSource | None = None
@@ -89,7 +87,7 @@ class App:
     # -- declaring ---------------------------------------------------------------------------------------------------
 
     def enumerate(self, mode: str = "full") -> Callable[[E], E]:
-        """Register an async generator ``(ctx) -> items`` that yields the work items of a run of ``mode``."""
+        """Register an async generator ``(ctx) -> items``, which yields the work items of a run of ``mode``."""
         if mode not in MODES:
             raise UsageError(f"There is no mode {mode!r}. Write one of: {', '.join(MODES)}.")
 
@@ -101,11 +99,11 @@ class App:
         return register
 
     def processor(self, item: type[WorkItem], *, key: str | Iterable[str] = ()) -> Callable[[E], E]:
-        """Register the async generator ``(item, ctx) -> pages`` of a kind. It may yield items instead: a division.
+        """Register the async generator ``(item, ctx) -> pages`` of a kind. It may yield items instead, which divides
+        the item.
 
-        ``key`` is the dotted path of what tells one record of the stream from another, or several paths that do so
-        together. An item that has a key twice begins again, and then fails; `haulier verify` holds the records of all
-        items against each other.
+        ``key`` is the dotted path, or several together, that tells one record of the stream from another. An item that
+        has a key twice begins again, and then fails. `haulier verify` compares the keys of all items.
         """
         paths = key_paths(key) if key else ()
 
@@ -127,8 +125,8 @@ class App:
     def divider(self, item: type[WorkItem]) -> Callable[[E], E]:
         """Register a function ``item -> items``: smaller items that together ask for the same records, or none.
 
-        It is asked where an item would else be poisoned, or holds more than the API hands out. Without one, a kind that
-        has one field of type `IdRange` is halved, and any other is not divided; one that returns ``()`` switches that
+        It is called before an item is poisoned, and where an item has more records than the API hands out. Without one,
+        a kind with one field of type `IdRange` is halved; others are not divided. One that returns ``()`` switches that
         off. For a window: ``[Orders(half) for half in item.window.halves(timedelta(seconds=1)) or ()]``.
         """
 
@@ -145,7 +143,7 @@ class App:
         return register
 
     def lifespan(self, lifespan: E) -> E:
-        """Register an async context manager ``()``; what it yields is every processor's ``ctx.shared``."""
+        """Register an async context manager ``()``, whose value is ``ctx.shared`` of every processor."""
         name = getattr(lifespan, "__name__", repr(lifespan))
         if self._lifespan is not None:
             raise UsageError(f"Source {self.name!r} has two lifespans. Remove {name}, or call it from the other one.")
@@ -156,7 +154,7 @@ class App:
 
     @classmethod
     def from_settings(cls, settings: SourceSettings) -> App:
-        """The app that a TOML source file describes: its recipes become items, enumerators and processors."""
+        """Build the app of a TOML file."""
         from haulier.sources.rest import RestSource
 
         app = cls(settings.name, api=settings.api, lake=settings.lake, queue=settings.queue, rules=settings.rules)
@@ -173,16 +171,16 @@ class App:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Every stream of the source, in the order of their names."""
+        """All streams, sorted."""
         return tuple(sorted({item.stream for item in self.registry}))
 
     @property
     def is_of_file(self) -> bool:
-        """Whether a source file describes it, rather than Python code."""
+        """Whether a TOML file describes it."""
         return self._recipes is not None
 
     def require_mode(self, mode: str) -> None:
-        """`UsageError` where the source has no items of a mode."""
+        """Raises `UsageError` for a mode without items."""
         if mode == "incremental":
             raise UsageError("This version has only full runs. Write `haulier run SOURCE full`.")
         if self._recipes is None and mode not in self._enumerators:
@@ -192,14 +190,13 @@ class App:
             )
 
     def selected(self, streams: Iterable[str]) -> tuple[str, ...]:
-        """The streams that a run covers: those named, or all. `UsageError` for one that there is not."""
+        """The streams named, or all. Raises `UsageError` for an unknown one."""
         wanted = tuple(sorted(set(streams)))
         if unknown := [stream for stream in wanted if stream not in self.streams]:
             raise UsageError(f"Source {self.name!r} has no stream {unknown[0]!r}. It has: {', '.join(self.streams)}.")
         return wanted or self.streams
 
     async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
-        """Enumerate: the items of a run, of these streams alone."""
         if self._recipes is not None:
             async for item in self._recipes.enumerate(mode, streams, context):
                 yield item
@@ -220,13 +217,13 @@ class App:
                     yield found
 
     def divide(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Smaller items that together ask for the same records; none where it cannot be divided (further)."""
+        """Smaller items that together ask for the same records; none where it cannot be divided."""
         if self._recipes is not None:
             return self._recipes.halves(item)
         return divide_by(self._dividers.get(type(item), halve_ids), item, self.processors)
 
     def expect_of(self, streams: tuple[str, ...]) -> Expect | None:
-        """Asks the API how many records each of these streams has; None where none of them declares a count."""
+        """Asks the API for the counts of these streams; None where none declares one."""
         if self._recipes is not None:
             return self._recipes.expect_of(streams)
         lookups = {name: self.expect[name] for name in streams if name in self.expect}
@@ -237,7 +234,7 @@ class App:
         return expect_by(lookups, 'expect["{}"]')
 
     def require_known_streams(self) -> None:
-        """`UsageError` where ``expect`` names a stream that no processor makes."""
+        """Raises `UsageError` where ``expect`` names an unknown stream."""
         if unknown := sorted(set(self.expect) - set(self.streams)):
             raise UsageError(
                 f"Source {self.name!r} expects a count of stream {unknown[0]!r}, and has no such stream. "
@@ -245,8 +242,8 @@ class App:
             )
 
     def fingerprint(self, mode: str, streams: tuple[str, ...]) -> str:
-        """A sum over all that shapes records. A run is only worked by an app with the same one; empty, which is
-        nobody's, where this app has not all of its streams."""
+        """SHA-256 of all that shapes the records of these streams; a run goes on under an equal one alone. Empty, which
+        equals none, where this app lacks a stream."""
         if not set(streams) <= set(self.streams):
             return ""
         parts: list[bytes] = [mode.encode(), ",".join(streams).encode(), self.api.url.encode()]
@@ -263,7 +260,6 @@ class App:
 
     @contextlib.asynccontextmanager
     async def shared(self) -> AsyncIterator[Any]:
-        """What the lifespan yields; None without one."""
         if self._lifespan is None:
             yield None
         else:
@@ -294,7 +290,6 @@ def _require_lookups(source: str, expect: Mapping[str, object]) -> None:
 
 
 def _require_async_generator(function: Callable[..., Any], what: str, parameters: int) -> None:
-    """Said where it is registered, not when the first item fails over it."""
     name = getattr(function, "__name__", repr(function))
     if not inspect.isasyncgenfunction(function):
         raise UsageError(f"The {what} {name} is not an async generator. Write `async def {name}(...)` with a `yield`.")

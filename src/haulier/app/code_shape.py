@@ -1,4 +1,4 @@
-"""What of Python code shapes records, as bytes: for the fingerprint that a resumed run is held to."""
+"""The part of Python code that shapes records."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from haulier.errors import UsageError
 
 
 def shape_of(code: type | Callable[..., Any]) -> bytes:
-    """A function or class as its syntax tree says it: without comments, docstrings and layout, which shape nothing.
+    """The syntax tree of a function or class, without comments, docstrings and layout, which shape no records.
 
-    What it calls is not followed: a change in there is the user's to know of.
+    Functions that it calls are not followed: a change there is for the user to notice.
     """
     try:
         source = textwrap.dedent(inspect.getsource(code))

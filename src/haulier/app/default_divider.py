@@ -1,4 +1,4 @@
-"""How the items of a Python source are divided where nobody says it."""
+"""Division of the items of a Python source."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from haulier.worker.deps import Divider
 
 
 def halve_ids(item: WorkItem) -> tuple[WorkItem, ...]:
-    """An item whose parameters hold one range of IDs, in halves of that range; none down to one ID, or without one.
+    """Two items, each with half of the range; none where the item has no range of IDs, several, or one of a single ID.
 
-    A window of time is not halved: how short one may be is the API's, and below that the records of a window would be
-    asked for twice or not at all. Its divider is written by hand, in a line.
+    Windows of time are not halved by default: only the user knows how short the API's may be.
     """
     ranges = [(field.name, getattr(item, field.name)) for field in dataclasses.fields(item)]  # type: ignore[arg-type]
     ranges = [(name, value) for name, value in ranges if isinstance(value, IdRange)]
@@ -26,7 +25,7 @@ def halve_ids(item: WorkItem) -> tuple[WorkItem, ...]:
 
 
 def divide_by(divider: Divider, item: WorkItem, known: Collection[type[WorkItem]]) -> tuple[WorkItem, ...]:
-    """What a divider makes of an item. `UsageError` in words for one that fails, or makes what nobody can work."""
+    """Call a divider. Raises `UsageError` where it fails, or makes an item without a processor."""
     try:
         parts: tuple[object, ...] = tuple(divider(item))
     except Exception as error:

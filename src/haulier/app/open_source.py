@@ -1,4 +1,4 @@
-"""A source wired to its queue, its lake and its API: the real clock, the real random numbers, the real names."""
+"""A source, wired to its queue, lake and API."""
 
 from __future__ import annotations
 
@@ -37,23 +37,21 @@ if TYPE_CHECKING:
     from haulier.runs.closing import Closer
 
 GRACE_SECONDS = 10.0
-"""Between a request's own deadline and its surely being over: what a dead worker's share is kept for besides."""
+"""Added to a request's deadline before the share of a dead worker is freed."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line may replace or set."""
-
     lake: str | None = None
     queue: str | None = None
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     is_fixed: bool = False
-    """Keep ``in_flight`` as it stands, whatever the API bears."""
+    """Keep ``in_flight`` as declared, whatever the API bears."""
 
 
 @dataclass(frozen=True)
 class OpenSource:
-    """An opened source without its API: enough to look at runs, and to close those that promise no count."""
+    """A source opened without its API: enough to look at runs, and to close those that promise no count."""
 
     app: App
     lake: Lake
@@ -65,7 +63,7 @@ class OpenSource:
     clock: Clock
     rng: random.Random
     name: str
-    """Unlike any other process's, ever: it names receipts, spools and shares."""
+    """Unique to this process: it names receipts, spools and shares."""
     settings: WorkerSettings
 
     @property
@@ -77,7 +75,7 @@ class OpenSource:
 
 @dataclass(frozen=True)
 class LiveSource(OpenSource):
-    """A site that may ask its API, under the scope's limits."""
+    """A source with its API, under the limits of its scope."""
 
     client: Client
     meter: TimedTransport
@@ -88,8 +86,7 @@ class LiveSource(OpenSource):
         return replace(super().closer, expect=self.expect)
 
     async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
-        """Enumerate. What a person's own enumerator raises is theirs to correct (`UsageError`), and is said with their
-        own lines."""
+        """Enumerate. An exception of the user's own code becomes a `UsageError` with its traceback."""
         try:
             async for item in self.app.items(mode, streams, context):
                 yield item
@@ -102,9 +99,10 @@ class LiveSource(OpenSource):
             raise UsageError(f"The enumerator raised {trace.splitlines()[-1]}\n{trace}") from error
 
     async def expect(self, run: Run) -> Mapping[str, int]:
-        """How many records the API says that it holds of each stream of a run; those that declare no count are absent.
+        """The count of each stream of a run, by the API; streams that declare none are absent.
 
-        Whoever closes a run may have had none of its items: what it asks is a request of that run all the same."""
+        The requests count for the run, whoever closes it.
+        """
         ask = self.app.expect_of(run.file.streams)
         if ask is None:
             return {}
@@ -112,7 +110,7 @@ class LiveSource(OpenSource):
         return await ask(self.client.session())
 
     def worker_deps(self, isolate: tuple[str, ...] = ()) -> WorkerDeps:
-        """The wiring of a worker here. ``isolate`` is the command that runs one item alone (crash guard)."""
+        """The dependencies of a worker. ``isolate`` is the command that runs one item alone."""
         return WorkerDeps(
             source=self.app.name,
             lake=self.lake,
@@ -138,7 +136,7 @@ class LiveSource(OpenSource):
 async def open_source(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[OpenSource]:
     """Open the lake and the queue of a source; no secret is read.
 
-    With ``writes`` an unfit lake is refused, in words, before anything; without, neither lake nor folder is touched.
+    With ``writes`` a lake that is unfit is refused first; without, nothing is written.
     """
     clock = SystemClock()
     lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
@@ -180,9 +178,9 @@ async def open_live(
     writes: bool = True,
     around: Callable[[Transport], Transport] = lambda transport: transport,
 ) -> AsyncIterator[LiveSource]:
-    """`open_source` with the API: secrets are read, and the scope is joined. ``around`` may wrap the transport.
+    """Open a source with its API: secrets are read, and the scope is joined. ``around`` may wrap the transport.
 
-    What only a process with an API needs is imported here: half of the time of `haulier status` would go to it.
+    Modules for the API are imported here: they take half of the time of `haulier status`, which does not need them.
     """
     from haulier.api.client import Client
     from haulier.api.http.redactor import Redactor
@@ -209,14 +207,13 @@ async def open_live(
 
 
 def _token_path(site: OpenSource) -> Path | None:
-    """Beside the queue, which is what all processes of the source have in common. None for a queue in memory, which has
-    one process."""
+    """A file beside the queue, which all processes of the source share; None for a queue in memory."""
     file = site.local_file
     return None if file is None else file.with_name(f"{file.name}.token-{site.app.name}")
 
 
 def _fit(app: App) -> Callable[[Run], None]:
-    """Refuses runs whose records this source would give another shape. A fingerprint is asked for with each item."""
+    """Raises `UsageError` for a run whose records this source would shape otherwise."""
     fingerprint = functools.cache(app.fingerprint)
 
     def require_fit(run: Run) -> None:
@@ -226,12 +223,11 @@ def _fit(app: App) -> Callable[[Run], None]:
 
 
 def scope_name(app: App) -> str:
-    """The row beside the queue that all processes of a source share."""
     return f"scope/{app.name}"
 
 
 def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
-    """One scope for each source: its credential is one, and so is the limit behind it."""
+    """One scope for a source: its credential is one, and so is the limit behind it."""
     from haulier.api.scope.credential_mark import credential_mark
     from haulier.api.scope.scope import ScopeSettings
 
@@ -248,6 +244,6 @@ def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
 
 
 def process_name() -> str:
-    """``<host>-<pid>-<random>``, of characters that a lake takes in a path."""
+    """``<host>-<pid>-<random>``, of characters that are safe in a path."""
     host = re.sub(r"[^A-Za-z0-9]+", "-", platform.node().partition(".")[0])[:40].strip("-") or "host"
     return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""From nothing to a planned, sealed and enqueued run; or back to one that was left open."""
+"""The start of a run, or of an open one again."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ from haulier.sources.context import Context
 logger = logging.getLogger("haulier.enumerator")
 
 OnPlanned = Callable[[LiveSource, Run, Seal], Awaitable[None]]
-"""Hears of the sealed plan before the first of its items is enqueued."""
+"""Called with the sealed plan, before its first item is enqueued."""
 
 
 @dataclass(frozen=True)
 class WantedRun:
-    """The run that a person asks for."""
-
     mode: str
     streams: tuple[str, ...]
 
 
 async def find_open(site: LiveSource, mode: str, say: Callable[[str], None]) -> Run | None:
-    """The newest open run of a mode, refused where this source file would give its records another shape.
+    """The newest open run of a mode. Raises `UsageError` where this source would give its records another shape.
 
-    One that has no records to lose is closed as superseded (C8) instead, and ``say`` hears of it: nobody has to know of
-    ``--new`` to get past a slip in the source file.
+    A run without records is closed as superseded (C8) instead, and ``say`` is told: after a slip in the source file
+    nobody has to know of ``--new``.
     """
     while (run := await open_run(site.lake, site.app.name, mode)) is not None:
         fingerprint = site.app.fingerprint(mode, run.file.streams)
@@ -48,7 +46,7 @@ async def find_open(site: LiveSource, mode: str, say: Callable[[str], None]) -> 
 
 
 async def _end_without_records(site: LiveSource, run: Run) -> bool:
-    """Whether the run is superseded now, since none of its items has records and nobody is at work on one."""
+    """Supersede the run if none of its items has records and nobody works on one; whether that was done."""
     if not await site.lake.exists(run.paths.seal):
         await site.closer.end(run, "superseded")
         return True
@@ -58,13 +56,13 @@ async def _end_without_records(site: LiveSource, run: Run) -> bool:
 
 
 async def _is_worked(queue: Queue) -> bool:
-    """Whether somebody who may be alive holds a lease, of this run or of another one."""
+    """Whether a process that may be alive holds a lease."""
     dead = sum(holder.leases for holder in await queue.holders() if holder.whereabouts == "gone")
     return (await queue.depth()).leased > dead
 
 
 async def claim(site: LiveSource, wanted: WantedRun) -> Run:
-    """Claim a fresh run of what is wanted. Of two that were claimed at the same moment the older one is returned."""
+    """Claim a new run. Where two were claimed at the same moment, the older one is returned."""
     new = new_run(site, wanted)
     run = await claim_run(site.lake, site.clock, new)
     older = await open_run(site.lake, site.app.name, wanted.mode, before=run)
@@ -76,7 +74,6 @@ async def claim(site: LiveSource, wanted: WantedRun) -> Run:
 
 
 def new_run(site: LiveSource, wanted: WantedRun) -> NewRun:
-    """What a run of what is wanted is claimed with."""
     from importlib.metadata import version
 
     return NewRun(
@@ -90,7 +87,6 @@ def new_run(site: LiveSource, wanted: WantedRun) -> NewRun:
 
 
 def require_covered(run: Run, wanted: WantedRun) -> None:
-    """`UsageError` where an open run has not all the streams that are asked for: to finish it would not give them."""
     if missing := sorted(set(wanted.streams) - set(run.file.streams)):
         raise UsageError(
             f"Run {run.run_id} is open, and does not include {', '.join(missing)}. `haulier run SOURCE --then-new` "
@@ -99,9 +95,9 @@ def require_covered(run: Run, wanted: WantedRun) -> None:
 
 
 async def supersede(site: LiveSource, mode: str) -> list[str]:
-    """Close every open run of a mode as superseded (C8); nothing of them is removed. Returns their names.
+    """Close every open run of a mode as superseded (C8), and return their names. Nothing is removed.
 
-    Their source file is not asked for: this is the way out of a file that changed.
+    Their fingerprints are not compared: this is the way on after a source file has changed.
     """
     ended: list[str] = []
     while (run := await open_run(site.lake, site.app.name, mode)) is not None:
@@ -112,7 +108,7 @@ async def supersede(site: LiveSource, mode: str) -> list[str]:
 
 
 async def start(site: LiveSource, run: Run, on_planned: OnPlanned) -> Seal:
-    """Plan the run unless it is sealed (P1), tell ``on_planned``, and put on the queue what is not there yet (P2)."""
+    """Plan the run unless it is sealed (P1), call ``on_planned``, and enqueue what is not yet on the queue (P2)."""
     site.client.scope.note_run(run.run_id, is_only=True)
     enqueuer = Enqueuer(site.lake, site.queue, site.clock, site.expect)
     seal = await enqueuer.plan(run, lambda: _enumerate(site, run))
@@ -123,7 +119,6 @@ async def start(site: LiveSource, run: Run, on_planned: OnPlanned) -> Seal:
 
 
 def _require_budget(site: LiveSource, run: Run, seal: Seal) -> None:
-    """`UsageError` where the plan alone shows that the run cannot end within its ``max_requests``."""
     most = site.app.api.max_requests
     if most is not None and seal.items > most:
         raise UsageError(
@@ -146,12 +141,10 @@ async def _enumerate(site: LiveSource, run: Run) -> AsyncIterator[WorkItem]:
 
 
 def is_queue_shared(site: OpenSource) -> bool:
-    """Whether other processes see the same queue: one in memory is empty to all but the process that fills it."""
     return site.queue.capabilities.is_shared
 
 
 def require_shared_queue(site: OpenSource) -> None:
-    """`UsageError` where the queue ends with this process, and another one is to work it."""
     if not is_queue_shared(site):
         raise UsageError(
             'A queue in memory cannot be shared between processes. Write queue = "sqlite", or leave --workers out.'

@@ -1,4 +1,4 @@
-"""From the word SOURCE on a command line to an `App`: a TOML file, a Python file, or ``module:name``."""
+"""SOURCE of a command line as an `App`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _FORMS = "Write a file (`flights.toml`, `flights.py`) or a module and a name in 
 
 
 def load_app(source: str, environ: Mapping[str, str] | None = None) -> App:
-    """The app that ``source`` names. `UsageError` says what is wrong with it; nothing was asked of any API."""
+    """Load the app that a TOML file, a Python file or ``module:name`` describes. Raises `UsageError`; no request is
+    sent."""
     environ = os.environ if environ is None else environ
     path = Path(source)
     if path.suffix == ".toml":
@@ -37,7 +38,7 @@ def load_app(source: str, environ: Mapping[str, str] | None = None) -> App:
 
 
 def _run_file(path: Path) -> ModuleType:
-    """Import a file as Python would run it: with its own folder first on the path, and under no other module's name."""
+    """Import a file as Python runs it: its folder is first on the path, and it displaces no other module."""
     name = f"haulier_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -64,9 +65,9 @@ def _load_module(module: str, name: str | None, source: str) -> App:
 
 @contextlib.contextmanager
 def _said_in_a_line(name: str, path: Path | None = None) -> Iterator[None]:
-    """Whatever goes wrong in a person's own code while it is imported is a `UsageError` that says where.
+    """Turn an exception of the user's code, raised on import, into a `UsageError` that says where.
 
-    Ending Python there is wrong too: with the exit code 0 it would look as if the command had done its work.
+    An exit is one too: with exit code 0 the command would seem to have done its work.
     """
     try:
         yield
@@ -88,7 +89,6 @@ def _said_in_a_line(name: str, path: Path | None = None) -> Iterator[None]:
 
 
 def _broken(name: str, path: Path | None, error: Exception) -> UsageError:
-    """Where in a person's own file an import failed, in one line."""
     frames = list(traceback.extract_tb(error.__traceback__))
     if path is not None:
         frames = [frame for frame in frames if Path(frame.filename) == path]

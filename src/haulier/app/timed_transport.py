@@ -1,4 +1,4 @@
-"""How long the API takes, measured as requests pass: for the estimate of a plan."""
+"""A transport that measures the API, for the estimate of a plan."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from haulier.api.http.transport import Request, Response, Transport
 
 
 class TimedTransport:
-    """A transport around another one that counts what it answered."""
-
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._answers = 0
@@ -15,7 +13,7 @@ class TimedTransport:
 
     @property
     def mean_seconds(self) -> float | None:
-        """Of one request, from its sending to its last byte; None before the first answer."""
+        """From sending a request to the last byte of its answer; None before the first answer."""
         return self._seconds / self._answers if self._answers else None
 
     async def send(self, request: Request) -> Response:
