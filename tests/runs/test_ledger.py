@@ -198,7 +198,7 @@ async def test_p9_of_equal_receipts_the_first_without_adopted_counts(process: Pr
         await records.put(name)
         await ledger.refresh()
     assert (await ledger.progress()).records == 2
-    rows = [row async for rows in ledger.select("1", "is_adopted, disagrees") for row in rows]
+    rows = [row async for rows in ledger.select("1", "adopted, disagrees") for row in rows]
     assert rows == [(KEY, 0, 0)]
     ledger.close()
 

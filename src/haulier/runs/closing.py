@@ -18,7 +18,7 @@ from haulier.runs import ledger_schema as table
 from haulier.runs.at_once import each
 from haulier.runs.expect import Expect, ask_expect, expected_range, is_expect_missing, records_off
 from haulier.runs.ledger import Ledger
-from haulier.runs.manifest import Tally, read_manifest, write_manifest
+from haulier.runs.manifest import ManifestSums, read_manifest, write_manifest
 from haulier.runs.plan import remove_lost_attempts
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import Ending, ManifestEntry, Opened, Receipt, Totals, Verdict, VerdictRecord, encode_record
@@ -184,19 +184,19 @@ class Closer:
         if not self.lake.capabilities.sweep_fences:
             # Objects of split keys may have landed since the list (C9).
             await ledger.fold_objects(run.file.streams)
-        tally = Tally()
+        sums = ManifestSums()
         async for entries in read_manifest(self.lake, run.paths, number):
-            tally.add(entries)
+            sums.add(entries)
             await self._remove_split(run, ledger, entries)
-        totals = tally.totals
+        totals = sums.totals
         expected = await expected_range(self.lake, run)
         found = {
             "poison": totals.poisoned,
             "damaged": totals.damaged,
-            "count": records_off(expected, tally.streams, totals),
+            "count": records_off(expected, sums.streams, totals),
         }
         reasons = {reason: count for reason, count in found.items() if count}
-        return _Finding("partial" if reasons else "complete", reasons, totals, tally.streams, expected, tally.unseen)
+        return _Finding("partial" if reasons else "complete", reasons, totals, sums.streams, expected, sums.unseen)
 
     async def _remove_split(self, run: Run, ledger: Ledger, entries: list[ManifestEntry]) -> None:
         """C4: the object of a key that the manifest lists as split is the only one that is ever removed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 import apsw
@@ -10,9 +9,18 @@ import msgspec
 
 from haulier.runs.records import PlannedItem, Receipt
 
+RECEIPT = tuple(name for name in Receipt.__struct_fields__ if name != "key")
+"""Fields of a receipt, each of which has a column."""
+JSON = ("added", "drift")
+"""Those that are neither number nor text: they are kept as JSON, NULL where they are empty."""
+
+_JSON_PLACES = [Receipt.__struct_fields__.index(name) for name in JSON]
+
+_encoder = msgspec.json.Encoder()
+
 # How a key has ended by the records of the run (docs/protocol.md#terms), in the order of C3. A divided key is done
 # with: its children are rows of their own, and it has ended when they have. Objects count at a closing alone.
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE item (
     key TEXT PRIMARY KEY, stream TEXT, kind TEXT, payload BLOB,
     is_planned INTEGER NOT NULL DEFAULT 0,
@@ -24,9 +32,7 @@ CREATE TABLE item (
     discard_reason TEXT NOT NULL DEFAULT '',
     has_object INTEGER NOT NULL DEFAULT 0,
     damage TEXT NOT NULL DEFAULT '',
-    records INTEGER, bytes INTEGER, sha256 TEXT, requests INTEGER, seconds REAL,
-    is_adopted INTEGER, is_encoded INTEGER, added TEXT, promised INTEGER, reread INTEGER, hidden INTEGER,
-    repeated INTEGER, unseen TEXT,
+    {", ".join(RECEIPT)},
     disagrees INTEGER NOT NULL DEFAULT 0,
     state TEXT GENERATED ALWAYS AS (CASE
         WHEN NOT is_planned THEN NULL
@@ -95,28 +101,15 @@ UPDATE item SET disagrees = 1 WHERE key = ?1 AND (sha256 <> ?4 OR records <> ?2 
 """
 
 # Of several equal receipts the first without `adopted` counts (P9).
-_RECEIPT = """
-INSERT INTO item (
-    key, records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, hidden,
-    repeated, unseen
-) VALUES (
-    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
-    ?13, ?14
-)
-ON CONFLICT (key) DO UPDATE SET
-    records = excluded.records, bytes = excluded.bytes, sha256 = excluded.sha256, requests = excluded.requests,
-    seconds = excluded.seconds, is_adopted = excluded.is_adopted, is_encoded = excluded.is_encoded,
-    added = excluded.added, promised = excluded.promised, reread = excluded.reread, hidden = excluded.hidden,
-    repeated = excluded.repeated, unseen = excluded.unseen
-WHERE sha256 IS NULL OR (is_adopted AND NOT excluded.is_adopted AND NOT disagrees)
+_RECEIPT = f"""
+INSERT INTO item (key, {", ".join(RECEIPT)}) VALUES (?{", ?" * len(RECEIPT)})
+ON CONFLICT (key) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in RECEIPT)}
+WHERE sha256 IS NULL OR (adopted AND NOT excluded.adopted AND NOT disagrees)
 """
 
 # What nearly every receipt is: the first one of a planned key.
-_FIRST_RECEIPT = """
-UPDATE item SET
-    records = ?2, bytes = ?3, sha256 = ?4, requests = ?5, seconds = ?6,
-    is_adopted = ?7, is_encoded = ?8, added = ?9, promised = ?10, reread = ?11,
-    hidden = ?12, repeated = ?13, unseen = ?14
+_FIRST_RECEIPT = f"""
+UPDATE item SET {", ".join(f"{name} = ?{number}" for number, name in enumerate(RECEIPT, 2))}
 WHERE key = ?1 AND sha256 IS NULL
 """
 
@@ -170,22 +163,10 @@ def put_receipts(connection: apsw.Connection, receipts: Iterable[Receipt]) -> No
 
 def _receipt_row(receipt: Receipt) -> tuple[apsw.SQLiteValue, ...]:
     """The parameters of `_RECEIPT` and `_FIRST_RECEIPT`; those of `_DISAGREES` are the first four."""
-    return (
-        receipt.key,
-        receipt.records,
-        receipt.bytes,
-        receipt.sha256,
-        receipt.requests,
-        receipt.seconds,
-        receipt.adopted,
-        receipt.encoded,
-        json.dumps(receipt.added) if receipt.added else None,
-        None if receipt.drift is None else receipt.drift.promised,
-        None if receipt.drift is None else receipt.drift.reread,
-        receipt.hidden,
-        receipt.repeated,
-        receipt.unseen,
-    )
+    row = list(msgspec.structs.astuple(receipt))
+    for place in _JSON_PLACES:
+        row[place] = _encoder.encode(row[place]) if row[place] else None
+    return tuple(row)
 
 
 def add_index(connection: apsw.Connection) -> None:

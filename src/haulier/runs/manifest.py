@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import apsw
 import msgspec
@@ -20,15 +19,19 @@ from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
 from haulier.runs.ledger import BATCH_ITEMS, Ledger
-from haulier.runs.records import Drift, ManifestEntry, Totals
+from haulier.runs.records import Drift, EntryState, ManifestEntry, Totals
 
 NAME = "manifest.ndjson.gz"
 
-_COLUMNS = (
-    "stream, state, has_object, damage, disagrees, poison, discard_reason, "
-    "records, bytes, sha256, requests, seconds, is_adopted, is_encoded, added, promised, reread, hidden, "
-    "repeated, unseen"
-)
+_COLUMNS = ", ".join(("stream, state, has_object, damage, disagrees, poison, discard_reason", *table.RECEIPT))
+_FROM_COLUMN: dict[str, Callable[[Any], object]] = {
+    "adopted": bool,
+    "encoded": bool,
+    "added": msgspec.json.Decoder(tuple[str, ...]).decode,
+    "drift": msgspec.json.Decoder(Drift).decode,
+}
+"""How the fields of a receipt are read that are neither number nor text."""
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ManifestEntry)
 
@@ -38,13 +41,14 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
     (C3). Nothing stands in a manifest as done that is not a whole object with receipts that agree."""
     key, stream = str(row[0]), str(row[1])
     state, has_object, damage, disagrees, poison, discard_reason = row[2:8]
+    receipt = {name: value for name, value in zip(table.RECEIPT, row[8:], strict=True) if value is not None}
     if state == "split":
         return ManifestEntry(key=key, stream=stream, state="split")
     if has_object or state == "done":
         wrong = _damage(state, has_object, damage, disagrees)
-        return _entry_of_object(paths, key, stream, wrong, row[8:])
+        return _entry_of_object(paths, key, stream, wrong, receipt)
     if state == "empty":
-        return ManifestEntry(key=key, stream=stream, state="empty", hidden=_int(row[18]))
+        return ManifestEntry(key=key, stream=stream, state="empty", hidden=_int(receipt.get("hidden")))
     if state == "discarded":
         return ManifestEntry(key=key, stream=stream, state="discarded", poison=_int(poison), reason=str(discard_reason))
     if state == "poisoned":
@@ -88,36 +92,24 @@ async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterat
 
 
 @dataclass
-class Tally:
+class ManifestSums:
     """A manifest, added up while it is read."""
 
-    count: dict[str, int] = field(default_factory=dict)
+    totals: Totals = field(default_factory=Totals)
     streams: dict[str, int] = field(default_factory=dict)
-    records: int = 0
-    bytes: int = 0
-    requests: int = 0
-    drifted: int = 0
-    hidden: int = 0
-    repeated: int = 0
+    """Records of each stream."""
     _unseen: dict[str, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
     def add(self, entries: Iterable[ManifestEntry]) -> None:
         for entry in entries:
+            self.totals.add(entry)
+            self.streams[entry.stream] = self.streams.get(entry.stream, 0) + entry.records_done
             self._add_sign(entry)
-            self.count[entry.state] = self.count.get(entry.state, 0) + 1
-            self.requests += entry.requests
-            self.drifted += entry.drift is not None
-            self.hidden += entry.hidden
-            self.repeated += entry.repeated
-            records = entry.records if entry.state == "done" else 0
-            self.records += records
-            self.bytes += entry.bytes if entry.state == "done" else 0
-            self.streams[entry.stream] = self.streams.get(entry.stream, 0) + records
 
     @property
     def unseen(self) -> dict[str, str]:
-        """By stream: the sign of a next page that none of its items had. Of an adopted one nobody knows."""
+        """By stream, the sign of a next page that none of its items had. An adopted item tells nothing of it."""
         return {stream: sign for stream, sign in self._unseen.items() if stream not in self._seen}
 
     def _add_sign(self, entry: ManifestEntry) -> None:
@@ -125,24 +117,6 @@ class Tally:
             self._unseen.setdefault(entry.stream, entry.unseen)
         elif entry.state == "done" and not entry.adopted:
             self._seen.add(entry.stream)
-
-    @property
-    def totals(self) -> Totals:
-        return Totals(
-            planned=sum(self.count.values()),
-            done=self.count.get("done", 0),
-            empty=self.count.get("empty", 0),
-            split=self.count.get("split", 0),
-            poisoned=self.count.get("poisoned", 0),
-            discarded=self.count.get("discarded", 0),
-            damaged=self.count.get("damaged", 0),
-            records=self.records,
-            bytes=self.bytes,
-            requests=self.requests,
-            drifted=self.drifted,
-            hidden=self.hidden,
-            repeated=self.repeated,
-        )
 
 
 def _write_batch(connection: apsw.Connection, paths: RunPaths, after: str, stream: BinaryIO) -> str | None:
@@ -163,28 +137,12 @@ def _damage(state: object, has_object: object, damage: object, disagrees: object
     return ""
 
 
-def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, row: Sequence[object]) -> ManifestEntry:
-    records, size, sha256, requests, seconds, is_adopted, is_encoded, added, *watched = row
-    promised, reread, hidden, repeated, unseen = watched
-    return ManifestEntry(
-        key=key,
-        stream=stream,
-        state="damaged" if wrong else "done",
-        path=paths.object(stream, key),
-        records=_int(records),
-        bytes=_int(size),
-        sha256=str(sha256 or ""),
-        requests=_int(requests),
-        seconds=float(str(seconds or 0.0)),
-        adopted=bool(is_adopted),
-        encoded=bool(is_encoded),
-        added=tuple(json.loads(str(added))) if added else (),
-        drift=None if promised is None else Drift(promised=_int(promised), reread=_int(reread)),
-        hidden=_int(hidden),
-        repeated=_int(repeated),
-        unseen=str(unseen or ""),
-        reason=wrong,
-    )
+def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, receipt: dict[str, Any]) -> ManifestEntry:
+    """A new field of receipts is one of manifests too, and stands nowhere else on its way."""
+    for name in _FROM_COLUMN.keys() & receipt.keys():
+        receipt[name] = _FROM_COLUMN[name](receipt[name])
+    state: EntryState = "damaged" if wrong else "done"
+    return ManifestEntry(key=key, stream=stream, state=state, path=paths.object(stream, key), reason=wrong, **receipt)
 
 
 def _int(value: object) -> int:

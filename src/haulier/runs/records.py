@@ -231,9 +231,14 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     reason: str = ""
     """Why it was discarded, or what is wrong with the object of a damaged one."""
 
+    @property
+    def records_done(self) -> int:
+        """Records of a whole object: those of a damaged one do not count."""
+        return self.records if self.state == "done" else 0
 
-class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """The manifest, added up."""
+
+class Totals(msgspec.Struct, kw_only=True):
+    """A manifest, added up: items by their state, and sums over their lines."""
 
     planned: int = 0
     done: int = 0
@@ -249,6 +254,17 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     hidden: int = 0
     repeated: int = 0
 
+    def add(self, entry: ManifestEntry) -> None:
+        """Count one more line."""
+        self.planned += 1
+        setattr(self, entry.state, getattr(self, entry.state) + 1)
+        self.records += entry.records_done
+        self.bytes += entry.bytes if entry.state == "done" else 0
+        self.requests += entry.requests
+        self.drifted += entry.drift is not None
+        self.hidden += entry.hidden
+        self.repeated += entry.repeated
+
 
 Verdict = Literal["complete", "partial", "abandoned", "superseded", "cancelled"]
 Ending = Literal["superseded", "cancelled"]
@@ -263,7 +279,7 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     verdict: Verdict
     reasons: dict[str, int] = {}
     """Of a partial one: ``poison``, ``damaged`` (items) and ``count`` (records that are missing or too many)."""
-    totals: Totals = Totals()
+    totals: Totals = msgspec.field(default_factory=Totals)
     expected: dict[str, tuple[int, int]] = {}
     """The least and the most records that the API promised, by stream."""
     snapshot_time: datetime | None = None
