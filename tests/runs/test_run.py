@@ -11,7 +11,7 @@ import pytest
 
 from haulier.errors import LakeUnavailableError, NewerFormatError, UsageError
 from haulier.queues.envelope import encode
-from haulier.runs.newest import latest_complete, open_run
+from haulier.runs.newest_runs import latest_complete, open_run
 from haulier.runs.plan import planned, write_plan
 from haulier.runs.records import RunFile, encode_record
 from haulier.runs.run import Run, list_runs, load_run, require_same_fingerprint

@@ -20,8 +20,8 @@ from haulier.cli.main import main
 from haulier.config.source_file import load_source
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
-from haulier.runs import distinct
-from haulier.runs.distinct import DistinctKeys, Doubled
+from haulier.runs import distinct_keys
+from haulier.runs.distinct_keys import DistinctKeys, Doubled
 from haulier.runs.verify import verify_run
 from haulier.sources.context import Context
 from haulier.testing.sandbox import Sandbox, SandboxSettings
@@ -210,7 +210,7 @@ def test_what_has_no_key_is_said(record: str) -> None:
 
 async def test_many_keys_go_to_disk_and_none_is_lost_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """G9: no more than a named number waits in memory, however many there are."""
-    monkeypatch.setattr(distinct, "IN_MEMORY", 100)
+    monkeypatch.setattr(distinct_keys, "IN_MEMORY", 100)
     keys = DistinctKeys()
     try:
         for start in range(0, 5_000, 50):

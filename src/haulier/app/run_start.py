@@ -11,7 +11,7 @@ from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.queues.seam import Queue
 from haulier.runs.enqueue import Enqueuer
-from haulier.runs.newest import open_run
+from haulier.runs.newest_runs import open_run
 from haulier.runs.records import Seal
 from haulier.runs.run import NewRun, Run, claim_run, require_same_fingerprint
 from haulier.runs.send import send_plan

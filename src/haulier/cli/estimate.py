@@ -10,7 +10,7 @@ from haulier.cli.output import say
 from haulier.plurals import are, count_of, were
 from haulier.runs.expect import expected_range
 from haulier.runs.ledger import Ledger, Progress
-from haulier.runs.newest import latest_complete
+from haulier.runs.newest_runs import latest_complete
 from haulier.runs.records import Seal
 from haulier.runs.run import Run
 

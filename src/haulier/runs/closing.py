@@ -15,7 +15,7 @@ from haulier.errors import DamagedObjectError
 from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs import ledger_schema as table
-from haulier.runs.at_once import each
+from haulier.runs.concurrency import run_each
 from haulier.runs.expect import Expect, ask_expect, expected_range, is_expect_missing, records_off
 from haulier.runs.ledger import Ledger
 from haulier.runs.manifest import ManifestSums, read_manifest, write_manifest
@@ -164,7 +164,7 @@ class Closer:
             return await self._read_object(run, ledger, key=str(row[0]), stream=str(row[1]))
 
         async for rows in ledger.select(table.UNADOPTED):
-            if receipts := [receipt for receipt in await each(read, rows) if receipt is not None]:
+            if receipts := [receipt for receipt in await run_each(read, rows) if receipt is not None]:
                 group += 1
                 await write_receipts(self.lake, run.paths, writer, group, receipts)
                 await ledger.add_receipts(receipts)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from haulier.errors import UsageError
 from haulier.runs import ledger_schema as table
-from haulier.runs.at_once import each
 from haulier.runs.closing import Closer
+from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.records import DiscardRecord, PlannedItem, encode_record
 from haulier.runs.reopen import reopen, require_open_or_partial, standing_verdict
@@ -54,7 +54,7 @@ class Discarder:
             discard = DiscardRecord(number=number, key=item.key, reason=reason, discarded_at=self.closer.clock.now())
             await self.closer.lake.create(run.paths.numbered("discards", item.key, number), encode_record(discard))
 
-        await each(record, items)
+        await run_each(record, items)
 
     async def _reopen(self, run: Run, discarded: int) -> None:
         """Lift a partial closing that listed before these discards were written. A later one has seen them."""

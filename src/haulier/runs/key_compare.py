@@ -12,7 +12,7 @@ from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.lake.ndjson import lines_of
 from haulier.lake.seam import Lake
 from haulier.plurals import count_of, have
-from haulier.runs.distinct import DistinctKeys, Doubled
+from haulier.runs.distinct_keys import DistinctKeys, Doubled
 from haulier.runs.records import ManifestEntry
 
 Entries = Callable[[], AsyncIterator[ManifestEntry]]

@@ -16,7 +16,7 @@ from haulier.errors import LakeUnavailableError
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
-from haulier.runs.at_once import each
+from haulier.runs.concurrency import run_each
 from haulier.runs.plan import read_seal, read_shard
 from haulier.runs.records import ChildList, DiscardRecord, PlannedItem, Receipt, decode_record
 from haulier.runs.scratch import Scratch
@@ -169,7 +169,7 @@ class Ledger:
         async for paths in self._lake.walk(self._paths.folder(folder)):
             fresh = await self._scratch.do(table.unread, paths)
             for start in range(0, len(fresh), FOLD_FILES):
-                await self._scratch.do(_fold_read, fold, await each(self._read, fresh[start : start + FOLD_FILES]))
+                await self._scratch.do(_fold_read, fold, await run_each(self._read, fresh[start : start + FOLD_FILES]))
 
     async def _read(self, path: str) -> tuple[str, bytes]:
         body = await self._lake.read(path)

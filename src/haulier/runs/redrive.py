@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from haulier.errors import UsageError
 from haulier.runs import ledger_schema as table
-from haulier.runs.at_once import each
 from haulier.runs.closing import Closer
+from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.records import PlannedItem, RedriveRecord, encode_record
 from haulier.runs.reopen import reopen, require_open_or_partial, standing_verdict
@@ -60,7 +60,7 @@ class Redriver:
             redrive = RedriveRecord(number=number, key=item.key, redriven_at=self.closer.clock.now())
             await lake.create(run.paths.numbered("redrives", item.key, number), encode_record(redrive))
 
-        await each(record, items)
+        await run_each(record, items)
         while items:
             verdict = await standing_verdict(self.closer, run)
             if verdict is not None and verdict.verdict in FINAL:

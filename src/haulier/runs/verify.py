@@ -9,7 +9,7 @@ from types import MappingProxyType
 from haulier.errors import DamagedObjectError
 from haulier.lake.seam import Lake
 from haulier.plurals import count_of
-from haulier.runs.at_once import each
+from haulier.runs.concurrency import run_each
 from haulier.runs.key_compare import KeyComparison
 from haulier.runs.manifest import read_manifest
 from haulier.runs.plan import remove_lost_attempts
@@ -91,7 +91,7 @@ async def _verify_batch(lake: Lake, entries: list[ManifestEntry], seen: Verifica
     async def verify(entry: ManifestEntry) -> None:
         await _verify_object(lake, entry, seen)
 
-    await each(verify, [entry for entry in entries if entry.state == "done"])
+    await run_each(verify, [entry for entry in entries if entry.state == "done"])
     for entry in entries:
         if entry.state == "damaged":
             seen.damaged += 1

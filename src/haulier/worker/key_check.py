@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from haulier.api.errors import Action, ApiError, PagingError, Shape
 from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.api.records.slices import Bytes
-from haulier.runs.distinct import DistinctKeys
+from haulier.runs.distinct_keys import DistinctKeys
 
 
 @contextlib.asynccontextmanager

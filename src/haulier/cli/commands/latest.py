@@ -9,7 +9,7 @@ from haulier.cli.output import emit, say
 from haulier.cli.reader_lines import reader_lines
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UnavailableError
-from haulier.runs.newest import latest_complete
+from haulier.runs.newest_runs import latest_complete
 from haulier.runs.strays import late_objects
 
 

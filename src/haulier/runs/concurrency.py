@@ -9,12 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 """As many as the local lake has threads: fsyncs of several files join into one there."""
 
 
-async def each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
-    """``work`` for every one of a batch, `AT_ONCE` of them under way. Results in no order.
+async def run_each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
+    """``work`` for every one of a batch, `MAX_CONCURRENT` of them under way. Results in no order.
 
     The first failure ends the rest, and is raised as it is.
     """
@@ -22,7 +22,7 @@ async def each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R
     results: list[R] = []
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
+            for _ in range(MAX_CONCURRENT):
                 group.create_task(_work_off(work, remaining, results))
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
