@@ -1,1 +1,1 @@
-"""A run from plan to verdict: what is written down, in which order, and what counts when records disagree."""
+"""Runs, from plan to verdict: the records, their order, and what counts where they disagree."""

@@ -1,4 +1,4 @@
-"""The same work for many things, a few at a time."""
+"""Bounded concurrency: one function for many things, a few at a time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_CONCURRENT = 8
-"""As many as the local lake has threads: fsyncs of several files join into one there."""
+"""Calls under way at once. The local lake has as many threads, whose fsyncs join into one."""
 
 
 async def run_each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
-    """``work`` for every one of a batch, `MAX_CONCURRENT` of them under way. Results in no order.
+    """Call ``work`` for each thing of a batch. Results come in no order.
 
-    The first failure ends the rest, and is raised as it is.
+    The first failure cancels the rest, and is raised itself.
     """
     remaining = iter(things)
     results: list[R] = []

@@ -1,4 +1,4 @@
-"""C7: doing without poisoned items, for a reason. A discard alone does not hold back ``complete``."""
+"""Discards (C7): a person does without poisoned items, for a reason."""
 
 from __future__ import annotations
 
@@ -18,16 +18,13 @@ from haulier.runs.state import FINAL
 
 @dataclass(frozen=True)
 class Discarder:
-    """Writes poisoned items of a run off."""
-
     closer: Closer
 
     async def discard(self, run: Run, reason: str, keys: Collection[str] | None = None) -> int:
-        """Discard the run's poisoned items (only ``keys``, if given). Returns how many were not discarded before.
+        """Discard the run's poisoned items (or those of ``keys``), and return how many were new. Repeatable.
 
-        A partial run is open again afterwards, and whoever finds it drained closes it anew. Refused with `UsageError`,
-        before anything is written, after a verdict that is final, for keys that are not poisoned, and without a reason.
-        Repeatable: what a discard left that died is finished.
+        A partial run is open afterwards, and is closed anew by whoever finds it drained. Raises `UsageError`, before
+        anything is written, after a final verdict, for keys that are not poisoned, and without a reason.
         """
         if not reason.strip():
             raise UsageError("A discard needs a reason, which is kept in the manifest. Write `--reason TEXT`.")
@@ -57,7 +54,7 @@ class Discarder:
         await run_each(record, items)
 
     async def _reopen(self, run: Run, discarded: int) -> None:
-        """Lift a partial closing that listed before these discards were written. A later one has seen them."""
+        """Lift a partial closing that listed before these discards were written; a later one has seen them."""
         while (verdict := await standing_verdict(self.closer, run)) is not None:
             if verdict.verdict in FINAL or verdict.totals.discarded >= discarded:
                 return

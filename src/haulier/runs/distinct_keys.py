@@ -1,4 +1,4 @@
-"""Whether keys are distinct, however many there are, in bounded memory: the last of them here, all others on disk."""
+"""Distinct keys, told in bounded memory: the newest are held here, the others on disk."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import apsw
 from haulier.runs.scratch import Scratch
 
 IN_MEMORY = 8_192
-"""Keys that wait for the disk: about 1 MB. Most items have fewer, and never touch it."""
+"""Keys held before they are written to disk: about 1 MB. Most items have fewer, and write none."""
 
 _CACHE_KIB = 2_000
-"""Each item that is under way may have a scratch file of its own."""
+"""Memory for the scratch file of one item under way."""
 _SEEN = "CREATE TABLE seen (key BLOB NOT NULL, number INTEGER NOT NULL)"
 _DOUBLED = """
     SELECT sum(more), min(first), other FROM (
         SELECT count(*) - 1 AS more, min(number) AS first, max(number) AS other FROM seen GROUP BY key HAVING more > 0
     )
 """
-"""SQLite takes ``other`` from the row that has the least ``first``."""
+"""SQLite takes ``other`` from the row with the least ``first``."""
 
 
 @dataclass(frozen=True)
 class Doubled:
-    """How many records have a key that stood before, and the numbers of two that share one."""
+    """The number of records whose key came before, and the numbers of two records that share one."""
 
     records: int
     first: int
@@ -33,27 +33,26 @@ class Doubled:
 
 
 class DistinctKeys:
-    """Takes any number of keys, each with the number of its record. Close it: it may hold a scratch file."""
+    """Compares any number of keys. It may hold a scratch file: close it."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[bytes, int]] = []
         self._scratch: Scratch | None = None
 
     async def add(self, keys: Iterable[tuple[bytes, int]]) -> None:
-        """More keys, each with the number of its record."""
+        """Add keys, each with the number of its record."""
         self._waiting += keys
         if len(self._waiting) > IN_MEMORY:
             await self._spill()
 
     async def doubled(self) -> Doubled | None:
-        """What stood twice among all that was added; None where every key stood once."""
+        """The keys that came twice among all that were added; None where there are none."""
         if self._scratch is None:
             return _doubled(self._waiting)
         await self._spill()
         return await self._scratch.do(_doubled_of)
 
     def close(self) -> None:
-        """Give the space back."""
         if self._scratch is not None:
             self._scratch.close()
 

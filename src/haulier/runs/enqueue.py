@@ -1,4 +1,4 @@
-"""From a claimed run to a queue full of its items: P1, the first count of ``expect``, P2. In this order, resumable."""
+"""Enqueuing of a claimed run: plan (P1), first count of ``expect``, messages (P2); in this order, resumable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from haulier.runs.send import send_plan
 
 @dataclass(frozen=True)
 class Enqueuer:
-    """What a process enqueues runs with. ``expect`` is needed for runs that promise a count."""
+    """Enqueues runs. ``expect`` is needed for runs that promise a count."""
 
     lake: Lake
     queue: Queue
@@ -33,17 +33,17 @@ class Enqueuer:
         items: Callable[[], AsyncIterator[WorkItem]],
         on_sent: Callable[[int], None] = lambda items: None,
     ) -> Seal:
-        """Plan the run unless its plan is sealed, and send what of it was not sent. Repeatable, by several at once.
+        """Plan the run unless its plan is sealed, and send what was not sent. Repeatable, by several at once.
 
-        ``items`` is called only where there is no seal yet. ``on_sent`` hears of each shard's items, those that were
-        sent earlier included.
+        ``items`` is called only where there is no seal. ``on_sent`` is told the items of each shard, those sent earlier
+        too.
         """
         seal = await self.plan(run, items)
         await send_plan(self.lake, self.queue, run.paths, seal, on_sent)
         return seal
 
     async def plan(self, run: Run, items: Callable[[], AsyncIterator[WorkItem]]) -> Seal:
-        """The first half of `enqueue`, for those who show the plan before they send it."""
+        """Plan without sending, for callers that show the plan first."""
         seal = await read_seal(self.lake, run.paths)
         if seal is None:
             seal = await write_plan(self.lake, run.paths, self.clock, items(), self.shard_items)

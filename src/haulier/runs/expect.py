@@ -1,4 +1,4 @@
-"""`expect`: what the API says that a run should hold, asked after the seal and again after the last item ended."""
+"""`expect`: the counts that the API promises, asked after the seal and after the last item ended."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from haulier.runs.records import ExpectRecord, Totals, decode_record, encode_rec
 from haulier.runs.run import Run
 
 Expect = Callable[[Run], Awaitable[Mapping[str, int]]]
-"""Asks the API how many records of each stream of a run it holds now. A stream that promises no count is left out."""
+"""Asks the API for the count of each stream of a run; streams without a count are absent."""
 
 When = Literal["before", "after"]
 
 
 async def ask_expect(lake: Lake, run: Run, clock: Clock, when: When, expect: Expect) -> ExpectRecord:
-    """Ask for ``before`` or ``after`` unless it stands already. Returns what stands.
+    """Ask for ``before`` or ``after`` unless it is recorded, and return the record.
 
-    Where asking fails, the answer that another process was given meanwhile will do: it may have sent the last request
-    that the run was allowed.
+    Where asking fails, another process's answer is taken: it may have sent the last request that the run was allowed.
     """
     standing = await _read(lake, run, when)
     if standing is not None:
@@ -41,12 +40,11 @@ async def ask_expect(lake: Lake, run: Run, clock: Clock, when: When, expect: Exp
 
 
 async def is_expect_missing(lake: Lake, run: Run) -> bool:
-    """Whether closing this run needs a process that has the API."""
     return run.file.has_expect and not await lake.exists(run.paths.expect("after"))
 
 
 async def expected_range(lake: Lake, run: Run) -> dict[str, tuple[int, int]]:
-    """The least and the most records that the API promised, by stream: a live API grows while it is read."""
+    """By stream, the least and the most records promised: a live API grows while it is read."""
     counts: dict[str, list[int]] = {}
     for when in ("before", "after"):
         standing = await _read(lake, run, when)
@@ -56,10 +54,10 @@ async def expected_range(lake: Lake, run: Run) -> dict[str, tuple[int, int]]:
 
 
 def records_off(expected: Mapping[str, tuple[int, int]], streams: Mapping[str, int], totals: Totals) -> int:
-    """By how many records a run misses what was promised (reason ``count``).
+    """Number of records that a run has too many or too few (reason ``count``).
 
-    Too many are always too many. Too few count only where every item ended with its records: what is poisoned, damaged
-    or discarded is missing for a reason that the verdict names already, and a discard does not hold back ``complete``.
+    Too few count only where no item is poisoned, damaged or discarded: the verdict names those reasons already, and a
+    discard does not hold back ``complete``.
     """
     off = 0
     is_whole = not (totals.poisoned or totals.damaged or totals.discarded)

@@ -1,6 +1,6 @@
-"""Whether the records of one stream have keys of their own, over all objects of a run (`haulier verify`).
+"""Keys compared over all objects of a stream (`haulier verify`).
 
-The items of a run are worked by many processes, and a closing reads no records: so nobody else can know it.
+Many processes work a run, and a closing reads no records: nothing else can find a key that two items share.
 """
 
 from __future__ import annotations
@@ -16,26 +16,24 @@ from haulier.runs.distinct_keys import DistinctKeys, Doubled
 from haulier.runs.records import ManifestEntry
 
 Entries = Callable[[], AsyncIterator[ManifestEntry]]
-"""The objects of the stream, in the manifest's order; called once for each pass over them."""
+"""The objects of the stream, in the manifest's order; called once for each pass."""
 
 
 class KeyComparison:
-    """Reads the records of a stream once, and compares their keys."""
-
     def __init__(self, lake: Lake, paths: tuple[str, ...], note: Callable[[str], None]) -> None:
-        """``note`` is told in words what is wrong."""
+        """``note`` is told what is wrong, in words."""
         self._lake = lake
         self._paths = paths
         self._note = note
         self._reader = KeyReader(paths)
         self._keys = DistinctKeys()
         self.doubled = 0
-        """Records whose key an earlier record has too."""
+        """Records whose key an earlier one has."""
         self.lacking = 0
-        """Records that have no key."""
+        """Records without a key."""
 
     async def run(self, entries: Entries) -> None:
-        """An object that cannot be read is left out: whoever asks has found it damaged already."""
+        """An unreadable object is skipped: the caller has found it damaged."""
         number = 0
         try:
             async for entry in entries():
@@ -75,7 +73,7 @@ class KeyComparison:
 def _keys_of(
     reader: KeyReader, lines: list[bytes], number: int
 ) -> tuple[list[tuple[bytes, int]], tuple[int, str] | None]:
-    """The keys of records numbered from ``number`` up; and the first record without one, with the reason."""
+    """The keys of records, numbered from ``number`` up, and the first record without one, with the reason."""
     found: list[tuple[bytes, int]] = []
     lacking: tuple[int, str] | None = None
     for place, line in enumerate(lines, number):
@@ -87,7 +85,6 @@ def _keys_of(
 
 
 async def _place_of(entries: Entries, number: int) -> str:
-    """Which line of which object a record is."""
     async for entry in entries():
         if number < entry.records:
             return f"line {number + 1:,} of {entry.path}"

@@ -1,7 +1,7 @@
 """The ledger: plan, child lists, receipts, outcomes and poison of a run, folded into a scratch file step by step.
 
-A file that was read once is not read again, so that a look at a run of a million items costs what is new of it. The
-ledger decides nothing: it says what the lake says (docs/protocol.md#terms).
+Each file is read once, so that a look at a large run costs what is new. The ledger decides nothing: it repeats what the
+lake says (docs/protocol.md#terms).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from haulier.runs.records import ChildList, DiscardRecord, PlannedItem, Receipt,
 from haulier.runs.scratch import Scratch
 
 BATCH_ITEMS = 1_000
-"""Rows that are in memory at a time."""
+"""Rows in memory at a time."""
 FOLD_FILES = 32
-"""Small files that are read together and folded in one transaction."""
+"""Small files folded in one transaction."""
 
 _Fold = Callable[[apsw.Connection, str, bytes], None]
 
@@ -33,11 +33,11 @@ _receipt_decoder = msgspec.json.Decoder(Receipt)
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come, by what is written in the lake."""
+    """The progress of a run, by the lake."""
 
     is_sealed: bool = False
     planned: int = 0
-    """Items of the plan and of child lists, the divided ones included."""
+    """Items of the plan and of child lists, divided ones too."""
     split: int = 0
     done: int = 0
     empty: int = 0
@@ -51,12 +51,12 @@ class Progress:
 
     @property
     def is_drained(self) -> bool:
-        """Every key of the plan has ended, which is more than "the queue is empty"."""
+        """Whether every key of the plan has ended; an empty queue does not prove it."""
         return self.is_sealed and self.missing == 0
 
 
 class Ledger:
-    """The folded account of one run. `refresh` reads what is new; everything else looks at what was read."""
+    """The folded account of a run. `refresh` reads what is new; other methods look at what was read."""
 
     def __init__(self, lake: Lake, paths: RunPaths) -> None:
         self._lake = lake
@@ -72,7 +72,7 @@ class Ledger:
         self._scratch.close()
 
     async def refresh(self) -> bool:
-        """Fold in what is new. False while the plan is not sealed."""
+        """Fold in new files. False while the plan is not sealed."""
         if self._has_plan:
             await self._scratch.do(table.add_index)
         else:
@@ -93,7 +93,6 @@ class Ledger:
         return True
 
     async def progress(self) -> Progress:
-        """What was folded so far, counted."""
         rows = await self._scratch.do(_counts)
         count = {state: items for state, items, _, _, _ in rows}
         records, size, requests = next((row[2:] for row in rows if row[0] == "done"), (0, 0, 0))
@@ -123,9 +122,9 @@ class Ledger:
                 await self._scratch.do(table.put_objects, stream, keys)
 
     async def select(self, where: str, columns: str = "stream") -> AsyncIterator[list[tuple[apsw.SQLiteValue, ...]]]:
-        """Rows in the order of their keys, which come first in them, in batches: a run does not fit in memory.
+        """Rows by key, which is their first column, in batches of `BATCH_ITEMS`.
 
-        ``where`` is one of the conditions in `ledger_schema`. A row that is changed meanwhile is shown once or never.
+        ``where`` is a condition of `ledger_schema`. A row that changes meanwhile is shown once or never.
         """
         last = ""
         while rows := await self._scratch.do(table.page_of, columns, where, last, BATCH_ITEMS):
@@ -133,20 +132,20 @@ class Ledger:
             last = str(rows[-1][0])
 
     async def count(self, where: str) -> int:
-        """How many keys meet one of the conditions in `ledger_schema`."""
+        """Number of keys that meet a condition of `ledger_schema`."""
         return await self._scratch.do(table.count_of, where)
 
     async def with_objects(self, keys: Sequence[str]) -> list[str]:
-        """Those of the keys whose objects stood when bronze was listed."""
+        """The keys whose objects were listed."""
         return await self._scratch.do(table.with_objects, keys) if keys else []
 
     async def missing(self) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
-        """Items that have not ended, each with its newest redrive number, for sending them again."""
+        """Items that have not ended, each with its newest redrive number."""
         async for items in self.items("state = 'missing'", "redrive"):
             yield items
 
     async def items(self, where: str, number: str) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
-        """Planned items by a condition, each with its newest ``poison`` or ``redrive`` number, in batches."""
+        """Planned items by a condition, each with its newest ``poison`` or ``redrive`` number."""
         async for rows in self.select(where, f"stream, kind, payload, {number}"):
             yield [(table.planned_of(row), int(str(row[4]))) for row in rows]
 
@@ -155,13 +154,12 @@ class Ledger:
         await self._scratch.do(table.put_receipts, receipts)
 
     async def mark_damaged(self, key: str, reason: str) -> None:
-        """Its object cannot be read to its end."""
         await self._scratch.do(table.put_damage, key, reason)
 
     # -- folding -------------------------------------------------------------------------------------------------------
 
     async def _fold_names(self, folder: str, fold: Callable[[apsw.Connection, list[str]], None]) -> None:
-        """Records whose names say all: folding one again changes nothing."""
+        """Fold records whose names say all; repeating that changes nothing."""
         async for paths in self._lake.walk(self._paths.folder(folder)):
             await self._scratch.do(fold, paths)
 
@@ -185,7 +183,7 @@ def _counts(connection: apsw.Connection) -> list[tuple[str, int, int, int, int]]
 
 
 def _fold_read(connection: apsw.Connection, fold: _Fold, read: Sequence[tuple[str, bytes]]) -> None:
-    """Fold files, and note with it, in one transaction, that they were."""
+    """Fold files, and note in the same transaction that they were read."""
     for path, body in read:
         fold(connection, path, body)
     table.note_read(connection, [path for path, _ in read])
@@ -229,7 +227,7 @@ def _fold_discard(connection: apsw.Connection, path: str, body: bytes) -> None:
 
 
 def _numbers(paths: Iterable[str]) -> list[tuple[str, int]]:
-    """Key and number of ``.../<key>/<n>.json``; other names there are nobody's."""
+    """Key and number of ``.../<key>/<n>.json``; other names are ignored."""
     return [(path.split("/")[-2], int(_name(path))) for path in paths if _name(path).isdecimal()]
 
 

@@ -1,4 +1,4 @@
-"""The tables of a ledger, and what it knows of one key in SQL: the pure half of `ledger`."""
+"""The tables of a ledger, and its questions in SQL."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import msgspec
 from haulier.runs.records import PlannedItem, Receipt
 
 RECEIPT = tuple(name for name in Receipt.__struct_fields__ if name != "key")
-"""Fields of a receipt, each of which has a column."""
+"""Fields of a receipt; each has a column."""
 JSON = ("added", "drift")
-"""Those that are neither number nor text: they are kept as JSON, NULL where they are empty."""
+"""Fields that are kept as JSON, and as NULL where they are empty."""
 
 _JSON_PLACES = [Receipt.__struct_fields__.index(name) for name in JSON]
 
@@ -48,8 +48,8 @@ CREATE TABLE read (path TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 INDEX = "CREATE INDEX IF NOT EXISTS item_by_state ON item (state, key, records, bytes, requests)"
-"""For a ledger that is asked again and again. The first fold of a run takes a third longer with it, and whoever looks
-once reads all of the table in a tenth of that."""
+"""Only for a ledger that is read often: the first fold takes a third longer with it, and one look at the whole table a
+tenth of that."""
 
 COUNTS = """
 SELECT state, count(*), coalesce(sum(records), 0), coalesce(sum(bytes), 0), coalesce(sum(requests), 0)
@@ -57,7 +57,7 @@ FROM item WHERE state IS NOT NULL GROUP BY state
 """
 
 NOTHING = "state = 'missing' AND NOT has_object"
-"""A key of which the lists of a closing show nothing (C2)."""
+"""A key without any trace in the lists of a closing (C2)."""
 
 UNADOPTED = "has_object AND sha256 IS NULL AND is_planned AND NOT is_split AND damage = ''"
 """An object without a receipt (C3)."""
@@ -66,7 +66,7 @@ LIVE_POISON = "state = 'poisoned'"
 DISCARDED = "state = 'discarded'"
 
 REDRIVABLE = f"({LIVE_POISON}) OR ({NOTHING} AND poison = redrive AND poison > 0)"
-"""Live poison, and what a redrive left that died after its record (C7)."""
+"""Live poison, and redrives that died after their record (C7)."""
 
 LATE_OBJECT = "poison > redrive AND discard < poison AND state = 'done'"
 """Poisoned by its numbers, and done by a receipt: where a sweep does not fence, its object may have landed after the
@@ -117,7 +117,6 @@ _HAS_OBJECT = "UPDATE item SET has_object = 1 WHERE key = ? AND stream = ? AND i
 
 
 def put_planned(connection: apsw.Connection, items: Iterable[PlannedItem]) -> None:
-    """Items of the plan or of a child list."""
     connection.executemany(_PLAN, [(item.key, item.stream, item.kind, bytes(item.payload)) for item in items])
 
 
@@ -130,27 +129,25 @@ def put_empty(connection: apsw.Connection, keys: Sequence[str]) -> None:
 
 
 def put_hidden(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:
-    """Rows of an item without records that the API counts and did not show."""
+    """Number of hidden rows of items without records."""
     connection.executemany(_HIDDEN, numbers)
 
 
 def put_poison(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:
-    """The newest poison number of a key."""
     connection.executemany(_RAISE.format(column="poison"), numbers)
 
 
 def put_redrives(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:
-    """The newest redrive number of a key."""
     connection.executemany(_RAISE.format(column="redrive"), numbers)
 
 
 def put_discards(connection: apsw.Connection, discards: Sequence[tuple[str, int, str]]) -> None:
-    """Key, number and reason of the newest discard of a key."""
+    """Put key, number and reason of each discard; the newest of a key counts."""
     connection.executemany(_DISCARD, discards)
 
 
 def put_receipts(connection: apsw.Connection, receipts: Iterable[Receipt]) -> None:
-    """Receipts in any order, and more than one of a key: what they disagree on is kept in mind."""
+    """Put receipts in any order, several of a key too; whether they disagree is kept."""
     rows = [_receipt_row(receipt) for receipt in receipts]
     before = connection.total_changes()
     connection.executemany(_FIRST_RECEIPT, rows)
@@ -162,7 +159,7 @@ def put_receipts(connection: apsw.Connection, receipts: Iterable[Receipt]) -> No
 
 
 def _receipt_row(receipt: Receipt) -> tuple[apsw.SQLiteValue, ...]:
-    """The parameters of `_RECEIPT` and `_FIRST_RECEIPT`; those of `_DISAGREES` are the first four."""
+    """The parameters of `_RECEIPT` and `_FIRST_RECEIPT`; the first four are those of `_DISAGREES`."""
     row = list(msgspec.structs.astuple(receipt))
     for place in _JSON_PLACES:
         row[place] = _encoder.encode(row[place]) if row[place] else None
@@ -174,30 +171,29 @@ def add_index(connection: apsw.Connection) -> None:
 
 
 def forget_objects(connection: apsw.Connection) -> None:
-    """Before bronze is listed anew: what an earlier closing saw there may be gone, or mended by hand."""
+    """Forget the objects of an earlier listing: they may be gone since, or mended by hand."""
     connection.execute("UPDATE item SET has_object = 0, damage = '' WHERE has_object")
 
 
 def put_objects(connection: apsw.Connection, stream: str, keys: Sequence[str]) -> None:
-    """Objects that stand in the bronze folder of a stream; those of no planned key are strays, and left alone."""
+    """Note the objects of a stream; those of no planned key are strays, and left alone."""
     connection.executemany(_HAS_OBJECT, [(key, stream) for key in keys])
 
 
 def with_objects(connection: apsw.Connection, keys: Sequence[str]) -> list[str]:
-    """Those of the keys whose objects stand."""
+    """The keys whose objects are listed."""
     standing = "SELECT 1 FROM item WHERE key = ? AND has_object"
     return [key for key in keys if connection.execute(standing, (key,)).fetchone() is not None]
 
 
 def put_damage(connection: apsw.Connection, key: str, reason: str) -> None:
-    """The object of a key cannot be read to its end."""
     connection.execute("UPDATE item SET damage = ? WHERE key = ?", (reason, key))
 
 
 def page_of(
     connection: apsw.Connection, columns: str, where: str, after: str, limit: int
 ) -> list[tuple[apsw.SQLiteValue, ...]]:
-    """The next rows in the order of their keys; the key comes first in each."""
+    """The next rows by key, which is their first column."""
     query = f"SELECT key, {columns} FROM item WHERE key > ? AND ({where}) ORDER BY key LIMIT ?"
     return connection.execute(query, (after, limit)).fetchall()
 
@@ -215,7 +211,7 @@ def planned_of(row: Sequence[apsw.SQLiteValue]) -> PlannedItem:
 
 
 def unread(connection: apsw.Connection, paths: Sequence[str]) -> list[str]:
-    """Those of the files that were not read yet."""
+    """The files that were not read yet."""
     known = "SELECT 1 FROM read WHERE path = ?"
     return [path for path in paths if connection.execute(known, (path,)).fetchone() is None]
 

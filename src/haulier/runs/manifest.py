@@ -1,4 +1,4 @@
-"""The manifest: one line for each key of a run, written once from the ledger and read back to judge it."""
+"""The manifest: one line for each key of a run, written once from the ledger, and read to judge the run."""
 
 from __future__ import annotations
 
@@ -30,15 +30,18 @@ _FROM_COLUMN: dict[str, Callable[[Any], object]] = {
     "added": msgspec.json.Decoder(tuple[str, ...]).decode,
     "drift": msgspec.json.Decoder(Drift).decode,
 }
-"""How the fields of a receipt are read that are neither number nor text."""
+"""Readers of the fields that are neither number nor text."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ManifestEntry)
 
 
 def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
-    """How one key ended: child list beats object, object beats ``empty``, ``empty`` beats discard, discard beats poison
-    (C3). Nothing stands in a manifest as done that is not a whole object with receipts that agree."""
+    """How one key ended (C3): child list beats object, object beats ``empty``, ``empty`` beats discard, discard beats
+    poison.
+
+    An item is ``done`` only with a whole object and receipts that agree.
+    """
     key, stream = str(row[0]), str(row[1])
     state, has_object, damage, disagrees, poison, discard_reason = row[2:8]
     receipt = {name: value for name, value in zip(table.RECEIPT, row[8:], strict=True) if value is not None}
@@ -57,7 +60,7 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
 
 
 async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: int) -> None:
-    """Write the manifest of a closing from its ledger. Create-only: one that stands is left, and adopted (C3)."""
+    """Write the manifest of a closing from its ledger, unless one exists already, which is adopted (C3)."""
     try:
         with tempfile.TemporaryDirectory(prefix="haulier-") as folder:
             file = Path(folder) / NAME
@@ -77,8 +80,10 @@ async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: in
 
 
 async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterator[list[ManifestEntry]]:
-    """The entries of a closing's manifest as it stands in the lake, in batches. One that is not there, or not whole, is
-    a `LakeUnavailableError`: a run is never judged by a part of its account."""
+    """The entries of a closing's manifest, in batches.
+
+    Raises `LakeUnavailableError` where it is missing or not whole: no run is judged by a part of its account.
+    """
     path = paths.closing(number, NAME)
     try:
         async for lines in lines_of(lake.download(path)):
@@ -120,14 +125,14 @@ class ManifestSums:
 
 
 def _write_batch(connection: apsw.Connection, paths: RunPaths, after: str, stream: BinaryIO) -> str | None:
-    """The lines of the next keys, on the scratch thread. Returns the last of them, None where there are no more."""
+    """Write the next lines, on the scratch thread. Returns the last key, None where there are no more."""
     rows = table.page_of(connection, _COLUMNS, "is_planned", after, BATCH_ITEMS)
     stream.write(b"".join(_encoder.encode(manifest_entry(paths, row)) + b"\n" for row in rows))
     return str(rows[-1][0]) if len(rows) == BATCH_ITEMS else None
 
 
 def _damage(state: object, has_object: object, damage: object, disagrees: object) -> str:
-    """What is wrong with the object of a key; empty if nothing is."""
+    """The reason why an object is damaged; empty for none."""
     if not has_object:
         return "its receipt stands and its object is gone"
     if disagrees:
@@ -138,7 +143,7 @@ def _damage(state: object, has_object: object, damage: object, disagrees: object
 
 
 def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, receipt: dict[str, Any]) -> ManifestEntry:
-    """A new field of receipts is one of manifests too, and stands nowhere else on its way."""
+    """A line with the fields of a receipt; a new field of receipts needs no change here."""
     for name in _FROM_COLUMN.keys() & receipt.keys():
         receipt[name] = _FROM_COLUMN[name](receipt[name])
     state: EntryState = "damaged" if wrong else "done"

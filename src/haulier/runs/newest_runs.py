@@ -1,4 +1,4 @@
-"""The newest run of a kind: the open one that is gone on with, the complete one that is read."""
+"""The newest runs: the open one to go on with, and the complete one to read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from haulier.runs.state import RunState, run_state
 
 
 async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None) -> Run | None:
-    """The newest run of a mode that is not closed: still planned, open, or being closed. None if all are closed.
-
-    With ``before`` only runs that are older than that one are looked at.
-    """
+    """The newest run of a mode that is not closed, or None. ``before``: only runs older than that one."""
     async for run in _newest_first(lake, source):
         is_asked_for = before is None or run.file.snapshot_time < before.file.snapshot_time
         if run.file.mode == mode and is_asked_for:
@@ -26,7 +23,7 @@ async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None
 
 
 async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, VerdictRecord] | None:
-    """The newest complete run that covers a stream, with its verdict. None if there is none yet."""
+    """The newest complete run that covers a stream, with its verdict."""
     async for run in _newest_first(lake, source):
         if stream in run.file.streams:
             state, verdict = await run_state(lake, run.paths)
@@ -36,7 +33,7 @@ async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, Ve
 
 
 async def _newest_first(lake: Lake, source: str) -> AsyncIterator[Run]:
-    """By the snapshot times that their names end in: a run that is not asked for is not read."""
+    """Runs by the snapshot times in their names; each is read only when it is asked for."""
     names = await lake.names(runs_root(source))
     for name in sorted(names, key=lambda name: (name.rpartition("-")[2], name), reverse=True):
         run = await load_run(lake, source, name)

@@ -1,4 +1,4 @@
-"""P1: the plan is written in shards under an attempt of its own, and sealed before anything is enqueued."""
+"""The plan of a run (P1): written in shards under an attempt of its own, and sealed before anything is enqueued."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from haulier.runs.records import PlannedItem, Seal, Shard, decode_record, encode
 from haulier.runs.scratch import Scratch
 
 SHARD_ITEMS = 1_000
-"""Items of a shard: about 200 KB, which any store takes in one put and any process holds in memory."""
+"""Items of a shard: about 200 KB, which any store takes in one put."""
 
 _LONGEST_RUN_ID = "r" * 120
 _LONGEST_WORD = "w" * 20
 _MOST = 2**31
-"""What a message may hold in its counters when it has come as far as it can."""
+"""The largest counters that a message may come to hold."""
 
 _SEEN = "CREATE TABLE seen (key TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID"
 
@@ -35,10 +35,9 @@ _decoder = msgspec.json.Decoder(PlannedItem)
 
 
 def planned(item: WorkItem) -> PlannedItem:
-    """An item as a plan or a child list writes it down.
+    """An item as a plan or child list holds it.
 
-    Raises `UsageError` for one that no message can hold: a sealed plan, or a child list, that cannot be sent would keep
-    its run open for ever.
+    Raises `UsageError` for one that fits in no message: after the seal it would keep its run open for ever.
     """
     item = canonical(item)
     found = PlannedItem(
@@ -64,7 +63,7 @@ def planned(item: WorkItem) -> PlannedItem:
 
 
 async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
-    """The seal of a run, or None while its plan is not sealed."""
+    """The seal of a run, or None while it is planned."""
     body = await lake.read(paths.seal)
     return None if body is None else decode_record(Seal, body, paths.seal)
 
@@ -72,9 +71,9 @@ async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
 async def write_plan(
     lake: Lake, paths: RunPaths, clock: Clock, items: AsyncIterator[WorkItem], shard_items: int = SHARD_ITEMS
 ) -> Seal:
-    """Write what the enumeration gives and seal it. Returns the seal that counts, which another attempt may have won.
+    """Write the items of an enumeration and seal them. Returns the seal that counts, which may be another attempt's.
 
-    Equal items are kept once and counted; equal keys of unequal items are a `UsageError`. Memory is one shard's.
+    Equal items are kept once and counted. Raises `UsageError` for unequal items of one key. Memory is one shard's.
     """
     attempt = uuid.uuid4().hex
     shards: list[Shard] = []
@@ -105,7 +104,7 @@ async def write_plan(
 
 
 async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> list[PlannedItem]:
-    """The items of one sealed shard. A shard that is not as it was sealed is refused."""
+    """The items of a sealed shard. Raises where it is not what was sealed."""
     path = paths.shard(seal.attempt, shard.name)
     body = await lake.read(path)
     if body is None or hashlib.sha256(body).hexdigest() != shard.sha256:
@@ -118,7 +117,7 @@ async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> l
 
 
 async def remove_lost_attempts(lake: Lake, paths: RunPaths) -> int:
-    """Remove the shards of attempts that another one's seal beat. Returns how many files went.
+    """Remove the shards of attempts that lost, and return the number of files.
 
     Only after a final verdict: until then a planner may be writing there (P1).
     """

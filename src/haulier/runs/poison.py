@@ -1,4 +1,4 @@
-"""Poison records, read for a person: the truth about what failed stands in the lake."""
+"""Poison records, read for a person."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from haulier.runs.run import Run
 
 
 async def poisoned(lake: Lake, run: Run) -> AsyncIterator[PoisonRecord]:
-    """The newest poison record of each item of a run that is poisoned now, in the order of their keys."""
+    """The newest poison record of each item that is poisoned now, by key."""
     ledger = Ledger(lake, run.paths)
     try:
         await ledger.refresh()
@@ -27,13 +27,12 @@ async def poisoned(lake: Lake, run: Run) -> AsyncIterator[PoisonRecord]:
 
 
 async def read_poison(lake: Lake, paths: RunPaths, key: str, number: int) -> PoisonRecord | None:
-    """One poison record, or None."""
     path = paths.numbered("poison", key, number)
     body = await lake.read(path)
     return None if body is None else decode_record(PoisonRecord, body, path)
 
 
 async def newest_poison(lake: Lake, paths: RunPaths, key: str) -> int:
-    """The number of a key's newest poison record; 0 if it has none."""
+    """The number of a key's newest poison record; 0 for none."""
     names = await lake.names(f"{paths.folder('poison')}/{key}")
     return max((int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdecimal()), default=0)

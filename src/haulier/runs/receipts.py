@@ -1,4 +1,4 @@
-"""P8: receipts are durable, in groups, before the leases behind them are completed."""
+"""Receipts (P8): durable, in groups, before their leases are completed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from haulier.lake.seam import Lake
 from haulier.runs.records import Receipt
 
 LOOKED_AT: Final = 2_000
-"""Receipts of which one should tell of a stream: it is asked where an item looks wrong, and not for long."""
+"""Receipts that are read to learn of a stream: an item that looks wrong waits for it."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Receipt)
 
 
 async def write_receipts(lake: Lake, paths: RunPaths, writer: str, number: int, receipts: Sequence[Receipt]) -> None:
-    """Write one group, durable on return. ``writer`` is a name that nobody else ever uses (it holds a random part).
+    """Write a group, durable on return. ``writer`` is unique (it holds a random part).
 
-    May be called again with the same receipts after it failed: the lake may have kept them all the same.
+    After a failure it may be called again with equal receipts: the lake may have kept them.
     """
     path = paths.receipts(writer, number)
     body = b"".join(_encoder.encode(receipt) + b"\n" for receipt in receipts)
@@ -31,7 +31,7 @@ async def write_receipts(lake: Lake, paths: RunPaths, writer: str, number: int, 
 
 
 async def was_sign_seen(lake: Lake, paths: RunPaths, stream: str) -> bool:
-    """Whether a done item of the stream, of any process of the run, is known to have seen the sign of a next page."""
+    """Whether a done item of the stream, of any process, is known to have seen the sign of a next page."""
     looked_at = 0
     async for files in lake.walk(paths.folder("receipts")):
         for path in files:

@@ -1,4 +1,4 @@
-"""The small create-only records of a run (docs/protocol.md#files-of-a-run), as typed values. All have one format."""
+"""The create-only records of a run (docs/protocol.md#files-of-a-run), as typed values of one format."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ FORMAT = 1
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What all records share: the format that they were written in.
+    """The format, which all records share.
 
-    A default is left out only where every format to come will read its absence alike; so ``format`` never is.
+    A default is omitted only where every later format reads its absence alike; so ``format`` never is.
     """
 
     format: int = msgspec.field(default_factory=lambda: FORMAT)
 
 
 class RunFile(Record, frozen=True, kw_only=True):
-    """``run.json``: creating it is the claim on the run's name."""
+    """``run.json``, whose creation claims the name of the run."""
 
     run_id: str
     source: str
@@ -32,12 +32,12 @@ class RunFile(Record, frozen=True, kw_only=True):
     fingerprint: str
     streams: tuple[str, ...]
     has_expect: bool = False
-    """Whether a count of the API stands against the run's records, so that closing it needs the API."""
+    """Whether the API promises a count, so that closing the run needs the API."""
     haulier: str = ""
 
 
 class PlannedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a plan shard, one child of a child list."""
+    """A line of a plan shard; a child of a child list."""
 
     key: str
     stream: str
@@ -46,7 +46,7 @@ class PlannedItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a sealed plan, with the sum that it must still have when it is read."""
+    """A file of a sealed plan, with the checksum that it must have."""
 
     name: str
     items: int
@@ -54,34 +54,33 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seal(Record, frozen=True, kw_only=True):
-    """``plan/_SEALED.json``: the attempt that counts, and what it holds."""
+    """``plan/_SEALED.json``: the attempt that counts, and its shards."""
 
     attempt: str
     items: int
     shards: tuple[Shard, ...]
     sha256: str
-    """Over the shards' own sums, in order."""
+    """Over the shards' checksums, in order."""
     repeated: int = 0
     """Equal items that the enumeration gave more than once; each is planned once."""
     sealed_at: datetime
 
 
 class ChildList(Record, frozen=True, kw_only=True):
-    """``children/<key>.json``: where it exists, the item *is* split (P6)."""
+    """``children/<key>.json``: where it exists, the item is divided (P6)."""
 
     key: str
     children: tuple[PlannedItem, ...]
     worker: str
     split_at: datetime
     cause: str = ""
-    """Empty where the processor divided it; else what failed: ``cap``, ``time_out``, ``failure`` or ``crash``."""
+    """Empty where the processor divided it; else the failure: ``cap``, ``time_out``, ``failure`` or ``crash``."""
 
 
 class OutcomeRecord(Record, frozen=True, kw_only=True):
     """``outcomes/<key>.json``: an item that ended without records.
 
-    Where rows were hidden it stands in ``hidden/<key>/<hidden>.json`` too: there are many outcomes, of which only the
-    names are read when a run is closed.
+    Hidden rows are recorded in ``hidden/<key>/<hidden>.json`` too: a closing reads only the names of outcomes.
     """
 
     key: str
@@ -95,7 +94,7 @@ class OutcomeRecord(Record, frozen=True, kw_only=True):
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """An exact total that moved while the item was read, and held on a re-read."""
+    """An exact total that moved while the item was read, and was the second when asked again."""
 
     promised: int
     reread: int
@@ -111,22 +110,22 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     requests: int = 0
     seconds: float = 0.0
     adopted: bool = False
-    """Found standing in the lake and read to its end (P9), rather than written by this worker."""
+    """Found in the lake and read to its end (P9), rather than written by this worker."""
     encoded: bool = False
-    """The processor made the records; the bytes are ours, not the API's own."""
+    """The processor made the records; the bytes are not the API's own."""
     added: tuple[str, ...] = ()
-    """Fields of ours that stand in front of each record's own bytes."""
+    """Fields that were put in front of each record's own bytes."""
     drift: Drift | None = None
     hidden: int = 0
-    """Rows that the API counts and did not show, where its total is declared to count such."""
+    """Rows that the API counts and does not show, where its total is declared to count such."""
     repeated: int = 0
-    """Pages that began with the record that the page before had ended with: it may be one record that came twice."""
+    """Pages that began with the last record of the page before: it may have come twice."""
     unseen: str = ""
-    """The sign of a next page that no page of the item had, where nothing proves that its lists were read whole."""
+    """The sign of a next page, where no page had it and nothing else proves that the lists were whole."""
 
 
 class PoisonRecord(Record, frozen=True, kw_only=True):
-    """``poison/<key>/<n>.json``: the truth about a poisoned item, for a person to read."""
+    """``poison/<key>/<n>.json``: a poisoned item, for a person to read."""
 
     number: int
     key: str
@@ -142,7 +141,7 @@ class PoisonRecord(Record, frozen=True, kw_only=True):
     status: int | None = None
     excerpt: str = ""
     body: str = ""
-    """Where in the lake the answer is kept that could not be read; empty where there was none, or no room left."""
+    """Path in the lake of the answer that could not be read; empty for none, or where there was no room."""
     failures: int = 0
     deliveries: int = 0
     worker: str = ""
@@ -150,7 +149,7 @@ class PoisonRecord(Record, frozen=True, kw_only=True):
 
 
 class RedriveRecord(Record, frozen=True, kw_only=True):
-    """``redrives/<key>/<n>.json``: a person asked for another go after poison ``n``."""
+    """``redrives/<key>/<n>.json``: a person asked for another try after poison ``n``."""
 
     number: int
     key: str
@@ -158,7 +157,7 @@ class RedriveRecord(Record, frozen=True, kw_only=True):
 
 
 class DiscardRecord(Record, frozen=True, kw_only=True):
-    """``discards/<key>/<n>.json``: a person does without the item of poison ``n``, and says why."""
+    """``discards/<key>/<n>.json``: a person does without the item of poison ``n``, for a reason."""
 
     number: int
     key: str
@@ -167,21 +166,21 @@ class DiscardRecord(Record, frozen=True, kw_only=True):
 
 
 class CrashRecord(Record, frozen=True, kw_only=True):
-    """``crashes/<key>/<n>.json``: a subprocess died over this item alone, and its living parent saw it."""
+    """``crashes/<key>/<n>.json``: a subprocess died over this item alone, before the eyes of its parent."""
 
     number: int
     key: str
     exit_code: int
-    """Negative: minus the signal that ended it."""
+    """A negative one is minus the signal."""
     worker: str
     crashed_at: datetime
 
 
 class ExpectRecord(Record, frozen=True, kw_only=True):
-    """``expect/{before,after}.json``: what the API said that the run should hold."""
+    """``expect/{before,after}.json``: the counts that the API promised."""
 
     counts: dict[str, int]
-    """Records by stream. A stream that promises no count is not in it."""
+    """Records by stream; streams without a count are absent."""
     asked_at: datetime
 
 
@@ -227,13 +226,13 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     unseen: str = ""
     """As in its receipt."""
     poison: int = 0
-    """The newest poison number, where the item is poisoned or discarded."""
+    """The newest poison number of a poisoned or discarded item."""
     reason: str = ""
-    """Why it was discarded, or what is wrong with the object of a damaged one."""
+    """Why the item was discarded, or its object is damaged."""
 
     @property
     def records_done(self) -> int:
-        """Records of a whole object: those of a damaged one do not count."""
+        """Its records where the object is whole, else 0."""
         return self.records if self.state == "done" else 0
 
 
@@ -255,7 +254,6 @@ class Totals(msgspec.Struct, kw_only=True):
     repeated: int = 0
 
     def add(self, entry: ManifestEntry) -> None:
-        """Count one more line."""
         self.planned += 1
         setattr(self, entry.state, getattr(self, entry.state) + 1)
         self.records += entry.records_done
@@ -268,25 +266,25 @@ class Totals(msgspec.Struct, kw_only=True):
 
 Verdict = Literal["complete", "partial", "abandoned", "superseded", "cancelled"]
 Ending = Literal["superseded", "cancelled"]
-"""The verdicts that a person asks for (C8)."""
+"""Verdicts that a person asks for (C8)."""
 
 
 class VerdictRecord(Record, frozen=True, kw_only=True):
-    """``closings/<n>/verdict``: what a closing found. ``_SUCCESS.json`` and ``_PARTIAL.json`` are copies of it."""
+    """``closings/<n>/verdict``, of which ``_SUCCESS.json`` and ``_PARTIAL.json`` are copies."""
 
     number: int
     run_id: str
     verdict: Verdict
     reasons: dict[str, int] = {}
-    """Of a partial one: ``poison``, ``damaged`` (items) and ``count`` (records that are missing or too many)."""
+    """Why it is partial: ``poison``, ``damaged`` (items) and ``count`` (records missing or too many)."""
     totals: Totals = msgspec.field(default_factory=Totals)
     expected: dict[str, tuple[int, int]] = {}
-    """The least and the most records that the API promised, by stream."""
+    """By stream, the least and the most records promised."""
     snapshot_time: datetime | None = None
     streams: dict[str, int] = {}
     """Records of each stream."""
     unseen: dict[str, str] = {}
-    """Streams of which no page ever had the sign of a next one, each with that sign."""
+    """By stream, the sign of a next page that none of its pages had."""
     by: str = ""
     closed_at: datetime
 
@@ -297,12 +295,12 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode_record(record: Record) -> bytes:
-    """The bytes of a record: one JSON document and a newline, so that people can read it with any tool."""
+    """A JSON document and a newline, for people's tools too."""
     return _encoder.encode(record) + b"\n"
 
 
 def decode_record(kind: type[R], body: bytes, path: str) -> R:
-    """Read a record. Raises `NewerFormatError` for a newer one and `LakeUnavailableError` for one nobody can read."""
+    """Raises `NewerFormatError` for a newer format, and `LakeUnavailableError` for what is no record."""
     try:
         # What every format has, first: a newer one may have none of the other fields.
         found = msgspec.json.decode(body, type=Record).format

@@ -1,4 +1,4 @@
-"""C6 and C7: another go for poisoned items, as often as a person asks, and again where an earlier try died."""
+"""Redrives (C6, C7): another try for poisoned items, as often as a person asks."""
 
 from __future__ import annotations
 
@@ -19,15 +19,13 @@ from haulier.runs.state import FINAL
 
 @dataclass(frozen=True)
 class Redriver:
-    """Sends poisoned items of a run anew."""
-
     closer: Closer
 
     async def redrive(self, run: Run, keys: Collection[str] | None = None) -> int:
-        """Redrive the run's poisoned items (only ``keys``, if given). Returns how many were sent.
+        """Redrive the run's poisoned items (or those of ``keys``), and return how many were sent.
 
-        Refused with `UsageError`, before anything is written, after a verdict that is final and for keys that are not
-        poisoned. Repeatable: what a redrive left that died is sent again.
+        Raises `UsageError`, before anything is written, after a final verdict and for keys that are not poisoned.
+        Repeatable: what an earlier redrive left undone is sent.
         """
         await require_open_or_partial(self.closer, run)
         ledger = Ledger(self.closer.lake, run.paths)
@@ -52,7 +50,7 @@ class Redriver:
         return table.REDRIVABLE if fences else f"{table.REDRIVABLE} OR ({table.LATE_OBJECT})"
 
     async def _redrive(self, run: Run, ledger: Ledger, items: list[tuple[PlannedItem, int]]) -> None:
-        """Record, reopen, send: in this order, whatever dies in between is seen by the next redrive."""
+        """Record, reopen, send, in this order: the next redrive sees where an earlier one died."""
         lake = self.closer.lake
 
         async def record(numbered: tuple[PlannedItem, int]) -> None:
@@ -73,8 +71,8 @@ class Redriver:
     async def _unheard(
         self, run: Run, ledger: Ledger, items: list[tuple[PlannedItem, int]]
     ) -> list[tuple[PlannedItem, int]]:
-        """Those whose message may have come upon a closed run, and gone unworked: a partial closing is in force again,
-        and they have neither ended nor been poisoned anew."""
+        """The items whose message may have met a closed run: a partial closing is in force again, and they have neither
+        ended nor been poisoned anew."""
         verdict = await standing_verdict(self.closer, run)
         if verdict is None or verdict.verdict in FINAL:
             return []

@@ -1,4 +1,4 @@
-"""Opening a partial run again (C7): what redrive and discard have in common."""
+"""Reopening of a partial run (C7), for redrives and discards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from haulier.runs.state import FINAL, Closing, closing_in_force
 
 
 async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
-    """The verdict in force; a closing without one is finished first. None: the run is open."""
+    """The verdict in force, or None for an open run. An unfinished closing is finished first."""
     while (closing := await closing_in_force(closer.lake, run.paths)) is not None:
         if closing.verdict is not None:
             return closing.verdict
@@ -22,7 +22,7 @@ async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
 
 
 async def require_open_or_partial(closer: Closer, run: Run) -> None:
-    """`UsageError` after a verdict that is final: nothing of such a run ever changes."""
+    """Raises `UsageError` after a final verdict, after which nothing changes."""
     verdict = await standing_verdict(closer, run)
     if verdict is not None and verdict.verdict in FINAL:
         raise UsageError(
@@ -32,7 +32,7 @@ async def require_open_or_partial(closer: Closer, run: Run) -> None:
 
 
 async def reopen(closer: Closer, run: Run, number: int) -> None:
-    """Lift a partial closing. Whoever finds the run drained after this opens the next one."""
+    """Lift a partial closing; whoever finds the run drained opens the next one."""
     record = Reopened(number=number, by=closer.name, reopened_at=closer.clock.now())
     await closer.lake.create(run.paths.closing(number, "reopened"), encode_record(record))
 

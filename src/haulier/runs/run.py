@@ -1,4 +1,4 @@
-"""A run: its claim on a name, and what is open."""
+"""Runs: claimed, loaded and listed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from haulier.sources.context import RunInfo
 
 @dataclass(frozen=True)
 class Run:
-    """A claimed run: what ``run.json`` says, and where its files stand."""
+    """A claimed run: its ``run.json``, and the paths of its files."""
 
     file: RunFile
     paths: RunPaths
@@ -27,7 +27,6 @@ class Run:
 
     @property
     def info(self) -> RunInfo:
-        """The part of it that processors and enumerators are told."""
         return RunInfo(self.run_id, self.file.mode, self.file.snapshot_time)
 
     @classmethod
@@ -37,8 +36,6 @@ class Run:
 
 @dataclass(frozen=True)
 class NewRun:
-    """What a run is claimed with."""
-
     source: str
     mode: str
     fingerprint: str
@@ -48,7 +45,7 @@ class NewRun:
 
 
 async def claim_run(lake: Lake, clock: Clock, new: NewRun) -> Run:
-    """Claim a fresh run by creating its ``run.json``. A taken name gives one second later, so names never meet."""
+    """Claim a new run by creating its ``run.json``. Where the name is taken, the next second's is tried."""
     now = clock.now()
     snapshot_time = now.replace(microsecond=0)
     while True:
@@ -74,21 +71,20 @@ def run_id_of(mode: str, snapshot_time: datetime) -> str:
 
 
 async def load_run(lake: Lake, source: str, run_id: str) -> Run | None:
-    """Read a run by its name, or None if nobody claimed it."""
     path = f"{runs_root(source)}/{run_id}/run.json"
     body = await lake.read(path)
     return None if body is None else Run.of(decode_record(RunFile, body, path))
 
 
 async def list_runs(lake: Lake, source: str, skip: Collection[str] = ()) -> list[Run]:
-    """Every run of a source but those in ``skip``, oldest first."""
+    """All runs but those in ``skip``, oldest first."""
     names = [name for name in await lake.names(runs_root(source)) if name not in skip]
     runs = [await load_run(lake, source, run_id) for run_id in names]
     return sorted((run for run in runs if run is not None), key=lambda run: (run.file.snapshot_time, run.run_id))
 
 
 def require_same_fingerprint(run: Run, fingerprint: str) -> None:
-    """Refuse to go on with a run whose records would change shape in the middle."""
+    """Raises `UsageError` for a run whose records would change shape half-way."""
     if run.file.fingerprint != fingerprint:
         raise UsageError(
             f"Run {run.run_id} of {run.file.source!r} was planned with another source file: what shapes its records "

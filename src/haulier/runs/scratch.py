@@ -1,4 +1,4 @@
-"""A scratch SQLite file of one process: what does not fit in memory and need not outlive it (G9)."""
+"""A scratch SQLite file of one process, for what does not fit in memory (G9)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _CACHE_KIB = 16_000
-"""What of it stays in memory: a run of 100,000 items fits in about twice that, one of millions does not."""
+"""Page cache: a run of 100,000 items needs about twice as much, and larger ones go to disk."""
 
 _REFUSALS = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 
 class Scratch:
-    """A private SQLite database, used from one thread of its own; it is made at its first use.
+    """A private SQLite database with a thread of its own, made at its first use. Nothing in it is durable or shared.
 
-    Its file has no name (SQLite unlinks it at once), so that a killed process leaves nothing behind. It stands in the
-    folder for temporary files, which ``TMPDIR`` names. Nothing in it is durable or shared.
+    Its file stands in the folder for temporary files (``TMPDIR``) and is unlinked at once, so that a killed process
+    leaves nothing.
     """
 
     def __init__(self, schema: str, *, cache_kib: int = _CACHE_KIB) -> None:
@@ -35,14 +35,14 @@ class Scratch:
         self._connection: apsw.Connection | None = None
 
     async def do(self, work: Callable[[apsw.Connection, *Ts], T], *arguments: *Ts) -> T:
-        """``work(connection, *arguments)`` on the scratch thread, in one transaction: whole or not at all.
+        """Call ``work(connection, *arguments)`` on the scratch thread, in one transaction.
 
         Raises `UnavailableError` where the disk for temporary files is full or broken.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, *arguments)
 
     def close(self) -> None:
-        """Give the space back. May be called again; any other call after it is a programming error (`RuntimeError`)."""
+        """Free the space. Repeatable; any other call afterwards raises `RuntimeError`."""
         with contextlib.suppress(RuntimeError):  # It is closed already.
             self._thread.submit(self._forget)
         self._thread.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""P2: a sealed shard is claimed, sent in bulk, then ticked off. Whoever sends a key again sends it marked."""
+"""Sending of a plan (P2): a sealed shard is claimed, sent in bulk, then ticked off; what is sent again is marked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from haulier.runs.records import PlannedItem, Seal
 def envelope_of(
     item: PlannedItem, run_id: str, *, redrives: int = 0, resent: bool = False, depth: int = 0, suspect: str = ""
 ) -> Envelope:
-    """The first message of an item, or (``resent``) another one of it, marked, with no failures."""
+    """The first message of an item; or another one, marked (``resent``), without failures."""
     return Envelope(
         kind=item.kind,
         key=item.key,
@@ -31,10 +31,11 @@ def envelope_of(
 async def send_plan(
     lake: Lake, queue: Queue, paths: RunPaths, seal: Seal, on_sent: Callable[[int], None] = lambda items: None
 ) -> int:
-    """Enqueue what of a sealed plan is not ticked off as sent; returns how many items that were.
+    """Enqueue the shards that are not ticked off; returns the number of their items. Memory is one shard's.
 
-    Repeatable: a shard that may have been sent in part is sent again, marked, and its duplicates cost a look-up each.
-    ``on_sent`` hears of each shard's items, those that were sent earlier included. Memory is one shard's."""
+    Repeatable: a shard that may be sent in part is sent again, marked, and each duplicate costs a look-up. ``on_sent``
+    is told the items of each shard, those sent earlier too.
+    """
     enqueued = 0
     names = set(await lake.names(f"{paths.plans}/{seal.attempt}"))
     for shard in seal.shards:
@@ -56,7 +57,7 @@ async def send_plan(
 
 
 async def send_again(queue: Queue, run_id: str, items: Iterable[tuple[PlannedItem, int]]) -> int:
-    """Enqueue items anew, marked, each with its newest redrive number in the lake. Returns how many."""
+    """Enqueue items again, marked, each with its newest redrive number. Returns how many."""
     bodies = [encode(envelope_of(item, run_id, redrives=redrives, resent=True)) for item, redrives in items]
     if bodies:
         await queue.enqueue(bodies)
@@ -64,7 +65,6 @@ async def send_again(queue: Queue, run_id: str, items: Iterable[tuple[PlannedIte
 
 
 async def _newest_redrives(lake: Lake, paths: RunPaths, keys: Collection[str]) -> dict[str, int]:
-    """The newest redrive number of those keys that have one."""
     newest: dict[str, int] = {}
     async for batch in lake.walk(paths.folder("redrives")):
         for path in batch:

@@ -1,4 +1,4 @@
-"""C5: signs for other tools. They come after the verdict, and whoever finds them missing writes them again."""
+"""Signs for other tools (C5), written after the verdict."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ PARTIAL = "_PARTIAL.json"
 
 
 async def mend_signs(lake: Lake, run: Run, verdict: VerdictRecord) -> None:
-    """Make the signs say what the verdict in force says. The truth is the verdict; these are copies of it.
-
-    Repeatable, and cheap where they stand already.
-    """
+    """Make the signs copies of the verdict in force. Repeatable, and cheap where they are."""
     success, partial = run.paths.sign(SUCCESS), run.paths.sign(PARTIAL)
     body = encode_record(verdict)
     if verdict.verdict == "complete":

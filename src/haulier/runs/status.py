@@ -1,4 +1,4 @@
-"""How a run stands, as `status --json` prints it: read from the lake, with a look at the queue if there is one."""
+"""The status of a run, from the lake and, where there is one, the queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from haulier.runs.stranded import is_stranded
 
 
 class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one run. ``msgspec.json.encode`` prints it; names and states stay as they are."""
+    """The status of a run. Names and states stay, since ``status --json`` prints them."""
 
     run_id: str
     source: str
@@ -26,9 +26,9 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[str, ...]
     state: RunState
     is_stranded: bool = False
-    """Items are missing and the queue is empty: `haulier work` or `haulier run` sends them again."""
+    """Whether items are missing and the queue is empty: `haulier work` or `haulier run` sends them again."""
     needs_api: bool = False
-    """It promises a count (`expect`) that was not asked yet: only `haulier work` and `haulier run` can close it."""
+    """Whether a promised count (`expect`) was not asked yet: only `haulier work` and `haulier run` can close it."""
     planned: int = 0
     done: int = 0
     empty: int = 0
@@ -37,19 +37,19 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     discarded: int = 0
     damaged: int = 0
     missing: int = 0
-    """Items that have not ended. What is damaged is known only of a closed run."""
+    """Items that have not ended; damage is known of closed runs alone."""
     records: int = 0
     bytes: int = 0
     requests: int = 0
     unseen: dict[str, str] = {}
-    """Of a closed run: streams of which no page ever had the sign of a next one, each with that sign."""
+    """By stream of a closed run, the sign of a next page that none of its pages had."""
     reasons: dict[str, int] = {}
-    """Why a partial run is not complete: ``poison``, ``damaged`` and ``count``."""
+    """Why a partial run is partial: ``poison``, ``damaged`` and ``count``."""
     closed_at: datetime | None = None
 
 
 async def run_status(lake: Lake, queue: Queue | None, run: Run) -> RunStatus:
-    """Look at a run. Changes nothing, and costs nothing of its size where its verdict has the account already."""
+    """Look at a run without changing it. A run with a verdict costs the same at any size."""
     state, verdict = await run_state(lake, run.paths)
     standing = RunStatus(
         run_id=run.run_id,

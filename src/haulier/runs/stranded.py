@@ -1,4 +1,4 @@
-"""Stranded: keys are missing and nothing in the queue will bring them. A lost queue looks so.
+"""Stranded runs: keys are missing, and no message in the queue brings them, as after its loss.
 
 See docs/protocol.md#drained-and-stranded.
 """
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 async def is_stranded(queue: Queue, ledger: Ledger) -> bool:
-    """Whether the queue held nothing, in any state, at two reads while keys were missing. It changes nothing.
+    """Whether keys are missing while the queue was empty at two looks. Changes nothing.
 
-    The ledger is read in between: what a worker had completed by the first read was in the lake before that. Never true
-    where depth is not exact: an empty queue proves nothing there. Nor of a run that is still planned.
+    The ledger is read in between: what a worker had completed before the first look is in the lake by then. Never true
+    of a run that is planned, nor where depth is not exact: an empty queue proves nothing there.
     """
     if not queue.capabilities.exact_depth or (await queue.depth()).unsettled:
         return False
@@ -32,11 +32,11 @@ async def is_stranded(queue: Queue, ledger: Ledger) -> bool:
 
 
 async def mend_stranded(closer: Closer, run: Run, ledger: Ledger) -> int:
-    """Send what `is_stranded` found missing. Returns how many items were sent; none if this process has no API and the
-    run's first count, which comes before its first message, was never asked.
+    """Send the missing items, and return how many. None where this process has no API, and the first count, which
+    precedes the first message, was never asked.
 
-    Shards that nobody sent go out under their claim, as P2 has it: an enqueuer that is late rather than dead then finds
-    it and marks its own. Only where all were sent are the missing sent again, marked.
+    Unsent shards go out under their claim (P2), so that an enqueuer that is late rather than dead finds it and marks
+    its own. Only where all were sent are missing items sent again, marked.
     """
     lake, queue = closer.lake, closer.queue
     seal = await read_seal(lake, run.paths)

@@ -1,4 +1,4 @@
-"""Verifying a closed run: every object reread against its manifest, strays reported, what closings left swept away."""
+"""Verification of a closed run."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ from haulier.runs.state import FINAL
 from haulier.runs.strays import strays
 
 FORGOTTEN_SECONDS = 86_400.0
-"""A temporary name older than a day belongs to no living process: none holds one for longer than a write."""
+"""Age of temporary names that are removed: no process holds one for longer than a write."""
 
 SHOWN = 100
-"""Findings kept in words; all of them are counted."""
+"""Findings kept in words, of all that are counted."""
 
 
 @dataclass
 class Verification:
-    """What a verification saw. `is_sound` is the answer; the rest says where to look."""
+    """The findings of a verification; `is_sound` is the answer."""
 
     objects: int = 0
     records: int = 0
     bytes: int = 0
     damaged: int = 0
-    """Objects that are gone, unreadable, or not what the manifest says; those that it lists as damaged included."""
+    """Objects that are gone, unreadable, or not what the manifest says; its damaged ones too."""
     strays: int = 0
     swept: int = 0
     doubled: dict[str, int] = field(default_factory=dict)
-    """By stream that declares a key: records whose key an earlier record of the run has too. 0: all are distinct."""
+    """By stream with a key, the records whose key an earlier record has; 0 where all are distinct."""
     lacking: int = 0
-    """Records of such streams that have no key."""
+    """Records of these streams without a key."""
     findings: list[str] = field(default_factory=list)
 
     @property
     def is_sound(self) -> bool:
-        """Every object that the manifest lists holds what it says, and keys that were declared are distinct. A stray
-        does not count: no manifest lists it."""
+        """Whether every listed object is what the manifest says, and declared keys are distinct. Strays do not count."""
         return self.damaged == 0 and self.lacking == 0 and not any(self.doubled.values())
 
     def note(self, finding: str) -> None:
@@ -57,8 +56,8 @@ class Verification:
 async def verify_run(
     lake: Lake, run: Run, verdict: VerdictRecord, keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 ) -> Verification:
-    """Reread every object that the manifest behind a verdict lists, and mend the signs. Of the streams that ``keys``
-    names, with the paths of their keys, the records of the whole run are compared besides.
+    """Read every object in the manifest of a verdict, mend the signs, and compare the records of the streams in
+    ``keys`` (paths by stream) over the whole run.
 
     Removes staging and forgotten temporaries, after a final verdict also plans that lost, and nothing else. ``verdict``
     is ``complete`` or ``partial`` and in force: other closings have no manifest.
