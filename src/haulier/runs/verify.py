@@ -45,7 +45,7 @@ class Verification:
 
     @property
     def is_sound(self) -> bool:
-        """Whether every listed object is what the manifest says, and declared keys are distinct. Strays do not count."""
+        """Whether each listed object is what the manifest says, and declared keys are distinct. Strays do not count."""
         return self.damaged == 0 and self.lacking == 0 and not any(self.doubled.values())
 
     def note(self, finding: str) -> None:

@@ -58,15 +58,19 @@ class PageRequest:
         return replace(self, query=tuple(pairs) if self.query_value(name) is not None else (*pairs, (name, value)))
 
     def without_query(self, name: str) -> PageRequest:
+        """Leave out a query parameter."""
         return replace(self, query=tuple(pair for pair in self.query if pair[0] != name))
 
     def query_value(self, name: str) -> str | None:
+        """Return the first value of a query parameter; None where it is not set."""
         return next((value for known, value in self.query if known == name), None)
 
     def header_value(self, name: str) -> str | None:
+        """Return the value of a header, whose name is case-blind; None where it is not set."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
     def with_header(self, name: str, value: str) -> PageRequest:
+        """Set a header, in place of others of that name."""
         others = tuple(pair for pair in self.headers if pair[0].lower() != name.lower())
         return replace(self, headers=(*others, (name, value)))
 
