@@ -11,7 +11,7 @@ import pytest
 from haulier.errors import LakeUnavailableError, LeaseLostError, QueueUnavailableError, SweptError
 from haulier.queues.memory import MemoryQueue
 from haulier.queues.seam import Lease
-from haulier.runs.records import Opened, encode_record
+from haulier.runs.records import OpenedRecord, encode_record
 from haulier.runs.run import Run
 from haulier.worker.outcome import GIVE_UP_SECONDS
 from haulier.worker.publication import publish
@@ -42,7 +42,7 @@ async def work_and(rig: Rig, call: str, act: Act, *, is_after: bool = False) -> 
 
 def opening(rig: Rig, run: Run, number: int = 1, *, sweeps: bool = True) -> Act:
     async def act() -> None:
-        record = Opened(number=number, by="closer", opened_at=rig.clock.now())
+        record = OpenedRecord(number=number, by="closer", opened_at=rig.clock.now())
         await rig.lake.create(run.paths.closing(number, "opened"), encode_record(record))
         if sweeps:
             await rig.lake.sweep(run.paths.staging)

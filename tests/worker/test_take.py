@@ -10,7 +10,7 @@ import pytest
 
 from haulier.queues.envelope import decode, encode
 from haulier.runs.plan import planned
-from haulier.runs.records import Opened, encode_record
+from haulier.runs.records import OpenedRecord, encode_record
 from haulier.runs.send import envelope_of
 from haulier.sources.context import Context
 from haulier.worker.blame import UNKNOWN_SECONDS
@@ -35,7 +35,7 @@ async def test_p3_a_message_of_a_closed_run_is_completed_unworked(rig: Rig) -> N
 async def test_p3_a_message_of_a_closing_run_is_released_marked(rig: Rig) -> None:
     """With a short delay: soon the closing is over, and shows what the message comes to."""
     run = await rig.run(ITEM)
-    opened = Opened(number=1, by="closer", opened_at=rig.clock.now())
+    opened = OpenedRecord(number=1, by="closer", opened_at=rig.clock.now())
     await rig.lake.create(run.paths.closing(1, "opened"), encode_record(opened))
     async with rig.hand() as hand:
         await hand.work()

@@ -21,7 +21,16 @@ from haulier.runs.ledger import Ledger
 from haulier.runs.manifest import ManifestSums, read_manifest, write_manifest
 from haulier.runs.plan import remove_lost_attempts
 from haulier.runs.receipts import write_receipts
-from haulier.runs.records import Ending, ManifestEntry, Opened, Receipt, Totals, Verdict, VerdictRecord, encode_record
+from haulier.runs.records import (
+    Ending,
+    ManifestEntry,
+    OpenedRecord,
+    Receipt,
+    Totals,
+    Verdict,
+    VerdictRecord,
+    encode_record,
+)
 from haulier.runs.run import Run
 from haulier.runs.send import send_again
 from haulier.runs.signs import mend_signs
@@ -131,7 +140,7 @@ class Closer:
         if newest is not None and newest.is_in_force:
             return newest.number
         number = 1 if newest is None else newest.number + 1
-        opened = Opened(number=number, by=self.name, opened_at=self.clock.now())
+        opened = OpenedRecord(number=number, by=self.name, opened_at=self.clock.now())
         await self.lake.create(run.paths.closing(number, "opened"), encode_record(opened))
         return number
 

@@ -184,7 +184,7 @@ class ExpectRecord(Record, frozen=True, kw_only=True):
     asked_at: datetime
 
 
-class Opened(Record, frozen=True, kw_only=True):
+class OpenedRecord(Record, frozen=True, kw_only=True):
     """``closings/<n>/opened``."""
 
     number: int
@@ -192,7 +192,7 @@ class Opened(Record, frozen=True, kw_only=True):
     opened_at: datetime
 
 
-class Reopened(Record, frozen=True, kw_only=True):
+class ReopenedRecord(Record, frozen=True, kw_only=True):
     """``closings/<n>/reopened``."""
 
     number: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from haulier.errors import UsageError
 from haulier.runs.closing import Closer
-from haulier.runs.records import Reopened, VerdictRecord, encode_record
+from haulier.runs.records import ReopenedRecord, VerdictRecord, encode_record
 from haulier.runs.run import Run
 from haulier.runs.state import FINAL, Closing, closing_in_force
 
@@ -33,7 +33,7 @@ async def require_open_or_partial(closer: Closer, run: Run) -> None:
 
 async def reopen(closer: Closer, run: Run, number: int) -> None:
     """Lift a partial closing; whoever finds the run drained opens the next one."""
-    record = Reopened(number=number, by=closer.name, reopened_at=closer.clock.now())
+    record = ReopenedRecord(number=number, by=closer.name, reopened_at=closer.clock.now())
     await closer.lake.create(run.paths.closing(number, "reopened"), encode_record(record))
 
 
