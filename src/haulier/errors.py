@@ -1,31 +1,35 @@
 """Every error that haulier raises on purpose. A class exists where a caller does something different.
 
 HaulierError
-├── UsageError              a person must change a file, flag, variable or right; exit code 2
-│   ├── SourceFileError     it stands in the source file: names file, key and what to write instead
-│   └── NewerFormatError    written by a newer haulier; upgrade this one
-├── UnavailableError        something outside cannot be reached; nothing is charged; exit code 4
+├── UsageError
+│   ├── SourceFileError
+│   └── NewerFormatError
+├── UnavailableError
 │   ├── QueueUnavailableError
 │   └── LakeUnavailableError
-├── LeaseLostError          another worker may hold the item: drop what was done, touch nothing
-├── DamagedObjectError      an object that cannot be read to its end: the run cannot be complete
-├── SweptError              a closing took the spool away: give up, charge nothing
-├── BrokenEnvelopeError     a message that nobody can read: poisoned at once
-│   └── UnknownKindError    no processor for it here: released, a newer worker may know it
-└── ItemError               an item's own failure; `haulier.api` says more of it in ApiError
+├── LeaseLostError
+├── DamagedObjectError
+├── SweptError
+├── BrokenEnvelopeError
+│   └── UnknownKindError
+└── ItemError
+    ├── BodyError           `haulier.api.errors` has these
+    └── ApiError
+        ├── PagingError
+        └── MovedError
 """
 
 from __future__ import annotations
 
 
 def sentence(text: object) -> str:
-    """The text, or an error's, with a stop at its end where it has none: to go in front of another sentence."""
+    """The text with a stop at its end, to precede another sentence."""
     said = str(text).rstrip()
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
 class HaulierError(Exception):
-    """The root: catching it catches what haulier raises on purpose, and no programming error."""
+    """The root of all errors that haulier raises on purpose; programming errors are none."""
 
 
 class UsageError(HaulierError):
@@ -33,10 +37,8 @@ class UsageError(HaulierError):
 
 
 class SourceFileError(UsageError):
-    """Something in a source file is wrong.
-
-    ``file`` and ``key`` say where (a dotted key such as ``streams.flights.pages``), ``remedy`` what to write instead.
-    """
+    """A mistake in a source file: ``key`` (dotted, as ``streams.flights.pages``) of ``file``; ``remedy`` says what to
+    write."""
 
     def __init__(self, file: str, key: str, problem: str, remedy: str) -> None:
         self.file = file
@@ -48,7 +50,7 @@ class SourceFileError(UsageError):
 
 
 class NewerFormatError(UsageError):
-    """A file or message was written by a newer haulier than this one."""
+    """A file or message that a newer haulier wrote."""
 
     def __init__(self, what: str, found: int, known: int) -> None:
         self.what = what
@@ -61,7 +63,7 @@ class NewerFormatError(UsageError):
 
 
 class UnavailableError(HaulierError):
-    """Something outside cannot be reached or used now. Nothing was lost or charged; try again later. Exit code 4."""
+    """Something outside cannot be used now. Nothing was lost or charged; try again later. Exit code 4."""
 
 
 class QueueUnavailableError(UnavailableError):
@@ -73,11 +75,11 @@ class LakeUnavailableError(UnavailableError):
 
 
 class LeaseLostError(HaulierError):
-    """The lease's token is stale. Whoever gets this drops what it did and touches nothing that counts."""
+    """The lease's token is stale, and another worker may hold the item: drop what was done, and touch nothing."""
 
 
 class DamagedObjectError(HaulierError):
-    """An object in the lake that cannot be decompressed to its end. Nothing is removed; the closing is partial."""
+    """An object in the lake that cannot be decompressed to its end. It stays; its run cannot be complete."""
 
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
@@ -85,16 +87,16 @@ class DamagedObjectError(HaulierError):
 
 
 class SweptError(HaulierError):
-    """A closing swept the spool of an item under way (P7): the attempt gives up, uncharged."""
+    """A closing swept the spool of an item under way (P7). The attempt gives up, uncharged."""
 
 
 class BrokenEnvelopeError(HaulierError):
-    """A message whose envelope or parameters cannot be read. It never will be, so it is poisoned at once."""
+    """A message that can never be read, and is poisoned at once."""
 
 
 class UnknownKindError(BrokenEnvelopeError):
-    """No class is registered for a message's kind. A rolling deploy may know it: released, uncounted."""
+    """A kind that has no class here. Newer workers may know it: released, uncharged."""
 
 
 class ItemError(HaulierError):
-    """An item failed by itself: its data, its request, or its processor. Charged to the item."""
+    """An item failed by itself: by its data, its request or its processor. Charged to the item."""
