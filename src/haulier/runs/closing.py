@@ -39,7 +39,7 @@ from haulier.runs.state import FINAL, closing_in_force, newest_closing
 
 @dataclass(frozen=True)
 class _Finding:
-    """What a closing found, before it is written down."""
+    """The findings of a closing, before they are written."""
 
     verdict: Verdict
     reasons: dict[str, int] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class _Finding:
 
 @dataclass(frozen=True)
 class Closer:
-    """What a process closes runs with. ``expect`` is None where it has no API at hand."""
+    """Closes runs. ``expect`` is None in a process without the API."""
 
     lake: Lake
     queue: Queue
@@ -60,11 +60,10 @@ class Closer:
     expect: Expect | None = None
 
     async def close(self, run: Run, ledger: Ledger | None = None) -> VerdictRecord | None:
-        """Bring a drained run, or a closing that stands without a verdict, to the verdict and its signs.
+        """Bring a drained run, or a closing without a verdict, to its verdict and signs. May be called at any time.
 
-        May be called at any time. Returns the verdict in force. None: nothing was closed. Then the run has items under
-        way, or some were missing and were sent again, or it has an ``expect`` that this process cannot ask
-        (`is_expect_missing` tells). ``ledger`` saves reading again what the caller has read of this run.
+        Returns the verdict in force, or None where the run has items under way, missing items were sent again, or its
+        ``expect`` cannot be asked here (`is_expect_missing`). ``ledger`` saves reading the run again.
         """
         closing = await closing_in_force(self.lake, run.paths)
         if closing is not None and closing.verdict is not None:
@@ -82,7 +81,7 @@ class Closer:
             ledger.close()
 
     async def end(self, run: Run, verdict: Ending) -> VerdictRecord:
-        """C8: write ``superseded`` or ``cancelled`` as the verdict. One that stands is reported; nothing changes."""
+        """Close as ``superseded`` or ``cancelled`` (C8). A verdict that exists is returned instead."""
         while True:
             closing = await closing_in_force(self.lake, run.paths)
             if closing is not None and closing.verdict is not None:
@@ -92,9 +91,9 @@ class Closer:
             await self._judge(run, number, _Finding(verdict))
 
     async def end_without_records(self, run: Run) -> bool:
-        """C8 for an open run that has no records to lose: superseded, or left as it was where any are found.
+        """Supersede an open run that has no records (C8); whether that was done.
 
-        They are looked for after the sweep, so that nothing can be published between the look and the verdict. Where a
+        Records are looked for after the sweep, so that nothing is published between the look and the verdict. Where a
         sweep does not fence (C9) something could be, and the run is left as it was.
         """
         if not self.lake.capabilities.sweep_fences:
@@ -135,7 +134,7 @@ class Closer:
         return closing.verdict
 
     async def _open(self, run: Run) -> int:
-        """C1: number n+1 is opened only where n is lifted. A number that another closer opened meanwhile is joined."""
+        """Open number n+1 where n is lifted (C1), or join the closing that another process opened."""
         newest = await newest_closing(self.lake, run.paths)
         if newest is not None and newest.is_in_force:
             return newest.number
@@ -145,8 +144,7 @@ class Closer:
         return number
 
     async def _reconcile(self, run: Run, ledger: Ledger, number: int) -> _Finding:
-        """Everything is listed after the sweep: the records that a ledger read earlier still stand, objects are listed
-        anew."""
+        """List all after the sweep: a ledger's records still stand, and objects are listed anew."""
         if not await ledger.refresh():
             return _Finding("abandoned")  # Somebody opened it who wanted to cancel the run, and died.
         await ledger.fold_objects(run.file.streams)
@@ -159,14 +157,14 @@ class Closer:
         return await self._account(run, ledger, number)
 
     async def _send_missing(self, run: Run, ledger: Ledger) -> int:
-        """C2: a key of which the list shows nothing abandons the closing; the closer sends it again itself."""
+        """Send again the keys of which the lists show nothing (C2): any of them abandons the closing."""
         missing = 0
         async for items in ledger.items(table.NOTHING, "redrive"):
             missing += await send_again(self.queue, run.run_id, items)
         return missing
 
     async def _adopt(self, run: Run, ledger: Ledger, number: int) -> None:
-        """C3, P9: listed objects without a receipt. Unreadable ones are listed as damaged; nothing is removed."""
+        """Adopt objects without a receipt (C3, P9). Unreadable ones are marked damaged, and stay."""
         writer, group = f"{self.name}-{number}-{uuid.uuid4().hex[:8]}", 0
 
         async def read(row: Sequence[object]) -> Receipt | None:
@@ -189,7 +187,7 @@ class Closer:
         return Receipt(key=key, records=facts.records, bytes=facts.bytes, sha256=facts.sha256, adopted=True)
 
     async def _account(self, run: Run, ledger: Ledger, number: int) -> _Finding:
-        """What the manifest that stands, ours or another closer's, comes to."""
+        """Add up the manifest, which may be another closer's."""
         if not self.lake.capabilities.sweep_fences:
             # Objects of split keys may have landed since the list (C9).
             await ledger.fold_objects(run.file.streams)
@@ -208,17 +206,17 @@ class Closer:
         return _Finding("partial" if reasons else "complete", reasons, totals, sums.streams, expected, sums.unseen)
 
     async def _remove_split(self, run: Run, ledger: Ledger, entries: list[ManifestEntry]) -> None:
-        """C4: the object of a key that the manifest lists as split is the only one that is ever removed.
+        """Remove the objects of divided keys (C4), the only ones that are ever removed.
 
-        One that stands is in our own list, where a sweep fences. Elsewhere one may still land after this (C9), and
-        stays: no manifest lists it, and `verify` reports it.
+        The list has them all where a sweep fences. Elsewhere one may still land after this (C9), and stays: no manifest
+        lists it, and `verify` reports it.
         """
         split = {entry.key: entry.stream for entry in entries if entry.state == "split"}
         for key in await ledger.with_objects(list(split)):
             await self.lake.remove(run.paths.object(split[key], key))
 
     async def _judge(self, run: Run, number: int, finding: _Finding) -> None:
-        """Write the verdict, unless another closer was first: create-only."""
+        """Write the verdict, unless another closer was first."""
         record = VerdictRecord(
             number=number,
             run_id=run.run_id,
@@ -235,7 +233,7 @@ class Closer:
         await self.lake.create(run.paths.closing(number, "verdict"), encode_record(record))
 
     async def _tidy(self, run: Run, verdict: VerdictRecord) -> None:
-        """After the verdict: the signs first, then what nobody needs any more."""
+        """Write the signs, then remove what nobody needs."""
         await mend_signs(self.lake, run, verdict)
         await self.lake.sweep(run.paths.staging)
         if verdict.verdict in FINAL:

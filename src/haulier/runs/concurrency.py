@@ -1,4 +1,4 @@
-"""Bounded concurrency: one function for many things, a few at a time."""
+"""Bounded concurrency."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ MAX_CONCURRENT = 8
 
 
 async def run_each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
-    """Call ``work`` for each thing of a batch. Results come in no order.
-
-    The first failure cancels the rest, and is raised itself.
-    """
+    """Call ``work`` for each thing. Results come in no order. The first failure cancels the rest and is raised."""
     remaining = iter(things)
     results: list[R] = []
     try:

@@ -1,4 +1,4 @@
-"""Distinct keys, told in bounded memory: the newest are held here, the others on disk."""
+"""Distinct keys, told in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import apsw
 from haulier.runs.scratch import Scratch
 
 IN_MEMORY = 8_192
-"""Keys held before they are written to disk: about 1 MB. Most items have fewer, and write none."""
+"""Keys held in memory, about 1 MB, before they go to disk. Most items have fewer."""
 
 _CACHE_KIB = 2_000
 """Memory for the scratch file of one item under way."""
@@ -25,7 +25,7 @@ _DOUBLED = """
 
 @dataclass(frozen=True)
 class Doubled:
-    """The number of records whose key came before, and the numbers of two records that share one."""
+    """Number of records whose key came before, and the numbers of two that share one."""
 
     records: int
     first: int
@@ -46,7 +46,7 @@ class DistinctKeys:
             await self._spill()
 
     async def doubled(self) -> Doubled | None:
-        """The keys that came twice among all that were added; None where there are none."""
+        """The keys that came twice; None for none."""
         if self._scratch is None:
             return _doubled(self._waiting)
         await self._spill()

@@ -1,4 +1,4 @@
-"""`expect`: the counts that the API promises, asked after the seal and after the last item ended."""
+"""The counts that the API promises (`expect`): asked after the seal, and after the last item ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ When = Literal["before", "after"]
 async def ask_expect(lake: Lake, run: Run, clock: Clock, when: When, expect: Expect) -> ExpectRecord:
     """Ask for ``before`` or ``after`` unless it is recorded, and return the record.
 
-    Where asking fails, another process's answer is taken: it may have sent the last request that the run was allowed.
+    Where asking fails, another process's record is taken: its request may have been the last that the run was allowed.
     """
     standing = await _read(lake, run, when)
     if standing is not None:
@@ -54,10 +54,10 @@ async def expected_range(lake: Lake, run: Run) -> dict[str, tuple[int, int]]:
 
 
 def records_off(expected: Mapping[str, tuple[int, int]], streams: Mapping[str, int], totals: Totals) -> int:
-    """Number of records that a run has too many or too few (reason ``count``).
+    """Number of records too many or too few (reason ``count``).
 
-    Too few count only where no item is poisoned, damaged or discarded: the verdict names those reasons already, and a
-    discard does not hold back ``complete``.
+    Too few count only where no item is poisoned, damaged or discarded: the verdict names those, and a discard does not
+    hold back ``complete``.
     """
     off = 0
     is_whole = not (totals.poisoned or totals.damaged or totals.discarded)

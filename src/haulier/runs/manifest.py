@@ -1,4 +1,4 @@
-"""The manifest: one line for each key of a run, written once from the ledger, and read to judge the run."""
+"""The manifest: one line for each key of a run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
 
 
 async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: int) -> None:
-    """Write the manifest of a closing from its ledger, unless one exists already, which is adopted (C3)."""
+    """Write the manifest, unless one exists, which is adopted (C3)."""
     try:
         with tempfile.TemporaryDirectory(prefix="haulier-") as folder:
             file = Path(folder) / NAME
@@ -125,7 +125,7 @@ class ManifestSums:
 
 
 def _write_batch(connection: apsw.Connection, paths: RunPaths, after: str, stream: BinaryIO) -> str | None:
-    """Write the next lines, on the scratch thread. Returns the last key, None where there are no more."""
+    """Write the next lines; returns the last key, None at the end."""
     rows = table.page_of(connection, _COLUMNS, "is_planned", after, BATCH_ITEMS)
     stream.write(b"".join(_encoder.encode(manifest_entry(paths, row)) + b"\n" for row in rows))
     return str(rows[-1][0]) if len(rows) == BATCH_ITEMS else None

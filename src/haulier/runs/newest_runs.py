@@ -1,4 +1,4 @@
-"""The newest runs: the open one to go on with, and the complete one to read."""
+"""The newest run: an open one to go on with, a complete one to read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None
 
 
 async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, VerdictRecord] | None:
-    """The newest complete run that covers a stream, with its verdict."""
     async for run in _newest_first(lake, source):
         if stream in run.file.streams:
             state, verdict = await run_state(lake, run.paths)
@@ -33,7 +32,7 @@ async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, Ve
 
 
 async def _newest_first(lake: Lake, source: str) -> AsyncIterator[Run]:
-    """Runs by the snapshot times in their names; each is read only when it is asked for."""
+    """Runs by the times in their names, each read only when it is asked for."""
     names = await lake.names(runs_root(source))
     for name in sorted(names, key=lambda name: (name.rpartition("-")[2], name), reverse=True):
         run = await load_run(lake, source, name)

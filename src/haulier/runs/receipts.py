@@ -20,10 +20,7 @@ _decoder = msgspec.json.Decoder(Receipt)
 
 
 async def write_receipts(lake: Lake, paths: RunPaths, writer: str, number: int, receipts: Sequence[Receipt]) -> None:
-    """Write a group, durable on return. ``writer`` is unique (it holds a random part).
-
-    After a failure it may be called again with equal receipts: the lake may have kept them.
-    """
+    """Write a group, durable on return; repeatable after a failure. ``writer`` is unique (it holds a random part)."""
     path = paths.receipts(writer, number)
     body = b"".join(_encoder.encode(receipt) + b"\n" for receipt in receipts)
     if not await lake.create(path, body) and await lake.read(path) != body:
@@ -31,7 +28,7 @@ async def write_receipts(lake: Lake, paths: RunPaths, writer: str, number: int, 
 
 
 async def was_sign_seen(lake: Lake, paths: RunPaths, stream: str) -> bool:
-    """Whether a done item of the stream, of any process, is known to have seen the sign of a next page."""
+    """Whether a done item of the stream is known to have seen the sign of a next page."""
     looked_at = 0
     async for files in lake.walk(paths.folder("receipts")):
         for path in files:

@@ -1,4 +1,4 @@
-"""The create-only records of a run (docs/protocol.md#files-of-a-run), as typed values of one format."""
+"""The create-only records of a run (docs/protocol.md#files-of-a-run)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunFile(Record, frozen=True, kw_only=True):
     fingerprint: str
     streams: tuple[str, ...]
     has_expect: bool = False
-    """Whether the API promises a count, so that closing the run needs the API."""
+    """Closing needs the API, which promises a count."""
     haulier: str = ""
 
 
@@ -62,7 +62,7 @@ class Seal(Record, frozen=True, kw_only=True):
     sha256: str
     """Over the shards' checksums, in order."""
     repeated: int = 0
-    """Equal items that the enumeration gave more than once; each is planned once."""
+    """Equal items that were given again; each is planned once."""
     sealed_at: datetime
 
 
@@ -94,7 +94,7 @@ class OutcomeRecord(Record, frozen=True, kw_only=True):
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """An exact total that moved while the item was read, and was the second when asked again."""
+    """An exact total that moved while the item was read."""
 
     promised: int
     reread: int
@@ -110,18 +110,18 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     requests: int = 0
     seconds: float = 0.0
     adopted: bool = False
-    """Found in the lake and read to its end (P9), rather than written by this worker."""
+    """Found in the lake and read to its end (P9), not written by this worker."""
     encoded: bool = False
     """The processor made the records; the bytes are not the API's own."""
     added: tuple[str, ...] = ()
     """Fields that were put in front of each record's own bytes."""
     drift: Drift | None = None
     hidden: int = 0
-    """Rows that the API counts and does not show, where its total is declared to count such."""
+    """Rows that a declared total counts and the API does not show."""
     repeated: int = 0
-    """Pages that began with the last record of the page before: it may have come twice."""
+    """Pages that began with the last record of the page before."""
     unseen: str = ""
-    """The sign of a next page, where no page had it and nothing else proves that the lists were whole."""
+    """The sign of a next page that no page had, where nothing else proves the lists whole."""
 
 
 class PoisonRecord(Record, frozen=True, kw_only=True):
@@ -141,7 +141,7 @@ class PoisonRecord(Record, frozen=True, kw_only=True):
     status: int | None = None
     excerpt: str = ""
     body: str = ""
-    """Path in the lake of the answer that could not be read; empty for none, or where there was no room."""
+    """Path of the answer that could not be read; empty for none, or where there was no room."""
     failures: int = 0
     deliveries: int = 0
     worker: str = ""
@@ -157,7 +157,7 @@ class RedriveRecord(Record, frozen=True, kw_only=True):
 
 
 class DiscardRecord(Record, frozen=True, kw_only=True):
-    """``discards/<key>/<n>.json``: a person does without the item of poison ``n``, for a reason."""
+    """``discards/<key>/<n>.json``: a person gave up the item of poison ``n``."""
 
     number: int
     key: str
@@ -166,7 +166,7 @@ class DiscardRecord(Record, frozen=True, kw_only=True):
 
 
 class CrashRecord(Record, frozen=True, kw_only=True):
-    """``crashes/<key>/<n>.json``: a subprocess died over this item alone, before the eyes of its parent."""
+    """``crashes/<key>/<n>.json``: a subprocess died over this item alone, seen by its parent."""
 
     number: int
     key: str
@@ -237,7 +237,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Totals(msgspec.Struct, kw_only=True):
-    """A manifest, added up: items by their state, and sums over their lines."""
+    """A manifest, added up: items by state, and sums."""
 
     planned: int = 0
     done: int = 0

@@ -1,4 +1,4 @@
-"""A scratch SQLite file of one process, for what does not fit in memory (G9)."""
+"""A scratch database, for what does not fit in memory (G9)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _CACHE_KIB = 16_000
-"""Page cache: a run of 100,000 items needs about twice as much, and larger ones go to disk."""
+"""Page cache: a run of 100,000 items needs twice as much, and larger ones go to disk."""
 
 _REFUSALS = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 
 class Scratch:
-    """A private SQLite database with a thread of its own, made at its first use. Nothing in it is durable or shared.
+    """A private SQLite database with a thread of its own. Nothing in it is durable or shared.
 
     Its file stands in the folder for temporary files (``TMPDIR``) and is unlinked at once, so that a killed process
     leaves nothing.

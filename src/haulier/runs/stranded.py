@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 async def is_stranded(queue: Queue, ledger: Ledger) -> bool:
-    """Whether keys are missing while the queue was empty at two looks. Changes nothing.
+    """Whether keys are missing and the queue is empty at two looks. Changes nothing.
 
-    The ledger is read in between: what a worker had completed before the first look is in the lake by then. Never true
-    of a run that is planned, nor where depth is not exact: an empty queue proves nothing there.
+    The ledger is read between them: what was completed before the first is in the lake by then. Never true of a planned
+    run, nor where depth is not exact: an empty queue proves nothing there.
     """
     if not queue.capabilities.exact_depth or (await queue.depth()).unsettled:
         return False
@@ -32,11 +32,11 @@ async def is_stranded(queue: Queue, ledger: Ledger) -> bool:
 
 
 async def mend_stranded(closer: Closer, run: Run, ledger: Ledger) -> int:
-    """Send the missing items, and return how many. None where this process has no API, and the first count, which
-    precedes the first message, was never asked.
+    """Send the missing items, and return how many; 0 where the first count, which precedes the first message, was never
+    asked, and this process has no API.
 
-    Unsent shards go out under their claim (P2), so that an enqueuer that is late rather than dead finds it and marks
-    its own. Only where all were sent are missing items sent again, marked.
+    Unsent shards go out under their claim (P2), so that a late enqueuer finds it and marks its own. Only where all were
+    sent are missing items sent again, marked.
     """
     lake, queue = closer.lake, closer.queue
     seal = await read_seal(lake, run.paths)
