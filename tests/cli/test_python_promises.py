@@ -88,8 +88,14 @@ def test_a_count_of_a_stream_that_there_is_not_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"rules": [{"status": 403}]}, "The rules of source 'shop' hold a dict. Write, for example: rules=[Rule("),
-        ({"expect": {"items": 7}}, "expects a int of stream 'items'. Write where the API tells the number: expect={"),
+        (
+            {"rules": [{"status": 403}]},
+            "rules of source 'shop': expected a Rule, found {'status': 403}. Write, for example: rules=[",
+        ),
+        (
+            {"expect": {"items": 7}},
+            "of source 'shop': expected a Lookup, found 7. Write where the API tells the number: expect={",
+        ),
     ],
 )
 def test_what_is_no_rule_or_lookup_is_refused(arguments: dict[str, Any], said: str) -> None:
@@ -102,7 +108,7 @@ def test_what_is_no_rule_or_lookup_is_refused(arguments: dict[str, Any], said: s
     ("arguments", "said"),
     [
         ({"action": "paus", "status": 403}, "There is no action 'paus'. Write one of: ok, retry, retry_later, outage"),
-        ({"action": "pause"}, "names no status, header, text or path"),
+        ({"action": "pause"}, "A rule without a condition would apply to every answer"),
         ({"action": "pause", "status": "403"}, "The status of a rule is '403'; expected a whole number of at least"),
         ({"action": "pause", "at": "error..code"}, "error..code"),
         ({"action": "pause", "text": ""}, "is empty, so it would apply to every answer"),

@@ -273,7 +273,7 @@ def _require_rules(source: str, rules: tuple[object, ...]) -> None:
     for rule in rules:
         if not isinstance(rule, Rule):
             raise UsageError(
-                f"The rules of source {source!r} hold a {type(rule).__name__}. "
+                f"rules of source {source!r}: expected a Rule, found {rule!r}. "
                 "Write, for example: rules=[Rule(Action.PAUSE, status=403)]."
             )
 
@@ -284,8 +284,8 @@ def _require_lookups(source: str, expect: Mapping[str, object]) -> None:
     for stream, lookup in expect.items():
         if not isinstance(lookup, Lookup):
             raise UsageError(
-                f"Source {source!r} expects a {type(lookup).__name__} of stream {stream!r}. Write where the API tells "
-                f'the number: expect={{"{stream}": Lookup("/count", at="count")}}.'
+                f'expect["{stream}"] of source {source!r}: expected a Lookup, found {lookup!r}. Write where the API '
+                f'tells the number: expect={{"{stream}": Lookup("/count", at="count")}}.'
             )
 
 
