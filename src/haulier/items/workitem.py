@@ -25,8 +25,9 @@ class WorkItem:
 
     Both names have at most 40 characters of a-z, 0-9 and '_', beginning with a letter. The kind stands in messages and
     files: keep it when you rename the class. While a run is open a field with a default may be added; removing one or
-    changing its meaning needs a new kind. `haulier.items.parameters` lists the types of fields. `UsageError` for a
-    wrong name when the class is made, for the rest when it is first used.
+    changing its meaning needs a new kind. Types of fields: str, int, float, bool, aware datetime, date, `IdRange`,
+    `TimeWindow`, an Enum or Literal of str or int, a frozen dataclass, a tuple of these, or one of these ``| None``.
+    `UsageError` for a wrong name when the class is made, for the rest when it is first used.
     """
 
     __slots__ = ()

@@ -16,6 +16,7 @@ class RunInfo:
     """The run that an item belongs to."""
 
     run_id: str
+    """The name of the run, such as ``full-20261123T222500Z``."""
     mode: str
     """``full``."""
     snapshot_time: datetime

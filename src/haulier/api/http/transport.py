@@ -80,22 +80,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer with any status. Under a 2xx the body is decoded and complete.
-
-    ``headers`` are case-insensitive and may repeat; those on encoding and length describe the wire.
-    ``first_byte_seconds``: from the ready connection to the last answer's headers. ``seconds``: with connecting,
-    redirects and body; neither includes waiting for a slot. ``url``: after redirects, without credentials.
-    ``is_delimited``: false where only the closed connection ended the body.
-    """
+    """An answer with any status. Under a 2xx the body is decoded and complete."""
 
     status: int
     headers: CIMultiDictProxy[str] = field(repr=False)
+    """Case-insensitive; a name may repeat. Those on encoding and length describe the wire."""
     body: bytes = field(repr=False)
     first_byte_seconds: float = 0.0
+    """From the ready connection to the last answer's headers, without waiting for a slot."""
     seconds: float = 0.0
+    """With connecting, redirects and body, without waiting for a slot."""
     wire_bytes: int = 0
+    """Size of the body before it was decoded."""
     url: str = ""
+    """Address after redirects, without credentials."""
     is_delimited: bool = True
+    """False where only the closed connection ended the body."""
 
     def with_seconds(self, seconds: float) -> Response:
         """Copy with ``seconds``. (`dataclasses.replace` takes three times as long.)"""

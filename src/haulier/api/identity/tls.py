@@ -17,14 +17,17 @@ FILE_CHECK_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS files in PEM format. ``ca_file`` is trusted besides the system's authorities. ``key_file`` is not needed if
-    ``certificate_file`` also holds the key, which may be encrypted with ``key_password``."""
+    """Paths of TLS files in PEM format. Certificates are always verified."""
 
     _: KW_ONLY
     ca_file: str = ""
+    """Trusted besides the system's authorities."""
     certificate_file: str = ""
+    """The client's own certificate."""
     key_file: str = ""
+    """Its key; not needed if ``certificate_file`` holds it too."""
     key_password: str | Secret = field(default="", repr=False)
+    """Decrypts the key."""
 
     def __post_init__(self) -> None:
         if (self.key_file or self.key_password) and not self.certificate_file:
