@@ -38,7 +38,7 @@ MAX_PACE_WAIT_SECONDS: Final = 60.0
 """Longest announced wait that slows the pace. A longer one is about a quota of an hour or a day."""
 
 MAX_KEPT_BODY_BYTES: Final = 64 * 1024
-"""Kept length of a body that cannot be read: holds a page of 100 records of 600 bytes."""
+"""Kept length of an unreadable body: a page of 100 records of 600 bytes."""
 MAX_SUSPECT_RETRIES: Final = 1
 """Retries in place for an item that is known to fail, since it was asked for often before."""
 
@@ -104,7 +104,7 @@ class Usage:
     hidden: int = 0
     """Rows that the API counts and does not show."""
     repeated: int = 0
-    """Pages that begin with the last record of the page before, where that is no error."""
+    """Pages that begin with the last record of the page before, without error."""
     sign_totals: SignTotals = field(default_factory=SignTotals)
 
 

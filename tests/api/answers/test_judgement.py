@@ -148,7 +148,7 @@ DOUBTFUL = [
     (b"<?xml version='1.0'?><a/>", "application/xml", "HTML", RETRY_LATER),
     (b"id,name\n1,a\n", "text/csv", "text/csv", RETRY_LATER),
     (b"id,name\n1,a\n", "text/plain", "text/plain", RETRY_LATER),
-    (b"OK", None, "labelled as nothing", RETRY_LATER),
+    (b"OK", None, "a body without a media type that is not JSON", RETRY_LATER),
     (b'{"rows":[{"id":1},{"i', "application/json", "stops", RETRY_LATER),
     (b'{"id":1}\n{"id":2', "application/x-ndjson", "stops", RETRY_LATER),
     (b"<html>Scheduled MAINTENANCE</html>", "text/html", "maintenance", OUTAGE),

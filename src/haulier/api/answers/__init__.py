@@ -1,1 +1,1 @@
-"""From status, headers and body of an answer to what becomes of the request."""
+"""What an answer means for its request."""

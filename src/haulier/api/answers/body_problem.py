@@ -1,4 +1,4 @@
-"""Bodies that are no answer although the status is good: HTML, nothing, or JSON that stops."""
+"""Bodies that are no answer although the status is good."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOGIN_SIGNS = (b'type="password"', b"type='password'", b"type=password")
 
 @dataclass(frozen=True, slots=True)
 class BodyProblem:
-    """Why a complete body cannot be read as what was asked for. ``is_outage``: every request gets the same now."""
+    """Why a complete body is no answer. ``is_outage``: every request gets the same now."""
 
     reason: str
     is_outage: bool = False
@@ -24,7 +24,7 @@ class BodyProblem:
 
 
 def find_body_problem(response: Response) -> BodyProblem | None:
-    """Judge by media type, first and last byte whether the body can be JSON or lines of JSON. Nothing is parsed."""
+    """Judge by media type, first and last byte whether the body can be JSON or lines of JSON."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = response.body
     first = body[:1024].lstrip()[:1] or body.lstrip()[:1]
@@ -39,8 +39,8 @@ def find_body_problem(response: Response) -> BodyProblem | None:
         last = body[-1024:].rstrip()[-1:] or body.rstrip()[-1:]
         return None if last in {b"}", b"]"} else BodyProblem("JSON that stops before its end")
     # A bare number or text is JSON too, where the label says so.
-    label = media_type or "as nothing"
-    return None if is_told else BodyProblem(f"a body that is no JSON, labelled {label}", shape=Shape.NOT_JSON)
+    label = f"labelled {media_type}" if media_type else "without a media type"
+    return None if is_told else BodyProblem(f"a body {label} that is not JSON", shape=Shape.NOT_JSON)
 
 
 def _find_page_problem(body: bytes) -> BodyProblem:

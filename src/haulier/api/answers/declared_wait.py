@@ -1,4 +1,4 @@
-"""Waits that an API announces elsewhere than in `Retry-After`: in another header or unit, or in the body."""
+"""Waits that an API announces in another header or unit, or in the body."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NUMBER_STARTS: Final = tuple(bytes([sign]) for sign in b"-0123456789")
 
 @dataclass(frozen=True, slots=True)
 class DeclaredWait:
-    """Where a wait stands: in ``header``, or in the JSON body ``at`` a path. Raises `UsageError` for anything else.
+    """Place of a wait: in ``header``, or in the JSON body ``at`` a path. Raises `UsageError`.
 
-    The value is a number of ``unit``, or a moment in any form of `Retry-After`.
+    Its value is a number of ``unit``, or a moment as in `Retry-After`.
     """
 
     header: str = ""
@@ -42,7 +42,6 @@ class DeclaredWait:
 
     @classmethod
     def of(cls, declared: object) -> DeclaredWait:
-        """Build it from the source's own keys."""
         if not isinstance(declared, Mapping) or not all(isinstance(value, str) for value in declared.values()):
             raise UsageError('retry_after must be a table of texts. Write, for example: {"at": "error.retry_in"}.')
         unknown = sorted(set(declared) - set(KEYS))
@@ -51,7 +50,6 @@ class DeclaredWait:
         return cls(**declared)
 
     def read(self, response: Response, now: datetime) -> RetryAfter:
-        """The wait that the answer announces there, if any."""
         text = response.headers.get(self.header) if self.header else _text_at(response.body, self.at)
         if text is None:
             return RetryAfter()
@@ -60,7 +58,7 @@ class DeclaredWait:
 
 
 def find_wait(response: Response, now: datetime, declared: DeclaredWait | None) -> RetryAfter:
-    """Read the wait from the declared place, or where that cannot be read, from the usual headers."""
+    """Read the wait from the declared place, or else from the usual headers."""
     if declared is None:
         return retry_after(response.headers, now)
     declared_wait = declared.read(response, now)

@@ -22,7 +22,7 @@ from haulier.api.records.paths import check_path, raw_at
 from haulier.errors import UsageError
 
 MAX_RETRIES_IN_PLACE = 4
-"""Retries while the item is held. With full jitter over 0.5 s x 2^n they span about 8 s: a hiccup, not an outage."""
+"""Retries while the item is held: with full jitter over 0.5 s x 2^n, about 8 s, for a hiccup."""
 FEW_RETRIES_IN_PLACE = 2
 """Retries where another look seldom helps; an item that waits holds a slot."""
 DEFAULT_429_WAIT_SECONDS = 1.0
@@ -57,7 +57,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The user's own row of the decision table, before the built-in ones. It applies where all its conditions hold."""
+    """A row of the user's own before the built-in table. It applies where all its conditions hold."""
 
     action: Action
     status: int | None = None
@@ -181,7 +181,7 @@ _STATUSES: Mapping[int, Judgement] = {
 """Elsewhere: other 2xx are judged by their body, 402, 403, 404 and 410 by the request, other 5xx as 500; the rest is
 poison."""
 _OTHER_5XX = Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.OUTAGE)
-"""The API may be down, or one record breaks it: only other requests can tell."""
+"""An API that is down, or broken by one record: other requests tell."""
 _REFUSING = {402, 403}
 _THROTTLE_SIGNS = (
     b"rate limit",
@@ -195,7 +195,7 @@ TOO_LARGE_SIGNS = (b"response too large", b"responsetoolarge", b"response size e
 """Texts for a page that would be too large, under other statuses than 413."""
 _NO_CONTENT = {204, 205}
 _PAUSING = {429, 503}
-"""With a Retry-After these address all workers; a 503 without one is an error like others."""
+"""With a Retry-After these address all workers."""
 
 
 def _by_status(response: Response, status: int, expected: ExpectedAnswer, wait: float | None) -> Judgement:
@@ -225,10 +225,7 @@ def _is_good(status: int) -> bool:
 
 
 def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) -> float | None:
-    """Retry-After wins over rate limit headers, which are believed for a day at most.
-
-    See docs/apis/answers.md#how-long-to-wait.
-    """
+    """Waits of rate limit headers are believed up to a day: docs/apis/answers.md#how-long-to-wait."""
     wait = find_wait(response, now, wait_at).seconds
     if wait is None and response.status in {*_REFUSING, 429}:
         wait = rate_limits(response.headers, now).exhausted_seconds
@@ -237,10 +234,7 @@ def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) ->
 
 
 def _is_throttling(response: Response, wait: float | None) -> bool:
-    """Whether a 402 or 403 is about the number of requests, as with GitHub and Salesforce.
-
-    See docs/apis/answers.md#throttling-with-status-403.
-    """
+    """Whether it is throttling, as with GitHub and Salesforce: docs/apis/answers.md#throttling-with-status-403."""
     if wait is not None or is_exhausted(response.headers):
         return True
     return any(sign in _head(response) for sign in _THROTTLE_SIGNS)

@@ -1,6 +1,6 @@
-"""Rate limit headers: RateLimit and RateLimit-Policy in both syntaxes, and the X-RateLimit family.
+"""RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers, both syntaxes), and the X-RateLimit family.
 
-Fields that cannot be read are ignored, as draft-ietf-httpapi-ratelimit-headers demands. Retry-After takes precedence.
+Unreadable fields are ignored, as the draft demands; Retry-After takes precedence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NAME = re.compile(rf"\s*(?:{_STRING}|{_WORD})", re.ASCII)
 _VALUE = rf"(?:(-?\d{{1,15}}(?:\.\d{{1,3}})?)|{_STRING}|:[\w+/=]*:|\?[01]|{_WORD})"
 _PARAMETER = re.compile(rf"\s*;\s*([a-z*][a-z0-9_.*-]*)(?:={_VALUE})?", re.ASCII)
 _COMMA = re.compile(r"\s*(?:,|$)", re.ASCII)
-"""These are matched one by one: a single pattern for a whole list could backtrack for years on a hostile header."""
+"""Matched one by one: a pattern for a whole list could backtrack for years on a hostile header."""
 _PAIR = re.compile(r"\s*([a-z]+)\s*=\s*(\d{1,15})\s*(?:;[^,]*)?", re.ASCII)
 _OLD_POLICY = re.compile(r"\s*(\d{1,15})\s*;\s*w\s*=\s*(\d{1,15})\s*(?:;[^,]*)?", re.ASCII)
 _NUMBER = re.compile(r"\s*(\d{1,19}(?:\.\d+)?)\s*(?:[;,].*)?", re.ASCII)
@@ -58,7 +58,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Limits read from one answer. They are hints: an API may refuse earlier, or serve more."""
+    """Limits in one answer. They are hints: an API may refuse earlier, or serve more."""
 
     limits: tuple[Limit, ...] = ()
     policies: tuple[Policy, ...] = ()
@@ -80,9 +80,9 @@ NO_RATE_LIMITS = RateLimits()
 
 
 def rate_limits(headers: CIMultiDictProxy[str], now: datetime) -> RateLimits:
-    """Read all rate limit headers; never raises. They are ignored where ``Age`` is above 0: the answer is from a cache.
+    """Never raises. With an ``Age`` above 0 the answer is from a cache, and its limits are ignored.
 
-    Moments are measured against the answer's ``Date``, or ``now`` without one.
+    Moments are measured against the answer's ``Date``, or else ``now``.
     """
     # Most answers have none of them: this check takes 2 us where the full search takes 18.
     if not any("rate" in header.lower() for header in headers) or (headers.get("Age") or "0").strip() != "0":
@@ -164,7 +164,7 @@ def reset_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) 
 
 
 def _items(text: str) -> Iterator[tuple[str, dict[str, int | str]]]:
-    """Read a list of items with parameters (RFC 9651). A broken list yields nothing: its readable half may mislead."""
+    """Read a list with parameters (RFC 9651). A broken one yields nothing: half of it may mislead."""
     items: list[tuple[str, dict[str, int | str]]] = []
     at = 0
     while at < len(text) or text.endswith(","):

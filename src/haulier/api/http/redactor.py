@@ -1,4 +1,4 @@
-"""Masks secrets in text before it is shown, logged or written (G7)."""
+"""Masks secrets in text that is shown, logged or written (G7)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXCERPT_CHARACTERS = 2048
 """Shown length of a body, so that poison records stay small."""
 
 _MIN_REPLACED_CHARACTERS = 4
-"""Shorter secrets are masked only where a value stands: replacing every "a" would destroy the text."""
+"""Shorter secrets are masked as whole values only: replacing every "a" would destroy the text."""
 _MARGIN_CHARACTERS = 4096
 """Characters inspected beyond the kept part: half a token may not look like one."""
 _MIN_BASE64_CHARACTERS = 6
@@ -51,12 +51,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Redactor:
-    """Masks the registered secrets of a process, and text that looks like a secret.
+    """Masks registered secrets, and text that looks like one.
 
-    Registered secrets are masked plain, URL-encoded, escaped for JSON and in base64, even of ``user:secret``; those
-    under four characters only after ``=`` or ``:``, or in quotes. Always masked:
-    ``Authorization``, cookie and API key headers, ``Bearer`` and ``Basic`` tokens, query parameters and JSON fields for
-    signatures or credentials, and user names in addresses.
+    Registered ones are masked plain, URL-encoded, escaped for JSON and in base64, even of ``user:secret``; those under
+    four characters only after ``=`` or ``:``, or in quotes. Always masked: headers for ``Authorization``, cookies and
+    keys, ``Bearer`` and ``Basic`` tokens, parameters and JSON fields for credentials, user names in addresses.
     """
 
     def __init__(self) -> None:
@@ -85,7 +84,7 @@ class Redactor:
                 self.add(value)
 
     def add_name(self, name: str) -> None:
-        """Mask every value of the header or query parameter ``name`` from now on."""
+        """Mask every value of the header or parameter ``name``."""
         self._names.add(name)
         names = "|".join(re.escape(known) for known in sorted(self._names))
         self._named = re.compile(rf"""(?i)((?:[?&;\s"']|^)(?:{names})(?:=|["']?\s*[:,]\s*["']?))[^&;\s"'<>#]+""")

@@ -1,4 +1,4 @@
-"""Waits that answers ask for: `Retry-After` of RFC 9110, and the milliseconds of Azure."""
+"""`Retry-After` of RFC 9110, and the milliseconds of Azure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_WAIT_SECONDS = 3_650 * DAY_SECONDS
 """Cap of a wait, which keeps its end within the range of `datetime`."""
 
 _EPOCH_SECONDS = 1e9
-"""From this up to ten times as much, a number is a moment since 1970: no API asks to wait for 30 years."""
+"""From this to ten times as much, a number is a moment since 1970, not a wait of 30 years."""
 _EPOCH_UNITS = (1.0, 1e3, 1e6, 1e9)
 _MILLISECOND_HEADERS = ("retry-after-ms", "x-ms-retry-after-ms")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
@@ -33,7 +33,7 @@ class RetryAfter:
 
     @property
     def is_for_a_person(self) -> bool:
-        """Whether it is over a day: the source is paused and a person is told."""
+        """Whether it is over a day, so that a person is told."""
         return self.seconds is not None and self.seconds > DAY_SECONDS
 
 

@@ -31,10 +31,7 @@ NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
 
 class TransportError(HaulierError):
-    """No trustworthy answer came; the connection is closed.
-
-    ``text`` holds no secrets. ``is_early``: the request's own ``wait`` ended it before the declared time-out.
-    """
+    """No trustworthy answer came. ``text`` holds no secrets. ``is_early``: the request's own ``wait`` ended it."""
 
     def __init__(self, kind: Fault, text: str, *, is_early: bool = False) -> None:
         self.kind = kind
@@ -52,10 +49,10 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"", repr=False)
     wait: AbstractAsyncContextManager[None] = field(default=UNLIMITED_WAIT, compare=False, repr=False)
-    """Entered by the transport until the first byte of the answer; it may end that wait (`is_early`)."""
+    """Entered until the first byte of the answer; it may end that wait (`is_early`)."""
     onward: Callable[[], Awaitable[None]] = field(default=_count_nothing, compare=False, repr=False)
-    """Awaited by the transport before each further request: a redirect, or a repeat with new credentials or over
-    another connection. It raises where no more may be sent."""
+    """Awaited before each further request: a redirect, or a repeat with new credentials or over another connection. It
+    raises where no more may be sent."""
 
     def replace(
         self,
@@ -112,11 +109,11 @@ class Response:
 
 
 class Transport(Protocol):
-    """Sends one request. May be called by any number of tasks at once."""
+    """Sends requests, for any number of tasks at once."""
 
     async def send(self, request: Request) -> Response:
         """Send, and read the answer to its end, whatever its status. Raises `TransportError`.
 
-        Repeats only a GET or HEAD whose kept connection was closed, and a 401 once there are new credentials.
+        Repeats a GET or HEAD whose kept connection was closed, and a 401 with new credentials.
         """
         ...

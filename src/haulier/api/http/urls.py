@@ -53,7 +53,7 @@ class Encoded(str):
 
 
 class LinkError(ValueError):
-    """Why a link must not be followed; the text does not contain the link."""
+    """Why a link must not be followed, without the link."""
 
 
 def origin(url: str) -> tuple[str, str, int]:
@@ -85,9 +85,9 @@ def _read_origin(url: str) -> tuple[str, str, int]:
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
 def join(base: str, path: str) -> tuple[str, Pairs]:
-    """Append ``path`` to ``base``; returns the address, and the query of ``path`` apart.
+    """Append ``path`` to ``base``; returns the query of ``path`` apart.
 
-    ``path`` may be a whole address of the same origin. Raises `LinkError` for another origin.
+    ``path`` may be a whole address. Raises `LinkError` for another origin.
     """
     path, _, query = path.partition("?")
     if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
@@ -101,7 +101,7 @@ def join(base: str, path: str) -> tuple[str, Pairs]:
 
 
 def pairs_of(query: Query | None) -> Pairs:
-    """Write a query as text. Raises `UsageError` for values that no query can hold."""
+    """Write a query as text. Raises `UsageError` for other values."""
     items = query.items() if isinstance(query, Mapping) else query or ()
     found: list[tuple[str, str]] = []
     for name, value in items:
@@ -175,7 +175,7 @@ def quote_value(text: str) -> str:
 
 
 def _encode(url: str, safe: str) -> str:
-    """Encode what an address cannot hold, and nothing twice. Headers may hold bytes that are not UTF-8."""
+    """Encode nothing twice. Headers may hold bytes that are not UTF-8."""
     return quote(_BARE_PERCENT.sub("%25", url).encode("utf-8", "surrogateescape"), safe=safe)
 
 

@@ -58,8 +58,8 @@ class Authorizer(Protocol):
         ...
 
     async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
-        """Renew the credentials after a 401 to ``refused`` (as `apply` returned it); true if there are others now, so
-        that it may be repeated. ``is_again``: it was repeated before."""
+        """Renew the credentials after a 401 to ``refused`` (as `apply` returned it). True: it may be repeated.
+        ``is_again``: it was repeated before."""
         ...
 
     def note_good(self, request: Request) -> None:
@@ -71,8 +71,8 @@ class Auth(Protocol):
     """Credentials as declared in `Api`; their repr hides the values."""
 
     def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
-        """Resolve the secrets (`UsageError` for a missing variable) and register them with ``redactor``. Fetched
-        credentials may be ``shared`` with the other processes of the source."""
+        """Resolve the secrets (`UsageError`) and register them with ``redactor``. Fetched credentials may be ``shared``
+        with other processes of the source."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""OAuth 2 client credentials (RFC 6749 4.4): one token for all processes, renewed by one of them before it expires."""
+"""OAuth 2 client credentials (RFC 6749 4.4): one token for all processes, renewed before it expires."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from haulier.clock import Clock, wall_seconds
 from haulier.errors import UsageError
 
 RENEW_EARLY_SECONDS = 60.0
-"""Time before its expiry at which a token is renewed, so that it is still valid when a request arrives."""
+"""Time before its expiry at which a token is renewed, so that it is valid when a request arrives."""
 RENEW_AT_LIFE_SHARE = 0.8
 """Share of its life after which a short-lived token is renewed instead."""
 MIN_REVOKED_AGE_SECONDS = 10.0
 """Age from which a refused token that never worked counts as revoked. A younger one is not the trouble: another would
 be refused as well. A token that has worked was revoked at any age."""
 MIN_TOKEN_INTERVAL_SECONDS = 1.0
-"""Shortest time between the issue of a revoked token and the next request for one, to spare the issuer."""
+"""Shortest time between a revoked token and the next one, to spare the issuer."""
 MAX_REFUSED_TOKENS = 16
 """Remembered refused tokens, which are not taken from other processes again."""
 RENEWAL_RETRY_SECONDS = 10.0

@@ -1,6 +1,6 @@
-"""The access token that all processes of a source share, since some issuers revoke the old token with each new one.
+"""The access token that all processes of a source share, since some issuers revoke the old one with each new one.
 
-It stands in a file beside the queue that only this user can read, while a worker runs. The client's secret does not.
+It stands in a file beside the queue that only this user can read, while a worker runs; the client's secret does not.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from haulier.clock import Clock
 from haulier.errors import UsageError
 
 FILE_CHECK_SECONDS = 60.0
-"""Time between checks of the files, since certificates are renewed under the same name during a run."""
+"""Time between checks of the files, which may be renewed during a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Tls:
 
 
 class TlsContexts:
-    """Makes the context of a `Tls` at once, so that wrong files are found at the start, and again when files change."""
+    """The context of a `Tls`, made at once to find wrong files at the start, and anew when files change."""
 
     def __init__(self, tls: Tls, clock: Clock, redactor: Redactor) -> None:
         self._tls = tls
@@ -78,7 +78,7 @@ class TlsContexts:
         self._context = tls.context(self._password)
 
     def current(self) -> ssl.SSLContext:
-        """Return the context. Unusable files leave the old one in place, since a renewal may be half done."""
+        """Unusable files leave the old context in place, since a renewal may be half done."""
         now = self._clock.monotonic()
         if now - self._looked_at >= FILE_CHECK_SECONDS:
             self._looked_at = now

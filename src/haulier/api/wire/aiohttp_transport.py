@@ -1,7 +1,6 @@
-"""The transport over aiohttp, which does sockets, TLS and HTTP's syntax, and nothing else.
+"""The transport over aiohttp, which does sockets, TLS and HTTP's syntax alone: its other services would hide faults.
 
-Decompression, redirects, repeats and cookies are off, since they would hide what the API did. aiohttp takes a third of
-a second to import, so only this module imports it, and this one is imported late.
+It takes a third of a second to import, so only this module does, and this one is imported late.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ DNS_CACHE_SECONDS = 60
 _NO_WAIT = contextlib.nullcontext()
 _REPEATABLE = {"GET", "HEAD"}
 _SELF_EXPLAINING = {429, *range(500, 600)}
-"""Statuses that a broken body must not hide, since they mean the same without it."""
+"""Statuses that mean the same without their body, if it is broken."""
 _WRONG_CONNECTION = frozenset({421, 423, 424})
-"""Statuses that may be about the connection, which is then closed."""
+"""Statuses that may be about the connection: it is closed."""
 
 
 class AiohttpTransport:
@@ -87,10 +86,10 @@ class AiohttpTransport:
         self._sessions.clear()
 
     async def _exchange(self, request: Request) -> Response:
-        """Send one request and read its answer.
+        """Send one request.
 
-        A server may close a kept-alive connection just as it is used again. A GET or HEAD is then repeated once, at
-        once, on a new connection (RFC 9112 9.3.1). No backoff is due, but the request counts as one more.
+        A server may close a kept-alive connection just as it is used again. A GET or HEAD is then repeated once on a
+        new connection (RFC 9112 9.3.1), without backoff, and counted.
         """
         try:
             answer = await self._open(request, is_fresh=False)
@@ -113,7 +112,7 @@ class AiohttpTransport:
         return response
 
     async def _open(self, request: Request, *, is_fresh: bool) -> _Answer:
-        """Send, and wait for the headers. Raises `_LostError` where the connection ended first."""
+        """Raises `_LostError` where the connection ended before the headers."""
         url, headers = request.url, request.headers
         to_proxy = () if self._proxy is None else self._proxy.headers
         if url[:5].lower() == "http:":
@@ -167,7 +166,7 @@ class AiohttpTransport:
         )
 
     async def _read(self, answer: _Answer, framing: Framing) -> bytes:
-        """Read the bytes on the wire to the end of the body, and check every limit on the way."""
+        """Read to the end of the body, and check every limit on the way."""
         limit = self._settings.max_body_bytes
         if framing.length is not None and framing.length > limit:
             raise TransportError(Fault.TOO_LARGE, f"the body has {framing.length} bytes; max_body_bytes is {limit}")
@@ -195,7 +194,7 @@ class AiohttpTransport:
             silent = self._settings.first_byte_timeout_seconds
             raise TransportError(Fault.TIMEOUT, f"the body stopped after {size} bytes for {silent:g} seconds") from exc
         except TimeoutError as exc:
-            slow = f"{in_span} bytes in {self._slow_seconds:g} seconds, after {size - in_span}"
+            slow = f"{in_span} bytes in {self._slow_seconds:g} seconds, after {size - in_span} bytes"
             asked = self._settings.min_bytes_per_second
             raise TransportError(Fault.SLOW, f"the body is too slow: {slow}; min_bytes_per_second is {asked}") from exc
         except (aiohttp.ClientError, OSError) as exc:
@@ -207,7 +206,7 @@ class AiohttpTransport:
         return chunks[0] if len(chunks) <= 2 else b"".join(chunks)
 
     def _session(self, is_fresh: bool) -> aiohttp.ClientSession:
-        """Open a session when it is needed, since aiohttp wants a running loop. The fresh one keeps no connection."""
+        """Opened late, since aiohttp wants a running loop. The fresh one keeps no connection."""
         session = self._sessions.get(is_fresh)
         if session is None:
             seconds = self._settings.connect_timeout_seconds
@@ -256,7 +255,7 @@ class _Line:
             closed.add_done_callback(self._end)
 
     def _end(self, closed: asyncio.Future[None]) -> None:
-        """Fail the body's reader, which aiohttp lets wait forever when it closes the connection over a bad chunk."""
+        """Fail the body's reader, which aiohttp lets wait forever after a bad chunk."""
         if not closed.cancelled():
             closed.exception()
         answer = self.answer() if self.answer is not None else None
@@ -265,7 +264,7 @@ class _Line:
 
 
 class _Sent(aiohttp.ClientRequest):
-    """Remembers how it got its connection. (aiohttp's traces would cost a tenth of a request's CPU.)"""
+    """Remembers its connection. (aiohttp's traces would cost a tenth of a request's CPU.)"""
 
     is_reused = False
     ready_at = 0.0
@@ -273,8 +272,6 @@ class _Sent(aiohttp.ClientRequest):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Notes on each request which connection it got."""
-
     def __init__(self, clock: Clock, **options: Any) -> None:
         super().__init__(**options)
         self._our_clock = clock
@@ -290,7 +287,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Answer(aiohttp.ClientResponse):
-    """Remembers its connection, which aiohttp returns to the pool with the last byte, before the body is checked."""
+    """Remembers its connection, which aiohttp returns to the pool before the body is checked."""
 
     lines: ClassVar[WeakKeyDictionary[ResponseHandler, _Line]] = WeakKeyDictionary()
     wire: ResponseHandler
@@ -308,7 +305,7 @@ class _Answer(aiohttp.ClientResponse):
         return answer
 
     def drop(self) -> None:
-        """Close the connection, so that its leftover bytes reach no other request; unless it serves one already."""
+        """Close the connection, so that leftover bytes reach no other request; unless it serves one already."""
         self.close()
         line = self.lines[self.wire]
         if line.answer is not None and line.answer() is self:
@@ -348,7 +345,7 @@ async def _without_repeating(
 
 
 def _is_about_certificates(exc: BaseException | None) -> TypeGuard[ssl.SSLError]:
-    """Whether it is an alert about certificates (RFC 8446 6.2). Others, such as a bad record, are about the line."""
+    """Alerts about certificates (RFC 8446 6.2); others, such as a bad record, are about the line."""
     return isinstance(exc, ssl.SSLError) and any(
         word in exc.reason for word in ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
     )
@@ -404,7 +401,7 @@ def _translate_error(exc: Exception, settings: Api) -> TransportError:
 
 
 def _describe(exc: BaseException) -> str:
-    """Use the words of OpenSSL or the system, which hold no address."""
+    """Words of OpenSSL or the system, which hold no address."""
     if isinstance(exc, ConnectionRefusedError):
         return os.strerror(errno.ECONNREFUSED).lower()  # asyncio says "Connect call failed", and the address again.
     for attribute in ("verify_message", "reason", "strerror"):

@@ -1,6 +1,6 @@
-"""Proves that a body is complete: counts, decodes and reads it to its own end (G1).
+"""Proves that a body is complete (G1): each HTTP client for Python returns cut bodies as success in some case.
 
-No HTTP client does it: each of Python's returns cut bodies as success in some case. Pure; may run in a thread.
+Pure; may run in a thread.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from haulier.api.records.paths import ROOT, raw_at
 from haulier.api.wire.framing import Framing
 
 HEAVY_BODY_BYTES = 256 * 1024
-"""Decoded bytes above which decoding goes to a thread: ISA-L takes 0.5 ms for them and releases the GIL."""
+"""Larger bodies are decoded in a thread: ISA-L takes 0.5 ms for so many bytes, and releases the GIL."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _MAX_MEMBERS = 10_000
-"""Members of a gzip body; more are an attack, since each copies the rest of the body."""
+"""More members of a gzip body are an attack: each copies the rest."""
 _STEP_BYTES = 64 * 1024
 _InflateError = cast("type[Exception]", isal_zlib.error)
 """The stubs of isal type it as an instance."""
@@ -31,7 +31,7 @@ _NEWLINE_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "x-json-stream")
 
 
 def codings_of(headers: CIMultiDictProxy[str]) -> tuple[str, ...]:
-    """Content codings in the order of their application, without `identity`."""
+    """Content codings in the order of their application."""
     names = (name.strip().lower() for line in headers.getall("Content-Encoding", ()) for name in line.split(","))
     return tuple(name.removeprefix("x-") for name in names if name not in {"", "identity", "none"})
 
@@ -64,7 +64,7 @@ def decode_body(wire: bytes, headers: CIMultiDictProxy[str], framing: Framing, l
 
 
 def strip_bom(body: bytes) -> bytes:
-    """Remove a UTF-8 byte order mark before JSON, which allows none (RFC 8259 8.1); other formats may need it."""
+    """Remove a UTF-8 byte order mark before JSON (RFC 8259 8.1); other formats may need it."""
     return body[len(_BOM) :] if body[:3] == _BOM and body[3:].lstrip()[:1] in {b"{", b"["} else body
 
 

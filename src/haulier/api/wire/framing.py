@@ -1,4 +1,4 @@
-"""How the end of a body is known (RFC 9112 6.3); contradictory headers are refused."""
+"""How the end of a body is known (RFC 9112 6.3)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Framing:
 
     length: int | None
     is_delimited: bool = True
-    """False where only the closed connection ends the body; a crash of the server looks alike."""
+    """False where the closed connection ends the body; a crash looks alike."""
 
 
 def framing_of(method: str, status: int, headers: CIMultiDictProxy[str]) -> Framing:
-    """Raises `TransportError` where the headers are contradictory: a wrong guess would read another answer's bytes."""
+    """Raises `TransportError` for contradictions: a wrong guess would read another answer's bytes."""
     transfer = [value.strip().lower() for line in headers.getall("Transfer-Encoding", ()) for value in line.split(",")]
     lengths = [value.strip() for line in headers.getall("Content-Length", ()) for value in line.split(",")]
     if method == "HEAD" or status in _BODILESS or 100 <= status < 200:

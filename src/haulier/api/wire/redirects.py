@@ -27,9 +27,9 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
 
 
 def next_request(request: Request, answer: Response) -> Request | None:
-    """Return the request to send after ``answer``, with the same headers; None where it is no redirect.
+    """Return the request that follows a redirect, with the same headers; None without one.
 
-    Raises `TransportError` (REDIRECT) for another origin, and where the request would change its meaning.
+    Raises `TransportError` (REDIRECT) for another origin, and where the meaning would change.
     """
     location = answer.headers.get("Location", "").strip()
     if answer.status not in _REDIRECTS or not location:

@@ -16,8 +16,7 @@ from haulier.api.wire.redirects import MAX_REDIRECTS, check_kept, next_request, 
 from haulier.clock import Clock
 
 MAX_RENEWALS = 5
-"""Renewals of the credentials for one request. More than one is needed where a token serves few answers, or others
-with the same client ID revoke it."""
+"""Renewals for one request. More than one is needed where a token serves few answers, or others revoke it."""
 
 Exchange = Callable[[Request], Awaitable[Response]]
 """Sends one request unchanged and reads its answer, whatever the status. Raises `TransportError`."""
@@ -63,7 +62,7 @@ class Sender:
             return await self._send_timed(self._follow, request.replace(headers=headers))
 
     async def send_bare(self, request: Request) -> Response:
-        """Send to an issuer of credentials: any origin, without the API's headers, credentials and redirects.
+        """Send to an issuer of credentials: any origin, without the API's headers and redirects.
 
         It takes no slot, since the requests that wait for the credentials hold them.
         """
