@@ -1,4 +1,4 @@
-"""`Bounds`: how the two ends of a range or window are written for an API."""
+"""How the ends of a range or window are written for an API."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Bounds:
     ``format`` is ``iso``, ``date``, ``epoch_seconds``, ``epoch_milliseconds`` or strftime text, whose smallest step is
     the granule unless given. ``zone`` is the time zone of the text, and of the midnight from which granules count.
 
-    Where the text cannot express an end, more is asked for, never less: a date asks for its whole local day. A
-    ``ValueError`` says what to write in place of a wrong setting.
+    Where the text cannot express an end, more is asked for, never less: a date asks for its whole local day.
+    ``ValueError`` for wrong settings.
     """
 
     start: Edge = "inclusive"
@@ -66,7 +66,6 @@ class Bounds:
 
     @property
     def is_by_date(self) -> bool:
-        """Whether the API is asked for whole local days."""
         return self._checked_format().is_date
 
     @property

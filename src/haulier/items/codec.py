@@ -78,7 +78,6 @@ def _decoder(cls: type) -> msgspec.json.Decoder[Any]:
 
 
 def _settled(value: Any, path: str) -> Any:
-    """The value with datetimes in UTC and no negative zero."""
     if type(value) in _ALIKE:
         return value
     if isinstance(value, datetime):
@@ -117,7 +116,7 @@ def _difference(item: Any, found: Any) -> str:
 
 
 def _ascii(body: bytes) -> bytes:
-    """Queues that carry XML refuse some characters, such as U+FFFF, which msgspec does not escape."""
+    # Queues that carry XML refuse some characters, such as U+FFFF, which msgspec does not escape.
     if body.isascii():
         return body
     return json.dumps(json.loads(body), ensure_ascii=True, separators=(",", ":")).encode("ascii")

@@ -36,7 +36,7 @@ _DAY_PLACE, _HALF_DAY_PLACE = 3, 4
 
 @dataclass(frozen=True)
 class Format:
-    """A checked way to write a moment."""
+    """A checked format."""
 
     text: str
     step: timedelta

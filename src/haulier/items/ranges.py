@@ -28,11 +28,11 @@ class IdRange:
         return self.end - self.start
 
     def inclusive(self, first: str, last: str) -> dict[str, int]:
-        """Query parameters for an API that includes both ends."""
+        """Query parameters for an API that includes both ends: ``{first: start, last: end - 1}``."""
         return _named(first, self.start, last, self.end - 1)
 
     def half_open(self, first: str, beyond: str) -> dict[str, int]:
-        """Query parameters for an API that excludes the end."""
+        """Query parameters for an API that excludes the end: ``{first: start, beyond: end}``."""
         return _named(first, self.start, beyond, self.end)
 
     def halves(self) -> tuple[IdRange, IdRange] | None:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MOMENT = timedelta.resolution
-"""One microsecond: the smallest difference of two datetimes."""
+"""The smallest difference of two datetimes: one microsecond."""
 
 
 def zone_of(name: str) -> tzinfo:
@@ -28,7 +28,6 @@ def day_start(day: date, zone: tzinfo) -> datetime:
 
 
 def local(moment: datetime, zone: tzinfo) -> datetime:
-    """The local time at this moment: naive."""
     return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 

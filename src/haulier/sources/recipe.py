@@ -58,7 +58,7 @@ class IdsRecipe:
     query: Pairs = ()
     bounds: Bounds = field(default_factory=Bounds)
     only_start: bool = False
-    """The API is told the start alone, which names the whole range."""
+    """The API is told the start alone, which names the whole item."""
     may_be_empty: bool = False
     """An API without items gives a run without items. Else it is an error: mostly the query is wrong."""
 
@@ -75,7 +75,6 @@ class WindowsRecipe:
     lookback: timedelta = timedelta()
     settle: timedelta = SETTLE
     only_start: bool = False
-    """The API is told the start alone, which names the whole window: a day of reports."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,6 @@ class RestSource:
 
     @property
     def items(self) -> tuple[type[WorkItem], ...]:
-        """The classes of work items, in the order of the streams."""
         return tuple(self.processors)
 
     async def enumerate(self, mode: str, streams: Iterable[str], context: Context) -> AsyncIterator[WorkItem]:
@@ -62,7 +61,6 @@ class RestSource:
                 yield item
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that together ask for the same records; none where the item cannot be divided."""
         return self._halves[type(item)](item)
 
     def expect_of(self, streams: Iterable[str]) -> Expect | None:

@@ -27,7 +27,7 @@ from haulier.sources.templates import (
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """A stream's request with the placeholders filled in for one item."""
+    """A stream's request for one item."""
 
     path: str
     query: Pairs

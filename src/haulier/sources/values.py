@@ -62,7 +62,6 @@ class ValuesDivision:
         return {"value": int(item.value) if self._recipe.are_numbers else item.value}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """None: a value cannot be divided."""
         return ()
 
     def _value(self, record: bytes, lookup: ListLookup) -> str:
@@ -100,7 +99,6 @@ class OnceDivision:
         return {}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """None: nothing is known that would divide it."""
         return ()
 
 
