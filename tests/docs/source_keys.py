@@ -173,7 +173,7 @@ def _tables(reader: object) -> Iterator[tuple[str, TableShape, tuple[Callable[..
         case pages_table.PagesKind():
             yield from ((f": {name}", table.shape, (table.cls,)) for name, table in pages_table.TABLES.items())
         case request_kinds.QueryPairs(are_of_form=False):
-            yield ".NAME", request_kinds.AS_IT_STANDS, ()
+            yield ".NAME", request_kinds.ENCODED_VALUE, ()
         case Streams():
             yield ".NAME", stream_table.STREAM, (StreamRecipe, ParentRecipe)
         case _:

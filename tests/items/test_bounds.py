@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulier.items.bounds import Bounds, Edge
-from haulier.items.formats import checked_format
+from haulier.items.formats import check_format
 from haulier.items.ranges import IdRange, id_ranges
 from haulier.items.windows import TimeWindow
 
@@ -216,4 +216,4 @@ def test_a_format_knows_its_step() -> None:
         ISO: SECOND,
         "%Y%j%H%M%S%f": timedelta.resolution,
     }
-    assert {text: checked_format(text, None, is_utc=True).step for text in steps} == steps
+    assert {text: check_format(text, None, is_utc=True).step for text in steps} == steps

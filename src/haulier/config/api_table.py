@@ -148,7 +148,7 @@ MAX_BODY = Field(
     "max_body_bytes = 67108864",
 )
 
-_SETTINGS: tuple[Field[Any], ...] = (
+_SETTING_FIELDS: tuple[Field[Any], ...] = (
     URL,
     AUTH,
     IN_FLIGHT,
@@ -165,14 +165,14 @@ _SETTINGS: tuple[Field[Any], ...] = (
     MIN_SPEED,
     MAX_BODY,
 )
-API = TableShape("The API that is read.", *_SETTINGS, RULES)
+API = TableShape("The API that is read.", *_SETTING_FIELDS, RULES)
 
 
 def read_api(table: TableReader) -> tuple[Api, tuple[Rule, ...]]:
     """The API and its rules. A setting that `Api` refuses is an error at its own key."""
     url = table.arguments(URL)
     settings: dict[str, Any] = {}
-    for field in _SETTINGS:
+    for field in _SETTING_FIELDS:
         setting = table.arguments(field)
         with errors_at(table.place.at(field.name)):
             Api(**{**url, **setting})

@@ -11,7 +11,7 @@ from haulier.api.identity.auth import Secret
 from haulier.config.place import Place
 
 # The longest value that is taken for a word of a query rather than for a key. API keys have 16 characters and more.
-_WORD_CHARACTERS = 11
+_MAX_WORD_CHARACTERS = 11
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
 _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
@@ -33,7 +33,7 @@ def fill_variables(text: str, place: Place, *, is_secret: bool | None = None) ->
         if name not in place.source.environ:
             raise _missing(name, place, is_secret=bool(is_secret) or is_telling(place.name))
         place.source.taken[value] = name
-        if is_secret or (is_secret is None and len(value) > _WORD_CHARACTERS):
+        if is_secret or (is_secret is None and len(value) > _MAX_WORD_CHARACTERS):
             place.source.secrets.append(value)
         return value
 

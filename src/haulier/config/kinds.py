@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from haulier.api.identity.auth import Secret
 from haulier.config.environment import fill_variables, has_reference, read_secret
 from haulier.config.fields import Kind, TableReader, TableShape
-from haulier.config.place import Place, kind_of, one_of, show, suggestion
+from haulier.config.place import Place, kind_of, one_of, show, suggest
 from haulier.errors import SourceFileError, UsageError
 from haulier.items.windows import parse_duration
 
@@ -77,7 +77,7 @@ class Choice:
         text = fill_variables(value, place, is_secret=False) if isinstance(value, str) else value
         if text not in self.words:
             wanted = one_of(f'"{word}"' for word in self.words)
-            near = suggestion(text, self.words) if isinstance(text, str) else ""
+            near = suggest(text, self.words) if isinstance(text, str) else ""
             remedy = near if near.startswith("Did") else f"Write, for example: {example}"
             raise place.error(f"expected {wanted}, found {show(value)}.", remedy)
         return str(text)
@@ -250,7 +250,7 @@ class OneOfTables(Generic[T]):
                 f"`{told[0]}` and `{told[1]}` cannot be used together.", "Keep the one that the API uses."
             )
         if not told:
-            near = [words for name in value if (words := suggestion(name, self.tables)).startswith("Did")]
+            near = [words for name in value if (words := suggest(name, self.tables)).startswith("Did")]
             raise place.error(f"no key of this table tells the {self.what}.", near[0] if near else self.remedy)
         return self.tables[told[0]].read(value, place, example)
 

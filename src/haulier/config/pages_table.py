@@ -15,7 +15,7 @@ from haulier.api.paging.positions import Offset, PageNumber
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableShape
 from haulier.config.kinds import Choice, Flag, ListOf, NamedValue, OneOfTables, TableOf, Text, WholeNumber
-from haulier.config.place import Place, show, suggestion
+from haulier.config.place import Place, show, suggest
 
 MORE = Field("more", Text(), "The path of a flag that is true where more pages follow.", 'more = "has_more"')
 DONE = Field("done", Text(), "The path of a flag that is true on the last page.", 'done = "is_last"')
@@ -78,9 +78,9 @@ PAGE_SIZE_NAME = Field(
     "large. Later pages keep that size, since a token may be the number of a page.",
     'size_name = "_size"',
 )
-_SENT = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME, END, MISSING)
-CURSOR_PAGES = TableShape("Pages by a token that comes with each page.", CURSOR, *_SENT)
-CURSOR_HEADER_PAGES = TableShape("Pages by a token that comes in a header.", CURSOR_HEADER, *_SENT)
+_TOKEN_FIELDS = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME, END, MISSING)
+CURSOR_PAGES = TableShape("Pages by a token that comes with each page.", CURSOR, *_TOKEN_FIELDS)
+CURSOR_HEADER_PAGES = TableShape("Pages by a token that comes in a header.", CURSOR_HEADER, *_TOKEN_FIELDS)
 
 
 OFFSET = Field(
@@ -189,10 +189,10 @@ NEXT_URL_HEADER = Field(
     'next_url_header = "X-Next-Url"',
     to="from_header",
 )
-_FOLLOWED = (END, MISSING, KEEP_QUERY)
-NEXT_URL_PAGES = TableShape("Pages by the address of the next one.", NEXT_URL, MORE, DONE, *_FOLLOWED)
+_LINK_FIELDS = (END, MISSING, KEEP_QUERY)
+NEXT_URL_PAGES = TableShape("Pages by the address of the next one.", NEXT_URL, MORE, DONE, *_LINK_FIELDS)
 NEXT_URL_HEADER_PAGES = TableShape(
-    "Pages by the address of the next one, in a header.", NEXT_URL_HEADER, MORE, DONE, *_FOLLOWED
+    "Pages by the address of the next one, in a header.", NEXT_URL_HEADER, MORE, DONE, *_LINK_FIELDS
 )
 
 
@@ -203,7 +203,7 @@ END_IF = Field(
     "An attribute of the link which says that the page behind it is empty.",
     "end_if = 'results=\"false\"'",
 )
-LINK_PAGES = TableShape("Pages by the Link header.", LINK, END_IF, *_FOLLOWED)
+LINK_PAGES = TableShape("Pages by the Link header.", LINK, END_IF, *_LINK_FIELDS)
 
 
 ODATA = Field(
@@ -221,7 +221,7 @@ NESTED = Field(
     "its own, which is not followed; it is an error unless this is given.",
     'nested = "cut"',
 )
-ODATA_PAGES = TableShape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_FOLLOWED, NESTED)
+ODATA_PAGES = TableShape("Pages by OData's next link.", ODATA, PAGE_SIZE, *_LINK_FIELDS, NESTED)
 
 
 SINGLE = Field(
@@ -279,5 +279,5 @@ def _word(text: str, value: str, place: Place) -> Paginator:
         raise place.error(
             f"the kind of paging {text!r} needs more than its name.", f"Write pages = {{ {example}, ... }}."
         )
-    near = suggestion(text, [*WORDS, *TABLES])
+    near = suggest(text, [*WORDS, *TABLES])
     raise place.error(f"{show(value)} is not a kind of paging.", near if near.startswith("Did") else _REMEDY)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from haulier.errors import SourceFileError
 
-_SHOWN_CHARACTERS = 60
+_MAX_SHOWN_CHARACTERS = 60
 # Shorter values are no secrets, and stand in words by chance.
-_TOLD_CHARACTERS = 4
+_MIN_SECRET_CHARACTERS = 4
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Place:
     def _as_written(self, text: str) -> str:
         """Errors of other layers repeat values: those of variables become the variables again (G7)."""
         for value, name in self.source.taken.items():
-            if len(value) >= _TOLD_CHARACTERS:
+            if len(value) >= _MIN_SECRET_CHARACTERS:
                 text = text.replace(value, f"${{{name}}}")
         return text
 
@@ -63,7 +63,7 @@ def show(value: object) -> str:
     """A value as it is written in the file; a variable stays a variable."""
     match value:
         case str():
-            short = value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + " ..."
+            short = value if len(value) <= _MAX_SHOWN_CHARACTERS else value[:_MAX_SHOWN_CHARACTERS] + " ..."
             return f'"{short}"'
         case bool():
             return "true" if value else "false"
@@ -100,7 +100,7 @@ def one_of(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def suggestion(found: str, known: Iterable[str]) -> str:
+def suggest(found: str, known: Iterable[str]) -> str:
     """``Did you mean 'records'?``, or the names to choose from."""
     names = list(known)
     near = difflib.get_close_matches(found.lower(), names, n=1, cutoff=0.6)

@@ -71,7 +71,7 @@ ENCODED = Field(
     'encoded = "a%2Cb"',
     is_required=True,
 )
-AS_IT_STANDS = TableShape("A value of a query parameter that haulier does not encode.", ENCODED)
+ENCODED_VALUE = TableShape("A value of a query parameter that haulier does not encode.", ENCODED)
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,13 @@ class QueryPairs:
 
     def _sent(self, value: Any, place: Place) -> str:
         if not self.are_of_form and isinstance(value, Mapping) and ENCODED.name in value:
-            return AS_IT_STANDS.open(value, place).need(ENCODED)
+            return ENCODED_VALUE.open(value, place).need(ENCODED)
         return _sent(value, place)
 
     def schema(self) -> dict[str, Any]:
         single: dict[str, Any] = {"type": ["string", "number", "boolean"]}
         if not self.are_of_form:
-            single = {"anyOf": [single, AS_IT_STANDS.schema()]}
+            single = {"anyOf": [single, ENCODED_VALUE.schema()]}
         return {"type": "object", "additionalProperties": {"anyOf": [single, {"type": "array", "items": single}]}}
 
 

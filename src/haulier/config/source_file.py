@@ -48,7 +48,7 @@ class SourceName:
 
     def read(self, value: Any, place: Place, example: str) -> str:
         name = Text("a name").read(value, place, example)
-        return checked_name(name, value, place, _MAX_SOURCE_CHARACTERS, example)
+        return check_name(name, value, place, _MAX_SOURCE_CHARACTERS, example)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": f"^{_NAME.pattern}$", "maxLength": _MAX_SOURCE_CHARACTERS}
@@ -66,7 +66,7 @@ class Streams:
         for name, table in value.items():
             if has_reference(name):
                 raise place.at(name).error("a key cannot come from the environment.", "Use variables in values only.")
-            checked_name(name, name, place.at(name), MAX_STREAM_CHARACTERS, "[streams.flights]")
+            check_name(name, name, place.at(name), MAX_STREAM_CHARACTERS, "[streams.flights]")
             recipes.append(read_stream(name, table, place.at(name)))
         check_parents({recipe.name: recipe for recipe in recipes}, place)
         return tuple(recipes)
@@ -112,7 +112,7 @@ def load_source(path: Path, environ: Mapping[str, str]) -> SourceSettings:
     return SourceSettings(path=path, api=api, rules=rules, secrets=tuple(dict.fromkeys(text.secrets)), **others)
 
 
-def checked_name(name: str, value: Any, place: Place, most: int, example: str) -> str:
+def check_name(name: str, value: Any, place: Place, most: int, example: str) -> str:
     """``name``, if it is fit for a folder and a kind; else `SourceFileError`."""
     if _NAME.fullmatch(name) and len(name) <= most:
         return name

@@ -13,7 +13,7 @@ from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.kinds import NamedValue, TableOf, Text, WholeNumber, errors_at
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import PagesKind
-from haulier.config.place import Place, suggestion
+from haulier.config.place import Place, suggest
 from haulier.config.placeholders import check_placeholders
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
@@ -102,7 +102,7 @@ ABSENT = Field(
     to="skips_absent",
 )
 
-_OWN = (
+_STREAM_FIELDS = (
     GET,
     POST,
     QUERY,
@@ -118,7 +118,7 @@ _OWN = (
     FULL_FIELD,
     INCREMENTAL_FIELD,
 )
-_OF_PARENT = (PARENT, BATCH, ABSENT)
+_PARENT_FIELDS = (PARENT, BATCH, ABSENT)
 
 STREAM = TableShape(
     "One kind of record.",
@@ -136,7 +136,7 @@ STREAM = TableShape(
     RECORD_KEY,
     ADD,
     RULES,
-    *_OF_PARENT,
+    *_PARENT_FIELDS,
     FULL_FIELD,
     INCREMENTAL_FIELD,
     one_of=("get", "post"),
@@ -159,7 +159,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         method="GET" if is_get else "POST",
         total=_read_total(table),
         parent=_read_parent(table),
-        **table.arguments(*_OWN),
+        **table.arguments(*_STREAM_FIELDS),
     )
     check_placeholders(recipe, value, place)
     with errors_at(place.at("pages")):
@@ -176,9 +176,7 @@ def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
         parent, at = streams.get(recipe.parent.stream), place.at(name).at("parent")
         if parent is None or parent is recipe:
             others = [other for other in streams if other != name]
-            raise at.error(
-                f"there is no other stream {recipe.parent.stream!r}.", suggestion(recipe.parent.stream, others)
-            )
+            raise at.error(f"there is no other stream {recipe.parent.stream!r}.", suggest(recipe.parent.stream, others))
         if parent.parent is not None:
             raise at.error(
                 f"{parent.name!r} has a parent itself, and a parent of a parent is not supported.",
@@ -225,7 +223,7 @@ def _read_total(table: TableReader) -> Total | None:
 def _read_parent(table: TableReader) -> ParentRecipe | None:
     if PARENT not in table:
         return None
-    return ParentRecipe(**table.arguments(*_OF_PARENT))
+    return ParentRecipe(**table.arguments(*_PARENT_FIELDS))
 
 
 def _needs_body(pages: Paginator) -> bool:

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from haulier.config.place import Place, SourceText, suggestion
+from haulier.config.place import Place, SourceText, suggest
 
 MAX_FILE_BYTES = 1024 * 1024
 """Limits a source file, which is written by hand: a larger file was named by mistake."""
@@ -65,7 +65,7 @@ def _neighbours(path: Path) -> str:
         names = sorted(entry.name for entry in path.parent.glob("*.toml"))[:20]
     except OSError:
         names = []
-    return suggestion(path.name, names) if names else "Is the path right?"
+    return suggest(path.name, names) if names else "Is the path right?"
 
 
 def _syntax_error(words: str, source: SourceText) -> Exception:

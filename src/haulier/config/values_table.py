@@ -53,16 +53,16 @@ LIST_LOOKUP = TableShape("A request for a list of values.", GET, LOOKUP_QUERY, R
 
 
 @dataclass(frozen=True)
-class AskedValues:
+class ValuesLookup:
     """A `ListLookup`; ``may_be_empty``: an empty list is no error."""
 
     lookup: ListLookup
     may_be_empty: bool = False
 
 
-def read_list_lookup(table: TableReader) -> AskedValues:
+def read_list_lookup(table: TableReader) -> ValuesLookup:
     lookup = ListLookup(**table.arguments(GET, LOOKUP_QUERY, RECORDS, AT, PAGES))
-    return AskedValues(lookup, **table.arguments(EMPTY))
+    return ValuesLookup(lookup, **table.arguments(EMPTY))
 
 
 LIST = Field("list", ValueList(), "The values.", 'list = ["AA", "B6"]')

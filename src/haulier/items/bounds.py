@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from typing import Literal
 
-from haulier.items.formats import DAY, Format, checked_format
+from haulier.items.formats import DAY, Format, check_format
 from haulier.items.ranges import IdRange
 from haulier.items.windows import TimeWindow
 from haulier.items.zones import (
@@ -51,7 +51,7 @@ class Bounds:
                 raise ValueError(f'The {name} of bounds is {edge!r}: write "inclusive" or "exclusive".')
         _check_granule(self.granule)
         zone_of(self.zone)
-        self._checked_format()
+        self._check_format()
 
     @property
     def overlaps(self) -> bool:
@@ -61,17 +61,17 @@ class Bounds:
         True for formats coarser than the granule, such as dates, and for local times, which a clock that is set back
         shows twice.
         """
-        written = self._checked_format()
+        written = self._check_format()
         return written.is_date or written.is_local or self._is_coarse(written)
 
     @property
     def is_by_date(self) -> bool:
-        return self._checked_format().is_date
+        return self._check_format().is_date
 
     @property
     def shortest(self) -> timedelta:
         """The shortest window that can be asked for without its neighbours."""
-        written = self._checked_format()
+        written = self._check_format()
         granule, step = self._granule(written) // MOMENT, written.step // MOMENT
         return math.lcm(granule, step) * MOMENT
 
@@ -95,7 +95,7 @@ class Bounds:
     def _window(self, window: TimeWindow) -> tuple[str, str, bool]:
         if isinstance(self.granule, int):
             raise ValueError('Bounds with a granule of 1 are for IDs: write a duration for time windows, such as "1s".')
-        written, zone = self._checked_format(), zone_of(self.zone)
+        written, zone = self._check_format(), zone_of(self.zone)
         return self._days(window, written, zone) if written.is_date else self._moments(window, written, zone)
 
     def _moments(self, window: TimeWindow, written: Format, zone: tzinfo) -> tuple[str, str, bool]:
@@ -133,9 +133,9 @@ class Bounds:
         end = last_day if self.end == "inclusive" else last_day + DAY
         return written.write_date(start), written.write_date(end), widens
 
-    def _checked_format(self) -> Format:
+    def _check_format(self) -> Format:
         granule = self.granule if isinstance(self.granule, timedelta) else None
-        return checked_format(self.format, granule, is_utc=self.zone == "UTC")
+        return check_format(self.format, granule, is_utc=self.zone == "UTC")
 
     def _is_coarse(self, written: Format) -> bool:
         """Whether records may lie between two neighbouring texts."""

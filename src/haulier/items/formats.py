@@ -62,7 +62,7 @@ class Format:
         return day.isoformat() if self.text == "date" else day.strftime(self.text)
 
 
-def checked_format(text: str, granule: timedelta | None, *, is_utc: bool) -> Format:
+def check_format(text: str, granule: timedelta | None, *, is_utc: bool) -> Format:
     """The format of this text, or a ``ValueError`` that says what to write instead.
 
     ``granule`` fixes the number of decimals of ``iso``, since some APIs compare texts.
