@@ -9,7 +9,7 @@ import pytest
 from tests.config.rig import CREW, IDS, VALUES, Mistake, check
 
 MISTAKES: dict[str, Mistake] = {
-    "no words": (
+    "no placeholders": (
         'query = { id__gte = "{start}", id__lt = "{end}" }\n',
         "",
         (
@@ -17,7 +17,7 @@ MISTAKES: dict[str, Mistake] = {
             'than its own records. Write, for example: query = { from = "{start}", to = "{end}" }'
         ),
     ),
-    "half of the words": (
+    "half of the placeholders": (
         'id__lt = "{end}"',
         'id__lt = "9"',
         (
@@ -26,12 +26,12 @@ MISTAKES: dict[str, Mistake] = {
             "true, if the start alone tells the API the whole item."
         ),
     ),
-    "a misspelt word": (
+    "a misspelt placeholder": (
         '"{start}"',
         '"{strat}"',
         "streams.flights.full.ids.query.id__gte: {strat} is not a placeholder. Did you mean {start}?",
     ),
-    "a word of another division": (
+    "a placeholder of another division": (
         '"{start}"',
         '"{value}"',
         (
@@ -39,7 +39,7 @@ MISTAKES: dict[str, Mistake] = {
             "{snapshot_time}."
         ),
     ),
-    "a parent's word": (
+    "a placeholder of a parent": (
         '"{start}"',
         '"{parent.id}"',
         (
@@ -47,12 +47,12 @@ MISTAKES: dict[str, Mistake] = {
             "{end}, {snapshot_time}."
         ),
     ),
-    "a word in capitals": (
+    "a placeholder in capitals": (
         '"{start}"',
         '"{START}"',
         "streams.flights.full.ids.query.id__gte: {START} is not a placeholder. Did you mean {start}?",
     ),
-    "a word where there is no item": (
+    "a placeholder where there is no item": (
         "records =",
         'expect = { get = "/count", query = { a = "{start}" }, at = "n" }\nrecords =',
         "streams.flights.expect.query.a: {start} is not available here. Write the value itself.",
@@ -65,12 +65,12 @@ MISTAKES: dict[str, Mistake] = {
             "one of the two tables."
         ),
     ),
-    "a word to add that is none": (
+    "a placeholder to add that is none": (
         'records = "rows"',
         'records = "rows"\nadd = { of = "{parent.id}" }',
         ("streams.flights.add.of: {parent.id} is not available here. Available: {start}, {end}, {snapshot_time}."),
     ),
-    "values without their word": (
+    "values without their placeholder": (
         IDS,
         VALUES.replace("{value}", "AA") + 'list = ["AA"]',
         (
@@ -78,12 +78,12 @@ MISTAKES: dict[str, Mistake] = {
             'its own records. Write, for example: query = { name = "{value}" }'
         ),
     ),
-    "a word in a list's request": (
+    "a placeholder in a list's request": (
         IDS,
         VALUES + 'from = { get = "/carriers/{value}", records = "rows", pages = "link" }',
         "streams.flights.full.values.from.get: {value} is not available here. Write the value itself.",
     ),
-    "a word for everything": (
+    "a placeholder for everything": (
         IDS,
         '[streams.flights.full.once]\nquery = { after = "{start}" }',
         "streams.flights.full.once.query.after: {start} is not available here. Available: {snapshot_time}.",
@@ -96,7 +96,7 @@ MISTAKES: dict[str, Mistake] = {
             'records. Write, for example: get = "/posts/{parent.id}/comments"'
         ),
     ),
-    "a parent's item's word": (
+    "a placeholder of the item of a parent": (
         IDS,
         IDS + CREW.replace("{parent.id}", "{start}"),
         "streams.crew.get: {start} is not available here. Available: {parent.FIELD}, {snapshot_time}.",

@@ -1,4 +1,4 @@
-"""Words in braces: what is filled in, what stays as it is, and what is nearly a word."""
+"""Placeholders: which text is replaced, which stays as it is, and which is a misspelt placeholder."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ WORDS: PlaceholderValues = {
         ("{parent.name}", "{parent.name}"),
     ],
 )
-def test_words_are_filled_in_and_other_braces_stay(text: str, filled: str) -> None:
-    """A word with a value is replaced; every other brace is text."""
+def test_placeholders_are_filled_in_and_other_braces_stay(text: str, filled: str) -> None:
+    """A placeholder with a value is replaced; every other brace is text."""
     assert fill(text, WORDS) == filled
 
 
 def test_what_is_put_in_is_not_read_again() -> None:
-    """A value that looks like a word stays a value: data cannot reach into a request."""
+    """A value that looks like a placeholder stays a value: data cannot reach into a request."""
     assert fill("{value}{start}", WORDS) == "{end}/..1"
 
 
@@ -72,15 +72,15 @@ def test_a_value_that_leads_elsewhere_is_refused(value: str) -> None:
         fill_path("/posts/{value}/comments", {"value": value})
 
 
-def test_words_are_encoded_in_a_value_that_is_encoded_already() -> None:
-    """What a word stands for cannot end a value that is sent as it stands; any other is encoded later, as a whole."""
+def test_placeholders_are_encoded_in_a_value_that_is_encoded_already() -> None:
+    """The value of a placeholder cannot end a value that is sent unchanged; any other is encoded later, as a whole."""
     found = fill_query(Encoded("red%2Cgreen,{value}"), {"value": "a,b&c;d%"})
     assert (found, type(found)) == ("red%2Cgreen,a%2Cb%26c%3Bd%25", Encoded)
     assert type(fill_query("{value};", {"value": "&"})) is str
 
 
 @given(st.integers() | st.text() | st.booleans())
-def test_a_word_alone_keeps_its_type_in_json(value: int | str | bool) -> None:
+def test_a_placeholder_alone_keeps_its_type_in_json(value: int | str | bool) -> None:
     """A number is sent as a number in a JSON body, and as text in a text."""
     found = fill_value("{value}", {"value": value})
     assert found is value
@@ -88,13 +88,13 @@ def test_a_word_alone_keeps_its_type_in_json(value: int | str | bool) -> None:
 
 
 @given(st.text(alphabet="{}abcstart. _$"), st.integers())
-def test_text_without_words_is_unchanged(text: str, number: int) -> None:
-    """Only whole words in braces are ever replaced."""
+def test_text_without_placeholders_is_unchanged(text: str, number: int) -> None:
+    """Nothing but whole placeholders is ever replaced."""
     assert "{start}" in text or fill(text, {"start": number}) == text
 
 
-def test_words_are_found_in_every_string() -> None:
-    """The words of a JSON body are those of its values, at any depth; keys are no templates."""
+def test_placeholders_are_found_in_every_string() -> None:
+    """Placeholders of a JSON body may be in its values, at any depth, and not in its keys."""
     tree = {"{value}": [1, "{start}", {"a": "{end}"}], "b": None, "c": True}
     assert [word for text in strings_of(tree) for word in find_placeholders(text)] == ["start", "end"]
 
@@ -111,7 +111,7 @@ def test_words_are_found_in_every_string() -> None:
         ("{value}", "{value} is not available here. Available: {start}, {end}."),
     ],
 )
-def test_what_is_nearly_a_word_is_refused(text: str, message: str) -> None:
+def test_a_misspelt_placeholder_is_refused(text: str, message: str) -> None:
     """A slip would be sent as it stands and match nothing, or everything: it is refused with what was meant."""
     with pytest.raises(PlaceholderError) as caught:
         check_placeholders(text, ("start", "end"))
@@ -119,6 +119,6 @@ def test_what_is_nearly_a_word_is_refused(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["{id}", "{fields}", "{stats}", "{date}", "{key}", "{name}", "{send}", "{0}"])
-def test_other_words_are_not_taken_for_ours(text: str) -> None:
-    """Words that APIs themselves put in braces are text."""
+def test_other_braces_are_not_taken_for_placeholders(text: str) -> None:
+    """Braces that APIs use themselves are text."""
     assert check_placeholders(text, ("start", "end")) == []
