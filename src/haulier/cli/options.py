@@ -7,14 +7,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote
 
 import click
 
 from haulier.app.open_source import Options
 from haulier.cli.hints import note_place, note_source
-from haulier.clock import SystemClock
-from haulier.queues.opening import queue_backend
+from haulier.queues.opening import anchor_url
 from haulier.worker.settings import WorkerSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -94,7 +92,7 @@ def options_of(
 ) -> Options:
     """Collect the flags. `UsageError` for a queue in a place that is surely not meant."""
     lake = None if lake is None else _lake_from_here(lake)
-    queue = None if queue is None else _queue_from_here(queue)
+    queue = None if queue is None else anchor_url(queue, Path.cwd())
     return Options(lake, queue, WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds), is_fixed)
 
 
@@ -102,13 +100,3 @@ def _lake_from_here(lake: str) -> str:
     """A relative path starts where the command was typed; one in a source file, at the file."""
     is_relative = lake.strip() and not re.match(r"/|~|[A-Za-z][A-Za-z0-9+.-]*:", lake)
     return os.path.join(os.getcwd(), lake) if is_relative else lake
-
-
-def _queue_from_here(queue: str) -> str:
-    """``sqlite`` is the source's own queue, wherever the command is typed."""
-    written = queue.removeprefix("sqlite:///")
-    if written == queue or unquote(written).startswith("/"):
-        return queue
-    # Refuses, in its own words, a path that lacks its fourth slash.
-    queue_backend(queue, base=Path.cwd(), source="here", clock=SystemClock(), lease_seconds=MIN_LEASE_SECONDS)
-    return f"sqlite:///{quote(os.getcwd())}/{written}"

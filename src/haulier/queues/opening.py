@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from haulier.clock import Clock
 from haulier.errors import UsageError
@@ -58,6 +58,16 @@ def queue_backend(
         refused = f"A queue of kind {name[:40]!r} is not supported. {later}".rstrip()
         raise UsageError(f"{refused} Write {examples(_SCHEMES.values())}.")
     return scheme.open(url, _Setting(base, source, clock, lease_seconds, process))
+
+
+def anchor_url(url: str, folder: Path) -> str:
+    """``url`` with the path of its file made absolute, for somebody who typed it in ``folder``. ``sqlite`` alone is the
+    source's own file, wherever it is typed. `UsageError` for a path that lacks its fourth slash."""
+    written = url.removeprefix("sqlite:///")
+    if written == url or unquote(written).startswith("/"):
+        return url
+    _path(written, folder)
+    return f"sqlite:///{quote(str(folder))}/{written}"
 
 
 def _open_memory(url: str, setting: _Setting) -> QueueBackend:
