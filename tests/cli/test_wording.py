@@ -13,7 +13,7 @@ from haulier.cli.command_lines import typed_command
 from haulier.errors import sentence
 from haulier.plurals import are, count_of, have, were
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
-from haulier.worker.first_items import broken, refused
+from haulier.worker.first_items import explain_broken_source, explain_refusal
 from haulier.worker.settings import WorkerSettings
 from tests.cli.conftest import RECORDS, Place
 
@@ -98,15 +98,15 @@ def test_a_sentence_has_one_stop(text: object, said: str) -> None:
 def test_what_a_worker_ends_with_is_made_of_sentences(text: str) -> None:
     """The API's own words may end in anything, and stand behind what is to be done."""
     error = ApiError(text, action=Action.POISON, status=404)
-    said = str(broken("items", error))
+    said = str(explain_broken_source("items", error))
     assert said.endswith(f"Correct the source, then run it again. What failed: {text.rstrip('.')}.")
     assert "is of kind 'items'. Nothing was counted against the items. " in said
-    assert str(refused("items", error)).endswith(f"What was refused, of kind 'items': {text.rstrip('.')}.")
+    assert str(explain_refusal("items", error)).endswith(f"What was refused, of kind 'items': {text.rstrip('.')}.")
 
 
 def test_who_wrote_a_processor_is_asked_about_it() -> None:
     """A source file has none."""
-    assert "does its processor find what it needs here?" in str(broken("items", KeyError("price")))
+    assert "does its processor find what it needs here?" in str(explain_broken_source("items", KeyError("price")))
 
 
 def test_what_an_import_raises_may_end_in_a_stop(place: Place) -> None:

@@ -11,7 +11,7 @@ from haulier.api.errors import Action, ApiError, PagingError, Shape
 from haulier.errors import ItemError
 from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError
-from haulier.worker.first_items import AGAIN_CAP_SECONDS, FirstItems, Suspicion, again_seconds
+from haulier.worker.first_items import MAX_AGAIN_SECONDS, FirstItems, Suspicion, again_seconds
 from haulier.worker.settings import PROOF_SECONDS
 
 
@@ -101,7 +101,7 @@ def test_what_is_doubted_is_asked_for_less_and_less_often() -> None:
     found = [again_seconds(releases, rng.random()) / PROOF_SECONDS for releases in (0, 1, 2, 3, 4, 5, 99)]
     assert all(0.5 <= found[number] <= 0.75 for number in range(3))
     assert found[2:] == sorted(found[2:])
-    assert found[-1] * PROOF_SECONDS <= AGAIN_CAP_SECONDS
+    assert found[-1] * PROOF_SECONDS <= MAX_AGAIN_SECONDS
 
 
 def test_no_number_of_tries_is_enough_at_once() -> None:

@@ -40,7 +40,7 @@ from haulier.worker.attempt import Attempt
 from haulier.worker.batch_settler import BatchSettler
 from haulier.worker.deps import Processor, WorkerDeps
 from haulier.worker.done_item_probe import DoneItemProbe
-from haulier.worker.keeper import Held, LeaseKeeper
+from haulier.worker.keeper import HeldLease, LeaseKeeper
 from haulier.worker.loop import Worker
 from haulier.worker.run_cache import RunCache
 from haulier.worker.settings import WorkerSettings
@@ -265,13 +265,13 @@ class Hand:
         run_cache = RunCache(deps.lake, deps.source, deps.clock)
         self.state = WorkerState(deps, self.keeper, self.settler, run_cache, DoneItemProbe(deps), Stats(), self.stop)
 
-    async def take(self) -> Held | None:
+    async def take(self) -> HeldLease | None:
         """Dequeue a message; None if none is visible."""
         sent_at = self.deps.clock.monotonic()
         leases = await self.deps.queue.dequeue(1, self.deps.settings.lease_seconds)
         return self.keeper.hold(leases[0], sent_at) if leases else None
 
-    async def attempt(self, held: Held | None) -> None:
+    async def attempt(self, held: HeldLease | None) -> None:
         """What follows a dequeue, up to the point where the item waits to be settled."""
         assert held is not None, "no message is visible"
         await Attempt(self.state, held).run()

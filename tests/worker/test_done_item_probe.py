@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from haulier.worker.done_item_probe import AGAIN_SECONDS
+from haulier.worker.done_item_probe import PROBE_INTERVAL_SECONDS
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import things
 from tests.worker.rig import Rig
@@ -66,7 +66,7 @@ async def test_it_is_asked_once_a_minute(rig: Rig) -> None:
         assert await probe.action(run) == first
         sent = len(rig.api.requests)
         assert 1 <= sent <= 5
-        rig.turn(AGAIN_SECONDS)
+        rig.turn(PROBE_INTERVAL_SECONDS)
         rig.api.statuses = {}
         await rig.while_time_passes(probe.action(run))
         assert len(rig.api.requests) == sent + 1

@@ -14,7 +14,7 @@ from haulier.clock import SystemClock
 from haulier.errors import QueueUnavailableError
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.queues.seam import Lease
-from haulier.worker.keeper import Held, LeaseKeeper
+from haulier.worker.keeper import HeldLease, LeaseKeeper
 
 LEASE_SECONDS = 0.48
 """Renewed every 0.16 s; the loop is looked at every 0.04 s."""
@@ -52,7 +52,7 @@ class Stand:
         self.keeper = LeaseKeeper(lambda: self.watched, clock, lease_seconds, self.stalled.set)
         self.keeper.start()
 
-    async def hold(self) -> Held:
+    async def hold(self) -> HeldLease:
         await self.queue.enqueue([b"item"])
         sent_at = clock.monotonic()
         (lease,) = await self.queue.dequeue(1, LEASE_SECONDS)

@@ -1,4 +1,4 @@
-"""One delivery of one item, from its message to its outcome: steps 4 to 7 of an item's life, in their order."""
+"""Works one delivery of one item, from its message to its outcome: steps 4 to 7 of an item's life."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from haulier.worker.dispatch import Produced, Sink, produce, spool_of
 from haulier.worker.division import Cause
 from haulier.worker.first_items import Suspicion
 from haulier.worker.inquiry import Inquiry
-from haulier.worker.keeper import Held
+from haulier.worker.keeper import HeldLease
 from haulier.worker.lookup import adopted_receipt, look_up
 from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Outcome, Release, Split
 from haulier.worker.outcome_settler import OutcomeSettler
@@ -41,9 +41,9 @@ logger = logging.getLogger("haulier.worker")
 
 
 class Attempt:
-    """Works one lease to its settlement. Raises nothing but cancellation, which hands the item back uncounted."""
+    """Works one lease until it is settled. Raises nothing but cancellation, which hands the item back uncharged."""
 
-    def __init__(self, state: WorkerState, held: Held) -> None:
+    def __init__(self, state: WorkerState, held: HeldLease) -> None:
         self._state = state
         self._deps = state.deps
         self._held = held
@@ -64,7 +64,7 @@ class Attempt:
                 self._state.keeper.drop(self._held)
 
     async def _read(self) -> None:
-        """The envelope first; what cannot be read is poisoned at once, what is too new is left to a newer worker."""
+        """Decode the envelope. One that cannot be read is poison; one that is too new is left to a newer worker."""
         body = self._held.lease.body
         try:
             envelope = decode(body)
@@ -90,7 +90,7 @@ class Attempt:
                 raise
 
     async def _take(self, envelope: Envelope) -> None:
-        """P3: what a message comes to depends on the state of its run."""
+        """P3: the state of the run decides whether the message is worked at all."""
         run = await self._state.run_cache.get(envelope.run_id)
         state = RunState.PLANNING if run is None else await self._state.run_cache.state(run)
         if run is None or state is RunState.PLANNING:
@@ -106,7 +106,7 @@ class Attempt:
                 await self._settler.settle(run, envelope, outcome, error)
 
     async def _boundary(self, run: Run, envelope: Envelope) -> tuple[Outcome, Exception | None]:
-        """The item boundary: whatever goes wrong with an item becomes an outcome here."""
+        """The item boundary: each exception becomes an outcome here."""
         try:
             return await self._work(run, envelope), None
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
@@ -137,7 +137,7 @@ class Attempt:
                 restarts += 1
 
     async def _produce(self, run: Run, envelope: Envelope, item: WorkItem) -> Done | Empty | Split:
-        """P5 to P7: records go to a spool, the spool becomes the object."""
+        """P5 to P7: the records go to a spool, and the spool becomes the object."""
         deps, key, lease = self._deps, envelope.key, self._held.lease
         started_at = deps.clock.monotonic()
         spool = await spool_of(deps, run, key)
@@ -149,7 +149,7 @@ class Attempt:
                 produced = await produce_alone(deps, run, envelope, lease.deliveries, spool)
             else:
                 is_suspect = bool(envelope.suspect)
-                sink = _Noted(spool, lambda: self._state.first.note_page(envelope.kind))
+                sink = _NotingSink(spool, lambda: self._state.first.note_page(envelope.kind))
                 produced = await produce(deps, run, item, lease.deliveries, key, sink, is_suspect=is_suspect)
             self._state.first.note_good(envelope.kind)
             seconds = round(deps.clock.monotonic() - started_at, 6)
@@ -170,7 +170,7 @@ class Attempt:
         return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
 
     async def _blame(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
-        """What the failure comes to, and the error to record for it."""
+        """Decide about a failure. Returns the outcome, and the error to record for it."""
         evidence = await Inquiry(self._state, run, envelope, error, self._began_at).gather()
         outcome = decide(evidence)
         if not isinstance(outcome, Release):
@@ -182,8 +182,8 @@ class Attempt:
         return outcome, outcome.error or error
 
 
-class _Noted:
-    """A sink that tells of each page."""
+class _NotingSink:
+    """A sink that reports each page."""
 
     def __init__(self, sink: Sink, note: Callable[[], None]) -> None:
         self._sink = sink

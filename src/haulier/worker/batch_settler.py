@@ -1,4 +1,4 @@
-"""P8: receipts are written in groups, durable, and only then the leases behind them are completed."""
+"""P8: receipts are written in groups, and only then the leases behind them are completed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from haulier.queues.seam import Queue
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import Receipt
 from haulier.runs.run import Run
-from haulier.worker.keeper import Held, LeaseKeeper
+from haulier.worker.keeper import HeldLease, LeaseKeeper
 from haulier.worker.settings import GROUP_ITEMS, GROUP_SECONDS
 
 logger = logging.getLogger("haulier.worker")
@@ -24,14 +24,14 @@ logger = logging.getLogger("haulier.worker")
 
 @dataclass(frozen=True)
 class _Settled:
-    held: Held
+    held: HeldLease
     run: Run
     receipt: Receipt | None
     """None for an item that ended by another record, which is durable already."""
 
 
 class BatchSettler:
-    """Gathers items that ended and settles them in groups of `GROUP_ITEMS`, or what a second brings."""
+    """Settles items that ended in groups of `GROUP_ITEMS`, or of what a second brings."""
 
     def __init__(
         self,
@@ -49,34 +49,33 @@ class BatchSettler:
         self._name = name
         self._on_settled = on_settled
         self._waiting: list[_Settled] = []
-        self._held: set[Held] = set()
+        self._held: set[HeldLease] = set()
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._written = 0
 
     @property
     def waiting(self) -> int:
-        """Items that ended and are not settled yet."""
         return len(self._waiting)
 
-    def has(self, held: Held) -> bool:
-        """Whether an item is here, and its lease with it."""
+    def has(self, held: HeldLease) -> bool:
+        """Whether the item of this lease waits here."""
         return held in self._held
 
-    def add(self, held: Held, run: Run, receipt: Receipt | None) -> None:
-        """Settle an item soon. Its lease is kept until then."""
+    def add(self, held: HeldLease, run: Run, receipt: Receipt | None) -> None:
+        """Settle an item soon. Its lease is renewed until then."""
         self._waiting.append(_Settled(held, run, receipt))
         self._held.add(held)
         if len(self._waiting) >= GROUP_ITEMS:
             self._wake.set()
 
     def hurry(self) -> None:
-        """Nothing else is under way: settle what is there without waiting for a full group."""
+        """Settle at once, without waiting for a full group."""
         if self._waiting:
             self._wake.set()
 
     def stop(self) -> None:
-        """Let `run` return once all that was added is settled."""
+        """Let `run` return once all items are settled."""
         self._is_stopping = True
         self._wake.set()
 
@@ -111,7 +110,7 @@ class BatchSettler:
         if lost:
             logger.info("items ended after their leases were lost; their results stand", extra={"items": lost})
 
-    async def _complete(self, held: list[Held]) -> int:
+    async def _complete(self, held: list[HeldLease]) -> int:
         while True:
             try:
                 return len(await self._queue.complete([one.lease for one in held]))

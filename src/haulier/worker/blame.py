@@ -1,11 +1,8 @@
-"""Whose fault a failed attempt is: one table, from evidence to outcome.
+"""One table that decides whose fault a failed attempt is.
 
-`decide` is the table. Some of its rows depend on facts that cost a request, a listing of the lake or a look at the
-queue. Those are asked for one at a time, and only if the facts that are known do not decide: `evidence_needed` names
-the next one. Neither function needs a queue, a lake or a network, so a test can walk them.
-
-What is charged, and why: docs/protocol.md#what-is-charged. When an item is divided instead of poisoned:
-docs/unreadable-records.md#what-happened.
+Some facts cost a request, a listing of the lake or a look at the queue. They are asked for one at a time, and only
+while the decision depends on them: `evidence_needed` names the next one, `decide` gives the outcome. Both are pure.
+Charging: docs/protocol.md#what-is-charged. Dividing: docs/unreadable-records.md#what-happened.
 """
 
 from __future__ import annotations
@@ -28,111 +25,106 @@ from haulier.runs.records import PlannedItem
 from haulier.worker.crash_guard import CrashedError, InterruptedAloneError
 from haulier.worker.deadline import DeadlineError, GateWaitError
 from haulier.worker.division import Cause, is_refused
-from haulier.worker.first_items import Suspicion, again_seconds, broken, refused
+from haulier.worker.first_items import Suspicion, again_seconds, explain_broken_source, explain_refusal
 from haulier.worker.outcome import GIVE_UP_SECONDS, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
 from haulier.worker.settings import MAX_CRASHES, PROOF_TRIES, REFUSED_SECONDS
 
 RETRY_BASE_SECONDS = 2.0
-"""The longest delay after the first failure; it doubles with each further one."""
+"""The longest delay after the first failure; each further one doubles it."""
 RETRY_CAP_SECONDS = 600.0
-"""The longest delay after any number of failures."""
 PAUSED_SECONDS = 5.0
-"""The longest delay of an item because of a pause. Nobody takes items while the pause lasts, and a person may lift it
-any time."""
+"""The longest delay of an item because of a pause, which a person may lift any time."""
 UNKNOWN_SECONDS = 30.0
 """Delay of a message whose run or kind this worker does not know (yet)."""
 TOO_MUCH_DEPTH = 6
-"""Divisions after which the size of an item cannot be why the API finds it too large. Counts only where no request was
-ever answered: the source is wrong then."""
+"""Divisions after which size cannot be why the API finds an item too large. Applies where no request was ever
+answered."""
 
 
 Own = Retry | Release | Poison | GiveUp | Lost
-"""What a failure comes to by itself, before anybody else is blamed and before the item is divided."""
+"""What a failure comes to if nobody else is to blame and the item is not divided."""
 
 
 class Question(Enum):
-    """A fact that has to be asked for."""
+    """A fact that has to be asked for. A good request is one that was answered well before."""
 
     IS_API_UP = auto()
-    """Whether others are answered, where the failure looks like an outage. May send a request."""
+    """Whether others are answered while this looks like an outage. May send a request."""
     IS_REFUSED_TO_ALL = auto()
-    """What a request that was answered well before comes to now, since this one was refused. May send it."""
+    """What a good request comes to now, since this one was refused. May send it."""
     IS_UNREAD_BY_ALL = auto()
-    """The same, since the answer to this one cannot be read. May send it."""
+    """What a good request comes to now, since this answer is unreadable. May send it."""
     SUSPICION = auto()
-    """Whether the first items of this kind all fail alike. May list the lake."""
+    """Whether all first items of the kind fail alike. May list the lake."""
     OTHERS_AT_WORK = auto()
-    """Whether another worker holds an item, which may still end well. Asks the queue."""
+    """Whether another worker holds an item, which may end well. Asks the queue."""
     PARTS = auto()
-    """What the item can be divided into. Calls the divider of the source."""
+    """What the source's divider makes of the item."""
     PROOF = auto()
-    """Whether the API is up for certain, since the item is to be blamed. May send a request."""
+    """Whether the API surely answered since the attempt began. May send a request."""
 
 
 @dataclass(frozen=True)
 class ActionNow:
-    """What came of a request that was answered well before, when it was sent again."""
+    """The result of a good request that was sent again."""
 
     action: Action | None
-    """None where no such request is known."""
+    """None where no good request is known."""
     error: ApiError | None = None
-    """Why it could not be sent: the API is known to be down. ``action`` is `Action.PAUSE` then."""
+    """Why it could not be sent. ``action`` is `Action.PAUSE` then."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of a failed attempt. What defaults to None has not been asked for."""
+    """The facts of a failed attempt. None stands for what has not been asked."""
 
     error: Exception
     kind: str
     failures: int
-    """Failures that were charged before this one."""
+    """Charged before this failure."""
     releases: int
-    """How often the item was handed back uncharged."""
+    """Times that the item was handed back uncharged."""
     max_failures: int
-    """The charged failure with this number poisons the item."""
+    """The charged failure that poisons."""
     jitter: float
-    """A random number from 0 to 1 that spreads delays: items that failed together come back apart."""
+    """A random number from 0 to 1: items that failed together come back apart."""
     depth: int = 0
-    """Divisions between the item of the plan and this one."""
+    """Divisions above this item."""
     suspect: str = ""
-    """Why the item was divided that this one is a part of (`Cause`); empty for all others."""
+    """The `Cause` by which the item's parent was divided; empty for an item of the plan."""
     is_in_vain: bool = False
-    """Parts were divided again and again, and none of them ended well."""
+    """See `Suspects`, for this and the next two."""
     is_refused_in_vain: bool = False
-    """Parts of refused items are refused again and again, and none of them ended well."""
     is_undecided: bool = False
-    """Many items were divided because they were refused, and none of their parts has ended yet."""
     unknown_seconds: float = 0.0
-    """For how long this worker has met messages of this kind without knowing it."""
+    """For how long this worker has met the unknown kind."""
     unknown_grace_seconds: float = 0.0
-    """For how long it may."""
     has_witness: bool = False
-    """This process was answered well at least once, and can send that request again."""
+    """A good request of this process can be sent again."""
     is_answered: bool = False
-    """Some request of the scope succeeded since the attempt began."""
+    """A request of the scope succeeded since the attempt began."""
     is_api_up: bool | None = None
     action_now: ActionNow | None = None
     refused_seconds_left: float = 0.0
-    """Once everybody is refused: for how much longer that must last before the worker stops for it."""
+    """For how much longer everybody must be refused before the worker stops."""
     suspicion: Suspicion | None = None
     failed_items: int = 0
-    """How many of the first items of this kind have failed."""
+    """Of the first items of the kind."""
     doubt_seconds_left: float = 0.0
-    """For how much longer the first items must fail alike before the source is to blame."""
+    """For how much longer the first items must fail alike to blame the source."""
     are_others_at_work: bool | None = None
     parts: tuple[PlannedItem, ...] | None = None
     is_proven_up: bool | None = None
 
 
 def evidence_needed(evidence: Evidence) -> Question | None:
-    """The next fact that the decision depends on; None where it can be made."""
+    """Name the next fact that the decision depends on; None once it can be made."""
     found = _weigh(evidence)
     return found if isinstance(found, Question) else None
 
 
 def decide(evidence: Evidence) -> Outcome:
-    """What becomes of the item. `ValueError` where `evidence_needed` has a question left."""
+    """Decide what becomes of the item. `ValueError` while a question is left."""
     found = _weigh(evidence)
     if isinstance(found, Question):
         raise ValueError(f"{found} has to be asked first")
@@ -140,7 +132,7 @@ def decide(evidence: Evidence) -> Outcome:
 
 
 def _weigh(evidence: Evidence) -> Outcome | Question:
-    """The rows in their order; the first that applies decides."""
+    """Apply the rows in order; the first that applies decides."""
     own = _own_outcome(evidence)
     if isinstance(own, Question):
         return own
@@ -150,7 +142,7 @@ def _weigh(evidence: Evidence) -> Outcome | Question:
 
 
 def _own_outcome(evidence: Evidence) -> Own | Question:
-    """What the failure comes to if nobody else is to blame, and the item cannot be divided."""
+    """Decide as if nobody else could be to blame."""
     match error := evidence.error:
         case LeaseLostError():
             return Lost()
@@ -206,8 +198,8 @@ def _own_outcome_of_api(evidence: Evidence, error: ApiError) -> Own | Question:
 
 
 def _of_refusal(evidence: Evidence) -> Release | Question | None:
-    """Uncharged: the API refuses everybody, also what it answered well before. A right was taken away, a firewall has
-    shut, the API has moved (G4). None where the refusal is the item's own."""
+    """Uncharged: the API now refuses also what it answered before. A right was revoked, a firewall shut, the API moved
+    (G4)."""
     error, now = evidence.error, evidence.action_now
     if not _is_final(error):
         return None
@@ -215,20 +207,20 @@ def _of_refusal(evidence: Evidence) -> Release | Question | None:
         return None if error.action is Action.SPLIT and evidence.is_answered else Question.IS_REFUSED_TO_ALL
     match now.action:
         case None if error.action is Action.SPLIT and evidence.depth >= TOO_MUCH_DEPTH:
-            return Release(GIVE_UP_SECONDS, stop=2, error=broken(evidence.kind, error))
+            return Release(GIVE_UP_SECONDS, stop=2, error=explain_broken_source(evidence.kind, error))
         case None | Action.OK | Action.END | Action.ABSENT:
             return None
         case Action.POISON | Action.SPLIT | Action.AUTH | Action.CONFIG if evidence.refused_seconds_left > 0.0:
             return Release(0.0, hold_seconds=evidence.refused_seconds_left)
         case Action.POISON | Action.SPLIT | Action.AUTH | Action.CONFIG:
-            return Release(GIVE_UP_SECONDS, stop=2, error=refused(evidence.kind, error))
+            return Release(GIVE_UP_SECONDS, stop=2, error=explain_refusal(evidence.kind, error))
         case _:
             return Release(_between(1.0, 8.0, evidence.jitter) * RETRY_BASE_SECONDS, error=now.error)
 
 
 def _of_outage(evidence: Evidence, own: Own) -> Release | Question | None:
-    """Uncharged: an answer came that cannot be read, such as an error object under a good status or half a body, and
-    what was answered well before fares no better (G4)."""
+    """Uncharged: the answer is unreadable (half a body, an error under a good status), and good requests fare no better
+    (G4)."""
     error = evidence.error
     if not _is_charged(own) or not _is_unread(error):
         return None
@@ -241,14 +233,13 @@ def _of_outage(evidence: Evidence, own: Own) -> Release | Question | None:
 
 
 def shows_outage(error: Exception, now: ActionNow) -> TypeGuard[ApiError]:
-    """Whether an answer that cannot be read is part of an outage."""
+    """Whether an unreadable answer is part of an outage."""
     bad = {Action.RETRY_LATER, Action.OUTAGE, Action.PAUSE, Action.AUTH, Action.CONFIG}
     return _is_unread(error) and now.action in bad
 
 
 def _of_source(evidence: Evidence, own: Own) -> Release | Split | Question | None:
-    """Uncharged: the source may be wrong, since the first items of its kind all fail alike. None where the failure is
-    the item's own."""
+    """Uncharged: the source may be wrong, since all first items of the kind fail alike."""
     error, again = evidence.error, again_seconds(evidence.releases, evidence.jitter)
     if not _is_charged(own):
         return None
@@ -271,11 +262,13 @@ def _of_source(evidence: Evidence, own: Own) -> Release | Split | Question | Non
         case Suspicion.FEW_ITEMS if _may_be_of_record(error) and evidence.parts:
             return Split(evidence.parts, Cause.FAILURE)
         case Suspicion.FEW_ITEMS | Suspicion.PROVEN:
-            return Release(GIVE_UP_SECONDS, stop=2, error=broken(evidence.kind, error, evidence.failed_items))
+            return Release(
+                GIVE_UP_SECONDS, stop=2, error=explain_broken_source(evidence.kind, error, evidence.failed_items)
+            )
 
 
 def _of_division(evidence: Evidence, own: Own) -> Own | Split | Question:
-    """Divided instead of charged or poisoned, where there is a reason and the divider knows how."""
+    """Divided instead of charged or poisoned, where there is a reason and the divider makes parts."""
     reason = _reason_to_divide(evidence, own)
     if reason is None:
         return own
@@ -292,19 +285,17 @@ def _of_division(evidence: Evidence, own: Own) -> Own | Split | Question:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an item should be divided rather than end as it would."""
-
     cause: Cause
     needs_proof: bool = False
-    """Only if the API has answered somebody since the attempt began: else it may be the API that fails."""
+    """Only if the API answered somebody since the attempt began: else it may be the API that fails."""
 
 
 def _reason_to_divide(evidence: Evidence, own: Own) -> Reason | None:
-    """Why the item should be divided rather than end as ``own``; None if it should not.
+    """Say why the item should be divided rather than end as ``own``; None if it should not.
 
-    At the latest where it would be poisoned. Earlier where that is clear: at the second charged failure, or the first
-    of a part of what was divided for its failures, given proof. So one bad record among 5,000 is reached in some 13
-    divisions, of two requests each. What is not charged never divides an item, so an outage does not.
+    At the latest where it would be poisoned. Earlier, given proof, at the second charged failure, or the first of a
+    part of what failed: so one bad record among 5,000 is reached in some 13 divisions, of two requests each. An
+    uncharged failure never divides, so an outage does not.
     """
     error = evidence.error
     if isinstance(error, ApiError) and error.action is Action.SPLIT:
@@ -329,7 +320,7 @@ def _reason_to_divide(evidence: Evidence, own: Own) -> Reason | None:
 
 
 def _reason_of_refused(evidence: Evidence, own: Own, error: ApiError) -> Reason | None:
-    """One row may be why an item is refused, as for an error 500; a filter that is wrong is wrong in each part too."""
+    """One row may be why an item is refused; a wrong filter is wrong in each part too."""
     if not is_refused(error) or evidence.is_refused_in_vain:
         return None
     if isinstance(own, Poison):
@@ -343,7 +334,7 @@ def _cause(error: Exception) -> Cause:
 
 
 def _is_clear(evidence: Evidence) -> bool:
-    """Whether the failure may be the item's own, some charges before their number says so."""
+    """Whether the item is suspect before its last charge."""
     error = evidence.error
     if isinstance(error, ApiError) and not error.may_be_of_item:
         return False
@@ -358,12 +349,12 @@ def _is_charged(own: Own) -> bool:
 
 
 def _is_final(error: Exception) -> TypeGuard[ApiError]:
-    """Whether the API itself said that this request cannot succeed, or asks for too much."""
+    """Whether the API said that this request cannot succeed, or asks for too much."""
     return _is_answer(error) and error.action in {Action.POISON, Action.SPLIT}
 
 
 def _is_unread(error: Exception) -> TypeGuard[ApiError]:
-    """Whether an answer came, or a part of one, that is not what was asked for, and may be another time."""
+    """Whether an answer, or a part of one, is not what was asked for, and may be another time."""
     return _is_answer(error) and error.action is Action.RETRY_LATER
 
 
@@ -372,7 +363,7 @@ def _is_answer(error: Exception) -> TypeGuard[ApiError]:
 
 
 def _may_be_of_record(error: Exception) -> bool:
-    """Whether one record may be why the item failed, so that its parts tell what so few items do not."""
+    """Whether one record may be the reason, so that the item's parts tell more."""
     return not isinstance(error, ApiError) or (error.shape is Shape.NONE and _is_answer(error))
 
 
@@ -389,7 +380,6 @@ def _release_seconds(evidence: Evidence, error: ApiError | None = None) -> float
 
 
 def _backoff(times: int, jitter: float) -> float:
-    """Exponential backoff with jitter."""
     span = min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2.0 ** min(times, 12))
     return _between(span / 4, span, jitter)
 

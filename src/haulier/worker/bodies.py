@@ -1,4 +1,4 @@
-"""Answers that could not be read, kept as they came, so that a person can see what the API sent."""
+"""Keeps answers that could not be read as they came, for a person to look at."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from haulier.lake.seam import Lake
 from haulier.runs.run import Run
 
 MAX_BODIES = 100
-"""Of one run, about: some of what was poisoned, and of what made the API's bad hour plain. With 64 KiB each they stay
-below the size of one object."""
+"""Answers kept of one run, about. At 64 KiB each they stay below the size of one object."""
 
 
 async def keep_body(lake: Lake, run: Run, key: str, number: int, error: Exception | None) -> str:
-    """Keep the answer behind a failure, and say where it is; empty where there is none, or no room left.
+    """Keep the answer behind a failure. Returns its path; empty where there is no answer, or no room.
 
-    Redacted and cut (`ApiError.body`). Create-only: the first answer of a key and number stays, and its path is told
-    again.
+    Redacted and cut (`ApiError.body`). Create-only: the first answer of a key and number stays.
     """
     if not isinstance(error, ApiError) or not error.body:
         return ""

@@ -1,7 +1,7 @@
-"""The crash guard: an item that five workers died over runs alone in a subprocess, with its worker as the witness.
+"""The crash guard: an item that five workers died over runs alone in a subprocess, and its worker witnesses how that
+ends.
 
-Only a death that this worker saw, by a signal or exit code that nobody sent to stop it, counts against the item
-(docs/protocol.md#the-crash-guard). Deaths without a witness, pauses, SIGTERM and SIGINT never do.
+Only a death by a signal or exit code that nobody sent counts against the item (docs/protocol.md#the-crash-guard).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from haulier.worker.guard_pipe import (
 
 PIPE_BYTES = 1 << 22
 LAST_WORDS_SECONDS = 1.0
-"""For what a child wrote before it died to be read."""
+"""Time to read what a child wrote before it died."""
 
 _ASKED_TO_END = frozenset({-signal.SIGTERM, -signal.SIGINT})
 
 
 class CrashedError(ItemError):
-    """The subprocess that ran an item alone died over it. ``crashes``: how often that was witnessed."""
+    """The subprocess of the item died over it; ``crashes`` counts the witnessed deaths."""
 
     def __init__(self, key: str, exit_code: int, crashes: int) -> None:
         self.crashes = crashes
@@ -54,11 +54,11 @@ class CrashedError(ItemError):
 
 
 class InterruptedAloneError(HaulierError):
-    """Somebody ended the subprocess of an item: it says nothing of the item, nor of this worker."""
+    """Somebody ended the subprocess: it tells nothing of the item, nor of this worker."""
 
 
 async def produce_alone(deps: WorkerDeps, run: Run, envelope: Envelope, deliveries: int, spool: Spool) -> Produced:
-    """Run one item in a subprocess and write what it produces. Raises what the processor raised, or `CrashedError`."""
+    """Run one item in a subprocess and write its records. Raises what the processor raised, or `CrashedError`."""
     async with _subprocess(deps, Job(encode(envelope), deliveries)) as (process, reader):
         frame = await read_frame(reader)
         has_started = isinstance(frame, StartFrame)
@@ -90,7 +90,6 @@ async def produce_alone(deps: WorkerDeps, run: Run, envelope: Envelope, deliveri
 
 @contextlib.asynccontextmanager
 async def _subprocess(deps: WorkerDeps, job: Job) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:
-    """The subprocess at work, and the pipe that it answers on. It is gone when the block is left."""
     reader = asyncio.StreamReader(limit=PIPE_BYTES)
     async with contextlib.AsyncExitStack() as stack:
         process = await _start(deps, reader, stack)
@@ -140,7 +139,7 @@ async def _kill(process: Process) -> None:
 
 
 async def _within_deadline(deps: WorkerDeps, reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
-    """The frame after the pages. The child keeps the item's deadlines; this one is for a child that hangs."""
+    """Read the frame after the pages. The child keeps the item's deadline; this one is for a child that hangs."""
     settings = deps.settings
     awake = Awake(deps.clock, settings)
     copying = asyncio.ensure_future(_copy(reader, spool))
@@ -161,7 +160,7 @@ async def _copy(reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
 
 
 async def _witness(deps: WorkerDeps, run: Run, key: str, exit_code: int) -> int:
-    """Write the next crash record of a key. Returns its number."""
+    """Write the next crash record of a key, and return its number."""
     number = 1
     while True:
         record = CrashRecord(number=number, key=key, exit_code=exit_code, worker=deps.name, crashed_at=deps.clock.now())

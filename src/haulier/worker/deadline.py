@@ -1,4 +1,4 @@
-"""How long an item may take, and how long it may wait for its turn: nobody keeps a slot for ever."""
+"""The deadline of an item, and of its wait for a turn: no item keeps a slot for ever."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from haulier.worker.settings import WorkerSettings
 
 T = TypeVar("T")
 
-LOOKS = 4
-"""Looks at an item's deadlines within one lease."""
+LOOKS_PER_LEASE = 4
+"""Checks of an item's deadlines within one lease."""
 
 
 class GateWaitError(Exception):
-    """The item waits for its turn at the gate and has done nothing else for too long: handed back, uncounted."""
+    """The item only waited for its turn to send a request, for too long. It goes back uncharged."""
 
 
 class DeadlineError(ItemError):
@@ -26,16 +26,16 @@ class DeadlineError(ItemError):
 
 
 class Awake:
-    """Seconds that this process has been awake, look by look: an item does not pay for a process that was stopped."""
+    """Counts the seconds that this process was awake. Time during which it was suspended is not charged to an item."""
 
     def __init__(self, clock: Clock, settings: WorkerSettings) -> None:
         self._clock = clock
         self._looked_at = clock.monotonic()
-        self.look_seconds = settings.lease_seconds / LOOKS
+        self.look_seconds = settings.lease_seconds / LOOKS_PER_LEASE
         self.seconds = 0.0
 
     async def wait(self, task: asyncio.Future[Any]) -> None:
-        """Until the task is done, but no longer than to the next look."""
+        """Wait until the task is done, but no longer than to the next check."""
         await asyncio.wait([task], timeout=self.look_seconds)
         now = self._clock.monotonic()
         self.seconds += min(now - self._looked_at, 2 * self.look_seconds)
@@ -43,8 +43,10 @@ class Awake:
 
 
 async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` makes. Raises `DeadlineError` if it takes too long, counted from its first request, and
-    `GateWaitError` where it is the gate that it waits for."""
+    """Run ``work`` under the item's deadline, counted from its first request.
+
+    Raises `DeadlineError`, or `GateWaitError` where it waits for its turn all the while.
+    """
     awake = Awake(clock, settings)
     started_at: float | None = None
     task = asyncio.ensure_future(work)
@@ -64,7 +66,7 @@ async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, 
 
 
 async def end(task: asyncio.Future[Any]) -> None:
-    """Cancel a task and wait until it has ended; what it raises then is nobody's."""
+    """Cancel a task and wait until it has ended; what it raises is dropped."""
     if not task.done():
         task.cancel()
         await asyncio.wait([task])

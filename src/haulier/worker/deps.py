@@ -1,4 +1,4 @@
-"""The parts of a worker, handed to it by the app."""
+"""The dependencies of a worker, handed to it by the app."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ Processor = Callable[[Any, Context], AsyncGenerator[Any, None]]
 
 
 Divider = Callable[[Any], Iterable[WorkItem]]
-"""Smaller items that together ask for the same records as an item; none where it cannot be divided."""
+"""Makes smaller items that together ask for the same records; none where an item cannot be divided."""
 
 
 def undivided(_item: WorkItem) -> tuple[WorkItem, ...]:
-    """The `Divider` of a source whose items cannot be divided."""
     return ()
 
 
@@ -49,13 +48,13 @@ class WorkerDeps:
     clock: Clock
     rng: random.Random
     name: str
-    """Unlike any other worker's, ever: it names receipts and spools."""
+    """Unique for all time: it names receipts and spools."""
     settings: WorkerSettings
     divide: Divider = undivided
     shared: Any = None
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By stream, the paths of what tells its records apart, where that is declared."""
+    """The declared key of each stream, as paths in a record."""
     isolate: tuple[str, ...] = ()
-    """The command that runs one item alone (crash guard); it is given the message on standard input."""
+    """The command that runs one item alone (crash guard), given the message on standard input."""
     require_fit: Callable[[Run], None] = lambda run: None
-    """Raises `UsageError` for a run that was planned with another source: its records would change shape half-way."""
+    """Raises `UsageError` for a run that was planned with another source."""

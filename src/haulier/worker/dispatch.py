@@ -1,4 +1,4 @@
-"""P5: the processor of an item's kind runs, and what it yields goes to one spool."""
+"""P5: runs the processor of an item and writes what it yields to one sink."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _attempts = itertools.count(1)
 
 
 class Sink(Protocol):
-    """Where the records of an item go: its spool, or the pipe to the worker that has the spool."""
+    """The item's spool, or the pipe to the worker that has the spool."""
 
     async def write(self, records: Iterable[Bytes]) -> None: ...
 
@@ -41,29 +41,26 @@ class Produced:
 
     records: int
     encoded: bool
-    """Whether any of the records were encoded by us rather than kept as the API sent them."""
+    """Whether we encoded any record, rather than keep the API's bytes."""
     children: tuple[PlannedItem, ...]
     added: tuple[str, ...] = ()
-    """Names of fields of ours in front of the records' own bytes."""
+    """Fields that stand in front of the records' own bytes."""
     requests: int = 0
     drift: Drift | None = None
     hidden: int = 0
-    """As in `Receipt`."""
     repeated: int = 0
-    """As in `Receipt`."""
     unseen: str = ""
-    """As in `Receipt`."""
 
 
 async def spool_of(deps: WorkerDeps, run: Run, key: str) -> Spool:
-    """A new spool for one attempt: no other process has this one's name, and it never counts the same number twice."""
+    """Open a spool whose name no other attempt has, in any process."""
     return await deps.lake.open_spool(run.paths.staging, f"{key}.{deps.name}.{next(_attempts)}")
 
 
 async def produce(
     deps: WorkerDeps, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink, *, is_suspect: bool = False
 ) -> Produced:
-    """Run the item's processor to its end, under the item's deadline, which starts with its first request."""
+    """Run the item's processor to its end."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = logging.LoggerAdapter(logger, fields)
     stream = type(item).stream
@@ -115,7 +112,7 @@ async def _drain(
 
 
 def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, key: str) -> None:
-    """Equal items are kept once, as in a plan. An item that stood for itself would count as divided, its rows lost."""
+    """Keep equal items once, as in a plan. An item divided into itself would lose its rows."""
     if child.key == key:
         raise ItemError(f"The processor of {kind!r} divided an item into itself. Yield smaller items, or its records.")
     known = children.setdefault(child.key, child)
@@ -127,7 +124,7 @@ def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, 
 
 
 def page_of(piece: object, kind: str) -> Page:
-    """What a processor of ``kind`` yielded, and is no item, as a page. `ItemError` in words for what is neither."""
+    """Turn what a processor yielded, other than an item, into a page. `ItemError` for what cannot be one."""
     if isinstance(piece, Page):
         return piece
     if isinstance(piece, list) and all(isinstance(record, dict) for record in piece):

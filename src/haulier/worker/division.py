@@ -1,6 +1,6 @@
-"""Dividing an item: its parts, what they are suspected of, and when dividing leads nowhere.
+"""Divides items, and notices when dividing leads nowhere. `haulier.worker.blame` decides when.
 
-When an item is divided, `haulier.worker.blame` decides. Dividing charges nobody: the parts start with no failures.
+Dividing charges nobody: the parts start with no failures.
 """
 
 from __future__ import annotations
@@ -17,22 +17,19 @@ from haulier.worker.settings import MAX_CHILDREN, MAX_DEPTH, MAX_IN_VAIN, MAX_RE
 
 
 class Cause(StrEnum):
-    """Why an item is divided. The words stand in child lists and messages."""
+    """The reason of a division. The words stand in child lists and messages."""
 
     CAP = "cap"
-    """The API does not hand out so much at once. The parts are as good as any."""
+    """The API does not hand out so much at once. The parts are not suspect."""
     TIME_OUT = "time_out"
     FAILURE = "failure"
-    """The same failure again and again: a record of it cannot be read, or breaks its processor."""
+    """The same failure again and again: a record cannot be read, or breaks its processor."""
     CRASH = "crash"
     """It ended its process: the parts run alone from the start."""
 
 
 def suspect_by(cause: str) -> str:
-    """What the parts of a divided item carry on: the fault is in one of them, and need not prove itself as often again.
-
-    ``cause`` as the child list says it.
-    """
+    """Say what the parts of a divided item are suspected of. A suspect needs to prove its failure less often."""
     return "" if cause == Cause.CAP else cause
 
 
@@ -46,10 +43,10 @@ def is_refused(error: Exception | None) -> bool:
 
 
 def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedItem, ...]:
-    """The parts of the item ``key`` as a child list has them; none where it is not to be divided (further).
+    """Turn parts into lines of the child list of item ``key``, which was itself divided ``depth`` times; none at
+    `MAX_DEPTH`.
 
-    ``depth`` is its own. `UsageError` for parts that could not be told apart, or are the item itself: its rows would be
-    lost, since a divided item has none of its own.
+    `UsageError` for parts with one key, or the item itself: its rows would be lost.
     """
     found: dict[str, PlannedItem] = {}
     if depth >= MAX_DEPTH:
@@ -68,15 +65,15 @@ def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedIt
 
 
 class Suspects:
-    """Whether dividing parts again leads anywhere. In a range without one good record, or under an API that has changed
-    its answers, it would end in one poisoned item for each ID."""
+    """Counts divisions that led nowhere. In a range without one good record, or under an API that has changed its
+    answers, dividing would end in one poisoned item for each ID."""
 
     def __init__(self) -> None:
         self._in_vain = 0
         self._refused = 0
         """Parts that were refused again."""
         self._begun = 0
-        """Items that were divided since they were refused."""
+        """Refused items that were divided."""
 
     @property
     def is_in_vain(self) -> bool:
@@ -84,25 +81,24 @@ class Suspects:
 
     @property
     def is_refused_in_vain(self) -> bool:
-        """The same of what the API refuses."""
+        """Parts of refused items are refused again and again."""
         return self._refused >= MAX_REFUSED
 
     @property
     def is_undecided(self) -> bool:
-        """Many refused items were divided, and none of their parts has told yet whether that helps."""
+        """Many refused items were divided, and none of their parts has ended yet."""
         return self._begun >= MAX_REFUSED and not self.is_refused_in_vain
 
     def note_refused(self, *, is_part: bool) -> None:
-        """A refused item was divided; or a refused part was, or was poisoned."""
+        """Count a refused item that was divided, or a refused part that was divided or poisoned."""
         if is_part:
             self._refused += 1
         else:
             self._begun += 1
 
     def note_divided(self) -> None:
-        """A part was divided again."""
         self._in_vain += 1
 
     def note_good(self) -> None:
-        """A part ended well: the fault was in another one, and was come closer to."""
+        """A part ended well, so dividing helps."""
         self._in_vain = self._refused = self._begun = 0

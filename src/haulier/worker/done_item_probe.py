@@ -1,7 +1,6 @@
-"""What was answered before this process began: a done item is asked for again, where no request has succeeded here.
+"""Asks for a done item again, where no request of this process has succeeded.
 
-Without it the last items of a run, resumed by a new process, could not be told from an API that is down: each of them
-fails, and nothing shows that others would be answered.
+Without it the last items of a resumed run, which all fail, could not be told from an API that is down.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from haulier.sources.context import Context
 from haulier.worker.deadline import within_deadline
 from haulier.worker.deps import WorkerDeps
 
-AGAIN_SECONDS: Final = 60.0
-"""Between two requests of this kind."""
-LOOKED_AT: Final = 2_000
-"""Items of the plan of which one should be done: those that were sent first."""
+PROBE_INTERVAL_SECONDS: Final = 60.0
+"""Time between two such requests."""
+MAX_SEARCHED_ITEMS: Final = 2_000
+"""Items of the plan that are searched for a done one: those that were sent first."""
 
 logger = logging.getLogger("haulier.worker")
 
@@ -37,22 +36,22 @@ class DoneItemProbe:
         self._deps = deps
         self._asking = asyncio.Lock()
         self._asked: dict[str, tuple[float, Action | None]] = {}
-        """By run: when, and what it came to."""
+        """By run: when it was asked, and what that came to."""
         self._found: dict[str, tuple[str, WorkItem]] = {}
 
     async def action(self, run: Run) -> Action | None:
-        """What the first request of a done item comes to now; None where the run has no such item. It is answered from
-        memory for a minute. A good answer is the scope's witness from then on."""
+        """Say what the first request of a done item comes to now; None where the run has no done item. The answer holds
+        for a minute. A good one is the scope's witness from then on."""
         async with self._asking:
-            asked_at, action = self._asked.get(run.run_id, (-AGAIN_SECONDS, None))
-            if self._deps.clock.monotonic() - asked_at >= AGAIN_SECONDS:
+            asked_at, action = self._asked.get(run.run_id, (-PROBE_INTERVAL_SECONDS, None))
+            if self._deps.clock.monotonic() - asked_at >= PROBE_INTERVAL_SECONDS:
                 found = await self._done_item(run)
                 action = None if found is None else await self._ask(run, *found)
                 self._asked[run.run_id] = self._deps.clock.monotonic(), action
             return action
 
     async def _ask(self, run: Run, key: str, item: WorkItem) -> Action | None:
-        """Run the processor of the item to its first page. It is asked for with few repeats."""
+        """Run the processor of the item to its first page, with few repeats."""
         log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
         session = self._deps.client.session(is_suspect=True)
         context = Context(session, run.info, 1, log, self._deps.shared)
@@ -73,7 +72,6 @@ class DoneItemProbe:
         return self._found.get(run.run_id)
 
     async def _done_items(self, run: Run) -> AsyncIterator[tuple[str, WorkItem]]:
-        """Items of the plan that have an object."""
         lake, paths, looked_at = self._deps.lake, run.paths, 0
         seal = await read_seal(lake, paths)
         if seal is None:
@@ -81,7 +79,7 @@ class DoneItemProbe:
         for shard in seal.shards:
             for planned in await read_shard(lake, paths, seal, shard):
                 looked_at += 1
-                if looked_at > LOOKED_AT:
+                if looked_at > MAX_SEARCHED_ITEMS:
                     return
                 if await lake.exists(paths.object(planned.stream, planned.key)):
                     kind = self._deps.registry.get(planned.kind)

@@ -1,4 +1,4 @@
-"""A wrong source: the first items of a kind all fail in the same way, and none ends well, however many there are."""
+"""Notices a wrong source: the first items of a kind all fail alike, and none ends well."""
 
 from __future__ import annotations
 
@@ -12,44 +12,40 @@ from haulier.queues.envelope import Envelope
 from haulier.worker.deadline import DeadlineError
 from haulier.worker.settings import ENOUGH_ITEMS, PROOF_SECONDS, PROOF_TRIES
 
-MIN_HELD_SECONDS = 1.0
-"""In a slot, where a slow item is waited for."""
-AGAIN_CAP_SECONDS = 60.0
+MIN_HOLD_SECONDS = 1.0
+"""The least time that a suspect item keeps its slot, where a slow item is waited for."""
+MAX_AGAIN_SECONDS = 60.0
 
 
 class Suspicion(Enum):
-    """Whose fault the failure of an item may be."""
+    """Whether the source is to blame for the failure of an item."""
 
     NONE = auto()
-    """The item's own."""
+    """No: the item failed by itself."""
     POSSIBLE = auto()
-    """Perhaps the source's: nothing has ended well yet. Others are asked for first, and then this one again."""
+    """Perhaps, since nothing has ended well yet. Others are asked for first."""
     STRONG = auto()
-    """The same, and enough have failed: whether that lasts is seen a moment later, and no others are asked for."""
+    """Probably, since enough items failed alike. If that lasts for some seconds it is proven."""
     FEW_ITEMS = auto()
-    """The source's as far as there are items to tell, which are few."""
+    """As far as the few items that there are can tell."""
     PROVEN = auto()
-    """The source's: it failed alike for enough items."""
+    """Yes: enough items failed alike."""
 
 
 @dataclass(frozen=True)
 class _Sign:
-    """What a failure tells of the source."""
-
     text: str
     """Equal for failures that are alike."""
     is_of_pages: bool = False
-    """A page that was read speaks against it: the source is right about that much."""
+    """A page that was read refutes it."""
     is_weak: bool = False
-    """A record may do it: the few items that there are prove nothing."""
+    """One record may cause it, so few items prove nothing."""
 
 
 @dataclass
 class _Kind:
-    """What is known of the items of one kind."""
-
     signs: dict[str, str] = field(default_factory=dict)
-    """Of each of the first items: what it failed with, empty as long as it has not."""
+    """By key of a first item: its failure, empty until it has failed."""
     tries: dict[str, int] = field(default_factory=dict)
     failing_since: float | None = None
     has_page: bool = False
@@ -64,12 +60,10 @@ class _Kind:
 
 
 class FirstItems:
-    """Watches the first ``count`` items of each kind that a worker takes, until one of them ends well or fails in
-    another way.
+    """Watches the first ``count`` items of each kind, until one of them ends well or they fail in different ways.
 
-    A few of them are enough in a run in which no item of the kind has ever ended well. Where one has, the source was
-    right once, and all of the first must fail. What failed before or is redriven is known to be bad, and tells nothing;
-    so does what was cut out of what failed, unless nothing has ever ended well.
+    Where no item of the kind has ever ended well in the run, `ENOUGH_ITEMS` suffice. Items that failed before or are
+    redriven tell nothing, nor do parts of failed items where some item has ended well.
     """
 
     def __init__(self, count: int) -> None:
@@ -77,49 +71,45 @@ class FirstItems:
         self._kinds: dict[str, _Kind] = defaultdict(_Kind)
 
     def note_begun(self, envelope: Envelope) -> None:
-        """An item's processor is about to run."""
+        """The processor of an item is about to run."""
         kind = self._kinds[envelope.kind]
         if self._is_watched(kind, envelope) and len(kind.signs) < self._count:
             kind.signs.setdefault(envelope.key, "")
 
     def note_page(self, kind: str) -> None:
-        """A page was read, and the processor yielded it."""
         self._kinds[kind].has_page = True
 
     def note_good(self, kind: str) -> None:
-        """A processor ran to its end, so the source can be right."""
         self._kinds[kind] = _Kind(is_over=True)
 
     def note_left(self, envelope: Envelope) -> None:
-        """An attempt is over. What did not fail by itself is not waited for."""
+        """An attempt is over. If the item did not fail by itself, it is no longer waited for."""
         signs = self._kinds[envelope.kind].signs
         if signs.get(envelope.key) == "":
             del signs[envelope.key]
 
     def note_worked_before(self, kind: str) -> None:
-        """An item of this run and kind has ended well elsewhere."""
         self._kinds[kind].has_worked_before = True
 
     def is_asking(self, kind: str) -> bool:
-        """Whether it matters if an item of this kind has ended well elsewhere."""
+        """Whether it matters that an item of this kind has ended well elsewhere."""
         known = self._kinds[kind]
         return not (known.is_over or known.is_proven or known.has_worked_before or self._count == 0)
 
     def failed(self, kind: str) -> int:
-        """How many of the first items have failed."""
         return self._kinds[kind].failed
 
     def seconds_left(self, kind: str, now: float) -> float:
-        """Until it can be said that failing alike lasts; some time in any case, where a slow item is waited for."""
+        """For how much longer items must fail alike; some time in any case, where a slow item is waited for."""
         since = self._kinds[kind].failing_since
-        return max(MIN_HELD_SECONDS, (now if since is None else since) + PROOF_SECONDS - now)
+        return max(MIN_HOLD_SECONDS, (now if since is None else since) + PROOF_SECONDS - now)
 
     def note_proven(self, kind: str) -> None:
-        """The few that there are were taken for enough: what is under way is handed back too."""
+        """Take the few items that there are for enough."""
         self._kinds[kind].is_proven = True
 
     def note_failed(self, envelope: Envelope, error: Exception, now: float) -> Suspicion:
-        """What to make of a failure that would be charged, at a monotonic time."""
+        """Weigh a failure that would be charged, at a monotonic time."""
         kind, sign = self._kinds[envelope.kind], _sign_of(error)
         if kind.is_proven:
             return Suspicion.PROVEN
@@ -130,9 +120,9 @@ class FirstItems:
         if any(known not in ("", sign.text) for known in kind.signs.values()):
             self.note_good(envelope.kind)  # Different faults are the items' own.
             return Suspicion.NONE
-        return self._weighed(kind, envelope, sign, now)
+        return self._weigh(kind, envelope, sign, now)
 
-    def _weighed(self, kind: _Kind, envelope: Envelope, sign: _Sign, now: float) -> Suspicion:
+    def _weigh(self, kind: _Kind, envelope: Envelope, sign: _Sign, now: float) -> Suspicion:
         key = envelope.key
         if key not in kind.signs and len(kind.signs) >= self._count:
             return Suspicion.POSSIBLE  # It is for the first of them to tell.
@@ -155,21 +145,20 @@ class FirstItems:
 
 
 def again_seconds(releases: int, jitter: float) -> float:
-    """When to ask again for an item that is doubted: the second and third time soon, and less and less often where it
-    is others that are waited for, since each time may be a walk of many pages."""
-    return (0.5 + jitter / 4) * min(AGAIN_CAP_SECONDS, PROOF_SECONDS * 2.0 ** min(max(0, releases - 2), 8))
+    """Delay of a suspect item: short at first, then doubling, since each try may be a walk of many pages."""
+    return (0.5 + jitter / 4) * min(MAX_AGAIN_SECONDS, PROOF_SECONDS * 2.0 ** min(max(0, releases - 2), 8))
 
 
 class StoppedError(UsageError):
-    """The worker ends, and ``reason``, which an item failed with, is why."""
+    """The worker stops because of ``reason``, which an item failed with."""
 
     def __init__(self, text: str, reason: Exception) -> None:
         self.reason = reason
         super().__init__(text)
 
 
-def broken(kind: str, error: Exception, items: int = 2) -> StoppedError:
-    """What a person is told: nothing is wrong with the items, and it is theirs to change."""
+def explain_broken_source(kind: str, error: Exception, items: int = 2) -> StoppedError:
+    """Make the error of a wrong source."""
     first = "The first items of this worker all failed in the same way, and none ended well. The last one"
     if items == 1:
         first = "There is one item to go by, and it failed in the same way each time. It"
@@ -185,8 +174,8 @@ def broken(kind: str, error: Exception, items: int = 2) -> StoppedError:
     )
 
 
-def refused(kind: str, error: Exception) -> StoppedError:
-    """The same for a worker that was answered well before."""
+def explain_refusal(kind: str, error: Exception) -> StoppedError:
+    """Make the error of an API that now refuses what it answered before."""
     return StoppedError(
         "The API now refuses every request, also those that it answered before. The items were handed back, uncounted. "
         "Ask the API's people, or correct the source; then run it again. What was refused, of kind "
@@ -196,7 +185,7 @@ def refused(kind: str, error: Exception) -> StoppedError:
 
 
 def _sign_of(error: Exception) -> _Sign | None:
-    """What tells of the source: its code, its paths, its queries; None where it is the API's doing."""
+    """Say what a failure tells of the source; None where it is the API's doing."""
     if isinstance(error, ApiError):
         match error.shape:
             case Shape.NONE:

@@ -1,7 +1,6 @@
 """Both ends of the pipe between a worker and the subprocess in which a suspect item runs alone (crash guard).
 
-The subprocess produces, the worker writes: records cross the pipe as they are, and everything that counts stays with
-the worker, which lives on to tell how its child ended. A frame is its length in four bytes, then msgpack.
+The subprocess produces, the worker writes. A frame is its length in four bytes, then msgpack.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from haulier.worker.trace import trace_of
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What the subprocess is asked on its standard input."""
+    """The request on the subprocess's standard input."""
 
     body: bytes
     deliveries: int
 
 
 class StartFrame(msgspec.Struct, frozen=True, tag="start"):
-    """The subprocess is up and turns to the item: what ends it from now on, the item did."""
+    """The subprocess turns to the item: if it dies from now on, the item did that."""
 
 
 class PageFrame(msgspec.Struct, frozen=True, tag="page"):
@@ -57,13 +56,13 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
-    """The processor failed, in words. The child lives: this is no crash."""
+    """The processor failed, but the child lives: this is no crash."""
 
     error_class: str
     text: str
     trace: str
     fate: Literal["item", "usage", "unavailable", "gate"] = "item"
-    """Whose failure it is: only the item's own is charged, in a subprocess as elsewhere (G4)."""
+    """Whose failure it is: only the item's own is charged (G4)."""
     action: str | None = None
     status: int | None = None
     excerpt: str = ""
@@ -73,7 +72,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     shape: Shape = Shape.NONE
     reason: str = ""
     has_moved: bool = False
-    """`MovedError`: the item begins again more often than after others."""
+    """Whether it is a `MovedError`, after which an item restarts more often."""
 
 
 Frame = StartFrame | PageFrame | EndFrame | ErrorFrame
@@ -83,11 +82,11 @@ _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
 
 class FailedAloneError(ItemError):
-    """The item failed in its subprocess; the text is the failure's own, its traceback a note."""
+    """The item failed in its subprocess; a note holds the traceback."""
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
-    """The next frame, or None where the pipe ends, in the middle of a frame or not."""
+    """Read the next frame; None where the pipe ends, within a frame or not."""
     try:
         length = int.from_bytes(await reader.readexactly(4), "big")
         return _decoder.decode(await reader.readexactly(length))
@@ -101,7 +100,7 @@ def frame_bytes(frame: Frame) -> bytes:
 
 
 class PipeSpool:
-    """Looks like a spool to the processor's side, and sends its records up the pipe."""
+    """Is a spool to the processor, and sends its records up the pipe."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -112,7 +111,7 @@ class PipeSpool:
 
 
 async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -> None:
-    """The subprocess: produce one item and send what came of it."""
+    """Produce one item in the subprocess, and send the result."""
     envelope = decode(job.body)
     run = await load_run(deps.lake, deps.source, envelope.run_id)
     try:
@@ -144,7 +143,6 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
 
 
 def error_frame(error: Exception) -> ErrorFrame:
-    """A failure as it crosses the pipe."""
     trace, name, text = trace_of(error), type(error).__name__, str(error)
     if isinstance(error, ApiError):
         return ErrorFrame(
@@ -173,7 +171,6 @@ def error_frame(error: Exception) -> ErrorFrame:
 
 
 def error_of(frame: ErrorFrame) -> Exception:
-    """The failure again, on the worker's side."""
     if frame.has_moved:
         return MovedError(frame.text)
     if frame.action is not None:

@@ -1,4 +1,4 @@
-"""Gathering the evidence of one failed attempt: what `haulier.worker.blame` needs to know, and who is asked for it."""
+"""Gathers the evidence of one failed attempt, for `haulier.worker.blame`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from haulier.worker.worker_state import WorkerState
 
 
 class Inquiry:
-    """Into why one attempt, which began at a monotonic time, failed with ``error``."""
+    """Asks why one attempt, which began at a monotonic time, failed with ``error``."""
 
     def __init__(self, state: WorkerState, run: Run, envelope: Envelope, error: Exception, began_at: float) -> None:
         self._state = state
@@ -58,7 +58,7 @@ class Inquiry:
         )
 
     def _seen_now(self, evidence: Evidence) -> Evidence:
-        """The evidence with what may have changed while something was asked."""
+        """Add facts that may change while something is asked."""
         return replace(
             evidence,
             has_witness=self._scope.has_witness,
@@ -110,7 +110,7 @@ class Inquiry:
             return ActionNow(Action.PAUSE, error)
 
     def _with_refusal(self, evidence: Evidence, now: ActionNow) -> Evidence:
-        """The evidence with the answer; the worker counts for how long everybody has been refused."""
+        """Add the answer; the worker counts for how long everybody has been refused."""
         seconds_left = 0.0
         match now.action:
             case Action.OK | Action.END | Action.ABSENT:
@@ -122,7 +122,7 @@ class Inquiry:
         return replace(evidence, action_now=now, refused_seconds_left=seconds_left)
 
     async def _suspicion(self, evidence: Evidence) -> Evidence:
-        """Ask the first items of this worker, after a look whether others of the run have ended well elsewhere."""
+        """Ask what the first items tell. An item of the run may have ended well elsewhere."""
         first, kind = self._state.first, evidence.kind
         if first.is_asking(kind):
             stream = self._deps.registry.get(kind).stream

@@ -1,7 +1,7 @@
-"""The lease keeper: a thread with a queue client of its own that renews every lease its worker holds.
+"""The lease keeper: a thread with its own queue client that renews all leases of its worker.
 
-It lives outside the event loop, since a handler that blocks the loop for a while must not cost it its leases; and it
-watches the loop, since a loop that hangs for good must not keep them. BUSY or a lost connection is an outage to it.
+A processor that blocks the event loop for a while must not lose its leases; a loop that hangs for good must not keep
+them.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from haulier.clock import Clock
 from haulier.errors import HaulierError
 from haulier.queues.seam import Lease, Queue, QueueOpener
 
-TICKS = 12
-"""Looks at the event loop's progress within one lease."""
+TICKS_PER_LEASE = 12
+"""Checks of the event loop's progress within one lease."""
 
 logger = logging.getLogger("haulier.worker")
 
 
-class Held:
-    """A lease that this worker holds: the newest token, and until when it is surely ours."""
+class HeldLease:
+    """A lease that this worker holds, with its newest token."""
 
     __slots__ = ("deadline", "is_lost", "lease")
 
     def __init__(self, lease: Lease, deadline: float) -> None:
         self.lease = lease
         self.deadline = deadline
-        """By the monotonic clock; counted from before the dequeue or renewal was sent."""
+        """Until when it is surely ours: monotonic, counted from before the dequeue or renewal was sent."""
         self.is_lost = False
 
 
 class LeaseKeeper:
     """Renews leases every third of their length, and at once when asked.
 
-    ``on_stall`` is called from the keeper's thread when the event loop has made no progress for a whole lease, or when
-    the keeper itself fails; it must end the process, since its items are about to be somebody else's.
+    ``on_stall`` is called from the keeper's thread when the event loop made no progress for a whole lease, or the
+    keeper failed. It must end the process, since the leases are about to be another worker's.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LeaseKeeper:
         self._lease_seconds = lease_seconds
         self._on_stall = on_stall
         self._lock = threading.Lock()
-        self._held: set[Held] = set()
+        self._held: set[HeldLease] = set()
         self._progress = 0
         self._thread = threading.Thread(target=self._run, name="haulier-keeper", daemon=True)
         self._ready = threading.Event()
@@ -62,35 +62,33 @@ class LeaseKeeper:
         self._ready.wait()
 
     def stop(self) -> None:
-        """End the thread; leases that are still held run out by themselves. Idempotent."""
+        """End the thread; leases that are still held run out. Idempotent."""
         if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
 
     def note_progress(self) -> None:
-        """The event loop is alive. Called by a task of the loop, several times a lease."""
+        """Called by the event loop several times in a lease: it is alive."""
         self._progress += 1
 
-    def hold(self, lease: Lease, sent_at: float) -> Held:
-        """Take charge of a lease. ``sent_at``: the monotonic time just before its dequeue was sent."""
-        held = Held(lease, sent_at + self._lease_seconds)
+    def hold(self, lease: Lease, sent_at: float) -> HeldLease:
+        """Renew a lease from now on. ``sent_at``: the monotonic time just before its dequeue was sent."""
+        held = HeldLease(lease, sent_at + self._lease_seconds)
         with self._lock:
             self._held.add(held)
         return held
 
     @property
     def count(self) -> int:
-        """Leases that are held."""
         with self._lock:
             return len(self._held)
 
-    def drop(self, held: Held) -> None:
-        """Renew it no more: it was settled, or it is lost."""
+    def drop(self, held: HeldLease) -> None:
         with self._lock:
             self._held.discard(held)
 
-    async def renew(self, held: Held) -> bool:
-        """Renew one lease now. True if it is ours, with a fresh deadline; waits for as long as the queue is away."""
+    async def renew(self, held: HeldLease) -> bool:
+        """Renew one lease now, waiting while the queue is away. Returns whether it is ours, with a fresh deadline."""
         if self._loop is None or not self._thread.is_alive():
             return False
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._renew_until_answered(held), self._loop))
@@ -110,7 +108,7 @@ class LeaseKeeper:
     async def _keep(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ready.set()
-        tick_seconds = self._lease_seconds / TICKS
+        tick_seconds = self._lease_seconds / TICKS_PER_LEASE
         seen, silent, since_renewal = self._progress, 0, 0
         try:
             while not await self._is_stopping(tick_seconds):
@@ -118,13 +116,13 @@ class LeaseKeeper:
                 silent = 0 if self._progress != seen else silent + 1
                 seen = self._progress
                 since_renewal += 1
-                if silent >= TICKS:
+                if silent >= TICKS_PER_LEASE:
                     logger.critical(
                         "the event loop hangs; this worker ends", extra={"silent_seconds": silent * tick_seconds}
                     )
                     self._on_stall()
                     return
-                if silent < TICKS // 2 and since_renewal >= TICKS // 3:
+                if silent < TICKS_PER_LEASE // 2 and since_renewal >= TICKS_PER_LEASE // 3:
                     with self._lock:
                         held = list(self._held)
                     if await self._renew_all(held):
@@ -138,7 +136,7 @@ class LeaseKeeper:
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
 
-    async def _renew_all(self, held: list[Held]) -> bool:
+    async def _renew_all(self, held: list[HeldLease]) -> bool:
         if not held:
             return True
         sent_at = self._clock.monotonic()
@@ -158,6 +156,6 @@ class LeaseKeeper:
                 one.deadline = sent_at + self._lease_seconds
         return True
 
-    async def _renew_until_answered(self, held: Held) -> None:
+    async def _renew_until_answered(self, held: HeldLease) -> None:
         while not held.is_lost and not self._stop.is_set() and not await self._renew_all([held]):
-            await self._is_stopping(self._lease_seconds / TICKS)
+            await self._is_stopping(self._lease_seconds / TICKS_PER_LEASE)

@@ -1,4 +1,4 @@
-"""Whether the records of one item have keys of their own (`key`): a count that fits is no proof of the right rows."""
+"""Checks that the records of one item have different keys (`key`): a right count does not prove the right records."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from haulier.runs.distinct_keys import DistinctKeys
 
 @contextlib.asynccontextmanager
 async def keys_checked(paths: tuple[str, ...] | None) -> AsyncIterator[Callable[[Sequence[Bytes]], Awaitable[None]]]:
-    """Compare the keys of all records that are handed to what this gives, once the block has ended well; of a stream
-    without a declared key (``paths``) nothing is compared."""
+    """Gives a function that takes records, and compares their keys after the block. None as ``paths``: nothing is
+    compared."""
     if paths is None:
         yield _pass
         return
@@ -31,7 +31,7 @@ async def _pass(records: Sequence[Bytes]) -> None:
 
 
 class KeyCheck:
-    """Watches the records of one attempt. Close it: a large item keeps its keys in a scratch file."""
+    """Checks the records of one attempt. Close it: a large item keeps its keys in a scratch file."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._name = " and ".join(map(repr, paths))
@@ -40,7 +40,7 @@ class KeyCheck:
         self._records = 0
 
     async def add(self, records: Sequence[Bytes]) -> None:
-        """The next records. Raises `ApiError` for one without the key."""
+        """Raises `ApiError` for a record without the key."""
         keys = []
         for place, record in enumerate(records, self._records + 1):
             try:
@@ -56,7 +56,7 @@ class KeyCheck:
         self._records += len(keys)
 
     async def finish(self) -> None:
-        """After the last record. Raises `PagingError` where a key stood twice."""
+        """Raises `PagingError` where two records have one key."""
         doubled = await self._keys.doubled()
         if doubled is not None:
             raise PagingError(

@@ -1,4 +1,4 @@
-"""P4: what a redelivered or marked item has come to already. Child list, object, outcome, in this order."""
+"""P4: finds out whether a redelivered or marked item has ended: child list, object, outcome, in this order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from haulier.worker.outcome import Done, Empty, Split
 
 
 async def look_up(lake: Lake, run: Run, stream: str, key: str) -> Split | Done | Empty | None:
-    """Settle an item from the lake, without a request. None: it has to be worked. Live poison is not looked at."""
+    """Find an item's outcome in the lake; None if it has to be worked. Live poison is no outcome."""
     path = run.paths.children(key)
     body = await lake.read(path)
     if body is not None:
@@ -24,7 +24,7 @@ async def look_up(lake: Lake, run: Run, stream: str, key: str) -> Split | Done |
 
 
 async def has_worked(lake: Lake, run: Run, stream: str, kind: str) -> bool:
-    """Whether an item of this run and kind has ended well, in whatever process: an object stands, or an outcome."""
+    """Whether an item of this run and kind has ended well, in any process."""
     async for paths in lake.walk(run.paths.bronze(stream)):
         if paths:
             return True
@@ -35,5 +35,5 @@ async def has_worked(lake: Lake, run: Run, stream: str, kind: str) -> bool:
 
 
 def adopted_receipt(key: str, records: int, size: int, sha256: str) -> Receipt:
-    """The receipt of an object that was found standing and read to its end (P9)."""
+    """Make the receipt of an object that was found and read to its end (P9)."""
     return Receipt(key=key, records=records, bytes=size, sha256=sha256, adopted=True)

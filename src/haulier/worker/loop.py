@@ -1,4 +1,4 @@
-"""The worker: dequeues for its free slots, runs an attempt in each, and stays until its runs are drained."""
+"""The worker: takes items for its free slots, runs an attempt in each, and stays until its runs are drained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from haulier.worker.batch_settler import BatchSettler
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.first_items import FirstItems
-from haulier.worker.keeper import TICKS, Held, LeaseKeeper
+from haulier.worker.keeper import TICKS_PER_LEASE, HeldLease, LeaseKeeper
 from haulier.worker.room import RoomWatch
 from haulier.worker.run_cache import RunCache
 from haulier.worker.settings import FIRST_ITEMS
@@ -28,28 +28,27 @@ IDLE_SECONDS = 0.1
 """The first wait after an empty dequeue; it doubles up to `IDLE_CAP_SECONDS`."""
 IDLE_CAP_SECONDS = 1.0
 FULL_SECONDS = 0.1
-"""Between two looks at the share, which is no more than a number, while all slots that it makes are taken."""
+"""Time between two checks for a larger share, while all slots are taken."""
 GATHER_SECONDS = 0.01
-"""How long a few free slots wait for more before the queue is asked, which is a transaction whatever it brings: at 500
-items a second that saves half of them. The slots beyond the share of requests cover it."""
-GATHERED_PART = 16
-"""Fewer than this part of the slots are few."""
+"""How long a few free slots wait for more before the queue is asked: at 500 items a second that saves half of the
+transactions."""
+FEW_SLOTS_DIVISOR = 16
+"""Fewer free slots than this fraction of all are few."""
 LOOK_SECONDS = 0.5
-"""The least time between two looks at the runs, which list what is new of them."""
+"""The least time between two listings of what is new in the runs."""
 ENDED_SECONDS = 0.1
-"""Between two looks at whether another worker has closed them, which read a few names; for as long as `ENDED_LOOKS` at
-the runs take. Who has been idle for longer waits for something that takes longer still."""
+"""Time between two checks whether another worker has closed them, which read a few names. After `ENDED_LOOKS` listings
+without new items only the listings go on."""
 ENDED_LOOKS = 20
 ROOM_SECONDS = 1.0
-"""Between two looks at the room on the lake's disk."""
 QUEUE_PATIENCE_LEASES = 2
-"""How long a queue may be away, in leases, before the worker gives up: whoever holds it is not only busy then."""
+"""How long the queue may be away, in leases, before the worker gives up: it is not only busy then."""
 
 logger = logging.getLogger("haulier.worker")
 
 
 class Worker:
-    """One worker of a source. `run` returns when the watched runs are closed, or when it was asked to stop."""
+    """Works a source until the watched runs are closed, or it is asked to stop."""
 
     def __init__(
         self, deps: WorkerDeps, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False
@@ -75,7 +74,8 @@ class Worker:
         self._takes = 0
         """Dequeues that brought items."""
         self._takes_looked_at: int | None = None
-        """How many of them the last look at the runs began after: who leaves when idle closes what is drained first."""
+        """The value of ``_takes`` when the last look at the runs began. An idle worker leaves only after a look since
+        its last item."""
 
     @property
     def stats(self) -> Stats:
@@ -83,11 +83,11 @@ class Worker:
 
     @property
     def reason(self) -> str:
-        """Why it stopped before its runs were drained; empty if it did not."""
+        """Why it stopped before its runs were drained; else empty."""
         return self._state.stop.reason
 
     def drain(self, why: str) -> None:
-        """Stop dequeuing; finish what is under way within the grace, hand the rest back uncounted."""
+        """Stop dequeuing, finish what is under way within the grace, and hand the rest back uncharged."""
         self._state.stop.set(4, f"stopped by {why}")
 
     def wake(self) -> None:
@@ -96,7 +96,7 @@ class Worker:
         self._freed.set()
 
     def stop_now(self) -> None:
-        """Stop dequeuing and hand everything back uncounted, without waiting for the grace."""
+        """Stop dequeuing and hand everything back uncharged at once."""
         self._state.stop.set(4, "stopped at once")
         self._hurried.set()
 
@@ -130,7 +130,7 @@ class Worker:
 
     @property
     def _slots(self) -> int:
-        """A quarter more than the share of requests: items that wait, publish or settle make none. None without room
+        """A quarter more than the share of requests, since items that wait, publish or settle make none. 0 without room
         on the disk: what is under way ends, and nothing new begins."""
         share = 0 if self._room.is_short else self._deps.client.scope.share
         return max(2, math.ceil(share * 1.25)) if share else 0
@@ -140,7 +140,7 @@ class Worker:
         was_empty = False
         while not self._state.stop.event.is_set() and not self._is_drained:
             free = self._slots - len(self._attempts)
-            if self._attempts and free > 0 and (was_empty or free < self._slots // GATHERED_PART):
+            if self._attempts and free > 0 and (was_empty or free < self._slots // FEW_SLOTS_DIVISOR):
                 await asyncio.sleep(GATHER_SECONDS)
                 free = self._slots - len(self._attempts)
             leases = await self._lease(free) if free > 0 else []
@@ -166,7 +166,7 @@ class Worker:
             if self._is_woken:
                 self._is_woken, idle_seconds = False, IDLE_SECONDS
 
-    async def _lease(self, free: int) -> list[Held]:
+    async def _lease(self, free: int) -> list[HeldLease]:
         queue, clock = self._deps.queue, self._deps.clock
         sent_at = clock.monotonic()
         try:
@@ -180,7 +180,7 @@ class Worker:
         return [self._state.keeper.hold(lease, sent_at) for lease in leases]
 
     def _note_failed(self, error: HaulierError, asked_at: float) -> None:
-        """Queue or lake failed beside an item: the worker stops, but for a queue that is only busy."""
+        """Stop for a failure of queue or lake, unless the queue is only busy."""
         patience_seconds = QUEUE_PATIENCE_LEASES * self._deps.settings.lease_seconds
         if isinstance(error, QueueUnavailableError):
             self._queue_away_since = self._queue_away_since or asked_at
@@ -189,7 +189,7 @@ class Worker:
                 return
         self._state.stop.set(2 if isinstance(error, UsageError) else 4, str(error))
 
-    def _start(self, held: Held) -> None:
+    def _start(self, held: HeldLease) -> None:
         task = asyncio.create_task(Attempt(self._state, held).run())
         self._attempts.add(task)
         self._count()
@@ -211,7 +211,7 @@ class Worker:
         self._deps.client.scope.has_work = bool(self._attempts)
 
     async def _wait(self, seconds: float) -> None:
-        """Until a slot is free, the worker is to stop, or time has passed."""
+        """Wait until a slot is free, the worker is to stop, or time has passed."""
         self._freed.clear()
         stop = asyncio.ensure_future(self._state.stop.event.wait())
         freed = asyncio.ensure_future(self._freed.wait())
@@ -222,7 +222,7 @@ class Worker:
             freed.cancel()
 
     async def _finish(self) -> None:
-        """Let what is under way end within the grace; what does not is cancelled, which hands it back uncounted."""
+        """Let what is under way end within the grace; the rest is cancelled, which hands it back uncharged."""
         self._deps.client.scope.end_waits()
         hurried = asyncio.ensure_future(self._hurried.wait())
         ended = asyncio.ensure_future(self._all_ended())
@@ -246,10 +246,10 @@ class Worker:
     # -- beside it -----------------------------------------------------------------------------------------------------
 
     async def _pulse(self) -> None:
-        """Tells the keeper's watchdog that the event loop lives."""
+        """Tells the keeper that the event loop is alive."""
         while True:
             self._state.keeper.note_progress()
-            await asyncio.sleep(self._deps.settings.lease_seconds / (TICKS * 2))
+            await asyncio.sleep(self._deps.settings.lease_seconds / (TICKS_PER_LEASE * 2))
 
     async def _settle(self) -> None:
         try:
@@ -273,7 +273,7 @@ class Worker:
             self._note_free()
 
     async def _look_after(self) -> None:
-        """Closes what is drained and mends what is stranded, while the worker has nothing better to do."""
+        """Closes drained runs and mends stranded ones, while the worker has nothing else to do."""
         looks, looked_after = 0, self._takes
         while True:
             await self._idle.wait()
@@ -294,7 +294,7 @@ class Worker:
                 await self._rest(is_near_end=looks < ENDED_LOOKS)
 
     async def _rest(self, *, is_near_end: bool) -> None:
-        """One look may cost a listing of the run: what others work is not asked for more often than this."""
+        """Wait before the next look, which may list the run."""
         if not is_near_end:
             await asyncio.sleep(LOOK_SECONDS)
             return
@@ -307,5 +307,4 @@ class Worker:
 
     @property
     def _is_idle(self) -> bool:
-        """Nothing is under way here, and nothing waits to be settled."""
         return not self._attempts and not self._state.settler.waiting

@@ -1,4 +1,4 @@
-"""What can become of a delivered item. Which it is after a failure, `haulier.worker.blame` decides."""
+"""The outcomes of a delivered item. After a failure `haulier.worker.blame` chooses one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from haulier.runs.records import PlannedItem, Receipt
 
 GIVE_UP_SECONDS = 1.0
-"""Delay of an item that met a closing, which takes about this long; the item is looked up again after it."""
+"""Delay of an item that met a closing, which takes about this long."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Split:
 
     children: tuple[PlannedItem, ...]
     cause: str = ""
-    """Why, as the child list says it; empty where the processor itself divided the item."""
+    """The cause in the child list; empty where the processor divided the item."""
 
 
 @dataclass(frozen=True)
@@ -45,27 +45,27 @@ class GiveUp:
 
 @dataclass(frozen=True)
 class Lost:
-    """The lease is another worker's: the bytes are dropped, and nothing else is touched."""
+    """The lease is another worker's: nothing is touched."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """The item failed by itself: it is charged, and tried again later."""
+    """The item is charged, and comes again."""
 
     delay_seconds: float
 
 
 @dataclass(frozen=True)
 class Release:
-    """Something around the item failed: it is not charged, and comes again."""
+    """The item is not charged, and comes again."""
 
     delay_seconds: float
     stop: int | None = None
-    """The worker ends with this exit code."""
+    """The exit code with which the worker ends."""
     hold_seconds: float = 0.0
-    """The item first keeps its slot for so long, so that no other item is taken to fail alike."""
+    """The item keeps its slot so long first, so that no other item fails alike meanwhile."""
     error: Exception | None = None
-    """What is recorded instead of the failure of the attempt."""
+    """Recorded instead of the failure of the attempt."""
 
 
 @dataclass(frozen=True)

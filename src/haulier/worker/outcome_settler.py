@@ -1,4 +1,4 @@
-"""Acting on an outcome: what is written down, in which order, before a lease is let go (P6, P7, P8, C6)."""
+"""Writes an outcome down before its lease is let go (P6, P7, P8, C6)."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
 from haulier.worker.bodies import keep_body
 from haulier.worker.division import is_refused, suspect_by
-from haulier.worker.keeper import Held
+from haulier.worker.keeper import HeldLease
 from haulier.worker.outcome import Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
 from haulier.worker.publication import require_lease
 from haulier.worker.trace import trace_of
 from haulier.worker.worker_state import WorkerState
 
 TRACEBACK_CHARACTERS = 8_192
-"""The end of a traceback, which says where it happened."""
+"""The kept end of a traceback, which says where it happened."""
 SEND_ITEMS = 1_000
 
 
 class OutcomeSettler:
     """Settles one lease. Each method may raise `LeaseLostError`, after which nothing of the lease is touched."""
 
-    def __init__(self, state: WorkerState, held: Held) -> None:
+    def __init__(self, state: WorkerState, held: HeldLease) -> None:
         self._state = state
         self._deps = state.deps
         self._held = held
 
     async def settle(self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None) -> None:
-        """Write the outcome down and let the lease go, in the order of the protocol."""
         state = self._state
         if error is not None and not isinstance(outcome, Lost | GiveUp):
             state.note_failed(error, is_retried=isinstance(outcome, Retry | Release))
@@ -91,18 +90,18 @@ class OutcomeSettler:
                 assert_never(outcome)
 
     async def release(self, envelope: Envelope, delay_seconds: float) -> None:
-        """Hand the item back uncounted and marked: whoever takes it looks in the lake first."""
+        """Hand the item back, uncharged and marked: whoever takes it looks in the lake first."""
         await self._let_go(
             msgspec.structs.replace(envelope, releases=envelope.releases + 1, resent=True), delay_seconds
         )
 
     async def complete(self) -> None:
-        """Complete a message unworked: its run is closed."""
+        """Complete a message of a closed run unworked."""
         await self._deps.queue.complete([self._held.lease])
         self._state.keeper.drop(self._held)
 
     async def poison_broken(self, error: Exception) -> None:
-        """A message that no one can read names no run: its bytes are kept under the source, then it goes."""
+        """Keep the bytes of a message that cannot be read under the source, since it names no run."""
         body = self._held.lease.body
         path = f"_haulier/{self._deps.source}/undecodable/{hashlib.sha256(body).hexdigest()}"
         await self._deps.lake.create(path, body)
@@ -182,7 +181,7 @@ class OutcomeSettler:
             await self._deps.queue.enqueue(bodies[start : start + SEND_ITEMS])
 
     async def _give_up(self, run: Run, envelope: Envelope, delay_seconds: float) -> None:
-        """P7: the bytes are dropped, nothing is charged. Closed: the message goes; else it comes again, marked."""
+        """P7: complete the message if the run is closed, else hand the item back."""
         closing = await closing_in_force(self._deps.lake, run.paths)
         if closing is not None and closing.verdict is not None:
             await self.complete()
@@ -192,7 +191,7 @@ class OutcomeSettler:
         await self.release(envelope, delay_seconds)
 
     async def _poison(self, run: Run, envelope: Envelope, reason: str, error: Exception | None) -> None:
-        """P8 and C6: the record, then its copy; the completion follows. The number is the message's, plus one."""
+        """P8 and C6: the record comes first, then its copy, then the completion."""
         await require_lease(self._held, self._state.keeper, self._deps.clock)
         record = PoisonRecord(
             number=envelope.redrives + 1,
@@ -218,12 +217,11 @@ class OutcomeSettler:
 
 
 def _is_outage(error: Exception | None) -> bool:
-    """Other failures that are free at first are refusals, and tell of the source: see `FirstItems`."""
     return isinstance(error, ApiError) and error.action is Action.OUTAGE
 
 
 def _poison_copy(envelope: Envelope, record: PoisonRecord) -> bytes:
-    """What the poison queue gets: the message, and the failure's class and status. Never its text (G7)."""
+    """Make the message for the poison queue: never with the failure's text (G7)."""
     copy = {
         "v": envelope.v,
         "kind": record.kind,

@@ -1,4 +1,4 @@
-"""P7: from a finished spool to one visible object, fenced against closings and lost leases."""
+"""P7: makes a finished spool one visible object, fenced against closings and lost leases."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from haulier.errors import LakeUnavailableError, LeaseLostError, SweptError
 from haulier.lake.seam import Lake, ObjectFacts, Published, Spool
 from haulier.runs.run import Run
 from haulier.runs.state import closing_in_force
-from haulier.worker.keeper import Held, LeaseKeeper
+from haulier.worker.keeper import HeldLease, LeaseKeeper
 
 
-async def require_lease(held: Held, keeper: LeaseKeeper, clock: Clock) -> bool:
-    """Go on only while the lease is surely ours. Returns whether that took a renewal, which may have taken long.
-
-    Raises `LeaseLostError`: drop what was done and touch nothing.
-    """
+async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock) -> bool:
+    """Go on only while the lease is surely ours. Returns whether that took a renewal, which may have taken long."""
     if not held.is_lost and clock.monotonic() < held.deadline:
         return False
     if not await keeper.renew(held):
@@ -23,12 +20,12 @@ async def require_lease(held: Held, keeper: LeaseKeeper, clock: Clock) -> bool:
 
 
 async def publish(
-    lake: Lake, run: Run, path: str, spool: Spool, held: Held, keeper: LeaseKeeper, clock: Clock
+    lake: Lake, run: Run, path: str, spool: Spool, held: HeldLease, keeper: LeaseKeeper, clock: Clock
 ) -> tuple[ObjectFacts, bool]:
     """Make the spool's records visible, or adopt what another attempt made visible first (P9).
 
-    Returns what stands there, and whether it was adopted. Raises `SweptError` where a closing came in between and
-    `LeaseLostError` where the lease is gone; nothing is visible then.
+    Returns the object and whether it was adopted. Raises `SweptError` where a closing came in between; nothing is
+    visible then.
     """
     facts = await spool.finish()
     while True:

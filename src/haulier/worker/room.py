@@ -1,4 +1,4 @@
-"""Whether the lake's disk has room for more items: the floor, as one worker sees it."""
+"""Watches whether the lake's disk has room for more items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger("haulier.worker")
 
 
 class RoomWatch:
-    """Looks at the disk now and then. Says once that it is nearly full, and once that there is room again."""
+    """Warns once when the disk is nearly full, and once when there is room again."""
 
     def __init__(self, lake: Lake, clock: Clock, patience_seconds: float) -> None:
         self._lake = lake
@@ -23,11 +23,10 @@ class RoomWatch:
 
     @property
     def is_short(self) -> bool:
-        """Whether no new item may be begun."""
         return self._short_since is not None
 
     async def look(self) -> None:
-        """Ask the lake. Raises `LakeUnavailableError` where it does not answer, or was short for too long."""
+        """Ask the lake. `LakeUnavailableError` where it does not answer, or was short for too long."""
         disk = await self._lake.disk()
         if disk is None:
             return

@@ -1,4 +1,4 @@
-"""What a worker has done so far, for progress bars and its last log line."""
+"""Counts what a worker has done, for progress bars and its last log line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a worker stops before its work is drained."""
+"""The reason for which a worker stops before its work is drained."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import asyncio
 from haulier.clock import Clock
 from haulier.worker.settings import PROOF_SECONDS, UNPROVEN_FAILURES
 
-GIVE_UPS = 3
-"""Spools lost in a row with no closing in force: something else removes them."""
+MAX_GIVE_UPS = 3
+"""Limits the spools that are lost in a row with no closing in force: something else removes them."""
 
 
 class StopSign:
-    """Asks the worker to stop dequeuing and to end with an exit code, saying why."""
+    """Asks the worker to end with an exit code, and says why."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
@@ -23,7 +23,7 @@ class StopSign:
         self._refused_since: float | None = None
 
     def set(self, code: int, reason: str) -> None:
-        """The first reason counts; but what a person must change (2) beats what may pass by itself (4)."""
+        """Stop. The first reason counts, but code 2, for what a person must change, replaces 4."""
         if not self.event.is_set() or (code == 2 and self.code == 4):
             self.code, self.reason = code, reason
         self.event.set()
@@ -38,27 +38,26 @@ class StopSign:
                 task.cancel()
 
     def note_good(self) -> None:
-        """An item ended well: what failed before it was not the lake, nor the whole API."""
+        """An item ended well, so neither the lake nor the whole API fails."""
         self._give_ups = self._outages = 0
         self.note_answered()
 
     def note_answered(self) -> None:
-        """What was answered well before still is."""
+        """A request that was answered well before still is."""
         self._refused_since = None
 
     def note_refused(self, now: float) -> float:
-        """The API refuses everybody: in how many seconds that has lasted long enough to stop for it."""
+        """The API refuses everybody. Returns the seconds for which that must still last to stop for it."""
         self._refused_since = now if self._refused_since is None else self._refused_since
         return self._refused_since + PROOF_SECONDS - now
 
     def note_give_up(self, staging: str) -> None:
-        """A spool was gone though no closing is in force."""
         self._give_ups += 1
-        if self._give_ups >= GIVE_UPS:
+        if self._give_ups >= MAX_GIVE_UPS:
             self.set(4, f"{staging} loses the spools of items under way. Does something else remove files there?")
 
     def note_outage(self, error: str) -> None:
-        """The API failed, and nothing has ever succeeded: a few tries tell as much as a thousand."""
+        """The API failed, and was never up: a few tries tell as much as a thousand."""
         self._outages += 1
         if self._outages >= UNPROVEN_FAILURES:
             self.set(4, f"Not one request has succeeded yet: {error}")

@@ -1,4 +1,4 @@
-"""The traceback of a failed item, as a person needs it: their own lines, and none of haulier's."""
+"""Shortens the traceback of a failed item to the user's own lines."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from haulier.api.errors import ApiError
 from haulier.errors import HaulierError
 
 _OURS = f"{Path(__file__).resolve().parents[1]}/"
-"""The folder of this package."""
 
 
 def trace_of(error: BaseException | None) -> str:
-    """Where in a processor an exception came from; empty where the API's answer is the failure, or no processor's line
-    had a part in it. A fault of haulier's own keeps all its lines: they are what a report of it needs."""
+    """Say where in a processor an exception came from; empty where the API's answer is the failure, or no processor's
+    line had a part in it. A fault of haulier's own keeps all its lines, for a report."""
     if error is None or isinstance(error, ApiError):
         return ""
     whole = traceback.TracebackException.from_exception(error)
@@ -36,7 +35,7 @@ def _without_ours(stack: traceback.StackSummary) -> traceback.StackSummary:
 
 
 def _chain(whole: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
-    """The exception, those that it came from, and those that it is a group of."""
+    """The exception, its causes, and the members of its group."""
     yield whole
     for other in (whole.__cause__, whole.__context__, *(whole.exceptions or ())):
         if other is not None:

@@ -1,6 +1,5 @@
-"""Watching runs to their end: stranded (docs/protocol.md#drained-and-stranded), or drained and closed
-(docs/protocol.md#closing-a-run).
-"""
+"""Watches runs to their end: stranded (docs/protocol.md#drained-and-stranded), or drained and closed
+(docs/protocol.md#closing-a-run)."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ class _Watched:
 
 
 class Watch:
-    """Looks after the open runs of a source (or one of them): closes what is drained, sends again what is stranded."""
+    """Closes the drained runs of a source (or ``only`` one), and sends again what is stranded."""
 
     def __init__(self, lake: Lake, queue: Queue, closer: Closer, source: str, only: str | None = None) -> None:
         self._lake = lake
@@ -46,21 +45,21 @@ class Watch:
         self._mended: dict[str, int] = {}
         self._waited_for: set[str] = set()
         self.closed: dict[str, VerdictRecord] = {}
-        """Runs that ended while they were watched, by run id; the one of ``only`` too if it had ended before."""
+        """By run ID, the runs that ended while watched; the one of ``only`` too if it had ended before."""
 
     def close(self) -> None:
-        """Let go of the ledgers. Idempotent."""
+        """Close the ledgers. Idempotent."""
         for watched in self._watched.values():
             watched.ledger.close()
         self._watched.clear()
 
     async def has_ended(self) -> bool:
-        """Whether all that was open at the last look is closed meanwhile: a few names are read, however large a run."""
+        """Whether all runs that were open at the last look are closed: a few names are read."""
         states = [(await run_state(self._lake, one.run.paths))[0] for one in list(self._watched.values())]
         return bool(states) and all(state.is_closed for state in states)
 
     async def look(self) -> int:
-        """Look at every run once, and do what is due. Returns how many runs are still open."""
+        """Look at every run once, and do what is due. Returns how many are still open."""
         still_open = 0
         for run in await self._runs():
             state, verdict = await run_state(self._lake, run.paths)
@@ -91,7 +90,7 @@ class Watch:
         return True
 
     async def _say_waits(self) -> None:
-        """Leases of processes that may be dead, as nobody here can tell, are waited for: for what, and how long."""
+        """Log for how long leases of processes that may be dead are waited for."""
         for holder in await self._queue.holders():
             if holder.whereabouts == "unknown" and holder.name not in self._waited_for:
                 self._waited_for.add(holder.name)
@@ -105,7 +104,7 @@ class Watch:
                 )
 
     async def _mend_stranded(self, watched: _Watched) -> None:
-        """Keys are missing and the queue is empty at two looks: send the missing again (G1, a lost queue)."""
+        """Send missing keys again if the queue was empty at two looks (G1: a lost queue)."""
         is_now = await is_stranded(self._queue, watched.ledger)
         if is_now and watched.was_stranded:
             sent = await mend_stranded(self._closer, watched.run, watched.ledger)

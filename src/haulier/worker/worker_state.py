@@ -1,4 +1,4 @@
-"""What the attempts of one worker share."""
+"""The state that the attempts of one worker share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger("haulier.worker")
 
 @dataclass(frozen=True)
 class WorkerState:
-    """What one worker is wired to, and the state that its attempts add to."""
+    """The dependencies of a worker, and the state that its attempts share."""
 
     deps: WorkerDeps
     keeper: LeaseKeeper
@@ -34,18 +34,17 @@ class WorkerState:
     stats: Stats
     stop: StopSign
     unknown_since: dict[str, float] = field(default_factory=dict)
-    """When each unknown kind was first met, by the monotonic clock."""
+    """When each unknown kind was first met (monotonic)."""
     first: FirstItems = field(default_factory=lambda: FirstItems(0))
     suspects: Suspects = field(default_factory=Suspects)
 
     def note_good(self, envelope: Envelope) -> None:
-        """An item ended well."""
         self.stop.note_good()
         if envelope.suspect:
             self.suspects.note_good()
 
     def note_failed(self, error: Exception, *, is_retried: bool) -> None:
-        """An item failed. What the API itself answered was noted when it did."""
+        """Count a failure. What the API itself answered was noted when it did."""
         cause = ""
         if isinstance(error, StoppedError):
             error = error.reason  # The closing words tell the rest.
@@ -55,12 +54,12 @@ class WorkerState:
         scope.failures.note(cause, wall_seconds(clock), is_retried=is_retried)
 
     def say(self, event: str, envelope: Envelope, error: Exception | None, level: int = logging.INFO) -> None:
-        """One event of one item, one line."""
+        """Log one event of one item."""
         fields = {"item_key": envelope.key, "run_id": envelope.run_id, "failures": envelope.failures}
         if error is not None:
             fields |= {"error_type": type(error).__name__, "error": self.redact(str(error))}
         logger.log(level, event, extra=fields)
 
     def redact(self, text: str) -> str:
-        """The text without what the API's settings hold secret (G7)."""
+        """Remove what the API's settings hold secret (G7)."""
         return self.deps.client.redactor.redact(text)
