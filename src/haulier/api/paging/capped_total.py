@@ -34,7 +34,6 @@ class CappedTotal:
             self._first_count = count
 
     def behind(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
-        """Return the request of the page behind a total that may be a cap."""
         if self._is_settled or answer.total is None or not answer.page.records or answer.received != answer.total:
             return None
         if not self._is_full(request, len(answer.page)):

@@ -48,7 +48,6 @@ class _Before:
         return _mark((record,)) in self.text
 
     def leads_into(self, records: Sequence[Bytes]) -> bool:
-        """Whether the records begin with the last ones of this page."""
         first = _mark(records[:1])
         place = self.text.find(first)
         while place >= 0:
@@ -82,7 +81,6 @@ class OffsetCheck:
         return self._pages.advance == "limit"
 
     def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
-        """Return a probe where a page is suspicious."""
         before, count, size = self._before, len(page), self._pages.size_of(request)
         if self._pages.advance == "limit":
             if before is None:

@@ -73,7 +73,7 @@ class Cursor:
     """Paging by an opaque token: ``Cursor("next", query="cursor")``. `Key` says where it is read and sent.
 
     All else of the request stays, as most APIs demand. Ends where the token is missing, null, "" or false, or as
-    ``end`` says. A flag at ``more`` or ``done`` must agree with it.
+    ``end`` says. A flag at ``more`` or ``done`` must agree with the token.
     """
 
     at: str = ""
@@ -84,7 +84,7 @@ class Cursor:
     more: str = ""
     done: str = ""
     also: tuple[Key, ...] = ()
-    """Further values to send."""
+    """Further values to send along with the token."""
     size_name: str = ""
     """Parameter, or path of the JSON body, with the page size: halved where the first page is too large. Later tokens
     may be page numbers, which mean other records with every size."""

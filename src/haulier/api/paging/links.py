@@ -29,7 +29,8 @@ _DELTA_NAMES: Final = ("@odata.deltaLink", "@deltaLink", "odata.deltaLink", "d._
 class NextUrl:
     """Paging by the address of the next page, absolute or relative: ``NextUrl("paging.next")``.
 
-    Ends where it is missing, null, "" or false, or as ``end`` says. A flag at ``more`` or ``done`` must agree with it.
+    Ends where it is missing, null, "" or false, or as ``end`` says. A flag at ``more`` or ``done`` must
+    agree with that.
     """
 
     at: str = ""

@@ -40,7 +40,7 @@ class ListPage:
     """The total is not exact, by its guard: there are so many records or more."""
     behind: PageRequest | None = None
     """Request that would prove the total."""
-    look: SignReport | None = None
+    sign_report: SignReport | None = None
     error: PagingError | None = None
     """A contradiction, raised after the answer as such was noted as a good one."""
 
@@ -49,7 +49,6 @@ class ListReader:
     """Reads answers without taking note of them, since one may be asked for again; `take` counts a page."""
 
     def __init__(self, listing: Listing, home: str, guard: LoopGuard, note: Callable[[str], None]) -> None:
-        """``note`` is told what was taken for granted."""
         self._listing = listing
         self._home = home
         self._guard = guard
@@ -61,7 +60,6 @@ class ListReader:
         self._capped = None if total is None else CappedTotal(total, listing.paginator)
         self.received = 0
         self.has_begun = False
-        """A page was taken."""
 
     def anew(self) -> ListReader:
         """Make one that has seen nothing yet."""

@@ -1,4 +1,4 @@
-"""Reads a list from its first page to its last."""
+"""Reads one item's list from its first page to its last."""
 
 from __future__ import annotations
 
@@ -34,8 +34,6 @@ logger = logging.getLogger("haulier.api")
 
 
 class PageIterator:
-    """Reads one item's list, once."""
-
     def __init__(
         self,
         requester: Requester,
@@ -138,8 +136,8 @@ class PageIterator:
         """Take note of a page; return what is new of it."""
         if read.error is not None:
             raise PagingError(f"{self._shown(request)}: {read.error}", action=read.error.action)
-        if read.look is not None:
-            await self._check_sign(request, read, read.look)
+        if read.sign_report is not None:
+            await self._check_sign(request, read, read.sign_report)
         if read.following is not None and read.following.missing_parameters:
             self._requester.say_once(
                 "links to the next page lack parameters of the first request; if records come that these should keep "
@@ -187,7 +185,6 @@ class PageIterator:
         self._requester.usage.repeated += 1
 
     async def _look_into(self, request: PageRequest, page: Page) -> None:
-        """Settle a suspicion about how pages are counted, by one request."""
         total = None if self._reader.promise is None else self._reader.promise.last
         probe: Probe | None = None if self._check is None else self._check.note(request, page, total)
         if probe is None:
@@ -239,13 +236,13 @@ class PageIterator:
 
     def _note_lack(self, read: ListPage) -> None:
         """Many APIs end a list of one page without a trace of a next one, and a misspelt path looks the same."""
-        if read.following is None and read.look is not None and read.look.lack:
-            self._note(f"{read.look.lack}: taken as the last page")
+        if read.following is None and read.sign_report is not None and read.sign_report.lack:
+            self._note(f"{read.sign_report.lack}: taken as the last page")
 
-    async def _check_sign(self, request: PageRequest, read: ListPage, look: SignReport) -> None:
+    async def _check_sign(self, request: PageRequest, read: ListPage, report: SignReport) -> None:
         records = len(read.page)
         needs_proof = not self._reader.has_begun and records > 0 and not self._reader.is_total_reached(read)
-        await self._signs.check(request, look, records, needs_proof=needs_proof, shown=lambda: self._shown(request))
+        await self._signs.check(request, report, records, needs_proof=needs_proof, shown=lambda: self._shown(request))
 
     def _new_of(self, page: Page, request: PageRequest) -> Page:
         overlap = request.overlap

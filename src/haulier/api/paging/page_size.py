@@ -72,7 +72,6 @@ def halve_size(size: object, floor: int = 1) -> int | None:
 
 
 def size_number(size: object) -> int | None:
-    """Return a size from 1 up, which may be text; else None."""
     if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) <= 18:
         size = int(size)
     return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None

@@ -241,7 +241,6 @@ def kind_of(paginator: Paginator) -> Paginator:
 
 
 def is_counting(paginator: Paginator) -> bool:
-    """Whether a paginator asks for positions in a list."""
     return bool(getattr(kind_of(paginator), "is_counting", False))
 
 
@@ -255,7 +254,7 @@ def _has_next_link(answer: PageAnswer) -> bool:
 
 
 def text_of_raw(value: Raw, where: str) -> str:
-    """Return a JSON text or number as a query says it, with its own digits."""
+    """Return a JSON text or number as a query says it. Numbers keep their digits."""
     kind = first_byte(value)
     if kind == b'"':
         try:
@@ -268,7 +267,6 @@ def text_of_raw(value: Raw, where: str) -> str:
 
 
 def whole_number(text: str, where: str) -> int:
-    """Parse a whole number from 0 up."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise BodyError(f"expected a whole number at {where!r}, found something else")
     return int(text)

@@ -34,7 +34,7 @@ class Offset:
     is_counting: ClassVar[bool] = True
 
     limit: int | None = None
-    """Records a page; None leaves it to the stream's query or body."""
+    """Records in a page; None leaves it to the stream's query or body."""
     offset_name: str = "offset"
     limit_name: str = "limit"
     start: int = 0
@@ -48,7 +48,7 @@ class Offset:
     leaves rows out (those that the user may not see) after it has cut a page. No empty page is an end then before the
     total."""
     empty_pages: int = DEFAULT_EMPTY_PAGES
-    """1: nothing behind the first empty page is looked at."""
+    """Empty pages in a row that end the list; 1 looks at nothing behind the first."""
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)
@@ -116,7 +116,6 @@ class Offset:
         return number_in(request, self.place, self.offset_name)
 
     def at(self, request: PageRequest, offset: int, limit: int | None) -> PageRequest:
-        """Ask for another part of the list."""
         asked = put(request, self.place, self.offset_name, offset)
         return asked if limit is None else put(asked, self.place, self.limit_name, limit)
 
@@ -290,7 +289,6 @@ def is_end_of_places(request: PageRequest, answer: PageAnswer, new: int, seen: i
 
 
 def check_size(answer: PageAnswer, size: int | None) -> None:
-    """Raise `UsageError` where a total of positions is the only end, and the page size is not known."""
     if size is None and answer.counts_hidden:
         raise UsageError(
             'A total that counts hidden rows (`is = "bound"`) needs the page size to tell where a list ends. Write '

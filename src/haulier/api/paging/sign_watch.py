@@ -1,4 +1,4 @@
-"""Whether a page without the sign of a next one is likely to be the last."""
+"""Judges whether a page without the sign of a next one is likely to be the last."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ class SignWatch:
         self._requester = requester
 
     async def check(
-        self, request: PageRequest, look: SignReport, records: int, *, needs_proof: bool, shown: Callable[[], str]
+        self, request: PageRequest, report: SignReport, records: int, *, needs_proof: bool, shown: Callable[[], str]
     ) -> None:
         """Raise `PagingError` where the sign is missing and something speaks against the end.
 
         ``needs_proof``: a first page with records, which no exact total calls all.
         """
-        memory = self._requester.signs.of(look.sign)
-        looks = self._requester.usage.sign_totals
-        if not look.lack:
-            memory.note(look)
-            looks.note(look.sign, was_seen=True)
+        memory = self._requester.signs.of(report.sign)
+        totals = self._requester.usage.sign_totals
+        if not report.lack:
+            memory.note(report)
+            totals.note(report.sign, was_seen=True)
             return
-        if strangers := memory.unknown_keys(look):
+        if unknown_keys := memory.unknown_keys(report):
             raise PagingError(
-                f"{shown()}: {look.lack}, which says whether there is a next page. In its place: "
-                f"{', '.join(map(repr, strangers[:_SHOWN_KEYS]))}. Correct the path in `pages`; or write "
+                f"{shown()}: {report.lack}, which says whether there is a next page. In its place: "
+                f"{', '.join(map(repr, unknown_keys[:_SHOWN_KEYS]))}. Correct the path in `pages`; or write "
                 'missing = "end" there, if the API leaves it out of the last page, whatever is beside it.'
             )
         if not needs_proof:
             return
-        sizes = asked_sizes(request.query, request.json) | ({look.asked} if look.asked else set())
+        sizes = asked_sizes(request.query, request.json) | ({report.asked} if report.asked else set())
         if records in sizes and not memory.was_seen and not await self._requester.was_sign_seen():
             raise PagingError(
-                f"{shown()}: the page is full, with the {records} records that were asked for, and {look.lack}, which "
-                f"would say whether there is a next one ({look.instead}). No page of this run had it yet. Correct the "
-                'path in `pages`; or write missing = "end" there, if the API leaves it out of the last page.'
+                f"{shown()}: the page is full, with the {records} records that were asked for, and {report.lack}, "
+                f"which would say whether there is a next one ({report.instead}). No page of this run had it yet. "
+                'Correct the path in `pages`; or write missing = "end" there, if the API leaves it out at the end.'
             )
-        looks.note(look.sign, was_seen=False)
+        totals.note(report.sign, was_seen=False)

@@ -24,7 +24,7 @@ class Guard:
         check_path(self.at)
 
     def holds(self, answer: PageAnswer) -> bool:
-        """Whether it is met. Raises `BodyError` where nothing stands there: a misspelt guard would make every total
+        """Whether it is met. Raises `BodyError` where nothing is there: a misspelt guard would make every total
         worthless."""
         raw = answer.body.raw(self.at)
         if raw is None:
@@ -96,7 +96,7 @@ class Total:
         total = self.of(answer)
         if total is None:
             raise BodyError(
-                f"no total: the header {self.header!r} is not there, or has none"
+                f"no total: the header {self.header!r} is missing, or has none"
                 if self.header
                 else f"no total: {answer.body.explain_missing(self.at)}"
             )
@@ -117,7 +117,7 @@ class Promise:
         self._is_said = True
 
     def said_by(self, answer: PageAnswer) -> int | None:
-        """Read a page's total. The first page must have an exact one."""
+        """Read a page's total, which the first page must have if it is exact."""
         if self.first is None and self._total.is_exact and not answer.body.is_declared_empty:
             return self._total.demand(answer)
         return self._total.of(answer)

@@ -60,15 +60,15 @@ class SignMemory:
     was_seen: bool = False
     companions: set[Companion] = field(default_factory=set)
 
-    def note(self, look: SignReport) -> None:
+    def note(self, report: SignReport) -> None:
         self.was_seen = True
-        self.companions.update(look.companions[: MAX_COMPANIONS - len(self.companions)])
+        self.companions.update(report.companions[: MAX_COMPANIONS - len(self.companions)])
 
-    def unknown_keys(self, look: SignReport) -> tuple[str, ...]:
+    def unknown_keys(self, report: SignReport) -> tuple[str, ...]:
         """Return keys that never stood beside the sign: it may have another name. Before it was seen, only tokens
         count."""
-        found = (*look.tokens, *look.others) if self.was_seen else look.tokens
-        return tuple(key for key in found if (look.passed, key) not in self.companions)
+        found = (*report.tokens, *report.others) if self.was_seen else report.tokens
+        return tuple(key for key in found if (report.passed, key) not in self.companions)
 
 
 def report_found(body: Body, at: str) -> SignReport:
