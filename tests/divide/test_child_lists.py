@@ -9,7 +9,7 @@ from typing import Any
 from haulier.items.ranges import IdRange
 from haulier.lake.local.lake import LocalLake
 from haulier.queues.envelope import encode
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.records import ChildList, encode_record
 from haulier.runs.send import envelope_of
 from haulier.testing.sandbox import Sandbox, SandboxSettings
@@ -27,7 +27,7 @@ async def another_divided(run: Shop, *parts: tuple[int, int], cause: str = "fail
     """What another worker wrote down before this one came to it."""
     record = ChildList(
         key=PARENT,
-        children=tuple(planned(part(run, *ids)) for ids in parts),
+        children=tuple(plan_item(part(run, *ids)) for ids in parts),
         worker="another",
         split_at=run.site.clock.now(),
         cause=cause,
@@ -54,7 +54,7 @@ async def test_a_list_that_stands_is_adopted_and_nothing_is_computed_anew(tmp_pa
     async with Sandbox(BAD) as api, opened(shop(tmp_path, api.url, step=32), tmp_path) as run:
         await another_divided(run, (1, 8), (8, 33))
         (message,) = run.queue.store.messages.values()
-        message.body = encode(envelope_of(planned(part(run, 1, 33)), run.run.run_id, resent=True))
+        message.body = encode(envelope_of(plan_item(part(run, 1, 33)), run.run.run_id, resent=True))
         await run.work()
         first, second = (message for message in run.queue.sent if message.depth == 1)
         assert [(one.key, one.resent, one.suspect) for one in (first, second)] == [

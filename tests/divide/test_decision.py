@@ -13,7 +13,7 @@ from haulier.errors import DamagedObjectError, ItemError, LakeUnavailableError, 
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import decode, encode
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.send import envelope_of
 from haulier.worker.blame import Reason, decide
 from haulier.worker.crash_guard import CrashedError
@@ -33,7 +33,7 @@ class Some(WorkItem, stream="some", kind="some"):
     ids: IdRange
 
 
-PARTS = (planned(Some(IdRange(1, 5))), planned(Some(IdRange(5, 9))))
+PARTS = (plan_item(Some(IdRange(1, 5))), plan_item(Some(IdRange(5, 9))))
 
 BAD_BODY = api(Action.RETRY_LATER, status=200, body=b"{")
 SERVER_ERROR = api(Action.RETRY_LATER, status=500)
@@ -174,10 +174,10 @@ def test_what_is_refused_in_vain_is_not_divided() -> None:
 
 def test_parts_are_as_a_child_list_has_them() -> None:
     """P6: typed items become lines of the list; whatever the divider is, it cannot lose the item's rows."""
-    whole = planned(Some(IdRange(1, 9)))
+    whole = plan_item(Some(IdRange(1, 9)))
     halves = [Some(half) for half in IdRange(1, 9).halves() or ()]
     assert [part.key for part in parts_of(halves, whole.key, 0)] == ["some-1-5", "some-5-9"]
-    assert parts_of([halves[0], halves[0]], whole.key, 0) == (planned(halves[0]),), "equal parts are one"
+    assert parts_of([halves[0], halves[0]], whole.key, 0) == (plan_item(halves[0]),), "equal parts are one"
     assert parts_of((), whole.key, 0) == ()
     with pytest.raises(UsageError, match="divides 'some-1-9' into itself"):
         parts_of([Some(IdRange(1, 9))], whole.key, 0)
@@ -192,7 +192,7 @@ def test_the_depth_of_divisions_is_bounded() -> None:
 
 def test_a_message_carries_what_its_item_is_suspected_of() -> None:
     """G8: as data; the parts of what was over a cap are suspected of nothing."""
-    item = planned(Some(IdRange(1, 9)))
+    item = plan_item(Some(IdRange(1, 9)))
     message = decode(encode(envelope_of(item, "full-1", depth=3, suspect=suspect_by("failure"))))
     assert (message.depth, message.suspect, message.failures) == (3, "failure", 0)
     assert [suspect_by(word) for word in ("", "cap", "time_out", "crash")] == ["", "", "time_out", "crash"]

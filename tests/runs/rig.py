@@ -27,7 +27,7 @@ from haulier.runs.discard import Discarder
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.expect import Expect
 from haulier.runs.ledger import Ledger
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import (
     ChildList,
@@ -64,7 +64,7 @@ def thing(start: int, end: int | None = None) -> Thing:
 
 
 def key_of(item: Thing) -> str:
-    return planned(item).key
+    return plan_item(item).key
 
 
 def records_of(ids: IdRange) -> list[bytes]:
@@ -154,7 +154,7 @@ class Process:
             record = OutcomeRecord(key=key, requests=1, worker=self.name, ended_at=now)
             await self.lake.create(run.paths.outcome(key), encode_record(record))
         elif ids.start in api.split and (halves := ids.halves()):
-            children = tuple(planned(Thing(half)) for half in halves)
+            children = tuple(plan_item(Thing(half)) for half in halves)
             divided = ChildList(key=key, children=children, worker=self.name, split_at=now)
             is_ours = await self.lake.create(run.paths.children(key), encode_record(divided))
             await self._send_children(run, divided, is_marked=not is_ours)

@@ -11,7 +11,7 @@ import pytest
 from haulier.errors import LakeUnavailableError
 from haulier.queues.envelope import encode
 from haulier.runs.manifest import read_manifest
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import ManifestEntry, Receipt, VerdictRecord, decode_record
 from haulier.runs.run import Run
@@ -413,7 +413,7 @@ async def test_c8_a_run_without_records_is_superseded(place: Place, process: Pro
     """Items that ended empty, divided or poisoned are no records; its messages go unworked."""
     place.api.empty, place.api.failing = {1}, {2}
     run = await worked(process, thing(1), thing(2))
-    await process.queue.enqueue([encode(envelope_of(planned(thing(3)), run.run_id))])
+    await process.queue.enqueue([encode(envelope_of(plan_item(thing(3)), run.run_id))])
     assert await process.closer.end_without_records(run)
     assert (await run_state(process.lake, run.paths))[0] is RunState.SUPERSEDED
     await process.work(run)

@@ -15,7 +15,7 @@ from hypothesis import given
 from haulier.errors import LakeUnavailableError
 from haulier.runs import ledger_schema as table
 from haulier.runs.ledger import Ledger, Progress
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import (
     ChildList,
@@ -62,7 +62,7 @@ class Records:
         halves = thing(1, 3).ids.halves() or ()
         record = ChildList(
             key=key,
-            children=tuple(planned(Thing(half)) for half in halves),
+            children=tuple(plan_item(Thing(half)) for half in halves),
             worker="w",
             split_at=self._process.place.clock.now(),
         )
@@ -277,7 +277,7 @@ async def test_g9_memory_does_not_grow_with_the_run(process: Process) -> None:
     await process.enqueue(run, [])
     ledger = Ledger(process.lake, run.paths)
     await ledger.refresh()
-    one = planned(thing(1))
+    one = plan_item(thing(1))
     tracemalloc.start()
     try:
         for start in range(0, count, 1_000):

@@ -11,7 +11,7 @@ import pytest
 from haulier.errors import LakeUnavailableError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import MAX_BODY_BYTES
-from haulier.runs.plan import planned, read_seal, read_shard, write_plan
+from haulier.runs.plan import plan_item, read_seal, read_shard, write_plan
 from tests.harness.cuts.calls import Cuts, every_cut
 from tests.runs.rig import SHARD_ITEMS, Place, Process, Thing, finish, given, key_of, thing
 
@@ -116,7 +116,7 @@ async def test_p1_equal_keys_of_unequal_items_are_an_error(place: Place, process
     """Nothing is sealed or sent: one of the two would be lost without a word."""
     run = await process.claim()
     twin = Pair(1, 2)
-    assert planned(twin).key == key_of(thing(1))
+    assert plan_item(twin).key == key_of(thing(1))
 
     async def items() -> AsyncIterator[WorkItem]:
         yield thing(1)

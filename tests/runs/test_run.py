@@ -12,7 +12,7 @@ import pytest
 from haulier.errors import LakeUnavailableError, NewerFormatError, UsageError
 from haulier.queues.envelope import encode
 from haulier.runs.newest_runs import latest_complete, open_run
-from haulier.runs.plan import planned, write_plan
+from haulier.runs.plan import plan_item, write_plan
 from haulier.runs.records import RunFile, encode_record
 from haulier.runs.run import Run, list_runs, load_run, require_same_fingerprint
 from haulier.runs.send import envelope_of
@@ -130,7 +130,7 @@ async def test_p3_a_message_meets_its_run_at_each_state(place: Place, process: P
     await process.work(run)
     assert place.api.requests.total() == 1
     assert await process.closer.close(run) is not None
-    await process.queue.enqueue([encode(envelope_of(planned(thing(1)), run.run_id))])
+    await process.queue.enqueue([encode(envelope_of(plan_item(thing(1)), run.run_id))])
     await process.work(run)
     assert (place.messages, place.api.requests.total()) == ([], 1)
 

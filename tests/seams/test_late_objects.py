@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, VerdictRecord, encode_record
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
@@ -128,7 +128,7 @@ async def test_a_late_object_of_an_empty_item_is_no_part_of_a_complete_run(late:
 
 async def divide(late: Late) -> None:
     halves = [Things(half) for half in ITEM.ids.halves() or ()]
-    children = tuple(planned(half) for half in halves)
+    children = tuple(plan_item(half) for half in halves)
     record = ChildList(key=KEY, children=children, worker="other", split_at=late.cloud.clock.now())
     await late.take_over(late.run.paths.children(KEY), record)
     await late.cloud.send(late.run, children)

@@ -22,7 +22,7 @@ from haulier.queues.seam import Queue, QueueOpener
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.runs.closing import Closer
 from haulier.runs.enqueue import Enqueuer
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.records import (
     ChildList,
     OutcomeRecord,
@@ -64,7 +64,7 @@ class Others(WorkItem, stream="things", kind="others"):
 
 
 def key_of(item: WorkItem) -> str:
-    return planned(item).key
+    return plan_item(item).key
 
 
 @dataclass
@@ -243,7 +243,7 @@ class Rig:
 
     async def put_children(self, run: Run, item: WorkItem, *children: WorkItem) -> None:
         record = ChildList(
-            key=key_of(item), children=tuple(map(planned, children)), worker="other", split_at=self.clock.now()
+            key=key_of(item), children=tuple(map(plan_item, children)), worker="other", split_at=self.clock.now()
         )
         await self.lake.create(run.paths.children(key_of(item)), encode_record(record))
 

@@ -210,7 +210,7 @@ def test_what_has_no_key_is_said(record: str) -> None:
 
 async def test_many_keys_go_to_disk_and_none_is_lost_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """G9: no more than a named number waits in memory, however many there are."""
-    monkeypatch.setattr(distinct_keys, "IN_MEMORY", 100)
+    monkeypatch.setattr(distinct_keys, "MAX_KEYS_IN_MEMORY", 100)
     keys = DistinctKeys()
     try:
         for start in range(0, 5_000, 50):

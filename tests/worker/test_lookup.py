@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from haulier.queues.envelope import encode
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.records import PoisonRecord, encode_record
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of, send_again
@@ -36,7 +36,7 @@ async def run(rig: Rig, request: pytest.FixtureRequest) -> Run:
         rig.turn(LEASE_SECONDS)
     else:
         await rig.queue.purge()
-        await send_again(rig.queue, run.run_id, [(planned(ITEM), 0)])
+        await send_again(rig.queue, run.run_id, [(plan_item(ITEM), 0)])
     return run
 
 
@@ -81,7 +81,7 @@ async def test_p4_live_poison_is_not_looked_at(rig: Rig, run: Run) -> None:
         key=key_of(ITEM),
         kind="things",
         run_id=run.run_id,
-        payload=planned(ITEM).payload,
+        payload=plan_item(ITEM).payload,
         reason="failed",
         error_class="E",
         error="e",
@@ -117,7 +117,7 @@ async def test_p4_a_first_message_costs_no_look(rig: Rig) -> None:
 async def test_p4_a_second_copy_of_a_done_item_costs_a_look_and_no_request(rig: Rig) -> None:
     """Duplicates never cost a row: two enqueuers at once, each sent the plan."""
     run = await rig.run(ITEM)
-    copy = envelope_of(planned(ITEM), run.run_id, resent=True)
+    copy = envelope_of(plan_item(ITEM), run.run_id, resent=True)
     await rig.queue.enqueue([encode(copy), encode(copy)])
     async with rig.hand() as hand:
         while await hand.work():

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from haulier.queues.envelope import decode, encode
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.records import OpenedRecord, encode_record
 from haulier.runs.send import envelope_of
 from haulier.sources.context import Context
@@ -46,7 +46,7 @@ async def test_p3_a_message_of_a_closing_run_is_released_marked(rig: Rig) -> Non
 
 async def test_p3_a_message_of_an_unknown_run_is_released_uncounted(rig: Rig) -> None:
     """Its lake may be another one, or not be there yet."""
-    await rig.queue.enqueue([encode(envelope_of(planned(ITEM), "full-20200101T000000Z"))])
+    await rig.queue.enqueue([encode(envelope_of(plan_item(ITEM), "full-20200101T000000Z"))])
     async with rig.hand() as hand:
         await hand.work()
         assert not hand.stop.event.is_set()
@@ -58,7 +58,7 @@ async def test_p3_a_message_of_an_unreadable_run_is_released_uncounted(rig: Rig)
     """The worker stops and says so; the item is not charged, nor left to its lease."""
     run_id = "full-20200101T000000Z"
     await rig.lake.create(f"_haulier/{SOURCE}/runs/{run_id}/run.json", b"not json")
-    await rig.queue.enqueue([encode(envelope_of(planned(ITEM), run_id))])
+    await rig.queue.enqueue([encode(envelope_of(plan_item(ITEM), run_id))])
     async with rig.hand() as hand:
         await hand.work()
         assert (hand.stop.code, run_id in hand.stop.reason) == (4, True)

@@ -34,7 +34,7 @@ from haulier.runs.records import (
 from haulier.runs.run import Run
 from haulier.runs.send import send_again
 from haulier.runs.signs import mend_signs
-from haulier.runs.state import FINAL, closing_in_force, newest_closing
+from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Closer:
     async def _send_missing(self, run: Run, ledger: Ledger) -> int:
         """Send again the keys of which the lists show nothing (C2): any of them abandons the closing."""
         missing = 0
-        async for items in ledger.items(table.NOTHING, "redrive"):
+        async for items in ledger.items(table.WITHOUT_TRACE, "redrive"):
             missing += await send_again(self.queue, run.run_id, items)
         return missing
 
@@ -236,5 +236,5 @@ class Closer:
         """Write the signs, then remove what nobody needs."""
         await mend_signs(self.lake, run, verdict)
         await self.lake.sweep(run.paths.staging)
-        if verdict.verdict in FINAL:
+        if verdict.verdict in FINAL_VERDICTS:
             await remove_lost_attempts(self.lake, run.paths)

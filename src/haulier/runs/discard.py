@@ -13,7 +13,7 @@ from haulier.runs.ledger import Ledger
 from haulier.runs.records import DiscardRecord, PlannedItem, encode_record
 from haulier.runs.reopen import reopen, require_open_or_partial, standing_verdict
 from haulier.runs.run import Run
-from haulier.runs.state import FINAL
+from haulier.runs.state import FINAL_VERDICTS
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Discarder:
     async def _reopen(self, run: Run, discarded: int) -> None:
         """Lift a partial closing that listed before these discards were written; a later one has seen them."""
         while (verdict := await standing_verdict(self.closer, run)) is not None:
-            if verdict.verdict in FINAL or verdict.totals.discarded >= discarded:
+            if verdict.verdict in FINAL_VERDICTS or verdict.totals.discarded >= discarded:
                 return
             await reopen(self.closer, run, verdict.number)
 

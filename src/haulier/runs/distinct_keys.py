@@ -9,7 +9,7 @@ import apsw
 
 from haulier.runs.scratch import Scratch
 
-IN_MEMORY = 8_192
+MAX_KEYS_IN_MEMORY = 8_192
 """Keys held in memory, about 1 MB, before they go to disk. Most items have fewer."""
 
 _CACHE_KIB = 2_000
@@ -42,7 +42,7 @@ class DistinctKeys:
     async def add(self, keys: Iterable[tuple[bytes, int]]) -> None:
         """Add keys, each with the number of its record."""
         self._waiting += keys
-        if len(self._waiting) > IN_MEMORY:
+        if len(self._waiting) > MAX_KEYS_IN_MEMORY:
             await self._spill()
 
     async def doubled(self) -> Doubled | None:

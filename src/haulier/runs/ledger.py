@@ -127,13 +127,13 @@ class Ledger:
         ``where`` is a condition of `ledger_schema`. A row that changes meanwhile is shown once or never.
         """
         last = ""
-        while rows := await self._scratch.do(table.page_of, columns, where, last, BATCH_ITEMS):
+        while rows := await self._scratch.do(table.read_rows, columns, where, last, BATCH_ITEMS):
             yield rows
             last = str(rows[-1][0])
 
     async def count(self, where: str) -> int:
         """Number of keys that meet a condition of `ledger_schema`."""
-        return await self._scratch.do(table.count_of, where)
+        return await self._scratch.do(table.count_rows, where)
 
     async def with_objects(self, keys: Sequence[str]) -> list[str]:
         """The keys whose objects were listed."""
@@ -147,7 +147,7 @@ class Ledger:
     async def items(self, where: str, number: str) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
         """Planned items by a condition, each with its newest ``poison`` or ``redrive`` number."""
         async for rows in self.select(where, f"stream, kind, payload, {number}"):
-            yield [(table.planned_of(row), int(str(row[4]))) for row in rows]
+            yield [(table.item_of_row(row), int(str(row[4]))) for row in rows]
 
     async def add_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Fold in receipts that the caller has just written."""
@@ -165,7 +165,7 @@ class Ledger:
 
     async def _fold_files(self, folder: str, fold: _Fold) -> None:
         async for paths in self._lake.walk(self._paths.folder(folder)):
-            fresh = await self._scratch.do(table.unread, paths)
+            fresh = await self._scratch.do(table.find_unread, paths)
             for start in range(0, len(fresh), FOLD_FILES):
                 await self._scratch.do(_fold_read, fold, await run_each(self._read, fresh[start : start + FOLD_FILES]))
 

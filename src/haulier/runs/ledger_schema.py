@@ -9,12 +9,12 @@ import msgspec
 
 from haulier.runs.records import PlannedItem, Receipt
 
-RECEIPT = tuple(name for name in Receipt.__struct_fields__ if name != "key")
+RECEIPT_COLUMNS = tuple(name for name in Receipt.__struct_fields__ if name != "key")
 """Fields of a receipt; each has a column."""
-JSON = ("added", "drift")
+JSON_COLUMNS = ("added", "drift")
 """Fields that are kept as JSON, and as NULL where they are empty."""
 
-_JSON_PLACES = [Receipt.__struct_fields__.index(name) for name in JSON]
+_JSON_PLACES = [Receipt.__struct_fields__.index(name) for name in JSON_COLUMNS]
 
 _encoder = msgspec.json.Encoder()
 
@@ -32,7 +32,7 @@ CREATE TABLE item (
     discard_reason TEXT NOT NULL DEFAULT '',
     has_object INTEGER NOT NULL DEFAULT 0,
     damage TEXT NOT NULL DEFAULT '',
-    {", ".join(RECEIPT)},
+    {", ".join(RECEIPT_COLUMNS)},
     disagrees INTEGER NOT NULL DEFAULT 0,
     state TEXT GENERATED ALWAYS AS (CASE
         WHEN NOT is_planned THEN NULL
@@ -56,7 +56,7 @@ SELECT state, count(*), coalesce(sum(records), 0), coalesce(sum(bytes), 0), coal
 FROM item WHERE state IS NOT NULL GROUP BY state
 """
 
-NOTHING = "state = 'missing' AND NOT has_object"
+WITHOUT_TRACE = "state = 'missing' AND NOT has_object"
 """A key without any trace in the lists of a closing (C2)."""
 
 UNADOPTED = "has_object AND sha256 IS NULL AND is_planned AND NOT is_split AND damage = ''"
@@ -65,7 +65,7 @@ UNADOPTED = "has_object AND sha256 IS NULL AND is_planned AND NOT is_split AND d
 LIVE_POISON = "state = 'poisoned'"
 DISCARDED = "state = 'discarded'"
 
-REDRIVABLE = f"({LIVE_POISON}) OR ({NOTHING} AND poison = redrive AND poison > 0)"
+REDRIVABLE = f"({LIVE_POISON}) OR ({WITHOUT_TRACE} AND poison = redrive AND poison > 0)"
 """Live poison, and redrives that died after their record (C7)."""
 
 LATE_OBJECT = "poison > redrive AND discard < poison AND state = 'done'"
@@ -102,14 +102,14 @@ UPDATE item SET disagrees = 1 WHERE key = ?1 AND (sha256 <> ?4 OR records <> ?2 
 
 # Of several equal receipts the first without `adopted` counts (P9).
 _RECEIPT = f"""
-INSERT INTO item (key, {", ".join(RECEIPT)}) VALUES (?{", ?" * len(RECEIPT)})
-ON CONFLICT (key) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in RECEIPT)}
+INSERT INTO item (key, {", ".join(RECEIPT_COLUMNS)}) VALUES (?{", ?" * len(RECEIPT_COLUMNS)})
+ON CONFLICT (key) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in RECEIPT_COLUMNS)}
 WHERE sha256 IS NULL OR (adopted AND NOT excluded.adopted AND NOT disagrees)
 """
 
 # What nearly every receipt is: the first one of a planned key.
 _FIRST_RECEIPT = f"""
-UPDATE item SET {", ".join(f"{name} = ?{number}" for number, name in enumerate(RECEIPT, 2))}
+UPDATE item SET {", ".join(f"{name} = ?{number}" for number, name in enumerate(RECEIPT_COLUMNS, 2))}
 WHERE key = ?1 AND sha256 IS NULL
 """
 
@@ -190,7 +190,7 @@ def put_damage(connection: apsw.Connection, key: str, reason: str) -> None:
     connection.execute("UPDATE item SET damage = ? WHERE key = ?", (reason, key))
 
 
-def page_of(
+def read_rows(
     connection: apsw.Connection, columns: str, where: str, after: str, limit: int
 ) -> list[tuple[apsw.SQLiteValue, ...]]:
     """The next rows by key, which is their first column."""
@@ -198,19 +198,19 @@ def page_of(
     return connection.execute(query, (after, limit)).fetchall()
 
 
-def count_of(connection: apsw.Connection, where: str) -> int:
+def count_rows(connection: apsw.Connection, where: str) -> int:
     (found,) = connection.execute(f"SELECT count(*) FROM item WHERE {where}").fetchall()[0]
     return int(str(found))
 
 
-def planned_of(row: Sequence[apsw.SQLiteValue]) -> PlannedItem:
+def item_of_row(row: Sequence[apsw.SQLiteValue]) -> PlannedItem:
     """The item of a row that begins with key, stream, kind and payload."""
     key, stream, kind, payload = row[:4]
     assert isinstance(payload, bytes)
     return PlannedItem(key=str(key), stream=str(stream), kind=str(kind), payload=msgspec.Raw(payload))
 
 
-def unread(connection: apsw.Connection, paths: Sequence[str]) -> list[str]:
+def find_unread(connection: apsw.Connection, paths: Sequence[str]) -> list[str]:
     """The files that were not read yet."""
     known = "SELECT 1 FROM read WHERE path = ?"
     return [path for path in paths if connection.execute(known, (path,)).fetchone() is None]

@@ -21,9 +21,9 @@ from haulier.runs import ledger_schema as table
 from haulier.runs.ledger import BATCH_ITEMS, Ledger
 from haulier.runs.records import Drift, EntryState, ManifestEntry, Totals
 
-NAME = "manifest.ndjson.gz"
+MANIFEST_NAME = "manifest.ndjson.gz"
 
-_COLUMNS = ", ".join(("stream, state, has_object, damage, disagrees, poison, discard_reason", *table.RECEIPT))
+_COLUMNS = ", ".join(("stream, state, has_object, damage, disagrees, poison, discard_reason", *table.RECEIPT_COLUMNS))
 _FROM_COLUMN: dict[str, Callable[[Any], object]] = {
     "adopted": bool,
     "encoded": bool,
@@ -44,7 +44,7 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
     """
     key, stream = str(row[0]), str(row[1])
     state, has_object, damage, disagrees, poison, discard_reason = row[2:8]
-    receipt = {name: value for name, value in zip(table.RECEIPT, row[8:], strict=True) if value is not None}
+    receipt = {name: value for name, value in zip(table.RECEIPT_COLUMNS, row[8:], strict=True) if value is not None}
     if state == "split":
         return ManifestEntry(key=key, stream=stream, state="split")
     if has_object or state == "done":
@@ -63,7 +63,7 @@ async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: in
     """Write the manifest, unless one exists, which is adopted (C3)."""
     try:
         with tempfile.TemporaryDirectory(prefix="haulier-") as folder:
-            file = Path(folder) / NAME
+            file = Path(folder) / MANIFEST_NAME
             stream = await asyncio.to_thread(igzip.open, file, "wb")
             try:
                 last: str | None = ""
@@ -71,7 +71,7 @@ async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: in
                     last = await ledger.scratch.do(_write_batch, paths, last, stream)
             finally:
                 await asyncio.to_thread(stream.close)
-            await lake.create_from(paths.closing(number, NAME), file)
+            await lake.create_from(paths.closing(number, MANIFEST_NAME), file)
     except OSError as error:
         raise UnavailableError(
             f"The disk for temporary files cannot be used: {error}. Free some space there, or name another folder with "
@@ -84,7 +84,7 @@ async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterat
 
     Raises `LakeUnavailableError` where it is missing or not whole: no run is judged by a part of its account.
     """
-    path = paths.closing(number, NAME)
+    path = paths.closing(number, MANIFEST_NAME)
     try:
         async for lines in lines_of(lake.download(path)):
             yield [_decoder.decode(line) for line in lines]
@@ -126,7 +126,7 @@ class ManifestSums:
 
 def _write_batch(connection: apsw.Connection, paths: RunPaths, after: str, stream: BinaryIO) -> str | None:
     """Write the next lines; returns the last key, None at the end."""
-    rows = table.page_of(connection, _COLUMNS, "is_planned", after, BATCH_ITEMS)
+    rows = table.read_rows(connection, _COLUMNS, "is_planned", after, BATCH_ITEMS)
     stream.write(b"".join(_encoder.encode(manifest_entry(paths, row)) + b"\n" for row in rows))
     return str(rows[-1][0]) if len(rows) == BATCH_ITEMS else None
 

@@ -25,7 +25,7 @@ SHARD_ITEMS = 1_000
 
 _LONGEST_RUN_ID = "r" * 120
 _LONGEST_WORD = "w" * 20
-_MOST = 2**31
+_MAX_COUNT = 2**31
 """The largest counters that a message may come to hold."""
 
 _SEEN = "CREATE TABLE seen (key TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID"
@@ -34,7 +34,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(PlannedItem)
 
 
-def planned(item: WorkItem) -> PlannedItem:
+def plan_item(item: WorkItem) -> PlannedItem:
     """An item as a plan or child list holds it.
 
     Raises `UsageError` for one that fits in no message: after the seal it would keep its run open for ever.
@@ -50,11 +50,11 @@ def planned(item: WorkItem) -> PlannedItem:
         kind=found.kind,
         key=found.key,
         run_id=_LONGEST_RUN_ID,
-        failures=_MOST,
-        releases=_MOST,
-        redrives=_MOST,
+        failures=_MAX_COUNT,
+        releases=_MAX_COUNT,
+        redrives=_MAX_COUNT,
         resent=True,
-        depth=_MOST,
+        depth=_MAX_COUNT,
         suspect=_LONGEST_WORD,
         payload=found.payload,
     )
@@ -138,7 +138,7 @@ async def _write_shard(lake: Lake, paths: RunPaths, attempt: str, number: int, i
 async def _batches(items: AsyncIterator[WorkItem], size: int) -> AsyncIterator[list[PlannedItem]]:
     batch: list[PlannedItem] = []
     async for item in items:
-        batch.append(planned(item))
+        batch.append(plan_item(item))
         if len(batch) == size:
             yield batch
             batch = []

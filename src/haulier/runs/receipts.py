@@ -12,7 +12,7 @@ from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs.records import Receipt
 
-LOOKED_AT: Final = 2_000
+MAX_RECEIPTS_READ: Final = 2_000
 """Receipts that are read to learn of a stream: an item that looks wrong waits for it."""
 
 _encoder = msgspec.json.Encoder()
@@ -34,7 +34,7 @@ async def was_sign_seen(lake: Lake, paths: RunPaths, stream: str) -> bool:
         for path in files:
             for receipt in await _receipts_at(lake, path):
                 looked_at += 1
-                if looked_at > LOOKED_AT:
+                if looked_at > MAX_RECEIPTS_READ:
                     return False
                 # A receipt does not name its stream; its object does.
                 is_known = not (receipt.unseen or receipt.adopted)

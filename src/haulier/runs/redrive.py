@@ -14,7 +14,7 @@ from haulier.runs.records import PlannedItem, RedriveRecord, encode_record
 from haulier.runs.reopen import reopen, require_open_or_partial, standing_verdict
 from haulier.runs.run import Run
 from haulier.runs.send import send_again
-from haulier.runs.state import FINAL
+from haulier.runs.state import FINAL_VERDICTS
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Redriver:
         await run_each(record, items)
         while items:
             verdict = await standing_verdict(self.closer, run)
-            if verdict is not None and verdict.verdict in FINAL:
+            if verdict is not None and verdict.verdict in FINAL_VERDICTS:
                 return  # It ended meanwhile; its messages would go unworked.
             if verdict is not None:
                 await reopen(self.closer, run, verdict.number)
@@ -74,7 +74,7 @@ class Redriver:
         """The items whose message may have met a closed run: a partial closing is in force again, and they have neither
         ended nor been poisoned anew."""
         verdict = await standing_verdict(self.closer, run)
-        if verdict is None or verdict.verdict in FINAL:
+        if verdict is None or verdict.verdict in FINAL_VERDICTS:
             return []
         await _read(ledger, run)
         number = {item.key: number for item, number in items}

@@ -6,7 +6,7 @@ from haulier.errors import UsageError
 from haulier.runs.closing import Closer
 from haulier.runs.records import ReopenedRecord, VerdictRecord, encode_record
 from haulier.runs.run import Run
-from haulier.runs.state import FINAL, Closing, closing_in_force
+from haulier.runs.state import FINAL_VERDICTS, Closing, closing_in_force
 
 
 async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
@@ -24,7 +24,7 @@ async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
 async def require_open_or_partial(closer: Closer, run: Run) -> None:
     """Raises `UsageError` after a final verdict, after which nothing changes."""
     verdict = await standing_verdict(closer, run)
-    if verdict is not None and verdict.verdict in FINAL:
+    if verdict is not None and verdict.verdict in FINAL_VERDICTS:
         raise UsageError(
             f"Run {run.run_id} is {verdict.verdict}, which is final: its poison stays as it is. "
             "`haulier run SOURCE` starts a new run."

@@ -9,7 +9,7 @@ from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs.records import VerdictRecord, decode_record
 
-FINAL = frozenset({"complete", "superseded", "cancelled"})
+FINAL_VERDICTS = frozenset({"complete", "superseded", "cancelled"})
 """Verdicts after which a run never changes. Only a partial run can be reopened (C7)."""
 
 

@@ -16,13 +16,13 @@ from haulier.runs.plan import remove_lost_attempts
 from haulier.runs.records import ManifestEntry, VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.signs import mend_signs
-from haulier.runs.state import FINAL
+from haulier.runs.state import FINAL_VERDICTS
 from haulier.runs.strays import strays
 
 FORGOTTEN_SECONDS = 86_400.0
 """Age of temporary names that are removed: no process holds one for longer than a write."""
 
-SHOWN = 100
+MAX_NOTES = 100
 """Findings kept in words, of all that are counted."""
 
 
@@ -49,7 +49,7 @@ class Verification:
         return self.damaged == 0 and self.lacking == 0 and not any(self.doubled.values())
 
     def note(self, finding: str) -> None:
-        if len(self.findings) < SHOWN:
+        if len(self.findings) < MAX_NOTES:
             self.findings.append(finding)
 
 
@@ -82,7 +82,7 @@ async def _clean(lake: Lake, run: Run, verdict: VerdictRecord, seen: Verificatio
     seen.swept += await lake.clean(run.paths.root, older_than_seconds=FORGOTTEN_SECONDS)
     for stream in run.file.streams:
         seen.swept += await lake.clean(run.paths.bronze(stream), older_than_seconds=FORGOTTEN_SECONDS)
-    if verdict.verdict in FINAL:
+    if verdict.verdict in FINAL_VERDICTS:
         seen.swept += await remove_lost_attempts(lake, run.paths)
 
 

@@ -14,7 +14,7 @@ from haulier.api.records.page import Page
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Bytes, Spool
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.receipts import was_sign_seen
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
@@ -91,7 +91,7 @@ async def _drain(
     async with contextlib.aclosing(pieces), keys_checked(paths) as check:
         async for piece in pieces:
             if isinstance(piece, WorkItem):
-                _add_child(children, planned(piece), kind, key)
+                _add_child(children, plan_item(piece), kind, key)
                 if len(children) > MAX_CHILDREN:
                     raise ItemError(f"The processor of {kind!r} divided one item into more than {MAX_CHILDREN} items.")
             else:

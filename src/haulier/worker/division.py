@@ -11,7 +11,7 @@ from enum import StrEnum
 from haulier.api.errors import Action, ApiError
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
-from haulier.runs.plan import planned
+from haulier.runs.plan import plan_item
 from haulier.runs.records import PlannedItem
 from haulier.worker.settings import MAX_CHILDREN, MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
 
@@ -52,7 +52,7 @@ def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedIt
     if depth >= MAX_DEPTH:
         return ()
     for part in parts:
-        child = planned(part)
+        child = plan_item(part)
         known = found.setdefault(child.key, child)
         if child.key == key or known != child:
             raise UsageError(

@@ -15,7 +15,7 @@ from haulier.runs.ledger import Ledger
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run, list_runs
 from haulier.runs.signs import mend_signs
-from haulier.runs.state import FINAL, RunState, run_state
+from haulier.runs.state import FINAL_VERDICTS, RunState, run_state
 from haulier.runs.stranded import is_stranded, mend_stranded
 
 logger = logging.getLogger("haulier.runs")
@@ -123,7 +123,7 @@ class Watch:
         watched = self._watched.pop(run.run_id, None)
         if watched is not None:
             watched.ledger.close()
-        if verdict.verdict in FINAL:
+        if verdict.verdict in FINAL_VERDICTS:
             self._final.add(run.run_id)
         if watched is not None or run.run_id == self._only:
             self.closed[run.run_id] = verdict
