@@ -75,7 +75,8 @@ def _section(name: str) -> Iterator[str]:
         if member.name == name or member in attributes or _is_of_paginator(member):
             continue
         yield _call(member)
-        yield _prose(member.doc)
+        if member.doc:
+            yield _prose(member.doc)
 
 
 def _call(member: Member) -> str:

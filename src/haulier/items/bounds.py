@@ -66,6 +66,7 @@ class Bounds:
 
     @property
     def is_by_date(self) -> bool:
+        """Whether the API is asked for whole local days."""
         return self._check_format().is_date
 
     @property
