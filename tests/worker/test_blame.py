@@ -351,7 +351,12 @@ def test_a_stop_says_why() -> None:
         released(RAISED, suspicion=Suspicion.PROVEN, failed_items=5),
         released(RAISED, suspicion=Suspicion.PROVEN, failed_items=1),
     ]
-    texts = ["now refuses every request", "first items of this worker", "first items of this worker", "one item to go by"]
+    texts = [
+        "now refuses every request",
+        "first items of this worker",
+        "first items of this worker",
+        "one item to go by",
+    ]
     for outcome, text in zip(told, texts, strict=True):
         assert isinstance(outcome.error, StoppedError)
         assert text in str(outcome.error)
