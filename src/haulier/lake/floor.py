@@ -1,7 +1,6 @@
-"""The floor: room on the lake's disk that no new item may take, so that those under way can be written to their end.
+"""The floor: room on the lake's disk that no new item may take, so that items under way can be written to their end.
 
-A disk that is full fails whatever is being written, closings and receipts included. Below the floor nothing new is
-begun; what lies under it is for what was begun already, for closings, and for whoever else writes to that disk.
+A full disk fails whatever is being written, closings and receipts included. Below the floor nothing new is begun.
 """
 
 from __future__ import annotations
@@ -13,46 +12,45 @@ from haulier.errors import LakeUnavailableError
 from haulier.lake.seam import Disk, Lake
 
 FLOOR_BYTES = 256 * 1024 * 1024
-"""Enough for a dozen items under way of 20 MB each, compressed, and for a manifest of millions of items."""
+"""Bytes for a dozen items under way of 20 MB each, compressed, and for a manifest of millions of items."""
 FLOOR_FILES = 1_000
 FLOOR_PART = 20
-"""Of a small disk the floor is this part, if that is less: a disk of 1 GB must not be a quarter out of use."""
+"""Part of a small disk that is the floor, if that is less: a disk of 1 GB must not be a quarter out of use."""
 AGAIN_PARTS = 1.25
-"""So many floors must be free before work goes on: items that end and begin around the floor would not let it rest."""
+"""Floors that must be free before work goes on: items that end and begin around one floor would not let it rest."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """So many bytes and files."""
+    """A number of bytes and files."""
 
     bytes: int
     files: int
 
     def is_free_on(self, disk: Disk) -> bool:
-        """Whether a disk has so much left."""
         return disk.free_bytes >= self.bytes and (not disk.total_files or disk.free_files >= self.files)
 
 
 def floor_of(disk: Disk) -> Room:
-    """What must be free before anything new is begun."""
+    """Room that must be free before anything new is begun."""
     return Room(min(FLOOR_BYTES, disk.total_bytes // FLOOR_PART), min(FLOOR_FILES, disk.total_files // FLOOR_PART))
 
 
 def room_to_go_on(disk: Disk) -> Room:
-    """What must be free before work goes on that was held up by the floor."""
+    """Room that must be free before work goes on after a hold-up."""
     floor = floor_of(disk)
     return Room(round(floor.bytes * AGAIN_PARTS), round(floor.files * AGAIN_PARTS))
 
 
 def in_words(disk: Disk, room: Room) -> tuple[str, str]:
-    """What is free, and what is asked for: of bytes, or of files where the bytes would do."""
+    """Say what is free and what is needed: in bytes, or in files if the bytes would do."""
     if disk.free_bytes < room.bytes or not disk.total_files:
         return _size(disk.free_bytes), _size(room.bytes)
     return f"{disk.free_files:,} files", f"{room.files:,} files"
 
 
 async def require_room(lake: Lake) -> None:
-    """Raises `LakeUnavailableError`, before anything is begun, where the lake's disk is below its floor."""
+    """Raise `LakeUnavailableError`, before anything is begun, if the lake's disk is below its floor."""
     disk = await lake.disk()
     if disk is None or (floor := floor_of(disk)).is_free_on(disk):
         return
@@ -64,7 +62,7 @@ async def require_room(lake: Lake) -> None:
 
 
 def disk_at(root: str) -> Disk:
-    """The disk that a folder lies on, or would lie on once it is made."""
+    """Find the disk that a folder is on, or would be on once it is made."""
     standing = root
     while not os.path.lexists(standing):
         standing = os.path.dirname(standing)
@@ -79,7 +77,7 @@ def disk_at(root: str) -> Disk:
 
 
 def _size(size: int) -> str:
-    """As `df -h` says it; rounded down, so that what is below the floor never reads as if it were not."""
+    """Write bytes as `df -h` does, rounded down: what is below the floor never reads as if it were not."""
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 10 << shift:
             return f"{size >> shift:,} {unit}"

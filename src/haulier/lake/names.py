@@ -1,4 +1,4 @@
-"""Which paths the lake takes, and which names are temporary. Pure."""
+"""Paths that the lake takes, and temporary names. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 import uuid
 
 TEMPORARY_PREFIX = ".tmp-"
-"""Names that begin so are half-written records of somebody, ignored everywhere (docs/protocol.md#files-of-a-run)."""
+"""Prefix of half-written records, which are ignored everywhere (docs/protocol.md#files-of-a-run)."""
 
 _PART = r"(?!\.\.?(?:/|\Z))(?!\.tmp-)[A-Za-z0-9_=.-]+"
 _PATH = re.compile(f"{_PART}(?:/{_PART})*")
 
 
 def checked(path: str) -> str:
-    """The path itself, or `ValueError`: a path that the lake does not take is a programming error, never a user's."""
+    """Return the path, or raise `ValueError`: a path that the lake does not take is a programming error."""
     if not _PATH.fullmatch(path):
         raise ValueError(
             f"Not a path in the lake: {path!r}. It is relative, with ASCII letters, digits and '-_.=' between '/'."
@@ -22,5 +22,4 @@ def checked(path: str) -> str:
 
 
 def temporary_name() -> str:
-    """A new temporary name; no two are alike."""
     return f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"

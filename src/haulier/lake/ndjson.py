@@ -12,32 +12,32 @@ from haulier.errors import ItemError
 from haulier.lake.seam import Bytes, ObjectFacts
 
 BLOCK_BYTES = 256 * 1024
-"""What the compressor is fed at a time. ISA-L's output depends on where its input is cut, so that equal content has
-equal bytes only if the cuts stand at fixed places; and below this a thread costs more than the compression saves."""
+"""Bytes that the compressor is fed at a time. ISA-L's output depends on where its input is cut, so that equal content
+has equal bytes only if the cuts are at fixed places. Below this a thread costs more than the compression saves."""
 
 _LONG_RECORD_BYTES = 500
-"""From here on it is quicker to search for line ends than to count them."""
+"""Mean size from which searching for line ends is quicker than counting them."""
 
 _LEVEL = 2
-"""286 MB/s a core at nearly the size of the slow levels; the standard library's gzip does 29 at its default."""
+"""Compression level: 286 MB/s a core at nearly the size of the slow levels; the standard library's gzip does 29."""
 _MEMORY = 8
 """ISA-L's own choice: 410 KB for a stream, and the quickest for long ones."""
 _LITTLE_MEMORY = 3
-"""214 KB, for what is less than a block and gains nothing by more."""
+"""214 KB, for content below a block, which gains nothing by more."""
 _GZIP_WINDOW_BITS = 31
 """A gzip header with time 0 and no name."""
 _TEXT_BYTES = 1024 * 1024
-"""The most that is decompressed at a time, whatever the ratio."""
+"""Most bytes that are decompressed at a time, whatever the ratio."""
 
 _NotGzip = cast("type[Exception]", isal_zlib.error)
 """The stubs of isal type it as an instance."""
 
 
 def to_lines(page: Sequence[Bytes], start: int = 0, stop: int | None = None) -> bytes:
-    """One line for each of the records ``page[start:stop]``: CR and LF, which JSON allows between tokens alone, are
-    taken out, else it is kept (G6).
+    """Write one line for each of the records ``page[start:stop]``. CR and LF, which JSON allows between tokens alone,
+    are taken out; all else is kept (G6).
 
-    Raises `ItemError` for a record of which nothing is left: it would be a line that readers skip and counts miss.
+    Raises `ItemError` for a record of which nothing is left: readers would skip its line and counts would miss it.
     """
     records = page[start:stop]
     lines = b"\n".join((*records, b""))
@@ -53,8 +53,8 @@ def to_lines(page: Sequence[Bytes], start: int = 0, stop: int | None = None) -> 
 
 
 def _hold(lines: bytes, records: Sequence[Bytes]) -> bool:
-    """Whether each record has one line, and none is empty. `bytes.count` looks at every byte by itself, which takes
-    five times as long as searching where records have 10 KB, and half as long where they have 200 bytes."""
+    """Say whether each record has one line, and none is empty. `bytes.count` takes five times as long as searching
+    where records have 10 KB, and half as long where they have 200 bytes."""
     if len(lines) < _LONG_RECORD_BYTES * len(records):
         return lines.count(b"\n") == len(records) and all(map(len, records))
     found = start = 0
@@ -65,8 +65,8 @@ def _hold(lines: bytes, records: Sequence[Bytes]) -> bool:
 
 
 class LineCompressor:
-    """Lines to the stored bytes of one object. Equal lines give equal bytes, however they were grouped (on one kind of
-    processor: ISA-L's code differs between kinds). Holds less than a block and what was added last."""
+    """Turns lines into the stored bytes of one object. Equal lines give equal bytes, however they were grouped (on one
+    kind of processor: ISA-L's code differs between kinds). Holds less than a block and what was added last."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -78,13 +78,13 @@ class LineCompressor:
         self.records = 0
 
     def add(self, lines: bytes, records: int) -> None:
-        """Take lines in; nothing is compressed yet."""
+        """Take lines in without compressing them yet."""
         self._waiting.append(lines)
         self.waiting_bytes += len(lines)
         self.records += records
 
     def drain(self) -> bytes:
-        """Compress what fills whole blocks; the rest waits for more. Returns the bytes to store next."""
+        """Compress the whole blocks; the rest waits. Returns the bytes to store next."""
         stored = []
         for lines in self._waiting:
             rest = memoryview(lines)
@@ -113,12 +113,11 @@ class LineCompressor:
         return stored
 
     def facts(self) -> ObjectFacts:
-        """What the object holds, once it is finished."""
         return ObjectFacts(self.records, self._stored_bytes, self._sha256.hexdigest())
 
     def _opened(self, memory: int = _MEMORY) -> Any:
-        """ISA-L's stream. It takes memory, so it is there only while it is used: not while a small item waits for its
-        answer, nor while a spool waits to be published."""
+        """Return ISA-L's stream. It takes memory, and so exists only while it is used: not while a small item waits for
+        its answer, nor while a spool waits to be published."""
         if self._stream is None:
             self._stream = isal_zlib.compressobj(_LEVEL, wbits=_GZIP_WINDOW_BITS, memLevel=memory)
         return self._stream
@@ -130,8 +129,8 @@ class LineCompressor:
 
 
 async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """The lines of an object that haulier wrote, in batches, from its stored bytes. `ValueError` for one that is not
-    whole. Holds a megabyte and the longest line."""
+    """Read the lines of an object that haulier wrote, in batches. Raises `ValueError` if it is not whole. Holds a
+    megabyte and the longest line."""
     member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     rest = b""
     try:
@@ -149,9 +148,8 @@ async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
 
 
 class LineCounter:
-    """Stored bytes, piece by piece, to what the object holds (P9). Memory is bounded whatever the object's ratio.
-
-    Its `ValueError` says in words why the object is damaged."""
+    """Counts what an object holds, from its stored bytes (P9). Memory is bounded whatever the object's ratio.
+    `ValueError` says in words why an object is damaged."""
 
     def __init__(self) -> None:
         self._member: igzip_lib.IgzipDecompressor | None = None
@@ -171,7 +169,7 @@ class LineCounter:
             raise ValueError(f"it is not gzip from byte 0 to its end ({error})") from error
 
     def check_end(self) -> None:
-        """After the last piece: `ValueError` if more was to come."""
+        """Raise `ValueError` if more was to come."""
         if self._stored_bytes == 0:
             raise ValueError("it has no bytes")
         if self._member is not None:
@@ -180,11 +178,10 @@ class LineCounter:
             raise ValueError("its last line has no end")
 
     def facts(self) -> ObjectFacts:
-        """What was read so far."""
         return ObjectFacts(self._records, self._stored_bytes, self._sha256.hexdigest())
 
     def _read_member(self, stored: bytes) -> bytes:
-        """Read on in the member under way, or in the next one; returns what follows its end."""
+        """Read on in the member under way, or in the next one. Returns what follows its end."""
         member = self._member = self._member or igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         while True:
             text = member.decompress(stored, _TEXT_BYTES)

@@ -1,4 +1,4 @@
-"""Where everything stands in the lake (docs/protocol.md#files-of-a-run). Pure: the parameters alone decide a path."""
+"""Paths of everything in the lake (docs/protocol.md#files-of-a-run). Pure: the parameters alone decide a path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=64)
 def compact_time(moment: datetime) -> str:
-    """``20261123T222500Z``: sortable, and safe on every disk, which colons are not."""
+    """Write a moment as ``20261123T222500Z``: sortable and, without colons, safe on every disk."""
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
@@ -27,7 +27,7 @@ class RunPaths:
         return run_root(self.source, self.run_id)
 
     def bronze(self, stream: str) -> str:
-        """The folder that holds the objects of one stream of this run."""
+        """Folder of the objects of one stream."""
         return f"{self.source}/{stream}/mode={self.mode}/snapshot_time={compact_time(self.snapshot_time)}"
 
     def object(self, stream: str, key: str) -> str:
@@ -58,8 +58,8 @@ class RunPaths:
         return f"{self.root}/plan/{attempt}/{shard}.sent"
 
     def folder(self, name: str) -> str:
-        """``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes``, ``hidden``
-        or ``closings``."""
+        """One of ``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes``,
+        ``hidden``, ``closings``."""
         return f"{self.root}/{name}"
 
     @property
@@ -81,11 +81,11 @@ class RunPaths:
 
     @property
     def bodies(self) -> str:
-        """The folder of answers that could not be read."""
+        """Folder of the answers that could not be read."""
         return f"{self.root}/bodies"
 
     def body(self, key: str, number: int) -> str:
-        """The answer that a key could not be read from, by the number that its poison has or would have."""
+        """An answer that could not be read, by the number that its key's poison has or would have."""
         return f"{self.bodies}/{key}.{number}"
 
     def closing(self, number: int, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The lake seam: create-only, whole or absent. `haulier.testing.contracts.lake` is its contract suite.
+"""The seam of lakes: create-only, whole or absent. `haulier.testing.contracts.lake` is its contract suite.
 
 Paths are relative to the lake, with ``/`` between parts, and hold ASCII letters, digits and ``-_.=`` only.
 """
@@ -16,33 +16,33 @@ Bytes = bytes | bytearray | memoryview
 
 @dataclass(frozen=True)
 class ObjectFacts:
-    """What an object holds, as counted while it was written or read to its end."""
+    """Contents of an object, counted while it was written or read to its end."""
 
     records: int
     """Lines."""
     bytes: int
     """Size as stored, compressed."""
     sha256: str
-    """Of the bytes as stored, in hexadecimal."""
+    """Of the stored bytes, in hexadecimal."""
 
 
 class Published(enum.Enum):
     """How a publication ended (P7)."""
 
     OURS = "ours"
-    """The object stands and is this spool's, now or from an earlier try."""
+    """The object is this spool's, now or from an earlier try."""
     TAKEN = "taken"
-    """Another attempt's object stands there; this spool is dropped. Adopt theirs."""
+    """The object is another attempt's; this spool is dropped. Adopt theirs."""
 
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk of this machine that a lake's bytes go to. `haulier.lake.floor` says how much of it is left alone."""
+    """The disk of this machine that takes a lake's bytes. `haulier.lake.floor` says how much of it is left alone."""
 
     place: str
     """The lake's own folder on it, for people."""
     free_bytes: int
-    """What this user may still write."""
+    """Bytes that this user may still write."""
     total_bytes: int
     free_files: int
     total_files: int
@@ -51,22 +51,22 @@ class Disk:
 
 @dataclass(frozen=True)
 class LakeCapabilities:
-    """What a lake can do; the contract suite and the layers above branch on these and on nothing else."""
+    """Abilities of a lake. The contract suite and the layers above branch on these, never on a name."""
 
     sweep_fences: bool
-    """Whether a spool that `sweep` removed can no longer be published (C1). Elsewhere an object may land after the list
-    of a closing, however late (C9)."""
+    """Whether a spool that `sweep` removed can no longer be published (C1). If not, an object may land after a closing
+    has listed, however late (C9)."""
 
 
 class Spool(Protocol):
-    """The records of one attempt on their way: opened once, under a name of its own, and kept by descriptor (P5)."""
+    """Records of one attempt, not yet visible: opened once, under a name of its own, and kept by descriptor (P5)."""
 
     async def write(self, records: Iterable[Bytes]) -> None:
-        """Append records, one line each: CR and LF, which JSON allows between tokens alone, are taken out (G6)."""
+        """Append records, one line each. CR and LF, which JSON allows between tokens alone, are taken out (G6)."""
         ...
 
     async def finish(self) -> ObjectFacts:
-        """End the compressed stream and make it durable (P7, step 1). No `write` after it."""
+        """End the compressed stream and make it durable (P7, step 1). No `write` may follow."""
         ...
 
     async def discard(self) -> None:
@@ -75,37 +75,38 @@ class Spool(Protocol):
 
 
 class Lake(Protocol):
-    """One account for every backend. Every method may raise `LakeUnavailableError`."""
+    """One account of runs and their objects. Every method may raise `LakeUnavailableError`."""
 
     @property
     def capabilities(self) -> LakeCapabilities: ...
 
     async def create(self, path: str, body: bytes) -> bool:
-        """Write a small record if nothing stands at ``path``: whole or absent, durable on return. False: one stood."""
+        """Write a small record if nothing stands at ``path``: whole or absent, durable on return. False: something
+        stood."""
         ...
 
     async def create_from(self, path: str, file: Path) -> bool:
-        """The same from a local file, streamed: for manifests, which have no size limit."""
+        """Create a record from a local file, streamed: for manifests, which have no size limit."""
         ...
 
     async def read(self, path: str) -> bytes | None:
-        """A whole record, or None if it is not there."""
+        """Read a whole record; None if it is absent."""
         ...
 
     async def exists(self, path: str) -> bool: ...
 
     def walk(self, folder: str) -> AsyncIterator[list[str]]:
-        """Every file below ``folder``, at any depth, as paths in batches and in no order; none if it is absent.
+        """List every file below ``folder``, at any depth, as paths in batches and in no order; none if it is absent.
         Temporary names (``.tmp-*``) are never listed. What stood before the call and stays is listed."""
         ...
 
     async def names(self, folder: str) -> list[str]:
-        """Names of the files and folders directly in ``folder``, in no order; none if it is absent, and no temporary
-        ones. For small folders."""
+        """List the files and folders directly in a small folder, in no order and without temporary names; none if it is
+        absent."""
         ...
 
     def download(self, path: str) -> AsyncIterator[bytes]:
-        """An object's or record's stored bytes, in pieces. Nothing if it is absent."""
+        """Read the stored bytes of an object or record, in pieces; none if it is absent."""
         ...
 
     async def remove(self, path: str) -> None:
@@ -113,25 +114,26 @@ class Lake(Protocol):
         ...
 
     async def open_spool(self, folder: str, name: str) -> Spool:
-        """Open a new spool in a run's staging folder. ``name`` must be of this attempt alone; something stands there
-        as soon as bytes are stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
+        """Open a new spool in a run's staging folder. ``name`` must be of this attempt alone. Something stands there as
+        soon as bytes are stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
         ...
 
     async def publish(self, spool: Spool, path: str) -> Published:
-        """Steps 4-6 of P7, create-only: link, make durable, drop the spool's own name.
+        """Do steps 4-6 of P7, create-only: link, make durable, drop the spool's own name.
 
         Raises `SweptError` if a closing took the spool (only where a sweep fences), `LakeUnavailableError` if the lake
-        is broken."""
+        is broken.
+        """
         ...
 
     async def adopt(self, path: str) -> ObjectFacts | None:
-        """Make an object that stands there durable and read it to its end (P9). None if absent; raises
-        `DamagedObjectError` if it cannot be read to its end."""
+        """Make an object durable and read it to its end (P9). None if it is absent. Raises `DamagedObjectError` if it
+        cannot be read to its end."""
         ...
 
     async def sweep(self, folder: str) -> int:
-        """List a staging folder whole, then remove what was listed, missing ones ignored (C1). Returns how many.
-        Safe at any time: an attempt whose spool is gone gives up."""
+        """List a staging folder whole, then remove what was listed, missing ones ignored (C1). Returns how many. Safe
+        at any time: an attempt whose spool is gone gives up."""
         ...
 
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:
@@ -139,16 +141,16 @@ class Lake(Protocol):
         ...
 
     def locate(self, path: str) -> str:
-        """Where a reader outside finds a path of this lake: a folder's or file's own path, or a URL."""
+        """Return where a reader outside finds a path of this lake: a path of the machine, or a URL."""
         ...
 
     async def disk(self) -> Disk | None:
-        """How much room there is on this machine for what is being written: on the lake's own disk or, where the lake
-        is elsewhere, on that of its spools. None if nothing is kept on one. Makes and changes nothing."""
+        """Say how much room there is on this machine for what is being written: on the lake's own disk or, if the lake
+        is elsewhere, on that of its spools. None if nothing is kept on one. Changes nothing."""
         ...
 
     async def check(self) -> None:
-        """Refuse, in words and before any run, a place that cannot keep the protocol: `UsageError` with a remedy."""
+        """Refuse a place that cannot keep the protocol, before any run: `UsageError` with a remedy."""
         ...
 
     async def close(self) -> None: ...

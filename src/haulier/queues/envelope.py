@@ -1,4 +1,4 @@
-"""The message: a small ASCII JSON envelope, decoded before anything else; its payload only once its kind is known."""
+"""The message: a small ASCII JSON envelope. Its payload is decoded only once its kind is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from haulier.errors import BrokenEnvelopeError, NewerFormatError, UsageError
 
 FORMAT = 1
 MAX_BODY_BYTES = 48 * 1024
-"""The smallest limit of the backends: Azure Storage Queue takes 64 KiB of base64, which is 48 KiB of message."""
+"""Limit of a message: Azure Storage Queue, the smallest, takes 64 KiB of base64, which is 48 KiB of message."""
 
 _MAX_NAME = 120
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -24,28 +24,28 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 # A default is left out of a message only where every format to come will read its absence alike; so `v` never is.
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One message. ``redrives`` is the number of the message (docs/protocol.md#terms); ``resent`` is its mark."""
+    """One message. ``redrives`` is its number (docs/protocol.md#terms), ``resent`` its mark."""
 
     v: int = msgspec.field(default_factory=lambda: FORMAT)
     kind: str
     key: str
     run_id: str
     failures: _Count = 0
-    """Times that this item failed and was charged."""
+    """Charged failures of this item so far."""
     releases: _Count = 0
-    """Voluntary returns: delays, drains, give-ups, grace. With ``failures`` they leave the silent deliveries."""
+    """Voluntary returns: delays, drains, give-ups, grace. Deliveries less these and ``failures`` were silent."""
     redrives: _Count = 0
     resent: bool = False
     depth: _Count = 0
-    """How many divisions lie between the item of the plan and this one."""
+    """Divisions between the item of the plan and this one."""
     suspect: str = ""
-    """Why the item that this one was cut from was divided, where its data or its crashes were: one of the parts has
-    it. A message that is sent again has forgotten it, and costs some more requests."""
+    """Why the item that this one was cut from was divided, if its data or its crashes were the reason: one of the parts
+    has it. A message that is sent again has lost it, which costs some more requests."""
     payload: msgspec.Raw
 
 
 class _Version(msgspec.Struct, frozen=True):
-    """What every format has, read first: a newer one may have none of the other fields."""
+    """The one field that every format has. It is read first, since a newer format may have none of the others."""
 
     v: int
 
@@ -56,7 +56,7 @@ _version_decoder = msgspec.json.Decoder(_Version)
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The message's bytes: ASCII, since queues that carry XML refuse some characters.
+    """Encode a message as ASCII, since queues that carry XML refuse some characters.
 
     Raises `UsageError` over 48 KiB, and for a name that `decode` would refuse.
     """
@@ -75,7 +75,8 @@ def encode(envelope: Envelope) -> bytes:
 
 
 def decode(body: bytes) -> Envelope:
-    """Read a message. `BrokenEnvelopeError` if it never can be; `NewerFormatError` if a newer haulier wrote it."""
+    """Read a message. Raises `BrokenEnvelopeError` if nobody ever can, `NewerFormatError` if a newer haulier wrote
+    it."""
     try:
         version = _version_decoder.decode(body).v
         if version > FORMAT:
@@ -90,7 +91,7 @@ def decode(body: bytes) -> Envelope:
 
 
 def _problem(envelope: Envelope) -> str | None:
-    """Why a message must not be worked: its names become paths in the lake and fields of every log line."""
+    """Say why a message must not be worked: its names become paths in the lake and fields of every log line."""
     if envelope.v < 1:
         return f"there never was a format {envelope.v}"
     names = (("kind", envelope.kind, _KIND), ("key", envelope.key, _KEY), ("run", envelope.run_id, _RUN_ID))

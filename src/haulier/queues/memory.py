@@ -1,4 +1,4 @@
-"""A queue in this process's memory: for tests, `try`, and runs that need not outlive the process."""
+"""A queue in the memory of this process, for tests, `try`, and runs that need not outlive it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from haulier.errors import LeaseLostError
 from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities
 
 _MAX_DELAY_SECONDS = 366 * 86_400.0
-"""Longest delay or lease that is kept."""
+"""Longest delay or lease that is kept: a year."""
 
 _CAPABILITIES = QueueCapabilities(
     name="memory",
@@ -30,18 +30,18 @@ class _Message:
     body: bytes
     visible_at: float
     token: int = 0
-    """0: not leased."""
+    """0 if nobody has leased the message."""
     deliveries: int = 0
 
 
 @dataclass(slots=True)
 class MemoryStore:
-    """What the clients of one queue share. Lost with the process; a run then rebuilds it from its plan."""
+    """State that the clients of one queue share. It is lost with the process; a run rebuilds it from its plan."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     messages: dict[int, _Message] = field(default_factory=dict)
     by_visibility: list[tuple[float, int, int]] = field(default_factory=list)
-    """A heap of (visible_at, token, id). An entry that its message has left behind is dropped when it comes up."""
+    """A heap of (visible_at, token, id). Entries that are out of date are dropped when they come up."""
     poison: list[bytes] = field(default_factory=list)
     last_id: int = 0
     last_token: int = 0
@@ -52,7 +52,7 @@ class MemoryStore:
         heapq.heappush(self.by_visibility, (visible_at, token, id))
 
     def next_ready(self, now: float) -> int | None:
-        """The id of the message that has been visible for longest, taken off the heap."""
+        """Take the id of the message that has been visible for longest off the heap."""
         while self.by_visibility and self.by_visibility[0][0] <= now:
             visible_at, token, id = heapq.heappop(self.by_visibility)
             message = self.messages.get(id)
@@ -61,7 +61,6 @@ class MemoryStore:
         return None
 
     def held_by(self, lease: Lease) -> tuple[int, _Message] | None:
-        """The message that a lease still holds."""
         found = _TOKEN.fullmatch(lease.token)
         if found is None:
             return None
@@ -71,10 +70,8 @@ class MemoryStore:
 
 
 class MemoryQueue:
-    """A client of a `MemoryStore`. Clients in several threads may share one; no call blocks or fails.
-
-    Deadlines are kept in the clock's monotonic time.
-    """
+    """A client of a `MemoryStore`, which threads may share. No call blocks or fails. Deadlines are kept in monotonic
+    time."""
 
     def __init__(self, store: MemoryStore, clock: Clock) -> None:
         self._shared = store
@@ -153,7 +150,6 @@ class MemoryQueue:
             self._store.poison.append(body)
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
-        """The oldest first; see the seam."""
         limit = max(0, limit)
         with self._store.lock:
             if poison:
@@ -176,7 +172,7 @@ class MemoryQueue:
             return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=len(self._store.poison))
 
     async def holders(self) -> list[Holder]:
-        """None: the leases end with the only process that can hold one."""
+        """Return none: the leases end with the only process that can hold one."""
         return []
 
     async def purge(self, *, poison: bool = False) -> int:
@@ -192,7 +188,6 @@ class MemoryQueue:
         return removed
 
     async def close(self) -> None:
-        """Nothing is held: the store lives as long as somebody has it. No other call may follow."""
         self._is_closed = True
 
     @property

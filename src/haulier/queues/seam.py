@@ -1,4 +1,4 @@
-"""The queue seam: what a backend has to do, and no more. `haulier.testing.contracts.queue` is its contract suite."""
+"""The seam of queues. `haulier.testing.contracts.queue` is its contract suite."""
 
 from __future__ import annotations
 
@@ -7,57 +7,58 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Whereabouts = Literal["here", "gone", "unknown"]
-"""Of a process: it lives on this machine, it has surely ended, or nobody here can tell."""
+"""Where a process is: alive on this machine, surely ended, or out of sight."""
 
 
 @dataclass(frozen=True)
 class QueueCapabilities:
-    """What a backend can do; the contract suite and the layers above branch on these and on nothing else."""
+    """Abilities of a backend. The contract suite and the layers above branch on these, never on a name."""
 
     name: str
     max_dequeue: int
-    """The most messages that one `dequeue` hands out."""
+    """Most messages that one `dequeue` hands out."""
     is_shared: bool
     """Whether other processes can open the same queue."""
     exact_depth: bool
-    """Whether `depth` is exact; where it is not, "nothing left" proves nothing."""
+    """Whether `depth` is exact. If not, an empty queue proves nothing."""
     fenced_completion: bool = True
-    """Whether `complete` with a stale token is refused by the backend itself. Elsewhere a message may go that another
-    worker holds; what became of its item is written down by then (P8)."""
+    """Whether the backend refuses `complete` with a stale token. If not, a message may go while another worker holds
+    it; the result of its item is durable by then (P8)."""
     replaces_body: bool = True
-    """Whether `release` can give a message another body. Elsewhere workers send a new message and complete the old
-    one, which begins a new count of deliveries."""
+    """Whether `release` can give a message another body. If not, workers send a new message and complete the old one,
+    which begins a new count of deliveries."""
     is_ordered: bool = True
-    """Whether `dequeue` keeps its order; services that promise none only tend to."""
+    """Whether `dequeue` keeps its order."""
     frees_dead: bool = False
-    """Whether the leases of a process that has surely ended are free at once; elsewhere they run out."""
+    """Whether the leases of a process that has surely ended are free at once. If not, they run out."""
 
 
 @dataclass(frozen=True)
 class ThisProcess:
-    """Whom the leases of a client belong to, and how it finds out about other processes."""
+    """The owner of a client's leases, and its way to find out about other owners."""
 
     name: str = ""
     """For people."""
     mark: str = ""
-    """No other process ever has it. Empty where the system cannot tell processes apart: then leases run out."""
+    """A mark that no other process ever has. Empty where the system cannot tell processes apart: then leases run
+    out."""
     find: Callable[[str], Whereabouts] = lambda mark: "unknown"
-    """Where the process of a mark is. Never ``gone`` where there is any doubt: it would lose its work."""
+    """Finds the process of a mark. Never ``gone`` where there is any doubt: the process would lose its work."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A message held by one worker until its visibility timeout. ``token`` fences everything done with it."""
+    """A message that one worker holds until its visibility timeout. ``token`` fences all that is done with it."""
 
     token: str
     body: bytes
     deliveries: int
-    """How often the message has been handed out, this time included."""
+    """How often the message was handed out, this time included."""
 
 
 @dataclass(frozen=True)
 class Depth:
-    """Messages by state. ``poisoned`` counts the poison queue's copies."""
+    """Counts of messages by state. ``poisoned`` counts the copies on the poison queue."""
 
     ready: int
     delayed: int
@@ -71,28 +72,28 @@ class Depth:
 
 @dataclass(frozen=True)
 class Holder:
-    """What one process has leased."""
+    """The leases of one process."""
 
     name: str
     """For people; empty where it is not known."""
     whereabouts: Whereabouts
     leases: int
     seconds: float
-    """Until the last of them runs out, unless it is renewed."""
+    """Time until the last of them runs out."""
 
 
 class Queue(Protocol):
     """At-least-once delivery of small messages, with leases.
 
-    Every method may raise `QueueUnavailableError`; nothing was done then, or it was done and may be repeated. A client
-    belongs to the thread (event loop) that opened it; `QueueOpener` opens another for another thread.
+    Every method may raise `QueueUnavailableError`: nothing was done then, or it was done and may be repeated. A client
+    belongs to the thread (event loop) that opened it.
     """
 
     @property
     def capabilities(self) -> QueueCapabilities: ...
 
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
-        """Add messages, durably, before this returns. All or a prefix of them stay if it fails; no deduplication."""
+        """Add messages, durably. If it fails, all or a prefix of them stay. Equal messages are not dropped."""
         ...
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
@@ -100,46 +101,47 @@ class Queue(Protocol):
         ...
 
     async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
-        """Extend leases from now. The answer stands in the order asked: the lease (its token may be new), or None where
-        it is lost. An expired lease that nobody else took is revived."""
+        """Extend leases from now. Returns, in the order asked, each lease (its token may be new), or None if it is
+        lost. An expired lease that nobody else took is revived."""
         ...
 
     async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
         """Hand a message back with ``body`` in place of its own, in one atomic step. Raises `LeaseLostError`.
 
-        ``body`` is the message's own where the backend cannot replace it (`QueueCapabilities.replaces_body`)."""
+        ``body`` is the message's own where the backend cannot replace it (`QueueCapabilities.replaces_body`).
+        """
         ...
 
     async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
-        """Remove messages for good. Returns those whose lease was lost (already gone counts as lost). A lease that ran
-        out is lost only once somebody else took its message, here and in `release`."""
+        """Remove messages for good. Returns those whose lease was lost; a message that is gone counts as lost. A lease
+        that ran out is lost only once somebody else took its message, here and in `release`."""
         ...
 
     async def poison(self, body: bytes) -> None:
-        """Put a copy on the poison queue, for tools and alerts. The truth of it is the poison record in the lake."""
+        """Put a copy on the poison queue, for tools and alerts. What counts is the poison record in the lake."""
         ...
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
-        """Bodies of up to ``limit`` messages, changing nothing. Those that are delayed or leased may be left out."""
+        """Return bodies of up to ``limit`` messages and change nothing. Delayed and leased ones may be left out."""
         ...
 
     async def depth(self) -> Depth:
-        """How many messages are in which state. An expired lease counts as ready."""
+        """Count the messages by state. An expired lease counts as ready."""
         ...
 
     async def holders(self) -> list[Holder]:
-        """Who holds the leases; none where the backend cannot tell (`QueueCapabilities.frees_dead`)."""
+        """List who holds the leases; nobody where the backend cannot tell (`QueueCapabilities.frees_dead`)."""
         ...
 
     async def purge(self, *, poison: bool = False) -> int:
-        """Remove every message (of the poison queue alone, if asked). Returns how many there were."""
+        """Remove every message, or those of the poison queue alone. Returns how many there were."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads. Leases stay until they run out: close is no release. May be called again;
-        any other call after it is a programming error (`RuntimeError`)."""
+        """Let go of connections and threads. Leases stay until they run out. May be called again; any other call after
+        it is a programming error (`RuntimeError`)."""
         ...
 
 
 QueueOpener = Callable[[], Queue]
-"""Opens a client for the calling thread. The lease keeper calls it in a thread of its own."""
+"""Opens a client for the calling thread, such as the lease keeper's."""

@@ -1,4 +1,4 @@
-"""The files of a local lake: blocking steps, in the order that survives a kill or a loss of power at any of them."""
+"""Files of a local lake: blocking steps, in the order that survives a kill or a loss of power at any of them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from haulier.lake.ndjson import LineCounter
 from haulier.lake.seam import Bytes, ObjectFacts
 
 BATCH_PATHS = 1_000
-"""The most paths that one batch of a listing holds."""
+"""Most paths in one batch of a listing."""
 PIECE_BYTES = 1024 * 1024
-"""What is read from a file at a time."""
+"""Bytes that are read from a file at a time."""
 _PIECES_AT_ONCE = 8
 """Pieces of an object that are read before the thread is let go: a cancellation waits for no more than these."""
 _KNOWN_FOLDERS = 4_096
-"""The most folders that are remembered as standing; poison has a folder for each key, and memory must not follow it."""
+"""Most folders that are remembered as standing. Poison has a folder for each key, and memory must not follow it."""
 
 T = TypeVar("T")
 
 
 class LocalFiles:
-    """Everything under ``root`` but spools. Safe to use from several threads; raises plain `OSError`, and
-    `LakeUnavailableError` where the lake's folder itself has gone."""
+    """Everything under ``root`` but spools. Safe to use from several threads. Raises plain `OSError`, and
+    `LakeUnavailableError` if the lake's folder itself has gone."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -38,11 +38,11 @@ class LocalFiles:
         self._known: set[str] = set()
 
     def at(self, path: str) -> str:
-        """Where a path of the lake stands on the disk. `ValueError` if the lake takes no such path."""
+        """Return the place of a path on the disk. Raises `ValueError` if the lake takes no such path."""
         return f"{self.root}/{checked(path)}"
 
     def make_root(self) -> None:
-        """Make the lake's folder if this is the first use of it; afterwards it must be the one that it was."""
+        """Make the lake's folder at its first use; afterwards it must be the one that it was."""
         if self._device is not None:
             return
         missing = []
@@ -71,7 +71,7 @@ class LocalFiles:
         self._known.add(folder)
 
     def in_folder(self, folder: str, work: Callable[[], T]) -> T:
-        """``work()`` with the folder there; once more if somebody removed it meanwhile."""
+        """Do ``work()`` with the folder there; once more if somebody removed it meanwhile."""
         self.make_folder(folder)
         try:
             return work()
@@ -81,7 +81,7 @@ class LocalFiles:
             return work()
 
     def forget_folders(self) -> None:
-        """Somebody removed a folder: make and sync them all anew when they are wanted."""
+        """Make and sync all folders anew when they are needed: somebody removed one."""
         self._known.clear()
 
     def create(self, path: str, body: bytes) -> bool:
@@ -108,21 +108,22 @@ class LocalFiles:
         return []
 
     def walk(self, folder: str) -> Generator[list[str], None, None]:
-        """Every file below a folder, at any depth, in batches. Holds one batch and one open folder a level."""
+        """List every file below a folder, at any depth, in batches. Holds one batch and one open folder a level."""
         paths = self._walk(checked(folder), temporary=False)
         while batch := list(map(_printable, islice(paths, BATCH_PATHS))):
             yield batch
 
     def pieces(self, path: str) -> Generator[bytes, None, None]:
-        """The bytes of a file, in pieces; none if it is absent."""
+        """Read the bytes of a file, in pieces; none if it is absent."""
         with self._absent_is_none(), open(self.at(path), "rb", buffering=0) as file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
 
     def adopt(self, path: str) -> Generator[ObjectFacts, None, None]:
-        """Make an object durable and read it to its end (P9): what it holds so far, at times, and whole at last.
+        """Make an object durable and read it to its end (P9). Yields what it holds so far, at times, and whole at last.
 
-        Nothing if it is absent; `DamagedObjectError` if it cannot be read to its end."""
+        Yields nothing if it is absent. Raises `DamagedObjectError` if it cannot be read to its end.
+        """
         name = self.at(path)
         descriptor = -1
         with self._absent_is_none():
@@ -149,7 +150,7 @@ class LocalFiles:
         yield counter.facts()
 
     def remove(self, path: str) -> None:
-        """Remove a file, durably: a removed object that came back after a loss of power would be read twice."""
+        """Remove a file, durably: one that came back after a loss of power would be read twice."""
         name = self.at(path)
         with self._absent_is_none():
             _unlinked(name)
@@ -170,7 +171,7 @@ class LocalFiles:
         return removed
 
     def _put(self, path: str, fill: Callable[[int], None]) -> bool:
-        """Whole or absent: written and synced under a temporary name, then linked to its own."""
+        """Write and sync under a temporary name, then link to the real one: whole or absent."""
         name = self.at(path)
         place = os.path.dirname(name)
 
@@ -196,9 +197,10 @@ class LocalFiles:
         return self.in_folder(parent(path), put)
 
     def _walk(self, folder: str, *, temporary: bool) -> Iterator[str]:
-        """Paths of the files below a folder: the temporary ones alone, or all others. What vanishes is no error.
+        """List the files below a folder: the temporary ones alone, or all others. What vanishes is no error.
 
-        Symbolic links count as files: a sweep that went through one would empty a folder outside the lake."""
+        Symbolic links count as files: a sweep that went through one would empty a folder outside the lake.
+        """
         with self._absent_is_none(), os.scandir(f"{self.root}/{folder}") as entries:
             for entry in entries:
                 is_temporary = entry.name.startswith(TEMPORARY_PREFIX)
@@ -210,8 +212,8 @@ class LocalFiles:
 
     @contextlib.contextmanager
     def _absent_is_none(self) -> Iterator[None]:
-        """What is not there is none, as long as the lake itself is: an unmounted disk would answer the same, and a
-        closing that believed it would find every item missing."""
+        """Take a missing file for absent only while the lake itself is there: an unmounted disk would answer alike, and
+        a closing that believed it would find every item missing."""
         try:
             yield
         except FileNotFoundError:
@@ -219,7 +221,7 @@ class LocalFiles:
                 self._refuse_lost_root()
 
     def _refuse_lost_root(self) -> None:
-        """A lake whose disk was unmounted is not begun anew in the empty folder beneath."""
+        """Refuse to begin a lake anew in the empty folder that an unmounted disk leaves."""
         try:
             device = os.stat(self.root).st_dev
         except FileNotFoundError:
@@ -231,12 +233,12 @@ class LocalFiles:
 
 
 def parent(path: str) -> str:
-    """The folder that holds a path of the lake; empty for the lake's own."""
+    """Return the folder of a path; empty for the lake's own."""
     return path.rpartition("/")[0]
 
 
 def link(source: str, name: str) -> bool:
-    """Give a file a second name if that one is free. False: it is taken."""
+    """Give a file a second name if that one is free. Returns False if it is taken."""
     try:
         os.link(source, name)
     except FileExistsError:
@@ -245,14 +247,14 @@ def link(source: str, name: str) -> bool:
 
 
 def write_all(descriptor: int, body: Bytes) -> None:
-    """A write may take only a part, on a disk that is nearly full for one."""
+    """Write everything: one write may take only a part, for one on a disk that is nearly full."""
     rest = memoryview(body)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def _make_folder(place: str) -> None:
-    """One folder, and its name in the one above made durable: whoever made it may not have come so far."""
+    """Make one folder, and its name in the one above durable: whoever made it may not have come so far."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(place)
     sync_folder(os.path.dirname(place))
@@ -273,5 +275,5 @@ def _unlinked(name: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    """A name that is not ours may hold any bytes; what a listing returns must be fit to be written down."""
+    """Make a name, which may hold any bytes if it is not ours, fit to be written down."""
     return name if name.isascii() else os.fsencode(name).decode("ascii", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Which disks can hold a lake, and a refusal in words for the others (docs/protocol.md#disks-that-can-hold-a-lake)."""
+"""Disks that can hold a lake, and a refusal in words of the others (docs/protocol.md#disks-that-can-hold-a-lake)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from haulier.lake.local.files import LocalFiles, link
 from haulier.lake.names import temporary_name
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
-"""What disks without hard links, or without folders that can be synced, answer; exFAT says EPERM."""
+"""Answers of disks without hard links, or without folders that can be synced; exFAT says EPERM."""
 
 _NO_PLACE = frozenset({errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP})
 """What a file system answers in which nobody can create this folder, such as `/proc`."""
@@ -22,10 +22,11 @@ _REMEDY = "Name a folder on a local disk or volume of this machine."
 
 
 def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> None:
-    """`UsageError` for a folder whose disk cannot keep the protocol, or that this user cannot write. Makes the folder
-    if it is absent, and leaves nothing in it. Raises `OSError` for a disk that is full.
+    """Raise `UsageError` for a folder whose disk cannot keep the protocol, or that this user cannot write. Makes the
+    folder if it is absent, and leaves nothing in it. Raises `OSError` if the disk is full.
 
-    ``read_mounts`` is `mounts`. It is read once the folder is there, since a disk may be mounted on its first use."""
+    ``read_mounts`` is read once the folder is there, since a disk may be mounted on its first use.
+    """
     try:
         files.make_root()
         mount = mount_of(os.path.realpath(files.root), read_mounts())

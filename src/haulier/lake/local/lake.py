@@ -1,4 +1,4 @@
-"""The lake in a folder of a local disk. Hard links make it create-only; `filesystems` says where that can be had."""
+"""The lake in a folder of a local disk, made create-only by hard links. `filesystems` says which disks have those."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _CAPABILITIES = LakeCapabilities(sweep_fences=True)
 
 
 class LocalLake:
-    """See `Lake` in the seam. ``root`` is made at its first use. Nothing here blocks the event loop, and a call that is
-    cancelled has ended before the cancellation goes on. Every method raises `LakeUnavailableError` for what the disk
-    refuses, and `ValueError` for a path that is none."""
+    """See `Lake` in the seam. ``root`` is made at its first use. Nothing blocks the event loop, and a call that is
+    cancelled has ended before the cancellation goes on. Raises `LakeUnavailableError` for what the disk refuses, and
+    `ValueError` for a path that is none."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
         place = os.path.abspath(root)
@@ -97,13 +97,13 @@ class LocalLake:
         await self._threads.close()
 
     def _names(self, shares: Sequence[Share[str, list[str]]]) -> None:
-        """A folder that several ask for, such as before each publication, is read once, after they all asked."""
+        """Read a folder that several ask for, such as before each publication, once after they all asked."""
         read = functools.cache(self._files.names)
         for share in shares:
             share.attempt(lambda folder: list(read(folder)))
 
     async def _each(self, blocking: Generator[T, None, None]) -> AsyncIterator[T]:
-        """What a blocking generator yields, a thread's turn for each."""
+        """Yield what a blocking generator yields, each from a thread."""
         try:
             while (piece := await self._threads.run(next, blocking, None)) is not None:
                 yield piece

@@ -1,7 +1,9 @@
 """The spool of one attempt in a local lake: opened once and kept by descriptor, so that a sweep can never split it.
 
-It is opened when its first bytes go to disk, which for a small item is when it is finished. That is early enough: what
-a sweep came too early for was finished after `opened` was written, so its attempt finds the closing (C1, P7)."""
+It is opened when its first bytes go to disk, which for a small item is when it is finished. That is early enough: a
+spool that a sweep came too early for was finished after `opened` was written, so its attempt finds the closing (C1,
+P7).
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
 from haulier.lake.seam import Bytes, ObjectFacts, Published
 
 _RECORDS_AT_ONCE = 1_000
-"""Records are taken in this many at a time, so that an endless iterable needs no endless memory."""
+"""Records that are taken in at a time, so that an endless iterable needs no endless memory."""
 
 
 class LocalSpool:
-    """See `Spool` in the seam. Calls are put in a row, from however many tasks they come.
+    """See `Spool` in the seam. Calls are done in turn, from however many tasks they come.
 
     A spool whose `write` or `finish` failed, or was cancelled, may hold part of what it was given: it can only be
     discarded (`RuntimeError` otherwise). A `publish` that failed may be tried again.
@@ -44,7 +46,8 @@ class LocalSpool:
         self._published: Published | None = None
 
     async def write(self, records: Iterable[Bytes]) -> None:
-        """Append records, one line each; `ItemError` for an empty one. Little waits in memory, much goes to disk."""
+        """Append records, one line each. Raises `ItemError` for an empty one. Little waits in memory, much goes to
+        disk."""
         async with self._turn:
             self._begin()
             remaining = iter(records)
@@ -69,7 +72,7 @@ class LocalSpool:
             return facts
 
     async def publish(self, path: str) -> Published:
-        """Steps 4-6 of P7 on one thread. Tried again after it succeeded, it answers what it answered."""
+        """Do steps 4-6 of P7 on one thread. Tried again after it succeeded, it answers as before."""
         async with self._turn:
             if self._published is None:
                 if self._facts is None or not self._usable:
@@ -87,7 +90,7 @@ class LocalSpool:
                 await self._threads.run(self._drop)
 
     def _begin(self) -> None:
-        """Unusable until the call says otherwise: an exception or a cancellation leaves it so."""
+        """Mark as unusable until the call has ended well: an exception or a cancellation leaves it so."""
         if not self._usable or self._facts is not None:
             raise RuntimeError("nothing can be written to a spool that was finished, discarded or left by an error")
         self._usable = False
@@ -107,7 +110,7 @@ class LocalSpool:
         write_all(self._opened(), self._compressor.finish())
 
     def _opened(self) -> int:
-        """The descriptor. A name that stands there is a programming error: a spool is opened once (P5)."""
+        """Return the descriptor. A name that stands there is a programming error: a spool is opened once (P5)."""
         if self._descriptor < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             try:
@@ -120,7 +123,7 @@ class LocalSpool:
         return self._descriptor
 
     def _link(self, path: str) -> Published:
-        """Step 4, for each answer of the disk. Twice, since what stands there may go in between."""
+        """Do step 4, for each answer of the disk. Twice, since what stands there may go in between."""
         folder, name = parent(path), self._files.at(path)
         for _ in range(2):
             self._files.make_folder(folder)
@@ -156,14 +159,14 @@ class LocalSpool:
 
 
 def _finish_all(shares: Sequence[Share[LocalSpool, None]]) -> None:
-    """Step 1 of P7 for several spools of one lake: all are written, and then waited for at once."""
+    """Do step 1 of P7 for several spools of one lake: write all, and then wait for all at once."""
     for share in shares:
         share.attempt(LocalSpool._store)
     shares[0].one._threads.side_by_side(shares, lambda spool: make_durable(spool._descriptor))
 
 
 def _publish_all(shares: Sequence[Share[tuple[LocalSpool, str], Published]]) -> None:
-    """Steps 4 to 6 of P7 for several spools. Each folder is made durable once, after the last link into it."""
+    """Do steps 4 to 6 of P7 for several spools. Each folder is made durable once, after the last link into it."""
     for share in shares:
         share.attempt(lambda one: one[0]._link(one[1]))
     by_folder: dict[str, list[Share[tuple[LocalSpool, str], Published]]] = {}

@@ -1,4 +1,4 @@
-"""The threads that do the local lake's blocking work, and the words for what its disk refuses."""
+"""Threads that do the local lake's blocking work, and the words for what its disk refuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ THREADS = 8
 """Enough for a disk to join the fsyncs of several items into one; 16 and 32 gained nothing where it was measured."""
 
 GROUPS_AT_ONCE = 2
-"""Of one kind of work. With one alone, who comes a moment too late waits for the disk twice: a third slower."""
+"""Groups of one kind of work under way. With one alone, a share that comes a moment too late waits for the disk twice:
+a third slower."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -30,7 +31,7 @@ _LAST = object()
 
 
 class LocalThreads:
-    """Runs blocking work for a lake at ``root``. No `OSError` gets out: what the disk refuses is told in words.
+    """Runs blocking work for a lake at ``root``, and tells in words what the disk refuses: no `OSError` gets out.
 
     An executor of the standard library wraps each call into two futures and a lock, which cost 29 us of CPU where this
     costs 2.
@@ -45,7 +46,7 @@ class LocalThreads:
         self._is_closed = False
 
     async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        """``work(*arguments)`` on a thread. When this returns, raises or is cancelled, the work has ended.
+        """Do ``work(*arguments)`` on a thread. It has ended when this returns, raises or is cancelled.
 
         A thread cannot be stopped. A caller that went on after a cancellation would close or reuse a descriptor that
         the thread still writes to.
@@ -55,8 +56,8 @@ class LocalThreads:
         return await share.ended()
 
     async def together(self, work: Together[S, T], one: S) -> T:
-        """The same, in one go for all who ask at once, or while it is done for others: what is cheaper for many, such
-        as making them durable. Who is alone waits for nobody."""
+        """Do work in one go for all who ask at once, or while it is done for others: for what is cheaper for many, such
+        as making them durable. A share that comes alone waits for nobody."""
         share: Share[S, T] = self._share(one)
         group = self._groups.setdefault(work, _Group())
         group.waiting.append(share)
@@ -65,7 +66,7 @@ class LocalThreads:
         return await share.ended()
 
     def side_by_side(self, shares: Sequence[Share[S, T]], step: Callable[[S], T]) -> None:
-        """On a thread: a step of each share, on several threads at once where some are free; ends when all have ended.
+        """Do a step of each share, on several threads if some are free; ends when all have ended. Called on a thread.
         One flush of the disk serves all who wait for it, and nobody who comes later: in a row 16 small files took four
         times as long. A hint to begin writing (`posix_fadvise`) made it slower."""
         left, ended = deque(shares), SimpleQueue[None]()
@@ -154,7 +155,7 @@ class LocalThreads:
 
 
 class Share(Generic[S, T]):
-    """One caller's part of a piece of work, between the event loop where the caller waits and the thread."""
+    """One caller's part of a piece of work, between the caller's event loop and the thread."""
 
     __slots__ = ("_has_ended", "_loop", "_waiter", "error", "one", "result")
 
@@ -167,7 +168,7 @@ class Share(Generic[S, T]):
         self._has_ended = False
 
     def attempt(self, step: Callable[[S], T]) -> None:
-        """On the thread: the next step of this share, unless an earlier one failed. Raises nothing."""
+        """Do the next step of this share, unless an earlier one failed. Called on the thread. Raises nothing."""
         if self.error is None:
             try:
                 self.result = step(self.one)
@@ -175,13 +176,14 @@ class Share(Generic[S, T]):
                 self.error = raised
 
     def in_words(self, root: str) -> None:
-        """On the thread, after the last step."""
+        """Put an error of the disk into words. Called on the thread, after the last step."""
         if isinstance(self.error, OSError):
             refused, self.error = self.error, unavailable(self.error, root)
             self.error.__cause__ = refused
 
     async def ended(self) -> T:
-        """What the work returns or raises, once it has ended: a cancellation waits for that too."""
+        """Return what the work returns, or raise what it raises, once it has ended: a cancellation waits for that
+        too."""
         try:
             return await self._waiter
         except asyncio.CancelledError:
@@ -195,7 +197,7 @@ class Share(Generic[S, T]):
             raise
 
     def tell(self) -> None:
-        """On the event loop, as all that touches the future."""
+        """Tell the caller. Called on the event loop, as all that touches the future."""
         self._has_ended = True
         if self._waiter.done():
             return
@@ -207,12 +209,12 @@ class Share(Generic[S, T]):
 
 
 Together = Callable[[Sequence[Share[S, T]]], None]
-"""Work for many: each step with `Share.attempt`, so that one that fails does not fail the others."""
+"""Work for many. Each step goes through `Share.attempt`, so that one failure does not fail the others."""
 
 
 @dataclass
 class _Group:
-    """Who waits for the same work, while it is done for others."""
+    """Shares that wait for the same work, while it is done for others."""
 
     waiting: list[Share[Any, Any]] = field(default_factory=list)
     under_way: int = 0
@@ -223,7 +225,7 @@ def _nothing(_: Sequence[Share[None, None]]) -> None:
 
 
 def unavailable(error: OSError, root: str) -> LakeUnavailableError:
-    """What the disk of the lake at ``root`` said, with what to do about it."""
+    """Say what the disk of the lake at ``root`` refused, and what to do about it."""
     reason = error.strerror or str(error)
     where = f" ({error.filename})" if error.filename else ""
     match error.errno:
@@ -262,7 +264,8 @@ def unavailable(error: OSError, root: str) -> LakeUnavailableError:
 
 
 def _free(root: str) -> str:
-    """Both, since either may be what is missing; what the failed call has let go of again is counted as free."""
+    """Say what is free, in bytes and files, since either may be missing; what the failed call let go of counts as
+    free."""
     try:
         space = os.statvfs(root)
     except OSError:

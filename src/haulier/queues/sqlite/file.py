@@ -1,4 +1,4 @@
-"""One connection to a queue's file, for one thread: opened at first use, healed when it breaks, errors in words."""
+"""One connection to a queue's file, for one thread: opened at first use, healed when it breaks, its errors in words."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _logger = logging.getLogger("haulier.queues")
 
 
 class SqliteFile:
-    """Runs pieces of work in transactions of the queue's file at ``path``.
+    """Runs work in transactions of the queue's file at ``path``.
 
-    A damaged file is moved aside and a fresh one made; one that was moved or deleted under the connection is left for
-    what stands at ``path`` now. Either is said in `notices`, and the work is done once more: the plan and the lake
-    rebuild what was in the queue (G1). All methods block, and belong to one thread.
+    A damaged file is moved aside and a fresh one made. One that was moved or deleted under the connection is left for
+    what stands at ``path`` now. `notices` says either, and the work is done once more: plan and lake rebuild what was
+    in the queue (G1). All methods block, and belong to one thread.
     """
 
     def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
@@ -39,15 +39,15 @@ class SqliteFile:
         self._moved = ctypes.c_int(0)
 
     def write(self, work: Work[T]) -> T:
-        """Do ``work`` alone and durably, or not at all. The write lock is taken first: there is no upgrade to fail."""
+        """Do ``work`` durably, or not at all. The write lock is taken first, so that no upgrade can fail."""
         return self._run(work, "BEGIN IMMEDIATE")
 
     def read(self, work: Work[T]) -> T:
-        """Do ``work``, which only reads, on one moment's state."""
+        """Do ``work``, which only reads, on the state of one moment."""
         return self._run(work, "BEGIN")
 
     def close(self) -> None:
-        """Close, leaving an empty log if nobody else is at work. May be called again."""
+        """Close. Leaves an empty log if nobody else is at work. May be called again."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -167,4 +167,4 @@ class SqliteFile:
 
 
 class _MovedError(Exception):
-    """The name no longer leads to the file that the connection holds."""
+    """The path no longer leads to the file that the connection holds."""

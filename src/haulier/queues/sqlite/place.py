@@ -1,4 +1,4 @@
-"""Where a queue's file may stand: a writable folder on a local disk, locked while the file is opened or replaced."""
+"""Places for a queue's file: a writable folder on a local disk, locked while the file is opened or replaced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from haulier.disks import Mount, mount_of, mounts, sync_folder
 from haulier.errors import QueueUnavailableError, UsageError
 
 MAX_SET_ASIDE = 10
-"""Damaged queues kept beside the good one. A disk that spoils more than these is not worth a fresh file."""
+"""Most damaged queues that are kept. A disk that spoils more is not worth a fresh file."""
 
 _LOCK_POLL_SECONDS = 0.05
 
@@ -28,9 +28,9 @@ _NO_PLACE = frozenset(
 
 
 def prepare_folder(path: Path, read_mounts: Callable[[], list[Mount]] = mounts) -> None:
-    """Make the folder of the queue's file ``path`` (for its user alone) if it is missing.
+    """Make the folder of the queue's file ``path``, for its user alone, if it is missing.
 
-    Raises `UsageError` where a queue cannot live: network and FUSE file systems, folders without the right to write.
+    Raises `UsageError` on network and FUSE file systems, and without the right to write.
     """
     folder = path.parent
     _refuse_remote(folder, read_mounts())
@@ -53,8 +53,8 @@ def prepare_folder(path: Path, read_mounts: Callable[[], list[Mount]] = mounts) 
 def locked(folder: Path, patience_seconds: float) -> Iterator[None]:
     """Hold the folder against other processes that open or replace a queue in it.
 
-    Between the renames of a damaged file and its log, an opener would marry a fresh file to the old log. The lock is on
-    the folder, since closing a descriptor of the queue's own files would drop SQLite's locks
+    Between the renames of a damaged file and its log, an opener would pair a fresh file with the old log. The lock is
+    on the folder, since closing a descriptor of the queue's own files would drop SQLite's locks
     (docs/protocol.md#the-sqlite-queue).
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -96,8 +96,8 @@ def set_aside(path: Path) -> Path:
 def remove_orphans(path: Path) -> None:
     """Remove the log and the index of a queue's file that is gone. Call it under `locked`.
 
-    Whoever deletes or moves the file alone leaves both, and a fresh file would share the index with clients that still
-    hold the old one: they overwrite each other (*seen*: the fresh file was malformed after 3,000 messages).
+    Whoever moves the file alone leaves both, and a fresh file would share the index with clients of the old one: they
+    overwrite each other (*seen*: the fresh file was malformed after 3,000 messages).
     """
     if not path.exists():
         for suffix in ("-wal", "-shm"):

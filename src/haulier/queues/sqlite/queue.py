@@ -1,6 +1,6 @@
 """The embedded queue: one SQLite file on a local disk, shared by the processes of a machine.
 
-The rules and their reasons: docs/protocol.md#the-sqlite-queue.
+Its rules and their reasons: docs/protocol.md#the-sqlite-queue.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from haulier.queues.sqlite.thread import SqliteThread
 _logger = logging.getLogger("haulier.queues")
 
 BUSY_TIMEOUT_SECONDS = 15.0
-"""How long a call waits for other processes: under a third of the default lease of 60 s, so that a renewal that had to
-wait still comes in time."""
+"""Longest wait for other processes: under a third of the default lease of 60 s, so that a renewal that had to wait
+still comes in time."""
 
 FIND_SECONDS = 0.5
-"""The least time between two looks for processes that have ended, while nothing is ready."""
+"""Least time between two looks for processes that have ended, while nothing is ready."""
 
 ENQUEUE_AT_ONCE = 1_000
-"""Messages of one transaction: long enough for 100,000 a second, short enough that nobody waits for it."""
+"""Most messages of one transaction: enough for 100,000 a second, few enough that nobody waits for it."""
 
 _MAX_DELAY_SECONDS = 366 * 86_400.0
-"""Longest delay or lease that is kept."""
+"""Longest delay or lease that is kept: a year."""
 
 _CAPABILITIES = QueueCapabilities(
     name="sqlite",
@@ -81,13 +81,13 @@ FROM moment
 class SqliteQueue:
     """A client of the queue in the file at ``path``; one connection, on a thread of its own.
 
-    Opening it touches nothing: the file is opened, and its folder made, by the first call. That call may raise
-    `UsageError` (a place where no queue can live, a file that is none) or `NewerFormatError`; every call may raise
-    `QueueUnavailableError`, and may be made again. What a call has written when it returns survives a loss of power.
+    The first call opens the file and makes its folder. It may raise `UsageError` (a place where no queue can live, a
+    file that is none) or `NewerFormatError`; every call may raise `QueueUnavailableError`, and may be made again. What
+    a call has written when it returns survives a loss of power.
 
     ``busy_timeout_seconds`` must stay below a third of the lease. Processes that share the file must be spawned, not
-    forked, once a client has been used. ``process`` is whose the leases are: those of one that has ended are free at
-    once, as soon as nothing else is ready.
+    forked, once a client has been used. ``process`` owns the leases: those of one that has ended are free as soon as
+    nothing else is ready.
     """
 
     def __init__(
@@ -150,7 +150,6 @@ class SqliteQueue:
         await self._thread.write(lambda connection: connection.execute("INSERT INTO poison (body) VALUES (?)", (body,)))
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
-        """The oldest first; see the seam."""
         source = "poison ORDER BY id" if poison else "messages ORDER BY visible_at, token, id"
         query = f"SELECT body FROM {source} LIMIT ?"
         found: list[Any] = await self._thread.read(
@@ -183,14 +182,13 @@ class SqliteQueue:
         return await self._thread.write(empty)
 
     async def close(self) -> None:
-        """Wait for the thread's work and close. May be called again; no other call may follow."""
         await self._thread.close()
 
     # What follows runs on the client's thread.
 
     def _tick(self, connection: apsw.Connection, tokens: int = 0) -> tuple[float, int]:
-        """The queue's time, and the first of ``tokens`` fresh tokens. The clock is read under the write lock: a reading
-        from before the wait for it would look like a clock that was set back."""
+        """Return the queue's time, and the first of ``tokens`` fresh tokens. The clock is read under the write lock: a
+        reading from before the wait for it would look like a clock that was set back."""
         now, token = connection.execute(_TICK, {"wall": wall_seconds(self._clock), "tokens": tokens}).get
         return now, token
 
@@ -209,7 +207,7 @@ class SqliteQueue:
         return self._file.write(lambda connection: self._take(connection, limit, lease_seconds))
 
     def _free_dead(self) -> int:
-        """Free what processes had leased that have ended since. Whoever lives costs a look at it, and no write."""
+        """Free the leases of processes that have ended. Looking at those that live writes nothing."""
         now = self._clock.monotonic()
         if self._found_at is not None and now - self._found_at < FIND_SECONDS:
             return 0
@@ -282,7 +280,7 @@ class SqliteQueue:
         return [lease for lease in leases if self._token(lease) not in mine]
 
     def _held(self, leases: Sequence[Lease]) -> list[_Held]:
-        """Those of the leases that this very file gave out."""
+        """Keep the leases that this very file gave out."""
         held = (_Held.read(lease.token) for lease in leases)
         return [one for one in held if one is not None and one.generation == self._file.generation]
 
@@ -292,7 +290,7 @@ class SqliteQueue:
 
 @dataclass(frozen=True)
 class _Held:
-    """What a lease's token says. ``token`` alone is unique in a file for ever; ``id`` finds the row."""
+    """The parts of a lease's token. ``token`` alone is unique in a file for ever; ``id`` finds the row."""
 
     id: int
     token: int
@@ -309,5 +307,4 @@ class _Held:
 
 
 def _kept(seconds: float) -> float:
-    """A delay or lease within what the backend keeps."""
     return min(max(0.0, seconds), _MAX_DELAY_SECONDS)

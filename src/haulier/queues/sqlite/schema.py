@@ -1,4 +1,4 @@
-"""What stands in a queue's file: its tables, the marks that say it is one, and the settings of a connection to it."""
+"""Contents of a queue's file: its tables, the marks that say it is one, and the settings of a connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from haulier.errors import NewerFormatError, UsageError
 
 FORMAT = 2
 APPLICATION_ID = 0x4861756C
-"""``Haul``. Stands in the file's header, so that no other program's database is taken for a queue."""
+"""``Haul`` in the file's header, so that no other program's database is taken for a queue."""
 
 SAFE_SQLITE = (3, 51, 3)
 """3.7.0 to 3.51.2 have the WAL-reset race: two connections that write and checkpoint at once can corrupt the file."""
@@ -62,7 +62,7 @@ _SETTINGS = {
 
 
 def require_safe_sqlite() -> None:
-    """Raise `UsageError` where apsw was built upon a SQLite that can corrupt a file with several writers."""
+    """Raise `UsageError` if apsw was built upon a SQLite that can corrupt a file with several writers."""
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < SAFE_SQLITE:
         wanted = ".".join(str(part) for part in SAFE_SQLITE)
@@ -75,7 +75,7 @@ def require_safe_sqlite() -> None:
 def set_up(connection: apsw.Connection, path: Path) -> str:
     """Make a connection ready, and an empty file a queue. Returns the file's generation.
 
-    Raises `NewerFormatError`, and `UsageError` for a file that is somebody else's, before anything is changed in it.
+    Raises `NewerFormatError`, and `UsageError` for somebody else's file, before anything in it is changed.
     """
     application, version = connection.pragma("application_id"), connection.pragma("user_version")
     if application == APPLICATION_ID:
@@ -97,5 +97,5 @@ def set_up(connection: apsw.Connection, path: Path) -> str:
 
 
 def not_a_queue(path: Path) -> UsageError:
-    """The error for a file that no haulier made, or that nobody can tell; nothing in it is touched."""
+    """Make the error for a file that is surely or possibly not ours. Nothing in it is touched."""
     return UsageError(f"{path} is not a readable haulier queue. Name another file, or move this one away.")

@@ -1,4 +1,4 @@
-"""The thread of one client: everything that it does in the queue's file, it does there and in turn."""
+"""The thread of one client, on which all its work in the queue's file is done in turn."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 class SqliteThread:
-    """Runs work in the queue's file at ``path``, for a `SqliteQueue` and the `SqliteRows` beside it."""
+    """Runs work in the file at ``path``, for a `SqliteQueue` and the `SqliteRows` beside it."""
 
     def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
         self.file = SqliteFile(path.resolve(), busy_timeout_seconds)
-        """Only ever used on the thread, but for its path and its notices."""
+        """Used on the thread alone, but for its path and its notices."""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="haulier-queue")
         self._is_closed = False
 
