@@ -1,4 +1,4 @@
-"""Backends by the scheme of their URL: the rows of the tables in `queues/opening.py` and `lake/opening.py`."""
+"""Rows of the tables in `queues/opening.py` and `lake/opening.py`: backends by the scheme of their URL."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scheme(Generic[P, T]):
-    """How one kind of backend is opened, and how a person names it."""
+    """One kind of backend: how it is opened, and how a person names it."""
 
     opener: Callable[P, T]
-    """Imports the backend's SDK itself, if it needs one: nobody else should have to install it."""
+    """Imports the backend's SDK itself, if it needs one, since nobody else should have to install it."""
     examples: tuple[str, ...]
-    """What a person may write, for messages."""
+    """Ways to write it, for messages."""
     extra: str = ""
-    """The extra of this package that installs the SDK; empty where there is none."""
+    """The extra of this package that installs the SDK; empty if there is none."""
 
     def open(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What ``opener`` returns. `UsageError` that names the extra where the SDK is not installed."""
+        """Call ``opener``. Raises `UsageError` that names the extra if the SDK is not installed."""
         try:
             return self.opener(*args, **kwargs)
         except ModuleNotFoundError as error:
@@ -36,6 +36,6 @@ class Scheme(Generic[P, T]):
 
 
 def examples(schemes: Iterable[Scheme[P, T]]) -> str:
-    """What a person may write instead of an unknown scheme: ``a, b or c``."""
+    """List the ways to write known schemes: ``a, b or c``."""
     *others, last = [example for scheme in schemes for example in scheme.examples]
     return f"{', '.join(others)} or {last}" if others else last

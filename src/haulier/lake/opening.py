@@ -1,4 +1,4 @@
-"""From what a source file or ``--lake`` says to a lake."""
+"""From the `lake` of a source file, or ``--lake``, to a lake."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from haulier.schemes import Scheme, examples
 
 
 def open_lake(url: str, *, base: Path, clock: Clock) -> Lake:
-    """The lake that ``url`` names: a folder, relative to ``base``, or a URL. Nothing is touched yet.
+    """Find the lake of ``url``: a folder, relative to ``base``, or a URL. Nothing is touched yet.
 
-    `UsageError` for what names no lake. It does not repeat the URL, which may hold a secret (G7).
+    Raises `UsageError` for a URL that names no lake, without repeating it: it may hold a secret (G7).
     """
     if not url.strip() or "\0" in url:
         raise UsageError(f"The lake is not named. {_remedy()}")

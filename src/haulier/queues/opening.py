@@ -1,4 +1,4 @@
-"""From what a source file says (`queue = "sqlite"`) to a queue, and to the shared rows that go with it."""
+"""From the `queue` of a source file to a backend, and to the shared rows that go with it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from haulier.schemes import Scheme, examples
 
 @dataclass(frozen=True)
 class QueueBackend:
-    """What the URL of a queue leads to. Nothing is open yet."""
+    """The backend that a queue's URL names. Nothing is open yet."""
 
     open_queue: QueueOpener
-    """Opens a client of the queue for the calling thread."""
+    """Opens a client for the calling thread."""
     open_both: Callable[[], tuple[Queue, Rows]]
     """Opens a client of the queue and one of the shared rows, for a process. They may share one connection."""
     local_file: Path | None = None
-    """The queue's file on this machine: what all processes of a source have in common. None where there is none."""
+    """The queue's file, which all processes of a source have in common. None if there is none on this machine."""
 
 
 @dataclass(frozen=True)
 class _Setting:
-    """What an opener is given besides the URL."""
+    """Arguments of an opener besides the URL."""
 
     base: Path
     source: str
@@ -43,12 +43,11 @@ class _Setting:
 def queue_backend(
     url: str, *, base: Path, source: str, clock: Clock, lease_seconds: float, process: ThisProcess | None = None
 ) -> QueueBackend:
-    """The backend of the queue named by ``url``. Opens nothing yet; raises `UsageError` for what names no queue.
+    """Find the backend of ``url``. Opens nothing yet. Raises `UsageError` for a URL that names no queue.
 
     ``sqlite`` is ``base/.haulier/<source>/queue.sqlite3``. ``sqlite:///queue.sqlite3`` is relative to ``base``, the
     source file's folder; ``sqlite:////var/lib/queue.sqlite3``, with four slashes, is absolute. ``memory`` lives and
-    dies with what is returned. ``lease_seconds`` bounds how long a client waits for a busy file; ``process`` is the
-    owner of the clients' leases.
+    dies with what is returned. ``lease_seconds`` bounds the wait for a busy file; ``process`` owns the clients' leases.
     """
     name = url.partition(":")[0]
     scheme = _SCHEMES.get(name)
@@ -61,8 +60,8 @@ def queue_backend(
 
 
 def anchor_url(url: str, folder: Path) -> str:
-    """``url`` with the path of its file made absolute, for somebody who typed it in ``folder``. ``sqlite`` alone is the
-    source's own file, wherever it is typed. `UsageError` for a path that lacks its fourth slash."""
+    """Make the path in ``url`` absolute, for somebody who typed it in ``folder``. ``sqlite`` alone is the source's own
+    file, wherever it is typed. Raises `UsageError` for a path that lacks its fourth slash."""
     written = url.removeprefix("sqlite:///")
     if written == url or unquote(written).startswith("/"):
         return url

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class RowStore:
-    """What the clients of the same rows share. Lost with the process."""
+    """State that the clients of the same rows share. It is lost with the process."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     rows: dict[str, bytes] = field(default_factory=dict)
 
 
 class MemoryRows:
-    """A client of a `RowStore`. Clients in several threads may share one; no call blocks or fails."""
+    """A client of a `RowStore`, which threads may share. No call blocks or fails."""
 
     def __init__(self, store: RowStore) -> None:
         self._shared = store
@@ -33,7 +33,6 @@ class MemoryRows:
         return body
 
     async def close(self) -> None:
-        """Nothing is held: the store lives as long as somebody has it."""
         self._is_closed = True
 
     @property

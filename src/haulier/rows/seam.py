@@ -1,7 +1,7 @@
 """The seam of the shared rows. `haulier.testing.contracts.rows` is its contract suite.
 
 It is apart from the queue's, since some queue services (Azure Storage Queue, Amazon SQS) store messages and nothing
-else: such a queue is used with rows from another store.
+else. Such a queue is used with rows from another store.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Protocol
 
 
 class Rows(Protocol):
-    """A few small named documents that all workers of a source change atomically. The scope's row is one.
+    """A few small named documents that all workers of a source change atomically, such as the scope's row.
 
     A document is at most as large as a message (48 KiB). ``read`` and ``update`` may raise `QueueUnavailableError`, and
-    may be called again then: an update whose answer was lost may have been made.
+    may be called again: an update whose answer was lost may have been made.
     """
 
     async def read(self, name: str) -> bytes | None:
-        """The document, or None if nobody has written it."""
+        """Return the document, or None if nobody has written it."""
         ...
 
     async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
