@@ -92,7 +92,7 @@ async def require_stray(late: Late, verdict: VerdictRecord) -> None:
     """The object is reported, and nothing is unsound: the manifest holds."""
     seen = await verify_run(late.cloud.lake, late.run, verdict)
     assert (seen.strays, seen.is_sound) == (1, True)
-    assert seen.findings == [f"{late.path} stands in the lake and the manifest does not list it"]
+    assert seen.findings == [f"{late.path} is in the lake, but the manifest does not list it"]
     assert await late_objects(late.cloud.lake, late.run, verdict, "things") == [late.path]
 
 
