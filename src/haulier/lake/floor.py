@@ -12,18 +12,16 @@ from haulier.errors import LakeUnavailableError
 from haulier.lake.seam import Disk, Lake
 
 FLOOR_BYTES = 256 * 1024 * 1024
-"""Bytes for a dozen items under way of 20 MB each, compressed, and for a manifest of millions of items."""
+"""Enough for a dozen items under way of 20 MB each, compressed, and for a manifest of millions of items."""
 FLOOR_FILES = 1_000
 FLOOR_PART = 20
 """Part of a small disk that is the floor, if that is less: a disk of 1 GB must not be a quarter out of use."""
 AGAIN_PARTS = 1.25
-"""Floors that must be free before work goes on: items that end and begin around one floor would not let it rest."""
+"""Floors that must be free before work goes on: around one alone it would stop and go."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """A number of bytes and files."""
-
     bytes: int
     files: int
 
@@ -32,18 +30,18 @@ class Room:
 
 
 def floor_of(disk: Disk) -> Room:
-    """Room that must be free before anything new is begun."""
+    """Needed before anything new is begun."""
     return Room(min(FLOOR_BYTES, disk.total_bytes // FLOOR_PART), min(FLOOR_FILES, disk.total_files // FLOOR_PART))
 
 
 def room_to_go_on(disk: Disk) -> Room:
-    """Room that must be free before work goes on after a hold-up."""
+    """Needed before work goes on after a hold-up."""
     floor = floor_of(disk)
     return Room(round(floor.bytes * AGAIN_PARTS), round(floor.files * AGAIN_PARTS))
 
 
 def in_words(disk: Disk, room: Room) -> tuple[str, str]:
-    """Say what is free and what is needed: in bytes, or in files if the bytes would do."""
+    """Bytes, or files if the bytes would do."""
     if disk.free_bytes < room.bytes or not disk.total_files:
         return _size(disk.free_bytes), _size(room.bytes)
     return f"{disk.free_files:,} files", f"{room.files:,} files"
@@ -62,7 +60,7 @@ async def require_room(lake: Lake) -> None:
 
 
 def disk_at(root: str) -> Disk:
-    """Find the disk that a folder is on, or would be on once it is made."""
+    """The disk that a folder is on, or would be on once it is made."""
     standing = root
     while not os.path.lexists(standing):
         standing = os.path.dirname(standing)
@@ -77,7 +75,7 @@ def disk_at(root: str) -> Disk:
 
 
 def _size(size: int) -> str:
-    """Write bytes as `df -h` does, rounded down: what is below the floor never reads as if it were not."""
+    """As `df -h` says it, rounded down: what is below the floor never reads as if it were not."""
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 10 << shift:
             return f"{size >> shift:,} {unit}"

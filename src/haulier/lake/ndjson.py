@@ -1,4 +1,4 @@
-"""NDJSON under gzip: records to lines to stored bytes, and back to what an object holds. Pure work for the CPU."""
+"""NDJSON under gzip: records to lines to stored bytes, and back. Pure work for the CPU."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from haulier.lake.seam import Bytes, ObjectFacts
 
 BLOCK_BYTES = 256 * 1024
 """Bytes that the compressor is fed at a time. ISA-L's output depends on where its input is cut, so that equal content
-has equal bytes only if the cuts are at fixed places. Below this a thread costs more than the compression saves."""
+has equal bytes only with cuts at fixed places. Below this a thread costs more than compression saves."""
 
 _LONG_RECORD_BYTES = 500
 """Mean size from which searching for line ends is quicker than counting them."""
 
 _LEVEL = 2
-"""Compression level: 286 MB/s a core at nearly the size of the slow levels; the standard library's gzip does 29."""
+"""286 MB/s a core at nearly the size of the slow levels; the standard library's gzip does 29."""
 _MEMORY = 8
 """ISA-L's own choice: 410 KB for a stream, and the quickest for long ones."""
 _LITTLE_MEMORY = 3
@@ -34,10 +34,10 @@ _NotGzip = cast("type[Exception]", isal_zlib.error)
 
 
 def to_lines(page: Sequence[Bytes], start: int = 0, stop: int | None = None) -> bytes:
-    """Write one line for each of the records ``page[start:stop]``. CR and LF, which JSON allows between tokens alone,
-    are taken out; all else is kept (G6).
+    """One line for each of the records ``page[start:stop]``. CR and LF, which JSON allows between tokens alone, are
+    taken out; all else is kept (G6).
 
-    Raises `ItemError` for a record of which nothing is left: readers would skip its line and counts would miss it.
+    Raises `ItemError` for a record of which nothing is left: readers would skip its line and counts miss it.
     """
     records = page[start:stop]
     lines = b"\n".join((*records, b""))
@@ -53,8 +53,8 @@ def to_lines(page: Sequence[Bytes], start: int = 0, stop: int | None = None) -> 
 
 
 def _hold(lines: bytes, records: Sequence[Bytes]) -> bool:
-    """Say whether each record has one line, and none is empty. `bytes.count` takes five times as long as searching
-    where records have 10 KB, and half as long where they have 200 bytes."""
+    """Whether each record has one line, and none is empty. `bytes.count` takes five times as long as searching where
+    records have 10 KB, and half as long where they have 200 bytes."""
     if len(lines) < _LONG_RECORD_BYTES * len(records):
         return lines.count(b"\n") == len(records) and all(map(len, records))
     found = start = 0
@@ -65,8 +65,8 @@ def _hold(lines: bytes, records: Sequence[Bytes]) -> bool:
 
 
 class LineCompressor:
-    """Turns lines into the stored bytes of one object. Equal lines give equal bytes, however they were grouped (on one
-    kind of processor: ISA-L's code differs between kinds). Holds less than a block and what was added last."""
+    """Lines to the stored bytes of one object. Equal lines give equal bytes, however they were grouped (on one kind of
+    processor: ISA-L's code differs between kinds). Holds less than a block and what was added last."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -78,13 +78,13 @@ class LineCompressor:
         self.records = 0
 
     def add(self, lines: bytes, records: int) -> None:
-        """Take lines in without compressing them yet."""
+        """Nothing is compressed yet."""
         self._waiting.append(lines)
         self.waiting_bytes += len(lines)
         self.records += records
 
     def drain(self) -> bytes:
-        """Compress the whole blocks; the rest waits. Returns the bytes to store next."""
+        """Compress whole blocks; the rest waits. Returns the bytes to store next."""
         stored = []
         for lines in self._waiting:
             rest = memoryview(lines)
@@ -105,7 +105,7 @@ class LineCompressor:
         return self._counted(b"".join(stored))
 
     def finish(self) -> bytes:
-        """Compress the rest and end the stream. Nothing may be added after it."""
+        """Compress the rest and end the stream."""
         stored = self.drain()
         stream = self._opened(_LITTLE_MEMORY)
         stored += self._counted(stream.compress(self._block) + stream.flush())
@@ -116,8 +116,8 @@ class LineCompressor:
         return ObjectFacts(self.records, self._stored_bytes, self._sha256.hexdigest())
 
     def _opened(self, memory: int = _MEMORY) -> Any:
-        """Return ISA-L's stream. It takes memory, and so exists only while it is used: not while a small item waits for
-        its answer, nor while a spool waits to be published."""
+        """ISA-L's stream. It takes memory, and so exists only while it is used: not while a small item waits for its
+        answer, nor while a spool waits to be published."""
         if self._stream is None:
             self._stream = isal_zlib.compressobj(_LEVEL, wbits=_GZIP_WINDOW_BITS, memLevel=memory)
         return self._stream
@@ -129,8 +129,8 @@ class LineCompressor:
 
 
 async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """Read the lines of an object that haulier wrote, in batches. Raises `ValueError` if it is not whole. Holds a
-    megabyte and the longest line."""
+    """Lines of an object that haulier wrote, in batches. `ValueError` if it is not whole. Holds a megabyte and the
+    longest line."""
     member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     rest = b""
     try:
@@ -148,8 +148,8 @@ async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
 
 
 class LineCounter:
-    """Counts what an object holds, from its stored bytes (P9). Memory is bounded whatever the object's ratio.
-    `ValueError` says in words why an object is damaged."""
+    """Counts what an object holds, from its stored bytes (P9), in bounded memory. `ValueError` says why it is
+    damaged."""
 
     def __init__(self) -> None:
         self._member: igzip_lib.IgzipDecompressor | None = None
@@ -159,7 +159,7 @@ class LineCounter:
         self._end = b"\n"
 
     def feed(self, stored: bytes) -> None:
-        """Read the next piece. Several gzip members in a row are one object, as the format has it."""
+        """Several gzip members in a row are one object, as the format has it."""
         self._sha256.update(stored)
         self._stored_bytes += len(stored)
         try:
@@ -181,7 +181,7 @@ class LineCounter:
         return ObjectFacts(self._records, self._stored_bytes, self._sha256.hexdigest())
 
     def _read_member(self, stored: bytes) -> bytes:
-        """Read on in the member under way, or in the next one. Returns what follows its end."""
+        """Read on in a member. Returns what follows its end."""
         member = self._member = self._member or igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         while True:
             text = member.decompress(stored, _TEXT_BYTES)

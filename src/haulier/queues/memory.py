@@ -172,7 +172,6 @@ class MemoryQueue:
             return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=len(self._store.poison))
 
     async def holders(self) -> list[Holder]:
-        """Return none: the leases end with the only process that can hold one."""
         return []
 
     async def purge(self, *, poison: bool = False) -> int:
@@ -201,8 +200,6 @@ class MemoryQueue:
 
 
 class MemoryQueueOpener:
-    """Opens clients of one store, in any thread."""
-
     def __init__(self, clock: Clock, store: MemoryStore | None = None) -> None:
         self.store = store if store is not None else MemoryStore()
         self._clock = clock

@@ -17,20 +17,20 @@ from haulier.lake.ndjson import LineCounter
 from haulier.lake.seam import Bytes, ObjectFacts
 
 BATCH_PATHS = 1_000
-"""Most paths in one batch of a listing."""
+"""Most paths in a batch of a listing."""
 PIECE_BYTES = 1024 * 1024
-"""Bytes that are read from a file at a time."""
+"""Bytes that are read at a time."""
 _PIECES_AT_ONCE = 8
-"""Pieces of an object that are read before the thread is let go: a cancellation waits for no more than these."""
+"""Pieces that are read before the thread is let go: a cancellation waits for no more than these."""
 _KNOWN_FOLDERS = 4_096
-"""Most folders that are remembered as standing. Poison has a folder for each key, and memory must not follow it."""
+"""Most folders that are remembered. Poison has a folder for each key, and memory must not follow it."""
 
 T = TypeVar("T")
 
 
 class LocalFiles:
-    """Everything under ``root`` but spools. Safe to use from several threads. Raises plain `OSError`, and
-    `LakeUnavailableError` if the lake's folder itself has gone."""
+    """Everything under ``root`` but spools, for several threads. Raises `OSError`, and `LakeUnavailableError` if the
+    lake's folder has gone."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -38,11 +38,11 @@ class LocalFiles:
         self._known: set[str] = set()
 
     def at(self, path: str) -> str:
-        """Return the place of a path on the disk. Raises `ValueError` if the lake takes no such path."""
+        """Raises `ValueError` if the lake takes no such path."""
         return f"{self.root}/{checked(path)}"
 
     def make_root(self) -> None:
-        """Make the lake's folder at its first use; afterwards it must be the one that it was."""
+        """Make the lake's folder at its first use. Afterwards it must be the one that it was."""
         if self._device is not None:
             return
         missing = []
@@ -57,8 +57,7 @@ class LocalFiles:
         self._device = os.stat(self.root).st_dev
 
     def make_folder(self, folder: str) -> None:
-        """Make a folder of the lake with all above it, durably; the empty path is the lake's own. Known ones cost a
-        look-up."""
+        """Make a folder with all above it, durably; the empty path is the lake's own. Known ones cost a look-up."""
         if folder in self._known:
             return
         self.make_root()
@@ -81,7 +80,7 @@ class LocalFiles:
             return work()
 
     def forget_folders(self) -> None:
-        """Make and sync all folders anew when they are needed: somebody removed one."""
+        """Somebody removed a folder: make and sync them all anew."""
         self._known.clear()
 
     def create(self, path: str, body: bytes) -> bool:
@@ -108,22 +107,18 @@ class LocalFiles:
         return []
 
     def walk(self, folder: str) -> Generator[list[str], None, None]:
-        """List every file below a folder, at any depth, in batches. Holds one batch and one open folder a level."""
+        """Holds one batch and one open folder a level."""
         paths = self._walk(checked(folder), temporary=False)
         while batch := list(map(_printable, islice(paths, BATCH_PATHS))):
             yield batch
 
     def pieces(self, path: str) -> Generator[bytes, None, None]:
-        """Read the bytes of a file, in pieces; none if it is absent."""
         with self._absent_is_none(), open(self.at(path), "rb", buffering=0) as file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
 
     def adopt(self, path: str) -> Generator[ObjectFacts, None, None]:
-        """Make an object durable and read it to its end (P9). Yields what it holds so far, at times, and whole at last.
-
-        Yields nothing if it is absent. Raises `DamagedObjectError` if it cannot be read to its end.
-        """
+        """Yields what the object holds so far, at times, and whole at last; nothing if it is absent."""
         name = self.at(path)
         descriptor = -1
         with self._absent_is_none():
@@ -150,7 +145,7 @@ class LocalFiles:
         yield counter.facts()
 
     def remove(self, path: str) -> None:
-        """Remove a file, durably: one that came back after a loss of power would be read twice."""
+        """Durably: a file that came back after a loss of power would be read twice."""
         name = self.at(path)
         with self._absent_is_none():
             _unlinked(name)
@@ -161,7 +156,7 @@ class LocalFiles:
         return sum(_unlinked(f"{self.root}/{path}") for path in list(self._walk(checked(folder), temporary=False)))
 
     def clean(self, folder: str, before_seconds: float) -> int:
-        """Remove the temporary names that were last written before this time (seconds since 1970)."""
+        """``before_seconds`` counts from 1970."""
         removed = 0
         for path in self._walk(checked(folder), temporary=True):
             name = f"{self.root}/{path}"
@@ -171,7 +166,7 @@ class LocalFiles:
         return removed
 
     def _put(self, path: str, fill: Callable[[int], None]) -> bool:
-        """Write and sync under a temporary name, then link to the real one: whole or absent."""
+        """Whole or absent: written and synced under a temporary name, then linked."""
         name = self.at(path)
         place = os.path.dirname(name)
 
@@ -197,7 +192,7 @@ class LocalFiles:
         return self.in_folder(parent(path), put)
 
     def _walk(self, folder: str, *, temporary: bool) -> Iterator[str]:
-        """List the files below a folder: the temporary ones alone, or all others. What vanishes is no error.
+        """The temporary files below a folder alone, or all others. What vanishes is no error.
 
         Symbolic links count as files: a sweep that went through one would empty a folder outside the lake.
         """
@@ -212,8 +207,8 @@ class LocalFiles:
 
     @contextlib.contextmanager
     def _absent_is_none(self) -> Iterator[None]:
-        """Take a missing file for absent only while the lake itself is there: an unmounted disk would answer alike, and
-        a closing that believed it would find every item missing."""
+        """A missing file is absent only while the lake itself is there: an unmounted disk would answer alike, and a
+        closing that believed it would find every item missing."""
         try:
             yield
         except FileNotFoundError:
@@ -221,7 +216,7 @@ class LocalFiles:
                 self._refuse_lost_root()
 
     def _refuse_lost_root(self) -> None:
-        """Refuse to begin a lake anew in the empty folder that an unmounted disk leaves."""
+        """A lake whose disk was unmounted is not begun anew in the empty folder beneath."""
         try:
             device = os.stat(self.root).st_dev
         except FileNotFoundError:
@@ -233,12 +228,12 @@ class LocalFiles:
 
 
 def parent(path: str) -> str:
-    """Return the folder of a path; empty for the lake's own."""
+    """Empty for the lake's own folder."""
     return path.rpartition("/")[0]
 
 
 def link(source: str, name: str) -> bool:
-    """Give a file a second name if that one is free. Returns False if it is taken."""
+    """Give a file a second name. False: the name is taken."""
     try:
         os.link(source, name)
     except FileExistsError:
@@ -247,14 +242,14 @@ def link(source: str, name: str) -> bool:
 
 
 def write_all(descriptor: int, body: Bytes) -> None:
-    """Write everything: one write may take only a part, for one on a disk that is nearly full."""
+    """One write may take only a part, on a disk that is nearly full for one."""
     rest = memoryview(body)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def _make_folder(place: str) -> None:
-    """Make one folder, and its name in the one above durable: whoever made it may not have come so far."""
+    """Make one folder, and its name durable: whoever made it may not have come so far."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(place)
     sync_folder(os.path.dirname(place))
@@ -275,5 +270,5 @@ def _unlinked(name: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    """Make a name, which may hold any bytes if it is not ours, fit to be written down."""
+    """A name that is not ours may hold any bytes."""
     return name if name.isascii() else os.fsencode(name).decode("ascii", "backslashreplace")

@@ -103,7 +103,7 @@ class LocalLake:
             share.attempt(lambda folder: list(read(folder)))
 
     async def _each(self, blocking: Generator[T, None, None]) -> AsyncIterator[T]:
-        """Yield what a blocking generator yields, each from a thread."""
+        """Each piece is made on a thread."""
         try:
             while (piece := await self._threads.run(next, blocking, None)) is not None:
                 yield piece

@@ -21,14 +21,14 @@ from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
 from haulier.lake.seam import Bytes, ObjectFacts, Published
 
 _RECORDS_AT_ONCE = 1_000
-"""Records that are taken in at a time, so that an endless iterable needs no endless memory."""
+"""Records that are taken in at a time: an endless iterable needs no endless memory."""
 
 
 class LocalSpool:
     """See `Spool` in the seam. Calls are done in turn, from however many tasks they come.
 
-    A spool whose `write` or `finish` failed, or was cancelled, may hold part of what it was given: it can only be
-    discarded (`RuntimeError` otherwise). A `publish` that failed may be tried again.
+    After a `write` or `finish` that failed or was cancelled it can only be discarded (`RuntimeError` otherwise): it may
+    hold part of what it was given. A `publish` that failed may be tried again.
     """
 
     def __init__(self, files: LocalFiles, folder: str, name: str, threads: LocalThreads) -> None:
@@ -46,8 +46,7 @@ class LocalSpool:
         self._published: Published | None = None
 
     async def write(self, records: Iterable[Bytes]) -> None:
-        """Append records, one line each. Raises `ItemError` for an empty one. Little waits in memory, much goes to
-        disk."""
+        """Little waits in memory, much goes to disk. Raises `ItemError` for an empty record."""
         async with self._turn:
             self._begin()
             remaining = iter(records)
@@ -72,7 +71,7 @@ class LocalSpool:
             return facts
 
     async def publish(self, path: str) -> Published:
-        """Do steps 4-6 of P7 on one thread. Tried again after it succeeded, it answers as before."""
+        """Tried again after it succeeded, it answers as before."""
         async with self._turn:
             if self._published is None:
                 if self._facts is None or not self._usable:
@@ -90,7 +89,7 @@ class LocalSpool:
                 await self._threads.run(self._drop)
 
     def _begin(self) -> None:
-        """Mark as unusable until the call has ended well: an exception or a cancellation leaves it so."""
+        """An exception or a cancellation leaves it unusable."""
         if not self._usable or self._facts is not None:
             raise RuntimeError("nothing can be written to a spool that was finished, discarded or left by an error")
         self._usable = False
@@ -110,7 +109,7 @@ class LocalSpool:
         write_all(self._opened(), self._compressor.finish())
 
     def _opened(self) -> int:
-        """Return the descriptor. A name that stands there is a programming error: a spool is opened once (P5)."""
+        """A name that stands there is a programming error: a spool is opened once (P5)."""
         if self._descriptor < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             try:
@@ -123,7 +122,7 @@ class LocalSpool:
         return self._descriptor
 
     def _link(self, path: str) -> Published:
-        """Do step 4, for each answer of the disk. Twice, since what stands there may go in between."""
+        """Step 4, for each answer of the disk. Twice, since what stands there may go in between."""
         folder, name = parent(path), self._files.at(path)
         for _ in range(2):
             self._files.make_folder(folder)
@@ -148,7 +147,7 @@ class LocalSpool:
         )
 
     def _drop(self) -> None:
-        """Remove its name, if that is still its own, and close it. A sweep finds what cannot be removed."""
+        """Remove its name, if that is still its own. A sweep finds what cannot be removed."""
         self._usable = False
         with contextlib.suppress(OSError):
             if _identity_at(self._name) == self._identity:
@@ -159,14 +158,14 @@ class LocalSpool:
 
 
 def _finish_all(shares: Sequence[Share[LocalSpool, None]]) -> None:
-    """Do step 1 of P7 for several spools of one lake: write all, and then wait for all at once."""
+    """Step 1 of P7 for several spools: all are written, and then waited for at once."""
     for share in shares:
         share.attempt(LocalSpool._store)
     shares[0].one._threads.side_by_side(shares, lambda spool: make_durable(spool._descriptor))
 
 
 def _publish_all(shares: Sequence[Share[tuple[LocalSpool, str], Published]]) -> None:
-    """Do steps 4 to 6 of P7 for several spools. Each folder is made durable once, after the last link into it."""
+    """Steps 4 to 6 of P7 for several spools. Each folder is made durable once, after the last link into it."""
     for share in shares:
         share.attempt(lambda one: one[0]._link(one[1]))
     by_folder: dict[str, list[Share[tuple[LocalSpool, str], Published]]] = {}

@@ -1,4 +1,4 @@
-"""Threads that do the local lake's blocking work, and the words for what its disk refuses."""
+"""Threads for the local lake's blocking work, and words for what its disk refuses."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from typing import Any, Generic, TypeVar, TypeVarTuple
 from haulier.errors import LakeUnavailableError
 
 THREADS = 8
-"""Enough for a disk to join the fsyncs of several items into one; 16 and 32 gained nothing where it was measured."""
+"""Enough for a disk to join the fsyncs of several items into one; 16 and 32 gained nothing when measured."""
 
 GROUPS_AT_ONCE = 2
-"""Groups of one kind of work under way. With one alone, a share that comes a moment too late waits for the disk twice:
-a third slower."""
+"""Groups of one kind of work under way. With one alone, a share that comes a moment late waits for the disk twice: a
+third slower."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -31,10 +31,9 @@ _LAST = object()
 
 
 class LocalThreads:
-    """Runs blocking work for a lake at ``root``, and tells in words what the disk refuses: no `OSError` gets out.
+    """Runs blocking work for a lake at ``root``. An `OSError` becomes a `LakeUnavailableError` in words.
 
-    An executor of the standard library wraps each call into two futures and a lock, which cost 29 us of CPU where this
-    costs 2.
+    An executor of the standard library wraps each call into two futures and a lock: 29 us of CPU where this costs 2.
     """
 
     def __init__(self, root: str) -> None:
@@ -46,18 +45,15 @@ class LocalThreads:
         self._is_closed = False
 
     async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        """Do ``work(*arguments)`` on a thread. It has ended when this returns, raises or is cancelled.
-
-        A thread cannot be stopped. A caller that went on after a cancellation would close or reuse a descriptor that
-        the thread still writes to.
-        """
+        """Do ``work(*arguments)`` on a thread. It has ended when this returns, raises or is cancelled: a caller that
+        went on sooner would close or reuse a descriptor that the thread still writes to."""
         share: Share[None, T] = self._share(None)
         self._put([share], lambda shares: shares[0].attempt(lambda _: work(*arguments)), share.tell)
         return await share.ended()
 
     async def together(self, work: Together[S, T], one: S) -> T:
-        """Do work in one go for all who ask at once, or while it is done for others: for what is cheaper for many, such
-        as making them durable. A share that comes alone waits for nobody."""
+        """Do in one go, for all who ask meanwhile, what is cheaper for many, such as making them durable. A share that
+        comes alone waits for nobody."""
         share: Share[S, T] = self._share(one)
         group = self._groups.setdefault(work, _Group())
         group.waiting.append(share)
@@ -66,9 +62,9 @@ class LocalThreads:
         return await share.ended()
 
     def side_by_side(self, shares: Sequence[Share[S, T]], step: Callable[[S], T]) -> None:
-        """Do a step of each share, on several threads if some are free; ends when all have ended. Called on a thread.
-        One flush of the disk serves all who wait for it, and nobody who comes later: in a row 16 small files took four
-        times as long. A hint to begin writing (`posix_fadvise`) made it slower."""
+        """Do a step of each share, on several threads if some are free; ends when all have ended. One flush of the disk
+        serves all who wait for it, and nobody who comes later: in a row 16 small files took four times as long. A hint
+        to begin writing (`posix_fadvise`) made it slower."""
         left, ended = deque(shares), SimpleQueue[None]()
 
         def work_off() -> None:
@@ -84,7 +80,7 @@ class LocalThreads:
             ended.get()
 
     async def close(self) -> None:
-        """Let the threads end, after the work that they were given. Idempotent; `run` is an error afterwards."""
+        """Let the threads end, after the work that they were given. Idempotent."""
         self._is_closed = True
         for work, group in self._groups.items():
             self._hand_over(work, group)
@@ -168,7 +164,7 @@ class Share(Generic[S, T]):
         self._has_ended = False
 
     def attempt(self, step: Callable[[S], T]) -> None:
-        """Do the next step of this share, unless an earlier one failed. Called on the thread. Raises nothing."""
+        """On the thread: the next step, unless an earlier one failed. Raises nothing."""
         if self.error is None:
             try:
                 self.result = step(self.one)
@@ -176,14 +172,13 @@ class Share(Generic[S, T]):
                 self.error = raised
 
     def in_words(self, root: str) -> None:
-        """Put an error of the disk into words. Called on the thread, after the last step."""
+        """On the thread, after the last step."""
         if isinstance(self.error, OSError):
             refused, self.error = self.error, unavailable(self.error, root)
             self.error.__cause__ = refused
 
     async def ended(self) -> T:
-        """Return what the work returns, or raise what it raises, once it has ended: a cancellation waits for that
-        too."""
+        """The result, once the work has ended: a cancellation waits for that too."""
         try:
             return await self._waiter
         except asyncio.CancelledError:
@@ -197,7 +192,7 @@ class Share(Generic[S, T]):
             raise
 
     def tell(self) -> None:
-        """Tell the caller. Called on the event loop, as all that touches the future."""
+        """On the event loop, as all that touches the future."""
         self._has_ended = True
         if self._waiter.done():
             return
@@ -214,7 +209,7 @@ Together = Callable[[Sequence[Share[S, T]]], None]
 
 @dataclass
 class _Group:
-    """Shares that wait for the same work, while it is done for others."""
+    """Shares that wait for work that is under way for others."""
 
     waiting: list[Share[Any, Any]] = field(default_factory=list)
     under_way: int = 0
@@ -225,7 +220,7 @@ def _nothing(_: Sequence[Share[None, None]]) -> None:
 
 
 def unavailable(error: OSError, root: str) -> LakeUnavailableError:
-    """Say what the disk of the lake at ``root`` refused, and what to do about it."""
+    """Put into words what the disk refused, and what to do about it."""
     reason = error.strerror or str(error)
     where = f" ({error.filename})" if error.filename else ""
     match error.errno:
@@ -264,8 +259,7 @@ def unavailable(error: OSError, root: str) -> LakeUnavailableError:
 
 
 def _free(root: str) -> str:
-    """Say what is free, in bytes and files, since either may be missing; what the failed call let go of counts as
-    free."""
+    """Both bytes and files, since either may be missing; what the failed call let go of counts as free."""
     try:
         space = os.statvfs(root)
     except OSError:

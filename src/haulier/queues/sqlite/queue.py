@@ -104,7 +104,7 @@ class SqliteQueue:
         self._thread = SqliteThread(path, busy_timeout_seconds)
         self._file = self._thread.file
         self.rows = SqliteRows(self._thread)
-        """The shared rows in the same file, over the same connection."""
+        """In the same file, over the same connection."""
 
     @property
     def capabilities(self) -> QueueCapabilities:
@@ -280,7 +280,7 @@ class SqliteQueue:
         return [lease for lease in leases if self._token(lease) not in mine]
 
     def _held(self, leases: Sequence[Lease]) -> list[_Held]:
-        """Keep the leases that this very file gave out."""
+        """Those that this very file gave out."""
         held = (_Held.read(lease.token) for lease in leases)
         return [one for one in held if one is not None and one.generation == self._file.generation]
 
