@@ -100,8 +100,8 @@ def test_a_server_that_nobody_holds_stays(flags: list[str], stdin: int) -> None:
 @pytest.mark.parametrize(
     ("module", "flags", "says"),
     [
-        ("sandbox", ["--cut-rate", "2"], "cut_rate is 2.0; a rate is a share between 0.0 and 1.0"),
-        ("sandbox", ["--outages", "5,6"], "--outages is '5,6'; write numbers with commas between, or a JSON array"),
+        ("sandbox", ["--cut-rate", "2"], "cut_rate is 2.0; write a share from 0.0 to 1.0"),
+        ("sandbox", ["--outages", "5,6"], "--outages is '5,6'; write numbers separated by commas, or a JSON array"),
         ("sandbox", ["--records", "many"], "Expected `int`, got `str`"),
         ("proxy", ["--upstream", "http://h/path"], "write scheme, host and port"),
         ("proxy", ["--upstream", "http://h:1", "--rate-cut", "2"], "nor their sum above 1.0"),

@@ -32,21 +32,21 @@ def test_help_is_in_groups_and_ends_with_the_paths(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--recrods", "3"], "there is no flag --recrods. Did you mean --records?"),
+        (["--recrods", "3"], "--recrods is not a flag. Did you mean --records?"),
         (["--records", "many"], "records is 'many'. Expected `int`, got `str`."),
-        (["--cut-rate", "2"], "cut_rate is 2.0; a rate is a share between 0.0 and 1.0."),
-        (["--latency-seconds", "-1"], "latency_seconds is -1.0; it cannot be negative."),
-        (["--latency-seconds", "nan"], "latency_seconds is nan; write a number."),
-        (["--outages", "5,6"], "--outages is '5,6'; write numbers with commas between, or a JSON array."),
-        (["--outages", "[6,5]"], "outages has 6 to 5; an outage ends after it begins."),
+        (["--cut-rate", "2"], "cut_rate is 2.0; write a share from 0.0 to 1.0."),
+        (["--latency-seconds", "-1"], "latency_seconds is -1.0; write 0 or more."),
+        (["--latency-seconds", "nan"], "latency_seconds is nan; write a finite number."),
+        (["--outages", "5,6"], "--outages is '5,6'; write numbers separated by commas, or a JSON array."),
+        (["--outages", "[6,5]"], "outages has 6 to 5; write a start of at least 0, and a later end."),
         (["--corrupt-kinds", "bom,foo"], "corrupt_kinds is ['bom', 'foo']. Invalid enum value 'foo'."),
         (["--knee-mode", "fast"], "argument --knee-mode: invalid choice: 'fast'"),
         (["--knee-mode"], "argument --knee-mode: expected one argument"),
         (["--quota", "5", "--quota-seconds", "0"], "quota needs quota_seconds above 0."),
-        (["--is-cap-silent"], "is_cap_silent needs cap_rows: the rows that are given."),
+        (["--is-cap-silent"], "is_cap_silent needs cap_rows: set the number of rows that a query gives."),
         (["--refuse-status", "500"], "refuse_status is 500; write 429 or 503."),
         (["--port", "x"], "argument --port: invalid int value: 'x'"),
-        (["items"], "there is no flag items."),
+        (["items"], "items is not a flag."),
     ],
 )
 def test_a_mistake_is_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +65,7 @@ async def test_a_port_that_is_taken_is_told() -> None:
         command = [*COMMAND, "--port", str(api.port)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"haulier sandbox: 127.0.0.1:{api.port} cannot be listened on: ")
+    assert ended.stderr.startswith(f"haulier sandbox: cannot listen on 127.0.0.1:{api.port}: ")
 
 
 def test_flags_become_settings() -> None:

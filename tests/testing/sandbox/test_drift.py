@@ -109,7 +109,7 @@ def test_a_drifted_list_agrees_with_a_plain_one(
     there = {rank for rank in range(60) if kind == "delete" or rank % 10 != 4}
     for before in moves:
         candidates = [rank for rank in range(before) if (rank in there) is (kind == "delete")]
-        assert drift.happen(0, before) is bool(candidates)
+        assert drift.move(0, before) is bool(candidates)
         if candidates:
             there ^= {max(candidates)}
     first, last = min(first, last), max(first, last)

@@ -1,10 +1,10 @@
-"""A realistic API on loopback, with faults on request, for tests, benchmarks and trying things out.
+"""A realistic API on loopback, with faults on request, for tests, benchmarks and experiments.
 
     async with Sandbox(SandboxSettings(records=5_000, error_rate_500=0.02)) as api:
         ...  # GET api.url + "/items?from_id=1&to_id=1001&limit=100"
 
-`haulier sandbox` serves it as a process and prints its URL; its help lists the paths and settings, as docs/sandbox.md
-does. `SandboxProcess` does the same for a synchronous test.
+`haulier sandbox` serves it as a process; `SandboxProcess` does so for a synchronous test. `haulier sandbox --help` and
+docs/sandbox.md list the paths and settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may ask: bearer token, basic, API key in header or query, or a token issued for client credentials."""
+"""The credentials that the sandbox requires: bearer token, basic, API key, or a token for client credentials."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Access:
         self._secret = (settings.token or "").encode()
         self._issued: dict[bytes, float] = {}
         self._answers: dict[bytes, int] = {}
-        """How many each of the issued tokens has had."""
+        """The number of answers that each issued token got."""
         self.issued = 0
 
     def is_for(self, settings: SandboxSettings) -> bool:
-        """Whether these settings ask for the same; other ones make the tokens that were issued worthless."""
+        """Whether these settings require the same credentials. If not, the issued tokens become invalid."""
         return all(getattr(settings, name) == getattr(self._settings, name) for name in _FIELDS)
 
     def allows(self, head: RequestHead, now: float) -> bool:
-        """Whether the request carries what it must."""
+        """Whether the request carries the required credentials. An issued token counts this answer."""
         match self._settings.auth:
             case "bearer":
                 return _is_same(_credentials(head, b"bearer"), self._secret)
@@ -52,7 +52,6 @@ class Access:
                 return self._serves(_credentials(head, b"bearer"), now)
 
     def _serves(self, token: bytes, now: float) -> bool:
-        """Whether an issued token is good, which is counted."""
         if now >= self._issued.get(token, float("-inf")):
             return False
         self._answers[token] = self._answers.get(token, 0) + 1
@@ -61,12 +60,12 @@ class Access:
         return True
 
     def challenge(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The headers of a 401."""
+        """Return the headers of a 401."""
         challenge = _CHALLENGES.get(self._settings.auth)
         return ((b"WWW-Authenticate", challenge),) if challenge else ()
 
     def issue(self, head: RequestHead, body: bytes, now: float) -> Answer:
-        """POST /oauth2/token by client credentials (RFC 6749, 4.4), in Basic or as form fields."""
+        """Answer POST /oauth2/token: client credentials (RFC 6749, 4.4) in Basic or as form fields."""
         form = parse_qs(body.decode("latin-1"))
         if form.get("grant_type") != ["client_credentials"]:
             return _refused(400, "unsupported_grant_type")
@@ -88,7 +87,7 @@ class Access:
 
 
 def _refused(status: int, code: str) -> Answer:
-    """As RFC 6749, 5.2 words it."""
+    """Write an error as RFC 6749, 5.2 wants it."""
     return Answer(status, msgspec.json.encode({"error": code}))
 
 

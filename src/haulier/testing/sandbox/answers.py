@@ -1,4 +1,4 @@
-"""What the sandbox answers when nothing goes wrong, path by path: pure functions of the settings and the request."""
+"""The answers of the sandbox without faults, path by path: pure functions of the settings and the request."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from functools import lru_cache
 from haulier.testing.sandbox import family, pages
 from haulier.testing.sandbox.data import id_at, rank_of, record_at
 from haulier.testing.sandbox.drift import Drift
-from haulier.testing.sandbox.listing import Listing, listing_of, served
-from haulier.testing.sandbox.question import NO_HEAD, BadQuestionError, Question, read_question, whole_number
+from haulier.testing.sandbox.listing import Listing, make_listing, serve
+from haulier.testing.sandbox.question import NO_HEAD, BadQuestionError, Question, read_question, read_whole_number
 from haulier.testing.sandbox.setting_groups import MIN_RECORD_BYTES
 from haulier.testing.sandbox.settings import MAX_BODY_BYTES, SandboxSettings
 from haulier.testing.sandbox.wire import Answer, RequestHead, error
 
 REGIONS = ("north", "east", "south", "west")
 _BLOB_RECORDS = 100
-# Benchmarks ask for any number of pages; so many different ones are kept of each size.
 _BLOB_PAGES = 32
+"""Different pages of each size; the cache holds them, and benchmarks may request any number."""
 
 
 def answer(
@@ -31,20 +31,20 @@ def answer(
     method: str = "GET",
     drift: Drift | None = None,
 ) -> Answer:
-    """The answer to a request for ``target`` (a path with its query). What a client gets wrong is a 4xx that says why.
+    """Answer a request for ``target``, a path with its query. A wrong request is a 4xx that says why.
 
-    Nothing but the target counts, save on paths that say what else does (`Path.varies`, and the body of a POST).
+    The answer depends on the target, the headers in `Path.varies`, and the body of a POST.
     """
     try:
         question = read_question(target, head, body)
         for path in PATHS:
             if match := path.pattern.fullmatch(question.path):
                 if path.method != method:
-                    return error(405, f"Only {path.method} is served here.")
+                    return error(405, f"{question.path} does not support {method}. Use {path.method}.")
                 return path.answer(settings, replace(question, parts=match.groups()), drift)
     except BadQuestionError as exc:
         return exc.answer
-    return error(404, f"No such path: {question.path}. There are: {', '.join(path.path for path in PATHS)}.")
+    return error(404, f"No such path: {question.path}. Available: {', '.join(path.path for path in PATHS)}.")
 
 
 def _count(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
@@ -58,14 +58,14 @@ def _newest(settings: SandboxSettings, question: Question, drift: Drift | None) 
 
 
 def _item(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    record_id = whole_number("id", question.parts[0])
+    record_id = read_whole_number("id", question.parts[0])
     rank = rank_of(settings, record_id)
     is_there = rank < settings.records and id_at(settings, rank) == record_id
     if not is_there or (drift is not None and not drift.is_there(rank)):
         raise BadQuestionError(f"There is no item {record_id}.", 404)
     if record_id in settings.failing_ids:
         return error(500, "Internal error.")
-    return Answer(200, served(settings, rank))
+    return Answer(200, serve(settings, rank))
 
 
 def _regions(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
@@ -76,24 +76,26 @@ def _regions(settings: SandboxSettings, question: Question, drift: Drift | None)
 def _region_items(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
     name = question.parts[0]
     if name not in REGIONS:
-        raise BadQuestionError(f"There is no region {name}. There are: {', '.join(REGIONS)}.", 404)
+        raise BadQuestionError(f"There is no region {name}. Available: {', '.join(REGIONS)}.", 404)
     region = _region(settings, drift, name)
-    listing = listing_of(settings, drift, region.first, region.last)
+    listing = make_listing(settings, drift, region.first, region.last)
     return pages.cursor_page(listing, question, name, question.query.get("cursor"))
 
 
 def _region(settings: SandboxSettings, drift: Drift | None, name: str) -> Listing:
-    """Each has a quarter of the records."""
+    """List a region, which has a quarter of the records."""
     place = REGIONS.index(name)
     first, last = (settings.records * each // len(REGIONS) for each in (place, place + 1))
     return Listing(settings, drift, first, last)
 
 
 def _blob(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    size = question.whole("bytes", 20_000)
+    size = question.whole_number("bytes", 20_000)
     if not _BLOB_RECORDS * MIN_RECORD_BYTES <= size <= MAX_BODY_BYTES:
-        raise BadQuestionError(f"bytes is {size}; ask for {_BLOB_RECORDS * MIN_RECORD_BYTES} to {MAX_BODY_BYTES}.")
-    return _blob_page(replace(settings, record_bytes=size // _BLOB_RECORDS), question.whole("n", 0) % _BLOB_PAGES)
+        raise BadQuestionError(f"bytes is {size}; write {_BLOB_RECORDS * MIN_RECORD_BYTES} to {MAX_BODY_BYTES}.")
+    return _blob_page(
+        replace(settings, record_bytes=size // _BLOB_RECORDS), question.whole_number("n", 0) % _BLOB_PAGES
+    )
 
 
 @lru_cache(maxsize=4 * _BLOB_PAGES)
@@ -104,7 +106,7 @@ def _blob_page(settings: SandboxSettings, index: int) -> Answer:
 
 @dataclass(frozen=True)
 class Path:
-    """A path, what it takes, what it gives, and how a source file of haulier reads its pages."""
+    """A path: its parameters, its answer, and the ``pages`` with which a source file of haulier reads it."""
 
     path: str
     takes: str
@@ -113,7 +115,7 @@ class Path:
     pages: str = ""
     method: str = "GET"
     varies: tuple[bytes, ...] = ()
-    """Headers of the request that count besides its target."""
+    """The headers of the request on which the answer depends."""
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,7 +175,7 @@ PATHS = (
         '{ cursor = "cursor", body = "cursor" }', method="POST",
     ),
     Path(
-        "/events", "since, until, limit, cursor or offset", "the same as /items or /items_offset; by changed_at",
+        "/events", "since, until, limit, cursor or offset", "as /items or /items_offset; by changed_at",
         pages.events, '{ cursor = "next", query = "cursor" }',
     ),
     Path("/items/newest", "", '{"id":n}', _newest),
@@ -181,7 +183,7 @@ PATHS = (
     Path("/item/ID", "", "the record itself, or 404", _item),
     Path("/regions", "", '[{"code":"north","items":n},...]', _regions, '"single"'),
     Path(
-        "/regions/CODE/items", "limit, cursor", "the same as /items; each region has a quarter", _region_items,
+        "/regions/CODE/items", "limit, cursor", "as /items; each region has a quarter of the records", _region_items,
         '{ cursor = "next", query = "cursor" }',
     ),
     Path(
@@ -194,13 +196,13 @@ PATHS = (
         family.comments_of, '{ cursor = "next", query = "cursor" }',
     ),
     Path(
-        "/comments", "post_id, limit, cursor", "the same as /posts/ID/comments", family.comments,
+        "/comments", "post_id, limit, cursor", "as /posts/ID/comments", family.comments,
         '{ cursor = "next", query = "cursor" }',
     ),
-    Path("/blob", "bytes, n", '{"records":[...]}: 100 records of about so many bytes in all, page n of 32', _blob),
+    Path("/blob", "bytes, n", '{"records":[...]}: 100 records of about this many bytes in all, page n of 32', _blob),
 )  # fmt: skip
-"""Every path, in the order in which people are told of them."""
+"""Every path, in the order of the help and of docs/sandbox.md."""
 
 VARYING = {path.path.encode(): path.varies for path in PATHS if path.varies}
-"""Paths without a placeholder to the headers that count."""
+"""Maps paths without a placeholder to the headers on which their answers depend."""
 POSTED = frozenset(path.path.encode() for path in PATHS if path.method == "POST")

@@ -1,4 +1,4 @@
-"""The command that serves the sandbox: `haulier sandbox`, and `python -m haulier.testing.sandbox`."""
+"""The command `haulier sandbox`, which is also `python -m haulier.testing.sandbox`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ async def serve(settings: SandboxSettings, *, host: str = "127.0.0.1", port: int
     """Serve until SIGTERM, SIGINT or, unless it ``stays``, the end of a standard input that is a pipe."""
     async with Sandbox(settings, host=host, port=port) as api:
         if sys.stdout.isatty():
-            # Behind the URL, which is said before the loop turns again.
-            asyncio.get_running_loop().call_soon(_say_examples, api.url)
+            # The URL is printed before the loop turns again, so these follow it.
+            asyncio.get_running_loop().call_soon(_print_examples, api.url)
         await serve_until_ended(api.url, stays=stays)
 
 
-def _say_examples(url: str) -> None:
+def _print_examples(url: str) -> None:
     sys.stderr.write(f"  curl '{url}/items?limit=2'\n  curl {url}/_sandbox        the counters; Ctrl-C ends it\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line: a flag for each setting, by its name."""
+    """Run the command."""
     parser = make_parser()
     flags = read_flags(parser, argv)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve(flags.settings, host=flags.host, port=flags.port, stays=flags.stays))
     except OSError as exc:
-        parser.error(f"{flags.host}:{flags.port} cannot be listened on: {exc.strerror or exc}.")
+        parser.error(
+            f"cannot listen on {flags.host}:{flags.port}: {exc.strerror or exc}. Choose another --port or --host."
+        )

@@ -1,4 +1,4 @@
-"""One keep-alive connection of the sandbox, as an asyncio protocol: requests in, answers out, in their order."""
+"""A keep-alive connection of the sandbox, as an asyncio protocol."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _MAX_UNREAD_BYTES = 1024 * 1024
 
 
 class Reply(NamedTuple):
-    """What a request gets: ``wire`` after ``seconds``, or no answer at all (None), and the connection closes."""
+    """The reply to a request: ``wire`` after ``seconds``; None closes the connection without an answer."""
 
     status: int
     wire: bytes | None
     seconds: float
     is_last: bool
     spoilt: str = ""
-    """The way in which the body is wrong."""
+    """The kind of damage to the body."""
 
 
 class Api(Protocol):
-    """What stands behind a connection."""
+    """The server behind a connection."""
 
     loop: asyncio.AbstractEventLoop
     counters: SandboxCounters
@@ -36,17 +36,17 @@ class Api(Protocol):
     line: Line | None
 
     def reply(self, head: RequestHead, method: bytes, target: bytes, body: bytes, is_last: bool) -> Reply:
-        """Decide a request that has arrived, and count it."""
+        """Count a request that has arrived, and decide its reply."""
 
     def control(self, method: bytes, body: bytes) -> Answer:
-        """Counters and settings."""
+        """Answer a request for counters, or change settings."""
 
     def issue(self, head: RequestHead, body: bytes) -> Answer:
-        """An access token."""
+        """Answer a request for an access token."""
 
 
 class Connection(asyncio.Protocol):
-    """Pipelined requests wait in ``_unread``: answers leave in the order of requests."""
+    """One connection. Pipelined requests wait in ``_unread``, so that answers leave in the order of requests."""
 
     __slots__ = ("_api", "_is_busy", "_is_full", "_line", "_reply", "_timer", "_transport", "_unread")
     _transport: asyncio.Transport
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def begin_service(self, seconds: float) -> None:
-        """Its turn in the line has come."""
+        """Answer after ``seconds``: it is this request's turn in the line."""
         self._timer = self._api.loop.call_later(seconds, self._answer_late)
 
     def _serve(self) -> None:
@@ -100,17 +100,17 @@ class Connection(asyncio.Protocol):
             head_bytes = self._unread.find(b"\r\n\r\n")
             if head_bytes < 0:
                 if len(self._unread) > _MAX_HEAD_BYTES:
-                    self._refuse(error(431, "The request's head is too large."))
+                    self._refuse(error(431, f"The head of the request is above {_MAX_HEAD_BYTES} bytes."))
                 return
             head = RequestHead(self._unread[:head_bytes])
             # A body that is not read to its end would be taken for the next request.
             length_text = head.get(b"content-length") or b"0"
             if not length_text.isdigit() or head.get(b"transfer-encoding"):
-                self._refuse(error(411, "Send a Content-Length."))
+                self._refuse(error(411, "The body has no length. Send Content-Length, not Transfer-Encoding."))
                 return
             end = head_bytes + 4 + int(length_text)
             if end > _MAX_UNREAD_BYTES:
-                self._refuse(error(413, "The request's body is too large."))
+                self._refuse(error(413, f"The request is above {_MAX_UNREAD_BYTES} bytes."))
                 return
             if len(self._unread) < end:
                 return
@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
     def _request(self, head: RequestHead, body: bytes) -> None:
         words = head.raw.partition(b"\r\n")[0].split(b" ")
         if len(words) != 3:
-            self._refuse(error(400, "This is not HTTP/1.1."))
+            self._refuse(error(400, "The request line is not HTTP/1.1. Write: METHOD TARGET HTTP/1.1."))
             return
         method, target, version = words
         is_last = version != b"HTTP/1.1" or head.get(b"connection").lower() == b"close"
@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
         elif method == b"POST" and target == TOKEN_TARGET:
             self._send(RenderedAnswer(self._api.issue(head, body)).plain, is_last)
         else:
-            self._send(RenderedAnswer(error(405, "This path is not served by that method.")).plain, is_last)
+            self._send(RenderedAnswer(error(405, "This path does not support this method.")).plain, is_last)
 
     def _ask(self, head: RequestHead, method: bytes, target: bytes, body: bytes, is_last: bool) -> None:
         api = self._api
@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
         status, wire, _, is_last, spoilt = self._reply
         self._end()
         if wire is None:
-            # A close, not an abort: a client is told the end of the connection, not a reset.
+            # Close, not abort: the client sees the end of the connection, not a reset.
             self._transport.close()
             return
         counters = self._api.counters

@@ -1,4 +1,4 @@
-"""Bodies that are wrong in ways which some client takes for right."""
+"""Wrong bodies that some clients take for right ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from haulier.testing.sandbox.wire import Answer, render
 CORRUPTION_KINDS: tuple[CorruptionKind, ...] = get_args(CorruptionKind)
 _GZIPPED = b"Content-Encoding: gzip\r\n"
 _CUTS: dict[CorruptionKind, Cut] = {"gzip_cut": Cut.GZIP, "chunked_cut": Cut.CHUNKED}
-# After these the connection cannot carry another answer.
 CLOSING: frozenset[CorruptionKind] = frozenset({"length_short", "length_long", "chunked_cut"})
+"""The kinds after which the connection cannot carry another answer."""
 _HTML = b"<!DOCTYPE html>\n<html><head><title>Please wait</title></head><body>The API is busy.</body></html>\n"
 _BOM = b"\xef\xbb\xbf"
 _SCORE = re.compile(rb'("score" ?: ?)[^,}]+')
@@ -24,12 +24,12 @@ _NUMBER = re.compile(rb'(": ?)-?\d[\d.eE+-]*')
 
 
 def possible_kind(kind: CorruptionKind, is_gzip_taken: bool) -> CorruptionKind:
-    """The kind itself; for a client that takes no gzip, JSON that stops in place of what is wrong with gzip."""
+    """Return the kind; for a client without gzip, `json_stops` instead of a kind that needs gzip."""
     return "json_stops" if kind in ("gzip_cut", "gzip_crc") and not is_gzip_taken else kind
 
 
 def corrupt_wire(made: Answer, kind: CorruptionKind) -> bytes:
-    """The answer with a body that is wrong in that way."""
+    """Render the answer with a body that is wrong in this way."""
     body = made.body
     match kind:
         case "length_short":
@@ -56,6 +56,6 @@ def corrupt_wire(made: Answer, kind: CorruptionKind) -> bytes:
 
 
 def _with_nan(body: bytes) -> bytes:
-    """In the first record's score, or in the first number there is."""
+    """Put NaN into the first record's score or, without one, into the first number."""
     spoilt, count = _SCORE.subn(rb"\1NaN", body, count=1)
     return spoilt if count else _NUMBER.sub(rb"\1NaN", body, count=1)

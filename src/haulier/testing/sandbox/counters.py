@@ -1,4 +1,4 @@
-"""What a sandbox saw: counters that `/_sandbox` shows while it runs."""
+"""The counters of a sandbox."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 
 @dataclass
 class SandboxCounters:
-    """What the sandbox saw since it started; its own path `/_sandbox` is not counted."""
+    """Counts since the sandbox started, as `/_sandbox` shows them. Requests to `/_sandbox` are not counted."""
 
     requests: int = 0
-    by_status: dict[int, int] = field(default_factory=dict)  # as answered; cut answers too
+    by_status: dict[int, int] = field(default_factory=dict)  # cut answers included
     in_flight: int = 0
     peak_in_flight: int = 0
-    waiting: int = 0  # of those in flight, in line before the knee
-    refused: int = 0  # because of refuse_above, or of the knee in its mode refuse
-    limited: int = 0  # because the quota was spent, or the bucket empty
-    early: int = 0  # arrived although the server had asked to pause, and the pause had not ended
+    waiting: int = 0  # requests in flight that wait in line before the knee
+    refused: int = 0  # by refuse_above, or by the knee with knee_mode refuse
+    limited: int = 0  # because the quota was spent or the bucket was empty
+    early: int = 0  # arrived during a pause that the sandbox had asked for
     cut: int = 0
     corrupt: dict[str, int] = field(default_factory=dict)  # by kind
     hung: int = 0
     dropped: int = 0  # closed without an answer, in an outage
-    abandoned: int = 0  # the client left before its answer, hung ones included
+    abandoned: int = 0  # the client left before its answer, also of hung requests
     expired: int = 0  # page tokens that were too old
     drifted: int = 0  # records that appeared or vanished
     access_tokens: int = 0  # issued at /oauth2/token, which is not counted as a request
@@ -29,7 +29,7 @@ class SandboxCounters:
     quota_resets_in_seconds: float | None = None
 
     def count_spoilt(self, kind: str) -> None:
-        """A body went out that is wrong in that way."""
+        """Count a body that was sent cut or corrupt."""
         if kind == "cut":
             self.cut += 1
         else:

@@ -1,7 +1,7 @@
-"""The sandbox's records as pure functions of the settings: an oracle for tests that needs no server.
+"""The records of the sandbox as pure functions of the settings: an oracle for tests that needs no server.
 
-Records are numbered by *rank*, 0 to ``records - 1``, in the order of their ids and of their times. Ids start at 1 and
-leave out the gaps; ``changed_at`` starts at `EVENTS_START`. Counts are computed, so two million records cost nothing.
+A record's *rank* is its position, 0 to ``records - 1``, in the order of ids and of times. Ids start at 1 and skip the
+gaps; ``changed_at`` starts at `EVENTS_START`. Counts are computed, so two million records cost nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from haulier.testing.sandbox.settings import SandboxSettings
 
 EVENTS_START = datetime(2024, 1, 1, tzinfo=UTC)
 
-# Every field is there for something that ingesters break: an integer beyond 2^53, a decimal that ends in zero, an
+# Every field has something that ingesters break: an integer beyond 2^53, a decimal that ends in zero, an
 # exponent, an escaped slash and quote, letters both escaped and plain.
 _PLAIN = b'{"id":%d,"changed_at":"%s","price":%d.%02d,"serial":%d,"score":1e2,"note":"%s","text":"'
 _AWKWARD = (
@@ -30,9 +30,9 @@ _TEXT_CHOICE_BYTES = 64 * 1024
 
 
 def record_bytes(settings: SandboxSettings, record_id: int) -> bytes:
-    """The exact bytes of the record as served; ``settings.record_bytes`` long. ``KeyError`` where there is none.
+    """Return the exact bytes of a record, ``settings.record_bytes`` long. ``KeyError`` if there is no such record.
 
-    A record in ``unreadable_ids`` is served cut in half, so a lake can never hold it; this is what it should have been.
+    A record in ``unreadable_ids`` is served cut in half; this is the whole record, which no lake can hold.
     """
     rank = rank_of(settings, record_id)
     if rank >= settings.records or id_at(settings, rank) != record_id:
@@ -41,12 +41,12 @@ def record_bytes(settings: SandboxSettings, record_id: int) -> bytes:
 
 
 def record_ids(settings: SandboxSettings) -> Iterator[int]:
-    """Every id that there is, ascending."""
+    """List the ids of all records, ascending."""
     return (id_at(settings, rank) for rank in range(settings.records))
 
 
 def record_at(settings: SandboxSettings, rank: int) -> bytes:
-    """The record of that rank. Ranks beyond the last render too: benchmark pages are made of them."""
+    """Render the record of a rank. Ranks beyond the last work too: benchmark pages are made of them."""
     record_id = id_at(settings, rank)
     mixed = (rank * 2_654_435_761 + settings.seed) & 0xFFFFFFFF
     serial = (1 << 64 if settings.is_awkward else _SAFE_INTEGER) + 1 + 2 * rank
@@ -64,14 +64,13 @@ def record_at(settings: SandboxSettings, rank: int) -> bytes:
 
 
 def id_at(settings: SandboxSettings, rank: int) -> int:
-    """The id of the record of that rank."""
     if not settings.gap_ids:
         return rank + 1
     return rank + 1 + rank // settings.gap_after * settings.gap_ids
 
 
 def rank_of(settings: SandboxSettings, record_id: int) -> int:
-    """How many records have a lower id; so also the rank of the first record at or after it."""
+    """Count the records with a lower id, which is the rank of the first record with this id or a later one."""
     below = max(0, record_id - 1)
     if settings.gap_ids:
         blocks, rest = divmod(below, settings.gap_after + settings.gap_ids)
@@ -80,19 +79,19 @@ def rank_of(settings: SandboxSettings, record_id: int) -> int:
 
 
 def time_at(settings: SandboxSettings, rank: int) -> datetime:
-    """``changed_at`` of the record of that rank: UTC, whole seconds."""
+    """Return ``changed_at`` of the record of a rank: UTC, whole seconds."""
     return EVENTS_START + timedelta(seconds=rank // settings.events_per_step * settings.event_step_seconds)
 
 
 def rank_since(settings: SandboxSettings, since: datetime) -> int:
-    """How many records changed before that time; so also the rank of the first at or after it."""
+    """Count the records that changed before this time, which is the rank of the first one at or after it."""
     steps = -((EVENTS_START - since) // timedelta(seconds=settings.event_step_seconds))
     return min(max(0, steps) * settings.events_per_step, settings.records)
 
 
 @lru_cache(maxsize=8)
 def _text(seed: int, length: int) -> bytes:
-    """Words and digits to cut paddings from; half random digits, so that it compresses about as API data does."""
+    """Make the text that pads records. Half of it is random digits, so that it compresses about as API data does."""
     draw = random.Random(seed)
     words = [bytes(draw.choices(b"abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 9))) for _ in range(200)]
     text = bytearray()

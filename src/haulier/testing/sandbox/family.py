@@ -1,11 +1,11 @@
-"""Posts and their comments: a list whose records each have a list of their own, or a 404 where it should be."""
+"""Posts and their comments: a list whose records each have a list of their own, or a 404 instead of one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from haulier.testing.sandbox.drift import Drift
-from haulier.testing.sandbox.question import BadQuestionError, Question, whole_number
+from haulier.testing.sandbox.question import BadQuestionError, Question, read_whole_number
 from haulier.testing.sandbox.settings import MAX_COMMENTS, SandboxSettings
 from haulier.testing.sandbox.tokens import read_cursor, write_cursor
 from haulier.testing.sandbox.wire import Answer
@@ -15,18 +15,18 @@ _IDS_PER_POST = 10 * MAX_COMMENTS
 
 
 def comment_ids(settings: SandboxSettings, post_id: int) -> Iterator[int]:
-    """The ids of the comments of a post, ascending; none where they are a 404. An oracle for tests."""
+    """List the ids of the comments of a post, ascending; none if they are a 404. An oracle for tests."""
     if not are_missing(settings, post_id):
         yield from (post_id * _IDS_PER_POST + each for each in range(1, comment_count(settings, post_id) + 1))
 
 
 def comment_count(settings: SandboxSettings, post_id: int) -> int:
-    """How many comments a post says it has: from none to twice the average."""
+    """Return the number of comments that a post claims, from none to twice the average."""
     return post_id * 7 % (2 * settings.comments_per_post + 1)
 
 
 def are_missing(settings: SandboxSettings, post_id: int) -> bool:
-    """Whether the comments of that post are a 404."""
+    """Whether the comments of a post are a 404."""
     return bool(settings.comments_missing_every) and post_id % settings.comments_missing_every == 0
 
 
@@ -45,7 +45,7 @@ def comments_of(settings: SandboxSettings, question: Question, drift: Drift | No
 def comments(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
     text = question.query.get("post_id")
     if text is None:
-        raise BadQuestionError("post_id is needed.")
+        raise BadQuestionError("post_id is missing. Write the id of a post: /comments?post_id=1.")
     return _comments(settings, question, text)
 
 
@@ -64,7 +64,7 @@ def _comments(settings: SandboxSettings, question: Question, text: str) -> Answe
 
 
 def _post_id(settings: SandboxSettings, text: str) -> int:
-    post_id = whole_number("post_id", text)
+    post_id = read_whole_number("post_id", text)
     if not 1 <= post_id <= settings.posts:
         raise BadQuestionError(f"There is no post {post_id}.", 404)
     return post_id
@@ -77,7 +77,6 @@ def _post(settings: SandboxSettings, post_id: int) -> bytes:
 def _page(
     settings: SandboxSettings, question: Question, bound: str, count: int, render: Callable[[int], bytes]
 ) -> Answer:
-    """Paged by cursor, as `/items` is."""
     limit, cursor = question.limit(settings), question.query.get("cursor")
     start = 0 if cursor is None else read_cursor(cursor, f"{bound} {settings.seed}")
     stop = min(start + limit, count)

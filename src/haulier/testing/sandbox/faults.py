@@ -1,4 +1,4 @@
-"""What goes wrong with a request, and how long its answer takes: pure functions of settings, load and a draw."""
+"""The fault and the delay of a request, as pure functions of settings, load and a random draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _THRASH_POWER = 1.5
 
 
 class Fault(Enum):
-    """What goes wrong with one request; ``NONE`` is an answer."""
+    """The fault of one request; ``NONE`` is an answer."""
 
     NONE = auto()
     UNAUTHORIZED = auto()
@@ -31,7 +31,7 @@ class Fault(Enum):
 def decide_fault(
     settings: SandboxSettings, draw: float, *, is_authorized: bool, in_flight: int, uptime_seconds: float
 ) -> Fault:
-    """The fault of a request, from an even ``draw`` in [0, 1). What always holds comes before chance."""
+    """Return the fault of a request, from an even ``draw`` in [0, 1). Certain faults come before random ones."""
     if not is_authorized:
         return Fault.UNAUTHORIZED
     if settings.is_down or (settings.outages and any(start <= uptime_seconds < end for start, end in settings.outages)):
@@ -57,7 +57,7 @@ def decide_fault(
 
 
 def delay_seconds(settings: SandboxSettings, draw: random.Random, *, in_flight: int, is_first_page: bool) -> float:
-    """How long an answer takes from its turn on; a knee that queues makes it wait for that besides."""
+    """Return the time that an answer takes once it is its turn. The wait in line before a knee comes on top."""
     seconds = settings.latency_seconds + settings.jitter_seconds * draw.random()
     if is_first_page:
         seconds += settings.first_page_seconds
@@ -70,7 +70,7 @@ def delay_seconds(settings: SandboxSettings, draw: random.Random, *, in_flight: 
     return seconds
 
 
-# Limits and refusals are answered at once: they are there to cost the API nothing.
 ANSWERED_LATE = frozenset({Fault.NONE, Fault.CUT, Fault.CORRUPT, Fault.SERVER_ERROR, Fault.ERROR_BODY})
-# Nothing that counts against a limit.
+"""The faults with the latency of an answer. Limits and refusals are answered at once: they cost the API nothing."""
 UNCOUNTED = frozenset({Fault.UNAUTHORIZED, Fault.OUTAGE})
+"""The faults that do not count against a limit."""

@@ -1,4 +1,4 @@
-"""The sandbox's command line: a flag for each setting, by its name, and a help that lists the paths."""
+"""The command line of the sandbox: a flag for each setting, and a help that lists the paths."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HINTS: dict[str, Any] = get_type_hints(SandboxSettings)
 
 @dataclass(frozen=True)
 class Flags:
-    """A command line, read."""
+    """The values of a command line."""
 
     settings: SandboxSettings
     host: str
@@ -30,11 +30,11 @@ class Flags:
 
 
 def read_flags(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> Flags:
-    """The command line. A bad one is told in one line, and ends the process with exit code 2."""
+    """Parse the command line. A bad one is reported in one line, and ends the process with exit code 2."""
     known, unknown = parser.parse_known_args(argv)
     for word in unknown:
         near = difflib.get_close_matches(word.partition("=")[0], [flag_of(name) for name in _HINTS], 1)
-        parser.error(f"there is no flag {word}." + (f" Did you mean {near[0]}?" if near else ""))
+        parser.error(f"{word} is not a flag." + (f" Did you mean {near[0]}?" if near else ""))
     flags = vars(known)
     host, port, stays = flags.pop("host"), flags.pop("port"), flags.pop("stay")
     for name in flags:
@@ -47,12 +47,11 @@ def read_flags(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> F
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser, with its help."""
     parser = _Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [flags]",
-        description="Serve a realistic API on this machine, with faults on request. Prints its URL, then serves until\n"
-        "Ctrl-C or SIGTERM. Settings can be changed while it runs, and its counters read:\n\n"
+        description="Serve a realistic API on this machine, with faults on request. Print its URL, then serve until\n"
+        "Ctrl-C or SIGTERM. Change its settings and read its counters while it runs:\n\n"
         "  curl -d '{\"is_down\": true}' URL/_sandbox\n  curl URL/_sandbox",
         epilog=path_lines(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -60,7 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="The address to listen on. [%(default)s]")
     parser.add_argument("--port", type=int, default=0, help="The port to listen on; 0 takes a free one. [%(default)s]")
-    # Whoever types the command wants it to stay; a test that starts it as a process holds it by a pipe.
+    # The typed command stays; the process that a test starts ends when the pipe from the test closes.
     parser.add_argument("--stay", action="store_true", help=argparse.SUPPRESS)
     for group in GROUPS:
         title, _, about = (group.__doc__ or "").partition(": ")
@@ -71,18 +70,18 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def settings_of(group: type) -> Iterator[dataclasses.Field[Any]]:
-    """The settings of a group, in their order."""
+    """List the settings of a group, in their order."""
     return iter(dataclasses.fields(group))
 
 
 def flag_of(name: str) -> str:
-    """How a setting is written on a command line."""
+    """Write the flag of a setting: ``--cut-rate``."""
     return "--" + name.replace("_", "-")
 
 
 def path_lines() -> str:
-    """Every path, as the help shows them."""
-    lines = ["paths (GET unless it says POST; ids are in [from_id, to_id), times in [since, until)):"]
+    """Write the help about the paths."""
+    lines = ["paths (GET if not marked POST; ids are in [from_id, to_id), times in [since, until)):"]
     for path in PATHS:
         method = "" if path.method == "GET" else f"{path.method} "
         lines.append(f"  {method}{path.path}" + (f"  {path.takes}" if path.takes else ""))
@@ -97,7 +96,7 @@ def path_lines() -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """One line for an error: a usage of sixty flags would hide it."""
+    """A parser that reports an error in one line; a usage of sixty flags would hide it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
@@ -129,7 +128,7 @@ def _metavar(name: str) -> str:
 
 
 def _list(parser: argparse.ArgumentParser, name: str, text: str) -> list[object]:
-    """`5,17` or `[5,17]`; `[10,20],[40,50]` or `[[10,20],[40,50]]`; `nan,bom`."""
+    """Read `5,17` or `[5,17]`; `[10,20],[40,50]` or `[[10,20],[40,50]]`; `nan,bom`."""
     if name == "corrupt_kinds" and not text.startswith("["):
         return [word.strip() for word in text.split(",")]
     for attempt in (text, f"[{text}]"):
@@ -139,4 +138,4 @@ def _list(parser: argparse.ArgumentParser, name: str, text: str) -> list[object]
             continue
         if isinstance(found, list) and (name != "outages" or not found or isinstance(found[0], list)):
             return found
-    return parser.error(f"{flag_of(name)} is {text!r}; write numbers with commas between, or a JSON array.")
+    return parser.error(f"{flag_of(name)} is {text!r}; write numbers separated by commas, or a JSON array.")

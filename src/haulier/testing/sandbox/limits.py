@@ -1,4 +1,4 @@
-"""How many requests the API lets through in a time: a quota by windows, a bucket that fills again, and its headers."""
+"""The rate limits of the sandbox: a quota in fixed windows, a token bucket, and the headers that report them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FIELDS = (
     "quota", "quota_seconds", "quota_headers", "rate_per_second", "bucket", "retry_after_seconds"
 )  # fmt: skip
 
-# A client that comes at the exact moment is not refused for the last bit of a float.
-_ROUNDING = 1e-9
+_ROUNDING_TOKENS = 1e-9
+"""Tokens that may be missing, so that a client at the exact moment is not refused for the last bit of a float."""
 
 
 class Limits:
-    """Quota and bucket of one sandbox. Windows of the quota follow each other from ``start`` on."""
+    """The quota and the token bucket of one sandbox. The windows of the quota follow each other from ``start`` on."""
 
     def __init__(self, settings: SandboxSettings, start: float) -> None:
         self._settings = settings
@@ -32,43 +32,43 @@ class Limits:
         self._level_at = start
 
     def is_for(self, settings: SandboxSettings) -> bool:
-        """Whether it keeps these settings' limits; other settings begin with a fresh quota and a full bucket."""
+        """Whether these settings have the same limits. If not, a fresh quota and a full bucket are needed."""
         return all(getattr(settings, name) == getattr(self._settings, name) for name in _FIELDS)
 
     def take(self, now: float) -> int | None:
-        """Let a request through (None), or the whole seconds that it is asked to wait. Refusals cost no quota."""
+        """Count a request and return None, or refuse it: return the whole seconds to wait. Refusals cost no quota."""
         settings = self._settings
         self._move_to(now)
         if settings.quota and self._taken >= settings.quota:
             is_told = settings.retry_after_seconds or settings.quota_headers != "none"
             return math.ceil(self.resets_in_seconds(now)) if is_told else 0
         if settings.rate_per_second:
-            if self._level < 1 - _ROUNDING:
+            if self._level < 1 - _ROUNDING_TOKENS:
                 return settings.retry_after_seconds
             self._level -= 1
         self._taken += 1
         return None
 
-    def left(self, now: float) -> int | None:
-        """What is left of the quota; None without one."""
+    def remaining(self, now: float) -> int | None:
+        """Return what remains of the quota, or None without a quota."""
         self._move_to(now)
         return max(0, self._settings.quota - self._taken) if self._settings.quota else None
 
     def resets_in_seconds(self, now: float) -> float:
-        """Until the window ends."""
+        """Return the time until the window ends."""
         return self._start + (self._window + 1) * self._settings.quota_seconds - now
 
     def headers(self, now: float, moment: datetime) -> bytes:
-        """What each answer says of the quota."""
-        quota, left = self._settings.quota, self.left(now) or 0
+        """Return the headers that report the quota."""
+        quota, remaining = self._settings.quota, self.remaining(now) or 0
         seconds = math.ceil(self.resets_in_seconds(now))
         if self._settings.quota_headers == "ratelimit":
             policy = b'RateLimit-Policy: "default";q=%d;w=%d\r\n' % (quota, math.ceil(self._settings.quota_seconds))
-            return policy + b'RateLimit: "default";r=%d;t=%d\r\n' % (left, seconds)
+            return policy + b'RateLimit: "default";r=%d;t=%d\r\n' % (remaining, seconds)
         if self._settings.quota_headers == "x-ratelimit":
             reset = math.ceil(moment.timestamp() + self.resets_in_seconds(now))
             names = b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %d\r\nX-RateLimit-Reset: %d\r\n"
-            return names % (quota, left, reset)
+            return names % (quota, remaining, reset)
         return b""
 
     def _move_to(self, now: float) -> None:
@@ -82,7 +82,7 @@ class Limits:
 
 
 def refusal(status: int, wait_seconds: int, form: WaitForm, moment: datetime) -> Answer:
-    """Too many requests, with the wait in one of the forms that APIs have for it; 0: without."""
+    """Make a refusal that names the wait in this form; 0 seconds: without a wait."""
     said: dict[str, object] = {"error": "Too many requests."}
     if not wait_seconds:
         return Answer(status, msgspec.json.encode(said))

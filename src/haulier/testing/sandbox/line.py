@@ -1,4 +1,4 @@
-"""Requests in line before an API that serves only so many side by side: first come, first served."""
+"""The line of requests before an API that serves a limited number at a time: first come, first served."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from haulier.testing.sandbox.counters import SandboxCounters
 
 
 class Served(Protocol):
-    """What stands in line."""
+    """A request in line."""
 
     def begin_service(self, seconds: float) -> None:
-        """Its turn has come: it is answered after so long."""
+        """Start the service of this request: answer it after ``seconds``."""
 
 
 class Line:
-    """A queue with ``width`` places where requests are served. With n of them in flight, ``width`` get through in each
-    service time, and the others wait in proportion to n, as behind the connection pool of a real API."""
+    """A queue that serves ``width`` requests at a time. With n in flight, ``width`` are answered in each service time,
+    so that waits are proportional to n, as behind the connection pool of a real API."""
 
     def __init__(self, width: int, counters: SandboxCounters) -> None:
         self._width = width
@@ -25,18 +25,18 @@ class Line:
         self._waiting: dict[Served, float] = {}
 
     def enter(self, request: Served, seconds: float) -> None:
-        """Be served for ``seconds``, now or when it is its turn."""
+        """Put a request in line; its service takes ``seconds``."""
         self._waiting[request] = seconds
         self._advance()
 
     def leave(self, request: Served) -> None:
-        """It is answered, or its client has left: the place is free."""
+        """Free the place of a request that was answered or whose client left."""
         self._served.discard(request)
         self._waiting.pop(request, None)
         self._advance()
 
     def widen(self, width: int) -> None:
-        """Serve so many from now on; those that are being served stay."""
+        """Change the width. Requests that are being served stay."""
         self._width = width
         self._advance()
 

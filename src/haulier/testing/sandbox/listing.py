@@ -1,4 +1,4 @@
-"""A list of records that somebody pages through: which ranks are in it, and a page of it as bytes."""
+"""A list of records that a client pages through, and its pages as bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LIST_KEY = re.compile(rb',?"\w+":\[$')
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The records of ranks [first, last) that are there, in order."""
+    """The existing records of ranks [first, last), in order."""
 
     settings: SandboxSettings
     drift: Drift | None
@@ -27,33 +27,33 @@ class Listing:
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The number of records that exist."""
         return self.rows_before(self.last)
 
     @property
     def promised(self) -> int:
-        """How many it says there are."""
+        """The number of records that the API reports."""
         total = self.total + self.settings.total_extra
         return min(total, self.settings.total_cap or total)
 
     @property
     def relation(self) -> bytes:
-        """Whether that is all there is, in the words of a search server; nothing where totals have no cap."""
+        """The key that tells whether the total is exact, as search servers write it; empty if totals have no cap."""
         if not self.settings.total_cap:
             return b""
         return b',"relation":"%s"' % (b"gte" if self.total > self.settings.total_cap else b"eq")
 
     @property
     def rows(self) -> int:
-        """How many of them are given."""
+        """The number of records that the API gives."""
         return min(self.total, self.settings.cap_rows or self.total)
 
     def rows_before(self, rank: int) -> int:
-        """How many of them stand before that rank."""
+        """Count the records before a rank."""
         return rank - self.first if self.drift is None else self.drift.count(self.first, rank)
 
     def ranks(self, skip: int, limit: int) -> Sequence[int]:
-        """Those of the page after ``skip`` rows."""
+        """Return the ranks of the page after ``skip`` rows."""
         start, stop = min(skip, self.rows), min(skip + limit, self.rows)
         if self.drift is None:
             return range(self.first + start, self.first + stop)
@@ -62,7 +62,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a listing. ``following`` is the rank at which the next one begins; nothing where this is the last."""
+    """A page of a listing. ``following`` is the rank at which the next page begins; None on the last page."""
 
     listing: Listing
     skip: int
@@ -84,15 +84,15 @@ class Page:
         gave: bytes = b"",
         within: bytes = b"",
     ) -> Answer:
-        """The records between two pieces of JSON, each with ``within`` at its end. A page with a record that fails is a
-        500."""
+        """Render the records between ``before`` and ``after``, each with ``within`` at its end. A page with a failing
+        record is a 500."""
         settings, is_first_page = self.listing.settings, not self.skip
         if settings.failing_ids and any(id_at(settings, rank) in settings.failing_ids for rank in self.ranks):
             return replace(error(500, "Internal error."), is_first_page=is_first_page)
         shown = [rank for rank in self.ranks if not _is_hidden(settings, rank)]
         if not shown and settings.empty_as != "list":
             return replace(_empty(settings.empty_as, before, after, headers), is_first_page=is_first_page)
-        records = b",".join([_with(served(settings, rank), within) for rank in shown])
+        records = b",".join([_with(serve(settings, rank), within) for rank in shown])
         following = None if self.following is None else (self.listing.first, self.ranks[-1] + 1)
         return Answer(
             200,
@@ -110,18 +110,18 @@ def _with(record: bytes, more: bytes) -> bytes:
 
 
 def _is_hidden(settings: SandboxSettings, rank: int) -> bool:
-    """Whether the record of that rank is left out of the page that it stands in."""
+    """Whether the record of a rank is left out of its page."""
     rows = settings.hidden_rows
     return rows > 0 and rank % (settings.hidden_after + rows) >= settings.hidden_after
 
 
 def _empty(kind: EmptyAs, before: bytes, after: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> Answer:
-    """A page without records, between the pieces of JSON that stand around their list."""
+    """Render a page without records; ``before`` and ``after`` are the JSON around the list."""
     match kind:
         case "204":
             return Answer(204, b"", headers=headers)
         case "404":
-            return error(404, "There is nothing.")
+            return error(404, "No records found.")
         case "absent" if before != b"[":
             before = _LIST_KEY.sub(b"", before)
             after = after.removeprefix(b"],") if before.endswith(b"{") else after.removeprefix(b"]")
@@ -132,17 +132,17 @@ def _empty(kind: EmptyAs, before: bytes, after: bytes, headers: tuple[tuple[byte
 
 
 def page_at(listing: Listing, skip: int, limit: int) -> Page:
-    """The page after so many rows."""
+    """Return the page after ``skip`` rows."""
     return Page(listing, skip, listing.ranks(skip, limit))
 
 
 def page_from(listing: Listing, rank: int, limit: int) -> Page:
-    """The page from that rank on."""
+    """Return the page that begins at a rank."""
     return page_at(listing, listing.rows_before(min(rank, listing.last)), limit)
 
 
-def reordered(listing: Listing, ranks: Sequence[int], turns: int) -> Sequence[int]:
-    """The ranks of a page of a list whose order among records of one time is another for each number of turns."""
+def reorder(listing: Listing, ranks: Sequence[int], turns: int) -> Sequence[int]:
+    """Rotate, by ``turns``, the order of the records with equal time in a page."""
     step = listing.settings.events_per_step
 
     def turned(rank: int) -> int:
@@ -153,23 +153,23 @@ def reordered(listing: Listing, ranks: Sequence[int], turns: int) -> Sequence[in
     return [turned(rank) for rank in ranks]
 
 
-def listing_of(settings: SandboxSettings, drift: Drift | None, first: int, last: int) -> Listing:
-    """The listing of these ranks; `BadQuestionError` if it is longer than the cap lets through."""
+def make_listing(settings: SandboxSettings, drift: Drift | None, first: int, last: int) -> Listing:
+    """Make the listing of these ranks. `BadQuestionError` if it is longer than `cap_rows`."""
     listing = Listing(settings, drift, first, max(first, last))
     if 0 < settings.cap_rows < listing.total and not settings.is_cap_silent:
-        message = f"The query has {listing.total} rows; at most {settings.cap_rows} can be read. Ask for fewer."
+        message = f"The query has {listing.total} rows; at most {settings.cap_rows} can be read. Narrow the query."
         raise BadQuestionError(message, code="RESULT_WINDOW_TOO_LARGE")
     return listing
 
 
 def id_span(settings: SandboxSettings, question: Question) -> tuple[int, int]:
-    """The ranks [first, last) of the ids asked for."""
-    first = rank_of(settings, question.whole("from_id", 1))
-    return first, max(first, rank_of(settings, question.whole("to_id", MOST_IDS)))
+    """Return the ranks [first, last) of the requested ids."""
+    first = rank_of(settings, question.whole_number("from_id", 1))
+    return first, max(first, rank_of(settings, question.whole_number("to_id", MOST_IDS)))
 
 
-def served(settings: SandboxSettings, rank: int) -> bytes:
-    """The record as it is sent; half of it, if it cannot be read."""
+def serve(settings: SandboxSettings, rank: int) -> bytes:
+    """Render the record as it is sent: half of it if its id is in `unreadable_ids`."""
     record = record_at(settings, rank)
     if settings.unreadable_ids and id_at(settings, rank) in settings.unreadable_ids:
         return record[: len(record) // 2]

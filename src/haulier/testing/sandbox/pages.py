@@ -1,4 +1,4 @@
-"""The ways in which real APIs lead from page to page, each over the same records: [from_id, to_id), in order."""
+"""The ways in which real APIs lead from page to page, all over the same records: [from_id, to_id), in order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from haulier.testing.sandbox.data import EVENTS_START, rank_of, rank_since, time_at
 from haulier.testing.sandbox.drift import Drift
-from haulier.testing.sandbox.listing import Listing, Page, id_span, listing_of, page_at, page_from, reordered
-from haulier.testing.sandbox.question import BadQuestionError, Question, read_search, whole_number
+from haulier.testing.sandbox.listing import Listing, Page, id_span, make_listing, page_at, page_from, reorder
+from haulier.testing.sandbox.question import BadQuestionError, Question, read_search, read_whole_number
 from haulier.testing.sandbox.settings import SandboxSettings
 from haulier.testing.sandbox.tokens import read_cursor, read_token, write_cursor, write_token
 from haulier.testing.sandbox.wire import Answer
@@ -20,33 +20,33 @@ _FILTER = re.compile(r"id (ge|lt) (\d{1,18})", re.ASCII)
 
 
 def by_cursor(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    listing = listing_of(settings, drift, *id_span(settings, question))
+    listing = make_listing(settings, drift, *id_span(settings, question))
     return cursor_page(listing, question, "items", question.query.get("cursor"))
 
 
 def by_search(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
     question, cursor = read_search(question)
-    listing = listing_of(settings, drift, *id_span(settings, question))
+    listing = make_listing(settings, drift, *id_span(settings, question))
     return cursor_page(listing, question, "search", cursor, sign=b"cursor")
 
 
 def by_offset(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    return _offset_page(listing_of(settings, drift, *id_span(settings, question)), question)
+    return _offset_page(make_listing(settings, drift, *id_span(settings, question)), question)
 
 
 def events(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    """Changed in [since, until), paged by cursor, or by offset where one is given."""
+    """Answer the records changed in [since, until), by offset if the query has one, else by cursor."""
     end = time_at(settings, settings.records + settings.events_per_step)
     first = rank_since(settings, question.time("since", EVENTS_START))
-    listing = listing_of(settings, drift, first, rank_since(settings, question.time("until", end)))
+    listing = make_listing(settings, drift, first, rank_since(settings, question.time("until", end)))
     if "offset" in question.query:
         return _offset_page(listing, question)
     return cursor_page(listing, question, "events", question.query.get("cursor"))
 
 
 def by_token(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    """As Google does: no token on the last page."""
-    listing = listing_of(settings, drift, *id_span(settings, question))
+    """Page as Google does: the last page has no token."""
+    listing = make_listing(settings, drift, *id_span(settings, question))
     token = question.query.get("pageToken")
     page, gave = _bound_page(listing, question, "token", token)
     told = gave or _repeated(settings, token)
@@ -55,7 +55,7 @@ def by_token(settings: SandboxSettings, question: Question, drift: Drift | None)
 
 
 def by_header_token(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    listing = listing_of(settings, drift, *id_span(settings, question))
+    listing = make_listing(settings, drift, *id_span(settings, question))
     token = question.header(NEXT_HEADER.lower()) or question.query.get("token")
     page, gave = _bound_page(listing, question, "header token", token)
     headers = ((NEXT_HEADER.encode(), gave),) if gave else ()
@@ -64,10 +64,10 @@ def by_header_token(settings: SandboxSettings, question: Question, drift: Drift 
 
 
 def by_link(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    """As GitHub does: a bare array, page numbers within the links."""
-    listing = listing_of(settings, drift, *id_span(settings, question))
+    """Page as GitHub does: the body is an array, and the links have page numbers."""
+    listing = make_listing(settings, drift, *id_span(settings, question))
     limit = question.limit(settings)
-    number = max(1, question.whole("page", 1))
+    number = max(1, question.whole_number("page", 1))
     page = page_at(listing, (number - 1) * limit, limit)
     pages = max(1, -(-listing.rows // limit))
     has_more = page.following is not None
@@ -86,8 +86,8 @@ def by_link(settings: SandboxSettings, question: Question, drift: Drift | None) 
 
 
 def by_next_url(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    """The link is absolute and repeats the whole query."""
-    listing = listing_of(settings, drift, *id_span(settings, question))
+    """Page by an absolute link that repeats the whole query."""
+    listing = make_listing(settings, drift, *id_span(settings, question))
     cursor = question.query.get("cursor")
     page, gave = _bound_page(listing, question, "next url", cursor)
     link = b'"%s"' % _link(question, cursor=gave.decode()).encode() if gave else b"null"
@@ -96,7 +96,7 @@ def by_next_url(settings: SandboxSettings, question: Question, drift: Drift | No
 
 
 def by_relative_url(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    """As Salesforce does: the link is relative, and its own query is all that may be sent."""
+    """Page as Salesforce does: the link is relative, and nothing may be added to its query."""
     token = question.query.get("locator")
     if token is None:
         first, last = id_span(settings, question)
@@ -104,7 +104,7 @@ def by_relative_url(settings: SandboxSettings, question: Question, drift: Drift 
     else:
         question.refuse_others("locator", "api_key")
         start, first, last, limit = read_token(token, 4, settings.seed)
-    listing = listing_of(settings, drift, first, last)
+    listing = make_listing(settings, drift, first, last)
     page = page_from(listing, start, limit)
     gave = _own_query(page, limit)
     link = b',"nextRecordsUrl":"%s?locator=%s"' % (question.path.encode(), gave) if gave else b""
@@ -113,13 +113,13 @@ def by_relative_url(settings: SandboxSettings, question: Question, drift: Drift 
 
 
 def by_page(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    """As WordPress does: the number of pages in a header, and a 400 past the end."""
-    listing = listing_of(settings, drift, *id_span(settings, question))
+    """Page as WordPress does: a header has the number of pages, and a page past the end is a 400."""
+    listing = make_listing(settings, drift, *id_span(settings, question))
     limit = question.limit(settings, "per_page")
-    number = question.whole("page", 1)
+    number = question.whole_number("page", 1)
     pages = -(-listing.rows // limit)
     if not 1 <= number <= max(1, pages):
-        message = f"Page {number} is not there: the query has {pages} pages."
+        message = f"Page {number} does not exist: the query has {pages} pages, numbered from 1."
         raise BadQuestionError(message, code="invalid_page_number")
     headers = ((b"X-Total", b"%d" % listing.promised), (b"X-Total-Pages", b"%d" % pages))
     after = b'],"page":%d,"per_page":%d,"pages":%d}' % (number, limit, pages)
@@ -127,29 +127,34 @@ def by_page(settings: SandboxSettings, question: Question, drift: Drift | None) 
 
 
 def by_seek(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    listing = listing_of(settings, drift, *id_span(settings, question))
+    listing = make_listing(settings, drift, *id_span(settings, question))
     after_id = question.query.get("after_id")
     start = listing.first
     if after_id is not None:
-        start = max(start, rank_of(settings, whole_number("after_id", after_id) + 1))
+        start = max(start, rank_of(settings, read_whole_number("after_id", after_id) + 1))
     page = page_from(listing, start, question.limit(settings))
     has_more = b"false" if page.following is None else b"true"
     return page.answer(b'{"items":[', b'],"has_more":%s,"total":%d}' % (has_more, listing.promised))
 
 
 def by_odata(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    """OData v4: `$filter=id ge 1 and id lt 1001` or from_id and to_id; `$top` counts rows, `Prefer` sizes pages."""
+    """Page as OData v4 does: `$filter=id ge 1 and id lt 1001` or from_id and to_id; `$top` limits the rows of all
+    pages, `Prefer` sizes pages."""
     token = question.query.get("$skiptoken")
     preference = PAGE_SIZE_PREFERENCE.search(question.header("prefer") or "")
     if token is None:
         first, last = id_span(settings, _filtered(question))
         limit = replace(question, query={"limit": preference[1]}).limit(settings) if preference else settings.page_size
-        start, top, is_counted = first, question.whole("$top", settings.records), question.query.get("$count") == "true"
+        start, top, is_counted = (
+            first,
+            question.whole_number("$top", settings.records),
+            question.query.get("$count") == "true",
+        )
     else:
         question.refuse_others("$skiptoken", "api_key")
         start, first, last, limit, top, counted = read_token(token, 6, settings.seed)
         is_counted = bool(counted)
-    listing = listing_of(settings, drift, first, last)
+    listing = make_listing(settings, drift, first, last)
     skip = listing.rows_before(min(start, listing.last))
     page = page_at(listing, skip, min(limit, max(0, top - skip)))
     is_last = page.following is None or skip + len(page.ranks) >= top
@@ -171,7 +176,7 @@ def by_odata(settings: SandboxSettings, question: Question, drift: Drift | None)
 def cursor_page(
     listing: Listing, question: Question, route: str, cursor: str | None, *, sign: bytes = b"next"
 ) -> Answer:
-    """``{"items":[...],"next":cursor or null,"total":n}``."""
+    """Answer ``{"items":[...],"next":cursor or null,"total":n}``."""
     page, gave = _bound_page(listing, question, route, cursor)
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if listing.settings.is_end_in_header and not gave:
@@ -186,12 +191,12 @@ def cursor_page(
 
 
 def _repeated(settings: SandboxSettings, token: str | None) -> bytes:
-    """What a last page says in place of nothing."""
+    """Return the token that a last page has."""
     return token.encode() if settings.is_token_repeated and token is not None else b""
 
 
 def _bound_page(listing: Listing, question: Question, route: str, cursor: str | None) -> tuple[Page, bytes]:
-    """A page by a cursor that belongs to its query, and the one that leads on."""
+    """Return the page at a cursor of this query, and the cursor of the next page."""
     limit = question.limit(listing.settings)
     bound = _bound(listing, route)
     page = page_from(listing, listing.first if cursor is None else read_cursor(cursor, bound), limit)
@@ -199,18 +204,18 @@ def _bound_page(listing: Listing, question: Question, route: str, cursor: str | 
 
 
 def _bound(listing: Listing, route: str) -> str:
-    """The query that a cursor belongs to."""
+    """Return the query that a cursor is bound to."""
     return f"{route} {listing.first} {listing.last} {listing.settings.seed}"
 
 
 def _offset_page(listing: Listing, question: Question) -> Answer:
-    """Echoes the limit that was really used, as the good ones among such APIs do."""
+    """Answer a page by offset, with the limit that was really used, as good APIs do."""
     limit = question.limit(listing.settings)
-    offset = question.whole("offset", 0)
+    offset = question.whole_number("offset", 0)
     after = b'],"offset":%d,"limit":%d,"total":%d%s}' % (offset, limit, listing.promised, listing.relation)
     page = page_at(listing, offset, limit)
     if listing.settings.is_sort_unstable and question.path == "/events":
-        page = replace(page, ranks=reordered(listing, page.ranks, offset // limit))
+        page = replace(page, ranks=reorder(listing, page.ranks, offset // limit))
     return page.answer(b'{"items":[', after)
 
 
@@ -222,13 +227,13 @@ def _own_query(page: Page, *numbers: int) -> bytes:
 
 
 def _link(question: Question, *dropped: str, **changes: object) -> str:
-    """The question's own address with other parameters. A key in the query is left out, as APIs do."""
+    """Return the address of the question with other parameters, and without a key, as APIs do."""
     query = {name: value for name, value in question.query.items() if name not in ("api_key", *dropped)}
     return f"{question.origin}{question.path}?{urlencode(query | changes)}"
 
 
 def _filtered(question: Question) -> Question:
-    """The question with the ids of its ``$filter``."""
+    """Replace ``$filter`` by from_id and to_id."""
     text = question.query.get("$filter")
     if text is None:
         return question

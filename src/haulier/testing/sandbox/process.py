@@ -1,4 +1,4 @@
-"""The sandbox in a process of its own."""
+"""The sandbox as a process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from haulier.testing.server_process import ServerProcess
 
 
 class SandboxProcess(ServerProcess):
-    """A sandbox in its own process: ``with SandboxProcess(settings) as api: api.url``."""
+    """A sandbox in a process of its own: ``with SandboxProcess(settings) as api: api.url``."""
 
     def __init__(self, settings: SandboxSettings | None = None, *, port: int = 0) -> None:
         flags = [f"--port={port}"]
@@ -28,9 +28,9 @@ class SandboxProcess(ServerProcess):
         super().__init__([sys.executable, "-m", "haulier.testing.sandbox", *flags])
 
     def counters(self) -> SandboxCounters:
-        """The counters as they are now."""
+        """Fetch the counters."""
         return msgspec.json.decode(self.get(CONTROL_TARGET.decode()), type=SandboxCounters)
 
     def change(self, **changes: object) -> None:
-        """Change settings by name while it runs."""
+        """Change settings by name, from the next request on. ``OSError`` for a bad one, and nothing changes."""
         self.post(CONTROL_TARGET.decode(), msgspec.json.encode(changes))

@@ -1,4 +1,4 @@
-"""A request as the sandbox's paths read it: path, parameters, body and headers, each told in words when it is wrong."""
+"""A request as the paths of the sandbox read it, with an error message for each part that is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_IDS = 2**62
 
 
 class BadQuestionError(Exception):
-    """The client's request is wrong; the text says how. ``answer`` is what it is told."""
+    """The request is wrong, as the text explains. ``answer`` is sent to the client."""
 
     def __init__(self, message: str, status: int = 400, code: str = "") -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class BadQuestionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request; ``parts`` are what stands at the path's placeholders."""
+    """A request; ``parts`` are the values of the path's placeholders."""
 
     path: str
     query: dict[str, str]
@@ -35,20 +35,20 @@ class Question:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port as the client wrote them: what a link that it can follow begins with."""
+        """The scheme, host and port as the client wrote them, so that it can follow the links."""
         return f"http://{self.head.get(b'host').decode('ascii', 'replace') or '127.0.0.1'}"
 
     def header(self, name: str) -> str | None:
-        """The value of a header, by its lower-case name."""
+        """Return the value of a header by its lower-case name."""
         return self.head.get(name.encode()).decode("latin-1") or None
 
-    def whole(self, name: str, default: int) -> int:
-        """A parameter that is a whole number from 0."""
+    def whole_number(self, name: str, default: int) -> int:
+        """Read a parameter that is a whole number of at least 0."""
         text = self.query.get(name)
-        return default if text is None else whole_number(name, text)
+        return default if text is None else read_whole_number(name, text)
 
     def time(self, name: str, default: datetime) -> datetime:
-        """A parameter that is a time with a zone."""
+        """Read a parameter that is a time with a zone."""
         text = self.query.get(name)
         if text is None:
             return default
@@ -58,26 +58,28 @@ class Question:
         except ValueError:
             when = None
         if when is None or when.tzinfo is None:
-            raise BadQuestionError(f"{name} is not an ISO 8601 time with a zone, such as 2024-01-01T00:00:00Z.")
+            raise BadQuestionError(
+                f"{name} is {text!r}; write an ISO 8601 time with a zone, such as 2024-01-01T00:00:00Z."
+            )
         return when
 
     def limit(self, settings: SandboxSettings, name: str = "limit") -> int:
-        """How many records a page shall have: what is asked for, lowered to what a page may have."""
-        limit = self.whole(name, settings.page_size)
+        """Read the requested size of a page, and lower it to the setting `page_size`."""
+        limit = self.whole_number(name, settings.page_size)
         if not limit:
-            raise BadQuestionError(f"{name} must be at least 1.")
+            raise BadQuestionError(f"{name} is 0; write at least 1.")
         if 0 < settings.max_limit_413 < limit:
-            raise BadQuestionError(f"{name} is {limit}; at most {settings.max_limit_413} can be asked for.", 413)
+            raise BadQuestionError(f"{name} is {limit}; write at most {settings.max_limit_413}.", 413)
         return min(limit, settings.page_size)
 
     def refuse_others(self, *names: str) -> None:
-        """A link's own query is all that there may be."""
+        """Refuse what a client added to the query of a link."""
         if others := sorted(set(self.query) - set(names)):
-            raise BadQuestionError(f"Follow the link as it is; it was sent with {', '.join(others)} besides.")
+            raise BadQuestionError(f"Remove {', '.join(others)} from the query: follow the link as it is.")
 
 
 def read_question(target: str, head: RequestHead, body: bytes) -> Question:
-    """The request behind a target (a path with its query); `BadQuestionError` for a query that cannot be read."""
+    """Parse a target, a path with its query. `BadQuestionError` for a query that cannot be read."""
     try:
         path, query_text = urlsplit(target)[2:4]
         query = dict(parse_qsl(query_text, keep_blank_values=True, strict_parsing=bool(query_text)))
@@ -87,7 +89,7 @@ def read_question(target: str, head: RequestHead, body: bytes) -> Question:
 
 
 def read_search(question: Question) -> tuple[Question, str | None]:
-    """The parameters of a search as if they had stood in the query, and the cursor beside them."""
+    """Read the body of a search: a question with its parameters in the query, and the cursor."""
     try:
         search = msgspec.json.decode(question.body, type=_Search)
     except msgspec.DecodeError as exc:
@@ -97,10 +99,9 @@ def read_search(question: Question) -> tuple[Question, str | None]:
     return Question(question.path, query, question.head), search.cursor
 
 
-def whole_number(name: str, text: str) -> int:
-    """The number; `BadQuestionError` for anything else."""
+def read_whole_number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise BadQuestionError(f"{name} is not a whole number.")
+        raise BadQuestionError(f"{name} is {text!r}; write a whole number of at least 0.")
     return int(text)
 
 

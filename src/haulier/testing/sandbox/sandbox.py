@@ -1,4 +1,4 @@
-"""The sandbox on an event loop of the process that uses it."""
+"""The sandbox within the process that uses it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _BACKLOG = 1024
 
 
 class Sandbox:
-    """The sandbox on the running event loop: an async context manager; listening when entered, gone when left.
+    """A sandbox on the running event loop. It listens while its async context is entered.
 
-    ``port`` 0 takes a free one; a fixed one lets a test take the API away and bring it back.
+    ``port`` 0 takes a free port; with a fixed one, a test can take the API away and bring it back.
     """
 
     def __init__(self, settings: SandboxSettings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -49,7 +49,7 @@ class Sandbox:
 
     @property
     def settings(self) -> SandboxSettings:
-        """The settings it serves by now."""
+        """The current settings."""
         return self._server.settings
 
     @property
@@ -58,5 +58,5 @@ class Sandbox:
         return self._server.counted()
 
     def change(self, **changes: object) -> None:
-        """Change settings by name, from the next request on; ``ValueError`` for a bad one, and nothing changes."""
+        """Change settings by name, from the next request on. A bad one raises ``ValueError``, and nothing changes."""
         self._server.use(change_settings(self._server.settings, changes))

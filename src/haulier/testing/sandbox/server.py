@@ -1,8 +1,8 @@
-"""The sandbox's server: answers rendered once, faults decided by a pure function, and all that is counted.
+"""The server of the sandbox. It renders each answer once, applies faults, and counts.
 
-A waiting request costs a timer and no task. Frameworks spend 2 to 6 times the CPU on a request (measured), and a
-benchmark that shares two cores with its API would count that against the client. What a setting switches on is held
-in an attribute that is None while it is off, so that it costs nothing then.
+A waiting request costs a timer and no task. Web frameworks spend 2 to 6 times the CPU on a request (measured), which a
+benchmark that shares two cores with its API would charge to the client. An attribute is None while its setting is off,
+so that the setting costs nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from haulier.testing.sandbox.limits import Limits, refusal
 from haulier.testing.sandbox.line import Line
 from haulier.testing.sandbox.settings import SandboxSettings, change_settings
 from haulier.testing.sandbox.tokens import PageTokens
-from haulier.testing.sandbox.wire import Answer, RenderedAnswer, RequestHead, error, with_headers
+from haulier.testing.sandbox.wire import Answer, RenderedAnswer, RequestHead, add_headers, error
 
 _MAX_KEPT_BYTES = 64 * 1024 * 1024
+"""Size of the cache of rendered answers; a full cache is emptied."""
 
 
 class SandboxServer:
-    """Settings, counters, kept answers and open connections of one sandbox; `accept` makes its protocols."""
+    """The settings, counters, cached answers and open connections of one sandbox."""
 
     def __init__(self, settings: SandboxSettings, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.loop = loop
@@ -53,11 +54,11 @@ class SandboxServer:
         self.use(settings)
 
     def accept(self) -> asyncio.Protocol:
-        """A protocol for a new connection."""
+        """Make the protocol of a new connection."""
         return Connection(self)
 
     def use(self, settings: SandboxSettings) -> None:
-        """Serve by these settings from the next request on. Draws, quotas and drift go on where they were."""
+        """Apply settings from the next request on. Draws, quotas and drift go on where they were."""
         self.settings = settings
         self._kept: dict[bytes, RenderedAnswer] = {}
         self._kept_bytes = 0
@@ -83,7 +84,7 @@ class SandboxServer:
         self._use_knee(settings)
 
     def reply(self, head: RequestHead, method: bytes, target: bytes, body: bytes, is_last: bool) -> Reply:
-        """Count a request that has arrived, and decide what it gets."""
+        """Count a request that has arrived, and decide its reply."""
         settings = self.settings
         fault = self.begin(head)
         if fault is Fault.HANG:
@@ -104,12 +105,12 @@ class SandboxServer:
             made, spoilt = self.refusal(fault), ""
             wire = RenderedAnswer(made).wire(settings.gzip and b"gzip" in head.get(b"accept-encoding"))
         if self._limits is not None and settings.quota_headers != "none":
-            wire = with_headers(wire, self._limits.headers(self._clock.monotonic(), self._clock.now()))
+            wire = add_headers(wire, self._limits.headers(self._clock.monotonic(), self._clock.now()))
         seconds = self.delay_seconds(made.is_first_page) if fault is Fault.NONE or fault in ANSWERED_LATE else 0.0
         return Reply(made.status, wire, seconds, is_last, spoilt)
 
     def begin(self, head: RequestHead) -> Fault:
-        """Count a request that has arrived, and say what goes wrong with it."""
+        """Count a request that has arrived, and return its fault."""
         counters = self.counters
         counters.requests += 1
         counters.in_flight += 1
@@ -138,7 +139,7 @@ class SandboxServer:
         return fault
 
     def answer(self, head: RequestHead, method: bytes, target: bytes, body: bytes) -> RenderedAnswer:
-        """The kept answer to a request, made the first time it is asked for."""
+        """Return the cached answer to a request; make it the first time."""
         key = target if not body else b"\r\n".join((target, body))
         rendered = self._kept.get(key)
         if rendered is None:
@@ -146,12 +147,12 @@ class SandboxServer:
         return rendered if self._tokens is None else self._unless_expired(rendered, self._tokens)
 
     def refusal(self, fault: Fault) -> Answer:
-        """The answer that a fault gives instead of the page."""
+        """Make the answer that a fault gives instead of the page."""
         settings, counters = self.settings, self.counters
         match fault:
             case Fault.UNAUTHORIZED:
                 assert self._access is not None
-                refused = error(401, f"Valid credentials are required: {settings.auth}.")
+                refused = error(401, f"The credentials are missing or wrong. Send them by {settings.auth}.")
                 return replace(refused, headers=self._access.challenge())
             case Fault.OUTAGE:
                 return error(settings.outage_status, "Down.")
@@ -178,21 +179,21 @@ class SandboxServer:
         return refusal(status, told_seconds, settings.wait_form, self._clock.now())
 
     def delay_seconds(self, is_first_page: bool) -> float:
-        """How long the answer to the request that was begun last takes."""
+        """Return the delay of the answer to the request that was begun last."""
         in_flight = self.counters.in_flight
         return delay_seconds(self.settings, self._draw, in_flight=in_flight, is_first_page=is_first_page)
 
     def issue(self, head: RequestHead, body: bytes) -> Answer:
-        """The answer to a request for an access token."""
+        """Answer a request for an access token."""
         if self._access is None or self.settings.auth != "oauth2":
-            return error(404, "No tokens are issued here: the sandbox's auth is not oauth2.")
+            return error(404, "No tokens are issued here. Set the sandbox's auth to oauth2, and its token.")
         issued = self._access.issue(head, body, self._clock.monotonic())
         if issued.status == 200:
             self.counters.access_tokens += 1
         return issued
 
     def control(self, method: bytes, body: bytes) -> Answer:
-        """GET: the counters. POST: change settings by name."""
+        """Answer GET with the counters; change settings by name on POST."""
         if method == b"GET":
             return Answer(200, msgspec.json.encode(self.counted()))
         try:
@@ -203,17 +204,17 @@ class SandboxServer:
         return Answer(200, msgspec.json.encode({"changed": sorted(changes)}))
 
     def counted(self) -> SandboxCounters:
-        """The counters, with what is left of the quota now."""
+        """Return the counters, with what remains of the quota now."""
         counters = self.counters
         counters.quota_left = counters.quota_resets_in_seconds = None
         if self._limits is not None and self.settings.quota:
             now = self._clock.monotonic()
-            counters.quota_left = self._limits.left(now)
+            counters.quota_left = self._limits.remaining(now)
             counters.quota_resets_in_seconds = round(self._limits.resets_in_seconds(now), 3)
         return counters
 
     def _spoilt(self, made: Answer, fault: Fault, is_gzip_taken: bool) -> tuple[bytes, bool, str]:
-        """The answer with a body that is cut or corrupt; whether the connection ends with it; in which way it is."""
+        """Render a cut or corrupt answer. Return it, whether the connection then closes, and the kind of damage."""
         if fault is Fault.CUT:
             wire = RenderedAnswer(made).wire(self.settings.gzip and is_gzip_taken)
             return wire[: (wire.find(b"\r\n\r\n") + 4 + len(wire)) // 2], True, "cut"
@@ -223,7 +224,7 @@ class SandboxServer:
     def _use_knee(self, settings: SandboxSettings) -> None:
         is_queue = settings.knee > 0 and settings.knee_mode == "queue"
         if self.line is not None:
-            # Nobody who waits is forgotten when the knee goes: all are served.
+            # When the knee is turned off, all waiting requests are served.
             self.line.widen(settings.knee if is_queue else self.counters.in_flight + 1)
         elif is_queue:
             self.line = Line(settings.knee, self.counters)
@@ -245,7 +246,7 @@ class SandboxServer:
             self._walked += 1
             is_still = 0 < self.settings.drift_rows <= self.counters.drifted
             is_due = self._walked % self.settings.drift_every_requests == 0 and not is_still
-            if is_due and self._drift.happen(*made.walk):
+            if is_due and self._drift.move(*made.walk):
                 self.counters.drifted += 1
         return rendered
 

@@ -1,4 +1,4 @@
-"""What the sandbox API holds and how badly it behaves: one frozen value, checked when it is made."""
+"""The settings of the sandbox as one frozen value, checked when it is made."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from haulier.testing.sandbox.setting_groups import (
     SpeedSettings,
 )
 
-# One body is held in memory, and copied once when it is sent.
 MAX_BODY_BYTES = 16 * 1024 * 1024
-# Python's datetime ends with the year 9999, and records start in 2024.
+"""Largest body, since it is held in memory and copied once when it is sent."""
 MAX_SPAN_SECONDS = 6_976 * 365 * 86_400
+"""Longest time from the first record (2024) to the last. Python's datetime ends with the year 9999."""
 MAX_COMMENTS = 10_000
 
 GROUPS: tuple[type, ...] = (
     DataSettings, PagingSettings, SpeedSettings, FaultSettings, LimitSettings, AccessSettings
 )  # fmt: skip
-"""In the order in which people are told of them."""
+"""The groups, in the order of the help and of docs/sandbox.md."""
 
 _MAY_BE_NEGATIVE = ("seed", "total_extra")
 _AT_LEAST_ONE = ("page_size", "event_step_seconds", "events_per_step", "drift_every_requests", "bucket", "burst_429")
@@ -39,9 +39,9 @@ _STATUSES = {"refuse_status": (429, 503), "token_expired_status": (400, 410)}
 
 @dataclass(frozen=True)
 class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSettings, PagingSettings, DataSettings):
-    """The sandbox's records and faults. Rates are shares of requests, 0.0 to 1.0; 0 or empty switches a fault off.
+    """The records and faults of a sandbox. Rates are shares of requests, 0.0 to 1.0; 0 or empty turns a fault off.
 
-    Raises ``ValueError`` for a value that could not work. `change_settings` makes a changed copy from parsed JSON.
+    Raises ``ValueError`` for a value that cannot work.
     """
 
     def __post_init__(self) -> None:
@@ -53,12 +53,20 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
         if self.comments_per_post > MAX_COMMENTS:
             raise ValueError(f"comments_per_post is {self.comments_per_post}; write at most {MAX_COMMENTS}.")
         if self.records // self.events_per_step * self.event_step_seconds > MAX_SPAN_SECONDS:
-            raise ValueError("The last record would change after the year 9000: lower event_step_seconds.")
+            raise ValueError("The last record would change after the year 9000. Lower event_step_seconds or records.")
         is_user_missing = self.auth == "basic" and self.token is not None and ":" not in self.token
         for name, need, is_missing in (
-            ("gap_ids", "gap_after: the records between two gaps.", self.gap_ids and not self.gap_after),
-            ("hidden_rows", "hidden_after: the records between them.", self.hidden_rows and not self.hidden_after),
-            ("is_cap_silent", "cap_rows: the rows that are given.", self.is_cap_silent and not self.cap_rows),
+            ("gap_ids", "gap_after: set the number of records between two gaps.", self.gap_ids and not self.gap_after),
+            (
+                "hidden_rows",
+                "hidden_after: set the number of records between them.",
+                self.hidden_rows and not self.hidden_after,
+            ),
+            (
+                "is_cap_silent",
+                "cap_rows: set the number of rows that a query gives.",
+                self.is_cap_silent and not self.cap_rows,
+            ),
             ("quota", "quota_seconds above 0.", self.quota and not self.quota_seconds),
             ("auth basic", "a token of the form USER:PASSWORD.", is_user_missing),
         ):
@@ -68,33 +76,34 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
             raise ValueError(f"outage_status is {self.outage_status}; write 0, or an HTTP status from 400 on.")
         for start, end in self.outages:
             if not 0 <= start < end:
-                raise ValueError(f"outages has {start:g} to {end:g}; an outage ends after it begins.")
+                raise ValueError(f"outages has {start:g} to {end:g}; write a start of at least 0, and a later end.")
 
     @cached_property
     def chance(self) -> float:
-        """The share of requests with which something goes wrong by chance."""
+        """The share of requests that start a random fault."""
         rates = (self.error_rate_429 / self.burst_429, self.error_rate_500, self.error_rate_200)
         return sum((*rates, self.hang_rate, self.cut_rate, self.corrupt_rate))
 
 
 def _check_number(name: str, value: float) -> None:
     if not math.isfinite(value):
-        raise ValueError(f"{name} is {value}; write a number.")
+        raise ValueError(f"{name} is {value}; write a finite number.")
     if value < 0 and name not in _MAY_BE_NEGATIVE:
-        raise ValueError(f"{name} is {value}; it cannot be negative.")
+        raise ValueError(f"{name} is {value}; write 0 or more.")
     if "rate" in name.split("_") and not name.endswith("per_second") and value > 1:
-        raise ValueError(f"{name} is {value}; a rate is a share between 0.0 and 1.0.")
+        raise ValueError(f"{name} is {value}; write a share from 0.0 to 1.0.")
     if value < 1 and name in _AT_LEAST_ONE:
-        raise ValueError(f"{name} must be at least 1.")
+        raise ValueError(f"{name} is {value}; write at least 1.")
     if name in _STATUSES and value not in _STATUSES[name]:
         raise ValueError(f"{name} is {value}; write {_STATUSES[name][0]} or {_STATUSES[name][1]}.")
 
 
 def change_settings(settings: SandboxSettings, changes: dict[str, Any], *, is_text: bool = False) -> SandboxSettings:
-    """A copy with ``changes`` as JSON or, if ``is_text``, a command line has them. ``ValueError`` for a bad one."""
+    """Return a copy with ``changes``: values of JSON or, if ``is_text``, text of a command line. ``ValueError`` for a
+    bad one."""
     known = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     if unknown := sorted(set(changes) - set(known)):
-        raise ValueError(f"No such setting: {', '.join(unknown)}. There are: {', '.join(known)}.")
+        raise ValueError(f"Unknown setting: {', '.join(unknown)}. Available: {', '.join(known)}.")
     try:
         return msgspec.convert(known | changes, SandboxSettings, strict=not is_text)
     except msgspec.ValidationError as exc:

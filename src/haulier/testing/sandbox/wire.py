@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes: the head of a request, an answer, and an answer made ready to be sent many times."""
+"""HTTP/1.1 as bytes: the head of a request, an answer, and an answer rendered once to be sent many times."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ JSON_TYPE = b"application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a JSON body. ``is_first_page``: it may cost the API more than the pages after it."""
+    """A status and a JSON body. A first page may take longer (``first_page_seconds``)."""
 
     status: int
     body: bytes
     is_first_page: bool = False
     headers: tuple[tuple[bytes, bytes], ...] = ()
     took_token: bytes = b""
-    """The page token that the client sent, and ..."""
+    """The page token that the client sent."""
     gave_token: bytes = b""
-    """... the one that leads on from here."""
+    """The page token of the next page."""
     walk: tuple[int, int] | None = None
-    """The ranks at which this list begins, and goes on after this page; nothing where it ends."""
+    """The ranks at which the list begins and the next page begins; None on the last page."""
 
 
 def error(status: int, message: str, *, code: str = "") -> Answer:
-    """An answer as APIs word their errors: ``{"error": message}``; with a code, that is an object of both."""
+    """Make an error: ``{"error": message}`` or ``{"error": {"code": code, "message": message}}``."""
     said = {"code": code, "message": message} if code else message
     return Answer(status, msgspec.json.encode({"error": said}))
 
 
 class RequestHead:
-    """A request line and its headers, unparsed: most requests are asked for two of them."""
+    """A request line and its headers. They are not parsed, since most requests need only two headers."""
 
     __slots__ = ("_lowered", "raw")
 
@@ -43,7 +43,7 @@ class RequestHead:
         self._lowered = raw.lower()
 
     def get(self, name: bytes) -> bytes:
-        """The value of a header by its lower-case name, or nothing."""
+        """Return the value of a header by its lower-case name, or nothing."""
         start = self._lowered.find(b"\r\n" + name + b":")
         if start < 0:
             return b""
@@ -53,7 +53,7 @@ class RequestHead:
 
 
 class RenderedAnswer:
-    """An answer as it goes over the wire, plain and, once a client wanted it, compressed."""
+    """An answer rendered as bytes; the compressed form is made when a client first wants it."""
 
     __slots__ = ("answer", "compressed", "plain")
 
@@ -63,7 +63,7 @@ class RenderedAnswer:
         self.compressed: bytes | None = None
 
     def wire(self, is_gzipped: bool) -> bytes:
-        """Status line, headers and body."""
+        """Return the status line, headers and body."""
         if not is_gzipped:
             return self.plain
         if self.compressed is None:
@@ -75,7 +75,7 @@ class RenderedAnswer:
 def render(
     made: Answer, body: bytes, headers: bytes = b"", *, length: int | None = None, content_type: bytes = JSON_TYPE
 ) -> bytes:
-    """The answer with that body; ``length`` where it shall not be the body's own."""
+    """Render the answer with a body; ``length`` replaces its true Content-Length."""
     for header in made.headers:
         headers += b"%s: %s\r\n" % header
     head = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n"
@@ -83,7 +83,7 @@ def render(
     return head % (made.status, HTTPStatus(made.status).phrase.encode(), content_type, headers, told) + body
 
 
-def with_headers(wire: bytes, headers: bytes) -> bytes:
-    """An answer that was made ready, with more headers."""
+def add_headers(wire: bytes, headers: bytes) -> bytes:
+    """Add headers to a rendered answer."""
     start = wire.find(b"\r\n") + 2
     return wire[:start] + headers + wire[start:]
