@@ -90,7 +90,7 @@ class Attempt:
                 raise
 
     async def _take(self, envelope: Envelope) -> None:
-        """P3: the state of the run decides whether the message is worked at all."""
+        """P3: the state of its run decides whether a message is worked."""
         run = await self._state.run_cache.get(envelope.run_id)
         state = RunState.PLANNING if run is None else await self._state.run_cache.state(run)
         if run is None or state is RunState.PLANNING:
@@ -112,7 +112,7 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
             return await self._blame(run, envelope, error)
         finally:
-            self._state.first.note_left(envelope)
+            self._state.first_items.note_left(envelope)
 
     async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
         kind = self._deps.registry.get(envelope.kind)
@@ -125,7 +125,7 @@ class Attempt:
                 return found
             # Deaths are counted by message, and a copy that was sent again begins at none. One that was seen is enough.
             self._has_crashed = await self._deps.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
-        self._state.first.note_begun(envelope)
+        self._state.first_items.note_begun(envelope)
         restarts = 0
         while True:
             try:
@@ -149,9 +149,9 @@ class Attempt:
                 produced = await produce_alone(deps, run, envelope, lease.deliveries, spool)
             else:
                 is_suspect = bool(envelope.suspect)
-                sink = _NotingSink(spool, lambda: self._state.first.note_page(envelope.kind))
+                sink = _NotingSink(spool, lambda: self._state.first_items.note_page(envelope.kind))
                 produced = await produce(deps, run, item, lease.deliveries, key, sink, is_suspect=is_suspect)
-            self._state.first.note_good(envelope.kind)
+            self._state.first_items.note_good(envelope.kind)
             seconds = round(deps.clock.monotonic() - started_at, 6)
             if produced.children:
                 if envelope.depth >= MAX_DEPTH:
@@ -178,7 +178,7 @@ class Attempt:
         if outcome.hold_seconds > 0.0:
             await self._state.stop.or_after(self._deps.clock, outcome.hold_seconds)
         if outcome.stop is not None and evidence.suspicion is Suspicion.FEW_ITEMS:
-            self._state.first.note_proven(envelope.kind)
+            self._state.first_items.note_proven(envelope.kind)
         return outcome, outcome.error or error
 
 

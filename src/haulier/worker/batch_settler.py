@@ -59,7 +59,6 @@ class BatchSettler:
         return len(self._waiting)
 
     def has(self, held: HeldLease) -> bool:
-        """Whether the item of this lease waits here."""
         return held in self._held
 
     def add(self, held: HeldLease, run: Run, receipt: Receipt | None) -> None:
@@ -75,7 +74,6 @@ class BatchSettler:
             self._wake.set()
 
     def stop(self) -> None:
-        """Let `run` return once all items are settled."""
         self._is_stopping = True
         self._wake.set()
 

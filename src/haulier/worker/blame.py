@@ -85,7 +85,6 @@ class Evidence:
     releases: int
     """Times that the item was handed back uncharged."""
     max_failures: int
-    """The charged failure that poisons."""
     jitter: float
     """A random number from 0 to 1: items that failed together come back apart."""
     depth: int = 0
@@ -106,10 +105,9 @@ class Evidence:
     is_api_up: bool | None = None
     action_now: ActionNow | None = None
     refused_seconds_left: float = 0.0
-    """For how much longer everybody must be refused before the worker stops."""
+    """For how much longer everybody must be refused to stop the worker."""
     suspicion: Suspicion | None = None
     failed_items: int = 0
-    """Of the first items of the kind."""
     doubt_seconds_left: float = 0.0
     """For how much longer the first items must fail alike to blame the source."""
     are_others_at_work: bool | None = None
@@ -118,13 +116,13 @@ class Evidence:
 
 
 def evidence_needed(evidence: Evidence) -> Question | None:
-    """Name the next fact that the decision depends on; None once it can be made."""
+    """The next fact that the decision depends on; None once it can be made."""
     found = _weigh(evidence)
     return found if isinstance(found, Question) else None
 
 
 def decide(evidence: Evidence) -> Outcome:
-    """Decide what becomes of the item. `ValueError` while a question is left."""
+    """Decide what becomes of the item. `ValueError` while `evidence_needed` has a question."""
     found = _weigh(evidence)
     if isinstance(found, Question):
         raise ValueError(f"{found} has to be asked first")
@@ -132,7 +130,7 @@ def decide(evidence: Evidence) -> Outcome:
 
 
 def _weigh(evidence: Evidence) -> Outcome | Question:
-    """Apply the rows in order; the first that applies decides."""
+    """The rows in their order; the first that applies decides."""
     own = _own_outcome(evidence)
     if isinstance(own, Question):
         return own
@@ -233,7 +231,6 @@ def _of_outage(evidence: Evidence, own: Own) -> Release | Question | None:
 
 
 def shows_outage(error: Exception, now: ActionNow) -> TypeGuard[ApiError]:
-    """Whether an unreadable answer is part of an outage."""
     bad = {Action.RETRY_LATER, Action.OUTAGE, Action.PAUSE, Action.AUTH, Action.CONFIG}
     return _is_unread(error) and now.action in bad
 
@@ -268,7 +265,6 @@ def _of_source(evidence: Evidence, own: Own) -> Release | Split | Question | Non
 
 
 def _of_division(evidence: Evidence, own: Own) -> Own | Split | Question:
-    """Divided instead of charged or poisoned, where there is a reason and the divider makes parts."""
     reason = _reason_to_divide(evidence, own)
     if reason is None:
         return own
@@ -334,7 +330,6 @@ def _cause(error: Exception) -> Cause:
 
 
 def _is_clear(evidence: Evidence) -> bool:
-    """Whether the item is suspect before its last charge."""
     error = evidence.error
     if isinstance(error, ApiError) and not error.may_be_of_item:
         return False
@@ -349,7 +344,6 @@ def _is_charged(own: Own) -> bool:
 
 
 def _is_final(error: Exception) -> TypeGuard[ApiError]:
-    """Whether the API said that this request cannot succeed, or asks for too much."""
     return _is_answer(error) and error.action in {Action.POISON, Action.SPLIT}
 
 

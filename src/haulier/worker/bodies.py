@@ -1,4 +1,4 @@
-"""Keeps answers that could not be read as they came, for a person to look at."""
+"""Keeps unreadable answers as they came, for a person to look at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from haulier.lake.seam import Lake
 from haulier.runs.run import Run
 
 MAX_BODIES = 100
-"""Answers kept of one run, about. At 64 KiB each they stay below the size of one object."""
+"""Limits the answers kept of one run, about: at 64 KiB each they stay below the size of one object."""
 
 
 async def keep_body(lake: Lake, run: Run, key: str, number: int, error: Exception | None) -> str:

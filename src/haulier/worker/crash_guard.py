@@ -38,7 +38,6 @@ from haulier.worker.guard_pipe import (
 
 PIPE_BYTES = 1 << 22
 LAST_WORDS_SECONDS = 1.0
-"""Time to read what a child wrote before it died."""
 
 _ASKED_TO_END = frozenset({-signal.SIGTERM, -signal.SIGINT})
 
@@ -54,7 +53,7 @@ class CrashedError(ItemError):
 
 
 class InterruptedAloneError(HaulierError):
-    """Somebody ended the subprocess: it tells nothing of the item, nor of this worker."""
+    """Somebody ended the subprocess, which tells nothing of the item."""
 
 
 async def produce_alone(deps: WorkerDeps, run: Run, envelope: Envelope, deliveries: int, spool: Spool) -> Produced:
@@ -160,7 +159,6 @@ async def _copy(reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
 
 
 async def _witness(deps: WorkerDeps, run: Run, key: str, exit_code: int) -> int:
-    """Write the next crash record of a key, and return its number."""
     number = 1
     while True:
         record = CrashRecord(number=number, key=key, exit_code=exit_code, worker=deps.name, crashed_at=deps.clock.now())

@@ -14,7 +14,6 @@ from haulier.worker.settings import WorkerSettings
 T = TypeVar("T")
 
 LOOKS_PER_LEASE = 4
-"""Checks of an item's deadlines within one lease."""
 
 
 class GateWaitError(Exception):
@@ -26,7 +25,7 @@ class DeadlineError(ItemError):
 
 
 class Awake:
-    """Counts the seconds that this process was awake. Time during which it was suspended is not charged to an item."""
+    """Counts the seconds that this process was awake: time during which it was suspended is not counted."""
 
     def __init__(self, clock: Clock, settings: WorkerSettings) -> None:
         self._clock = clock
@@ -35,7 +34,6 @@ class Awake:
         self.seconds = 0.0
 
     async def wait(self, task: asyncio.Future[Any]) -> None:
-        """Wait until the task is done, but no longer than to the next check."""
         await asyncio.wait([task], timeout=self.look_seconds)
         now = self._clock.monotonic()
         self.seconds += min(now - self._looked_at, 2 * self.look_seconds)

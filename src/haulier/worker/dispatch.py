@@ -30,7 +30,7 @@ _attempts = itertools.count(1)
 
 
 class Sink(Protocol):
-    """The item's spool, or the pipe to the worker that has the spool."""
+    """The item's spool, or the pipe to the worker that has it."""
 
     async def write(self, records: Iterable[Bytes]) -> None: ...
 
@@ -44,7 +44,7 @@ class Produced:
     """Whether we encoded any record, rather than keep the API's bytes."""
     children: tuple[PlannedItem, ...]
     added: tuple[str, ...] = ()
-    """Fields that stand in front of the records' own bytes."""
+    """Our fields in front of the records' own bytes."""
     requests: int = 0
     drift: Drift | None = None
     hidden: int = 0
@@ -60,7 +60,6 @@ async def spool_of(deps: WorkerDeps, run: Run, key: str) -> Spool:
 async def produce(
     deps: WorkerDeps, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink, *, is_suspect: bool = False
 ) -> Produced:
-    """Run the item's processor to its end."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = logging.LoggerAdapter(logger, fields)
     stream = type(item).stream
@@ -112,7 +111,7 @@ async def _drain(
 
 
 def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, key: str) -> None:
-    """Keep equal items once, as in a plan. An item divided into itself would lose its rows."""
+    """Keep equal items once. An item divided into itself would lose its rows."""
     if child.key == key:
         raise ItemError(f"The processor of {kind!r} divided an item into itself. Yield smaller items, or its records.")
     known = children.setdefault(child.key, child)
@@ -124,7 +123,7 @@ def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, 
 
 
 def page_of(piece: object, kind: str) -> Page:
-    """Turn what a processor yielded, other than an item, into a page. `ItemError` for what cannot be one."""
+    """Turn what a processor yielded into a page."""
     if isinstance(piece, Page):
         return piece
     if isinstance(piece, list) and all(isinstance(record, dict) for record in piece):

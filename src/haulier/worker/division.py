@@ -34,7 +34,6 @@ def suspect_by(cause: str) -> str:
 
 
 def is_refused(error: Exception | None) -> bool:
-    """Whether the API itself said that this request cannot succeed."""
     return (
         isinstance(error, ApiError)
         and error.action is Action.POISON
@@ -65,15 +64,13 @@ def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedIt
 
 
 class Suspects:
-    """Counts divisions that led nowhere. In a range without one good record, or under an API that has changed its
-    answers, dividing would end in one poisoned item for each ID."""
+    """Counts divisions that led nowhere: in a range without one good record they would end in one poisoned item for
+    each ID."""
 
     def __init__(self) -> None:
         self._in_vain = 0
         self._refused = 0
-        """Parts that were refused again."""
         self._begun = 0
-        """Refused items that were divided."""
 
     @property
     def is_in_vain(self) -> bool:
@@ -81,7 +78,6 @@ class Suspects:
 
     @property
     def is_refused_in_vain(self) -> bool:
-        """Parts of refused items are refused again and again."""
         return self._refused >= MAX_REFUSED
 
     @property
@@ -100,5 +96,4 @@ class Suspects:
         self._in_vain += 1
 
     def note_good(self) -> None:
-        """A part ended well, so dividing helps."""
         self._in_vain = self._refused = self._begun = 0

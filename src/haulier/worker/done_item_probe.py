@@ -22,7 +22,6 @@ from haulier.worker.deadline import within_deadline
 from haulier.worker.deps import WorkerDeps
 
 PROBE_INTERVAL_SECONDS: Final = 60.0
-"""Time between two such requests."""
 MAX_SEARCHED_ITEMS: Final = 2_000
 """Items of the plan that are searched for a done one: those that were sent first."""
 
@@ -30,13 +29,12 @@ logger = logging.getLogger("haulier.worker")
 
 
 class DoneItemProbe:
-    """Of one worker."""
+    """Remembers, for one worker, what a done item of each run came to."""
 
     def __init__(self, deps: WorkerDeps) -> None:
         self._deps = deps
         self._asking = asyncio.Lock()
         self._asked: dict[str, tuple[float, Action | None]] = {}
-        """By run: when it was asked, and what that came to."""
         self._found: dict[str, tuple[str, WorkItem]] = {}
 
     async def action(self, run: Run) -> Action | None:
@@ -51,7 +49,6 @@ class DoneItemProbe:
             return action
 
     async def _ask(self, run: Run, key: str, item: WorkItem) -> Action | None:
-        """Run the processor of the item to its first page, with few repeats."""
         log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
         session = self._deps.client.session(is_suspect=True)
         context = Context(session, run.info, 1, log, self._deps.shared)

@@ -29,7 +29,7 @@ class Suspicion(Enum):
     FEW_ITEMS = auto()
     """As far as the few items that there are can tell."""
     PROVEN = auto()
-    """Yes: enough items failed alike."""
+    """Yes."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,6 @@ class FirstItems:
         self._kinds: dict[str, _Kind] = defaultdict(_Kind)
 
     def note_begun(self, envelope: Envelope) -> None:
-        """The processor of an item is about to run."""
         kind = self._kinds[envelope.kind]
         if self._is_watched(kind, envelope) and len(kind.signs) < self._count:
             kind.signs.setdefault(envelope.key, "")
@@ -83,7 +82,7 @@ class FirstItems:
         self._kinds[kind] = _Kind(is_over=True)
 
     def note_left(self, envelope: Envelope) -> None:
-        """An attempt is over. If the item did not fail by itself, it is no longer waited for."""
+        """An item that did not fail by itself is no longer waited for."""
         signs = self._kinds[envelope.kind].signs
         if signs.get(envelope.key) == "":
             del signs[envelope.key]
@@ -92,7 +91,6 @@ class FirstItems:
         self._kinds[kind].has_worked_before = True
 
     def is_asking(self, kind: str) -> bool:
-        """Whether it matters that an item of this kind has ended well elsewhere."""
         known = self._kinds[kind]
         return not (known.is_over or known.is_proven or known.has_worked_before or self._count == 0)
 
@@ -100,16 +98,15 @@ class FirstItems:
         return self._kinds[kind].failed
 
     def seconds_left(self, kind: str, now: float) -> float:
-        """For how much longer items must fail alike; some time in any case, where a slow item is waited for."""
+        """At least `MIN_HOLD_SECONDS`, where a slow item is waited for."""
         since = self._kinds[kind].failing_since
         return max(MIN_HOLD_SECONDS, (now if since is None else since) + PROOF_SECONDS - now)
 
     def note_proven(self, kind: str) -> None:
-        """Take the few items that there are for enough."""
         self._kinds[kind].is_proven = True
 
     def note_failed(self, envelope: Envelope, error: Exception, now: float) -> Suspicion:
-        """Weigh a failure that would be charged, at a monotonic time."""
+        """Weigh a failure that would be charged."""
         kind, sign = self._kinds[envelope.kind], _sign_of(error)
         if kind.is_proven:
             return Suspicion.PROVEN
@@ -158,7 +155,6 @@ class StoppedError(UsageError):
 
 
 def explain_broken_source(kind: str, error: Exception, items: int = 2) -> StoppedError:
-    """Make the error of a wrong source."""
     first = "The first items of this worker all failed in the same way, and none ended well. The last one"
     if items == 1:
         first = "There is one item to go by, and it failed in the same way each time. It"
@@ -175,7 +171,6 @@ def explain_broken_source(kind: str, error: Exception, items: int = 2) -> Stoppe
 
 
 def explain_refusal(kind: str, error: Exception) -> StoppedError:
-    """Make the error of an API that now refuses what it answered before."""
     return StoppedError(
         "The API now refuses every request, also those that it answered before. The items were handed back, uncounted. "
         "Ask the API's people, or correct the source; then run it again. What was refused, of kind "

@@ -111,7 +111,6 @@ class PipeSpool:
 
 
 async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -> None:
-    """Produce one item in the subprocess, and send the result."""
     envelope = decode(job.body)
     run = await load_run(deps.lake, deps.source, envelope.run_id)
     try:

@@ -63,7 +63,7 @@ class Inquiry:
             evidence,
             has_witness=self._scope.has_witness,
             is_answered=self._scope.has_succeeded_since(self._began_at),
-            failed_items=self._state.first.failed(self._envelope.kind),
+            failed_items=self._state.first_items.failed(self._envelope.kind),
         )
 
     def _unknown_seconds(self) -> float:
@@ -101,7 +101,6 @@ class Inquiry:
                 assert_never(question)
 
     async def _action_now(self, max_age_seconds: float) -> ActionNow:
-        """Ask the witness of this process; without one, a done item."""
         try:
             if self._scope.has_witness:
                 return ActionNow(await self._scope.action_now(max_age_seconds))
@@ -123,7 +122,7 @@ class Inquiry:
 
     async def _suspicion(self, evidence: Evidence) -> Evidence:
         """Ask what the first items tell. An item of the run may have ended well elsewhere."""
-        first, kind = self._state.first, evidence.kind
+        first, kind = self._state.first_items, evidence.kind
         if first.is_asking(kind):
             stream = self._deps.registry.get(kind).stream
             if await has_worked(self._deps.lake, self._run, stream, kind):

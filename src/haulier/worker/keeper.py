@@ -17,7 +17,6 @@ from haulier.errors import HaulierError
 from haulier.queues.seam import Lease, Queue, QueueOpener
 
 TICKS_PER_LEASE = 12
-"""Checks of the event loop's progress within one lease."""
 
 logger = logging.getLogger("haulier.worker")
 
@@ -62,13 +61,13 @@ class LeaseKeeper:
         self._ready.wait()
 
     def stop(self) -> None:
-        """End the thread; leases that are still held run out. Idempotent."""
+        """End the thread; leases that are held run out. Idempotent."""
         if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
 
     def note_progress(self) -> None:
-        """Called by the event loop several times in a lease: it is alive."""
+        """Called by the event loop while it is alive."""
         self._progress += 1
 
     def hold(self, lease: Lease, sent_at: float) -> HeldLease:

@@ -31,7 +31,7 @@ async def _pass(records: Sequence[Bytes]) -> None:
 
 
 class KeyCheck:
-    """Checks the records of one attempt. Close it: a large item keeps its keys in a scratch file."""
+    """Close it: a large item keeps its keys in a scratch file."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._name = " and ".join(map(repr, paths))

@@ -35,5 +35,4 @@ async def has_worked(lake: Lake, run: Run, stream: str, kind: str) -> bool:
 
 
 def adopted_receipt(key: str, records: int, size: int, sha256: str) -> Receipt:
-    """Make the receipt of an object that was found and read to its end (P9)."""
     return Receipt(key=key, records=records, bytes=size, sha256=sha256, adopted=True)

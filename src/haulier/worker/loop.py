@@ -28,14 +28,10 @@ IDLE_SECONDS = 0.1
 """The first wait after an empty dequeue; it doubles up to `IDLE_CAP_SECONDS`."""
 IDLE_CAP_SECONDS = 1.0
 FULL_SECONDS = 0.1
-"""Time between two checks for a larger share, while all slots are taken."""
 GATHER_SECONDS = 0.01
-"""How long a few free slots wait for more before the queue is asked: at 500 items a second that saves half of the
-transactions."""
+"""Wait of a few free slots for more: at 500 items a second that saves half of the transactions."""
 FEW_SLOTS_DIVISOR = 16
-"""Fewer free slots than this fraction of all are few."""
 LOOK_SECONDS = 0.5
-"""The least time between two listings of what is new in the runs."""
 ENDED_SECONDS = 0.1
 """Time between two checks whether another worker has closed them, which read a few names. After `ENDED_LOOKS` listings
 without new items only the listings go on."""
@@ -61,7 +57,14 @@ class Worker:
         self._watch = watch
         self._exit_idle = exit_idle
         self._state = WorkerState(
-            deps, keeper, settler, run_cache, DoneItemProbe(deps), Stats(), StopSign(), first=FirstItems(FIRST_ITEMS)
+            deps,
+            keeper,
+            settler,
+            run_cache,
+            DoneItemProbe(deps),
+            Stats(),
+            StopSign(),
+            first_items=FirstItems(FIRST_ITEMS),
         )
         self._room = RoomWatch(deps.lake, deps.clock, settings.room_patience_seconds)
         self._attempts: set[asyncio.Task[None]] = set()
@@ -72,7 +75,6 @@ class Worker:
         self._is_drained = False
         self._is_woken = False
         self._takes = 0
-        """Dequeues that brought items."""
         self._takes_looked_at: int | None = None
         """The value of ``_takes`` when the last look at the runs began. An idle worker leaves only after a look since
         its last item."""
@@ -83,7 +85,7 @@ class Worker:
 
     @property
     def reason(self) -> str:
-        """Why it stopped before its runs were drained; else empty."""
+        """Why it stopped; empty where its runs were drained."""
         return self._state.stop.reason
 
     def drain(self, why: str) -> None:
@@ -96,7 +98,7 @@ class Worker:
         self._freed.set()
 
     def stop_now(self) -> None:
-        """Stop dequeuing and hand everything back uncharged at once."""
+        """Stop as `drain` does, without the grace."""
         self._state.stop.set(4, "stopped at once")
         self._hurried.set()
 
@@ -211,7 +213,6 @@ class Worker:
         self._deps.client.scope.has_work = bool(self._attempts)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait until a slot is free, the worker is to stop, or time has passed."""
         self._freed.clear()
         stop = asyncio.ensure_future(self._state.stop.event.wait())
         freed = asyncio.ensure_future(self._freed.wait())
@@ -222,7 +223,7 @@ class Worker:
             freed.cancel()
 
     async def _finish(self) -> None:
-        """Let what is under way end within the grace; the rest is cancelled, which hands it back uncharged."""
+        """Cancel, after the grace, what is under way; that hands it back uncharged."""
         self._deps.client.scope.end_waits()
         hurried = asyncio.ensure_future(self._hurried.wait())
         ended = asyncio.ensure_future(self._all_ended())
@@ -246,7 +247,6 @@ class Worker:
     # -- beside it -----------------------------------------------------------------------------------------------------
 
     async def _pulse(self) -> None:
-        """Tells the keeper that the event loop is alive."""
         while True:
             self._state.keeper.note_progress()
             await asyncio.sleep(self._deps.settings.lease_seconds / (TICKS_PER_LEASE * 2))
@@ -273,7 +273,6 @@ class Worker:
             self._note_free()
 
     async def _look_after(self) -> None:
-        """Closes drained runs and mends stranded ones, while the worker has nothing else to do."""
         looks, looked_after = 0, self._takes
         while True:
             await self._idle.wait()
@@ -294,7 +293,6 @@ class Worker:
                 await self._rest(is_near_end=looks < ENDED_LOOKS)
 
     async def _rest(self, *, is_near_end: bool) -> None:
-        """Wait before the next look, which may list the run."""
         if not is_near_end:
             await asyncio.sleep(LOOK_SECONDS)
             return

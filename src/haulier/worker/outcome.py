@@ -65,7 +65,7 @@ class Release:
     hold_seconds: float = 0.0
     """The item keeps its slot so long first, so that no other item fails alike meanwhile."""
     error: Exception | None = None
-    """Recorded instead of the failure of the attempt."""
+    """Recorded instead of the attempt's own."""
 
 
 @dataclass(frozen=True)

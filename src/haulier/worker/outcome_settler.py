@@ -24,7 +24,6 @@ from haulier.worker.trace import trace_of
 from haulier.worker.worker_state import WorkerState
 
 TRACEBACK_CHARACTERS = 8_192
-"""The kept end of a traceback, which says where it happened."""
 SEND_ITEMS = 1_000
 
 
@@ -96,12 +95,11 @@ class OutcomeSettler:
         )
 
     async def complete(self) -> None:
-        """Complete a message of a closed run unworked."""
         await self._deps.queue.complete([self._held.lease])
         self._state.keeper.drop(self._held)
 
     async def poison_broken(self, error: Exception) -> None:
-        """Keep the bytes of a message that cannot be read under the source, since it names no run."""
+        """Keep the bytes under the source, since no run is named."""
         body = self._held.lease.body
         path = f"_haulier/{self._deps.source}/undecodable/{hashlib.sha256(body).hexdigest()}"
         await self._deps.lake.create(path, body)

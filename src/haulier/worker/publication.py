@@ -11,7 +11,8 @@ from haulier.worker.keeper import HeldLease, LeaseKeeper
 
 
 async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock) -> bool:
-    """Go on only while the lease is surely ours. Returns whether that took a renewal, which may have taken long."""
+    """Raises `LeaseLostError` unless the lease is ours. Returns whether that took a renewal, which may have taken
+    long."""
     if not held.is_lost and clock.monotonic() < held.deadline:
         return False
     if not await keeper.renew(held):

@@ -26,7 +26,6 @@ class RoomWatch:
         return self._short_since is not None
 
     async def look(self) -> None:
-        """Ask the lake. `LakeUnavailableError` where it does not answer, or was short for too long."""
         disk = await self._lake.disk()
         if disk is None:
             return

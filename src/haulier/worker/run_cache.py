@@ -10,7 +10,7 @@ from haulier.runs.run import Run, load_run
 from haulier.runs.state import RunState, run_state
 
 OPEN_SECONDS = 1.0
-"""How long an open run is taken to be open when an item is dequeued. Publishing asks the lake each time."""
+"""Time that an open run is taken to be open when an item is dequeued. Publishing asks the lake each time."""
 
 
 class RunCache:
@@ -25,7 +25,7 @@ class RunCache:
         self._turn = asyncio.Lock()
 
     async def get(self, run_id: str) -> Run | None:
-        """The run; None where nobody claimed it."""
+        """None where nobody claimed it."""
         run = self._runs.get(run_id)
         if run is None:
             run = await load_run(self._lake, self._source, run_id)
@@ -34,7 +34,7 @@ class RunCache:
         return run
 
     async def state(self, run: Run) -> RunState:
-        """The run's state; "open" may be a second old."""
+        """ "Open" may be a second old."""
         if self._is_surely_open(run):
             return RunState.OPEN
         # Items are dequeued together: one of them looks, and the others wait for what it sees. Only "open" is theirs

@@ -28,14 +28,12 @@ class WorkerSettings:
 
 
 GROUP_ITEMS = 128
-"""Limits the receipts of one file, and the completions of one transaction (P8), so that many items share the waits for
-the disk. After a kill, what was not settled is found in the lake."""
+"""Limits the receipts of one file and the completions of one transaction (P8): many items share a wait for the disk."""
 GROUP_SECONDS = 1.0
-"""Limits how long a done item waits for its receipt."""
 SILENT_DELIVERIES = 5
 """Deaths of workers after which an item runs alone in a subprocess."""
 MAX_CRASHES = 3
-"""Witnessed deaths of that subprocess that poison the item."""
+"""Witnessed deaths that poison such an item."""
 MAX_CHILDREN = 100_000
 """Limits the items that one is divided into: more is a plan of its own."""
 MAX_DEPTH = 64
@@ -52,7 +50,7 @@ FIRST_ITEMS = 20
 ENOUGH_ITEMS = 5
 """Items that must fail alike where none of the run has ever ended well. Fewer suffice where there are no more."""
 PROOF_TRIES = 3
-"""Times that each of such few items must fail."""
+"""Times that each of these few must fail."""
 PROOF_SECONDS = 4.0
 """Time that items must fail alike: a server that starts anew answers in odd ways for some seconds."""
 UNPROVEN_FAILURES = 10

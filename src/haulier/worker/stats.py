@@ -14,11 +14,10 @@ class Stats:
     split: int = 0
     adopted: int = 0
     retried: int = 0
-    """Attempts that were charged and come again."""
+    """Charged, and come again."""
     freed: int = 0
-    """Attempts that ended uncharged and come again."""
+    """Uncharged, and come again."""
     poisoned: int = 0
     records: int = 0
     bytes: int = 0
     under_way: int = 0
-    """Items that hold a slot now."""

@@ -1,4 +1,4 @@
-"""The reason for which a worker stops before its work is drained."""
+"""Stops a worker before its work is drained."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class StopSign:
         self.event.set()
 
     async def or_after(self, clock: Clock, seconds: float) -> None:
-        """Wait so long, or until the worker is asked to stop."""
         tasks = {asyncio.ensure_future(self.event.wait()), asyncio.ensure_future(clock.sleep(seconds))}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -38,12 +37,10 @@ class StopSign:
                 task.cancel()
 
     def note_good(self) -> None:
-        """An item ended well, so neither the lake nor the whole API fails."""
         self._give_ups = self._outages = 0
         self.note_answered()
 
     def note_answered(self) -> None:
-        """A request that was answered well before still is."""
         self._refused_since = None
 
     def note_refused(self, now: float) -> float:

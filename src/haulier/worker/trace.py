@@ -35,7 +35,6 @@ def _without_ours(stack: traceback.StackSummary) -> traceback.StackSummary:
 
 
 def _chain(whole: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
-    """The exception, its causes, and the members of its group."""
     yield whole
     for other in (whole.__cause__, whole.__context__, *(whole.exceptions or ())):
         if other is not None:

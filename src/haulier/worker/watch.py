@@ -45,10 +45,9 @@ class Watch:
         self._mended: dict[str, int] = {}
         self._waited_for: set[str] = set()
         self.closed: dict[str, VerdictRecord] = {}
-        """By run ID, the runs that ended while watched; the one of ``only`` too if it had ended before."""
+        """With the run of ``only``, if it had ended before."""
 
     def close(self) -> None:
-        """Close the ledgers. Idempotent."""
         for watched in self._watched.values():
             watched.ledger.close()
         self._watched.clear()
@@ -74,7 +73,6 @@ class Watch:
         return [run for run in runs if self._only is None or run.run_id == self._only]
 
     async def _look_at(self, run: Run) -> bool:
-        """Returns whether the run is still open."""
         watched = self._watched.get(run.run_id)
         if watched is None:
             watched = self._watched[run.run_id] = _Watched(run, Ledger(self._lake, run.paths))
@@ -90,7 +88,6 @@ class Watch:
         return True
 
     async def _say_waits(self) -> None:
-        """Log for how long leases of processes that may be dead are waited for."""
         for holder in await self._queue.holders():
             if holder.whereabouts == "unknown" and holder.name not in self._waited_for:
                 self._waited_for.add(holder.name)
@@ -104,7 +101,7 @@ class Watch:
                 )
 
     async def _mend_stranded(self, watched: _Watched) -> None:
-        """Send missing keys again if the queue was empty at two looks (G1: a lost queue)."""
+        """Send missing keys again if the queue was empty at two looks (G1)."""
         is_now = await is_stranded(self._queue, watched.ledger)
         if is_now and watched.was_stranded:
             sent = await mend_stranded(self._closer, watched.run, watched.ledger)

@@ -35,7 +35,7 @@ class WorkerState:
     stop: StopSign
     unknown_since: dict[str, float] = field(default_factory=dict)
     """When each unknown kind was first met (monotonic)."""
-    first: FirstItems = field(default_factory=lambda: FirstItems(0))
+    first_items: FirstItems = field(default_factory=lambda: FirstItems(0))
     suspects: Suspects = field(default_factory=Suspects)
 
     def note_good(self, envelope: Envelope) -> None:
@@ -44,7 +44,7 @@ class WorkerState:
             self.suspects.note_good()
 
     def note_failed(self, error: Exception, *, is_retried: bool) -> None:
-        """Count a failure. What the API itself answered was noted when it did."""
+        """What the API itself answered was noted when it did."""
         cause = ""
         if isinstance(error, StoppedError):
             error = error.reason  # The closing words tell the rest.
@@ -54,7 +54,6 @@ class WorkerState:
         scope.failures.note(cause, wall_seconds(clock), is_retried=is_retried)
 
     def say(self, event: str, envelope: Envelope, error: Exception | None, level: int = logging.INFO) -> None:
-        """Log one event of one item."""
         fields = {"item_key": envelope.key, "run_id": envelope.run_id, "failures": envelope.failures}
         if error is not None:
             fields |= {"error_type": type(error).__name__, "error": self.redact(str(error))}
