@@ -39,8 +39,6 @@ from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 
 @dataclass(frozen=True)
 class _Finding:
-    """The findings of a closing, before they are written."""
-
     verdict: Verdict
     reasons: dict[str, int] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
@@ -216,7 +214,6 @@ class Closer:
             await self.lake.remove(run.paths.object(split[key], key))
 
     async def _judge(self, run: Run, number: int, finding: _Finding) -> None:
-        """Write the verdict, unless another closer was first."""
         record = VerdictRecord(
             number=number,
             run_id=run.run_id,

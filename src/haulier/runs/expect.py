@@ -44,7 +44,7 @@ async def is_expect_missing(lake: Lake, run: Run) -> bool:
 
 
 async def expected_range(lake: Lake, run: Run) -> dict[str, tuple[int, int]]:
-    """By stream, the least and the most records promised: a live API grows while it is read."""
+    """By stream, the least and the most that were promised: a live API grows while it is read."""
     counts: dict[str, list[int]] = {}
     for when in ("before", "after"):
         standing = await _read(lake, run, when)

@@ -33,8 +33,6 @@ _receipt_decoder = msgspec.json.Decoder(Receipt)
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a run, by the lake."""
-
     is_sealed: bool = False
     planned: int = 0
     """Items of the plan and of child lists, divided ones too."""
@@ -44,7 +42,6 @@ class Progress:
     poisoned: int = 0
     discarded: int = 0
     missing: int = 0
-    """Items that have not ended."""
     records: int = 0
     bytes: int = 0
     requests: int = 0
@@ -132,7 +129,6 @@ class Ledger:
             last = str(rows[-1][0])
 
     async def count(self, where: str) -> int:
-        """Number of keys that meet a condition of `ledger_schema`."""
         return await self._scratch.do(table.count_rows, where)
 
     async def with_objects(self, keys: Sequence[str]) -> list[str]:
@@ -140,7 +136,6 @@ class Ledger:
         return await self._scratch.do(table.with_objects, keys) if keys else []
 
     async def missing(self) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
-        """Items that have not ended, each with its newest redrive number."""
         async for items in self.items("state = 'missing'", "redrive"):
             yield items
 

@@ -181,7 +181,6 @@ def put_objects(connection: apsw.Connection, stream: str, keys: Sequence[str]) -
 
 
 def with_objects(connection: apsw.Connection, keys: Sequence[str]) -> list[str]:
-    """The keys whose objects are listed."""
     standing = "SELECT 1 FROM item WHERE key = ? AND has_object"
     return [key for key in keys if connection.execute(standing, (key,)).fetchone() is not None]
 
@@ -211,7 +210,6 @@ def item_of_row(row: Sequence[apsw.SQLiteValue]) -> PlannedItem:
 
 
 def find_unread(connection: apsw.Connection, paths: Sequence[str]) -> list[str]:
-    """The files that were not read yet."""
     known = "SELECT 1 FROM read WHERE path = ?"
     return [path for path in paths if connection.execute(known, (path,)).fetchone() is None]
 

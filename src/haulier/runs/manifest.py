@@ -102,7 +102,6 @@ class ManifestSums:
 
     totals: Totals = field(default_factory=Totals)
     streams: dict[str, int] = field(default_factory=dict)
-    """Records of each stream."""
     _unseen: dict[str, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
@@ -132,7 +131,6 @@ def _write_batch(connection: apsw.Connection, paths: RunPaths, after: str, strea
 
 
 def _damage(state: object, has_object: object, damage: object, disagrees: object) -> str:
-    """The reason why an object is damaged; empty for none."""
     if not has_object:
         return "its receipt stands and its object is gone"
     if disagrees:

@@ -88,7 +88,6 @@ class OutcomeRecord(Record, frozen=True, kw_only=True):
     requests: int = 0
     seconds: float = 0.0
     hidden: int = 0
-    """As in a receipt."""
     worker: str = ""
     ended_at: datetime
 
@@ -119,7 +118,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hidden: int = 0
     """Rows that a declared total counts and the API does not show."""
     repeated: int = 0
-    """Pages that began with the last record of the page before."""
+    """Pages that began with the last record of the page before, which may have come twice."""
     unseen: str = ""
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
 
@@ -204,7 +203,7 @@ EntryState = Literal["done", "empty", "split", "discarded", "poisoned", "damaged
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of the manifest: how one key ended."""
+    """A line of the manifest: how one key ended, with the figures of its receipt."""
 
     key: str
     stream: str
@@ -220,11 +219,8 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     added: tuple[str, ...] = ()
     drift: Drift | None = None
     hidden: int = 0
-    """As in its receipt."""
     repeated: int = 0
-    """As in its receipt."""
     unseen: str = ""
-    """As in its receipt."""
     poison: int = 0
     """The newest poison number of a poisoned or discarded item."""
     reason: str = ""
@@ -279,10 +275,8 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     """Why it is partial: ``poison``, ``damaged`` (items) and ``count`` (records missing or too many)."""
     totals: Totals = msgspec.field(default_factory=Totals)
     expected: dict[str, tuple[int, int]] = {}
-    """By stream, the least and the most records promised."""
     snapshot_time: datetime | None = None
     streams: dict[str, int] = {}
-    """Records of each stream."""
     unseen: dict[str, str] = {}
     """By stream, the sign of a next page that none of its pages had."""
     by: str = ""
