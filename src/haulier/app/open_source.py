@@ -190,26 +190,28 @@ async def open_live(
     from haulier.app.timed_transport import TimedTransport
 
     async with contextlib.AsyncExitStack() as stack:
-        site = await stack.enter_async_context(open_source(app, options, writes=writes))
+        source = await stack.enter_async_context(open_source(app, options, writes=writes))
         redactor = Redactor()
         for secret in app.secrets:
             redactor.add(secret)
-        shared = TokenFile(_token_path(site))
-        transport = AiohttpTransport(app.api, clock=site.clock, redactor=redactor, shared=shared)
+        shared = TokenFile(_token_path(source))
+        transport = AiohttpTransport(app.api, clock=source.clock, redactor=redactor, shared=shared)
         stack.push_async_callback(transport.close)
-        scope = Scope(scope_settings(app, is_fixed=options.is_fixed), site.name, site.rows, site.clock, site.rng)
+        scope = Scope(
+            scope_settings(app, is_fixed=options.is_fixed), source.name, source.rows, source.clock, source.rng
+        )
         stack.callback(lambda: shared.clear() if scope.was_last else None)
         await stack.enter_async_context(scope.joined())
         meter = TimedTransport(around(transport))
-        client = Client(app.api, meter, scope, site.clock, site.rng, redactor, app.rules)
+        client = Client(app.api, meter, scope, source.clock, source.rng, redactor, app.rules)
         lifespan = await stack.enter_async_context(app.shared())
-        yield LiveSource(**vars(site), client=client, meter=meter, shared=lifespan)
+        yield LiveSource(**vars(source), client=client, meter=meter, shared=lifespan)
 
 
-def _token_path(site: OpenSource) -> Path | None:
+def _token_path(source: OpenSource) -> Path | None:
     """A file beside the queue, which all processes of the source share; None for a queue in memory."""
-    file = site.local_file
-    return None if file is None else file.with_name(f"{file.name}.token-{site.app.name}")
+    file = source.local_file
+    return None if file is None else file.with_name(f"{file.name}.token-{source.app.name}")
 
 
 def _fit(app: App) -> Callable[[Run], None]:

@@ -29,30 +29,30 @@ class WantedRun:
     streams: tuple[str, ...]
 
 
-async def find_open(site: LiveSource, mode: str, say: Callable[[str], None]) -> Run | None:
+async def find_open(source: LiveSource, mode: str, say: Callable[[str], None]) -> Run | None:
     """The newest open run of a mode. Raises `UsageError` where this source would give its records another shape.
 
     A run without records is closed as superseded (C8) instead, and ``say`` is told: after a slip in the source file
     nobody has to know of ``--new``.
     """
-    while (run := await open_run(site.lake, site.app.name, mode)) is not None:
-        fingerprint = site.app.fingerprint(mode, run.file.streams)
+    while (run := await open_run(source.lake, source.app.name, mode)) is not None:
+        fingerprint = source.app.fingerprint(mode, run.file.streams)
         if run.file.fingerprint == fingerprint:
             return run
-        if not await _end_without_records(site, run):
+        if not await _end_without_records(source, run):
             require_same_fingerprint(run, fingerprint)
         say(f"Run {run.run_id} was planned with another source file, and has no records: it is closed as superseded.")
     return None
 
 
-async def _end_without_records(site: LiveSource, run: Run) -> bool:
+async def _end_without_records(source: LiveSource, run: Run) -> bool:
     """Supersede the run if none of its items has records and nobody works on one; whether that was done."""
-    if not await site.lake.exists(run.paths.seal):
-        await site.closer.end(run, "superseded")
+    if not await source.lake.exists(run.paths.seal):
+        await source.closer.end(run, "superseded")
         return True
-    if not site.queue.capabilities.exact_depth or await _is_worked(site.queue):
+    if not source.queue.capabilities.exact_depth or await _is_worked(source.queue):
         return False
-    return await site.closer.end_without_records(run)
+    return await source.closer.end_without_records(run)
 
 
 async def _is_worked(queue: Queue) -> bool:
@@ -61,27 +61,27 @@ async def _is_worked(queue: Queue) -> bool:
     return (await queue.depth()).leased > dead
 
 
-async def claim(site: LiveSource, wanted: WantedRun) -> Run:
+async def claim(source: LiveSource, wanted: WantedRun) -> Run:
     """Claim a new run. Where two were claimed at the same moment, the older one is returned."""
-    new = new_run(site, wanted)
-    run = await claim_run(site.lake, site.clock, new)
-    older = await open_run(site.lake, site.app.name, wanted.mode, before=run)
+    new = new_run(source, wanted)
+    run = await claim_run(source.lake, source.clock, new)
+    older = await open_run(source.lake, source.app.name, wanted.mode, before=run)
     if older is None or older.file.fingerprint != new.fingerprint or older.file.streams != new.streams:
         return run
     # Both found nothing open and claimed one. Ours is not planned yet, so nothing is lost, and the API is pulled once.
-    await site.closer.end(run, "superseded")
+    await source.closer.end(run, "superseded")
     return older
 
 
-def new_run(site: LiveSource, wanted: WantedRun) -> NewRun:
+def new_run(source: LiveSource, wanted: WantedRun) -> NewRun:
     from importlib.metadata import version
 
     return NewRun(
-        source=site.app.name,
+        source=source.app.name,
         mode=wanted.mode,
-        fingerprint=site.app.fingerprint(wanted.mode, wanted.streams),
+        fingerprint=source.app.fingerprint(wanted.mode, wanted.streams),
         streams=wanted.streams,
-        has_expect=site.app.expect_of(wanted.streams) is not None,
+        has_expect=source.app.expect_of(wanted.streams) is not None,
         version=version("haulier"),
     )
 
@@ -94,32 +94,32 @@ def require_covered(run: Run, wanted: WantedRun) -> None:
         )
 
 
-async def supersede(site: LiveSource, mode: str) -> list[str]:
+async def supersede(source: LiveSource, mode: str) -> list[str]:
     """Close every open run of a mode as superseded (C8), and return their names. Nothing is removed.
 
     Their fingerprints are not compared: this is the way on after a source file has changed.
     """
     ended: list[str] = []
-    while (run := await open_run(site.lake, site.app.name, mode)) is not None:
-        verdict = await site.closer.end(run, "superseded")
+    while (run := await open_run(source.lake, source.app.name, mode)) is not None:
+        verdict = await source.closer.end(run, "superseded")
         if verdict.verdict == "superseded":
             ended.append(run.run_id)
     return ended
 
 
-async def start(site: LiveSource, run: Run, on_planned: OnPlanned) -> Seal:
+async def start(source: LiveSource, run: Run, on_planned: OnPlanned) -> Seal:
     """Plan the run unless it is sealed (P1), call ``on_planned``, and enqueue what is not yet on the queue (P2)."""
-    site.client.scope.note_run(run.run_id, is_only=True)
-    enqueuer = Enqueuer(site.lake, site.queue, site.clock, site.expect)
-    seal = await enqueuer.plan(run, lambda: _enumerate(site, run))
-    _require_budget(site, run, seal)
-    await on_planned(site, run, seal)
-    await send_plan(site.lake, site.queue, run.paths, seal)
+    source.client.scope.note_run(run.run_id, is_only=True)
+    enqueuer = Enqueuer(source.lake, source.queue, source.clock, source.expect)
+    seal = await enqueuer.plan(run, lambda: _enumerate(source, run))
+    _require_budget(source, run, seal)
+    await on_planned(source, run, seal)
+    await send_plan(source.lake, source.queue, run.paths, seal)
     return seal
 
 
-def _require_budget(site: LiveSource, run: Run, seal: Seal) -> None:
-    most = site.app.api.max_requests
+def _require_budget(source: LiveSource, run: Run, seal: Seal) -> None:
+    most = source.app.api.max_requests
     if most is not None and seal.items > most:
         raise UsageError(
             f"The plan of run {run.run_id} has {seal.items:,} items, which take at least one request each, and "
@@ -128,24 +128,24 @@ def _require_budget(site: LiveSource, run: Run, seal: Seal) -> None:
         )
 
 
-async def _enumerate(site: LiveSource, run: Run) -> AsyncIterator[WorkItem]:
+async def _enumerate(source: LiveSource, run: Run) -> AsyncIterator[WorkItem]:
     context = Context(
-        api=site.client.session(),
+        api=source.client.session(),
         run=run.info,
         attempt=1,
         log=logging.LoggerAdapter(logger, {"run_id": run.run_id}),
-        shared=site.shared,
+        shared=source.shared,
     )
-    async for item in site.items(run.file.mode, run.file.streams, context):
+    async for item in source.items(run.file.mode, run.file.streams, context):
         yield item
 
 
-def is_queue_shared(site: OpenSource) -> bool:
-    return site.queue.capabilities.is_shared
+def is_queue_shared(source: OpenSource) -> bool:
+    return source.queue.capabilities.is_shared
 
 
-def require_shared_queue(site: OpenSource) -> None:
-    if not is_queue_shared(site):
+def require_shared_queue(source: OpenSource) -> None:
+    if not is_queue_shared(source):
         raise UsageError(
             'A queue in memory cannot be shared between processes. Write queue = "sqlite", or leave --workers out.'
         )
