@@ -64,7 +64,7 @@ def test_a_count_that_is_none_is_refused_before_the_first_item(place: Place, api
         name = 'expect["items"]'
     said = place.run("run")
     assert said.code == 2
-    assert f"{name}: GET /count was answered, but nothing stands at 'total'" in said.err
+    assert f"{name}: GET /count was answered, but there is nothing at 'total'" in said.err
     assert "Correct `at` or the query." in said.err
     assert place.lines() == 0
 
