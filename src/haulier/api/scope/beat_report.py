@@ -82,13 +82,12 @@ class BeatReport:
         self._sent += 1
 
     def note_throttled(self, seconds: float, *, is_row: bool) -> None:
-        """Count a refusal with a short wait. ``is_row``: it followed another, with no success between."""
+        """``is_row``: the refusal followed another, with no success between."""
         self._is_row = self._is_row or is_row
         self._throttled += 1
         self._throttled_seconds = max(self._throttled_seconds, seconds)
 
     def take_outcomes(self) -> Outcomes:
-        """Take the counts for the breaker."""
         outcomes = Outcomes(
             self._good,
             self._bad,
@@ -121,7 +120,6 @@ class BeatReport:
         self._wanted = math.ceil(part * missing) if part and governor.phase is Phase.STARTING else NO_STEP_ANSWERS
 
     def is_behind(self, governor: Governor) -> bool:
-        """Whether another member has made a step of slow start."""
         return governor.phase is Phase.STARTING and governor.epoch != self._epoch
 
     def _begin(self) -> None:

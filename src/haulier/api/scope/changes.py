@@ -26,8 +26,6 @@ MIN_LIFT_GAP_SECONDS = 0.001
 
 @dataclass(frozen=True)
 class Beat:
-    """What a member tells in one beat."""
-
     name: str
     number: int
     """Higher than in any earlier beat. A dropped member that comes back must not look like its silent self, or it would
@@ -40,20 +38,16 @@ class Beat:
     looks: bool = True
     process: str = ""
     mark: str = ""
-    """`haulier.api.scope.credential_mark` of its credentials."""
     is_fixed: bool = False
     peak: int = 0
     report: Report = field(default_factory=Report)
     outcomes: Outcomes = field(default_factory=Outcomes)
     can_probe: bool = False
-    """It has a free place, and no probe under way."""
     has_witness: bool = False
     out_of: str = ""
     probe: bool | None = None
-    """Result of its probe."""
     spending: Spending = field(default_factory=Spending)
     failures: Mapping[str, Failures] = field(default_factory=dict)
-    """By run, since the last beat."""
     roll: float = 0.5
     """Chance, 0 to 1, for what must not happen everywhere at once."""
     wall: float = 0.0

@@ -27,6 +27,5 @@ class ExtraRequests:
             await self._renewed.wait()
 
     def renew(self) -> None:
-        """Look again after a beat."""
         self._renewed.set()
         self._renewed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Failures of a run, for people: how often something was tried again, and the newest cause."""
+"""Failures of a run, for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import msgspec
 
 MAX_REMEMBERED_RUNS = 4
-"""Newest runs whose failures the row keeps."""
 MAX_CAUSE_CHARACTERS = 300
 
 
@@ -28,8 +27,6 @@ NO_FAILURES = Failures()
 
 
 class FailureNotes:
-    """Failures that one process tells the others in its next beat."""
-
     def __init__(self) -> None:
         self.run_id = ""
         self._news: dict[str, Failures] = {}
@@ -52,7 +49,6 @@ class FailureNotes:
         return news
 
     def give_back(self, news: Mapping[str, Failures]) -> None:
-        """Keep what could not be told."""
         self._news = merge_failures(news, self._news)
 
 

@@ -54,7 +54,6 @@ class Gate:
         return len(self._queue)
 
     def poke(self, *, everybody: bool = False) -> None:
-        """Let the first in the queue, or everybody, look again."""
         for turn in itertools.islice(self._queue, None if everybody else 1):
             turn.set()
 

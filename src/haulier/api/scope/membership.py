@@ -27,7 +27,6 @@ class Identity:
     beat_seconds: float
     request_deadline_seconds: float
     process: str = ""
-    """See `haulier.api.scope.process`."""
     is_fixed: bool = False
 
     @property
@@ -105,7 +104,6 @@ class Membership:
         )
 
     def adopt(self, row: ScopeRow, beat: Beat, begun_at: float, now: float) -> None:
-        """Take over the row after the beat."""
         name = self.identity.name
         self._beaten_at = begun_at
         self.share = row.members[name].share

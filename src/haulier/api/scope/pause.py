@@ -12,7 +12,6 @@ from haulier.api.scope.row import ScopeRow
 from haulier.errors import UsageError
 
 JITTER_PART = 0.1
-"""Keeps processes from coming back together."""
 BRIEF_DOUBLINGS = 3
 """Doublings after a pause within which the next one comes too soon to show what the API bears."""
 MANY_REFUSED_PART = 0.125
@@ -41,9 +40,7 @@ class Pause:
         self._start = 0
         """Requests in flight after a short pause; 0 for slow start."""
         self._asked = 0
-        """Times that the last pause was asked for."""
         self._sent = 0
-        """Requests since it began."""
         self._peak_before = self._sent_before = 0
         """Most in flight, and requests, between the last two pauses."""
         self._ceiling, self._ceiling_until = 0, -math.inf
@@ -51,14 +48,14 @@ class Pause:
         """Without secrets."""
 
     def ask(self, seconds: float, now: float, reason: str = "") -> None:
-        """Pause everybody because a request of this process was refused."""
+        """A request of this process was refused."""
         self.extend(seconds, now, reason)
         self._asked += 1
         if self._are_many and seconds > LONG_WAIT_SECONDS:
             self._ceiling, self._ceiling_until = max(1, self._peak_before // 2), now + seconds + CEILING_SECONDS
 
     def extend(self, seconds: float, now: float, reason: str = "") -> None:
-        """Pause for ``seconds`` from now, unless a pause lasts longer."""
+        """A pause that lasts longer stays."""
         if seconds <= 0.0:
             return
         seconds = min(seconds, MAX_WAIT_SECONDS)
@@ -79,7 +76,6 @@ class Pause:
         self._had_good, self._has_good = self._has_good, False
 
     def release(self, now: float) -> None:
-        """Begin slow start."""
         self._ends_at = max(self._ends_at, now)
         self._start = 0
 
@@ -97,7 +93,6 @@ class Pause:
         self._has_good = True
 
     def see(self, row: ScopeRow, wall: float, now: float) -> None:
-        """Take over a pause of the row, if it is new to us."""
         if row.pause_until != self._seen_until:
             self._seen_until = row.pause_until
             self.extend(min(row.pause_until - wall, row.pause_seconds), now, row.pause_reason)
@@ -106,7 +101,7 @@ class Pause:
         return max(0.0, self._ends_at - now)
 
     def is_for_a_person(self, now: float) -> bool:
-        """Whether more than a day is left: nobody watches a program for so long."""
+        """Nobody watches a program for more than a day."""
         return self._ends_at - now > DAY_SECONDS
 
     def error(self, now: float, wall: float) -> UsageError:

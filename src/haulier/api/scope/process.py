@@ -18,7 +18,7 @@ def this_process() -> str:
 
 
 def find_process(mark: str) -> Literal["here", "gone", "unknown"]:
-    """Whether a marked process lives on this machine, surely ended, or cannot be seen from here."""
+    """``unknown`` is a process that cannot be seen from here."""
     if is_gone(mark):
         return "gone"
     place = mark.rpartition("/")[0]

@@ -33,13 +33,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """Most requests in flight between its last two beats."""
     is_fixed: bool = False
     rate: float = UNLIMITED
-    """Its part of the pace."""
     wanted: float = UNLIMITED
     granted: dict[str, int] = msgspec.field(default_factory=dict)
-    """Requests of each quota in its last beat."""
     out_of: str = ""
     process: str = ""
-    """See `haulier.api.scope.process`."""
 
 
 class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):

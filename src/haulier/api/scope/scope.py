@@ -110,7 +110,6 @@ class Scope:
         """Set by a worker: called when more requests may be in flight."""
 
     def attach(self, send: Send) -> None:
-        """Set how the witness is sent."""
         self._proof.attach(lambda request: send(request.replace(onward=self.onward)))
 
     # -- membership ----------------------------------------------------------------------------------------------------
@@ -182,7 +181,6 @@ class Scope:
             yield
 
     async def tell_failures(self) -> None:
-        """Write the newest failures down now, for people who look."""
         news = self.failures.take()
         with contextlib.suppress(UnavailableError):
             await self._update(lambda row: with_failures(row, news))
@@ -305,12 +303,10 @@ class Scope:
 
     @property
     def pause_seconds_left(self) -> float:
-        """0.0 without a pause."""
         return self._view.pause.seconds_left(self._clock.monotonic())
 
     @property
     def breaker(self) -> Breaker:
-        """As of the last beat."""
         return self._view.breaker
 
     @property
@@ -392,7 +388,6 @@ class Scope:
         return bool(self.has_work) or self._gate.in_use > 0 or self._gate.waiting > 0
 
     async def _rest(self, seconds: float) -> None:
-        """Sleep until a beat is due, or there is news for the others."""
         alarm = asyncio.ensure_future(self._clock.sleep(seconds))
         alarm.add_done_callback(lambda done: None if done.cancelled() else self._hurry.set())
         try:
@@ -436,7 +431,6 @@ class Scope:
         return row
 
     def _limit(self) -> None:
-        """Let the gate follow what is known now."""
         held, before = self._view.beat_report.held(self._clock.monotonic()), self._gate.limit
         self._gate.limit = max(0, self._membership.limit - held)
         self._gate.poke(everybody=self._error() is not None)

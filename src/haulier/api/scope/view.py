@@ -61,7 +61,6 @@ class ScopeView:
         self._runs: dict[str, Quota] = {}
         """Runs that requests are counted for, the newest last."""
         self._items: Counter[str] = Counter()
-        """Items in work, by run."""
         self._rng = rng
         self._heard: HeaderLimits | None = None
         self._learned: tuple[Rate, ...] = ()
@@ -216,7 +215,6 @@ class ScopeView:
     # -- beats ---------------------------------------------------------------------------------------------------------
 
     def tell(self, beat: Beat, now: float, wall: float) -> Beat:
-        """Complete a beat by all that the others should know."""
         self._successes_told = self.health.successes
         beat = replace(
             beat,

@@ -42,7 +42,6 @@ class Witness:
         return judged(answer) not in {Action.RETRY_LATER, Action.OUTAGE}
 
     async def action(self) -> Action:
-        """Send it. Returns what it comes to now."""
         judged = self._judged
         return judged(await self.ask())
 
