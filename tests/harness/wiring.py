@@ -65,9 +65,9 @@ async def open_source(
     redactor: Redactor | None = None,
 ) -> AsyncIterator[LiveSource]:
     """What a worker process of an app has open."""
-    meter, scope = TimedTransport(api), scope_settings(app)
+    timed_transport, scope = TimedTransport(api), scope_settings(app)
     async with open_client(
-        app.api, api=meter, rows=rows, scope=scope, clock=clock, name=name, redactor=redactor, rules=app.rules
+        app.api, api=timed_transport, rows=rows, scope=scope, clock=clock, name=name, redactor=redactor, rules=app.rules
     ) as client:
         yield LiveSource(
             app=app,
@@ -81,7 +81,7 @@ async def open_source(
             name=name,
             settings=settings or WorkerSettings(),
             client=client,
-            meter=meter,
+            timed_transport=timed_transport,
             shared=None,
         )
 

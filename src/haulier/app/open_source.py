@@ -78,7 +78,7 @@ class LiveSource(OpenSource):
     """A source with its API, under the limits of its scope."""
 
     client: Client
-    meter: TimedTransport
+    timed_transport: TimedTransport
     shared: object
 
     @property
@@ -202,10 +202,10 @@ async def open_live(
         )
         stack.callback(lambda: shared.clear() if scope.was_last else None)
         await stack.enter_async_context(scope.joined())
-        meter = TimedTransport(around(transport))
-        client = Client(app.api, meter, scope, source.clock, source.rng, redactor, app.rules)
+        timed_transport = TimedTransport(around(transport))
+        client = Client(app.api, timed_transport, scope, source.clock, source.rng, redactor, app.rules)
         lifespan = await stack.enter_async_context(app.shared())
-        yield LiveSource(**vars(source), client=client, meter=meter, shared=lifespan)
+        yield LiveSource(**vars(source), client=client, timed_transport=timed_transport, shared=lifespan)
 
 
 def _token_path(source: OpenSource) -> Path | None:

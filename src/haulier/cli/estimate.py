@@ -114,7 +114,7 @@ def _cost(site: LiveSource, requests: int, by: str, noun: str = "request") -> st
 
 
 def _times(site: LiveSource, requests: int) -> tuple[str, str]:
-    in_flight, seconds = site.app.api.highest_in_flight, site.meter.mean_seconds
+    in_flight, seconds = site.app.api.highest_in_flight, site.timed_transport.mean_seconds
     each = ASSUMED_SECONDS if seconds is None else seconds
     measured = "measured" if seconds is not None else "assumed"
     return _span(requests * each / in_flight), f"{in_flight} in flight, {each:.2g} s each ({measured})"

@@ -81,7 +81,8 @@ class Attempt:
             except LeaseLostError:
                 raise
             except (asyncio.CancelledError, HaulierError) as error:
-                # A voluntary return, which is no silent delivery. Where the queue is away the lease runs out.
+                # It is handed back, so that the delivery does not count as a death of the worker (the crash guard).
+                # Where the queue is away too, the lease runs out.
                 if not self._state.settler.has(self._held):
                     with contextlib.suppress(HaulierError):
                         await self._settler.release(
@@ -123,7 +124,7 @@ class Attempt:
             if found is not None:
                 self._state.stats.adopted += 1
                 return found
-            # Deaths are counted by message, and a copy that was sent again begins at none. One that was seen is enough.
+            # Deliveries are counted by message, and a copy that was sent again begins anew: one crash record is enough.
             self._has_crashed = await self._deps.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
         self._state.first_items.note_begun(envelope)
         restarts = 0
@@ -131,7 +132,7 @@ class Attempt:
             try:
                 return await self._produce(run, envelope, item)
             except ApiError as error:
-                # What was read so far is of no use (a token expired, a total moved): again, from the first page.
+                # The pages that were read are of no use (a token expired, a total moved): begin at the first page.
                 if error.action is not Action.RESTART or restarts >= error.restarts:
                     raise
                 restarts += 1
@@ -142,10 +143,7 @@ class Attempt:
         started_at = deps.clock.monotonic()
         spool = await spool_of(deps, run, key)
         try:
-            # Where a voluntary return is a new message, all deliveries of one but the last were silent.
-            returns = envelope.failures + envelope.releases if deps.queue.capabilities.replaces_body else 0
-            deaths = lease.deliveries - 1 - returns
-            if deaths >= SILENT_DELIVERIES or self._has_crashed or envelope.suspect == Cause.CRASH:
+            if self._runs_alone(envelope):
                 produced = await produce_alone(deps, run, envelope, lease.deliveries, spool)
             else:
                 is_suspect = bool(envelope.suspect)
@@ -168,6 +166,14 @@ class Attempt:
         if is_adopted:
             return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))
         return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
+
+    def _runs_alone(self, envelope: Envelope) -> bool:
+        """Whether the item may kill its worker, and runs in a subprocess (docs/protocol.md#the-crash-guard)."""
+        # A worker that hands an item back counts that in the message. A queue that cannot replace a message gets a new
+        # one instead, and then each earlier delivery of this one ended in silence.
+        returns = envelope.failures + envelope.releases if self._deps.queue.capabilities.replaces_body else 0
+        silent_deliveries = self._held.lease.deliveries - 1 - returns
+        return silent_deliveries >= SILENT_DELIVERIES or self._has_crashed or envelope.suspect == Cause.CRASH
 
     async def _blame(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
         """Decide about a failure. Returns the outcome, and the error to record for it."""
