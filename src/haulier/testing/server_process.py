@@ -1,4 +1,4 @@
-"""Loopback servers as processes of their own, for synchronous tests and for benchmarks that count CPU by process."""
+"""Servers on loopback as processes, for synchronous tests and for benchmarks that measure CPU by process."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _STOP_SECONDS = 5.0
 
 
 class ServerProcess:
-    """A server that says its URL in a line of output; a context manager that starts it, waits for that, and stops it.
+    """A process that serves HTTP. Its context starts it, waits until it prints its URL, and stops it.
 
-    Its standard input is a pipe from this process, so that a server which watches it ends even when we are killed.
-    ``announces`` names the stream with the line, ``pattern`` has the URL as its first group.
+    ``announces`` names the stream with the URL; ``pattern`` has the URL as its first group. The server's standard input
+    is a pipe from this process, so that a server that watches it ends even if this process is killed.
     """
 
     def __init__(self, command: Sequence[str], *, announces: str = "stdout", pattern: str = r"^(http://\S+)$") -> None:
@@ -46,14 +46,16 @@ class ServerProcess:
             errors="replace",
         )
         stream = self._process.stdout if is_stdout else self._process.stderr
-        # The thread reads on to the end: a server whose output nobody reads stops when the pipe is full.
+        # The thread reads to the end: a server stops when the pipe of its output is full.
         self._reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self._reader.start()
         self._has_started.wait(_START_SECONDS)
         if self._url is None:
             self.stop()
             code = self._process.returncode
-            raise RuntimeError(f"{' '.join(self._command)} said no URL. It ended with {code}:\n{self._said.strip()}")
+            raise RuntimeError(
+                f"{' '.join(self._command)} printed no URL. Its exit code is {code}:\n{self._said.strip()}"
+            )
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -62,16 +64,15 @@ class ServerProcess:
     @property
     def url(self) -> str:
         """Scheme, host and port, without a slash at the end."""
-        assert self._url is not None, "The server has not been started."
+        assert self._url is not None, "The server is not started. Enter its context first: with server: ..."
         return self._url
 
     @property
     def pid(self) -> int:
-        """The process id, for CPU accounting and signals."""
         return self._process.pid
 
     def stop(self) -> None:
-        """End it by SIGTERM, after 5 seconds by SIGKILL. Once ended, nothing happens."""
+        """End the process by SIGTERM, after 5 seconds by SIGKILL. May be called again."""
         self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)
@@ -84,15 +85,15 @@ class ServerProcess:
                 stream.close()
 
     def get(self, target: str) -> bytes:
-        """The body of GET ``url + target``, for tests and counters; ``OSError`` for any status but 200."""
+        """Return the body of GET ``url + target``. ``OSError`` for any status but 200."""
         return self._exchange("GET", target)
 
     def post(self, target: str, body: bytes) -> bytes:
-        """The body of the answer to a POST; ``OSError`` for any status but 200."""
+        """Return the body of the answer to a POST. ``OSError`` for any status but 200."""
         return self._exchange("POST", target, body)
 
     def _exchange(self, method: str, target: str, body: bytes | None = None) -> bytes:
-        # http.client takes no notice of the proxies that an environment may name.
+        # http.client ignores the proxies that the environment may name.
         with closing(HTTPConnection(self.url.removeprefix("http://"), timeout=_START_SECONDS)) as connection:
             connection.request(method, target, body)
             response = connection.getresponse()
@@ -112,7 +113,7 @@ class ServerProcess:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop's event loop if it is installed (extra ``fast``), else asyncio's own."""
+    """Return uvloop's event loop if it is installed (extra ``fast``), else asyncio's."""
     try:
         import uvloop
     except ImportError:
@@ -121,10 +122,10 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def serve_until_ended(url: str, *, stays: bool) -> None:
-    """Say the URL of a server that listens by now; return on SIGTERM or SIGINT and, unless it ``stays``, once standard
-    input closes.
+    """Print the URL of a listening server; return on SIGTERM or SIGINT or, unless it ``stays``, when standard input
+    closes.
 
-    Only a pipe or socket is watched: it is a parent's hold on its child. A terminal, a file or `/dev/null` is nobody's.
+    Standard input is watched only if it is a pipe or socket, which a parent process holds.
     """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -134,7 +135,7 @@ async def serve_until_ended(url: str, *, stays: bool) -> None:
     is_watched = not stays and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
     if is_watched:
         loop.add_reader(0, lambda: ended.set() if not os.read(0, 4096) else None)
-    # Last, since whoever reads it may send a signal at once.
+    # The URL comes last, since its reader may send a signal at once.
     sys.stdout.write(url + "\n")
     sys.stdout.flush()
     await ended.wait()

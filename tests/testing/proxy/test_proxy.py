@@ -248,7 +248,7 @@ def test_faults_are_drawn_from_seed_and_number() -> None:
 @pytest.mark.parametrize("rates", [{"rate_500": -0.1}, {"rate_500": 0.5, "rate_cut": 0.6}])
 def test_rates_that_cannot_be_are_refused(rates: dict[str, float]) -> None:
     """In words, when the settings are made."""
-    with pytest.raises(ValueError, match="none can be negative, nor their sum above"):
+    with pytest.raises(ValueError, match="whose sum is at most"):
         ProxySettings(**rates)  # type: ignore[arg-type]
 
 

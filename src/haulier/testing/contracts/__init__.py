@@ -1,1 +1,1 @@
-"""Contract suites: what every queue and every lake keeps, as test classes to subclass."""
+"""Contract suites for queues, lakes and shared rows: test classes to subclass."""

@@ -1,4 +1,4 @@
-"""The contract that every backend of shared rows keeps, as a test class to subclass (pytest and pytest-asyncio):
+"""The contract of every backend of shared rows, as a test class to subclass (needs pytest and pytest-asyncio):
 
 class TestMyRows(RowsContract):
     @pytest.fixture
@@ -22,14 +22,14 @@ from haulier.testing.contracts.threads import in_threads
 
 @pytest.mark.asyncio
 class RowsContract:
-    """Everything that `haulier.rows.seam.Rows` promises and that can be seen from outside. Override ``opener``."""
+    """The whole contract of `haulier.rows.seam.Rows`. Override ``opener``."""
 
     threads = 4
 
     @pytest.fixture
     def opener(self) -> RowsOpener:
-        """Opens clients of the same rows, none written at first, in any thread."""
-        raise NotImplementedError("A fixture `opener` opens clients of fresh rows of the backend under test.")
+        """Return a function that opens clients of the same new rows, in any thread."""
+        raise NotImplementedError("Define the fixture `opener` in the subclass: it opens clients of the same new rows.")
 
     @pytest_asyncio.fixture
     async def rows(self, opener: RowsOpener) -> AsyncIterator[Rows]:
@@ -45,7 +45,7 @@ class RowsContract:
         await other.close()
 
     async def test_row_that_nobody_wrote(self, rows: Rows) -> None:
-        """A document that nobody has written is None, to read and to update."""
+        """Such a row is None, for read and for update."""
         seen: list[bytes | None] = []
 
         def change(old: bytes | None) -> bytes:
@@ -58,26 +58,25 @@ class RowsContract:
         assert set(seen) == {None}
 
     async def test_row_is_seen_by_all(self, rows: Rows, other: Rows) -> None:
-        """An update stands on what the last one wrote, whoever made it, and all clients read it."""
+        """An update gets what the last client wrote, and all clients read its result."""
         await rows.update("scope", lambda _: b"1")
         assert await other.update("scope", lambda old: (old or b"") + b"2") == b"12"
         assert await rows.read("scope") == b"12"
 
     async def test_rows_are_apart(self, rows: Rows) -> None:
-        """Documents of different names have nothing to do with each other."""
         name = "api.example.com/v1?key=\u00fc " * 3
         await rows.update("a", lambda _: b"A")
         await rows.update(name, lambda _: b"B")
         assert [await rows.read("a"), await rows.read(name), await rows.read("b")] == [b"A", b"B", None]
 
     async def test_row_of_48_kib(self, rows: Rows) -> None:
-        """A document may be as large as a message."""
+        """A row may be as large as a message."""
         body = json.dumps(["x" * 1_000] * 48).encode()[:MAX_BODY_BYTES]
         assert await rows.update("large", lambda _: body) == body
         assert await rows.read("large") == body
 
     async def test_change_that_fails(self, rows: Rows, other: Rows) -> None:
-        """A change that raises changes nothing; its error comes out, and the client goes on."""
+        """A change that raises changes nothing; its error is raised, and the client keeps working."""
 
         def fail(old: bytes | None) -> bytes:
             raise ZeroDivisionError
@@ -89,7 +88,7 @@ class RowsContract:
         assert await rows.update("scope", lambda old: (old or b"") + b"?") == b"good!?"
 
     async def test_updates_are_atomic(self, rows: Rows, opener: RowsOpener) -> None:
-        """Of updates made at once by several threads none is lost: each sees the one before."""
+        """No update of several threads is lost: each sees the one before."""
 
         def increment(old: bytes | None) -> bytes:
             return b"%d" % (int(old or b"0") + 1)
@@ -102,7 +101,7 @@ class RowsContract:
         assert sorted(int(one) for mine in answers for one in mine) == list(range(1, 50 * self.threads + 1))
 
     async def test_closed_client_refuses(self, opener: RowsOpener, rows: Rows) -> None:
-        """A client may be closed twice, or unused; a call after close is a programming error. Other clients go on."""
+        """A client may be closed twice, or unused; a call after close is a programming error."""
         unused, client = opener(), opener()
         await unused.close()
         await client.update("scope", lambda _: b"1")

@@ -1,4 +1,4 @@
-"""Work in several threads at once, for the contract suites."""
+"""Helper of the contract suites."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ C = TypeVar("C", bound=_Client)
 
 
 async def in_threads(opener: Callable[[], C], work: Callable[[C], Awaitable[T]], threads: int) -> Sequence[T]:
-    """Do ``work`` in several threads at once, each with an event loop and a client of its own."""
+    """Do ``work`` in several threads at once, each with its own event loop and client."""
 
     async def with_client() -> T:
         client = opener()

@@ -6,6 +6,6 @@
     async with FaultProxy("http://127.0.0.1:8001", ProxySettings(seed=7)) as proxy:
         ...  # read proxy.url instead; then look at proxy.counters
 
-It passes on the client's Host, so that an API which builds its next links from that builds them to the proxy.
-`python -m haulier.testing.proxy --upstream URL` runs it as a process; `GET /_proxy` answers the counters.
+It passes on the client's Host, so that the API's next links lead to the proxy. `GET /_proxy` answers the counters.
+`python -m haulier.testing.proxy --upstream URL` runs it as a process.
 """

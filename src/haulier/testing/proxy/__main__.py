@@ -1,4 +1,4 @@
-"""The command that serves the proxy: `python -m haulier.testing.proxy`."""
+"""The command `python -m haulier.testing.proxy`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ async def serve(upstream: str, settings: ProxySettings, *, port: int = 0, stays:
 
 
 def main() -> None:
-    """The command line: a flag for each setting, by its name."""
-    parser = argparse.ArgumentParser(prog="python -m haulier.testing.proxy", description="A reverse proxy with faults.")
-    parser.add_argument("--upstream", required=True, help="scheme, host and port of the API behind")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--stay", action="store_true", help="serve on when standard input closes")
+    parser = argparse.ArgumentParser(
+        prog="python -m haulier.testing.proxy", description="Serve a reverse proxy with faults."
+    )
+    parser.add_argument(
+        "--upstream", required=True, help="Scheme, host and port of the API, such as http://127.0.0.1:8001."
+    )
+    parser.add_argument("--port", type=int, default=0, help="The port to listen on; 0 takes a free one.")
+    parser.add_argument("--stay", action="store_true", help="Keep serving when standard input closes.")
     for setting in dataclasses.fields(ProxySettings):
         flag = "--" + setting.name.replace("_", "-")
         parser.add_argument(flag, type=type(setting.default), default=setting.default, help="%(default)s")

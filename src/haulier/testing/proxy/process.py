@@ -1,4 +1,4 @@
-"""The proxy in a process of its own."""
+"""The proxy as a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from haulier.testing.server_process import ServerProcess
 
 
 class FaultProxyProcess(ServerProcess):
-    """The proxy in a process of its own, for synchronous tests: ``with FaultProxyProcess(api.url) as proxy: ...``."""
+    """The proxy in a process of its own: ``with FaultProxyProcess(api.url) as proxy: ...``."""
 
     def __init__(self, upstream: str, settings: ProxySettings | None = None, *, port: int = 0) -> None:
         values = dataclasses.asdict(settings or ProxySettings())
@@ -22,5 +22,4 @@ class FaultProxyProcess(ServerProcess):
         super().__init__(command)
 
     def counters(self) -> ProxyCounters:
-        """The counters as they are now."""
         return msgspec.json.decode(self.get(CONTROL_TARGET), type=ProxyCounters)

@@ -1,4 +1,4 @@
-"""The proxy on an event loop of the process that uses it."""
+"""The proxy within the process that uses it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from haulier.testing.proxy.wire import (
 CONTROL_TARGET = "/_proxy"
 _MAX_HEAD_BYTES = 64 * 1024
 _UPSTREAM_TIMEOUT = aiohttp.ClientTimeout(total=300, connect=5)
-# RFC 9110, section 7.6.1. Framing is ours: the length of what is really sent, or a lie told on purpose.
+# RFC 9110, section 7.6.1. The proxy sets the length itself: the true one, or a wrong one on purpose.
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     b"transfer-encoding upgrade content-length".split()
@@ -34,7 +34,7 @@ _SET_BY_AIOHTTP = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
 class FaultProxy:
-    """The proxy on the running event loop: an async context manager. ``upstream`` is scheme, host and port alone."""
+    """A proxy on the running event loop, which listens in its async context. ``upstream`` is scheme, host and port."""
 
     def __init__(self, upstream: str, settings: ProxySettings | None = None, *, port: int = 0) -> None:
         self.settings = settings or ProxySettings()
@@ -84,12 +84,12 @@ class FaultProxy:
             while await self._exchange(reader, writer):
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # The client left, or does not speak HTTP/1.1: there is nobody to tell.
+            pass  # The client left, or does not speak HTTP/1.1.
         finally:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its answer; whether the connection can carry another."""
+        """Serve one request. Return whether the connection can carry another."""
         request = await read_request(reader)
         if request is None:
             writer.write(whole_wire(error_response(400, "Bad Request")))
@@ -128,7 +128,7 @@ class FaultProxy:
         return response
 
     async def _cut(self, request: ProxyRequest, writer: asyncio.StreamWriter) -> bool:
-        """Cut the next body; whether its framing is whole, so that the connection can carry another answer."""
+        """Answer with a cut body. Return whether its framing is intact, so that the connection can carry another."""
         cut = next(self._cuts)
         if cut is Cut.GZIP and b"gzip" not in request.get(b"accept-encoding"):
             cut = Cut.LENGTH

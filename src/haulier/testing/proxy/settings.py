@@ -1,4 +1,4 @@
-"""What the proxy does to which requests, and what it counts."""
+"""The settings and counters of the proxy, and the fault of each request."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from haulier.testing.proxy.wire import Cut
 
 @dataclass(frozen=True)
 class ProxySettings:
-    """Shares of requests that go wrong, 0.0 to 1.0; at most one thing a request, drawn from seed and request number."""
+    """The rates of the faults, as shares of requests from 0.0 to 1.0. A request has at most one fault."""
 
     seed: int = 1
     rate_500: float = 0.02
     rate_429: float = 0.01
-    rate_cut: float = 0.01  # answers with a body that ends early, in turn in each `Cut`
+    rate_cut: float = 0.01  # answers with a cut body, by each `Cut` in turn
     rate_hang: float = 0.001
-    retry_after_seconds: int = 1  # goes with every 429
-    hang_seconds: float = 3600.0  # until the client leaves, or so long
+    retry_after_seconds: int = 1  # sent with every 429
+    hang_seconds: float = 3600.0  # then the connection is closed, if the client still waits
 
     def __post_init__(self) -> None:
         rates = (self.rate_500, self.rate_429, self.rate_cut, self.rate_hang)
         if min(rates) < 0 or sum(rates) > 1:
-            raise ValueError(f"The rates are {rates}; none can be negative, nor their sum above 1.0.")
+            raise ValueError(f"The rates are {rates}; write rates of at least 0.0 whose sum is at most 1.0.")
 
 
 Fault = Literal["500", "429", "cut", "hang"]
@@ -32,19 +32,19 @@ Fault = Literal["500", "429", "cut", "hang"]
 
 @dataclass
 class ProxyCounters:
-    """What the proxy did since it started; `/_proxy` is not counted."""
+    """Counts since the proxy started. Requests to `/_proxy` are not counted."""
 
     requests: int = 0
-    passed: int = 0  # answers that went through as they were
+    passed: int = 0  # answers that were passed on unchanged
     answered_500: int = 0
     answered_429: int = 0
     cut: dict[Cut, int] = field(default_factory=lambda: dict.fromkeys(Cut, 0))
     hung: int = 0
-    upstream_failed: int = 0  # answered with 502: the API behind broke off by itself
+    upstream_failed: int = 0  # answered with 502, because the API did not answer
 
 
 def decide_fault(settings: ProxySettings, number: int) -> Fault | None:
-    """What goes wrong with that request: ``500``, ``429``, ``cut``, ``hang`` or nothing. The same in every run."""
+    """Return the fault of a request, or None. It depends on the seed and the number of the request alone."""
     digest = hashlib.blake2b(f"{settings.seed} {number}".encode(), digest_size=8).digest()
     draw = int.from_bytes(digest) / 2**64
     rates: tuple[tuple[float, Fault], ...] = (

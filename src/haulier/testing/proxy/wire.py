@@ -1,4 +1,4 @@
-"""HTTP/1.1 as the fault proxy reads and writes it, and the three ways in which it cuts a body short."""
+"""HTTP/1.1 as the proxy reads and writes it, and the three ways in which it cuts a body."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from enum import Enum
 import msgspec
 
 JSON_HEADERS = [(b"Content-Type", b"application/json")]
-# No client is let send these on, since a line end among them would begin a header of its own.
+# Refused in a head, since a line end among them would begin another header.
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Cut(Enum):
-    """The ways in which half a body looks whole to some client."""
+    """The ways in which half a body looks whole to some clients."""
 
     LENGTH = "length"  # Content-Length promises the whole body; the connection closes after half
     GZIP = "gzip"  # half of a gzip stream, with a Content-Length that agrees; LENGTH if the client takes no gzip
@@ -26,7 +26,7 @@ class Cut(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ProxyRequest:
-    """A request, read to its end; ``target`` and header values as the client wrote them."""
+    """A whole request, with ``target`` and header values as the client wrote them."""
 
     method: str
     target: str
@@ -35,13 +35,12 @@ class ProxyRequest:
     body: bytes
 
     def get(self, name: bytes) -> bytes:
-        """The value of a header by its lower-case name, or nothing."""
         return next((value for key, value in self.headers if key.lower() == name), b"")
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyResponse:
-    """An answer, read to its end but not decompressed; ``headers`` without those that frame it."""
+    """A whole answer, not decompressed. ``headers`` lacks those that frame the body."""
 
     status: int
     reason: str
@@ -50,7 +49,7 @@ class ProxyResponse:
 
 
 def cut_wire(response: ProxyResponse, cut: Cut) -> bytes:
-    """The answer with half its body, as it goes over the wire."""
+    """Render the answer with half of its body."""
     headers, body = response.headers, response.body
     half = body[: len(body) // 2]
     if cut is Cut.LENGTH:
@@ -65,12 +64,12 @@ def cut_wire(response: ProxyResponse, cut: Cut) -> bytes:
 
 
 def error_response(status: int, reason: str) -> ProxyResponse:
-    """An error as APIs word it: ``{"error": reason}``. Its list of headers is its own."""
+    """Make an error: ``{"error": reason}``. Its list of headers may be changed."""
     return ProxyResponse(status, reason, list(JSON_HEADERS), msgspec.json.encode({"error": reason}))
 
 
 def whole_wire(response: ProxyResponse, *, is_head: bool = False) -> bytes:
-    """The answer as it goes over the wire; to HEAD without a body."""
+    """Render the answer; the answer to HEAD has no body."""
     headers = response.headers
     if response.status not in (204, 304) and not is_head:
         headers = [*headers, (b"Content-Length", b"%d" % len(response.body))]
@@ -84,9 +83,9 @@ def _head(response: ProxyResponse, headers: list[tuple[bytes, bytes]]) -> bytes:
 
 
 async def read_request(reader: asyncio.StreamReader) -> ProxyRequest | None:
-    """The next request; nothing if it cannot be read or its body has no length.
+    """Read the next request; None if it cannot be read or its body has no length.
 
-    Raises ``IncompleteReadError`` where the client has left, ``LimitOverrunError`` at a head beyond the reader's limit.
+    Raises ``IncompleteReadError`` if the client has left, ``LimitOverrunError`` for a head above the reader's limit.
     """
     raw = (await reader.readuntil(b"\r\n\r\n"))[:-4]
     first, *lines = raw.split(b"\r\n")

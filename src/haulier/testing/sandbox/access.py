@@ -60,7 +60,6 @@ class Access:
         return True
 
     def challenge(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers of a 401."""
         challenge = _CHALLENGES.get(self._settings.auth)
         return ((b"WWW-Authenticate", challenge),) if challenge else ()
 

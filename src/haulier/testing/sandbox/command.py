@@ -26,7 +26,6 @@ def _print_examples(url: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command."""
     parser = make_parser()
     flags = read_flags(parser, argv)
     try:

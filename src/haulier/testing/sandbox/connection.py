@@ -35,14 +35,11 @@ class Api(Protocol):
     connections: set[Connection]
     line: Line | None
 
-    def reply(self, head: RequestHead, method: bytes, target: bytes, body: bytes, is_last: bool) -> Reply:
-        """Count a request that has arrived, and decide its reply."""
+    def reply(self, head: RequestHead, method: bytes, target: bytes, body: bytes, is_last: bool) -> Reply: ...
 
-    def control(self, method: bytes, body: bytes) -> Answer:
-        """Answer a request for counters, or change settings."""
+    def control(self, method: bytes, body: bytes) -> Answer: ...
 
-    def issue(self, head: RequestHead, body: bytes) -> Answer:
-        """Answer a request for an access token."""
+    def issue(self, head: RequestHead, body: bytes) -> Answer: ...
 
 
 class Connection(asyncio.Protocol):
@@ -92,7 +89,6 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def begin_service(self, seconds: float) -> None:
-        """Answer after ``seconds``: it is this request's turn in the line."""
         self._timer = self._api.loop.call_later(seconds, self._answer_late)
 
     def _serve(self) -> None:

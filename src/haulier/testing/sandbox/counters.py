@@ -29,7 +29,6 @@ class SandboxCounters:
     quota_resets_in_seconds: float | None = None
 
     def count_spoilt(self, kind: str) -> None:
-        """Count a body that was sent cut or corrupt."""
         if kind == "cut":
             self.cut += 1
         else:

@@ -70,7 +70,7 @@ def id_at(settings: SandboxSettings, rank: int) -> int:
 
 
 def rank_of(settings: SandboxSettings, record_id: int) -> int:
-    """Count the records with a lower id, which is the rank of the first record with this id or a later one."""
+    """Count the records with a lower id: the rank of the first record with this id or a later one."""
     below = max(0, record_id - 1)
     if settings.gap_ids:
         blocks, rest = divmod(below, settings.gap_after + settings.gap_ids)
@@ -84,7 +84,7 @@ def time_at(settings: SandboxSettings, rank: int) -> datetime:
 
 
 def rank_since(settings: SandboxSettings, since: datetime) -> int:
-    """Count the records that changed before this time, which is the rank of the first one at or after it."""
+    """Count the records that changed earlier: the rank of the first one at or after this time."""
     steps = -((EVENTS_START - since) // timedelta(seconds=settings.event_step_seconds))
     return min(max(0, steps) * settings.events_per_step, settings.records)
 

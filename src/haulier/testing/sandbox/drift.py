@@ -28,7 +28,6 @@ class Drift:
         return last - first - (_missing_below(last) - _missing_below(first)) + moved
 
     def is_there(self, rank: int) -> bool:
-        """Whether the record of this rank exists now."""
         return self.count(rank, rank + 1) == 1
 
     def ranks(self, first: int, last: int, skip: int, most: int) -> Sequence[int]:

@@ -26,7 +26,6 @@ def comment_count(settings: SandboxSettings, post_id: int) -> int:
 
 
 def are_missing(settings: SandboxSettings, post_id: int) -> bool:
-    """Whether the comments of a post are a 404."""
     return bool(settings.comments_missing_every) and post_id % settings.comments_missing_every == 0
 
 

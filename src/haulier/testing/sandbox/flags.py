@@ -21,8 +21,6 @@ _HINTS: dict[str, Any] = get_type_hints(SandboxSettings)
 
 @dataclass(frozen=True)
 class Flags:
-    """The values of a command line."""
-
     settings: SandboxSettings
     host: str
     port: int
@@ -70,7 +68,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def settings_of(group: type) -> Iterator[dataclasses.Field[Any]]:
-    """List the settings of a group, in their order."""
     return iter(dataclasses.fields(group))
 
 
@@ -80,7 +77,6 @@ def flag_of(name: str) -> str:
 
 
 def path_lines() -> str:
-    """Write the help about the paths."""
     lines = ["paths (GET if not marked POST; ids are in [from_id, to_id), times in [since, until)):"]
     for path in PATHS:
         method = "" if path.method == "GET" else f"{path.method} "

@@ -21,7 +21,7 @@ _ROUNDING_TOKENS = 1e-9
 
 
 class Limits:
-    """The quota and the token bucket of one sandbox. The windows of the quota follow each other from ``start`` on."""
+    """The quota and the token bucket of one sandbox. The first window begins at ``start``."""
 
     def __init__(self, settings: SandboxSettings, start: float) -> None:
         self._settings = settings
@@ -55,11 +55,9 @@ class Limits:
         return max(0, self._settings.quota - self._taken) if self._settings.quota else None
 
     def resets_in_seconds(self, now: float) -> float:
-        """Return the time until the window ends."""
         return self._start + (self._window + 1) * self._settings.quota_seconds - now
 
     def headers(self, now: float, moment: datetime) -> bytes:
-        """Return the headers that report the quota."""
         quota, remaining = self._settings.quota, self.remaining(now) or 0
         seconds = math.ceil(self.resets_in_seconds(now))
         if self._settings.quota_headers == "ratelimit":

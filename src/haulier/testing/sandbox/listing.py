@@ -27,7 +27,6 @@ class Listing:
 
     @property
     def total(self) -> int:
-        """The number of records that exist."""
         return self.rows_before(self.last)
 
     @property
@@ -49,11 +48,9 @@ class Listing:
         return min(self.total, self.settings.cap_rows or self.total)
 
     def rows_before(self, rank: int) -> int:
-        """Count the records before a rank."""
         return rank - self.first if self.drift is None else self.drift.count(self.first, rank)
 
     def ranks(self, skip: int, limit: int) -> Sequence[int]:
-        """Return the ranks of the page after ``skip`` rows."""
         start, stop = min(skip, self.rows), min(skip + limit, self.rows)
         if self.drift is None:
             return range(self.first + start, self.first + stop)
@@ -110,7 +107,6 @@ def _with(record: bytes, more: bytes) -> bytes:
 
 
 def _is_hidden(settings: SandboxSettings, rank: int) -> bool:
-    """Whether the record of a rank is left out of its page."""
     rows = settings.hidden_rows
     return rows > 0 and rank % (settings.hidden_after + rows) >= settings.hidden_after
 
@@ -132,12 +128,10 @@ def _empty(kind: EmptyAs, before: bytes, after: bytes, headers: tuple[tuple[byte
 
 
 def page_at(listing: Listing, skip: int, limit: int) -> Page:
-    """Return the page after ``skip`` rows."""
     return Page(listing, skip, listing.ranks(skip, limit))
 
 
 def page_from(listing: Listing, rank: int, limit: int) -> Page:
-    """Return the page that begins at a rank."""
     return page_at(listing, listing.rows_before(min(rank, listing.last)), limit)
 
 

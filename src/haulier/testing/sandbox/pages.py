@@ -176,7 +176,6 @@ def by_odata(settings: SandboxSettings, question: Question, drift: Drift | None)
 def cursor_page(
     listing: Listing, question: Question, route: str, cursor: str | None, *, sign: bytes = b"next"
 ) -> Answer:
-    """Answer ``{"items":[...],"next":cursor or null,"total":n}``."""
     page, gave = _bound_page(listing, question, route, cursor)
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if listing.settings.is_end_in_header and not gave:
@@ -191,12 +190,10 @@ def cursor_page(
 
 
 def _repeated(settings: SandboxSettings, token: str | None) -> bytes:
-    """Return the token that a last page has."""
     return token.encode() if settings.is_token_repeated and token is not None else b""
 
 
 def _bound_page(listing: Listing, question: Question, route: str, cursor: str | None) -> tuple[Page, bytes]:
-    """Return the page at a cursor of this query, and the cursor of the next page."""
     limit = question.limit(listing.settings)
     bound = _bound(listing, route)
     page = page_from(listing, listing.first if cursor is None else read_cursor(cursor, bound), limit)
@@ -204,7 +201,6 @@ def _bound_page(listing: Listing, question: Question, route: str, cursor: str | 
 
 
 def _bound(listing: Listing, route: str) -> str:
-    """Return the query that a cursor is bound to."""
     return f"{route} {listing.first} {listing.last} {listing.settings.seed}"
 
 
@@ -233,7 +229,6 @@ def _link(question: Question, *dropped: str, **changes: object) -> str:
 
 
 def _filtered(question: Question) -> Question:
-    """Replace ``$filter`` by from_id and to_id."""
     text = question.query.get("$filter")
     if text is None:
         return question

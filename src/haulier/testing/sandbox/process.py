@@ -28,7 +28,6 @@ class SandboxProcess(ServerProcess):
         super().__init__([sys.executable, "-m", "haulier.testing.sandbox", *flags])
 
     def counters(self) -> SandboxCounters:
-        """Fetch the counters."""
         return msgspec.json.decode(self.get(CONTROL_TARGET.decode()), type=SandboxCounters)
 
     def change(self, **changes: object) -> None:

@@ -39,7 +39,6 @@ class Question:
         return f"http://{self.head.get(b'host').decode('ascii', 'replace') or '127.0.0.1'}"
 
     def header(self, name: str) -> str | None:
-        """Return the value of a header by its lower-case name."""
         return self.head.get(name.encode()).decode("latin-1") or None
 
     def whole_number(self, name: str, default: int) -> int:
@@ -48,7 +47,6 @@ class Question:
         return default if text is None else read_whole_number(name, text)
 
     def time(self, name: str, default: datetime) -> datetime:
-        """Read a parameter that is a time with a zone."""
         text = self.query.get(name)
         if text is None:
             return default

@@ -44,12 +44,10 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
         return self._port
 
     @property
     def settings(self) -> SandboxSettings:
-        """The current settings."""
         return self._server.settings
 
     @property

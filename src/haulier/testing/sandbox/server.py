@@ -54,7 +54,6 @@ class SandboxServer:
         self.use(settings)
 
     def accept(self) -> asyncio.Protocol:
-        """Make the protocol of a new connection."""
         return Connection(self)
 
     def use(self, settings: SandboxSettings) -> None:
@@ -147,7 +146,6 @@ class SandboxServer:
         return rendered if self._tokens is None else self._unless_expired(rendered, self._tokens)
 
     def refusal(self, fault: Fault) -> Answer:
-        """Make the answer that a fault gives instead of the page."""
         settings, counters = self.settings, self.counters
         match fault:
             case Fault.UNAUTHORIZED:
@@ -184,7 +182,6 @@ class SandboxServer:
         return delay_seconds(self.settings, self._draw, in_flight=in_flight, is_first_page=is_first_page)
 
     def issue(self, head: RequestHead, body: bytes) -> Answer:
-        """Answer a request for an access token."""
         if self._access is None or self.settings.auth != "oauth2":
             return error(404, "No tokens are issued here. Set the sandbox's auth to oauth2, and its token.")
         issued = self._access.issue(head, body, self._clock.monotonic())

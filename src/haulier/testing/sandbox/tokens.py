@@ -13,7 +13,7 @@ _MAX_TOKEN_CHARACTERS = 120
 
 
 def write_cursor(rank: int, bound: str) -> bytes:
-    """Write an opaque cursor. It has a checksum of its query, to detect a client that uses it with another one."""
+    """Write an opaque cursor, with a checksum to detect its use with another query."""
     return b"%x.%08x" % (rank, binascii.crc32(f"{rank} {bound}".encode()))
 
 
@@ -53,7 +53,6 @@ class PageTokens:
         self._given_at: dict[bytes, float] = {}
 
     def is_good(self, token: bytes, now: float) -> bool:
-        """Whether a token was given and has not expired."""
         return now <= self._given_at.get(token, float("-inf")) + self.ttl_seconds
 
     def give(self, token: bytes, now: float) -> None:

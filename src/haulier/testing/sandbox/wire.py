@@ -43,7 +43,6 @@ class RequestHead:
         self._lowered = raw.lower()
 
     def get(self, name: bytes) -> bytes:
-        """Return the value of a header by its lower-case name, or nothing."""
         start = self._lowered.find(b"\r\n" + name + b":")
         if start < 0:
             return b""
@@ -63,7 +62,6 @@ class RenderedAnswer:
         self.compressed: bytes | None = None
 
     def wire(self, is_gzipped: bool) -> bytes:
-        """Return the status line, headers and body."""
         if not is_gzipped:
             return self.plain
         if self.compressed is None:
@@ -84,6 +82,5 @@ def render(
 
 
 def add_headers(wire: bytes, headers: bytes) -> bytes:
-    """Add headers to a rendered answer."""
     start = wire.find(b"\r\n") + 2
     return wire[:start] + headers + wire[start:]

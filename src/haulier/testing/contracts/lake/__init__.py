@@ -1,4 +1,4 @@
-"""What every lake keeps: subclass `LakeContract`, give it a lake, and pytest does the rest (P5 to P9 and C1).
+"""The contract of every lake (P5 to P9 and C1), as a test class to subclass:
 
     class TestMyLake(LakeContract):
         @pytest.fixture
@@ -7,8 +7,8 @@
         @pytest.fixture
         def lake_url(self, tmp_path: Path) -> str: ...
 
-Each test gets a lake of its own, empty. What a backend lacks by its `LakeCapabilities`, or by the class attribute
-``has_processes``, is skipped, visibly. Needs pytest and pytest-asyncio.
+Each test needs an empty lake of its own. Tests of what a backend lacks, by its `LakeCapabilities` or ``has_processes``,
+are reported as skipped. Needs pytest and pytest-asyncio.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the contract suite of the lake puts things, and what it finds there."""
+"""Paths and helpers of the contract suite of lakes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECORDS = "_haulier/flights/runs/full-20261123T222500Z/outcomes"
 
 
 async def spooled(lake: Lake, records: Iterable[Bytes], name: str = "one") -> Spool:
-    """A finished spool of these records."""
+    """Open, write and finish a spool of these records."""
     spool = await lake.open_spool(STAGING, name)
     await spool.write(records)
     await spool.finish()
@@ -22,22 +22,19 @@ async def spooled(lake: Lake, records: Iterable[Bytes], name: str = "one") -> Sp
 
 
 async def listed(lake: Lake, folder: str) -> list[str]:
-    """All that a walk gives."""
     return [path async for batch in lake.walk(folder) for path in batch]
 
 
 async def stored(lake: Lake, path: str) -> bytes:
-    """All that a download gives."""
     return b"".join([piece async for piece in lake.download(path)])
 
 
 async def lines(lake: Lake, path: str) -> list[bytes]:
-    """The records of an object."""
     return gzip.decompress(await stored(lake, path)).splitlines()
 
 
 async def cancelled_after(turns: int, call: Coroutine[object, object, object]) -> bool:
-    """Cancel a call after so many turns of the event loop. Whether that came in time."""
+    """Cancel a call after some turns of the event loop. Return whether it was still running."""
     task = asyncio.create_task(call)
     for _ in range(turns):
         await asyncio.sleep(0)

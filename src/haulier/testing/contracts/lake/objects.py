@@ -1,4 +1,4 @@
-"""What a lake keeps of spools and objects (P5 to P9 and C1). Part of `LakeContract`."""
+"""The part of `LakeContract` about spools and objects (P5 to P9 and C1)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from haulier.lake.seam import Bytes, Lake, ObjectFacts, Published
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING, cancelled_after, lines, listed, spooled, stored
 
 MANY_RECORDS = 4_000
-"""Of a kilobyte each: more than a spool keeps in memory, so that there is something to sweep."""
+"""Records of a kilobyte: more than a spool keeps in memory, so that a sweep finds something."""
 MOST_STREAM_BYTES = 2 * 1024 * 1024
-"""What a spool may hold of a stream without end (G9); ten times as much goes through it in the test."""
+"""Memory that a spool may use for an endless stream (G9); the test sends ten times as much through it."""
 
 
 class ObjectContract:
-    """Spools and objects: what an attempt writes becomes visible at once, whole, and once."""
+    """What an attempt writes becomes visible once, and as a whole."""
 
     async def test_an_object_holds_what_was_written(self, lake: Lake) -> None:
-        """One line a record, in order, and the facts say what is stored (G3)."""
+        """It has one line for each record, in order, and its facts are right (G3)."""
         records = [b'{"id":%d}' % number for number in range(5_000)]
         spool = await lake.open_spool(STAGING, "one")
         for start in range(0, len(records), 700):
@@ -40,7 +40,7 @@ class ObjectContract:
         assert await lake.adopt(OBJECT) == facts
 
     async def test_records_of_every_kind_of_bytes_are_written(self, lake: Lake) -> None:
-        """Views of a page's body, too, from any iterable."""
+        """Views of a page's body are written too, from any iterable."""
         records: list[Bytes] = [b'{"a":1}', bytearray(b'{"b":2}'), memoryview(b'[{"c":3}]')[1:-1]]
         spool = await lake.open_spool(STAGING, "one")
         await spool.write(record for record in records)
@@ -52,14 +52,14 @@ class ObjectContract:
         assert b"".join(await lines(lake, OBJECT)) == b'{"a":1}{"b":2}{"c":3}{"d":4}{"e":5}{"f":6}'
 
     async def test_line_ends_between_tokens_are_taken_out(self, lake: Lake) -> None:
-        """A pretty-printed record stands on one line, its other bytes as they were (G6)."""
+        """A pretty-printed record becomes one line; its other bytes do not change (G6)."""
         spool = await spooled(lake, [b'{\r\n  "a" : 1.10,\n\t"b":"\\n" }\n', b'{"c":2}'])
         await lake.publish(spool, OBJECT)
         assert await lines(lake, OBJECT) == [b'{  "a" : 1.10,\t"b":"\\n" }', b'{"c":2}']
 
     @pytest.mark.parametrize("empty", [b"", b"\n", b"\r\n"])
     async def test_an_empty_record_is_an_error_of_the_item(self, lake: Lake, empty: bytes) -> None:
-        """Readers would skip its line and counts would not agree; the spool is of no more use."""
+        """Readers would skip its line, and counts would differ. The spool cannot be used any more."""
         spool = await lake.open_spool(STAGING, "one")
         with pytest.raises(ItemError, match="Record 2 of 2"):
             await spool.write([b"{}", empty])
@@ -93,7 +93,7 @@ class ObjectContract:
         assert await lines(lake, OBJECT) == [b"{}"]
 
     async def test_an_item_without_records_has_no_object(self, lake: Lake) -> None:
-        """P6: it has an outcome instead."""
+        """It has an outcome instead (P6)."""
         spool = await spooled(lake, [])
         with pytest.raises(ValueError, match="without records"):
             await lake.publish(spool, OBJECT)
@@ -101,7 +101,7 @@ class ObjectContract:
         assert not await lake.exists(OBJECT)
 
     async def test_publishing_again_is_answered_as_before(self, lake: Lake) -> None:
-        """P7: whoever does not know whether it succeeded may ask again."""
+        """A worker that does not know whether it succeeded may publish again (P7)."""
         spool = await spooled(lake, [b"{}"])
         other = await spooled(lake, [b"[]"], "other")
         assert [await lake.publish(spool, OBJECT) for _ in range(3)] == [Published.OURS] * 3
@@ -109,7 +109,7 @@ class ObjectContract:
         assert await lines(lake, OBJECT) == [b"{}"]
 
     async def test_of_many_attempts_one_publishes(self, lake: Lake) -> None:
-        """G2: one object, from one attempt; the others are told, and leave nothing."""
+        """The others are told, and leave nothing (G2)."""
         spools = [await spooled(lake, [b"[%d]" % number] * 100, f"attempt-{number}") for number in range(8)]
         published = await asyncio.gather(*(lake.publish(spool, OBJECT) for spool in spools))
         assert published.count(Published.OURS) == 1
@@ -119,7 +119,7 @@ class ObjectContract:
         assert await lake.sweep(STAGING) == 0
 
     async def test_discarding_is_safe_at_any_time(self, lake: Lake) -> None:
-        """Idempotent, in any state of the spool, and an object that it became stands."""
+        """It is idempotent in any state of the spool, and never removes a published object."""
         fresh = await lake.open_spool(STAGING, "fresh")
         written = await lake.open_spool(STAGING, "written")
         await written.write([b"{}"] * 1000)
@@ -136,7 +136,7 @@ class ObjectContract:
             await lake.publish(finished, OBJECT)
 
     async def test_a_sweep_leaves_objects_alone(self, lake: Lake) -> None:
-        """C1: it empties the staging folder and nothing else."""
+        """It empties the staging folder and nothing else (C1)."""
         await lake.publish(await spooled(lake, [b"{}"]), OBJECT)
         await lake.open_spool(STAGING, "under-way")
         await lake.sweep(STAGING)
@@ -145,7 +145,7 @@ class ObjectContract:
         assert await lines(lake, OBJECT) == [b"{}"]
 
     async def test_a_swept_spool_gives_up(self, lake: Lake) -> None:
-        """P7, C1: no put after the sweep; writing on harms nobody."""
+        """It is not published after the sweep; writing to it does no harm (P7, C1)."""
         if not lake.capabilities.sweep_fences:
             pytest.skip("this lake cannot take a spool away from its attempt (C9)")
         finished = await spooled(lake, [b"{}"], "finished")
@@ -162,7 +162,7 @@ class ObjectContract:
         assert await lake.sweep(STAGING) == 0
 
     async def test_a_whole_object_is_adopted(self, lake: Lake) -> None:
-        """P9: counted and hashed as it is stored, whoever compressed it, in one member or several."""
+        """Its facts are those of the stored bytes, whether compressed in one gzip member or several (P9)."""
         body = gzip.compress(b'{"a":1}\n') + gzip.compress(b'{"b":2}\n{"c":3}\n')
         await lake.create(OBJECT, body)
         assert await lake.adopt(OBJECT) == ObjectFacts(3, len(body), hashlib.sha256(body).hexdigest())
@@ -180,7 +180,7 @@ class ObjectContract:
         ],
     )
     async def test_a_damaged_object_is_not_adopted(self, lake: Lake, body: bytes) -> None:
-        """P9: it is named, and left as it is."""
+        """The error names it, and it stays unchanged (P9)."""
         await lake.create(OBJECT, body)
         with pytest.raises(DamagedObjectError) as raised:
             await lake.adopt(OBJECT)
@@ -188,7 +188,7 @@ class ObjectContract:
         assert await lake.read(OBJECT) == body
 
     async def test_a_stream_without_end_needs_no_memory(self, lake: Lake) -> None:
-        """G9: 100,000 records pass through a spool that holds a few megabytes at most."""
+        """A spool of 100,000 records uses a few megabytes at most (G9)."""
         count = 100_000
         record = b'{"id":%d,"text":"' + b"haulier hauls " * 14 + b'"}'
         spool = await lake.open_spool(STAGING, "one")
@@ -204,7 +204,7 @@ class ObjectContract:
         await spool.discard()
 
     async def test_equal_content_has_equal_bytes(self, lake: Lake) -> None:
-        """However the records were grouped into pages: retries can be compared by their sums."""
+        """The bytes do not depend on pages, so that retries can be compared by checksum."""
         records = [b'{"id":%d,"text":"%x"}' % (number, number * 2_654_435_761) for number in range(30_000)]
         facts = set()
         for size in (7, 1_000, 29_999, 30_000):
@@ -216,7 +216,7 @@ class ObjectContract:
         assert len(facts) == 1
 
     async def test_a_cancelled_publication_is_whole_or_absent(self, lake: Lake) -> None:
-        """Whenever it is cancelled, its spool can be published again or dropped."""
+        """Afterwards its spool can be published again or discarded."""
         for turns in range(12):
             path = f"flights/{turns}.ndjson.gz"
             spool = await spooled(lake, [b"{}"] * 1000, f"attempt-{turns}")
@@ -229,7 +229,7 @@ class ObjectContract:
                 assert not await lake.exists(path)
 
     async def test_a_spool_that_was_cancelled_can_only_be_dropped(self, lake: Lake) -> None:
-        """It may hold part of a page, and no part is ever published (G2)."""
+        """It may contain part of a page, which is never published (G2)."""
         for turns in range(1, 12):
             spool = await lake.open_spool(STAGING, f"attempt-{turns}")
             if await cancelled_after(turns, spool.write([os.urandom(500).hex().encode()] * 1000)):

@@ -18,7 +18,7 @@ RACED_RECORDS = 20
 
 
 class RaceOutcome(msgspec.Struct, frozen=True):
-    """What one of the racing processes was told."""
+    """The answers that one of the processes got."""
 
     process: str
     created: list[bool]
@@ -26,7 +26,7 @@ class RaceOutcome(msgspec.Struct, frozen=True):
 
 
 async def race(lake_url: str) -> list[RaceOutcome]:
-    """Let several processes create the same records and publish the same object, all at once."""
+    """Start the processes, and return their outcomes."""
     command = [sys.executable, "-c", f"from {__name__} import main; main()", lake_url]
     async with asyncio.TaskGroup() as tasks:
         racing = []
@@ -40,7 +40,7 @@ async def race(lake_url: str) -> list[RaceOutcome]:
 
 
 async def run_race(lake_url: str, process: str) -> RaceOutcome:
-    """One process's part in it: its records hold its own name."""
+    """Race as one process, with records that contain its name."""
     lake = open_lake(lake_url, base=Path.cwd(), clock=SystemClock())
     spool = await spooled(lake, [process.encode()] * 1000, f"process-{process}")
     sys.stdout.write("ready\n")
@@ -55,5 +55,5 @@ async def run_race(lake_url: str, process: str) -> RaceOutcome:
 
 
 def main() -> None:
-    """Run one of the processes, with the lake and its own number as arguments."""
+    """Run one process; its arguments are the lake's URL and its number."""
     sys.stdout.write(msgspec.json.encode(asyncio.run(run_race(*sys.argv[1:]))).decode())

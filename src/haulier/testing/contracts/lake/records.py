@@ -1,4 +1,4 @@
-"""What a lake keeps of records: create-only, whole or absent, listed and removed. Part of `LakeContract`."""
+"""The part of `LakeContract` about records."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ CLIMBING_PATHS = ("", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b", "
 FOREIGN_PATHS = ("a b", "a\\b", "a:b", "a%2fb", "naïve", "a\n", "\na", "a\0b", "a*", ".tmp-1", "a/.tmp-1", ".tmp-1/a")
 
 MOST_PIECE_BYTES = 16 * 1024 * 1024
-"""What a download may hand over at a time (G9)."""
+"""Largest piece of a download (G9)."""
 
 
 class RecordContract:
-    """Records: create-only, whole or absent, listed and removed."""
+    """Records are created once, whole or absent, and can be listed and removed."""
 
     has_processes: ClassVar[bool] = True
-    """Whether `open_lake` opens the lake in another process by its ``lake_url``."""
+    """Whether another process can open the lake by its ``lake_url``."""
 
     @pytest.fixture
     def lake(self) -> Lake:
-        raise NotImplementedError("The subclass gives the fixture `lake`.")
+        raise NotImplementedError("Define the fixture `lake` in the subclass: an empty lake.")
 
     @pytest.fixture
     def lake_url(self) -> str:
-        raise NotImplementedError("The subclass gives the fixture `lake_url`, or says `has_processes = False`.")
+        raise NotImplementedError("Define the fixture `lake_url` in the subclass, or set `has_processes = False`.")
 
     async def test_the_disk_says_how_much_room_it_has(self, lake: Lake) -> None:
-        """Before the first use and after it; a lake that keeps nothing on this machine says so."""
+        """It does so before and after the first use; a lake that is not on this machine returns None."""
         before = await lake.disk()
         await lake.create(f"{RECORDS}/a.json", b"{}")
         after = await lake.disk()
@@ -61,7 +61,6 @@ class RecordContract:
 
     @pytest.mark.parametrize("size", [0, 1, 5_000_000])
     async def test_a_record_is_created_once(self, lake: Lake, size: int) -> None:
-        """What was created first stands, whoever comes later."""
         body = os.urandom(size)
         assert await lake.create(f"{RECORDS}/a.json", body)
         assert not await lake.create(f"{RECORDS}/a.json", b"later")
@@ -69,7 +68,7 @@ class RecordContract:
         assert await lake.exists(f"{RECORDS}/a.json")
 
     async def test_what_is_absent_is_none(self, lake: Lake) -> None:
-        """A look into an empty lake finds nothing, is no error, and makes nothing."""
+        """Reading an empty lake is no error, and creates nothing."""
         assert await lake.read(f"{RECORDS}/a.json") is None
         assert not await lake.exists(f"{RECORDS}/a.json")
         assert await listed(lake, RECORDS) == []
@@ -83,14 +82,13 @@ class RecordContract:
         assert await listed(lake, "_haulier") == []
 
     async def test_of_many_tasks_one_creates(self, lake: Lake) -> None:
-        """Exactly one of them is told that it did, and its record stands."""
+        """Exactly one of them is told that it created the record."""
         bodies = [b"%d" % number * 1000 for number in range(32)]
         made = await asyncio.gather(*(lake.create(f"{RECORDS}/a.json", body) for body in bodies))
         assert made.count(True) == 1
         assert await lake.read(f"{RECORDS}/a.json") == bodies[made.index(True)]
 
     async def test_a_reader_sees_a_whole_record_or_none(self, lake: Lake) -> None:
-        """No moment of a creation shows a part."""
         body = os.urandom(3_000_000)
         creation = asyncio.create_task(lake.create(f"{RECORDS}/a.json", body))
         while not creation.done():
@@ -99,7 +97,7 @@ class RecordContract:
         assert await creation
 
     async def test_of_many_processes_one_creates(self, lake: Lake, request: pytest.FixtureRequest) -> None:
-        """The same between processes, for records and for objects (G2)."""
+        """This holds for records and for objects (G2)."""
         if not self.has_processes:
             pytest.skip("this lake cannot be opened by another process")
         outcomes = await race(request.getfixturevalue("lake_url"))
@@ -112,7 +110,7 @@ class RecordContract:
         assert await lines(lake, OBJECT) == [ours.process.encode()] * 1000
 
     async def test_a_record_is_created_from_a_file(self, lake: Lake, tmp_path: Path) -> None:
-        """A file of any size becomes a record like any other, and can be read back in pieces."""
+        """A file of any size becomes a record, and can be downloaded in pieces."""
         file = tmp_path / "manifest"
         file.write_bytes(os.urandom(MOST_PIECE_BYTES + 1_000_000))
         assert await lake.create_from("a/manifest", file)
@@ -124,7 +122,7 @@ class RecordContract:
         assert len(await stored(lake, "a/manifest")) == MOST_PIECE_BYTES + 1_000_000
 
     async def test_everything_below_a_folder_is_listed(self, lake: Lake) -> None:
-        """At any depth, once, and nothing beside it; `names` gives the folder's own entries."""
+        """Each path is listed once, at any depth; `names` lists the folder's own entries."""
         below = {f"a/b/{name}" for name in ("one", "two.json", "c/three", "c/d/four", "c/d/five")}
         await asyncio.gather(*(lake.create(path, b"{}") for path in {*below, "a/bb", "b/one"}))
         assert sorted(await listed(lake, "a/b")) == sorted(below)
@@ -132,7 +130,7 @@ class RecordContract:
         assert sorted(await lake.names("a")) == ["b", "bb"]
 
     async def test_what_stays_is_listed_whatever_comes_and_goes(self, lake: Lake) -> None:
-        """What stood before a listing and stays is in it (C1)."""
+        """A listing contains all that exists from its start to its end (C1)."""
         staying = {f"a/{number}" for number in range(40)}
         await asyncio.gather(*(lake.create(path, b"{}") for path in staying))
 
@@ -149,7 +147,7 @@ class RecordContract:
         await others
 
     async def test_a_removed_record_is_absent(self, lake: Lake) -> None:
-        """Removing is idempotent, and the path is free again."""
+        """Removing is idempotent, and the path can be used again."""
         await lake.create("a/b", b"1")
         await lake.remove("a/b")
         await lake.remove("a/b")
@@ -158,7 +156,7 @@ class RecordContract:
         assert await lake.create("a/b", b"2")
 
     async def test_nothing_but_forgotten_temporary_names_is_cleaned(self, lake: Lake) -> None:
-        """Records, objects and spools under way are nobody's rubbish, however old."""
+        """Records, objects and unfinished spools are kept, however old they are."""
         await lake.create(f"{RECORDS}/a.json", b"{}")
         spool = await spooled(lake, [b"{}"])
         assert await lake.clean("_haulier", older_than_seconds=-60) == 0
@@ -167,7 +165,7 @@ class RecordContract:
 
     @pytest.mark.parametrize("path", CLIMBING_PATHS + FOREIGN_PATHS)
     async def test_a_bad_path_is_refused_everywhere(self, lake: Lake, tmp_path: Path, path: str) -> None:
-        """Paths are relative, ASCII, without dots that climb and without temporary names."""
+        """Paths are relative ASCII, without `..` and without temporary names."""
         (tmp_path / "file").write_bytes(b"{}")
         calls: list[Awaitable[object]] = []
         calls += [lake.create(path, b"{}"), lake.create_from(path, tmp_path / "file"), lake.remove(path)]
@@ -184,12 +182,12 @@ class RecordContract:
 
     @pytest.mark.parametrize("path", GOOD_PATHS)
     async def test_a_good_path_is_taken(self, lake: Lake, path: str) -> None:
-        """Letters, digits, ``-_.=`` and folders."""
+        """Paths have letters, digits, ``-_.=`` and folders."""
         assert await lake.create(path, b"{}")
         assert await lake.read(path) == b"{}"
 
     async def test_a_cancelled_creation_is_whole_or_absent(self, lake: Lake) -> None:
-        """Whenever it is cancelled; and the path can be used afterwards."""
+        """The path can be used afterwards."""
         body = os.urandom(300_000)
         for turns in range(12):
             path = f"a/{turns}"
@@ -200,12 +198,10 @@ class RecordContract:
             assert await lake.read(path) == body
 
     async def test_a_usable_lake_is_not_refused(self, lake: Lake) -> None:
-        """`check` lets through what can keep the protocol, again and again."""
         await lake.check()
         await lake.check()
 
     async def test_closing_twice_is_fine(self, lake: Lake) -> None:
-        """Whoever closes need not know who else did."""
         await lake.create("a/b", b"{}")
         await lake.close()
         await lake.close()

@@ -1,4 +1,4 @@
-"""The contract that every queue backend keeps, as a test class to subclass (it needs pytest and pytest-asyncio):
+"""The contract of every queue backend, as a test class to subclass (needs pytest and pytest-asyncio):
 
     class TestMyQueue(QueueContract):
         @pytest.fixture
@@ -9,9 +9,9 @@
         async def pass_time(self, seconds: float) -> None:
             self.clock.advance(seconds)
 
-Where time cannot be turned, ``lease_seconds = 2.0`` and a ``pass_time`` that sleeps do the same. What a backend lacks
-by its `QueueCapabilities` is skipped, visibly. ``pytest.register_assert_rewrite("haulier.testing")`` in a
-``conftest.py`` makes a failure show its values.
+If the backend has no fake clock, set ``lease_seconds = 2.0`` and let ``pass_time`` sleep. Tests of what the backend
+lacks, by its `QueueCapabilities`, are reported as skipped. ``pytest.register_assert_rewrite("haulier.testing")`` in a
+``conftest.py`` makes failures show their values.
 """
 
 from __future__ import annotations
@@ -22,4 +22,4 @@ from haulier.testing.contracts.queue.messages import MessageContract
 
 
 class QueueContract(MessageContract, LeaseContract, ClientContract):
-    """Everything that `haulier.queues.seam.Queue` promises and that can be seen from outside."""
+    """The whole contract of `haulier.queues.seam.Queue`."""

@@ -1,4 +1,4 @@
-"""The contract of queues, third part: several clients, threads, closing."""
+"""The part of `QueueContract` about several clients, threads and closing."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from haulier.testing.contracts.queue.setting import QueueSetting
 
 
 class ClientContract(QueueSetting):
-    """What clients of one queue see of each other."""
+    """Several clients of one queue."""
 
     async def test_clients_share_one_queue(self, queue: Queue, other: Queue) -> None:
-        """What one client enqueues another is handed; between them no message is handed out twice."""
         await queue.enqueue([b"%d" % n for n in range(10)])
         first, second = await self.take(other, 6), await self.take(queue, 6)
         assert sorted(lease.body for lease in first + second) == [b"%d" % n for n in range(10)]
 
     async def test_lease_is_settled_by_any_client(self, queue: Queue, other: Queue) -> None:
-        """The token is what counts, not the client that was given it: the lease keeper has a client of its own."""
+        """The token counts, not the client: the lease keeper has its own client."""
         await queue.enqueue([b"one", b"two"])
         first, second = await self.take(queue, 2)
         renewed = await other.renew([first, second], self.lease_seconds)
@@ -29,7 +28,6 @@ class ClientContract(QueueSetting):
         assert (await self.take_one(queue)).body == body
 
     async def test_clients_in_threads(self, queue: Queue, opener: QueueOpener) -> None:
-        """Threads that drain one queue at once are handed every message, and each of them once."""
         bodies = [b"%04d" % n for n in range(200)]
         await queue.enqueue(bodies)
 
@@ -45,7 +43,6 @@ class ClientContract(QueueSetting):
         assert await queue.peek(1) == []
 
     async def test_enqueue_in_threads(self, queue: Queue, opener: QueueOpener) -> None:
-        """Of messages enqueued at once by several threads none is lost."""
 
         async def enqueue(client: Queue) -> None:
             for _ in range(20):
@@ -55,7 +52,7 @@ class ClientContract(QueueSetting):
         assert len(await self.drain(queue)) == 100 * self.threads
 
     async def test_close_is_no_release(self, opener: QueueOpener, queue: Queue) -> None:
-        """Leases outlive the client that took them: others may settle them, and they run out as they would have."""
+        """Leases outlive their client: other clients may settle them, and they expire as before."""
         await queue.enqueue([b"one", b"two"])
         client = opener()
         leases = await self.take(client, 2)
@@ -66,7 +63,7 @@ class ClientContract(QueueSetting):
         assert (await self.take_one(queue)).body == leases[1].body
 
     async def test_close_may_be_repeated(self, opener: QueueOpener, queue: Queue) -> None:
-        """A client may be closed twice, or unused; other clients and later ones go on."""
+        """A client may be closed twice, or unused; other clients keep working."""
         await queue.enqueue([b"one"])
         unused, client = opener(), opener()
         await unused.close()
@@ -82,7 +79,6 @@ class ClientContract(QueueSetting):
         await later.close()
 
     async def test_closed_client_refuses(self, opener: QueueOpener) -> None:
-        """A call after close is a programming error, and says so."""
         client = opener()
         await client.enqueue([b"one"])
         await client.close()

@@ -1,4 +1,4 @@
-"""The contract of queues, second part: leases, and what a stale one can no longer do (G2)."""
+"""The part of `QueueContract` about leases (G2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ class LeaseContract(QueueSetting):
     """Expiry, deliveries, renew, release, complete."""
 
     async def test_expired_lease_goes_to_the_next(self, queue: Queue, other: Queue) -> None:
-        """An expired lease is handed to the next worker, as a second delivery."""
         await queue.enqueue([b"one"])
         await self.take_one(queue)
         await self.expire()
@@ -26,7 +25,7 @@ class LeaseContract(QueueSetting):
         assert (lease.body, lease.deliveries) == (b"one", 2)
 
     async def test_leases_of_the_dead_are_free_at_once(self, queue: Queue) -> None:
-        """A lease of a process that has surely ended is handed to the next worker as an expired one is; no other is."""
+        """A lease expires at once if its process has surely ended, and in no other case."""
         if not queue.capabilities.frees_dead:
             pytest.skip(f"{queue.capabilities.name}: leases of a process that has ended run out")
         found: dict[str, Whereabouts] = {}
@@ -53,7 +52,7 @@ class LeaseContract(QueueSetting):
                 await client.close()
 
     async def test_deliveries_count_every_handing_out(self, queue: Queue) -> None:
-        """Deliveries count expiries and releases alike, message by message; renewals are none."""
+        """Deliveries after expiry and after release count; renewals do not."""
         await queue.enqueue([b"busy"])
         for deliveries in (1, 2, 3):
             lease = await self.take_one(queue)
@@ -66,7 +65,6 @@ class LeaseContract(QueueSetting):
         assert counts == {b"busy": 5, b"fresh": 1}
 
     async def test_renewed_lease_holds(self, queue: Queue, other: Queue) -> None:
-        """A lease that is renewed in time holds for longer than it was given."""
         await queue.enqueue([b"one"])
         lease: Lease | None = await self.take_one(queue)
         for _ in range(3):
@@ -79,7 +77,7 @@ class LeaseContract(QueueSetting):
         assert await queue.complete([lease]) == []
 
     async def test_renewed_lease_runs_out(self, queue: Queue) -> None:
-        """Renewal counts from now: it does not add to what was left, and it ends."""
+        """A renewal counts from now: it is not added to the remaining time."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         for _ in range(3):
@@ -90,7 +88,7 @@ class LeaseContract(QueueSetting):
         assert len(await self.take(queue, 2)) == 1
 
     async def test_renewed_twice_in_a_moment_is_one_message(self, queue: Queue) -> None:
-        """However often a lease is renewed, its message comes back once."""
+        """The message comes back once, however often its lease was renewed."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         for seconds in (1.0, 0.5, 1.0, 1.0):
@@ -101,7 +99,7 @@ class LeaseContract(QueueSetting):
         assert [lease.deliveries for lease in await self.take(queue, 10)] == [2]
 
     async def test_renew_revives_an_expired_lease(self, queue: Queue, other: Queue) -> None:
-        """A lease that ran out, and that nobody took, is revived by a renewal."""
+        """An expired lease can be renewed while nobody else took its message."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         await self.expire()
@@ -111,7 +109,7 @@ class LeaseContract(QueueSetting):
         assert await queue.complete([revived]) == []
 
     async def test_renew_of_a_lost_lease(self, queue: Queue, other: Queue) -> None:
-        """A lease whose message another worker took is lost, and that worker's is untouched by the asking (G2)."""
+        """A lease is lost once another worker took its message; that worker's lease does not change (G2)."""
         await queue.enqueue([b"one"])
         zombie = await self.take_one(queue)
         await self.expire()
@@ -122,7 +120,6 @@ class LeaseContract(QueueSetting):
         await self.require_lost(other, owner)
 
     async def test_renew_answers_in_the_order_asked(self, queue: Queue) -> None:
-        """Of many leases renewed at once each has its own answer, in the order asked."""
         await queue.enqueue([b"%d" % n for n in range(6)])
         leases = await self.take(queue, 6)
         await queue.complete([leases[1]])
@@ -134,12 +131,11 @@ class LeaseContract(QueueSetting):
         ]
 
     async def test_nothing_to_renew_or_complete(self, queue: Queue) -> None:
-        """No leases, no answers."""
         assert await queue.renew([], self.lease_seconds) == []
         assert await queue.complete([]) == []
 
     async def test_release_hands_back_with_another_body(self, queue: Queue, other: Queue) -> None:
-        """Release replaces the body and makes the message visible, both or neither."""
+        """Release replaces the body and makes the message visible in one step."""
         if not queue.capabilities.replaces_body:
             pytest.skip(f"{queue.capabilities.name} cannot replace a body")
         await queue.enqueue([b"old"])
@@ -149,7 +145,7 @@ class LeaseContract(QueueSetting):
         assert (lease.body, lease.deliveries) == (b"new", 2)
 
     async def test_release_with_a_delay(self, queue: Queue) -> None:
-        """A message handed back with a delay is hidden for that long, and has its new body already."""
+        """The message is hidden for the delay, and then has its new body."""
         await queue.enqueue([b"old"])
         body = await self.hand_back(queue, await self.take_one(queue), b"new", delay_seconds=self.lease_seconds)
         assert await queue.peek(10) in ([], [body])
@@ -159,7 +155,6 @@ class LeaseContract(QueueSetting):
         assert (await self.take_one(queue)).body == body
 
     async def test_release_ends_the_lease(self, queue: Queue) -> None:
-        """After a release its lease is lost, before and after the message is taken again."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         body = await self.hand_back(queue, lease, b"two")
@@ -170,7 +165,7 @@ class LeaseContract(QueueSetting):
         assert await queue.complete([again]) == []
 
     async def test_release_of_a_lost_lease(self, queue: Queue, other: Queue) -> None:
-        """A zombie's release is refused: neither the body nor the lease of the owner changes (G2)."""
+        """The release is refused: neither the body nor the owner's lease changes (G2)."""
         await queue.enqueue([b"one"])
         zombie = await self.take_one(queue)
         await self.expire()
@@ -182,7 +177,6 @@ class LeaseContract(QueueSetting):
         assert await other.complete([owner]) == []
 
     async def test_release_of_an_expired_lease(self, queue: Queue) -> None:
-        """A lease that ran out can still be handed back, as long as nobody took its message."""
         await queue.enqueue([b"old"])
         lease = await self.take_one(queue)
         await self.expire()
@@ -190,7 +184,6 @@ class LeaseContract(QueueSetting):
         assert (await self.take_one(queue)).body == body
 
     async def test_complete_is_for_good(self, queue: Queue) -> None:
-        """A completed message never comes back."""
         await queue.enqueue([b"one", b"two"])
         assert await queue.complete(await self.take(queue, 2)) == []
         await self.expire()
@@ -198,7 +191,7 @@ class LeaseContract(QueueSetting):
         assert await queue.peek(10) == []
 
     async def test_complete_returns_the_lost(self, queue: Queue, other: Queue) -> None:
-        """Of several leases those that are held are completed, and those that were lost come back."""
+        """Held leases are completed, and lost ones are returned."""
         self._require_fence(queue)
         await queue.enqueue([b"%d" % n for n in range(4)])
         leases = await self.take(queue, 4)
@@ -212,7 +205,7 @@ class LeaseContract(QueueSetting):
         assert sorted(await self.drain(queue)) == sorted(lease.body for lease in taken)
 
     async def test_complete_twice(self, queue: Queue) -> None:
-        """What is gone already counts as lost, and is no error."""
+        """A completed lease counts as lost, and is no error."""
         self._require_fence(queue)
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
@@ -220,7 +213,6 @@ class LeaseContract(QueueSetting):
         await self.require_lost(queue, lease)
 
     async def test_complete_an_expired_lease(self, queue: Queue) -> None:
-        """A lease that ran out still completes its message, as long as nobody took it."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         await self.expire()
@@ -228,7 +220,7 @@ class LeaseContract(QueueSetting):
         assert await self.take(queue) == []
 
     async def test_zombie_cannot_complete(self, queue: Queue, other: Queue) -> None:
-        """A stale token removes nothing: the message stays with its owner (G2)."""
+        """A stale token removes nothing; the message stays with its owner (G2)."""
         self._require_fence(queue)
         await queue.enqueue([b"one"])
         zombie = await self.take_one(queue)
@@ -240,7 +232,6 @@ class LeaseContract(QueueSetting):
         assert await other.complete([renewed]) == []
 
     async def test_last_lease_of_many_counts(self, queue: Queue) -> None:
-        """Of all the leases that a message ever had, the last alone is good."""
         await queue.enqueue([b"one"])
         leases = []
         for _ in range(4):
@@ -259,12 +250,12 @@ class LeaseContract(QueueSetting):
         assert await queue.complete([held]) == []
 
     async def test_cancelled_dequeue_loses_nothing(self, queue: Queue) -> None:
-        """What a dequeue took that was cancelled under way comes back with the end of the lease, if not before."""
+        """Messages taken by a cancelled dequeue come back when the lease expires, or earlier."""
         await queue.enqueue([b"%d" % n for n in range(5)])
         task = asyncio.ensure_future(self.take(queue, 5))
         await asyncio.sleep(0)
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):  # Or it was through already.
+        with contextlib.suppress(asyncio.CancelledError):  # It may have finished already.
             await task
         await self.expire()
         assert len(await self.drain(queue)) == 5

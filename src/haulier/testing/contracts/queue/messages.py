@@ -1,4 +1,4 @@
-"""The contract of queues, first part: what goes in, comes out, shows and is counted."""
+"""The part of `QueueContract` about messages."""
 
 from __future__ import annotations
 
@@ -19,31 +19,27 @@ BODIES = {
     "blanks around": b"  \t\n x \n\t  ",
     "one byte": b"x",
 }
-"""ASCII that some queue has been seen to change: services that carry XML or base64 are the reason."""
+"""ASCII that some queues change, such as services that transport XML or base64."""
 
 
 class MessageContract(QueueSetting):
     """Enqueue, dequeue, delays, order, peek, depth, purge, and the poison queue."""
 
     async def test_message_comes_out_as_it_went_in(self, queue: Queue) -> None:
-        """A message is handed out once, with its bytes, a token, and a first delivery."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         assert (lease.body, lease.deliveries) == (b"one", 1)
         assert lease.token
 
     async def test_empty_queue_hands_out_nothing(self, queue: Queue) -> None:
-        """Dequeuing from an empty queue returns an empty list, again and again."""
         assert await self.take(queue) == []
         assert await self.take(queue, 10) == []
 
     async def test_enqueue_of_nothing(self, queue: Queue) -> None:
-        """An empty batch adds nothing."""
         await queue.enqueue([])
         assert await self.take(queue, 10) == []
 
     async def test_limit_is_kept(self, queue: Queue) -> None:
-        """No more messages are handed out than were asked for; the rest stay visible."""
         await queue.enqueue([b"%d" % n for n in range(5)])
         first, second = await self.take(queue, 3), await self.take(queue, 3)
         assert (len(first), len(second)) == (3, 2)
@@ -51,26 +47,24 @@ class MessageContract(QueueSetting):
 
     @pytest.mark.parametrize("limit", [0, -1])
     async def test_limit_of_none(self, queue: Queue, limit: int) -> None:
-        """Asked for no messages, dequeue takes none and counts no delivery."""
+        """Dequeue takes no message and counts no delivery."""
         await queue.enqueue([b"one"])
         assert await self.take(queue, limit) == []
         assert (await self.take_one(queue)).deliveries == 1
 
     async def test_limit_above_the_backends_own(self, queue: Queue) -> None:
-        """More than the backend hands out at once is no error: it hands out what it can."""
+        """It is no error: the backend hands out what it can."""
         most = queue.capabilities.max_dequeue
         await queue.enqueue([b"%d" % n for n in range(most + 3)])
         assert 0 < len(await self.take(queue, most + 3)) <= most
 
     async def test_leased_message_is_hidden(self, queue: Queue, other: Queue) -> None:
-        """While a lease holds, nobody else is handed its message."""
         await queue.enqueue([b"one"])
         await self.take_one(queue)
         await self.pass_time(self.lease_seconds / 2)
         assert await self.take(other) == []
 
     async def test_tokens_differ(self, queue: Queue) -> None:
-        """Every lease has a token of its own, from delivery to delivery too."""
         await queue.enqueue([b"%d" % n for n in range(10)])
         first = await self.take(queue, 10)
         await self.expire()
@@ -78,7 +72,7 @@ class MessageContract(QueueSetting):
         assert len({lease.token for lease in first + second}) == 20
 
     async def test_oldest_visibility_comes_first(self, queue: Queue) -> None:
-        """Messages come in the order in which they became visible, whenever they were enqueued."""
+        """Messages come in the order in which they became visible."""
         if not queue.capabilities.is_ordered:
             pytest.skip(f"{queue.capabilities.name} promises no order")
         unit = self.lease_seconds / 4
@@ -90,7 +84,7 @@ class MessageContract(QueueSetting):
         assert await self.drain(queue) == [b"first", b"second", b"third", b"fourth"]
 
     async def test_expired_lease_queues_by_its_expiry(self, queue: Queue) -> None:
-        """A message whose lease ran out stands behind those that were visible before that."""
+        """An expired message comes after those that became visible earlier."""
         if not queue.capabilities.is_ordered:
             pytest.skip(f"{queue.capabilities.name} promises no order")
         await queue.enqueue([b"abandoned"])
@@ -100,7 +94,6 @@ class MessageContract(QueueSetting):
         assert await self.drain(queue) == [b"waiting", b"abandoned"]
 
     async def test_delay_hides_a_message(self, queue: Queue) -> None:
-        """A delayed message is handed out after its delay, not before."""
         await queue.enqueue([b"later"], delay_seconds=self.lease_seconds)
         await self.pass_time(self.lease_seconds / 2)
         assert await self.take(queue) == []
@@ -108,25 +101,23 @@ class MessageContract(QueueSetting):
         assert (await self.take_one(queue)).deliveries == 1
 
     async def test_negative_delay_is_none(self, queue: Queue) -> None:
-        """A delay below zero, as a late clock computes it, is no delay."""
+        """A negative delay, as a late clock computes it, is no delay."""
         await queue.enqueue([b"one"], delay_seconds=-5.0)
         lease = await self.take_one(queue)
         body = await self.hand_back(queue, lease, b"two", delay_seconds=-5.0)
         assert (await self.take_one(queue)).body == body
 
     async def test_delay_above_the_backends_own(self, queue: Queue) -> None:
-        """A delay longer than the backend keeps is shortened, not refused."""
         await queue.enqueue([b"one"], delay_seconds=100 * 366 * 86_400.0)
         assert await self.take(queue) == []
 
     async def test_large_batch(self, queue: Queue) -> None:
-        """Of a large batch every message comes out, once."""
         bodies = [b"%06d" % n for n in range(self.many)]
         await queue.enqueue(bodies)
         assert sorted(await self.drain(queue)) == bodies
 
     async def test_largest_body(self, queue: Queue) -> None:
-        """48 KiB of ASCII pass whole, through enqueue, release, peek and poison."""
+        """48 KiB of ASCII pass unchanged through enqueue, release, peek and poison."""
         body = (string.ascii_letters * 1_000)[:MAX_BODY_BYTES].encode()
         await queue.enqueue([body])
         lease = await self.take_one(queue)
@@ -138,7 +129,6 @@ class MessageContract(QueueSetting):
 
     @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
     async def test_any_ascii_body(self, queue: Queue, body: bytes) -> None:
-        """No byte of a body is changed on its way, whatever it looks like."""
         await queue.enqueue([body])
         lease = await self.take_one(queue)
         assert lease.body == body
@@ -146,7 +136,7 @@ class MessageContract(QueueSetting):
         assert (await self.take_one(queue)).body == body
 
     async def test_poison_queue_stands_apart(self, queue: Queue) -> None:
-        """Copies on the poison queue are kept in order, and are never handed out as work."""
+        """Poisoned copies keep their order, and are never handed out as work."""
         for body in (b"first", b"second", b"third"):
             await queue.poison(body)
         assert await queue.peek(2, poison=True) == [b"first", b"second"]
@@ -155,7 +145,7 @@ class MessageContract(QueueSetting):
         assert await queue.peek(10) == []
 
     async def test_peek_changes_nothing(self, queue: Queue) -> None:
-        """Peek shows messages that are ready, may show those that are delayed or leased, and leaves them so."""
+        """Peek shows ready messages, may show delayed or leased ones, and changes none."""
         await queue.enqueue([b"leased"])
         lease = await self.take_one(queue)
         await queue.enqueue([b"ready"])
@@ -169,7 +159,6 @@ class MessageContract(QueueSetting):
 
     @pytest.mark.parametrize("is_poison", [False, True], ids=["messages", "poison"])
     async def test_peek_keeps_its_limit(self, queue: Queue, is_poison: bool) -> None:
-        """Peek shows no more than it was asked for."""
         await queue.enqueue([b"a", b"b", b"c"])
         for body in (b"a", b"b", b"c"):
             await queue.poison(body)
@@ -177,7 +166,7 @@ class MessageContract(QueueSetting):
             assert len(await queue.peek(limit, poison=is_poison)) == shown
 
     async def test_depth_counts_by_state(self, queue: Queue) -> None:
-        """Depth tells ready, delayed, leased and poisoned messages apart, exactly."""
+        """Depth counts ready, delayed, leased and poisoned messages exactly."""
         self._require_exact_depth(queue)
         assert await queue.depth() == Depth(ready=0, delayed=0, leased=0, poisoned=0)
         await queue.enqueue([b"%d" % n for n in range(6)])
@@ -191,7 +180,7 @@ class MessageContract(QueueSetting):
         assert (await queue.depth()).unsettled == 7
 
     async def test_depth_after_time_has_passed(self, queue: Queue) -> None:
-        """What ran out, lease or delay, counts as ready, without anybody having looked."""
+        """Expired leases and delays count as ready, even before a dequeue."""
         self._require_exact_depth(queue)
         await queue.enqueue([b"leased"])
         await self.take_one(queue)
@@ -201,7 +190,7 @@ class MessageContract(QueueSetting):
         assert await queue.depth() == Depth(ready=2, delayed=0, leased=0, poisoned=0)
 
     async def test_purge_removes_every_message(self, queue: Queue) -> None:
-        """Purge removes messages in any state, says how many, and spares the poison queue."""
+        """Purge removes messages in any state, returns their number, and keeps the poison queue."""
         await queue.enqueue([b"a", b"b", b"c"])
         await queue.enqueue([b"later"], delay_seconds=self.lease_seconds)
         lease = (await self.take(queue))[0]
@@ -214,7 +203,6 @@ class MessageContract(QueueSetting):
         assert await queue.peek(10, poison=True) == [b"bad"]
 
     async def test_purge_of_the_poison_queue(self, queue: Queue) -> None:
-        """The poison queue is purged alone, if asked."""
         await queue.enqueue([b"work"])
         await queue.poison(b"bad")
         await queue.poison(b"worse")
@@ -223,7 +211,7 @@ class MessageContract(QueueSetting):
         assert (await self.take_one(queue)).body == b"work"
 
     async def test_queue_goes_on_after_a_purge(self, queue: Queue) -> None:
-        """A purged queue takes and hands out messages; leases from before do not touch them."""
+        """A purged queue can be used again; older leases are lost."""
         await queue.enqueue([b"old"])
         old = await self.take_one(queue)
         await queue.purge()

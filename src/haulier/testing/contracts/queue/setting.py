@@ -1,4 +1,4 @@
-"""Where the contract of queues takes place: the fixtures of its parts, and what a backend's own test overrides."""
+"""The fixtures and helpers of the contract of queues, and what a subclass overrides."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ T = TypeVar("T")
 
 @pytest.mark.asyncio
 class QueueSetting:
-    """Override ``opener`` and ``pass_time``; the rest may be tuned to what a backend can bear."""
+    """The fixtures of the contract. Override ``opener`` and ``pass_time``; adapt the numbers to the backend."""
 
     lease_seconds = 60.0
-    """What the suite calls a lease, and its unit of time. Short (2 s) where time cannot be turned: it waits it out."""
+    """The length of leases, and the unit of time. Set 2.0 if the backend has no fake clock, since tests then wait."""
     many = 2_500
-    """Messages of a large batch."""
+    """The number of messages in a large batch."""
     threads = 4
 
     @pytest.fixture
     def opener(self) -> QueueOpener:
-        """Opens clients of one queue, empty at first, in any thread."""
-        raise NotImplementedError("A fixture `opener` opens clients of a fresh queue of the backend under test.")
+        """Return a function that opens clients of one new queue, in any thread."""
+        raise NotImplementedError("Define the fixture `opener` in the subclass: it opens clients of one new queue.")
 
     async def pass_time(self, seconds: float) -> None:
-        """Let ``seconds`` pass for the backend: turn its clock, or wait."""
-        raise NotImplementedError("`pass_time` turns the clock of the backend under test, or waits.")
+        """Let ``seconds`` pass for the backend: advance its clock, or sleep."""
+        raise NotImplementedError(
+            "Define `pass_time` in the subclass: it advances the clock of the backend, or sleeps."
+        )
 
     @pytest_asyncio.fixture
     async def queue(self, opener: QueueOpener) -> AsyncIterator[Queue]:
@@ -48,8 +50,8 @@ class QueueSetting:
         await other.close()
 
     def open_as(self, process: ThisProcess) -> Queue:
-        """A client of the same queue for a process of that mark (for `QueueCapabilities.frees_dead`)."""
-        raise NotImplementedError("`open_as` opens a client for another process than this one.")
+        """Open a client of the same queue for another process (for `QueueCapabilities.frees_dead`)."""
+        raise NotImplementedError("Define `open_as` in the subclass: it opens a client for another process.")
 
     async def expire(self) -> None:
         """Let every lease and delay of ``lease_seconds`` run out."""
@@ -59,13 +61,13 @@ class QueueSetting:
         return await queue.dequeue(limit, self.lease_seconds)
 
     async def take_one(self, queue: Queue) -> Lease:
-        """The one message that is visible."""
+        """Take the only visible message."""
         leases = await self.take(queue, 2)
-        assert len(leases) == 1, f"one visible message was expected, not {len(leases)}"
+        assert len(leases) == 1, f"expected one visible message, found {len(leases)}"
         return leases[0]
 
     async def drain(self, queue: Queue) -> list[bytes]:
-        """Take and complete all that is visible. Returns the bodies in the order handed out."""
+        """Take and complete all visible messages. Return their bodies in order."""
         bodies = []
         while leases := await self.take(queue, queue.capabilities.max_dequeue):
             bodies += [lease.body for lease in leases]
@@ -73,13 +75,13 @@ class QueueSetting:
         return bodies
 
     async def hand_back(self, queue: Queue, lease: Lease, body: bytes, delay_seconds: float = 0.0) -> bytes:
-        """Release a message with ``body``, or with its own where the backend cannot replace it. Returns which."""
+        """Release a message with ``body``, or with its own if the backend cannot replace it. Return the body."""
         body = body if queue.capabilities.replaces_body else lease.body
         await queue.release(lease, body, delay_seconds=delay_seconds)
         return body
 
     async def require_lost(self, queue: Queue, lease: Lease) -> None:
-        """Whatever is done with a lost lease is refused, and none of it is a crash."""
+        """Require that renewing, releasing and completing this lease are refused."""
         assert await queue.renew([lease], self.lease_seconds) == [None]
         with pytest.raises(LeaseLostError):
             await self.hand_back(queue, lease, b"from a zombie")
@@ -87,5 +89,5 @@ class QueueSetting:
             assert await queue.complete([lease]) == [lease]
 
     async def in_threads(self, opener: QueueOpener, work: Callable[[Queue], Awaitable[T]]) -> Sequence[T]:
-        """Do ``work`` in several threads at once, each with an event loop and a client of its own."""
+        """Do ``work`` in several threads at once, each with its own event loop and client."""
         return await in_threads(opener, work, self.threads)
