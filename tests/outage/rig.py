@@ -193,6 +193,8 @@ async def live_through(shop: Shop, failure: Failure, *, workers: int, after_seco
         api.failure = failure
         await time.sleep(hours * 3_600)
         ended_at, api.failure = time.monotonic(), None
+    if not api.failed:
+        raise SystemExit(f"The run ended before the outage began, after {after_seconds:g} s: it needs more items.")
     moments = [*api.failed, ended_at]
     return Story(
         done_before=done_before,
