@@ -25,4 +25,3 @@ async def test_openers_are_queues_of_their_own() -> None:
     await one().enqueue([b"mine"])
     assert await one().peek(10) == [b"mine"]
     assert await another().peek(10) == []
-    assert one().notices == ()

@@ -82,11 +82,6 @@ class MemoryQueue:
     def capabilities(self) -> QueueCapabilities:
         return _CAPABILITIES
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What a person should hear of this queue: nothing ever happens to memory."""
-        return ()
-
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         store = self._store
         with store.lock:

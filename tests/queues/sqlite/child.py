@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import sys
@@ -18,6 +19,17 @@ from haulier.testing.clock import FakeClock
 
 def say(*words: object) -> None:
     print(*words, flush=True)
+
+
+class Warnings(logging.Handler):
+    """What was logged, for a person to hear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
 
 
 class StallingBatch:
@@ -69,10 +81,12 @@ async def drain(path: Path, lease_seconds: str, pause_seconds: str) -> None:
 async def enqueue_at_once(path: Path, name: str) -> None:
     """Wait for a line, enqueue ``name``, and say what happened to the file."""
     queue = SqliteQueue(path, SystemClock())
+    warnings = Warnings()
+    logging.getLogger("haulier.queues").addHandler(warnings)
     say("ready")
     sys.stdin.readline()
     await queue.enqueue([name.encode()])
-    say(len(queue.notices), *queue.notices)
+    say(len(warnings.messages), *warnings.messages)
     sys.stdin.readline()
     await queue.close()
 

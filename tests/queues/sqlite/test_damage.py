@@ -40,14 +40,16 @@ class TestDamage:
     """A damaged file is moved aside, it is said, and a fresh queue goes on; the plan has what was in it."""
 
     @pytest.mark.parametrize("page", [1, "queue", "messages", "messages_by_visibility"])
-    async def test_damaged_page(self, path: Path, queue: SqliteQueue, page: int | str) -> None:
+    async def test_damaged_page(
+        self, path: Path, queue: SqliteQueue, page: int | str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """Whichever page is spoiled, the call that meets it is done on a fresh file, and the old one is kept."""
         await made(path)
         spoil(path, page)
         spoiled = path.read_bytes()
         await queue.enqueue([b"new"])
         assert [lease.body for lease in await queue.dequeue(10, 60)] == [b"new"]
-        [notice] = queue.notices
+        [notice] = caplog.messages
         assert f"The queue's file {path} is damaged" in notice
         assert "It was moved to queue.sqlite3.corrupt-1 and a fresh queue was made" in notice
         assert "sent again from the plan, and nothing is lost" in notice
@@ -66,7 +68,9 @@ class TestDamage:
         assert await queue.complete([lease]) == [lease]
         assert await queue.complete([fresh]) == []
 
-    async def test_a_client_that_is_open_follows(self, path: Path, queue: SqliteQueue) -> None:
+    async def test_a_client_that_is_open_follows(
+        self, path: Path, queue: SqliteQueue, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """A client whose file was moved aside by another one goes on in the fresh file, and says so."""
         await queue.enqueue([b"one"])
         with locked(path.parent, 1):
@@ -74,9 +78,10 @@ class TestDamage:
         other = SqliteQueue(path, FakeClock())
         await other.enqueue([b"two"])
         assert await queue.peek(10) == [b"two"]
-        assert queue.notices == (
-            f"The queue's file {path} was moved or deleted while it was open; it is opened again.",
-        )
+        assert caplog.messages == [
+            "The queue's file was replaced: "
+            f"The queue's file {path} was moved or deleted while it was open; it is opened again."
+        ]
         await other.close()
 
     async def test_files_set_aside_have_numbers_and_an_end(self, path: Path, queue: SqliteQueue) -> None:
@@ -109,7 +114,9 @@ class TestMoved:
 
     @pytest.mark.parametrize("does_move", [True, False], ids=["moved", "deleted"])
     @pytest.mark.parametrize("is_whole", [True, False], ids=["with its log", "alone"])
-    async def test_file_goes_away(self, path: Path, queue: SqliteQueue, does_move: bool, is_whole: bool) -> None:
+    async def test_file_goes_away(
+        self, path: Path, queue: SqliteQueue, does_move: bool, is_whole: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """The next call makes a fresh file, says so, and is not disturbed by clients that still hold the old one."""
         old = SqliteQueue(path, FakeClock())
         await old.enqueue([b"old"])
@@ -122,11 +129,11 @@ class TestMoved:
                 file.unlink()
         bodies = [b"%d" % n for n in range(3_000)]
         await queue.enqueue(bodies)
-        assert "was moved or deleted while it was open" in queue.notices[0]
+        assert "was moved or deleted while it was open" in caplog.messages[0]
         assert await old.peek(5_000) == bodies
         await old.enqueue([b"last"])
         assert await queue.peek(5_000) == [*bodies, b"last"]
-        assert (len(queue.notices), len(old.notices)) == (1, 1)
+        assert len(caplog.messages) == 2
         await old.close()
 
     async def test_file_goes_away_inside_a_call(self, path: Path, queue: SqliteQueue) -> None:

@@ -26,14 +26,13 @@ class SqliteFile:
     """Runs work in transactions of the queue's file at ``path``.
 
     A damaged file is moved aside and a fresh one made. One that was moved or deleted under the connection is left for
-    what stands at ``path`` now. `notices` says either, and the work is done once more: plan and lake rebuild what was
+    what stands at ``path`` now. A warning says either, and the work is done once more: plan and lake rebuild what was
     in the queue (G1). All methods block, and belong to one thread.
     """
 
     def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
         self.path = path
         self.generation = ""
-        self.notices: list[str] = []
         self._busy_timeout_seconds = busy_timeout_seconds
         self._connection: apsw.Connection | None = None
         self._moved = ctypes.c_int(0)
@@ -141,7 +140,6 @@ class SqliteFile:
         )
 
     def _say(self, notice: str) -> None:
-        self.notices.append(notice)
         _logger.warning("The queue's file was replaced: %s", notice)
 
     def _drop(self) -> None:

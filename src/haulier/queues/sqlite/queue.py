@@ -110,11 +110,6 @@ class SqliteQueue:
     def capabilities(self) -> QueueCapabilities:
         return _CAPABILITIES
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What a person should hear: a damaged file that was moved aside, one that was moved or deleted in use."""
-        return tuple(self._file.notices)
-
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         for start in range(0, len(bodies), ENQUEUE_AT_ONCE):
             batch = bodies[start : start + ENQUEUE_AT_ONCE]

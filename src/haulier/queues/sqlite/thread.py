@@ -18,7 +18,7 @@ class SqliteThread:
 
     def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
         self.file = SqliteFile(path.resolve(), busy_timeout_seconds)
-        """Used on the thread alone, but for its path and its notices."""
+        """Used on the thread alone, but for its path."""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="haulier-queue")
         self._is_closed = False
 
