@@ -9,7 +9,7 @@ from importlib.metadata import metadata
 from haulier.app.source_loader import load_app
 from haulier.lake.paths import RunPaths
 from haulier.runs.run import run_id_of
-from haulier.testing.flights import DISTANCE, FLIGHTS, WEATHER
+from haulier.testing.flights import FLIGHTS, TOTAL_DISTANCE_MILES, WEATHER
 from tests.docs.pages import ROOT, blocks_of
 from tests.docs.test_running_page import said_by_the_program
 
@@ -65,5 +65,5 @@ def test_the_demo_says_what_the_page_shows() -> None:
         for piece in re.split(r"[0-9][0-9,.]*|\b\S*-[0-9]+T[0-9]+Z|[:;,]|\$ haulier|flights\.toml", line):
             words = piece.strip().removesuffix(".")
             assert len(words) < 8 or words in said, f"the demo does not say {words!r}"
-    for total in (FLIGHTS, DISTANCE, WEATHER):
+    for total in (FLIGHTS, TOTAL_DISTANCE_MILES, WEATHER):
         assert f"{total:,}" in output

@@ -39,7 +39,10 @@ def test_the_totals_are_those_that_oracles_rely_on(database: Path) -> None:
             ("planes", flights.PLANES), ("weather", flights.WEATHER),
         ):  # fmt: skip
             assert one(f"SELECT count(*), min(id), max(id) FROM {table}") == (rows, 1, rows)
-        assert one("SELECT sum(distance), sum(arr_delay) FROM flights") == (flights.DISTANCE, flights.ARRIVAL_DELAY)
+        assert one("SELECT sum(distance), sum(arr_delay) FROM flights") == (
+            flights.TOTAL_DISTANCE_MILES,
+            flights.TOTAL_ARRIVAL_DELAY_MINUTES,
+        )
         hours = (flights.FIRST_TIME_HOUR, flights.LAST_TIME_HOUR)
         assert one("SELECT min(time_hour), max(time_hour) FROM flights") == hours
         assert one("SELECT count(*) FROM flights WHERE dep_time = 'NA' OR tailnum = 'NA'") == (0,)

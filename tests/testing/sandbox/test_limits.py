@@ -49,8 +49,8 @@ async def test_a_quota_is_spent_and_filled_again() -> None:
     status, headers = api.ask()
     assert (status, headers["retry-after"]) == (429, "40")
     assert not any(name.startswith(("ratelimit", "x-ratelimit")) for name in headers)
-    assert api.server.counted().quota_left == 0
-    assert api.server.counted().quota_resets_in_seconds == 39.5
+    assert api.server.read_counters().quota_left == 0
+    assert api.server.read_counters().quota_resets_in_seconds == 39.5
     api.clock.advance(40)
     assert [api.ask()[0] for _ in range(4)] == [200] * 3 + [429]
     assert (api.server.counters.limited, api.server.counters.early) == (2, 0)

@@ -15,7 +15,14 @@ import click
 
 from haulier.cli.output import say
 from haulier.errors import HaulierError, UsageError
-from haulier.testing.flights import DISTANCE, FLIGHTS, WEATHER, DatasetteProcess, build_flights, missing_packages
+from haulier.testing.flights import (
+    FLIGHTS,
+    TOTAL_DISTANCE_MILES,
+    WEATHER,
+    DatasetteProcess,
+    build_flights,
+    missing_packages,
+)
 from haulier.testing.proxy.process import FaultProxyProcess
 from haulier.testing.proxy.settings import ProxyCounters, ProxySettings
 
@@ -74,9 +81,11 @@ def _count(folder: Path) -> None:
     for carrier, flights, miles in rows:
         click.echo(f"   {carrier or 'all':8} {flights:>8,} flights {miles:>12,} miles")
     _, flights, miles = rows[-1]
-    if (flights, miles) != (FLIGHTS, DISTANCE):
-        raise HaulierError(f"The lake holds {flights:,} flights of {FLIGHTS:,}, and {miles:,} miles of {DISTANCE:,}.")
-    say(f"   {FLIGHTS:,} flights and sum(distance) = {DISTANCE:,}, as in the data itself.")
+    if (flights, miles) != (FLIGHTS, TOTAL_DISTANCE_MILES):
+        raise HaulierError(
+            f"The lake holds {flights:,} flights of {FLIGHTS:,}, and {miles:,} miles of {TOTAL_DISTANCE_MILES:,}."
+        )
+    say(f"   {FLIGHTS:,} flights and sum(distance) = {TOTAL_DISTANCE_MILES:,}, as in the data itself.")
 
 
 def _kill_one(folder: Path) -> None:

@@ -45,7 +45,6 @@ class RowsContract:
         await other.close()
 
     async def test_row_that_nobody_wrote(self, rows: Rows) -> None:
-        """Such a row is None, for read and for update."""
         seen: list[bytes | None] = []
 
         def change(old: bytes | None) -> bytes:
@@ -70,7 +69,6 @@ class RowsContract:
         assert [await rows.read("a"), await rows.read(name), await rows.read("b")] == [b"A", b"B", None]
 
     async def test_row_of_48_kib(self, rows: Rows) -> None:
-        """A row may be as large as a message."""
         body = json.dumps(["x" * 1_000] * 48).encode()[:MAX_BODY_BYTES]
         assert await rows.update("large", lambda _: body) == body
         assert await rows.read("large") == body

@@ -89,7 +89,6 @@ class FaultProxy:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Serve one request. Return whether the connection can carry another."""
         request = await read_request(reader)
         if request is None:
             writer.write(whole_wire(error_response(400, "Bad Request")))

@@ -21,8 +21,6 @@ _FIELDS = ("token", "auth", "client_id", "access_token_seconds", "access_token_a
 
 
 class Access:
-    """The secret of one sandbox, and the access tokens that it has issued."""
-
     def __init__(self, settings: SandboxSettings) -> None:
         self._settings = settings
         self._secret = (settings.token or "").encode()
@@ -41,7 +39,7 @@ class Access:
             case "bearer":
                 return _is_same(_credentials(head, b"bearer"), self._secret)
             case "basic":
-                return _is_same(_decoded(_credentials(head, b"basic")), self._secret)
+                return _is_same(_decode(_credentials(head, b"basic")), self._secret)
             case "header":
                 return _is_same(head.get(KEY_HEADER), self._secret)
             case "query":
@@ -68,7 +66,7 @@ class Access:
         form = parse_qs(body.decode("latin-1"))
         if form.get("grant_type") != ["client_credentials"]:
             return _refused(400, "unsupported_grant_type")
-        client_id, _, secret = _decoded(_credentials(head, b"basic")).decode("latin-1").partition(":")
+        client_id, _, secret = _decode(_credentials(head, b"basic")).decode("latin-1").partition(":")
         client_id = unquote_plus(client_id) or form.get("client_id", [""])[0]
         secret = unquote_plus(secret) or form.get("client_secret", [""])[0]
         if client_id != self._settings.client_id or not _is_same(secret.encode(), self._secret):
@@ -95,7 +93,7 @@ def _credentials(head: RequestHead, scheme: bytes) -> bytes:
     return credentials.strip() if said.lower() == scheme else b""
 
 
-def _decoded(credentials: bytes) -> bytes:
+def _decode(credentials: bytes) -> bytes:
     try:
         return base64.b64decode(credentials, validate=True)
     except binascii.Error:

@@ -83,7 +83,6 @@ def _region_items(settings: SandboxSettings, question: Question, drift: Drift | 
 
 
 def _region(settings: SandboxSettings, drift: Drift | None, name: str) -> Listing:
-    """List a region, which has a quarter of the records."""
     place = REGIONS.index(name)
     first, last = (settings.records * each // len(REGIONS) for each in (place, place + 1))
     return Listing(settings, drift, first, last)
@@ -203,6 +202,6 @@ PATHS = (
 )  # fmt: skip
 """Every path, in the order of the help and of docs/sandbox.md."""
 
-VARYING = {path.path.encode(): path.varies for path in PATHS if path.varies}
+VARYING_HEADERS = {path.path.encode(): path.varies for path in PATHS if path.varies}
 """Maps paths without a placeholder to the headers on which their answers depend."""
-POSTED = frozenset(path.path.encode() for path in PATHS if path.method == "POST")
+POST_TARGETS = frozenset(path.path.encode() for path in PATHS if path.method == "POST")

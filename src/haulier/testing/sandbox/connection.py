@@ -6,7 +6,7 @@ import asyncio
 from typing import NamedTuple, Protocol, cast
 
 from haulier.testing.sandbox.access import TOKEN_TARGET
-from haulier.testing.sandbox.answers import POSTED
+from haulier.testing.sandbox.answers import POST_TARGETS
 from haulier.testing.sandbox.counters import SandboxCounters
 from haulier.testing.sandbox.line import Line
 from haulier.testing.sandbox.wire import Answer, RenderedAnswer, RequestHead, error
@@ -85,7 +85,6 @@ class Connection(asyncio.Protocol):
             self._serve()
 
     def abort(self) -> None:
-        """Close the connection without another byte."""
         self._transport.abort()
 
     def begin_service(self, seconds: float) -> None:
@@ -123,7 +122,7 @@ class Connection(asyncio.Protocol):
         is_last = version != b"HTTP/1.1" or head.get(b"connection").lower() == b"close"
         if target == CONTROL_TARGET:
             self._send(RenderedAnswer(self._api.control(method, body)).plain, is_last)
-        elif method == b"GET" or (method == b"POST" and target.partition(b"?")[0] in POSTED):
+        elif method == b"GET" or (method == b"POST" and target.partition(b"?")[0] in POST_TARGETS):
             self._ask(head, method, target, body, is_last)
         elif method == b"POST" and target == TOKEN_TARGET:
             self._send(RenderedAnswer(self._api.issue(head, body)).plain, is_last)

@@ -15,7 +15,7 @@ from haulier.testing.sandbox.wire import Answer, render
 CORRUPTION_KINDS: tuple[CorruptionKind, ...] = get_args(CorruptionKind)
 _GZIPPED = b"Content-Encoding: gzip\r\n"
 _CUTS: dict[CorruptionKind, Cut] = {"gzip_cut": Cut.GZIP, "chunked_cut": Cut.CHUNKED}
-CLOSING: frozenset[CorruptionKind] = frozenset({"length_short", "length_long", "chunked_cut"})
+CLOSING_KINDS: frozenset[CorruptionKind] = frozenset({"length_short", "length_long", "chunked_cut"})
 """The kinds after which the connection cannot carry another answer."""
 _HTML = b"<!DOCTYPE html>\n<html><head><title>Please wait</title></head><body>The API is busy.</body></html>\n"
 _BOM = b"\xef\xbb\xbf"
@@ -56,6 +56,5 @@ def corrupt_wire(made: Answer, kind: CorruptionKind) -> bytes:
 
 
 def _with_nan(body: bytes) -> bytes:
-    """Put NaN into the first record's score or, without one, into the first number."""
     spoilt, count = _SCORE.subn(rb"\1NaN", body, count=1)
     return spoilt if count else _NUMBER.sub(rb"\1NaN", body, count=1)

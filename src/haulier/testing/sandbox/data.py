@@ -41,7 +41,6 @@ def record_bytes(settings: SandboxSettings, record_id: int) -> bytes:
 
 
 def record_ids(settings: SandboxSettings) -> Iterator[int]:
-    """List the ids of all records, ascending."""
     return (id_at(settings, rank) for rank in range(settings.records))
 
 

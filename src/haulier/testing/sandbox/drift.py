@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Literal
 
-# With `insert`, the records of these ranks are missing at first.
-_MISSING_EVERY = 10
-_MISSING_AT = 4
-_LOOKED_BACK = 1_000
+_MISSING_EVERY_RANKS = 10
+"""With `insert`, one rank of this many is missing at first."""
+_FIRST_MISSING_RANK = 4
+_MAX_LOOKBACK_RANKS = 1_000
+"""Ranks that are searched for one to move, so that a request stays cheap."""
 
 
 class Drift:
@@ -44,7 +45,7 @@ class Drift:
     def move(self, first: int, before: int) -> bool:
         """Let the last record in [first, before) vanish, or the last missing one appear. False if there is none."""
         wanted = self.kind == "delete"
-        for rank in range(before - 1, max(first, before - _LOOKED_BACK) - 1, -1):
+        for rank in range(before - 1, max(first, before - _MAX_LOOKBACK_RANKS) - 1, -1):
             if self.is_there(rank) is wanted:
                 insort(self._moved, rank)
                 return True
@@ -52,4 +53,4 @@ class Drift:
 
 
 def _missing_below(rank: int) -> int:
-    return (rank + _MISSING_EVERY - 1 - _MISSING_AT) // _MISSING_EVERY
+    return (rank + _MISSING_EVERY_RANKS - 1 - _FIRST_MISSING_RANK) // _MISSING_EVERY_RANKS

@@ -21,7 +21,6 @@ def comment_ids(settings: SandboxSettings, post_id: int) -> Iterator[int]:
 
 
 def comment_count(settings: SandboxSettings, post_id: int) -> int:
-    """Return the number of comments that a post claims, from none to twice the average."""
     return post_id * 7 % (2 * settings.comments_per_post + 1)
 
 

@@ -12,8 +12,6 @@ _THRASH_POWER = 1.5
 
 
 class Fault(Enum):
-    """The fault of one request; ``NONE`` is an answer."""
-
     NONE = auto()
     UNAUTHORIZED = auto()
     OUTAGE = auto()
@@ -70,7 +68,7 @@ def delay_seconds(settings: SandboxSettings, draw: random.Random, *, in_flight: 
     return seconds
 
 
-ANSWERED_LATE = frozenset({Fault.NONE, Fault.CUT, Fault.CORRUPT, Fault.SERVER_ERROR, Fault.ERROR_BODY})
+DELAYED_FAULTS = frozenset({Fault.NONE, Fault.CUT, Fault.CORRUPT, Fault.SERVER_ERROR, Fault.ERROR_BODY})
 """The faults with the latency of an answer. Limits and refusals are answered at once: they cost the API nothing."""
-UNCOUNTED = frozenset({Fault.UNAUTHORIZED, Fault.OUTAGE})
+UNCOUNTED_FAULTS = frozenset({Fault.UNAUTHORIZED, Fault.OUTAGE})
 """The faults that do not count against a limit."""

@@ -72,7 +72,6 @@ def settings_of(group: type) -> Iterator[dataclasses.Field[Any]]:
 
 
 def flag_of(name: str) -> str:
-    """Write the flag of a setting: ``--cut-rate``."""
     return "--" + name.replace("_", "-")
 
 

@@ -50,7 +50,6 @@ class Limits:
         return None
 
     def remaining(self, now: float) -> int | None:
-        """Return what remains of the quota, or None without a quota."""
         self._move_to(now)
         return max(0, self._settings.quota - self._taken) if self._settings.quota else None
 
@@ -79,7 +78,7 @@ class Limits:
             self._level, self._level_at = min(float(settings.bucket), self._level + flowed), now
 
 
-def refusal(status: int, wait_seconds: int, form: WaitForm, moment: datetime) -> Answer:
+def make_refusal(status: int, wait_seconds: int, form: WaitForm, moment: datetime) -> Answer:
     """Make a refusal that names the wait in this form; 0 seconds: without a wait."""
     said: dict[str, object] = {"error": "Too many requests."}
     if not wait_seconds:

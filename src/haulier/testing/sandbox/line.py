@@ -25,12 +25,10 @@ class Line:
         self._waiting: dict[Served, float] = {}
 
     def enter(self, request: Served, seconds: float) -> None:
-        """Put a request in line; its service takes ``seconds``."""
         self._waiting[request] = seconds
         self._advance()
 
     def leave(self, request: Served) -> None:
-        """Free the place of a request that was answered or whose client left."""
         self._served.discard(request)
         self._waiting.pop(request, None)
         self._advance()

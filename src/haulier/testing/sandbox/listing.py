@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from haulier.testing.sandbox.data import id_at, rank_of, record_at
 from haulier.testing.sandbox.drift import Drift
-from haulier.testing.sandbox.question import MOST_IDS, BadQuestionError, Question
+from haulier.testing.sandbox.question import MAX_ID, BadQuestionError, Question
 from haulier.testing.sandbox.setting_groups import EmptyAs
 from haulier.testing.sandbox.settings import SandboxSettings
 from haulier.testing.sandbox.wire import Answer, error
@@ -157,9 +157,8 @@ def make_listing(settings: SandboxSettings, drift: Drift | None, first: int, las
 
 
 def id_span(settings: SandboxSettings, question: Question) -> tuple[int, int]:
-    """Return the ranks [first, last) of the requested ids."""
     first = rank_of(settings, question.whole_number("from_id", 1))
-    return first, max(first, rank_of(settings, question.whole_number("to_id", MOST_IDS)))
+    return first, max(first, rank_of(settings, question.whole_number("to_id", MAX_ID)))
 
 
 def serve(settings: SandboxSettings, rank: int) -> bytes:

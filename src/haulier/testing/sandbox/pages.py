@@ -35,7 +35,6 @@ def by_offset(settings: SandboxSettings, question: Question, drift: Drift | None
 
 
 def events(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
-    """Answer the records changed in [since, until), by offset if the query has one, else by cursor."""
     end = time_at(settings, settings.records + settings.events_per_step)
     first = rank_since(settings, question.time("since", EVENTS_START))
     listing = make_listing(settings, drift, first, rank_since(settings, question.time("until", end)))
@@ -49,7 +48,7 @@ def by_token(settings: SandboxSettings, question: Question, drift: Drift | None)
     listing = make_listing(settings, drift, *id_span(settings, question))
     token = question.query.get("pageToken")
     page, gave = _bound_page(listing, question, "token", token)
-    told = gave or _repeated(settings, token)
+    told = gave or _repeat_token(settings, token)
     sign = b',"nextPageToken":"%s"' % told if told else b""
     return page.answer(b'{"items":[', b']%s,"total":%d}' % (sign, listing.promised), took=token, gave=gave)
 
@@ -143,7 +142,7 @@ def by_odata(settings: SandboxSettings, question: Question, drift: Drift | None)
     token = question.query.get("$skiptoken")
     preference = PAGE_SIZE_PREFERENCE.search(question.header("prefer") or "")
     if token is None:
-        first, last = id_span(settings, _filtered(question))
+        first, last = id_span(settings, _apply_filter(question))
         limit = replace(question, query={"limit": preference[1]}).limit(settings) if preference else settings.page_size
         start, top, is_counted = (
             first,
@@ -183,13 +182,13 @@ def cursor_page(
             ((b"X-Last-Page", b"true"),),
             write_cursor(page.ranks[0] if page.ranks else listing.last, _bound(listing, route)),
         )
-    last = _repeated(listing.settings, cursor)
+    last = _repeat_token(listing.settings, cursor)
     told = b'"%s"' % (gave or last) if gave or last else b"null"
     after = b'],"%s":%s,"total":%d}' % (sign, told, listing.promised)
     return page.answer(b'{"items":[', after, headers=headers, took=cursor, gave=gave)
 
 
-def _repeated(settings: SandboxSettings, token: str | None) -> bytes:
+def _repeat_token(settings: SandboxSettings, token: str | None) -> bytes:
     return token.encode() if settings.is_token_repeated and token is not None else b""
 
 
@@ -223,12 +222,11 @@ def _own_query(page: Page, *numbers: int) -> bytes:
 
 
 def _link(question: Question, *dropped: str, **changes: object) -> str:
-    """Return the address of the question with other parameters, and without a key, as APIs do."""
     query = {name: value for name, value in question.query.items() if name not in ("api_key", *dropped)}
     return f"{question.origin}{question.path}?{urlencode(query | changes)}"
 
 
-def _filtered(question: Question) -> Question:
+def _apply_filter(question: Question) -> Question:
     text = question.query.get("$filter")
     if text is None:
         return question

@@ -12,7 +12,7 @@ from haulier.testing.sandbox.settings import SandboxSettings
 from haulier.testing.sandbox.wire import Answer, RequestHead, error
 
 NO_HEAD = RequestHead(b"")
-MOST_IDS = 2**62
+MAX_ID = 2**62
 
 
 class BadQuestionError(Exception):
@@ -42,7 +42,6 @@ class Question:
         return self.head.get(name.encode()).decode("latin-1") or None
 
     def whole_number(self, name: str, default: int) -> int:
-        """Read a parameter that is a whole number of at least 0."""
         text = self.query.get(name)
         return default if text is None else read_whole_number(name, text)
 

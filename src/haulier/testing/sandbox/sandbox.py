@@ -10,7 +10,7 @@ from haulier.testing.sandbox.counters import SandboxCounters
 from haulier.testing.sandbox.server import SandboxServer
 from haulier.testing.sandbox.settings import SandboxSettings, change_settings
 
-_BACKLOG = 1024
+_BACKLOG_CONNECTIONS = 1024
 
 
 class Sandbox:
@@ -27,7 +27,9 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._server = SandboxServer(self._first_settings, loop, SystemClock())
-        self._listener = await loop.create_server(self._server.accept, self._host, self._port, backlog=_BACKLOG)
+        self._listener = await loop.create_server(
+            self._server.accept, self._host, self._port, backlog=_BACKLOG_CONNECTIONS
+        )
         self._port = self._listener.sockets[0].getsockname()[1]
         return self
 
@@ -53,7 +55,7 @@ class Sandbox:
     @property
     def counters(self) -> SandboxCounters:
         """The live counters, not a copy."""
-        return self._server.counted()
+        return self._server.read_counters()
 
     def change(self, **changes: object) -> None:
         """Change settings by name, from the next request on. A bad one raises ``ValueError``, and nothing changes."""

@@ -16,13 +16,13 @@ import msgspec
 
 from haulier.clock import Clock
 from haulier.testing.sandbox.access import Access
-from haulier.testing.sandbox.answers import VARYING, answer
+from haulier.testing.sandbox.answers import VARYING_HEADERS, answer
 from haulier.testing.sandbox.connection import Connection, Reply
-from haulier.testing.sandbox.corruption import CLOSING, CORRUPTION_KINDS, corrupt_wire, possible_kind
+from haulier.testing.sandbox.corruption import CLOSING_KINDS, CORRUPTION_KINDS, corrupt_wire, possible_kind
 from haulier.testing.sandbox.counters import SandboxCounters
 from haulier.testing.sandbox.drift import Drift
-from haulier.testing.sandbox.faults import ANSWERED_LATE, UNCOUNTED, Fault, decide_fault, delay_seconds
-from haulier.testing.sandbox.limits import Limits, refusal
+from haulier.testing.sandbox.faults import DELAYED_FAULTS, UNCOUNTED_FAULTS, Fault, decide_fault, delay_seconds
+from haulier.testing.sandbox.limits import Limits, make_refusal
 from haulier.testing.sandbox.line import Line
 from haulier.testing.sandbox.settings import SandboxSettings, change_settings
 from haulier.testing.sandbox.tokens import PageTokens
@@ -98,18 +98,17 @@ class SandboxServer:
             wire = rendered.wire(settings.gzip and b"gzip" in head.get(b"accept-encoding"))
         elif fault is Fault.CUT or fault is Fault.CORRUPT:
             made = self.answer(head, method, target, body).answer
-            wire, is_closing, spoilt = self._spoilt(made, fault, b"gzip" in head.get(b"accept-encoding"))
+            wire, is_closing, spoilt = self._damage(made, fault, b"gzip" in head.get(b"accept-encoding"))
             is_last = is_last or is_closing
         else:
             made, spoilt = self.refusal(fault), ""
             wire = RenderedAnswer(made).wire(settings.gzip and b"gzip" in head.get(b"accept-encoding"))
         if self._limits is not None and settings.quota_headers != "none":
             wire = add_headers(wire, self._limits.headers(self._clock.monotonic(), self._clock.now()))
-        seconds = self.delay_seconds(made.is_first_page) if fault is Fault.NONE or fault in ANSWERED_LATE else 0.0
+        seconds = self.delay_seconds(made.is_first_page) if fault is Fault.NONE or fault in DELAYED_FAULTS else 0.0
         return Reply(made.status, wire, seconds, is_last, spoilt)
 
     def begin(self, head: RequestHead) -> Fault:
-        """Count a request that has arrived, and return its fault."""
         counters = self.counters
         counters.requests += 1
         counters.in_flight += 1
@@ -127,10 +126,10 @@ class SandboxServer:
         )
         if fault is Fault.THROTTLED:
             self._burst_left = self.settings.burst_429 - 1
-        elif self._burst_left and fault not in UNCOUNTED:
+        elif self._burst_left and fault not in UNCOUNTED_FAULTS:
             self._burst_left -= 1
             fault = Fault.THROTTLED
-        if self._limits is not None and fault not in UNCOUNTED:
+        if self._limits is not None and fault not in UNCOUNTED_FAULTS:
             wait_seconds = self._limits.take(now)
             if wait_seconds is not None:
                 self._wait_seconds = wait_seconds
@@ -138,11 +137,10 @@ class SandboxServer:
         return fault
 
     def answer(self, head: RequestHead, method: bytes, target: bytes, body: bytes) -> RenderedAnswer:
-        """Return the cached answer to a request; make it the first time."""
         key = target if not body else b"\r\n".join((target, body))
         rendered = self._kept.get(key)
         if rendered is None:
-            rendered = self._made(key, head, method, target, body)
+            rendered = self._make(key, head, method, target, body)
         return rendered if self._tokens is None else self._unless_expired(rendered, self._tokens)
 
     def refusal(self, fault: Fault) -> Answer:
@@ -174,7 +172,7 @@ class SandboxServer:
             self._paused_from = now
         self._paused_until = max(self._paused_until, now + wait_seconds)
         told_seconds = wait_seconds if settings.retry_after_seconds else 0
-        return refusal(status, told_seconds, settings.wait_form, self._clock.now())
+        return make_refusal(status, told_seconds, settings.wait_form, self._clock.now())
 
     def delay_seconds(self, is_first_page: bool) -> float:
         """Return the delay of the answer to the request that was begun last."""
@@ -192,7 +190,7 @@ class SandboxServer:
     def control(self, method: bytes, body: bytes) -> Answer:
         """Answer GET with the counters; change settings by name on POST."""
         if method == b"GET":
-            return Answer(200, msgspec.json.encode(self.counted()))
+            return Answer(200, msgspec.json.encode(self.read_counters()))
         try:
             changes = msgspec.json.decode(body, type=dict[str, object])
             self.use(change_settings(self.settings, changes))
@@ -200,7 +198,7 @@ class SandboxServer:
             return error(400, str(exc))
         return Answer(200, msgspec.json.encode({"changed": sorted(changes)}))
 
-    def counted(self) -> SandboxCounters:
+    def read_counters(self) -> SandboxCounters:
         """Return the counters, with what remains of the quota now."""
         counters = self.counters
         counters.quota_left = counters.quota_resets_in_seconds = None
@@ -210,13 +208,13 @@ class SandboxServer:
             counters.quota_resets_in_seconds = round(self._limits.resets_in_seconds(now), 3)
         return counters
 
-    def _spoilt(self, made: Answer, fault: Fault, is_gzip_taken: bool) -> tuple[bytes, bool, str]:
+    def _damage(self, made: Answer, fault: Fault, is_gzip_taken: bool) -> tuple[bytes, bool, str]:
         """Render a cut or corrupt answer. Return it, whether the connection then closes, and the kind of damage."""
         if fault is Fault.CUT:
             wire = RenderedAnswer(made).wire(self.settings.gzip and is_gzip_taken)
             return wire[: (wire.find(b"\r\n\r\n") + 4 + len(wire)) // 2], True, "cut"
         kind = possible_kind(next(self._corruptions), is_gzip_taken)
-        return corrupt_wire(made, kind), kind in CLOSING, kind
+        return corrupt_wire(made, kind), kind in CLOSING_KINDS, kind
 
     def _use_knee(self, settings: SandboxSettings) -> None:
         is_queue = settings.knee > 0 and settings.knee_mode == "queue"
@@ -228,8 +226,8 @@ class SandboxServer:
         if not is_queue:
             self.line = None
 
-    def _made(self, key: bytes, head: RequestHead, method: bytes, target: bytes, body: bytes) -> RenderedAnswer:
-        varies = VARYING.get(target.partition(b"?")[0])
+    def _make(self, key: bytes, head: RequestHead, method: bytes, target: bytes, body: bytes) -> RenderedAnswer:
+        varies = VARYING_HEADERS.get(target.partition(b"?")[0])
         if varies is not None:
             key = b"\r\n".join((key, *(head.get(name) for name in varies)))
             if rendered := self._kept.get(key):

@@ -17,9 +17,9 @@ from haulier.errors import DamagedObjectError, ItemError, SweptError
 from haulier.lake.seam import Bytes, Lake, ObjectFacts, Published
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING, cancelled_after, lines, listed, spooled, stored
 
-MANY_RECORDS = 4_000
+SWEPT_RECORDS = 4_000
 """Records of a kilobyte: more than a spool keeps in memory, so that a sweep finds something."""
-MOST_STREAM_BYTES = 2 * 1024 * 1024
+MAX_SPOOL_MEMORY_BYTES = 2 * 1024 * 1024
 """Memory that a spool may use for an endless stream (G9); the test sends ten times as much through it."""
 
 
@@ -150,7 +150,7 @@ class ObjectContract:
             pytest.skip("this lake cannot take a spool away from its attempt (C9)")
         finished = await spooled(lake, [b"{}"], "finished")
         writing = await lake.open_spool(STAGING, "writing")
-        await writing.write([os.urandom(500).hex().encode()] * MANY_RECORDS)
+        await writing.write([os.urandom(500).hex().encode()] * SWEPT_RECORDS)
         assert await lake.sweep(STAGING) == 2
         await writing.write([b"{}"] * 1000)
         await writing.finish()
@@ -200,7 +200,7 @@ class ObjectContract:
         finally:
             tracemalloc.stop()
         assert (await spool.finish()).records == count
-        assert peak_bytes < MOST_STREAM_BYTES, peak_bytes
+        assert peak_bytes < MAX_SPOOL_MEMORY_BYTES, peak_bytes
         await spool.discard()
 
     async def test_equal_content_has_equal_bytes(self, lake: Lake) -> None:

@@ -26,7 +26,6 @@ class RaceOutcome(msgspec.Struct, frozen=True):
 
 
 async def race(lake_url: str) -> list[RaceOutcome]:
-    """Start the processes, and return their outcomes."""
     command = [sys.executable, "-c", f"from {__name__} import main; main()", lake_url]
     async with asyncio.TaskGroup() as tasks:
         racing = []

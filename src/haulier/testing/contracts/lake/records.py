@@ -27,7 +27,7 @@ GOOD_PATHS = ("run.json", "a/_SUCCESS.json", "a/mode=full/k-1_2.ndjson.gz", "a/.
 CLIMBING_PATHS = ("", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b", "a/./b", "~/a")
 FOREIGN_PATHS = ("a b", "a\\b", "a:b", "a%2fb", "naïve", "a\n", "\na", "a\0b", "a*", ".tmp-1", "a/.tmp-1", ".tmp-1/a")
 
-MOST_PIECE_BYTES = 16 * 1024 * 1024
+MAX_PIECE_BYTES = 16 * 1024 * 1024
 """Largest piece of a download (G9)."""
 
 
@@ -82,7 +82,6 @@ class RecordContract:
         assert await listed(lake, "_haulier") == []
 
     async def test_of_many_tasks_one_creates(self, lake: Lake) -> None:
-        """Exactly one of them is told that it created the record."""
         bodies = [b"%d" % number * 1000 for number in range(32)]
         made = await asyncio.gather(*(lake.create(f"{RECORDS}/a.json", body) for body in bodies))
         assert made.count(True) == 1
@@ -112,14 +111,14 @@ class RecordContract:
     async def test_a_record_is_created_from_a_file(self, lake: Lake, tmp_path: Path) -> None:
         """A file of any size becomes a record, and can be downloaded in pieces."""
         file = tmp_path / "manifest"
-        file.write_bytes(os.urandom(MOST_PIECE_BYTES + 1_000_000))
+        file.write_bytes(os.urandom(MAX_PIECE_BYTES + 1_000_000))
         assert await lake.create_from("a/manifest", file)
         pieces = [piece async for piece in lake.download("a/manifest")]
         assert b"".join(pieces) == file.read_bytes()
-        assert all(0 < len(piece) <= MOST_PIECE_BYTES for piece in pieces)
+        assert all(0 < len(piece) <= MAX_PIECE_BYTES for piece in pieces)
         file.write_bytes(b"later")
         assert not await lake.create_from("a/manifest", file)
-        assert len(await stored(lake, "a/manifest")) == MOST_PIECE_BYTES + 1_000_000
+        assert len(await stored(lake, "a/manifest")) == MAX_PIECE_BYTES + 1_000_000
 
     async def test_everything_below_a_folder_is_listed(self, lake: Lake) -> None:
         """Each path is listed once, at any depth; `names` lists the folder's own entries."""
@@ -182,12 +181,10 @@ class RecordContract:
 
     @pytest.mark.parametrize("path", GOOD_PATHS)
     async def test_a_good_path_is_taken(self, lake: Lake, path: str) -> None:
-        """Paths have letters, digits, ``-_.=`` and folders."""
         assert await lake.create(path, b"{}")
         assert await lake.read(path) == b"{}"
 
     async def test_a_cancelled_creation_is_whole_or_absent(self, lake: Lake) -> None:
-        """The path can be used afterwards."""
         body = os.urandom(300_000)
         for turns in range(12):
             path = f"a/{turns}"

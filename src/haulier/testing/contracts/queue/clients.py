@@ -63,7 +63,6 @@ class ClientContract(QueueSetting):
         assert (await self.take_one(queue)).body == leases[1].body
 
     async def test_close_may_be_repeated(self, opener: QueueOpener, queue: Queue) -> None:
-        """A client may be closed twice, or unused; other clients keep working."""
         await queue.enqueue([b"one"])
         unused, client = opener(), opener()
         await unused.close()

@@ -88,7 +88,6 @@ class LeaseContract(QueueSetting):
         assert len(await self.take(queue, 2)) == 1
 
     async def test_renewed_twice_in_a_moment_is_one_message(self, queue: Queue) -> None:
-        """The message comes back once, however often its lease was renewed."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         for seconds in (1.0, 0.5, 1.0, 1.0):
@@ -135,7 +134,6 @@ class LeaseContract(QueueSetting):
         assert await queue.complete([]) == []
 
     async def test_release_hands_back_with_another_body(self, queue: Queue, other: Queue) -> None:
-        """Release replaces the body and makes the message visible in one step."""
         if not queue.capabilities.replaces_body:
             pytest.skip(f"{queue.capabilities.name} cannot replace a body")
         await queue.enqueue([b"old"])
@@ -145,7 +143,6 @@ class LeaseContract(QueueSetting):
         assert (lease.body, lease.deliveries) == (b"new", 2)
 
     async def test_release_with_a_delay(self, queue: Queue) -> None:
-        """The message is hidden for the delay, and then has its new body."""
         await queue.enqueue([b"old"])
         body = await self.hand_back(queue, await self.take_one(queue), b"new", delay_seconds=self.lease_seconds)
         assert await queue.peek(10) in ([], [body])
@@ -191,7 +188,6 @@ class LeaseContract(QueueSetting):
         assert await queue.peek(10) == []
 
     async def test_complete_returns_the_lost(self, queue: Queue, other: Queue) -> None:
-        """Held leases are completed, and lost ones are returned."""
         self._require_fence(queue)
         await queue.enqueue([b"%d" % n for n in range(4)])
         leases = await self.take(queue, 4)
@@ -243,7 +239,6 @@ class LeaseContract(QueueSetting):
 
     @pytest.mark.parametrize("token", STRANGE_TOKENS, ids=range(len(STRANGE_TOKENS)))
     async def test_strange_token_is_lost(self, queue: Queue, token: str) -> None:
-        """A token that no queue gave out is a lost lease, never a crash."""
         await queue.enqueue([b"one"])
         held = await self.take_one(queue)
         await self.require_lost(queue, Lease(token=token, body=b"one", deliveries=1))

@@ -47,13 +47,11 @@ class MessageContract(QueueSetting):
 
     @pytest.mark.parametrize("limit", [0, -1])
     async def test_limit_of_none(self, queue: Queue, limit: int) -> None:
-        """Dequeue takes no message and counts no delivery."""
         await queue.enqueue([b"one"])
         assert await self.take(queue, limit) == []
         assert (await self.take_one(queue)).deliveries == 1
 
     async def test_limit_above_the_backends_own(self, queue: Queue) -> None:
-        """It is no error: the backend hands out what it can."""
         most = queue.capabilities.max_dequeue
         await queue.enqueue([b"%d" % n for n in range(most + 3)])
         assert 0 < len(await self.take(queue, most + 3)) <= most
@@ -72,7 +70,6 @@ class MessageContract(QueueSetting):
         assert len({lease.token for lease in first + second}) == 20
 
     async def test_oldest_visibility_comes_first(self, queue: Queue) -> None:
-        """Messages come in the order in which they became visible."""
         if not queue.capabilities.is_ordered:
             pytest.skip(f"{queue.capabilities.name} promises no order")
         unit = self.lease_seconds / 4
@@ -166,7 +163,6 @@ class MessageContract(QueueSetting):
             assert len(await queue.peek(limit, poison=is_poison)) == shown
 
     async def test_depth_counts_by_state(self, queue: Queue) -> None:
-        """Depth counts ready, delayed, leased and poisoned messages exactly."""
         self._require_exact_depth(queue)
         assert await queue.depth() == Depth(ready=0, delayed=0, leased=0, poisoned=0)
         await queue.enqueue([b"%d" % n for n in range(6)])

@@ -61,7 +61,6 @@ class QueueSetting:
         return await queue.dequeue(limit, self.lease_seconds)
 
     async def take_one(self, queue: Queue) -> Lease:
-        """Take the only visible message."""
         leases = await self.take(queue, 2)
         assert len(leases) == 1, f"expected one visible message, found {len(leases)}"
         return leases[0]
