@@ -69,7 +69,6 @@ class FakeClock:
         await _settle()
 
     def set_wall(self, now: datetime) -> None:
-        """Set the wall time alone. No sleeper wakes."""
         with self._lock:
             self._wall = now
 

@@ -39,7 +39,6 @@ class RowsContract:
 
     @pytest_asyncio.fixture
     async def other(self, opener: RowsOpener) -> AsyncIterator[Rows]:
-        """A second client of the same rows."""
         other = opener()
         yield other
         await other.close()
@@ -86,7 +85,6 @@ class RowsContract:
         assert await rows.update("scope", lambda old: (old or b"") + b"?") == b"good!?"
 
     async def test_updates_are_atomic(self, rows: Rows, opener: RowsOpener) -> None:
-        """No update of several threads is lost: each sees the one before."""
 
         def increment(old: bytes | None) -> bytes:
             return b"%d" % (int(old or b"0") + 1)

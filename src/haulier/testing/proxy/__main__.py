@@ -12,7 +12,6 @@ from haulier.testing.server_process import loop_factory, serve_until_ended
 
 
 async def serve(upstream: str, settings: ProxySettings, *, port: int = 0, stays: bool = False) -> None:
-    """Serve until SIGTERM, SIGINT or, unless it ``stays``, the end of a standard input that is a pipe."""
     async with FaultProxy(upstream, settings, port=port) as proxy:
         await serve_until_ended(proxy.url, stays=stays)
 

@@ -49,7 +49,6 @@ class ProxyResponse:
 
 
 def cut_wire(response: ProxyResponse, cut: Cut) -> bytes:
-    """Render the answer with half of its body."""
     headers, body = response.headers, response.body
     half = body[: len(body) // 2]
     if cut is Cut.LENGTH:

@@ -13,7 +13,6 @@ from haulier.testing.server_process import loop_factory, serve_until_ended
 
 
 async def serve(settings: SandboxSettings, *, host: str = "127.0.0.1", port: int = 0, stays: bool = False) -> None:
-    """Serve until SIGTERM, SIGINT or, unless it ``stays``, the end of a standard input that is a pipe."""
     async with Sandbox(settings, host=host, port=port) as api:
         if sys.stdout.isatty():
             # The URL is printed before the loop turns again, so these follow it.

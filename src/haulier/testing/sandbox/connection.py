@@ -28,8 +28,6 @@ class Reply(NamedTuple):
 
 
 class Api(Protocol):
-    """The server behind a connection."""
-
     loop: asyncio.AbstractEventLoop
     counters: SandboxCounters
     connections: set[Connection]

@@ -1,4 +1,4 @@
-"""The records of the sandbox as pure functions of the settings: an oracle for tests that needs no server.
+"""The records of the sandbox as pure functions of the settings: an oracle for tests, without a server.
 
 A record's *rank* is its position, 0 to ``records - 1``, in the order of ids and of times. Ids start at 1 and skip the
 gaps; ``changed_at`` starts at `EVENTS_START`. Counts are computed, so two million records cost nothing.

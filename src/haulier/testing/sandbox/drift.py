@@ -22,7 +22,6 @@ class Drift:
         self._moved: list[int] = []
 
     def count(self, first: int, last: int) -> int:
-        """Count the existing ranks in [first, last)."""
         moved = bisect_left(self._moved, last) - bisect_left(self._moved, first)
         if self.kind == "delete":
             return last - first - moved

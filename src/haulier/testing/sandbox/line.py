@@ -8,8 +8,6 @@ from haulier.testing.sandbox.counters import SandboxCounters
 
 
 class Served(Protocol):
-    """A request in line."""
-
     def begin_service(self, seconds: float) -> None:
         """Start the service of this request: answer it after ``seconds``."""
 

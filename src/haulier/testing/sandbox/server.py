@@ -33,8 +33,6 @@ _MAX_KEPT_BYTES = 64 * 1024 * 1024
 
 
 class SandboxServer:
-    """The settings, counters, cached answers and open connections of one sandbox."""
-
     def __init__(self, settings: SandboxSettings, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.loop = loop
         self._clock = clock
@@ -175,7 +173,6 @@ class SandboxServer:
         return make_refusal(status, told_seconds, settings.wait_form, self._clock.now())
 
     def delay_seconds(self, is_first_page: bool) -> float:
-        """Return the delay of the answer to the request that was begun last."""
         in_flight = self.counters.in_flight
         return delay_seconds(self.settings, self._draw, in_flight=in_flight, is_first_page=is_first_page)
 

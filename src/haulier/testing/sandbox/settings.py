@@ -80,7 +80,6 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
 
     @cached_property
     def chance(self) -> float:
-        """The share of requests that start a random fault."""
         rates = (self.error_rate_429 / self.burst_429, self.error_rate_500, self.error_rate_200)
         return sum((*rates, self.hang_rate, self.cut_rate, self.corrupt_rate))
 

@@ -18,8 +18,6 @@ RACED_RECORDS = 20
 
 
 class RaceOutcome(msgspec.Struct, frozen=True):
-    """The answers that one of the processes got."""
-
     process: str
     created: list[bool]
     published: str

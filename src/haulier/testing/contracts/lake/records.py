@@ -146,7 +146,6 @@ class RecordContract:
         await others
 
     async def test_a_removed_record_is_absent(self, lake: Lake) -> None:
-        """Removing is idempotent, and the path can be used again."""
         await lake.create("a/b", b"1")
         await lake.remove("a/b")
         await lake.remove("a/b")

@@ -9,8 +9,6 @@ from haulier.testing.contracts.queue.setting import QueueSetting
 
 
 class ClientContract(QueueSetting):
-    """Several clients of one queue."""
-
     async def test_clients_share_one_queue(self, queue: Queue, other: Queue) -> None:
         await queue.enqueue([b"%d" % n for n in range(10)])
         first, second = await self.take(other, 6), await self.take(queue, 6)

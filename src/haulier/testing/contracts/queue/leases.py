@@ -15,8 +15,6 @@ STRANGE_TOKENS = ["", "x", "1", "7.7", "0.0", "-1.-1", "1.1.x", "9" * 5_000, f"{
 
 
 class LeaseContract(QueueSetting):
-    """Expiry, deliveries, renew, release, complete."""
-
     async def test_expired_lease_goes_to_the_next(self, queue: Queue, other: Queue) -> None:
         await queue.enqueue([b"one"])
         await self.take_one(queue)
@@ -77,7 +75,6 @@ class LeaseContract(QueueSetting):
         assert await queue.complete([lease]) == []
 
     async def test_renewed_lease_runs_out(self, queue: Queue) -> None:
-        """A renewal counts from now: it is not added to the remaining time."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         for _ in range(3):
@@ -98,7 +95,6 @@ class LeaseContract(QueueSetting):
         assert [lease.deliveries for lease in await self.take(queue, 10)] == [2]
 
     async def test_renew_revives_an_expired_lease(self, queue: Queue, other: Queue) -> None:
-        """An expired lease can be renewed while nobody else took its message."""
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
         await self.expire()
@@ -201,7 +197,6 @@ class LeaseContract(QueueSetting):
         assert sorted(await self.drain(queue)) == sorted(lease.body for lease in taken)
 
     async def test_complete_twice(self, queue: Queue) -> None:
-        """A completed lease counts as lost, and is no error."""
         self._require_fence(queue)
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)

@@ -23,8 +23,6 @@ BODIES = {
 
 
 class MessageContract(QueueSetting):
-    """Enqueue, dequeue, delays, order, peek, depth, purge, and the poison queue."""
-
     async def test_message_comes_out_as_it_went_in(self, queue: Queue) -> None:
         await queue.enqueue([b"one"])
         lease = await self.take_one(queue)
@@ -98,7 +96,6 @@ class MessageContract(QueueSetting):
         assert (await self.take_one(queue)).deliveries == 1
 
     async def test_negative_delay_is_none(self, queue: Queue) -> None:
-        """A negative delay, as a late clock computes it, is no delay."""
         await queue.enqueue([b"one"], delay_seconds=-5.0)
         lease = await self.take_one(queue)
         body = await self.hand_back(queue, lease, b"two", delay_seconds=-5.0)
@@ -133,7 +130,6 @@ class MessageContract(QueueSetting):
         assert (await self.take_one(queue)).body == body
 
     async def test_poison_queue_stands_apart(self, queue: Queue) -> None:
-        """Poisoned copies keep their order, and are never handed out as work."""
         for body in (b"first", b"second", b"third"):
             await queue.poison(body)
         assert await queue.peek(2, poison=True) == [b"first", b"second"]
@@ -207,7 +203,6 @@ class MessageContract(QueueSetting):
         assert (await self.take_one(queue)).body == b"work"
 
     async def test_queue_goes_on_after_a_purge(self, queue: Queue) -> None:
-        """A purged queue can be used again; older leases are lost."""
         await queue.enqueue([b"old"])
         old = await self.take_one(queue)
         await queue.purge()

@@ -44,7 +44,6 @@ class QueueSetting:
 
     @pytest_asyncio.fixture
     async def other(self, opener: QueueOpener) -> AsyncIterator[Queue]:
-        """A second client of the same queue."""
         other = opener()
         yield other
         await other.close()
@@ -88,5 +87,4 @@ class QueueSetting:
             assert await queue.complete([lease]) == [lease]
 
     async def in_threads(self, opener: QueueOpener, work: Callable[[Queue], Awaitable[T]]) -> Sequence[T]:
-        """Do ``work`` in several threads at once, each with its own event loop and client."""
         return await in_threads(opener, work, self.threads)
