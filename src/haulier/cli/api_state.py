@@ -44,9 +44,9 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """A pace that was declared, told in headers or learned; None without one."""
 
 
-async def read_api_state(site: OpenSource) -> ApiState | None:
-    body = await site.rows.read(scope_name(site.app))
-    return None if body is None else api_state(decode(body), wall_seconds(site.clock))
+async def read_api_state(source: OpenSource) -> ApiState | None:
+    body = await source.rows.read(scope_name(source.app))
+    return None if body is None else api_state(decode(body), wall_seconds(source.clock))
 
 
 def api_state(row: ScopeRow, wall: float) -> ApiState:

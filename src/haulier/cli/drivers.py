@@ -46,17 +46,17 @@ class Driver(Protocol):
 
 
 class _Driver:
-    def __init__(self, site: LiveSource, source: str, options: Options) -> None:
-        self._site = site
+    def __init__(self, source: LiveSource, typed: str, options: Options) -> None:
         self._source = source
+        self._typed = typed
         self._options = options
 
     def command_to_go_on(self, mode: str) -> str:
-        return typed_command("run", self._source, self._options, mode)
+        return typed_command("run", self._typed, self._options, mode)
 
     def _watch(self, run: Run) -> Watch:
-        site = self._site
-        return Watch(site.lake, site.queue, site.closer, site.app.name, only=run.run_id)
+        source = self._source
+        return Watch(source.lake, source.queue, source.closer, source.app.name, only=run.run_id)
 
 
 class LocalDriver(_Driver):
@@ -64,14 +64,14 @@ class LocalDriver(_Driver):
         return contextlib.nullcontext()
 
     async def drive(self, run: Run) -> tuple[int, str]:
-        site = self._site
-        isolate = child_command("isolate", self._source, self._options)
-        worker = Worker(site.worker_deps(isolate), self._watch(run), end_stalled)
-        view = open_progress(run.run_id, site.clock)
+        source = self._source
+        isolate = child_command("isolate", self._typed, self._options)
+        worker = Worker(source.worker_deps(isolate), self._watch(run), end_stalled)
+        view = open_progress(run.run_id, source.clock)
         with on_signals(announce(worker.drain, view.say, self._options), worker.stop_now):
-            estimate = await LateEstimate.open(site, run)
+            estimate = await LateEstimate.open(source, run)
             async with show_progress(
-                view, ProgressReader(site.lake, run), site, lambda _: site.client.scope.in_use, estimate
+                view, ProgressReader(source.lake, run), source, lambda _: source.client.scope.in_use, estimate
             ):
                 code = await worker.run()
         return code, worker.reason
@@ -80,8 +80,8 @@ class LocalDriver(_Driver):
 class FleetDriver(_Driver):
     """Works a run in child processes. This process plans, watches and closes."""
 
-    def __init__(self, site: LiveSource, source: str, options: Options, workers: int) -> None:
-        super().__init__(site, source, options)
+    def __init__(self, source: LiveSource, typed: str, options: Options, workers: int) -> None:
+        super().__init__(source, typed, options)
         self._workers = workers
         self._say: Callable[[str], None] = say
         self._fleet: Fleet | None = None
@@ -91,7 +91,7 @@ class FleetDriver(_Driver):
     async def around(self, run: Run) -> AsyncIterator[None]:
         """Start the children while the plan is written: they take a while, and wait for it."""
         more = ("--run", run.run_id, "--with-parent", *log_words())
-        command = child_command("work", self._source, self._options, *more)
+        command = child_command("work", self._typed, self._options, *more)
         fleet = self._fleet = Fleet(command, self._workers, self._watch(run), lambda line: self._say(line))
         work = self._work = asyncio.ensure_future(fleet.run())
         try:
@@ -105,14 +105,14 @@ class FleetDriver(_Driver):
         fleet, work = self._fleet, self._work
         assert fleet is not None
         assert work is not None
-        self._site.client.scope.hand_over()
+        self._source.client.scope.hand_over()
         fleet.wake()
-        view = open_progress(run.run_id, self._site.clock)
+        view = open_progress(run.run_id, self._source.clock)
         self._say = view.say
         with on_signals(announce(fleet.drain, view.say, self._options), fleet.stop_now):
-            estimate = await LateEstimate.open(self._site, run)
+            estimate = await LateEstimate.open(self._source, run)
             async with show_progress(
-                view, ProgressReader(self._site.lake, run), self._site, in_flight_of_all, estimate
+                view, ProgressReader(self._source.lake, run), self._source, in_flight_of_all, estimate
             ):
                 code = await asyncio.shield(work)
         self._say = say
@@ -142,7 +142,7 @@ def in_flight_of_all(row: ScopeRow) -> int:
 async def show_progress(
     view: ProgressView,
     reader: ProgressReader,
-    site: LiveSource,
+    source: LiveSource,
     in_flight: Callable[[ScopeRow], int],
     estimate: LateEstimate | None = None,
 ) -> AsyncIterator[None]:
@@ -152,7 +152,7 @@ async def show_progress(
         # What cannot be read now is shown later; the work itself says what fails.
         with contextlib.suppress(HaulierError):
             if (progress := await reader.read()) is not None:
-                row = decode(await site.rows.read(scope_name(site.app)))
+                row = decode(await source.rows.read(scope_name(source.app)))
                 failures = functools.reduce(Failures.with_more, reader.of_runs(row.failures), NO_FAILURES)
                 view.show(progress, Traffic(in_flight(row), failures))
                 if estimate is not None and (line := await estimate.line(progress)):
@@ -170,7 +170,7 @@ async def show_progress(
     finally:
         task.cancel()
         await asyncio.wait([task])
-        await site.client.scope.tell_failures()
+        await source.client.scope.tell_failures()
         await show()
         view.close()
         reader.close()

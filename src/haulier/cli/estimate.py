@@ -20,39 +20,39 @@ MIN_ENDED_ITEMS = 3
 """Ended items by which the others are estimated."""
 
 
-async def say_plan(site: LiveSource, run: Run, seal: Seal) -> None:
+async def say_plan(source: LiveSource, run: Run, seal: Seal) -> None:
     """Say how many items a plan has, and what they cost by the times of the enumeration's requests."""
     dropped = f" ({count_of(seal.repeated, 'duplicate item')} {were(seal.repeated)} dropped)" if seal.repeated else ""
     say(f"  {count_of(seal.items, 'item')} in {count_of(len(seal.shards), 'shard')}{dropped}")
-    await _say_promised(site, run)
-    await _say_cost(site, run, seal.items)
+    await _say_promised(source, run)
+    await _say_cost(source, run, seal.items)
 
 
-async def say_rest(site: LiveSource, run: Run, _seal: Seal) -> None:
+async def say_rest(source: LiveSource, run: Run, _seal: Seal) -> None:
     """Say the same of a resumed run's items that have not ended."""
-    ledger = Ledger(site.lake, run.paths)
+    ledger = Ledger(source.lake, run.paths)
     try:
         await ledger.refresh()
         progress = await ledger.progress()
     finally:
         ledger.close()
     say(f"  {progress.missing:,} of {count_of(progress.planned - progress.split, 'item')} {are(progress.missing)} left")
-    await _say_promised(site, run)
+    await _say_promised(source, run)
     if progress.missing:
-        await _say_cost(site, run, progress.missing)
+        await _say_cost(source, run, progress.missing)
 
 
 class LateEstimate:
     """An estimate from the run itself, where no earlier run allowed one."""
 
-    def __init__(self, site: LiveSource, run: Run, is_known: bool) -> None:
-        self._site = site
+    def __init__(self, source: LiveSource, run: Run, is_known: bool) -> None:
+        self._source = source
         self._run = run
         self._is_over = is_known
 
     @classmethod
-    async def open(cls, site: LiveSource, run: Run) -> LateEstimate:
-        return cls(site, run, await _requests_an_item(site, run) is not None)
+    async def open(cls, source: LiveSource, run: Run) -> LateEstimate:
+        return cls(source, run, await _requests_an_item(source, run) is not None)
 
     async def line(self, progress: Progress) -> str:
         """Write the estimate, once: by the first page if it tells how many there are, else by the first items."""
@@ -63,44 +63,44 @@ class LateEstimate:
         return said
 
     async def _by_page(self, items: int) -> str:
-        page: FirstPage | None = self._site.client.findings.first_page
+        page: FirstPage | None = self._source.client.findings.first_page
         if page is None or not page.has_more or len(self._run.file.streams) != 1:
             return ""
         if page.total is not None:
             requests, of = items * math.ceil(page.total / page.records), page.total
         else:
-            promised = (await expected_range(self._site.lake, self._run)).values()
+            promised = (await expected_range(self._source.lake, self._run)).values()
             requests, of = math.ceil(sum(most for _, most in promised) / page.records), 0
         if requests <= items:
             return ""
         by = f"the first page, which has {page.records:,}{f' of {of:,}' if of else ''} records"
-        return _cost(self._site, requests, by)
+        return _cost(self._source, requests, by)
 
     def _by_items(self, progress: Progress) -> str:
         if progress.done < MIN_ENDED_ITEMS or progress.requests <= progress.done:
             return ""
         each = progress.requests / progress.done
-        return _cost(self._site, round(each * progress.missing), f"the first {progress.done:,} items", "more request")
+        return _cost(self._source, round(each * progress.missing), f"the first {progress.done:,} items", "more request")
 
 
-async def _say_promised(site: LiveSource, run: Run) -> None:
-    promised = await expected_range(site.lake, run)
+async def _say_promised(source: LiveSource, run: Run) -> None:
+    promised = await expected_range(source.lake, run)
     for stream, (count, _) in promised.items():
         say(f"  {stream}: the API promises {count_of(count, 'record')}")
 
 
-async def _say_cost(site: LiveSource, run: Run, items: int) -> None:
-    each = await _requests_an_item(site, run)
+async def _say_cost(source: LiveSource, run: Run, items: int) -> None:
+    each = await _requests_an_item(source, run)
     if each is None:
-        span, how = _times(site, items)
+        span, how = _times(source, items)
         say(f"  at least {count_of(items, 'request')}: {span} or more, {how}")
     else:
-        say(_cost(site, round(each * items), f"the last complete run, with {each:.3g} per item"))
+        say(_cost(source, round(each * items), f"the last complete run, with {each:.3g} per item"))
 
 
-async def _requests_an_item(site: LiveSource, run: Run) -> float | None:
+async def _requests_an_item(source: LiveSource, run: Run) -> float | None:
     """Look at the newest complete run of these streams. An empty item took at least one request."""
-    found = await latest_complete(site.lake, site.app.name, run.file.streams[0])
+    found = await latest_complete(source.lake, source.app.name, run.file.streams[0])
     if found is None or found[0].file.streams != run.file.streams or found[0].file.mode != run.file.mode:
         return None
     totals = found[1].totals
@@ -108,13 +108,13 @@ async def _requests_an_item(site: LiveSource, run: Run) -> float | None:
     return (totals.requests + totals.empty) / items if items else None
 
 
-def _cost(site: LiveSource, requests: int, by: str, noun: str = "request") -> str:
-    span, how = _times(site, requests)
+def _cost(source: LiveSource, requests: int, by: str, noun: str = "request") -> str:
+    span, how = _times(source, requests)
     return f"  about {count_of(requests, noun)}, judging by {by}: {span}, {how}"
 
 
-def _times(site: LiveSource, requests: int) -> tuple[str, str]:
-    in_flight, seconds = site.app.api.highest_in_flight, site.timed_transport.mean_seconds
+def _times(source: LiveSource, requests: int) -> tuple[str, str]:
+    in_flight, seconds = source.app.api.highest_in_flight, source.timed_transport.mean_seconds
     each = ASSUMED_SECONDS if seconds is None else seconds
     measured = "measured" if seconds is not None else "assumed"
     return _span(requests * each / in_flight), f"{in_flight} in flight, {each:.2g} s each ({measured})"

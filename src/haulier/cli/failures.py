@@ -16,12 +16,12 @@ from haulier.errors import HaulierError
 _FAILED_REQUEST: Final = re.compile(r"([A-Z]+) (https?://\S+): (.+)")
 
 
-async def read_failures(site: OpenSource, run_id: str) -> Failures:
+async def read_failures(source: OpenSource, run_id: str) -> Failures:
     """Read what the workers noted; nothing if their queue is not at hand."""
-    if isinstance(site, LiveSource):
-        await site.client.scope.tell_failures()
+    if isinstance(source, LiveSource):
+        await source.client.scope.tell_failures()
     with contextlib.suppress(HaulierError):
-        return decode(await site.rows.read(scope_name(site.app))).failures.get(run_id, NO_FAILURES)
+        return decode(await source.rows.read(scope_name(source.app))).failures.get(run_id, NO_FAILURES)
     return NO_FAILURES
 
 

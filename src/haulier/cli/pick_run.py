@@ -12,19 +12,19 @@ _NAME = re.compile(r"[a-z]+-[0-9]{8}T[0-9]{6}Z")
 """The name of a run; anything else may lead out of the lake."""
 
 
-async def pick_run(site: OpenSource, run_id: str | None, mode: str | None = None) -> Run:
+async def pick_run(source: OpenSource, run_id: str | None, mode: str | None = None) -> Run:
     """Find the run of that name, or the newest (of ``mode``, if given). `UsageError` if there is none."""
     if run_id is not None:
-        run = await load_run(site.lake, site.app.name, run_id) if _NAME.fullmatch(run_id) else None
+        run = await load_run(source.lake, source.app.name, run_id) if _NAME.fullmatch(run_id) else None
         if run is None:
-            known = [each.run_id for each in await list_runs(site.lake, site.app.name)][-5:]
+            known = [each.run_id for each in await list_runs(source.lake, source.app.name)][-5:]
             has = f"The newest are: {', '.join(known)}." if known else "It has none yet."
-            raise UsageError(f"Source {site.app.name!r} has no run {run_id!r} in this lake. {has}")
+            raise UsageError(f"Source {source.app.name!r} has no run {run_id!r} in this lake. {has}")
         return run
-    runs = [run for run in await list_runs(site.lake, site.app.name) if mode in (None, run.file.mode)]
+    runs = [run for run in await list_runs(source.lake, source.app.name) if mode in (None, run.file.mode)]
     if not runs:
         raise UsageError(
-            f"Source {site.app.name!r} has no run in this lake yet. Start one with: haulier run SOURCE. "
+            f"Source {source.app.name!r} has no run in this lake yet. Start one with: haulier run SOURCE. "
             "If you meant another lake, name it with --lake."
         )
     return runs[-1]

@@ -29,7 +29,7 @@ def exit_code_of_state(state: RunState, reasons: Collection[str]) -> int:
     return 0 if state is RunState.COMPLETE else 1
 
 
-def say_verdict(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES) -> None:
+def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES) -> None:
     """Say the verdict, what it counted, where the files are, and what to do next."""
     if verdict.verdict not in ("complete", "partial"):
         say(f"Run {run.run_id} is {verdict.verdict}; what it wrote stays, and was not counted.")
@@ -56,7 +56,7 @@ def say_verdict(site: OpenSource, run: Run, verdict: VerdictRecord, failures: Fa
             checked = f", but the API promised {_range(promised)}"
         say(f"  {stream}: {count_of(verdict.streams.get(stream, 0), 'record')}{checked}")
         if verdict.streams.get(stream):  # Without records there is no object, and no folder.
-            say(f"    {site.lake.locate(run.paths.bronze(stream))}")
+            say(f"    {source.lake.locate(run.paths.bronze(stream))}")
     for line in unseen_lines(verdict.unseen):
         say(f"  {line}")
     if totals.hidden:
@@ -87,7 +87,7 @@ def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
 
 
 def verdict_document(
-    site: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES
+    source: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES
 ) -> dict[str, Any]:
     """Build what ``--json`` prints. ``state`` is stable."""
     return {
@@ -104,7 +104,7 @@ def verdict_document(
                 "records": verdict.streams.get(stream, 0),
                 "expected": verdict.expected.get(stream),
                 "unseen": verdict.unseen.get(stream),
-                "path": site.lake.locate(run.paths.bronze(stream)),
+                "path": source.lake.locate(run.paths.bronze(stream)),
             }
             for stream in run.file.streams
         },

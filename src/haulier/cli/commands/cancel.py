@@ -15,9 +15,9 @@ async def command(call: SourceCall, run_id: str | None) -> int:
 
     Exit code 0: it is cancelled; 2: it was already closed in another way, and nothing was changed.
     """
-    async with open_source(call.app, call.options) as site:
-        run = await pick_run(site, run_id)
-        verdict = await site.closer.end(run, "cancelled")
+    async with open_source(call.app, call.options) as source:
+        run = await pick_run(source, run_id)
+        verdict = await source.closer.end(run, "cancelled")
         if call.as_json:
             emit({"state": verdict.verdict, "run_id": run.run_id})
         if verdict.verdict != "cancelled":

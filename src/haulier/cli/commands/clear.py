@@ -18,8 +18,8 @@ from haulier.plurals import count_of, were
 )
 async def command(call: SourceCall, poison: bool) -> int:
     """Remove every message of SOURCE's queue. Nothing is lost: `haulier run` and `work` send what is missing again."""
-    async with open_source(call.app, call.options, writes=False) as site:
-        removed = await site.queue.purge(poison=poison)
+    async with open_source(call.app, call.options, writes=False) as source:
+        removed = await source.queue.purge(poison=poison)
         if call.as_json:
             emit({"state": "cleared", "messages": removed})
         say(

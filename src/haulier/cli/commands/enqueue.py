@@ -30,20 +30,20 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
     """
     call.app.require_mode(mode)
     wanted = WantedRun(mode, call.app.selected(streams))
-    async with open_live(call.app, call.options) as site:
-        require_shared_queue(site)
-        await require_room(site.lake)
+    async with open_live(call.app, call.options) as source:
+        require_shared_queue(source)
+        await require_room(source.lake)
         if is_new:
-            for run_id in await supersede(site, wanted.mode):
+            for run_id in await supersede(source, wanted.mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
-        run = await find_open(site, wanted.mode, say)
+        run = await find_open(source, wanted.mode, say)
         if run is not None:
             require_covered(run, wanted)
             say(f"Run {run.run_id} is already open: what its queue lacks is sent, and no new run is started.")
         else:
-            run = await claim(site, wanted)
-        was_planned = await site.lake.exists(run.paths.seal)
-        seal = await until_signal(start(site, run, say_rest if was_planned else say_plan))
+            run = await claim(source, wanted)
+        was_planned = await source.lake.exists(run.paths.seal)
+        seal = await until_signal(start(source, run, say_rest if was_planned else say_plan))
         if seal is None:
             say(f"Interrupted: run {run.run_id} is only partly enqueued. Run the same command again to finish it.")
             return 4

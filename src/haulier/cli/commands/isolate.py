@@ -51,8 +51,8 @@ async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int
         lambda: asyncio.streams.FlowControlMixin(loop=loop), os.fdopen(descriptor, "wb")
     )
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
-    async with open_live(app, options) as site:
-        working = asyncio.ensure_future(work_alone(site.worker_deps(), job, writer))
+    async with open_live(app, options) as source:
+        working = asyncio.ensure_future(work_alone(source.worker_deps(), job, writer))
         _end_with_worker(lambda: loop.call_soon_threadsafe(working.cancel))
         await asyncio.wait([working])
         if working.cancelled():

@@ -20,15 +20,15 @@ async def command(call: SourceCall, stream: str | None) -> int:
     if stream is None and len(app.streams) != 1:
         raise click.UsageError(f"Source {app.name!r} has several streams. Name one of: {', '.join(app.streams)}.")
     (stream,) = app.selected([stream] if stream is not None else app.streams)
-    async with open_source(app, call.options, writes=False) as site:
-        found = await latest_complete(site.lake, app.name, stream)
+    async with open_source(app, call.options, writes=False) as source:
+        found = await latest_complete(source.lake, app.name, stream)
         if found is None:
             raise UnavailableError(
                 f"No complete run of {app.name} has the stream {stream} yet. Start one with: haulier run SOURCE"
             )
         run, verdict = found
-        path = site.lake.locate(run.paths.bronze(stream))
-        late = [site.lake.locate(each) for each in await late_objects(site.lake, run, verdict, stream)]
+        path = source.lake.locate(run.paths.bronze(stream))
+        late = [source.lake.locate(each) for each in await late_objects(source.lake, run, verdict, stream)]
         # A line that reads the whole folder would read those as well.
         lines = {} if late else reader_lines(path)
         if call.as_json:

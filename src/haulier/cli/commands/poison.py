@@ -36,16 +36,16 @@ def command() -> None:
 @source_command("list", run_option, group=command, short_help="List the poisoned items of a run.")
 async def list_command(call: SourceCall, run_id: str | None) -> int:
     """List the poisoned items of SOURCE's newest run: key, reason, status and error, a line each."""
-    async with open_source(call.app, call.options, writes=False) as site:
-        run = await pick_run(site, run_id)
+    async with open_source(call.app, call.options, writes=False) as source:
+        run = await pick_run(source, run_id)
         count = 0
         records: list[PoisonRecord] = []
-        async for record in poisoned(site.lake, run):
+        async for record in poisoned(source.lake, run):
             count += 1
             if len(records) < MAX_SHOWN_ITEMS:
                 records.append(record)
         if call.as_json:
-            state, _ = await run_state(site.lake, run.paths)
+            state, _ = await run_state(source.lake, run.paths)
             items = [_summary(record) for record in records]
             emit({"state": state.value, "run_id": run.run_id, "poisoned": count, "items": items})
             return 0
@@ -60,14 +60,14 @@ async def list_command(call: SourceCall, run_id: str | None) -> int:
 @source_command("show", click.argument("key"), run_option, group=command, short_help="Show one poisoned item whole.")
 async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
     """Show the newest poison record of the item KEY: error, traceback, status, excerpt of the answer, parameters."""
-    async with open_source(call.app, call.options, writes=False) as site:
-        run = await pick_run(site, run_id)
-        record = await _newest(site, run, key)
+    async with open_source(call.app, call.options, writes=False) as source:
+        run = await pick_run(source, run_id)
+        record = await _newest(source, run, key)
         if call.as_json:
-            state, _ = await run_state(site.lake, run.paths)
+            state, _ = await run_state(source.lake, run.paths)
             emit({"state": state.value, **msgspec.json.decode(msgspec.json.encode(record))})
             return 0
-        for name, value in _facts(record, site).items():
+        for name, value in _facts(record, source).items():
             click.echo(f"{name:12} {value}")
         if record.excerpt:
             click.echo(f"\nWhat the API answered:\n{record.excerpt}")
@@ -82,11 +82,11 @@ async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str |
 
     `haulier run SOURCE` then works them and closes the run again. Can be repeated safely.
     """
-    async with open_source(call.app, call.options) as site:
-        run = await pick_run(site, run_id)
-        sent = await Redriver(site.closer).redrive(run, set(keys) or None)
+    async with open_source(call.app, call.options) as source:
+        run = await pick_run(source, run_id)
+        sent = await Redriver(source.closer).redrive(run, set(keys) or None)
         if call.as_json:
-            state, _ = await run_state(site.lake, run.paths)
+            state, _ = await run_state(source.lake, run.paths)
             emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
             go_on = typed_command("run", call.source, call.options, run.file.mode)
@@ -106,11 +106,11 @@ async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str |
 )
 async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, run_id: str | None) -> int:
     """Write off the poisoned items of SOURCE's newest run (only KEYS, if given), so that it can be `complete`."""
-    async with open_source(call.app, call.options) as site:
-        run = await pick_run(site, run_id)
-        discarded = await Discarder(site.closer).discard(run, reason, set(keys) or None)
-        await site.closer.close(run)
-        state, _ = await run_state(site.lake, run.paths)
+    async with open_source(call.app, call.options) as source:
+        run = await pick_run(source, run_id)
+        discarded = await Discarder(source.closer).discard(run, reason, set(keys) or None)
+        await source.closer.close(run)
+        state, _ = await run_state(source.lake, run.paths)
         if call.as_json:
             emit({"state": state.value, "run_id": run.run_id, "discarded": discarded})
         gone = f"{count_of(discarded, 'item')} of run {run.run_id} {are(discarded)} discarded"
@@ -118,9 +118,9 @@ async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, 
         return 0
 
 
-async def _newest(site: OpenSource, run: Run, key: str) -> PoisonRecord:
-    number = await newest_poison(site.lake, run.paths, key) if _KEY.fullmatch(key) else 0
-    record = await read_poison(site.lake, run.paths, key, number) if number else None
+async def _newest(source: OpenSource, run: Run, key: str) -> PoisonRecord:
+    number = await newest_poison(source.lake, run.paths, key) if _KEY.fullmatch(key) else 0
+    record = await read_poison(source.lake, run.paths, key, number) if number else None
     if record is None:
         raise UsageError(f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE` shows the keys.")
     return record
@@ -138,8 +138,8 @@ def _summary(record: PoisonRecord) -> dict[str, object]:
     }
 
 
-def _facts(record: PoisonRecord, site: OpenSource) -> dict[str, object]:
-    body = {"answer": site.lake.locate(record.body)} if record.body else {}
+def _facts(record: PoisonRecord, source: OpenSource) -> dict[str, object]:
+    body = {"answer": source.lake.locate(record.body)} if record.body else {}
     return {
         "key": record.key,
         "kind": record.kind,

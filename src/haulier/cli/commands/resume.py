@@ -20,9 +20,9 @@ async def command(call: SourceCall) -> int:
     Running workers notice within a second or two, and start slowly. Limits, and a pace that was learned, stay. If the
     API asks to wait again, they do. Starts no run: `haulier run SOURCE` does.
     """
-    async with open_source(call.app, call.options, writes=False) as site:
-        require_shared_queue(site)
-        wall = wall_seconds(site.clock)
+    async with open_source(call.app, call.options, writes=False) as source:
+        require_shared_queue(source)
+        wall = wall_seconds(source.clock)
         before = ScopeRow()
 
         def lift(body: bytes | None) -> bytes:
@@ -30,7 +30,7 @@ async def command(call: SourceCall) -> int:
             before = decode(body)
             return encode(with_pause_lifted(before, wall))
 
-        await site.rows.update(scope_name(call.app), lift)
+        await source.rows.update(scope_name(call.app), lift)
     pause = {"until": time_text(before.pause_until), "reason": before.pause_reason}
     outage = {"since": time_text(before.breaker.since), "reason": before.breaker.reason}
     was_paused, was_down = wall < before.pause_until, before.breaker.state is not State.CLOSED

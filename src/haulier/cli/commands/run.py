@@ -49,19 +49,19 @@ async def command(
         raise click.UsageError("--new closes the open run and --then-new finishes it: use one of them.")
     call.app.require_mode(mode)
     wanted = WantedRun(mode, call.app.selected(streams))
-    async with open_live(call.app, call.options) as site:
+    async with open_live(call.app, call.options) as source:
         if workers is not None:
-            require_shared_queue(site)
-        await require_room(site.lake)
+            require_shared_queue(source)
+        await require_room(source.lake)
         if is_new:
-            for run_id in await supersede(site, mode):
+            for run_id in await supersede(source, mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
         driver: Driver = (
-            LocalDriver(site, call.source, call.options)
+            LocalDriver(source, call.source, call.options)
             if workers is None
-            else FleetDriver(site, call.source, call.options, workers)
+            else FleetDriver(source, call.source, call.options, workers)
         )
-        ended = await run_all(site, driver, wanted, then_new=then_new)
+        ended = await run_all(source, driver, wanted, then_new=then_new)
     if call.as_json and ended.document is not None:
         emit(ended.document)
     return ended.code
@@ -75,17 +75,17 @@ class RunEnd:
     """A signal or a fault ended the work, though the run itself may be closed."""
 
 
-async def run_all(site: LiveSource, driver: Driver, wanted: WantedRun, *, then_new: bool) -> RunEnd:
+async def run_all(source: LiveSource, driver: Driver, wanted: WantedRun, *, then_new: bool) -> RunEnd:
     """Finish open runs, then start a new one if none was open or ``then_new``.
 
     Two runs of a mode are open only if started at the same moment. Both are finished, and the worse end counts.
     """
     worst: RunEnd | None = None
-    while (left := await find_open(site, wanted.mode, say)) is not None:
-        if not await site.lake.exists(left.paths.seal) and left.file.streams == wanted.streams:
+    while (left := await find_open(source, wanted.mode, say)) is not None:
+        if not await source.lake.exists(left.paths.seal) and left.file.streams == wanted.streams:
             say(f"Run {left.run_id} was stopped before its plan was sealed; it is planned again.")
-            return await _finish(site, driver, left)
-        ended = await _finish_open(site, driver, left, wanted, then_new)
+            return await _finish(source, driver, left)
+        ended = await _finish_open(source, driver, left, wanted, then_new)
         if ended.code not in (0, 3) or (ended.was_stopped and not then_new):
             return ended
         if ended.was_stopped:
@@ -95,10 +95,10 @@ async def run_all(site: LiveSource, driver: Driver, wanted: WantedRun, *, then_n
     if worst is not None and not then_new:
         say(f"No new run was started. Start one with: {driver.command_to_go_on(wanted.mode)}")
         return worst
-    return await _finish(site, driver, await claim(site, wanted))
+    return await _finish(source, driver, await claim(source, wanted))
 
 
-async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: WantedRun, then_new: bool) -> RunEnd:
+async def _finish_open(source: LiveSource, driver: Driver, run: Run, wanted: WantedRun, then_new: bool) -> RunEnd:
     if then_new:
         say(f"Run {run.run_id} is open; it is finished first, and then a new run is started.")
     else:
@@ -107,27 +107,27 @@ async def _finish_open(site: LiveSource, driver: Driver, run: Run, wanted: Wante
             f"Run {run.run_id} is open; it is finished, and no new run is started. (--then-new starts one "
             "afterwards; --new closes this one instead.)"
         )
-    ended = await _finish(site, driver, run)
-    if ended.document is None or (await run_state(site.lake, run.paths))[1] is None:
+    ended = await _finish(source, driver, run)
+    if ended.document is None or (await run_state(source.lake, run.paths))[1] is None:
         return ended
     say(f"Run {run.run_id} was open; it is finished now.")
     return replace(ended, document=ended.document | {"was_open": True})
 
 
-async def _finish(site: LiveSource, driver: Driver, run: Run) -> RunEnd:
+async def _finish(source: LiveSource, driver: Driver, run: Run) -> RunEnd:
     """Plan, send, work and close one run."""
-    was_planned = await site.lake.exists(run.paths.seal)
-    say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {site.app.name} ...")
+    was_planned = await source.lake.exists(run.paths.seal)
+    say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {source.app.name} ...")
     async with driver.around(run):
-        if await until_signal(start(site, run, say_rest if was_planned else say_plan)) is None:
+        if await until_signal(start(source, run, say_rest if was_planned else say_plan)) is None:
             code, reason = INTERRUPTED, "interrupted before all items were on the queue"
         else:
             code, reason = await driver.drive(run)
-    state, verdict = await run_state(site.lake, run.paths)
-    failures = await read_failures(site, run.run_id)
+    state, verdict = await run_state(source.lake, run.paths)
+    failures = await read_failures(source, run.run_id)
     if verdict is not None:
-        say_verdict(site, run, verdict, failures)
-        document = verdict_document(site, run, verdict, failures)
+        say_verdict(source, run, verdict, failures)
+        document = verdict_document(source, run, verdict, failures)
         return RunEnd(exit_code_of_verdict(verdict), document, was_stopped=code != 0)
     if state is RunState.PLANNING:
         say(

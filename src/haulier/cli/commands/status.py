@@ -30,14 +30,14 @@ async def command(call: SourceCall, run_id: str | None) -> int:
 
     Changes nothing. Exit code: that of the run (0 complete, 3 poison, 1 failed, 4 not finished).
     """
-    async with open_source(call.app, call.options, writes=False) as site:
-        run = await pick_run(site, run_id)
-        queue = site.queue if is_queue_shared(site) else None
-        status = await run_status(site.lake, queue, run)
-        api = None if queue is None else await read_api_state(site)
+    async with open_source(call.app, call.options, writes=False) as source:
+        run = await pick_run(source, run_id)
+        queue = source.queue if is_queue_shared(source) else None
+        status = await run_status(source.lake, queue, run)
+        api = None if queue is None else await read_api_state(source)
         if status.state.is_closed and api is not None and api.state == "well":
             api = None  # It matters to the next run alone, where that would have to wait.
-        failures = await read_failures(site, run.run_id)
+        failures = await read_failures(source, run.run_id)
         if call.as_json:
             of_api = {} if api is None else {"api": msgspec.to_builtins(api)}
             of_queue = {} if queue is None else {"leases": msgspec.to_builtins(await queue.holders())}

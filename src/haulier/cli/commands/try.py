@@ -68,17 +68,17 @@ def command(source: str, mode: str, stream: str | None, key: str | None, pages: 
 
 async def _try(app: App, mode: str, streams: tuple[str, ...], key: str | None, pages: int, as_json: bool) -> int:
     printer = _RequestPrinter(as_json=as_json)
-    async with open_live(app, Options(queue="memory"), around=printer.around, writes=False) as site:
-        printer.site = site
-        site.client.scope.end_waits()  # A person waits for the answer.
-        item = await _find(site, mode, streams, key)
+    async with open_live(app, Options(queue="memory"), around=printer.around, writes=False) as source:
+        printer.source = source
+        source.client.scope.end_waits()  # A person waits for the answer.
+        item = await _find(source, mode, streams, key)
         say(f"item {item_key(item)}")
         try:
-            tried = await _try_pages(site, mode, item, pages, printer)
+            tried = await _try_pages(source, mode, item, pages, printer)
         except HaulierError:
             raise
         except Exception as error:  # noqa: BLE001 - the item boundary, as a worker has it
-            redact = site.client.redactor.redact
+            redact = source.client.redactor.redact
             say(redact(trace_of(error)).rstrip())
             say(redact(f"haulier: The processor of kind {item.kind!r} raised {type(error).__name__}: {error}"))
             return CHANGE_NEEDED
@@ -94,15 +94,15 @@ class _TryResult:
     child: WorkItem | None = None
 
 
-async def _try_pages(site: LiveSource, mode: str, item: WorkItem, pages: int, printer: _RequestPrinter) -> _TryResult:
+async def _try_pages(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: _RequestPrinter) -> _TryResult:
     """Work the first pages of an item; if it is divided, of its first child that has records."""
-    tried = await _pages_of(site, mode, item, pages, printer)
+    tried = await _pages_of(source, mode, item, pages, printer)
     if tried.child is None:
         return tried
     say(f"The item is divided; its first child is {item_key(tried.child)}.")
     found = _TryResult([], tried.child)
-    for part in islice(_divide_parents(site.app, tried.child), MAX_CHILDREN):
-        found = await _pages_of(site, mode, part, pages, printer)
+    for part in islice(_divide_parents(source.app, tried.child), MAX_CHILDREN):
+        found = await _pages_of(source, mode, part, pages, printer)
         if found.pages or found.child is not None:
             break
     return _TryResult(found.pages, tried.child)
@@ -117,13 +117,13 @@ def _divide_parents(app: App, child: WorkItem) -> Iterator[WorkItem]:
         yield from _divide_parents(app, part)
 
 
-async def _pages_of(site: LiveSource, mode: str, item: WorkItem, pages: int, printer: _RequestPrinter) -> _TryResult:
-    context = _context(site, mode)
+async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: _RequestPrinter) -> _TryResult:
+    context = _context(source, mode)
     context.api.most_pages = pages
     found: list[list[str]] = []
     async with (
-        aclosing(site.app.processors[type(item)](item, context)) as pieces,
-        keys_checked(site.app.keys.get(item.stream)) as check,
+        aclosing(source.app.processors[type(item)](item, context)) as pieces,
+        keys_checked(source.app.keys.get(item.stream)) as check,
     ):
         async for piece in pieces:
             if isinstance(piece, WorkItem):
@@ -136,7 +136,7 @@ async def _pages_of(site: LiveSource, mode: str, item: WorkItem, pages: int, pri
                 break
     if context.api.assumption:
         # A misspelt path looks like a list of one page, and no run could tell the two apart.
-        say(f"{site.client.redactor.redact(context.api.assumption)}; check `pages` if there should be more")
+        say(f"{source.client.redactor.redact(context.api.assumption)}; check `pages` if there should be more")
     elif found and len(found) < pages:
         say(f"The list ends after {count_of(len(found), 'page')}.")
     return _TryResult(found)
@@ -162,8 +162,8 @@ def _show(item: WorkItem, tried: _TryResult, printer: _RequestPrinter, as_json: 
     return 0
 
 
-async def _find(site: LiveSource, mode: str, streams: tuple[str, ...], key: str | None) -> WorkItem:
-    items: AsyncIterator[WorkItem] = site.items(mode, streams, _context(site, mode))
+async def _find(source: LiveSource, mode: str, streams: tuple[str, ...], key: str | None) -> WorkItem:
+    items: AsyncIterator[WorkItem] = source.items(mode, streams, _context(source, mode))
     searched = 0
     async for item in items:
         if key is None or item_key(item) == key:
@@ -179,17 +179,17 @@ async def _find(site: LiveSource, mode: str, streams: tuple[str, ...], key: str 
     raise UnavailableError("The enumeration yields no items: there is nothing to pull now.")
 
 
-def _context(site: LiveSource, mode: str) -> Context:
-    moment = site.clock.now().replace(microsecond=0)
+def _context(source: LiveSource, mode: str) -> Context:
+    moment = source.clock.now().replace(microsecond=0)
     log = logging.LoggerAdapter(logging.getLogger("haulier.processor"), {"item_key": "try"})
-    return Context(site.client.session(), RunInfo("try", mode, moment), 1, log, site.shared)
+    return Context(source.client.session(), RunInfo("try", mode, moment), 1, log, source.shared)
 
 
 class _RequestPrinter:
     """Wraps the transport and prints each request and answer. Credentials are added below it."""
 
     def __init__(self, *, as_json: bool) -> None:
-        self.site: LiveSource | None = None
+        self.source: LiveSource | None = None
         self._as_json = as_json
         self.requests: list[dict[str, object]] = []
         self._transport: Transport | None = None
@@ -225,4 +225,4 @@ class _RequestPrinter:
             click.echo(line)
 
     def _redact(self, text: str) -> str:
-        return text if self.site is None else self.site.client.redactor.redact(text)
+        return text if self.source is None else self.source.client.redactor.redact(text)

@@ -24,25 +24,25 @@ async def command(call: SourceCall, run_id: str | None) -> int:
     If a stream has a `key`, the records of the whole run are compared by it. Exit code 0: complete, every object is as
     the manifest says, and no two records share a key.
     """
-    async with open_source(call.app, call.options) as site:
-        run = await pick_run(site, run_id)
-        verdict = await site.closer.close(run)
-        failures = await read_failures(site, run.run_id)
+    async with open_source(call.app, call.options) as source:
+        run = await pick_run(source, run_id)
+        verdict = await source.closer.close(run)
+        failures = await read_failures(source, run.run_id)
         if verdict is None or verdict.verdict in ("superseded", "cancelled"):
-            status = await run_status(site.lake, site.queue, run)
+            status = await run_status(source.lake, source.queue, run)
             if call.as_json:
                 emit(msgspec.to_builtins(status) | failure_facts(failures))
             else:
                 say_status(status, None, failures)
             return 4 if verdict is None else 1
-        seen = await verify_run(site.lake, run, verdict, call.app.keys)
-        say_verdict(site, run, verdict, failures)
+        seen = await verify_run(source.lake, run, verdict, call.app.keys)
+        say_verdict(source, run, verdict, failures)
         reread = (seen.objects, "object"), (seen.records, "record"), (seen.bytes, "byte")
         say("  reread   " + ", ".join(count_of(count, noun) for count, noun in reread))
         for finding in seen.findings:
             say(f"  {finding}")
         if call.as_json:
-            emit(verdict_document(site, run, verdict, failures) | {"verified": seen})
+            emit(verdict_document(source, run, verdict, failures) | {"verified": seen})
         if seen.is_sound:
             compared = [f"{stream} by {' and '.join(map(repr, call.app.keys[stream]))}" for stream in seen.doubled]
             say("  Every object is as the manifest says.")

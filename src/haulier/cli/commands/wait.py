@@ -40,38 +40,38 @@ async def command(call: SourceCall, run_id: str | None, timeout_seconds: float |
 
     A run whose items are missing from the queue (stranded) is reported: exit code 4.
     """
-    async with open_source(call.app, call.options) as site:
-        run = await pick_run(site, run_id)
-        verdict = await until_signal(_until_closed(site, run, timeout_seconds))
-        failures = await read_failures(site, run.run_id)
+    async with open_source(call.app, call.options) as source:
+        run = await pick_run(source, run_id)
+        verdict = await until_signal(_until_closed(source, run, timeout_seconds))
+        failures = await read_failures(source, run.run_id)
         if verdict is None:
             if call.as_json:
-                status = await run_status(site.lake, site.queue if is_queue_shared(site) else None, run)
+                status = await run_status(source.lake, source.queue if is_queue_shared(source) else None, run)
                 emit(msgspec.to_builtins(status) | failure_facts(failures))
             else:
                 for line in failure_lines(failures):
                     say(line)
             return 4
-        say_verdict(site, run, verdict, failures)
+        say_verdict(source, run, verdict, failures)
         if call.as_json:
-            emit(verdict_document(site, run, verdict, failures))
+            emit(verdict_document(source, run, verdict, failures))
         return exit_code_of_verdict(verdict)
 
 
-async def _until_closed(site: OpenSource, run: Run, timeout_seconds: float | None) -> VerdictRecord | None:
+async def _until_closed(source: OpenSource, run: Run, timeout_seconds: float | None) -> VerdictRecord | None:
     """Wait for the verdict; None if it timed out, or the run is stranded."""
-    started_at = site.clock.monotonic()
-    ledger = Ledger(site.lake, run.paths)
+    started_at = source.clock.monotonic()
+    ledger = Ledger(source.lake, run.paths)
     was_stranded = has_said = False
     try:
-        while (verdict := await site.closer.close(run, ledger)) is None:
-            if not has_said and (await ledger.progress()).is_drained and await is_expect_missing(site.lake, run):
+        while (verdict := await source.closer.close(run, ledger)) is None:
+            if not has_said and (await ledger.progress()).is_drained and await is_expect_missing(source.lake, run):
                 has_said = True
                 say(
                     f"Run {run.run_id} is drained. It promises a count, which only a worker can ask the API for: "
                     "haulier work SOURCE"
                 )
-            is_now = is_queue_shared(site) and await is_stranded(site.queue, ledger)
+            is_now = is_queue_shared(source) and await is_stranded(source.queue, ledger)
             if is_now and was_stranded:
                 say(
                     f"Run {run.run_id} is stranded: items are missing from the queue. "
@@ -79,7 +79,7 @@ async def _until_closed(site: OpenSource, run: Run, timeout_seconds: float | Non
                 )
                 return None
             was_stranded = is_now
-            if timeout_seconds is not None and site.clock.monotonic() - started_at >= timeout_seconds:
+            if timeout_seconds is not None and source.clock.monotonic() - started_at >= timeout_seconds:
                 say(f"Run {run.run_id} was not closed within {timeout_seconds:g} s.")
                 return None
             await asyncio.sleep(LOOK_SECONDS)

@@ -63,17 +63,17 @@ def command(
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
 
 
-async def _work(app: App, source: str, options: Options, run_id: str | None, exit_idle: bool, with_parent: bool) -> int:
-    async with open_live(app, options) as site:
-        require_shared_queue(site)
+async def _work(app: App, typed: str, options: Options, run_id: str | None, exit_idle: bool, with_parent: bool) -> int:
+    async with open_live(app, options) as source:
+        require_shared_queue(source)
         if run_id is not None:
-            await pick_run(site, run_id)  # A misspelt one would be waited for in vain.
-        watch = Watch(site.lake, site.queue, site.closer, app.name, only=run_id)
-        deps = site.worker_deps(child_command("isolate", source, options))
+            await pick_run(source, run_id)  # A misspelt one would be waited for in vain.
+        watch = Watch(source.lake, source.queue, source.closer, app.name, only=run_id)
+        deps = source.worker_deps(child_command("isolate", typed, options))
         worker = Worker(deps, watch, end_stalled, exit_idle=exit_idle)
         if run_id is None and not exit_idle:
-            await _say_waiting(site)
-        bar = Bar(site.clock) if has_bar() and not with_parent else None
+            await _say_waiting(source)
+        bar = Bar(source.clock) if has_bar() and not with_parent else None
         tell = say if bar is None else bar.say
         drain = worker.drain if with_parent else announce(worker.drain, tell, options)
         with on_signals(drain, worker.stop_now):
@@ -81,23 +81,23 @@ async def _work(app: App, source: str, options: Options, run_id: str | None, exi
                 if with_parent:
                     _listen_to_parent(worker)
                 if bar is not None:
-                    reader = OpenRunsReader(site.lake, app.name, run_id)
+                    reader = OpenRunsReader(source.lake, app.name, run_id)
                     await stack.enter_async_context(
-                        show_progress(bar, reader, site, lambda _: site.client.scope.in_use)
+                        show_progress(bar, reader, source, lambda _: source.client.scope.in_use)
                     )
                 code = await worker.run()
         if code:
             say(f"haulier: {worker.reason}")
             if not with_parent:  # A parent says it of all its children.
-                failures = await read_failures(site, site.client.scope.failures.run_id)
+                failures = await read_failures(source, source.client.scope.failures.run_id)
                 for line in failure_lines(failures, said=worker.reason):
                     say(line)
         return code
 
 
-async def _say_waiting(site: LiveSource) -> None:
-    for run in await list_runs(site.lake, site.app.name):
-        if not (await run_state(site.lake, run.paths))[0].is_closed:
+async def _say_waiting(source: LiveSource) -> None:
+    for run in await list_runs(source.lake, source.app.name):
+        if not (await run_state(source.lake, run.paths))[0].is_closed:
             return
     say("No run is open: this worker waits until one is, as `haulier enqueue SOURCE` opens it. Ctrl-C stops it.")
 
