@@ -146,9 +146,9 @@ async def test_outage_is_no_success() -> None:
     """G4: refused connections end as an outage and prove nothing; the first good answer makes the scope healthy."""
     async with told(REFUSED, REFUSED, REFUSED, GOOD) as (api, _, clock, client):
         assert (await failure(api, clock)).action is Action.OUTAGE
-        assert not client.scope.is_proven
+        assert not client.scope.has_ever_succeeded
         await run(api.json("/items"), clock, 10)
-        assert client.scope.is_proven
+        assert client.scope.has_ever_succeeded
         assert is_healthy(client.scope, clock)
 
 
@@ -161,7 +161,7 @@ async def test_answer_that_cannot_be_read_is_no_success() -> None:
             await run(api.json("/items", at="n"), clock)
         assert caught.value.action is Action.RETRY_LATER
         assert len(transport.requests) == 3
-        assert not client.scope.is_proven
+        assert not client.scope.has_ever_succeeded
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ async def test_rules_come_first() -> None:
     async with told(says({}, 404), says({}, 416), rules=rules) as (api, _, clock, client):
         assert await run(api.json("/items"), clock) is None
         assert (await run(api.request("GET", "/items"), clock)).status == 416
-        assert client.scope.is_proven
+        assert client.scope.has_ever_succeeded
 
 
 async def test_request_says_what_it_asked() -> None:

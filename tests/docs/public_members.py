@@ -46,7 +46,7 @@ _OWN: Final = {
     "Offset": "is_counting at offset_of size_of",
     "PageAnswer": "body sign_reports note_sign note_header_sign",
     "PageNumber": "is_counting number_of",
-    "PageRequest": "first_query missing_parameters pages_beyond",
+    "PageRequest": "first_query missing_parameters pages_past_end",
     "Total": "binds demand of",
 }
 OWN: Final = frozenset(f"{name}.{word}".replace(".(", "(") for name, words in _OWN.items() for word in words.split())

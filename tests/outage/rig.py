@@ -18,7 +18,7 @@ from haulier.app.open_source import LiveSource
 from haulier.app.run_start import WantedRun, claim, start
 from haulier.config.source_file import load_source
 from haulier.lake.local.lake import LocalLake
-from haulier.lake.local.threads import LocalThreads, Share, Together
+from haulier.lake.local.threads import Call, LocalThreads, Together
 from haulier.queues.memory import MemoryQueue, MemoryStore
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
@@ -111,7 +111,7 @@ class Api:
 
 @dataclass
 class Shop:
-    """A planned and enqueued run of items of one ID each, and all that its workers share."""
+    """A planned and enqueued run of items of one ID each, and all that its workers call."""
 
     app: App
     api: Api
@@ -235,10 +235,10 @@ class _AtOnce(LocalThreads):
         return work(*arguments)
 
     async def together(self, work: Together[S, T], one: S) -> T:
-        share: Share[S, T] = Share(one)
-        work([share])
-        share.tell()
-        return await share.ended()
+        call: Call[S, T] = Call(one)
+        work([call])
+        call.tell()
+        return await call.ended()
 
 
 async def _nothing(*_: object) -> None:

@@ -254,7 +254,7 @@ class Requester:
     async def _send_once(self, request: Request, silences: int, *, is_first_page: bool) -> Response | TransportError:
         """Wait no longer for the first byte than such answers usually take."""
         wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
-        counted = request.replace(wait=wait, onward=self._onward)
+        counted = request.replace(wait=wait, before_follow_up=self._before_follow_up)
         async with self._parts.scope.slot(self._wait):
             self.usage.requests += 1
             if self.usage.first_sent_at is None:
@@ -264,8 +264,8 @@ class Requester:
             except TransportError as error:
                 return error
 
-    async def _onward(self) -> None:
-        await self._parts.scope.onward()
+    async def _before_follow_up(self) -> None:
+        await self._parts.scope.before_follow_up()
         self.usage.requests += 1
 
     def _note_wait(self, response: Response) -> None:

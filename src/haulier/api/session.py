@@ -117,7 +117,7 @@ class ItemApi:
             self._requester,
             self._parts.settings.url,
             listing,
-            is_api_well=lambda: scope.has_succeeded_since(began_at),
+            has_succeeded_meanwhile=lambda: scope.has_succeeded_since(began_at),
             note=self._assume,
         )
         found = walk.pages(self._first(method, path, query, json, headers))

@@ -1,7 +1,8 @@
-"""Closing a run: C1 to C4 and C8, one numbered attempt at a time. Several processes may close at once.
+"""Closing a run: C1 to C5 and C8, one numbered attempt at a time. Several processes may close at once.
 
-open n ─► sweep staging ─► list ─┬─ a key is missing ─► send it again, verdict abandoned
-                                 └─ adopt objects ─► manifest ─► verdict ─► signs
+open n ─► sweep staging ─► list
+  ├─ a key is missing ─► send it again, verdict abandoned
+  └─ ask `expect` ─► adopt objects ─► manifest ─► remove divided objects ─► verdict ─► signs
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class _Finding:
     streams: dict[str, int] = field(default_factory=dict)
     expected: dict[str, tuple[int, int]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
+    """By stream, the sign of a next page that none of its pages had."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Closer:
                 await self._tidy(run, closing.verdict)
                 return closing.verdict
             number = closing.number if closing is not None else await self._open(run)
-            await self._judge(run, number, _Finding(verdict))
+            await self._write_verdict(run, number, _Finding(verdict))
 
     async def end_without_records(self, run: Run) -> bool:
         """Supersede an open run that has no records (C8); whether that was done.
@@ -100,7 +102,7 @@ class Closer:
             return False
         number = await self._open(run)
         await self.lake.sweep(run.paths.staging)
-        await self._judge(run, number, _Finding("abandoned" if await self._has_records(run) else "superseded"))
+        await self._write_verdict(run, number, _Finding("abandoned" if await self._has_records(run) else "superseded"))
         closing = await closing_in_force(self.lake, run.paths)
         if closing is None or closing.verdict is None:
             return False
@@ -123,7 +125,7 @@ class Closer:
                 return None
             number = await self._open(run)
         await self.lake.sweep(run.paths.staging)
-        await self._judge(run, number, await self._reconcile(run, ledger, number))
+        await self._write_verdict(run, number, await self._reconcile(run, ledger, number))
         # Another closer may have judged otherwise, or been reopened since: what is in force now counts.
         closing = await closing_in_force(self.lake, run.paths)
         if closing is None or closing.verdict is None:
@@ -144,7 +146,7 @@ class Closer:
     async def _reconcile(self, run: Run, ledger: Ledger, number: int) -> _Finding:
         """List all after the sweep: a ledger's records still stand, and objects are listed anew."""
         if not await ledger.refresh():
-            return _Finding("abandoned")  # Somebody opened it who wanted to cancel the run, and died.
+            return _Finding("abandoned")  # No sealed plan (C2): who opened it wanted to end the run, and died.
         await ledger.fold_objects(run.file.streams)
         if await self._send_missing(run, ledger):
             return _Finding("abandoned")
@@ -213,7 +215,7 @@ class Closer:
         for key in await ledger.with_objects(list(split)):
             await self.lake.remove(run.paths.object(split[key], key))
 
-    async def _judge(self, run: Run, number: int, finding: _Finding) -> None:
+    async def _write_verdict(self, run: Run, number: int, finding: _Finding) -> None:
         record = VerdictRecord(
             number=number,
             run_id=run.run_id,

@@ -77,7 +77,7 @@ class Inquiry:
             case Question.IS_API_UP:
                 if not self._scope.has_witness:
                     await self._state.probe.action(self._run)  # A good answer is the witness from then on.
-                return replace(evidence, is_api_up=await self._scope.is_charged())
+                return replace(evidence, is_api_up=await self._scope.is_api_up())
             case Question.IS_REFUSED_TO_ALL:
                 return self._with_refusal(evidence, await self._action_now(PROOF_SECONDS / 2))
             case Question.IS_UNREAD_BY_ALL:
@@ -95,7 +95,7 @@ class Inquiry:
                 parts = parts_of(self._deps.divide(item), self._envelope.key, self._envelope.depth)
                 return replace(evidence, parts=parts)
             case Question.PROOF:
-                is_up = await self._scope.is_charged() and self._scope.has_succeeded_since(self._began_at)
+                is_up = await self._scope.is_api_up() and self._scope.has_succeeded_since(self._began_at)
                 return replace(evidence, is_proven_up=is_up)
             case _:
                 assert_never(question)

@@ -76,7 +76,7 @@ class OutcomeSettler:
                 state.say("an item is retried, uncharged", envelope, error)
                 if stop is not None:
                     state.stop.set(stop, state.redact(str(error)))
-                elif _is_outage(error) and not self._deps.client.scope.is_proven:
+                elif _is_outage(error) and not self._deps.client.scope.has_ever_succeeded:
                     state.stop.note_outage(state.redact(str(error)))
                 await self.release(envelope, delay_seconds)
             case Poison(reason):

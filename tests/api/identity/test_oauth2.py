@@ -382,10 +382,12 @@ async def test_a_request_is_repeated_once_however_old_the_token_is() -> None:
         here.api.answers = [[lambda: here.clock.advance(60), http(b"{}", status="401 Unauthorized")]]
         hops = list[int]()
 
-        async def onward() -> None:
+        async def before_follow_up() -> None:
             hops.append(len(here.api.requests))
 
-        answer = await here.transport.send(Request("GET", f"{here.api.url}/").replace(onward=onward))
+        answer = await here.transport.send(
+            Request("GET", f"{here.api.url}/").replace(before_follow_up=before_follow_up)
+        )
         assert (answer.status, hops) == (401, [2])
         assert len(here.api.requests) == 3
 

@@ -162,7 +162,7 @@ class ToldTransport:
     async def send(self, request: Request) -> Response:
         self.requests.append(request)
         for _ in range(sum(self.hops[len(self.requests) - 1 : len(self.requests)])):
-            await request.onward()
+            await request.before_follow_up()
         said = self._said[min(len(self.requests), len(self._said)) - 1]
         if isinstance(said, TransportError):
             raise said

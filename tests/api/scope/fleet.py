@@ -119,7 +119,7 @@ class Process:
     def look(self, *, is_busy: bool = True) -> None:
         """Read the row, and beat at once where that would move a share."""
         self.collect()
-        if self.membership.look(self.world.row, len(self.ends), is_busy=is_busy, looks=True):
+        if self.membership.look(self.world.row, len(self.ends), is_busy=is_busy, takes_items=True):
             self.whole_beat()
 
     def leave(self) -> None:

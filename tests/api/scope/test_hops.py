@@ -30,7 +30,7 @@ class Moved:
     async def send(self, request: Request) -> Response:
         for hop in range(2):
             if hop:
-                await request.onward()
+                await request.before_follow_up()
             self.sent_at.append(self._clock.monotonic())
             await self._clock.sleep(0.05)
         return Response(200, NO_HEADERS, b"{}")

@@ -98,7 +98,7 @@ class Worker:
                     queue.done.append(item)
                     return
                 await self.rig.clock.sleep(0.5)
-            is_charged = await self.scope.is_charged()
+            is_charged = await self.scope.is_api_up()
         except UsageError:
             return
         except ApiError as error:
@@ -294,7 +294,7 @@ async def test_who_asks_for_an_item_waits_for_a_request_of_the_run(rig: Rig) -> 
     await rig.clock.run_for(70)
     scope = rig.workers[0].scope
     assert (len(rig.api.sent), is_healthy(scope, rig.clock), scope.has_witness) == (2, False, True)
-    asked = asyncio.create_task(scope.is_charged())
+    asked = asyncio.create_task(scope.is_api_up())
     await rig.clock.run_for(10)
     assert (asked.result(), len(rig.api.sent)) == (False, 2)
 
@@ -324,7 +324,7 @@ async def test_an_api_that_never_worked_does_not_open_it(rig: Rig) -> None:
     await rig.start("a")
     await rig.clock.run_for(30)
     assert not rig.breaker.is_open
-    assert not rig.workers[0].scope.is_proven
+    assert not rig.workers[0].scope.has_ever_succeeded
     assert not rig.queue.failures
 
 
@@ -350,7 +350,7 @@ async def test_probe_keeps_the_cap(rig: Rig) -> None:
         for _ in range(20):
             scope.note_failure()
         before = len(rig.api.sent)
-        asked = asyncio.create_task(scope.is_charged())
+        asked = asyncio.create_task(scope.is_api_up())
         await rig.clock.run_for(100)
         assert len(rig.api.sent) == before
         assert asked.done()
@@ -368,13 +368,13 @@ async def test_charge_asks_once_for_all(rig: Rig) -> None:
     scope = rig.workers[0].scope
     assert not is_healthy(scope, rig.clock)
     before = len(rig.api.sent)
-    asked = [asyncio.create_task(scope.is_charged()) for _ in range(20)]
+    asked = [asyncio.create_task(scope.is_api_up()) for _ in range(20)]
     await rig.clock.run_for(2)
     assert [task.result() for task in asked] == [True] * 20
     assert len(rig.api.sent) == before + 1
     await rig.clock.run_for(70)
     rig.api.is_down = True
-    asked = [asyncio.create_task(scope.is_charged()) for _ in range(20)]
+    asked = [asyncio.create_task(scope.is_api_up()) for _ in range(20)]
     await rig.clock.run_for(2)
     assert [task.result() for task in asked] == [False] * 20
     assert len(rig.api.sent) == before + 2
@@ -383,4 +383,4 @@ async def test_charge_asks_once_for_all(rig: Rig) -> None:
 async def test_charge_without_a_witness(rig: Rig) -> None:
     """Who has never had a good answer charges nothing."""
     await rig.start("a")
-    assert not await rig.workers[0].scope.is_charged()
+    assert not await rig.workers[0].scope.is_api_up()

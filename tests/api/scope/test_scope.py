@@ -395,7 +395,7 @@ async def test_health_is_the_whole_scopes(fleet: Fleet) -> None:
     """G4: a success anywhere makes every member's scope healthy for 60 seconds, and proven."""
     first, second = await fleet.start("a", "b", tasks=0)
     assert not is_healthy(second.scope, fleet.clock)
-    assert not second.scope.is_proven
+    assert not second.scope.has_ever_succeeded
     first.scope.note_success()
     assert is_healthy(first.scope, fleet.clock)
     await fleet.clock.run_for(2.1)
@@ -405,8 +405,8 @@ async def test_health_is_the_whole_scopes(fleet: Fleet) -> None:
     await fleet.clock.run_for(3)
     assert not is_healthy(first.scope, fleet.clock)
     assert not is_healthy(second.scope, fleet.clock)
-    assert first.scope.is_proven
-    assert second.scope.is_proven
+    assert first.scope.has_ever_succeeded
+    assert second.scope.has_ever_succeeded
 
 
 async def test_health_survives_jumps_of_the_wall_clock(fleet: Fleet) -> None:
@@ -433,7 +433,7 @@ async def test_newcomer_knows_how_old_the_last_success_is(fleet: Fleet) -> None:
     assert is_healthy(late.scope, fleet.clock)
     await fleet.clock.run_for(25)
     assert not is_healthy(late.scope, fleet.clock)
-    assert late.scope.is_proven
+    assert late.scope.has_ever_succeeded
 
 
 async def test_wall_clock_jumps_move_no_share(fleet: Fleet) -> None:

@@ -64,11 +64,11 @@ def test_table(cap: int, wishes: str, expected: list[int]) -> None:
 
 def test_who_takes_no_items_leaves_its_share_to_who_does() -> None:
     """A parent that only watches its workers has no part of the cap, unless nobody has anything to ask."""
-    working = [Wish("parent", 1, False, 0, looks=False), Wish("a", 3, True, 0), Wish("b", 3, True, 0)]
+    working = [Wish("parent", 1, False, 0, takes_items=False), Wish("a", 3, True, 0), Wish("b", 3, True, 0)]
     assert divide_cap(8, working) == {"a": 4, "b": 4}
-    assert divide_cap(8, [Wish("parent", 1, True, 0, looks=False), *working[1:]]) == {"parent": 2, "a": 3, "b": 3}
+    assert divide_cap(8, [Wish("parent", 1, True, 0, takes_items=False), *working[1:]]) == {"parent": 2, "a": 3, "b": 3}
     assert divide_cap(8, working[:1]) == {"parent": 8}
-    idle = [Wish("parent", 8, False, 0, looks=False), Wish("a", 0, False, 0), Wish("b", 0, False, 0)]
+    idle = [Wish("parent", 8, False, 0, takes_items=False), Wish("a", 0, False, 0), Wish("b", 0, False, 0)]
     assert divide_cap(8, idle) == {"a": 4, "b": 4}
 
 

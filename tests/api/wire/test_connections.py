@@ -26,12 +26,12 @@ async def test_a_stale_connection_costs_a_get_nothing(end: Do) -> None:
     but who counts what is sent (G5)."""
     counted = list[int]()
 
-    async def onward() -> None:
+    async def before_follow_up() -> None:
         counted.append(len(server.requests))
 
     async with raw_server(OK, [end], [http(b'{"n":2}')]) as server, transport_to(server) as transport:
         await get(transport, server)
-        answer = await transport.send(Request("GET", f"{server.url}/").replace(onward=onward))
+        answer = await transport.send(Request("GET", f"{server.url}/").replace(before_follow_up=before_follow_up))
         assert answer.body == b'{"n":2}'
         assert [seen.connection for seen in server.requests] == [0, 0, 1]
     assert counted == [2]

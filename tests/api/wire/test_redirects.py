@@ -127,24 +127,24 @@ async def hops_of(transport: AiohttpTransport, server: RawServer, target: str) -
     """For each hop of a GET: how many requests of it had come when the hop was announced."""
     before, hops = len(server.requests), list[int]()
 
-    async def onward() -> None:
+    async def before_follow_up() -> None:
         hops.append(len(server.requests) - before)
 
     url = target if target.startswith("http:") else server.url + target
     with contextlib.suppress(TransportError):
-        await transport.send(Request("GET", url).replace(onward=onward))
+        await transport.send(Request("GET", url).replace(before_follow_up=before_follow_up))
     return hops
 
 
 async def test_g5_a_hop_that_may_not_be_sent_is_not_sent() -> None:
     """G5: what counts the requests refuses the second of them. Its error comes out as it is."""
 
-    async def onward() -> None:
+    async def before_follow_up() -> None:
         raise UsageError("spent")
 
     async with raw_server(to("/b"), OK) as server, transport_to(server) as transport:
         with pytest.raises(UsageError, match="spent"):
-            await transport.send(Request("GET", server.url + "/a").replace(onward=onward))
+            await transport.send(Request("GET", server.url + "/a").replace(before_follow_up=before_follow_up))
         assert len(server.requests) == 1
 
 

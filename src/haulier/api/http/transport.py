@@ -50,7 +50,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     wait: AbstractAsyncContextManager[None] = field(default=UNLIMITED_WAIT, compare=False, repr=False)
     """Entered until the first byte of the answer; it may end that wait (`is_early`)."""
-    onward: Callable[[], Awaitable[None]] = field(default=_count_nothing, compare=False, repr=False)
+    before_follow_up: Callable[[], Awaitable[None]] = field(default=_count_nothing, compare=False, repr=False)
     """Awaited before each further request: a redirect, or a repeat with new credentials or over another connection. It
     raises where no more may be sent."""
 
@@ -62,7 +62,7 @@ class Request:
         headers: tuple[tuple[str, str], ...] | None = None,
         body: bytes | None = None,
         wait: AbstractAsyncContextManager[None] | None = None,
-        onward: Callable[[], Awaitable[None]] | None = None,
+        before_follow_up: Callable[[], Awaitable[None]] | None = None,
     ) -> Request:
         """Copy with other fields. (Measured: 0.8 us; `dataclasses.replace` takes 1.8.)"""
         return Request(
@@ -71,7 +71,7 @@ class Request:
             self.headers if headers is None else headers,
             self.body if body is None else body,
             self.wait if wait is None else wait,
-            self.onward if onward is None else onward,
+            self.before_follow_up if before_follow_up is None else before_follow_up,
         )
 
 

@@ -104,7 +104,7 @@ class Pacer:
             for quota, rest in left.items()
         }
 
-    def rest(self) -> dict[Quota, int]:
+    def give_up_unused(self) -> dict[Quota, int]:
         """Give up what is held, to bring it back."""
         held, self._held = self._held, dict.fromkeys(self._held, 0)
         return {quota: -count for quota, count in held.items() if count > 0}

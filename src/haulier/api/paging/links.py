@@ -178,9 +178,9 @@ class OData:
         link = next(iter(links.values()))
         # A relative link is relative to the context, the service's metadata, not to the page (OData JSON 4.01, 4.5.1).
         context = "" if "://" in link[:8] else next(iter(_texts_at(answer, _CONTEXT_NAMES).values()), "")
-        onward = follow(request, link, answer, self.end, base=_join(answer.url, context), keep_query=self.keep_query)
+        following = follow(request, link, answer, self.end, base=_join(answer.url, context), keep_query=self.keep_query)
         # The standard lets the preference change between pages; but Dataverse's links hold a page's number.
-        return None if onward is None else replace(onward, smaller=None)
+        return None if following is None else replace(following, smaller=None)
 
 
 def _texts_at(answer: PageAnswer, names: Iterable[str]) -> dict[str, str]:

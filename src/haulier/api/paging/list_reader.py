@@ -38,8 +38,8 @@ class ListPage:
     total: int | None
     is_at_least: bool = False
     """The total is not exact, by its guard: there are so many records or more."""
-    behind: PageRequest | None = None
-    """Request that would prove the total."""
+    past_end: PageRequest | None = None
+    """Request for the page after the total, which would prove the total."""
     sign_report: SignReport | None = None
     error: PagingError | None = None
     """A contradiction, raised after the answer as such was noted as a good one."""
@@ -48,9 +48,9 @@ class ListPage:
 class ListReader:
     """Reads answers without taking note of them, since one may be asked for again; `take` counts a page."""
 
-    def __init__(self, listing: Listing, home: str, guard: LoopGuard, note: Callable[[str], None]) -> None:
+    def __init__(self, listing: Listing, api_url: str, guard: LoopGuard, note: Callable[[str], None]) -> None:
         self._listing = listing
-        self._home = home
+        self._api_url = api_url
         self._guard = guard
         self._note = note
         total = listing.total
@@ -63,7 +63,7 @@ class ListReader:
 
     def anew(self) -> ListReader:
         """Make one that has seen nothing yet."""
-        return ListReader(self._listing, self._home, LoopGuard(self._listing.max_pages), lambda assumption: None)
+        return ListReader(self._listing, self._api_url, LoopGuard(self._listing.max_pages), lambda assumption: None)
 
     def take(self, count: int, new_count: int) -> None:
         self.has_begun = True
@@ -73,8 +73,8 @@ class ListReader:
 
     def read(self, request: PageRequest, response: Response) -> ListPage:
         body = self.body_of(response)
-        if request.pages_beyond and self._guard.knows(body.page):
-            return ListPage(Page(()), None, None)  # Behind its end the list begins again, at some APIs.
+        if request.pages_past_end and self._guard.knows(body.page):
+            return ListPage(Page(()), None, None)  # Past its end the list begins again, at some APIs.
         received = self.received + max(0, len(body.page) - request.overlap)
         answer = PageAnswer(body, response.url, response.headers, received, is_first=not self.has_begun)
         total, is_at_least = None, False
@@ -89,21 +89,21 @@ class ListReader:
             what = body.explain_missing(self._listing.records) if found is None else f"{describe(found)} is there"
             self._note(f"no list of records: {what}. It is taken as no records, as `empty` says")
         is_reached = self._is_reached_by(answer)
-        if is_reached and request.pages_beyond and not body.page.records:
+        if is_reached and request.pages_past_end and not body.page.records:
             return ListPage(body.page, None, total)
-        behind: PageRequest | None = None
+        past_end: PageRequest | None = None
         try:
             following = self._listing.paginator.next(request, answer)
             if following is None and self._capped is not None:
-                behind = self._capped.behind(request, answer)
+                past_end = self._capped.past_end(request, answer)
         except PagingError as error:
             return ListPage(body.page, None, total, error=error)
-        if following is None and not body.page.records and not request.pages_beyond:
+        if following is None and not body.page.records and not request.pages_past_end:
             body.check_failure()
         if is_reached and following is not None:
-            following = self._look_beyond(following)
+            following = self._past_total(following)
         return ListPage(
-            body.page, following, total, is_at_least, behind, answer.sign_reports[-1] if answer.sign_reports else None
+            body.page, following, total, is_at_least, past_end, answer.sign_reports[-1] if answer.sign_reports else None
         )
 
     def read_end(self, response: Response, action: Action) -> ListPage | None:
@@ -116,7 +116,7 @@ class ListReader:
             total = self._listing.total.of(answer)
         return ListPage(body.page, None, total)
 
-    def read_behind(self, response: Response) -> ListPage:
+    def read_past_end(self, response: Response) -> ListPage:
         body, total = self.body_of(response), self._listing.total
         answer = PageAnswer(body, response.url, response.headers, received=self.received)
         return ListPage(body.page, None, None if total is None else total.of(answer))
@@ -139,11 +139,11 @@ class ListReader:
     def _is_reached_by(self, answer: PageAnswer) -> bool:
         return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
 
-    def _look_beyond(self, following: PageRequest) -> PageRequest | None:
+    def _past_total(self, following: PageRequest) -> PageRequest | None:
         """Follow a sign though the total is reached: it may be too low. The token may also go on past the end, so that
         the page may well be refused."""
         try:
-            wire = wire_request(following, self._home)
+            wire = wire_request(following, self._api_url)
         except LinkError:
             return None
-        return None if self._guard.has_sent(wire) else replace(following, pages_beyond=following.pages_beyond or 1)
+        return None if self._guard.has_sent(wire) else replace(following, pages_past_end=following.pages_past_end or 1)

@@ -35,13 +35,13 @@ class LoopGuard:
     def pages(self) -> int:
         return len(self._requests)
 
-    def check_request(self, request: Request, *, is_look: bool = False) -> None:
+    def check_request(self, request: Request, *, is_past_end: bool = False) -> None:
         """Raise `PaginationLoopError` for a repeated request, or `ApiError` above the page cap.
 
-        Only pages with records make it divide: smaller items would have as many empty ones. ``is_look`` allows one
-        more.
+        Only pages with records make it divide: smaller items would have as many empty ones. ``is_past_end`` allows
+        one more.
         """
-        if self.pages >= self._max_pages + is_look:
+        if self.pages >= self._max_pages + is_past_end:
             raise ApiError(
                 f"There are more than {self._max_pages} pages, which is the most that one item may have. "
                 "Divide the stream into smaller items, or ask for larger pages.",

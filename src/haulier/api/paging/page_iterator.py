@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -17,9 +18,9 @@ from haulier.api.paging.cursors import Seek
 from haulier.api.paging.list_reader import Listing, ListPage, ListReader
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
 from haulier.api.paging.neighbours import Neighbours
-from haulier.api.paging.page_size import is_refused, is_too_large
+from haulier.api.paging.page_size import is_too_large, may_be_past_end
 from haulier.api.paging.paginator import PageRequest, is_counting, kind_of
-from haulier.api.paging.positions import advise_end
+from haulier.api.paging.positions import append_end_advice
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise
 from haulier.api.paging.wire_request import wire_request
@@ -37,28 +38,29 @@ class PageIterator:
     def __init__(
         self,
         requester: Requester,
-        home: str,
+        api_url: str,
         listing: Listing,
         *,
-        is_api_well: Callable[[], bool],
+        has_succeeded_meanwhile: Callable[[], bool],
         note: Callable[[str], None],
     ) -> None:
-        """``is_api_well``: whether somebody was answered meanwhile. ``note`` is told what was taken for granted."""
+        """``has_succeeded_meanwhile``: whether a request of the scope succeeded since the item began. ``note`` is told
+        what was taken for granted."""
         self._requester = requester
-        self._signs = SignWatch(requester)
-        self._is_api_well = is_api_well
+        self._next_signs = SignWatch(requester)
+        self._has_succeeded_meanwhile = has_succeeded_meanwhile
         self._note = note
-        self._home = home
+        self._api_url = api_url
         self._listing = listing
         self._guard = LoopGuard(listing.max_pages)
-        self._reader = ListReader(listing, home, self._guard, note)
+        self._reader = ListReader(listing, api_url, self._guard, note)
         self._kind = kind_of(listing.paginator)
         self._check = check_of(self._kind)
         self._neighbours = Neighbours()
         self._empty_pages = 0
         """Pages without records in a row."""
-        self._has_stumbled = False
-        """An error 500 was tried with a smaller page, once."""
+        self._tried_smaller_after_500 = False
+        """Done once for an item."""
         self._tail: list[bytes] = []
         """Records that the next page must begin with."""
 
@@ -76,14 +78,14 @@ class PageIterator:
                 self._requester.note_first_page(len(read.page), read.total, has_more=read.following is not None)
             page, following = await self._take(answered, read), read.following
             await self._look_into(answered, read.page)
-            if read.behind is not None:
-                await self._prove_total(read.behind)
+            if read.past_end is not None:
+                await self._prove_total(read.past_end)
             # A page keeps its body alive, which must not be there twice while the next one comes.
             del read
             if page.records:
                 yield page
             del page
-        await self._settle(first)
+        await self._compare_with_total(first)
 
     async def _ask(self, request: PageRequest) -> tuple[PageRequest, ListPage | None]:
         """Return the request that was answered, perhaps a smaller one, and what was read; None at an end without a
@@ -93,7 +95,7 @@ class PageIterator:
             try:
                 return request, await self._send(request)
             except ApiError as error:
-                if request.pages_beyond and is_refused(error):
+                if request.pages_past_end and may_be_past_end(error):
                     return request, None
                 if refused is not None and not is_too_large(error):
                     # A smaller page that the API does not take at all changes nothing about the larger one.
@@ -103,7 +105,7 @@ class PageIterator:
                 smaller = self._smaller(request, error)
                 if smaller is None:
                     if self._reader.has_begun and (self._reader.promise is None or self._reader.promise.first is None):
-                        advise_end(error, self._kind)
+                        append_end_advice(error, self._kind)
                     raise
                 refused, request = error, smaller
 
@@ -112,14 +114,15 @@ class PageIterator:
             return None
         if not is_too_large(error):
             # Many an error 500 is a page that is too much. Others get their answers: else it may be the API's trouble.
-            if error.status != 500 or self._has_stumbled or not self._is_api_well():
+            if error.status != 500 or self._tried_smaller_after_500 or not self._has_succeeded_meanwhile():
                 return None
-            self._has_stumbled = True
+            self._tried_smaller_after_500 = True
         return request.smaller(request)
 
     async def _send(self, request: PageRequest) -> ListPage | None:
         wire = self._wire(request)
-        self._check_for(request, lambda: self._guard.check_request(wire, is_look=request.pages_beyond == 1))
+        with self._naming_request(request):
+            self._guard.check_request(wire, is_past_end=request.pages_past_end == 1)
         empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
         answered = await self._requester.send(
             wire,
@@ -145,10 +148,11 @@ class PageIterator:
                 parameters=", ".join(read.following.missing_parameters),
             )
         # The only page of its walk can be no repetition, nor can the records that were asked for again.
-        if (read.following is not None or read.behind is not None or self._guard.pages > 1) and (
+        if (read.following is not None or read.past_end is not None or self._guard.pages > 1) and (
             len(read.page) > request.overlap
         ):
-            self._check_for(request, lambda: self._guard.check_page(read.page))
+            with self._naming_request(request):
+                self._guard.check_page(read.page)
         if self._reader.promise is not None:
             promise = self._reader.promise
             self._check_cap(request, read.total, is_at_least=read.is_at_least)
@@ -156,7 +160,8 @@ class PageIterator:
                 # What is only known to be so much or more ends nothing, and promises nothing.
                 self._reader.promise = None
             else:
-                self._check_for(request, lambda: promise.note(read.total))
+                with self._naming_request(request):
+                    promise.note(read.total)
         page = self._new_of(read.page, request)
         self._note_empty(page)
         self._reader.take(len(read.page), len(page))
@@ -167,7 +172,7 @@ class PageIterator:
         return page
 
     def _note_empty(self, page: Page) -> None:
-        """Some APIs filter after a page is cut; others go on for ever behind their end."""
+        """Some APIs filter after a page is cut; others go on for ever past their end."""
         self._empty_pages = 0 if page.records else self._empty_pages + 1
         if self._empty_pages == REPORTED_EMPTY_PAGES:
             self._requester.say_once(
@@ -195,13 +200,13 @@ class PageIterator:
                 wire, lambda response: self._reader.body_of(response).page, expected=expected, is_first_page=False
             )
         except ApiError as error:
-            if not is_refused(error):
+            if not may_be_past_end(error):
                 raise
         else:
             if answered.value is not None:
-                self._judge(probe, answered.value)
+                self._check_probe(probe, answered.value)
 
-    def _judge(self, probe: Probe, found: Page) -> None:
+    def _check_probe(self, probe: Probe, found: Page) -> None:
         try:
             probe.judge(found)
         except MovedError:
@@ -210,27 +215,27 @@ class PageIterator:
                 raise
 
     async def _prove_total(self, request: PageRequest) -> None:
-        """Raise `PagingError` where records are behind the total, or where it may be a cap and nobody can tell."""
+        """Raise `PagingError` where records come after the total, or where it may be a cap and nobody can tell."""
         wire = self._wire(request)
-        self._guard.check_request(wire, is_look=True)
+        self._guard.check_request(wire, is_past_end=True)
         try:
             answered = await self._requester.send(
                 wire,
-                self._reader.read_behind,
+                self._reader.read_past_end,
                 expected=ExpectedAnswer(has_page_token=request.has_token, empty=self._listing.empty),
                 rules=request.end_rules,
                 is_first_page=False,
                 read_end=lambda response, action: None,
             )
         except ApiError as error:
-            if not is_refused(error):
+            if not may_be_past_end(error):
                 raise
             if is_cap_like(self._reader.received):
                 raise cap_error(self._requester.describe(wire), self._reader.received, error.status) from error
             return
         found = answered.value
         if found is None or len(found.page) <= request.overlap or self._guard.knows(found.page):
-            return  # Behind its end the list begins again, at some APIs, or ends with its last page for ever.
+            return  # Past its end the list begins again, at some APIs, or ends with its last page for ever.
         if found.total is None or found.total <= self._reader.received:
             raise cap_error(self._requester.describe(wire), self._reader.received)
 
@@ -241,8 +246,10 @@ class PageIterator:
 
     async def _check_sign(self, request: PageRequest, read: ListPage, report: SignReport) -> None:
         records = len(read.page)
-        needs_proof = not self._reader.has_begun and records > 0 and not self._reader.is_total_reached(read)
-        await self._signs.check(request, report, records, needs_proof=needs_proof, shown=lambda: self._shown(request))
+        must_be_likely = not self._reader.has_begun and records > 0 and not self._reader.is_total_reached(read)
+        await self._next_signs.check(
+            request, report, records, must_be_likely=must_be_likely, shown=lambda: self._shown(request)
+        )
 
     def _new_of(self, page: Page, request: PageRequest) -> Page:
         overlap = request.overlap
@@ -268,9 +275,11 @@ class PageIterator:
                 action=Action.SPLIT,
             )
 
-    def _check_for(self, request: PageRequest, check: Callable[[], None]) -> None:
+    @contextlib.contextmanager
+    def _naming_request(self, request: PageRequest) -> Iterator[None]:
+        """Put the request before the text of a contradiction that the block finds."""
         try:
-            check()
+            yield
         except (MovedError, PaginationLoopError) as error:
             raise type(error)(f"{self._shown(request)}: {error}") from None
 
@@ -280,7 +289,7 @@ class PageIterator:
     def _wire(self, request: PageRequest) -> Request:
         """Raise `ApiError` for a link to another origin: nothing is sent there."""
         try:
-            return wire_request(request, self._home)
+            return wire_request(request, self._api_url)
         except LinkError as error:
             raise ApiError(
                 f"The API's link to page {self._guard.pages + 1} is not followed: {error}. Nothing was sent there, "
@@ -288,7 +297,7 @@ class PageIterator:
                 action=Action.POISON,
             ) from error
 
-    async def _settle(self, first: PageRequest) -> None:
+    async def _compare_with_total(self, first: PageRequest) -> None:
         """Compare the records with the total; where they differ, ask once more."""
         promise, total, received = self._reader.promise, self._listing.total, self._reader.received
         if promise is None or total is None or promise.first is None:
@@ -315,7 +324,8 @@ class PageIterator:
             self._note_kept(promise, again)
             return
         if again is not None:
-            self._check_for(first, lambda: promise.check_stands(again))
+            with self._naming_request(first):
+                promise.check_stands(again)
         text = (
             f"{self._requester.describe(wire)}: the API promised {promise.first} records and sent {received}; asked "
             f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "

@@ -21,8 +21,8 @@ def is_too_large(error: ApiError) -> bool:
     return error.status == 413 or error.fault is Fault.TOO_LARGE or any(sign in excerpt for sign in TOO_LARGE_SIGNS)
 
 
-def is_refused(error: ApiError) -> bool:
-    """Whether the API refuses what was asked for, which may lie behind the end."""
+def may_be_past_end(error: ApiError) -> bool:
+    """Whether the API refuses the page, as many do past the end of a list."""
     if error.action is Action.OUTAGE:
         return error.status == 500
     # Without a status it is what we make of an answer, such as a contradiction.

@@ -39,7 +39,7 @@ class PageRequest:
     """Rules ahead of the source's. END says that there is no such page, which is no failure."""
     has_token: bool = False
     """It carries a token or link of the API's. If that expires, the item begins again."""
-    pages_beyond: int = 0
+    pages_past_end: int = 0
     """Requests in a row behind the apparent end, with this one. A refusal or a repeated page is the end then."""
     base: str = ""
     """Address that ``url`` is relative to; "" for the API's own."""

@@ -89,7 +89,7 @@ class Offset:
                     'asked for: with advance = "limit" records would come twice. Check `limit_name` in `pages` of the '
                     "stream, and write a limit that the API keeps."
                 )
-            if by_limit is None and request.pages_beyond:
+            if by_limit is None and request.pages_past_end:
                 raise PagingError(
                     f"There are records at {self.offset_name} {offset}, behind a page without any: the API leaves rows "
                     "out after it has cut a page, such as those that you may not see. "
@@ -103,10 +103,10 @@ class Offset:
         else:
             assert size is not None  # Else there is nothing to go on by, and that was the end.
             overlap, step = 0, size
-            # Where something says that there is more, it is no look: a refusal is a failure then, and no end.
-            run = 0 if says_end is False or answer.counts_hidden else request.pages_beyond + 1
+            # Where something says that there is more, it is not past the end: a refusal is a failure then.
+            run = 0 if says_end is False or answer.counts_hidden else request.pages_past_end + 1
         following = put(request, self.place, self.offset_name, offset + step)
-        return replace(following, overlap=overlap, pages_beyond=run)
+        return replace(following, overlap=overlap, pages_past_end=run)
 
     def size_of(self, request: PageRequest) -> int | None:
         """Return the limit, be it ours or in the stream's own query or body."""
@@ -129,7 +129,7 @@ class Offset:
             return new <= 0 and seen >= (answer.total or 0)
         if answer.total is not None or size is None:
             return answer.is_last_by_count or new <= 0
-        return new <= 0 and request.pages_beyond + 1 >= self.empty_pages
+        return new <= 0 and request.pages_past_end + 1 >= self.empty_pages
 
     def _smaller(self, request: PageRequest) -> PageRequest | None:
         limit = size_in(request, self.place, self.limit_name)
@@ -205,13 +205,13 @@ class PageNumber:
             is_last = is_end_of_places(request, answer, len(answer.page), seen, self.empty_pages)
         if (is_last and not (answer.page.records and answer.counts_hidden)) if says_end is None else says_end:
             return None
-        # Where something says that there is more, it is no look: a refusal is a failure then, and no end.
-        is_look = says_end is None and not answer.page.records and not answer.counts_hidden
-        is_look = is_look or (pages is not None and is_last)
+        # Where something says that there is more, it is not past the end: a refusal is a failure then.
+        is_past_end = says_end is None and not answer.page.records and not answer.counts_hidden
+        is_past_end = is_past_end or (pages is not None and is_last)
         following = replace(
             put(request, self.place, self.name, number + 1),
             smaller=None,
-            pages_beyond=request.pages_beyond + 1 if is_look else 0,
+            pages_past_end=request.pages_past_end + 1 if is_past_end else 0,
             end_rules=_PAST_THE_END_RULES if is_last else (),
         )
         if self.end_status is None:
@@ -223,7 +223,7 @@ class PageNumber:
 
     def _check_last(self, request: PageRequest, answer: PageAnswer, place: int, pages: int) -> None:
         where, number = self.pages or self.pages_header, self.number_of(request)
-        if place > pages and request.pages_beyond and answer.page.records:
+        if place > pages and request.pages_past_end and answer.page.records:
             raise PagingError(
                 f"{where!r} says that there are {pages} pages, and {self.name} {number} holds records all the same: "
                 "the number is capped, or counts something else. Leave it out of `pages`, or correct its path."
@@ -249,7 +249,7 @@ class PageNumber:
         return answer.number(self.pages) if self.pages else None
 
 
-def advise_end(error: ApiError, kind: object) -> None:
+def append_end_advice(error: ApiError, kind: object) -> None:
     """Say how to declare that the API refuses what is behind the end."""
     if error.action is not Action.POISON or error.status not in {rule.status for rule in _PAST_THE_END_RULES}:
         return
@@ -277,7 +277,7 @@ def _agree(flag: bool | None, by_number: bool, path: str) -> bool:
 def is_end_of_places(request: PageRequest, answer: PageAnswer, new: int, seen: int | None, empty_pages: int) -> bool:
     """Whether a list ends whose pages are cut before rows are left out. ``seen``: positions shown so far, where
     known."""
-    total, run = answer.total, request.pages_beyond + 1
+    total, run = answer.total, request.pages_past_end + 1
     if total is not None and answer.counts_hidden and seen is not None:
         return seen >= total
     if total is not None and answer.received >= total:

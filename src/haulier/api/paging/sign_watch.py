@@ -18,11 +18,12 @@ class SignWatch:
         self._requester = requester
 
     async def check(
-        self, request: PageRequest, report: SignReport, records: int, *, needs_proof: bool, shown: Callable[[], str]
+        self, request: PageRequest, report: SignReport, records: int, *, must_be_likely: bool, shown: Callable[[], str]
     ) -> None:
         """Raise `PagingError` where the sign is missing and something speaks against the end.
 
-        ``needs_proof``: a first page with records, which no exact total calls all.
+        ``must_be_likely``: the end is not proven otherwise. It is a first page with records, which no exact total calls
+        all.
         """
         memory = self._requester.signs.of(report.sign)
         totals = self._requester.usage.sign_totals
@@ -36,7 +37,7 @@ class SignWatch:
                 f"{', '.join(map(repr, unknown_keys[:_SHOWN_KEYS]))}. Correct the path in `pages`; or write "
                 'missing = "end" there, if the API leaves it out of the last page, whatever is beside it.'
             )
-        if not needs_proof:
+        if not must_be_likely:
             return
         sizes = asked_sizes(request.query, request.json) | ({report.asked} if report.asked else set())
         if records in sizes and not memory.was_seen and not await self._requester.was_sign_seen():

@@ -47,12 +47,12 @@ class BeatReport:
         self.last_bad = 0
         """Failures since the last success that the others do not know of."""
         self._reason = ""
-        self._held = 0
+        self._refused_places = 0
         self._refused_at = 0.0
 
-    def held(self, now: float) -> int:
+    def places_left_empty(self, now: float) -> int:
         """Places to leave empty, one for each recent refusal, until the limit follows."""
-        return self._held if now - self._refused_at <= HELD_PLACE_SECONDS else 0
+        return self._refused_places if now - self._refused_at <= HELD_PLACE_SECONDS else 0
 
     def note_success(self, response: Response | None, now: float, *, is_first_page: bool) -> bool:
         """Count a success. Returns whether slow start has enough answers for its next step."""
@@ -73,7 +73,7 @@ class BeatReport:
             response is not None and response.status == REFUSED_STATUS and now - response.seconds >= self._epoch_at
         )
         if is_refusal:
-            self._held = self.held(now) + 1
+            self._refused_places = self.places_left_empty(now) + 1
             self._refused_at = now
             self._refusals += 1
         return is_refusal or self.last_bad % URGENT_FAILURES == 0
@@ -114,7 +114,7 @@ class BeatReport:
         if governor.epoch != self._epoch:
             self._epoch, self._epoch_at = governor.epoch, now
             self._begin()
-            self._held = 0
+            self._refused_places = 0
         # While it starts, a step cannot wait for the next beat: each member tells of its part as soon as it has it.
         missing = max(1, window_size(governor) - governor.seen)
         self._wanted = math.ceil(part * missing) if part and governor.phase is Phase.STARTING else NO_STEP_ANSWERS

@@ -35,7 +35,7 @@ class Beat:
     in_flight: int
     wants: bool
     keep_seconds: float
-    looks: bool = True
+    takes_items: bool = True
     process: str = ""
     mark: str = ""
     is_fixed: bool = False
@@ -74,7 +74,7 @@ def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
     row = _with_member(row, beat, _update_member(row, beat, mine))
     row = _learn(row, beat)
     share = row.members[beat.name].share
-    if beat.wants or beat.looks:
+    if beat.wants or beat.takes_items:
         share = max(share, min(target(row, beat.name, beat.silent), share + room(row, beat.silent)))
     return _grant_requests(_with_member(row, beat, replace(row.members[beat.name], share=share)), beat)
 
@@ -105,7 +105,7 @@ def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
         share=0 if mine is None else min(beat.offer, mine.share),
         in_flight=beat.in_flight,
         wants=beat.wants,
-        looks=beat.looks,
+        looks=beat.takes_items,
         out_of=beat.out_of,
         turns=min((one.turns for one in others), default=0) if mine is None else mine.turns + (mine.share > 0),
         keep_seconds=beat.keep_seconds,
@@ -137,13 +137,13 @@ def after_leave(
     row: ScopeRow,
     name: str,
     in_use: int,
-    rest: Mapping[Quota, int] | None = None,
+    unused: Mapping[Quota, int] | None = None,
     failures: Mapping[str, Failures] | None = None,
 ) -> ScopeRow:
     """Remove a member, and book what it brings back. Its requests in flight stay counted until its silence proves that
     they ended."""
     mine = row.members.get(name)
-    for quota, back in (rest or {}).items():
+    for quota, back in (unused or {}).items():
         row = replace(row, budget=take(row.budget, quota, back, 1, row.beat_at)[0])
     members = {other: one for other, one in row.members.items() if other != name}
     if mine is not None and in_use > 0:

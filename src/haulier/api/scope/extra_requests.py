@@ -8,18 +8,18 @@ from haulier.api.scope.view import ScopeView
 
 
 class ExtraRequests:
-    """Waits of one member; ``hurry`` is set to beat now."""
+    """Waits of one member. Setting ``beat_now`` makes it beat at once."""
 
-    def __init__(self, view: ScopeView, hurry: asyncio.Event) -> None:
+    def __init__(self, view: ScopeView, beat_now: asyncio.Event) -> None:
         self._view = view
-        self._hurry = hurry
+        self._beat_now = beat_now
         self._renewed = asyncio.Event()
 
     async def wait(self) -> None:
         """Wait until each quota has one left. Raises as `Scope.slot` does where one is spent."""
         pacer = self._view.pacer
         if pacer.is_out:
-            self._hurry.set()
+            self._beat_now.set()
         while pacer.is_out:
             if (error := self._view.spent_error()) is not None:
                 raise error

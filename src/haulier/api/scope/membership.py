@@ -120,7 +120,7 @@ class Membership:
         """Give the whole share back with the next beat, unless it is busy then."""
         self._is_handed_over = True
 
-    def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, looks: bool) -> bool:
+    def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, takes_items: bool) -> bool:
         """Whether a beat now would move a good part of a share. What is to be given back is no longer used.
 
         It does so only for a member that wants a share and has none: shares that follow work from hand to hand within a
@@ -137,7 +137,7 @@ class Membership:
         if (self.limit - wanted) * EARLY_BEAT_SHARE_DIVISOR >= self.share:
             self.limit = min(self.limit, wanted)
         spare = self.share - max(self.limit, in_use)
-        more = min(wanted - mine.share, room(row, self._silent)) if is_busy or looks else 0
+        more = min(wanted - mine.share, room(row, self._silent)) if is_busy or takes_items else 0
         return (spare > 0 and spare * EARLY_BEAT_SHARE_DIVISOR >= self.share) or (
             more > 0 and more * EARLY_BEAT_SHARE_DIVISOR >= wanted
         )

@@ -64,8 +64,8 @@ class Proof:
         with self._gate.place() as is_free:
             return is_free and await self._witness.works()
 
-    async def is_charged(self) -> bool:
-        """See `Scope.is_charged`."""
+    async def is_api_up(self) -> bool:
+        """See `Scope.is_api_up`."""
         async with self._asking:
             now = self._clock.monotonic()
             if self._view.health.is_fresh(now) and not self._view.is_down:

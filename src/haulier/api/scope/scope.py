@@ -90,8 +90,8 @@ class Scope:
         )
         self._view = ScopeView(settings.rates, settings.max_requests, settings.beat_seconds, rng)
         self._gate = Gate(clock, self._opens_in, self._note_sent, self._error)
-        self._hurry = asyncio.Event()
-        self._extra_requests = ExtraRequests(self._view, self._hurry)
+        self._beat_now = asyncio.Event()
+        self._extra_requests = ExtraRequests(self._view, self._beat_now)
         self._proof = Proof(clock, self._gate, self._view, self.slot, self._extra_requests.wait, self._note_witness)
         self.failures = FailureNotes()
         self._writing = asyncio.Lock()
@@ -110,13 +110,13 @@ class Scope:
         """Set by a worker: called when more requests may be in flight."""
 
     def attach(self, send: Send) -> None:
-        self._proof.attach(lambda request: send(request.replace(onward=self.onward)))
+        self._proof.attach(lambda request: send(request.replace(before_follow_up=self.before_follow_up)))
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
     async def join(self) -> None:
         """Beat for the first time, to have a share. Raises what the store raises, and `NewerFormatError`."""
-        self._was_busy = True  # Who joins means to work; without it, it would have to wait for an idle turn.
+        self._was_busy = True  # It means to work. Else it would wait for a place among the members without work.
         row = await self._beat()
         if self.pause_seconds_left > 0.0:
             extra = {"seconds": round(self.pause_seconds_left, 1), "reason": row.pause_reason}
@@ -127,7 +127,7 @@ class Scope:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._beats())
-                group.create_task(self._looks())
+                group.create_task(self._read_between_beats())
                 group.create_task(self._probes())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -136,10 +136,10 @@ class Scope:
         """Send nothing more, and free the share. A store that cannot be reached is no error."""
         self._membership.close()
         self._gate.limit = 0
-        in_use, rest = self._gate.in_use, self._view.pacer.rest()
+        in_use, unused = self._gate.in_use, self._view.pacer.give_up_unused()
         failures = self.failures.take()
         with contextlib.suppress(UnavailableError):
-            row = await self._update(lambda row: after_leave(row, self._member, in_use, rest, failures))
+            row = await self._update(lambda row: after_leave(row, self._member, in_use, unused, failures))
             self.was_last = not row.members
 
     @contextlib.asynccontextmanager
@@ -185,20 +185,20 @@ class Scope:
         with contextlib.suppress(UnavailableError):
             await self._update(lambda row: with_failures(row, news))
 
-    async def onward(self) -> None:
-        """Await before a request in its place is followed by another: a redirect, or a repeat with new credentials.
+    async def before_follow_up(self) -> None:
+        """Await before a further request in the place of one: a redirect, or a repeat with new credentials.
 
         Waits until each quota has one left, and raises as `slot` does. The pace makes up for it later.
         """
         await self._extra_requests.wait()
         if self._view.pacer.note_sent(self._clock.monotonic()):
-            self._hurry.set()
+            self._beat_now.set()
 
     def hand_over(self) -> None:
         """Give the share back at once: others go on from here."""
         self._was_busy = False
         self._membership.hand_over()
-        self._hurry.set()
+        self._beat_now.set()
 
     def end_waits(self) -> None:
         """The worker stops: nobody waits for the end of a long pause or an outage from now on."""
@@ -233,14 +233,14 @@ class Scope:
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._proof.note_good(response, request, judged, is_first_page=is_first_page)
         if self._view.note_success(response, now, wall, is_first_page=is_first_page):
-            self._hurry.set()
+            self._beat_now.set()
 
     def note_failure(self, response: Response | None = None, reason: str = "") -> None:
         """Count a failure as in an outage: connect, time-out, 429 without a wait, 5xx. ``reason`` holds no secrets."""
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         reason = reason or ("no answer" if response is None else f"status {response.status}")
         if self._view.note_failure(response, reason, now, wall):
-            self._hurry.set()
+            self._beat_now.set()
         # At a hard limit each moment costs refusals: one less from now on, whatever the others know.
         self._limit()
 
@@ -249,16 +249,16 @@ class Scope:
 
         Returns whether this request alone has to wait; else the caller makes a `pause`.
         """
-        self._hurry.set()
+        self._beat_now.set()
         return self._view.note_throttled(seconds, response, self._clock.monotonic())
 
-    async def is_charged(self) -> bool:
-        """Whether a failure as in an outage is the item's own: requests of the scope succeeded within 60 seconds and do
-        not fail in a row, or the witness works. One asks for all.
+    async def is_api_up(self) -> bool:
+        """Whether others are answered, so that a failure as in an outage is the item's own: requests of the scope
+        succeeded within 60 seconds and do not fail in a row, or the witness works. One asks for all.
 
         The last items of a run may all be poisonous: they fail in a row, and nothing else shows that the API is up.
         """
-        return await self._proof.is_charged()
+        return await self._proof.is_api_up()
 
     async def action_now(self, max_age_seconds: float = REFUSAL_VALID_SECONDS) -> Action | None:
         """What a good request comes to now: OK where one sent since the call succeeded, else the witness's action. None
@@ -280,7 +280,7 @@ class Scope:
         now, view = self._clock.monotonic(), self._view
         if not self._membership.is_fresh(now):
             return 0
-        if view.is_trial:
+        if view.item_is_probe:
             return min(1, self._gate.limit)
         return 0 if self._is_pause_long or view.is_down or view.pacer.spent is not None else self._gate.limit
 
@@ -310,7 +310,7 @@ class Scope:
         return self._view.breaker
 
     @property
-    def is_proven(self) -> bool:
+    def has_ever_succeeded(self) -> bool:
         """Whether a request of the scope succeeded since the first of its present members joined."""
         return self._view.health.last_success is not None
 
@@ -346,7 +346,7 @@ class Scope:
         self._was_busy = True
         self._view.note_sent(self._gate.in_use)
         if self._view.pacer.note_sent(self._clock.monotonic()):
-            self._hurry.set()
+            self._beat_now.set()
 
     @property
     def _in_flight(self) -> int:
@@ -357,7 +357,7 @@ class Scope:
         while True:
             # What can be given back to who waits for it is given soon, and not only at the next beat.
             has_spare = self._membership.share > max(self._membership.limit, self._gate.in_use)
-            await self._rest(self._settings.beat_seconds / (4 if has_spare else 1))
+            await self._sleep_until_beat(self._settings.beat_seconds / (4 if has_spare else 1))
             try:
                 await self._beat()
             except UnavailableError as error:
@@ -367,8 +367,8 @@ class Scope:
             else:
                 self._is_cut_off = False
 
-    async def _looks(self) -> None:
-        """Hear of pauses, outages and members without a share between beats: by beats alone it takes seconds."""
+    async def _read_between_beats(self) -> None:
+        """Hear of pauses, outages and members without a share sooner: by beats alone it takes seconds."""
         while True:
             await self._clock.sleep(self._settings.beat_seconds / ROW_READS_PER_BEAT)
             if not self._has_company:
@@ -376,25 +376,25 @@ class Scope:
             with contextlib.suppress(UnavailableError):
                 row = decode(await self._rows.read(self._settings.name))
                 self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
-                looks = self.has_work is not None
-                if self._membership.look(row, self._gate.in_use, is_busy=self._is_busy, looks=looks):
-                    self._hurry.set()
+                takes_items = self.has_work is not None
+                if self._membership.look(row, self._gate.in_use, is_busy=self._is_busy, takes_items=takes_items):
+                    self._beat_now.set()
                 self._limit()
                 if self._view.beat_report.is_behind(row.governor):
-                    self._hurry.set()
+                    self._beat_now.set()
 
     @property
     def _is_busy(self) -> bool:
         return bool(self.has_work) or self._gate.in_use > 0 or self._gate.waiting > 0
 
-    async def _rest(self, seconds: float) -> None:
+    async def _sleep_until_beat(self, seconds: float) -> None:
         alarm = asyncio.ensure_future(self._clock.sleep(seconds))
-        alarm.add_done_callback(lambda done: None if done.cancelled() else self._hurry.set())
+        alarm.add_done_callback(lambda done: None if done.cancelled() else self._beat_now.set())
         try:
-            await self._hurry.wait()
+            await self._beat_now.wait()
         finally:
             alarm.cancel()
-            self._hurry.clear()
+            self._beat_now.clear()
 
     async def _beat(self) -> ScopeRow:
         began_at, gate = self._clock.monotonic(), self._gate
@@ -405,7 +405,7 @@ class Scope:
             self._view.tell(beat, began_at, wall_seconds(self._clock)),
             in_flight=self._in_flight,
             mark=self._settings.mark,
-            looks=self.has_work is not None,
+            takes_items=self.has_work is not None,
             wants=beat.wants if self.has_work is not None else is_busy,
             peak=gate.peak,
             has_witness=self._proof.is_there,
@@ -431,8 +431,8 @@ class Scope:
         return row
 
     def _limit(self) -> None:
-        held, before = self._view.beat_report.held(self._clock.monotonic()), self._gate.limit
-        self._gate.limit = max(0, self._membership.limit - held)
+        left_empty, before = self._view.beat_report.places_left_empty(self._clock.monotonic()), self._gate.limit
+        self._gate.limit = max(0, self._membership.limit - left_empty)
         self._gate.poke(everybody=self._error() is not None)
         if self._gate.limit > before:
             self.on_growth()
@@ -442,7 +442,7 @@ class Scope:
             await self._must_probe.wait()
             self._must_probe.clear()
             if not self._proof.is_there:
-                self._view.is_trial = True
+                self._view.item_is_probe = True
                 self._limit()
                 continue
             self._is_probing = True
@@ -460,7 +460,7 @@ class Scope:
             self.note_success()
         if self._view.breaker.state is not State.CLOSED:
             self._view.probe = works
-        self._hurry.set()
+        self._beat_now.set()
 
     async def _update(self, change: Callable[[ScopeRow], ScopeRow]) -> ScopeRow:
         # One at a time: a beat that is overtaken by a later one would take a share back that is in use.

@@ -20,16 +20,16 @@ class Wish:
     share: int
     wants: bool
     turns: int
-    looks: bool = True
-    """It takes items, and so looks for work."""
+    takes_items: bool = True
+    """False for a member that only asks: it never looks for work."""
 
 
 def divide_cap(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
     """Shares to come to. Their sum is never above ``cap``, and equals it where there is any member."""
     busy = [wish for wish in wishes if wish.wants]
     if not busy:
-        return _divide_evenly(cap, [wish for wish in wishes if wish.looks] or wishes, IDLE_TURN_BEATS)
-    idle = [wish for wish in wishes if not wish.wants and wish.looks]
+        return _divide_evenly(cap, [wish for wish in wishes if wish.takes_items] or wishes, IDLE_TURN_BEATS)
+    idle = [wish for wish in wishes if not wish.wants and wish.takes_items]
     for_idle = max(0, min(len(idle), max(1, cap // IDLE_CAP_DIVISOR), cap - len(busy)))
     ones = _divide_evenly(for_idle, idle, IDLE_TURN_BEATS)
     return ones | _divide_evenly(cap - for_idle, busy, BUSY_TURN_BEATS)

@@ -72,7 +72,7 @@ class ScopeView:
         self._is_by_chance = False
         self.breaker = Breaker()
         self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced])
-        self.is_trial = False
+        self.item_is_probe = False
         """Whether an item's own request is to show if the API is back, since there is no witness."""
         self._lifted_at: float | None = None
         """Last lift by a person; None before the row was seen."""
@@ -95,7 +95,7 @@ class ScopeView:
         spent = self.spent_error()
         if isinstance(spent, UsageError):
             return spent  # An API that is down comes back by itself; but then too nothing may be sent to it.
-        if self.breaker.is_open and not self.is_trial:
+        if self.breaker.is_open and not self.item_is_probe:
             since = datetime.fromtimestamp(self.breaker.since, UTC)
             return ApiError(
                 f"The API is down since {since:%Y-%m-%dT%H:%M:%SZ} ({self.breaker.reason or 'no answer'}). It is asked "
@@ -123,7 +123,7 @@ class ScopeView:
     def opens_in(self, now: float, in_use: int, membership: Membership) -> float:
         if not membership.is_fresh(now):
             return NEVER_SECONDS
-        if self.is_trial:
+        if self.item_is_probe:
             return NEVER_SECONDS if in_use or self.pacer.opens_in(now) == NEVER_SECONDS else 0.0
         if self.is_down:
             return NEVER_SECONDS
@@ -190,9 +190,9 @@ class ScopeView:
             self._items += Counter()  # Counts of 0 go.
 
     def _tried(self, *, is_good: bool) -> bool:
-        if not self.is_trial:
+        if not self.item_is_probe:
             return False
-        self.is_trial, self.probe = False, is_good
+        self.item_is_probe, self.probe = False, is_good
         return True
 
     def _hear(self, response: Response | None, now: float, wall: float) -> bool:
@@ -260,7 +260,7 @@ class ScopeView:
         self.see(row, wall, now)
         self.probe = None
         if row.breaker.prober != name:
-            self.is_trial = False
+            self.item_is_probe = False
         mine = row.members[name]
         counted = counted_quotas(row.budget, self._rates) + list(self._runs.values())
         self.pacer.adopt(mine.rate, mine.granted, {quota: remaining(row.budget, quota, wall) for quota in counted}, now)

@@ -96,7 +96,7 @@ class AiohttpTransport:
         except _LostError as lost:
             if not lost.is_reused or lost.has_begun or request.method not in _REPEATABLE:
                 raise _lost_connection_error(lost) from lost
-            await request.onward()
+            await request.before_follow_up()
             try:
                 answer = await self._open(request, is_fresh=True)
             except _LostError as again:

@@ -92,10 +92,10 @@ class Sender:
                 elif answer.status == 401 and renewals < MAX_RENEWALS:
                     renewals += 1
                     if await self._authorizer.renew(signed, is_again=renewals > 1):
-                        await request.onward()
+                        await request.before_follow_up()
                         continue
-            onward = next_request(request, answer)
-            if onward is None:
+            follow_up = next_request(request, answer)
+            if follow_up is None:
                 if redirects:
                     check_kept(asked, request, answer)
                 # Only an authorizer may have put credentials into the address.
@@ -103,8 +103,8 @@ class Sender:
             redirects += 1
             if redirects > MAX_REDIRECTS:
                 raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects, probably in a circle")
-            await request.onward()
-            request = onward
+            await request.before_follow_up()
+            request = follow_up
 
 
 def _merge_headers(

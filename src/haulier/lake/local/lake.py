@@ -14,7 +14,7 @@ from haulier.lake.floor import disk_at
 from haulier.lake.local.files import LocalFiles
 from haulier.lake.local.filesystems import refuse_unfit
 from haulier.lake.local.spool import LocalSpool
-from haulier.lake.local.threads import LocalThreads, Share
+from haulier.lake.local.threads import Call, LocalThreads
 from haulier.lake.names import checked
 from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, Spool
 
@@ -96,11 +96,11 @@ class LocalLake:
     async def close(self) -> None:
         await self._threads.close()
 
-    def _names(self, shares: Sequence[Share[str, list[str]]]) -> None:
+    def _names(self, calls: Sequence[Call[str, list[str]]]) -> None:
         """Read a folder that several ask for, such as before each publication, once after they all asked."""
         read = functools.cache(self._files.names)
-        for share in shares:
-            share.attempt(lambda folder: list(read(folder)))
+        for call in calls:
+            call.attempt(lambda folder: list(read(folder)))
 
     async def _each(self, blocking: Generator[T, None, None]) -> AsyncIterator[T]:
         """Each piece is made on a thread."""

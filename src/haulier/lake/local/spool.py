@@ -16,7 +16,7 @@ from itertools import islice
 from haulier.disks import make_durable, sync_folder
 from haulier.errors import LakeUnavailableError, SweptError
 from haulier.lake.local.files import LocalFiles, link, parent, write_all
-from haulier.lake.local.threads import LocalThreads, Share
+from haulier.lake.local.threads import Call, LocalThreads
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
 from haulier.lake.seam import Bytes, ObjectFacts, Published
 
@@ -40,7 +40,7 @@ class LocalSpool:
         self._turn = asyncio.Lock()
         self._compressor = LineCompressor()
         self._descriptor = -1
-        self._identity: tuple[int, int] | None = None
+        self._inode: tuple[int, int] | None = None
         self._usable = True
         self._facts: ObjectFacts | None = None
         self._published: Published | None = None
@@ -71,7 +71,7 @@ class LocalSpool:
             return facts
 
     async def publish(self, path: str) -> Published:
-        """Tried again after it succeeded, it answers as before."""
+        """Idempotent once it has succeeded."""
         async with self._turn:
             if self._published is None:
                 if self._facts is None or not self._usable:
@@ -118,11 +118,12 @@ class LocalSpool:
                 raise ValueError(
                     f"The spool {self._name} already exists, though no two attempts share a name."
                 ) from None
-            self._identity = _identity(os.fstat(self._descriptor))
+            self._inode = _inode(os.fstat(self._descriptor))
         return self._descriptor
 
     def _link(self, path: str) -> Published:
-        """Step 4, for each answer of the disk. Twice, since what stands there may go in between."""
+        """P7, step 4, and what each answer of the disk means. It tries twice: a file at ``path`` may be removed between
+        the link and the look at it."""
         folder, name = parent(path), self._files.at(path)
         for _ in range(2):
             self._files.make_folder(folder)
@@ -133,8 +134,8 @@ class LocalSpool:
             except FileNotFoundError:
                 swept = os.fstat(self._descriptor).st_nlink == 0
                 self._files.forget_folders()
-            standing = _identity_at(name)
-            if standing == self._identity:
+            standing = _inode_at(name)
+            if standing == self._inode:
                 return Published.OURS  # linked by an earlier try; its own name may have been swept since
             if swept:
                 self._drop()
@@ -150,47 +151,48 @@ class LocalSpool:
         """Remove its name, if that is still its own. A sweep finds what cannot be removed."""
         self._usable = False
         with contextlib.suppress(OSError):
-            if _identity_at(self._name) == self._identity:
+            if _inode_at(self._name) == self._inode:
                 os.unlink(self._name)
         descriptor, self._descriptor = self._descriptor, -1
         with contextlib.suppress(OSError):
             os.close(descriptor)
 
 
-def _finish_all(shares: Sequence[Share[LocalSpool, None]]) -> None:
+def _finish_all(calls: Sequence[Call[LocalSpool, None]]) -> None:
     """Step 1 of P7 for several spools: all are written, and then waited for at once."""
-    for share in shares:
-        share.attempt(LocalSpool._store)
-    shares[0].one._threads.side_by_side(shares, lambda spool: make_durable(spool._descriptor))
+    for call in calls:
+        call.attempt(LocalSpool._store)
+    calls[0].argument._threads.side_by_side(calls, lambda spool: make_durable(spool._descriptor))
 
 
-def _publish_all(shares: Sequence[Share[tuple[LocalSpool, str], Published]]) -> None:
+def _publish_all(calls: Sequence[Call[tuple[LocalSpool, str], Published]]) -> None:
     """Steps 4 to 6 of P7 for several spools. Each folder is made durable once, after the last link into it."""
-    for share in shares:
-        share.attempt(lambda one: one[0]._link(one[1]))
-    by_folder: dict[str, list[Share[tuple[LocalSpool, str], Published]]] = {}
-    for share in shares:
-        if share.result is Published.OURS:
-            by_folder.setdefault(os.path.dirname(share.one[0]._files.at(share.one[1])), []).append(share)
+    for call in calls:
+        call.attempt(lambda argument: argument[0]._link(argument[1]))
+    by_folder: dict[str, list[Call[tuple[LocalSpool, str], Published]]] = {}
+    for call in calls:
+        if call.result is Published.OURS:
+            by_folder.setdefault(os.path.dirname(call.argument[0]._files.at(call.argument[1])), []).append(call)
     for folder, theirs in by_folder.items():
         try:
             sync_folder(folder)
         except OSError as error:
-            for share in theirs:
-                share.error = error
-    for share in shares:
-        if share.error is None:
-            spool, _ = share.one
+            for call in theirs:
+                call.error = error
+    for call in calls:
+        if call.error is None:
+            spool, _ = call.argument
             spool._drop()
-            spool._published = share.result
+            spool._published = call.result
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    """Return the device and the number of the inode: equal for all names of one file."""
     return status.st_dev, status.st_ino
 
 
-def _identity_at(name: str) -> tuple[int, int] | None:
+def _inode_at(name: str) -> tuple[int, int] | None:
     try:
-        return _identity(os.lstat(name))
+        return _inode(os.lstat(name))
     except FileNotFoundError:
         return None

@@ -20,7 +20,7 @@ THREADS = 8
 """Enough for a disk to join the fsyncs of several items into one; 16 and 32 gained nothing when measured."""
 
 GROUPS_AT_ONCE = 2
-"""Groups of one kind of work under way. With one alone, a share that comes a moment late waits for the disk twice: a
+"""Groups of one kind of work under way. With one alone, a call that comes a moment late waits for the disk twice: a
 third slower."""
 
 S = TypeVar("S")
@@ -47,25 +47,25 @@ class LocalThreads:
     async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Do ``work(*arguments)`` on a thread. It has ended when this returns, raises or is cancelled: a caller that
         went on sooner would close or reuse a descriptor that the thread still writes to."""
-        share: Share[None, T] = self._share(None)
-        self._put([share], lambda shares: shares[0].attempt(lambda _: work(*arguments)), share.tell)
-        return await share.ended()
+        call: Call[None, T] = self._call(None)
+        self._put([call], lambda calls: calls[0].attempt(lambda _: work(*arguments)), call.tell)
+        return await call.ended()
 
-    async def together(self, work: Together[S, T], one: S) -> T:
-        """Do in one go, for all who ask meanwhile, what is cheaper for many, such as making them durable. A share that
+    async def together(self, work: Together[S, T], argument: S) -> T:
+        """Do in one go, for all who ask meanwhile, what is cheaper for many, such as making them durable. A call that
         comes alone waits for nobody."""
-        share: Share[S, T] = self._share(one)
+        call: Call[S, T] = self._call(argument)
         group = self._groups.setdefault(work, _Group())
-        group.waiting.append(share)
+        group.waiting.append(call)
         if group.under_way < GROUPS_AT_ONCE and len(group.waiting) == 1:
             asyncio.get_running_loop().call_soon(self._hand_over, work, group)
-        return await share.ended()
+        return await call.ended()
 
-    def side_by_side(self, shares: Sequence[Share[S, T]], step: Callable[[S], T]) -> None:
-        """Do a step of each share, on several threads if some are free; ends when all have ended. One flush of the disk
+    def side_by_side(self, calls: Sequence[Call[S, T]], step: Callable[[S], T]) -> None:
+        """Do a step of each call, on several threads if some are free; ends when all have ended. One flush of the disk
         serves all who wait for it, and nobody who comes later: in a row 16 small files took four times as long. A hint
         to begin writing (`posix_fadvise`) made it slower."""
-        left, ended = deque(shares), SimpleQueue[None]()
+        left, ended = deque(calls), SimpleQueue[None]()
 
         def work_off() -> None:
             with contextlib.suppress(IndexError):  # Another thread took the last one.
@@ -73,10 +73,10 @@ class LocalThreads:
                     left.popleft().attempt(step)
                     ended.put(None)
 
-        for _ in range(min(THREADS, len(shares)) - 1):
+        for _ in range(min(THREADS, len(calls)) - 1):
             self._jobs.put(work_off)
         work_off()
-        for _ in shares:
+        for _ in calls:
             ended.get()
 
     async def close(self) -> None:
@@ -85,33 +85,33 @@ class LocalThreads:
         for work, group in self._groups.items():
             self._hand_over(work, group)
         threads, self._threads = self._threads, []
-        last: list[Share[None, None]] = [Share(None) for _ in threads]
-        for share in last:
-            self._jobs.put(partial(self._do, asyncio.get_running_loop(), [share], _nothing, share.tell, _LAST))
-        for share in last:
-            await share.ended()
+        last: list[Call[None, None]] = [Call(None) for _ in threads]
+        for call in last:
+            self._jobs.put(partial(self._do, asyncio.get_running_loop(), [call], _nothing, call.tell, _LAST))
+        for call in last:
+            await call.ended()
 
-    def _share(self, one: S) -> Share[S, Any]:
+    def _call(self, argument: S) -> Call[S, Any]:
         if self._is_closed:
             raise RuntimeError(f"The lake at {self._root} is closed.")
-        return Share(one)
+        return Call(argument)
 
     def _hand_over(self, work: Together[Any, Any], group: _Group) -> None:
-        shares, group.waiting = group.waiting, []
-        if not shares:
+        calls, group.waiting = group.waiting, []
+        if not calls:
             return
         group.under_way += 1
 
         def told() -> None:
             group.under_way -= 1
-            for share in shares:
-                share.tell()
+            for call in calls:
+                call.tell()
             self._hand_over(work, group)
 
-        self._put(shares, work, told)
+        self._put(calls, work, told)
 
-    def _put(self, shares: Sequence[Share[S, T]], work: Together[S, T], told: Callable[[], None]) -> None:
-        self._jobs.put(partial(self._do, asyncio.get_running_loop(), shares, work, told))
+    def _put(self, calls: Sequence[Call[S, T]], work: Together[S, T], told: Callable[[], None]) -> None:
+        self._jobs.put(partial(self._do, asyncio.get_running_loop(), calls, work, told))
         if len(self._threads) < THREADS:
             self._start_thread()
 
@@ -131,32 +131,32 @@ class LocalThreads:
     def _do(
         self,
         loop: asyncio.AbstractEventLoop,
-        shares: Sequence[Share[S, T]],
+        calls: Sequence[Call[S, T]],
         work: Together[S, T],
         told: Callable[[], None],
         answer: object = None,
     ) -> object:
         """On a thread. Raises nothing."""
         try:
-            work(shares)
+            work(calls)
         except BaseException as raised:  # noqa: BLE001 - a fault of ours, for which nobody may wait for ever
-            for share in shares:
-                share.error = raised
-        for share in shares:
-            share.in_words(self._root)
+            for call in calls:
+                call.error = raised
+        for call in calls:
+            call.in_words(self._root)
         # A loop that was closed meanwhile has nobody left who waits.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(told)
         return answer
 
 
-class Share(Generic[S, T]):
-    """One caller's part of a piece of work, between the caller's event loop and the thread."""
+class Call(Generic[S, T]):
+    """One caller's part of work that is done for several, between its event loop and the thread."""
 
-    __slots__ = ("_has_ended", "_loop", "_waiter", "error", "one", "result")
+    __slots__ = ("_has_ended", "_loop", "_waiter", "argument", "error", "result")
 
-    def __init__(self, one: S) -> None:
-        self.one = one
+    def __init__(self, argument: S) -> None:
+        self.argument = argument
         self.result: T | None = None
         self.error: BaseException | None = None
         self._loop = asyncio.get_running_loop()
@@ -167,7 +167,7 @@ class Share(Generic[S, T]):
         """On the thread: the next step, unless an earlier one failed. Raises nothing."""
         if self.error is None:
             try:
-                self.result = step(self.one)
+                self.result = step(self.argument)
             except BaseException as raised:  # noqa: BLE001 - whoever awaits it gets it, as from any call
                 self.error = raised
 
@@ -203,19 +203,19 @@ class Share(Generic[S, T]):
         self.error = None
 
 
-Together = Callable[[Sequence[Share[S, T]]], None]
-"""Work for many. Each step goes through `Share.attempt`, so that one failure does not fail the others."""
+Together = Callable[[Sequence[Call[S, T]]], None]
+"""Work for many. Each step goes through `Call.attempt`, so that one failure does not fail the others."""
 
 
 @dataclass
 class _Group:
     """Shares that wait for work that is under way for others."""
 
-    waiting: list[Share[Any, Any]] = field(default_factory=list)
+    waiting: list[Call[Any, Any]] = field(default_factory=list)
     under_way: int = 0
 
 
-def _nothing(_: Sequence[Share[None, None]]) -> None:
+def _nothing(_: Sequence[Call[None, None]]) -> None:
     """The work of a thread that is to end."""
 
 
