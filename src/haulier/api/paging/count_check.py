@@ -59,7 +59,7 @@ class _Before:
 
 
 def check_of(paginator: Paginator) -> OffsetCheck | PageNumberCheck | None:
-    # What a subclass counts may be something else.
+    # What a subclass counts may be something else. Every shipped kind decides: tests/api/paging/test_shipped_kinds.py.
     if type(paginator) is Offset and not paginator.overlap:
         return OffsetCheck(paginator)
     return PageNumberCheck(paginator) if type(paginator) is PageNumber else None

@@ -190,7 +190,9 @@ class Paginator(Protocol):
                 return request.with_query("year", str(int(request.query_value("year") or 0) + 1))
 
     The client adds retries, the loop guard, the page cap, the same-origin rule and the total. Where ``is_counting =
-    True``, as of offsets, a total that moves begins the item again.
+    True``, as of offsets, a total that moves begins the item again. The check that finds rows passed over or sent
+    twice is made for `Offset` and `PageNumber` alone: declare an exact total for others. A page size is found in the
+    attributes ``limit``, ``size`` and ``page_size``.
     """
 
     def first(self, request: PageRequest) -> PageRequest:
