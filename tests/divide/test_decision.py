@@ -54,8 +54,10 @@ def reason(error: Exception, **changed: Any) -> Reason | None:
     if not isinstance(outcome, Split):
         return None
     assert outcome.children == PARTS
-    needs_proof = not isinstance(decide(replace(known, is_answered=False, is_proven_up=False)), Split)
-    return Reason(Cause(outcome.cause), needs_proof)
+    needs_api_proven_up = not isinstance(
+        decide(replace(known, has_succeeded_meanwhile=False, is_api_proven_up=False)), Split
+    )
+    return Reason(Cause(outcome.cause), needs_api_proven_up)
 
 
 def cause(error: Exception, **changed: Any) -> Cause | None:
@@ -112,7 +114,7 @@ def test_every_row(name: str) -> None:
         cause(error),
         cause(error, failures=1),
         cause(error, failures=4),
-        cause(error, suspect="failure"),
+        cause(error, parent_cause="failure"),
     ]
     assert found == expected
 
@@ -121,12 +123,19 @@ def test_every_row(name: str) -> None:
 def test_whatever_is_not_the_last_needs_proof(name: str) -> None:
     """G4: an outage never divides. Before the last charged failure, the API must have answered somebody meanwhile."""
     error, *expected = ROWS[name]
-    for suspect in ("", "failure", "time_out"):
+    for parent_cause in ("", "failure", "time_out"):
         for failures in range(4):
-            found = reason(error, failures=failures, suspect=suspect)
+            found = reason(error, failures=failures, parent_cause=parent_cause)
             is_refused = isinstance(error, ApiError) and error.action is Action.POISON
-            assert found is None or found.needs_proof or found.cause in (CAP, CRASH) or (is_refused and failures > 0)
-        assert reason(error, failures=4, suspect=suspect) == (None if expected[2] is None else Reason(expected[2]))
+            assert (
+                found is None
+                or found.needs_api_proven_up
+                or found.cause in (CAP, CRASH)
+                or (is_refused and failures > 0)
+            )
+        assert reason(error, failures=4, parent_cause=parent_cause) == (
+            None if expected[2] is None else Reason(expected[2])
+        )
 
 
 @pytest.mark.parametrize("error", [HUNG, GATEWAY, BUSY, UNREACHED])
@@ -137,8 +146,8 @@ def test_what_is_not_charged_never_divides(error: Exception) -> None:
 
 def test_a_part_of_what_crashed_is_divided_at_its_first_death() -> None:
     """G4: it ran alone from the start, so that one witnessed death is enough to go on."""
-    assert cause(CrashedError("key", -11, 1), suspect="crash") is CRASH
-    assert cause(CrashedError("key", -11, 1), suspect="failure") is None
+    assert cause(CrashedError("key", -11, 1), parent_cause="crash") is CRASH
+    assert cause(CrashedError("key", -11, 1), parent_cause="failure") is None
 
 
 def test_parts_are_no_longer_divided_where_that_leads_nowhere() -> None:
@@ -148,9 +157,9 @@ def test_parts_are_no_longer_divided_where_that_leads_nowhere() -> None:
         assert not suspects.is_in_vain
         suspects.note_divided()
     assert suspects.is_in_vain
-    assert cause(BAD_BODY, failures=4, suspect="failure", is_in_vain=True) is None
+    assert cause(BAD_BODY, failures=4, parent_cause="failure", is_in_vain=True) is None
     assert cause(BAD_BODY, failures=4, is_in_vain=True) is FAILURE, "what is not a part gets its chance"
-    assert cause(api(Action.SPLIT), suspect="failure", is_in_vain=True) is CAP
+    assert cause(api(Action.SPLIT), parent_cause="failure", is_in_vain=True) is CAP
     suspects.note_good()
     assert not suspects.is_in_vain
 

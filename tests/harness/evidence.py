@@ -19,18 +19,18 @@ def evidence(error: Exception, **changed: Any) -> Evidence:
         "max_failures": 5,
         "jitter": 0.5,
         "has_witness": True,
-        "is_answered": True,
+        "has_succeeded_meanwhile": True,
         "is_api_up": True,
         "action_now": ActionNow(Action.OK),
         "suspicion": Suspicion.NONE,
         "are_others_at_work": False,
         "parts": (),
-        "is_proven_up": True,
+        "is_api_proven_up": True,
     }
     return Evidence(**(usual | changed))
 
 
 def fresh_evidence(error: Exception, **changed: Any) -> Evidence:
     """The evidence before anything was asked."""
-    unasked = dict.fromkeys(("is_api_up", "action_now", "suspicion", "are_others_at_work", "parts", "is_proven_up"))
-    return evidence(error, **(unasked | {"has_witness": False, "is_answered": False} | changed))
+    unasked = dict.fromkeys(("is_api_up", "action_now", "suspicion", "are_others_at_work", "parts", "is_api_proven_up"))
+    return evidence(error, **(unasked | {"has_witness": False, "has_succeeded_meanwhile": False} | changed))

@@ -124,7 +124,7 @@ def test_what_is_refused_waits_until_parts_have_told_whether_they_help() -> None
     """Many items were divided for a refusal already; no longer than any failure is waited for."""
     found = [named(REFUSED, failures=failures, is_undecided=True) for failures in range(5)]
     assert found == [*(4 * [RETRY]), "poison: poison"]
-    assert named(REFUSED, failures=1, is_undecided=True, suspect="failure") == "poison: poison"
+    assert named(REFUSED, failures=1, is_undecided=True, parent_cause="failure") == "poison: poison"
 
 
 def test_every_action_about_an_item_has_a_row() -> None:
@@ -204,23 +204,23 @@ QUESTIONS: list[tuple[Exception, dict[str, Any], Question | None]] = [
     (OUTAGE, {"is_api_up": False}, None),
     (OUTAGE, {"is_api_up": True}, Question.SUSPICION),
     (REFUSED, {}, Question.IS_REFUSED_TO_ALL),
-    (REFUSED, {"is_answered": True}, Question.IS_REFUSED_TO_ALL),
+    (REFUSED, {"has_succeeded_meanwhile": True}, Question.IS_REFUSED_TO_ALL),
     (REFUSED, {"action_now": ActionNow(Action.POISON)}, None),
     (REFUSED, {"action_now": ActionNow(Action.OK)}, Question.SUSPICION),
     (REFUSED, {"action_now": ActionNow(None)}, Question.SUSPICION),
     (CAPPED, {}, Question.IS_REFUSED_TO_ALL),
-    (CAPPED, {"is_answered": True}, Question.PARTS),
+    (CAPPED, {"has_succeeded_meanwhile": True}, Question.PARTS),
     (CAPPED, {"action_now": ActionNow(Action.OK)}, Question.PARTS),
-    (CAPPED, {"is_answered": True, "parts": PARTS}, None),
-    (UNREAD, {"has_witness": True}, Question.IS_UNREAD_BY_ALL),
-    (UNREAD, {"has_witness": True, "is_answered": True}, Question.SUSPICION),
+    (CAPPED, {"has_succeeded_meanwhile": True, "parts": PARTS}, None),
+    (UNREAD, {"has_witness": True}, Question.IS_UNUSABLE_TO_ALL),
+    (UNREAD, {"has_witness": True, "has_succeeded_meanwhile": True}, Question.SUSPICION),
     (UNREAD, {"has_witness": True, "action_now": DOWN}, None),
     (UNREAD, {"has_witness": True, "action_now": ActionNow(Action.OK)}, Question.SUSPICION),
     (UNREAD, {}, Question.SUSPICION),
-    (UNREAD, {"suspicion": Suspicion.NONE}, Question.IS_UNREAD_BY_ALL),
+    (UNREAD, {"suspicion": Suspicion.NONE}, Question.IS_UNUSABLE_TO_ALL),
     (UNREAD, {"suspicion": Suspicion.POSSIBLE}, None),
     (UNREAD, {"suspicion": Suspicion.POSSIBLE, "has_witness": True}, None),
-    (UNREAD, {"suspicion": Suspicion.NONE, "is_answered": True}, None),
+    (UNREAD, {"suspicion": Suspicion.NONE, "has_succeeded_meanwhile": True}, None),
     (api_error(Action.RETRY_LATER), {"suspicion": Suspicion.NONE}, None),
     (RAISED, {}, Question.SUSPICION),
     (RAISED, {"suspicion": Suspicion.STRONG}, None),
@@ -230,11 +230,15 @@ QUESTIONS: list[tuple[Exception, dict[str, Any], Question | None]] = [
     (PagingError("a loop"), {"suspicion": Suspicion.FEW_ITEMS, "are_others_at_work": False}, None),
     (RAISED, {"suspicion": Suspicion.NONE}, None),
     (RAISED, {"suspicion": Suspicion.NONE, "failures": 4}, Question.PARTS),
-    (RAISED, {"suspicion": Suspicion.NONE, "suspect": "failure"}, Question.PARTS),
-    (RAISED, {"suspicion": Suspicion.NONE, "suspect": "failure", "parts": ()}, None),
-    (RAISED, {"suspicion": Suspicion.NONE, "suspect": "failure", "parts": PARTS}, Question.PROOF),
-    (RAISED, {"suspicion": Suspicion.NONE, "suspect": "failure", "parts": PARTS, "is_answered": True}, None),
-    (RAISED, {"suspicion": Suspicion.NONE, "suspect": "failure", "parts": PARTS, "is_proven_up": False}, None),
+    (RAISED, {"suspicion": Suspicion.NONE, "parent_cause": "failure"}, Question.PARTS),
+    (RAISED, {"suspicion": Suspicion.NONE, "parent_cause": "failure", "parts": ()}, None),
+    (RAISED, {"suspicion": Suspicion.NONE, "parent_cause": "failure", "parts": PARTS}, Question.IS_API_PROVEN_UP),
+    (
+        RAISED,
+        {"suspicion": Suspicion.NONE, "parent_cause": "failure", "parts": PARTS, "has_succeeded_meanwhile": True},
+        None,
+    ),
+    (RAISED, {"suspicion": Suspicion.NONE, "parent_cause": "failure", "parts": PARTS, "is_api_proven_up": False}, None),
     (RAISED, {"suspicion": Suspicion.NONE, "failures": 4, "parts": PARTS}, None),
     (CrashedError("k", -9, 1), {}, None),
     (CrashedError("k", -9, 3), {}, Question.PARTS),
@@ -308,9 +312,17 @@ BLAMED: list[tuple[Exception, dict[str, Any], str]] = [
     (REFUSED, {"suspicion": Suspicion.PROVEN, "failures": 1}, STOP_2),
     (CAPPED, {"suspicion": Suspicion.PROVEN}, "poison: cap"),
     (CrashedError("k", -9, 3), {"suspicion": Suspicion.PROVEN}, "poison: crashed"),
-    (RAISED, {"failures": 4, "parts": PARTS, "is_answered": False, "is_proven_up": False}, "split: failure"),
-    (RAISED, {"suspect": "failure", "parts": PARTS, "is_answered": False, "is_proven_up": True}, "split: failure"),
-    (RAISED, {"suspect": "failure", "parts": PARTS, "is_proven_up": False}, RETRY),
+    (
+        RAISED,
+        {"failures": 4, "parts": PARTS, "has_succeeded_meanwhile": False, "is_api_proven_up": False},
+        "split: failure",
+    ),
+    (
+        RAISED,
+        {"parent_cause": "failure", "parts": PARTS, "has_succeeded_meanwhile": False, "is_api_proven_up": True},
+        "split: failure",
+    ),
+    (RAISED, {"parent_cause": "failure", "parts": PARTS, "is_api_proven_up": False}, RETRY),
     (GateWaitError("its turn"), {}, FREE),
     (UnknownKindError("k", ["others"]), {"unknown_seconds": 9.0, "unknown_grace_seconds": 10.0}, FREE),
     (

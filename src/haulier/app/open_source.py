@@ -128,7 +128,7 @@ class LiveSource(OpenSource):
             shared=self.shared,
             keys=self.app.keys,
             isolate=isolate,
-            require_fit=_fit(self.app),
+            require_same_source=_same_source_check(self.app),
         )
 
 
@@ -214,14 +214,14 @@ def _token_path(source: OpenSource) -> Path | None:
     return None if file is None else file.with_name(f"{file.name}.token-{source.app.name}")
 
 
-def _fit(app: App) -> Callable[[Run], None]:
+def _same_source_check(app: App) -> Callable[[Run], None]:
     """Raises `UsageError` for a run whose records this source would shape otherwise."""
     fingerprint = functools.cache(app.fingerprint)
 
-    def require_fit(run: Run) -> None:
+    def require_same_source(run: Run) -> None:
         require_same_fingerprint(run, fingerprint(run.file.mode, run.file.streams))
 
-    return require_fit
+    return require_same_source
 
 
 def scope_name(app: App) -> str:

@@ -1,4 +1,4 @@
-"""Works one delivery of one item, from its message to its outcome: steps 4 to 7 of an item's life."""
+"""Works one delivery of one item, from its message to its outcome: P3 to P8 of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Attempt:
             # Settling itself failed, since queue or lake is away.
             self._state.stop.set(2 if isinstance(error, UsageError) else 4, self._state.redact(str(error)))
         finally:
-            if not self._state.settler.has(self._held):
+            if not self._state.batch_settler.has(self._held):
                 self._state.keeper.drop(self._held)
 
     async def _read(self) -> None:
@@ -83,7 +83,7 @@ class Attempt:
             except (asyncio.CancelledError, HaulierError) as error:
                 # It is handed back, so that the delivery does not count as a death of the worker (the crash guard).
                 # Where the queue is away too, the lease runs out.
-                if not self._state.settler.has(self._held):
+                if not self._state.batch_settler.has(self._held):
                     with contextlib.suppress(HaulierError):
                         await self._settler.release(
                             envelope, GIVE_UP_SECONDS if isinstance(error, HaulierError) else 0.0
@@ -101,12 +101,12 @@ class Attempt:
         elif state is RunState.CLOSING:
             await self._settler.release(envelope, GIVE_UP_SECONDS)
         else:
-            self._deps.require_fit(run)
+            self._deps.require_same_source(run)
             with self._deps.client.scope.working_for(run.run_id):
-                outcome, error = await self._boundary(run, envelope)
+                outcome, error = await self._outcome_of(run, envelope)
                 await self._settler.settle(run, envelope, outcome, error)
 
-    async def _boundary(self, run: Run, envelope: Envelope) -> tuple[Outcome, Exception | None]:
+    async def _outcome_of(self, run: Run, envelope: Envelope) -> tuple[Outcome, Exception | None]:
         """The item boundary: each exception becomes an outcome here."""
         try:
             return await self._work(run, envelope), None
@@ -124,7 +124,7 @@ class Attempt:
             if found is not None:
                 self._state.stats.adopted += 1
                 return found
-            # Deliveries are counted by message, and a copy that was sent again begins anew: one crash record is enough.
+            # A copy that was sent again begins its count of deliveries anew; one crash record of the key suffices.
             self._has_crashed = await self._deps.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
         self._state.first_items.note_begun(envelope)
         restarts = 0
@@ -171,8 +171,8 @@ class Attempt:
         """Whether the item may kill its worker, and runs in a subprocess (docs/protocol.md#the-crash-guard)."""
         # A worker that hands an item back counts that in the message. A queue that cannot replace a message gets a new
         # one instead, and then each earlier delivery of this one ended in silence.
-        returns = envelope.failures + envelope.releases if self._deps.queue.capabilities.replaces_body else 0
-        silent_deliveries = self._held.lease.deliveries - 1 - returns
+        voluntary_releases = envelope.failures + envelope.releases if self._deps.queue.capabilities.replaces_body else 0
+        silent_deliveries = self._held.lease.deliveries - 1 - voluntary_releases
         return silent_deliveries >= SILENT_DELIVERIES or self._has_crashed or envelope.suspect == Cause.CRASH
 
     async def _blame(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
@@ -184,7 +184,7 @@ class Attempt:
         if outcome.hold_seconds > 0.0:
             await self._state.stop.or_after(self._deps.clock, outcome.hold_seconds)
         if outcome.stop is not None and evidence.suspicion is Suspicion.FEW_ITEMS:
-            self._state.first_items.note_proven(envelope.kind)
+            self._state.first_items.note_source_proven_wrong(envelope.kind)
         return outcome, outcome.error or error
 
 

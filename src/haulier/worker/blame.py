@@ -24,7 +24,7 @@ from haulier.errors import (
 from haulier.runs.records import PlannedItem
 from haulier.worker.crash_guard import CrashedError, InterruptedAloneError
 from haulier.worker.deadline import DeadlineError, GateWaitError
-from haulier.worker.division import Cause, is_refused
+from haulier.worker.division import Cause, is_final_refusal
 from haulier.worker.first_items import Suspicion, again_seconds, explain_broken_source, explain_refusal
 from haulier.worker.outcome import GIVE_UP_SECONDS, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
 from haulier.worker.settings import MAX_CRASHES, PROOF_TRIES, REFUSED_SECONDS
@@ -41,7 +41,7 @@ TOO_MUCH_DEPTH = 6
 answered."""
 
 
-Own = Retry | Release | Poison | GiveUp | Lost
+OwnOutcome = Retry | Release | Poison | GiveUp | Lost
 """What a failure comes to if nobody else is to blame and the item is not divided."""
 
 
@@ -52,16 +52,16 @@ class Question(Enum):
     """Whether others are answered while this looks like an outage. May send a request."""
     IS_REFUSED_TO_ALL = auto()
     """What a good request comes to now, since this one was refused. May send it."""
-    IS_UNREAD_BY_ALL = auto()
-    """What a good request comes to now, since this answer is unreadable. May send it."""
+    IS_UNUSABLE_TO_ALL = auto()
+    """What a good request comes to now, since this answer cannot be used. May send it."""
     SUSPICION = auto()
     """Whether all first items of the kind fail alike. May list the lake."""
     OTHERS_AT_WORK = auto()
     """Whether another worker holds an item, which may end well. Asks the queue."""
     PARTS = auto()
     """What the source's divider makes of the item."""
-    PROOF = auto()
-    """Whether the API surely answered since the attempt began. May send a request."""
+    IS_API_PROVEN_UP = auto()
+    """Whether the API is up, and answered somebody since the attempt began. May send a request."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +89,20 @@ class Evidence:
     """A random number from 0 to 1: items that failed together come back apart."""
     depth: int = 0
     """Divisions above this item."""
-    suspect: str = ""
-    """The `Cause` by which the item's parent was divided; empty for an item of the plan."""
+    parent_cause: str = ""
+    """The `Cause` by which the item's parent was divided; empty for an item of the plan, and after `Cause.CAP`."""
     is_in_vain: bool = False
-    """See `Suspects`, for this and the next two."""
+    """`MAX_IN_VAIN` parts of failed items were divided again, with none good in between."""
     is_refused_in_vain: bool = False
+    """`MAX_REFUSED` parts of refused items were refused too, with none good in between."""
     is_undecided: bool = False
+    """`MAX_REFUSED` refused items were divided, and their parts have not told yet whether that helps."""
     unknown_seconds: float = 0.0
     """For how long this worker has met the unknown kind."""
     unknown_grace_seconds: float = 0.0
     has_witness: bool = False
     """A good request of this process can be sent again."""
-    is_answered: bool = False
+    has_succeeded_meanwhile: bool = False
     """A request of the scope succeeded since the attempt began."""
     is_api_up: bool | None = None
     action_now: ActionNow | None = None
@@ -112,7 +114,7 @@ class Evidence:
     """For how much longer the first items must fail alike to blame the source."""
     are_others_at_work: bool | None = None
     parts: tuple[PlannedItem, ...] | None = None
-    is_proven_up: bool | None = None
+    is_api_proven_up: bool | None = None
 
 
 def evidence_needed(evidence: Evidence) -> Question | None:
@@ -131,15 +133,18 @@ def decide(evidence: Evidence) -> Outcome:
 
 def _weigh(evidence: Evidence) -> Outcome | Question:
     """The rows in their order; the first that applies decides."""
-    own = _own_outcome(evidence)
-    if isinstance(own, Question):
-        return own
+    own_outcome = _own_outcome(evidence)
+    if isinstance(own_outcome, Question):
+        return own_outcome
     return (
-        _of_refusal(evidence) or _of_outage(evidence, own) or _of_source(evidence, own) or _of_division(evidence, own)
+        _of_refusal(evidence)
+        or _of_outage(evidence, own_outcome)
+        or _of_source(evidence, own_outcome)
+        or _of_division(evidence, own_outcome)
     )
 
 
-def _own_outcome(evidence: Evidence) -> Own | Question:
+def _own_outcome(evidence: Evidence) -> OwnOutcome | Question:
     """Decide as if nobody else could be to blame."""
     match error := evidence.error:
         case LeaseLostError():
@@ -171,7 +176,7 @@ def _own_outcome(evidence: Evidence) -> Own | Question:
             return _charge(evidence)
 
 
-def _own_outcome_of_api(evidence: Evidence, error: ApiError) -> Own | Question:
+def _own_outcome_of_api(evidence: Evidence, error: ApiError) -> OwnOutcome | Question:
     match error.action:
         case Action.AUTH | Action.CONFIG:
             return Release(_release_seconds(evidence), stop=2)
@@ -184,7 +189,7 @@ def _own_outcome_of_api(evidence: Evidence, error: ApiError) -> Own | Question:
         case Action.POISON if not evidence.failures:
             # Servers that start anew refuse what they will answer in a moment.
             return Retry(_between(1.0, 2.0, evidence.jitter) * REFUSED_SECONDS)
-        case Action.POISON if evidence.is_undecided and not evidence.suspect:
+        case Action.POISON if evidence.is_undecided and not evidence.parent_cause:
             charged = _charge(evidence, error)
             return charged if isinstance(charged, Retry) else Poison("poison")
         case Action.POISON:
@@ -202,7 +207,7 @@ def _of_refusal(evidence: Evidence) -> Release | Question | None:
     if not _is_final(error):
         return None
     if now is None:
-        return None if error.action is Action.SPLIT and evidence.is_answered else Question.IS_REFUSED_TO_ALL
+        return None if error.action is Action.SPLIT and evidence.has_succeeded_meanwhile else Question.IS_REFUSED_TO_ALL
     match now.action:
         case None if error.action is Action.SPLIT and evidence.depth >= TOO_MUCH_DEPTH:
             return Release(GIVE_UP_SECONDS, stop=2, error=explain_broken_source(evidence.kind, error))
@@ -216,29 +221,29 @@ def _of_refusal(evidence: Evidence) -> Release | Question | None:
             return Release(_between(1.0, 8.0, evidence.jitter) * RETRY_BASE_SECONDS, error=now.error)
 
 
-def _of_outage(evidence: Evidence, own: Own) -> Release | Question | None:
+def _of_outage(evidence: Evidence, own_outcome: OwnOutcome) -> Release | Question | None:
     """Uncharged: the answer is unreadable (half a body, an error under a good status), and good requests fare no better
     (G4)."""
     error = evidence.error
-    if not _is_charged(own) or not _is_unread(error):
+    if not _is_charged(own_outcome) or not _is_unusable_answer(error):
         return None
     if evidence.action_now is None:
         # What this process was answered tells more than a source that may have been changed since. Without that the
         # first items are asked before the API is.
-        is_turn = evidence.has_witness if evidence.suspicion is None else evidence.suspicion is Suspicion.NONE
-        return Question.IS_UNREAD_BY_ALL if is_turn and not evidence.is_answered else None
+        may_ask_api = evidence.has_witness if evidence.suspicion is None else evidence.suspicion is Suspicion.NONE
+        return Question.IS_UNUSABLE_TO_ALL if may_ask_api and not evidence.has_succeeded_meanwhile else None
     return Release(_release_seconds(evidence, error)) if shows_outage(error, evidence.action_now) else None
 
 
 def shows_outage(error: Exception, now: ActionNow) -> TypeGuard[ApiError]:
     bad = {Action.RETRY_LATER, Action.OUTAGE, Action.PAUSE, Action.AUTH, Action.CONFIG}
-    return _is_unread(error) and now.action in bad
+    return _is_unusable_answer(error) and now.action in bad
 
 
-def _of_source(evidence: Evidence, own: Own) -> Release | Split | Question | None:
+def _of_source(evidence: Evidence, own_outcome: OwnOutcome) -> Release | Split | Question | None:
     """Uncharged: the source may be wrong, since all first items of the kind fail alike."""
     error, again = evidence.error, again_seconds(evidence.releases, evidence.jitter)
-    if not _is_charged(own):
+    if not _is_charged(own_outcome):
         return None
     match evidence.suspicion:
         case None:
@@ -264,64 +269,64 @@ def _of_source(evidence: Evidence, own: Own) -> Release | Split | Question | Non
             )
 
 
-def _of_division(evidence: Evidence, own: Own) -> Own | Split | Question:
-    reason = _reason_to_divide(evidence, own)
+def _of_division(evidence: Evidence, own_outcome: OwnOutcome) -> OwnOutcome | Split | Question:
+    reason = _reason_to_divide(evidence, own_outcome)
     if reason is None:
-        return own
+        return own_outcome
     if evidence.parts is None:
         return Question.PARTS
     if not evidence.parts:
-        return own
-    if reason.needs_proof and evidence.is_proven_up is None and not evidence.is_answered:
-        return Question.PROOF
-    if reason.needs_proof and evidence.is_proven_up is False:
-        return own
+        return own_outcome
+    if reason.needs_api_proven_up and evidence.is_api_proven_up is None and not evidence.has_succeeded_meanwhile:
+        return Question.IS_API_PROVEN_UP
+    if reason.needs_api_proven_up and evidence.is_api_proven_up is False:
+        return own_outcome
     return Split(evidence.parts, reason.cause)
 
 
 @dataclass(frozen=True)
 class Reason:
     cause: Cause
-    needs_proof: bool = False
+    needs_api_proven_up: bool = False
     """Only if the API answered somebody since the attempt began: else it may be the API that fails."""
 
 
-def _reason_to_divide(evidence: Evidence, own: Own) -> Reason | None:
-    """Say why the item should be divided rather than end as ``own``; None if it should not.
+def _reason_to_divide(evidence: Evidence, own_outcome: OwnOutcome) -> Reason | None:
+    """Say why the item should be divided rather than end as ``own_outcome``; None if it should not.
 
-    At the latest where it would be poisoned. Earlier, given proof, at the second charged failure, or the first of a
-    part of what failed: so one bad record among 5,000 is reached in some 13 divisions, of two requests each. An
-    uncharged failure never divides, so an outage does not.
+    At the latest where it would be poisoned. Earlier, if the API is proven up, at the second charged failure, or the
+    first of a part of what failed: so one bad record among 5,000 is reached in some 13 divisions, of two requests each.
+    An uncharged failure never divides, so an outage does not.
     """
     error = evidence.error
     if isinstance(error, ApiError) and error.action is Action.SPLIT:
         return Reason(Cause.CAP)
     if isinstance(error, ApiError) and error.action is Action.POISON:
-        return _reason_of_refused(evidence, own, error)
+        return _reason_of_refused(evidence, own_outcome, error)
     if isinstance(error, ApiError) and not error.shape.may_be_of_data:
         return None
-    if evidence.suspect and evidence.is_in_vain:
+    if evidence.parent_cause and evidence.is_in_vain:
         return None
-    match own:
+    match own_outcome:
         case Poison("crashed"):
             return Reason(Cause.CRASH)
-        case Release() if isinstance(error, CrashedError) and evidence.suspect == Cause.CRASH:
+        case Release() if isinstance(error, CrashedError) and evidence.parent_cause == Cause.CRASH:
             return Reason(Cause.CRASH)
         case Poison("failed"):
             return Reason(_cause(error))
-        case Retry() if _is_clear(evidence):
-            return Reason(_cause(error), needs_proof=True)
+        case Retry() if _may_divide_early(evidence):
+            return Reason(_cause(error), needs_api_proven_up=True)
         case _:
             return None
 
 
-def _reason_of_refused(evidence: Evidence, own: Own, error: ApiError) -> Reason | None:
+def _reason_of_refused(evidence: Evidence, own_outcome: OwnOutcome, error: ApiError) -> Reason | None:
     """One row may be why an item is refused; a wrong filter is wrong in each part too."""
-    if not is_refused(error) or evidence.is_refused_in_vain:
+    if not is_final_refusal(error) or evidence.is_refused_in_vain:
         return None
-    if isinstance(own, Poison):
+    if isinstance(own_outcome, Poison):
         return Reason(Cause.FAILURE)
-    return Reason(Cause.FAILURE, needs_proof=True) if evidence.suspect else None
+    return Reason(Cause.FAILURE, needs_api_proven_up=True) if evidence.parent_cause else None
 
 
 def _cause(error: Exception) -> Cause:
@@ -329,25 +334,25 @@ def _cause(error: Exception) -> Cause:
     return Cause.TIME_OUT if is_time_out else Cause.FAILURE
 
 
-def _is_clear(evidence: Evidence) -> bool:
+def _may_divide_early(evidence: Evidence) -> bool:
     error = evidence.error
     if isinstance(error, ApiError) and not error.may_be_of_item:
         return False
-    if evidence.suspect:
+    if evidence.parent_cause:
         return True
     # What a processor raises may be about anything that it uses besides the API.
     return evidence.failures > 0 and isinstance(error, ApiError | DeadlineError)
 
 
-def _is_charged(own: Own) -> bool:
-    return isinstance(own, Retry) or own in (Poison("failed"), Poison("poison"))
+def _is_charged(own_outcome: OwnOutcome) -> bool:
+    return isinstance(own_outcome, Retry) or own_outcome in (Poison("failed"), Poison("poison"))
 
 
 def _is_final(error: Exception) -> TypeGuard[ApiError]:
     return _is_answer(error) and error.action in {Action.POISON, Action.SPLIT}
 
 
-def _is_unread(error: Exception) -> TypeGuard[ApiError]:
+def _is_unusable_answer(error: Exception) -> TypeGuard[ApiError]:
     """Whether an answer, or a part of one, is not what was asked for, and may be another time."""
     return _is_answer(error) and error.action is Action.RETRY_LATER
 

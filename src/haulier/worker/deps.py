@@ -56,5 +56,5 @@ class WorkerDeps:
     """The declared key of each stream, as paths in a record."""
     isolate: tuple[str, ...] = ()
     """The command that runs one item alone (crash guard), given the message on standard input."""
-    require_fit: Callable[[Run], None] = lambda run: None
+    require_same_source: Callable[[Run], None] = lambda run: None
     """Raises `UsageError` for a run that was planned with another source."""

@@ -33,7 +33,7 @@ def suspect_by(cause: str) -> str:
     return "" if cause == Cause.CAP else cause
 
 
-def is_refused(error: Exception | None) -> bool:
+def is_final_refusal(error: Exception | None) -> bool:
     return (
         isinstance(error, ApiError)
         and error.action is Action.POISON

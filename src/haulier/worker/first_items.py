@@ -25,11 +25,11 @@ class Suspicion(Enum):
     POSSIBLE = auto()
     """Perhaps, since nothing has ended well yet. Others are asked for first."""
     STRONG = auto()
-    """Probably, since enough items failed alike. If that lasts for some seconds it is proven."""
+    """Probably, since enough items failed alike. If that lasts for some seconds, the source is proven wrong."""
     FEW_ITEMS = auto()
     """As far as the few items that there are can tell."""
     PROVEN = auto()
-    """Yes."""
+    """Yes: the source is proven wrong."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Kind:
     has_worked_before: bool = False
     """In another process, or an earlier one."""
     is_over: bool = False
-    is_proven: bool = False
+    is_source_proven_wrong: bool = False
 
     @property
     def failed(self) -> int:
@@ -92,7 +92,7 @@ class FirstItems:
 
     def is_asking(self, kind: str) -> bool:
         known = self._kinds[kind]
-        return not (known.is_over or known.is_proven or known.has_worked_before or self._count == 0)
+        return not (known.is_over or known.is_source_proven_wrong or known.has_worked_before or self._count == 0)
 
     def failed(self, kind: str) -> int:
         return self._kinds[kind].failed
@@ -102,13 +102,13 @@ class FirstItems:
         since = self._kinds[kind].failing_since
         return max(MIN_HOLD_SECONDS, (now if since is None else since) + PROOF_SECONDS - now)
 
-    def note_proven(self, kind: str) -> None:
-        self._kinds[kind].is_proven = True
+    def note_source_proven_wrong(self, kind: str) -> None:
+        self._kinds[kind].is_source_proven_wrong = True
 
     def note_failed(self, envelope: Envelope, error: Exception, now: float) -> Suspicion:
         """Weigh a failure that would be charged."""
         kind, sign = self._kinds[envelope.kind], _sign_of(error)
-        if kind.is_proven:
+        if kind.is_source_proven_wrong:
             return Suspicion.PROVEN
         if sign is None or not self._is_watched(kind, envelope) or (kind.has_page and sign.is_of_pages):
             return Suspicion.NONE
@@ -128,7 +128,7 @@ class FirstItems:
         kind.failing_since = now if kind.failing_since is None else kind.failing_since
         is_clear = "" not in kind.signs.values() and now - kind.failing_since >= PROOF_SECONDS
         if kind.failed >= (self._count if kind.has_worked_before else min(self._count, ENOUGH_ITEMS)):
-            kind.is_proven = is_clear
+            kind.is_source_proven_wrong = is_clear
             return Suspicion.PROVEN if is_clear else Suspicion.STRONG
         if kind.has_worked_before or sign.is_weak:
             return Suspicion.POSSIBLE if tries == 1 else Suspicion.NONE

@@ -116,7 +116,7 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
     try:
         if run is None:
             raise UnavailableError(f"Run {envelope.run_id} is not in the lake")
-        deps.require_fit(run)
+        deps.require_same_source(run)
         deps.client.scope.note_run(run.run_id)
         writer.write(frame_bytes(StartFrame()))
         await writer.drain()

@@ -48,7 +48,7 @@ class Inquiry:
                 max_failures=self._deps.settings.max_failures,
                 jitter=self._deps.rng.random(),
                 depth=envelope.depth,
-                suspect=envelope.suspect,
+                parent_cause=envelope.suspect,
                 is_in_vain=suspects.is_in_vain,
                 is_refused_in_vain=suspects.is_refused_in_vain,
                 is_undecided=suspects.is_undecided,
@@ -62,7 +62,7 @@ class Inquiry:
         return replace(
             evidence,
             has_witness=self._scope.has_witness,
-            is_answered=self._scope.has_succeeded_since(self._began_at),
+            has_succeeded_meanwhile=self._scope.has_succeeded_since(self._began_at),
             failed_items=self._state.first_items.failed(self._envelope.kind),
         )
 
@@ -80,7 +80,7 @@ class Inquiry:
                 return replace(evidence, is_api_up=await self._scope.is_api_up())
             case Question.IS_REFUSED_TO_ALL:
                 return self._with_refusal(evidence, await self._action_now(PROOF_SECONDS / 2))
-            case Question.IS_UNREAD_BY_ALL:
+            case Question.IS_UNUSABLE_TO_ALL:
                 now = await self._action_now(REFUSAL_VALID_SECONDS)
                 if shows_outage(self._error, now):
                     self._scope.note_failure(reason=self._error.reason)  # The breaker counts it, as any outage.
@@ -94,9 +94,9 @@ class Inquiry:
                 item = decode_payload(self._deps.registry.get(evidence.kind), bytes(self._envelope.payload))
                 parts = parts_of(self._deps.divide(item), self._envelope.key, self._envelope.depth)
                 return replace(evidence, parts=parts)
-            case Question.PROOF:
+            case Question.IS_API_PROVEN_UP:
                 is_up = await self._scope.is_api_up() and self._scope.has_succeeded_since(self._began_at)
-                return replace(evidence, is_proven_up=is_up)
+                return replace(evidence, is_api_proven_up=is_up)
             case _:
                 assert_never(question)
 

@@ -104,7 +104,7 @@ class Worker:
 
     async def run(self) -> int:
         """Work until drained. Returns the exit code: 0 drained, 4 not finished, 2 a person must change something."""
-        keeper, settler = self._state.keeper, self._state.settler
+        keeper, settler = self._state.keeper, self._state.batch_settler
         keeper.start()
         self._count()
         self._deps.client.scope.on_growth = self._note_free
@@ -160,7 +160,7 @@ class Worker:
                     return
                 self._idle.set()
             elif not self._attempts:
-                self._state.settler.hurry()
+                self._state.batch_settler.hurry()
             if not self._is_woken:
                 full_seconds = FULL_SECONDS if self._slots else IDLE_CAP_SECONDS
                 await self._wait(idle_seconds if free > 0 else full_seconds)
@@ -253,7 +253,7 @@ class Worker:
 
     async def _settle(self) -> None:
         try:
-            await self._state.settler.run()
+            await self._state.batch_settler.run()
         except HaulierError as error:
             self._state.stop.set(4, str(error))
 
@@ -305,4 +305,4 @@ class Worker:
 
     @property
     def _is_idle(self) -> bool:
-        return not self._attempts and not self._state.settler.waiting
+        return not self._attempts and not self._state.batch_settler.waiting

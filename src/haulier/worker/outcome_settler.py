@@ -16,7 +16,7 @@ from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
 from haulier.worker.bodies import keep_body
-from haulier.worker.division import is_refused, suspect_by
+from haulier.worker.division import is_final_refusal, suspect_by
 from haulier.worker.keeper import HeldLease
 from haulier.worker.outcome import Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
 from haulier.worker.publication import require_lease
@@ -45,12 +45,12 @@ class OutcomeSettler:
                 state.stats.done += 1
                 state.stats.records += receipt.records
                 state.stats.bytes += receipt.bytes
-                state.settler.add(self._held, run, receipt)
+                state.batch_settler.add(self._held, run, receipt)
             case Empty():
                 state.note_good(envelope)
                 state.stats.empty += 1
                 await self._write_empty(run, envelope.key, outcome)
-                state.settler.add(self._held, run, None)
+                state.batch_settler.add(self._held, run, None)
             case Split():
                 state.stats.split += 1
                 if error is None:
@@ -58,10 +58,10 @@ class OutcomeSettler:
                 else:
                     await self._note_divided(run, envelope, error)
                 await self._divide(run, envelope, outcome)
-                state.settler.add(self._held, run, None)
+                state.batch_settler.add(self._held, run, None)
                 # At once: whoever takes the parent again sends all its children again. A child that kills its worker
                 # in the meantime would do so with each copy of it.
-                state.settler.hurry()
+                state.batch_settler.hurry()
             case GiveUp(delay_seconds):
                 await self._give_up(run, envelope, delay_seconds)
             case Lost():
@@ -81,10 +81,10 @@ class OutcomeSettler:
                 await self.release(envelope, delay_seconds)
             case Poison(reason):
                 state.stats.poisoned += 1
-                if envelope.suspect and is_refused(error):
+                if envelope.suspect and is_final_refusal(error):
                     state.suspects.note_refused(is_part=True)
                 await self._poison(run, envelope, reason, error)
-                state.settler.add(self._held, run, None)
+                state.batch_settler.add(self._held, run, None)
             case _:
                 assert_never(outcome)
 
@@ -142,7 +142,7 @@ class OutcomeSettler:
 
     async def _note_divided(self, run: Run, envelope: Envelope, error: Exception) -> None:
         self._state.say("an item failed and is divided", envelope, error)
-        if is_refused(error):
+        if is_final_refusal(error):
             self._state.suspects.note_refused(is_part=bool(envelope.suspect))
         if envelope.suspect:
             self._state.suspects.note_divided()

@@ -50,7 +50,7 @@ FIRST_ITEMS = 20
 ENOUGH_ITEMS = 5
 """Items that must fail alike where none of the run has ever ended well. Fewer suffice where there are no more."""
 PROOF_TRIES = 3
-"""Times that each of these few must fail."""
+"""Times that each of these few must fail to prove the source wrong."""
 PROOF_SECONDS = 4.0
 """Time that items must fail alike: a server that starts anew answers in odd ways for some seconds."""
 UNPROVEN_FAILURES = 10

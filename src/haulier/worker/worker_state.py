@@ -28,7 +28,7 @@ class WorkerState:
 
     deps: WorkerDeps
     keeper: LeaseKeeper
-    settler: BatchSettler
+    batch_settler: BatchSettler
     run_cache: RunCache
     probe: DoneItemProbe
     stats: Stats

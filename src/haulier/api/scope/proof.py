@@ -1,4 +1,4 @@
-"""Proves whose fault a failure is by the witness, asked once for all who want to know (G4)."""
+"""Proves by the witness whether the API is up, asked once for all who want to know (G4)."""
 
 from __future__ import annotations
 
