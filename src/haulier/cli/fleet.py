@@ -22,8 +22,9 @@ RESTART_CAP_SECONDS = 5.0
 LIVED_SECONDS = 30.0
 LINE_BYTES = 1 << 20
 """Longest line of a child that is passed on whole. It may hold a traceback."""
-REASON_SECONDS = 10.0
-"""Before a stopped child's reason is said while others work. Mostly all stop for one, said once at the end."""
+REASON_SECONDS = 60.0
+"""Before a stopped child's reason is said while others work. Mostly all stop for one, which is said once, at the end;
+each looks for proof of its own first."""
 MAX_RESTARTS = 50
 """Deaths of a child in a row, each within `LIVED_SECONDS`, that end the fleet."""
 
