@@ -200,7 +200,7 @@ def test_the_depth_of_divisions_is_bounded() -> None:
 
 
 def test_a_message_carries_what_its_item_is_suspected_of() -> None:
-    """G8: as data; the parts of what was over a cap are suspected of nothing."""
+    """G8: as data; the children of what was over a cap are suspected of nothing."""
     item = plan_item(Some(IdRange(1, 9)))
     message = decode(encode(envelope_of(item, "full-1", depth=3, suspect=suspect_by("failure"))))
     assert (message.depth, message.suspect, message.failures) == (3, "failure", 0)

@@ -187,7 +187,7 @@ class ApiError(ItemError):
 
 
 class PagingError(ApiError):
-    """The answers contradict `pages` or `total` of the source. The item is never divided, since its parts would fail
+    """The answers contradict `pages` or `total` of the source. The item is never divided, since its children would fail
     alike. Most begin again once: a circle or a gap may come from one wrong answer."""
 
     def __init__(self, text: str, *, action: Action = Action.RESTART) -> None:

@@ -29,7 +29,7 @@ class Cause(StrEnum):
 
 
 def suspect_by(cause: str) -> str:
-    """Say what the parts of a divided item are suspected of. A suspect needs to prove its failure less often."""
+    """Say what the children of a divided item are suspected of. A suspect needs to prove its failure less often."""
     return "" if cause == Cause.CAP else cause
 
 
