@@ -1,5 +1,3 @@
-"""`App`: a source as declared."""
-
 from __future__ import annotations
 
 import contextlib
@@ -176,11 +174,9 @@ class App:
 
     @property
     def is_of_file(self) -> bool:
-        """Whether a TOML file describes it."""
         return self._recipes is not None
 
     def require_mode(self, mode: str) -> None:
-        """Raises `UsageError` for a mode without items."""
         if mode == "incremental":
             raise UsageError("This version has only full runs. Write `haulier run SOURCE full`.")
         if self._recipes is None and mode not in self._enumerators:
@@ -217,13 +213,12 @@ class App:
                     yield found
 
     def divide(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Smaller items that together ask for the same records; none where it cannot be divided."""
+        """Empty where the item cannot be divided."""
         if self._recipes is not None:
             return self._recipes.halves(item)
         return divide_by(self._dividers.get(type(item), halve_ids), item, self.processors)
 
     def expect_of(self, streams: tuple[str, ...]) -> Expect | None:
-        """Asks the API for the counts of these streams; None where none declares one."""
         if self._recipes is not None:
             return self._recipes.expect_of(streams)
         lookups = {name: self.expect[name] for name in streams if name in self.expect}
@@ -234,7 +229,6 @@ class App:
         return expect_by(lookups, 'expect["{}"]')
 
     def require_known_streams(self) -> None:
-        """Raises `UsageError` where ``expect`` names an unknown stream."""
         if unknown := sorted(set(self.expect) - set(self.streams)):
             raise UsageError(
                 f"Source {self.name!r} expects a count of stream {unknown[0]!r}, and has no such stream. "
@@ -242,8 +236,8 @@ class App:
             )
 
     def fingerprint(self, mode: str, streams: tuple[str, ...]) -> str:
-        """SHA-256 of all that shapes the records of these streams; a run goes on under an equal one alone. Empty, which
-        equals none, where this app lacks a stream."""
+        """SHA-256 of all that shapes the records of these streams; a run goes on under an equal one alone. Empty,
+        which equals none, where this app lacks a stream."""
         if not set(streams) <= set(self.streams):
             return ""
         parts: list[bytes] = [mode.encode(), ",".join(streams).encode(), self.api.url.encode()]

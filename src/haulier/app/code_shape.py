@@ -1,5 +1,3 @@
-"""The part of Python code that shapes records."""
-
 from __future__ import annotations
 
 import ast
@@ -12,7 +10,7 @@ from haulier.errors import UsageError
 
 
 def shape_of(code: type | Callable[..., Any]) -> bytes:
-    """The syntax tree of a function or class, without comments, docstrings and layout, which shape no records.
+    """The syntax tree, without comments, docstrings and layout, which shape no records.
 
     Functions that it calls are not followed: a change there is for the user to notice.
     """

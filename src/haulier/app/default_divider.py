@@ -1,5 +1,3 @@
-"""Division of the items of a Python source."""
-
 from __future__ import annotations
 
 import dataclasses
@@ -12,7 +10,7 @@ from haulier.worker.deps import Divider
 
 
 def halve_ids(item: WorkItem) -> tuple[WorkItem, ...]:
-    """Two items, each with half of the range; none where the item has no range of IDs, several, or one of a single ID.
+    """Empty where the item has no range of IDs, several, or one of a single ID.
 
     Windows of time are not halved by default: only the user knows how short the API's may be.
     """
@@ -25,7 +23,7 @@ def halve_ids(item: WorkItem) -> tuple[WorkItem, ...]:
 
 
 def divide_by(divider: Divider, item: WorkItem, known: Collection[type[WorkItem]]) -> tuple[WorkItem, ...]:
-    """Call a divider. Raises `UsageError` where it fails, or makes an item without a processor."""
+    """Raises `UsageError` where the divider fails, or makes an item without a processor."""
     try:
         parts: tuple[object, ...] = tuple(divider(item))
     except Exception as error:

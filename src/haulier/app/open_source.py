@@ -1,5 +1,3 @@
-"""A source, wired to its queue, lake and API."""
-
 from __future__ import annotations
 
 import contextlib
@@ -51,7 +49,7 @@ class Options:
 
 @dataclass(frozen=True)
 class OpenSource:
-    """A source opened without its API: enough to look at runs, and to close those that promise no count."""
+    """Enough to look at runs, and to close those that promise no count."""
 
     app: App
     lake: Lake
@@ -59,7 +57,7 @@ class OpenSource:
     open_queue: QueueOpener
     rows: Rows
     local_file: Path | None
-    """The queue's file, beside which the processes of a source keep others. None where the queue has none."""
+    """The queue's file, beside which the source's processes keep others."""
     clock: Clock
     rng: random.Random
     name: str
@@ -75,8 +73,6 @@ class OpenSource:
 
 @dataclass(frozen=True)
 class LiveSource(OpenSource):
-    """A source with its API, under the limits of its scope."""
-
     client: Client
     timed_transport: TimedTransport
     shared: object
@@ -86,7 +82,7 @@ class LiveSource(OpenSource):
         return replace(super().closer, expect=self.expect)
 
     async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
-        """Enumerate. An exception of the user's own code becomes a `UsageError` with its traceback."""
+        """An exception of the user's own code becomes a `UsageError` with its traceback."""
         try:
             async for item in self.app.items(mode, streams, context):
                 yield item
@@ -99,10 +95,7 @@ class LiveSource(OpenSource):
             raise UsageError(f"The enumerator raised {trace.splitlines()[-1]}\n{trace}") from error
 
     async def expect(self, run: Run) -> Mapping[str, int]:
-        """The count of each stream of a run, by the API; streams that declare none are absent.
-
-        The requests count for the run, whoever closes it.
-        """
+        """The requests count for the run, whoever closes it. Streams that declare no count are absent."""
         ask = self.app.expect_of(run.file.streams)
         if ask is None:
             return {}
@@ -110,7 +103,7 @@ class LiveSource(OpenSource):
         return await ask(self.client.session())
 
     def worker_deps(self, isolate: tuple[str, ...] = ()) -> WorkerDeps:
-        """The dependencies of a worker. ``isolate`` is the command that runs one item alone."""
+        """``isolate`` is the command that runs one item alone."""
         return WorkerDeps(
             source=self.app.name,
             lake=self.lake,
@@ -134,10 +127,7 @@ class LiveSource(OpenSource):
 
 @contextlib.asynccontextmanager
 async def open_source(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[OpenSource]:
-    """Open the lake and the queue of a source; no secret is read.
-
-    With ``writes`` a lake that is unfit is refused first; without, nothing is written.
-    """
+    """No secret is read. With ``writes`` a lake that is unfit is refused first; without, nothing is written."""
     clock = SystemClock()
     lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
     name = process_name()
@@ -178,7 +168,7 @@ async def open_live(
     writes: bool = True,
     around: Callable[[Transport], Transport] = lambda transport: transport,
 ) -> AsyncIterator[LiveSource]:
-    """Open a source with its API: secrets are read, and the scope is joined. ``around`` may wrap the transport.
+    """Read the secrets and join the scope. ``around`` may wrap the transport.
 
     Modules for the API are imported here: they take half of the time of `haulier status`, which does not need them.
     """
@@ -209,7 +199,7 @@ async def open_live(
 
 
 def _token_path(source: OpenSource) -> Path | None:
-    """A file beside the queue, which all processes of the source share; None for a queue in memory."""
+    """A file that all processes of the source share; None for a queue in memory."""
     file = source.local_file
     return None if file is None else file.with_name(f"{file.name}.token-{source.app.name}")
 

@@ -1,5 +1,3 @@
-"""The start of a run, or of an open one again."""
-
 from __future__ import annotations
 
 import logging
@@ -30,7 +28,7 @@ class WantedRun:
 
 
 async def find_open(source: LiveSource, mode: str, say: Callable[[str], None]) -> Run | None:
-    """The newest open run of a mode. Raises `UsageError` where this source would give its records another shape.
+    """The newest open run. Raises `UsageError` where this source would give its records another shape.
 
     A run without records is closed as superseded (C8) instead, and ``say`` is told: after a slip in the source file
     nobody has to know of ``--new``.
@@ -46,7 +44,7 @@ async def find_open(source: LiveSource, mode: str, say: Callable[[str], None]) -
 
 
 async def _end_without_records(source: LiveSource, run: Run) -> bool:
-    """Supersede the run if none of its items has records and nobody works on one; whether that was done."""
+    """Return whether it was done. A run on which somebody works is left alone."""
     if not await source.lake.exists(run.paths.seal):
         await source.closer.end(run, "superseded")
         return True
@@ -62,7 +60,7 @@ async def _is_worked(queue: Queue) -> bool:
 
 
 async def claim(source: LiveSource, wanted: WantedRun) -> Run:
-    """Claim a new run. Where two were claimed at the same moment, the older one is returned."""
+    """Where two runs were claimed at the same moment, the older one is returned."""
     new = new_run(source, wanted)
     run = await claim_run(source.lake, source.clock, new)
     older = await open_run(source.lake, source.app.name, wanted.mode, before=run)
@@ -95,7 +93,7 @@ def require_covered(run: Run, wanted: WantedRun) -> None:
 
 
 async def supersede(source: LiveSource, mode: str) -> list[str]:
-    """Close every open run of a mode as superseded (C8), and return their names. Nothing is removed.
+    """Close every open run as superseded (C8), and return their names. Nothing is removed.
 
     Their fingerprints are not compared: this is the way on after a source file has changed.
     """

@@ -1,5 +1,3 @@
-"""SOURCE of a command line as an `App`."""
-
 from __future__ import annotations
 
 import contextlib
@@ -19,8 +17,7 @@ _FORMS = "Write a file (`flights.toml`, `flights.py`) or a module and a name in 
 
 
 def load_app(source: str, environ: Mapping[str, str] | None = None) -> App:
-    """Load the app that a TOML file, a Python file or ``module:name`` describes. Raises `UsageError`; no request is
-    sent."""
+    """SOURCE is a TOML file, a Python file or ``module:name``. Raises `UsageError`; no request is sent."""
     environ = os.environ if environ is None else environ
     path = Path(source)
     if path.suffix == ".toml":
@@ -38,7 +35,7 @@ def load_app(source: str, environ: Mapping[str, str] | None = None) -> App:
 
 
 def _run_file(path: Path) -> ModuleType:
-    """Import a file as Python runs it: its folder is first on the path, and it displaces no other module."""
+    """Its folder is first on the path, as Python does it, and it displaces no other module."""
     name = f"haulier_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -65,7 +62,7 @@ def _load_module(module: str, name: str | None, source: str) -> App:
 
 @contextlib.contextmanager
 def _said_in_a_line(name: str, path: Path | None = None) -> Iterator[None]:
-    """Turn an exception of the user's code, raised on import, into a `UsageError` that says where.
+    """Turn an exception of the user's code into a `UsageError` that says where.
 
     An exit is one too: with exit code 0 the command would seem to have done its work.
     """

@@ -1,5 +1,3 @@
-"""A transport that measures the API, for the estimate of a plan."""
-
 from __future__ import annotations
 
 from haulier.api.http.transport import Request, Response, Transport
@@ -13,7 +11,7 @@ class TimedTransport:
 
     @property
     def mean_seconds(self) -> float | None:
-        """From sending a request to the last byte of its answer; None before the first answer."""
+        """Counted to the last byte of an answer; None before the first."""
         return self._seconds / self._answers if self._answers else None
 
     async def send(self, request: Request) -> Response:

@@ -1,5 +1,3 @@
-"""How the ends of a range or window are written for an API."""
-
 from __future__ import annotations
 
 import math
@@ -58,8 +56,8 @@ class Bounds:
         """Whether neighbouring windows may be sent as overlapping ones: rows then come in two objects, and none is
         lost.
 
-        True for formats coarser than the granule, such as dates, and for local times, which a clock that is set back
-        shows twice.
+        True for formats coarser than the granule, such as dates, and for local times, which a clock set back shows
+        twice.
         """
         written = self._check_format()
         return written.is_date or written.is_local or self._is_coarse(written)

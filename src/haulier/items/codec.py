@@ -1,6 +1,4 @@
-"""The bytes of a work item's parameters. Messages are data (G8): decoded into typed fields of a known class, or
-refused.
-"""
+"""Messages are data (G8): decoded into typed fields of a known class, or refused."""
 
 from __future__ import annotations
 
@@ -22,26 +20,25 @@ Item = TypeVar("Item", bound=WorkItem)
 
 
 class _ValueRefusedError(Exception):
-    """A value that no parameter can have; the message says where it is."""
+    """Says where the value is."""
 
 
 _ALIKE = frozenset({int, str, bool, type(None), IdRange, TimeWindow})
-"""Types whose equal values have equal bytes: a shortcut, since each item passes here twice."""
+"""Types whose equal values have equal bytes."""
 
 # What msgspec and a class's own __post_init__ raise for a value; ValueError has UnicodeEncodeError (lone surrogates).
 _REFUSALS = (_ValueRefusedError, msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 def encode_canonical(item: WorkItem) -> bytes:
-    """The parameters of an item from `canonical` as ASCII JSON, in declared order. Equal items have equal bytes."""
+    """Encode an item from `canonical` as ASCII JSON, in declared order. Equal items have equal bytes."""
     return _ascii(msgspec.json.encode(item))
 
 
 def canonical(item: Item) -> Item:
     """Return the item as a worker will read it: equal, with the declared types (1 in a float field is 1.0), in UTC.
 
-    Raises `UsageError` for what would not come back equal: a value of another type than its field's, a naive datetime,
-    NaN. So a wrong item is found where it is made, not by the worker that gets it.
+    Raises `UsageError` for what would not come back equal: another type than the field's, a naive datetime, NaN.
     """
     cls = type(item)
     require_usable(cls)
@@ -56,9 +53,9 @@ def canonical(item: Item) -> Item:
 
 
 def decode_payload(cls: type[Item], payload: bytes) -> Item:
-    """The item with these parameters; datetimes are UTC, unknown fields are ignored.
+    """Datetimes are UTC, unknown fields are ignored.
 
-    `BrokenEnvelopeError`, with the path of the field (``$.ids.start``), if they are not of the declared types.
+    Raises `BrokenEnvelopeError`, with the path of the field (``$.ids.start``), for other types than the declared ones.
     """
     require_usable(cls)
     try:

@@ -1,4 +1,4 @@
-"""How a moment is written as text for an API, and the smallest step that the text can express."""
+"""Moments as text for an API."""
 
 from __future__ import annotations
 
@@ -36,11 +36,9 @@ _DAY_PLACE, _HALF_DAY_PLACE = 3, 4
 
 @dataclass(frozen=True)
 class Format:
-    """A checked format."""
-
     text: str
     step: timedelta
-    """The smallest difference that the text shows; a day for dates."""
+    """Smallest difference that the text shows; a day for dates."""
     is_local: bool
     """Whether one text may be two moments: a local time of day without its offset."""
 
@@ -49,7 +47,7 @@ class Format:
         return self.step == DAY
 
     def write(self, moment: datetime) -> str:
-        """The text of an aware moment, in the moment's own zone."""
+        """Write an aware moment in its own zone."""
         if self.text == "epoch_seconds":
             return str((moment - EPOCH) // _SECOND)
         if self.text == "epoch_milliseconds":
@@ -63,7 +61,7 @@ class Format:
 
 
 def check_format(text: str, granule: timedelta | None, *, is_utc: bool) -> Format:
-    """The format of this text, or a ``ValueError`` that says what to write instead.
+    """Raises a ``ValueError`` that says what to write instead.
 
     ``granule`` fixes the number of decimals of ``iso``, since some APIs compare texts.
     """
@@ -86,7 +84,7 @@ def check_format(text: str, granule: timedelta | None, *, is_utc: bool) -> Forma
 
 
 def _step_of(text: object) -> timedelta:
-    """The step of strftime text, found by trying which differences change it."""
+    """Try which differences change strftime text."""
     if not isinstance(text, str) or not _DIRECTIVE.search(text):
         raise ValueError(f"Format {text!r} is not supported. {_HELP}")
     for letter in _DIRECTIVE.findall(text):

@@ -1,4 +1,4 @@
-"""The item key: the name of an item in its run, and of its object in the lake."""
+"""The item key names an item in its run, and its object in the lake."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NONE = "none"
 
 
 def item_key(item: WorkItem) -> str:
-    """The item's key: kind and parameters, readable, such as ``flights_ids-1-5001``. Equal items have equal keys.
+    """Kind and parameters, readable, such as ``flights_ids-1-5001``. Equal items have equal keys.
 
     At most 120 characters of a-z, 0-9, '_' and '-', which every file system tells apart. A hash of the parameters is
     appended where the words are not exact: capitals, other characters, nested or long values, or a last word that looks
@@ -60,12 +60,9 @@ class _Word:
 
 
 def _words(value: Any) -> Iterator[_Word]:
-    """The words of one parameter.
-
-    A key without a hash must name one item alone. So each exact value is one word (a range or window is two) that its
-    type reads back, and "none" is None alone. Nested values and tuples have any number of words, so they are never
-    exact.
-    """
+    """A key without a hash must name one item alone. So each exact value is one word (a range or window is two) that
+    its type reads back, and "none" is None alone. Nested values and tuples have any number of words, so they are
+    never exact."""
     if isinstance(value, Enum):
         value = value.value
     if value is None:

@@ -1,4 +1,4 @@
-"""Which types the parameters of work items may have."""
+"""Types that parameters of work items may have."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SCALARS = (str, int, float, bool, datetime, date)
 
 
 def refusal(cls: type, above: tuple[type, ...] = ()) -> str | None:
-    """Why this dataclass cannot hold parameters; None if it can.
+    """Say why this dataclass cannot hold parameters; None if it can.
 
-    The list is closed. Equal items need equal bytes, which ``int | float`` (1 and 1.0) and Decimal (1.0 and 1.00) do
-    not have; and a value must not change in the hands of a processor, as a list or dict could.
+    The list is closed. Equal items need equal bytes, which ``int | float`` (1 and 1.0) and Decimal (1.0 and 1.00) lack;
+    and a list or dict could change in the hands of a processor.
     """
     parameters = cls.__dict__["__dataclass_params__"]
     if not parameters.frozen:

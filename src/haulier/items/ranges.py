@@ -1,5 +1,3 @@
-"""`IdRange`: a half-open range of integer IDs."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator

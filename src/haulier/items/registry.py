@@ -1,5 +1,3 @@
-"""`Registry`: the kinds of work item that an app knows."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -9,13 +7,13 @@ from haulier.items.workitem import WorkItem, require_usable
 
 
 class Registry:
-    """Finds the class of a kind. Iterates in the order of registration."""
+    """Kinds of work item, in the order of registration."""
 
     def __init__(self) -> None:
         self._classes: dict[str, type[WorkItem]] = {}
 
     def add(self, cls: type[WorkItem]) -> None:
-        """Registers a class. `UsageError` for a second class of the same kind."""
+        """Raises `UsageError` for a second class of a kind."""
         require_usable(cls)
         known = self._classes.setdefault(cls.kind, cls)
         if known is not cls:
@@ -25,7 +23,7 @@ class Registry:
             )
 
     def get(self, kind: str) -> type[WorkItem]:
-        """The class of a kind, or `UnknownKindError`."""
+        """Raises `UnknownKindError`."""
         cls = self._classes.get(kind)
         if cls is None:
             raise UnknownKindError(
@@ -36,7 +34,7 @@ class Registry:
 
     @property
     def names(self) -> str:
-        """The registered kinds for a message, sorted: ``assets_by_id, people``."""
+        """Sorted, for a message: ``assets_by_id, people``."""
         return ", ".join(sorted(self._classes)) or "none"
 
     def __iter__(self) -> Iterator[type[WorkItem]]:

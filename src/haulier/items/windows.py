@@ -1,5 +1,3 @@
-"""`TimeWindow`: a half-open window of time in UTC."""
-
 from __future__ import annotations
 
 import re
@@ -86,7 +84,7 @@ def day_windows(start: date, end: date, *, zone: str, days: int = 1) -> Iterator
 
 
 def parse_duration(text: str) -> timedelta:
-    """``500ms``, ``90s``, ``15m``, ``2h``, ``1d`` or ``2w`` as a timedelta, or a ``ValueError``."""
+    """Read ``500ms``, ``90s``, ``15m``, ``2h``, ``1d`` or ``2w``, or raise a ``ValueError``."""
     found = _DURATION.fullmatch(text)
     if found is not None:
         try:

@@ -1,5 +1,3 @@
-"""`WorkItem`: one typed, frozen unit of work of one stream."""
-
 from __future__ import annotations
 
 import dataclasses
@@ -11,7 +9,7 @@ from haulier.errors import UsageError
 from haulier.items.parameters import refusal
 
 MAX_NAME_LENGTH = 40
-"""Limits a kind: a key begins with it and has at most 120 characters, so two thirds are left for parameters."""
+"""A key begins with the kind and has at most 120 characters: two thirds are left for parameters."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -1,4 +1,4 @@
-"""Local time: zones by name, the start of their days, the marks on their clocks, the hour that they show twice."""
+"""Local time: zones, days, marks on the clock, the hour that it shows twice."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MOMENT = timedelta.resolution
-"""The smallest difference of two datetimes: one microsecond."""
+"""Smallest difference of two datetimes."""
 
 
 def zone_of(name: str) -> tzinfo:
-    """The zone of this name, or a ``ValueError``. UTC needs no time zone database."""
+    """Raises a ``ValueError``. UTC needs no time zone database."""
     if name == "UTC":
         return UTC
     try:
@@ -23,7 +23,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def day_start(day: date, zone: tzinfo) -> datetime:
-    """The first moment of a local day, in UTC; where clocks skip midnight, the moment of the skip."""
+    """Moment in UTC; where clocks skip midnight, that of the skip."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
@@ -32,7 +32,7 @@ def local(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def fold_around(shown: datetime, zone: tzinfo) -> tuple[datetime, datetime] | None:
-    """The local times, half-open, that the clock shows twice, if ``shown`` is one of them; else None."""
+    """The local times, half-open, that the clock shows twice, if ``shown`` is one of them."""
     first = shown.replace(tzinfo=zone, fold=0)
     second = shown.replace(tzinfo=zone, fold=1)
     before, after = first.utcoffset(), second.utcoffset()
@@ -50,7 +50,7 @@ def fold_around(shown: datetime, zone: tzinfo) -> tuple[datetime, datetime] | No
 
 
 def mark_until(moment: datetime, step: timedelta, zone: tzinfo) -> datetime:
-    """The last moment, up to this one, at which the clock shows a whole number of steps since midnight."""
+    """The last moment up to this one at which the clock shows a whole number of steps since midnight."""
     shown = local(moment, zone)
     marks = [floor(shown, step)]
     fold = fold_around(shown, zone)
@@ -61,7 +61,7 @@ def mark_until(moment: datetime, step: timedelta, zone: tzinfo) -> datetime:
 
 
 def mark_from(moment: datetime, step: timedelta, zone: tzinfo) -> datetime:
-    """A moment, from this one on, at which the clock shows a whole number of steps: the first, except across a fold."""
+    """A moment from this one on, likewise: the first, except across a fold."""
     mark = ceiling(local(moment, zone), step)
     while True:
         shown = [found for found in _moments_of(mark, zone) if found >= moment and local(found, zone) == mark]
@@ -81,5 +81,5 @@ def ceiling(shown: datetime, step: timedelta) -> datetime:
 
 
 def _moments_of(shown: datetime, zone: tzinfo) -> list[datetime]:
-    """The moments of a local time: two in a fold. A skipped time is read with either offset."""
+    """Two in a fold. A skipped time is read with either offset."""
     return [shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]

@@ -1,5 +1,3 @@
-"""`Context`, which enumerators and processors are handed, and the run that it tells of."""
-
 from __future__ import annotations
 
 import logging
@@ -25,7 +23,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class Context:
-    """Everything that processors and enumerators are given besides their item."""
+    """All that processors and enumerators are given besides their item."""
 
     api: ItemApi
     """Sends requests under the source's limits, and pages through their answers."""

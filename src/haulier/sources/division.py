@@ -1,5 +1,3 @@
-"""How a stream is divided into items."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -15,35 +13,30 @@ from haulier.sources.windows import WindowsDivision
 
 
 class Division(Protocol):
-    """How one stream is divided into items, and how the API is told one of them."""
+    """How a stream is divided into items, and how the API is told one of them."""
 
     item: type[WorkItem]
     query: Pairs
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """The placeholders that `fill` gives a value."""
+        """Placeholders that `fill` gives a value."""
         ...
 
     def items(self, context: Context) -> AsyncIterator[WorkItem]:
-        """The items of a run. `UsageError` where the API does not say what they are."""
+        """Raises `UsageError` where the API does not say what they are."""
         ...
 
-    def fill(self, item: WorkItem) -> PlaceholderValues:
-        """The value of each placeholder for one item."""
-        ...
+    def fill(self, item: WorkItem) -> PlaceholderValues: ...
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that together ask for the same records; none where the item cannot be divided."""
+        """Two items that together ask for the same records; empty where the item cannot be divided."""
         ...
 
 
 def divide(stream: str, recipe: Enumeration, *, where: str, kind: str = "") -> Division:
-    """The division that a recipe describes.
-
-    ``where`` is the place of the recipe's table, for messages. The kind of the items is the stream's name with
-    ``_ids``, ``_windows``, ``_values`` or ``_once``, unless given.
-    """
+    """``where`` is the place of the recipe's table, for messages. The kind of the items is the stream's name with
+    ``_ids``, ``_windows``, ``_values`` or ``_once``, unless given."""
     match recipe:
         case IdsRecipe():
             return IdsDivision(stream, kind or f"{stream}_ids", f"{where}.ids", recipe)

@@ -45,7 +45,7 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
 
 
 def canonical(value: Any) -> Any:
-    """A value as JSON, with the names of its classes.
+    """Write a value as JSON, with the names of its classes.
 
     Fields at their default are left out, so that a field that a later version adds does not refuse open runs. So are
     fields whose metadata says that they shape no records.

@@ -1,5 +1,3 @@
-"""Items that are ranges of IDs."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class IdsDivision:
-    """Divides a stream by ID. The last ID is asked for once, at planning: newer ones belong to the next run."""
+    """The last ID is asked for once, at planning: newer ones belong to the next run."""
 
     placeholders = ("start", "end")
 
@@ -35,7 +33,7 @@ class IdsDivision:
         self._where = where
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
-        """The ranges, ascending, without gap or overlap. `UsageError` where the API does not say the last ID."""
+        """The ranges ascend, without gap or overlap. Raises `UsageError` where the API does not say the last ID."""
         last = await self._edge(context.api, "last", self._recipe.last)
         first = None if last is None else await self._edge(context.api, "first", self._recipe.first)
         if first is None or last is None:
@@ -55,14 +53,14 @@ class IdsDivision:
         return {"start": int(start), "end": int(end)}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that make up this one; none for a single ID, and where the API is told the start alone."""
+        """Empty for a single ID, and where the API is told the start alone."""
         assert isinstance(item, self._make)
         if self._recipe.only_start:
             return ()
         return tuple(self._make(half) for half in item.ids.halves() or ())
 
     async def _edge(self, api: ItemApi, name: str, edge: int | Lookup) -> int | None:
-        """The number itself, or the API's answer; None where the API has no items and may have none."""
+        """None where the API has no items and may have none."""
         if isinstance(edge, int):
             return edge
         found = await ask(api, edge)

@@ -1,4 +1,4 @@
-"""Asks the API for one value: the last ID, the number of records."""
+"""Single values of an API: the last ID, the number of records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 Expect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
-"""How many records the API says that each stream has; streams without a count are absent."""
+"""Records of each stream by the API; streams without a count are absent."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,6 @@ class MissingValue:
 
 
 async def ask(api: ItemApi, lookup: Lookup) -> Any | MissingValue:
-    """The value at the lookup's path, or in its header."""
     if lookup.header:
         # Whatever the body is: it is the header that was asked for.
         expected = ExpectedAnswer(empty=EmptyForms.of(["no body"]), wants_json=False)
@@ -45,7 +44,7 @@ async def ask(api: ItemApi, lookup: Lookup) -> Any | MissingValue:
 
 
 def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
-    """``found`` as a number, or `UsageError`. APIs write IDs as numbers and as text."""
+    """Raises `UsageError`. APIs write IDs as numbers and as text."""
     if isinstance(found, int) and not isinstance(found, bool):
         return found
     if isinstance(found, str) and found.isascii() and found.removeprefix("-").isdigit():
@@ -60,10 +59,7 @@ def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
 
 
 def expect_by(lookups: Mapping[str, Lookup], place: str) -> Expect | None:
-    """Asks the API for the count of each stream; None where there is no lookup.
-
-    ``place`` names a lookup in messages, with ``{}`` for its stream.
-    """
+    """None where there is no lookup. ``place`` names one in messages, with ``{}`` for its stream."""
 
     async def expect(api: ItemApi) -> dict[str, int]:
         counts = {}
@@ -76,7 +72,7 @@ def expect_by(lookups: Mapping[str, Lookup], place: str) -> Expect | None:
 
 
 def _is_empty(tree: Any, path: str) -> bool:
-    """Whether the path ends early, at an empty list or at null: the API has no items."""
+    """Whether an empty list or null ends the path early: the API has no items."""
     parts = parts_of(path)
     for length in range(len(parts)):
         try:

@@ -1,8 +1,7 @@
 """A stream that is asked for by the records of its parent: the comments of each post.
 
-The parent's list is divided as the parent is. An item of that division has no records: it reads the parent's pages,
-takes the named fields of each record, and divides itself into batches of parents. A batch asks for the children of its
-parents, one after the other, and has their records.
+An item of the parent's list has no records: it reads the list's pages, takes the named fields of each record, and
+divides itself into batches. A batch has the records of its parents, which it asks for one after the other.
 """
 
 from __future__ import annotations
@@ -24,12 +23,10 @@ from haulier.sources.templates import PARENT, PlaceholderValue, PlaceholderValue
 from haulier.sources.values import scalar_text
 
 _INTEGER_DIGITS = 18
-"""Longest number that is sent as a number. Longer ones stay text: their reader may not have such integers."""
+"""Longer numbers stay text: their reader may not have such integers."""
 
 
 class Parents:
-    """The two kinds of items of such a stream, and their work."""
-
     def __init__(self, recipe: StreamRecipe, rule: ParentRecipe, parent: StreamRecipe, division: Division) -> None:
         @dataclass(frozen=True)
         class Batch(WorkItem, stream=recipe.name, kind=f"{recipe.name}_batch"):
@@ -37,7 +34,7 @@ class Parents:
 
         self.batch: type[WorkItem] = Batch
         self.division = division
-        """Divides the parent's list, under this stream's name."""
+        """Division of the parent's list, under this stream's name."""
         self.fields = parent_fields(recipe)
         self._make = Batch
         self._recipe = recipe
@@ -45,7 +42,7 @@ class Parents:
         self._parent = parent
 
     async def split(self, item: WorkItem, context: Context) -> AsyncGenerator[WorkItem, None]:
-        """The batches of one part of the parent's list. A parent that is listed twice is asked for once."""
+        """A parent that is listed twice is asked for once."""
         seen: set[tuple[str, ...]] = set()
         batch: list[tuple[str, ...]] = []
         async for page in fetch_pages(self._parent, self.division.query, self.division.fill(item), context):
@@ -62,7 +59,6 @@ class Parents:
             yield self._make(tuple(batch))
 
     async def pages(self, item: WorkItem, context: Context) -> AsyncGenerator[Page, None]:
-        """The records of one batch, parent by parent."""
         assert isinstance(item, self._make)
         for parent in item.parents:
             exact = {f"{PARENT}{field}": Raw(text.encode()) for field, text in zip(self.fields, parent, strict=True)}
@@ -73,13 +69,13 @@ class Parents:
                 del page  # As in `haulier.sources.rest`.
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two batches; none for a single parent."""
+        """Two batches; empty for a single parent."""
         assert isinstance(item, self._make)
         middle = len(item.parents) // 2
         return (self._make(item.parents[:middle]), self._make(item.parents[middle:])) if middle else ()
 
     def _field(self, record: bytes, field: str) -> str:
-        """The field as it came, so that a number is sent as a number when its children are asked for."""
+        """A number stays one, and is sent as one when its children are asked for."""
         found = raw_at(record, field)
         if found is None or scalar_text(found) is None:
             reason = (
@@ -95,7 +91,7 @@ class Parents:
 
 
 def parent_fields(recipe: StreamRecipe) -> tuple[str, ...]:
-    """The fields of a parent's record that a stream uses, sorted."""
+    """Sorted fields of a parent's record that a stream uses."""
     names = {name for text in templates_of(recipe) for name in find_placeholders(text)}
     return tuple(sorted(name.removeprefix(PARENT) for name in names if name.startswith(PARENT)))
 

@@ -1,4 +1,4 @@
-"""Recipes: a source file's streams, typed. `sources.rest` makes items and pages of them.
+"""Recipes: a source file's streams, typed.
 
 They read neither files nor the environment, so Python code may build them too.
 """
@@ -18,7 +18,7 @@ from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
 
 Pairs = tuple[tuple[str, str], ...]
-"""Query parameters or headers, in their order; a name may occur twice."""
+"""Query parameters or headers, in order; names may repeat."""
 
 SETTLE = timedelta(seconds=120)
 """Twice the longest time for which an API is known to hide its newest records: Zendesk a minute, Logstash 30 s."""
@@ -48,9 +48,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class IdsRecipe:
-    """Ranges of ``step`` IDs from ``first`` to ``last``, both included; `{start}` and `{end}` in ``query`` tell the API
-    a range.
-    """
+    """``first`` and ``last`` are included; `{start}` and `{end}` in ``query`` tell the API a range."""
 
     last: int | Lookup
     step: int
@@ -58,14 +56,14 @@ class IdsRecipe:
     query: Pairs = ()
     bounds: Bounds = field(default_factory=Bounds)
     only_start: bool = False
-    """The API is told the start alone, which names the whole item."""
+    """The start alone names the whole item to the API."""
     may_be_empty: bool = False
-    """An API without items gives a run without items. Else it is an error: mostly the query is wrong."""
+    """Else an API without items is an error: mostly the query is wrong."""
 
 
 @dataclass(frozen=True)
 class WindowsRecipe:
-    """Windows of ``step`` from ``start`` to ``end``, or to the run's snapshot time less ``settle``."""
+    """``end`` is the run's snapshot time less ``settle`` where none is given."""
 
     start: datetime
     step: timedelta
@@ -79,24 +77,24 @@ class WindowsRecipe:
 
 @dataclass(frozen=True)
 class ListLookup:
-    """A request for a list, over all of its pages: one value for each element."""
+    """One value for each element, over all pages of a list."""
 
     path: str
     records: str
     pages: Paginator
     at: str = ROOT
-    """The path of the value in an element; the element itself by default."""
+    """Path in an element; the element itself by default."""
     query: Pairs = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
 class ValuesRecipe:
-    """One item for each value of a list: a region, an account. `{value}` in ``query`` tells it to the API."""
+    """One item for each value, such as a region; `{value}` in ``query`` tells it to the API."""
 
     values: tuple[str, ...] | ListLookup
     query: Pairs = ()
     are_numbers: bool = False
-    """Whether they are sent as numbers in a JSON body."""
+    """Sent as numbers in a JSON body."""
     may_be_empty: bool = False
 
 
@@ -110,23 +108,21 @@ class OnceRecipe:
 Enumeration = IdsRecipe | WindowsRecipe | ValuesRecipe | OnceRecipe
 
 BATCH_PARENTS = 100
-"""Parents of one item. With one parent, each request would cost an item, an object and two writes."""
+"""Parents of one item. With one, each request would cost an item, an object and two writes."""
 
 
 @dataclass(frozen=True)
 class ParentRecipe:
-    """The stream whose records a stream is asked for by, with a request for each: the comments of each post."""
+    """One request for each record of the parent."""
 
     stream: str
     batch: int = BATCH_PARENTS
     skips_absent: bool = False
-    """A 404 or 410 of one parent means that it has nothing; else it is a failure, as for any list."""
+    """A 404 or 410 of one parent means that it has nothing; else it is a failure."""
 
 
 @dataclass(frozen=True)
 class StreamRecipe:
-    """One stream: the request for a page, the place of the records in it, the division of a run into items."""
-
     name: str
     path: str
     records: str
@@ -138,18 +134,18 @@ class StreamRecipe:
     json: Any = field(default=None, repr=False)
     headers: Pairs = field(default=(), repr=False)
     empty: EmptyForms = EMPTY_LIST_ONLY
-    """What, besides an empty list, is a page without records."""
+    """Pages without records, besides an empty list."""
     total: Total | None = None
     expect: Lookup | None = None
     key: tuple[str, ...] = ()
-    """Paths in a record that together tell it from all others of a run."""
+    """Paths that together tell a record from all others of a run."""
     add: Pairs = ()
-    """Fields that are put in front of each record's own bytes, with placeholders filled in."""
+    """Fields in front of each record's own bytes, with placeholders filled in."""
     parent: ParentRecipe | None = None
     """Takes the place of ``full``."""
     rules: tuple[Rule, ...] = ()
-    """What answers mean to this stream, ahead of the source's own rules."""
+    """Apply ahead of the source's own rules."""
 
     def enumeration(self, mode: str) -> Enumeration | None:
-        """The division of runs of that mode; None where the stream has no part in them."""
+        """None where the stream has no part in runs of that mode."""
         return self.full if mode == "full" else self.incremental

@@ -1,5 +1,3 @@
-"""`RestSource`: recipes as work items, enumerators and processors, like those that Python code registers."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -20,7 +18,7 @@ RestProcessor = Callable[[Any, Context], AsyncGenerator[Page | WorkItem, None]]
 
 
 class RestSource:
-    """The items and processors of a source that recipes describe. Full runs only, so far."""
+    """Recipes as items and processors, like those that Python code registers. Full runs only, so far."""
 
     def __init__(self, name: str, streams: Iterable[StreamRecipe]) -> None:
         self.name = name
@@ -39,7 +37,6 @@ class RestSource:
 
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:
-        """The paths of each stream's key, where it declares one."""
         return {recipe.name: recipe.key for recipe in self._streams.values() if recipe.key}
 
     @property
@@ -47,7 +44,7 @@ class RestSource:
         return tuple(self.processors)
 
     async def enumerate(self, mode: str, streams: Iterable[str], context: Context) -> AsyncIterator[WorkItem]:
-        """The items of a run of these streams, one stream after the other."""
+        """Items of one stream after the other."""
         if mode != "full":
             raise UsageError(f"Source {self.name!r} supports full runs only, not {mode} ones.")
         for stream in streams:
@@ -64,13 +61,13 @@ class RestSource:
         return self._halves[type(item)](item)
 
     def expect_of(self, streams: Iterable[str]) -> Expect | None:
-        """Asks the API for the count of each of these streams that declares ``expect``; None where none does."""
+        """None where no stream declares ``expect``."""
         chosen = [self._streams[stream] for stream in streams]
         lookups = {recipe.name: recipe.expect for recipe in chosen if recipe.expect is not None}
         return expect_by(lookups, "streams.{}.expect")
 
     def fingerprint(self, mode: str, streams: Iterable[str]) -> bytes:
-        """Canonical bytes of what shapes the records of these streams in a run of ``mode``, and of nothing else."""
+        """Canonical bytes of what shapes these streams' records in a run of ``mode``, and of nothing else."""
         return fingerprint(mode, [self._streams[stream] for stream in streams], self._streams)
 
     def _add_child(self, recipe: StreamRecipe, rule: ParentRecipe) -> None:

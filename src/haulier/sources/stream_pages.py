@@ -1,5 +1,3 @@
-"""The pages of a stream for one item: its request with placeholders filled in."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
@@ -36,7 +34,7 @@ class StreamRequest:
 
 
 def build_request(recipe: StreamRecipe, query: Pairs, values: PlaceholderValues) -> StreamRequest:
-    """The request for an item's first page; ``query`` is the division's, and comes after the stream's."""
+    """Make the first page's request; the division's ``query`` comes after the stream's."""
     return StreamRequest(
         path=fill_path(recipe.path, values),
         query=tuple((name, fill_query(value, values)) for name, value in (*recipe.query, *query)),
@@ -46,7 +44,6 @@ def build_request(recipe: StreamRecipe, query: Pairs, values: PlaceholderValues)
 
 
 def templates_of(recipe: StreamRecipe) -> list[str]:
-    """Every string of a stream that may contain placeholders."""
     pairs = (*recipe.query, *recipe.headers, *recipe.add)
     return [recipe.path, *(value for _, value in pairs), *strings_of(recipe.json)]
 
@@ -60,7 +57,7 @@ def fetch_pages(
     exact: Mapping[str, Raw] = MappingProxyType({}),
     skips_absent: bool = False,
 ) -> AsyncIterator[Page]:
-    """The pages of one item; none for a list that is not there, with ``skips_absent``.
+    """With ``skips_absent``, a list that is not there has no pages.
 
     ``exact`` has values as they are written in JSON, so that fields added to records keep the digits that came.
     """
@@ -81,7 +78,7 @@ def fetch_pages(
 
 
 def build_fields(add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]) -> dict[str, Any]:
-    """The fields to put in front of an item's records. A placeholder that is the whole text keeps its type."""
+    """A placeholder that is the whole text keeps its type."""
     fields: dict[str, Any] = {}
     for name, text in add:
         alone = lone_placeholder(text)
@@ -98,7 +95,7 @@ async def _with_fields(pages: AsyncIterator[Page], fields: Mapping[str, Any]) ->
 
 
 def snapshot_text(snapshot_time: datetime) -> str:
-    """`{snapshot_time}`: whole seconds in UTC, as most APIs read a time."""
+    """Whole seconds in UTC, as most APIs read a time."""
     return f"{snapshot_time:%Y-%m-%dT%H:%M:%SZ}"
 
 

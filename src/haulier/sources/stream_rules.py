@@ -1,5 +1,3 @@
-"""A stream's own rules about answers, put on every request of its pages."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -14,7 +12,7 @@ ABSENT = (Rule(Action.END, status=404), Rule(Action.END, status=410))
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """The pages of another paginator, under rules that come ahead of the source's."""
+    """Pages of another paginator, under rules that come ahead of the source's."""
 
     pages: Paginator
     rules: tuple[Rule, ...] = ()
@@ -23,7 +21,6 @@ class Ruled:
 
     @property
     def inner(self) -> Paginator:
-        """The kind of paging itself, for checks that depend on it."""
         return self.pages
 
     def first(self, request: PageRequest) -> PageRequest:
@@ -37,6 +34,5 @@ class Ruled:
 
 
 def with_rules(pages: Paginator, rules: tuple[Rule, ...], *, skips_absent: bool = False) -> Paginator:
-    """``pages`` under these rules; itself where there are none."""
     first_rules = ABSENT if skips_absent else ()
     return Ruled(pages, rules, first_rules) if rules or first_rules else pages

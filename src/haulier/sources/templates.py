@@ -19,7 +19,7 @@ PlaceholderValues = Mapping[str, PlaceholderValue]
 PLACEHOLDERS = ("start", "end", "value", "snapshot_time")
 PARENT = "parent."
 ANY_PARENT = "parent.FIELD"
-"""Any field of a parent's records, in a list of allowed placeholders."""
+"""Stands for any field of a parent's records where placeholders are allowed."""
 
 # Servers and clients remove these from a path before they read it.
 _NO_SEGMENTS = ("", ".", "..")
@@ -27,7 +27,7 @@ _BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 
 
 class PlaceholderError(UsageError):
-    """A placeholder that is misspelt, or has no value here. ``problem`` and ``remedy`` make up the message."""
+    """``problem`` and ``remedy`` make up the message."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         self.problem = problem
@@ -36,7 +36,7 @@ class PlaceholderError(UsageError):
 
 
 def find_placeholders(text: str) -> list[str]:
-    """The placeholders in ``text``, in their order. `PlaceholderError` for a misspelt one."""
+    """Return them in order. Raises `PlaceholderError` for a misspelt one."""
     found = []
     for name in _BRACES.findall(text):
         if name in PLACEHOLDERS or (name.startswith(PARENT) and name != PARENT):
@@ -47,7 +47,7 @@ def find_placeholders(text: str) -> list[str]:
 
 
 def check_placeholders(text: str, allowed: Collection[str]) -> list[str]:
-    """`find_placeholders`, and `PlaceholderError` for one that is not ``allowed``."""
+    """Raises `PlaceholderError` also for one that is not ``allowed``."""
     found = find_placeholders(text)
     for name in found:
         if name not in allowed and not (ANY_PARENT in allowed and name.startswith(PARENT)):
@@ -59,41 +59,41 @@ def check_placeholders(text: str, allowed: Collection[str]) -> list[str]:
 
 
 def fill(text: str, values: PlaceholderValues) -> str:
-    """``text`` with each placeholder replaced by its value. Values are not searched for placeholders."""
+    """Values are not searched for placeholders."""
     return _fill(text, values, as_text)
 
 
 def fill_query(text: str, values: PlaceholderValues) -> str:
-    """`fill` for a query parameter: values are percent-encoded if ``text`` is encoded already."""
+    """Values are percent-encoded if ``text`` is encoded already."""
     return Encoded(_fill(text, values, _code)) if isinstance(text, Encoded) else fill(text, values)
 
 
 def fill_path(path: str, values: PlaceholderValues) -> str:
-    """`fill` for the path of a URL. `ItemError` for a value that would lead elsewhere, such as ``..``."""
+    """Raises `ItemError` for a value that would lead elsewhere, such as ``..``."""
     return _fill(path, values, _segment)
 
 
 def fill_value(text: str, values: PlaceholderValues) -> PlaceholderValue:
-    """`fill` for JSON: a placeholder that is the whole text keeps its type."""
+    """A placeholder that is the whole text keeps its type."""
     name = lone_placeholder(text)
     return values[name] if name is not None and name in values else fill(text, values)
 
 
 def lone_placeholder(text: str) -> str | None:
-    """The placeholder that is the whole ``text``, if it is one."""
+    """The placeholder that is the whole ``text``."""
     match = _BRACES.fullmatch(text)
     return None if match is None else match[1]
 
 
 def as_text(value: PlaceholderValue) -> str:
-    """A value as text: ``true`` and ``false`` as in JSON, numbers as in Python."""
+    """Write ``true`` and ``false`` as in JSON, numbers as in Python."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
 def strings_of(tree: object) -> Iterator[str]:
-    """Every string in a JSON value, except keys: these have no placeholders."""
+    """Keys have no placeholders."""
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, Mapping):
@@ -130,7 +130,7 @@ def _refuse_near_miss(name: str) -> None:
 
 
 def _is_one_slip(written: str, known: str) -> bool:
-    """Whether one typing error (Damerau-Levenshtein distance 1) behind an equal first letter parts the two.
+    """Allow one typing error (Damerau-Levenshtein distance 1) behind an equal first letter.
 
     No more is guessed at: APIs have braces of their own.
     """

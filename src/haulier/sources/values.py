@@ -1,5 +1,3 @@
-"""Items that are single values, or everything at once."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -33,7 +31,7 @@ class ValuesDivision:
         self._where = where
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
-        """One item for each value, in the order of the list. `UsageError` for what is not a list of values."""
+        """Items in the list's order. Raises `UsageError` for what is not a list of values."""
         values = self._recipe.values
         if not isinstance(values, ListLookup):
             for value in values:
@@ -78,8 +76,6 @@ class ValuesDivision:
 
 
 class OnceDivision:
-    """Does not divide a stream: one item has everything."""
-
     placeholders: tuple[str, ...] = ()
 
     def __init__(self, stream: str, kind: str, recipe: OnceRecipe) -> None:
@@ -103,7 +99,7 @@ class OnceDivision:
 
 
 def scalar_text(value: Raw) -> str | None:
-    """A JSON text or number as text, with the digits that came; None for anything else."""
+    """Keep the digits that came; None for what is neither text nor number."""
     kind = first_byte(value)
     if kind == b'"':
         return msgspec.json.decode(value, type=str)

@@ -1,5 +1,3 @@
-"""Items that are windows of time."""
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +15,7 @@ from haulier.sources.templates import PlaceholderValues
 
 
 class WindowsDivision:
-    """Divides a stream by time, up to the run's snapshot time less the time that the API needs to settle."""
+    """Windows end at the run's snapshot time less the time that the API needs to settle."""
 
     placeholders = ("start", "end")
 
@@ -33,7 +31,7 @@ class WindowsDivision:
         self._where = where
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
-        """The windows, ascending, without gap or overlap; equal for equal snapshot times."""
+        """The windows ascend, without gap or overlap; they are equal for equal snapshot times."""
         start, end = self._recipe.start, self._end(context.snapshot_time)
         if end <= start:
             raise UsageError(
@@ -51,7 +49,7 @@ class WindowsDivision:
         return {"start": start, "end": end}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        """Two items that make up this one; none for a single granule, and where the API is told the start alone."""
+        """Empty for a single granule, and where the API is told the start alone."""
         assert isinstance(item, self._make)
         if self._recipe.only_start:
             return ()

@@ -15,7 +15,7 @@ from multidict import CIMultiDictProxy
 from haulier.api.http.retry_after import parse_wait_seconds, seconds_of, since_of
 
 _MAX_NUMBER = 10**15
-"""Largest number of a structured field (RFC 9651 3.3.1)."""
+"""Limit of RFC 9651 3.3.1."""
 
 _STRING = r'"((?:[^"\\]|\\["\\])*)"'
 _WORD = r"([A-Za-z*][\w!#$%&'*+.^`|~:/-]*)"
@@ -23,21 +23,18 @@ _NAME = re.compile(rf"\s*(?:{_STRING}|{_WORD})", re.ASCII)
 _VALUE = rf"(?:(-?\d{{1,15}}(?:\.\d{{1,3}})?)|{_STRING}|:[\w+/=]*:|\?[01]|{_WORD})"
 _PARAMETER = re.compile(rf"\s*;\s*([a-z*][a-z0-9_.*-]*)(?:={_VALUE})?", re.ASCII)
 _COMMA = re.compile(r"\s*(?:,|$)", re.ASCII)
-"""Matched one by one: a pattern for a whole list could backtrack for years on a hostile header."""
+"""Lists are matched comma by comma: one pattern could backtrack for years on a hostile header."""
 _PAIR = re.compile(r"\s*([a-z]+)\s*=\s*(\d{1,15})\s*(?:;[^,]*)?", re.ASCII)
 _OLD_POLICY = re.compile(r"\s*(\d{1,15})\s*;\s*w\s*=\s*(\d{1,15})\s*(?:;[^,]*)?", re.ASCII)
 _NUMBER = re.compile(r"\s*(\d{1,19}(?:\.\d+)?)\s*(?:[;,].*)?", re.ASCII)
 _FAMILY = re.compile(r"((?:x-)?(?:[a-z0-9]+-)?)rate-?limit-(.+)", re.ASCII)
 _ROLES = {"limit", "remaining", "reset"}
 _RESET_WORDS = {"after", "at", "in", "time", "seconds", "ms", "milliseconds"}
-"""Words beside ``reset`` about its format."""
 _MILLISECONDS = {"ms", "milliseconds"}
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A declared quota."""
-
     name: str
     quota: int
     window_seconds: int | None = None
@@ -47,7 +44,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The current state of a quota, where known."""
+    """State of a quota, where known."""
 
     name: str
     remaining: int | None = None
@@ -58,7 +55,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Limits in one answer. They are hints: an API may refuse earlier, or serve more."""
+    """Hints of one answer: an API may refuse earlier, or serve more."""
 
     limits: tuple[Limit, ...] = ()
     policies: tuple[Policy, ...] = ()
@@ -69,7 +66,7 @@ class RateLimits:
 
     @property
     def exhausted_seconds(self) -> float | None:
-        """Seconds until the last used-up quota resets, if known."""
+        """Seconds until the last used-up quota resets."""
         return max(
             (limit.reset_seconds for limit in self.limits if limit.remaining == 0 and limit.reset_seconds is not None),
             default=None,
@@ -80,7 +77,7 @@ NO_RATE_LIMITS = RateLimits()
 
 
 def rate_limits(headers: CIMultiDictProxy[str], now: datetime) -> RateLimits:
-    """Never raises. With an ``Age`` above 0 the answer is from a cache, and its limits are ignored.
+    """Never raises. An answer with an ``Age`` above 0 is from a cache: its limits are ignored.
 
     Moments are measured against the answer's ``Date``, or else ``now``.
     """
@@ -98,7 +95,6 @@ _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def is_exhausted(headers: CIMultiDictProxy[str]) -> bool:
-    """Whether some quota is used up; needs no clock."""
     return rate_limits(headers, _ANY_TIME).is_exhausted
 
 
@@ -132,7 +128,7 @@ def _old_limits(text: str, since: datetime) -> Iterator[Limit]:
 
 
 def _families(headers: CIMultiDictProxy[str], since: datetime) -> Iterator[Limit]:
-    """``X-RateLimit-Remaining``, ``RateLimit-Reset``, ``X-HubSpot-RateLimit-Daily-Remaining`` and the like."""
+    """``X-RateLimit-Remaining``, ``RateLimit-Reset``, ``X-HubSpot-RateLimit-Daily-Remaining``."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for header, value in headers.items():
         match = _FAMILY.fullmatch(header.lower())
@@ -156,7 +152,7 @@ def _families(headers: CIMultiDictProxy[str], since: datetime) -> Iterator[Limit
 
 
 def reset_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
-    """Read a reset: seconds from now, seconds or milliseconds since 1970, an HTTP-date or RFC 3339."""
+    """Read seconds from now, seconds or milliseconds since 1970, an HTTP-date or RFC 3339."""
     number = _NUMBER.fullmatch(text)
     if number is None and text.strip().startswith(("-", "+", ".")):
         return None
@@ -164,7 +160,7 @@ def reset_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) 
 
 
 def _items(text: str) -> Iterator[tuple[str, dict[str, int | str]]]:
-    """Read a list with parameters (RFC 9651). A broken one yields nothing: half of it may mislead."""
+    """Read a list (RFC 9651). A broken one yields nothing: half of it may mislead."""
     items: list[tuple[str, dict[str, int | str]]] = []
     at = 0
     while at < len(text) or text.endswith(","):

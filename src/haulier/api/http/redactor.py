@@ -12,14 +12,14 @@ from haulier.api.http.urls import quote_value
 
 MASK = "***"
 EXCERPT_CHARACTERS = 2048
-"""Shown length of a body, so that poison records stay small."""
+"""Length that keeps poison records small."""
 
 _MIN_REPLACED_CHARACTERS = 4
 """Shorter secrets are masked as whole values only: replacing every "a" would destroy the text."""
 _MARGIN_CHARACTERS = 4096
 """Characters inspected beyond the kept part: half a token may not look like one."""
 _MIN_BASE64_CHARACTERS = 6
-"""Shorter base64 forms of a secret occur by chance."""
+"""Shorter base64 forms occur by chance."""
 
 # Repeats are bounded: without that a body of `a-a-a-...` takes a time that grows with its square, over a minute.
 _HEADER_NAMES = (
@@ -78,7 +78,6 @@ class Redactor:
         self._known = re.compile("|".join(patterns))
 
     def add_headers(self, headers: Iterable[tuple[str, str]]) -> None:
-        """Mask the values of headers that hold credentials."""
         for name, value in headers:
             if is_telling(name):
                 self.add(value)
@@ -99,7 +98,7 @@ class Redactor:
         return text
 
     def excerpt(self, body: bytes, limit: int = EXCERPT_CHARACTERS) -> str:
-        """Beginning of ``body`` as text for a terminal, masked before it is cut, so that no half secret is left."""
+        """Text for a terminal, masked before it is cut, so that no half secret is left."""
         window = 4 * limit + self._longest
         text = body[: 4 * window].decode("utf-8", errors="replace")
         is_cut = len(text) > window or len(body) > 4 * window
@@ -112,7 +111,7 @@ class Redactor:
         return text if len(text) <= limit and not is_cut else text[:limit] + " ..."
 
     def head(self, body: bytes, limit: int) -> bytes:
-        """First bytes of ``body``, text or not, masked likewise; for a file, not a terminal."""
+        """First bytes, text or not, masked likewise; for a file."""
         beyond = _MARGIN_CHARACTERS + self._longest
         window = limit + 4 * beyond
         text = self.redact(body[:window].decode("utf-8", errors="surrogateescape"))
@@ -122,7 +121,6 @@ class Redactor:
 
 
 def is_telling(name: str) -> bool:
-    """Whether a header of this name holds a credential."""
     return _TELLING_NAME.search(name) is not None
 
 
@@ -144,7 +142,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _base64_core(secret: bytes, shift: int) -> str:
-    """Characters of base64 that depend on ``secret`` alone when ``shift`` bytes (of three) precede it."""
+    """Characters that depend on ``secret`` alone when ``shift`` bytes (of three) precede it."""
     text = base64.b64encode(b"\0" * shift + secret).decode().rstrip("=")
     first = (shift * 8 + 5) // 6
     last = (shift + len(secret)) * 8 // 6

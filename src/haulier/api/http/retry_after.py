@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 DAY_SECONDS = 86_400.0
 MAX_WAIT_SECONDS = 3_650 * DAY_SECONDS
-"""Cap of a wait, which keeps its end within the range of `datetime`."""
+"""Cap that keeps a wait's end within the range of `datetime`."""
 
 _EPOCH_SECONDS = 1e9
 """From this to ten times as much, a number is a moment since 1970, not a wait of 30 years."""
@@ -26,14 +26,14 @@ _ASCTIME = re.compile(r"[a-z]{3} ([a-z]{3}) ([ \d]\d) (\d\d):(\d\d):(\d\d) (\d{4
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """A wait. ``unreadable`` is a value that could not be read and was ignored."""
+    """A wait. ``unreadable`` is a value that was ignored."""
 
     seconds: float | None = None
     unreadable: str = ""
 
     @property
     def is_for_a_person(self) -> bool:
-        """Whether it is over a day, so that a person is told."""
+        """Whether a person is told: it is over a day."""
         return self.seconds is not None and self.seconds > DAY_SECONDS
 
 
@@ -42,10 +42,11 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> RetryAfter:
-    """Read the first readable one of ``retry-after-ms``, ``x-ms-retry-after-ms`` and ``Retry-After`` (RFC 9110 10.2.3).
+    """Read the first readable one of ``retry-after-ms``, ``x-ms-retry-after-ms`` and ``Retry-After`` (RFC 9110
+    10.2.3).
 
-    ``headers`` must be case-insensitive. Moments are measured against the answer's ``Date``, so that either clock may
-    be wrong, or else against ``now``; past ones give 0. Fractions are rounded up.
+    ``headers`` must be case-insensitive. Moments count from the answer's ``Date``, so that either clock may be wrong,
+    or else from ``now``; past ones give 0. Fractions are rounded up.
     """
     unreadable = ""
     for name in (*_MILLISECOND_HEADERS, "retry-after"):
@@ -63,7 +64,6 @@ def since_of(headers: Mapping[str, str], now: datetime) -> datetime:
 
 
 def parse_wait_seconds(text: str, since: datetime, *, in_milliseconds: bool = False) -> float | None:
-    """Read a wait that is written as a number or a moment."""
     number = _parse_number(text)
     if number is not None:
         return seconds_of(number / 1000 if in_milliseconds else number, since)
@@ -84,7 +84,7 @@ def parse_moment(text: str, now: datetime) -> datetime | None:
 
 
 def parse_http_date(text: str, now: datetime) -> datetime | None:
-    """Read an HTTP-date in its three formats, as aware UTC. ``now`` settles the century of RFC 850's two digits."""
+    """Read all three formats, as aware UTC. ``now`` settles the century of RFC 850's two digits."""
     text = text.strip().lower()
     try:
         if match := _IMF_FIXDATE.fullmatch(text):

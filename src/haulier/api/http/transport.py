@@ -64,7 +64,7 @@ class Request:
         wait: AbstractAsyncContextManager[None] | None = None,
         before_follow_up: Callable[[], Awaitable[None]] | None = None,
     ) -> Request:
-        """Copy with other fields. (Measured: 0.8 us; `dataclasses.replace` takes 1.8.)"""
+        """Takes 0.8 us; `dataclasses.replace` takes 1.8."""
         return Request(
             self.method if method is None else method,
             self.url if url is None else url,
@@ -95,7 +95,7 @@ class Response:
     """False where only the closed connection ended the body."""
 
     def with_seconds(self, seconds: float) -> Response:
-        """Copy with ``seconds``. (`dataclasses.replace` takes three times as long.)"""
+        """`dataclasses.replace` takes three times as long."""
         return Response(
             self.status,
             self.headers,
@@ -112,7 +112,7 @@ class Transport(Protocol):
     """Sends requests, for any number of tasks at once."""
 
     async def send(self, request: Request) -> Response:
-        """Send, and read the answer to its end, whatever its status. Raises `TransportError`.
+        """Read the answer to its end, whatever its status. Raises `TransportError`.
 
         Repeats a GET or HEAD whose kept connection was closed, and a 401 with new credentials.
         """

@@ -15,7 +15,7 @@ from haulier.errors import UsageError
 Pairs = tuple[tuple[str, str], ...]
 """Query parameters in order; names may repeat."""
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
-"""Query of a caller: a list repeats its name, None is left out."""
+"""A caller's query: a list repeats its name, None is left out."""
 
 # What RFC 3986 lets stand in a path or query as it is, and the sign of what is encoded already.
 _PATH_SAFE: Final = "/:@!$&'()*+,;=-._~%"
@@ -30,9 +30,9 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$'()*+,;=:@/?\[\]{}|]|%[0-9A-Fa-f]{2})*")
 _PORTS: Final = {"http": 80, "https": 443}
 _PLAIN_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
-"""Start of an address that fixes its origin; shared by all requests of a source, and cached."""
+"""Start of an address that fixes its origin."""
 _CACHED_ADDRESSES: Final = 256
-"""All items of a stream start at one address; parsing it costs as much as reading an answer."""
+"""Parsing an address costs as much as reading an answer; all items of a stream share one."""
 
 
 class Encoded(str):
@@ -57,7 +57,7 @@ class LinkError(ValueError):
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port (RFC 6454), normalized: credentials belong to them.
+    """Scheme, host and port (RFC 6454), normalized.
 
     Raises `LinkError`, also for a user name in the address: those credentials are not ours.
     """
@@ -85,10 +85,8 @@ def _read_origin(url: str) -> tuple[str, str, int]:
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
 def join(base: str, path: str) -> tuple[str, Pairs]:
-    """Append ``path`` to ``base``; returns the query of ``path`` apart.
-
-    ``path`` may be a whole address. Raises `LinkError` for another origin.
-    """
+    """Append ``path``, which may be a whole address; its query is returned apart. Raises `LinkError` for another
+    origin."""
     path, _, query = path.partition("?")
     if re.match("[A-Za-z][A-Za-z0-9+.-]*://", path):
         url = resolve(path, base=base, home=base)
@@ -111,7 +109,7 @@ def pairs_of(query: Query | None) -> Pairs:
 
 
 def text(name: str, value: Any) -> str:
-    """Write one value: `true`, `1.5`, `2026-11-23T22:25:00Z`."""
+    """Write `true`, `1.5`, `2026-11-23T22:25:00Z`."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -137,7 +135,6 @@ def text(name: str, value: Any) -> str:
 
 
 def with_query(url: str, pairs: Pairs) -> str:
-    """Append a query to that of the address."""
     if not pairs:
         return url
     query = "&".join(f"{quote_value(name)}={quote_value(value)}" for name, value in pairs)
@@ -146,10 +143,10 @@ def with_query(url: str, pairs: Pairs) -> str:
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
 def resolve(link: str, *, base: str, home: str) -> str:
-    """Make a link from an answer of ``base`` absolute; its text is kept.
+    """Make a link absolute; its text is kept.
 
-    Raises `LinkError` unless it leads to the origin of ``home``, since the credentials go along. Tried by `//host`,
-    backslashes, a user name, another scheme or port.
+    Raises `LinkError` outside the origin of ``home``, since the credentials go along. Tried by `//host`, backslashes, a
+    user name, another scheme or port.
     """
     if _FORBIDDEN.search(link):
         raise LinkError("it holds a backslash or a control character")

@@ -1,7 +1,4 @@
-"""The circuit breaker of a scope: whether the API is down, and which member probes it (G4, G5).
-
-Design and figures: docs/politeness.md#the-circuit-breaker
-"""
+"""The circuit breaker of a scope (G4, G5). Design and figures: docs/politeness.md#the-circuit-breaker"""
 
 from __future__ import annotations
 
@@ -13,28 +10,28 @@ import msgspec
 from msgspec.structs import replace
 
 BREAKER_FAILURES: Final = 20
-"""Consecutive, over all workers."""
+"""Consecutive ones, over all workers."""
 TRIAL_BREAKER_FAILURES: Final = 3
 WINDOW_SECONDS: Final = 30.0
 SLICE_SECONDS: Final = 5.0
 MIN_WINDOW_ANSWERS, OPENING_BAD_PART = 50, 0.8
-"""Answers in the window, and their failed part, that open the breaker though some succeed."""
+"""The breaker opens at this failed part of a window, though some answers are good."""
 FIRST_PROBE_DELAY_SECONDS: Final = 15.0
 MAX_PROBE_DELAY_SECONDS: Final = 300.0
 WITNESS_HEAD_START_SECONDS: Final = 3.0
 """Three beats in which only a member with a witness may become the prober."""
 PROBE_SPREAD_PART: Final = 0.2
-"""Random spread, so that many sources on one API do not ask together."""
+"""Keeps many sources on one API from asking together."""
 TRIAL_SUCCESSES: Final = 10
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Results of one member's requests since its last beat."""
+    """Results since the member's last beat."""
 
     good: int = 0
     bad: int = 0
-    """Failures as in an outage: connect, time-out, 429, 5xx."""
+    """Connect, time-out, 429, 5xx."""
     last_bad: int = 0
     """Failures after the last success."""
     reason: str = ""
@@ -56,7 +53,7 @@ class Slice(msgspec.Struct, frozen=True, array_like=True):
 class State(StrEnum):
     CLOSED = "closed"
     SUSPECT = "suspect"
-    """Requests wait for one probe: the last items of a run may all be poisonous, and the API well."""
+    """Requests wait for one probe: a run's last items may all be poisonous, and the API well."""
     OPEN = "open"
     """Only the prober sends, one request at a time."""
 
@@ -67,7 +64,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """Wall time."""
     reason: str = ""
     failures: int = 0
-    """Consecutive, over all members."""
+    """Consecutive ones, over all members."""
     slices: tuple[Slice, ...] = ()
     probe_at: float = 0.0
     """In the scope's time (`ScopeRow.time`)."""
@@ -75,7 +72,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     prober: str = ""
     prober_until: float = 0.0
     trial: int = 0
-    """Successes still missing before the API counts as back."""
+    """Successes still missing."""
     closings: int = 0
     """Times that the API came back; requests start slowly after each."""
 
@@ -85,7 +82,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def after_outcomes(breaker: Breaker, outcomes: Outcomes, time: float, wall: float, roll: float) -> Breaker:
-    """Count results. While the breaker is not closed they do not count: they were sent before."""
+    """Results count only while the breaker is closed: others were sent before."""
     if breaker.state is not State.CLOSED or not (outcomes.good or outcomes.bad):
         return breaker
     trial = max(0, breaker.trial - outcomes.good)
@@ -103,10 +100,8 @@ def after_outcomes(breaker: Breaker, outcomes: Outcomes, time: float, wall: floa
 
 
 def claim_probe(breaker: Breaker, name: str, time: float, seconds: float, *, has_witness: bool = True) -> Breaker:
-    """Make a member the prober for ``seconds``, if a probe is due and has none.
-
-    A member without a witness comes later: its probe is an item's request, and a bad item may be the cause.
-    """
+    """Make a member the prober, if a probe is due. A member without a witness comes later: its probe is an item's
+    request, and a bad item may be the cause."""
     probe_at = breaker.probe_at + (0.0 if has_witness else WITNESS_HEAD_START_SECONDS)
     is_due = breaker.state is not State.CLOSED and time >= probe_at
     if not is_due or (breaker.prober and time < breaker.prober_until):
@@ -115,7 +110,7 @@ def claim_probe(breaker: Breaker, name: str, time: float, seconds: float, *, has
 
 
 def after_probe(breaker: Breaker, name: str, time: float, roll: float, *, is_good: bool) -> Breaker:
-    """Apply a probe's result: a success from any member, a failure from the prober alone."""
+    """Apply a success from any member, a failure from the prober alone."""
     match breaker.state:
         case State.SUSPECT if is_good:
             return replace(breaker, state=State.CLOSED, failures=0, slices=(), prober="")

@@ -1,4 +1,4 @@
-"""Requests that an API allows in a time, for all workers together: by pace, or counted (long limits, a run's own).
+"""Requests that an API allows in a time, for all members: by pace, or counted (long limits, a run's own).
 
 Design: docs/politeness.md#requests-in-a-time
 """
@@ -19,13 +19,12 @@ from haulier.errors import UsageError
 from haulier.items.windows import parse_duration
 
 USED_PART: Final = 0.95
-"""Part of a limit that is used, since the API counts by its own clock when requests arrive."""
+"""The API counts by its own clock, when requests arrive."""
 MAX_PACED_SECONDS: Final = 60.0
 UNLIMITED: Final = 1e9
 WINDOW_SLICES: Final = 20
-"""Slices in which a window is counted; a quota opens late by one at most."""
+"""A quota opens late by one slice at most."""
 MAX_COUNTED_RUNS: Final = 16
-"""Newest runs that the row counts."""
 
 
 class Rate(msgspec.Struct, frozen=True, order=True):
@@ -62,7 +61,7 @@ def parse_rate(text: object) -> Rate:
 
 @dataclass(frozen=True)
 class Quota:
-    """A limit counted request by request; a run's has no window, since its requests never come back."""
+    """A limit counted request by request. A run's has no window: its requests never come back."""
 
     key: str
     requests: int
@@ -89,7 +88,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     spent: dict[str, tuple[Spent, ...]] = msgspec.field(default_factory=dict)
     learned: tuple[Rate, ...] = ()
     held_rate: float = UNLIMITED
-    """Rest of the API's present window, a second."""
+    """Requests a second for the rest of the API's present window."""
     held_until: float = 0.0
 
 
@@ -102,11 +101,9 @@ class HeaderLimits:
 
 @dataclass(frozen=True)
 class Spending:
-    """One member's needs in a beat."""
-
     declared: tuple[Rate, ...] = ()
     wanted: float = UNLIMITED
-    """Requests a second that it could use; unlimited where its pace held it back."""
+    """Requests a second; unlimited where the member's pace held it back."""
     asks: Mapping[Quota, int] = field(default_factory=dict)
     """Requests to take; below 0, to bring back."""
     heard: HeaderLimits | None = None
@@ -137,7 +134,7 @@ def learn_limits(budget: Budget, limits: HeaderLimits, wall: float) -> Budget:
 
 
 def allowed_pace(budget: Budget, declared: Sequence[Rate], wall: float) -> float:
-    """Requests a second of all members together."""
+    """Requests a second, for all members."""
     paces = [rate.per_second for rate in (*declared, *budget.learned) if rate.is_paced]
     if wall < budget.held_until <= wall + MAX_PACED_SECONDS:
         paces.append(budget.held_rate)
@@ -149,7 +146,7 @@ def counted_quotas(budget: Budget, declared: Sequence[Rate]) -> list[Quota]:
 
 
 def divide_pace(total: float, wanted: Mapping[str, float]) -> dict[str, float]:
-    """Divide a pace by max-min fairness; the rest goes evenly, so that a member that begins need not wait."""
+    """Use max-min fairness; the rest goes evenly, so that a member that begins need not wait."""
     if total >= UNLIMITED:
         return dict.fromkeys(wanted, UNLIMITED)
     left, given = total, dict.fromkeys(wanted, 0.0)
@@ -164,7 +161,7 @@ def remaining(budget: Budget, quota: Quota, wall: float) -> int:
 
 
 def take(budget: Budget, quota: Quota, ask: int, members: int, wall: float) -> tuple[Budget, int]:
-    """Take ``ask`` requests, or bring them back; returns how many. Little is divided evenly over ``members``."""
+    """Take ``ask`` requests; returns how many. Little is divided evenly over ``members``."""
     counted = _counting_slices(budget, quota, wall)
     free = quota.requests - sum(one.requests for one in counted)
     given = min(ask, max(1, free // max(1, members)), free) if ask > 0 else ask
@@ -173,8 +170,7 @@ def take(budget: Budget, quota: Quota, ask: int, members: int, wall: float) -> t
 
 
 def _counting_slices(budget: Budget, quota: Quota, wall: float) -> tuple[Spent, ...]:
-    """A slice counts until its last moment has left the window; one from the future (the wall clock was set back)
-    counts."""
+    """A slice counts until its last moment has left the window; so does one from the future (a wall clock set back)."""
     lasts = quota.seconds * (1 + 1 / WINDOW_SLICES)
     return tuple(one for one in budget.spent.get(quota.key, ()) if wall - one.since < lasts)
 

@@ -11,23 +11,20 @@ from typing import Final
 import msgspec
 
 NOISE_SECONDS: Final = 0.05
-"""Added to both times, since some milliseconds are the program's own: without it, an API that answers within 2 ms was
-sent one request at a time, at a third of the pace."""
+"""The program's own part, added to both times: without it, an API that answers within 2 ms was sent one request at a
+time, at a third of the pace."""
 CLIPPED_ONE_IN: Final = 16
-"""Part of the slowest answers, as a divisor, that count as the next slower: one in a hundred is a straggler of five
-times the time."""
+"""One answer in so many is clipped to the next slower: one in a hundred is a straggler of five times the time."""
 
 
 class LowLoadAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """Requests in flight, and seconds to first byte."""
-
     load: int
     seconds: float
 
 
 @dataclass(frozen=True)
 class Delay:
-    """Mean time against that at low load. A median misses a queue, in which only the last of a burst wait."""
+    """Mean time against that at low load: a median misses a queue, in which only the last of a burst wait."""
 
     found: float
     """Natural logarithm of the ratio: 0.0 is no delay, 0.69 twice the time."""
@@ -37,8 +34,7 @@ class Delay:
 def measure_delay(
     window: Mapping[str, Sequence[float]], low: Mapping[str, Sequence[LowLoadAnswer]], limit: int
 ) -> Delay | None:
-    """Compare each class of pages with its baseline. None where most have none: an unknown queue is not an empty
-    one."""
+    """Compare each class of pages with its baseline. None where most lack one: an unknown queue is not an empty one."""
     found = weights = squares = 0.0
     known = unknown = degrees = 0
     for kind, samples in window.items():

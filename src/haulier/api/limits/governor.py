@@ -1,7 +1,4 @@
-"""The governor finds how many requests an API bears at once: a limit below the user's cap, for all workers.
-
-Design and figures: docs/politeness.md#requests-in-flight
-"""
+"""The governor: how many requests an API bears at once. Design and figures: docs/politeness.md#requests-in-flight"""
 
 from __future__ import annotations
 
@@ -21,28 +18,28 @@ FAR_OFF: Final = 1e9
 """Stands for infinity, which JSON cannot hold."""
 START_LIMIT: Final = 4.0
 TRUSTED_LIMIT: Final = 8.0
-"""Up to here answers have to speak against the next step; above, for it."""
+"""Up to here answers must speak against the next step; above, for it."""
 FREE_DELAY_LOG: Final = 0.16
-"""Largest `Delay.found` at which the limit doubles: one request in seven waits then."""
+"""Largest `Delay.found` at which the limit doubles: one request in seven waits."""
 SURE_ERRORS: Final = 2.0
-"""Standard errors between a delay and `FREE_DELAY_LOG` that make a second window needless."""
+"""Standard errors from `FREE_DELAY_LOG` that make a second window needless."""
 TRUSTED_ERRORS: Final = -0.5
-"""Up to `TRUSTED_LIMIT` a delay may be half a standard error above."""
+"""Tolerance up to `TRUSTED_LIMIT`, in standard errors."""
 SECOND_WINDOW_DELAY_LOG: Final = 0.07
-"""Largest delay of two undecided windows: far below what 16 in flight show at a knee of 12 (0.29), so that 32 are not
-tried there."""
+"""Limit for two undecided windows: far below what 16 in flight show at a knee of 12 (0.29), so that 32 are not tried
+there."""
 WINDOW_ANSWERS: Final = 30
-"""Fewest judged together, or three for each request in flight. Slow start takes one for each, since all but the last
-quarter of a burst may have been served at once."""
+"""Fewest judged, or three for each request in flight. Slow start takes one for each: all but the last quarter of a
+burst may have been served at once."""
 MAX_WINDOW_SAMPLES: Final = 120
-"""Samples kept of a class, so that a window fits in the row."""
+"""Samples of a class, so that a window fits in the row."""
 REMEMBERED_SECONDS: Final = 86_400.0
 REMEMBERED_SAMPLES: Final = 30
 """Baseline samples of a class that the next run keeps."""
 NEW_BASELINE_SAMPLES: Final = 6
 MAX_BASELINE_SAMPLES: Final = 200
 GROW_BELOW_PART, SHRINK_ABOVE_PART, CUT_ABOVE_PART = 0.08, 0.20, 0.50
-"""Parts of the requests that wait in the API's queue, at which the limit grows, shrinks by 1, is cut."""
+"""Parts of the requests that wait in the API's queue."""
 CUT_FACTOR: Final = 0.8
 REFUSED_CUT_FACTOR: Final = 0.85
 CEILING_SECONDS: Final = 300.0
@@ -50,9 +47,9 @@ CEILING_SECONDS: Final = 300.0
 CHANGED_API_FALLS: Final = 4
 """Consecutive falls that show that the API, and so the baseline, has changed."""
 PROBE_AFTER_WINDOWS: Final = 30
-"""Windows with a queue before the baseline is measured again; up to twice as many, by chance."""
+"""Windows with a queue before a probe; up to twice as many, by chance."""
 FIRST_PROBE_AFTER_WINDOWS: Final = 4
-"""Applies while the baseline has fewer than `MAX_WINDOW_SAMPLES` answers."""
+"""Holds while the baseline has fewer than `MAX_WINDOW_SAMPLES` answers."""
 
 
 Sample = TypeVar("Sample")
@@ -62,7 +59,7 @@ class Phase(StrEnum):
     STARTING = "starting"
     STEADY = "steady"
     PROBING = "probing"
-    """Half the limit for one window, to measure without a queue."""
+    """Half the limit for one window, without a queue."""
 
 
 class Governor(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,22 +69,22 @@ class Governor(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     phase: Phase = Phase.STARTING
     skip: int = 0
-    """Answers still to skip: they met the load before a change. Slow start skips none once it is full."""
+    """Answers that met the load before a change. Slow start skips none once it is full."""
     window: dict[str, tuple[float, ...]] = msgspec.field(default_factory=dict)
     seen: int = 0
     """Answers that the samples stand for."""
     doubts: int = 0
-    """Undecided windows of this limit in slow start."""
+    """Undecided windows in slow start."""
     peak: int = 0
     low: dict[str, tuple[LowLoadAnswer, ...]] = msgspec.field(default_factory=dict)
     resume: float = START_LIMIT
     """Limit after the probe."""
     queued: int = 0
-    """Windows with a queue since the last probe."""
+    """Windows since the last probe."""
     falls: int = 0
     probe_after: int = FIRST_PROBE_AFTER_WINDOWS
     median: float = 0.0
-    """Seconds to first byte in the last window."""
+    """Seconds to first byte."""
     cut_at: float = -FAR_OFF
     stopped: float = FAR_OFF
     """Limit at which a queue ended slow start."""
@@ -96,9 +93,9 @@ class Governor(msgspec.Struct, frozen=True, kw_only=True):
     is_found: bool = False
     """Whether the API set the limit, and not the user's cap."""
     borne: float = 0.0
-    """Limit of an earlier run that slow start relies on; 0.0 if none, or proven wrong."""
+    """Limit of an earlier run; 0.0 if none, or proven wrong."""
     borne_at: float = -FAR_OFF
-    """Wall time of its end."""
+    """Wall time."""
 
     def cap(self, in_flight: int) -> int:
         return max(1, min(in_flight, math.floor(self.limit)))
@@ -118,7 +115,7 @@ class Report:
 
 
 def feed_report(governor: Governor, report: Report, in_use: int, in_flight: int, time: float, roll: float) -> Governor:
-    """Apply a report. ``in_use``: sum of all members' peaks; ``roll``: chance, 0 to 1."""
+    """``in_use`` is the sum of all members' peaks, ``roll`` a chance from 0 to 1."""
     governor = replace(governor, peak=max(governor.peak, min(in_use, governor.cap(in_flight))))
     if report.epoch != governor.epoch:
         return governor
@@ -225,7 +222,6 @@ def _judge(governor: Governor, in_flight: int, time: float, roll: float) -> Gove
 
 
 def _step_start(governor: Governor, load: int, top: float, *, is_full: bool) -> Governor:
-    """Double the limit, wait for a second window, or end slow start at what the API seems to bear."""
     limit = governor.limit
     if governor.is_found and governor.borne:
         top = min(top, governor.borne)
@@ -298,7 +294,7 @@ def _is_full(governor: Governor, in_flight: int) -> bool:
 
 
 def _unqueued_ratio(governor: Governor) -> float | None:
-    """Baseline over present time: 0.5 is half of the requests waiting. None where most have no baseline."""
+    """0.5 is half of the requests waiting. None where most have no baseline."""
     total = 0.0
     known = unknown = 0
     for kind, samples in governor.window.items():

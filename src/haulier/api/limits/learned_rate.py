@@ -1,7 +1,5 @@
-"""A pace that no header tells, found from refusals with a short wait; or that refusals come by chance.
-
-Design and figures: docs/politeness.md#a-pace-that-no-header-tells
-"""
+"""A pace that no header tells, learned from refusals. Design and figures:
+docs/politeness.md#a-pace-that-no-header-tells"""
 
 from __future__ import annotations
 
@@ -24,17 +22,17 @@ CEILING_SECONDS: Final = 300.0
 HOLD_SECONDS: Final = 3.0
 """Time after a pause without growth."""
 FIRST_GROWTH_PER_SECOND: Final = 0.5
-"""Applies until a second refusal proves a pace."""
+"""Growth until a second refusal proves a pace."""
 GROWTH_PER_SECOND: Final = 0.3
 MEMORY_SECONDS: Final = 2.0
-"""Time constant of the EWMA of what was sent."""
+"""Time constant of the EWMA."""
 MIN_RATE_SECONDS: Final = 1.0
 """A shorter burst is no pace."""
 MAX_STEP_SECONDS: Final = 5.0
 MIN_EVIDENCE_REQUESTS: Final = 5
 """Fewer since the last pause tell no pace: the API may be down."""
 LONG_WAIT_SECONDS: Final = 1.5
-"""An API that asks for more counts by windows: the wait suffices, and a pace gains nothing."""
+"""An API that asks for more counts by windows: the wait suffices."""
 UNLIKE_FACTOR: Final = 2.0
 """No limit lets so many times more through at one pace than before."""
 SAME_PACE_FACTOR: Final = 1.1
@@ -89,7 +87,7 @@ class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
     before_pace: float = 0.0
     by_chance_until: float = -NO_PACE
     no_chance_until: float = -NO_PACE
-    """Chance was believed in once, and wrong."""
+    """Chance was believed in, and wrong."""
     refused_lately: float = 0.0
     sent_lately: float = 0.0
     """Both fade within `OFTEN_SECONDS`."""
@@ -100,7 +98,6 @@ class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def grow(learned: LearnedRate, time: float, sent: int) -> LearnedRate:
-    """Count requests, and let the pace grow."""
     step = min(MAX_STEP_SECONDS, max(0.0, time - learned.at))
     kept = math.exp(-step / OFTEN_SECONDS)
     learned = replace(
@@ -128,7 +125,7 @@ def grow(learned: LearnedRate, time: float, sent: int) -> LearnedRate:
 
 
 def after_refusal(learned: LearnedRate, seconds: float, refusals: int, time: float, *, is_row: bool) -> LearnedRate:
-    """Apply ``refusals`` that ask for ``seconds``. ``is_row``: one came after another."""
+    """``seconds`` is the wait asked for; ``is_row`` says that one refusal came after another."""
     if learned.is_by_chance(time):
         return _after_chance_refusal(learned, refusals, time, is_row=is_row)
     if time < learned.resumed_at:

@@ -1,4 +1,4 @@
-"""One process's part of a budget: its pace, and what it took of each quota."""
+"""One process's part of a budget."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Final
 from haulier.api.limits.budget import UNLIMITED, Quota, Spending
 
 SLACK_SECONDS: Final = 0.05
-"""Lateness that does not delay the next request, as event loops wake up late. At 95 % of a limit it adds less than one
-request to any second."""
+"""Lateness of event loops that delays no request. At 95 % of a limit it adds less than one request to any second."""
 HEADROOM_FACTOR: Final = 1.5
 """Requests wanted for each that the last beat used."""
 SPENT_BEATS: Final = 4
 MIN_GRANT_REQUESTS: Final = 4
-"""Smallest block of requests that a member asks for."""
+"""Smallest block that a member asks for."""
 
 NEVER_SECONDS = math.inf
 """Wait for a gate that opens only when poked (`Gate.poke`)."""
 
 
 class Pacer:
-    """Says when the next request may be sent. Times are monotonic."""
+    """Times are monotonic."""
 
     def __init__(self, quotas: Sequence[Quota] = ()) -> None:
         self._rate = UNLIMITED
@@ -35,11 +34,11 @@ class Pacer:
         """Beats in which nobody could take anything."""
 
     def add(self, quota: Quota) -> None:
-        """Count one more quota. Nothing may be sent before a beat has taken some out of it."""
+        """Nothing may be sent before a beat has taken some out of the quota."""
         self._held.setdefault(quota, 0)
 
     def remove(self, quota: Quota) -> None:
-        """Count no more by this quota. What is held of it counts as sent."""
+        """What is held of the quota counts as sent."""
         self._held.pop(quota, None)
         self._empty.pop(quota, None)
 
@@ -64,11 +63,10 @@ class Pacer:
         return wait
 
     def want(self) -> None:
-        """Note that a request waits for the next beat."""
         self._was_held = True
 
     def note_sent(self, now: float) -> bool:
-        """Count a request. Returns whether this process has run out of a quota."""
+        """Return whether this process has run out of a quota."""
         self._used += 1
         if 0.0 < self._rate < UNLIMITED:
             self._next_at = max(self._next_at, now - SLACK_SECONDS) + 1 / self._rate
@@ -77,7 +75,7 @@ class Pacer:
         return self.is_out
 
     def spending(self, now: float) -> Spending:
-        """Say what the next beat should take. What it brings back is ours no longer."""
+        """What is to be brought back is ours no longer."""
         seconds = max(1e-3, now - self._since)
         wanted = UNLIMITED if self._was_held else HEADROOM_FACTOR * self._used / seconds + 1.0
         asks: dict[Quota, int] = {}
@@ -94,7 +92,7 @@ class Pacer:
         return Spending(wanted=wanted, asks=asks)
 
     def adopt(self, rate: float, granted: Mapping[str, int], left: Mapping[Quota, int], now: float) -> None:
-        """Apply a beat. ``left``: what remains of the present quotas."""
+        """Apply a beat. ``left`` is what remains of the present quotas."""
         self._rate = rate
         if 0.0 < rate < UNLIMITED:
             self._next_at = min(self._next_at, now + 1 / rate)

@@ -1,7 +1,4 @@
-"""How long to wait for the first byte before a request is repeated, learned from what answers take.
-
-Design: docs/politeness.md#silent-requests-and-repeats
-"""
+"""How long to wait for a first byte. Design: docs/politeness.md#silent-requests-and-repeats"""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from haulier.api.errors import Fault
 from haulier.api.http.transport import TransportError
 
 FLOOR_SECONDS: Final = 3.0
-"""Shorter silences are a server's garbage collection, or a network's new route."""
+"""Shorter silences are garbage collection, or a network's new route."""
 SILENCE_FACTOR: Final = 5.0
 """Multiple of what 99 of 100 answers take."""
 REPEAT_FACTOR: Final = 3.0
@@ -23,13 +20,13 @@ MIN_ANSWERS: Final = 100
 """Fewer tell nothing of one in a hundred."""
 ANSWERS_PER_UPDATE: Final = 25
 UNKNOWN_WAIT_SECONDS: Final = 86_400.0
-"""Applies while nothing is known; the declared time-out ends it long before."""
+"""The declared time-out ends it long before."""
 MAX_REPEATS: Final = 2
 """Later repeats have the declared time-out alone."""
 
 
 class Wait:
-    """Time limit for the first byte of one answer. Raises `TransportError` with ``is_early``."""
+    """Time limit for one first byte. Raises `TransportError` with ``is_early``."""
 
     def __init__(self, known: _AnswerClass, repeats: int) -> None:
         self._known = known
@@ -43,7 +40,6 @@ class Wait:
         return self._known.seconds(self._repeats)
 
     def shorten(self) -> None:
-        """Apply what was learned meanwhile."""
         seconds, timeout = self.seconds, self._timeout
         if seconds is not None and timeout is not None and (ends_at := timeout.when()) is not None:
             timeout.reschedule(ends_at - self._allowed_seconds + seconds)
@@ -68,8 +64,6 @@ class Wait:
 
 
 class _AnswerClass:
-    """Times of a stream's first pages, or of its later ones."""
-
     def __init__(self, declared_seconds: float) -> None:
         self._declared_seconds = declared_seconds
         self._seconds: deque[float] = deque(maxlen=KEPT_ANSWERS)
@@ -95,7 +89,7 @@ class _AnswerClass:
 
 
 class Patience:
-    """Waits of one process. First and later pages are learned apart, since APIs cache the query."""
+    """First and later pages are learned apart, since APIs cache the query."""
 
     def __init__(self, declared_seconds: float) -> None:
         self._declared_seconds = declared_seconds
@@ -105,7 +99,7 @@ class Patience:
         self._class(stream, is_first_page).note(seconds)
 
     def wait(self, stream: str, repeats: int, *, is_first_page: bool) -> Wait | None:
-        """The wait of a request that was silent ``repeats`` times; None is the declared time-out."""
+        """Return the wait after ``repeats`` silences; None is the declared time-out."""
         return None if repeats >= MAX_REPEATS else Wait(self._class(stream, is_first_page), repeats)
 
     def _class(self, stream: str, is_first_page: bool) -> _AnswerClass:

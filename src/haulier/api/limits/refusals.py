@@ -6,7 +6,7 @@ from typing import Final
 
 ROW_REFUSALS: Final = 4
 QUICK_PART: Final = 0.5
-"""A refusal quicker than this part of a good answer overtakes answers to earlier requests."""
+"""A refusal so much quicker than a good answer overtakes answers to earlier requests."""
 MAX_SENT_PER_REFUSAL: Final = 2
 """Requests sent since a row began, for each refusal, above which it is none."""
 
@@ -28,7 +28,7 @@ class Refusals:
             self._row = 0
 
     def note_refused(self, sent_at: float, seconds: float) -> bool:
-        """Count a refusal. Returns whether it is one of a row."""
+        """Return whether it is one of a row."""
         if not self._row:
             self._since, self._sent = sent_at, 0
         self._row += 1

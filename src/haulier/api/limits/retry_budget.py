@@ -1,4 +1,4 @@
-"""The retry budget of a process: a token bucket, refilled by good answers.
+"""The retry budget of a process, a token bucket.
 
 An item whose repeat must wait keeps its pages; handed back, it would ask for all of them again.
 """
@@ -24,7 +24,7 @@ class RetryBudget:
         self._left = min(BURST_REPEATS, self._left + REPEATS_PER_SUCCESS)
 
     def take(self, now: float) -> float:
-        """Count one more repeat. Returns the seconds after which it should be sent."""
+        """Return the seconds after which the repeat should be sent."""
         if self._at is not None:
             self._left = min(BURST_REPEATS, self._left + (now - self._at) * REPEATS_PER_SECOND)
         self._at = now

@@ -17,7 +17,7 @@ _DAY = 24 * 60
 
 @dataclass(frozen=True)
 class Span:
-    """A time of every day, in minutes after midnight on the local clock; ``end`` is excluded."""
+    """Minutes after local midnight; ``end`` is excluded."""
 
     start: int
     end: int
@@ -35,14 +35,13 @@ class Span:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Caps by the local time of the zone: an hour that is repeated has its cap twice."""
+    """An hour that is repeated has its cap twice."""
 
     default: int
     spans: tuple[Span, ...]
     zone: tzinfo
 
     def at(self, now: datetime) -> int:
-        """The cap at an aware time."""
         local = now.astimezone(self.zone)
         minute = local.hour * 60 + local.minute
         return next((span.in_flight for span in self.spans if span.covers(minute)), self.default)

@@ -18,7 +18,7 @@ _SPACE: Final = b" \t\r\n"
 
 
 def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any]) -> list[bytes]:
-    """Return each record with ``fields`` in front. A `msgspec.Raw` among the values goes in as it is.
+    """A `msgspec.Raw` among the values goes in as it is.
 
     Raises `ItemError` for values that JSON cannot hold, and `ApiError` for a record that is no object, or that has such
     a field itself: readers would not all take the same one.

@@ -1,4 +1,4 @@
-"""Forms of a page without records, besides an empty list: declared, never guessed."""
+"""Pages without records, besides an empty list: declared, never guessed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ NO_BODY: Final = "no body"
 _WORD_VALUES: Final = {"null": b"null", "false": b"false", "empty object": b"{}", "empty text": b'""'}
 EMPTY_WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY)
 EMPTY_STATUSES: Final = frozenset({204, 205, *range(400, 500)}) - {401, 402, 403, 407, 408, 425, 429}
-"""Statuses that may be about the records. Others are about rights, limits and connections; a rule with a text can still
-make one the end."""
+"""Others are about rights, limits and connections, not records; a rule with a text can still make one the end."""
 _FAILURE_KEYS: Final = frozenset({"error", "errors", "fault", "exception"})
 """Where APIs report failures under a good status."""
 
@@ -30,7 +29,7 @@ class EmptyForms:
 
     @classmethod
     def of(cls, declared: Iterable[str | int]) -> EmptyForms:
-        """Make one from words and statuses, such as ``["null", 204]``."""
+        """Read words and statuses, such as ``["null", 204]``."""
         declared = list(declared)
         for each in declared:
             if isinstance(each, str) and each not in EMPTY_WORDS:
@@ -53,7 +52,6 @@ class EmptyForms:
 
     @property
     def takes_absent(self) -> bool:
-        """Whether the records may be missing."""
         return ABSENT in self.words
 
     @property
@@ -71,8 +69,7 @@ class EmptyForms:
         return any(_WORD_VALUES.get(word) == value for word in self.words)
 
     def takes_absence(self, body: bytes | Raw, path: str) -> bool:
-        """Whether the records are missing by declaration. Only the last key may be, or what is below an empty list:
-        else another path may be meant."""
+        """Only the last key may be missing, or what is below an empty list: else another path may be meant."""
         parts = parts_of(path)
         if not self.takes_absent or not parts:
             return False
@@ -89,7 +86,7 @@ EMPTY_LIST_ONLY: Final = EmptyForms()
 
 
 def failure_in(body: bytes | Raw) -> str | None:
-    """Return the path of a key that tells a failure, at an answer's top or in an object there."""
+    """Search an answer's top, and the objects there."""
     if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
         return None
     top = msgspec.json.decode(raw, type=dict[str, Raw])

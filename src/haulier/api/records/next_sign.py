@@ -17,7 +17,7 @@ from haulier.api.records.page import Body
 from haulier.api.records.paths import first_byte
 
 MAX_COMPANIONS: Final = 64
-"""Keys around a sign that are remembered. Objects with tokens have a handful; one by records' ids has any number."""
+"""Objects with tokens have a handful of keys; one by records' ids has any number."""
 
 
 MAX_KEY_CHARACTERS: Final = 100
@@ -29,12 +29,10 @@ Companion = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SignReport:
-    """What a page has where the sign should be."""
-
     sign: str
     """Such as `'paging.next'`, `the header 'X-Next'`."""
     lack: str = ""
-    """Why it is missing, in words; "" where it is there, be it null."""
+    """Words for why it is missing; "" where it is there, be it null."""
     instead: str = ""
     """Keys, headers or relations that are there."""
     passed: str = ""
@@ -46,7 +44,7 @@ class SignReport:
     others: tuple[str, ...] = ()
     """Further keys there, with texts."""
     asked: int | None = None
-    """Page size that was asked for."""
+    """Page size."""
 
     @property
     def is_there(self) -> bool:
@@ -55,7 +53,7 @@ class SignReport:
 
 @dataclass(slots=True)
 class SignMemory:
-    """What all items of a process know of a stream's sign."""
+    """Signs of a stream, shared by all items of a process."""
 
     was_seen: bool = False
     companions: set[Companion] = field(default_factory=set)
@@ -100,14 +98,13 @@ def report_missing(body: Body, at: str, asked: int | None = None) -> SignReport:
 
 
 _ONWARD_PATTERN: Final = re.compile("continu|cursor|marker|scroll|bookmark")
-"""Parts of keys that lead to a next page, ..."""
 _NEXT_COMPANION_WORDS: Final = frozenset(
     {
         "after", "cursor", "href", "id", "index", "key", "link", "marker", "offset", "page", "path", "query", "start",
         "token", "uri", "url", "continuation",
     }
 )  # fmt: skip
-"""... or words that do beside `next`."""
+"""Words that lead onward beside `next` only."""
 _BACKWARD_PATTERN: Final = re.compile("prev|before|first|last|self|start|sync|delta|current|base|context|up$")
 """Parts of keys that lead back, to the list itself, or to a later run: `newStartPageToken`, `deltaLink`."""
 _WORD_PATTERN: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
@@ -139,7 +136,6 @@ def _words(key: str) -> set[str]:
 
 
 def _says(value: Raw) -> bool:
-    """Whether it is text, a number or true, and means something."""
     return first_byte(value) in b'"-123456789t' and bytes(value) not in (b'""', b'"0"')
 
 
@@ -149,13 +145,12 @@ _SIZE_NAMES: Final = frozenset(
         "count", "top", "first", "rows", "take", "resultsperpage", "itemsperpage", "recordsperpage", "sysparmlimit",
     }
 )  # fmt: skip
-"""How APIs call a page's size, in letters only."""
+"""Letters only."""
 _MAX_DEPTH: Final = 2
 
 
 def asked_sizes(query: Iterable[tuple[str, str]], body: object = None) -> set[int]:
-    """Return the numbers that seem to be page sizes. A name is enough: all that hangs on it is whether a page without
-    the sign is suspicious."""
+    """A name is enough: all that hangs on it is whether a page without the sign is suspicious."""
     found = [_number(value) for name, value in query if is_size(name)] + _sizes_in(body, _MAX_DEPTH)
     return {number for number in found if number}
 
@@ -180,7 +175,7 @@ def _number(value: object) -> int | None:
 
 
 class SignTotals:
-    """What one item saw of its signs, for its receipt."""
+    """Counts of one item, for its receipt."""
 
     def __init__(self) -> None:
         self._were_seen: dict[str, bool] = {}
@@ -190,7 +185,7 @@ class SignTotals:
 
     @property
     def unseen(self) -> str:
-        """Sign that no page had, though nothing else proves that the lists are whole; "" for none."""
+        """Sign that no page had, though nothing else proves that the lists are whole."""
         return next((sign for sign, was_seen in self._were_seen.items() if not was_seen), "")
 
 

@@ -1,4 +1,4 @@
-"""Records of one answer, cut out of its body as the bytes that the API sent (G6)."""
+"""Records as the bytes that the API sent (G6)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from haulier.api.records.surrogates import Hidden, hide
 from haulier.errors import ItemError
 
 NO_LIST_VALUES: Final = (b"null", b"{}", b'""', b"false")
-"""Sent in place of an empty list; the second is PHP's."""
+"""The second is PHP's empty list."""
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK_BYTES: Final = 32 * 1024
-"""Bytes of UTF-8 checked at once: more than fit into the processor's cache take twice as long. ASCII needs no check."""
+"""More than fit into the processor's cache take twice as long. ASCII needs no check."""
 _END_BYTES: Final = 64
 """Bytes at both ends of a record by which it is found in its body."""
 
@@ -58,7 +58,7 @@ class Page:
 
     @property
     def slices(self) -> Sequence[Bytes]:
-        """The records as they are written: uncopied parts of the body."""
+        """Uncopied parts of the body, which are written."""
         return cast("Records", self.records).slices
 
     def __len__(self) -> int:
@@ -83,8 +83,7 @@ class Page:
 
 
 class PageReader:
-    """Reads the bodies of one list. It learns which paths are asked for: from the second page on, one pass finds them
-    all."""
+    """Learns which paths are asked for in a list: from the second page on, one pass finds them all."""
 
     def __init__(self, records_path: str, empty: EmptyForms = EMPTY_LIST_ONLY, total_at: str = "") -> None:
         """``total_at``: path of an exact total."""
@@ -94,7 +93,7 @@ class PageReader:
         self._asked: tuple[str, ...] = ()
 
     def read(self, body: bytes) -> Body:
-        """Raise `BodyError` for a body that is not JSON in UTF-8, or has no list at the records' path, or two."""
+        """Raises `BodyError` for a body that is not JSON in UTF-8, or has no list at the records' path, or two."""
         body = text_of(body)
         hidden: Hidden | None = None
         try:
@@ -118,7 +117,7 @@ class PageReader:
         return Body(b"null", Page(()), {}, self, is_declared_empty=True)
 
     def read_end(self, body: bytes) -> Body | None:
-        """Read an answer that a rule calls the end, which need not have records."""
+        """A rule calls this answer the end: it need not have records."""
         body = text_of(body)
         if body.lstrip()[:1] not in (b"{", b"["):
             return None
@@ -135,7 +134,7 @@ class PageReader:
         return elements, values
 
     def _elements(self, body: bytes) -> list[Raw] | None:
-        """Return the records of a body of any shape; None for a declared empty page."""
+        """None for a declared empty page."""
         path = self._records_path
         found = raw_at(body, path)
         if self._is_absence(body) if found is None else self._empty.takes_value(found):
@@ -150,7 +149,7 @@ class PageReader:
         return msgspec.json.decode(found, type=list[Raw])
 
     def _is_absence(self, body: bytes) -> bool:
-        """Whether records are missing by declaration: any part of their path, if the total is 0."""
+        """Any part of the records' path may be missing if the total is 0."""
         if self._empty.takes_absence(body, self._records_path):
             return True
         counted = raw_at(body, self._total_at) if self._empty.takes_absent and self._total_at else None
@@ -162,8 +161,6 @@ class PageReader:
 
 
 class Body:
-    """A body that was read."""
-
     def __init__(
         self,
         body: bytes,
@@ -174,7 +171,7 @@ class Body:
         *,
         is_declared_empty: bool = False,
     ) -> None:
-        """``is_declared_empty``: a declared page without records, which need have neither total nor flag."""
+        """``is_declared_empty`` pages need have neither total nor flag."""
         self._body = body
         self._hidden = hidden
         self._values = values
@@ -215,7 +212,7 @@ class Body:
 
 
 def check_failure(body: bytes) -> None:
-    """Raise `BodyError` where a page without records tells a failure, which would end the list in silence."""
+    """Raises `BodyError` where a page without records tells a failure, which would end the list in silence."""
     if (key := failure_in(body)) is not None:
         raise BodyError(
             f"no records, and something at {key!r}, which looks like a failure. "
@@ -235,7 +232,7 @@ def split_records(body: bytes, records_path: str) -> Page:
 
 
 def not_json_error(body: bytes, error: Exception) -> BodyError:
-    """Say why a body cannot be read. Records one a line are no mistake of the API's."""
+    """Records one a line are no mistake of the API's."""
     lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
     if len(lines) == 2 and all(_is_json(line) for line in lines):
         return BodyError("the body is several JSON values, one a line: NDJSON is not read yet", Shape.NOT_JSON)
@@ -251,7 +248,7 @@ def _is_json(text: bytes) -> bool:
 
 
 def text_of(body: bytes) -> bytes:
-    """Return a body without byte order mark, proven to be UTF-8, which msgspec does not check in what it skips."""
+    """UTF-8 is proven here: msgspec does not check it in what it skips."""
     if body.startswith(_BOM):
         body = body[len(_BOM) :]
     if not body.isascii():
@@ -316,7 +313,7 @@ def _doubled_key(tree: Any, reading: Reading) -> str | None:
 
 
 def _cut_out(body: bytes, elements: list[Raw]) -> bytes:
-    """Return the body with null for its records, if they have equal gaps, as programs write them."""
+    """Replace records by null, if they have equal gaps, as programs write them."""
     if not elements or first_byte(elements[0]) not in (b"{", b"["):
         return body
     first, tail = memoryview(elements[0]), memoryview(elements[-1])[-_END_BYTES:]

@@ -21,7 +21,7 @@ _SHOWN_KEYS: Final = 12
 _SHOWN_CHARACTERS: Final = 40
 
 Reading = tuple[str, ...]
-"""One way to read a path: the keys down to a value."""
+"""Keys down to a value."""
 
 
 def check_path(path: str) -> str:
@@ -36,7 +36,7 @@ def parts_of(path: str) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def readings(path: str) -> tuple[Reading, ...]:
-    """Return all ways to read a path, longer keys first. No index is part of a longer key."""
+    """Longer keys come first. No index is part of a longer key."""
     return tuple(_readings(parts_of(path)))
 
 
@@ -50,7 +50,7 @@ def _readings(parts: Sequence[str]) -> Iterator[Reading]:
 
 
 def find(tree: Any, path: str) -> Any:
-    """Return the value at a path. Raises `LookupError` that says what is there instead."""
+    """Raises `LookupError` that says what is there instead."""
     node, parts = tree, parts_of(path)
     while parts:
         if isinstance(node, dict) and (length := _longest(node, parts)):
@@ -65,7 +65,7 @@ def find(tree: Any, path: str) -> Any:
 
 
 def raw_at(body: bytes | Raw, path: str) -> Raw | None:
-    """Return the bytes at a path, or None. Raises `msgspec.DecodeError` for what is not JSON."""
+    """Raises `msgspec.DecodeError` for what is not JSON."""
     try:
         return _raw_at(body, path)
     except msgspec.DecodeError:
@@ -98,7 +98,6 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
 
 
 def explain_missing(body: bytes | Raw, path: str, whole: str = "the body") -> str:
-    """Say how far a path leads, and what is there."""
     passed, node = dead_end(body, path)
     return f"there is nothing at {path!r}: {repr(passed) if passed else whole} is {describe(node)}"
 
@@ -134,12 +133,11 @@ def explain_misfit(body: bytes | Raw, path: str) -> str:
 
 
 def first_byte(value: Raw) -> bytes:
-    """It tells the kind of a value."""
     return bytes(memoryview(value)[:1])
 
 
 def describe(value: Any) -> str:
-    """Say what a value is, with keys and no values: `an object with the keys error, status`."""
+    """Name keys and no values: `an object with the keys error, status`."""
     if isinstance(value, Raw):
         value = msgspec.json.decode(value, type=_SHALLOW.get(first_byte(value), Raw))
     match value:

@@ -1,5 +1,3 @@
-"""Keys that tell records apart, short enough to be kept for each."""
-
 from __future__ import annotations
 
 import hashlib
@@ -16,7 +14,7 @@ from haulier.api.records.slices import Bytes
 from haulier.errors import UsageError
 
 DIGEST_BYTES: Final = 16
-"""Of a billion keys two have an equal digest of this length once in 10^20 runs: no good run fails so."""
+"""Two of a billion keys have an equal digest of this length once in 10^20 runs: no good run fails so."""
 
 
 _NO_KEYS: Final = (b"n", b"{", b"[")
@@ -28,7 +26,7 @@ class NoKeyError(ValueError):
 
 
 class KeyReader:
-    """Reads the key at ``paths`` as bytes, 16 at most.
+    """Reads the key at ``paths`` as bytes, 16 at most: short enough to be kept for each record.
 
     Texts are equal however they are escaped; numbers by the API's digits (1 and 1.0 are two keys). Text never equals a
     number.
@@ -39,7 +37,7 @@ class KeyReader:
         self._picker = ValuePicker(paths)
 
     def read(self, record: Bytes) -> bytes:
-        """Raise `NoKeyError` where a path leads nowhere, to null, or to an object or list."""
+        """Raises `NoKeyError` where a path leads nowhere, to null, or to an object or list."""
         values = self._picker.pick(record) or self._find_each(record)
         text = b",".join([_plain(value) or self._refuse(record, place) for place, value in enumerate(values)])
         # A shorter text stands for itself: no digest is as short.
@@ -60,7 +58,7 @@ class KeyReader:
 
 
 def _plain(value: Raw | None) -> bytes:
-    """Return bytes that are equal where values are; none for no key."""
+    """Bytes that are equal where values are; none for no key."""
     if value is None:
         return b""
     text = bytes(value)
@@ -73,7 +71,7 @@ def _plain(value: Raw | None) -> bytes:
 
 
 def key_paths(key: str | Iterable[str]) -> tuple[str, ...]:
-    """Return a declared key as paths: several may tell a record together."""
+    """Several paths may tell a record together."""
     paths = (key,) if isinstance(key, str) else tuple(key)
     if not paths:
         raise UsageError("A key needs at least one path into a record, such as 'id'.")

@@ -1,5 +1,3 @@
-"""The records of a page, cut out of the answer when they are looked at."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -9,10 +7,9 @@ Bytes = bytes | bytearray | memoryview
 
 
 class Records(Sequence[bytes]):
-    """Hands out ``bytes``, in a run as in a test.
+    """Cuts ``bytes`` out when they are looked at.
 
-    ``slices`` are uncopied parts of the body. A run writes those: bytes of all records would cost a page of 20 KB a
-    twelfth more.
+    A run writes ``slices``, uncopied parts of the body: bytes of all records would cost a page of 20 KB a twelfth more.
     """
 
     __slots__ = ("slices",)

@@ -1,7 +1,7 @@
 r"""Lone halves of UTF-16 pairs, such as ``\ud83d``, from programs that cut a text in the middle of an emoji.
 
 JSON's grammar allows them (RFC 8259 8.2), and no fast parser does. So they are hidden under as many other bytes while a
-body is read, and put back into what was cut out: no byte of a record changes (G6).
+body is read, and put back into what was cut out (G6).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ESCAPE: Final = re.compile(
 )
 """Every escape in order, so that an escaped backslash begins none; a whole pair is one."""
 _MARKS: Final = tuple(bytes((127, other)) for other in b"~|^`#$%&*+=<>?@!")
-"""Pairs of unlike bytes that are in no hex number: each can be told from its neighbours."""
+"""Unlike bytes that are in no hex number: each pair can be told from its neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,11 @@ class Hidden:
     mark: bytes
 
     def restore(self, piece: bytes | memoryview) -> bytes:
-        """Return a piece of ``body`` as it was sent."""
         return bytes(piece).replace(self.mark, b"\\u")
 
 
 def hide(body: bytes) -> Hidden | None:
-    """Hide lone surrogates; None for a body without any."""
+    """None for a body without any."""
     if _SURROGATE.search(body) is None:
         return None
     mark = next((mark for mark in _MARKS if mark not in body), None)
