@@ -1,6 +1,6 @@
 """Finds capped totals: search servers count to 10,000 and no further.
 
-Where a total ends a list with a full page, the page behind it is asked for once. Records prove the total wrong, an
+Where a total ends a list with a full page, the page after it is asked for once. Records prove the total wrong, an
 empty page proves it right. A refusal proves nothing, as many APIs refuse every page past the end: the total stands,
 unless caps are made of such numbers.
 """

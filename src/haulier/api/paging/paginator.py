@@ -40,7 +40,7 @@ class PageRequest:
     has_token: bool = False
     """It carries a token or link of the API's. If that expires, the item begins again."""
     pages_past_end: int = 0
-    """Requests in a row behind the apparent end, with this one. A refusal or a repeated page is the end then."""
+    """Requests in a row past the apparent end, with this one. A refusal or a repeated page is the end then."""
     base: str = ""
     """Address that ``url`` is relative to; "" for the API's own."""
     smaller: Callable[[PageRequest], PageRequest | None] | None = None

@@ -21,10 +21,10 @@ from haulier.api.scope.failures import FailureNotes
 from haulier.api.scope.gate import Gate, WaitListener
 from haulier.api.scope.membership import Identity, Membership
 from haulier.api.scope.process import is_gone
-from haulier.api.scope.proof import Proof
 from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.api.scope.view import ScopeView
 from haulier.api.scope.witness import REFUSAL_VALID_SECONDS, Judge, Send
+from haulier.api.scope.witness_proof import WitnessProof
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UnavailableError
 from haulier.rows.seam import Rows
@@ -92,7 +92,9 @@ class Scope:
         self._gate = Gate(clock, self._opens_in, self._note_sent, self._error)
         self._beat_now = asyncio.Event()
         self._extra_requests = ExtraRequests(self._view, self._beat_now)
-        self._proof = Proof(clock, self._gate, self._view, self.slot, self._extra_requests.wait, self._note_witness)
+        self._witness_proof = WitnessProof(
+            clock, self._gate, self._view, self.slot, self._extra_requests.wait, self._note_witness
+        )
         self.failures = FailureNotes()
         self._writing = asyncio.Lock()
         self._must_probe = asyncio.Event()
@@ -110,7 +112,7 @@ class Scope:
         """Set by a worker: called when more requests may be in flight."""
 
     def attach(self, send: Send) -> None:
-        self._proof.attach(lambda request: send(request.replace(before_follow_up=self.before_follow_up)))
+        self._witness_proof.attach(lambda request: send(request.replace(before_follow_up=self.before_follow_up)))
 
     # -- membership ----------------------------------------------------------------------------------------------------
 
@@ -231,7 +233,7 @@ class Scope:
         ``request`` is the witness if the API goes down, and ``judged`` says then what its answer comes to.
         """
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
-        self._proof.note_good(response, request, judged, is_first_page=is_first_page)
+        self._witness_proof.note_good(response, request, judged, is_first_page=is_first_page)
         if self._view.note_success(response, now, wall, is_first_page=is_first_page):
             self._beat_now.set()
 
@@ -258,7 +260,7 @@ class Scope:
 
         The last items of a run may all be poisonous: they fail in a row, and nothing else shows that the API is up.
         """
-        return await self._proof.is_api_up()
+        return await self._witness_proof.is_api_up()
 
     async def action_now(self, max_age_seconds: float = REFUSAL_VALID_SECONDS) -> Action | None:
         """What a good request comes to now: OK where one sent since the call succeeded, else the witness's action. None
@@ -266,7 +268,7 @@ class Scope:
 
         One asks for all, and a refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down.
         """
-        return await self._proof.action_now(max_age_seconds)
+        return await self._witness_proof.action_now(max_age_seconds)
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
@@ -299,7 +301,7 @@ class Scope:
 
     @property
     def has_witness(self) -> bool:
-        return self._proof.is_there
+        return self._witness_proof.is_there
 
     @property
     def pause_seconds_left(self) -> float:
@@ -408,7 +410,7 @@ class Scope:
             takes_items=self.has_work is not None,
             wants=beat.wants if self.has_work is not None else is_busy,
             peak=gate.peak,
-            has_witness=self._proof.is_there,
+            has_witness=self._witness_proof.is_there,
             can_probe=gate.in_use < self._membership.limit and not self._is_probing,
             failures=self.failures.take(),
         )
@@ -441,13 +443,13 @@ class Scope:
         while True:
             await self._must_probe.wait()
             self._must_probe.clear()
-            if not self._proof.is_there:
+            if not self._witness_proof.is_there:
                 self._view.item_is_probe = True
                 self._limit()
                 continue
             self._is_probing = True
             try:
-                works = await self._proof.works()
+                works = await self._witness_proof.works()
             except HaulierError:
                 works = False  # The requests of a quota are spent: no probe may be sent.
             finally:

@@ -15,7 +15,7 @@ from haulier.clock import Clock
 from haulier.errors import HaulierError
 
 
-class Proof:
+class WitnessProof:
     """``one_left`` waits until the quotas let one more request out; ``found`` hears whether the witness works."""
 
     def __init__(
