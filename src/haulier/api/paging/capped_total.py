@@ -33,7 +33,7 @@ class CappedTotal:
         if self._first_count is None:
             self._first_count = count
 
-    def past_end(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
+    def request_past_end(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         if self._is_settled or answer.total is None or not answer.page.records or answer.received != answer.total:
             return None
         if not self._is_full(request, len(answer.page)):

@@ -95,13 +95,13 @@ class ListReader:
         try:
             following = self._listing.paginator.next(request, answer)
             if following is None and self._capped is not None:
-                past_end = self._capped.past_end(request, answer)
+                past_end = self._capped.request_past_end(request, answer)
         except PagingError as error:
             return ListPage(body.page, None, total, error=error)
         if following is None and not body.page.records and not request.pages_past_end:
             body.check_failure()
         if is_reached and following is not None:
-            following = self._past_total(following)
+            following = self._follow_past_total(following)
         return ListPage(
             body.page, following, total, is_at_least, past_end, answer.sign_reports[-1] if answer.sign_reports else None
         )
@@ -139,7 +139,7 @@ class ListReader:
     def _is_reached_by(self, answer: PageAnswer) -> bool:
         return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
 
-    def _past_total(self, following: PageRequest) -> PageRequest | None:
+    def _follow_past_total(self, following: PageRequest) -> PageRequest | None:
         """Follow a sign though the total is reached: it may be too low. The token may also go on past the end, so that
         the page may well be refused."""
         try:
