@@ -1,4 +1,4 @@
-"""The disks of this machine: which file systems belong to others, and how names and bytes are made durable."""
+"""Which file systems belong to others, and how names and bytes are made durable."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ _REMOTE = re.compile(
     "9p|acfs|afpfs|afs|beegfs|ceph|cifs|coda|davfs|drvfs|fakeowner|fuse.*|gfs2?|glusterfs|gpfs|grpcfuse|lustre|"
     "macfuse|ncpfs|nfs.*|ocfs2|orangefs|osxfs|osxfuse|prl_fs|pvfs2|shfs|smb.*|sshfs|v9fs|vboxsf|virtiofs|vmhgfs|webdav"
 )
-"""File systems of other machines or of programs. Their locks and shared memory are not kept here, so SQLite can lose
-rows (SQLite's documentation on WAL and on "how to corrupt a database file"); they cache look-ups, and repeat a link
-whose answer was lost, so a link does not surely go to one writer alone."""
+"""File systems of other machines or of programs. Locks and shared memory are not kept there, so SQLite can lose rows
+(its documentation on WAL and on "how to corrupt a database file"); they cache look-ups, and repeat a link whose answer
+was lost, so a link does not surely go to one writer alone."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A mounted file system."""
-
     point: str
     type: str
     is_local: bool = True
@@ -34,13 +32,13 @@ class Mount:
 
 
 def mount_of(place: str, candidates: list[Mount]) -> Mount | None:
-    """Find the mount that a path (absolute, without links) lies on; of several at one point the last lies on top."""
+    """``place`` is absolute and without links. Of several mounts at one point the last lies on top."""
     holding = [mount for mount in candidates if f"{place}/".startswith(mount.point.rstrip("/") + "/")]
     return max(enumerate(holding), key=lambda each: (len(each[1].point), each[0]))[1] if holding else None
 
 
 def mounts() -> list[Mount]:
-    """List what is mounted on this machine; nothing where it does not say."""
+    """Nothing where the machine does not say."""
     if sys.platform == "darwin":
         listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False)
         return parse_mount_command(listed.stdout)
@@ -52,7 +50,7 @@ def mounts() -> list[Mount]:
 
 
 def parse_mountinfo(table: str) -> list[Mount]:
-    """Read Linux's table, proc_pid_mountinfo(5): the point is field 5, the type the first field after a lone hyphen."""
+    """Linux, proc_pid_mountinfo(5): the point is field 5, the type the first field after a lone hyphen."""
     found = []
     for line in table.splitlines():
         left, separator, right = line.partition(" - ")
@@ -64,7 +62,7 @@ def parse_mountinfo(table: str) -> list[Mount]:
 
 
 def parse_mount_command(listed: str) -> list[Mount]:
-    """Read what macOS prints: ``/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled)``."""
+    """macOS: ``/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled)``."""
     found = []
     for line in listed.splitlines():
         if match := re.fullmatch(r".+? on (/.*) \(([^()]+)\)", line):
@@ -74,7 +72,7 @@ def parse_mount_command(listed: str) -> list[Mount]:
 
 
 def make_durable(descriptor: int) -> None:
-    """Sync a file until the disk itself has it: on macOS a plain fsync leaves it in the drive's cache."""
+    """Sync until the disk itself has it: on macOS a plain fsync leaves it in the drive's cache."""
     if sys.platform == "darwin":
         try:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)

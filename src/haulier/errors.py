@@ -23,7 +23,7 @@ from __future__ import annotations
 
 
 def sentence(text: object) -> str:
-    """The text with a stop at its end, to precede another sentence."""
+    """End a text with a stop, to precede another sentence."""
     said = str(text).rstrip()
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
@@ -37,8 +37,7 @@ class UsageError(HaulierError):
 
 
 class SourceFileError(UsageError):
-    """A mistake in a source file: ``key`` (dotted, as ``streams.flights.pages``) of ``file``; ``remedy`` says what to
-    write."""
+    """A mistake at ``key`` (dotted, as ``streams.flights.pages``) of ``file``; ``remedy`` says what to write."""
 
     def __init__(self, file: str, key: str, problem: str, remedy: str) -> None:
         self.file = file
@@ -67,19 +66,19 @@ class UnavailableError(HaulierError):
 
 
 class QueueUnavailableError(UnavailableError):
-    """The queue does not answer: busy for too long, gone, or out of disk."""
+    """Busy for too long, gone, or out of disk."""
 
 
 class LakeUnavailableError(UnavailableError):
-    """The lake cannot be written or read: full, read-only, or gone."""
+    """Full, read-only, or gone."""
 
 
 class LeaseLostError(HaulierError):
-    """The lease's token is stale, and another worker may hold the item: drop what was done, and touch nothing."""
+    """Another worker may hold the item: drop what was done, and touch nothing."""
 
 
 class DamagedObjectError(HaulierError):
-    """An object in the lake that cannot be decompressed to its end. It stays; its run cannot be complete."""
+    """An object that cannot be decompressed to its end. It stays; its run cannot be complete."""
 
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
@@ -91,12 +90,12 @@ class SweptError(HaulierError):
 
 
 class BrokenEnvelopeError(HaulierError):
-    """A message that can never be read, and is poisoned at once."""
+    """A message that can never be read; it is poisoned at once."""
 
 
 class UnknownKindError(BrokenEnvelopeError):
-    """A kind that has no class here. Newer workers may know it: released, uncharged."""
+    """A kind without a class here. Newer workers may know it: released, uncharged."""
 
 
 class ItemError(HaulierError):
-    """An item failed by itself: by its data, its request or its processor. Charged to the item."""
+    """The item failed by its data, its request or its processor, and is charged."""

@@ -1,4 +1,4 @@
-"""Rows of the tables in `queues/opening.py` and `lake/opening.py`: backends by the scheme of their URL."""
+"""Backends by the scheme of their URL, for `queues/opening.py` and `lake/opening.py`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scheme(Generic[P, T]):
-    """One kind of backend: how it is opened, and how a person names it."""
-
     opener: Callable[P, T]
     """Imports the backend's SDK itself, if it needs one, since nobody else should have to install it."""
     examples: tuple[str, ...]
     """Ways to write it, for messages."""
     extra: str = ""
-    """The extra of this package that installs the SDK; empty if there is none."""
+    """The extra of this package that installs the SDK."""
 
     def open(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call ``opener``. Raises `UsageError` that names the extra if the SDK is not installed."""
+        """Raises `UsageError` that names the extra if the SDK is not installed."""
         try:
             return self.opener(*args, **kwargs)
         except ModuleNotFoundError as error:
@@ -36,6 +34,6 @@ class Scheme(Generic[P, T]):
 
 
 def examples(schemes: Iterable[Scheme[P, T]]) -> str:
-    """List the ways to write known schemes: ``a, b or c``."""
+    """As ``a, b or c``."""
     *others, last = [example for scheme in schemes for example in scheme.examples]
     return f"{', '.join(others)} or {last}" if others else last

@@ -1,4 +1,4 @@
-"""Kinds of failure of an API, and the errors that carry them to the item."""
+"""Kinds of failure of an API."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import ClassVar
 from haulier.errors import ItemError
 
 TIME_OUT_STATUSES = frozenset({504, 524, 598, 599})
-"""Statuses of a proxy that gave up waiting. (With a 408 the API gave up waiting for us.)"""
+"""A proxy gave up waiting. (With a 408 the API gave up waiting for us.)"""
 GATEWAY_STATUSES = frozenset({502, 503, 504, 509, *range(520, 531), 598, 599})
-"""Statuses of a gateway that got no answer from the API."""
+"""A gateway got no answer from the API."""
 UNSUPPORTED_STATUSES = frozenset({501, 505, 506, 510})
-"""Statuses of requests that the API never serves."""
+"""The API never serves such requests."""
 CAPTIVE_PORTAL_STATUS = 511
 """A network on the way wants a person to log in (RFC 6585 6)."""
 _NOT_OF_THE_API = GATEWAY_STATUSES | UNSUPPORTED_STATUSES | {CAPTIVE_PORTAL_STATUS}
@@ -75,7 +75,7 @@ class Shape(StrEnum):
     """How an answer differs from what the source declares."""
 
     NONE = ""
-    """No difference, or none that the source could declare."""
+    """None that the source could declare."""
     MISSING = "records missing"
     ASTRAY = "records astray"
     """More than the last key of their path is missing; ``absent`` in `empty` does not cover it."""
@@ -122,9 +122,7 @@ _REMEDIES = {
 
 class BodyError(ItemError):
     """A complete body that cannot be read as what was asked for. The client repeats the request twice, then gives up.
-
-    The text says what was found. It may name keys, and must hold no values.
-    """
+    The text may name keys, and must hold no values."""
 
     def __init__(self, text: str, shape: Shape = Shape.OTHER) -> None:
         self.shape = shape
@@ -142,13 +140,12 @@ class ApiError(ItemError):
     excerpt: str
     """The first 2,048 characters of the body, redacted."""
     retry_after_seconds: float | None
-    """The wait that the API asked for; None where it asked for none."""
+    """The wait that the API asked for, if any."""
     fault: Fault | None
     """Set where there was no answer at all."""
     body: bytes
     """The first 64 KiB of an unreadable answer, redacted."""
     shape: Shape
-    """How the answer differs from what the source says of it."""
     reason: str
     """What happened, in a few words without secrets."""
 
@@ -182,7 +179,7 @@ class ApiError(ItemError):
 
     @property
     def may_be_of_item(self) -> bool:
-        """Whether the item itself may be the cause. A gateway's 502 or a lost connection says nothing about it."""
+        """Whether the item may be the cause. A gateway's 502 or a lost connection says nothing about it."""
         return self.action is not Action.OUTAGE or self.is_time_out or is_stumble(self.status)
 
 
@@ -195,8 +192,8 @@ class PagingError(ApiError):
 
 
 class MovedError(ApiError):
-    """The list changed while its pages were counted, so the records prove nothing. A quieter moment or a shorter list
-    helps, so the item may be divided."""
+    """The list changed while its pages were counted, so the records prove nothing. A shorter list helps, so the item
+    may be divided."""
 
     restarts: ClassVar[int] = 2
 

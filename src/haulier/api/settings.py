@@ -1,4 +1,4 @@
-"""Settings of an API as a source declares them: address, credentials, limits and time-outs."""
+"""An API as a source declares it."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _RESERVED_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API as a source declares it. Raises `UsageError` for values that cannot work, before any request is sent."""
+    """An API as a source declares it. Raises `UsageError` for values that cannot work, before any request."""
 
     url: str
     """Base address. Paths are appended to it; credentials are sent to its origin alone."""
     _: KW_ONLY
     auth: Auth | None = None
     in_flight: int | Mapping[str, object] = 4
-    """Most requests of all workers at once; haulier lowers it by itself where the API bears less. By time of day:
-    ``{"default": 4, "19:00-06:00": 12, "zone": "Europe/London"}``."""
+    """Most requests of all workers at once; haulier lowers it where the API bears less. By time of day: ``{"default":
+    4, "19:00-06:00": 12, "zone": "Europe/London"}``."""
     limits: tuple[str, ...] = ()
     """The API's own rate limits for all workers together: ``("20/s", "5000/h", "190/10s")``. Limits in its headers are
     kept too."""
@@ -51,7 +51,7 @@ class Api:
     contact: str = ""
     """E-mail address or URL for the User-Agent, so that the API's operators can write before they block."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Sent with every request to the API's origin. Hidden in repr, since they may hold keys."""
+    """Sent with every request, to the API's origin alone. Hidden in repr, since they may hold keys."""
     tls: Tls | None = None
     proxy: str | Secret | None = field(default=None, repr=False)
     """``http://[user:password@]host:port``. Environment variables for proxies are ignored."""
@@ -60,11 +60,11 @@ class Api:
     """From the request to the first byte of its answer. A request that is silent for much longer than 99 of 100 others
     is sent again earlier, twice at most."""
     request_timeout_seconds: float = 300.0
-    """For one request with its redirects, from connecting to the last byte."""
+    """With redirects, from connecting to the last byte."""
     min_bytes_per_second: int = 1024
     """A body slower than this for 30 s is given up. (One byte a second passes any read time-out.)"""
     max_body_bytes: int = 64 * 1024 * 1024
-    """On the wire and decoded; this bounds gzip bombs. Each request in flight may use this much memory."""
+    """On the wire and decoded, against gzip bombs. Each request in flight may use this much memory."""
 
     def __post_init__(self) -> None:
         _check_url(self.url)

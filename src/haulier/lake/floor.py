@@ -1,7 +1,5 @@
-"""The floor: room on the lake's disk that no new item may take, so that items under way can be written to their end.
-
-A full disk fails whatever is being written, closings and receipts included. Below the floor nothing new is begun.
-"""
+"""The floor: room on the lake's disk that no new item may take, so that items under way, closings and receipts can be
+written to their end."""
 
 from __future__ import annotations
 
@@ -12,10 +10,10 @@ from haulier.errors import LakeUnavailableError
 from haulier.lake.seam import Disk, Lake
 
 FLOOR_BYTES = 256 * 1024 * 1024
-"""Enough for a dozen items under way of 20 MB each, compressed, and for a manifest of millions of items."""
+"""Enough for a dozen items under way of 20 MB, compressed, and a manifest of millions of items."""
 FLOOR_FILES = 1_000
 FLOOR_PART = 20
-"""Part of a small disk that is the floor, if that is less: a disk of 1 GB must not be a quarter out of use."""
+"""At most this part of a disk (1/20) is the floor: a disk of 1 GB must not lose a quarter."""
 AGAIN_PARTS = 1.25
 """Floors that must be free before work goes on: around one alone it would stop and go."""
 
@@ -30,12 +28,10 @@ class Room:
 
 
 def floor_of(disk: Disk) -> Room:
-    """Needed before anything new is begun."""
     return Room(min(FLOOR_BYTES, disk.total_bytes // FLOOR_PART), min(FLOOR_FILES, disk.total_files // FLOOR_PART))
 
 
 def room_to_go_on(disk: Disk) -> Room:
-    """Needed before work goes on after a hold-up."""
     floor = floor_of(disk)
     return Room(round(floor.bytes * AGAIN_PARTS), round(floor.files * AGAIN_PARTS))
 
@@ -48,7 +44,7 @@ def in_words(disk: Disk, room: Room) -> tuple[str, str]:
 
 
 async def require_room(lake: Lake) -> None:
-    """Raise `LakeUnavailableError`, before anything is begun, if the lake's disk is below its floor."""
+    """Raise `LakeUnavailableError` if the lake's disk is below its floor."""
     disk = await lake.disk()
     if disk is None or (floor := floor_of(disk)).is_free_on(disk):
         return
@@ -60,7 +56,7 @@ async def require_room(lake: Lake) -> None:
 
 
 def disk_at(root: str) -> Disk:
-    """The disk that a folder is on, or would be on once it is made."""
+    """The folder need not exist yet."""
     standing = root
     while not os.path.lexists(standing):
         standing = os.path.dirname(standing)
@@ -75,7 +71,7 @@ def disk_at(root: str) -> Disk:
 
 
 def _size(size: int) -> str:
-    """As `df -h` says it, rounded down: what is below the floor never reads as if it were not."""
+    """Rounded down, so that nothing below the floor reads as if it were not."""
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 10 << shift:
             return f"{size >> shift:,} {unit}"

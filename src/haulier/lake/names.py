@@ -1,4 +1,4 @@
-"""Paths that the lake takes, and temporary names. Pure."""
+"""Paths that the lake takes, and temporary names."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 import uuid
 
 TEMPORARY_PREFIX = ".tmp-"
-"""Prefix of half-written records, which are ignored everywhere (docs/protocol.md#files-of-a-run)."""
+"""Prefix of half-written records, ignored everywhere (docs/protocol.md#files-of-a-run)."""
 
 _PART = r"(?!\.\.?(?:/|\Z))(?!\.tmp-)[A-Za-z0-9_=.-]+"
 _PATH = re.compile(f"{_PART}(?:/{_PART})*")
 
 
 def checked(path: str) -> str:
-    """Return the path, or raise `ValueError`: a path that the lake does not take is a programming error."""
+    """Raise `ValueError` for a path that the lake does not take, which is a programming error."""
     if not _PATH.fullmatch(path):
         raise ValueError(
             f"Not a path in the lake: {path!r}. It is relative, with ASCII letters, digits and '-_.=' between '/'."

@@ -1,4 +1,4 @@
-"""From the `lake` of a source file, or ``--lake``, to a lake."""
+"""Lakes by the `lake` of a source file or ``--lake``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from haulier.schemes import Scheme, examples
 
 
 def open_lake(url: str, *, base: Path, clock: Clock) -> Lake:
-    """Find the lake of ``url``: a folder, relative to ``base``, or a URL. Nothing is touched yet.
-
-    Raises `UsageError` for a URL that names no lake, without repeating it: it may hold a secret (G7).
-    """
+    """Find the lake of ``url``: a folder, relative to ``base``, or a URL. Touches nothing. Raises `UsageError` that
+    does not repeat the URL: it may hold a secret (G7)."""
     if not url.strip() or "\0" in url:
         raise UsageError(f"The lake is not named. {_remedy()}")
     name = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", url)

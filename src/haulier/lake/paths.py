@@ -1,4 +1,4 @@
-"""Paths of everything in the lake (docs/protocol.md#files-of-a-run). Pure: the parameters alone decide a path."""
+"""Paths of everything in the lake (docs/protocol.md#files-of-a-run)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from functools import lru_cache
 
 @lru_cache(maxsize=64)
 def compact_time(moment: datetime) -> str:
-    """Write a moment as ``20261123T222500Z``: sortable and, without colons, safe on every disk."""
+    """``20261123T222500Z``: sortable and, without colons, safe on every disk."""
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 @dataclass(frozen=True)
 class RunPaths:
-    """The files of one run."""
-
     source: str
     run_id: str
     mode: str
@@ -81,7 +79,6 @@ class RunPaths:
 
     @property
     def bodies(self) -> str:
-        """Folder of the answers that could not be read."""
         return f"{self.root}/bodies"
 
     def body(self, key: str, number: int) -> str:
@@ -93,7 +90,7 @@ class RunPaths:
         return f"{self.root}/closings/{number:04d}/{name}"
 
     def sign(self, name: str) -> str:
-        """``_SUCCESS.json`` or ``_PARTIAL.json`` of the run."""
+        """``_SUCCESS.json`` or ``_PARTIAL.json``."""
         return f"{self.root}/{name}"
 
     def stream_sign(self, stream: str) -> str:

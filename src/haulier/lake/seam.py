@@ -16,12 +16,12 @@ Bytes = bytes | bytearray | memoryview
 
 @dataclass(frozen=True)
 class ObjectFacts:
-    """Contents of an object, counted while it was written or read to its end."""
+    """Counted while an object was written or read to its end."""
 
     records: int
     """Lines."""
     bytes: int
-    """Size as stored, compressed."""
+    """As stored, compressed."""
     sha256: str
     """Of the stored bytes, in hexadecimal."""
 
@@ -32,12 +32,12 @@ class Published(enum.Enum):
     OURS = "ours"
     """The object is this spool's, now or from an earlier try."""
     TAKEN = "taken"
-    """The object is another attempt's; this spool is dropped. Adopt theirs."""
+    """The object is another attempt's: adopt it. This spool is dropped."""
 
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk of this machine that takes a lake's bytes. `haulier.lake.floor` says how much of it is left alone."""
+    """The disk of this machine that takes a lake's bytes."""
 
     place: str
     """The lake's own folder on it, for people."""
@@ -51,7 +51,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class LakeCapabilities:
-    """Abilities of a lake. The contract suite and the layers above branch on these, never on a name."""
+    """The contract suite and the layers above branch on these, never on a name."""
 
     sweep_fences: bool
     """Whether a spool that `sweep` removed can no longer be published (C1). If not, an object may land after a closing
@@ -59,10 +59,11 @@ class LakeCapabilities:
 
 
 class Spool(Protocol):
-    """Records of one attempt, not yet visible: opened once, under a name of its own, and kept by descriptor (P5)."""
+    """Records of one attempt, not yet visible: opened once, under a name of its own, kept by descriptor (P5)."""
 
     async def write(self, records: Iterable[Bytes]) -> None:
-        """Append records, one line each. CR and LF, which JSON allows between tokens alone, are taken out (G6)."""
+        """Append records, one line each. CR and LF, which JSON allows between tokens alone, are taken out (G6). Raises
+        `ItemError` for an empty record."""
         ...
 
     async def finish(self) -> ObjectFacts:
@@ -70,34 +71,33 @@ class Spool(Protocol):
         ...
 
     async def discard(self) -> None:
-        """Drop it. Idempotent, safe at any time, and never touches a published object."""
+        """Idempotent, safe at any time, and never touches a published object."""
         ...
 
 
 class Lake(Protocol):
-    """One account of runs and their objects. Every method may raise `LakeUnavailableError`."""
+    """Every method may raise `LakeUnavailableError`."""
 
     @property
     def capabilities(self) -> LakeCapabilities: ...
 
     async def create(self, path: str, body: bytes) -> bool:
-        """Write a small record if nothing stands at ``path``: whole or absent, durable on return. False: something
-        stood."""
+        """Write a small record, whole or absent, durable on return. False: something stood at ``path``."""
         ...
 
     async def create_from(self, path: str, file: Path) -> bool:
-        """Create a record from a local file, streamed: for manifests, which have no size limit."""
+        """As `create`, streamed: for manifests, which have no size limit."""
         ...
 
     async def read(self, path: str) -> bytes | None:
-        """Read a whole record; None if it is absent."""
+        """None if the record is absent."""
         ...
 
     async def exists(self, path: str) -> bool: ...
 
     def walk(self, folder: str) -> AsyncIterator[list[str]]:
-        """List every file below ``folder``, at any depth, as paths in batches and in no order; none if it is absent.
-        Temporary names (``.tmp-*``) are never listed. What stood before the call and stays is listed."""
+        """List every file below ``folder``, at any depth, in batches and no order; none if it is absent. Temporary
+        names (``.tmp-*``) are never listed; what stood before the call and stays always is."""
         ...
 
     async def names(self, folder: str) -> list[str]:
@@ -106,29 +106,26 @@ class Lake(Protocol):
         ...
 
     def download(self, path: str) -> AsyncIterator[bytes]:
-        """Read the stored bytes of an object or record, in pieces; none if it is absent."""
+        """Read the stored bytes in pieces; none if it is absent."""
         ...
 
     async def remove(self, path: str) -> None:
-        """Remove a file; one that is absent already is fine."""
+        """A file that is absent already is fine."""
         ...
 
     async def open_spool(self, folder: str, name: str) -> Spool:
-        """Open a new spool in a run's staging folder. ``name`` must be of this attempt alone. Something stands there as
-        soon as bytes are stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
+        """``folder`` is a run's staging folder, ``name`` of this attempt alone. Something stands there as soon as bytes
+        are stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
         ...
 
     async def publish(self, spool: Spool, path: str) -> Published:
-        """Do steps 4-6 of P7, create-only: link, make durable, drop the spool's own name.
-
-        Raises `SweptError` if a closing took the spool (only where a sweep fences), `LakeUnavailableError` if the lake
-        is broken.
-        """
+        """Do steps 4-6 of P7, create-only: link, make durable, drop the spool's own name. Raises `SweptError` if a
+        closing took the spool (only where a sweep fences)."""
         ...
 
     async def adopt(self, path: str) -> ObjectFacts | None:
-        """Make an object durable and read it to its end (P9). None if it is absent. Raises `DamagedObjectError` if it
-        cannot be read to its end."""
+        """Make an object durable and read it to its end (P9). None if it is absent; raises `DamagedObjectError` if it
+        has no proper end."""
         ...
 
     async def sweep(self, folder: str) -> int:
@@ -137,16 +134,16 @@ class Lake(Protocol):
         ...
 
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:
-        """Remove forgotten temporary names (``.tmp-*``) below ``folder`` that are older than this. Returns how many."""
+        """Remove temporary names (``.tmp-*``) below ``folder`` that are older. Returns how many."""
         ...
 
     def locate(self, path: str) -> str:
-        """Return where a reader outside finds a path of this lake: a path of the machine, or a URL."""
+        """Where a reader outside finds a path: a path of the machine, or a URL."""
         ...
 
     async def disk(self) -> Disk | None:
-        """Say how much room there is on this machine for what is being written: on the lake's own disk or, if the lake
-        is elsewhere, on that of its spools. None if nothing is kept on one. Changes nothing."""
+        """Room on this machine for what is being written: on the lake's own disk or, if that is elsewhere, on its
+        spools'. None if nothing is kept on one."""
         ...
 
     async def check(self) -> None:

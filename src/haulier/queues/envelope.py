@@ -1,4 +1,4 @@
-"""The message: a small ASCII JSON envelope. Its payload is decoded only once its kind is known."""
+"""The message: a small ASCII JSON envelope."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from haulier.errors import BrokenEnvelopeError, NewerFormatError, UsageError
 
 FORMAT = 1
 MAX_BODY_BYTES = 48 * 1024
-"""Limit of a message: Azure Storage Queue, the smallest, takes 64 KiB of base64, which is 48 KiB of message."""
+"""Azure Storage Queue, the smallest, takes 64 KiB of base64, which is 48 KiB of message."""
 
 _MAX_NAME = 120
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -24,14 +24,14 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
 # A default is left out of a message only where every format to come will read its absence alike; so `v` never is.
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One message. ``redrives`` is its number (docs/protocol.md#terms), ``resent`` its mark."""
+    """``redrives`` is the message's number (docs/protocol.md#terms), ``resent`` its mark."""
 
     v: int = msgspec.field(default_factory=lambda: FORMAT)
     kind: str
     key: str
     run_id: str
     failures: _Count = 0
-    """Charged failures of this item so far."""
+    """Charged failures so far."""
     releases: _Count = 0
     """Voluntary returns: delays, drains, give-ups, grace. Deliveries less these and ``failures`` were silent."""
     redrives: _Count = 0
@@ -45,7 +45,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Version(msgspec.Struct, frozen=True):
-    """The one field that every format has. It is read first, since a newer format may have none of the others."""
+    """Read first: a newer format may have none of the other fields."""
 
     v: int
 
@@ -56,10 +56,8 @@ _version_decoder = msgspec.json.Decoder(_Version)
 
 
 def encode(envelope: Envelope) -> bytes:
-    """Encode a message as ASCII, since queues that carry XML refuse some characters.
-
-    Raises `UsageError` over 48 KiB, and for a name that `decode` would refuse.
-    """
+    """ASCII, since queues that carry XML refuse some characters. Raises `UsageError` over 48 KiB, and for a name that
+    `decode` would refuse."""
     if problem := _problem(envelope):
         raise UsageError(f"Item {envelope.key[:_MAX_NAME]!r} cannot be a message: {problem}.")
     body = _encoder.encode(envelope)
@@ -75,8 +73,7 @@ def encode(envelope: Envelope) -> bytes:
 
 
 def decode(body: bytes) -> Envelope:
-    """Read a message. Raises `BrokenEnvelopeError` if nobody ever can, `NewerFormatError` if a newer haulier wrote
-    it."""
+    """Raises `BrokenEnvelopeError` if nobody can ever read it, `NewerFormatError` if a newer haulier wrote it."""
     try:
         version = _version_decoder.decode(body).v
         if version > FORMAT:
@@ -91,7 +88,7 @@ def decode(body: bytes) -> Envelope:
 
 
 def _problem(envelope: Envelope) -> str | None:
-    """Say why a message must not be worked: its names become paths in the lake and fields of every log line."""
+    """Why a message must not be worked: its names become paths in the lake and fields of every log line."""
     if envelope.v < 1:
         return f"there never was a format {envelope.v}"
     names = (("kind", envelope.kind, _KIND), ("key", envelope.key, _KEY), ("run", envelope.run_id, _RUN_ID))

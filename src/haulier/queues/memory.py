@@ -1,4 +1,4 @@
-"""A queue in the memory of this process, for tests, `try`, and runs that need not outlive it."""
+"""A queue in this process's memory, for tests, `try`, and runs that need not outlive it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from haulier.errors import LeaseLostError
 from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities
 
 _MAX_DELAY_SECONDS = 366 * 86_400.0
-"""Longest delay or lease that is kept: a year."""
+"""A year; for leases too."""
 
 _CAPABILITIES = QueueCapabilities(
     name="memory",
@@ -30,18 +30,18 @@ class _Message:
     body: bytes
     visible_at: float
     token: int = 0
-    """0 if nobody has leased the message."""
+    """0: not leased."""
     deliveries: int = 0
 
 
 @dataclass(slots=True)
 class MemoryStore:
-    """State that the clients of one queue share. It is lost with the process; a run rebuilds it from its plan."""
+    """Shared by the clients of one queue, and lost with the process; a run rebuilds it from its plan."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     messages: dict[int, _Message] = field(default_factory=dict)
     by_visibility: list[tuple[float, int, int]] = field(default_factory=list)
-    """A heap of (visible_at, token, id). Entries that are out of date are dropped when they come up."""
+    """A heap of (visible_at, token, id). Entries out of date are dropped when they come up."""
     poison: list[bytes] = field(default_factory=list)
     last_id: int = 0
     last_token: int = 0
@@ -52,7 +52,7 @@ class MemoryStore:
         heapq.heappush(self.by_visibility, (visible_at, token, id))
 
     def next_ready(self, now: float) -> int | None:
-        """Take the id of the message that has been visible for longest off the heap."""
+        """Take the message that has been visible for longest off the heap."""
         while self.by_visibility and self.by_visibility[0][0] <= now:
             visible_at, token, id = heapq.heappop(self.by_visibility)
             message = self.messages.get(id)
@@ -70,8 +70,7 @@ class MemoryStore:
 
 
 class MemoryQueue:
-    """A client of a `MemoryStore`, which threads may share. No call blocks or fails. Deadlines are kept in monotonic
-    time."""
+    """Threads may share a client. No call blocks or fails. Deadlines are kept in monotonic time."""
 
     def __init__(self, store: MemoryStore, clock: Clock) -> None:
         self._shared = store

@@ -1,4 +1,4 @@
-"""From the `queue` of a source file to a backend, and to the shared rows that go with it."""
+"""Queues, and the shared rows that go with them, by the `queue` of a source file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from haulier.schemes import Scheme, examples
 
 @dataclass(frozen=True)
 class QueueBackend:
-    """The backend that a queue's URL names. Nothing is open yet."""
+    """Nothing is open yet."""
 
     open_queue: QueueOpener
-    """Opens a client for the calling thread."""
     open_both: Callable[[], tuple[Queue, Rows]]
-    """Opens a client of the queue and one of the shared rows, for a process. They may share one connection."""
+    """Opens a client of the queue and one of the shared rows, which may share one connection."""
     local_file: Path | None = None
-    """The queue's file, which all processes of a source have in common. None if there is none on this machine."""
+    """The file that all processes of a source have in common; None if there is none on this machine."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,11 @@ class _Setting:
 def queue_backend(
     url: str, *, base: Path, source: str, clock: Clock, lease_seconds: float, process: ThisProcess | None = None
 ) -> QueueBackend:
-    """Find the backend of ``url``. Opens nothing yet. Raises `UsageError` for a URL that names no queue.
+    """Opens nothing yet. Raises `UsageError` for a URL that names no queue.
 
     ``sqlite`` is ``base/.haulier/<source>/queue.sqlite3``. ``sqlite:///queue.sqlite3`` is relative to ``base``, the
     source file's folder; ``sqlite:////var/lib/queue.sqlite3``, with four slashes, is absolute. ``memory`` lives and
-    dies with what is returned. ``lease_seconds`` bounds the wait for a busy file; ``process`` owns the clients' leases.
+    dies with what is returned. ``lease_seconds`` bounds the wait for a busy file.
     """
     name = url.partition(":")[0]
     scheme = _SCHEMES.get(name)
@@ -60,8 +59,8 @@ def queue_backend(
 
 
 def anchor_url(url: str, folder: Path) -> str:
-    """Make the path in ``url`` absolute, for somebody who typed it in ``folder``. ``sqlite`` alone is the source's own
-    file, wherever it is typed. Raises `UsageError` for a path that lacks its fourth slash."""
+    """Make the path in ``url`` absolute, for somebody who typed it in ``folder``. ``sqlite`` alone stays the source's
+    own file. Raises `UsageError` for a path that lacks its fourth slash."""
     written = url.removeprefix("sqlite:///")
     if written == url or unquote(written).startswith("/"):
         return url

@@ -7,58 +7,56 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Whereabouts = Literal["here", "gone", "unknown"]
-"""Where a process is: alive on this machine, surely ended, or out of sight."""
+"""A process is alive on this machine, surely ended, or out of sight."""
 
 
 @dataclass(frozen=True)
 class QueueCapabilities:
-    """Abilities of a backend. The contract suite and the layers above branch on these, never on a name."""
+    """The contract suite and the layers above branch on these, never on a name."""
 
     name: str
     max_dequeue: int
-    """Most messages that one `dequeue` hands out."""
     is_shared: bool
     """Whether other processes can open the same queue."""
     exact_depth: bool
-    """Whether `depth` is exact. If not, an empty queue proves nothing."""
+    """If not, an empty queue proves nothing."""
     fenced_completion: bool = True
-    """Whether the backend refuses `complete` with a stale token. If not, a message may go while another worker holds
-    it; the result of its item is durable by then (P8)."""
+    """Whether `complete` refuses a stale token. If not, a message may go while another worker holds it; the result of
+    its item is durable by then (P8)."""
     replaces_body: bool = True
     """Whether `release` can give a message another body. If not, workers send a new message and complete the old one,
     which begins a new count of deliveries."""
     is_ordered: bool = True
     """Whether `dequeue` keeps its order."""
     frees_dead: bool = False
-    """Whether the leases of a process that has surely ended are free at once. If not, they run out."""
+    """Whether leases of a process that has surely ended are free at once. If not, they run out."""
 
 
 @dataclass(frozen=True)
 class ThisProcess:
-    """The owner of a client's leases, and its way to find out about other owners."""
+    """The owner of a client's leases, and its way to find other owners."""
 
     name: str = ""
     """For people."""
     mark: str = ""
-    """A mark that no other process ever has. Empty where the system cannot tell processes apart: then leases run
-    out."""
+    """No other process ever has it. Empty where the system cannot tell processes apart: then leases run out."""
     find: Callable[[str], Whereabouts] = lambda mark: "unknown"
-    """Finds the process of a mark. Never ``gone`` where there is any doubt: the process would lose its work."""
+    """Never ``gone`` where there is any doubt: the process would lose its work."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A message that one worker holds until its visibility timeout. ``token`` fences all that is done with it."""
+    """A message held until its visibility timeout. ``token`` fences all that is done with it."""
 
     token: str
     body: bytes
     deliveries: int
-    """How often the message was handed out, this time included."""
+    """Times that it was handed out, this one included."""
 
 
 @dataclass(frozen=True)
 class Depth:
-    """Counts of messages by state. ``poisoned`` counts the copies on the poison queue."""
+    """``poisoned`` counts the copies on the poison queue."""
 
     ready: int
     delayed: int
@@ -75,7 +73,7 @@ class Holder:
     """The leases of one process."""
 
     name: str
-    """For people; empty where it is not known."""
+    """For people; empty if unknown."""
     whereabouts: Whereabouts
     leases: int
     seconds: float
@@ -106,10 +104,8 @@ class Queue(Protocol):
         ...
 
     async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
-        """Hand a message back with ``body`` in place of its own, in one atomic step. Raises `LeaseLostError`.
-
-        ``body`` is the message's own where the backend cannot replace it (`QueueCapabilities.replaces_body`).
-        """
+        """Hand a message back with ``body`` (its own without `QueueCapabilities.replaces_body`), in one atomic step.
+        Raises `LeaseLostError`."""
         ...
 
     async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
@@ -122,24 +118,24 @@ class Queue(Protocol):
         ...
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
-        """Return bodies of up to ``limit`` messages and change nothing. Delayed and leased ones may be left out."""
+        """Return up to ``limit`` bodies and change nothing. Delayed and leased messages may be left out."""
         ...
 
     async def depth(self) -> Depth:
-        """Count the messages by state. An expired lease counts as ready."""
+        """An expired lease counts as ready."""
         ...
 
     async def holders(self) -> list[Holder]:
-        """List who holds the leases; nobody where the backend cannot tell (`QueueCapabilities.frees_dead`)."""
+        """Nobody without `QueueCapabilities.frees_dead`."""
         ...
 
     async def purge(self, *, poison: bool = False) -> int:
-        """Remove every message, or those of the poison queue alone. Returns how many there were."""
+        """Remove every message, or those of the poison queue alone. Returns how many."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads. Leases stay until they run out. May be called again; any other call after
-        it is a programming error (`RuntimeError`)."""
+        """Let go of connections and threads. Leases stay until they run out. Idempotent; any other call afterwards
+        raises `RuntimeError`."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""Rows that all workers of a source share, behind a seam of their own."""
+"""Rows that all workers of a source share."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class RowStore:
-    """State that the clients of the same rows share. It is lost with the process."""
+    """Shared by the clients of the same rows, and lost with the process."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     rows: dict[str, bytes] = field(default_factory=dict)
 
 
 class MemoryRows:
-    """A client of a `RowStore`, which threads may share. No call blocks or fails."""
+    """Threads may share a client. No call blocks or fails."""
 
     def __init__(self, store: RowStore) -> None:
         self._shared = store

@@ -1,7 +1,6 @@
 """The seam of the shared rows. `haulier.testing.contracts.rows` is its contract suite.
 
-It is apart from the queue's, since some queue services (Azure Storage Queue, Amazon SQS) store messages and nothing
-else. Such a queue is used with rows from another store.
+It is apart from the queue's: Azure Storage Queue and Amazon SQS store messages and nothing else.
 """
 
 from __future__ import annotations
@@ -11,14 +10,15 @@ from typing import Protocol
 
 
 class Rows(Protocol):
-    """A few small named documents that all workers of a source change atomically, such as the scope's row.
+    """A few small named documents that all workers of a source change atomically, each at most as large as a message
+    (48 KiB).
 
-    A document is at most as large as a message (48 KiB). ``read`` and ``update`` may raise `QueueUnavailableError`, and
-    may be called again: an update whose answer was lost may have been made.
+    ``read`` and ``update`` may raise `QueueUnavailableError`, and may be called again: an update whose answer was lost
+    may have been made.
     """
 
     async def read(self, name: str) -> bytes | None:
-        """Return the document, or None if nobody has written it."""
+        """None if nobody has written it."""
         ...
 
     async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
@@ -27,8 +27,7 @@ class Rows(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads. May be called again; any other call after it is a programming error
-        (`RuntimeError`)."""
+        """Idempotent; any other call afterwards raises `RuntimeError`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Files of a local lake: blocking steps, in the order that survives a kill or a loss of power at any of them."""
+"""Blocking steps, in the order that survives a kill or a loss of power at any of them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from haulier.lake.ndjson import LineCounter
 from haulier.lake.seam import Bytes, ObjectFacts
 
 BATCH_PATHS = 1_000
-"""Most paths in a batch of a listing."""
 PIECE_BYTES = 1024 * 1024
-"""Bytes that are read at a time."""
 _PIECES_AT_ONCE = 8
-"""Pieces that are read before the thread is let go: a cancellation waits for no more than these."""
+"""Pieces read before the thread is let go: a cancellation waits for no more."""
 _KNOWN_FOLDERS = 4_096
-"""Most folders that are remembered. Poison has a folder for each key, and memory must not follow it."""
+"""Folders remembered. Poison has one for each key, and memory must not follow."""
 
 T = TypeVar("T")
 
@@ -38,11 +36,10 @@ class LocalFiles:
         self._known: set[str] = set()
 
     def at(self, path: str) -> str:
-        """Raises `ValueError` if the lake takes no such path."""
         return f"{self.root}/{checked(path)}"
 
     def make_root(self) -> None:
-        """Make the lake's folder at its first use. Afterwards it must be the one that it was."""
+        """After its first use the folder must be the one that it was."""
         if self._device is not None:
             return
         missing = []
@@ -57,7 +54,7 @@ class LocalFiles:
         self._device = os.stat(self.root).st_dev
 
     def make_folder(self, folder: str) -> None:
-        """Make a folder with all above it, durably; the empty path is the lake's own. Known ones cost a look-up."""
+        """Durably, with all above it; the empty path is the lake's own. Known ones cost a look-up."""
         if folder in self._known:
             return
         self.make_root()
@@ -118,7 +115,7 @@ class LocalFiles:
                 yield piece
 
     def adopt(self, path: str) -> Generator[ObjectFacts, None, None]:
-        """Yields what the object holds so far, at times, and whole at last; nothing if it is absent."""
+        """Yields what is counted so far, at times, and the whole at last; nothing if it is absent."""
         name = self.at(path)
         descriptor = -1
         with self._absent_is_none():
@@ -152,7 +149,7 @@ class LocalFiles:
             sync_folder(os.path.dirname(name))
 
     def sweep(self, folder: str) -> int:
-        """List whole, then remove: a folder that changes under its own listing may hide names from it (C1)."""
+        """A folder that changes under its own listing may hide names from it, so it is listed whole first (C1)."""
         return sum(_unlinked(f"{self.root}/{path}") for path in list(self._walk(checked(folder), temporary=False)))
 
     def clean(self, folder: str, before_seconds: float) -> int:
@@ -192,10 +189,8 @@ class LocalFiles:
         return self.in_folder(parent(path), put)
 
     def _walk(self, folder: str, *, temporary: bool) -> Iterator[str]:
-        """The temporary files below a folder alone, or all others. What vanishes is no error.
-
-        Symbolic links count as files: a sweep that went through one would empty a folder outside the lake.
-        """
+        """The temporary files alone, or all others. Symbolic links count as files: a sweep that followed one would
+        empty a folder outside the lake."""
         with self._absent_is_none(), os.scandir(f"{self.root}/{folder}") as entries:
             for entry in entries:
                 is_temporary = entry.name.startswith(TEMPORARY_PREFIX)
@@ -207,8 +202,8 @@ class LocalFiles:
 
     @contextlib.contextmanager
     def _absent_is_none(self) -> Iterator[None]:
-        """A missing file is absent only while the lake itself is there: an unmounted disk would answer alike, and a
-        closing that believed it would find every item missing."""
+        """A missing file is absent only while the lake is there: an unmounted disk answers alike, and a closing would
+        find every item missing."""
         try:
             yield
         except FileNotFoundError:
@@ -233,7 +228,7 @@ def parent(path: str) -> str:
 
 
 def link(source: str, name: str) -> bool:
-    """Give a file a second name. False: the name is taken."""
+    """False: the name is taken."""
     try:
         os.link(source, name)
     except FileExistsError:
@@ -242,14 +237,14 @@ def link(source: str, name: str) -> bool:
 
 
 def write_all(descriptor: int, body: Bytes) -> None:
-    """One write may take only a part, on a disk that is nearly full for one."""
+    """One write may take only a part, such as on a disk that is nearly full."""
     rest = memoryview(body)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def _make_folder(place: str) -> None:
-    """Make one folder, and its name durable: whoever made it may not have come so far."""
+    """Durably even if it exists: whoever made it may not have come so far."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(place)
     sync_folder(os.path.dirname(place))

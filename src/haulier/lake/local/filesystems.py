@@ -1,4 +1,4 @@
-"""Disks that can hold a lake, and a refusal in words of the others (docs/protocol.md#disks-that-can-hold-a-lake)."""
+"""Disks that can hold a lake (docs/protocol.md#disks-that-can-hold-a-lake)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from haulier.lake.local.files import LocalFiles, link
 from haulier.lake.names import temporary_name
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
-"""Answers of disks without hard links, or without folders that can be synced; exFAT says EPERM."""
+"""Errors of disks without hard links, or without folders that can be synced; exFAT says EPERM."""
 
 _NO_PLACE = frozenset({errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP})
-"""What a file system answers in which nobody can create this folder, such as `/proc`."""
+"""Errors where nobody can create a folder, such as in `/proc`."""
 
 _REMEDY = "Name a folder on a local disk or volume of this machine."
 
 
 def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> None:
-    """Raise `UsageError` for a folder whose disk cannot keep the protocol, or that this user cannot write. Makes the
-    folder if it is absent, and leaves nothing in it. Raises `OSError` if the disk is full.
+    """Raise `UsageError` for a disk that cannot keep the protocol, or a folder that this user cannot write; `OSError`
+    if the disk is full. Makes the folder if it is absent, and leaves nothing in it.
 
-    ``read_mounts`` is read once the folder is there, since a disk may be mounted on its first use.
+    ``read_mounts`` is called once the folder is there, since a disk may be mounted on its first use.
     """
     try:
         files.make_root()
@@ -51,7 +51,7 @@ def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> N
 
 
 def _try_links(root: str) -> None:
-    """Do with one file what P7 does with a spool, and see that the disk answers as it must."""
+    """Do with one file what P7 does with a spool."""
     first, second = f"{root}/{temporary_name()}", f"{root}/{temporary_name()}"
     descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:

@@ -1,4 +1,4 @@
-"""The lake in a folder of a local disk, made create-only by hard links. `filesystems` says which disks have those."""
+"""A folder of a local disk, made create-only by hard links."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ _CAPABILITIES = LakeCapabilities(sweep_fences=True)
 
 
 class LocalLake:
-    """See `Lake` in the seam. ``root`` is made at its first use. Nothing blocks the event loop, and a call that is
-    cancelled has ended before the cancellation goes on. Raises `LakeUnavailableError` for what the disk refuses, and
-    `ValueError` for a path that is none."""
+    """``root`` is made at its first use. A cancelled call has ended before the cancellation goes on. Raises
+    `ValueError` for a path that the lake does not take."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
         place = os.path.abspath(root)
@@ -103,7 +102,6 @@ class LocalLake:
             call.attempt(lambda folder: list(read(folder)))
 
     async def _each(self, blocking: Generator[T, None, None]) -> AsyncIterator[T]:
-        """Each piece is made on a thread."""
         try:
             while (piece := await self._threads.run(next, blocking, None)) is not None:
                 yield piece

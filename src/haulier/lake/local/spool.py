@@ -1,8 +1,7 @@
-"""The spool of one attempt in a local lake: opened once and kept by descriptor, so that a sweep can never split it.
+"""The spool of one attempt, opened when its first bytes go to disk: for a small item when it is finished.
 
-It is opened when its first bytes go to disk, which for a small item is when it is finished. That is early enough: a
-spool that a sweep came too early for was finished after `opened` was written, so its attempt finds the closing (C1,
-P7).
+That is early enough: a spool that a sweep came too early for was finished after `opened` was written, so its attempt
+finds the closing (C1, P7).
 """
 
 from __future__ import annotations
@@ -21,18 +20,17 @@ from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
 from haulier.lake.seam import Bytes, ObjectFacts, Published
 
 _RECORDS_AT_ONCE = 1_000
-"""Records that are taken in at a time: an endless iterable needs no endless memory."""
+"""Records taken in at a time: an endless iterable needs no endless memory."""
 
 
 class LocalSpool:
-    """See `Spool` in the seam. Calls are done in turn, from however many tasks they come.
+    """Calls are done in turn, from however many tasks they come.
 
     After a `write` or `finish` that failed or was cancelled it can only be discarded (`RuntimeError` otherwise): it may
-    hold part of what it was given. A `publish` that failed may be tried again.
+    hold a part. A `publish` that failed may be tried again.
     """
 
     def __init__(self, files: LocalFiles, folder: str, name: str, threads: LocalThreads) -> None:
-        """``name`` in ``folder`` is its place in the lake; nothing is there yet."""
         self._files = files
         self._folder = folder
         self._name = files.at(f"{folder}/{name}")
@@ -46,7 +44,6 @@ class LocalSpool:
         self._published: Published | None = None
 
     async def write(self, records: Iterable[Bytes]) -> None:
-        """Little waits in memory, much goes to disk. Raises `ItemError` for an empty record."""
         async with self._turn:
             self._begin()
             remaining = iter(records)
@@ -109,7 +106,7 @@ class LocalSpool:
         write_all(self._opened(), self._compressor.finish())
 
     def _opened(self) -> int:
-        """A name that stands there is a programming error: a spool is opened once (P5)."""
+        """A name that already stands is a programming error (P5)."""
         if self._descriptor < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             try:
@@ -122,8 +119,7 @@ class LocalSpool:
         return self._descriptor
 
     def _link(self, path: str) -> Published:
-        """P7, step 4, and what each answer of the disk means. It tries twice: a file at ``path`` may be removed between
-        the link and the look at it."""
+        """P7, step 4. It tries twice: a file at ``path`` may be removed between the link and the look at it."""
         folder, name = parent(path), self._files.at(path)
         for _ in range(2):
             self._files.make_folder(folder)
@@ -148,7 +144,7 @@ class LocalSpool:
         )
 
     def _drop(self) -> None:
-        """Remove its name, if that is still its own. A sweep finds what cannot be removed."""
+        """Remove its name, if still its own. A sweep finds what cannot be removed."""
         self._usable = False
         with contextlib.suppress(OSError):
             if _inode_at(self._name) == self._inode:
@@ -159,14 +155,14 @@ class LocalSpool:
 
 
 def _finish_all(calls: Sequence[Call[LocalSpool, None]]) -> None:
-    """Step 1 of P7 for several spools: all are written, and then waited for at once."""
+    """Step 1 of P7: all are written, and then waited for at once."""
     for call in calls:
         call.attempt(LocalSpool._store)
     calls[0].argument._threads.side_by_side(calls, lambda spool: make_durable(spool._descriptor))
 
 
 def _publish_all(calls: Sequence[Call[tuple[LocalSpool, str], Published]]) -> None:
-    """Steps 4 to 6 of P7 for several spools. Each folder is made durable once, after the last link into it."""
+    """Steps 4 to 6 of P7. Each folder is made durable once, after the last link into it."""
     for call in calls:
         call.attempt(lambda argument: argument[0]._link(argument[1]))
     by_folder: dict[str, list[Call[tuple[LocalSpool, str], Published]]] = {}

@@ -1,4 +1,4 @@
-"""Threads for the local lake's blocking work, and words for what its disk refuses."""
+"""Threads for blocking work, and words for what the disk refuses."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ THREADS = 8
 """Enough for a disk to join the fsyncs of several items into one; 16 and 32 gained nothing when measured."""
 
 GROUPS_AT_ONCE = 2
-"""Groups of one kind of work under way. With one alone, a call that comes a moment late waits for the disk twice: a
-third slower."""
+"""Groups of one kind of work under way. With one, a call that comes a moment late waits for the disk twice: a third
+slower."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -31,10 +31,8 @@ _LAST = object()
 
 
 class LocalThreads:
-    """Runs blocking work for a lake at ``root``. An `OSError` becomes a `LakeUnavailableError` in words.
-
-    An executor of the standard library wraps each call into two futures and a lock: 29 us of CPU where this costs 2.
-    """
+    """An `OSError` becomes a `LakeUnavailableError` in words. An executor of the standard library wraps each call into
+    two futures and a lock: 29 us of CPU where this costs 2."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -45,15 +43,15 @@ class LocalThreads:
         self._is_closed = False
 
     async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        """Do ``work(*arguments)`` on a thread. It has ended when this returns, raises or is cancelled: a caller that
-        went on sooner would close or reuse a descriptor that the thread still writes to."""
+        """The work has ended when this returns, raises or is cancelled: a caller that went on sooner would close or
+        reuse a descriptor that the thread still writes to."""
         call: Call[None, T] = self._call(None)
         self._put([call], lambda calls: calls[0].attempt(lambda _: work(*arguments)), call.tell)
         return await call.ended()
 
     async def together(self, work: Together[S, T], argument: S) -> T:
-        """Do in one go, for all who ask meanwhile, what is cheaper for many, such as making them durable. A call that
-        comes alone waits for nobody."""
+        """Do in one go, for all who ask meanwhile, what is cheaper for many. A call that comes alone waits for
+        nobody."""
         call: Call[S, T] = self._call(argument)
         group = self._groups.setdefault(work, _Group())
         group.waiting.append(call)
@@ -62,9 +60,8 @@ class LocalThreads:
         return await call.ended()
 
     def side_by_side(self, calls: Sequence[Call[S, T]], step: Callable[[S], T]) -> None:
-        """Do a step of each call, on several threads if some are free; ends when all have ended. One flush of the disk
-        serves all who wait for it, and nobody who comes later: in a row 16 small files took four times as long. A hint
-        to begin writing (`posix_fadvise`) made it slower."""
+        """Do a step of each call on free threads; ends when all have. One flush of the disk serves all who wait for it:
+        in a row 16 small files took four times as long. A hint to begin writing (`posix_fadvise`) made it slower."""
         left, ended = deque(calls), SimpleQueue[None]()
 
         def work_off() -> None:
@@ -80,7 +77,7 @@ class LocalThreads:
             ended.get()
 
     async def close(self) -> None:
-        """Let the threads end, after the work that they were given. Idempotent."""
+        """Let the threads end after their work. Idempotent."""
         self._is_closed = True
         for work, group in self._groups.items():
             self._hand_over(work, group)
@@ -151,7 +148,7 @@ class LocalThreads:
 
 
 class Call(Generic[S, T]):
-    """One caller's part of work that is done for several, between its event loop and the thread."""
+    """One caller's part of work that is done for several."""
 
     __slots__ = ("_has_ended", "_loop", "_waiter", "argument", "error", "result")
 
@@ -178,7 +175,7 @@ class Call(Generic[S, T]):
             self.error.__cause__ = refused
 
     async def ended(self) -> T:
-        """The result, once the work has ended: a cancellation waits for that too."""
+        """A cancellation waits for the work to end."""
         try:
             return await self._waiter
         except asyncio.CancelledError:
@@ -204,13 +201,11 @@ class Call(Generic[S, T]):
 
 
 Together = Callable[[Sequence[Call[S, T]]], None]
-"""Work for many. Each step goes through `Call.attempt`, so that one failure does not fail the others."""
+"""Each step goes through `Call.attempt`, so that one failure does not fail the others."""
 
 
 @dataclass
 class _Group:
-    """Shares that wait for work that is under way for others."""
-
     waiting: list[Call[Any, Any]] = field(default_factory=list)
     under_way: int = 0
 
@@ -220,7 +215,6 @@ def _nothing(_: Sequence[Call[None, None]]) -> None:
 
 
 def unavailable(error: OSError, root: str) -> LakeUnavailableError:
-    """Put into words what the disk refused, and what to do about it."""
     reason = error.strerror or str(error)
     where = f" ({error.filename})" if error.filename else ""
     match error.errno:
@@ -259,7 +253,7 @@ def unavailable(error: OSError, root: str) -> LakeUnavailableError:
 
 
 def _free(root: str) -> str:
-    """Both bytes and files, since either may be missing; what the failed call let go of counts as free."""
+    """Bytes and files, since either may be missing. What the failed call let go of counts as free."""
     try:
         space = os.statvfs(root)
     except OSError:

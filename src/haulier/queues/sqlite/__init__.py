@@ -1,1 +1,1 @@
-"""The queue in a SQLite file on a local disk, shared by the processes of one machine."""
+"""The queue in a SQLite file."""

@@ -1,4 +1,4 @@
-"""One connection to a queue's file, for one thread: opened at first use, healed when it breaks, its errors in words."""
+"""One connection to a queue's file: opened at first use, healed when it breaks, its errors in words."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _logger = logging.getLogger("haulier.queues")
 
 
 class SqliteFile:
-    """Runs work in transactions of the queue's file at ``path``.
+    """Runs work in transactions. All methods block, and belong to one thread.
 
     A damaged file is moved aside and a fresh one made. One that was moved or deleted under the connection is left for
     what stands at ``path`` now. A warning says either, and the work is done once more: plan and lake rebuild what was
-    in the queue (G1). All methods block, and belong to one thread.
+    in the queue (G1).
     """
 
     def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
@@ -42,11 +42,11 @@ class SqliteFile:
         return self._run(work, "BEGIN IMMEDIATE")
 
     def read(self, work: Work[T]) -> T:
-        """Do ``work``, which only reads, on the state of one moment."""
+        """Do ``work`` on the state of one moment."""
         return self._run(work, "BEGIN")
 
     def close(self) -> None:
-        """Close. Leaves an empty log if nobody else is at work. May be called again."""
+        """Leaves an empty log if nobody else is at work. Idempotent."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -119,7 +119,6 @@ class SqliteFile:
         return bool(self._moved.value)
 
     def _replace(self, error: Exception) -> None:
-        """Let go of a connection whose file is damaged or gone."""
         if self._connection is None:
             raise error
         # Of several that find the damage the first one moves the file; to the others it has moved.

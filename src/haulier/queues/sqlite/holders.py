@@ -1,4 +1,4 @@
-"""Owners of the leases in a queue's file: a row for each process that took one, removed once it has ended."""
+"""Owners of leases: a row for each process that took one, removed once it has ended."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ GROUP BY messages.holder
 
 
 def number_of(connection: apsw.Connection, process: ThisProcess) -> int:
-    """Return the number that stands beside the leases of this process; 0 if nobody could ever tell that it has
-    ended."""
+    """Stands beside the leases of this process; 0 if nobody could ever tell that it has ended."""
     if not process.mark:
         return 0
     known: int | None = connection.execute("SELECT id FROM holders WHERE mark = ?", (process.mark,)).get
@@ -30,12 +29,12 @@ def number_of(connection: apsw.Connection, process: ThisProcess) -> int:
 
 
 def others(connection: apsw.Connection, process: ThisProcess) -> list[tuple[int, str]]:
-    """List number and mark of every other process that took a lease."""
+    """Number and mark of every other process that took a lease."""
     return connection.execute("SELECT id, mark FROM holders WHERE mark <> ?", (process.mark,)).fetchall()  # type: ignore[return-value]
 
 
 def free(connection: apsw.Connection, gone: Sequence[int], now: float) -> int:
-    """End the leases of processes that have ended, as if they had run out. Returns their number.
+    """End the leases of processes that have ended, as if they had run out. Returns how many.
 
     Tokens and deliveries stay: to the crash guard this is a silent delivery like any other.
     """
@@ -50,7 +49,6 @@ def free(connection: apsw.Connection, gone: Sequence[int], now: float) -> int:
 
 
 def holders(connection: apsw.Connection, process: ThisProcess, now: float) -> list[Holder]:
-    """List who holds the leases that have not run out."""
     found = connection.execute(_LEASES, {"now": now}).fetchall()
     return [
         Holder(name or "", "unknown" if mark is None else process.find(str(mark)), int(leases), float(seconds))  # type: ignore[arg-type]
@@ -59,7 +57,7 @@ def holders(connection: apsw.Connection, process: ThisProcess, now: float) -> li
 
 
 def _forget_idle(connection: apsw.Connection) -> None:
-    """Forget processes without a lease. Nobody else would forget those of an earlier boot or of a container."""
+    """Nobody else would forget processes of an earlier boot or of a container."""
     connection.execute(
         "DELETE FROM holders WHERE id NOT IN "
         "(SELECT holder FROM messages WHERE token <> 0 AND visible_at > (SELECT last_seen FROM queue))"

@@ -1,7 +1,5 @@
-"""The embedded queue: one SQLite file on a local disk, shared by the processes of a machine.
-
-Its rules and their reasons: docs/protocol.md#the-sqlite-queue.
-"""
+"""One SQLite file on a local disk, shared by the processes of a machine. Its rules and their reasons:
+docs/protocol.md#the-sqlite-queue."""
 
 from __future__ import annotations
 
@@ -28,17 +26,16 @@ from haulier.queues.sqlite.thread import SqliteThread
 _logger = logging.getLogger("haulier.queues")
 
 BUSY_TIMEOUT_SECONDS = 15.0
-"""Longest wait for other processes: under a third of the default lease of 60 s, so that a renewal that had to wait
-still comes in time."""
+"""Under a third of the default lease of 60 s, so that a renewal that had to wait still comes in time."""
 
 FIND_SECONDS = 0.5
-"""Least time between two looks for processes that have ended, while nothing is ready."""
+"""Least time between two looks for ended processes, while nothing is ready."""
 
 ENQUEUE_AT_ONCE = 1_000
-"""Most messages of one transaction: enough for 100,000 a second, few enough that nobody waits for it."""
+"""Messages in one transaction: enough for 100,000 a second, few enough that nobody waits for it."""
 
 _MAX_DELAY_SECONDS = 366 * 86_400.0
-"""Longest delay or lease that is kept: a year."""
+"""A year; for leases too."""
 
 _CAPABILITIES = QueueCapabilities(
     name="sqlite",
@@ -79,15 +76,11 @@ FROM moment
 
 
 class SqliteQueue:
-    """A client of the queue in the file at ``path``; one connection, on a thread of its own.
-
-    The first call opens the file and makes its folder. It may raise `UsageError` (a place where no queue can live, a
-    file that is none) or `NewerFormatError`; every call may raise `QueueUnavailableError`, and may be made again. What
-    a call has written when it returns survives a loss of power.
+    """The first call opens the file and makes its folder. It may raise `UsageError` (a place where no queue can live, a
+    file that is none) or `NewerFormatError`. What a call has written when it returns survives a loss of power.
 
     ``busy_timeout_seconds`` must stay below a third of the lease. Processes that share the file must be spawned, not
-    forked, once a client has been used. ``process`` owns the leases: those of one that has ended are free as soon as
-    nothing else is ready.
+    forked, once a client has been used. Leases of a process that has ended are free as soon as nothing else is ready.
     """
 
     def __init__(
@@ -104,7 +97,6 @@ class SqliteQueue:
         self._thread = SqliteThread(path, busy_timeout_seconds)
         self._file = self._thread.file
         self.rows = SqliteRows(self._thread)
-        """In the same file, over the same connection."""
 
     @property
     def capabilities(self) -> QueueCapabilities:
@@ -182,8 +174,8 @@ class SqliteQueue:
     # What follows runs on the client's thread.
 
     def _tick(self, connection: apsw.Connection, tokens: int = 0) -> tuple[float, int]:
-        """Return the queue's time, and the first of ``tokens`` fresh tokens. The clock is read under the write lock: a
-        reading from before the wait for it would look like a clock that was set back."""
+        """The queue's time, and the first of ``tokens`` fresh tokens. The clock is read under the write lock: a reading
+        from before the wait for it would look like a clock that was set back."""
         now, token = connection.execute(_TICK, {"wall": wall_seconds(self._clock), "tokens": tokens}).get
         return now, token
 
@@ -202,7 +194,7 @@ class SqliteQueue:
         return self._file.write(lambda connection: self._take(connection, limit, lease_seconds))
 
     def _free_dead(self) -> int:
-        """Free the leases of processes that have ended. Looking at those that live writes nothing."""
+        """Looking at processes that live writes nothing."""
         now = self._clock.monotonic()
         if self._found_at is not None and now - self._found_at < FIND_SECONDS:
             return 0
@@ -285,7 +277,7 @@ class SqliteQueue:
 
 @dataclass(frozen=True)
 class _Held:
-    """The parts of a lease's token. ``token`` alone is unique in a file for ever; ``id`` finds the row."""
+    """A lease's token. ``token`` alone is unique in a file for ever; ``id`` finds the row."""
 
     id: int
     token: int

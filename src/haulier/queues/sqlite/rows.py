@@ -1,4 +1,4 @@
-"""The shared rows, in the queue's file and over its client's connection."""
+"""The shared rows, in the queue's file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from haulier.queues.sqlite.thread import SqliteThread
 
 
 class SqliteRows:
-    """See `Rows` in its seam. Closing it closes the queue's client too: both are one connection."""
+    """Closing it closes the queue's client too: both are one connection."""
 
     def __init__(self, thread: SqliteThread) -> None:
         self._thread = thread
@@ -19,7 +19,7 @@ class SqliteRows:
         return await self._thread.read(lambda connection: _row(connection, name))
 
     async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
-        """See the seam. ``change`` is called on the client's thread, inside the transaction."""
+        """``change`` is called on the client's thread, inside the transaction."""
 
         def replace(connection: apsw.Connection) -> bytes:
             body = change(_row(connection, name))

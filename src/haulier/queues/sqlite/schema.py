@@ -1,4 +1,4 @@
-"""Contents of a queue's file: its tables, the marks that say it is one, and the settings of a connection."""
+"""Tables of a queue's file, the marks that say it is one, and the settings of a connection."""
 
 from __future__ import annotations
 
@@ -62,7 +62,6 @@ _SETTINGS = {
 
 
 def require_safe_sqlite() -> None:
-    """Raise `UsageError` if apsw was built upon a SQLite that can corrupt a file with several writers."""
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < SAFE_SQLITE:
         wanted = ".".join(str(part) for part in SAFE_SQLITE)
@@ -73,10 +72,8 @@ def require_safe_sqlite() -> None:
 
 
 def set_up(connection: apsw.Connection, path: Path) -> str:
-    """Make a connection ready, and an empty file a queue. Returns the file's generation.
-
-    Raises `NewerFormatError`, and `UsageError` for somebody else's file, before anything in it is changed.
-    """
+    """Make a connection ready, and an empty file a queue. Returns the file's generation. Raises `NewerFormatError`, and
+    `UsageError` for somebody else's file, before anything in it is changed."""
     application, version = connection.pragma("application_id"), connection.pragma("user_version")
     if application == APPLICATION_ID:
         if version > FORMAT:
@@ -97,5 +94,5 @@ def set_up(connection: apsw.Connection, path: Path) -> str:
 
 
 def not_a_queue(path: Path) -> UsageError:
-    """Make the error for a file that is surely or possibly not ours. Nothing in it is touched."""
+    """The file is surely or possibly not ours: nothing in it is touched."""
     return UsageError(f"{path} is not a readable haulier queue. Name another file, or move this one away.")

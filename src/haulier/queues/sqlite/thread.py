@@ -1,4 +1,4 @@
-"""The thread of one client, on which all its work in the queue's file is done in turn."""
+"""The thread of one client, on which all its work is done in turn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class SqliteThread:
-    """Runs work in the file at ``path``, for a `SqliteQueue` and the `SqliteRows` beside it."""
+    """Shared by a `SqliteQueue` and its `SqliteRows`."""
 
     def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
         self.file = SqliteFile(path.resolve(), busy_timeout_seconds)
@@ -34,7 +34,7 @@ class SqliteThread:
         return self._executor.submit(call)
 
     async def close(self) -> None:
-        """Wait for the thread's work and close the file. May be called again; no other call may follow."""
+        """Wait for the thread's work and close the file. Idempotent."""
         if self._is_closed:
             return
         self._is_closed = True
