@@ -49,7 +49,7 @@ class Options:
 
 @dataclass(frozen=True)
 class OpenSource:
-    """Enough to look at runs, and to close those that promise no count."""
+    """A source without its API: enough to look at runs, and to close those that promise no count."""
 
     app: App
     lake: Lake

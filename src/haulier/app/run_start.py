@@ -44,7 +44,7 @@ async def find_open(source: LiveSource, mode: str, say: Callable[[str], None]) -
 
 
 async def _end_without_records(source: LiveSource, run: Run) -> bool:
-    """Return whether it was done. A run on which somebody works is left alone."""
+    """Return whether the run was superseded; one on which somebody works is not."""
     if not await source.lake.exists(run.paths.seal):
         await source.closer.end(run, "superseded")
         return True

@@ -35,7 +35,7 @@ def load_app(source: str, environ: Mapping[str, str] | None = None) -> App:
 
 
 def _run_file(path: Path) -> ModuleType:
-    """Its folder is first on the path, as Python does it, and it displaces no other module."""
+    """Import a file as Python runs it: its folder is first on the path, and it displaces no other module."""
     name = f"haulier_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -53,7 +53,7 @@ def canonical(item: Item) -> Item:
 
 
 def decode_payload(cls: type[Item], payload: bytes) -> Item:
-    """Datetimes are UTC, unknown fields are ignored.
+    """Make datetimes UTC; ignore unknown fields.
 
     Raises `BrokenEnvelopeError`, with the path of the field (``$.ids.start``), for other types than the declared ones.
     """

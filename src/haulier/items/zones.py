@@ -10,7 +10,7 @@ MOMENT = timedelta.resolution
 
 
 def zone_of(name: str) -> tzinfo:
-    """Raises a ``ValueError``. UTC needs no time zone database."""
+    """Raises a ``ValueError`` for an unknown name. UTC needs no time zone database."""
     if name == "UTC":
         return UTC
     try:
@@ -23,7 +23,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def day_start(day: date, zone: tzinfo) -> datetime:
-    """Moment in UTC; where clocks skip midnight, that of the skip."""
+    """First moment of a local day, in UTC; where clocks skip midnight, the moment of the skip."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
@@ -61,7 +61,7 @@ def mark_until(moment: datetime, step: timedelta, zone: tzinfo) -> datetime:
 
 
 def mark_from(moment: datetime, step: timedelta, zone: tzinfo) -> datetime:
-    """A moment from this one on, likewise: the first, except across a fold."""
+    """A moment from this one on at which the clock shows a whole number of steps: the first, except across a fold."""
     mark = ceiling(local(moment, zone), step)
     while True:
         shown = [found for found in _moments_of(mark, zone) if found >= moment and local(found, zone) == mark]
@@ -81,5 +81,5 @@ def ceiling(shown: datetime, step: timedelta) -> datetime:
 
 
 def _moments_of(shown: datetime, zone: tzinfo) -> list[datetime]:
-    """Two in a fold. A skipped time is read with either offset."""
+    """A time in a fold has two. A skipped time is read with either offset."""
     return [shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]

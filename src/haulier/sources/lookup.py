@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 Expect = Callable[["ItemApi"], Awaitable[dict[str, int]]]
-"""Records of each stream by the API; streams without a count are absent."""
+"""Asks the API for the count of each stream; streams without a count are absent."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class IdsRecipe:
-    """``first`` and ``last`` are included; `{start}` and `{end}` in ``query`` tell the API a range."""
+    """Ranges from ``first`` to ``last``, both included; `{start}` and `{end}` in ``query`` tell the API a range."""
 
     last: int | Lookup
     step: int
@@ -58,12 +58,12 @@ class IdsRecipe:
     only_start: bool = False
     """The start alone names the whole item to the API."""
     may_be_empty: bool = False
-    """Else an API without items is an error: mostly the query is wrong."""
+    """An API without items gives a run without items. Else it is an error: mostly the query is wrong."""
 
 
 @dataclass(frozen=True)
 class WindowsRecipe:
-    """``end`` is the run's snapshot time less ``settle`` where none is given."""
+    """Windows from ``start`` to ``end``, or to the run's snapshot time less ``settle``."""
 
     start: datetime
     step: timedelta
@@ -113,7 +113,7 @@ BATCH_PARENTS = 100
 
 @dataclass(frozen=True)
 class ParentRecipe:
-    """One request for each record of the parent."""
+    """A stream is asked for with one request for each record of the parent."""
 
     stream: str
     batch: int = BATCH_PARENTS
@@ -134,7 +134,7 @@ class StreamRecipe:
     json: Any = field(default=None, repr=False)
     headers: Pairs = field(default=(), repr=False)
     empty: EmptyForms = EMPTY_LIST_ONLY
-    """Pages without records, besides an empty list."""
+    """Forms of a page without records, besides an empty list."""
     total: Total | None = None
     expect: Lookup | None = None
     key: tuple[str, ...] = ()

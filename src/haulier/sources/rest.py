@@ -44,7 +44,6 @@ class RestSource:
         return tuple(self.processors)
 
     async def enumerate(self, mode: str, streams: Iterable[str], context: Context) -> AsyncIterator[WorkItem]:
-        """Items of one stream after the other."""
         if mode != "full":
             raise UsageError(f"Source {self.name!r} supports full runs only, not {mode} ones.")
         for stream in streams:

@@ -80,7 +80,7 @@ def fill_value(text: str, values: PlaceholderValues) -> PlaceholderValue:
 
 
 def lone_placeholder(text: str) -> str | None:
-    """The placeholder that is the whole ``text``."""
+    """Return the placeholder that is the whole ``text``."""
     match = _BRACES.fullmatch(text)
     return None if match is None else match[1]
 
@@ -93,7 +93,7 @@ def as_text(value: PlaceholderValue) -> str:
 
 
 def strings_of(tree: object) -> Iterator[str]:
-    """Keys have no placeholders."""
+    """Keys are left out: they have no placeholders."""
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, Mapping):

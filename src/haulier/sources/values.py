@@ -31,7 +31,7 @@ class ValuesDivision:
         self._where = where
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
-        """Items in the list's order. Raises `UsageError` for what is not a list of values."""
+        """Yield one item for each value, in order. Raises `UsageError` for what is not a list of values."""
         values = self._recipe.values
         if not isinstance(values, ListLookup):
             for value in values:

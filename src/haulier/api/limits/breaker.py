@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 BREAKER_FAILURES: Final = 20
-"""Consecutive ones, over all workers."""
+"""Consecutive failures, over all members."""
 TRIAL_BREAKER_FAILURES: Final = 3
 WINDOW_SECONDS: Final = 30.0
 SLICE_SECONDS: Final = 5.0
@@ -27,8 +27,6 @@ TRIAL_SUCCESSES: Final = 10
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Results since the member's last beat."""
-
     good: int = 0
     bad: int = 0
     """Connect, time-out, 429, 5xx."""
@@ -64,7 +62,6 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """Wall time."""
     reason: str = ""
     failures: int = 0
-    """Consecutive ones, over all members."""
     slices: tuple[Slice, ...] = ()
     probe_at: float = 0.0
     """In the scope's time (`ScopeRow.time`)."""

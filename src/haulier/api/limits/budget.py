@@ -105,7 +105,7 @@ class Spending:
     wanted: float = UNLIMITED
     """Requests a second; unlimited where the member's pace held it back."""
     asks: Mapping[Quota, int] = field(default_factory=dict)
-    """Requests to take; below 0, to bring back."""
+    """Below 0: to bring back."""
     heard: HeaderLimits | None = None
 
 

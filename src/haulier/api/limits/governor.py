@@ -59,7 +59,7 @@ class Phase(StrEnum):
     STARTING = "starting"
     STEADY = "steady"
     PROBING = "probing"
-    """Half the limit for one window, without a queue."""
+    """Half the limit for one window, to measure without a queue."""
 
 
 class Governor(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,15 +72,13 @@ class Governor(msgspec.Struct, frozen=True, kw_only=True):
     """Answers that met the load before a change. Slow start skips none once it is full."""
     window: dict[str, tuple[float, ...]] = msgspec.field(default_factory=dict)
     seen: int = 0
-    """Answers that the samples stand for."""
     doubts: int = 0
-    """Undecided windows in slow start."""
     peak: int = 0
     low: dict[str, tuple[LowLoadAnswer, ...]] = msgspec.field(default_factory=dict)
     resume: float = START_LIMIT
     """Limit after the probe."""
     queued: int = 0
-    """Windows since the last probe."""
+    """Windows with a queue since the last probe."""
     falls: int = 0
     probe_after: int = FIRST_PROBE_AFTER_WINDOWS
     median: float = 0.0
@@ -294,7 +292,7 @@ def _is_full(governor: Governor, in_flight: int) -> bool:
 
 
 def _unqueued_ratio(governor: Governor) -> float | None:
-    """0.5 is half of the requests waiting. None where most have no baseline."""
+    """Baseline over present time: 0.5 is half of the requests waiting. None where most have no baseline."""
     total = 0.0
     known = unknown = 0
     for kind, samples in governor.window.items():

@@ -69,7 +69,7 @@ class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
     at: float = 0.0
     refused_at: float = -NO_PACE
     resumed_at: float = -NO_PACE
-    """End of the pause after the refusal."""
+    """End of the pause."""
     lately: RecentRequests = msgspec.field(default_factory=RecentRequests)
     sent: int = 0
     """Requests since the last refusal after `MIN_EVIDENCE_REQUESTS`."""
@@ -78,7 +78,6 @@ class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
     proven: float = 0.0
     """Most requests a second between two refusals."""
     ceiling: float = NO_PACE
-    """Refused pace."""
     ceiling_until: float = -NO_PACE
     odd: int = 0
     """Unexplained refusals."""
@@ -87,13 +86,12 @@ class LearnedRate(msgspec.Struct, frozen=True, kw_only=True):
     before_pace: float = 0.0
     by_chance_until: float = -NO_PACE
     no_chance_until: float = -NO_PACE
-    """Chance was believed in, and wrong."""
+    """Chance was believed in once, and wrong."""
     refused_lately: float = 0.0
     sent_lately: float = 0.0
     """Both fade within `OFTEN_SECONDS`."""
 
     def is_by_chance(self, time: float) -> bool:
-        """Whether a refusal concerns its own request alone."""
         return time < self.by_chance_until
 
 
@@ -170,7 +168,6 @@ def _is_unexplained(learned: LearnedRate) -> bool:
 
 
 def _after_chance_refusal(learned: LearnedRate, refusals: int, time: float, *, is_row: bool) -> LearnedRate:
-    """Look for a limit again where refusals come in a row, or often."""
     lately = learned.refused_lately + refusals
     if is_row or (lately >= OFTEN_REFUSALS and lately >= OFTEN_PART * learned.sent_lately):
         return LearnedRate(at=time, lately=learned.lately, no_chance_until=time + CHANCE_SECONDS)

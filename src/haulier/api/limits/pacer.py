@@ -103,6 +103,5 @@ class Pacer:
         }
 
     def give_up_unused(self) -> dict[Quota, int]:
-        """Give up what is held, to bring it back."""
         held, self._held = self._held, dict.fromkeys(self._held, 0)
         return {quota: -count for quota, count in held.items() if count > 0}

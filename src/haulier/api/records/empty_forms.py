@@ -69,7 +69,8 @@ class EmptyForms:
         return any(_WORD_VALUES.get(word) == value for word in self.words)
 
     def takes_absence(self, body: bytes | Raw, path: str) -> bool:
-        """Only the last key may be missing, or what is below an empty list: else another path may be meant."""
+        """Whether the records are missing by declaration. Only the last key may be, or what is below an empty list:
+        else another path may be meant."""
         parts = parts_of(path)
         if not self.takes_absent or not parts:
             return False

@@ -42,9 +42,8 @@ class SignReport:
     tokens: tuple[str, ...] = ()
     """Keys that look like tokens, where the sign is missing."""
     others: tuple[str, ...] = ()
-    """Further keys there, with texts."""
     asked: int | None = None
-    """Page size."""
+    """Page size that was asked for."""
 
     @property
     def is_there(self) -> bool:
@@ -145,7 +144,7 @@ _SIZE_NAMES: Final = frozenset(
         "count", "top", "first", "rows", "take", "resultsperpage", "itemsperpage", "recordsperpage", "sysparmlimit",
     }
 )  # fmt: skip
-"""Letters only."""
+"""Names of a page's size, in letters only."""
 _MAX_DEPTH: Final = 2
 
 
