@@ -96,7 +96,7 @@ class Shape(StrEnum):
 
     @property
     def may_be_of_data(self) -> bool:
-        """Whether one record may be the cause, so that dividing the item isolates it."""
+        """Whether one record may be the cause, so that dividing isolates it."""
         return self in _OF_DATA
 
     @property

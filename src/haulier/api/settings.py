@@ -1,4 +1,4 @@
-"""An API as a source declares it."""
+"""Settings of an API."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ FLOOR_BYTES = 256 * 1024 * 1024
 """Enough for a dozen items under way of 20 MB, compressed, and a manifest of millions of items."""
 FLOOR_FILES = 1_000
 FLOOR_PART = 20
-"""At most this part of a disk (1/20) is the floor: a disk of 1 GB must not lose a quarter."""
+"""A disk of 1 GB must not lose a quarter: at most this part of it (1/20) is the floor."""
 AGAIN_PARTS = 1.25
 """Floors that must be free before work goes on: around one alone it would stop and go."""
 
@@ -44,7 +44,6 @@ def in_words(disk: Disk, room: Room) -> tuple[str, str]:
 
 
 async def require_room(lake: Lake) -> None:
-    """Raise `LakeUnavailableError` if the lake's disk is below its floor."""
     disk = await lake.disk()
     if disk is None or (floor := floor_of(disk)).is_free_on(disk):
         return

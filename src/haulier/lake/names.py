@@ -13,7 +13,7 @@ _PATH = re.compile(f"{_PART}(?:/{_PART})*")
 
 
 def checked(path: str) -> str:
-    """Raise `ValueError` for a path that the lake does not take, which is a programming error."""
+    """Raise `ValueError` for a path that the lake does not take: a programming error."""
     if not _PATH.fullmatch(path):
         raise ValueError(
             f"Not a path in the lake: {path!r}. It is relative, with ASCII letters, digits and '-_.=' between '/'."

@@ -12,8 +12,8 @@ from haulier.errors import ItemError
 from haulier.lake.seam import Bytes, ObjectFacts
 
 BLOCK_BYTES = 256 * 1024
-"""Bytes fed to the compressor at a time. ISA-L's output depends on where its input is cut, so equal content has equal
-bytes only with cuts at fixed places. Below this a thread costs more than compression saves."""
+"""Bytes fed to ISA-L at a time. Its output depends on where its input is cut, so equal content has equal bytes only
+with cuts at fixed places. Below this a thread costs more than compression saves."""
 
 _LONG_RECORD_BYTES = 500
 """Mean size from which searching for line ends beats `bytes.count`: it takes a fifth of the time at 10 KB, twice the
@@ -62,8 +62,7 @@ def _hold(lines: bytes, records: Sequence[Bytes]) -> bool:
 
 
 class LineCompressor:
-    """Lines to the stored bytes of one object. Equal lines give equal bytes, however grouped, on one kind of processor:
-    ISA-L's code differs between kinds."""
+    """Equal lines give equal bytes, however grouped, on one kind of processor: ISA-L's code differs between kinds."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -81,7 +80,7 @@ class LineCompressor:
         self.records += records
 
     def drain(self) -> bytes:
-        """Compress whole blocks and return the bytes to store next; less than a block waits."""
+        """Returns the bytes to store next; less than a block waits."""
         stored = []
         for lines in self._waiting:
             rest = memoryview(lines)
@@ -102,7 +101,6 @@ class LineCompressor:
         return self._counted(b"".join(stored))
 
     def finish(self) -> bytes:
-        """Compress the rest and end the stream."""
         stored = self.drain()
         stream = self._opened(_LITTLE_MEMORY)
         stored += self._counted(stream.compress(self._block) + stream.flush())
@@ -126,8 +124,7 @@ class LineCompressor:
 
 
 async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """Lines of an object that haulier wrote, in batches. `ValueError` if it is not whole. Holds a megabyte and the
-    longest line."""
+    """Holds a megabyte and the longest line. Raises `ValueError` if the object is not whole."""
     member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     rest = b""
     try:
@@ -145,8 +142,7 @@ async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
 
 
 class LineCounter:
-    """Counts what an object holds, from its stored bytes (P9), in bounded memory. `ValueError` says why it is
-    damaged."""
+    """Counts from stored bytes (P9), in bounded memory. `ValueError` says why they are damaged."""
 
     def __init__(self) -> None:
         self._member: igzip_lib.IgzipDecompressor | None = None

@@ -14,8 +14,8 @@ from haulier.schemes import Scheme, examples
 
 
 def open_lake(url: str, *, base: Path, clock: Clock) -> Lake:
-    """Find the lake of ``url``: a folder, relative to ``base``, or a URL. Touches nothing. Raises `UsageError` that
-    does not repeat the URL: it may hold a secret (G7)."""
+    """``url`` is a folder, relative to ``base``, or a URL. Nothing is touched yet. The `UsageError` does not repeat a
+    URL: it may hold a secret (G7)."""
     if not url.strip() or "\0" in url:
         raise UsageError(f"The lake is not named. {_remedy()}")
     name = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", url)

@@ -82,7 +82,7 @@ class RunPaths:
         return f"{self.root}/bodies"
 
     def body(self, key: str, number: int) -> str:
-        """An answer that could not be read, by the number that its key's poison has or would have."""
+        """Numbered as the poison that its key has or would have."""
         return f"{self.bodies}/{key}.{number}"
 
     def closing(self, number: int, name: str) -> str:

@@ -76,7 +76,8 @@ class Spool(Protocol):
 
 
 class Lake(Protocol):
-    """Every method may raise `LakeUnavailableError`."""
+    """Every method may raise `LakeUnavailableError`. What is absent reads as None or as nothing, and is removed without
+    an error."""
 
     @property
     def capabilities(self) -> LakeCapabilities: ...
@@ -89,29 +90,24 @@ class Lake(Protocol):
         """As `create`, streamed: for manifests, which have no size limit."""
         ...
 
-    async def read(self, path: str) -> bytes | None:
-        """None if the record is absent."""
-        ...
+    async def read(self, path: str) -> bytes | None: ...
 
     async def exists(self, path: str) -> bool: ...
 
     def walk(self, folder: str) -> AsyncIterator[list[str]]:
-        """List every file below ``folder``, at any depth, in batches and no order; none if it is absent. Temporary
-        names (``.tmp-*``) are never listed; what stood before the call and stays always is."""
+        """List every file below ``folder``, at any depth, in batches and no order. Temporary names (``.tmp-*``) are
+        never listed; what stood before the call and stays always is."""
         ...
 
     async def names(self, folder: str) -> list[str]:
-        """List the files and folders directly in a small folder, in no order and without temporary names; none if it is
-        absent."""
+        """List the files and folders directly in a small folder, in no order and without temporary names."""
         ...
 
     def download(self, path: str) -> AsyncIterator[bytes]:
-        """Read the stored bytes in pieces; none if it is absent."""
+        """Read the stored bytes, in pieces."""
         ...
 
-    async def remove(self, path: str) -> None:
-        """A file that is absent already is fine."""
-        ...
+    async def remove(self, path: str) -> None: ...
 
     async def open_spool(self, folder: str, name: str) -> Spool:
         """``folder`` is a run's staging folder, ``name`` of this attempt alone. Something stands there as soon as bytes
@@ -124,8 +120,7 @@ class Lake(Protocol):
         ...
 
     async def adopt(self, path: str) -> ObjectFacts | None:
-        """Make an object durable and read it to its end (P9). None if it is absent; raises `DamagedObjectError` if it
-        has no proper end."""
+        """Make an object durable and read it to its end (P9). Raises `DamagedObjectError` if that cannot be reached."""
         ...
 
     async def sweep(self, folder: str) -> int:

@@ -39,8 +39,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     depth: _Count = 0
     """Divisions between the item of the plan and this one."""
     suspect: str = ""
-    """Why the item that this one was cut from was divided, if its data or its crashes were the reason: one of the parts
-    has it. A message that is sent again has lost it, which costs some more requests."""
+    """Why the parent was divided, if its data or its crashes were the reason: one of the children has it. A message
+    that is sent again has lost it, which costs some more requests."""
     payload: msgspec.Raw
 
 
@@ -88,7 +88,7 @@ def decode(body: bytes) -> Envelope:
 
 
 def _problem(envelope: Envelope) -> str | None:
-    """Why a message must not be worked: its names become paths in the lake and fields of every log line."""
+    """Names become paths in the lake and fields of every log line."""
     if envelope.v < 1:
         return f"there never was a format {envelope.v}"
     names = (("kind", envelope.kind, _KIND), ("key", envelope.key, _KEY), ("run", envelope.run_id, _RUN_ID))

@@ -1,4 +1,4 @@
-"""A queue in this process's memory, for tests, `try`, and runs that need not outlive it."""
+"""A queue for tests, `try`, and runs that need not outlive this process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Message:
 
 @dataclass(slots=True)
 class MemoryStore:
-    """Shared by the clients of one queue, and lost with the process; a run rebuilds it from its plan."""
+    """Lost with the process; a run rebuilds it from its plan."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     messages: dict[int, _Message] = field(default_factory=dict)
@@ -52,7 +52,6 @@ class MemoryStore:
         heapq.heappush(self.by_visibility, (visible_at, token, id))
 
     def next_ready(self, now: float) -> int | None:
-        """Take the message that has been visible for longest off the heap."""
         while self.by_visibility and self.by_visibility[0][0] <= now:
             visible_at, token, id = heapq.heappop(self.by_visibility)
             message = self.messages.get(id)

@@ -23,15 +23,13 @@ class QueueBackend:
 
     open_queue: QueueOpener
     open_both: Callable[[], tuple[Queue, Rows]]
-    """Opens a client of the queue and one of the shared rows, which may share one connection."""
+    """The two clients may share one connection."""
     local_file: Path | None = None
-    """The file that all processes of a source have in common; None if there is none on this machine."""
+    """The file that all processes of a source share; None if there is none on this machine."""
 
 
 @dataclass(frozen=True)
 class _Setting:
-    """Arguments of an opener besides the URL."""
-
     base: Path
     source: str
     clock: Clock

@@ -1,4 +1,4 @@
-"""Rows in this process's memory, for a queue in memory and for tests."""
+"""Rows in this process's memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class RowStore:
-    """Shared by the clients of the same rows, and lost with the process."""
+    """Lost with the process."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     rows: dict[str, bytes] = field(default_factory=dict)

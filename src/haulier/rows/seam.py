@@ -13,8 +13,8 @@ class Rows(Protocol):
     """A few small named documents that all workers of a source change atomically, each at most as large as a message
     (48 KiB).
 
-    ``read`` and ``update`` may raise `QueueUnavailableError`, and may be called again: an update whose answer was lost
-    may have been made.
+    ``read`` and ``update`` may raise `QueueUnavailableError` and be called again: an update whose answer was lost may
+    have been made.
     """
 
     async def read(self, name: str) -> bytes | None:

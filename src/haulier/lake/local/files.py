@@ -67,7 +67,6 @@ class LocalFiles:
         self._known.add(folder)
 
     def in_folder(self, folder: str, work: Callable[[], T]) -> T:
-        """Do ``work()`` with the folder there; once more if somebody removed it meanwhile."""
         self.make_folder(folder)
         try:
             return work()
@@ -77,7 +76,6 @@ class LocalFiles:
             return work()
 
     def forget_folders(self) -> None:
-        """Somebody removed a folder: make and sync them all anew."""
         self._known.clear()
 
     def create(self, path: str, body: bytes) -> bool:
@@ -115,7 +113,7 @@ class LocalFiles:
                 yield piece
 
     def adopt(self, path: str) -> Generator[ObjectFacts, None, None]:
-        """Yields what is counted so far, at times, and the whole at last; nothing if it is absent."""
+        """Yields the counts so far, at times, and the whole at last."""
         name = self.at(path)
         descriptor = -1
         with self._absent_is_none():
@@ -211,7 +209,7 @@ class LocalFiles:
                 self._refuse_lost_root()
 
     def _refuse_lost_root(self) -> None:
-        """A lake whose disk was unmounted is not begun anew in the empty folder beneath."""
+        """A lake whose disk was unmounted is not begun anew in the folder beneath."""
         try:
             device = os.stat(self.root).st_dev
         except FileNotFoundError:

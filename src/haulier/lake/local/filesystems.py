@@ -16,17 +16,14 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, e
 """Errors of disks without hard links, or without folders that can be synced; exFAT says EPERM."""
 
 _NO_PLACE = frozenset({errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP})
-"""Errors where nobody can create a folder, such as in `/proc`."""
+"""Nobody can create a folder there, such as in `/proc`."""
 
 _REMEDY = "Name a folder on a local disk or volume of this machine."
 
 
 def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> None:
-    """Raise `UsageError` for a disk that cannot keep the protocol, or a folder that this user cannot write; `OSError`
-    if the disk is full. Makes the folder if it is absent, and leaves nothing in it.
-
-    ``read_mounts`` is called once the folder is there, since a disk may be mounted on its first use.
-    """
+    """Makes the folder if it is absent, and leaves nothing in it. Raises `OSError` if the disk is full. ``read_mounts``
+    is called once the folder is there, since a disk may be mounted on its first use."""
     try:
         files.make_root()
         mount = mount_of(os.path.realpath(files.root), read_mounts())

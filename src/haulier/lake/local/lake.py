@@ -96,7 +96,7 @@ class LocalLake:
         await self._threads.close()
 
     def _names(self, calls: Sequence[Call[str, list[str]]]) -> None:
-        """Read a folder that several ask for, such as before each publication, once after they all asked."""
+        """Read a folder that several ask for once, after they all asked."""
         read = functools.cache(self._files.names)
         for call in calls:
             call.attempt(lambda folder: list(read(folder)))

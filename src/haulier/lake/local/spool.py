@@ -1,7 +1,7 @@
 """The spool of one attempt, opened when its first bytes go to disk: for a small item when it is finished.
 
-That is early enough: a spool that a sweep came too early for was finished after `opened` was written, so its attempt
-finds the closing (C1, P7).
+A spool that a sweep came too early for was thus finished after `opened` was written, so its attempt finds the closing
+(C1, P7).
 """
 
 from __future__ import annotations
@@ -24,11 +24,8 @@ _RECORDS_AT_ONCE = 1_000
 
 
 class LocalSpool:
-    """Calls are done in turn, from however many tasks they come.
-
-    After a `write` or `finish` that failed or was cancelled it can only be discarded (`RuntimeError` otherwise): it may
-    hold a part. A `publish` that failed may be tried again.
-    """
+    """Calls are done in turn, from however many tasks they come. After a `write` or `finish` that failed or was
+    cancelled it can only be discarded: it may hold a part. A `publish` that failed may be tried again."""
 
     def __init__(self, files: LocalFiles, folder: str, name: str, threads: LocalThreads) -> None:
         self._files = files
@@ -86,7 +83,6 @@ class LocalSpool:
                 await self._threads.run(self._drop)
 
     def _begin(self) -> None:
-        """An exception or a cancellation leaves it unusable."""
         if not self._usable or self._facts is not None:
             raise RuntimeError("nothing can be written to a spool that was finished, discarded or left by an error")
         self._usable = False
@@ -106,7 +102,6 @@ class LocalSpool:
         write_all(self._opened(), self._compressor.finish())
 
     def _opened(self) -> int:
-        """A name that already stands is a programming error (P5)."""
         if self._descriptor < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             try:
@@ -144,7 +139,7 @@ class LocalSpool:
         )
 
     def _drop(self) -> None:
-        """Remove its name, if still its own. A sweep finds what cannot be removed."""
+        """A sweep finds what cannot be removed."""
         self._usable = False
         with contextlib.suppress(OSError):
             if _inode_at(self._name) == self._inode:
@@ -155,14 +150,14 @@ class LocalSpool:
 
 
 def _finish_all(calls: Sequence[Call[LocalSpool, None]]) -> None:
-    """Step 1 of P7: all are written, and then waited for at once."""
+    """P7, step 1."""
     for call in calls:
         call.attempt(LocalSpool._store)
     calls[0].argument._threads.side_by_side(calls, lambda spool: make_durable(spool._descriptor))
 
 
 def _publish_all(calls: Sequence[Call[tuple[LocalSpool, str], Published]]) -> None:
-    """Steps 4 to 6 of P7. Each folder is made durable once, after the last link into it."""
+    """P7, steps 4 to 6. Each folder is made durable once, after the last link into it."""
     for call in calls:
         call.attempt(lambda argument: argument[0]._link(argument[1]))
     by_folder: dict[str, list[Call[tuple[LocalSpool, str], Published]]] = {}
@@ -183,7 +178,7 @@ def _publish_all(calls: Sequence[Call[tuple[LocalSpool, str], Published]]) -> No
 
 
 def _inode(status: os.stat_result) -> tuple[int, int]:
-    """Return the device and the number of the inode: equal for all names of one file."""
+    """Equal for all names of one file."""
     return status.st_dev, status.st_ino
 
 

@@ -31,8 +31,8 @@ _LAST = object()
 
 
 class LocalThreads:
-    """An `OSError` becomes a `LakeUnavailableError` in words. An executor of the standard library wraps each call into
-    two futures and a lock: 29 us of CPU where this costs 2."""
+    """An `OSError` becomes a `LakeUnavailableError`. An executor of the standard library wraps each call into two
+    futures and a lock: 29 us of CPU where this costs 2."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -50,8 +50,7 @@ class LocalThreads:
         return await call.ended()
 
     async def together(self, work: Together[S, T], argument: S) -> T:
-        """Do in one go, for all who ask meanwhile, what is cheaper for many. A call that comes alone waits for
-        nobody."""
+        """Do in one go for all who ask meanwhile. A call that comes alone waits for nobody."""
         call: Call[S, T] = self._call(argument)
         group = self._groups.setdefault(work, _Group())
         group.waiting.append(call)
@@ -60,8 +59,8 @@ class LocalThreads:
         return await call.ended()
 
     def side_by_side(self, calls: Sequence[Call[S, T]], step: Callable[[S], T]) -> None:
-        """Do a step of each call on free threads; ends when all have. One flush of the disk serves all who wait for it:
-        in a row 16 small files took four times as long. A hint to begin writing (`posix_fadvise`) made it slower."""
+        """One flush of the disk serves all who wait for it: in a row 16 small files took four times as long. A hint to
+        begin writing (`posix_fadvise`) made it slower."""
         left, ended = deque(calls), SimpleQueue[None]()
 
         def work_off() -> None:
@@ -161,7 +160,7 @@ class Call(Generic[S, T]):
         self._has_ended = False
 
     def attempt(self, step: Callable[[S], T]) -> None:
-        """On the thread: the next step, unless an earlier one failed. Raises nothing."""
+        """On the thread. Does nothing after a step that failed, and raises nothing."""
         if self.error is None:
             try:
                 self.result = step(self.argument)
@@ -169,7 +168,7 @@ class Call(Generic[S, T]):
                 self.error = raised
 
     def in_words(self, root: str) -> None:
-        """On the thread, after the last step."""
+        """On the thread."""
         if isinstance(self.error, OSError):
             refused, self.error = self.error, unavailable(self.error, root)
             self.error.__cause__ = refused

@@ -1,4 +1,4 @@
-"""One connection to a queue's file: opened at first use, healed when it breaks, its errors in words."""
+"""One connection to a queue's file: opened at first use, healed when it breaks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _logger = logging.getLogger("haulier.queues")
 
 
 class SqliteFile:
-    """Runs work in transactions. All methods block, and belong to one thread.
+    """All methods block, and belong to one thread.
 
     A damaged file is moved aside and a fresh one made. One that was moved or deleted under the connection is left for
     what stands at ``path`` now. A warning says either, and the work is done once more: plan and lake rebuild what was
@@ -42,7 +42,6 @@ class SqliteFile:
         return self._run(work, "BEGIN IMMEDIATE")
 
     def read(self, work: Work[T]) -> T:
-        """Do ``work`` on the state of one moment."""
         return self._run(work, "BEGIN")
 
     def close(self) -> None:

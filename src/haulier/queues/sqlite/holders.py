@@ -17,7 +17,7 @@ GROUP BY messages.holder
 
 
 def number_of(connection: apsw.Connection, process: ThisProcess) -> int:
-    """Stands beside the leases of this process; 0 if nobody could ever tell that it has ended."""
+    """0 if nobody could ever tell that this process has ended."""
     if not process.mark:
         return 0
     known: int | None = connection.execute("SELECT id FROM holders WHERE mark = ?", (process.mark,)).get
@@ -29,15 +29,13 @@ def number_of(connection: apsw.Connection, process: ThisProcess) -> int:
 
 
 def others(connection: apsw.Connection, process: ThisProcess) -> list[tuple[int, str]]:
-    """Number and mark of every other process that took a lease."""
+    """Number and mark of each."""
     return connection.execute("SELECT id, mark FROM holders WHERE mark <> ?", (process.mark,)).fetchall()  # type: ignore[return-value]
 
 
 def free(connection: apsw.Connection, gone: Sequence[int], now: float) -> int:
-    """End the leases of processes that have ended, as if they had run out. Returns how many.
-
-    Tokens and deliveries stay: to the crash guard this is a silent delivery like any other.
-    """
+    """End leases as if they had run out. Tokens and deliveries stay: to the crash guard this is a silent delivery like
+    any other."""
     freed = 0
     for number in gone:
         connection.execute(

@@ -14,7 +14,7 @@ from haulier.disks import Mount, mount_of, mounts, sync_folder
 from haulier.errors import QueueUnavailableError, UsageError
 
 MAX_SET_ASIDE = 10
-"""Damaged queues that are kept. A disk that spoils more is not worth a fresh file."""
+"""A disk that spoils more queues is not worth a fresh file."""
 
 _LOCK_POLL_SECONDS = 0.05
 
@@ -28,8 +28,8 @@ _NO_PLACE = frozenset(
 
 
 def prepare_folder(path: Path, read_mounts: Callable[[], list[Mount]] = mounts) -> None:
-    """Make the folder, for its user alone, if it is missing. Raises `UsageError` on network and FUSE file systems, and
-    without the right to write."""
+    """The folder is made for its user alone. Raises `UsageError` on network and FUSE file systems, and without the
+    right to write."""
     folder = path.parent
     _refuse_remote(folder, read_mounts())
     try:
@@ -49,10 +49,10 @@ def prepare_folder(path: Path, read_mounts: Callable[[], list[Mount]] = mounts) 
 
 @contextlib.contextmanager
 def locked(folder: Path, patience_seconds: float) -> Iterator[None]:
-    """Hold the folder against other processes that open or replace a queue in it.
+    """Keep other processes from opening or replacing a queue in the folder: between the renames of a damaged file and
+    its log, an opener would pair a fresh file with the old log.
 
-    Between the renames of a damaged file and its log, an opener would pair a fresh file with the old log. The lock is
-    on the folder: closing a descriptor of the queue's own files would drop SQLite's locks
+    The lock is on the folder, since closing a descriptor of the queue's own files would drop SQLite's locks
     (docs/protocol.md#the-sqlite-queue).
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -74,7 +74,7 @@ def locked(folder: Path, patience_seconds: float) -> Iterator[None]:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename the queue's three files to ``<name>.corrupt-<n>``. Call it under `locked`."""
+    """Rename file, log and index to ``<name>.corrupt-<n>``. Call it under `locked`."""
     for number in range(1, MAX_SET_ASIDE + 1):
         target = path.with_name(f"{path.name}.corrupt-{number}")
         if not target.exists():
@@ -92,11 +92,8 @@ def set_aside(path: Path) -> Path:
 
 
 def remove_orphans(path: Path) -> None:
-    """Remove the log and the index of a queue's file that is gone. Call it under `locked`.
-
-    A fresh file would share the index with clients of the old one: they overwrite each other (*seen*: the fresh file
-    was malformed after 3,000 messages).
-    """
+    """Call it under `locked`. A fresh file would share the index with clients of one that is gone: they overwrite each
+    other (*seen*: the fresh file was malformed after 3,000 messages)."""
     if not path.exists():
         for suffix in ("-wal", "-shm"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -32,7 +32,7 @@ FIND_SECONDS = 0.5
 """Least time between two looks for ended processes, while nothing is ready."""
 
 ENQUEUE_AT_ONCE = 1_000
-"""Messages in one transaction: enough for 100,000 a second, few enough that nobody waits for it."""
+"""Enough for 100,000 messages a second, few enough that nobody waits for it."""
 
 _MAX_DELAY_SECONDS = 366 * 86_400.0
 """A year; for leases too."""
@@ -76,11 +76,11 @@ FROM moment
 
 
 class SqliteQueue:
-    """The first call opens the file and makes its folder. It may raise `UsageError` (a place where no queue can live, a
-    file that is none) or `NewerFormatError`. What a call has written when it returns survives a loss of power.
+    """The first call opens the file and makes its folder. It may raise `UsageError` (no place for a queue, or a file
+    that is none) or `NewerFormatError`. What a call has written when it returns survives a loss of power.
 
     ``busy_timeout_seconds`` must stay below a third of the lease. Processes that share the file must be spawned, not
-    forked, once a client has been used. Leases of a process that has ended are free as soon as nothing else is ready.
+    forked, once a client has been used.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class SqliteQueue:
 
     def _tick(self, connection: apsw.Connection, tokens: int = 0) -> tuple[float, int]:
         """The queue's time, and the first of ``tokens`` fresh tokens. The clock is read under the write lock: a reading
-        from before the wait for it would look like a clock that was set back."""
+        from before the wait would look like a clock that was set back."""
         now, token = connection.execute(_TICK, {"wall": wall_seconds(self._clock), "tokens": tokens}).get
         return now, token
 
@@ -277,7 +277,7 @@ class SqliteQueue:
 
 @dataclass(frozen=True)
 class _Held:
-    """A lease's token. ``token`` alone is unique in a file for ever; ``id`` finds the row."""
+    """``token`` alone is unique in a file for ever; ``id`` finds the row."""
 
     id: int
     token: int

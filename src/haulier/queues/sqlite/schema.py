@@ -1,4 +1,4 @@
-"""Tables of a queue's file, the marks that say it is one, and the settings of a connection."""
+"""Tables of a queue's file, and the settings of a connection."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def require_safe_sqlite() -> None:
 
 
 def set_up(connection: apsw.Connection, path: Path) -> str:
-    """Make a connection ready, and an empty file a queue. Returns the file's generation. Raises `NewerFormatError`, and
-    `UsageError` for somebody else's file, before anything in it is changed."""
+    """Make an empty file a queue. Returns the file's generation. Raises `NewerFormatError`, and `UsageError` for
+    somebody else's file, before anything in it is changed."""
     application, version = connection.pragma("application_id"), connection.pragma("user_version")
     if application == APPLICATION_ID:
         if version > FORMAT:
@@ -94,5 +94,4 @@ def set_up(connection: apsw.Connection, path: Path) -> str:
 
 
 def not_a_queue(path: Path) -> UsageError:
-    """The file is surely or possibly not ours: nothing in it is touched."""
     return UsageError(f"{path} is not a readable haulier queue. Name another file, or move this one away.")
