@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haulier.config.kinds import NamedValue
+from haulier.config.value_kinds import NamedValue
 from tests.docs.source_keys import Section, sections
 
 BY_HAND = {

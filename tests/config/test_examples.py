@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from haulier.config.fields import Field, TableShape
-from haulier.config.kinds import TableOf
 from haulier.config.pages_table import TABLES
 from haulier.config.place import Place, SourceText
 from haulier.config.source_file import FILE
 from haulier.config.stream_table import STREAM
+from haulier.config.value_kinds import TableOf
 
 
 def shapes(value: Any) -> Iterator[TableShape]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from haulier.testing.sandbox.answers import PATHS
-from haulier.testing.sandbox.flags import settings_of
+from haulier.testing.sandbox.command_flags import settings_of
 from haulier.testing.sandbox.settings import GROUPS, SandboxSettings
 from tests.docs.pages import ROOT
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from haulier.config import auth_table, lookups, pages_table, request_kinds, stream_table, values_table
-from haulier.config import kinds as kind
+from haulier.config import value_kinds as kind
 from haulier.config.fields import Field, Kind, TableShape
 from haulier.config.source_file import FILE, SourceName, SourceSettings, Streams
 from haulier.sources.recipe import ParentRecipe, StreamRecipe

@@ -14,7 +14,7 @@ import pytest
 from haulier.testing.sandbox import SandboxCounters, SandboxProcess, SandboxSettings
 from haulier.testing.sandbox.access import TOKEN_TARGET
 from haulier.testing.sandbox.answers import PATHS
-from haulier.testing.sandbox.flags import flag_of, make_parser
+from haulier.testing.sandbox.command_flags import flag_of, make_parser
 from tests.docs.pages import Block, blocks_of
 from tests.docs.sandbox_tables import PAGE, fields, refreshed
 

@@ -12,7 +12,10 @@ from haulier.api.limits.schedule import parse_schedule
 from haulier.api.settings import Api
 from haulier.config.auth_table import AUTH_KINDS, TLS_FILES
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import (
+from haulier.config.place import Place
+from haulier.config.request_kinds import HeaderPairs, JsonPath
+from haulier.config.rules_table import RULES
+from haulier.config.value_kinds import (
     Choice,
     ListOf,
     NumberOr,
@@ -24,9 +27,6 @@ from haulier.config.kinds import (
     WholeNumber,
     errors_at,
 )
-from haulier.config.place import Place
-from haulier.config.request_kinds import HeaderPairs, JsonPath
-from haulier.config.rules_table import RULES
 
 
 class TimesOfDay:

@@ -9,9 +9,9 @@ from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.identity.tls import Tls
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableShape
-from haulier.config.kinds import Flag, OneOfTables, SecretText, TableOf, Text, unexpected
 from haulier.config.place import Place
 from haulier.config.request_kinds import QueryPairs
+from haulier.config.value_kinds import Flag, OneOfTables, SecretText, TableOf, Text, unexpected
 
 BEARER = Field(
     "bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"', True, to="token"

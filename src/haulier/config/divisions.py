@@ -7,7 +7,10 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import (
+from haulier.config.lookups import EDGE_TABLE, EdgeLookup
+from haulier.config.place import Place
+from haulier.config.request_kinds import QueryPairs
+from haulier.config.value_kinds import (
     Choice,
     Duration,
     Flag,
@@ -18,9 +21,6 @@ from haulier.config.kinds import (
     Text,
     WholeNumber,
 )
-from haulier.config.lookups import EDGE_TABLE, EdgeLookup
-from haulier.config.place import Place
-from haulier.config.request_kinds import QueryPairs
 from haulier.items.bounds import Bounds
 from haulier.items.formats import DAY
 from haulier.items.windows import TimeWindow

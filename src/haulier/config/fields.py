@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from haulier.config.environment import has_reference
-from haulier.config.place import Place, kind_of, one_of, suggest
+from haulier.config.place import Place, name_kind, one_of, suggest
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -63,7 +63,7 @@ class TableShape:
         """The table at ``place``. `SourceFileError` for a value that is not a table, and for unknown keys."""
         if not isinstance(value, Mapping):
             names = ", ".join(field.name for field in self.fields)
-            raise place.error(f"expected a table, found {kind_of(value)}.", f"Its keys are: {names}.")
+            raise place.error(f"expected a table, found {name_kind(value)}.", f"Its keys are: {names}.")
         known = [field.name for field in self.fields]
         for name in value:
             if has_reference(name):

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from haulier.api.paging.totals import Guard, Total
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import (
+from haulier.config.place import Place, show
+from haulier.config.request_kinds import JsonPath, QueryPairs
+from haulier.config.value_kinds import (
     Choice,
     Flag,
     NamedValue,
@@ -21,8 +23,6 @@ from haulier.config.kinds import (
     errors_at,
     unexpected,
 )
-from haulier.config.place import Place, show
-from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.sources.recipe import Lookup
 
 

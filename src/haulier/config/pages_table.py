@@ -14,8 +14,8 @@ from haulier.api.paging.paginator import Paginator, Single
 from haulier.api.paging.positions import Offset, PageNumber
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableShape
-from haulier.config.kinds import Choice, Flag, ListOf, NamedValue, OneOfTables, TableOf, Text, WholeNumber
 from haulier.config.place import Place, show, suggest
+from haulier.config.value_kinds import Choice, Flag, ListOf, NamedValue, OneOfTables, TableOf, Text, WholeNumber
 
 MORE = Field("more", Text(), "The path of a flag that is true where more pages follow.", 'more = "has_more"')
 DONE = Field("done", Text(), "The path of a flag that is true on the last page.", 'done = "is_last"')

@@ -72,10 +72,10 @@ def show(value: object) -> str:
         case datetime() | date() | time():
             return value.isoformat()
         case _:
-            return kind_of(value)
+            return name_kind(value)
 
 
-def kind_of(value: object) -> str:
+def name_kind(value: object) -> str:
     """The kind of a value, for messages about values that may be secrets."""
     match value:
         case str():

@@ -14,8 +14,8 @@ from haulier.api.records.record_keys import key_paths
 from haulier.api.settings import Api
 from haulier.config.environment import fill_variables, has_reference
 from haulier.config.fields import Field, TableShape
-from haulier.config.kinds import Text, errors_at, unexpected
-from haulier.config.place import Place, kind_of, show
+from haulier.config.place import Place, name_kind, show
+from haulier.config.value_kinds import Text, errors_at, unexpected
 from haulier.errors import UsageError
 from haulier.sources.recipe import Pairs
 
@@ -97,7 +97,8 @@ class FieldTexts:
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping) or not value:
             raise place.error(
-                f"expected a non-empty table of fields, found {kind_of(value)}.", f"Write, for example: {example}"
+                f"expected a non-empty table of fields, found {name_kind(value)}.",
+                f"Write, for example: {example}",
             )
         for name in value:
             _check_name(name, place)
@@ -117,7 +118,8 @@ class QueryPairs:
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping):
             raise place.error(
-                f"expected a table of query parameters, found {kind_of(value)}.", f"Write, for example: {example}"
+                f"expected a table of query parameters, found {name_kind(value)}.",
+                f"Write, for example: {example}",
             )
         pairs: list[tuple[str, str]] = []
         for name, given in value.items():
@@ -144,12 +146,16 @@ class HeaderPairs:
 
     def read(self, value: Any, place: Place, example: str) -> Pairs:
         if not isinstance(value, Mapping):
-            raise place.error(f"expected a table of headers, found {kind_of(value)}.", f"Write, for example: {example}")
+            raise place.error(
+                f"expected a table of headers, found {name_kind(value)}.", f"Write, for example: {example}"
+            )
         pairs = []
         for name, given in value.items():
             _check_name(name, place)
             if not isinstance(given, str):
-                raise place.at(name).error(f"expected text, found {kind_of(given)}.", f"Write, for example: {example}")
+                raise place.at(name).error(
+                    f"expected text, found {name_kind(given)}.", f"Write, for example: {example}"
+                )
             pairs.append((name, fill_variables(given, place.at(name), is_secret=True)))
         with errors_at(place):
             return Api("http://localhost", headers=tuple(pairs)).headers

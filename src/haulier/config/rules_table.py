@@ -5,8 +5,8 @@ from __future__ import annotations
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
 from haulier.config.fields import Field, TableShape
-from haulier.config.kinds import ListOf, NamedValue, TableOf, Text, WholeNumber
 from haulier.config.request_kinds import JsonPath
+from haulier.config.value_kinds import ListOf, NamedValue, TableOf, Text, WholeNumber
 
 ACTION = Field(
     "action",

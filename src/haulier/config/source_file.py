@@ -13,10 +13,10 @@ from haulier.api.settings import Api
 from haulier.config.api_table import API_TABLE
 from haulier.config.environment import has_reference
 from haulier.config.fields import Field, TableShape
-from haulier.config.kinds import Text, unexpected
-from haulier.config.place import Place, SourceText, kind_of
+from haulier.config.place import Place, SourceText, name_kind
 from haulier.config.stream_table import STREAM, check_parents, read_stream
 from haulier.config.toml_text import read_tables
+from haulier.config.value_kinds import Text, unexpected
 from haulier.sources.recipe import StreamRecipe
 
 MAX_STREAM_CHARACTERS = 30
@@ -59,7 +59,9 @@ class Streams:
 
     def read(self, value: Any, place: Place, example: str) -> tuple[StreamRecipe, ...]:
         if not isinstance(value, Mapping):
-            raise place.error(f"expected a table of streams, found {kind_of(value)}.", f"Write, for example: {example}")
+            raise place.error(
+                f"expected a table of streams, found {name_kind(value)}.", f"Write, for example: {example}"
+            )
         if not value:
             raise place.error("there are no streams.", f"Write, for example: {example}")
         recipes = []

@@ -10,13 +10,13 @@ from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
 from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import NamedValue, TableOf, Text, WholeNumber, errors_at
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, suggest
 from haulier.config.placeholders import check_placeholders
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
+from haulier.config.value_kinds import NamedValue, TableOf, Text, WholeNumber, errors_at
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
 from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe
 

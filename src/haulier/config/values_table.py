@@ -7,12 +7,12 @@ from typing import Any
 
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
-from haulier.config.kinds import TableBy, TableOf, unexpected
 from haulier.config.lookups import EMPTY, GET
 from haulier.config.lookups import QUERY as LOOKUP_QUERY
 from haulier.config.pages_table import PagesKind
-from haulier.config.place import Place, kind_of, show
+from haulier.config.place import Place, name_kind, show
 from haulier.config.request_kinds import JsonPath, QueryPairs
+from haulier.config.value_kinds import TableBy, TableOf, unexpected
 from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
 
 
@@ -29,7 +29,7 @@ class ValueList:
 
     def read(self, value: Any, place: Place, example: str) -> WrittenValues:
         if not isinstance(value, list) or not value:
-            raise place.error(f"expected a non-empty list, found {kind_of(value)}.", f"Write, for example: {example}")
+            raise place.error(f"expected a non-empty list, found {name_kind(value)}.", f"Write, for example: {example}")
         are_numbers = all(isinstance(member, int) and not isinstance(member, bool) for member in value)
         values: list[str] = []
         for index, member in enumerate(value):

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from haulier.testing.sandbox.flags import make_parser, read_flags
+from haulier.testing.sandbox.command_flags import make_parser, read_flags
 from haulier.testing.sandbox.sandbox import Sandbox
 from haulier.testing.sandbox.settings import SandboxSettings
 from haulier.testing.server_process import loop_factory, serve_until_ended

@@ -7,9 +7,9 @@ import sys
 
 import msgspec
 
+from haulier.testing.sandbox.command_flags import flag_of
 from haulier.testing.sandbox.connection import CONTROL_TARGET
 from haulier.testing.sandbox.counters import SandboxCounters
-from haulier.testing.sandbox.flags import flag_of
 from haulier.testing.sandbox.settings import SandboxSettings
 from haulier.testing.server_process import ServerProcess
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from haulier.api.identity.auth import Secret
 from haulier.config.environment import fill_variables, has_reference, read_secret
 from haulier.config.fields import Kind, TableReader, TableShape
-from haulier.config.place import Place, kind_of, one_of, show, suggest
+from haulier.config.place import Place, name_kind, one_of, show, suggest
 from haulier.errors import SourceFileError, UsageError
 from haulier.items.windows import parse_duration
 
@@ -60,7 +60,7 @@ class SecretText:
 
     def read(self, value: Any, place: Place, example: str) -> str | Secret:
         if not isinstance(value, str) or not value:
-            raise place.error(f"expected text, found {kind_of(value)}.", f"Write, for example: {example}")
+            raise place.error(f"expected text, found {name_kind(value)}.", f"Write, for example: {example}")
         return read_secret(value, place)
 
     def schema(self) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class OneOfTables(Generic[T]):
 
     def read(self, value: Any, place: Place, example: str) -> T:
         if not isinstance(value, Mapping):
-            raise place.error(f"expected a {self.what}, found {kind_of(value)}.", self.remedy)
+            raise place.error(f"expected a {self.what}, found {name_kind(value)}.", self.remedy)
         told = [name for name in self.tables if name in value]
         if len(told) > 1:
             raise place.error(
@@ -271,7 +271,7 @@ class ListOf(Generic[T]):
 
     def read(self, value: Any, place: Place, example: str) -> tuple[T, ...]:
         if not isinstance(value, list) or not value:
-            raise place.error(f"expected a non-empty list, found {kind_of(value)}.", f"Write, for example: {example}")
+            raise place.error(f"expected a non-empty list, found {name_kind(value)}.", f"Write, for example: {example}")
         return tuple(self.member.read(member, place.at(index), example) for index, member in enumerate(value))
 
     def schema(self) -> dict[str, Any]:
