@@ -1,5 +1,5 @@
-"""The floor: room on the lake's disk that no new item may take, so that items under way, closings and receipts can be
-written to their end."""
+"""Room on the lake's disk that no new item may take, so that items under way, closings and receipts can be written to
+their end."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ _NotGzip = cast("type[Exception]", isal_zlib.error)
 
 
 def to_lines(page: Sequence[Bytes], start: int = 0, stop: int | None = None) -> bytes:
-    """One line for each record of ``page[start:stop]``. Raises `ItemError` for one that is empty without CR and LF:
-    readers would skip its line and counts miss it."""
+    """Raises `ItemError` for a record that is empty without CR and LF: readers would skip its line and counts miss
+    it."""
     records = page[start:stop]
     lines = b"\n".join((*records, b""))
     if b"\r" not in lines and _hold(lines, records):
@@ -111,8 +111,8 @@ class LineCompressor:
         return ObjectFacts(self.records, self._stored_bytes, self._sha256.hexdigest())
 
     def _opened(self, memory: int = _MEMORY) -> Any:
-        """ISA-L's stream takes memory, so it exists only in use: not while a small item waits for its answer or a spool
-        to be published."""
+        """It exists only in use, since it takes memory: not while a small item waits for its answer or a spool to be
+        published."""
         if self._stream is None:
             self._stream = isal_zlib.compressobj(_LEVEL, wbits=_GZIP_WINDOW_BITS, memLevel=memory)
         return self._stream

@@ -1,5 +1,3 @@
-"""Lakes by the `lake` of a source file or ``--lake``."""
-
 from __future__ import annotations
 
 import re

@@ -95,12 +95,12 @@ class Lake(Protocol):
     async def exists(self, path: str) -> bool: ...
 
     def walk(self, folder: str) -> AsyncIterator[list[str]]:
-        """List every file below ``folder``, at any depth, in batches and no order. Temporary names (``.tmp-*``) are
-        never listed; what stood before the call and stays always is."""
+        """List every file below ``folder``, at any depth, in batches and no order: all that stood before the call and
+        stays, and no temporary names (``.tmp-*``)."""
         ...
 
     async def names(self, folder: str) -> list[str]:
-        """List the files and folders directly in a small folder, in no order and without temporary names."""
+        """List the files and folders directly in a small folder, in no order, without temporary names."""
         ...
 
     def download(self, path: str) -> AsyncIterator[bytes]:
@@ -110,8 +110,8 @@ class Lake(Protocol):
     async def remove(self, path: str) -> None: ...
 
     async def open_spool(self, folder: str, name: str) -> Spool:
-        """``folder`` is a run's staging folder, ``name`` of this attempt alone. Something stands there as soon as bytes
-        are stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
+        """``folder`` is a run's staging folder, ``name`` of this attempt alone. Something stands there once bytes are
+        stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
         ...
 
     async def publish(self, spool: Spool, path: str) -> Published:
@@ -125,7 +125,7 @@ class Lake(Protocol):
 
     async def sweep(self, folder: str) -> int:
         """List a staging folder whole, then remove what was listed, missing ones ignored (C1). Returns how many. Safe
-        at any time: an attempt whose spool is gone gives up."""
+        at any time: an attempt without its spool gives up."""
         ...
 
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""Queues, and the shared rows that go with them, by the `queue` of a source file."""
+"""Queues, and the shared rows that go with them."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def refuse_unfit(files: LocalFiles, read_mounts: Callable[[], list[Mount]]) -> N
 
 
 def _try_links(root: str) -> None:
-    """Do with one file what P7 does with a spool."""
+    """Do what P7 does with a spool."""
     first, second = f"{root}/{temporary_name()}", f"{root}/{temporary_name()}"
     descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:

@@ -114,7 +114,7 @@ class LocalSpool:
         return self._descriptor
 
     def _link(self, path: str) -> Published:
-        """P7, step 4. It tries twice: a file at ``path`` may be removed between the link and the look at it."""
+        """P7, step 4. Twice: a file at ``path`` may be removed between the link and the look at it."""
         folder, name = parent(path), self._files.at(path)
         for _ in range(2):
             self._files.make_folder(folder)

@@ -20,8 +20,7 @@ THREADS = 8
 """Enough for a disk to join the fsyncs of several items into one; 16 and 32 gained nothing when measured."""
 
 GROUPS_AT_ONCE = 2
-"""Groups of one kind of work under way. With one, a call that comes a moment late waits for the disk twice: a third
-slower."""
+"""With one group of a kind under way, a call that comes a moment late waits for the disk twice: a third slower."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -43,8 +42,8 @@ class LocalThreads:
         self._is_closed = False
 
     async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        """The work has ended when this returns, raises or is cancelled: a caller that went on sooner would close or
-        reuse a descriptor that the thread still writes to."""
+        """The work has ended when this returns, raises or is cancelled: otherwise a caller would close or reuse a
+        descriptor that the thread still writes to."""
         call: Call[None, T] = self._call(None)
         self._put([call], lambda calls: calls[0].attempt(lambda _: work(*arguments)), call.tell)
         return await call.ended()
@@ -147,8 +146,6 @@ class LocalThreads:
 
 
 class Call(Generic[S, T]):
-    """One caller's part of work that is done for several."""
-
     __slots__ = ("_has_ended", "_loop", "_waiter", "argument", "error", "result")
 
     def __init__(self, argument: S) -> None:

@@ -1,4 +1,4 @@
-"""Owners of leases: a row for each process that took one, removed once it has ended."""
+"""Owners of leases: a row for each, removed once its process has ended."""
 
 from __future__ import annotations
 
