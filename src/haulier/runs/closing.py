@@ -46,12 +46,11 @@ class _Finding:
     streams: dict[str, int] = field(default_factory=dict)
     expected: dict[str, tuple[int, int]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
-    """By stream, the sign of a next page that none of its pages had."""
 
 
 @dataclass(frozen=True)
 class Closer:
-    """Closes runs. ``expect`` is None in a process without the API."""
+    """``expect`` is None in a process without the API."""
 
     lake: Lake
     queue: Queue
@@ -62,7 +61,7 @@ class Closer:
     async def close(self, run: Run, ledger: Ledger | None = None) -> VerdictRecord | None:
         """Bring a drained run, or a closing without a verdict, to its verdict and signs. May be called at any time.
 
-        Returns the verdict in force, or None where the run has items under way, missing items were sent again, or its
+        Returns the verdict in force; None where the run has items under way, missing items were sent again, or
         ``expect`` cannot be asked here (`is_expect_missing`). ``ledger`` saves reading the run again.
         """
         closing = await closing_in_force(self.lake, run.paths)
@@ -81,7 +80,7 @@ class Closer:
             ledger.close()
 
     async def end(self, run: Run, verdict: Ending) -> VerdictRecord:
-        """Close as ``superseded`` or ``cancelled`` (C8). A verdict that exists is returned instead."""
+        """Close as ``superseded`` or ``cancelled`` (C8). An earlier verdict is returned instead."""
         while True:
             closing = await closing_in_force(self.lake, run.paths)
             if closing is not None and closing.verdict is not None:
@@ -91,10 +90,10 @@ class Closer:
             await self._write_verdict(run, number, _Finding(verdict))
 
     async def end_without_records(self, run: Run) -> bool:
-        """Supersede an open run that has no records (C8); whether that was done.
+        """Supersede an open run without records (C8); whether that was done.
 
-        Records are looked for after the sweep, so that nothing is published between the look and the verdict. Where a
-        sweep does not fence (C9) something could be, and the run is left as it was.
+        The sweep precedes the look, so that nothing is published before the verdict. Where a sweep does not fence (C9)
+        something could be, and the run is left as it was.
         """
         if not self.lake.capabilities.sweep_fences:
             return False
@@ -134,7 +133,7 @@ class Closer:
         return closing.verdict
 
     async def _open(self, run: Run) -> int:
-        """Open number n+1 where n is lifted (C1), or join the closing that another process opened."""
+        """Open the next number (C1), or join the closing that another process opened."""
         newest = await newest_closing(self.lake, run.paths)
         if newest is not None and newest.is_in_force:
             return newest.number
@@ -144,7 +143,7 @@ class Closer:
         return number
 
     async def _reconcile(self, run: Run, ledger: Ledger, number: int) -> _Finding:
-        """List all after the sweep: a ledger's records still stand, and objects are listed anew."""
+        """List all after the sweep. The ledger's records still stand; objects are listed anew."""
         if not await ledger.refresh():
             return _Finding("abandoned")  # No sealed plan (C2): who opened it wanted to end the run, and died.
         await ledger.fold_objects(run.file.streams)
@@ -157,14 +156,14 @@ class Closer:
         return await self._account(run, ledger, number)
 
     async def _send_missing(self, run: Run, ledger: Ledger) -> int:
-        """Send again the keys of which the lists show nothing (C2): any of them abandons the closing."""
+        """Send again the keys without any trace (C2), which abandons the closing."""
         missing = 0
         async for items in ledger.items(table.WITHOUT_TRACE, "redrive"):
             missing += await send_again(self.queue, run.run_id, items)
         return missing
 
     async def _adopt(self, run: Run, ledger: Ledger, number: int) -> None:
-        """Adopt objects without a receipt (C3, P9). Unreadable ones are marked damaged, and stay."""
+        """Adopt objects without a receipt (C3, P9). Unreadable ones stay, marked damaged."""
         writer, group = f"{self.name}-{number}-{uuid.uuid4().hex[:8]}", 0
 
         async def read(row: Sequence[object]) -> Receipt | None:
@@ -187,7 +186,7 @@ class Closer:
         return Receipt(key=key, records=facts.records, bytes=facts.bytes, sha256=facts.sha256, adopted=True)
 
     async def _account(self, run: Run, ledger: Ledger, number: int) -> _Finding:
-        """Add up the manifest, which may be another closer's."""
+        """The manifest may be another closer's."""
         if not self.lake.capabilities.sweep_fences:
             # Objects of split keys may have landed since the list (C9).
             await ledger.fold_objects(run.file.streams)
@@ -206,10 +205,9 @@ class Closer:
         return _Finding("partial" if reasons else "complete", reasons, totals, sums.streams, expected, sums.unseen)
 
     async def _remove_split(self, run: Run, ledger: Ledger, entries: list[ManifestEntry]) -> None:
-        """Remove the objects of divided keys (C4), the only ones that are ever removed.
+        """Remove the objects of divided keys (C4), and never any others.
 
-        The list has them all where a sweep fences. Elsewhere one may still land after this (C9), and stays: no manifest
-        lists it, and `verify` reports it.
+        Where a sweep does not fence, one may still land after this (C9), and stays: `verify` reports it.
         """
         split = {entry.key: entry.stream for entry in entries if entry.state == "split"}
         for key in await ledger.with_objects(list(split)):
@@ -232,7 +230,7 @@ class Closer:
         await self.lake.create(run.paths.closing(number, "verdict"), encode_record(record))
 
     async def _tidy(self, run: Run, verdict: VerdictRecord) -> None:
-        """Write the signs, then remove what nobody needs."""
+        """Signs first: only then is anything removed."""
         await mend_signs(self.lake, run, verdict)
         await self.lake.sweep(run.paths.staging)
         if verdict.verdict in FINAL_VERDICTS:

@@ -10,11 +10,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_CONCURRENT = 8
-"""Calls under way at once. The local lake has as many threads, whose fsyncs join into one."""
+"""The local lake has as many threads, whose fsyncs join into one."""
 
 
 async def run_each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
-    """Call ``work`` for each thing. Results come in no order. The first failure cancels the rest and is raised."""
+    """Return results in no order. The first failure cancels the rest and is raised."""
     remaining = iter(things)
     results: list[R] = []
     try:

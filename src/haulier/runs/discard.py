@@ -23,8 +23,8 @@ class Discarder:
     async def discard(self, run: Run, reason: str, keys: Collection[str] | None = None) -> int:
         """Discard the run's poisoned items (or those of ``keys``), and return how many were new. Repeatable.
 
-        A partial run is open afterwards, and is closed anew by whoever finds it drained. Raises `UsageError`, before
-        anything is written, after a final verdict, for keys that are not poisoned, and without a reason.
+        A partial run is open afterwards; whoever finds it drained closes it anew. Raises `UsageError`, before anything
+        is written, after a final verdict, for keys that are not poisoned, and without a reason.
         """
         if not reason.strip():
             raise UsageError("A discard needs a reason, which is kept in the manifest. Write `--reason TEXT`.")
@@ -54,7 +54,7 @@ class Discarder:
         await run_each(record, items)
 
     async def _reopen(self, run: Run, discarded: int) -> None:
-        """Lift a partial closing that listed before these discards were written; a later one has seen them."""
+        """Lift a partial closing that listed before these discards; a later one has seen them."""
         while (verdict := await standing_verdict(self.closer, run)) is not None:
             if verdict.verdict in FINAL_VERDICTS or verdict.totals.discarded >= discarded:
                 return

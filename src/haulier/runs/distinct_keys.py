@@ -10,7 +10,7 @@ import apsw
 from haulier.runs.scratch import Scratch
 
 MAX_KEYS_IN_MEMORY = 8_192
-"""Keys held in memory, about 1 MB, before they go to disk. Most items have fewer."""
+"""About 1 MB, before keys go to disk. Most items have fewer."""
 
 _CACHE_KIB = 2_000
 """Memory for the scratch file of one item under way."""
@@ -25,7 +25,7 @@ _DOUBLED = """
 
 @dataclass(frozen=True)
 class Doubled:
-    """Number of records whose key came before, and the numbers of two that share one."""
+    """How many records have a key that came before, and the numbers of two that share one."""
 
     records: int
     first: int
@@ -40,13 +40,12 @@ class DistinctKeys:
         self._scratch: Scratch | None = None
 
     async def add(self, keys: Iterable[tuple[bytes, int]]) -> None:
-        """Add keys, each with the number of its record."""
+        """Each key comes with the number of its record."""
         self._waiting += keys
         if len(self._waiting) > MAX_KEYS_IN_MEMORY:
             await self._spill()
 
     async def doubled(self) -> Doubled | None:
-        """The keys that came twice; None for none."""
         if self._scratch is None:
             return _doubled(self._waiting)
         await self._spill()

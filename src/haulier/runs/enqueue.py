@@ -1,4 +1,4 @@
-"""Enqueuing of a claimed run: plan (P1), first count of ``expect``, messages (P2); in this order, resumable."""
+"""Enqueuing of a claimed run: plan (P1), first count of ``expect``, messages (P2), in this order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from haulier.runs.send import send_plan
 
 @dataclass(frozen=True)
 class Enqueuer:
-    """Enqueues runs. ``expect`` is needed for runs that promise a count."""
+    """``expect`` is needed for runs that promise a count."""
 
     lake: Lake
     queue: Queue
@@ -35,15 +35,14 @@ class Enqueuer:
     ) -> Seal:
         """Plan the run unless its plan is sealed, and send what was not sent. Repeatable, by several at once.
 
-        ``items`` is called only where there is no seal. ``on_sent`` is told the items of each shard, those sent earlier
-        too.
+        ``items`` is called only without a seal; ``on_sent`` as by `send_plan`.
         """
         seal = await self.plan(run, items)
         await send_plan(self.lake, self.queue, run.paths, seal, on_sent)
         return seal
 
     async def plan(self, run: Run, items: Callable[[], AsyncIterator[WorkItem]]) -> Seal:
-        """Plan without sending, for callers that show the plan first."""
+        """For callers that show the plan first."""
         seal = await read_seal(self.lake, run.paths)
         if seal is None:
             seal = await write_plan(self.lake, run.paths, self.clock, items(), self.shard_items)

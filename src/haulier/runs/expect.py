@@ -12,15 +12,15 @@ from haulier.runs.records import ExpectRecord, Totals, decode_record, encode_rec
 from haulier.runs.run import Run
 
 Expect = Callable[[Run], Awaitable[Mapping[str, int]]]
-"""Asks the API for the count of each stream of a run; streams without a count are absent."""
+"""Returns the API's count of each stream of a run; streams without a count are absent."""
 
 When = Literal["before", "after"]
 
 
 async def ask_expect(lake: Lake, run: Run, clock: Clock, when: When, expect: Expect) -> ExpectRecord:
-    """Ask for ``before`` or ``after`` unless it is recorded, and return the record.
+    """Ask for ``before`` or ``after`` unless it is recorded.
 
-    Where asking fails, another process's record is taken: its request may have been the last that the run was allowed.
+    Where asking fails, another process's record is taken: its request may have been the last one allowed.
     """
     standing = await _read(lake, run, when)
     if standing is not None:
@@ -54,7 +54,7 @@ async def expected_range(lake: Lake, run: Run) -> dict[str, tuple[int, int]]:
 
 
 def records_off(expected: Mapping[str, tuple[int, int]], streams: Mapping[str, int], totals: Totals) -> int:
-    """Number of records too many or too few (reason ``count``).
+    """Return the number of records too many or too few (reason ``count``).
 
     Too few count only where no item is poisoned, damaged or discarded: the verdict names those, and a discard does not
     hold back ``complete``.

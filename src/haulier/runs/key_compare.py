@@ -1,7 +1,4 @@
-"""Keys compared over all objects of a stream (`haulier verify`).
-
-Many processes work a run, and a closing reads no records: nothing else can find a key that two items share.
-"""
+"""Keys compared over all objects of a stream (`haulier verify`): nothing else finds a key that two items share."""
 
 from __future__ import annotations
 
@@ -30,10 +27,9 @@ class KeyComparison:
         self.doubled = 0
         """Records whose key an earlier one has."""
         self.lacking = 0
-        """Records without a key."""
 
     async def run(self, entries: Entries) -> None:
-        """An unreadable object is skipped: the caller has found it damaged."""
+        """Unreadable objects are skipped: the caller has found them damaged."""
         number = 0
         try:
             async for entry in entries():
@@ -73,7 +69,7 @@ class KeyComparison:
 def _keys_of(
     reader: KeyReader, lines: list[bytes], number: int
 ) -> tuple[list[tuple[bytes, int]], tuple[int, str] | None]:
-    """The keys of records, numbered from ``number`` up, and the first record without one, with the reason."""
+    """Number the keys from ``number`` up; the first record without one comes with the reason."""
     found: list[tuple[bytes, int]] = []
     lacking: tuple[int, str] | None = None
     for place, line in enumerate(lines, number):

@@ -1,4 +1,4 @@
-"""The ledger: plan, child lists, receipts, outcomes and poison of a run, folded into a scratch file step by step.
+"""The ledger: plan, child lists, receipts, outcomes and poison of a run, folded into a scratch file.
 
 Each file is read once, so that a look at a large run costs what is new. The ledger decides nothing: it repeats what the
 lake says (docs/protocol.md#terms).
@@ -48,12 +48,12 @@ class Progress:
 
     @property
     def is_drained(self) -> bool:
-        """Whether every key of the plan has ended; an empty queue does not prove it."""
+        """An empty queue does not prove it."""
         return self.is_sealed and self.missing == 0
 
 
 class Ledger:
-    """The folded account of a run. `refresh` reads what is new; other methods look at what was read."""
+    """Only `refresh` and `fold_objects` read the lake."""
 
     def __init__(self, lake: Lake, paths: RunPaths) -> None:
         self._lake = lake
@@ -108,7 +108,7 @@ class Ledger:
         )
 
     async def fold_objects(self, streams: Iterable[str]) -> None:
-        """List the bronze folders anew. Only a closing does, after its sweep (C1)."""
+        """List the bronze folders anew. Only a closing may, after its sweep (C1)."""
         await self._scratch.do(table.forget_objects)
         for stream in streams:
             folder = self._paths.bronze(stream)
@@ -119,7 +119,7 @@ class Ledger:
                 await self._scratch.do(table.put_objects, stream, keys)
 
     async def select(self, where: str, columns: str = "stream") -> AsyncIterator[list[tuple[apsw.SQLiteValue, ...]]]:
-        """Rows by key, which is their first column, in batches of `BATCH_ITEMS`.
+        """Yield rows by key, their first column, in batches of `BATCH_ITEMS`.
 
         ``where`` is a condition of `ledger_schema`. A row that changes meanwhile is shown once or never.
         """
@@ -132,7 +132,6 @@ class Ledger:
         return await self._scratch.do(table.count_rows, where)
 
     async def with_objects(self, keys: Sequence[str]) -> list[str]:
-        """The keys whose objects were listed."""
         return await self._scratch.do(table.with_objects, keys) if keys else []
 
     async def missing(self) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
@@ -140,12 +139,11 @@ class Ledger:
             yield items
 
     async def items(self, where: str, number: str) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
-        """Planned items by a condition, each with its newest ``poison`` or ``redrive`` number."""
+        """Yield planned items, each with its newest ``poison`` or ``redrive`` number."""
         async for rows in self.select(where, f"stream, kind, payload, {number}"):
             yield [(table.item_of_row(row), int(str(row[4]))) for row in rows]
 
     async def add_receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Fold in receipts that the caller has just written."""
         await self._scratch.do(table.put_receipts, receipts)
 
     async def mark_damaged(self, key: str, reason: str) -> None:
@@ -154,7 +152,7 @@ class Ledger:
     # -- folding -------------------------------------------------------------------------------------------------------
 
     async def _fold_names(self, folder: str, fold: Callable[[apsw.Connection, list[str]], None]) -> None:
-        """Fold records whose names say all; repeating that changes nothing."""
+        """Fold records whose names say all. Repeatable."""
         async for paths in self._lake.walk(self._paths.folder(folder)):
             await self._scratch.do(fold, paths)
 
@@ -178,7 +176,7 @@ def _counts(connection: apsw.Connection) -> list[tuple[str, int, int, int, int]]
 
 
 def _fold_read(connection: apsw.Connection, fold: _Fold, read: Sequence[tuple[str, bytes]]) -> None:
-    """Fold files, and note in the same transaction that they were read."""
+    """The fold and the note that the files were read share a transaction."""
     for path, body in read:
         fold(connection, path, body)
     table.note_read(connection, [path for path, _ in read])
@@ -222,7 +220,7 @@ def _fold_discard(connection: apsw.Connection, path: str, body: bytes) -> None:
 
 
 def _numbers(paths: Iterable[str]) -> list[tuple[str, int]]:
-    """Key and number of ``.../<key>/<n>.json``; other names are ignored."""
+    """Read ``.../<key>/<n>.json``; other names are ignored."""
     return [(path.split("/")[-2], int(_name(path))) for path in paths if _name(path).isdecimal()]
 
 

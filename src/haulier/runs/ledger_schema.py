@@ -10,9 +10,8 @@ import msgspec
 from haulier.runs.records import PlannedItem, Receipt
 
 RECEIPT_COLUMNS = tuple(name for name in Receipt.__struct_fields__ if name != "key")
-"""Fields of a receipt; each has a column."""
 JSON_COLUMNS = ("added", "drift")
-"""Fields that are kept as JSON, and as NULL where they are empty."""
+"""Kept as JSON, or as NULL where empty."""
 
 _JSON_PLACES = [Receipt.__struct_fields__.index(name) for name in JSON_COLUMNS]
 
@@ -70,7 +69,7 @@ REDRIVABLE = f"({LIVE_POISON}) OR ({WITHOUT_TRACE} AND poison = redrive AND pois
 
 LATE_OBJECT = "poison > redrive AND discard < poison AND state = 'done'"
 """Poisoned by its numbers, and done by a receipt: where a sweep does not fence, its object may have landed after the
-closing that lists it as poisoned (C9)."""
+closing (C9)."""
 
 _PLAN = """
 INSERT INTO item (key, stream, kind, payload, is_planned) VALUES (?, ?, ?, ?, 1)
@@ -129,7 +128,6 @@ def put_empty(connection: apsw.Connection, keys: Sequence[str]) -> None:
 
 
 def put_hidden(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:
-    """Number of hidden rows of items without records."""
     connection.executemany(_HIDDEN, numbers)
 
 
@@ -142,12 +140,12 @@ def put_redrives(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]
 
 
 def put_discards(connection: apsw.Connection, discards: Sequence[tuple[str, int, str]]) -> None:
-    """Put key, number and reason of each discard; the newest of a key counts."""
+    """The newest discard of a key counts."""
     connection.executemany(_DISCARD, discards)
 
 
 def put_receipts(connection: apsw.Connection, receipts: Iterable[Receipt]) -> None:
-    """Put receipts in any order, several of a key too; whether they disagree is kept."""
+    """Put receipts in any order, several of a key too. Disagreement is kept."""
     rows = [_receipt_row(receipt) for receipt in receipts]
     before = connection.total_changes()
     connection.executemany(_FIRST_RECEIPT, rows)
@@ -159,7 +157,7 @@ def put_receipts(connection: apsw.Connection, receipts: Iterable[Receipt]) -> No
 
 
 def _receipt_row(receipt: Receipt) -> tuple[apsw.SQLiteValue, ...]:
-    """The parameters of `_RECEIPT` and `_FIRST_RECEIPT`; the first four are those of `_DISAGREES`."""
+    """The first four are the parameters of `_DISAGREES`."""
     row = list(msgspec.structs.astuple(receipt))
     for place in _JSON_PLACES:
         row[place] = _encoder.encode(row[place]) if row[place] else None
@@ -171,12 +169,12 @@ def add_index(connection: apsw.Connection) -> None:
 
 
 def forget_objects(connection: apsw.Connection) -> None:
-    """Forget the objects of an earlier listing: they may be gone since, or mended by hand."""
+    """Forget the objects of an earlier listing: they may be gone, or mended by hand."""
     connection.execute("UPDATE item SET has_object = 0, damage = '' WHERE has_object")
 
 
 def put_objects(connection: apsw.Connection, stream: str, keys: Sequence[str]) -> None:
-    """Note the objects of a stream; those of no planned key are strays, and left alone."""
+    """Objects of no planned key are strays, and left alone."""
     connection.executemany(_HAS_OBJECT, [(key, stream) for key in keys])
 
 
@@ -192,7 +190,6 @@ def put_damage(connection: apsw.Connection, key: str, reason: str) -> None:
 def read_rows(
     connection: apsw.Connection, columns: str, where: str, after: str, limit: int
 ) -> list[tuple[apsw.SQLiteValue, ...]]:
-    """The next rows by key, which is their first column."""
     query = f"SELECT key, {columns} FROM item WHERE key > ? AND ({where}) ORDER BY key LIMIT ?"
     return connection.execute(query, (after, limit)).fetchall()
 
@@ -203,7 +200,7 @@ def count_rows(connection: apsw.Connection, where: str) -> int:
 
 
 def item_of_row(row: Sequence[apsw.SQLiteValue]) -> PlannedItem:
-    """The item of a row that begins with key, stream, kind and payload."""
+    """The row begins with key, stream, kind and payload."""
     key, stream, kind, payload = row[:4]
     assert isinstance(payload, bytes)
     return PlannedItem(key=str(key), stream=str(stream), kind=str(kind), payload=msgspec.Raw(payload))

@@ -30,7 +30,7 @@ _FROM_COLUMN: dict[str, Callable[[Any], object]] = {
     "added": msgspec.json.Decoder(tuple[str, ...]).decode,
     "drift": msgspec.json.Decoder(Drift).decode,
 }
-"""Readers of the fields that are neither number nor text."""
+"""Fields that are neither number nor text."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ManifestEntry)
@@ -38,10 +38,7 @@ _decoder = msgspec.json.Decoder(ManifestEntry)
 
 def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
     """How one key ended (C3): child list beats object, object beats ``empty``, ``empty`` beats discard, discard beats
-    poison.
-
-    An item is ``done`` only with a whole object and receipts that agree.
-    """
+    poison. ``done`` takes a whole object and receipts that agree."""
     key, stream = str(row[0]), str(row[1])
     state, has_object, damage, disagrees, poison, discard_reason = row[2:8]
     receipt = {name: value for name, value in zip(table.RECEIPT_COLUMNS, row[8:], strict=True) if value is not None}
@@ -60,7 +57,7 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
 
 
 async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: int) -> None:
-    """Write the manifest, unless one exists, which is adopted (C3)."""
+    """An existing manifest is adopted (C3)."""
     try:
         with tempfile.TemporaryDirectory(prefix="haulier-") as folder:
             file = Path(folder) / MANIFEST_NAME
@@ -80,9 +77,9 @@ async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: in
 
 
 async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterator[list[ManifestEntry]]:
-    """The entries of a closing's manifest, in batches.
+    """Yield the entries in batches.
 
-    Raises `LakeUnavailableError` where it is missing or not whole: no run is judged by a part of its account.
+    Raises `LakeUnavailableError` where the manifest is missing or not whole: no run is judged by a part of its account.
     """
     path = paths.closing(number, MANIFEST_NAME)
     try:
@@ -98,8 +95,6 @@ async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterat
 
 @dataclass
 class ManifestSums:
-    """A manifest, added up while it is read."""
-
     totals: Totals = field(default_factory=Totals)
     streams: dict[str, int] = field(default_factory=dict)
     _unseen: dict[str, str] = field(default_factory=dict)
@@ -113,7 +108,7 @@ class ManifestSums:
 
     @property
     def unseen(self) -> dict[str, str]:
-        """By stream, the sign of a next page that none of its items had. An adopted item tells nothing of it."""
+        """By stream, the sign of a next page that no item had. Adopted items tell nothing of it."""
         return {stream: sign for stream, sign in self._unseen.items() if stream not in self._seen}
 
     def _add_sign(self, entry: ManifestEntry) -> None:
@@ -124,7 +119,7 @@ class ManifestSums:
 
 
 def _write_batch(connection: apsw.Connection, paths: RunPaths, after: str, stream: BinaryIO) -> str | None:
-    """Write the next lines; returns the last key, None at the end."""
+    """Return the last key, None at the end."""
     rows = table.read_rows(connection, _COLUMNS, "is_planned", after, BATCH_ITEMS)
     stream.write(b"".join(_encoder.encode(manifest_entry(paths, row)) + b"\n" for row in rows))
     return str(rows[-1][0]) if len(rows) == BATCH_ITEMS else None
@@ -141,7 +136,7 @@ def _damage(state: object, has_object: object, damage: object, disagrees: object
 
 
 def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, receipt: dict[str, Any]) -> ManifestEntry:
-    """A line with the fields of a receipt; a new field of receipts needs no change here."""
+    """A new field of receipts needs no change here."""
     for name in _FROM_COLUMN.keys() & receipt.keys():
         receipt[name] = _FROM_COLUMN[name](receipt[name])
     state: EntryState = "damaged" if wrong else "done"

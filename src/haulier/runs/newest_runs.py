@@ -12,7 +12,7 @@ from haulier.runs.state import RunState, run_state
 
 
 async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None) -> Run | None:
-    """The newest run of a mode that is not closed, or None. ``before``: only runs older than that one."""
+    """Return a mode's newest run that is not closed. ``before``: only runs older than that one."""
     async for run in _newest_first(lake, source):
         is_asked_for = before is None or run.file.snapshot_time < before.file.snapshot_time
         if run.file.mode == mode and is_asked_for:
@@ -32,7 +32,7 @@ async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, Ve
 
 
 async def _newest_first(lake: Lake, source: str) -> AsyncIterator[Run]:
-    """Runs by the times in their names, each read only when it is asked for."""
+    """Each is read only when it is asked for."""
     names = await lake.names(runs_root(source))
     for name in sorted(names, key=lambda name: (name.rpartition("-")[2], name), reverse=True):
         run = await load_run(lake, source, name)

@@ -1,4 +1,4 @@
-"""The plan of a run (P1): written in shards under an attempt of its own, and sealed before anything is enqueued."""
+"""The plan of a run (P1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from haulier.runs.records import PlannedItem, Seal, Shard, decode_record, encode
 from haulier.runs.scratch import Scratch
 
 SHARD_ITEMS = 1_000
-"""Items of a shard: about 200 KB, which any store takes in one put."""
+"""About 200 KB, which any store takes in one put."""
 
 _LONGEST_RUN_ID = "r" * 120
 _LONGEST_WORD = "w" * 20
@@ -35,10 +35,7 @@ _decoder = msgspec.json.Decoder(PlannedItem)
 
 
 def plan_item(item: WorkItem) -> PlannedItem:
-    """An item as a plan or child list holds it.
-
-    Raises `UsageError` for one that fits in no message: after the seal it would keep its run open for ever.
-    """
+    """Raises `UsageError` for an item that fits in no message: after the seal it would keep its run open for ever."""
     item = canonical(item)
     found = PlannedItem(
         key=key_of_canonical(item),
@@ -63,7 +60,6 @@ def plan_item(item: WorkItem) -> PlannedItem:
 
 
 async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
-    """The seal of a run, or None while it is planned."""
     body = await lake.read(paths.seal)
     return None if body is None else decode_record(Seal, body, paths.seal)
 
@@ -71,7 +67,7 @@ async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
 async def write_plan(
     lake: Lake, paths: RunPaths, clock: Clock, items: AsyncIterator[WorkItem], shard_items: int = SHARD_ITEMS
 ) -> Seal:
-    """Write the items of an enumeration and seal them. Returns the seal that counts, which may be another attempt's.
+    """Write and seal the items. Returns the seal that counts, which may be another attempt's.
 
     Equal items are kept once and counted. Raises `UsageError` for unequal items of one key. Memory is one shard's.
     """
@@ -104,7 +100,7 @@ async def write_plan(
 
 
 async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> list[PlannedItem]:
-    """The items of a sealed shard. Raises where it is not what was sealed."""
+    """Raises where the shard is not what was sealed."""
     path = paths.shard(seal.attempt, shard.name)
     body = await lake.read(path)
     if body is None or hashlib.sha256(body).hexdigest() != shard.sha256:
@@ -117,10 +113,7 @@ async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> l
 
 
 async def remove_lost_attempts(lake: Lake, paths: RunPaths) -> int:
-    """Remove the shards of attempts that lost, and return the number of files.
-
-    Only after a final verdict: until then a planner may be writing there (P1).
-    """
+    """Only after a final verdict: until then a planner may be writing there (P1)."""
     seal = await read_seal(lake, paths)
     if seal is None:
         return 0  # Nobody has lost yet.

@@ -13,7 +13,7 @@ from haulier.runs.run import Run
 
 
 async def poisoned(lake: Lake, run: Run) -> AsyncIterator[PoisonRecord]:
-    """The newest poison record of each item that is poisoned now, by key."""
+    """Yield the newest poison record of each item that is poisoned now, by key."""
     ledger = Ledger(lake, run.paths)
     try:
         await ledger.refresh()
@@ -33,6 +33,6 @@ async def read_poison(lake: Lake, paths: RunPaths, key: str, number: int) -> Poi
 
 
 async def newest_poison(lake: Lake, paths: RunPaths, key: str) -> int:
-    """The number of a key's newest poison record; 0 for none."""
+    """Return 0 for none."""
     names = await lake.names(f"{paths.folder('poison')}/{key}")
     return max((int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdecimal()), default=0)

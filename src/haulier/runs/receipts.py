@@ -13,14 +13,14 @@ from haulier.lake.seam import Lake
 from haulier.runs.records import Receipt
 
 MAX_RECEIPTS_READ: Final = 2_000
-"""Receipts that are read to learn of a stream: an item that looks wrong waits for it."""
+"""Receipts read to learn of a stream, while an item that looks wrong waits."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Receipt)
 
 
 async def write_receipts(lake: Lake, paths: RunPaths, writer: str, number: int, receipts: Sequence[Receipt]) -> None:
-    """Write a group, durable on return; repeatable after a failure. ``writer`` is unique (it holds a random part)."""
+    """Durable on return; repeatable after a failure. ``writer`` is unique (it holds a random part)."""
     path = paths.receipts(writer, number)
     body = b"".join(_encoder.encode(receipt) + b"\n" for receipt in receipts)
     if not await lake.create(path, body) and await lake.read(path) != body:
@@ -28,7 +28,6 @@ async def write_receipts(lake: Lake, paths: RunPaths, writer: str, number: int, 
 
 
 async def was_sign_seen(lake: Lake, paths: RunPaths, stream: str) -> bool:
-    """Whether a done item of the stream is known to have seen the sign of a next page."""
     looked_at = 0
     async for files in lake.walk(paths.folder("receipts")):
         for path in files:

@@ -13,10 +13,7 @@ FORMAT = 1
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The format, which all records share.
-
-    A default is omitted only where every later format reads its absence alike; so ``format`` never is.
-    """
+    """A default is omitted only where every later format reads its absence alike; so ``format`` never is."""
 
     format: int = msgspec.field(default_factory=lambda: FORMAT)
 
@@ -74,7 +71,7 @@ class ChildList(Record, frozen=True, kw_only=True):
     worker: str
     split_at: datetime
     cause: str = ""
-    """Empty where the processor divided it; else the failure: ``cap``, ``time_out``, ``failure`` or ``crash``."""
+    """Empty where the processor divided it; else ``cap``, ``time_out``, ``failure`` or ``crash``."""
 
 
 class OutcomeRecord(Record, frozen=True, kw_only=True):
@@ -93,8 +90,6 @@ class OutcomeRecord(Record, frozen=True, kw_only=True):
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """An exact total that moved while the item was read."""
-
     promised: int
     reread: int
 
@@ -111,20 +106,20 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     adopted: bool = False
     """Found in the lake and read to its end (P9), not written by this worker."""
     encoded: bool = False
-    """The processor made the records; the bytes are not the API's own."""
+    """The processor made the records: the bytes are not the API's own."""
     added: tuple[str, ...] = ()
     """Fields that were put in front of each record's own bytes."""
     drift: Drift | None = None
     hidden: int = 0
     """Rows that a declared total counts and the API does not show."""
     repeated: int = 0
-    """Pages that began with the last record of the page before, which may have come twice."""
+    """Pages that began with the last record of the page before."""
     unseen: str = ""
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
 
 
 class PoisonRecord(Record, frozen=True, kw_only=True):
-    """``poison/<key>/<n>.json``: a poisoned item, for a person to read."""
+    """``poison/<key>/<n>.json``, for a person to read."""
 
     number: int
     key: str
@@ -140,7 +135,7 @@ class PoisonRecord(Record, frozen=True, kw_only=True):
     status: int | None = None
     excerpt: str = ""
     body: str = ""
-    """Path of the answer that could not be read; empty for none, or where there was no room."""
+    """Path of the answer that could not be read; empty without one, or without room."""
     failures: int = 0
     deliveries: int = 0
     worker: str = ""
@@ -165,7 +160,7 @@ class DiscardRecord(Record, frozen=True, kw_only=True):
 
 
 class CrashRecord(Record, frozen=True, kw_only=True):
-    """``crashes/<key>/<n>.json``: a subprocess died over this item alone, seen by its parent."""
+    """``crashes/<key>/<n>.json``: a subprocess died over this item alone."""
 
     number: int
     key: str
@@ -179,7 +174,7 @@ class ExpectRecord(Record, frozen=True, kw_only=True):
     """``expect/{before,after}.json``: the counts that the API promised."""
 
     counts: dict[str, int]
-    """Records by stream; streams without a count are absent."""
+    """Streams without a count are absent."""
     asked_at: datetime
 
 
@@ -203,7 +198,7 @@ EntryState = Literal["done", "empty", "split", "discarded", "poisoned", "damaged
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of the manifest: how one key ended, with the figures of its receipt."""
+    """A line of the manifest, with the figures of the key's receipt."""
 
     key: str
     stream: str
@@ -222,13 +217,12 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     repeated: int = 0
     unseen: str = ""
     poison: int = 0
-    """The newest poison number of a poisoned or discarded item."""
+    """The newest number of a poisoned or discarded item."""
     reason: str = ""
     """Why the item was discarded, or its object is damaged."""
 
     @property
     def records_done(self) -> int:
-        """Its records where the object is whole, else 0."""
         return self.records if self.state == "done" else 0
 
 
@@ -278,7 +272,7 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     snapshot_time: datetime | None = None
     streams: dict[str, int] = {}
     unseen: dict[str, str] = {}
-    """By stream, the sign of a next page that none of its pages had."""
+    """By stream, the sign of a next page that no page had."""
     by: str = ""
     closed_at: datetime
 
@@ -289,7 +283,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode_record(record: Record) -> bytes:
-    """A JSON document and a newline, for people's tools too."""
+    """Ends with a newline, for people's tools."""
     return _encoder.encode(record) + b"\n"
 
 

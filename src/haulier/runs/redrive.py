@@ -45,12 +45,12 @@ class Redriver:
 
     @property
     def _redrivable(self) -> str:
-        """Where objects may land after a closing, those of poisoned items are settled by a redrive as well (C9)."""
+        """Where objects may land after a closing, a redrive settles those of poisoned items as well (C9)."""
         fences = self.closer.lake.capabilities.sweep_fences
         return table.REDRIVABLE if fences else f"{table.REDRIVABLE} OR ({table.LATE_OBJECT})"
 
     async def _redrive(self, run: Run, ledger: Ledger, items: list[tuple[PlannedItem, int]]) -> None:
-        """Record, reopen, send, in this order: the next redrive sees where an earlier one died."""
+        """Record, reopen, send, in this order: so the next redrive sees where this one died."""
         lake = self.closer.lake
 
         async def record(numbered: tuple[PlannedItem, int]) -> None:
@@ -71,8 +71,8 @@ class Redriver:
     async def _unheard(
         self, run: Run, ledger: Ledger, items: list[tuple[PlannedItem, int]]
     ) -> list[tuple[PlannedItem, int]]:
-        """The items whose message may have met a closed run: a partial closing is in force again, and they have neither
-        ended nor been poisoned anew."""
+        """Return items whose message may have met a closed run: a partial closing is in force again, and they have
+        neither ended nor been poisoned anew."""
         verdict = await standing_verdict(self.closer, run)
         if verdict is None or verdict.verdict in FINAL_VERDICTS:
             return []

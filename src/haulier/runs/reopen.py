@@ -10,7 +10,7 @@ from haulier.runs.state import FINAL_VERDICTS, Closing, closing_in_force
 
 
 async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
-    """The verdict in force, or None for an open run. An unfinished closing is finished first."""
+    """Finish an unfinished closing first. None for an open run."""
     while (closing := await closing_in_force(closer.lake, run.paths)) is not None:
         if closing.verdict is not None:
             return closing.verdict
@@ -22,7 +22,7 @@ async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
 
 
 async def require_open_or_partial(closer: Closer, run: Run) -> None:
-    """Raises `UsageError` after a final verdict, after which nothing changes."""
+    """Raises `UsageError` after a final verdict."""
     verdict = await standing_verdict(closer, run)
     if verdict is not None and verdict.verdict in FINAL_VERDICTS:
         raise UsageError(

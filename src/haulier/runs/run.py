@@ -45,7 +45,7 @@ class NewRun:
 
 
 async def claim_run(lake: Lake, clock: Clock, new: NewRun) -> Run:
-    """Claim a new run by creating its ``run.json``. Where the name is taken, the next second's is tried."""
+    """Create its ``run.json``. Where the name is taken, the next second's is tried."""
     now = clock.now()
     snapshot_time = now.replace(microsecond=0)
     while True:
@@ -77,7 +77,7 @@ async def load_run(lake: Lake, source: str, run_id: str) -> Run | None:
 
 
 async def list_runs(lake: Lake, source: str, skip: Collection[str] = ()) -> list[Run]:
-    """All runs but those in ``skip``, oldest first."""
+    """Oldest first."""
     names = [name for name in await lake.names(runs_root(source)) if name not in skip]
     runs = [await load_run(lake, source, run_id) for run_id in names]
     return sorted((run for run in runs if run is not None), key=lambda run: (run.file.snapshot_time, run.run_id))

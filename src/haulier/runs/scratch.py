@@ -16,7 +16,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _CACHE_KIB = 16_000
-"""Page cache: a run of 100,000 items needs twice as much, and larger ones go to disk."""
+"""Page cache: a run of 100,000 items needs twice as much, and goes to disk."""
 
 _REFUSALS = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
@@ -24,8 +24,7 @@ _REFUSALS = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 class Scratch:
     """A private SQLite database with a thread of its own. Nothing in it is durable or shared.
 
-    Its file stands in the folder for temporary files (``TMPDIR``) and is unlinked at once, so that a killed process
-    leaves nothing.
+    Its file (in ``TMPDIR``) is unlinked at once, so that a killed process leaves nothing.
     """
 
     def __init__(self, schema: str, *, cache_kib: int = _CACHE_KIB) -> None:
@@ -35,9 +34,9 @@ class Scratch:
         self._connection: apsw.Connection | None = None
 
     async def do(self, work: Callable[[apsw.Connection, *Ts], T], *arguments: *Ts) -> T:
-        """Call ``work(connection, *arguments)`` on the scratch thread, in one transaction.
+        """Call ``work`` on the scratch thread, in one transaction.
 
-        Raises `UnavailableError` where the disk for temporary files is full or broken.
+        Raises `UnavailableError` where the disk is full or broken.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, *arguments)
 

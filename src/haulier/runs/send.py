@@ -15,7 +15,7 @@ from haulier.runs.records import PlannedItem, Seal
 def envelope_of(
     item: PlannedItem, run_id: str, *, redrives: int = 0, resent: bool = False, depth: int = 0, suspect: str = ""
 ) -> Envelope:
-    """The first message of an item; or another one, marked (``resent``), without failures."""
+    """Return an item's first message; with ``resent``, a marked one without failures."""
     return Envelope(
         kind=item.kind,
         key=item.key,
@@ -31,7 +31,7 @@ def envelope_of(
 async def send_plan(
     lake: Lake, queue: Queue, paths: RunPaths, seal: Seal, on_sent: Callable[[int], None] = lambda items: None
 ) -> int:
-    """Enqueue the shards that are not ticked off; returns the number of their items. Memory is one shard's.
+    """Send the shards that are not ticked off, and return the number of their items. Memory is one shard's.
 
     Repeatable: a shard that may be sent in part is sent again, marked, and each duplicate costs a look-up. ``on_sent``
     is told the items of each shard, those sent earlier too.
@@ -57,7 +57,7 @@ async def send_plan(
 
 
 async def send_again(queue: Queue, run_id: str, items: Iterable[tuple[PlannedItem, int]]) -> int:
-    """Enqueue items again, marked, each with its newest redrive number. Returns how many."""
+    """Send items marked, each with its newest redrive number. Returns how many."""
     bodies = [encode(envelope_of(item, run_id, redrives=redrives, resent=True)) for item, redrives in items]
     if bodies:
         await queue.enqueue(bodies)

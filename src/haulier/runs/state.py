@@ -10,11 +10,11 @@ from haulier.lake.seam import Lake
 from haulier.runs.records import VerdictRecord, decode_record
 
 FINAL_VERDICTS = frozenset({"complete", "superseded", "cancelled"})
-"""Verdicts after which a run never changes. Only a partial run can be reopened (C7)."""
+"""A run never changes after these. Only a partial run can be reopened (C7)."""
 
 
 class RunState(enum.Enum):
-    """The states of a run; their values stay, since ``status --json`` prints them."""
+    """The values stay, since ``status --json`` prints them."""
 
     PLANNING = "planning"
     OPEN = "open"
@@ -39,12 +39,12 @@ class Closing:
 
     @property
     def is_in_force(self) -> bool:
-        """Whether it is neither reopened nor ``abandoned``; a verdict does not lift it."""
+        """Whether it is neither reopened nor ``abandoned``. A verdict does not lift it."""
         return not self.is_reopened and (self.verdict is None or self.verdict.verdict != "abandoned")
 
 
 async def newest_closing(lake: Lake, paths: RunPaths) -> Closing | None:
-    """The closing with the highest number that has ``opened``."""
+    """Only a closing with ``opened`` counts."""
     numbers = sorted((int(name) for name in await lake.names(paths.folder("closings")) if name.isdigit()), reverse=True)
     for number in numbers:
         names = await lake.names(f"{paths.folder('closings')}/{number:04d}")
@@ -60,13 +60,13 @@ async def newest_closing(lake: Lake, paths: RunPaths) -> Closing | None:
 
 
 async def closing_in_force(lake: Lake, paths: RunPaths) -> Closing | None:
-    """The closing in force. Only the newest can be: C1 opens n+1 only where n is lifted."""
+    """Only the newest can be: C1 opens n+1 only where n is lifted."""
     newest = await newest_closing(lake, paths)
     return newest if newest is not None and newest.is_in_force else None
 
 
 async def run_state(lake: Lake, paths: RunPaths) -> tuple[RunState, VerdictRecord | None]:
-    """The state of a run, and its verdict in force."""
+    """Also returns the verdict in force."""
     closing = await closing_in_force(lake, paths)
     if closing is not None and closing.verdict is not None:
         return RunState(closing.verdict.verdict), closing.verdict

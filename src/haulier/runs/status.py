@@ -17,7 +17,7 @@ from haulier.runs.stranded import is_stranded
 
 
 class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The status of a run. Names and states stay, since ``status --json`` prints them."""
+    """Names and states stay, since ``status --json`` prints them."""
 
     run_id: str
     source: str
@@ -26,9 +26,9 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[str, ...]
     state: RunState
     is_stranded: bool = False
-    """Whether items are missing and the queue is empty: `haulier work` or `haulier run` sends them again."""
+    """Items are missing and the queue is empty: `haulier work` or `haulier run` sends them again."""
     needs_api: bool = False
-    """Whether a promised count (`expect`) was not asked yet: only `haulier work` and `haulier run` can close it."""
+    """A promised count (`expect`) was not asked yet: only `haulier work` and `haulier run` can close it."""
     planned: int = 0
     done: int = 0
     empty: int = 0
@@ -37,19 +37,18 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     discarded: int = 0
     damaged: int = 0
     missing: int = 0
-    """Items that have not ended; damage is known of closed runs alone."""
+    """Items that have not ended. Damage is known of closed runs alone."""
     records: int = 0
     bytes: int = 0
     requests: int = 0
     unseen: dict[str, str] = {}
-    """By stream of a closed run, the sign of a next page that none of its pages had."""
+    """By stream of a closed run, the sign of a next page that no page had."""
     reasons: dict[str, int] = {}
-    """Why a partial run is partial: ``poison``, ``damaged`` and ``count``."""
     closed_at: datetime | None = None
 
 
 async def run_status(lake: Lake, queue: Queue | None, run: Run) -> RunStatus:
-    """Look at a run without changing it. A run with a verdict costs the same at any size."""
+    """Changes nothing. A run with a verdict costs the same at any size."""
     state, verdict = await run_state(lake, run.paths)
     standing = RunStatus(
         run_id=run.run_id,

@@ -1,7 +1,4 @@
-"""Stranded runs: keys are missing, and no message in the queue brings them, as after its loss.
-
-See docs/protocol.md#drained-and-stranded.
-"""
+"""Stranded runs (docs/protocol.md#drained-and-stranded)."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def is_stranded(queue: Queue, ledger: Ledger) -> bool:
-    """Whether keys are missing and the queue is empty at two looks. Changes nothing.
+    """Whether keys are missing and the queue is empty at two looks.
 
     The ledger is read between them: what was completed before the first is in the lake by then. Never true of a planned
     run, nor where depth is not exact: an empty queue proves nothing there.
@@ -32,11 +29,11 @@ async def is_stranded(queue: Queue, ledger: Ledger) -> bool:
 
 
 async def mend_stranded(closer: Closer, run: Run, ledger: Ledger) -> int:
-    """Send the missing items, and return how many; 0 where the first count, which precedes the first message, was never
-    asked, and this process has no API.
+    """Send the missing items, and return how many; 0 where the first count was never asked, and this process has no
+    API.
 
-    Unsent shards go out under their claim (P2), so that a late enqueuer finds it and marks its own. Only where all were
-    sent are missing items sent again, marked.
+    Unsent shards go out under their claim (P2), so that a late enqueuer marks its own. Only where all were sent are
+    missing items sent again, marked.
     """
     lake, queue = closer.lake, closer.queue
     seal = await read_seal(lake, run.paths)

@@ -1,4 +1,4 @@
-"""Objects in the bronze folders of a run that its manifest does not list: no part of what was hauled."""
+"""Objects of a run that its manifest does not list: no part of what was hauled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LISTED = "CREATE TABLE listed (path TEXT PRIMARY KEY) WITHOUT ROWID"
 
 
 async def strays(lake: Lake, run: Run, verdict: VerdictRecord, streams: Iterable[str]) -> AsyncIterator[list[str]]:
-    """Their paths, in batches. ``verdict`` has a manifest: it is ``complete`` or ``partial``."""
+    """Yield paths in batches. ``verdict`` is ``complete`` or ``partial``: others have no manifest."""
     listed = Scratch(_LISTED)
     try:
         async for entries in read_manifest(lake, run.paths, verdict.number):
@@ -29,7 +29,7 @@ async def strays(lake: Lake, run: Run, verdict: VerdictRecord, streams: Iterable
 
 
 async def late_objects(lake: Lake, run: Run, verdict: VerdictRecord, stream: str) -> list[str]:
-    """What landed in a stream's folder after the closing listed it. Nothing can where a sweep fences (C1, C9)."""
+    """Return what landed after the closing listed the folder. Nothing can where a sweep fences (C1, C9)."""
     if lake.capabilities.sweep_fences:
         return []
     return [path async for found in strays(lake, run, verdict, (stream,)) for path in found]

@@ -38,14 +38,14 @@ class Verification:
     strays: int = 0
     swept: int = 0
     doubled: dict[str, int] = field(default_factory=dict)
-    """By stream with a key, the records whose key an earlier record has; 0 where all are distinct."""
+    """By stream with a key, the records whose key an earlier one has; 0 where all are distinct."""
     lacking: int = 0
     """Records of these streams without a key."""
     findings: list[str] = field(default_factory=list)
 
     @property
     def is_sound(self) -> bool:
-        """Whether each listed object is what the manifest says, and declared keys are distinct. Strays do not count."""
+        """Strays do not count."""
         return self.damaged == 0 and self.lacking == 0 and not any(self.doubled.values())
 
     def note(self, finding: str) -> None:
@@ -56,11 +56,11 @@ class Verification:
 async def verify_run(
     lake: Lake, run: Run, verdict: VerdictRecord, keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 ) -> Verification:
-    """Read every object in the manifest of a verdict, mend the signs, and compare the records of the streams in
-    ``keys`` (paths by stream) over the whole run.
+    """Read every object in a verdict's manifest, mend the signs, and compare the records of the streams in ``keys``
+    (paths by stream) over the run.
 
     Removes staging and forgotten temporaries, after a final verdict also plans that lost, and nothing else. ``verdict``
-    is ``complete`` or ``partial`` and in force: other closings have no manifest.
+    is ``complete`` or ``partial``, and in force.
     """
     seen = Verification()
     await mend_signs(lake, run, verdict)

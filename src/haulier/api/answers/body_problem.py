@@ -24,7 +24,7 @@ class BodyProblem:
 
 
 def find_body_problem(response: Response) -> BodyProblem | None:
-    """Judge by media type, first and last byte whether the body can be JSON or lines of JSON."""
+    """Judge by media type, first and last byte whether the body can be JSON or lines of it."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = response.body
     first = body[:1024].lstrip()[:1] or body.lstrip()[:1]

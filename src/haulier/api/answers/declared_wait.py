@@ -58,7 +58,7 @@ class DeclaredWait:
 
 
 def find_wait(response: Response, now: datetime, declared: DeclaredWait | None) -> RetryAfter:
-    """Read the wait from the declared place, or else from the usual headers."""
+    """The usual headers count where the declared place has none."""
     if declared is None:
         return retry_after(response.headers, now)
     declared_wait = declared.read(response, now)

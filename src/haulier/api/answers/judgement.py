@@ -1,4 +1,4 @@
-"""What an answer, or the lack of one, means for the request: the decision table `judge`."""
+"""What an answer, or none, means for the request: `judge`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from haulier.api.records.paths import check_path, raw_at
 from haulier.errors import UsageError
 
 MAX_RETRIES_IN_PLACE = 4
-"""Retries while the item is held: with full jitter over 0.5 s x 2^n, about 8 s, for a hiccup."""
+"""While the item is held: about 8 s with full jitter over 0.5 s x 2^n, for a hiccup."""
 FEW_RETRIES_IN_PLACE = 2
-"""Retries where another look seldom helps; an item that waits holds a slot."""
+"""Where another look seldom helps: an item that waits holds a slot."""
 DEFAULT_429_WAIT_SECONDS = 1.0
-"""Wait before a 429 without Retry-After is repeated."""
+"""Without Retry-After."""
 MAX_WAIT_IN_PLACE_SECONDS = 30.0
 """For a longer wait the item is handed back, which frees its slot."""
 MAX_SEARCHED_BYTES = 8 * 1024
-"""Searched length of a body. Text far down in a large body may be a record."""
+"""Text far down in a large body may be a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,6 @@ class Judgement:
 
     @property
     def final(self) -> Action:
-        """The action without retries."""
         return self.then if self.action is Action.RETRY else self.action
 
     @property
@@ -101,7 +100,7 @@ class ExpectedAnswer:
     is_entity: bool = False
     """One thing is asked for by its ID: a 404 is an answer. For a list it means a wrong address."""
     has_page_token: bool = False
-    """The request continues a list by a token, which may expire."""
+    """A token, which may expire, continues a list."""
     empty: EmptyForms = EMPTY_LIST_ONLY
     """Answers without records that would otherwise be failures."""
     wants_json: bool = True
@@ -178,10 +177,9 @@ _STATUSES: Mapping[int, Judgement] = {
     **_each(_FULL, Judgement(Action.OUTAGE)),
     CAPTIVE_PORTAL_STATUS: Judgement(Action.PAUSE),
 }
-"""Elsewhere: other 2xx are judged by their body, 402, 403, 404 and 410 by the request, other 5xx as 500; the rest is
-poison."""
+"""Other 2xx are judged by their body, 402, 403, 404 and 410 by the request, other 5xx as 500. The rest is poison."""
 _OTHER_5XX = Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.OUTAGE)
-"""An API that is down, or broken by one record: other requests tell."""
+"""The API is down, or broken by one record: other requests tell."""
 _REFUSING = {402, 403}
 _THROTTLE_SIGNS = (
     b"rate limit",
@@ -192,7 +190,7 @@ _THROTTLE_SIGNS = (
     b"abuse detection",
 )
 TOO_LARGE_SIGNS = (b"response too large", b"responsetoolarge", b"response size exceed")
-"""Texts for a page that would be too large, under other statuses than 413."""
+"""Texts for a too large page, under other statuses than 413."""
 _NO_CONTENT = {204, 205}
 _PAUSING = {429, 503}
 """With a Retry-After these address all workers."""
@@ -234,7 +232,7 @@ def _wait_of(response: Response, now: datetime, wait_at: DeclaredWait | None) ->
 
 
 def _is_throttling(response: Response, wait: float | None) -> bool:
-    """Whether it is throttling, as with GitHub and Salesforce: docs/apis/answers.md#throttling-with-status-403."""
+    """Also a 403, as with GitHub and Salesforce: docs/apis/answers.md#throttling-with-status-403."""
     if wait is not None or is_exhausted(response.headers):
         return True
     return any(sign in _head(response) for sign in _THROTTLE_SIGNS)

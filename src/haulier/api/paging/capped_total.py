@@ -1,8 +1,7 @@
-"""Finds capped totals: search servers count to 10,000 and no further.
+"""Finds capped totals, as of search servers, which count to 10,000 and no further.
 
-Where a total ends a list with a full page, the page after it is asked for once. Records prove the total wrong, an
-empty page proves it right. A refusal proves nothing, as many APIs refuse every page past the end: the total stands,
-unless caps are made of such numbers.
+Where a total ends a list with a full page, the page after it is asked for once. Records prove the total wrong, an empty
+page proves it right. A refusal proves nothing, as many APIs refuse every page past the end.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ from haulier.api.paging.totals import Total
 from haulier.api.records.next_sign import asked_sizes
 
 _MIN_CAP_RECORDS: Final = 1_000
-"""Least total taken for a cap: no API is known that hands out fewer records for one query and hides that there are
-more."""
+"""Least total taken for a cap: no API is known to cap lower without saying so."""
 
 
 class CappedTotal:

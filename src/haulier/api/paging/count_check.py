@@ -1,7 +1,7 @@
 """Finds pages that contradict how they are counted: an offset advanced wrongly, or a list that moved.
 
-A page is a suspicion at most: records may be equal, and pages short for many reasons. A request, the probe, settles it;
-what stays unclear is no error. A check is told of a walk's pages in order.
+A page is only a suspicion, as records may be equal, and pages short for many reasons. A request, the probe, settles it;
+what stays unclear is no error.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from haulier.api.records.page import Page
 from haulier.api.records.slices import Bytes
 
 MAX_PROBES: Final = 3
-"""Probes in a walk: many equal records raise suspicion again and again."""
+"""Limit for a walk: many equal records raise suspicion again and again."""
 _TEXT_BYTES: Final = 16 * 1024
-"""Bytes kept of a page, to find them at the head of the next: some 15 us, with the search."""
+"""Bytes kept of a page, to find them at the head of the next in some 15 us."""
 _RECORD_MARK: Final = b"\x1e"
 """No JSON holds it unescaped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A request that settles a suspicion. ``judge`` raises `MovedError` or `PagingError` where it was right."""
+    """``judge`` raises `MovedError` or `PagingError` where the suspicion was right."""
 
     request: PageRequest
     judge: Callable[[Page], None]
@@ -77,7 +77,7 @@ class OffsetCheck:
 
     @property
     def hides_rows(self) -> bool:
-        """Whether rows are left out by declaration. Undeclared, that is an error of its own."""
+        """By declaration only: undeclared, hidden rows are an error."""
         return self._pages.advance == "limit"
 
     def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
@@ -100,7 +100,7 @@ class OffsetCheck:
         return Probe(last, lambda found: self._judge_last(before, head, found))
 
     def _varies(self, before: _Before) -> bool:
-        """Whether two pages were short in different ways; asked for once."""
+        """Whether two pages were short in different ways; true only once."""
         if self._has_varied or before.size is None or before.count >= before.size:
             return False
         first, self._short_count = self._short_count, before.count
@@ -108,8 +108,7 @@ class OffsetCheck:
         return self._has_varied
 
     def _judge_last(self, before: _Before, head: bytes, found: Page) -> None:
-        """Judge a page that was asked for from one record earlier: it begins with the last record before, or counts
-        differ."""
+        """``found`` was asked for from one record earlier, and should begin with the last record before."""
         records = found.slices[:2]
         if records and _mark(records[:1]) == before.last and (len(records) < 2 or _mark(records[1:]) == head):
             self._probes = MAX_PROBES  # It counts what it sends; equal records are in the nature of this list.
@@ -132,8 +131,7 @@ class OffsetCheck:
         )
 
     def _lowered_limit(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:
-        """Return a probe for the rest of a short first page. Rows there show that the API lowered the limit: an offset
-        raised by it would skip some."""
+        """Return a probe for the rest of a short first page: rows there show that the API lowered the limit."""
         size, count = self._pages.size_of(request), len(page)
         if size is None or not 0 < count < size or (total is not None and count >= total):
             return None
@@ -154,7 +152,7 @@ class OffsetCheck:
 
 
 class PageNumberCheck:
-    """Finds out whether records were added meanwhile. Rows that are left out do not change a page's number."""
+    """Finds out whether records were added meanwhile."""
 
     def __init__(self, pages: PageNumber) -> None:
         self._pages = pages
@@ -164,7 +162,7 @@ class PageNumberCheck:
 
     @property
     def hides_rows(self) -> bool:
-        """Whether rows are left out: pages that others follow should be equally long."""
+        """Whether rows are left out, as pages differ in length that others follow."""
         return self._counts is not None and self._counts[0] != self._counts[1]
 
     def note(self, request: PageRequest, page: Page, total: int | None) -> Probe | None:

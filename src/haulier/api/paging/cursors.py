@@ -70,10 +70,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Paging by an opaque token: ``Cursor("next", query="cursor")``. `Key` says where it is read and sent.
+    """Paging by an opaque token: ``Cursor("next", query="cursor")``, read and sent as by `Key`.
 
-    All else of the request stays, as most APIs demand. Ends where the token is missing, null, "" or false, or as
-    ``end`` says. A flag at ``more`` or ``done`` must agree with the token.
+    Ends where the token is missing, null, "" or false, or as ``end`` says. A flag at ``more`` or ``done`` must agree.
+    All else of the request stays.
     """
 
     at: str = ""
@@ -87,7 +87,7 @@ class Cursor:
     """Further values to send along with the token."""
     size_name: str = ""
     """Parameter, or path of the JSON body, with the page size: halved where the first page is too large. Later tokens
-    may be page numbers, which mean other records with every size."""
+    may depend on it."""
     end: tuple[End, ...] = ()
     """Further ends: "flag" (it alone counts), "repeated" (the token comes again), "empty page"."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
@@ -126,16 +126,15 @@ class Cursor:
 class Seek:
     """Paging by the last record's key, "those after this one": ``Seek("id", query="since_id")``.
 
-    The key must be unique, never change, and sort the list; a page that shows otherwise raises `PagingError`. Ends
-    where the flag at ``more`` is false or at ``done`` is true, if one is declared; else at the exact total, or at an
-    empty page.
+    The key must be unique, never change, and sort the list; a page that shows otherwise raises `PagingError`. Ends as
+    the flag at ``more`` or ``done`` says, if declared; else at the exact total, or at an empty page.
     """
 
     key: str
     """Path in a record."""
     query: str = ""
     body: str = ""
-    """Path in the JSON body where the key is sent instead."""
+    """Path in the JSON body, instead of ``query``."""
     template: str = "{key}"
     """Text to send, such as `sys_id>{key}^ORDERBYsys_id`."""
     more: str = ""

@@ -19,7 +19,7 @@ Missing = Literal["", "end"]
 
 
 CHECKS_ONLY: Final = {"shapes_records": False}
-"""Marks a field that decides what is suspicious, not which records come: an open run goes on when it changes."""
+"""Marks a field that changes no records: an open run goes on when it changes."""
 
 
 class EndRules(Protocol):
@@ -47,8 +47,8 @@ def check_words(end: Sequence[str], missing: str) -> None:
 
 
 def flag_of(kind: EndRules, answer: PageAnswer, *, has_token: bool) -> bool | None:
-    """Whether the declared flag says the end; None without flag and token. Raises `PagingError` where they contradict
-    each other."""
+    """Whether the flag says the end; None without flag and token. Raises `PagingError` where they contradict each
+    other."""
     path = kind.more or kind.done
     flag = answer.flag(path) if path else None
     if flag is None:

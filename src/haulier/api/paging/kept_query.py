@@ -18,13 +18,13 @@ _POSITION_NAMES: Final = frozenset(
         "continuationtoken", "skiptoken", "scrollid",
     }
 )  # fmt: skip
-"""How APIs call a page's position, in letters only; a link has its own, by whatever name."""
+"""How APIs call a page's position, in letters only: a link has its own."""
 
 
 def keep_parameters(following: PageRequest, request: PageRequest, base: str, *, keep_query: bool) -> PageRequest:
-    """Add the parameters that a link lacks or, without ``keep_query``, name them once for a warning.
+    """Add the parameters that a link lacks or, without ``keep_query``, name them for a warning.
 
-    A link to another path holds its state there, and is no reason for doubt.
+    A link to another path holds its state there.
     """
     own = request.first_query or request.query
     if not own or (request.first_query and not keep_query):

@@ -1,4 +1,4 @@
-"""The Link header (RFC 8288) as servers send it: quotes of both kinds or none, empty elements, ``rel*``."""
+"""The Link header (RFC 8288) as servers send it: any quotes or none, empty elements, ``rel*``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _END: Final = re.compile(r"\s*(?:,|$)")
 
 
 def links_of(header: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the targets with their parameters, names in lower case. Of a parameter given twice the first counts. Links
-    about something other than the page (`anchor`) are left out."""
+    """Yield targets with their parameters, names in lower case; of a repeated one the first. Links about something
+    other than the page (`anchor`) are left out."""
     position = _element_from(header, 0)
     while position < len(header):
         target = _TARGET.match(header, position)
@@ -41,7 +41,7 @@ def links_of(header: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def relations_of(parameters: Mapping[str, str]) -> set[str]:
-    """Return a link's relations in lower case, from ``rel`` or else ``rel*=UTF-8''next``."""
+    """Return the relations in lower case, from ``rel`` or else ``rel*=UTF-8''next``."""
     text = parameters.get("rel")
     if text is None:
         text = unquote(parameters.get("rel*", "").rpartition("'")[2])

@@ -29,8 +29,7 @@ _DELTA_NAMES: Final = ("@odata.deltaLink", "@deltaLink", "odata.deltaLink", "d._
 class NextUrl:
     """Paging by the address of the next page, absolute or relative: ``NextUrl("paging.next")``.
 
-    Ends where it is missing, null, "" or false, or as ``end`` says. A flag at ``more`` or ``done`` must
-    agree with that.
+    Ends where it is missing, null, "" or false, or as ``end`` says. A flag at ``more`` or ``done`` must agree.
     """
 
     at: str = ""
@@ -76,8 +75,8 @@ class NextUrl:
 
 @dataclass(frozen=True, slots=True)
 class LinkHeader:
-    """Paging by the Link header (RFC 8288), as of GitHub, GitLab and Shopify. Ends where it lacks ``rel``, or as
-    ``end`` says."""
+    """Paging by the Link header (RFC 8288), as of GitHub and Shopify. Ends where it lacks ``rel``, or as ``end``
+    says."""
 
     rel: str = "next"
     end: tuple[End, ...] = ()
@@ -208,7 +207,7 @@ def follow(
     base: str = "",
     keep_query: bool = False,
 ) -> PageRequest | None:
-    """Return the request of a link; None where ``end`` says that it leads nowhere."""
+    """Return None where ``end`` says that the link leads nowhere."""
     if "empty page" in end and not answer.page.records:
         return None
     base = base or answer.url

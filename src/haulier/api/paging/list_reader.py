@@ -31,22 +31,20 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """What one answer holds."""
-
     page: Page
     following: PageRequest | None
     total: int | None
     is_at_least: bool = False
-    """The total is not exact, by its guard: there are so many records or more."""
+    """The total's guard does not hold: there are so many records or more."""
     past_end: PageRequest | None = None
-    """Request for the page after the total, which would prove the total."""
+    """Page after the total, which would prove it."""
     sign_report: SignReport | None = None
     error: PagingError | None = None
-    """A contradiction, raised after the answer as such was noted as a good one."""
+    """Raised after the answer was noted as a good one."""
 
 
 class ListReader:
-    """Reads answers without taking note of them, since one may be asked for again; `take` counts a page."""
+    """Reads answers without taking note, since one may be asked for again; `take` counts a page."""
 
     def __init__(self, listing: Listing, api_url: str, guard: LoopGuard, note: Callable[[str], None]) -> None:
         self._listing = listing
@@ -62,7 +60,6 @@ class ListReader:
         self.has_begun = False
 
     def anew(self) -> ListReader:
-        """Make one that has seen nothing yet."""
         return ListReader(self._listing, self._api_url, LoopGuard(self._listing.max_pages), lambda assumption: None)
 
     def take(self, count: int, new_count: int) -> None:
@@ -140,8 +137,8 @@ class ListReader:
         return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
 
     def _follow_past_total(self, following: PageRequest) -> PageRequest | None:
-        """Follow a sign though the total is reached: it may be too low. The token may also go on past the end, so that
-        the page may well be refused."""
+        """Follow a sign past the total, which may be too low. Tokens may go on past the end too: such a page may be
+        refused."""
         try:
             wire = wire_request(following, self._api_url)
         except LinkError:

@@ -13,7 +13,7 @@ from haulier.api.http.transport import Request
 from haulier.api.records.page import Page
 
 MAX_PAGES: Final = 100_000
-"""Pages of one item: far above any good plan, and the end of an API that makes up cursors for ever."""
+"""Pages of one item, far above any good plan: some APIs make up cursors for ever."""
 
 _DIGEST_BYTES: Final = 16
 
@@ -23,8 +23,7 @@ class PaginationLoopError(PagingError):
 
 
 class LoopGuard:
-    """Watches one walk, with 16 bytes a request and page. Comparing neighbouring tokens, as is often done, misses
-    circles of two."""
+    """Watches one walk, with 16 bytes a request and page. Comparing neighbouring tokens would miss circles of two."""
 
     def __init__(self, max_pages: int = MAX_PAGES) -> None:
         self._max_pages = max_pages
@@ -38,8 +37,8 @@ class LoopGuard:
     def check_request(self, request: Request, *, is_past_end: bool = False) -> None:
         """Raise `PaginationLoopError` for a repeated request, or `ApiError` above the page cap.
 
-        Only pages with records make it divide: smaller items would have as many empty ones. ``is_past_end`` allows
-        one more.
+        Only pages with records make it divide, as smaller items have as many empty ones. ``is_past_end`` allows one
+        more.
         """
         if self.pages >= self._max_pages + is_past_end:
             raise ApiError(
@@ -57,7 +56,7 @@ class LoopGuard:
             )
 
     def check_page(self, page: Page) -> None:
-        """Raise `PaginationLoopError` for a repeated page, unless it is empty."""
+        """Empty pages may repeat."""
         if not page.records:
             return
         before = self._pages.setdefault(_checksum(page), self.pages)
@@ -76,7 +75,7 @@ class LoopGuard:
 
 def _checksum(page: Page) -> bytes:
     """Return length and two unlike checksums, at a quarter of the cost of SHA-1 (130 us a MB). By chance pages share
-    them in one of a billion items of 100,000; nobody gains by it."""
+    them in one of a billion items of 100,000."""
     text = b"\n".join(page.slices)
     return struct.pack("<QII", len(text), isal_zlib.crc32(text), isal_zlib.adler32(text))
 

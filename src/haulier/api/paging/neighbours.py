@@ -1,7 +1,7 @@
-"""Counts pages that begin with the record that the page before ended with, byte for byte.
+"""Counts pages that begin, byte for byte, with the record that the page before ended with.
 
-It is no error: pages may overlap, as by a cursor whose record is sent again, or records be equal in their own right. So
-it is told when the run is closed; of counted pages `count_check` finds out which it is.
+It is no error, as pages may overlap and records be equal, and is told when the run is closed. For counted pages
+`count_check` finds out more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Neighbours:
         self._before_last = b""
 
     def note(self, page: Page) -> bool:
-        """Whether the page begins so, and no equal records are side by side within a page: such a list has many."""
+        """Whether the page begins so, in a list without equal neighbours inside a page."""
         records = page.slices
         if not records:
             return False

@@ -1,4 +1,4 @@
-"""Lists inside records that the service has cut, with a next link of their own, which is not followed."""
+"""Lists inside records that the service has cut: their own next links are not followed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN_CHARACTERS: Final = 100
 _VERSION_2_MARK: Final = b'"d"'
 """Stands near the beginning of a body of OData 2 alone."""
 _LINK: Final = re.compile(rb'"([^"\\]*(?:@|odata\.)nextLink|__next)"\s*:\s*"[^"]')
-"""A link that leads somewhere. In a text its quotes would be escaped, and no colon follows a text."""
+"""A link that leads somewhere. In a text its quotes would be escaped."""
 
 
 def check_nested(nested: str) -> None:
@@ -25,7 +25,7 @@ def check_nested(nested: str) -> None:
 
 
 def check_uncut(body: bytes, own: Iterable[str]) -> None:
-    """Raise `PagingError` for a next link besides ``own``, the paths of the page's."""
+    """Raise `PagingError` for a next link at other paths than ``own``."""
     left = [path.removeprefix("d.") for path in own]
     # Most pages end here, in some ten microseconds for 20 KB.
     if body.count(b'nextLink"') + (body.count(b'__next"') if _VERSION_2_MARK in body[:16] else 0) <= len(left):

@@ -1,4 +1,4 @@
-"""Reads one item's list from its first page to its last."""
+"""Reads one item's list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from haulier.api.records.page import Page
 from haulier.api.requester import Requester
 
 REPORTED_EMPTY_PAGES: Final = 100
-"""Empty pages in a row that a person is told of. Microsoft Graph sends some, and a sparse search may send hundreds."""
+"""Empty pages in a row that a person is told of. Microsoft Graph sends some, a sparse search hundreds."""
 
 logger = logging.getLogger("haulier.api")
 
@@ -44,8 +44,8 @@ class PageIterator:
         has_succeeded_meanwhile: Callable[[], bool],
         note: Callable[[str], None],
     ) -> None:
-        """``has_succeeded_meanwhile``: whether a request of the scope succeeded since the item began. ``note`` is told
-        what was taken for granted."""
+        """``has_succeeded_meanwhile``: a request of the scope succeeded since the item began. ``note`` is told what was
+        taken for granted."""
         self._requester = requester
         self._next_signs = SignWatch(requester)
         self._has_succeeded_meanwhile = has_succeeded_meanwhile
@@ -58,14 +58,12 @@ class PageIterator:
         self._check = check_of(self._kind)
         self._neighbours = Neighbours()
         self._empty_pages = 0
-        """Pages without records in a row."""
         self._tried_smaller_after_500 = False
-        """Done once for an item."""
         self._tail: list[bytes] = []
         """Records that the next page must begin with."""
 
     async def pages(self, request: PageRequest) -> AsyncIterator[Page]:
-        """Yield pages with records. Raises `ApiError`: the end is never quiet where it was not the API's."""
+        """Raises `ApiError` at an end that is not the API's."""
         first = self._listing.paginator.first(request)
         following: PageRequest | None = first
         while following is not None:
@@ -88,8 +86,7 @@ class PageIterator:
         await self._compare_with_total(first)
 
     async def _ask(self, request: PageRequest) -> tuple[PageRequest, ListPage | None]:
-        """Return the request that was answered, perhaps a smaller one, and what was read; None at an end without a
-        page."""
+        """Return the request that was answered, perhaps a smaller one; None for an end without a page."""
         refused: ApiError | None = None
         while True:
             try:
@@ -136,7 +133,7 @@ class PageIterator:
         return answered.value
 
     async def _take(self, request: PageRequest, read: ListPage) -> Page:
-        """Take note of a page; return what is new of it."""
+        """Return what is new of a page."""
         if read.error is not None:
             raise PagingError(f"{self._shown(request)}: {read.error}", action=read.error.action)
         if read.sign_report is not None:
@@ -181,7 +178,7 @@ class PageIterator:
             )
 
     def _note_repeated(self, request: PageRequest) -> None:
-        """Count a repeated record. Behind a seek, whose key is unique, it is an error."""
+        """Behind a seek, whose key is unique, a repeated record is an error."""
         if isinstance(self._kind, Seek):
             raise PagingError(
                 f"{self._shown(request)}: the page begins with the record that the page before ended with. "
@@ -215,7 +212,7 @@ class PageIterator:
                 raise
 
     async def _prove_total(self, request: PageRequest) -> None:
-        """Raise `PagingError` where records come after the total, or where it may be a cap and nobody can tell."""
+        """Raise `PagingError` where records come after the total, or where it may be a cap."""
         wire = self._wire(request)
         self._guard.check_request(wire, is_past_end=True)
         try:
@@ -240,7 +237,7 @@ class PageIterator:
             raise cap_error(self._requester.describe(wire), self._reader.received)
 
     def _note_lack(self, read: ListPage) -> None:
-        """Many APIs end a list of one page without a trace of a next one, and a misspelt path looks the same."""
+        """A list of one page and a misspelt path look the same."""
         if read.following is None and read.sign_report is not None and read.sign_report.lack:
             self._note(f"{read.sign_report.lack}: taken as the last page")
 
@@ -265,7 +262,7 @@ class PageIterator:
         return replace(page, records=page.records[overlap:])
 
     def _check_cap(self, request: PageRequest, total: int | None, *, is_at_least: bool) -> None:
-        """Divide an item above the API's cap: what lies above it never comes."""
+        """Divide an item above the API's cap, above which nothing comes."""
         cap = 0 if self._listing.total is None else self._listing.total.divide_above
         if cap and total is not None and (total > cap or (total == cap and is_at_least)):
             more = " or more" if is_at_least else ""
@@ -277,7 +274,6 @@ class PageIterator:
 
     @contextlib.contextmanager
     def _naming_request(self, request: PageRequest) -> Iterator[None]:
-        """Put the request before the text of a contradiction that the block finds."""
         try:
             yield
         except (MovedError, PaginationLoopError) as error:
@@ -287,7 +283,7 @@ class PageIterator:
         return self._requester.describe(self._wire(request))
 
     def _wire(self, request: PageRequest) -> Request:
-        """Raise `ApiError` for a link to another origin: nothing is sent there."""
+        """Raises `ApiError` for a link to another origin."""
         try:
             return wire_request(request, self._api_url)
         except LinkError as error:
@@ -298,7 +294,7 @@ class PageIterator:
             ) from error
 
     async def _compare_with_total(self, first: PageRequest) -> None:
-        """Compare the records with the total; where they differ, ask once more."""
+        """Ask once more where the records differ."""
         promise, total, received = self._reader.promise, self._listing.total, self._reader.received
         if promise is None or total is None or promise.first is None:
             return
@@ -337,7 +333,7 @@ class PageIterator:
         raise ApiError(text, action=Action.RESTART)
 
     def _note_kept(self, promise: Promise, total: int) -> None:
-        """Add to the counts of the item, which may have several walks."""
+        """An item may have several walks."""
         usage = self._requester.usage
         usage.drift = promise.drift(total) or usage.drift
         usage.hidden += total - self._reader.received

@@ -1,7 +1,6 @@
 """Smaller pages: where one is too large, its size is halved before the item is divided.
 
-A size in a link is the API's, and stays. So does one behind the first page where page numbers or tokens mean other
-records with every size.
+A size in a link stays. So does one behind the first page where numbers or tokens mean other records with every size.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from haulier.api.paging.paginator import PageRequest
 
 
 def is_too_large(error: ApiError) -> bool:
-    """Whether the page is too large. Where the query matches too much, smaller pages do not help."""
+    """False where the query matches too much: smaller pages do not help."""
     if error.action is not Action.SPLIT:
         return False
     excerpt = error.excerpt.lower().encode()
@@ -22,7 +21,7 @@ def is_too_large(error: ApiError) -> bool:
 
 
 def may_be_past_end(error: ApiError) -> bool:
-    """Whether the API refuses the page, as many do past the end of a list."""
+    """Whether the API refuses the page, as many do past the end."""
     if error.action is Action.OUTAGE:
         return error.status == 500
     # Without a status it is what we make of an answer, such as a contradiction.
@@ -35,7 +34,7 @@ def may_be_past_end(error: ApiError) -> bool:
 
 
 def allow_smaller(request: PageRequest, name: str, floor: int = 1) -> PageRequest:
-    """Let a request ask for smaller pages, by the name of the size: a parameter, or a path of the body."""
+    """``name``: the size's parameter, or path of the body."""
     if not name:
         return request
 
@@ -57,8 +56,8 @@ def declared_size(request: PageRequest, name: str) -> int | None:
 
 
 def align_size(size: object, offset: int) -> int | None:
-    """Return the largest size up to half of ``size`` that divides ``offset``. Many an API reads an offset as a page's
-    number times the size, and answers 400 in twelves from 396 on."""
+    """Return the largest size up to half of ``size`` that divides ``offset``: many an API rounds an offset down to
+    whole pages."""
     half = halve_size(size)
     if half is None or offset <= 0:
         return half
@@ -66,7 +65,7 @@ def align_size(size: object, offset: int) -> int | None:
 
 
 def halve_size(size: object, floor: int = 1) -> int | None:
-    """Return half of a size; None at ``floor``, or for no size."""
+    """Return None at ``floor``, or for no size."""
     number = size_number(size)
     return None if number is None or number <= floor else max(floor, number // 2)
 

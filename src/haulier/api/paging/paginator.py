@@ -1,4 +1,4 @@
-"""The seam of paging: the request of a first page, and what follows a page."""
+"""The seam of paging."""
 
 from __future__ import annotations
 
@@ -34,18 +34,17 @@ class PageRequest:
     json: Any = None
     """JSON body, which may hold `msgspec.Raw`."""
     overlap: int = 0
-    """Records at its start that must equal the last ones of the page before; they are checked and dropped."""
+    """Records at its start that must equal the last ones of the page before: checked and dropped."""
     end_rules: tuple[Rule, ...] = ()
-    """Rules ahead of the source's. END says that there is no such page, which is no failure."""
+    """Rules ahead of the source's. END: there is no such page, which is no failure."""
     has_token: bool = False
-    """It carries a token or link of the API's. If that expires, the item begins again."""
+    """It carries a token or link of the API's: if that expires, the item begins again."""
     pages_past_end: int = 0
-    """Requests in a row past the apparent end, with this one. A refusal or a repeated page is the end then."""
+    """Requests in a row past the apparent end, with this one: a refusal or a repeated page is the end then."""
     base: str = ""
     """Address that ``url`` is relative to; "" for the API's own."""
     smaller: Callable[[PageRequest], PageRequest | None] | None = None
-    """Returns the request for half as many records at the same position, or None. Called where a page is too large to
-    be sent."""
+    """Returns the request for half as many records at the same position, or None. Called where a page is too large."""
 
     first_query: Pairs = ()
     """Parameters of the first request, where ``url`` is a link."""
@@ -62,11 +61,11 @@ class PageRequest:
         return replace(self, query=tuple(pair for pair in self.query if pair[0] != name))
 
     def query_value(self, name: str) -> str | None:
-        """Return the first value of a query parameter; None where it is not set."""
+        """Return a parameter's first value; None where it is not set."""
         return next((value for known, value in self.query if known == name), None)
 
     def header_value(self, name: str) -> str | None:
-        """Return the value of a header, whose name is case-blind; None where it is not set."""
+        """Return a header's value, whatever the case of its name; None where it is not set."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), None)
 
     def with_header(self, name: str, value: str) -> PageRequest:
@@ -75,7 +74,7 @@ class PageRequest:
         return replace(self, headers=(*others, (name, value)))
 
     def with_field(self, path: str, value: Any) -> PageRequest:
-        """Set the field at a dotted path of the JSON body, and make the objects on the way."""
+        """Set the field at a dotted path of the JSON body, with the objects on the way."""
         return replace(self, json=_with_field(self.json, path.split("."), value))
 
     def field(self, path: str) -> Any:
@@ -100,14 +99,14 @@ class PageAnswer:
     """Address after redirects."""
     headers: CIMultiDictProxy[str]
     received: int
-    """Records of this item so far, this page's too."""
+    """Records of this item so far, with this page's."""
     total: int | None = None
     """Records in all, where an exact total is declared."""
     counts_hidden: bool = False
-    """Whether ``total`` counts rows that are hidden from us."""
+    """``total`` counts rows that are hidden from us."""
     is_first: bool = False
     sign_reports: list[SignReport] = field(default_factory=list)
-    """What haulier's own kinds found of the sign of a next page."""
+    """For haulier's own kinds."""
 
     @property
     def page(self) -> Page:
@@ -133,19 +132,18 @@ class PageAnswer:
         return None if bytes(found) in NO_TOKEN_VALUES or bytes(found).split(None, 2) in _EMPTY_CONTAINERS else found
 
     def text(self, path: str) -> str | None:
-        """Return the text or number at a path, with the digits that were sent; None as `raw`. Raises `BodyError` for
-        other values."""
+        """Return the text or number, with the digits that were sent; None as `raw`. Raises `BodyError` for other
+        values."""
         found = self.raw(path)
         return None if found is None else text_of_raw(found, path)
 
     def number(self, path: str) -> int | None:
-        """Return the whole number at a path; None as `raw`. Raises `BodyError` for other values."""
+        """Return the whole number; None as `raw`. Raises `BodyError` for other values."""
         found = self.text(path)
         return None if found is None else whole_number(found, path)
 
     def flag(self, path: str) -> bool | None:
-        """Return true, false, 1 or 0 at a path, also as text; "" is false, null is None. Raises `BodyError` for other
-        values."""
+        """Return true, false, 1 or 0, also as text; "" is false, null is None. Raises `BodyError` for other values."""
         found = self.body.raw(path)
         if found is None or bytes(found) == b"null":
             return None
@@ -189,10 +187,10 @@ class Paginator(Protocol):
                     return None
                 return request.with_query("year", str(int(request.query_value("year") or 0) + 1))
 
-    The client adds retries, the loop guard, the page cap, the same-origin rule and the total. Where ``is_counting =
-    True``, as of offsets, a total that moves begins the item again. The check that finds rows passed over or sent
-    twice is made for `Offset` and `PageNumber` alone: declare an exact total for others. A page size is found in the
-    attributes ``limit``, ``size`` and ``page_size``.
+    The client adds retries, the loop guard, the page cap, the same-origin rule and the total. With ``is_counting =
+    True``, as for offsets, a total that moves begins the item again. Only `Offset` and `PageNumber` are checked for
+    rows passed over or sent twice: declare an exact total for others. A page size is found in the attributes
+    ``limit``, ``size`` and ``page_size``.
     """
 
     def first(self, request: PageRequest) -> PageRequest:
@@ -203,7 +201,7 @@ class Paginator(Protocol):
         """Return the request after ``answer``; None after the last page.
 
         A page with fewer records than asked for is no end: servers lower limits. Raise `BodyError` for an answer that
-        makes no sense, which is asked for again, and `PagingError` for a contradiction to what was declared.
+        makes no sense, which is asked for again, and `PagingError` where it contradicts what was declared.
         """
         ...
 
@@ -236,7 +234,7 @@ class Single:
 
 
 def kind_of(paginator: Paginator) -> Paginator:
-    """Return the paginator inside of others, which hold it as ``inner``."""
+    """Unwrap paginators that hold another as ``inner``."""
     while (inner := getattr(paginator, "inner", None)) is not None:
         paginator = inner
     return paginator
@@ -247,7 +245,6 @@ def is_counting(paginator: Paginator) -> bool:
 
 
 def _has_next_link(answer: PageAnswer) -> bool:
-    """Whether the header has a next page. An unreadable one says nothing, since nobody declared it."""
     try:
         links = [each for value in answer.headers.getall("Link", ()) for _, each in links_of(value)]
     except BodyError:
@@ -256,7 +253,7 @@ def _has_next_link(answer: PageAnswer) -> bool:
 
 
 def text_of_raw(value: Raw, where: str) -> str:
-    """Return a JSON text or number as a query says it. Numbers keep their digits."""
+    """Return a JSON text or number as a query says it, with all digits."""
     kind = first_byte(value)
     if kind == b'"':
         try:

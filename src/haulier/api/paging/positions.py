@@ -1,4 +1,4 @@
-"""Paging by position: offsets and page numbers. Without a snapshot, records may move between pages."""
+"""Offsets and page numbers. Without a snapshot, records may move between pages."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ ParameterPlace = Literal["query", "body"]
 """The query, or a dotted path of the JSON body."""
 Advance = Literal["received", "limit"]
 DEFAULT_EMPTY_PAGES: Final = 2
-"""Empty pages in a row that end a list without another sign: all rows of the first may be hidden from us. The second
-costs a request for each item."""
+"""All rows of the first empty page may be hidden from us. The second costs a request for each item."""
 MAX_EMPTY_PAGES: Final = 100
 """Empty pages in a row before an exact total is reached; then the item fails."""
 
@@ -26,9 +25,9 @@ MAX_EMPTY_PAGES: Final = 100
 class Offset:
     """Paging by the number of records before the page: ``Offset(limit=100)`` sends ``limit=100&offset=0``.
 
-    Ends where the flag at ``more`` is false or at ``done`` is true, if one is declared; else at the total, or at
-    ``empty_pages`` empty pages in a row. A ``limit`` too large for the API is halved, or lowered to one that divides
-    the offset. Without total and ``overlap``, a record removed meanwhile hides another one.
+    Ends as the flag at ``more`` or ``done`` says, if declared; else at the total, or at ``empty_pages`` empty pages in
+    a row. A ``limit`` too large for the API is halved, or lowered to one that divides the offset. Without total and
+    ``overlap``, a record removed meanwhile hides another one.
     """
 
     is_counting: ClassVar[bool] = True
@@ -45,8 +44,8 @@ class Offset:
     """Records asked for again with each page. If they differ, records moved, and the item begins again."""
     advance: Advance = "received"
     """What the offset is raised by: the records "received", since servers lower limits; or the "limit", where the API
-    leaves rows out (those that the user may not see) after it has cut a page. No empty page is an end then before the
-    total."""
+    cuts a page and then leaves rows out (those that the user may not see). No empty page before the total is an end
+    then."""
     empty_pages: int = DEFAULT_EMPTY_PAGES
     """Empty pages in a row that end the list; 1 looks at nothing behind the first."""
 
@@ -109,7 +108,6 @@ class Offset:
         return replace(following, overlap=overlap, pages_past_end=run)
 
     def size_of(self, request: PageRequest) -> int | None:
-        """Return the limit, be it ours or in the stream's own query or body."""
         return size_number(size_in(request, self.place, self.limit_name))
 
     def offset_of(self, request: PageRequest) -> int:
@@ -150,9 +148,9 @@ _PAST_THE_END_RULES: Final = tuple(Rule(Action.END, status) for status in (400, 
 class PageNumber:
     """Paging by number: ``PageNumber(size=100)`` sends ``per_page=100&page=1``.
 
-    Ends at the last page's number, if the API tells it; where the flag at ``more`` is false or at ``done`` is true, if
-    one is declared; at ``end_status``; else at the total, or at ``empty_pages`` empty pages in a row. A ``size`` too
-    large for the first page is halved; behind it numbers would mean other records.
+    Ends at the last page's number, if the API tells it; as the flag at ``more`` or ``done`` says, if declared; at
+    ``end_status``; else at the total, or at ``empty_pages`` empty pages in a row. A ``size`` too large for the first
+    page is halved; behind it numbers would mean other records.
     """
 
     is_counting: ClassVar[bool] = True
@@ -165,7 +163,7 @@ class PageNumber:
     pages: str = ""
     """Path of the number of pages."""
     pages_header: str = ""
-    """Header with the number of pages. At some APIs long lists lack it: the other signs count."""
+    """Header with that number. Some APIs leave it out of long lists: the other signs count."""
     more: str = ""
     done: str = ""
     end_status: int | None = None
@@ -250,7 +248,6 @@ class PageNumber:
 
 
 def append_end_advice(error: ApiError, kind: object) -> None:
-    """Say how to declare that the API refuses what is behind the end."""
     if error.action is not Action.POISON or error.status not in {rule.status for rule in _PAST_THE_END_RULES}:
         return
     if type(kind) is PageNumber and kind.end_status is None:
@@ -275,8 +272,7 @@ def _agree(flag: bool | None, by_number: bool, path: str) -> bool:
 
 
 def is_end_of_places(request: PageRequest, answer: PageAnswer, new: int, seen: int | None, empty_pages: int) -> bool:
-    """Whether a list ends whose pages are cut before rows are left out. ``seen``: positions shown so far, where
-    known."""
+    """Whether a list ends whose pages are cut before rows are left out. ``seen``: positions so far, where known."""
     total, run = answer.total, request.pages_past_end + 1
     if total is not None and answer.counts_hidden and seen is not None:
         return seen >= total
@@ -310,7 +306,7 @@ def check_flags(more: str, done: str) -> None:
 
 
 def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
-    """Whether the declared flag says the end; None without one, and for a declared empty page that lacks it.
+    """Whether the declared flag says the end; None without one, and for a declared empty page.
 
     Raises `BodyError` where another page lacks it: its path may be misspelt.
     """
@@ -334,5 +330,4 @@ def number_in(request: PageRequest, place: ParameterPlace, name: str) -> int:
 
 
 def size_in(request: PageRequest, place: ParameterPlace, name: str) -> Any:
-    """Return what stands where `put` sets a number: ours, or what the stream declares."""
     return request.query_value(name) if place == "query" else request.field(name)

@@ -1,5 +1,4 @@
-"""Finds seek keys that records share. Of two such records around a page's end the second never comes, and nothing else
-tells."""
+"""Finds seek keys that records share: of two such records around a page's end the second never comes."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ class SeekKeys:
     def check(self, records: Sequence[Bytes], *, is_first_page: bool) -> None:
         """Raise `PagingError` where neighbours have the same key, on a page with another one behind it.
 
-        The order of keys is free: many APIs mean a position by a key, whatever sorts it.
+        The order is free: many APIs mean a position by a key, whatever sorts it.
         """
         keys = [self._key(record) for record in (records if is_first_page else records[-_TAIL_RECORDS:])]
         for place, (one, other) in enumerate(pairwise(keys), len(records) - len(keys) + 1):
@@ -57,5 +56,5 @@ class SeekKeys:
 
 @lru_cache(maxsize=64)
 def seek_keys(path: str) -> SeekKeys:
-    """Return the reader of a path. Cached: making it costs more than reading a page."""
+    """Cached: making a reader costs more than reading a page."""
     return SeekKeys(path)

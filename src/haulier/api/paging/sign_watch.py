@@ -22,8 +22,7 @@ class SignWatch:
     ) -> None:
         """Raise `PagingError` where the sign is missing and something speaks against the end.
 
-        ``must_be_likely``: the end is not proven otherwise. It is a first page with records, which no exact total calls
-        all.
+        ``must_be_likely``: nothing else proves the end.
         """
         memory = self._requester.signs.of(report.sign)
         totals = self._requester.usage.sign_totals

@@ -24,8 +24,7 @@ class Guard:
         check_path(self.at)
 
     def holds(self, answer: PageAnswer) -> bool:
-        """Whether it is met. Raises `BodyError` where nothing is there: a misspelt guard would make every total
-        worthless."""
+        """Raises `BodyError` where nothing is there: a misspelt guard would make every total worthless."""
         raw = answer.body.raw(self.at)
         if raw is None:
             raise BodyError(f"nothing says whether the total is exact: {answer.body.explain_missing(self.at)}")
@@ -92,7 +91,7 @@ class Total:
         return self.is_exact and self.only_if.holds(answer)
 
     def demand(self, answer: PageAnswer) -> int:
-        """Return the total of an answer. Raises `BodyError` without one, which could not be checked."""
+        """Raises `BodyError` without a total, which could not be checked."""
         total = self.of(answer)
         if total is None:
             raise BodyError(
@@ -104,8 +103,6 @@ class Total:
 
 
 class Promise:
-    """The total of one walk."""
-
     def __init__(self, total: Total, *, is_counting: bool = False) -> None:
         self._total = total
         self._is_counting = is_counting
@@ -113,11 +110,10 @@ class Promise:
         self.first: int | None = None
         self.last: int | None = None
         self.moved: int | None = None
-        """First total that differed from the first page's."""
         self._is_said = True
 
     def said_by(self, answer: PageAnswer) -> int | None:
-        """Read a page's total, which the first page must have if it is exact."""
+        """Read a page's total. The first page must have an exact one."""
         if self.first is None and self._total.is_exact and not answer.body.is_declared_empty:
             return self._total.demand(answer)
         return self._total.of(answer)
@@ -126,7 +122,6 @@ class Promise:
         return self.last if said is None else said
 
     def note(self, said: int | None) -> None:
-        """Take note of a page, and `check_stands`."""
         self._is_said = said is not None
         if said is None:
             return
@@ -138,7 +133,6 @@ class Promise:
         self.check_stands(said)
 
     def check_stands(self, said: int) -> None:
-        """Raise `MovedError` where pages are counted and the total is not the first page's."""
         if self._is_counting and self._total.is_exact and not self.may_move and said != self.first:
             raise MovedError(
                 f"the total moved from {self.first} to {said} while the item was read by counting, so that records "
@@ -158,7 +152,6 @@ class Promise:
         return self.fits(records, self.first) and is_sure
 
     def drift(self, total: int) -> MovedTotal | None:
-        """Return what the manifest says of a kept promise."""
         assert self.first is not None
         moved = self.moved if self._is_counting and total == self.first else total
         return None if moved is None or moved == self.first else MovedTotal(promised=self.first, reread=moved)

@@ -12,7 +12,7 @@ from haulier.errors import UsageError
 
 
 def wire_request(request: PageRequest, home: str) -> Request:
-    """Return the request as it is sent. Raises `LinkError` where it leaves the origin of ``home``."""
+    """Raises `LinkError` where the request leaves the origin of ``home``."""
     url = resolve(request.url, base=request.base or home, home=home)
     body, headers = b"", request.headers
     if request.json is not None:

@@ -1,6 +1,6 @@
 """The transport over aiohttp, which does sockets, TLS and HTTP's syntax alone: its other services would hide faults.
 
-It takes a third of a second to import, so only this module does, and this one is imported late.
+aiohttp takes a third of a second to import: only this module does, and is imported late.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ SLOW_SECONDS = 30.0
 READ_BUFFER_BYTES = 4 * 1024 * 1024
 """Measured: 10-15 % less CPU on bodies of 1 MB than with 64 KiB."""
 DNS_CACHE_SECONDS = 60
-"""A run resolves one name thousands of times; a name that moves does so within minutes."""
+"""A run resolves one name thousands of times."""
 
 _NO_WAIT = contextlib.nullcontext()
 _REPEATABLE = {"GET", "HEAD"}
 _SELF_EXPLAINING = {429, *range(500, 600)}
-"""Statuses that mean the same without their body, if it is broken."""
+"""Statuses that mean the same without their body."""
 _WRONG_CONNECTION = frozenset({421, 423, 424})
 """Statuses that may be about the connection: it is closed."""
 
 
 class AiohttpTransport:
-    """Implements `Transport` for one API. Making it resolves credentials and reads certificates (`UsageError`)."""
+    """Making it resolves credentials and reads certificates (`UsageError`)."""
 
     def __init__(
         self,
@@ -76,11 +76,10 @@ class AiohttpTransport:
         )
 
     async def send(self, request: Request) -> Response:
-        """See `Transport.send`."""
         return await self._sender.send(request)
 
     async def close(self) -> None:
-        """Close every connection. Requests under way fail."""
+        """Requests under way fail."""
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
@@ -88,8 +87,8 @@ class AiohttpTransport:
     async def _exchange(self, request: Request) -> Response:
         """Send one request.
 
-        A server may close a kept-alive connection just as it is used again. A GET or HEAD is then repeated once on a
-        new connection (RFC 9112 9.3.1), without backoff, and counted.
+        A server may close a kept-alive connection just as it is used. A GET or HEAD is then repeated once on a new one
+        (RFC 9112 9.3.1), without backoff, and counted.
         """
         try:
             answer = await self._open(request, is_fresh=False)
@@ -166,7 +165,6 @@ class AiohttpTransport:
         )
 
     async def _read(self, answer: _Answer, framing: Framing) -> bytes:
-        """Read to the end of the body, and check every limit on the way."""
         limit = self._settings.max_body_bytes
         if framing.length is not None and framing.length > limit:
             raise TransportError(Fault.TOO_LARGE, f"the body has {framing.length} bytes; max_body_bytes is {limit}")
@@ -237,7 +235,7 @@ class AiohttpTransport:
 
 
 def agent_headers(settings: Api) -> tuple[tuple[str, str], ...]:
-    """Headers of every request. Only gzip is accepted: its checksum and length prove that a body is complete."""
+    """Only gzip is accepted: its checksum and length prove that a body is complete."""
     contact = f" (+{settings.contact})" if settings.contact else ""
     return (
         ("User-Agent", f"haulier/{version('haulier')}{contact}"),
@@ -268,7 +266,7 @@ class _Sent(aiohttp.ClientRequest):
 
     is_reused = False
     ready_at = 0.0
-    """Monotonic time of the connection."""
+    """Monotonic."""
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -31,13 +31,12 @@ _NEWLINE_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "x-json-stream")
 
 
 def codings_of(headers: CIMultiDictProxy[str]) -> tuple[str, ...]:
-    """Content codings in the order of their application."""
     names = (name.strip().lower() for line in headers.getall("Content-Encoding", ()) for name in line.split(","))
     return tuple(name.removeprefix("x-") for name in names if name not in {"", "identity", "none"})
 
 
 def is_heavy(wire: bytes, codings: tuple[str, ...], framing: Framing) -> bool:
-    """Whether `decode_body` may block the event loop for too long."""
+    """Whether `decode_body` would block the event loop for too long."""
     if not codings:
         return not framing.is_delimited and len(wire) > HEAVY_BODY_BYTES
     # The trailer of gzip holds the decoded size. A lying one costs a pause of the loop and nothing else.
@@ -46,11 +45,8 @@ def is_heavy(wire: bytes, codings: tuple[str, ...], framing: Framing) -> bool:
 
 
 def decode_body(wire: bytes, headers: CIMultiDictProxy[str], framing: Framing, limit: int) -> bytes:
-    """Decode all the bytes that came.
-
-    Raises `TransportError`: CUT where the body is incomplete, PROTOCOL where it contradicts its headers, TOO_LARGE
-    where it would decode to more than ``limit`` bytes.
-    """
+    """Raises `TransportError`: CUT where the body is incomplete, PROTOCOL where it contradicts its headers, TOO_LARGE
+    where it would decode to more than ``limit`` bytes."""
     if framing.length is not None and len(wire) != framing.length:
         raise TransportError(Fault.CUT, f"the body has {len(wire)} bytes where Content-Length says {framing.length}")
     body = wire
@@ -108,7 +104,7 @@ def _inflate(wire: bytes, coding: str, wbits: int, limit: int) -> bytes:
 
 
 def _inflate_piece(inflater: Any, piece: bytes | memoryview, coding: str, room: int) -> tuple[bytes, int]:
-    """Decode ``piece``; also returns how many of its bytes belong to the stream."""
+    """Also returns how many bytes of ``piece`` belong to the stream."""
     try:
         part = inflater.decompress(piece, room)
     except _InflateError as exc:

@@ -27,7 +27,7 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
 
 
 def next_request(request: Request, answer: Response) -> Request | None:
-    """Return the request that follows a redirect, with the same headers; None without one.
+    """Return None without a redirect. Headers stay.
 
     Raises `TransportError` (REDIRECT) for another origin, and where the meaning would change.
     """
@@ -75,7 +75,7 @@ def check_kept(asked: Request, followed: Request, answer: Response) -> None:
 
 
 def _describe_lost(asked: Request, followed: Request) -> str:
-    """Name the parts that redirects dropped, without values."""
+    """Name parts without values, which may be secret."""
     was, now = urlsplit(asked.url), urlsplit(followed.url)
     if followed.method != asked.method:
         return f"the body of the {asked.method}" if was.path.rstrip("/") == now.path.rstrip("/") else ""
@@ -90,7 +90,7 @@ def _describe_lost(asked: Request, followed: Request) -> str:
 
 
 def _parameters(query: str) -> dict[str, list[str]]:
-    """Values by name in lower case, which some servers write in a redirect."""
+    """Names are in lower case, which some servers write in a redirect."""
     found: dict[str, list[str]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         found.setdefault(name.lower(), []).append(value)

@@ -52,7 +52,6 @@ class Sender:
             self._authorizer = settings.auth.open(self.send_bare, clock, redactor, shared)
 
     async def send(self, request: Request) -> Response:
-        """See `Transport.send`."""
         if origin_of(request.url) != self._origin:
             raise TransportError(
                 Fault.REDIRECT, "the address is of another origin than the API's url; nothing was sent there"
@@ -110,7 +109,6 @@ class Sender:
 def _merge_headers(
     stronger: tuple[tuple[str, str], ...], weaker: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    """Headers of ``stronger`` replace those of the same name."""
     if not stronger:
         return weaker
     given = {name.lower() for name, _ in stronger}
