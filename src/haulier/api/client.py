@@ -40,5 +40,5 @@ class Client:
         self.redactor = redactor
 
     def session(self, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:
-        """Make the API for one item. ``is_suspect``: the item failed before, so failures are retried less often."""
+        """``is_suspect``: the item failed before, so failures are retried less often."""
         return ItemApi(self._parts, place, is_suspect=is_suspect)

@@ -25,7 +25,7 @@ from haulier.clock import Clock, wall_seconds
 BACKOFF_BASE_SECONDS: Final = 0.5
 BACKOFF_CAP_SECONDS: Final = 30.0
 MAX_PAUSES_PER_REQUEST: Final = 4
-"""Pauses that one request waits for. An API that refuses longer gets the item later."""
+"""An API that refuses longer gets the item later."""
 MAX_HELD_WAIT_SECONDS: Final = 900.0
 """For a longer wait the item is handed back, to make room for others."""
 DEFAULT_PAUSE_SECONDS: Final = 60.0
@@ -38,9 +38,9 @@ MAX_PACE_WAIT_SECONDS: Final = 60.0
 """Longest announced wait that slows the pace. A longer one is about a quota of an hour or a day."""
 
 MAX_KEPT_BODY_BYTES: Final = 64 * 1024
-"""Kept length of an unreadable body: a page of 100 records of 600 bytes."""
+"""Room for a page of 100 records of 600 bytes."""
 MAX_SUSPECT_RETRIES: Final = 1
-"""Retries in place for an item that is known to fail, since it was asked for often before."""
+"""Such an item was asked for often before."""
 
 _SHOWN_CHARACTERS: Final = 300
 
@@ -50,7 +50,7 @@ logger = logging.getLogger("haulier.api")
 
 @dataclass(frozen=True)
 class FirstPage:
-    """A list's first page, from which a run is estimated."""
+    """A run is estimated from it."""
 
     records: int
     total: int | None
@@ -59,19 +59,16 @@ class FirstPage:
 
 @dataclass
 class ClientFindings:
-    """Findings of all items of a client, to warn once or to estimate a run."""
+    """Findings of all items, to warn once or to estimate a run."""
 
     first_page: FirstPage | None = None
     warned: set[str] = field(default_factory=set)
-    """Warnings that were logged already."""
     signs: dict[str, tuple[str, StreamSigns]] = field(default_factory=dict)
     """By stream: its newest run, and signs of a next page seen in it."""
 
 
 @dataclass(frozen=True)
 class ApiParts:
-    """The parts of a client."""
-
     settings: Api
     transport: Transport
     scope: Scope
@@ -86,7 +83,7 @@ class ApiParts:
 
 @dataclass(frozen=True, slots=True)
 class MovedTotal:
-    """A total that changed while the item was read. The records number ``reread``."""
+    """A total that changed while the item was read. Its records number ``reread``."""
 
     promised: int
     reread: int
@@ -94,10 +91,8 @@ class MovedTotal:
 
 @dataclass
 class Usage:
-    """Requests and findings of one item."""
-
     requests: int = 0
-    """Requests sent, with retries, redirects and renewals."""
+    """Includes retries, redirects and renewals."""
     first_sent_at: float | None = None
     """Monotonic seconds."""
     drift: MovedTotal | None = None
@@ -114,8 +109,6 @@ async def _nobody_knows() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ItemPlace:
-    """The stream and run of an item."""
-
     stream: str = ""
     run_id: str = ""
     was_sign_seen: Callable[[], Awaitable[bool]] = _nobody_knows
@@ -132,8 +125,6 @@ class Answered(Generic[T]):
 
 
 class Requester:
-    """Sends the requests of one item, one after another."""
-
     def __init__(self, parts: ApiParts, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
         self._parts = parts
         self._place = place or ItemPlace()
@@ -141,7 +132,7 @@ class Requester:
         self._wait_at = parts.settings.wait_at
         self.usage = Usage()
         self.is_waiting = False
-        """Whether the item waits for its turn; its deadline stands still meanwhile."""
+        """The item waits for its turn; its deadline stands still meanwhile."""
 
     def note_first_page(self, records: int, total: int | None, *, has_more: bool) -> None:
         if records and self._parts.findings.first_page is None:
@@ -171,7 +162,7 @@ class Requester:
             return judge(outcome, now=parts.clock.now(), expected=expected, rules=rules, wait_at=self._wait_at)
 
         def judge_with_body(outcome: Response | TransportError) -> Action:
-            """Judge the scope's test request: an error object under a good status is no good answer."""
+            """An error object under a good status is no good answer."""
             judgement = judge_outcome(outcome)
             if judgement.action is Action.OK and isinstance(outcome, Response):
                 try:
@@ -288,7 +279,6 @@ class Requester:
         return min(MAX_SUSPECT_RETRIES, judgement.retries) if is_known else judgement.retries
 
     async def _wait_alone(self, seconds: float) -> None:
-        """Wait as the API asked for this request alone."""
         self.is_waiting = True
         try:
             await self._parts.clock.sleep(seconds)
@@ -303,7 +293,7 @@ class Requester:
 
     @property
     def signs(self) -> StreamSigns:
-        """Signs of a next page, seen by items of this stream and run in this process."""
+        """Seen by items of this stream and run in this process."""
         place, known = self._place, self._parts.findings.signs
         run_id, signs = known.get(place.stream, ("", None))
         if signs is None or run_id != place.run_id:
@@ -323,7 +313,7 @@ class Requester:
             logger.warning(event, extra={**stream, **redacted})
 
     def describe(self, request: Request) -> str:
-        """Method and address, without secrets."""
+        """Without secrets."""
         text = self._parts.redactor.redact(f"{request.method} {request.url}")
         return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
 
@@ -358,7 +348,7 @@ def _is_unreadable(response: Response | None, judgement: Judgement) -> TypeGuard
 
 
 def _advice(judgement: Judgement, outcome: Response | TransportError) -> str:
-    """Tell a person what to look at. What becomes of the item is decided later."""
+    """What becomes of the item is decided later."""
     match judgement.final:
         case Action.AUTH:
             return "The API refuses the credentials. Check `auth` of the source and the variable that it names."

@@ -30,16 +30,16 @@ class ItemApi:
     """The API for one item, with the source's credentials and limits.
 
     Paths are appended to the source's url. Methods raise `ApiError`, whose ``action`` says what becomes of the item,
-    and `UsageError` for arguments that cannot be sent.
+    and `UsageError` for what cannot be sent.
     """
 
     def __init__(self, parts: ApiParts, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
         self._parts = parts
         self._requester = Requester(parts, place, is_suspect=is_suspect)
         self.assumption = ""
-        """The first assumption made about an answer, in words, for `haulier try`."""
+        """For `haulier try`: the first assumption about an answer, in words."""
         self.most_pages: int | None = None
-        """Pages with records after which lists end, for `haulier try`."""
+        """For `haulier try`: lists end after so many pages."""
 
     @property
     def usage(self) -> Usage:
@@ -50,9 +50,9 @@ class ItemApi:
         return self._requester.is_waiting
 
     async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:
-        """GET ``path`` and decode the answer, or its value at the dotted path ``at``. None where a rule says `absent`.
+        """GET ``path``, and decode the answer, or its value at the dotted path ``at``. None where a rule says `absent`.
 
-        Numbers become Python's; use `pages` where digits must be kept.
+        Numbers become Python's; `pages` keeps their digits.
         """
         place = check_path(at or ROOT)
 
@@ -83,9 +83,9 @@ class ItemApi:
         *,
         expected: ExpectedAnswer = EXPECTED_PAGE,
     ) -> Response:
-        """Return one answer with a good status as it came. ``json`` is sent as the body.
+        """Return one answer with a good status as it came. ``json`` is the body.
 
-        The request may be sent more than once, so it must not change anything at the API.
+        The request may be sent more than once, so it must change nothing at the API.
         """
         request = wire_request(self._first(method, path, query, json, headers), self._parts.settings.url)
         return (await self._requester.send(request, lambda response: response, expected=expected)).response
@@ -104,12 +104,12 @@ class ItemApi:
         max_pages: int = MAX_PAGES,
         empty: Iterable[str | int] = (),
     ) -> AsyncIterator[Page]:
-        """Iterate over the pages of a list, as the bytes that the API sent. Pages without records are left out.
+        """Iterate over the pages of a list, as the bytes that the API sent. Empty pages are left out.
 
-        ``records`` is the dotted path of the list in each body (``.``: the body itself). If the iteration ends without
-        an error, the list was read to its end, and an exact ``total`` was met. ``empty`` names forms of a page without
-        records besides an empty list: "null", "absent", "false", "empty object" or "empty text" at the path,
-        "no body", or a status such as 204 or 404. Undeclared forms are errors.
+        ``records`` is the dotted path of the list in each body (``.``: the body itself). An iteration that ends without
+        an error has read the whole list, and met an exact ``total``. ``empty`` names further forms of a page without
+        records: "null", "absent", "false", "empty object" or "empty text" at the path, "no body", or a status such as
+        204 or 404. Undeclared forms are errors.
         """
         listing = Listing(pages, check_path(records), total, max_pages, EmptyForms.of(empty))
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()

@@ -1,4 +1,4 @@
-"""Works one delivery of one item, from its message to its outcome: P3 to P8 of docs/protocol.md."""
+"""One delivery of one item, from its message to its outcome: P3 to P8 of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Attempt:
                 self._state.keeper.drop(self._held)
 
     async def _read(self) -> None:
-        """Decode the envelope. One that cannot be read is poison; one that is too new is left to a newer worker."""
+        """One that cannot be read is poison; one that is too new is left to a newer worker."""
         body = self._held.lease.body
         try:
             envelope = decode(body)
@@ -168,7 +168,7 @@ class Attempt:
         return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
 
     def _runs_alone(self, envelope: Envelope) -> bool:
-        """Whether the item may kill its worker, and runs in a subprocess (docs/protocol.md#the-crash-guard)."""
+        """See docs/protocol.md#the-crash-guard."""
         # A worker that hands an item back counts that in the message. A queue that cannot replace a message gets a new
         # one instead, and then each earlier delivery of this one ended in silence.
         voluntary_releases = envelope.failures + envelope.releases if self._deps.queue.capabilities.replaces_body else 0
@@ -176,7 +176,7 @@ class Attempt:
         return silent_deliveries >= SILENT_DELIVERIES or self._has_crashed or envelope.suspect == Cause.CRASH
 
     async def _blame(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
-        """Decide about a failure. Returns the outcome, and the error to record for it."""
+        """Returns the outcome, and the error to record for it."""
         evidence = await Inquiry(self._state, run, envelope, error, self._began_at).gather()
         outcome = decide(evidence)
         if not isinstance(outcome, Release):
@@ -189,8 +189,6 @@ class Attempt:
 
 
 class _NotingSink:
-    """A sink that reports each page."""
-
     def __init__(self, sink: Sink, note: Callable[[], None]) -> None:
         self._sink = sink
         self._note = note

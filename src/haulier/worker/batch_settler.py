@@ -31,7 +31,7 @@ class _Settled:
 
 
 class BatchSettler:
-    """Settles items that ended in groups of `GROUP_ITEMS`, or of what a second brings."""
+    """Settles items in groups of `GROUP_ITEMS`, or of what a second brings."""
 
     def __init__(
         self,
@@ -62,14 +62,13 @@ class BatchSettler:
         return held in self._held
 
     def add(self, held: HeldLease, run: Run, receipt: Receipt | None) -> None:
-        """Settle an item soon. Its lease is renewed until then."""
+        """Settle soon; until then the lease is renewed."""
         self._waiting.append(_Settled(held, run, receipt))
         self._held.add(held)
         if len(self._waiting) >= GROUP_ITEMS:
             self._wake.set()
 
     def hurry(self) -> None:
-        """Settle at once, without waiting for a full group."""
         if self._waiting:
             self._wake.set()
 
@@ -78,7 +77,7 @@ class BatchSettler:
         self._wake.set()
 
     async def run(self) -> None:
-        """Settle groups until stopped. Raises `UnavailableError` if receipts cannot be written; nothing is lost."""
+        """Raises `UnavailableError` if receipts cannot be written; nothing is lost."""
         while True:
             if len(self._waiting) < GROUP_ITEMS and not self._is_stopping:
                 with contextlib.suppress(TimeoutError):

@@ -1,8 +1,8 @@
-"""One table that decides whose fault a failed attempt is.
+"""Decides whose fault a failed attempt is.
 
-Some facts cost a request, a listing of the lake or a look at the queue. They are asked for one at a time, and only
-while the decision depends on them: `evidence_needed` names the next one, `decide` gives the outcome. Both are pure.
-Charging: docs/protocol.md#what-is-charged. Dividing: docs/unreadable-records.md#what-happened.
+Facts that cost a request, a listing or a look at the queue are asked for one at a time, and only while the decision
+depends on them: `evidence_needed` names the next one, `decide` gives the outcome. Both are pure. Charging:
+docs/protocol.md#what-is-charged. Dividing: docs/unreadable-records.md#what-happened.
 """
 
 from __future__ import annotations
@@ -33,31 +33,30 @@ RETRY_BASE_SECONDS = 2.0
 """The longest delay after the first failure; each further one doubles it."""
 RETRY_CAP_SECONDS = 600.0
 PAUSED_SECONDS = 5.0
-"""The longest delay of an item because of a pause, which a person may lift any time."""
+"""The longest delay for a pause, which a person may lift any time."""
 UNKNOWN_SECONDS = 30.0
-"""Delay of a message whose run or kind this worker does not know (yet)."""
+"""Delay of a message whose run or kind is unknown (yet)."""
 TOO_MUCH_DEPTH = 6
-"""Divisions after which size cannot be why the API finds an item too large. Applies where no request was ever
-answered."""
+"""Divisions after which size cannot be why an item is too large, where no request was ever answered."""
 
 
 OwnOutcome = Retry | Release | Poison | GiveUp | Lost
-"""What a failure comes to if nobody else is to blame and the item is not divided."""
+"""The outcome if nobody else is to blame and the item is not divided."""
 
 
 class Question(Enum):
-    """A fact that has to be asked for. A good request is one that was answered well before."""
+    """A fact to ask for. A good request is one that was answered well before."""
 
     IS_API_UP = auto()
-    """Whether others are answered while this looks like an outage. May send a request."""
+    """Whether others are answered. May send a request."""
     IS_REFUSED_TO_ALL = auto()
-    """What a good request comes to now, since this one was refused. May send it."""
+    """What a good request comes to, since this one was refused. May send it."""
     IS_UNUSABLE_TO_ALL = auto()
-    """What a good request comes to now, since this answer cannot be used. May send it."""
+    """What a good request comes to, since this answer cannot be used. May send it."""
     SUSPICION = auto()
     """Whether all first items of the kind fail alike. May list the lake."""
     OTHERS_AT_WORK = auto()
-    """Whether another worker holds an item, which may end well. Asks the queue."""
+    """Whether another worker holds an item. Asks the queue."""
     PARTS = auto()
     """What the source's divider makes of the item."""
     IS_API_PROVEN_UP = auto()
@@ -66,65 +65,63 @@ class Question(Enum):
 
 @dataclass(frozen=True)
 class ActionNow:
-    """The result of a good request that was sent again."""
-
     action: Action | None
-    """None where no good request is known."""
+    """None: no good request is known."""
     error: ApiError | None = None
-    """Why it could not be sent. ``action`` is `Action.PAUSE` then."""
+    """Why it could not be sent; ``action`` is `Action.PAUSE` then."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The facts of a failed attempt. None stands for what has not been asked."""
+    """None stands for a fact that was not asked."""
 
     error: Exception
     kind: str
     failures: int
-    """Charged before this failure."""
+    """Charged ones before this failure."""
     releases: int
-    """Times that the item was handed back uncharged."""
+    """Times that the item came back uncharged."""
     max_failures: int
     jitter: float
-    """A random number from 0 to 1: items that failed together come back apart."""
+    """Random, 0 to 1: items that failed together come back apart."""
     depth: int = 0
-    """Divisions above this item."""
+    """Divisions above it."""
     parent_cause: str = ""
-    """The `Cause` by which the item's parent was divided; empty for an item of the plan, and after `Cause.CAP`."""
+    """`Cause` by which the parent was divided; empty for an item of the plan, and after `Cause.CAP`."""
     is_in_vain: bool = False
-    """`MAX_IN_VAIN` parts of failed items were divided again, with none good in between."""
+    """`MAX_IN_VAIN` parts of failed items were divided with none good in between."""
     is_refused_in_vain: bool = False
-    """`MAX_REFUSED` parts of refused items were refused too, with none good in between."""
+    """`MAX_REFUSED` parts of refused items were refused with none good in between."""
     is_undecided: bool = False
-    """`MAX_REFUSED` refused items were divided, and their parts have not told yet whether that helps."""
+    """`MAX_REFUSED` refused items were divided, and no part has told yet whether that helps."""
     unknown_seconds: float = 0.0
-    """For how long this worker has met the unknown kind."""
+    """Since this worker first met the unknown kind."""
     unknown_grace_seconds: float = 0.0
     has_witness: bool = False
-    """A good request of this process can be sent again."""
+    """A good request can be sent again."""
     has_succeeded_meanwhile: bool = False
     """A request of the scope succeeded since the attempt began."""
     is_api_up: bool | None = None
     action_now: ActionNow | None = None
     refused_seconds_left: float = 0.0
-    """For how much longer everybody must be refused to stop the worker."""
+    """Time for which everybody must still be refused to stop the worker."""
     suspicion: Suspicion | None = None
     failed_items: int = 0
     doubt_seconds_left: float = 0.0
-    """For how much longer the first items must fail alike to blame the source."""
+    """Time for which the first items must still fail alike to blame the source."""
     are_others_at_work: bool | None = None
     parts: tuple[PlannedItem, ...] | None = None
     is_api_proven_up: bool | None = None
 
 
 def evidence_needed(evidence: Evidence) -> Question | None:
-    """The next fact that the decision depends on; None once it can be made."""
+    """None once `decide` can tell."""
     found = _weigh(evidence)
     return found if isinstance(found, Question) else None
 
 
 def decide(evidence: Evidence) -> Outcome:
-    """Decide what becomes of the item. `ValueError` while `evidence_needed` has a question."""
+    """Raises `ValueError` while `evidence_needed` has a question."""
     found = _weigh(evidence)
     if isinstance(found, Question):
         raise ValueError(f"{found} has to be asked first")
@@ -132,7 +129,7 @@ def decide(evidence: Evidence) -> Outcome:
 
 
 def _weigh(evidence: Evidence) -> Outcome | Question:
-    """The rows in their order; the first that applies decides."""
+    """The first row that applies decides."""
     own_outcome = _own_outcome(evidence)
     if isinstance(own_outcome, Question):
         return own_outcome
@@ -145,7 +142,6 @@ def _weigh(evidence: Evidence) -> Outcome | Question:
 
 
 def _own_outcome(evidence: Evidence) -> OwnOutcome | Question:
-    """Decide as if nobody else could be to blame."""
     match error := evidence.error:
         case LeaseLostError():
             return Lost()
@@ -201,8 +197,8 @@ def _own_outcome_of_api(evidence: Evidence, error: ApiError) -> OwnOutcome | Que
 
 
 def _of_refusal(evidence: Evidence) -> Release | Question | None:
-    """Uncharged: the API now refuses also what it answered before. A right was revoked, a firewall shut, the API moved
-    (G4)."""
+    """Uncharged, if the API now refuses also what it answered before: a right was revoked, a firewall shut, the API
+    moved (G4)."""
     error, now = evidence.error, evidence.action_now
     if not _is_final(error):
         return None
@@ -222,8 +218,8 @@ def _of_refusal(evidence: Evidence) -> Release | Question | None:
 
 
 def _of_outage(evidence: Evidence, own_outcome: OwnOutcome) -> Release | Question | None:
-    """Uncharged: the answer is unreadable (half a body, an error under a good status), and good requests fare no better
-    (G4)."""
+    """Uncharged, if the answer is unreadable (half a body, an error under a good status), and good requests fare no
+    better (G4)."""
     error = evidence.error
     if not _is_charged(own_outcome) or not _is_unusable_answer(error):
         return None
@@ -241,7 +237,7 @@ def shows_outage(error: Exception, now: ActionNow) -> TypeGuard[ApiError]:
 
 
 def _of_source(evidence: Evidence, own_outcome: OwnOutcome) -> Release | Split | Question | None:
-    """Uncharged: the source may be wrong, since all first items of the kind fail alike."""
+    """Uncharged, if all first items of the kind fail alike."""
     error, again = evidence.error, again_seconds(evidence.releases, evidence.jitter)
     if not _is_charged(own_outcome):
         return None
@@ -292,11 +288,11 @@ class Reason:
 
 
 def _reason_to_divide(evidence: Evidence, own_outcome: OwnOutcome) -> Reason | None:
-    """Say why the item should be divided rather than end as ``own_outcome``; None if it should not.
+    """None if the item should not be divided.
 
-    At the latest where it would be poisoned. Earlier, if the API is proven up, at the second charged failure, or the
-    first of a part of what failed: so one bad record among 5,000 is reached in some 13 divisions, of two requests each.
-    An uncharged failure never divides, so an outage does not.
+    It is divided at the latest where it would be poisoned; if the API is proven up, at the second charged failure, or
+    the first of a part of what failed. So one bad record among 5,000 is reached in some 13 divisions, of two requests
+    each. An uncharged failure never divides, so an outage does not.
     """
     error = evidence.error
     if isinstance(error, ApiError) and error.action is Action.SPLIT:
@@ -353,7 +349,7 @@ def _is_final(error: Exception) -> TypeGuard[ApiError]:
 
 
 def _is_unusable_answer(error: Exception) -> TypeGuard[ApiError]:
-    """Whether an answer, or a part of one, is not what was asked for, and may be another time."""
+    """Such an answer may be usable another time."""
     return _is_answer(error) and error.action is Action.RETRY_LATER
 
 

@@ -1,4 +1,4 @@
-"""Keeps unreadable answers as they came, for a person to look at."""
+"""Keeps unreadable answers for a person to look at."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from haulier.lake.seam import Lake
 from haulier.runs.run import Run
 
 MAX_BODIES = 100
-"""Limits the answers kept of one run, about: at 64 KiB each they stay below the size of one object."""
+"""Answers of one run, about: at 64 KiB each they stay below the size of one object."""
 
 
 async def keep_body(lake: Lake, run: Run, key: str, number: int, error: Exception | None) -> str:
-    """Keep the answer behind a failure. Returns its path; empty where there is no answer, or no room.
+    """Returns the path; empty where there is no answer, or no room.
 
-    Redacted and cut (`ApiError.body`). Create-only: the first answer of a key and number stays.
+    Redacted and cut (`ApiError.body`). The first answer of a key and number stays.
     """
     if not isinstance(error, ApiError) or not error.body:
         return ""

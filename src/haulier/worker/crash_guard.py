@@ -1,7 +1,7 @@
-"""The crash guard: an item that five workers died over runs alone in a subprocess, and its worker witnesses how that
-ends.
+"""The crash guard (docs/protocol.md#the-crash-guard): an item that five workers died over runs alone in a subprocess,
+and its worker witnesses how that ends.
 
-Only a death by a signal or exit code that nobody sent counts against the item (docs/protocol.md#the-crash-guard).
+Only a death by a signal or exit code that nobody sent counts against the item.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class InterruptedAloneError(HaulierError):
 
 
 async def produce_alone(deps: WorkerDeps, run: Run, envelope: Envelope, deliveries: int, spool: Spool) -> Produced:
-    """Run one item in a subprocess and write its records. Raises what the processor raised, or `CrashedError`."""
+    """Run one item in a subprocess. Raises what the processor raised, or `CrashedError`."""
     async with _subprocess(deps, Job(encode(envelope), deliveries)) as (process, reader):
         frame = await read_frame(reader)
         has_started = isinstance(frame, StartFrame)

@@ -1,4 +1,4 @@
-"""The deadline of an item, and of its wait for a turn: no item keeps a slot for ever."""
+"""The deadline of an item, and of its wait for a turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOKS_PER_LEASE = 4
 
 
 class GateWaitError(Exception):
-    """The item only waited for its turn to send a request, for too long. It goes back uncharged."""
+    """The item only waited for its turn, for too long. It goes back uncharged."""
 
 
 class DeadlineError(ItemError):
@@ -25,7 +25,7 @@ class DeadlineError(ItemError):
 
 
 class Awake:
-    """Counts the seconds that this process was awake: time during which it was suspended is not counted."""
+    """Counts the seconds in which this process was not suspended."""
 
     def __init__(self, clock: Clock, settings: WorkerSettings) -> None:
         self._clock = clock
@@ -41,7 +41,7 @@ class Awake:
 
 
 async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` under the item's deadline, counted from its first request.
+    """Run ``work`` under the item's deadline, which counts from its first request.
 
     Raises `DeadlineError`, or `GateWaitError` where it waits for its turn all the while.
     """
@@ -64,7 +64,7 @@ async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, 
 
 
 async def end(task: asyncio.Future[Any]) -> None:
-    """Cancel a task and wait until it has ended; what it raises is dropped."""
+    """Cancel a task and wait for its end; what it raises is dropped."""
     if not task.done():
         task.cancel()
         await asyncio.wait([task])

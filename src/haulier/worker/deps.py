@@ -1,4 +1,4 @@
-"""The dependencies of a worker, handed to it by the app."""
+"""The dependencies of a worker."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 Processor = Callable[[Any, Context], AsyncGenerator[Any, None]]
-"""An async generator of pages (or lists of dicts), or of the work items that its item is divided into."""
+"""Yields pages (or lists of dicts), or the work items that its item is divided into."""
 
 
 Divider = Callable[[Any], Iterable[WorkItem]]
-"""Makes smaller items that together ask for the same records; none where an item cannot be divided."""
+"""Makes smaller items that together ask for the same records; none if it cannot."""
 
 
 def undivided(_item: WorkItem) -> tuple[WorkItem, ...]:
@@ -35,8 +35,6 @@ def undivided(_item: WorkItem) -> tuple[WorkItem, ...]:
 
 @dataclass(frozen=True)
 class WorkerDeps:
-    """The wiring of one worker."""
-
     source: str
     lake: Lake
     queue: Queue
@@ -53,8 +51,8 @@ class WorkerDeps:
     divide: Divider = undivided
     shared: Any = None
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The declared key of each stream, as paths in a record."""
+    """Declared keys by stream, as paths in a record."""
     isolate: tuple[str, ...] = ()
-    """The command that runs one item alone (crash guard), given the message on standard input."""
+    """The command that runs one item alone (crash guard); the message is its standard input."""
     require_same_source: Callable[[Run], None] = lambda run: None
-    """Raises `UsageError` for a run that was planned with another source."""
+    """Raises `UsageError` if the run was planned with another source."""

@@ -30,21 +30,19 @@ _attempts = itertools.count(1)
 
 
 class Sink(Protocol):
-    """The item's spool, or the pipe to the worker that has it."""
+    """A spool, or the pipe to the worker that has it."""
 
     async def write(self, records: Iterable[Bytes]) -> None: ...
 
 
 @dataclass(frozen=True)
 class Produced:
-    """What a processor made of an item."""
-
     records: int
     encoded: bool
-    """Whether we encoded any record, rather than keep the API's bytes."""
+    """False: all records are the API's bytes."""
     children: tuple[PlannedItem, ...]
     added: tuple[str, ...] = ()
-    """Our fields in front of the records' own bytes."""
+    """Our fields, before the records' own bytes."""
     requests: int = 0
     drift: Drift | None = None
     hidden: int = 0
@@ -53,7 +51,7 @@ class Produced:
 
 
 async def spool_of(deps: WorkerDeps, run: Run, key: str) -> Spool:
-    """Open a spool whose name no other attempt has, in any process."""
+    """Open a spool under a name that no other attempt has, in any process."""
     return await deps.lake.open_spool(run.paths.staging, f"{key}.{deps.name}.{next(_attempts)}")
 
 
@@ -111,7 +109,7 @@ async def _drain(
 
 
 def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, key: str) -> None:
-    """Keep equal items once. An item divided into itself would lose its rows."""
+    """An item divided into itself would lose its rows."""
     if child.key == key:
         raise ItemError(f"The processor of {kind!r} divided an item into itself. Yield smaller items, or its records.")
     known = children.setdefault(child.key, child)
@@ -123,7 +121,6 @@ def _add_child(children: dict[str, PlannedItem], child: PlannedItem, kind: str, 
 
 
 def page_of(piece: object, kind: str) -> Page:
-    """Turn what a processor yielded into a page."""
     if isinstance(piece, Page):
         return piece
     if isinstance(piece, list) and all(isinstance(record, dict) for record in piece):

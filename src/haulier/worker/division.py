@@ -1,4 +1,4 @@
-"""Divides items, and notices when dividing leads nowhere. `haulier.worker.blame` decides when.
+"""Divides items, and notices when that leads nowhere. `haulier.worker.blame` decides when.
 
 Dividing charges nobody: the parts start with no failures.
 """
@@ -17,19 +17,19 @@ from haulier.worker.settings import MAX_CHILDREN, MAX_DEPTH, MAX_IN_VAIN, MAX_RE
 
 
 class Cause(StrEnum):
-    """The reason of a division. The words stand in child lists and messages."""
+    """The words stand in child lists and messages."""
 
     CAP = "cap"
-    """The API does not hand out so much at once. The parts are not suspect."""
+    """The API does not hand out so much at once: no part is suspect."""
     TIME_OUT = "time_out"
     FAILURE = "failure"
-    """The same failure again and again: a record cannot be read, or breaks its processor."""
+    """The same failure again: a record cannot be read, or breaks its processor."""
     CRASH = "crash"
     """It ended its process: the parts run alone from the start."""
 
 
 def suspect_by(cause: str) -> str:
-    """Say what the children of a divided item are suspected of. A suspect needs to prove its failure less often."""
+    """Say what the children are suspected of. A suspect needs to prove its failure less often."""
     return "" if cause == Cause.CAP else cause
 
 
@@ -42,10 +42,9 @@ def is_final_refusal(error: Exception | None) -> bool:
 
 
 def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedItem, ...]:
-    """Turn parts into lines of the child list of item ``key``, which was itself divided ``depth`` times; none at
-    `MAX_DEPTH`.
+    """Make the lines of the child list of ``key``, which was itself divided ``depth`` times; none at `MAX_DEPTH`.
 
-    `UsageError` for parts with one key, or the item itself: its rows would be lost.
+    Raises `UsageError` for parts with one key, or the item itself: its rows would be lost.
     """
     found: dict[str, PlannedItem] = {}
     if depth >= MAX_DEPTH:
@@ -64,8 +63,7 @@ def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedIt
 
 
 class Suspects:
-    """Counts divisions that led nowhere: in a range without one good record they would end in one poisoned item for
-    each ID."""
+    """Counts divisions that led nowhere: a range without one good record would end in one poisoned item for each ID."""
 
     def __init__(self) -> None:
         self._in_vain = 0
@@ -82,7 +80,7 @@ class Suspects:
 
     @property
     def is_undecided(self) -> bool:
-        """Many refused items were divided, and none of their parts has ended yet."""
+        """Many refused items were divided, and no part has ended yet."""
         return self._begun >= MAX_REFUSED and not self.is_refused_in_vain
 
     def note_refused(self, *, is_part: bool) -> None:

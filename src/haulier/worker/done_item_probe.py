@@ -1,6 +1,6 @@
 """Asks for a done item again, where no request of this process has succeeded.
 
-Without it the last items of a resumed run, which all fail, could not be told from an API that is down.
+Else the last items of a resumed run, if all fail, could not be told from an API that is down.
 """
 
 from __future__ import annotations
@@ -23,14 +23,12 @@ from haulier.worker.deps import WorkerDeps
 
 PROBE_INTERVAL_SECONDS: Final = 60.0
 MAX_SEARCHED_ITEMS: Final = 2_000
-"""Items of the plan that are searched for a done one: those that were sent first."""
+"""Items searched for a done one: those that were sent first."""
 
 logger = logging.getLogger("haulier.worker")
 
 
 class DoneItemProbe:
-    """Remembers, for one worker, what a done item of each run came to."""
-
     def __init__(self, deps: WorkerDeps) -> None:
         self._deps = deps
         self._asking = asyncio.Lock()
@@ -38,8 +36,8 @@ class DoneItemProbe:
         self._found: dict[str, tuple[str, WorkItem]] = {}
 
     async def action(self, run: Run) -> Action | None:
-        """Say what the first request of a done item comes to now; None where the run has no done item. The answer holds
-        for a minute. A good one is the scope's witness from then on."""
+        """Return what a done item's first request comes to now; None where the run has no done item. Holds for a
+        minute. A good one is the scope's witness from then on."""
         async with self._asking:
             asked_at, action = self._asked.get(run.run_id, (-PROBE_INTERVAL_SECONDS, None))
             if self._deps.clock.monotonic() - asked_at >= PROBE_INTERVAL_SECONDS:

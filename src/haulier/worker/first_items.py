@@ -13,7 +13,7 @@ from haulier.worker.deadline import DeadlineError
 from haulier.worker.settings import ENOUGH_ITEMS, PROOF_SECONDS, PROOF_TRIES
 
 MIN_HOLD_SECONDS = 1.0
-"""The least time that a suspect item keeps its slot, where a slow item is waited for."""
+"""The least time for which a suspect item keeps its slot to wait for a slow one."""
 MAX_AGAIN_SECONDS = 60.0
 
 
@@ -21,21 +21,19 @@ class Suspicion(Enum):
     """Whether the source is to blame for the failure of an item."""
 
     NONE = auto()
-    """No: the item failed by itself."""
     POSSIBLE = auto()
-    """Perhaps, since nothing has ended well yet. Others are asked for first."""
+    """Nothing has ended well yet: others are asked for first."""
     STRONG = auto()
-    """Probably, since enough items failed alike. If that lasts for some seconds, the source is proven wrong."""
+    """Enough items failed alike. If that lasts for some seconds, the source is proven wrong."""
     FEW_ITEMS = auto()
-    """As far as the few items that there are can tell."""
+    """The few items that there are all failed alike."""
     PROVEN = auto()
-    """Yes: the source is proven wrong."""
 
 
 @dataclass(frozen=True)
 class _Sign:
     text: str
-    """Equal for failures that are alike."""
+    """Equal for like failures."""
     is_of_pages: bool = False
     """A page that was read refutes it."""
     is_weak: bool = False
@@ -45,12 +43,12 @@ class _Sign:
 @dataclass
 class _Kind:
     signs: dict[str, str] = field(default_factory=dict)
-    """By key of a first item: its failure, empty until it has failed."""
+    """The failure of each first item by key; empty until it has failed."""
     tries: dict[str, int] = field(default_factory=dict)
     failing_since: float | None = None
     has_page: bool = False
     has_worked_before: bool = False
-    """In another process, or an earlier one."""
+    """In any process."""
     is_over: bool = False
     is_source_proven_wrong: bool = False
 
@@ -60,9 +58,9 @@ class _Kind:
 
 
 class FirstItems:
-    """Watches the first ``count`` items of each kind, until one of them ends well or they fail in different ways.
+    """Watches the first ``count`` items of each kind, until one ends well or they fail in different ways.
 
-    Where no item of the kind has ever ended well in the run, `ENOUGH_ITEMS` suffice. Items that failed before or are
+    Where none of the kind has ever ended well in the run, `ENOUGH_ITEMS` suffice. Items that failed before or are
     redriven tell nothing, nor do parts of failed items where some item has ended well.
     """
 
@@ -98,7 +96,7 @@ class FirstItems:
         return self._kinds[kind].failed
 
     def seconds_left(self, kind: str, now: float) -> float:
-        """At least `MIN_HOLD_SECONDS`, where a slow item is waited for."""
+        """At least `MIN_HOLD_SECONDS`."""
         since = self._kinds[kind].failing_since
         return max(MIN_HOLD_SECONDS, (now if since is None else since) + PROOF_SECONDS - now)
 
@@ -106,7 +104,7 @@ class FirstItems:
         self._kinds[kind].is_source_proven_wrong = True
 
     def note_failed(self, envelope: Envelope, error: Exception, now: float) -> Suspicion:
-        """Weigh a failure that would be charged."""
+        """For a failure that would be charged."""
         kind, sign = self._kinds[envelope.kind], _sign_of(error)
         if kind.is_source_proven_wrong:
             return Suspicion.PROVEN
@@ -142,12 +140,12 @@ class FirstItems:
 
 
 def again_seconds(releases: int, jitter: float) -> float:
-    """Delay of a suspect item: short at first, then doubling, since each try may be a walk of many pages."""
+    """Short at first, then doubling, since each try may be a walk of many pages."""
     return (0.5 + jitter / 4) * min(MAX_AGAIN_SECONDS, PROOF_SECONDS * 2.0 ** min(max(0, releases - 2), 8))
 
 
 class StoppedError(UsageError):
-    """The worker stops because of ``reason``, which an item failed with."""
+    """The worker stops for a ``reason`` that an item failed with."""
 
     def __init__(self, text: str, reason: Exception) -> None:
         self.reason = reason
@@ -180,7 +178,7 @@ def explain_refusal(kind: str, error: Exception) -> StoppedError:
 
 
 def _sign_of(error: Exception) -> _Sign | None:
-    """Say what a failure tells of the source; None where it is the API's doing."""
+    """None where the failure is the API's doing."""
     if isinstance(error, ApiError):
         match error.shape:
             case Shape.NONE:

@@ -1,4 +1,4 @@
-"""Both ends of the pipe between a worker and the subprocess in which a suspect item runs alone (crash guard).
+"""The pipe between a worker and the subprocess of a suspect item (crash guard).
 
 The subprocess produces, the worker writes. A frame is its length in four bytes, then msgpack.
 """
@@ -25,19 +25,17 @@ from haulier.worker.trace import trace_of
 
 
 class Job(msgspec.Struct, frozen=True):
-    """The request on the subprocess's standard input."""
+    """Stands on the subprocess's standard input."""
 
     body: bytes
     deliveries: int
 
 
 class StartFrame(msgspec.Struct, frozen=True, tag="start"):
-    """The subprocess turns to the item: if it dies from now on, the item did that."""
+    """The item begins: if the subprocess dies from now on, the item did that."""
 
 
 class PageFrame(msgspec.Struct, frozen=True, tag="page"):
-    """Records of one page."""
-
     records: list[bytes]
 
 
@@ -56,13 +54,13 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
-    """The processor failed, but the child lives: this is no crash."""
+    """The processor failed: this is no crash."""
 
     error_class: str
     text: str
     trace: str
     fate: Literal["item", "usage", "unavailable", "gate"] = "item"
-    """Whose failure it is: only the item's own is charged (G4)."""
+    """Only the item's own failure is charged (G4)."""
     action: str | None = None
     status: int | None = None
     excerpt: str = ""
@@ -72,7 +70,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     shape: Shape = Shape.NONE
     reason: str = ""
     has_moved: bool = False
-    """Whether it is a `MovedError`, after which an item restarts more often."""
+    """A `MovedError`, after which an item restarts more often."""
 
 
 Frame = StartFrame | PageFrame | EndFrame | ErrorFrame
@@ -82,11 +80,11 @@ _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
 
 class FailedAloneError(ItemError):
-    """The item failed in its subprocess; a note holds the traceback."""
+    """A note holds the traceback."""
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
-    """Read the next frame; None where the pipe ends, within a frame or not."""
+    """None where the pipe ends, within a frame or not."""
     try:
         length = int.from_bytes(await reader.readexactly(4), "big")
         return _decoder.decode(await reader.readexactly(length))
@@ -100,7 +98,7 @@ def frame_bytes(frame: Frame) -> bytes:
 
 
 class PipeSpool:
-    """Is a spool to the processor, and sends its records up the pipe."""
+    """A spool to the processor, which sends its records up the pipe."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer

@@ -1,5 +1,3 @@
-"""Gathers the evidence of one failed attempt, for `haulier.worker.blame`."""
-
 from __future__ import annotations
 
 from dataclasses import replace
@@ -19,7 +17,7 @@ from haulier.worker.worker_state import WorkerState
 
 
 class Inquiry:
-    """Asks why one attempt, which began at a monotonic time, failed with ``error``."""
+    """Gathers the evidence why one attempt, which began at a monotonic time, failed with ``error``."""
 
     def __init__(self, state: WorkerState, run: Run, envelope: Envelope, error: Exception, began_at: float) -> None:
         self._state = state
@@ -31,7 +29,6 @@ class Inquiry:
         self._began_at = began_at
 
     async def gather(self) -> Evidence:
-        """Ask what the decision depends on, and no more."""
         evidence = self._known()
         while (question := evidence_needed(evidence)) is not None:
             evidence = self._seen_now(await self._answer(question, evidence))
@@ -58,7 +55,7 @@ class Inquiry:
         )
 
     def _seen_now(self, evidence: Evidence) -> Evidence:
-        """Add facts that may change while something is asked."""
+        """Facts that may change while something is asked."""
         return replace(
             evidence,
             has_witness=self._scope.has_witness,
@@ -109,7 +106,7 @@ class Inquiry:
             return ActionNow(Action.PAUSE, error)
 
     def _with_refusal(self, evidence: Evidence, now: ActionNow) -> Evidence:
-        """Add the answer; the worker counts for how long everybody has been refused."""
+        """The worker counts for how long everybody has been refused."""
         seconds_left = 0.0
         match now.action:
             case Action.OK | Action.END | Action.ABSENT:
@@ -121,7 +118,7 @@ class Inquiry:
         return replace(evidence, action_now=now, refused_seconds_left=seconds_left)
 
     async def _suspicion(self, evidence: Evidence) -> Evidence:
-        """Ask what the first items tell. An item of the run may have ended well elsewhere."""
+        """Looks also whether an item of the run ended well elsewhere."""
         first, kind = self._state.first_items, evidence.kind
         if first.is_asking(kind):
             stream = self._deps.registry.get(kind).stream

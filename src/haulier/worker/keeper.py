@@ -1,4 +1,4 @@
-"""The lease keeper: a thread with its own queue client that renews all leases of its worker.
+"""A thread with its own queue client renews the leases of a worker.
 
 A processor that blocks the event loop for a while must not lose its leases; a loop that hangs for good must not keep
 them.
@@ -22,19 +22,19 @@ logger = logging.getLogger("haulier.worker")
 
 
 class HeldLease:
-    """A lease that this worker holds, with its newest token."""
+    """A lease with its newest token."""
 
     __slots__ = ("deadline", "is_lost", "lease")
 
     def __init__(self, lease: Lease, deadline: float) -> None:
         self.lease = lease
         self.deadline = deadline
-        """Until when it is surely ours: monotonic, counted from before the dequeue or renewal was sent."""
+        """Monotonic: the lease is surely ours until then, counted from before the dequeue or renewal was sent."""
         self.is_lost = False
 
 
 class LeaseKeeper:
-    """Renews leases every third of their length, and at once when asked.
+    """Renews leases every third of their length, and when asked.
 
     ``on_stall`` is called from the keeper's thread when the event loop made no progress for a whole lease, or the
     keeper failed. It must end the process, since the leases are about to be another worker's.
@@ -61,17 +61,16 @@ class LeaseKeeper:
         self._ready.wait()
 
     def stop(self) -> None:
-        """End the thread; leases that are held run out. Idempotent."""
+        """Idempotent. Leases that are held run out."""
         if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
 
     def note_progress(self) -> None:
-        """Called by the event loop while it is alive."""
         self._progress += 1
 
     def hold(self, lease: Lease, sent_at: float) -> HeldLease:
-        """Renew a lease from now on. ``sent_at``: the monotonic time just before its dequeue was sent."""
+        """``sent_at``: the monotonic time just before its dequeue was sent."""
         held = HeldLease(lease, sent_at + self._lease_seconds)
         with self._lock:
             self._held.add(held)
@@ -87,7 +86,7 @@ class LeaseKeeper:
             self._held.discard(held)
 
     async def renew(self, held: HeldLease) -> bool:
-        """Renew one lease now, waiting while the queue is away. Returns whether it is ours, with a fresh deadline."""
+        """Waits while the queue is away. Returns whether the lease is ours, with a fresh deadline."""
         if self._loop is None or not self._thread.is_alive():
             return False
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._renew_until_answered(held), self._loop))

@@ -1,4 +1,4 @@
-"""Checks that the records of one item have different keys (`key`): a right count does not prove the right records."""
+"""Checks that the records of an item have different keys: a right count does not prove the right records."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from haulier.runs.distinct_keys import DistinctKeys
 
 @contextlib.asynccontextmanager
 async def keys_checked(paths: tuple[str, ...] | None) -> AsyncIterator[Callable[[Sequence[Bytes]], Awaitable[None]]]:
-    """Gives a function that takes records, and compares their keys after the block. None as ``paths``: nothing is
-    compared."""
+    """Gives a function that takes records; keys are compared after the block. None: nothing is compared."""
     if paths is None:
         yield _pass
         return

@@ -1,4 +1,4 @@
-"""P4: finds out whether a redelivered or marked item has ended: child list, object, outcome, in this order."""
+"""P4: looks whether an item has ended, by child list, object and outcome, in this order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from haulier.worker.outcome import Done, Empty, Split
 
 
 async def look_up(lake: Lake, run: Run, stream: str, key: str) -> Split | Done | Empty | None:
-    """Find an item's outcome in the lake; None if it has to be worked. Live poison is no outcome."""
+    """None if the item has to be worked. Live poison is no outcome."""
     path = run.paths.children(key)
     body = await lake.read(path)
     if body is not None:
@@ -24,7 +24,7 @@ async def look_up(lake: Lake, run: Run, stream: str, key: str) -> Split | Done |
 
 
 async def has_worked(lake: Lake, run: Run, stream: str, kind: str) -> bool:
-    """Whether an item of this run and kind has ended well, in any process."""
+    """Whether one has ended well, in any process."""
     async for paths in lake.walk(run.paths.bronze(stream)):
         if paths:
             return True

@@ -1,5 +1,3 @@
-"""The worker: takes items for its free slots, runs an attempt in each, and stays until its runs are drained."""
-
 from __future__ import annotations
 
 import asyncio
@@ -29,22 +27,22 @@ IDLE_SECONDS = 0.1
 IDLE_CAP_SECONDS = 1.0
 FULL_SECONDS = 0.1
 GATHER_SECONDS = 0.01
-"""Wait of a few free slots for more: at 500 items a second that saves half of the transactions."""
+"""Few free slots wait so long for more: at 500 items a second that saves half of the transactions."""
 FEW_SLOTS_DIVISOR = 16
 LOOK_SECONDS = 0.5
 ENDED_SECONDS = 0.1
-"""Time between two checks whether another worker has closed them, which read a few names. After `ENDED_LOOKS` listings
+"""Time between looks whether another worker has closed them, which read a few names. After `ENDED_LOOKS` listings
 without new items only the listings go on."""
 ENDED_LOOKS = 20
 ROOM_SECONDS = 1.0
 QUEUE_PATIENCE_LEASES = 2
-"""How long the queue may be away, in leases, before the worker gives up: it is not only busy then."""
+"""Leases for which the queue may be away before the worker gives up: it is not only busy then."""
 
 logger = logging.getLogger("haulier.worker")
 
 
 class Worker:
-    """Works a source until the watched runs are closed, or it is asked to stop."""
+    """Takes items for its free slots, until the watched runs are closed or it is asked to stop."""
 
     def __init__(
         self, deps: WorkerDeps, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False
@@ -76,8 +74,8 @@ class Worker:
         self._is_woken = False
         self._takes = 0
         self._takes_looked_at: int | None = None
-        """The value of ``_takes`` when the last look at the runs began. An idle worker leaves only after a look since
-        its last item."""
+        """``_takes`` when the last look at the runs began: an idle worker leaves only after a look since its last
+        item."""
 
     @property
     def stats(self) -> Stats:
@@ -85,11 +83,11 @@ class Worker:
 
     @property
     def reason(self) -> str:
-        """Why it stopped; empty where its runs were drained."""
+        """Empty where the runs were drained."""
         return self._state.stop.reason
 
     def drain(self, why: str) -> None:
-        """Stop dequeuing, finish what is under way within the grace, and hand the rest back uncharged."""
+        """Stop dequeuing, finish within the grace, and hand the rest back uncharged."""
         self._state.stop.set(4, f"stopped by {why}")
 
     def wake(self) -> None:
@@ -98,12 +96,11 @@ class Worker:
         self._freed.set()
 
     def stop_now(self) -> None:
-        """Stop as `drain` does, without the grace."""
         self._state.stop.set(4, "stopped at once")
         self._hurried.set()
 
     async def run(self) -> int:
-        """Work until drained. Returns the exit code: 0 drained, 4 not finished, 2 a person must change something."""
+        """Returns the exit code: 0 drained, 4 not finished, 2 a person must change something."""
         keeper, settler = self._state.keeper, self._state.batch_settler
         keeper.start()
         self._count()
@@ -133,7 +130,7 @@ class Worker:
     @property
     def _slots(self) -> int:
         """A quarter more than the share of requests, since items that wait, publish or settle make none. 0 without room
-        on the disk: what is under way ends, and nothing new begins."""
+        on the disk."""
         share = 0 if self._room.is_short else self._deps.client.scope.share
         return max(2, math.ceil(share * 1.25)) if share else 0
 
@@ -182,7 +179,7 @@ class Worker:
         return [self._state.keeper.hold(lease, sent_at) for lease in leases]
 
     def _note_failed(self, error: HaulierError, asked_at: float) -> None:
-        """Stop for a failure of queue or lake, unless the queue is only busy."""
+        """Stop, unless the queue is only busy."""
         patience_seconds = QUEUE_PATIENCE_LEASES * self._deps.settings.lease_seconds
         if isinstance(error, QueueUnavailableError):
             self._queue_away_since = self._queue_away_since or asked_at
@@ -223,7 +220,7 @@ class Worker:
             freed.cancel()
 
     async def _finish(self) -> None:
-        """Cancel, after the grace, what is under way; that hands it back uncharged."""
+        """Cancelling hands the items back uncharged."""
         self._deps.client.scope.end_waits()
         hurried = asyncio.ensure_future(self._hurried.wait())
         ended = asyncio.ensure_future(self._all_ended())

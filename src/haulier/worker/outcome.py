@@ -1,4 +1,4 @@
-"""The outcomes of a delivered item. After a failure `haulier.worker.blame` chooses one."""
+"""Outcomes of a delivered item. `haulier.worker.blame` chooses among them after a failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from haulier.runs.records import PlannedItem, Receipt
 
 GIVE_UP_SECONDS = 1.0
-"""Delay of an item that met a closing, which takes about this long."""
+"""Delay of an item that met a closing, which takes about so long."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,6 @@ class Done:
 
 @dataclass(frozen=True)
 class Empty:
-    """The item ended without records."""
-
     requests: int = 0
     seconds: float = 0.0
     hidden: int = 0
@@ -29,16 +27,14 @@ class Empty:
 
 @dataclass(frozen=True)
 class Split:
-    """The item was divided."""
-
     children: tuple[PlannedItem, ...]
     cause: str = ""
-    """The cause in the child list; empty where the processor divided the item."""
+    """Stands in the child list; empty where the processor divided the item."""
 
 
 @dataclass(frozen=True)
 class GiveUp:
-    """A closing came in between: the bytes are dropped, and nothing is charged (P7)."""
+    """A closing came between: the bytes are dropped, and nothing is charged (P7)."""
 
     delay_seconds: float = GIVE_UP_SECONDS
 
@@ -61,9 +57,9 @@ class Release:
 
     delay_seconds: float
     stop: int | None = None
-    """The exit code with which the worker ends."""
+    """The worker ends with this exit code."""
     hold_seconds: float = 0.0
-    """The item keeps its slot so long first, so that no other item fails alike meanwhile."""
+    """The item first keeps its slot so long, so that no other fails alike meanwhile."""
     error: Exception | None = None
     """Recorded instead of the attempt's own."""
 

@@ -28,7 +28,7 @@ SEND_ITEMS = 1_000
 
 
 class OutcomeSettler:
-    """Settles one lease. Each method may raise `LeaseLostError`, after which nothing of the lease is touched."""
+    """Each method may raise `LeaseLostError`; nothing of the lease is touched then."""
 
     def __init__(self, state: WorkerState, held: HeldLease) -> None:
         self._state = state
@@ -123,7 +123,7 @@ class OutcomeSettler:
         await self.complete()
 
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:
-        """P6: create-only; an outcome that stands already is as good."""
+        """P6: an outcome that stands already is as good."""
         await require_lease(self._held, self._state.keeper, self._deps.clock)
         record = encode_record(
             OutcomeRecord(
@@ -189,7 +189,7 @@ class OutcomeSettler:
         await self.release(envelope, delay_seconds)
 
     async def _poison(self, run: Run, envelope: Envelope, reason: str, error: Exception | None) -> None:
-        """P8 and C6: the record comes first, then its copy, then the completion."""
+        """P8 and C6: the record, then its copy, then the completion."""
         await require_lease(self._held, self._state.keeper, self._deps.clock)
         record = PoisonRecord(
             number=envelope.redrives + 1,
@@ -219,7 +219,7 @@ def _is_outage(error: Exception | None) -> bool:
 
 
 def _poison_copy(envelope: Envelope, record: PoisonRecord) -> bytes:
-    """Make the message for the poison queue: never with the failure's text (G7)."""
+    """Never with the failure's text (G7)."""
     copy = {
         "v": envelope.v,
         "kind": record.kind,

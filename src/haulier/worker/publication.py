@@ -1,4 +1,4 @@
-"""P7: makes a finished spool one visible object, fenced against closings and lost leases."""
+"""P7: makes a spool one visible object, fenced against closings and lost leases."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from haulier.worker.keeper import HeldLease, LeaseKeeper
 
 
 async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock) -> bool:
-    """Raises `LeaseLostError` unless the lease is ours. Returns whether that took a renewal, which may have taken
-    long."""
+    """Raises `LeaseLostError` unless the lease is ours. Returns whether that took a renewal, which may take long."""
     if not held.is_lost and clock.monotonic() < held.deadline:
         return False
     if not await keeper.renew(held):
@@ -23,10 +22,10 @@ async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock) -> b
 async def publish(
     lake: Lake, run: Run, path: str, spool: Spool, held: HeldLease, keeper: LeaseKeeper, clock: Clock
 ) -> tuple[ObjectFacts, bool]:
-    """Make the spool's records visible, or adopt what another attempt made visible first (P9).
+    """Make the records visible, or adopt what another attempt made visible first (P9).
 
-    Returns the object and whether it was adopted. Raises `SweptError` where a closing came in between; nothing is
-    visible then.
+    Returns the object and whether it was adopted. Raises `SweptError` where a closing came between; nothing is visible
+    then.
     """
     facts = await spool.finish()
     while True:

@@ -1,5 +1,3 @@
-"""Watches whether the lake's disk has room for more items."""
-
 from __future__ import annotations
 
 import logging
@@ -13,7 +11,7 @@ logger = logging.getLogger("haulier.worker")
 
 
 class RoomWatch:
-    """Warns once when the disk is nearly full, and once when there is room again."""
+    """Warns once when the lake's disk is nearly full, and once when there is room again."""
 
     def __init__(self, lake: Lake, clock: Clock, patience_seconds: float) -> None:
         self._lake = lake

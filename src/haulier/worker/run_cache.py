@@ -10,12 +10,10 @@ from haulier.runs.run import Run, load_run
 from haulier.runs.state import RunState, run_state
 
 OPEN_SECONDS = 1.0
-"""Time that an open run is taken to be open when an item is dequeued. Publishing asks the lake each time."""
+"""Time that an open run is taken to be open on dequeuing. Publishing asks the lake each time."""
 
 
 class RunCache:
-    """Looks runs and their states up in the lake."""
-
     def __init__(self, lake: Lake, source: str, clock: Clock) -> None:
         self._lake = lake
         self._source = source

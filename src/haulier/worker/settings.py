@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker runs with. All durations in seconds."""
+    """All durations are seconds."""
 
     lease_seconds: float = 60.0
-    """Time that an item stays with a silent worker. Renewed every third of it, so two renewals may fail."""
+    """Time that an item stays with a silent worker. Renewed every third of it, so that two renewals may fail."""
     grace_seconds: float = 25.0
-    """Time that a drain waits for items under way: container platforms kill after 30 s."""
+    """Time for items under way when a worker stops: container platforms kill after 30 s."""
     max_failures: int = 5
     item_deadline_seconds: float = 3_600.0
-    """Limits an item from its first request to its end. A longer item should have been planned smaller."""
+    """From the first request to the end. A longer item should have been planned smaller."""
     unknown_kind_grace_seconds: float = 3_600.0
-    """Time after which an unknown kind is poison: a rolling deploy is over by then."""
+    """After it an unknown kind is poison: a rolling deploy is over."""
     room_patience_seconds: float = 3_600.0
-    """Time that the lake's disk may stay nearly full before exit code 4. Another job has cleared up by then; a person
+    """The lake's disk may stay nearly full so long, then exit code 4. Another job has cleared up by then; a person
     hears of it the same night."""
 
     @property
@@ -28,29 +28,29 @@ class WorkerSettings:
 
 
 GROUP_ITEMS = 128
-"""Limits the receipts of one file and the completions of one transaction (P8): many items share a wait for the disk."""
+"""Receipts of one file, and completions of one transaction (P8): many items share a wait for the disk."""
 GROUP_SECONDS = 1.0
 SILENT_DELIVERIES = 5
 """Deaths of workers after which an item runs alone in a subprocess."""
 MAX_CRASHES = 3
 """Witnessed deaths that poison such an item."""
 MAX_CHILDREN = 100_000
-"""Limits the items that one is divided into: more is a plan of its own."""
+"""An item that divides into more is a plan of its own."""
 MAX_DEPTH = 64
-"""Limits divisions, one out of another: halving any range of IDs takes fewer."""
+"""Divisions, one out of another: halving any range of IDs takes fewer."""
 MAX_IN_VAIN = 256
-"""Limits parts that are divided again with none good in between. A block of 128 bad records makes so many."""
+"""Parts that are divided again with none good in between. A block of 128 bad records makes so many."""
 MAX_REFUSED = 32
-"""Limits refused items that are divided before a part has told whether that helps, and parts that are refused again: a
-wrong filter is wrong in each part."""
+"""Refused items that are divided before a part has told whether that helps, and parts that are refused again: a wrong
+filter is wrong in each part."""
 REFUSED_SECONDS = 3.0
 """The least delay before a refused request is sent once more."""
 FIRST_ITEMS = 20
-"""Items that must fail alike at a worker's start to prove the source wrong, if it once worked."""
+"""Items that must fail alike at a start to prove the source wrong, if it once worked."""
 ENOUGH_ITEMS = 5
-"""Items that must fail alike where none of the run has ever ended well. Fewer suffice where there are no more."""
+"""Items that must fail alike where none of the run has ever ended well, or as many as there are."""
 PROOF_TRIES = 3
-"""Times that each of these few must fail to prove the source wrong."""
+"""Failures of each of these few that prove the source wrong."""
 PROOF_SECONDS = 4.0
 """Time that items must fail alike: a server that starts anew answers in odd ways for some seconds."""
 UNPROVEN_FAILURES = 10

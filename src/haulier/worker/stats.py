@@ -1,4 +1,4 @@
-"""Counts what a worker has done, for progress bars and its last log line."""
+"""Counters for progress bars and the last log line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 @dataclass
 class Stats:
-    """Counters of one worker since it started."""
-
     done: int = 0
     empty: int = 0
     split: int = 0

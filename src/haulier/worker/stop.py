@@ -8,11 +8,11 @@ from haulier.clock import Clock
 from haulier.worker.settings import PROOF_SECONDS, UNPROVEN_FAILURES
 
 MAX_GIVE_UPS = 3
-"""Limits the spools that are lost in a row with no closing in force: something else removes them."""
+"""Spools lost in a row with no closing in force: something else removes them."""
 
 
 class StopSign:
-    """Asks the worker to end with an exit code, and says why."""
+    """Asks the worker to end."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
@@ -23,7 +23,7 @@ class StopSign:
         self._refused_since: float | None = None
 
     def set(self, code: int, reason: str) -> None:
-        """Stop. The first reason counts, but code 2, for what a person must change, replaces 4."""
+        """The first reason counts, but code 2, for what a person must change, replaces 4."""
         if not self.event.is_set() or (code == 2 and self.code == 4):
             self.code, self.reason = code, reason
         self.event.set()
@@ -44,7 +44,7 @@ class StopSign:
         self._refused_since = None
 
     def note_refused(self, now: float) -> float:
-        """The API refuses everybody. Returns the seconds for which that must still last to stop for it."""
+        """Returns the seconds for which everybody must still be refused to stop for it."""
         self._refused_since = now if self._refused_since is None else self._refused_since
         return self._refused_since + PROOF_SECONDS - now
 
@@ -54,7 +54,7 @@ class StopSign:
             self.set(4, f"{staging} loses the spools of items under way. Does something else remove files there?")
 
     def note_outage(self, error: str) -> None:
-        """The API failed, and was never up: a few tries tell as much as a thousand."""
+        """The API was never up: a few tries tell as much as a thousand."""
         self._outages += 1
         if self._outages >= UNPROVEN_FAILURES:
             self.set(4, f"Not one request has succeeded yet: {error}")

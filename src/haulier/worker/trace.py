@@ -13,8 +13,8 @@ _OURS = f"{Path(__file__).resolve().parents[1]}/"
 
 
 def trace_of(error: BaseException | None) -> str:
-    """Say where in a processor an exception came from; empty where the API's answer is the failure, or no processor's
-    line had a part in it. A fault of haulier's own keeps all its lines, for a report."""
+    """Say where in a processor an exception came from; empty where the API's answer is the failure, or no processor had
+    a part in it. A fault of haulier's own keeps all lines, for a report."""
     if error is None or isinstance(error, ApiError):
         return ""
     whole = traceback.TracebackException.from_exception(error)

@@ -23,8 +23,6 @@ logger = logging.getLogger("haulier.runs")
 
 @dataclass
 class _Watched:
-    """What a watch knows of one open run."""
-
     run: Run
     ledger: Ledger
     was_stranded: bool = False
@@ -32,7 +30,7 @@ class _Watched:
 
 
 class Watch:
-    """Closes the drained runs of a source (or ``only`` one), and sends again what is stranded."""
+    """Closes the drained runs of a source (or ``only`` one), and sends stranded items again."""
 
     def __init__(self, lake: Lake, queue: Queue, closer: Closer, source: str, only: str | None = None) -> None:
         self._lake = lake
@@ -53,12 +51,12 @@ class Watch:
         self._watched.clear()
 
     async def has_ended(self) -> bool:
-        """Whether all runs that were open at the last look are closed: a few names are read."""
+        """True if all runs that were open at the last look are closed; reads a few names."""
         states = [(await run_state(self._lake, one.run.paths))[0] for one in list(self._watched.values())]
         return bool(states) and all(state.is_closed for state in states)
 
     async def look(self) -> int:
-        """Look at every run once, and do what is due. Returns how many are still open."""
+        """Returns how many runs are still open."""
         still_open = 0
         for run in await self._runs():
             state, verdict = await run_state(self._lake, run.paths)
@@ -101,7 +99,7 @@ class Watch:
                 )
 
     async def _mend_stranded(self, watched: _Watched) -> None:
-        """Send missing keys again if the queue was empty at two looks (G1)."""
+        """Missing keys are sent again if the queue was empty at two looks (G1)."""
         is_now = await is_stranded(self._queue, watched.ledger)
         if is_now and watched.was_stranded:
             sent = await mend_stranded(self._closer, watched.run, watched.ledger)

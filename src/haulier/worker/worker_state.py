@@ -1,4 +1,4 @@
-"""The state that the attempts of one worker share."""
+"""State that the attempts of one worker share."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ logger = logging.getLogger("haulier.worker")
 
 @dataclass(frozen=True)
 class WorkerState:
-    """The dependencies of a worker, and the state that its attempts share."""
-
     deps: WorkerDeps
     keeper: LeaseKeeper
     batch_settler: BatchSettler
@@ -34,7 +32,7 @@ class WorkerState:
     stats: Stats
     stop: StopSign
     unknown_since: dict[str, float] = field(default_factory=dict)
-    """When each unknown kind was first met (monotonic)."""
+    """When each was first met (monotonic)."""
     first_items: FirstItems = field(default_factory=lambda: FirstItems(0))
     suspects: Suspects = field(default_factory=Suspects)
 

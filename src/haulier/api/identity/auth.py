@@ -18,7 +18,7 @@ from haulier.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """The name of an environment variable, which is read when the client opens. Its value is shown nowhere."""
+    """The name of an environment variable, read when the client opens. Its value is shown nowhere."""
 
     name: str
     default: str | None = field(default=None, repr=False)
@@ -41,8 +41,6 @@ def reveal(secret: str | Secret) -> str:
 
 
 class BareSender(Protocol):
-    """Sends a request for a token."""
-
     async def __call__(self, request: Request) -> Response: ...
 
 
@@ -58,12 +56,12 @@ class Authorizer(Protocol):
         ...
 
     async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
-        """Renew the credentials after a 401 to ``refused`` (as `apply` returned it). True: it may be repeated.
-        ``is_again``: it was repeated before."""
+        """Renew after a 401 to ``refused`` (as `apply` returned it). True: it may be repeated. ``is_again``: it was
+        repeated before."""
         ...
 
     def note_good(self, request: Request) -> None:
-        """Note that the credentials on ``request`` (as `apply` returned it) work."""
+        """``request`` is as `apply` returned it."""
         ...
 
 
@@ -72,7 +70,7 @@ class Auth(Protocol):
 
     def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         """Resolve the secrets (`UsageError`) and register them with ``redactor``. Fetched credentials may be ``shared``
-        with other processes of the source."""
+        with other processes."""
         ...
 
 
@@ -118,7 +116,7 @@ class ApiKey:
     header: str = ""
     query: str = ""
     prefix: str = ""
-    """Text before the key in the header, with a space between."""
+    """Stands before the key in the header, with a space between."""
 
     def __post_init__(self) -> None:
         if bool(self.header) == bool(self.query):
@@ -139,8 +137,6 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class FixedHeader:
-    """Puts a constant header on each request."""
-
     name: str
     value: str = field(repr=False)
 
@@ -159,7 +155,7 @@ class FixedHeader:
 
 @dataclass(frozen=True, slots=True)
 class FixedParameter:
-    """Puts a constant parameter into each query, exactly once."""
+    """Stands in each query exactly once."""
 
     name: str
     value: str = field(repr=False)
@@ -197,7 +193,7 @@ def with_header(request: Request, name: str, value: str) -> Request:
 
 
 def header_value(text: str, what: str) -> str:
-    """Strip ``text`` for a header: secrets from files often end with a line end. Raises `UsageError`."""
+    """Strip ``text``: secrets from files often end with a line end. Raises `UsageError`."""
     text = text.strip()
     if not text or not text.isascii() or not text.isprintable():
         raise UsageError(

@@ -20,16 +20,16 @@ from haulier.clock import Clock, wall_seconds
 from haulier.errors import UsageError
 
 RENEW_EARLY_SECONDS = 60.0
-"""Time before its expiry at which a token is renewed, so that it is valid when a request arrives."""
+"""Time before its expiry at which a token is renewed, to be valid when a request arrives."""
 RENEW_AT_LIFE_SHARE = 0.8
-"""Share of its life after which a short-lived token is renewed instead."""
+"""Share of its life after which a short-lived token is renewed."""
 MIN_REVOKED_AGE_SECONDS = 10.0
 """Age from which a refused token that never worked counts as revoked. A younger one is not the trouble: another would
 be refused as well. A token that has worked was revoked at any age."""
 MIN_TOKEN_INTERVAL_SECONDS = 1.0
 """Shortest time between a revoked token and the next one, to spare the issuer."""
 MAX_REFUSED_TOKENS = 16
-"""Remembered refused tokens, which are not taken from other processes again."""
+"""Refused tokens that are not taken from other processes again."""
 RENEWAL_RETRY_SECONDS = 10.0
 """Wait after a failed early renewal, while the old token is valid."""
 
@@ -114,7 +114,7 @@ class _ClientTokens:
         self._attempts = 0
         self._failed: TransportError | None = None
         self._not_before = 0.0
-        """End of a wait that the issuer asked for."""
+        """The issuer asked to wait until then."""
         self._apart_until = 0.0
 
     async def apply(self, request: Request) -> Request:
@@ -164,7 +164,7 @@ class _ClientTokens:
         )
 
     async def _renew_once(self) -> _Token:
-        """Get a new token. Concurrent callers share one request to the issuer, and its error."""
+        """Concurrent callers share one request to the issuer, and its error."""
         attempts = self._attempts
         async with self._lock:
             if self._attempts == attempts:
@@ -186,7 +186,7 @@ class _ClientTokens:
         self._attempts += 1
 
     def _take_shared(self) -> _Token | None:
-        """Take the token of another process, unless it is the one to be replaced."""
+        """Take another process's token, unless it is the one to be replaced."""
         kept = self._shared.read(self._key)
         if kept is None or kept.value in self._refused or (self._token is not None and kept.value == self._token.value):
             return None

@@ -21,7 +21,7 @@ import msgspec
 from haulier.clock import Clock
 
 MAX_LOCK_WAIT_SECONDS = 30.0
-"""Time for which another process may hold the lock. Issuers are faster; a suspended process must not block all."""
+"""Another process may hold the lock so long. Issuers are faster; a suspended process must not block all."""
 LOCK_POLL_SECONDS = 0.05
 MAX_TOKEN_FILE_BYTES = 256 * 1024
 
@@ -55,7 +55,7 @@ class TokenFile:
 
     @contextlib.asynccontextmanager
     async def lock(self, clock: Clock) -> AsyncIterator[None]:
-        """Let one process at a time fetch a token. The lock ends with its process."""
+        """The lock ends with its process."""
         # No thread here: after its task is cancelled, it would keep the lock.
         descriptor = self._descriptor = self._open()
         try:
@@ -68,7 +68,7 @@ class TokenFile:
                 os.close(descriptor)
 
     def read(self, key: bytes) -> SharedToken | None:
-        """Read the token, if it was written with ``key``. Needs the `lock`."""
+        """Reads only what was written with ``key``. Needs the `lock`."""
         if self._descriptor is None:
             return None
         try:
@@ -79,7 +79,7 @@ class TokenFile:
         return token if hmac.compare_digest(kept.proof, _proof(token, key)) else None
 
     def write(self, token: SharedToken, key: bytes) -> None:
-        """Share the token. Needs the `lock`."""
+        """Needs the `lock`."""
         if self._descriptor is None:
             return
         kept = _Kept(token.value, token.issued_at, _proof(token, key), token.renew_at, token.ends_at)
@@ -90,7 +90,7 @@ class TokenFile:
             self._give_up(error)
 
     def clear(self) -> None:
-        """Remove the token, when the last worker ends."""
+        """Called when the last worker ends."""
         if self._path is not None and self._path.exists():
             with contextlib.suppress(OSError):
                 os.truncate(self._path, 0)

@@ -12,7 +12,7 @@ from haulier.clock import Clock
 from haulier.errors import UsageError
 
 FILE_CHECK_SECONDS = 60.0
-"""Time between checks of the files, which may be renewed during a run."""
+"""Files may be renewed during a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class TlsContexts:
         self._context = tls.context(self._password)
 
     def current(self) -> ssl.SSLContext:
-        """Unusable files leave the old context in place, since a renewal may be half done."""
+        """Unusable files leave the old context: a renewal may be half done."""
         now = self._clock.monotonic()
         if now - self._looked_at >= FILE_CHECK_SECONDS:
             self._looked_at = now

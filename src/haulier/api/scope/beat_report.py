@@ -1,4 +1,4 @@
-"""Observations of the API that one member makes between two beats."""
+"""Observations that one member makes between two beats."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from haulier.api.limits.breaker import Outcomes
 from haulier.api.limits.governor import Governor, Phase, Report, window_size
 
 FIRST_PAGE, LATER_PAGE = "first", "later"
-"""Classes of pages: a query's first answer is slow where later ones are cached."""
+"""A query's first answer is slow where later ones are cached."""
 
 MAX_CLASS_SAMPLES = 64
-"""Samples of a class in a beat; of more answers every second one is kept, or fourth."""
+"""Limits the samples of a class in a beat; of more answers every second or fourth is kept."""
 
 REFUSED_STATUS = 429
 
 NO_STEP_ANSWERS = 1 << 30
 
 URGENT_FAILURES = 5
-"""Cause a beat at once: four workers with so many each open a breaker."""
+"""Four workers with so many each open a breaker, so they beat at once."""
 
 MAX_LEAD_PART = 0.1
-"""Part of an answer's time by which its request may precede the present limit and still count: it was under way with as
-many others as that allows. Else half of the next step's requests would be missing for a round trip."""
+"""Part of an answer's time by which its request may precede the present limit and still count. Else half of the next
+step's requests would be missing for a round trip."""
 
 HELD_PLACE_SECONDS = 2.0
-"""The governor cuts about once in this time, and others hear of it a beat later."""
+"""Time in which the governor cuts about once, and others hear of it."""
 
 
 class BeatReport:
-    """Counts for the breaker, and for the governor those requests that were sent under its present limit."""
+    """Counts all answers for the breaker; for the governor those to requests sent under its present limit."""
 
     def __init__(self) -> None:
         self._epoch = -1
@@ -45,17 +45,17 @@ class BeatReport:
         self._is_row = False
         self._sent = 0
         self.last_bad = 0
-        """Failures since the last success that the others do not know of."""
+        """Failures in a row that the others do not know of."""
         self._reason = ""
         self._refused_places = 0
         self._refused_at = 0.0
 
     def places_left_empty(self, now: float) -> int:
-        """Places to leave empty, one for each recent refusal, until the limit follows."""
+        """One place for each recent refusal, until the limit follows."""
         return self._refused_places if now - self._refused_at <= HELD_PLACE_SECONDS else 0
 
     def note_success(self, response: Response | None, now: float, *, is_first_page: bool) -> bool:
-        """Count a success. Returns whether slow start has enough answers for its next step."""
+        """Returns whether slow start has enough answers for its next step."""
         self._good += 1
         self.last_bad = 0
         if response is None:
@@ -65,7 +65,7 @@ class BeatReport:
         return self._answers >= self._wanted
 
     def note_failure(self, response: Response | None, reason: str, now: float) -> bool:
-        """Count a failure. Returns whether to beat now: the API refused, or several failed in a row."""
+        """Returns whether to beat now: the API refused, or several failed in a row."""
         self._bad += 1
         self.last_bad += 1
         self._reason = reason
@@ -82,7 +82,7 @@ class BeatReport:
         self._sent += 1
 
     def note_throttled(self, seconds: float, *, is_row: bool) -> None:
-        """``is_row``: the refusal followed another, with no success between."""
+        """``is_row``: no success came since another refusal."""
         self._is_row = self._is_row or is_row
         self._throttled += 1
         self._throttled_seconds = max(self._throttled_seconds, seconds)
@@ -104,13 +104,13 @@ class BeatReport:
         return outcomes
 
     def take_report(self) -> Report:
-        """Take the report for the governor. A lost one does no harm."""
+        """A lost report does no harm."""
         report = Report(self._epoch, self._samples, self._refusals, self._each)
         self._begin()
         return report
 
     def see(self, governor: Governor, now: float, part: float) -> None:
-        """Follow the governor. ``part``: our part of all requests in flight; 0.0 where it does not govern."""
+        """``part``: our part of all requests in flight; 0.0 where the governor does not rule."""
         if governor.epoch != self._epoch:
             self._epoch, self._epoch_at = governor.epoch, now
             self._begin()

@@ -1,4 +1,4 @@
-"""Pure functions by which the row of a scope changes (docs/politeness.md#the-shared-row)."""
+"""Pure changes of the row of a scope (docs/politeness.md#the-shared-row)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from haulier.api.scope.shares import Wish, divide_cap
 MAX_STEP_SECONDS = 60.0
 
 REASSERT_SECONDS = 0.5
-"""A pause is written again where the row ends it this much too early: a wall clock was set forwards."""
+"""A pause that ends so much too early in the row is written again: a wall clock was set forwards."""
 
 MIN_LIFT_GAP_SECONDS = 0.001
 
@@ -28,10 +28,10 @@ MIN_LIFT_GAP_SECONDS = 0.001
 class Beat:
     name: str
     number: int
-    """Higher than in any earlier beat. A dropped member that comes back must not look like its silent self, or it would
-    be dropped again while it sends."""
+    """Higher than ever before: else a dropped member that comes back would look like its silent self, and be dropped
+    again."""
     offer: int
-    """Share that it keeps, never below its requests in flight; the rest is given back."""
+    """Share that it keeps, never below its requests in flight."""
     in_flight: int
     wants: bool
     keep_seconds: float
@@ -49,21 +49,21 @@ class Beat:
     spending: Spending = field(default_factory=Spending)
     failures: Mapping[str, Failures] = field(default_factory=dict)
     roll: float = 0.5
-    """Chance, 0 to 1, for what must not happen everywhere at once."""
+    """Random, 0 to 1."""
     wall: float = 0.0
     had_success: bool = False
     lifted_at: float = 0.0
-    """The last lift that it knows of: a later one outdates its pause."""
+    """The last lift that it knows of; a later one ends its pause."""
     pause_left: float = 0.0
-    """Seconds left of its pause; an earlier end in the row is moved."""
+    """An earlier end in the row is moved."""
     silent: Mapping[str, int] = field(default_factory=dict)
-    """Members whose beats stood at this number for too long to wait for them."""
+    """Members that nobody waits for, and the number of their last beat."""
     gone: Mapping[str, int] = field(default_factory=dict)
-    """Members whose beats stood still until none of their requests could be in flight."""
+    """Members without requests in flight, and the number of their last beat."""
 
 
 def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
-    """Apply a beat. The sum of all shares is no higher than before, or fits under the cap."""
+    """Apply a beat. The sum of all shares does not grow, or fits under the cap."""
     members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
     if not members:
         row = _restart(row, beat.wall)
@@ -80,8 +80,7 @@ def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
 
 
 def _restart(row: ScopeRow, wall: float) -> ScopeRow:
-    """Begin afresh with the first member, since the API may be different now. Pauses and spent requests still count,
-    and the governor starts near what the API bore."""
+    """Begin afresh with the first member, since the API may be different now. Pauses and spent requests still count."""
     return ScopeRow(
         time=row.time,
         beat_at=row.beat_at,
@@ -140,8 +139,7 @@ def after_leave(
     unused: Mapping[Quota, int] | None = None,
     failures: Mapping[str, Failures] | None = None,
 ) -> ScopeRow:
-    """Remove a member, and book what it brings back. Its requests in flight stay counted until its silence proves that
-    they ended."""
+    """Remove a member. Its requests in flight stay counted until its silence proves that they ended."""
     mine = row.members.get(name)
     for quota, back in (unused or {}).items():
         row = replace(row, budget=take(row.budget, quota, back, 1, row.beat_at)[0])
@@ -158,7 +156,7 @@ def with_failures(row: ScopeRow, news: Mapping[str, Failures]) -> ScopeRow:
 def with_pause(
     row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: str = "", *, lifted_at: float = math.inf
 ) -> ScopeRow:
-    """Pause from now, for those with the credentials of ``mark``, or for everybody if it is empty. Never shortens.
+    """Pause those with the credentials of ``mark``, or everybody if it is empty. Never shortens.
 
     ``lifted_at``: the last lift known when the API was asked; a later one has lifted this pause too.
     """
@@ -168,7 +166,7 @@ def with_pause(
 
 
 def with_pause_lifted(row: ScopeRow, wall: float) -> ScopeRow:
-    """Lift a pause and an open breaker for a person. Requests start slowly; a pace found from refusals stays."""
+    """Lift a pause and an open breaker. A pace found from refusals stays."""
     row = replace(_without_pause(row), lifted_at=max(wall, row.lifted_at + MIN_LIFT_GAP_SECONDS))
     if row.breaker.state is State.CLOSED:
         return row
@@ -180,7 +178,7 @@ def _without_pause(row: ScopeRow) -> ScopeRow:
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
-    """Lowest cap of a living member, or what the governor found below it."""
+    """The lowest cap of a living member, or the governor's below it."""
     living = _living_members(row, silent)
     in_flight = min((one.in_flight for _, one in living), default=0)
     is_fixed = any(one.is_fixed for _, one in living)
@@ -188,7 +186,7 @@ def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
 
 
 def room(row: ScopeRow, silent: Mapping[str, int]) -> int:
-    """Part of the cap in nobody's share; below 0 while the cap falls."""
+    """The unshared part of the cap; negative while the cap falls."""
     return cap(row, silent) - sum(one.share for one in row.members.values())
 
 
@@ -200,7 +198,7 @@ def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
 
 
 def _advance_time(row: ScopeRow, wall: float) -> ScopeRow:
-    """Beats come every few seconds, so a longer step is a jump of the clock."""
+    """A longer step is a jump of the clock."""
     step = wall - row.beat_at
     return replace(row, time=row.time + (step if 0.0 <= step <= MAX_STEP_SECONDS else 0.0), beat_at=wall)
 
@@ -216,7 +214,7 @@ def _govern(row: ScopeRow, beat: Beat) -> ScopeRow:
 
 
 def _update_breaker(row: ScopeRow, beat: Beat) -> ScopeRow:
-    """Only an API that has worked can break down; where it never did, each worker says so and stops."""
+    """Only an API that has worked can break down; else each worker says so and stops."""
     breaker = row.breaker
     if row.successes:
         breaker = after_outcomes(breaker, beat.outcomes, row.time, beat.wall, beat.roll)

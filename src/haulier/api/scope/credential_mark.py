@@ -1,4 +1,4 @@
-"""Shows whether two processes use the same credentials, without revealing them."""
+"""Shows that processes use different credentials, without revealing them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ MARK_BYTES: Final = 2
 
 
 def credential_mark(api: Api) -> str:
-    """Hash credentials, headers, certificates, proxy and URL."""
     shown = _shown_values((api.auth, api.headers, api.tls, api.proxy, api.url))
     return hashlib.blake2b(repr(shown).encode(), digest_size=MARK_BYTES).hexdigest()
 

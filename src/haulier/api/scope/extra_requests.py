@@ -1,4 +1,4 @@
-"""Requests that bypass the gate's queue: redirects, repeats and probes. Quotas count them."""
+"""Requests past the gate's queue: redirects, repeats and probes. Quotas count them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from haulier.api.scope.view import ScopeView
 
 
 class ExtraRequests:
-    """Waits of one member. Setting ``beat_now`` makes it beat at once."""
+    """Setting ``beat_now`` makes the member beat at once."""
 
     def __init__(self, view: ScopeView, beat_now: asyncio.Event) -> None:
         self._view = view

@@ -14,7 +14,7 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     """Requests repeated in place, and items that came again."""
     newest: str = ""
-    """Newest cause, on one line without secrets; empty if none."""
+    """On one line without secrets; empty if none."""
     at: float = 0.0
     """Wall time."""
 
@@ -32,7 +32,7 @@ class FailureNotes:
         self._news: dict[str, Failures] = {}
 
     def note_run(self, run_id: str) -> None:
-        """Attribute what follows to this run. Before the first, nothing is kept."""
+        """What follows is of this run. Before the first, nothing is kept."""
         self.run_id = run_id
 
     def note(self, cause: str, wall: float, *, is_retried: bool = False) -> None:

@@ -1,5 +1,3 @@
-"""The gate of one process, which every request passes."""
-
 from __future__ import annotations
 
 import asyncio
@@ -12,15 +10,15 @@ from haulier.api.limits.pacer import NEVER_SECONDS
 from haulier.clock import Clock
 
 WaitListener = Callable[[bool], None]
-"""Called with True when a request begins to wait, and with False when it no longer does."""
+"""Called with True when a request begins to wait, and with False at the end."""
 
 
 class Gate:
     """A first-come-first-served semaphore, whose limit may be moved at any time.
 
-    ``door`` gives the seconds until one more request may pass. The first in the queue asks it in the very step of the
-    event loop in which it passes, so that the answer still holds. ``passed`` is called for each that passes.
-    ``refusal`` may give an error instead of a wait; it is asked on arrival, and whenever one is woken.
+    ``door`` gives the seconds until one more request may pass; it is asked in the step of the event loop in which that
+    passes, so its answer still holds. ``passed`` is called for each that passes. ``refusal`` may give an error instead
+    of a wait, on arrival and whenever one is woken.
     """
 
     def __init__(
@@ -72,7 +70,7 @@ class Gate:
 
     @contextlib.asynccontextmanager
     async def slot(self, waiting: WaitListener | None = None) -> AsyncIterator[None]:
-        """Hold a place for the block. It is given back once, however the block ends."""
+        """However the block ends, the place is given back once."""
         self._check()
         if self._queue or self._opens_in() > 0.0:
             await self._wait(waiting)

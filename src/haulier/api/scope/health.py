@@ -1,5 +1,3 @@
-"""When a request of the scope last succeeded, as one member knows it."""
-
 from __future__ import annotations
 
 from haulier.api.scope.row import ScopeRow
@@ -9,7 +7,7 @@ HEALTHY_SECONDS = 60.0
 
 
 class Health:
-    """Successes by this process's monotonic clock. Those of others come with the row, within a beat or two."""
+    """Successes in this process's monotonic time. Those of others come within a beat or two."""
 
     def __init__(self) -> None:
         self.last_success: float | None = None
@@ -19,7 +17,7 @@ class Health:
 
     @property
     def is_news(self) -> bool:
-        """Whether the others do not know of our last success."""
+        """Whether the others do not know of it."""
         return self.successes > self._told
 
     def note_told(self, successes: int) -> None:

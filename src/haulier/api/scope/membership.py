@@ -1,4 +1,4 @@
-"""One member's knowledge of its scope, and what it may do by that. Without task or store."""
+"""One member's knowledge of its scope, without task or store."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from haulier.api.scope.row import ScopeRow
 STALE_BEATS = 2
 """Age of its last beat above which a member sends nothing."""
 SILENT_BEATS = 3
-"""Silence after which a member is not waited for; its share stays taken until it is gone."""
+"""Nobody waits for a member after so much silence; its share stays taken until it is gone."""
 IDLE_BEATS = 2
-"""Time without an item in work after which a share goes back."""
+"""A share goes back after so long without an item in work."""
 EARLY_BEAT_SHARE_DIVISOR = 4
 """Part of a share that is worth an early beat, which is a write flushed to the disk."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A name, and how long it must be silent before none of its requests can be in flight."""
-
     name: str
     in_flight: int
     beat_seconds: float
@@ -31,7 +29,8 @@ class Identity:
 
     @property
     def keep_seconds(self) -> float:
-        """It sends for `STALE_BEATS` after a beat, its requests end by their deadline, and one beat is to spare."""
+        """Silence after which none of its requests can be in flight: it sends for `STALE_BEATS` after a beat; one beat
+        is to spare."""
         return SILENT_BEATS * self.beat_seconds + self.request_deadline_seconds
 
 
@@ -39,7 +38,6 @@ class Identity:
 class _Sighting:
     beats: int
     seen_at: float
-    """When this number was first seen, after its beat."""
     keep_seconds: float
     process: str
 
@@ -47,9 +45,8 @@ class _Sighting:
 class Membership:
     """One member's side of the row, in its own monotonic time.
 
-    A beat is `begin`, then the change of the row, then `adopt`, which is left out where the store fails, changed or
-    not. From `begin` on, ``share`` is no more than any outcome leaves in the row: the row never holds less than is
-    used.
+    A beat is `begin`, the change of the row, then `adopt`, which is left out where the store fails. From `begin` on,
+    the row holds no less than ``share``, whatever happens.
     """
 
     def __init__(self, identity: Identity, is_gone: Callable[[str], bool]) -> None:
@@ -62,9 +59,9 @@ class Membership:
         self._is_handed_over = False
         self._beaten_at: float | None = None
         self.share = 0
-        """What the row surely holds for us."""
+        """The row surely holds so much for us."""
         self.limit = 0
-        """Below the share while some of it is to be given back."""
+        """Below the share while some of it goes back."""
         self.place = 0
         """Our index among the living members with share and work."""
         self.sharers = 1
@@ -73,7 +70,7 @@ class Membership:
         return self._beaten_at is not None and now - self._beaten_at <= STALE_BEATS * self.identity.beat_seconds
 
     def begin(self, now: float, in_use: int, *, is_busy: bool) -> Beat:
-        """Prepare a beat. ``is_busy``: an item was held, or a request made, since the last one."""
+        """``is_busy``: an item was held, or a request made, since the last beat."""
         if is_busy:
             self._busy_at, self._is_handed_over = now, False
         if self._is_handed_over:
@@ -117,14 +114,14 @@ class Membership:
         self.place, self.sharers = working.index(name), len(working)
 
     def hand_over(self) -> None:
-        """Give the whole share back with the next beat, unless it is busy then."""
+        """Give the share back with the next beat, unless it is busy then."""
         self._is_handed_over = True
 
     def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, takes_items: bool) -> bool:
-        """Whether a beat now would move a good part of a share. What is to be given back is no longer used.
+        """Whether a beat now would move a good part of a share. What is to go back is no longer used.
 
-        It does so only for a member that wants a share and has none: shares that follow work from hand to hand within a
-        beat surprise the breaker, which then opens over the last bad items of a run again and again.
+        It does so only for a member that wants a share and has none: shares that follow work from hand to hand surprise
+        the breaker, which then opens over the last bad items of a run again and again.
         """
         mine = row.members.get(self.identity.name)
         if mine is None:

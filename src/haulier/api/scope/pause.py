@@ -1,4 +1,4 @@
-"""A pause of the whole scope as one process keeps it, and the slow release after it (docs/politeness.md#pauses)."""
+"""A pause as one process keeps it, and the slow release after it (docs/politeness.md#pauses)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from haulier.errors import UsageError
 
 JITTER_PART = 0.1
 BRIEF_DOUBLINGS = 3
-"""Doublings after a pause within which the next one comes too soon to show what the API bears."""
+"""A pause within so many doublings after one comes too soon to show what the API bears."""
 MANY_REFUSED_PART = 0.125
-"""Refused part of the requests since the last pause that proves too many; by chance it is less."""
+"""A greater refused part of the requests since the last pause is not by chance."""
 CEILING_SECONDS = 60.0
 """Time for which half of the refused number is the limit, after a wait above `LONG_WAIT_SECONDS`, which teaches no
 pace."""
 MIN_WAIT_SECONDS = 1e-6
-"""Less is a rounding error, and may be too little for a clock to move by."""
+"""Less is a rounding error that may not move a clock."""
 SHORT_PAUSE_SECONDS = 60.0
 """After a longer pause the API may be a different one."""
 
 
 class Pause:
-    """When requests may go out again, by this process's monotonic clock: no jump of a wall clock changes it."""
+    """A pause in this process's monotonic time."""
 
     def __init__(self, double_seconds: float, rng: random.Random) -> None:
         self._double_seconds = double_seconds
@@ -36,19 +36,19 @@ class Pause:
         self._seen_until = 0.0
         self._peak = 0
         self._had_good = self._has_good = False
-        """Whether requests succeeded before the last pause, and since it began."""
+        """Success before the last pause, and since it began."""
         self._start = 0
         """Requests in flight after a short pause; 0 for slow start."""
         self._asked = 0
         self._sent = 0
         self._peak_before = self._sent_before = 0
-        """Most in flight, and requests, between the last two pauses."""
+        """Between the last two pauses."""
         self._ceiling, self._ceiling_until = 0, -math.inf
         self.reason = ""
         """Without secrets."""
 
     def ask(self, seconds: float, now: float, reason: str = "") -> None:
-        """A request of this process was refused."""
+        """Pause for a refusal of this process."""
         self.extend(seconds, now, reason)
         self._asked += 1
         if self._are_many and seconds > LONG_WAIT_SECONDS:
@@ -69,7 +69,7 @@ class Pause:
             self._released_at = max(self._released_at, self._ends_at + self._rng.uniform(0.0, JITTER_PART) * seconds)
 
     def _begin(self, *, is_brief: bool) -> None:
-        """Set what may be in flight after the pause, from what became of the last release."""
+        """Choose the start after the pause by how the last one went."""
         self._start = max(self._peak // 2, self._resumes_at if is_brief else 0)
         self._peak_before, self._sent_before = self._peak, self._sent
         self._peak = self._asked = self._sent = 0
@@ -80,7 +80,6 @@ class Pause:
         self._start = 0
 
     def lift(self, now: float) -> None:
-        """End the pause for a person."""
         self._ends_at = min(self._ends_at, now)
         self._released_at = self._ceiling_until = -math.inf
         self._start = 0
@@ -122,8 +121,7 @@ class Pause:
         return self._asked > MANY_REFUSED_PART * self._sent_before
 
     def opens_in(self, now: float, in_use: int, place: int, sharers: int) -> float:
-        """Seconds until one more request may go out, beside ``in_use`` of this process, which is number ``place`` of
-        ``sharers``."""
+        """Seconds until one more request may go out, for member ``place`` of ``sharers``."""
         if now < self._released_at:
             return self._released_at - now
         if now < self._ceiling_until and in_use >= self._ceiling:

@@ -1,4 +1,4 @@
-"""Whether a process of this machine still exists: one that surely ended need not be waited for."""
+"""Whether a process of this machine surely ended, so that nobody waits for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 def this_process() -> str:
     """A mark that no other process ever has; empty where the system cannot tell.
 
-    Boot, process namespace, id and start time: neither a reused id nor a container deceives it.
+    Boot, namespace, id and start time: no reused id or container deceives it.
     """
     place, start = _place(), _start_time(os.getpid())
     return f"{place}/{os.getpid()}:{start}" if place and start else ""
@@ -26,7 +26,7 @@ def find_process(mark: str) -> Literal["here", "gone", "unknown"]:
 
 
 def is_gone(mark: str) -> bool:
-    """Whether a marked process surely ended. False in doubt, as for another machine's."""
+    """False in doubt, as for another machine's process."""
     place, _, process = mark.rpartition("/")
     pid, _, start = process.partition(":")
     if not place or place != _place() or not pid.isdecimal():
@@ -41,7 +41,7 @@ def is_gone(mark: str) -> bool:
 
 
 def _start_time(pid: int) -> str:
-    """``ended`` for a zombie, empty for a process that cannot be inspected."""
+    """``ended`` for a zombie, empty where it cannot be inspected."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

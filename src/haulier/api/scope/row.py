@@ -1,4 +1,4 @@
-"""The stored row that the members of a scope share. `haulier.api.scope.changes` changes it."""
+"""The row that the members share. `haulier.api.scope.changes` changes it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ FORMAT = 1
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     beats: int
-    """Number of the last beat, never repeated. While it stands still, the member is silent."""
+    """Number of the last beat, never repeated."""
     share: int
     in_flight: int
     wants: bool
-    """It had an item in work, or a request, within the last two beats."""
+    """It had an item in work, or a request, within two beats."""
     looks: bool = True
-    """It takes items; others need a share only while they have something to ask."""
+    """It takes items."""
     turns: int
-    """Beats with a share: the fewest come first where there is not one for each."""
+    """Beats with a share. The fewest come first where places are few."""
     keep_seconds: float
-    """Time after its last beat for which requests of it may be under way."""
+    """Seconds after its last beat for which requests may be under way."""
     beat_at: float
     """Wall time, for people alone."""
     peak: int = 0
-    """Most requests in flight between its last two beats."""
+    """Most requests in flight since the beat before."""
     is_fixed: bool = False
     rate: float = UNLIMITED
     wanted: float = UNLIMITED
@@ -43,21 +43,21 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     v: int = FORMAT
     members: dict[str, Member] = msgspec.field(default_factory=dict)
     time: float = 0.0
-    """Seconds of beating. It never goes back, and no jump of a clock moves it."""
+    """Seconds of beating; no jump of a clock moves it."""
     beat_at: float = 0.0
     """Wall time."""
     pause_until: float = 0.0
-    """Wall time; in the past, there is no pause."""
+    """Wall time."""
     pause_seconds: float = 0.0
-    """Length when it was written: it lasts no longer, even if the wall clock is set back."""
+    """Length when written: it lasts no longer, even if the wall clock is set back."""
     pause_reason: str = ""
     """Without secrets."""
     pause_mark: str = ""
-    """Mark of refused credentials, to which alone the pause applies; empty: to everybody."""
+    """Refused credentials, to which alone the pause applies; empty: to everybody."""
     lifted_at: float = 0.0
     """Wall time of a person's last lift. It never goes back, and so numbers the lifts."""
     successes: int = 0
-    """Beats with a success since the first of these members joined."""
+    """Beats with a success, since the first of these members joined."""
     last_success_at: float = 0.0
     governor: Governor = msgspec.field(default_factory=Governor)
     breaker: Breaker = msgspec.field(default_factory=Breaker)

@@ -1,4 +1,4 @@
-"""What the workers of a source share of its API: requests in flight, pauses, health (G5). See docs/politeness.md."""
+"""One member's part in the scope of a source (G5, docs/politeness.md)."""
 
 from __future__ import annotations
 
@@ -33,44 +33,37 @@ LONG_PAUSE_BEATS = 10
 """A longer pause takes the share away: items taken meanwhile would only wait."""
 
 ROW_READS_PER_BEAT = 5
-"""Reads change nothing, and cost a tenth of a beat."""
+"""A read costs a tenth of a beat."""
 
 logger = logging.getLogger("haulier.api")
 
 
 @dataclass(frozen=True)
 class ScopeSettings:
-    """All members should have the same settings; of two caps the lower rules."""
+    """Equal for all members; of two caps the lower rules."""
 
     name: str
-    """Names the shared row: one for each source and credential."""
+    """One row for each source and credential."""
     in_flight: int | Schedule
     """Shared by all members."""
     request_deadline_seconds: float = 310.0
-    """From passing the gate to the end of the slowest request: a dead member's share is kept for so long."""
+    """The longest time from the gate to the end of a request. A dead member's share is kept so long."""
     is_fixed: bool = False
-    """Use ``in_flight`` without finding out whether the API bears less. It counts for all members."""
+    """``in_flight`` is not lowered by what the API seems to bear, for any member."""
     rates: tuple[Rate, ...] = ()
-    """As the user declares them; limits in headers count besides."""
+    """Declared ones; limits in headers count besides."""
     max_requests: int | None = None
-    """The most that each run may send."""
+    """For each run."""
     mark: str = ""
-    """See `haulier.api.scope.credential_mark`: a pause for refused credentials is over for others."""
+    """See `haulier.api.scope.credential_mark`."""
     beat_seconds: float = 1.0
     process: str = ""
-    """See `this_process`. Empty: the others wait for ``request_deadline_seconds`` when we die."""
+    """See `this_process`. Empty: a dead member's share is kept for ``request_deadline_seconds``."""
 
 
 class Scope:
-    """One member of a scope: a worker, or any other process that sends requests.
-
-    Beats, shares and the witness are explained in docs/politeness.md.
-
-    ``member`` is a name that no other ever has. `joined` does `join`, `run` and `leave`.
-
-    The requests in flight of all members are never above the lowest of their caps. This rests on monotonic clocks of
-    one pace alone: wall clocks may jump, and members may stop, die or lose the store at any time.
-    """
+    """One member of a scope, such as a worker (docs/politeness.md#the-shared-row). ``member`` is a name that no other
+    ever has."""
 
     def __init__(self, settings: ScopeSettings, member: str, rows: Rows, clock: Clock, rng: random.Random) -> None:
         self._settings = settings
@@ -104,12 +97,11 @@ class Scope:
         self._is_ending = False
         self._has_company = False
         self.was_last = False
-        """Nobody was left when this member had gone."""
+        """No member remained after `leave`."""
         self.has_work: bool | None = None
-        """Set by a worker: whether it holds any item. A share without work goes back after two beats. None: it takes no
-        items, and needs a share only while it has something to ask."""
+        """Whether a worker holds any item. None: this member takes no items."""
         self.on_growth: Callable[[], None] = lambda: None
-        """Set by a worker: called when more requests may be in flight."""
+        """Called when more requests may be in flight."""
 
     def attach(self, send: Send) -> None:
         self._witness_proof.attach(lambda request: send(request.replace(before_follow_up=self.before_follow_up)))
@@ -117,7 +109,7 @@ class Scope:
     # -- membership ----------------------------------------------------------------------------------------------------
 
     async def join(self) -> None:
-        """Beat for the first time, to have a share. Raises what the store raises, and `NewerFormatError`."""
+        """Raises what the store raises, and `NewerFormatError`."""
         self._was_busy = True  # It means to work. Else it would wait for a place among the members without work.
         row = await self._beat()
         if self.pause_seconds_left > 0.0:
@@ -125,7 +117,7 @@ class Scope:
             logger.warning("requests pause, as they did when others stopped", extra=extra)
 
     async def run(self) -> None:
-        """Beat until cancelled. A store that cannot be reached stops the sending, not this; `NewerFormatError` does."""
+        """Beat until cancelled. A store that is away stops the sending, not this; `NewerFormatError` does."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._beats())
@@ -135,7 +127,7 @@ class Scope:
             raise errors.exceptions[0] from None
 
     async def leave(self) -> None:
-        """Send nothing more, and free the share. A store that cannot be reached is no error."""
+        """Send nothing more. A store that cannot be reached is no error."""
         self._membership.close()
         self._gate.limit = 0
         in_use, unused = self._gate.in_use, self._view.pacer.give_up_unused()
@@ -161,23 +153,21 @@ class Scope:
     # -- sending -------------------------------------------------------------------------------------------------------
 
     def slot(self, waiting: WaitListener | None = None) -> AbstractAsyncContextManager[None]:
-        """Wait for the turn of one request, first come, first served, and hold its place for the block.
+        """Hold a place for one request; first come, first served.
 
-        Enter it last: a pause may begin in any await before sending. ``waiting`` hears when a wait begins and ends.
-        Raises `ApiError` to pause the item where the API is down or a day's requests are spent, `UsageError` where the
-        run's are.
+        Enter it last: a pause may begin in any await before sending. Raises `ApiError` where the API is down or a day's
+        requests are spent, `UsageError` where the run's are.
         """
         return self._gate.slot(waiting)
 
     def note_run(self, run_id: str, *, is_only: bool = False) -> None:
-        """Send for this run from now on; ``is_only``: the runs before it are closed. Requests count for each open
-        run."""
+        """``is_only``: the runs before this one are closed."""
         self._view.note_run(run_id, is_only=is_only)
         self.failures.note_run(run_id)
 
     @contextlib.contextmanager
     def working_for(self, run_id: str) -> Iterator[None]:
-        """Count the requests of this run as long as an item of it is in work."""
+        """Count requests for this run as long as an item of it is in work."""
         self.note_run(run_id)
         with self._view.item_of(run_id):
             yield
@@ -188,30 +178,28 @@ class Scope:
             await self._update(lambda row: with_failures(row, news))
 
     async def before_follow_up(self) -> None:
-        """Await before a further request in the place of one: a redirect, or a repeat with new credentials.
-
-        Waits until each quota has one left, and raises as `slot` does. The pace makes up for it later.
-        """
+        """Wait, before a redirect or a repeat with new credentials, until each quota has one left. Raises as `slot`
+        does."""
         await self._extra_requests.wait()
         if self._view.pacer.note_sent(self._clock.monotonic()):
             self._beat_now.set()
 
     def hand_over(self) -> None:
-        """Give the share back at once: others go on from here."""
+        """Give the share back at once."""
         self._was_busy = False
         self._membership.hand_over()
         self._beat_now.set()
 
     def end_waits(self) -> None:
-        """The worker stops: nobody waits for the end of a long pause or an outage from now on."""
+        """Wait no longer for the end of a long pause or an outage."""
         self._is_ending = True
         self._limit()
 
     async def pause(self, seconds: float, reason: str = "", *, is_of_credentials: bool = False) -> None:
-        """Stop all requests of the scope for ``seconds``: here now, in other processes at their next read.
+        """Stop all requests for ``seconds``: here now, in other processes at their next read. Never shortens a pause.
 
-        ``reason`` holds no secrets. ``is_of_credentials``: others with new credentials go on. Never shortens a pause.
-        If the store cannot be reached, the next beat that works tells the others.
+        ``reason`` holds no secrets. ``is_of_credentials``: others with new credentials go on. If the store is away, the
+        next beat that works tells the others.
         """
         self._view.pause.ask(seconds, self._clock.monotonic(), reason)
         wall, lifted_at = wall_seconds(self._clock), self._view.lifted_at
@@ -228,10 +216,7 @@ class Scope:
         judged: Judge = lambda _: Action.OK,
         is_first_page: bool = True,
     ) -> None:
-        """Count a good answer. ``is_first_page``: it is not a later page of its query.
-
-        ``request`` is the witness if the API goes down, and ``judged`` says then what its answer comes to.
-        """
+        """Count a good answer. ``request`` becomes the witness, whose answer ``judged`` judges."""
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._witness_proof.note_good(response, request, judged, is_first_page=is_first_page)
         if self._view.note_success(response, now, wall, is_first_page=is_first_page):
@@ -247,7 +232,7 @@ class Scope:
         self._limit()
 
     def note_throttled(self, seconds: float, response: Response) -> bool:
-        """Count a refusal with a short wait: 429, 503, or a 403 that means it.
+        """Count a 429, a 503 or a throttling 403 with a short wait.
 
         Returns whether this request alone has to wait; else the caller makes a `pause`.
         """
@@ -255,18 +240,14 @@ class Scope:
         return self._view.note_throttled(seconds, response, self._clock.monotonic())
 
     async def is_api_up(self) -> bool:
-        """Whether others are answered, so that a failure as in an outage is the item's own: requests of the scope
-        succeeded within 60 seconds and do not fail in a row, or the witness works. One asks for all.
-
-        The last items of a run may all be poisonous: they fail in a row, and nothing else shows that the API is up.
-        """
+        """Whether a failure as in an outage is the item's own: requests of others succeeded within 60 seconds and do
+        not fail in a row, or the witness works. One caller asks for all."""
         return await self._witness_proof.is_api_up()
 
     async def action_now(self, max_age_seconds: float = REFUSAL_VALID_SECONDS) -> Action | None:
-        """What a good request comes to now: OK where one sent since the call succeeded, else the witness's action. None
-        without a witness.
+        """Return OK if a request sent since the call succeeded, else the witness's action; None without a witness.
 
-        One asks for all, and a refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down.
+        One caller asks for all. A refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down.
         """
         return await self._witness_proof.action_now(max_age_seconds)
 
@@ -274,9 +255,9 @@ class Scope:
 
     @property
     def share(self) -> int:
-        """Requests that this member may have in flight: items should be taken for so many.
+        """Number of requests to take items for.
 
-        0 where its last beat is stale, the API is down, a limit is used up, or a pause will last. 1 where an item is to
+        0 where the last beat is stale, the API is down, a limit is used up, or a pause will last. 1 where an item is to
         show whether the API is back.
         """
         now, view = self._clock.monotonic(), self._view
@@ -296,7 +277,7 @@ class Scope:
 
     @property
     def refusal(self) -> HaulierError | None:
-        """Why no request may be sent, unless that is a pause which ends by itself."""
+        """The error for a request now, unless a pause will end by itself."""
         return self._view.error(self._clock)
 
     @property
@@ -313,12 +294,11 @@ class Scope:
 
     @property
     def has_ever_succeeded(self) -> bool:
-        """Whether a request of the scope succeeded since the first of its present members joined."""
+        """Counts from when the first of the present members joined."""
         return self._view.health.last_success is not None
 
     def has_succeeded_since(self, moment: float) -> bool:
-        """Whether a success was seen after ``moment`` (monotonic): an item that failed all the while did not fail with
-        everybody."""
+        """``moment`` is monotonic."""
         last_success = self._view.health.last_success
         return last_success is not None and last_success >= moment
 
@@ -370,7 +350,6 @@ class Scope:
                 self._is_cut_off = False
 
     async def _read_between_beats(self) -> None:
-        """Hear of pauses, outages and members without a share sooner: by beats alone it takes seconds."""
         while True:
             await self._clock.sleep(self._settings.beat_seconds / ROW_READS_PER_BEAT)
             if not self._has_company:
@@ -457,7 +436,7 @@ class Scope:
             self._note_witness(works)
 
     def _note_witness(self, works: bool) -> None:
-        """Tell the others at once: a witness that works closes the breaker, whoever asked it."""
+        """A witness that works closes the breaker for all."""
         if works:
             self.note_success()
         if self._view.breaker.state is not State.CLOSED:

@@ -1,4 +1,4 @@
-"""Divides a cap among the members of a scope (docs/politeness.md#the-shared-row)."""
+"""Divides a cap among members (docs/politeness.md#the-shared-row)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ BUSY_TURN_BEATS = 10
 """Turn of a member with work, where others wait: several requests long, and far below a lease, so that waiting members
 do not hand their items back."""
 IDLE_TURN_BEATS = 2
-"""Turn of a member without work: long enough for a dequeue to find some."""
+"""Long enough for a dequeue to find an item."""
 IDLE_CAP_DIVISOR = 4
-"""Part of the cap for members without work, so that somebody looks for more."""
+"""Part of the cap for members that look for work."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Wish:
     wants: bool
     turns: int
     takes_items: bool = True
-    """False for a member that only asks: it never looks for work."""
+    """False for a member that only asks."""
 
 
 def divide_cap(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
-    """Shares to come to. Their sum is never above ``cap``, and equals it where there is any member."""
+    """Divide the whole cap, if there is any member."""
     busy = [wish for wish in wishes if wish.wants]
     if not busy:
         return _divide_evenly(cap, [wish for wish in wishes if wish.takes_items] or wishes, IDLE_TURN_BEATS)

@@ -1,4 +1,4 @@
-"""One process's view of its API, and what of that lets a request go out now. Without task or store."""
+"""One process's view of its API, without task or store."""
 
 from __future__ import annotations
 
@@ -38,28 +38,26 @@ from haulier.clock import Clock, wall_seconds
 from haulier.errors import HaulierError, UsageError
 
 MAX_HEADER_PAUSE_SECONDS: Final = 900.0
-"""Longest pause for a header without a Retry-After: what is left is read again after it."""
+"""For a header without a Retry-After: what is left is read again after it."""
 
 _CHANCE_STATUSES: Final = {429, 503}
 """A 403 that means throttling is a threat: a client that goes on is shut out."""
 
 KEPT_RUNS: Final = 2
-"""Newest runs that are counted without an item in work, so that their next item need not wait for a beat. More of them
-would be closed ones, which must not stop the others."""
+"""Newest runs that are counted without an item in work, so that their next item need not wait for a beat. More would be
+closed ones, which must not stop the others."""
 
 logger = logging.getLogger("haulier.api")
 
 
 class ScopeView:
-    """Pause, health, breaker and budget as this process sees them, and its news for the others."""
-
     def __init__(
         self, rates: tuple[Rate, ...], max_requests: int | None, beat_seconds: float, rng: random.Random
     ) -> None:
         self._rates = rates
         self._max_requests = max_requests
         self._runs: dict[str, Quota] = {}
-        """Runs that requests are counted for, the newest last."""
+        """The newest is the last."""
         self._items: Counter[str] = Counter()
         self._rng = rng
         self._heard: HeaderLimits | None = None
@@ -73,17 +71,17 @@ class ScopeView:
         self.breaker = Breaker()
         self.pacer = Pacer([rate.quota for rate in rates if not rate.is_paced])
         self.item_is_probe = False
-        """Whether an item's own request is to show if the API is back, since there is no witness."""
+        """Without a witness, an item's own request is the probe."""
         self._lifted_at: float | None = None
-        """Last lift by a person; None before the row was seen."""
+        """None before the row was seen."""
         self.probe: bool | None = None
-        """Result of our probe, until the others know it."""
+        """Kept until the others know it."""
 
     # -- what it says --------------------------------------------------------------------------------------------------
 
     @property
     def is_down(self) -> bool:
-        """Whether the breaker is not closed, or failures since the last beat will open it."""
+        """True also where failures since the last beat will open the breaker."""
         if self.breaker.state is not State.CLOSED:
             return True
         failures = self.breaker.failures + self.beat_report.last_bad
@@ -154,7 +152,6 @@ class ScopeView:
         self._refusals.note_sent()
 
     def note_throttled(self, seconds: float, response: Response, now: float) -> bool:
-        """See `Scope.note_throttled`."""
         is_row = self._refusals.note_refused(now - response.seconds, response.seconds)
         self.beat_report.note_throttled(seconds, is_row=is_row)
         if (
@@ -167,7 +164,6 @@ class ScopeView:
         return not is_exhausted(response.headers)
 
     def note_run(self, run_id: str, *, is_only: bool) -> None:
-        """See `Scope.note_run`."""
         if is_only:
             self._runs = {known: quota for known, quota in self._runs.items() if known == run_id}
         if self._max_requests is None:
@@ -181,7 +177,6 @@ class ScopeView:
 
     @contextlib.contextmanager
     def item_of(self, run_id: str) -> Iterator[None]:
-        """See `Scope.working_for`."""
         self._items[run_id] += 1
         try:
             yield
@@ -233,7 +228,6 @@ class ScopeView:
         return beat
 
     def see(self, row: ScopeRow, wall: float, now: float) -> None:
-        """Take over what the others did."""
         is_lifted = self._lifted_at is not None and self._lifted_at < row.lifted_at
         self._lifted_at = max(self._lifted_at or 0.0, row.lifted_at)
         if is_lifted:
@@ -252,7 +246,7 @@ class ScopeView:
         self._is_by_chance = row.learned.is_by_chance(row.time)
 
     def adopt(self, row: ScopeRow, name: str, wall: float, now: float) -> None:
-        """Take over the row after our beat."""
+        """For the row after our own beat."""
         self.health.note_told(self._successes_told)
         is_governed = not any(one.is_fixed for one in row.members.values())
         shares = sum(one.share for one in row.members.values())
@@ -267,7 +261,7 @@ class ScopeView:
         self._forget_spent_runs()
 
     def _forget_spent_runs(self) -> None:
-        """A run that has sent all that it may, and has no item in work, is over, or waits for a greater `max_requests`:
+        """A run without an item in work that has sent all that it may is over, or waits for a greater `max_requests`:
         it must not stop the newest."""
         for run_id, quota in list(self._runs.items())[:-1]:
             if not self._items[run_id] and self.pacer.is_spent(quota):

@@ -1,4 +1,4 @@
-"""The witness: the last good request, sent again to tell whether the API fails or the item."""
+"""The last good request, sent again to tell whether the API fails or the item."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from haulier.api.http.transport import Request, Response, TransportError
 
 Send = Callable[[Request], Awaitable[Response]]
 Judge = Callable[[Response | TransportError], Action]
-"""Says what an answer to the same request comes to, under the rules it was read by."""
+"""Judges an answer by the rules that the request was read by."""
 
 REFUSAL_VALID_SECONDS: Final = 15.0
-"""How long a "no" is believed: a hundred items that fail together ask once."""
+"""Time for which a refusal is believed: a hundred items that fail together ask once."""
 
 
 class Witness:
-    """Kept by each process for itself: a request may hold too much for a row that others read."""
+    """Private to a process: a request may hold too much for a row that others read."""
 
     def __init__(self) -> None:
         self.send: Send | None = None
@@ -30,12 +30,12 @@ class Witness:
         return self.send is not None and self._request is not None
 
     def note(self, request: Request, judged: Judge, *, is_first_page: bool) -> None:
-        """First pages are preferred, since the token of a later one may have expired."""
+        """First pages are preferred: the token of a later one may expire."""
         if is_first_page or not self._is_first_page:
             self._request, self._judged, self._is_first_page = request, judged, is_first_page
 
     async def works(self) -> bool:
-        """Send it. Every answer shows that the API is up, even to an old token, but that of an API in trouble."""
+        """Send it. Any answer but that of an API in trouble shows that the API is up, even one to an old token."""
         judged, answer = self._judged, await self.ask()
         if not isinstance(answer, Response) or answer.status >= 500 or answer.status == 429:
             return False

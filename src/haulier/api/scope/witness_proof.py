@@ -1,4 +1,4 @@
-"""Proves by the witness whether the API is up, asked once for all who want to know (G4)."""
+"""Proves by the witness whether the API is up (G4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from haulier.errors import HaulierError
 
 
 class WitnessProof:
-    """``one_left`` waits until the quotas let one more request out; ``found`` hears whether the witness works."""
+    """``one_left`` waits for the quotas; ``found`` hears whether the witness works."""
 
     def __init__(
         self,
@@ -37,10 +37,9 @@ class WitnessProof:
         self._asking = asyncio.Lock()
         self._denied_at: float | None = None
         self._good_sent_at = -1.0
-        """Sending time of the newest good request: an answer since then may be to an older one."""
+        """Sending time of a request: an answer since then may be to an older one."""
         self._refused_at: float | None = None
         self._refused_with: Action | None = None
-        """Result of the witness then."""
 
     def attach(self, send: Send) -> None:
         self._witness.send = send
@@ -58,14 +57,13 @@ class WitnessProof:
             self._witness.note(request, judged, is_first_page=is_first_page)
 
     async def works(self) -> bool:
-        """Ask the witness; False too where there is no free place. Raises as `Scope.slot` does for a spent quota."""
+        """False too where no place is free. Raises as `Scope.slot` does for a spent quota."""
         await self._one_left()
         # No await stands between that answer and the place.
         with self._gate.place() as is_free:
             return is_free and await self._witness.works()
 
     async def is_api_up(self) -> bool:
-        """See `Scope.is_api_up`."""
         async with self._asking:
             now = self._clock.monotonic()
             if self._view.health.is_fresh(now) and not self._view.is_down:
@@ -83,7 +81,6 @@ class WitnessProof:
             return works
 
     async def action_now(self, max_age_seconds: float = REFUSAL_VALID_SECONDS) -> Action | None:
-        """See `Scope.action_now`."""
         called_at = self._clock.monotonic()
         async with self._asking:
             if self._good_sent_at >= called_at:
