@@ -25,7 +25,7 @@ unexport UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH
 help:
 	@echo "make demo     haul 336,776 real records from an API on this machine, and check every one"
 	@echo "make test     set-up, make check, then all tests"
-	@echo "make check    lint, format, types, layers, dead code"
+	@echo "make check    lint, format, types, layers, dead code, names, citations"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make chaos    kill workers, then count: KILLS=$(KILLS) SEED=$(SEED)"
 	@echo "make bench    the benchmarks"
@@ -44,6 +44,7 @@ check: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/vulture
+	@$(BIN)/python -m pytest --quiet --quiet --no-header tests/docs/test_protocol_page.py tests/docs/test_glossary.py
 
 format: $(READY)
 	@$(BIN)/ruff check --fix
