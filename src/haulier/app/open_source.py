@@ -99,8 +99,8 @@ class LiveSource(OpenSource):
         ask = self.app.expect_of(run.file.streams)
         if ask is None:
             return {}
-        self.client.scope.note_run(run.run_id)
-        return await ask(self.client.session())
+        with self.client.scope.working_for(run.run_id):
+            return await ask(self.client.session())
 
     def worker_deps(self, isolate: tuple[str, ...] = ()) -> WorkerDeps:
         """``isolate`` is the command that runs one item alone."""

@@ -17,7 +17,7 @@ LOOKS_PER_LEASE = 4
 
 
 class GateWaitError(Exception):
-    """The item only waited for its turn, for too long. It goes back uncharged."""
+    """The item waited for its turn when its time was up. It goes back uncharged."""
 
 
 class DeadlineError(ItemError):
@@ -43,7 +43,7 @@ class Awake:
 async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, work: Coroutine[Any, Any, T]) -> T:
     """Run ``work`` under the item's deadline, which counts from its first request.
 
-    Raises `DeadlineError`, or `GateWaitError` where it waits for its turn all the while.
+    Raises `DeadlineError`, or `GateWaitError` where it is waiting for its turn then.
     """
     awake = Awake(clock, settings)
     started_at: float | None = None

@@ -34,6 +34,7 @@ class OutcomeSettler:
         self._state = state
         self._deps = state.deps
         self._held = held
+        self._is_sent_again = False
 
     async def settle(self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None) -> None:
         state = self._state
@@ -119,7 +120,9 @@ class OutcomeSettler:
         # The new message comes first: who dies in between leaves two, and whoever takes one looks in the lake. The
         # other order would leave none.
         await require_lease(self._held, self._state.keeper, self._deps.clock)
-        await queue.enqueue([encode(msgspec.structs.replace(envelope, resent=True))], delay_seconds=delay_seconds)
+        if not self._is_sent_again:  # Where `complete` failed the first time, this is called again.
+            await queue.enqueue([encode(msgspec.structs.replace(envelope, resent=True))], delay_seconds=delay_seconds)
+            self._is_sent_again = True
         await self.complete()
 
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:

@@ -197,4 +197,4 @@ def _bring_back(counted: tuple[Spent, ...], requests: int) -> tuple[Spent, ...]:
 def _prune(spent: dict[str, tuple[Spent, ...]]) -> dict[str, tuple[Spent, ...]]:
     runs = sorted((parts[-1].since, key) for key, parts in spent.items() if key.startswith("run:") and parts)
     old = {key for _, key in runs[:-MAX_COUNTED_RUNS]}
-    return {key: divide_pace for key, divide_pace in spent.items() if key not in old and divide_pace}
+    return {key: parts for key, parts in spent.items() if key not in old and parts}

@@ -167,7 +167,7 @@ class Scope:
 
     @contextlib.contextmanager
     def working_for(self, run_id: str) -> Iterator[None]:
-        """Count requests for this run as long as an item of it is in work."""
+        """Count requests for this run at least as long as this lasts. Where several runs are counted, each counts all."""
         self.note_run(run_id)
         with self._view.item_of(run_id):
             yield
@@ -240,7 +240,7 @@ class Scope:
         return self._view.note_throttled(seconds, response, self._clock.monotonic())
 
     async def is_api_up(self) -> bool:
-        """Whether a failure as in an outage is the item's own: requests of others succeeded within 60 seconds and do
+        """Whether a failure as in an outage is the item's own: requests of the scope succeeded within 60 seconds and do
         not fail in a row, or the witness works. One caller asks for all."""
         return await self._witness_proof.is_api_up()
 
