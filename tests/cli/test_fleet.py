@@ -75,6 +75,27 @@ def test_the_reason_of_a_child_is_said_while_the_others_work_on(
     assert (code, said) == (4, ["A worker has stopped: the API is away"])
 
 
+def test_the_reason_of_a_child_is_said_though_the_others_closed_the_run(shop: Place, tmp_path: Path) -> None:
+    """The run is complete, so no closing words have it; a person should hear of the worker that was missing."""
+    stopped = "echo 'haulier: this disk is read-only' >&2; exit 2"
+    command = ["sh", "-c", f"mkdir '{tmp_path}/first' 2>/dev/null && {{ {stopped}; }}; sleep 0.5; exit 0"]
+    assert asyncio.run(fleet_of(shop, command, 2)) == (0, ["A worker has stopped: this disk is read-only"])
+
+
+def test_a_reason_of_several_lines_stays_together(shop: Place) -> None:
+    """What a processor raised may have any number of lines."""
+    command = ["sh", "-c", "echo 'haulier: first line' >&2; echo 'second line' >&2; exit 2"]
+    said: list[str] = []
+
+    async def work() -> tuple[int, str]:
+        async with open_source(load_app(str(shop.toml)), Options()) as site:
+            fleet = Fleet(command, 2, site_watch(site), said.append)
+            return await fleet.run(), fleet.reason
+
+    assert asyncio.run(work()) == (2, "first line\nsecond line")
+    assert said == []
+
+
 def test_a_run_that_a_child_closed_is_no_run_that_was_stopped(shop: Place) -> None:
     """The child that ends the run may be gone before its parent looks at the run again."""
     assert asyncio.run(fleet_of(shop, ["sh", "-c", "exit 0"], 2)) == (0, [])

@@ -96,6 +96,8 @@ def test_a_count_of_a_stream_that_there_is_not_is_refused(tmp_path: Path) -> Non
             {"expect": {"items": 7}},
             "of source 'shop': expected a Lookup, found 7. Write where the API tells the number: expect={",
         ),
+        ({"rules": 403}, "rules of source 'shop': expected a list of Rule, found 403."),
+        ({"expect": ["items"]}, "expect of source 'shop': expected a dict of Lookup by stream, found ['items']."),
     ],
 )
 def test_what_is_no_rule_or_lookup_is_refused(arguments: dict[str, Any], said: str) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from haulier.runs.plan import plan_item
-from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, VerdictRecord, encode_record
+from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, RedriveRecord, VerdictRecord, encode_record
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
@@ -113,6 +113,20 @@ async def test_a_redrive_settles_what_landed_late_without_a_request(
     assert (verdict.verdict, verdict.totals.records, len(cloud.api.requests)) == ("complete", 4, requests)
     assert await late_objects(cloud.lake, run, verdict, "things") == []
     cloud.judge(run, tmp_path)
+
+
+@pytest.mark.parametrize("then_dies", [False, True], ids=["settles", "dies"])
+async def test_a_redrive_that_died_before_it_reopened_the_run_is_done_again(late: Late, then_dies: bool) -> None:
+    """C7 with C9: its record stands, and so does the late object; the next redrive finds the item all the same."""
+    cloud, run = late.cloud, late.run
+    async with late.put(then_dies=then_dies):
+        await late.poison()
+    record = RedriveRecord(number=1, key=KEY, redriven_at=cloud.clock.now())
+    await cloud.lake.create(run.paths.numbered("redrives", KEY, 1), encode_record(record))
+    assert await Redriver(cloud.closer).redrive(run) == 1
+    await cloud.work_by_hand()
+    verdict = await cloud.verdict(run)
+    assert (verdict.verdict, verdict.totals.records) == ("complete", 4)
 
 
 async def test_a_late_object_of_an_empty_item_is_no_part_of_a_complete_run(late: Late) -> None:

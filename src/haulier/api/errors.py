@@ -140,7 +140,7 @@ class ApiError(ItemError):
     excerpt: str
     """The first 2,048 characters of the body, redacted."""
     retry_after_seconds: float | None
-    """The wait that the API asked for, if any."""
+    """The wait that the API asked for, or haulier's own where a pause named none."""
     fault: Fault | None
     """Set where there was no answer at all."""
     body: bytes

@@ -117,7 +117,7 @@ class ItemPlace:
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[T]):
-    """``value`` was read from the response; None under ABSENT, and under END if not read."""
+    """``value`` was read from the response; None under END and ABSENT where the body was not read, or held nothing."""
 
     response: Response
     action: Action

@@ -50,7 +50,8 @@ class ItemApi:
         return self._requester.is_waiting
 
     async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:
-        """GET ``path``, and decode the answer, or its value at the dotted path ``at``. None where a rule says `absent`.
+        """GET ``path``, and decode the answer, or its value at the dotted path ``at``. None where a rule says
+        `absent`, or `end` under an error status.
 
         Numbers become Python's; `pages` keeps their digits.
         """

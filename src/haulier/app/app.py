@@ -66,6 +66,10 @@ class App:
         self.queue = queue
         self.base = Path.cwd()
         """Folder that relative ones start from: the source file's."""
+        if not isinstance(rules, Iterable):
+            raise UsageError(f"rules of source {name!r}: expected a list of Rule, found {rules!r}.")
+        if expect is not None and not isinstance(expect, Mapping):
+            raise UsageError(f"expect of source {name!r}: expected a dict of Lookup by stream, found {expect!r}.")
         self.rules = tuple(rules)
         self.expect = dict(expect or {})
         self.secrets: tuple[str, ...] = ()

@@ -67,6 +67,10 @@ class Fleet:
             self._watch.close()
         # A child that says that the run is drained may have closed it since the last look from here.
         if self._watch.closed or any(code == 0 for code, _ in self._ends):
+            if not self._draining.is_set():
+                for _, reason in self._ends:
+                    if reason:
+                        self._tell(reason)  # The closing words of a run that ended well have none.
             return 0
         # What a person must change is said before what may pass by itself.
         order = (2, 1, 4)
@@ -154,6 +158,8 @@ class Fleet:
                 text = line.decode(errors="replace").rstrip()
                 if text.startswith(_LAST_WORDS):
                     reason = text.removeprefix(_LAST_WORDS)
+                elif reason:
+                    reason = f"{reason}\n{text}"  # Last words of several lines.
                 else:
                     self._say(text)
             return await child.wait(), reason

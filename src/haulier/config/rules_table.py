@@ -23,7 +23,7 @@ HEADER = Field(
     'header = "X-Throttled: yes"',
 )
 TEXT = Field("text", Text(), "Text in the body of the answer.", 'text = "secondary rate limit"')
-AT = Field("at", JsonPath(), "A path that exists in the body.", 'at = "error"')
+AT = Field("at", JsonPath(), "A path in the body with a value that is not null, false, 0 or empty.", 'at = "error"')
 STATUS_AT = Field("status_at", JsonPath(), "The path of the real status in the body.", 'status_at = "error.code"')
 
 RULE = TableShape("The meaning of an answer.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)

@@ -10,8 +10,9 @@ from typing import Protocol
 
 
 class Rows(Protocol):
-    """A few small named documents that all workers of a source change atomically, each at most as large as a message
-    (48 KiB).
+    """A few small named documents that all workers of a source change atomically.
+
+    A backend takes at least 48 KiB in each. The scope's row grows by about 0.3 KiB with each process.
 
     ``read`` and ``update`` may raise `QueueUnavailableError` and be called again: an update whose answer was lost may
     have been made.

@@ -67,9 +67,11 @@ DISCARDED = "state = 'discarded'"
 REDRIVABLE = f"({LIVE_POISON}) OR ({WITHOUT_TRACE} AND poison = redrive AND poison > 0)"
 """Live poison, and redrives that died after their record (C7)."""
 
-LATE_OBJECT = "poison > redrive AND discard < poison AND state = 'done'"
-"""Poisoned by its numbers, and done by a receipt: where a sweep does not fence, its object may have landed after the
-closing (C9)."""
+LATE_OBJECT = (
+    "poison > 0 AND poison >= redrive AND discard < poison AND (state = 'done' OR (state = 'missing' AND has_object))"
+)
+"""Poisoned by its numbers, and yet it has an object: where a sweep does not fence, that may have landed after the
+closing (C9). One that was redriven may be so too, if the redrive died before it reopened the run."""
 
 _PLAN = """
 INSERT INTO item (key, stream, kind, payload, is_planned) VALUES (?, ?, ?, ?, 1)

@@ -188,8 +188,8 @@ class Paginator(Protocol):
                 return request.with_query("year", str(int(request.query_value("year") or 0) + 1))
 
     The client adds retries, the loop guard, the page cap, the same-origin rule and the total. With ``is_counting =
-    True``, as for offsets, a total that moves begins the item again. Only `Offset` and `PageNumber` are checked for
-    rows passed over or sent twice: declare an exact total for others. A page size is found in the attributes
+    True``, as for offsets, a total that moves begins the item again. No class of one's own is
+    checked for rows passed over or sent twice: declare an exact total. A page size is found in the attributes
     ``limit``, ``size`` and ``page_size``.
     """
 

@@ -167,7 +167,7 @@ class Scope:
 
     @contextlib.contextmanager
     def working_for(self, run_id: str) -> Iterator[None]:
-        """Count requests for this run at least as long as this lasts. Where several runs are counted, each counts all."""
+        """Count requests for this run at least this long. Where several runs are counted, each counts all."""
         self.note_run(run_id)
         with self._view.item_of(run_id):
             yield

@@ -34,7 +34,7 @@ ORPHAN_SECONDS = 2.0
 @fixed_option
 def command(source: str, descriptor: int, lake: str | None, queue: str | None, is_fixed: bool) -> int:
     """Work the item on standard input and write what it yields to DESCRIPTOR."""
-    # RunEnd by a signal it must look so to the worker: an exit code of Python's, or of ours, could be the item's.
+    # Ended by a signal it must look so to the worker: an exit code of Python's, or of ours, could be the item's.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     set_up_output()
     length = int.from_bytes(sys.stdin.buffer.read(4), "big")

@@ -9,6 +9,7 @@ from haulier.cli.output import emit, say
 from haulier.cli.reader_lines import reader_lines
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UnavailableError
+from haulier.plurals import are, count_of
 from haulier.runs.newest_runs import latest_complete
 from haulier.runs.strays import late_objects
 
@@ -48,7 +49,8 @@ async def command(call: SourceCall, stream: str | None) -> int:
         click.echo(path)
         if late:
             say(
-                f"{len(late)} objects in this folder landed after the run was closed, and are no part of it: "
+                f"{count_of(len(late), 'object')} in this folder landed after the run was closed, and "
+                f"{are(len(late))} no part of it: "
                 f"{', '.join(late)}. Read the other objects alone."
             )
         for reader, line in lines.items():
