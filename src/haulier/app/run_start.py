@@ -12,7 +12,6 @@ from haulier.runs.enqueue import Enqueuer
 from haulier.runs.newest_runs import open_run
 from haulier.runs.records import Seal
 from haulier.runs.run import NewRun, Run, claim_run, require_same_fingerprint
-from haulier.runs.send import send_plan
 from haulier.sources.context import Context
 
 logger = logging.getLogger("haulier.enumerator")
@@ -108,12 +107,13 @@ async def supersede(source: LiveSource, mode: str) -> list[str]:
 async def start(source: LiveSource, run: Run, on_planned: OnPlanned) -> Seal:
     """Plan the run unless it is sealed (P1), call ``on_planned``, and enqueue what is not yet on the queue (P2)."""
     source.client.scope.note_run(run.run_id, is_only=True)
+
+    async def check_and_show(seal: Seal) -> None:
+        _require_budget(source, run, seal)
+        await on_planned(source, run, seal)
+
     enqueuer = Enqueuer(source.lake, source.queue, source.clock, source.expect)
-    seal = await enqueuer.plan(run, lambda: _enumerate(source, run))
-    _require_budget(source, run, seal)
-    await on_planned(source, run, seal)
-    await send_plan(source.lake, source.queue, run.paths, seal)
-    return seal
+    return await enqueuer.enqueue(run, lambda: _enumerate(source, run), on_planned=check_and_show)
 
 
 def _require_budget(source: LiveSource, run: Run, seal: Seal) -> None:

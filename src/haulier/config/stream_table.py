@@ -102,43 +102,19 @@ ABSENT = Field(
     to="skips_absent",
 )
 
-_STREAM_FIELDS = (
-    GET,
-    POST,
-    QUERY,
-    JSON,
-    HEADERS,
-    RECORDS,
-    EMPTY,
-    PAGES,
-    EXPECT,
-    RECORD_KEY,
-    ADD,
-    RULES,
-    FULL_FIELD,
-    INCREMENTAL_FIELD,
-)
+_REQUEST_FIELDS = (GET, POST, QUERY, JSON, HEADERS, RECORDS, EMPTY, PAGES)
+_RECORD_FIELDS = (EXPECT, RECORD_KEY, ADD, RULES)
+_MODE_FIELDS = (FULL_FIELD, INCREMENTAL_FIELD)
 _PARENT_FIELDS = (PARENT, BATCH, ABSENT)
 
 STREAM = TableShape(
     "One kind of record.",
-    GET,
-    POST,
-    QUERY,
-    JSON,
-    HEADERS,
-    RECORDS,
-    EMPTY,
-    PAGES,
+    *_REQUEST_FIELDS,
     TOTAL,
     DIVIDE,
-    EXPECT,
-    RECORD_KEY,
-    ADD,
-    RULES,
+    *_RECORD_FIELDS,
     *_PARENT_FIELDS,
-    FULL_FIELD,
-    INCREMENTAL_FIELD,
+    *_MODE_FIELDS,
     one_of=("get", "post"),
 )
 
@@ -159,7 +135,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         method="GET" if is_get else "POST",
         total=_read_total(table),
         parent=_read_parent(table),
-        **table.arguments(*_STREAM_FIELDS),
+        **table.arguments(*_REQUEST_FIELDS, *_RECORD_FIELDS, *_MODE_FIELDS),
     )
     check_placeholders(recipe, value, place)
     with errors_at(place.at("pages")):
@@ -192,7 +168,7 @@ def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
 def _check_division(table: TableReader) -> None:
     place = table.place
     if PARENT in table:
-        for field in (FULL_FIELD, INCREMENTAL_FIELD):
+        for field in _MODE_FIELDS:
             if field in table:
                 raise place.error(f"`parent` and `{field.name}` cannot be used together.", "Keep one of them.")
         return

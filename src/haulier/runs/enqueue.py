@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from haulier.clock import Clock
@@ -32,17 +32,22 @@ class Enqueuer:
         run: Run,
         items: Callable[[], AsyncIterator[WorkItem]],
         on_sent: Callable[[int], None] = lambda items: None,
+        *,
+        on_planned: Callable[[Seal], Awaitable[None]] | None = None,
     ) -> Seal:
         """Plan the run unless its plan is sealed, and send what was not sent. Repeatable, by several at once.
 
-        ``items`` is called only without a seal; ``on_sent`` as by `send_plan`.
+        ``items`` is called only without a seal, ``on_sent`` as by `send_plan`. ``on_planned`` is awaited between plan
+        and messages; nothing is sent if it raises.
         """
         seal = await self.plan(run, items)
+        if on_planned is not None:
+            await on_planned(seal)
         await send_plan(self.lake, self.queue, run.paths, seal, on_sent)
         return seal
 
     async def plan(self, run: Run, items: Callable[[], AsyncIterator[WorkItem]]) -> Seal:
-        """For callers that show the plan first."""
+        """Seal the plan, and ask for the first count of ``expect``. Nothing is sent."""
         seal = await read_seal(self.lake, run.paths)
         if seal is None:
             seal = await write_plan(self.lake, run.paths, self.clock, items(), self.shard_items)

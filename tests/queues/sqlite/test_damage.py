@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import apsw
@@ -15,18 +14,6 @@ from haulier.queues.sqlite.place import MAX_SET_ASIDE, locked
 from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
 from tests.queues.sqlite.damage import spoil
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "queue.sqlite3"
-
-
-@pytest.fixture
-async def queue(path: Path) -> AsyncIterator[SqliteQueue]:
-    queue = SqliteQueue(path, FakeClock(), busy_timeout_seconds=0.3)
-    yield queue
-    await queue.close()
 
 
 async def made(path: Path) -> None:

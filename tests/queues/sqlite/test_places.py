@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -20,18 +20,6 @@ from haulier.queues.sqlite.place import locked, prepare_folder
 from haulier.queues.sqlite.queue import SqliteQueue
 from haulier.testing.clock import FakeClock
 from tests.queues.sqlite.damage import weather
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "queue.sqlite3"
-
-
-@pytest.fixture
-async def queue(path: Path) -> AsyncIterator[SqliteQueue]:
-    queue = SqliteQueue(path, FakeClock(), busy_timeout_seconds=0.3)
-    yield queue
-    await queue.close()
 
 
 class TestFolders:

@@ -27,11 +27,6 @@ Child = subprocess.Popen[str]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "queue.sqlite3"
-
-
-@pytest.fixture
 def start() -> Iterator[Callable[..., Child]]:
     """Starts `child.py`; whatever still runs at the end of the test is killed."""
     children: list[Child] = []
