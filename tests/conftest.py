@@ -2,9 +2,14 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.harness.azurite import Azurite
 
 # The contract suites are shipped code: pytest shows the values of their assertions only where it is told to, and before
 # anything of the package is imported.
@@ -32,5 +37,16 @@ with contextlib.suppress(OSError):
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of whoever runs the tests reaches them."""
     for name in [*os.environ]:
-        if name.startswith(("HAULIER_", "OTEL_")) or name in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}:
+        if name.startswith(("HAULIER_", "OTEL_", "AZURE_")) or name in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator["Azurite"]:
+    """One for each process of tests. Names in it are `fresh_name`'s."""
+    from tests.harness.azurite import start_azurite, why_not
+
+    if problem := why_not():
+        pytest.skip(problem)
+    with start_azurite() as server:
+        yield server

@@ -37,7 +37,18 @@ CLOCKS = {
 }
 SQL_CLOCK = re.compile(r"\bCURRENT_(TIME|DATE|TIMESTAMP)\b|'now'|\bunixepoch\(\s*\)")
 
-SLOW_IMPORTS = ["aiohttp", "apsw", "datasette", "duckdb", "opentelemetry", "polars", "rich", "uvloop"]
+SLOW_IMPORTS = [
+    "aiohttp",
+    "apsw",
+    "azure",
+    "datasette",
+    "duckdb",
+    "obstore",
+    "opentelemetry",
+    "polars",
+    "rich",
+    "uvloop",
+]
 HELP_WITHOUT_SLOW_IMPORTS = f"""
 import sys
 

@@ -1,0 +1,1 @@
+"""The Azure storage account behind queues and lakes, and its credentials."""
