@@ -13,10 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from haulier.errors import BrokenEnvelopeError, HaulierError, NewerFormatError, UnknownKindError, UsageError
-from haulier.queues.envelope import FORMAT, MAX_BODY_BYTES, Envelope, decode, encode
+from haulier.queues.envelope import MAX_BODY_BYTES, Envelope, decode, encode
 
 GOLDEN = Path(__file__).with_name("golden")
 NUL = "\u0000"
+SHARD = f"plan/{'0a' * 16}/000003.ndjson"
 
 
 def message(**changes: Any) -> bytes:
@@ -77,7 +78,7 @@ def test_numbers_and_order_of_a_payload_stay() -> None:
 
 def test_format_is_always_written() -> None:
     """A message names its format, so that no later haulier takes it for its own."""
-    assert json.loads(encode(envelope()))["v"] == FORMAT
+    assert json.loads(encode(envelope()))["v"] == 1
     assert encode(envelope()) == b'{"v":1,"kind":"by_id","key":"by_id-1-9","run_id":"full-1","payload":{}}'
 
 
@@ -133,6 +134,11 @@ BROKEN = {
     "releases beyond counting": message(releases=10**30),
     "redrives as fraction": message(redrives=0.5),
     "resent as number": message(resent=1),
+    "reference in format 1": message(payload=..., held_in=SHARD),
+    "neither payload nor reference": message(v=2, payload=...),
+    "reference to a file above": message(v=2, payload=..., held_in="plan/../../../etc/passwd"),
+    "reference to a file of another kind": message(v=2, payload=..., held_in="receipts/w1-1.ndjson"),
+    "reference to an absolute path": message(v=2, payload=..., held_in="/etc/passwd"),
 }
 
 
@@ -153,13 +159,13 @@ def test_any_bytes(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [message(v=2), message(v=2, kind=..., key=..., payload=...), b'{"v":2,"items":[]}', message(v=10**30)],
+    [message(v=3), message(v=3, kind=..., key=..., payload=...), b'{"v":3,"items":[]}', message(v=10**30)],
     ids=["same fields", "fewer fields", "other fields", "far away"],
 )
 def test_newer_message(body: bytes) -> None:
     """A message of a newer format is told from a broken one, whatever its fields: it is left to a newer worker."""
     with pytest.raises(
-        NewerFormatError, match=r"A message in the queue has format .*; this haulier knows formats up to 1"
+        NewerFormatError, match=r"A message in the queue has format .*; this haulier knows formats up to 2"
     ):
         decode(body)
 
@@ -185,3 +191,20 @@ def test_format_1_decodes_for_ever() -> None:
         payload=msgspec.Raw(b'{"ids":[1,5001],"note":"caf\\u00e9 \\ud83d\\ude9a","scale":1.50}'),
     )
     assert encode(found) == body
+
+
+def test_format_2_decodes_for_ever() -> None:
+    """A message that refers to a file of its run, as the first haulier with it wrote it."""
+    body = (GOLDEN / "message_2.json").read_bytes()
+    found = decode(body)
+    assert found == Envelope(
+        v=2, kind="flights_by_id", key="flights_by_id-1-5000", run_id="full-20261123T222500Z", failures=2, held_in=SHARD
+    )
+    assert not found.is_in_full
+    assert encode(found) == body
+
+
+def test_a_reference_never_carries_the_payload() -> None:
+    """What a worker filled in from the file is not sent: it would fit in no message."""
+    found = decode(encode(envelope(b'"%s"' % (b"x" * MAX_BODY_BYTES), held_in="children/by_id-1-99.json")))
+    assert (found.v, found.held_in, found.is_in_full) == (2, "children/by_id-1-99.json", False)

@@ -10,8 +10,7 @@ import pytest
 
 from haulier.errors import LakeUnavailableError, UsageError
 from haulier.items.workitem import WorkItem
-from haulier.queues.envelope import MAX_BODY_BYTES
-from haulier.runs.plan import plan_item, read_seal, read_shard, write_plan
+from haulier.runs.plan import MAX_ITEM_BYTES, plan_item, read_seal, read_shard, write_plan
 from tests.harness.cuts.calls import Cuts, every_cut
 from tests.runs.rig import SHARD_ITEMS, Place, Process, Thing, finish, given, key_of, thing
 
@@ -128,12 +127,12 @@ async def test_p1_equal_keys_of_unequal_items_are_an_error(place: Place, process
     assert not place.messages
 
 
-async def test_p1_an_item_that_no_message_can_hold_is_refused_before_the_seal(process: Process) -> None:
+async def test_p1_an_item_that_is_too_large_is_refused_before_the_seal(process: Process) -> None:
     """A sealed plan that cannot be sent would keep its run open for ever."""
     run = await process.claim()
 
     async def items() -> AsyncIterator[WorkItem]:
-        yield Padded("a" * MAX_BODY_BYTES)
+        yield Padded("a" * MAX_ITEM_BYTES)
 
     with pytest.raises(UsageError, match="the limit is"):
         await process.enqueuer.enqueue(run, items)

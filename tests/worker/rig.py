@@ -40,6 +40,7 @@ from haulier.worker.attempt import Attempt
 from haulier.worker.batch_settler import BatchSettler
 from haulier.worker.deps import Processor, WorkerDeps
 from haulier.worker.done_item_probe import DoneItemProbe
+from haulier.worker.held_items import HeldItems
 from haulier.worker.keeper import HeldLease, LeaseKeeper
 from haulier.worker.loop import Worker
 from haulier.worker.run_cache import RunCache
@@ -263,7 +264,9 @@ class Hand:
         self.settler = BatchSettler(deps.lake, deps.queue, self.keeper, deps.clock, deps.name)
         self.stop = StopSign()
         run_cache = RunCache(deps.lake, deps.source, deps.clock)
-        self.state = WorkerState(deps, self.keeper, self.settler, run_cache, DoneItemProbe(deps), Stats(), self.stop)
+        self.state = WorkerState(
+            deps, self.keeper, self.settler, run_cache, HeldItems(deps.lake), DoneItemProbe(deps), Stats(), self.stop
+        )
 
     async def take(self) -> HeldLease | None:
         """Dequeue a message; None if none is visible."""

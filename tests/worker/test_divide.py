@@ -13,6 +13,7 @@ from haulier.errors import QueueUnavailableError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.queues.memory import MemoryQueue
+from haulier.runs.plan import MAX_ITEM_BYTES
 from haulier.runs.run import Run
 from haulier.sources.context import Context
 from tests.harness.cuts.calls import Cut, Cuts
@@ -215,8 +216,8 @@ async def test_items_and_then_records_are_refused(rig: Rig) -> None:
     assert rig.objects() == []
 
 
-async def test_a_child_that_no_message_can_hold_stops_the_worker_before_the_list(rig: Rig) -> None:
-    """A list that cannot be sent would keep its run open for ever."""
+async def test_a_child_that_is_too_large_stops_the_worker_before_the_list(rig: Rig) -> None:
+    """A plan could not hold it either: the source has to be changed."""
 
     @dataclass(frozen=True)
     class Wide(WorkItem, stream="things", kind="wide"):
@@ -225,11 +226,11 @@ async def test_a_child_that_no_message_can_hold_stops_the_worker_before_the_list
     run = await rig.run(ITEM)
 
     async def yields(item: Things, ctx: Context) -> AsyncGenerator[Any, None]:
-        yield Wide("x" * 60_000)
+        yield Wide("x" * MAX_ITEM_BYTES)
 
     async with rig.hand({Things: yields, Wide: yields}) as hand:
         await hand.work()
-        assert (hand.stop.code, "as a message" in hand.stop.reason) == (2, True)
+        assert (hand.stop.code, "the limit is" in hand.stop.reason) == (2, True)
     assert await rig.children(run, ITEM) is None
     assert (rig.message.failures, rig.message.releases) == (0, 1)
 

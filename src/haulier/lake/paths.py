@@ -49,6 +49,13 @@ class RunPaths:
     def shard(self, attempt: str, shard: str) -> str:
         return f"{self.root}/plan/{attempt}/{shard}.ndjson"
 
+    def held(self, held_in: str) -> str:
+        """Path of `Envelope.held_in`."""
+        return f"{self.root}/{held_in}"
+
+    def held_in(self, path: str) -> str:
+        return path.removeprefix(f"{self.root}/")
+
     def sending(self, attempt: str, shard: str) -> str:
         return f"{self.root}/plan/{attempt}/{shard}.sending"
 

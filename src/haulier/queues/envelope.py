@@ -10,14 +10,20 @@ import msgspec
 
 from haulier.errors import BrokenEnvelopeError, NewerFormatError, UsageError
 
-FORMAT = 1
+FORMAT = 2
+"""The newest. Only a message that needs it has it, so that an older haulier reads all others: 2 is one without
+parameters, which names a file of its run that holds them."""
 MAX_BODY_BYTES = 48 * 1024
 """Azure Storage Queue, the smallest, takes 64 KiB of base64, which is 48 KiB of message."""
+MAX_PAYLOAD_BYTES = 47 * 1024
+"""What a message holds itself. The rest is room for names, counts and marks: no message outgrows its queue later."""
+NO_PAYLOAD = msgspec.Raw()
 
 _MAX_NAME = 120
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _KEY = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_HELD_IN = re.compile(r"plan/[0-9a-f]{32}/[0-9]{6,20}\.ndjson|children/[a-z][a-z0-9_-]{0,119}\.json")
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 
@@ -26,7 +32,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``redrives`` is the message's number (docs/protocol.md#terms), ``resent`` its mark."""
 
-    v: int = msgspec.field(default_factory=lambda: FORMAT)
+    v: int = msgspec.field(default_factory=lambda: 1)
     kind: str
     key: str
     run_id: str
@@ -41,7 +47,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     suspect: str = ""
     """Why the parent was divided, if its data or its crashes were the reason: one of the children has it. A message
     that is sent again has lost it, which costs some more requests."""
-    payload: msgspec.Raw
+    held_in: str = ""
+    """The file that holds the payload (claim check), below the folder of the run: a plan shard or a child list."""
+    payload: msgspec.Raw = NO_PAYLOAD
+    """With ``held_in`` it is never sent; a worker fills it in from there."""
+
+    @property
+    def is_in_full(self) -> bool:
+        return len(bytes(self.payload)) > 0
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -58,6 +71,8 @@ _version_decoder = msgspec.json.Decoder(_Version)
 def encode(envelope: Envelope) -> bytes:
     """ASCII, since queues that carry XML refuse some characters. Raises `UsageError` over 48 KiB, and for a name that
     `decode` would refuse."""
+    if envelope.held_in:
+        envelope = msgspec.structs.replace(envelope, v=2, payload=NO_PAYLOAD)
     if problem := _problem(envelope):
         raise UsageError(f"Item {envelope.key[:_MAX_NAME]!r} cannot be a message: {problem}.")
     body = _encoder.encode(envelope)
@@ -95,4 +110,6 @@ def _problem(envelope: Envelope) -> str | None:
     for what, name, pattern in names:
         if len(name) > _MAX_NAME or not pattern.fullmatch(name):
             return f"its {what} is not a valid name: {name[:_MAX_NAME]!r}"
-    return None
+    if envelope.held_in and (envelope.v < 2 or not _HELD_IN.fullmatch(envelope.held_in)):
+        return f"its parameters are in no file of a plan: {envelope.held_in[:_MAX_NAME]!r}"
+    return None if envelope.held_in or envelope.is_in_full else "it has no parameters"

@@ -6,6 +6,7 @@ lake says (docs/protocol.md#terms).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
-from haulier.runs.plan import read_seal, read_shard
+from haulier.runs.plan import children_in, read_seal, read_shard
 from haulier.runs.records import ChildList, DiscardRecord, PlannedItem, Receipt, decode_record
 from haulier.runs.scratch import Scratch
 
@@ -79,7 +80,7 @@ class Ledger:
             for shard in seal.shards:
                 await self._scratch.do(table.put_planned, await read_shard(self._lake, self._paths, seal, shard))
             self._has_plan = True
-        await self._fold_files("children", _fold_children)
+        await self._fold_files("children", functools.partial(_fold_children, self._paths))
         await self._fold_names("outcomes", _fold_outcomes)
         await self._fold_names("hidden", _fold_hidden)
         await self._fold_files("receipts", _fold_receipts)
@@ -140,8 +141,8 @@ class Ledger:
 
     async def items(self, where: str, number: str) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
         """Yield planned items, each with its newest ``poison`` or ``redrive`` number."""
-        async for rows in self.select(where, f"stream, kind, payload, {number}"):
-            yield [(table.item_of_row(row), int(str(row[4]))) for row in rows]
+        async for rows in self.select(where, f"stream, kind, payload, held_in, {number}"):
+            yield [(table.item_of_row(row), int(str(row[5]))) for row in rows]
 
     async def add_receipts(self, receipts: Sequence[Receipt]) -> None:
         await self._scratch.do(table.put_receipts, receipts)
@@ -182,9 +183,9 @@ def _fold_read(connection: apsw.Connection, fold: _Fold, read: Sequence[tuple[st
     table.note_read(connection, [path for path, _ in read])
 
 
-def _fold_children(connection: apsw.Connection, path: str, body: bytes) -> None:
+def _fold_children(paths: RunPaths, connection: apsw.Connection, path: str, body: bytes) -> None:
     children = decode_record(ChildList, body, path)
-    table.put_planned(connection, children.children)
+    table.put_planned(connection, children_in(paths, children))
     table.put_split(connection, [children.key])
 
 

@@ -21,7 +21,7 @@ _encoder = msgspec.json.Encoder()
 # with: its children are rows of their own, and it has ended when they have. Objects count at a closing alone.
 SCHEMA = f"""
 CREATE TABLE item (
-    key TEXT PRIMARY KEY, stream TEXT, kind TEXT, payload BLOB,
+    key TEXT PRIMARY KEY, stream TEXT, kind TEXT, payload BLOB, held_in TEXT,
     is_planned INTEGER NOT NULL DEFAULT 0,
     is_split INTEGER NOT NULL DEFAULT 0,
     is_empty INTEGER NOT NULL DEFAULT 0,
@@ -74,9 +74,10 @@ LATE_OBJECT = (
 closing (C9). One that was redriven may be so too, if the redrive died before it reopened the run."""
 
 _PLAN = """
-INSERT INTO item (key, stream, kind, payload, is_planned) VALUES (?, ?, ?, ?, 1)
+INSERT INTO item (key, stream, kind, payload, held_in, is_planned) VALUES (?, ?, ?, ?, ?, 1)
 ON CONFLICT (key) DO UPDATE SET
-    stream = excluded.stream, kind = excluded.kind, payload = excluded.payload, is_planned = 1
+    stream = excluded.stream, kind = excluded.kind, payload = excluded.payload, held_in = excluded.held_in,
+    is_planned = 1
 WHERE NOT is_planned
 """
 
@@ -118,7 +119,11 @@ _HAS_OBJECT = "UPDATE item SET has_object = 1 WHERE key = ? AND stream = ? AND i
 
 
 def put_planned(connection: apsw.Connection, items: Iterable[PlannedItem]) -> None:
-    connection.executemany(_PLAN, [(item.key, item.stream, item.kind, bytes(item.payload)) for item in items])
+    """Of an item too large for a message the ledger keeps where its parameters are, not themselves."""
+    rows = [
+        (item.key, item.stream, item.kind, b"" if item.held_in else bytes(item.payload), item.held_in) for item in items
+    ]
+    connection.executemany(_PLAN, rows)
 
 
 def put_split(connection: apsw.Connection, keys: Sequence[str]) -> None:
@@ -202,10 +207,12 @@ def count_rows(connection: apsw.Connection, where: str) -> int:
 
 
 def item_of_row(row: Sequence[apsw.SQLiteValue]) -> PlannedItem:
-    """The row begins with key, stream, kind and payload."""
-    key, stream, kind, payload = row[:4]
+    """The row begins with key, stream, kind, payload and held_in."""
+    key, stream, kind, payload, held_in = row[:5]
     assert isinstance(payload, bytes)
-    return PlannedItem(key=str(key), stream=str(stream), kind=str(kind), payload=msgspec.Raw(payload))
+    return PlannedItem(
+        key=str(key), stream=str(stream), kind=str(kind), payload=msgspec.Raw(payload), held_in=str(held_in)
+    )
 
 
 def find_unread(connection: apsw.Connection, paths: Sequence[str]) -> list[str]:

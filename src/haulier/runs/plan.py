@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import apsw
 import msgspec
@@ -16,17 +16,17 @@ from haulier.items.keys import key_of_canonical
 from haulier.items.workitem import WorkItem
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
-from haulier.queues.envelope import Envelope, encode
-from haulier.runs.records import PlannedItem, Seal, Shard, decode_record, encode_record
+from haulier.queues.envelope import MAX_PAYLOAD_BYTES
+from haulier.runs.records import ChildList, PlannedItem, Seal, Shard, decode_record, encode_record
 from haulier.runs.scratch import Scratch
 
 SHARD_ITEMS = 1_000
 """About 200 KB, which any store takes in one put."""
-
-_LONGEST_RUN_ID = "r" * 120
-_LONGEST_WORD = "w" * 20
-_MAX_COUNT = 2**31
-"""The largest counters that a message may come to hold."""
+SHARD_BYTES = 1 << 20
+"""A shard of large items ends here: a worker that takes one of them reads it whole."""
+MAX_ITEM_BYTES = 8 << 20
+"""It is in memory several times over, in each place that handles it."""
+_SHOWN_BYTES = 200
 
 _SEEN = "CREATE TABLE seen (key TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID"
 
@@ -35,7 +35,7 @@ _decoder = msgspec.json.Decoder(PlannedItem)
 
 
 def plan_item(item: WorkItem) -> PlannedItem:
-    """Raises `UsageError` for an item that fits in no message: after the seal it would keep its run open for ever."""
+    """Raises `UsageError` over `MAX_ITEM_BYTES`."""
     item = canonical(item)
     found = PlannedItem(
         key=key_of_canonical(item),
@@ -43,20 +43,26 @@ def plan_item(item: WorkItem) -> PlannedItem:
         kind=item.kind,
         payload=msgspec.Raw(encode_canonical(item)),
     )
-    longest = Envelope(
-        kind=found.kind,
-        key=found.key,
-        run_id=_LONGEST_RUN_ID,
-        failures=_MAX_COUNT,
-        releases=_MAX_COUNT,
-        redrives=_MAX_COUNT,
-        resent=True,
-        depth=_MAX_COUNT,
-        suspect=_LONGEST_WORD,
-        payload=found.payload,
-    )
-    encode(longest)
+    if (size := size_of(found)) > MAX_ITEM_BYTES:
+        raise UsageError(
+            f"The parameters of item {found.key!r} take {size} bytes; the limit is {MAX_ITEM_BYTES}. "
+            "Put less into them: a range or an ID instead of the data itself."
+        )
     return found
+
+
+def size_of(item: PlannedItem) -> int:
+    return len(bytes(item.payload))
+
+
+def in_file(item: PlannedItem, held_in: str) -> PlannedItem:
+    """Note the file that an item was read from, if no message can hold it (`Envelope.held_in`)."""
+    return msgspec.structs.replace(item, held_in=held_in) if size_of(item) > MAX_PAYLOAD_BYTES else item
+
+
+def children_in(paths: RunPaths, record: ChildList) -> list[PlannedItem]:
+    held_in = paths.held_in(paths.children(record.key))
+    return [in_file(child, held_in) for child in record.children]
 
 
 async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
@@ -109,7 +115,12 @@ async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> l
             f"{path} {state}: the plan of this run is damaged. "
             "Restore the file from a copy of the lake, or start afresh with `haulier run SOURCE --new`."
         )
-    return [_decoder.decode(line) for line in body.splitlines()]
+    held_in = paths.held_in(path)
+    return [in_file(item, held_in) for item in shard_items(body)]
+
+
+def shard_items(body: bytes) -> Iterator[PlannedItem]:
+    return (_decoder.decode(line) for line in body.splitlines())
 
 
 async def remove_lost_attempts(lake: Lake, paths: RunPaths) -> int:
@@ -128,13 +139,20 @@ async def _write_shard(lake: Lake, paths: RunPaths, attempt: str, number: int, i
     return shard
 
 
+def _shown(payload: object) -> str:
+    assert isinstance(payload, bytes)
+    return payload.decode() if len(payload) <= _SHOWN_BYTES else f"{payload[:_SHOWN_BYTES].decode()}..."
+
+
 async def _batches(items: AsyncIterator[WorkItem], size: int) -> AsyncIterator[list[PlannedItem]]:
     batch: list[PlannedItem] = []
+    size_bytes = 0
     async for item in items:
         batch.append(plan_item(item))
-        if len(batch) == size:
+        size_bytes += size_of(batch[-1])
+        if len(batch) == size or size_bytes >= SHARD_BYTES:
             yield batch
-            batch = []
+            batch, size_bytes = [], 0
     if batch:
         yield batch
 
@@ -150,7 +168,7 @@ def _unseen(connection: apsw.Connection, batch: Sequence[PlannedItem]) -> list[P
         (known,) = connection.execute("SELECT payload FROM seen WHERE key = ?", (item.key,)).fetchall()[0]
         if known != payload:
             raise UsageError(
-                f"Two different items have the key {item.key!r}: {bytes(known).decode()} and {payload.decode()}. "  # type: ignore[arg-type]
+                f"Two different items have the key {item.key!r}: {_shown(known)} and {_shown(payload)}. "
                 "Give their class a field that tells them apart."
             )
     return fresh

@@ -33,13 +33,15 @@ class RunFile(Record, frozen=True, kw_only=True):
     haulier: str = ""
 
 
-class PlannedItem(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of a plan shard; a child of a child list."""
 
     key: str
     stream: str
     kind: str
     payload: msgspec.Raw
+    held_in: str = ""
+    """Of an item too large for a message: the file that it was read from (`Envelope.held_in`). Not written there."""
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):

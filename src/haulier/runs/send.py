@@ -24,6 +24,7 @@ def envelope_of(
         resent=resent,
         depth=depth,
         suspect=suspect,
+        held_in=item.held_in,
         payload=item.payload,
     )
 

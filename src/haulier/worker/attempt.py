@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from haulier.api.errors import Action, ApiError
 from haulier.errors import (
     BrokenEnvelopeError,
+    DamagedObjectError,
     HaulierError,
     ItemError,
     LeaseLostError,
@@ -31,7 +32,7 @@ from haulier.worker.first_items import Suspicion
 from haulier.worker.inquiry import Inquiry
 from haulier.worker.keeper import HeldLease
 from haulier.worker.lookup import adopted_receipt, look_up
-from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Outcome, Release, Split
+from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Outcome, Poison, Release, Split
 from haulier.worker.outcome_settler import OutcomeSettler
 from haulier.worker.publication import publish
 from haulier.worker.settings import MAX_DEPTH, SILENT_DELIVERIES
@@ -103,6 +104,11 @@ class Attempt:
         else:
             self._deps.require_same_source(run)
             with self._deps.client.scope.working_for(run.run_id):
+                try:
+                    envelope = await self._state.held_items.in_full(run, envelope)
+                except DamagedObjectError as damage:
+                    await self._settler.settle(run, envelope, Poison("damaged"), damage)
+                    return
                 outcome, error = await self._outcome_of(run, envelope)
                 await self._settler.settle(run, envelope, outcome, error)
 

@@ -14,7 +14,7 @@ from haulier.api.records.page import Page
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Bytes, Spool
-from haulier.runs.plan import plan_item
+from haulier.runs.plan import plan_item, size_of
 from haulier.runs.receipts import was_sign_seen
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
@@ -22,7 +22,7 @@ from haulier.sources.context import Context
 from haulier.worker.deadline import within_deadline
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.key_check import keys_checked
-from haulier.worker.settings import MAX_CHILDREN
+from haulier.worker.settings import MAX_CHILDREN, MAX_CHILDREN_BYTES
 
 logger = logging.getLogger("haulier.processor")
 
@@ -81,16 +81,23 @@ async def produce(
 async def _drain(
     pieces: AsyncGenerator[object, None], kind: str, key: str, sink: Sink, paths: tuple[str, ...] | None
 ) -> Produced:
-    records, encoded = 0, False
+    records, encoded, size_bytes = 0, False, 0
     added: dict[str, None] = {}
     children: dict[str, PlannedItem] = {}
     # Closed here, not by the garbage collector later: what the processor holds open is its own to let go of.
     async with contextlib.aclosing(pieces), keys_checked(paths) as check:
         async for piece in pieces:
             if isinstance(piece, WorkItem):
-                _add_child(children, plan_item(piece), kind, key)
+                child = plan_item(piece)
+                size_bytes += 0 if child.key in children else size_of(child)
+                _add_child(children, child, kind, key)
                 if len(children) > MAX_CHILDREN:
                     raise ItemError(f"The processor of {kind!r} divided one item into more than {MAX_CHILDREN} items.")
+                if size_bytes > MAX_CHILDREN_BYTES:
+                    raise ItemError(
+                        f"The processor of {kind!r} divided one item into items with parameters of more than "
+                        f"{MAX_CHILDREN_BYTES} bytes. Put less into them: a range or an ID instead of the data itself."
+                    )
             else:
                 page = page_of(piece, kind)
                 records += len(page)

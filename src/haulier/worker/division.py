@@ -11,9 +11,9 @@ from enum import StrEnum
 from haulier.api.errors import Action, ApiError
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
-from haulier.runs.plan import plan_item
+from haulier.runs.plan import plan_item, size_of
 from haulier.runs.records import PlannedItem
-from haulier.worker.settings import MAX_CHILDREN, MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
+from haulier.worker.settings import MAX_CHILDREN, MAX_CHILDREN_BYTES, MAX_DEPTH, MAX_IN_VAIN, MAX_REFUSED
 
 
 class Cause(StrEnum):
@@ -49,6 +49,7 @@ def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedIt
     found: dict[str, PlannedItem] = {}
     if depth >= MAX_DEPTH:
         return ()
+    size_bytes = 0
     for part in parts:
         child = plan_item(part)
         known = found.setdefault(child.key, child)
@@ -59,6 +60,12 @@ def parts_of(parts: Iterable[WorkItem], key: str, depth: int) -> tuple[PlannedIt
             )
         if len(found) > MAX_CHILDREN:
             raise UsageError(f"The divider of kind {part.kind!r} makes more than {MAX_CHILDREN} items of {key!r}.")
+        size_bytes += size_of(child)
+        if size_bytes > MAX_CHILDREN_BYTES:
+            raise UsageError(
+                f"The divider of kind {part.kind!r} makes items of {key!r} with parameters of more than "
+                f"{MAX_CHILDREN_BYTES} bytes. Put less into them: a range or an ID instead of the data itself."
+            )
     return tuple(found.values())
 
 

@@ -21,6 +21,7 @@ from haulier.runs.run import load_run
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.dispatch import produce
+from haulier.worker.held_items import HeldItems
 from haulier.worker.trace import trace_of
 
 
@@ -115,6 +116,7 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
         if run is None:
             raise UnavailableError(f"Run {envelope.run_id} is not in the lake")
         deps.require_same_source(run)
+        envelope = await HeldItems(deps.lake).in_full(run, envelope)
         deps.client.scope.note_run(run.run_id)
         writer.write(frame_bytes(StartFrame()))
         await writer.drain()

@@ -13,6 +13,7 @@ from haulier.worker.batch_settler import BatchSettler
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.first_items import FirstItems
+from haulier.worker.held_items import HeldItems
 from haulier.worker.keeper import TICKS_PER_LEASE, HeldLease, LeaseKeeper
 from haulier.worker.room import RoomWatch
 from haulier.worker.run_cache import RunCache
@@ -59,6 +60,7 @@ class Worker:
             keeper,
             settler,
             run_cache,
+            HeldItems(deps.lake),
             DoneItemProbe(deps),
             Stats(),
             StopSign(),

@@ -11,6 +11,7 @@ import msgspec
 from haulier.api.errors import Action, ApiError
 from haulier.errors import LakeUnavailableError
 from haulier.queues.envelope import Envelope, encode
+from haulier.runs.plan import children_in
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
@@ -176,7 +177,7 @@ class OutcomeSettler:
         depth, suspect = envelope.depth + 1, suspect_by(record.cause)
         bodies = [
             encode(envelope_of(child, run.run_id, resent=is_late or not is_ours, depth=depth, suspect=suspect))
-            for child in record.children
+            for child in children_in(run.paths, record)
         ]
         for start in range(0, len(bodies), SEND_ITEMS):
             await self._deps.queue.enqueue(bodies[start : start + SEND_ITEMS])
@@ -199,7 +200,7 @@ class OutcomeSettler:
             key=envelope.key,
             kind=envelope.kind,
             run_id=run.run_id,
-            payload=envelope.payload,
+            payload=envelope.payload if envelope.is_in_full else msgspec.Raw(b"null"),
             reason=reason,
             error_class=type(error).__name__,
             error=self._state.redact(str(error)),
@@ -232,6 +233,6 @@ def _poison_copy(envelope: Envelope, record: PoisonRecord) -> bytes:
         "reason": record.reason,
         "error_class": record.error_class,
         "status": record.status,
-        "payload": record.payload,
     }
+    copy |= {"held_in": envelope.held_in} if envelope.held_in else {"payload": record.payload}
     return msgspec.json.encode(copy)

@@ -36,6 +36,8 @@ MAX_CRASHES = 3
 """Witnessed deaths that poison such an item."""
 MAX_CHILDREN = 100_000
 """An item that divides into more is a plan of its own."""
+MAX_CHILDREN_BYTES = 32 << 20
+"""Of the parameters of all children together: their list is one file, and is read whole."""
 MAX_DEPTH = 64
 """Divisions, one out of another: halving any range of IDs takes fewer."""
 MAX_IN_VAIN = 256

@@ -14,6 +14,7 @@ from haulier.worker.deps import WorkerDeps
 from haulier.worker.division import Suspects
 from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.first_items import FirstItems, StoppedError
+from haulier.worker.held_items import HeldItems
 from haulier.worker.keeper import LeaseKeeper
 from haulier.worker.run_cache import RunCache
 from haulier.worker.stats import Stats
@@ -28,6 +29,7 @@ class WorkerState:
     keeper: LeaseKeeper
     batch_settler: BatchSettler
     run_cache: RunCache
+    held_items: HeldItems
     probe: DoneItemProbe
     stats: Stats
     stop: StopSign
