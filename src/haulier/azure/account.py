@@ -7,7 +7,7 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
 from haulier.errors import UsageError
@@ -45,6 +45,8 @@ class AzureAccount:
     """Without its question mark."""
     setting: str = ""
     """The environment variable that gave key or SAS, for messages."""
+    unused: str = field(default="", compare=False)
+    """Which setting of the environment is another account's, for messages."""
 
 
 def find_account(name: str, environ: Mapping[str, str] = os.environ) -> AzureAccount:
@@ -63,7 +65,12 @@ def find_account(name: str, environ: Mapping[str, str] = os.environ) -> AzureAcc
                 "string, or write the lake as abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH."
             )
         return found
-    return found if found is not None and found.name == name else _public(name)
+    if found is None or found.name == name:
+        return found or _public(name)
+    setting = found.setting or ACCOUNT
+    return replace(
+        _public(name), unused=f"The settings of the environment ({setting}) are of the account {found.name!r}"
+    )
 
 
 def _public(name: str) -> AzureAccount:
