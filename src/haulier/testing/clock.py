@@ -9,6 +9,8 @@ import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 
+from haulier.clock import SystemClock
+
 _SETTLING_LOOP_TURNS = 25
 """Turns of the event loop between two wake-ups of `FakeClock.run_for`, in which tasks act and sleep again."""
 
@@ -100,6 +102,22 @@ class FakeClock:
             if asleep >= count:
                 _wake(watcher)
         self._watchers = [(count, watcher) for count, watcher in self._watchers if asleep < count]
+
+
+class MovedClock(SystemClock):
+    """The machine's clock, moved ahead by hand: for servers whose clients live in real time."""
+
+    def __init__(self) -> None:
+        self._ahead_seconds = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._ahead_seconds)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead_seconds
+
+    def advance(self, seconds: float) -> None:
+        self._ahead_seconds += seconds
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
-from haulier.testing.proxy.wire import Cut
+from haulier.testing.proxy.listener import ListenerCounters
+from haulier.testing.proxy.rules import Fault, draw
 
 
 @dataclass(frozen=True)
@@ -27,26 +26,24 @@ class ProxySettings:
             raise ValueError(f"The rates are {rates}; write rates of at least 0.0 whose sum is at most 1.0.")
 
 
-Fault = Literal["500", "429", "cut", "hang"]
+QUIET = ProxySettings(rate_500=0, rate_429=0, rate_cut=0, rate_hang=0)
+"""Only what the rules say."""
 
 
 @dataclass
-class ProxyCounters:
-    """Counts since the proxy started. Requests to `/_proxy` are not counted."""
+class ProxyCounters(ListenerCounters):
+    """Counts of the faults that the rates made, besides ``cut``."""
 
-    requests: int = 0
-    passed: int = 0  # answers that were passed on unchanged
     answered_500: int = 0
     answered_429: int = 0
-    cut: dict[Cut, int] = field(default_factory=lambda: dict.fromkeys(Cut, 0))
     hung: int = 0
-    upstream_failed: int = 0  # answered with 502, because the API did not answer
+    upstream_failed: int = 0
+    """Answered with 502, because the API did not answer."""
 
 
 def decide_fault(settings: ProxySettings, number: int) -> Fault | None:
     """Return the fault of a request, or None. It depends on the seed and the number of the request alone."""
-    digest = hashlib.blake2b(f"{settings.seed} {number}".encode(), digest_size=8).digest()
-    draw = int.from_bytes(digest) / 2**64
+    share = draw(f"{settings.seed} {number}")
     rates: tuple[tuple[float, Fault], ...] = (
         (settings.rate_500, "500"),
         (settings.rate_429, "429"),
@@ -54,7 +51,7 @@ def decide_fault(settings: ProxySettings, number: int) -> Fault | None:
         (settings.rate_hang, "hang"),
     )
     for rate, fault in rates:
-        if draw < rate:
+        if share < rate:
             return fault
-        draw -= rate
+        share -= rate
     return None

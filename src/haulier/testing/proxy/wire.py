@@ -25,7 +25,7 @@ class Cut(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyRequest:
+class WireRequest:
     """A whole request, with ``target`` and header values as the client wrote them."""
 
     method: str
@@ -37,18 +37,25 @@ class ProxyRequest:
     def get(self, name: bytes) -> bytes:
         return next((value for key, value in self.headers if key.lower() == name), b"")
 
+    def asking_for_identity(self) -> WireRequest:
+        """The same request for a body that is not compressed."""
+        kept = [(key, value) for key, value in self.headers if key.lower() != b"accept-encoding"]
+        return dataclasses.replace(self, headers=[*kept, (b"Accept-Encoding", b"identity")])
+
 
 @dataclass(frozen=True, slots=True)
-class ProxyResponse:
-    """A whole answer, not decompressed. ``headers`` lacks those that frame the body."""
+class WireResponse:
+    """A whole answer, not decompressed. ``headers`` lacks those that frame the body, save in the answer to HEAD."""
 
     status: int
     reason: str
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    is_own: bool = False
+    """Whether it is the proxy's own error, and not the service's answer."""
 
 
-def cut_wire(response: ProxyResponse, cut: Cut) -> bytes:
+def cut_wire(response: WireResponse, cut: Cut) -> bytes:
     headers, body = response.headers, response.body
     half = body[: len(body) // 2]
     if cut is Cut.LENGTH:
@@ -62,12 +69,12 @@ def cut_wire(response: ProxyResponse, cut: Cut) -> bytes:
     return _head(response, [*headers, (b"Content-Length", b"%d" % len(half))]) + half
 
 
-def error_response(status: int, reason: str) -> ProxyResponse:
+def error_response(status: int, reason: str) -> WireResponse:
     """Make an error: ``{"error": reason}``. Its list of headers may be changed."""
-    return ProxyResponse(status, reason, list(JSON_HEADERS), msgspec.json.encode({"error": reason}))
+    return WireResponse(status, reason, list(JSON_HEADERS), msgspec.json.encode({"error": reason}))
 
 
-def whole_wire(response: ProxyResponse, *, is_head: bool = False) -> bytes:
+def whole_wire(response: WireResponse, *, is_head: bool = False) -> bytes:
     """Render the answer; the answer to HEAD has no body."""
     headers = response.headers
     if response.status not in (204, 304) and not is_head:
@@ -75,13 +82,13 @@ def whole_wire(response: ProxyResponse, *, is_head: bool = False) -> bytes:
     return _head(response, headers) + (b"" if is_head else response.body)
 
 
-def _head(response: ProxyResponse, headers: list[tuple[bytes, bytes]]) -> bytes:
+def _head(response: WireResponse, headers: list[tuple[bytes, bytes]]) -> bytes:
     lines = [b"HTTP/1.1 %d %s" % (response.status, response.reason.encode("latin-1", "replace"))]
     lines += [b"%s: %s" % header for header in headers]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-async def read_request(reader: asyncio.StreamReader) -> ProxyRequest | None:
+async def read_request(reader: asyncio.StreamReader) -> WireRequest | None:
     """Read the next request; None if it cannot be read or its body has no length.
 
     Raises ``IncompleteReadError`` if the client has left, ``LimitOverrunError`` for a head above the reader's limit.
@@ -93,7 +100,7 @@ async def read_request(reader: asyncio.StreamReader) -> ProxyRequest | None:
     method, _, rest = first.decode("latin-1").partition(" ")
     target, _, version = rest.rpartition(" ")
     headers = [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
-    request = ProxyRequest(method, target, version, headers, b"")
+    request = WireRequest(method, target, version, headers, b"")
     length_text = request.get(b"content-length") or b"0"
     if not target.startswith("/") or request.get(b"transfer-encoding") or not length_text.isdigit():
         return None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import assert_never, get_args
 
-from haulier.testing.proxy.wire import JSON_HEADERS, Cut, ProxyResponse, cut_wire
+from haulier.testing.proxy.wire import JSON_HEADERS, Cut, WireResponse, cut_wire
 from haulier.testing.sandbox.setting_groups import CorruptionKind
 from haulier.testing.sandbox.wire import Answer, render
 
@@ -38,7 +38,7 @@ def corrupt_wire(made: Answer, kind: CorruptionKind) -> bytes:
             return render(made, body, length=len(body) + 100)
         case "gzip_cut" | "chunked_cut":
             headers = [*JSON_HEADERS, *made.headers]
-            return cut_wire(ProxyResponse(made.status, HTTPStatus(made.status).phrase, headers, body), _CUTS[kind])
+            return cut_wire(WireResponse(made.status, HTTPStatus(made.status).phrase, headers, body), _CUTS[kind])
         case "gzip_crc":
             packed = bytearray(gzip.compress(body, compresslevel=1, mtime=0))
             packed[-8] ^= 0xFF  # RFC 1952: the checksum is the last eight bytes' first half.
