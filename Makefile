@@ -4,6 +4,7 @@
 PYTHON ?= python3
 KILLS ?= 1000
 SEED ?= 1
+BACKEND ?= sqlite
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
@@ -28,7 +29,7 @@ help:
 	@echo "make test     set-up, make check, then all tests"
 	@echo "make check    lint, format, types, layers, dead code, names, citations"
 	@echo "make format   let ruff rewrite what it can"
-	@echo "make chaos    kill workers, then count: KILLS=$(KILLS) SEED=$(SEED)"
+	@echo "make chaos    kill workers, then count: KILLS=$(KILLS) SEED=$(SEED) BACKEND=$(BACKEND) (or azure)"
 	@echo "make bench    the benchmarks"
 	@echo "make lock     resolve the dependencies anew (UPGRADE=1: to their newest versions)"
 	@echo "make clean    delete .venv and everything that was built"
@@ -51,8 +52,8 @@ format: $(READY)
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-chaos: $(READY)
-	@$(BIN)/python -m tests.harness.chaos --kills $(KILLS) --seed $(SEED)
+chaos: $(READY) $(if $(filter azure,$(BACKEND)),azurite)
+	@$(BIN)/python -m tests.harness.chaos --kills $(KILLS) --seed $(SEED) --backend $(BACKEND)
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/run.py

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from haulier.clock import SystemClock
 from tests.harness.chaos.chaos import ChaosSettings, run_chaos
+from tests.harness.chaos.stores import BACKENDS
 
 
 @contextlib.contextmanager
@@ -31,12 +32,15 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.harness.chaos", description="Kill workers, then count.")
     parser.add_argument("--kills", type=int, default=1_000, help="signals to send; %(default)s")
+    parser.add_argument("--backend", choices=BACKENDS, default="sqlite", help="lake and queue; %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="%(default)s")
     parser.add_argument("--seconds", type=float, default=86_400.0, help="stop sending after this; %(default)s")
     parser.add_argument("--folder", type=Path, help="keep lake, queue and logs here; by default they are removed")
     parser.add_argument("--kind", action="append", default=[], help="only rounds of this kind; may be repeated")
     flags = parser.parse_args()
-    settings = ChaosSettings(kills=flags.kills, seed=flags.seed, seconds=flags.seconds, kinds=tuple(flags.kind))
+    settings = ChaosSettings(
+        kills=flags.kills, seed=flags.seed, seconds=flags.seconds, kinds=tuple(flags.kind), backend=flags.backend
+    )
     with _folder(flags.folder) as folder:
         report = run_chaos(settings, folder.absolute(), SystemClock())
     sys.stdout.write(f"{report}\n" + "".join(f"  {problem}\n" for problem in report.problems))

@@ -15,13 +15,12 @@ from pathlib import Path
 from haulier.clock import Clock
 from haulier.testing.sandbox import SandboxProcess
 from tests.harness.chaos.rounds import IN_FLIGHT, Round, rounds
+from tests.harness.chaos.stores import Store, open_store
 from tests.harness.chaos.workers import Crew, Place, command
-from tests.harness.oracle import Judgement, closer_at_work, is_closed, judge_run
+from tests.harness.oracle import Judgement, judge_run
 
 PATIENCE_SECONDS = 120.0
 """A run that is not closed so long after the last signal will never be."""
-LOOK_SECONDS = 0.004
-"""Between two looks for a closing under way, which takes a few hundredths of a second."""
 CLOSER_HITS = 2
 """Closers of one run that are hit after the last of its signals."""
 CLOSING_SECONDS = 0.05
@@ -45,6 +44,8 @@ class ChaosSettings:
     """Between two signals at most; drawn evenly from 0."""
     kinds: tuple[str, ...] = ()
     """Rounds of these kinds alone; all, if empty."""
+    backend: str = "sqlite"
+    """Where lake and queue are: one of `stores.BACKENDS`."""
 
 
 @dataclass
@@ -77,20 +78,22 @@ class ChaosReport:
 
 def run_chaos(settings: ChaosSettings, folder: Path, clock: Clock) -> ChaosReport:
     """Run after run under fire until enough signals were sent. Everything is left in ``folder``."""
-    chaos = _Chaos(settings, folder, clock)
-    for one in rounds(settings.seed, settings.records):
-        if chaos.is_enough or chaos.report.problems:
-            break
-        if not settings.kinds or one.kind in settings.kinds:
-            chaos.play(one)
-    chaos.report.seconds = clock.monotonic() - chaos.started_at
-    return chaos.report
+    with open_store(settings.backend, folder, clock) as store:
+        chaos = _Chaos(settings, folder, store, clock)
+        for one in rounds(settings.seed, settings.records):
+            if chaos.is_enough or chaos.report.problems:
+                break
+            if not settings.kinds or one.kind in settings.kinds:
+                chaos.play(one)
+        chaos.report.seconds = clock.monotonic() - chaos.started_at
+        return chaos.report
 
 
 class _Chaos:
-    def __init__(self, settings: ChaosSettings, folder: Path, clock: Clock) -> None:
+    def __init__(self, settings: ChaosSettings, folder: Path, store: Store, clock: Clock) -> None:
         self._settings = settings
         self._folder = folder
+        self._store = store
         self._clock = clock
         self._draw = random.Random(settings.seed)
         self.started_at = clock.monotonic()
@@ -107,21 +110,24 @@ class _Chaos:
         """One run, from its plan to its verdict, with signals all the while."""
         with SandboxProcess(one.api) as api:
             source, variables = one.prepare(self._folder, api.url)
-            run_id = self._enqueue(source, variables)
-            place = Place(self._folder, source, variables, run_id, self._settings.lease_seconds, self._clock)
+            variables |= self._store.variables
+            words = [source, *self._store.words(one.source)]
+            run_id = self._enqueue(words, variables)
+            place = Place(self._folder, words, variables, run_id, self._settings.lease_seconds, self._clock)
             with Crew(place, one.workers, is_fleet=one.is_fleet, is_deadly=one.is_deadly) as crew:
                 self._fire(one, run_id, crew)
                 self._wait(one, run_id, crew)
             self.report.problems += crew.faults
             peak = api.counters().peak_in_flight
-        self._haulier("verify", source, "--run", run_id, variables=variables, codes=(0, 1, 3, 4))
-        self._add(one, run_id, judge_run(self._lake, one.source, run_id, one.records_of, one.may_fail), peak)
+        self._haulier("verify", *words, "--run", run_id, variables=variables, codes=(0, 1, 3, 4))
+        lake = self._store.fetch(one.source, run_id)
+        self._add(one, run_id, judge_run(lake, one.source, run_id, one.records_of, one.may_fail), peak)
 
-    def _enqueue(self, source: str, variables: Mapping[str, str]) -> str:
+    def _enqueue(self, words: Sequence[str], variables: Mapping[str, str]) -> str:
         """Plan and send the run; half of the time only after a first try was killed somewhere."""
         if self._draw.random() < 0.5:
             first = subprocess.Popen(
-                command("enqueue", source),
+                command("enqueue", *words),
                 cwd=self._folder,
                 env=os.environ | variables,
                 stdout=subprocess.DEVNULL,
@@ -131,14 +137,14 @@ class _Chaos:
             first.kill()
             first.wait()
             self.report.signals["SIGKILL"] += 1
-        found = json.loads(self._haulier("enqueue", source, "--json", variables=variables))
+        found = json.loads(self._haulier("enqueue", *words, "--json", variables=variables))
         run_id: str = found["run_id"]
         return run_id
 
     def _fire(self, one: Round, run_id: str, crew: Crew) -> None:
         loses_queue = one.loses_queue
         for _ in range(one.signals):
-            if self.is_enough or is_closed(self._lake, one.source, run_id):
+            if self.is_enough or self._store.is_closed(one.source, run_id):
                 return
             target = self._closer_within(self._draw.uniform(0, self._settings.pause_seconds), one, run_id)
             if target is not None:
@@ -146,7 +152,8 @@ class _Chaos:
             else:
                 self.report.signals[crew.disturb(self._draw)] += 1
             if loses_queue and self._draw.random() < 0.2:
-                self._lose_queue(one.source)
+                self._store.lose_queue(one.source)
+                self.report.lost_queues += 1
                 loses_queue = False
             crew.tend()
 
@@ -154,11 +161,11 @@ class _Chaos:
         """Wait so long, or until somebody opens a closing: the id of that process. Each is hit but once."""
         deadline = self._clock.monotonic() + seconds
         while self._clock.monotonic() < deadline:
-            name = closer_at_work(self._lake, one.source, run_id)
+            name = self._store.closer_at_work(one.source, run_id)
             if name is not None and name not in self._hit:
                 self._hit.add(name)
                 return int(name.split("-")[-2])
-            time.sleep(LOOK_SECONDS)
+            time.sleep(self._store.look_seconds)
         return None
 
     def _hit_closer(self, pid: int, crew: Crew) -> None:
@@ -166,16 +173,11 @@ class _Chaos:
         self.report.closers += 1
         self.report.signals[crew.disturb(self._draw, pid)] += 1
 
-    def _lose_queue(self, source: str) -> None:
-        for path in (self._folder / ".haulier" / source).glob("queue.sqlite3*"):
-            path.unlink(missing_ok=True)
-        self.report.lost_queues += 1
-
     def _wait(self, one: Round, run_id: str, crew: Crew) -> None:
         """Until the run is closed; but a few of those who close it are hit all the same."""
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
         hits = 0
-        while not is_closed(self._lake, one.source, run_id) and self._clock.monotonic() < deadline:
+        while not self._store.is_closed(one.source, run_id) and self._clock.monotonic() < deadline:
             target = self._closer_within(0.1, one, run_id)
             if target is not None and hits < CLOSER_HITS:
                 hits += 1
@@ -191,15 +193,11 @@ class _Chaos:
         report.poisoned += judgement.poisoned
         if judgement.verdict != one.verdict or judgement.poisoned != len(one.failing):
             problems.append(f"the run ended {judgement.verdict} with {judgement.poisoned} poisoned")
-        if not one.loses_queue:  # With the file the scope forgets who has what in flight (G5).
+        if not (one.loses_queue and self._store.forgets_members):
             report.peak_in_flight = max(report.peak_in_flight, peak)
             if peak > IN_FLIGHT:
                 problems.append(f"{peak} requests were in flight, {IN_FLIGHT} may be")
         report.problems += [f"{run_id} ({one.kind}): {problem}" for problem in problems]
-
-    @property
-    def _lake(self) -> Path:
-        return self._folder / "lake"
 
     def _haulier(self, *words: str, variables: Mapping[str, str], codes: Sequence[int] = (0,)) -> bytes:
         done = subprocess.run(

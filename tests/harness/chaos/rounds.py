@@ -51,7 +51,7 @@ class Round:
     is_fleet: bool = False
     """Its workers are the children of `haulier run --workers`, and the parent is fired at as well."""
     loses_queue: bool = False
-    """The queue's file is deleted in the middle. Who sends what stood in it too, and the scope forgets."""
+    """The queue is lost in the middle, as `Store.lose_queue` does it."""
     variables: Mapping[str, str] = field(default_factory=dict)
     failing: tuple[int, ...] = ()
     """IDs of which the item must end poisoned. Only a divided round has any."""

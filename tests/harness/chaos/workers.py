@@ -26,7 +26,8 @@ class Place:
     """Where the processes run, and what they work."""
 
     folder: Path
-    source: str
+    source: Sequence[str]
+    """As the command line names it, with the flags that say where its lake and queue are."""
     variables: Mapping[str, str]
     run_id: str
     lease_seconds: float
@@ -46,7 +47,7 @@ class Crew:
         self._is_fleet = is_fleet
         self._count = 1 if is_fleet else count
         seconds = f"{place.lease_seconds:g}"
-        words = [place.source, "--lease", seconds, "--grace", "2"]
+        words = [*place.source, "--lease", seconds, "--grace", "2"]
         self._words = ["run", *words, "--workers", str(count)] if is_fleet else ["work", *words]
         self._stack = contextlib.ExitStack()
         self._living: list[subprocess.Popen[bytes]] = []
