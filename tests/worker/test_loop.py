@@ -102,7 +102,6 @@ async def test_a_worker_waits_for_a_plan(real: Rig) -> None:
 async def test_a_worker_that_is_woken_looks_for_work(real: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its parent says that the plan is on the queue; by itself it would have looked much later."""
     monkeypatch.setattr(loop, "IDLE_SECONDS", 3_600.0)
-    monkeypatch.setattr(loop, "IDLE_CAP_SECONDS", 3_600.0)
     async with real.deps() as deps, asyncio.timeout(60):
         worker = real.worker(deps)
         working = asyncio.create_task(worker.run())

@@ -9,6 +9,10 @@ from typing import Literal, Protocol
 Whereabouts = Literal["here", "gone", "unknown"]
 """A process is alive on this machine, surely ended, or out of sight."""
 
+Hold = Literal["held", "doubtful", "unknown"]
+"""What is known of a lease that is not lost. Doubtful: a renewal had no answer, so that its token may be out of date.
+Unknown: such a token was refused since. The lease is ours until it runs out, or another's, and no call can tell."""
+
 
 @dataclass(frozen=True)
 class QueueCapabilities:
@@ -30,6 +34,8 @@ class QueueCapabilities:
     """Whether `dequeue` keeps its order."""
     frees_dead: bool = False
     """Whether leases of a process that has surely ended are free at once. If not, they run out."""
+    idle_seconds: float = 1.0
+    """The longest wait before an idle worker looks again. Longer where each look costs money."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Lease:
     body: bytes
     deliveries: int
     """Times that it was handed out, this one included."""
+    hold: Hold = "held"
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,8 @@ class Queue(Protocol):
     def capabilities(self) -> QueueCapabilities: ...
 
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
-        """Add messages, durably. If it fails, all or a prefix of them stay. Equal messages are not dropped."""
+        """Add messages, durably. If it fails, some of them may stay. Equal messages are not dropped; one whose sending
+        had no answer may be there twice, the second time marked."""
         ...
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
@@ -100,17 +108,19 @@ class Queue(Protocol):
 
     async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
         """Extend leases from now. Returns, in the order asked, each lease (its token may be new), or None if it is
-        lost. An expired lease that nobody else took is revived."""
+        lost. One that is doubtful was not surely extended: renew it again. An expired lease that nobody else took is
+        revived."""
         ...
 
     async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
         """Hand a message back with ``body`` (its own without `QueueCapabilities.replaces_body`), in one atomic step.
-        Raises `LeaseLostError`."""
+        Raises `LeaseLostError`. An unknown lease is left to run out."""
         ...
 
     async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
         """Remove messages for good. Returns those whose lease was lost; a message that is gone counts as lost. A lease
-        that ran out is lost only once somebody else took its message, here and in `release`."""
+        that ran out is lost only once somebody else took its message, here and in `release`. Unknown leases are left to
+        run out, and are not returned: their messages come back, and a look in the lake ends them (P4)."""
         ...
 
     async def poison(self, body: bytes) -> None:

@@ -102,15 +102,15 @@ class BatchSettler:
             await write_receipts(self._lake, members[0].run.paths, self._name, self._written, receipts)
         lost = await self._complete([settled.held for settled in group])
         for settled in group:
-            self._keeper.drop(settled.held)
             self._held.discard(settled.held)
         if lost:
             logger.info("items ended after their leases were lost; their results stand", extra={"items": lost})
 
     async def _complete(self, held: list[HeldLease]) -> int:
+        leases = [await self._keeper.let_go(one) for one in held]
         while True:
             try:
-                return len(await self._queue.complete([one.lease for one in held]))
+                return len(await self._queue.complete(leases))
             except QueueUnavailableError as error:
                 if self._is_stopping:
                     raise

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from haulier.clock import Clock
 from haulier.errors import HaulierError
@@ -24,13 +25,20 @@ logger = logging.getLogger("haulier.worker")
 class HeldLease:
     """A lease with its newest token."""
 
-    __slots__ = ("deadline", "is_lost", "lease")
+    __slots__ = ("deadline", "is_lost", "lease", "renewal")
 
     def __init__(self, lease: Lease, deadline: float) -> None:
         self.lease = lease
         self.deadline = deadline
         """Monotonic: the lease is surely ours until then, counted from before the dequeue or renewal was sent."""
         self.is_lost = False
+        self.renewal: Future[None] | None = None
+        """Under way; the token may be out of date until it is done."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Nobody can tell whose it is by now, and nothing renews it. Its item goes on."""
+        return self.lease.hold == "unknown"
 
 
 class LeaseKeeper:
@@ -54,6 +62,7 @@ class LeaseKeeper:
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
+        self._renewing = asyncio.Lock()
         self._queue: Queue | None = None
 
     def start(self) -> None:
@@ -85,12 +94,21 @@ class LeaseKeeper:
         with self._lock:
             self._held.discard(held)
 
+    async def let_go(self, held: HeldLease) -> Lease:
+        """Renew it no more, and return it with its last token: to complete or release it."""
+        with self._lock:
+            self._held.discard(held)
+            renewal = held.renewal
+        if renewal is not None:
+            await asyncio.wait([asyncio.wrap_future(renewal)])
+        return held.lease
+
     async def renew(self, held: HeldLease) -> bool:
-        """Waits while the queue is away. Returns whether the lease is ours, with a fresh deadline."""
+        """Waits while the queue is away. Returns whether the lease is ours, with a fresh deadline, or unknown."""
         if self._loop is None or not self._thread.is_alive():
-            return False
+            return held.is_unknown and not held.is_lost
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._renew_until_answered(held), self._loop))
-        return not held.is_lost and held.deadline > self._clock.monotonic()
+        return not held.is_lost and (held.is_unknown or held.deadline > self._clock.monotonic())
 
     # -- on the keeper's thread ----------------------------------------------------------------------------------------
 
@@ -108,6 +126,7 @@ class LeaseKeeper:
         self._ready.set()
         tick_seconds = self._lease_seconds / TICKS_PER_LEASE
         seen, silent, since_renewal = self._progress, 0, 0
+        waiting: list[HeldLease] = []
         try:
             while not await self._is_stopping(tick_seconds):
                 # Ticks are counted, not seconds: a process that was stopped and goes on has missed both alike.
@@ -120,11 +139,13 @@ class LeaseKeeper:
                     )
                     self._on_stall()
                     return
-                if silent < TICKS_PER_LEASE // 2 and since_renewal >= TICKS_PER_LEASE // 3:
+                if silent >= TICKS_PER_LEASE // 2:
+                    continue
+                if since_renewal >= TICKS_PER_LEASE // 3:
+                    since_renewal = 0
                     with self._lock:
-                        held = list(self._held)
-                    if await self._renew_all(held):
-                        since_renewal = 0
+                        waiting = list(self._held)
+                waiting = await self._renew_all(waiting, only_held=True)
         finally:
             if self._queue is not None:
                 await self._queue.close()
@@ -134,9 +155,25 @@ class LeaseKeeper:
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
 
-    async def _renew_all(self, held: list[HeldLease]) -> bool:
-        if not held:
-            return True
+    async def _renew_all(self, held: list[HeldLease], *, only_held: bool = False) -> list[HeldLease]:
+        """Returns those that are to be asked for again."""
+        async with self._renewing:  # A token that another renewal is about to replace would be taken for a lost one.
+            renewal: Future[None] = Future()
+            with self._lock:
+                held = [one for one in held if not one.is_lost and (one in self._held or not only_held)]
+                for one in held:
+                    one.renewal = renewal
+            if not held:
+                return []
+            try:
+                return await self._renew_together(held)
+            finally:
+                with self._lock:
+                    for one in held:
+                        one.renewal = None
+                renewal.set_result(None)
+
+    async def _renew_together(self, held: list[HeldLease]) -> list[HeldLease]:
         sent_at = self._clock.monotonic()
         try:
             if self._queue is None:
@@ -144,16 +181,24 @@ class LeaseKeeper:
             renewed = await self._queue.renew([one.lease for one in held], self._lease_seconds)
         except HaulierError as error:
             logger.warning("leases were not renewed; trying again", extra={"error": str(error), "leases": len(held)})
-            return False
+            return held
+        waiting: list[HeldLease] = []
         for one, lease in zip(held, renewed, strict=True):
             if lease is None:
                 one.is_lost = True
                 self.drop(one)
-            else:
-                one.lease = lease
-                one.deadline = sent_at + self._lease_seconds
-        return True
+                continue
+            one.lease = lease
+            match lease.hold:
+                case "held":
+                    one.deadline = sent_at + self._lease_seconds
+                case "doubtful":
+                    waiting.append(one)
+                case "unknown":
+                    self.drop(one)
+                    logger.warning("nobody can tell whose a lease is; its item goes on")
+        return waiting
 
     async def _renew_until_answered(self, held: HeldLease) -> None:
-        while not held.is_lost and not self._stop.is_set() and not await self._renew_all([held]):
+        while not self._stop.is_set() and await self._renew_all([held]):
             await self._is_stopping(self._lease_seconds / TICKS_PER_LEASE)

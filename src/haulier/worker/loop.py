@@ -24,8 +24,8 @@ from haulier.worker.watch import Watch
 from haulier.worker.worker_state import WorkerState
 
 IDLE_SECONDS = 0.1
-"""The first wait after an empty dequeue; it doubles up to `IDLE_CAP_SECONDS`."""
-IDLE_CAP_SECONDS = 1.0
+"""The first wait after an empty dequeue; it doubles up to `QueueCapabilities.idle_seconds`."""
+NO_SHARE_SECONDS = 1.0
 FULL_SECONDS = 0.1
 GATHER_SECONDS = 0.01
 """Few free slots wait so long for more: at 500 items a second that saves half of the transactions."""
@@ -161,9 +161,9 @@ class Worker:
             elif not self._attempts:
                 self._state.batch_settler.hurry()
             if not self._is_woken:
-                full_seconds = FULL_SECONDS if self._slots else IDLE_CAP_SECONDS
+                full_seconds = FULL_SECONDS if self._slots else NO_SHARE_SECONDS
                 await self._wait(idle_seconds if free > 0 else full_seconds)
-                idle_seconds = min(idle_seconds * 2, IDLE_CAP_SECONDS)
+                idle_seconds = min(idle_seconds * 2, self._deps.queue.capabilities.idle_seconds)
             if self._is_woken:
                 self._is_woken, idle_seconds = False, IDLE_SECONDS
 

@@ -97,8 +97,7 @@ class OutcomeSettler:
         )
 
     async def complete(self) -> None:
-        await self._deps.queue.complete([self._held.lease])
-        self._state.keeper.drop(self._held)
+        await self._deps.queue.complete([await self._state.keeper.let_go(self._held)])
 
     async def poison_broken(self, error: Exception) -> None:
         """Keep the bytes under the source, since no run is named."""
@@ -113,9 +112,9 @@ class OutcomeSettler:
         await self.complete()
 
     async def _let_go(self, envelope: Envelope, delay_seconds: float) -> None:
-        queue, lease = self._deps.queue, self._held.lease
+        queue = self._deps.queue
         if queue.capabilities.replaces_body:
-            self._state.keeper.drop(self._held)
+            lease = await self._state.keeper.let_go(self._held)
             await queue.release(lease, encode(envelope), delay_seconds=delay_seconds)
             return
         # The new message comes first: who dies in between leaves two, and whoever takes one looks in the lake. The
@@ -173,7 +172,7 @@ class OutcomeSettler:
             if body is None:
                 raise LakeUnavailableError(f"{path} exists in the lake, but cannot be read")
             record = decode_record(ChildList, body, path)
-        is_late = await require_lease(self._held, self._state.keeper, self._deps.clock)
+        is_late = await require_lease(self._held, self._state.keeper, self._deps.clock) or self._held.is_unknown
         depth, suspect = envelope.depth + 1, suspect_by(record.cause)
         bodies = [
             encode(envelope_of(child, run.run_id, resent=is_late or not is_ours, depth=depth, suspect=suspect))
@@ -194,7 +193,7 @@ class OutcomeSettler:
 
     async def _poison(self, run: Run, envelope: Envelope, reason: str, error: Exception | None) -> None:
         """P8 and C6: the record, then its copy, then the completion."""
-        await require_lease(self._held, self._state.keeper, self._deps.clock)
+        await require_lease(self._held, self._state.keeper, self._deps.clock, may_be_unknown=False)
         record = PoisonRecord(
             number=envelope.redrives + 1,
             key=envelope.key,

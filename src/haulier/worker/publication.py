@@ -10,13 +10,19 @@ from haulier.runs.state import closing_in_force
 from haulier.worker.keeper import HeldLease, LeaseKeeper
 
 
-async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock) -> bool:
-    """Raises `LeaseLostError` unless the lease is ours. Returns whether that took a renewal, which may take long."""
-    if not held.is_lost and clock.monotonic() < held.deadline:
-        return False
-    if not await keeper.renew(held):
+async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock, *, may_be_unknown: bool = True) -> bool:
+    """Raises `LeaseLostError` unless the lease is ours. Returns whether to find out took a renewal, which may take
+    long.
+
+    An unknown lease passes where it may: what is written then is created only where nothing stands, and the message
+    comes back.
+    """
+    is_late = not held.is_unknown and clock.monotonic() >= held.deadline
+    if held.is_lost or (is_late and not await keeper.renew(held)):
         raise LeaseLostError("The item's lease ran out and another worker may hold it")
-    return True
+    if held.is_unknown and not may_be_unknown and clock.monotonic() >= held.deadline:
+        raise LeaseLostError("Nobody can tell whose the item's lease is, and its message comes back")
+    return is_late
 
 
 async def publish(

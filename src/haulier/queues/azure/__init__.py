@@ -1,0 +1,1 @@
+"""Azure Storage Queue, shared by the workers of any number of machines."""

@@ -1,0 +1,328 @@
+"""The queue of a storage account, through the SDK's async client. Its rules and their reasons:
+docs/protocol.md#the-azure-queue."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from azure.storage.queue import QueueMessage
+from azure.storage.queue.aio import QueueClient
+
+from haulier.azure.account import AzureAccount
+from haulier.clock import Clock
+from haulier.errors import HaulierError, LeaseLostError, QueueUnavailableError
+from haulier.queues.azure.answers import AbsentQueueError, StaleReceiptError, UnansweredError
+from haulier.queues.azure.connection import QueueConnection
+from haulier.queues.azure.messages import body_of, marked, place_of, text_of, whole_seconds
+from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities
+
+AT_ONCE = 64
+"""Calls in flight: the service takes each message by itself, and a queue bears 2,000 calls a second."""
+MAX_MESSAGES = 32
+"""The service's limit for a receive and for a peek."""
+TRIES = 3
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+CLEAR_SECONDS = 40.0
+"""The service gives up on clearing a large queue after 30 s, and goes on where it is asked again."""
+CLEAR_TRIES = 20
+FOR_EVER = -1
+
+_CAPABILITIES = QueueCapabilities(
+    name="azure-queue",
+    max_dequeue=MAX_MESSAGES,
+    is_shared=True,
+    exact_depth=False,
+    is_ordered=False,
+    idle_seconds=5.0,
+)
+
+_logger = logging.getLogger("haulier.queues")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class AzureQueue:
+    """The queue and its poison queue are made by the first call that writes. Until then they are empty.
+
+    ``call_seconds`` bounds a call, and must stay below a third of the lease. A send is tried again for
+    ``patience_seconds``.
+    """
+
+    def __init__(
+        self,
+        account: AzureAccount,
+        name: str,
+        clock: Clock,
+        *,
+        call_seconds: float = 10.0,
+        patience_seconds: float = 120.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._account = account
+        self._name = name
+        self._clock = clock
+        self._call_seconds = call_seconds
+        self._patience_seconds = patience_seconds
+        self._rng = rng or random.Random()
+        self._connection: QueueConnection | None = None
+        self._is_closed = False
+        self._in_doubt: set[str] = set()
+        """Tokens of releases and completions that may have had their effect: refused the next time, they are done."""
+
+    @property
+    def capabilities(self) -> QueueCapabilities:
+        return _CAPABILITIES
+
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+        connection, hidden_seconds = self._open(), whole_seconds(delay_seconds)
+
+        async def send(body: bytes) -> None:
+            await self._send(connection.messages, body, hidden_seconds)
+
+        await _each(bodies, send)
+
+    async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
+        client, count = self._open().messages, min(limit, MAX_MESSAGES)
+        if count < 1:
+            return []
+        # One request. The pager itself would go on until the queue is empty.
+        pages = client.receive_messages(
+            messages_per_page=count, max_messages=count, visibility_timeout=whole_seconds(lease_seconds, least=1)
+        ).by_page()
+
+        async def first_page() -> list[QueueMessage]:
+            async for page in pages:
+                return [message async for message in page]
+            return []
+
+        try:
+            messages = await self._call(client, first_page)
+        except AbsentQueueError:
+            return []
+        return [
+            Lease(f"{message.id}/{message.pop_receipt}", body_of(message.content), message.dequeue_count or 1)
+            for message in messages
+        ]
+
+    async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
+        self._open()
+        seconds, failures = whole_seconds(lease_seconds, least=1), list[HaulierError]()
+
+        async def renew(lease: Lease) -> Lease | None:
+            try:
+                return await self._renew(lease, seconds)
+            except HaulierError as error:  # Nothing was done. Doubt costs the least where others were renewed.
+                failures.append(error)
+                return dataclasses.replace(lease, hold="doubtful")
+
+        renewed = await _each(leases, renew)
+        if failures and len(failures) == len(leases):
+            raise failures[0]
+        return renewed
+
+    async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
+        if lease.hold == "unknown":
+            return
+        client, place, hidden_seconds = self._open().messages, place_of(lease.token), whole_seconds(delay_seconds)
+        try:
+            if place is None:
+                raise StaleReceiptError(lease.token)
+            await self._until_answered(
+                lease,
+                client,
+                lambda: client.update_message(
+                    place.id, place.receipt, content=text_of(body), visibility_timeout=hidden_seconds
+                ),
+            )
+        except (StaleReceiptError, AbsentQueueError) as error:
+            if self._is_in_doubt(lease):
+                return  # Released, renewed or taken by another: the message comes back in each case.
+            raise LeaseLostError("The lease is lost: another worker took the message, or it is gone.") from error
+
+    async def complete(self, leases: Sequence[Lease]) -> list[Lease]:
+        self._open()
+        failures: list[HaulierError] = []
+
+        async def complete(lease: Lease) -> bool:
+            try:
+                return await self._complete(lease)
+            except HaulierError as error:
+                failures.append(error)
+                return True
+
+        done = await _each(leases, complete)
+        if failures:
+            # Whoever asks again asks for those, too, that are gone by now.
+            self._in_doubt.update(lease.token for lease in leases)
+            raise failures[0]
+        self._in_doubt.difference_update(lease.token for lease in leases)
+        return [lease for lease, is_done in zip(leases, done, strict=True) if not is_done]
+
+    async def poison(self, body: bytes) -> None:
+        await self._send(self._open().poison, body, 0)
+
+    async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
+        connection = self._open()
+        client, count = connection.poison if poison else connection.messages, min(limit, MAX_MESSAGES)
+        if count < 1:
+            return []
+        try:
+            messages = await self._call(client, lambda: client.peek_messages(max_messages=count))
+        except AbsentQueueError:
+            return []
+        return [body_of(message.content) for message in messages]
+
+    async def depth(self) -> Depth:
+        """Leased and delayed messages count as ready: the service tells their sum alone, and not exactly."""
+        connection = self._open()
+        messages, poisoned = await _each((connection.messages, connection.poison), self._count)
+        return Depth(ready=messages, delayed=0, leased=0, poisoned=poisoned)
+
+    async def holders(self) -> list[Holder]:
+        return []
+
+    async def purge(self, *, poison: bool = False) -> int:
+        """About how many there were."""
+        connection = self._open()
+        client = connection.poison if poison else connection.messages
+        count = await self._count(client)
+        for tries_left in reversed(range(CLEAR_TRIES)):
+            try:
+                await connection.call(
+                    client, lambda: client.clear_messages(read_timeout=CLEAR_SECONDS), seconds=CLEAR_SECONDS
+                )
+                break
+            except AbsentQueueError:
+                return 0
+            except UnansweredError:
+                if not tries_left:
+                    raise
+                await self._pause(0)
+        return count
+
+    async def close(self) -> None:
+        self._is_closed = True
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await connection.close()
+
+    # -- one message ---------------------------------------------------------------------------------------------------
+
+    async def _send(self, client: QueueClient, body: bytes, hidden_seconds: int) -> None:
+        """What may stand already is sent again marked, so that it costs a look-up."""
+        text, tries, began_at = text_of(body), 0, self._clock.monotonic()
+        while True:
+            try:
+                await self._call(
+                    client,
+                    lambda: client.send_message(text, visibility_timeout=hidden_seconds, time_to_live=FOR_EVER),  # noqa: B023
+                )
+                return
+            except AbsentQueueError as error:
+                if tries > TRIES:
+                    raise QueueUnavailableError(
+                        f"{error}, though it was just made. Is somebody deleting it?"
+                    ) from error
+                await self._open().create()
+            except QueueUnavailableError as error:
+                if self._clock.monotonic() - began_at >= self._patience_seconds:
+                    raise
+                if not tries:
+                    _logger.warning("a message could not be sent; trying again", extra={"error": str(error)})
+                if isinstance(error, UnansweredError):
+                    text = text_of(marked(body))
+                await self._pause(tries)
+            tries += 1
+
+    async def _renew(self, lease: Lease, seconds: int) -> Lease | None:
+        client, place = self._open().messages, place_of(lease.token)
+        if lease.hold == "unknown" or place is None:
+            return lease if lease.hold == "unknown" else None
+        try:
+            # By its id and without content: with a message the SDK would send its old text.
+            renewed = await self._call(
+                client, lambda: client.update_message(place.id, place.receipt, visibility_timeout=seconds)
+            )
+        except (StaleReceiptError, AbsentQueueError):
+            return dataclasses.replace(lease, hold="unknown") if self._is_in_doubt(lease) else None
+        except UnansweredError as error:
+            _logger.warning("a lease may have been renewed or not", extra={"error": str(error)})
+            return dataclasses.replace(lease, hold="doubtful")
+        return dataclasses.replace(lease, token=f"{place.id}/{renewed.pop_receipt}", hold="held")
+
+    async def _complete(self, lease: Lease) -> bool:
+        """Whether the lease was not lost before."""
+        client, place = self._open().messages, place_of(lease.token)
+        if lease.hold == "unknown" or place is None:
+            return lease.hold == "unknown"
+        try:
+            await self._until_answered(lease, client, lambda: client.delete_message(place.id, place.receipt))
+        except (StaleReceiptError, AbsentQueueError):
+            return self._is_in_doubt(lease)
+        return True
+
+    def _is_in_doubt(self, lease: Lease) -> bool:
+        return lease.hold != "held" or lease.token in self._in_doubt
+
+    async def _until_answered(
+        self, lease: Lease, client: QueueClient, request: Callable[[], Awaitable[object]]
+    ) -> None:
+        for tries_left in reversed(range(TRIES)):
+            try:
+                await self._call(client, request)
+                self._in_doubt.discard(lease.token)
+                return
+            except QueueUnavailableError as error:
+                if isinstance(error, UnansweredError):
+                    self._in_doubt.add(lease.token)
+                if not tries_left:
+                    raise
+                await self._pause(TRIES - 1 - tries_left)
+
+    # -- the service ---------------------------------------------------------------------------------------------------
+
+    async def _count(self, client: QueueClient) -> int:
+        try:
+            properties = await self._call(client, client.get_queue_properties)
+        except AbsentQueueError:
+            return 0
+        return properties.approximate_message_count or 0
+
+    async def _call(self, client: QueueClient, request: Callable[[], Awaitable[T]]) -> T:
+        return await self._open().call(client, request)
+
+    async def _pause(self, tries: int) -> None:
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**tries)
+        await self._clock.sleep(longest * self._rng.uniform(0.5, 1.0))
+
+    def _open(self) -> QueueConnection:
+        if self._is_closed:
+            raise RuntimeError("The client of this queue is closed.")
+        if self._connection is None:
+            self._connection = QueueConnection(self._account, self._name, self._call_seconds)
+        return self._connection
+
+
+async def _each(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
+    """Work them, some at once, and return what came of each in their order. The first failure ends all."""
+    found: dict[int, R] = {}
+    waiting = iter(enumerate(items))
+
+    async def work_some() -> None:
+        for number, item in waiting:
+            found[number] = await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(items))):
+                group.create_task(work_some())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [found[number] for number in range(len(items))]
