@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from haulier.errors import QueueUnavailableError, UsageError
+from haulier.queues.azure.queue import AzureQueue
 from haulier.queues.memory import MemoryQueue
 from haulier.queues.opening import QueueBackend, queue_backend
 from haulier.queues.seam import Queue, QueueOpener
@@ -74,6 +75,7 @@ async def test_clients_wait_less_than_a_third_of_the_lease(tmp_path: Path) -> No
     """A renewal that had to wait for a busy file still comes in time, however short the lease."""
     open_both = backend("sqlite", tmp_path, lease_seconds=0.4).open_both
     (queue, rows), (other, _) = open_both(), open_both()
+    assert rows is not None
     await queue.enqueue([b"one"])
     said: list[str] = []
 
@@ -94,6 +96,7 @@ async def test_rows_of_a_file_share_the_connection_of_its_queue(tmp_path: Path) 
     found = backend("sqlite", tmp_path)
     assert found.local_file == tmp_path / ".haulier" / "flights" / "queue.sqlite3"
     queue, rows = found.open_both()
+    assert rows is not None
     await rows.update("scope", lambda _: b"row")
     assert isinstance(queue, SqliteQueue)
     assert queue.rows is rows
@@ -102,6 +105,7 @@ async def test_rows_of_a_file_share_the_connection_of_its_queue(tmp_path: Path) 
         await queue.depth()
     await queue.close()
     (queue, rows) = found.open_both()
+    assert rows is not None
     assert await rows.read("scope") == b"row"
     await queue.close()
 
@@ -110,14 +114,30 @@ async def test_rows_in_memory_are_shared_by_their_clients(tmp_path: Path) -> Non
     """All clients of one backend share their rows; those of another have others. No file stands for them."""
     one, another = backend("memory", tmp_path), backend("memory", tmp_path)
     assert one.local_file is None
-    await one.open_both()[1].update("scope", lambda _: b"row")
-    assert await one.open_both()[1].read("scope") == b"row"
-    assert await another.open_both()[1].read("scope") is None
+    (_, mine), (_, ours), (_, others) = one.open_both(), one.open_both(), another.open_both()
+    assert mine is not None
+    assert ours is not None
+    assert others is not None
+    await mine.update("scope", lambda _: b"row")
+    assert await ours.read("scope") == b"row"
+    assert await others.read("scope") is None
+
+
+def test_the_longest_name_of_an_azure_queue(tmp_path: Path) -> None:
+    """With that of its poison queue it just fits. Nothing is asked, and no rows are kept."""
+    queue, rows = backend(f"azure-queue://shop/{'a' * 56}", tmp_path).open_both()
+    assert isinstance(queue, AzureQueue)
+    assert rows is None
 
 
 SLASHES = r"The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue\.sqlite3\."
 NAMES_A_FILE = r"A queue's URL names a file and nothing else\. Write sqlite:///path/to/queue\.sqlite3\."
-SUPPORTED = r'Write queue = "sqlite", queue = "sqlite:///path/to/file\.sqlite3" or queue = "memory"\.'
+SUPPORTED = (
+    r'Write queue = "sqlite", queue = "sqlite:///path/to/file\.sqlite3", queue = "memory" or '
+    r'queue = "azure-queue://ACCOUNT/QUEUE"\.'
+)
+AZURE = r"The URL of an Azure queue is azure-queue://ACCOUNT/QUEUE, and nothing else\."
+AZURE_NAME = r"is not the name of an Azure queue: that has 3 to 56 of a-z, 0-9 and single hyphens, and .*\."
 
 
 @pytest.mark.parametrize(
@@ -138,10 +158,17 @@ SUPPORTED = r'Write queue = "sqlite", queue = "sqlite:///path/to/file\.sqlite3" 
         ("", rf"A queue of kind '' is not supported\. {SUPPORTED}"),
         ("redis://localhost", rf"A queue of kind 'redis' is not supported\. {SUPPORTED}"),
         ("SQLite", rf"A queue of kind 'SQLite' is not supported\. {SUPPORTED}"),
-        (
-            "azure-queue://account/queue",
-            rf"'azure-queue' is not supported\. Azure Storage Queue is planned for .*\. {SUPPORTED}",
-        ),
+        ("azure-queue:", AZURE),
+        ("azure-queue://flights", AZURE),
+        ("azure-queue:///flights", AZURE),
+        ("azure-queue://shop/flights/items", AZURE),
+        ("azure-queue://shop/flights?sig=x", AZURE),
+        ("azure-queue://me:hunter2@shop/flights", AZURE),
+        ("azure-queue://shop/Flights", AZURE_NAME),
+        ("azure-queue://shop/two--hyphens", AZURE_NAME),
+        ("azure-queue://shop/ab", AZURE_NAME),
+        (f"azure-queue://shop/{'a' * 57}", AZURE_NAME),
+        ("azure-queue://My_Shop/flights", r"'My_Shop' is not the name of a storage account: .*\."),
         (
             "postgres://host/db",
             rf"'postgres' is not supported\. PostgreSQL is planned for a later version\. {SUPPORTED}",

@@ -145,6 +145,8 @@ async def open_source(app: App, options: Options, *, writes: bool = True) -> Asy
             await lake.check()
         queue, rows = backend.open_both()
         stack.push_async_callback(queue.close)
+        if rows is None:
+            raise UsageError("A queue at azure-queue:// keeps no rows for its workers: they need a lake that does.")
         stack.push_async_callback(rows.close)
         yield OpenSource(
             app=app,

@@ -9,7 +9,13 @@ from __future__ import annotations
 import urllib.request
 
 import aiohttp
-from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceRequestTimeoutError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceRequestTimeoutError,
+)
 from azure.core.pipeline.transport import AioHttpTransport
 
 REQUEST_TIMEOUT = 408
@@ -53,6 +59,8 @@ def may_have_happened(error: AzureError) -> bool:
     """
     if isinstance(error, ServiceRequestTimeoutError):
         return False  # While connecting.
+    if isinstance(error, ClientAuthenticationError):
+        return False  # Refused, or there was no token to ask with.
     if isinstance(error, ServiceRequestError):
         return not isinstance(error.inner_exception, aiohttp.ClientConnectorError)
     if isinstance(error, HttpResponseError) and error.status_code is not None:

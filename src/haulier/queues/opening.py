@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,8 @@ class QueueBackend:
     """Nothing is open yet."""
 
     open_queue: QueueOpener
-    open_both: Callable[[], tuple[Queue, Rows]]
-    """The two clients may share one connection."""
+    open_both: Callable[[], tuple[Queue, Rows | None]]
+    """The two clients may share one connection. None where the queue keeps no rows: then the lake has to."""
     local_file: Path | None = None
     """The file that all processes of a source share; None if there is none on this machine."""
 
@@ -44,7 +45,8 @@ def queue_backend(
 
     ``sqlite`` is ``base/.haulier/<source>/queue.sqlite3``. ``sqlite:///queue.sqlite3`` is relative to ``base``, the
     source file's folder; ``sqlite:////var/lib/queue.sqlite3``, with four slashes, is absolute. ``memory`` lives and
-    dies with what is returned. ``lease_seconds`` bounds the wait for a busy file.
+    dies with what is returned. ``azure-queue://account/queue`` keeps no rows. ``lease_seconds`` bounds the wait for a
+    busy file and for an answer.
     """
     name = url.partition(":")[0]
     scheme = _SCHEMES.get(name)
@@ -88,16 +90,48 @@ def _open_sqlite(url: str, setting: _Setting) -> QueueBackend:
     return QueueBackend(open_queue, open_both, local_file=path)
 
 
+def _open_azure(url: str, setting: _Setting) -> QueueBackend:
+    from haulier.azure.account import find_account
+    from haulier.queues.azure.queue import AzureQueue
+
+    found = _AZURE_URL.fullmatch(url)
+    if found is None:
+        raise UsageError("The URL of an Azure queue is azure-queue://ACCOUNT/QUEUE, and nothing else.")
+    name = found["queue"]
+    # Room for the name of its poison queue.
+    if not _AZURE_NAME.fullmatch(name) or not 3 <= len(name) <= _LONGEST_AZURE_NAME:
+        raise UsageError(
+            f"{name[:80]!r} is not the name of an Azure queue: that has 3 to {_LONGEST_AZURE_NAME} of a-z, 0-9 and "
+            "single hyphens, and begins and ends with a letter or digit."
+        )
+    account, seconds = find_account(found["account"]), setting.lease_seconds
+
+    def open_queue() -> AzureQueue:
+        return AzureQueue(
+            account,
+            name,
+            setting.clock,
+            # Below a third of the lease, so that a renewal that had no answer is asked for again in time.
+            call_seconds=max(2.0, min(10.0, seconds / 4)),
+            patience_seconds=2 * seconds,
+        )
+
+    return QueueBackend(open_queue, lambda: (open_queue(), None))
+
+
 _SCHEMES: dict[str, Scheme[[str, _Setting], QueueBackend]] = {
     "sqlite": Scheme(_open_sqlite, ('queue = "sqlite"', 'queue = "sqlite:///path/to/file.sqlite3"')),
     "memory": Scheme(_open_memory, ('queue = "memory"',)),
+    "azure-queue": Scheme(_open_azure, ('queue = "azure-queue://ACCOUNT/QUEUE"',), extra="azure"),
 }
 _LATER = {
-    "azure-queue": "Azure Storage Queue is planned for a later version.",
     "postgresql": "PostgreSQL is planned for a later version.",
     "postgres": "PostgreSQL is planned for a later version.",
     "sqs": "Amazon SQS is planned for a later version.",
 }
+_AZURE_URL = re.compile(r"azure-queue://(?P<account>[^/?#@:]+)/(?P<queue>[^/?#]+)/?")
+_AZURE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LONGEST_AZURE_NAME = 63 - len("-poison")
 
 
 def _sqlite_file(url: str, setting: _Setting) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -12,8 +13,10 @@ from azure.storage.queue.aio import QueueClient
 
 from haulier.azure.account import AzureAccount
 from haulier.azure.credential import async_credential
+from haulier.azure.errors import AzureErrors, AzurePlace
 from haulier.azure.transport import send_once_transport
-from haulier.errors import UsageError
+from haulier.clock import Clock
+from haulier.errors import HaulierError
 from haulier.queues.azure.answers import QueueExistsError, judge
 
 POISON_SUFFIX = "-poison"
@@ -29,7 +32,7 @@ class QueueConnection:
     """Belongs to one event loop. The SDK's own retries are off: a call whose answer was lost may have had its effect,
     and what a second one means depends on the call."""
 
-    def __init__(self, account: AzureAccount, queue: str, call_seconds: float) -> None:
+    def __init__(self, account: AzureAccount, queue: str, clock: Clock, call_seconds: float) -> None:
         self._account = account
         self._queue = queue
         self._call_seconds = call_seconds
@@ -37,8 +40,9 @@ class QueueConnection:
         self._credential = async_credential(account)
         self._fetching = asyncio.Lock()
         self._has_token = False
-        self.messages = self._client(queue)
-        self.poison = self._client(queue + POISON_SUFFIX)
+        names = (queue, queue + POISON_SUFFIX)
+        self._errors = {name: AzureErrors(AzurePlace(account, "queue", name), clock) for name in names}
+        self.messages, self.poison = (self._client(name) for name in names)
 
     def _client(self, name: str) -> QueueClient:
         return QueueClient(
@@ -54,23 +58,17 @@ class QueueConnection:
         await self._require_token()
         try:
             async with asyncio.timeout(max(seconds, self._call_seconds)):
-                return await request()
+                answer = await request()
         except (AzureError, TimeoutError) as error:
-            raise judge(error, f"{client.queue_name} of account {self._account.name}") from None
+            raise self._judge(error, client.queue_name) from None
+        self._errors[client.queue_name].note_answer()
+        return answer
 
     async def create(self) -> None:
         """Make both queues, whoever else does so at the same time."""
         for client in (self.messages, self.poison):
-            try:
+            with contextlib.suppress(QueueExistsError):
                 await self.call(client, client.create_queue)
-            except QueueExistsError:
-                continue
-            except UsageError as error:
-                raise UsageError(
-                    f"The queue {client.queue_name} does not exist in account {self._account.name}, and this "
-                    f"credential may not create it. Create it: az storage queue create --name {client.queue_name} "
-                    f"--account-name {self._account.name}"
-                ) from error
 
     async def close(self) -> None:
         await self._transport.close()
@@ -85,5 +83,9 @@ class QueueConnection:
                 async with asyncio.timeout(CREDENTIAL_SECONDS):
                     await self._credential.get_token(_SCOPE)
             except (AzureError, TimeoutError) as error:
-                raise judge(error, f"{self._queue} of account {self._account.name}") from None
+                raise self._judge(error, self._queue) from None
             self._has_token = True
+
+    def _judge(self, error: AzureError | TimeoutError, queue: str) -> HaulierError:
+        """The SDK's own error is dropped: it may repeat a signature (G7)."""
+        return judge(error, f"The queue {queue!r} of the storage account {self._account.name!r}", self._errors[queue])

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 import msgspec
+from azure.storage.queue import QueueMessage
 
 from haulier.errors import BrokenEnvelopeError, UsageError
 from haulier.queues.envelope import decode, encode
@@ -22,20 +23,21 @@ _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
-class Place:
-    """A message and the receipt of a delivery or renewal, which the next one replaces."""
+class MessageReceipt:
+    """What a delivery or renewal gives, and the next one replaces."""
 
     id: str
-    receipt: str
-
-    @property
-    def token(self) -> str:
-        return f"{self.id}/{self.receipt}"
+    """The message's."""
+    text: str
 
 
-def place_of(token: str) -> Place | None:
+def token_of(message: QueueMessage) -> str:
+    return f"{message.id}/{message.pop_receipt}"
+
+
+def receipt_of(token: str) -> MessageReceipt | None:
     found = _TOKEN.fullmatch(token)
-    return None if found is None else Place(found[1], found[2])
+    return None if found is None else MessageReceipt(found[1], found[2])
 
 
 def body_of(text: str | None) -> bytes:

@@ -18,7 +18,7 @@ from haulier.clock import Clock
 from haulier.errors import HaulierError, LeaseLostError, QueueUnavailableError
 from haulier.queues.azure.answers import AbsentQueueError, StaleReceiptError, UnansweredError
 from haulier.queues.azure.connection import QueueConnection
-from haulier.queues.azure.messages import body_of, marked, place_of, text_of, whole_seconds
+from haulier.queues.azure.messages import body_of, marked, receipt_of, text_of, token_of, whole_seconds
 from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities
 
 AT_ONCE = 64
@@ -107,7 +107,11 @@ class AzureQueue:
         except AbsentQueueError:
             return []
         return [
-            Lease(f"{message.id}/{message.pop_receipt}", body_of(message.content), message.dequeue_count or 1)
+            Lease(
+                token_of(message),
+                body_of(message.content),
+                message.dequeue_count or 1,
+            )
             for message in messages
         ]
 
@@ -130,15 +134,15 @@ class AzureQueue:
     async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
         if lease.hold == "unknown":
             return
-        client, place, hidden_seconds = self._open().messages, place_of(lease.token), whole_seconds(delay_seconds)
+        client, receipt, hidden_seconds = self._open().messages, receipt_of(lease.token), whole_seconds(delay_seconds)
         try:
-            if place is None:
+            if receipt is None:
                 raise StaleReceiptError(lease.token)
             await self._until_answered(
                 lease,
                 client,
                 lambda: client.update_message(
-                    place.id, place.receipt, content=text_of(body), visibility_timeout=hidden_seconds
+                    receipt.id, receipt.text, content=text_of(body), visibility_timeout=hidden_seconds
                 ),
             )
         except (StaleReceiptError, AbsentQueueError) as error:
@@ -242,28 +246,28 @@ class AzureQueue:
             tries += 1
 
     async def _renew(self, lease: Lease, seconds: int) -> Lease | None:
-        client, place = self._open().messages, place_of(lease.token)
-        if lease.hold == "unknown" or place is None:
+        client, receipt = self._open().messages, receipt_of(lease.token)
+        if lease.hold == "unknown" or receipt is None:
             return lease if lease.hold == "unknown" else None
         try:
             # By its id and without content: with a message the SDK would send its old text.
             renewed = await self._call(
-                client, lambda: client.update_message(place.id, place.receipt, visibility_timeout=seconds)
+                client, lambda: client.update_message(receipt.id, receipt.text, visibility_timeout=seconds)
             )
         except (StaleReceiptError, AbsentQueueError):
             return dataclasses.replace(lease, hold="unknown") if self._is_in_doubt(lease) else None
         except UnansweredError as error:
             _logger.warning("a lease may have been renewed or not", extra={"error": str(error)})
             return dataclasses.replace(lease, hold="doubtful")
-        return dataclasses.replace(lease, token=f"{place.id}/{renewed.pop_receipt}", hold="held")
+        return dataclasses.replace(lease, token=token_of(renewed), hold="held")
 
     async def _complete(self, lease: Lease) -> bool:
         """Whether the lease was not lost before."""
-        client, place = self._open().messages, place_of(lease.token)
-        if lease.hold == "unknown" or place is None:
+        client, receipt = self._open().messages, receipt_of(lease.token)
+        if lease.hold == "unknown" or receipt is None:
             return lease.hold == "unknown"
         try:
-            await self._until_answered(lease, client, lambda: client.delete_message(place.id, place.receipt))
+            await self._until_answered(lease, client, lambda: client.delete_message(receipt.id, receipt.text))
         except (StaleReceiptError, AbsentQueueError):
             return self._is_in_doubt(lease)
         return True
@@ -306,7 +310,7 @@ class AzureQueue:
         if self._is_closed:
             raise RuntimeError("The client of this queue is closed.")
         if self._connection is None:
-            self._connection = QueueConnection(self._account, self._name, self._call_seconds)
+            self._connection = QueueConnection(self._account, self._name, self._clock, self._call_seconds)
         return self._connection
 
 
