@@ -9,7 +9,6 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from itertools import cycle
 from typing import Generic, Self, TypeVar
 
 import msgspec
@@ -64,7 +63,6 @@ class FaultListener(ABC, Generic[C]):
         self.rules = rules
         self._control_target = control_target
         self._port = port
-        self._cuts = cycle(Cut)
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._listener: asyncio.Server | None = None
         self._absence: asyncio.Task[None] | None = None
@@ -88,6 +86,10 @@ class FaultListener(ABC, Generic[C]):
             what = f"{operation}: {rule.fault}"
             self.counters.struck[what] = self.counters.struck.get(what, 0) + 1
         return rule
+
+    def choose_cut(self, rule: FaultRule) -> Cut:
+        """Return how this rule cuts a body: so that its client can tell, unless a subclass is worse."""
+        return Cut.LENGTH
 
     def control(self, body: bytes) -> None:
         """Do what was posted to the control path. ``ValueError`` for what cannot be done."""
@@ -192,7 +194,8 @@ class FaultListener(ABC, Generic[C]):
                 assert rule is not None
                 return await _wait_until_gone(reader, rule.seconds)
             case "cut" if request.method != "HEAD":
-                return await self._cut(request, writer)
+                assert rule is not None
+                return await self._cut(request, self.choose_cut(rule), writer)
             case "500 after" | "503 after" as fault:
                 await self.answer(request)
                 response = self.refusal(request, int(fault[:3]))
@@ -212,9 +215,8 @@ class FaultListener(ABC, Generic[C]):
         writer.write(whole_wire(response, is_head=request.method == "HEAD"))
         return True
 
-    async def _cut(self, request: WireRequest, writer: asyncio.StreamWriter) -> bool:
+    async def _cut(self, request: WireRequest, cut: Cut, writer: asyncio.StreamWriter) -> bool:
         """Answer with a cut body. Return whether its framing is intact, so that the connection can carry another."""
-        cut = next(self._cuts)
         if cut is Cut.GZIP and b"gzip" not in request.get(b"accept-encoding"):
             cut = Cut.LENGTH
         response = await self.answer(request.asking_for_identity() if cut is Cut.GZIP else request)

@@ -27,7 +27,7 @@ Fault = Literal[
   the connection is reset, or nothing is answered.
 - ``delay``: the request reaches the service late, whether or not the client still waits.
 - ``500 after``, ``503 after``, ``lost``, ``hang after``: as ``500``, ``503``, ``reset`` and ``hang``, after the service
-  has done what was asked. ``cut``: half the body of its answer comes.
+  has done what was asked. ``cut``: half of the body that Content-Length promises.
 """
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from itertools import cycle
 from typing import Self
 
 import aiohttp
@@ -13,7 +14,7 @@ from yarl import URL
 from haulier.testing.proxy.listener import FaultListener
 from haulier.testing.proxy.rules import FaultRule, FaultRules
 from haulier.testing.proxy.settings import ProxyCounters, ProxySettings, decide_fault
-from haulier.testing.proxy.wire import WireRequest, WireResponse, error_response
+from haulier.testing.proxy.wire import Cut, WireRequest, WireResponse, error_response
 
 CONTROL_TARGET = "/_proxy"
 _UPSTREAM_TIMEOUT = aiohttp.ClientTimeout(total=300, connect=5)
@@ -46,6 +47,7 @@ class FaultProxy(FaultListener[ProxyCounters]):
     ) -> None:
         super().__init__(CONTROL_TARGET, ProxyCounters(), rules or FaultRules(), port)
         self.settings = settings or ProxySettings()
+        self._cuts = cycle(Cut)
         self._name = name
         self._refuse = refuse
         self._origin = URL(upstream)
@@ -84,6 +86,9 @@ class FaultProxy(FaultListener[ProxyCounters]):
         self.counters.answered_429 += fault == "429"
         self.counters.hung += fault == "hang"
         return FaultRule(fault, seconds=self.settings.hang_seconds)
+
+    def choose_cut(self, rule: FaultRule) -> Cut:
+        return super().choose_cut(rule) if rule in self.rules.rules else next(self._cuts)
 
     def refusal(self, request: WireRequest, status: int) -> WireResponse:
         refused = super().refusal(request, status) if self._refuse is None else self._refuse(status)
