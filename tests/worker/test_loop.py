@@ -22,7 +22,7 @@ from haulier.sources.context import Context
 from haulier.worker import loop
 from haulier.worker.loop import QUEUE_PATIENCE_LEASES, Worker
 from haulier.worker.settings import FIRST_ITEMS, UNPROVEN_FAILURES, WorkerSettings
-from haulier.worker.watch import Watch
+from haulier.worker.watch import Quiet, Watch
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import IN_FLIGHT, SOURCE, Things, things
 from tests.harness.wiring import worker_of
@@ -221,8 +221,8 @@ class SlowWatch(Watch):
         super().__init__(*arguments)
         self.has_seen, self.may_say = asyncio.Event(), asyncio.Event()
 
-    async def look(self) -> int:
-        still_open = await super().look()
+    async def look(self, quiet: Quiet | None = None) -> int:
+        still_open = await super().look(quiet)
         self.has_seen.set()
         await self.may_say.wait()
         return still_open

@@ -25,6 +25,7 @@ COMMANDS = {
     "latest": "Print the newest complete snapshot of a stream, and how to read it.",
     "try": "Fetch one page of one item, show every request, write nothing.",
     "poison": "List, show, redrive and discard poisoned items.",
+    "repair": "Send the items again that an open run's queue has lost.",
     "resume": "Lift a pause, or stop waiting for an API that was down.",
     "cancel": "Close a run as cancelled; what it wrote stays.",
     "clear": "Empty the queue; plans and lake stay.",

@@ -64,7 +64,7 @@ class RunPaths:
 
     def folder(self, name: str) -> str:
         """One of ``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes``,
-        ``hidden``, ``closings``."""
+        ``hidden``, ``repairs``, ``closings``."""
         return f"{self.root}/{name}"
 
     @property
@@ -91,6 +91,9 @@ class RunPaths:
     def body(self, key: str, number: int) -> str:
         """Numbered as the poison that its key has or would have."""
         return f"{self.bodies}/{key}.{number}"
+
+    def repair(self, number: int) -> str:
+        return f"{self.root}/repairs/{number}.json"
 
     def closing(self, number: int, name: str) -> str:
         """``opened``, ``manifest.ndjson.gz``, ``verdict`` or ``reopened`` of one closing."""

@@ -136,13 +136,17 @@ class Ledger:
         return await self._scratch.do(table.with_objects, keys) if keys else []
 
     async def missing(self) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
-        async for items in self.items("state = 'missing'", "redrive"):
+        async for items in self.items(table.MISSING, "redrive"):
             yield items
 
     async def items(self, where: str, number: str) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
         """Yield planned items, each with its newest ``poison`` or ``redrive`` number."""
         async for rows in self.select(where, f"stream, kind, payload, held_in, {number}"):
             yield [(table.item_of_row(row), int(str(row[5]))) for row in rows]
+
+    async def note_queued(self, keys: Iterable[str]) -> None:
+        """Note keys that are in the queue (`ledger_schema.LOST`)."""
+        await self._scratch.do(table.put_queued, list(keys))
 
     async def add_receipts(self, receipts: Sequence[Receipt]) -> None:
         await self._scratch.do(table.put_receipts, receipts)

@@ -44,6 +44,7 @@ CREATE TABLE item (
     END) VIRTUAL
 );
 CREATE TABLE read (path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE queued (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 INDEX = "CREATE INDEX IF NOT EXISTS item_by_state ON item (state, key, records, bytes, requests)"
@@ -54,6 +55,10 @@ COUNTS = """
 SELECT state, count(*), coalesce(sum(records), 0), coalesce(sum(bytes), 0), coalesce(sum(requests), 0)
 FROM item WHERE state IS NOT NULL GROUP BY state
 """
+
+MISSING = "state = 'missing'"
+LOST = f"{MISSING} AND key NOT IN (SELECT key FROM queued)"
+"""Missing, and not in the queue as far as `put_queued` was told."""
 
 WITHOUT_TRACE = "state = 'missing' AND NOT has_object"
 """A key without any trace in the lists of a closing (C2)."""
@@ -169,6 +174,10 @@ def _receipt_row(receipt: Receipt) -> tuple[apsw.SQLiteValue, ...]:
     for place in _JSON_PLACES:
         row[place] = _encoder.encode(row[place]) if row[place] else None
     return tuple(row)
+
+
+def put_queued(connection: apsw.Connection, keys: Iterable[str]) -> None:
+    connection.executemany("INSERT OR IGNORE INTO queued VALUES (?)", [(key,) for key in keys])
 
 
 def add_index(connection: apsw.Connection) -> None:

@@ -172,6 +172,14 @@ class CrashRecord(Record, frozen=True, kw_only=True):
     crashed_at: datetime
 
 
+class RepairRecord(Record, frozen=True, kw_only=True):
+    """``repairs/<n>.json``: who created it sends what the queue may have lost."""
+
+    number: int
+    by: str
+    repaired_at: datetime
+
+
 class ExpectRecord(Record, frozen=True, kw_only=True):
     """``expect/{before,after}.json``: the counts that the API promised."""
 

@@ -9,7 +9,7 @@ from haulier.lake.seam import Lake
 from haulier.queues.envelope import Envelope, encode
 from haulier.queues.seam import Queue
 from haulier.runs.plan import read_shard
-from haulier.runs.records import PlannedItem, Seal
+from haulier.runs.records import PlannedItem, Seal, Shard
 
 
 def envelope_of(
@@ -38,9 +38,9 @@ async def send_plan(
     is told the items of each shard, those sent earlier too.
     """
     enqueued = 0
-    names = set(await lake.names(f"{paths.plans}/{seal.attempt}"))
+    unsent = set(await unsent_shards(lake, paths, seal))
     for shard in seal.shards:
-        if f"{shard.name}.sent" not in names:
+        if shard in unsent:
             sent = paths.sent(seal.attempt, shard.name)
             is_first = await lake.create(paths.sending(seal.attempt, shard.name), b"{}\n")
             # A shard that stood claimed may have been sent by another process since its names were listed.
@@ -55,6 +55,12 @@ async def send_plan(
                 enqueued += len(items)
         on_sent(shard.items)
     return enqueued
+
+
+async def unsent_shards(lake: Lake, paths: RunPaths, seal: Seal) -> list[Shard]:
+    """Return the shards that are not ticked off."""
+    names = set(await lake.names(f"{paths.plans}/{seal.attempt}"))
+    return [shard for shard in seal.shards if f"{shard.name}.sent" not in names]
 
 
 async def send_again(queue: Queue, run_id: str, items: Iterable[tuple[PlannedItem, int]]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.expect import ask_expect
 from haulier.runs.ledger import Ledger
@@ -37,7 +36,7 @@ async def mend_stranded(closer: Closer, run: Run, ledger: Ledger) -> int:
     """
     lake, queue = closer.lake, closer.queue
     seal = await read_seal(lake, run.paths)
-    if seal is None or not await _is_counted(lake, closer, run):
+    if seal is None or not await is_counted(closer, run):
         return 0
     sent = await send_plan(lake, queue, run.paths, seal)
     if not sent:
@@ -46,10 +45,11 @@ async def mend_stranded(closer: Closer, run: Run, ledger: Ledger) -> int:
     return sent
 
 
-async def _is_counted(lake: Lake, closer: Closer, run: Run) -> bool:
+async def is_counted(closer: Closer, run: Run) -> bool:
+    """Whether the first count of ``expect`` was asked, now if need be: no message precedes it."""
     if not run.file.has_expect:
         return True
     if closer.expect is None:
-        return await lake.exists(run.paths.expect("before"))
-    await ask_expect(lake, run, closer.clock, "before", closer.expect)
+        return await closer.lake.exists(run.paths.expect("before"))
+    await ask_expect(closer.lake, run, closer.clock, "before", closer.expect)
     return True

@@ -10,6 +10,7 @@ from haulier.errors import HaulierError, QueueUnavailableError, UsageError
 from haulier.queues.seam import Lease
 from haulier.worker.attempt import Attempt
 from haulier.worker.batch_settler import BatchSettler
+from haulier.worker.blame import RETRY_CAP_SECONDS
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.first_items import FirstItems
@@ -20,7 +21,7 @@ from haulier.worker.run_cache import RunCache
 from haulier.worker.settings import FIRST_ITEMS
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
-from haulier.worker.watch import Watch
+from haulier.worker.watch import Quiet, Watch
 from haulier.worker.worker_state import WorkerState
 
 IDLE_SECONDS = 0.1
@@ -72,6 +73,8 @@ class Worker:
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
         self._queue_away_since: float | None = None
+        self._empty_since: float | None = None
+        """Monotonic: each question to the queue since then brought nothing, and no attempt ended."""
         self._is_drained = False
         self._is_woken = False
         self._takes = 0
@@ -144,7 +147,12 @@ class Worker:
             if self._attempts and free > 0 and (was_empty or free < self._slots // FEW_SLOTS_DIVISOR):
                 await asyncio.sleep(GATHER_SECONDS)
                 free = self._slots - len(self._attempts)
+            asked_at = self._deps.clock.monotonic()
             leases = await self._lease(free) if free > 0 else []
+            if leases or free <= 0 or self._queue_away_since is not None:
+                self._empty_since = None
+            elif self._empty_since is None:
+                self._empty_since = asked_at
             for held in leases:
                 self._start(held)
             was_empty = not leases
@@ -198,6 +206,7 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._attempts.discard(task)
+        self._empty_since = None  # It may have gone back with a delay.
         self._count()
         self._note_free()
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -280,7 +289,7 @@ class Worker:
                 continue
             asked_at, takes = self._deps.clock.monotonic(), self._takes
             try:
-                still_open = await self._watch.look()
+                still_open = await self._watch.look(self._quiet)
             except HaulierError as error:
                 self._note_failed(error, asked_at)
             else:
@@ -301,6 +310,13 @@ class Worker:
                 if self._is_idle and await self._watch.has_ended():
                     self._idle.set()
                     return
+
+    @property
+    def _quiet(self) -> Quiet | None:
+        if self._empty_since is None:
+            return None
+        since = max(self._empty_since, self._deps.client.scope.others_worked_at)
+        return Quiet(since, self._deps.settings.lease_seconds + RETRY_CAP_SECONDS)
 
     @property
     def _is_idle(self) -> bool:

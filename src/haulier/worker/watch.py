@@ -11,8 +11,9 @@ from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.closing import Closer
 from haulier.runs.expect import is_expect_missing
-from haulier.runs.ledger import Ledger
+from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.records import VerdictRecord
+from haulier.runs.repair import claim_repair, newest_repair
 from haulier.runs.run import Run, list_runs
 from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL_VERDICTS, RunState, run_state
@@ -21,11 +22,24 @@ from haulier.runs.stranded import is_stranded, mend_stranded
 logger = logging.getLogger("haulier.runs")
 
 
+@dataclass(frozen=True)
+class Quiet:
+    """A worker asks its queue for items and gets none, and no other worker has any, since a monotonic time. Each
+    message that the queue holds is visible within ``limit_seconds``: a lease and the longest delay."""
+
+    since: float
+    limit_seconds: float
+
+
 @dataclass
 class _Watched:
     run: Run
     ledger: Ledger
     was_stranded: bool = False
+    progress: Progress | None = None
+    moved_at: float = 0.0
+    """Monotonic time when ``progress`` or ``repairs`` changed."""
+    repairs: int | None = None
     has_warned: bool = False
 
 
@@ -55,22 +69,23 @@ class Watch:
         states = [(await run_state(self._lake, one.run.paths))[0] for one in list(self._watched.values())]
         return bool(states) and all(state.is_closed for state in states)
 
-    async def look(self) -> int:
-        """Returns how many runs are still open."""
+    async def look(self, quiet: Quiet | None = None) -> int:
+        """Returns how many runs are still open. Where the queue cannot count exactly, only a look with ``quiet`` finds
+        that items are missing from it."""
         still_open = 0
         for run in await self._runs():
             state, verdict = await run_state(self._lake, run.paths)
             if verdict is not None:
                 await self._note_closed(run, verdict)
             elif state is not RunState.PLANNING:
-                still_open += await self._look_at(run)
+                still_open += await self._look_at(run, quiet)
         return still_open
 
     async def _runs(self) -> list[Run]:
         runs = await list_runs(self._lake, self._source, skip=self._final)
         return [run for run in runs if self._only is None or run.run_id == self._only]
 
-    async def _look_at(self, run: Run) -> bool:
+    async def _look_at(self, run: Run, quiet: Quiet | None) -> bool:
         watched = self._watched.get(run.run_id)
         if watched is None:
             watched = self._watched[run.run_id] = _Watched(run, Ledger(self._lake, run.paths))
@@ -81,7 +96,10 @@ class Watch:
         if not watched.has_warned and self._closer.expect is None and await is_expect_missing(self._lake, run):
             watched.has_warned = True
             logger.warning("this run promises a count: closing it needs the API", extra={"run_id": run.run_id})
-        await self._mend_stranded(watched)
+        if self._queue.capabilities.exact_depth:
+            await self._mend_stranded(watched)
+        else:
+            await self._mend_unmoved(watched, quiet)
         await self._say_waits()
         return True
 
@@ -102,13 +120,32 @@ class Watch:
         """Missing keys are sent again if the queue was empty at two looks (G1)."""
         is_now = await is_stranded(self._queue, watched.ledger)
         if is_now and watched.was_stranded:
-            sent = await mend_stranded(self._closer, watched.run, watched.ledger)
-            logger.warning(
-                "items were missing from the queue and were sent again",
-                extra={"run_id": watched.run.run_id, "items": sent},
-            )
+            await self._send_missing(watched)
             is_now = False
         watched.was_stranded = is_now
+
+    async def _mend_unmoved(self, watched: _Watched, quiet: Quiet | None) -> None:
+        """Where depth is not exact: if nothing of the run moved while every message had the time to come, its missing
+        keys are sent again, by one worker of all in each such span."""
+        now, progress = self._closer.clock.monotonic(), await watched.ledger.progress()
+        if watched.repairs is None:
+            watched.repairs = await newest_repair(self._lake, watched.run.paths)
+        if progress != watched.progress:
+            watched.progress, watched.moved_at = progress, now
+        if quiet is None or not progress.missing or now - max(quiet.since, watched.moved_at) < quiet.limit_seconds:
+            return
+        newest = await newest_repair(self._lake, watched.run.paths)
+        is_ours = newest == watched.repairs and await claim_repair(self._closer, watched.run, newest + 1)
+        watched.repairs, watched.moved_at = max(newest, watched.repairs + 1), now
+        if is_ours:
+            await self._send_missing(watched)
+
+    async def _send_missing(self, watched: _Watched) -> None:
+        sent = await mend_stranded(self._closer, watched.run, watched.ledger)
+        logger.warning(
+            "items were missing from the queue and were sent again",
+            extra={"run_id": watched.run.run_id, "items": sent},
+        )
 
     async def _note_closed(self, run: Run, verdict: VerdictRecord) -> None:
         # Whoever finds the signs of a verdict missing writes them again (C5); once for each verdict is enough.

@@ -117,6 +117,7 @@ READS = {
     "enqueue": (),
     "status": (),
     "wait": ("--timeout", "0"),
+    "repair": ("--dry-run",),
     "run": (),
     "verify": (),
     "poison list": (),

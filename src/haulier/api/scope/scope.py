@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -98,6 +99,8 @@ class Scope:
         self._has_company = False
         self.was_last = False
         """No member remained after `leave`."""
+        self.others_worked_at = -math.inf
+        """Monotonic time when another member was last seen with an item or a request."""
         self.has_work: bool | None = None
         """Whether a worker holds any item. None: this member takes no items."""
         self.on_growth: Callable[[], None] = lambda: None
@@ -357,12 +360,17 @@ class Scope:
             with contextlib.suppress(UnavailableError):
                 row = decode(await self._rows.read(self._settings.name))
                 self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
+                self._see_others(row)
                 takes_items = self.has_work is not None
                 if self._membership.look(row, self._gate.in_use, is_busy=self._is_busy, takes_items=takes_items):
                     self._beat_now.set()
                 self._limit()
                 if self._view.beat_report.is_behind(row.governor):
                     self._beat_now.set()
+
+    def _see_others(self, row: ScopeRow) -> None:
+        if any(member.wants for name, member in row.members.items() if name != self._member):
+            self.others_worked_at = self._clock.monotonic()
 
     @property
     def _is_busy(self) -> bool:
@@ -404,6 +412,7 @@ class Scope:
         self._membership.adopt(row, beat, began_at, now)
         self._view.adopt(row, self._member, wall, now)
         self._has_company = len(row.members) > 1
+        self._see_others(row)
         # Before the gate is told: a request that has a place goes on before another one begins.
         self._extra_requests.renew()
         if row.breaker.prober == self._member and not self._is_probing:

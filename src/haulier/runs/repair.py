@@ -1,0 +1,134 @@
+"""Repairs: what a queue lost is sent again, by workers (docs/protocol.md#drained-and-stranded) or for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from haulier.errors import BrokenEnvelopeError, NewerFormatError, UsageError
+from haulier.lake.paths import RunPaths
+from haulier.lake.seam import Lake
+from haulier.queues.envelope import decode
+from haulier.queues.seam import Queue
+from haulier.runs import ledger_schema as table
+from haulier.runs.ledger import Ledger
+from haulier.runs.plan import read_seal, read_shard
+from haulier.runs.records import RepairRecord, Seal, encode_record
+from haulier.runs.run import Run
+from haulier.runs.send import send_again, send_plan, unsent_shards
+from haulier.runs.state import RunState, run_state
+from haulier.runs.stranded import is_counted
+
+if TYPE_CHECKING:
+    from haulier.runs.closing import Closer
+
+MAX_PEEKED = 100_000
+"""Messages that are read to see which items are queued: about 50 MB."""
+
+
+async def newest_repair(lake: Lake, paths: RunPaths) -> int:
+    """Return 0 for none."""
+    names = await lake.names(paths.folder("repairs"))
+    return max((int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdecimal()), default=0)
+
+
+async def claim_repair(closer: Closer, run: Run, number: int) -> bool:
+    """Whether this process is the one to send."""
+    record = RepairRecord(number=number, by=closer.name, repaired_at=closer.clock.now())
+    return await closer.lake.create(run.paths.repair(number), encode_record(record))
+
+
+@dataclass(frozen=True)
+class Repaired:
+    missing: int
+    """Items that have not ended."""
+    sent: int
+    """Of these, those that were sent; with ``is_dry_run``, those that would be."""
+    is_exact: bool
+    """Whether the queue shows all that it holds. If not, every missing item is sent."""
+
+
+@dataclass(frozen=True)
+class Repairer:
+    """Sends the items of an open run that its queue does not hold. Repeatable: a duplicate costs a look-up."""
+
+    closer: Closer
+
+    async def repair(self, run: Run, *, is_dry_run: bool = False) -> Repaired:
+        """Raises `UsageError` where the run is not open, or was not yet counted (``expect``)."""
+        lake, queue = self.closer.lake, self.closer.queue
+        seal = await self._require_open(run)
+        ledger = Ledger(lake, run.paths)
+        try:
+            # Before the ledger is read: what is completed meanwhile is in the lake by then, and not missing.
+            is_exact = await _note_queued(queue, run, ledger)
+            await ledger.refresh()
+            missing = (await ledger.progress()).missing
+            lost = await ledger.count(table.LOST)
+            if lost and not is_dry_run:
+                await self._send(run, seal, ledger)
+        finally:
+            ledger.close()
+        return Repaired(missing, lost, is_exact)
+
+    async def _send(self, run: Run, seal: Seal, ledger: Ledger) -> None:
+        lake, queue = self.closer.lake, self.closer.queue
+        # Workers then wait anew before they repair by themselves.
+        await claim_repair(self.closer, run, await newest_repair(lake, run.paths) + 1)
+        # What was never sent goes out under its claim (P2), so that a late enqueuer marks its own.
+        for shard in await unsent_shards(lake, run.paths, seal):
+            await ledger.note_queued(item.key for item in await read_shard(lake, run.paths, seal, shard))
+        await send_plan(lake, queue, run.paths, seal)
+        async for items in ledger.items(table.LOST, "redrive"):
+            await send_again(queue, run.run_id, items)
+
+    async def _require_open(self, run: Run) -> Seal:
+        state, _ = await run_state(self.closer.lake, run.paths)
+        seal = await read_seal(self.closer.lake, run.paths)
+        if state is RunState.PLANNING or seal is None:
+            raise UsageError(
+                f"The plan of run {run.run_id} is not sealed: nothing of it can be missing from the queue. "
+                "`haulier run SOURCE` plans it."
+            )
+        if state is RunState.CLOSING:
+            raise UsageError(
+                f"Run {run.run_id} is being closed, which sends what is missing. `haulier verify SOURCE` finishes that."
+            )
+        if state is RunState.PARTIAL:
+            raise UsageError(
+                f"Run {run.run_id} is closed: its items have all ended, some of them poisoned. "
+                "`haulier poison redrive SOURCE` sends those again."
+            )
+        if state.is_closed:
+            raise UsageError(
+                f"Run {run.run_id} is {state.value}, which is final: nothing of it is sent again. "
+                "`haulier run SOURCE` starts a new run."
+            )
+        if not await is_counted(self.closer, run):
+            raise UsageError(
+                f"Run {run.run_id} promises a count (`expect`), which its API was not asked for yet: "
+                "`haulier run SOURCE` asks, and then sends what is missing."
+            )
+        return seal
+
+
+async def _note_queued(queue: Queue, run: Run, ledger: Ledger) -> bool:
+    """Tell the ledger which items of the run are in the queue; False where nobody can know."""
+    if not queue.capabilities.exact_depth:
+        return False
+    unsettled = (await queue.depth()).unsettled
+    if unsettled > MAX_PEEKED:
+        return False
+    bodies = await queue.peek(MAX_PEEKED)
+    if len(bodies) < unsettled and len(bodies) < (await queue.depth()).unsettled:
+        return False  # It does not show what is leased or delayed.
+    await ledger.note_queued(key for body in bodies if (key := _key_in(body, run)))
+    return True
+
+
+def _key_in(body: bytes, run: Run) -> str:
+    try:
+        envelope = decode(body)
+    except (BrokenEnvelopeError, NewerFormatError):
+        return ""
+    return envelope.key if envelope.run_id == run.run_id else ""

@@ -1,0 +1,136 @@
+"""Where a queue cannot count exactly, workers find by themselves that it lost items
+(docs/protocol.md#drained-and-stranded)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from haulier.queues.envelope import decode
+from haulier.runs.repair import claim_repair, newest_repair
+from haulier.runs.run import Run
+from haulier.worker.blame import RETRY_CAP_SECONDS
+from tests.harness.things import things
+from tests.harness.virtual_time import VirtualTime
+from tests.harness.wiring import worker_of
+from tests.seams.cloud import LEASE_SECONDS, RECORDS, Cloud
+
+SPAN_SECONDS = LEASE_SECONDS + RETRY_CAP_SECONDS
+MANY = tuple(things(start, start + 4) for start in range(100, 180, 4))
+
+
+async def purge_once(cloud: Cloud, after_requests: int) -> None:
+    while len(cloud.api.requests) < after_requests:
+        await asyncio.sleep(0.05)
+    with cloud.messages.lock:
+        cloud.messages.messages.clear()
+
+
+async def worked_by(cloud: Cloud, run: Run, workers: int) -> None:
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(cloud.work(run))
+
+
+def test_g1_a_queue_that_is_purged_in_mid_run_is_filled_again_by_workers(tmp_path: Path) -> None:
+    """After every message that it could hold would have come back: once, by one of the workers, and marked."""
+    time = VirtualTime()
+    cloud = Cloud(time)
+    cloud.api.latency_seconds = 1.0
+
+    async def main() -> Run:
+        run = await cloud.plan(MANY)
+        purging = asyncio.create_task(purge_once(cloud, 6))
+        await worked_by(cloud, run, 3)
+        await purging
+        return run
+
+    began = time.monotonic()
+    run = time.run(main())
+    took = time.monotonic() - began
+    verdict = time.run(cloud.verdict(run))
+    assert (verdict.verdict, verdict.totals.done, verdict.totals.records) == ("complete", 20, 80)
+    assert SPAN_SECONDS < took < SPAN_SECONDS + 60
+    assert time.run(newest_repair(cloud.lake, run.paths)) == 1
+    assert len(cloud.api.requests) == 20, "what had ended was looked up, and each other item was sent once"
+    cloud.judge(run, tmp_path)
+
+
+def test_an_item_that_another_worker_has_for_long_is_not_sent_again() -> None:
+    """Whoever waits for it asks the queue in vain, and sees in the shared row that somebody works."""
+    time = VirtualTime()
+    cloud = Cloud(time)
+    cloud.api.latency_seconds = 3 * SPAN_SECONDS
+
+    async def main() -> Run:
+        run = await cloud.plan([things(1, 4)])
+        await worked_by(cloud, run, 2)
+        return run
+
+    run = time.run(main())
+    assert time.run(newest_repair(cloud.lake, run.paths)) == 0
+    assert cloud.api.requests == [1]
+
+
+def test_a_pause_is_no_sign_of_loss() -> None:
+    """While the API wants to be left alone nobody asks the queue, which holds everything."""
+    time = VirtualTime()
+    cloud = Cloud(time)
+
+    async def main() -> Run:
+        run = await cloud.plan(MANY)
+        async with cloud.deps() as deps:
+            await deps.client.scope.pause(2 * SPAN_SECONDS)
+            assert await worker_of(deps, only=run.run_id).run() == 0
+        return run
+
+    run = time.run(main())
+    assert time.run(newest_repair(cloud.lake, run.paths)) == 0
+    assert len(cloud.api.requests) == len(MANY)
+
+
+def test_who_finds_a_repair_of_another_waits_another_span() -> None:
+    """A claim whose worker died before it sent holds the others back for one span, and not for ever."""
+    time = VirtualTime()
+    cloud = Cloud(time)
+
+    async def main() -> Run:
+        run = await cloud.plan()
+        cloud.messages.messages.clear()
+
+        async def claim() -> None:
+            await asyncio.sleep(SPAN_SECONDS / 2)
+            assert await claim_repair(cloud.closer, run, 1)
+
+        claiming = asyncio.create_task(claim())
+        await cloud.work(run)
+        await claiming
+        return run
+
+    began = time.monotonic()
+    run = time.run(main())
+    assert 2 * SPAN_SECONDS < time.monotonic() - began < 2 * SPAN_SECONDS + 60
+    assert time.run(newest_repair(cloud.lake, run.paths)) == 2
+    assert time.run(cloud.verdict(run)).totals.records == RECORDS
+
+
+def test_what_is_sent_again_is_marked_and_sent_once_in_a_span() -> None:
+    """Four idle workers find the loss at the same moment."""
+    time = VirtualTime()
+    cloud = Cloud(time)
+    sent: list[bytes] = []
+
+    async def main() -> Run:
+        run = await cloud.plan(MANY)
+        cloud.messages.messages.clear()
+        working = asyncio.create_task(worked_by(cloud, run, 4))
+        while not cloud.messages.messages:
+            await asyncio.sleep(0.01)
+        sent.extend(message.body for message in cloud.messages.messages.values())
+        await working
+        return run
+
+    run = time.run(main())
+    assert {decode(body).resent for body in sent} == {True}
+    assert len(cloud.api.requests) == len(MANY)
+    assert time.run(newest_repair(cloud.lake, run.paths)) == 1
