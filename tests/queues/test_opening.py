@@ -13,6 +13,7 @@ from haulier.queues.memory import MemoryQueue
 from haulier.queues.opening import QueueBackend, queue_backend
 from haulier.queues.seam import Queue, QueueOpener
 from haulier.queues.sqlite.queue import SqliteQueue
+from haulier.rows.seam import Rows
 from haulier.testing.clock import FakeClock
 
 
@@ -22,6 +23,12 @@ def opener(url: str, base: Path, lease_seconds: float = 60.0) -> QueueOpener:
 
 def backend(url: str, base: Path, lease_seconds: float = 60.0) -> QueueBackend:
     return queue_backend(url, base=base, source="flights", clock=FakeClock(), lease_seconds=lease_seconds)
+
+
+def rows_of(found: QueueBackend) -> Rows:
+    _, rows = found.open_both()
+    assert rows is not None
+    return rows
 
 
 async def enqueue_one(queue: Queue) -> None:
@@ -114,20 +121,18 @@ async def test_rows_in_memory_are_shared_by_their_clients(tmp_path: Path) -> Non
     """All clients of one backend share their rows; those of another have others. No file stands for them."""
     one, another = backend("memory", tmp_path), backend("memory", tmp_path)
     assert one.local_file is None
-    (_, mine), (_, ours), (_, others) = one.open_both(), one.open_both(), another.open_both()
-    assert mine is not None
-    assert ours is not None
-    assert others is not None
-    await mine.update("scope", lambda _: b"row")
-    assert await ours.read("scope") == b"row"
-    assert await others.read("scope") is None
+    await rows_of(one).update("scope", lambda _: b"row")
+    assert await rows_of(one).read("scope") == b"row"
+    assert await rows_of(another).read("scope") is None
 
 
 def test_the_longest_name_of_an_azure_queue(tmp_path: Path) -> None:
     """With that of its poison queue it just fits. Nothing is asked, and no rows are kept."""
-    queue, rows = backend(f"azure-queue://shop/{'a' * 56}", tmp_path).open_both()
+    found = backend(f"azure-queue://shop/{'a' * 56}", tmp_path)
+    queue, rows = found.open_both()
     assert isinstance(queue, AzureQueue)
     assert rows is None
+    assert found.local_file == tmp_path / ".haulier" / "flights" / "azure-queue"
 
 
 SLASHES = r"The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue\.sqlite3\."

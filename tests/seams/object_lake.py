@@ -15,6 +15,7 @@ from haulier.errors import DamagedObjectError
 from haulier.lake.names import checked
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, LineCounter, to_lines
 from haulier.lake.seam import Bytes, Disk, LakeCapabilities, ObjectFacts, Published, Spool
+from haulier.rows.seam import Rows
 
 PIECE_BYTES = 1024 * 1024
 _RECORDS_AT_ONCE = 1_000
@@ -185,6 +186,9 @@ class ObjectLake:
         return f"objects://{path}"
 
     async def disk(self) -> Disk | None:
+        return None
+
+    def rows(self) -> Rows | None:
         return None
 
     async def check(self) -> None:

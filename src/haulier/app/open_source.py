@@ -17,7 +17,7 @@ from haulier.app.app import App
 from haulier.clock import Clock, SystemClock
 from haulier.errors import HaulierError, UsageError
 from haulier.items.workitem import WorkItem
-from haulier.lake.opening import open_lake
+from haulier.lake.opening import open_lake, rows_remedy
 from haulier.lake.seam import Lake
 from haulier.queues.opening import queue_backend
 from haulier.queues.seam import Queue, QueueOpener, ThisProcess
@@ -57,7 +57,7 @@ class OpenSource:
     open_queue: QueueOpener
     rows: Rows
     local_file: Path | None
-    """The queue's file, beside which the source's processes keep others."""
+    """Beside it the source's processes on this machine keep others; the queue's file, if it is one."""
     clock: Clock
     rng: random.Random
     name: str
@@ -143,10 +143,9 @@ async def open_source(app: App, options: Options, *, writes: bool = True) -> Asy
         stack.push_async_callback(lake.close)
         if writes:
             await lake.check()
-        queue, rows = backend.open_both()
+        queue, own_rows = backend.open_both()
         stack.push_async_callback(queue.close)
-        if rows is None:
-            raise UsageError("A queue at azure-queue:// keeps no rows for its workers: they need a lake that does.")
+        rows = own_rows or _rows_of(lake, queue)
         stack.push_async_callback(rows.close)
         yield OpenSource(
             app=app,
@@ -198,6 +197,17 @@ async def open_live(
         client = Client(app.api, timed_transport, scope, source.clock, source.rng, redactor, app.rules)
         lifespan = await stack.enter_async_context(app.shared())
         yield LiveSource(**vars(source), client=client, timed_transport=timed_transport, shared=lifespan)
+
+
+def _rows_of(lake: Lake, queue: Queue) -> Rows:
+    rows = lake.rows()
+    if rows is None:
+        name = queue.capabilities.name
+        raise UsageError(
+            f"With a queue of kind {name!r} the lake keeps what workers tell each other of the API. This one cannot. "
+            f"{rows_remedy()}"
+        )
+    return rows
 
 
 def _token_path(source: OpenSource) -> Path | None:

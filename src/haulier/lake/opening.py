@@ -25,6 +25,11 @@ def open_lake(url: str, *, base: Path, clock: Clock) -> Lake:
     return scheme.open(url, clock)
 
 
+def rows_remedy() -> str:
+    """Which lakes keep the shared rows of a queue that keeps none."""
+    return "Name a lake at `az://CONTAINER/PATH` or `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`."
+
+
 def _open_folder(url: str, clock: Clock) -> Lake:
     parts = urlsplit(url)
     folder = unquote(parts.path)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from haulier.rows.seam import Rows
+
 Bytes = bytes | bytearray | memoryview
 
 
@@ -139,6 +141,11 @@ class Lake(Protocol):
     async def disk(self) -> Disk | None:
         """Room on this machine for what is being written: on the lake's own disk or, if that is elsewhere, on its
         spools'. None if nothing is kept on one."""
+        ...
+
+    def rows(self) -> Rows | None:
+        """Open a client of the shared rows that the lake keeps, for a queue that keeps none. None if it cannot replace
+        a document atomically. It is closed before the lake."""
         ...
 
     async def check(self) -> None:

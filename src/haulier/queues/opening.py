@@ -24,9 +24,9 @@ class QueueBackend:
 
     open_queue: QueueOpener
     open_both: Callable[[], tuple[Queue, Rows | None]]
-    """The two clients may share one connection. None where the queue keeps no rows: then the lake has to."""
+    """The two clients may share one connection. None: the queue keeps no rows, and the lake must."""
     local_file: Path | None = None
-    """The file that all processes of a source share; None if there is none on this machine."""
+    """All processes of a source on this machine keep files beside it. It need not exist. None if they share none."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _open_sqlite(url: str, setting: _Setting) -> QueueBackend:
     def open_queue() -> SqliteQueue:
         return SqliteQueue(path, setting.clock, busy_timeout_seconds=busy_timeout_seconds, process=setting.process)
 
-    def open_both() -> tuple[Queue, Rows]:
+    def open_both() -> tuple[Queue, Rows | None]:
         queue = open_queue()
         return queue, queue.rows
 
@@ -116,7 +116,8 @@ def _open_azure(url: str, setting: _Setting) -> QueueBackend:
             patience_seconds=2 * seconds,
         )
 
-    return QueueBackend(open_queue, lambda: (open_queue(), None))
+    local_file = setting.base / ".haulier" / setting.source / "azure-queue"
+    return QueueBackend(open_queue, lambda: (open_queue(), None), local_file)
 
 
 _SCHEMES: dict[str, Scheme[[str, _Setting], QueueBackend]] = {

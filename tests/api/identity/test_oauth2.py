@@ -306,12 +306,13 @@ async def test_a_token_without_an_end_is_shared_too(tmp_path: Path) -> None:
         assert here.issued == 1
 
 
-@pytest.mark.parametrize("place", ["no/such/folder/token", "link", "folder"])
+@pytest.mark.parametrize("place", ["file/folder/token", "link", "folder"])
 async def test_where_it_cannot_be_shared_each_process_has_its_own(
     tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is said once, and nothing fails. A link may lead to where others read."""
     (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with caplog.at_level(logging.WARNING):
         async with scene(shared=TokenFile(tmp_path / place), expires_in=1.0) as here:
@@ -323,6 +324,15 @@ async def test_where_it_cannot_be_shared_each_process_has_its_own(
         "the access token cannot be shared; each process fetches its own"
     ]
     assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_the_folder_of_the_shared_file_is_made(tmp_path: Path) -> None:
+    """The queue may be elsewhere, and nothing else of the source on this machine: it is for this user alone."""
+    path = tmp_path / ".haulier" / "shop" / "token"
+    async with scene(shared=TokenFile(path)) as here:
+        await here.get()
+        assert "canary-token-1" in kept(path)
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 async def test_a_process_that_dies_over_it_holds_nobody_up(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The access token that all processes of a source share, since some issuers revoke the old one with each new one.
 
 It stands in a file beside the queue that only this user can read, while a worker runs; the client's secret does not.
+Each machine has a file of its own: of a queue elsewhere, in the folder that a queue of this machine would have.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class TokenFile:
         if self._path is None:
             return None
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self._path, flags, 0o600)
         except OSError as error:

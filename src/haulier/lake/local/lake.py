@@ -17,6 +17,7 @@ from haulier.lake.local.spool import LocalSpool
 from haulier.lake.local.threads import Call, LocalThreads
 from haulier.lake.names import checked
 from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, Spool
+from haulier.rows.seam import Rows
 
 T = TypeVar("T")
 
@@ -88,6 +89,10 @@ class LocalLake:
 
     async def disk(self) -> Disk:
         return await self._threads.run(disk_at, self._files.root)
+
+    def rows(self) -> Rows | None:
+        """A queue of one machine keeps them itself; one of several machines wants a lake of several, too."""
+        return None
 
     async def check(self) -> None:
         await self._threads.run(refuse_unfit, self._files, mounts)
