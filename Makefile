@@ -5,7 +5,7 @@ PYTHON ?= python3
 KILLS ?= 1000
 SEED ?= 1
 BACKEND ?= sqlite
-WORKERS ?= 2
+WORKERS ?= 3
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -38,7 +38,7 @@ demo: $(READY)
 	@$(BIN)/haulier demo
 
 test: check azurite
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff check

@@ -36,7 +36,7 @@ def test_the_first_page_tells_how_many_there_are(place: Place, line: str, by: st
         place.write(api.url, in_flight="in_flight = 2", total=line)
         with terminal(place.folder, "run", str(place.toml)) as seen:
             seen.until(
-                rf"  about {REQUESTS} requests, judging by {by}: [0-9]+ s, 2 in flight, 0\.4[0-9]* s each \(measured\)"
+                rf"  about {REQUESTS} requests, judging by {by}: [0-9]+ s, 2 in flight, 0\.[45]\d* s each \(measured\)"
             )
             api.change(latency_seconds=0.0)
             assert seen.end() == 0

@@ -21,7 +21,7 @@ from haulier.cli.main import main
 from haulier.testing import flights
 from tests.docs.pages import ROOT
 
-pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("flights")]
+pytestmark = pytest.mark.demo
 if missing := flights.missing_packages():
     pytest.skip(f"not installed: {', '.join(missing)}", allow_module_level=True)
 

@@ -11,7 +11,7 @@ import pytest
 from haulier.errors import UsageError
 from haulier.testing import flights
 
-pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("flights")]
+pytestmark = pytest.mark.demo
 if missing := flights.missing_packages():
     pytest.skip(f"not installed: {', '.join(missing)}", allow_module_level=True)
 

@@ -14,7 +14,6 @@ from tests.lake.local.disk import Disk, Step, Tree
 from tests.lake.local.steps import OBJECT, OTHER, PLACE, RECORD
 
 ROOT = Path(__file__).resolve().parents[3]
-pytestmark = pytest.mark.xdist_group("lake-crashes")
 
 ERRANDS = [("create", "create_or_read"), ("publish", "publish"), ("publish", "adopt"), ("publish_two", "publish_two")]
 
