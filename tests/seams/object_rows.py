@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from haulier.rows.seam import RowsCapabilities
+
 
 @dataclass
 class VersionedObjects:
@@ -14,23 +16,30 @@ class VersionedObjects:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    operations: int = 0
+    """Requests that a service would count."""
+    conflicts: int = 0
 
     def get(self, name: str) -> tuple[int, bytes | None]:
         with self.lock:
+            self.operations += 1
             return self.objects.get(name, (0, None))
 
     def replace(self, name: str, version: int, body: bytes) -> bool:
         with self.lock:
+            self.operations += 1
             if self.objects.get(name, (0, b""))[0] != version:
+                self.conflicts += 1
                 return False
             self.objects[name] = (version + 1, body)
             return True
 
 
 class ObjectRows:
-    def __init__(self, store: VersionedObjects) -> None:
+    def __init__(self, store: VersionedObjects, operations_per_second: float | None = None) -> None:
         self._shared = store
         self._is_closed = False
+        self.capabilities = RowsCapabilities(operations_per_second)
 
     async def read(self, name: str) -> bytes | None:
         return self._store.get(name)[1]

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from haulier.rows.seam import RowsCapabilities
+
 
 @dataclass(slots=True)
 class RowStore:
@@ -21,6 +23,10 @@ class MemoryRows:
     def __init__(self, store: RowStore) -> None:
         self._shared = store
         self._is_closed = False
+
+    @property
+    def capabilities(self) -> RowsCapabilities:
+        return RowsCapabilities()
 
     async def read(self, name: str) -> bytes | None:
         with self._store.lock:

@@ -6,7 +6,17 @@ It is apart from the queue's: Azure Storage Queue and Amazon SQS store messages 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class RowsCapabilities:
+    """The scope branches on these, never on a name."""
+
+    operations_per_second: float | None = None
+    """What all clients of a row together should make while all goes well, since each costs money and an update may
+    meet another; a read is one, an update at least two. None: as many as they like."""
 
 
 class Rows(Protocol):
@@ -17,6 +27,9 @@ class Rows(Protocol):
     ``read`` and ``update`` may raise `QueueUnavailableError` and be called again: an update whose answer was lost may
     have been made.
     """
+
+    @property
+    def capabilities(self) -> RowsCapabilities: ...
 
     async def read(self, name: str) -> bytes | None:
         """None if nobody has written it."""

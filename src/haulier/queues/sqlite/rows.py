@@ -7,6 +7,7 @@ from collections.abc import Callable
 import apsw
 
 from haulier.queues.sqlite.thread import SqliteThread
+from haulier.rows.seam import RowsCapabilities
 
 
 class SqliteRows:
@@ -14,6 +15,10 @@ class SqliteRows:
 
     def __init__(self, thread: SqliteThread) -> None:
         self._thread = thread
+
+    @property
+    def capabilities(self) -> RowsCapabilities:
+        return RowsCapabilities()
 
     async def read(self, name: str) -> bytes | None:
         return await self._thread.read(lambda connection: _row(connection, name))
