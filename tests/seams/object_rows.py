@@ -36,18 +36,25 @@ class VersionedObjects:
 
 
 class ObjectRows:
-    def __init__(self, store: VersionedObjects, operations_per_second: float | None = None) -> None:
+    """``answer_seconds`` is the time that each operation takes."""
+
+    def __init__(
+        self, store: VersionedObjects, operations_per_second: float | None = None, answer_seconds: float = 0.0
+    ) -> None:
         self._shared = store
+        self._answer_seconds = answer_seconds
         self._is_closed = False
         self.capabilities = RowsCapabilities(operations_per_second)
 
     async def read(self, name: str) -> bytes | None:
+        await asyncio.sleep(self._answer_seconds)
         return self._store.get(name)[1]
 
     async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
         while True:
+            await asyncio.sleep(self._answer_seconds)
             version, old = self._store.get(name)
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._answer_seconds)
             body = change(old)
             if self._store.replace(name, version, body):
                 return body

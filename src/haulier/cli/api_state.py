@@ -9,14 +9,15 @@ import msgspec
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.limits.breaker import State
 from haulier.api.limits.budget import UNLIMITED
+from haulier.api.scope.rhythm import BEAT_SECONDS, operations_now
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.open_source import OpenSource, scope_name
 from haulier.clock import wall_seconds
 from haulier.plurals import count_of
 
 RESUME = "haulier resume SOURCE"
-FRESH_SECONDS = 10.0
-"""The beat of a living worker is younger."""
+FRESH_SECONDS, FRESH_BEATS = 10.0, 2
+"""The beat of a living worker is younger than the longer of the two."""
 
 _LAST_SECOND = 253_402_300_799.0
 """The end of the year 9999, the last of `datetime`."""
@@ -42,15 +43,25 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """The sum of the workers' shares."""
     requests_per_second: float | None = None
     """A pace that was declared, told in headers or learned; None without one."""
+    row_operations_per_second: float | None = None
+    """What keeping the workers together costs at the store of their row, about; None where it costs nothing."""
+    beat_seconds: float | None = None
+    """Longest time between two beats of a worker with a share; None as above."""
 
 
 async def read_api_state(source: OpenSource) -> ApiState | None:
     body = await source.rows.read(scope_name(source.app))
-    return None if body is None else api_state(decode(body), wall_seconds(source.clock))
+    bears = source.rows.capabilities.operations_per_second
+    return None if body is None else api_state(decode(body), wall_seconds(source.clock), bears)
 
 
-def api_state(row: ScopeRow, wall: float) -> ApiState:
-    living = [one for one in row.members.values() if abs(wall - one.beat_at) <= FRESH_SECONDS]
+def api_state(row: ScopeRow, wall: float, operations_per_second: float | None = None) -> ApiState:
+    """``operations_per_second`` is what the store of the row bears; None: as much as there is."""
+    living = [
+        one
+        for one in row.members.values()
+        if abs(wall - one.beat_at) <= max(FRESH_SECONDS, FRESH_BEATS * one.beat_seconds)
+    ]
     state, reason, since, until = "well", "", None, None
     is_paused = wall < row.pause_until <= wall + row.pause_seconds
     is_for_a_person = is_paused and row.pause_until - wall > DAY_SECONDS
@@ -61,6 +72,7 @@ def api_state(row: ScopeRow, wall: float) -> ApiState:
     elif spent := next((one.out_of for one in living if one.out_of), ""):
         state, reason = "spent", spent
     paces = [one.rate for one in living if one.rate < UNLIMITED]
+    bears = operations_per_second if living else None
     return ApiState(
         state=state,
         reason=reason,
@@ -71,11 +83,24 @@ def api_state(row: ScopeRow, wall: float) -> ApiState:
         in_flight=sum(one.peak for one in living),
         may_be_in_flight=sum(one.share for one in living),
         requests_per_second=round(sum(paces), 2) if paces else None,
+        row_operations_per_second=None if bears is None else round(operations_now(row, bears, BEAT_SECONDS), 2),
+        beat_seconds=None if bears is None else max(one.beat_seconds for one in living),
     )
 
 
 def api_lines(api: ApiState) -> list[str]:
     """Write the state for a person; no line if no worker runs and nothing is wrong."""
+    return _state_lines(api) + _cost_lines(api)
+
+
+def _cost_lines(api: ApiState) -> list[str]:
+    if api.row_operations_per_second is None or api.beat_seconds is None:
+        return []
+    beat = f"{count_of(api.workers, 'worker')}, each of which beats every {api.beat_seconds:.0f} s while it may send"
+    return [f"  scope    about {api.row_operations_per_second:.2g} storage operations a second: {beat}"]
+
+
+def _state_lines(api: ApiState) -> list[str]:
     because = f" ({api.reason})" if api.reason else ""
     if api.since is not None:
         held = f"down since {_time(api.since)}{because}; it is probed again within a few minutes"

@@ -7,6 +7,7 @@ from enum import Enum
 
 from haulier.api.scope.changes import Beat, after_beat, after_leave
 from haulier.api.scope.membership import Identity, Membership
+from haulier.api.scope.rhythm import Rhythm
 from haulier.api.scope.row import ScopeRow
 
 BEAT_SECONDS = 1.0
@@ -48,6 +49,8 @@ class Process:
     beat: Beat | None = None
     began_at: float = 0.0
     after: ScopeRow | None = None
+    rhythm: Rhythm | None = None
+    """Of the beats that it begins from now on, where beats are rare."""
 
     def __post_init__(self) -> None:
         self.dead: set[str] = set()
@@ -91,7 +94,9 @@ class Process:
     def begin(self) -> None:
         self.began_at = self.clock
         self.beat = replace(
-            self.membership.begin(self.clock, len(self.ends), is_busy=self.is_busy or bool(self.ends)),
+            self.membership.begin(
+                self.clock, len(self.ends), is_busy=self.is_busy or bool(self.ends), rhythm=self.rhythm
+            ),
             wall=self.world.wall,
         )
         self.after = None
@@ -119,7 +124,11 @@ class Process:
     def look(self, *, is_busy: bool = True) -> None:
         """Read the row, and beat at once where that would move a share."""
         self.collect()
-        if self.membership.look(self.world.row, len(self.ends), is_busy=is_busy, takes_items=True):
+        if self.rhythm is not None:
+            self.membership.watch(self.world.row, self.clock)
+        if self.membership.look(
+            self.world.row, len(self.ends), is_busy=is_busy, takes_items=True, is_slow=self.rhythm is not None
+        ):
             self.whole_beat()
 
     def leave(self) -> None:

@@ -4,6 +4,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from haulier.api.scope.membership import SILENT_BEATS
+from haulier.api.scope.rhythm import Rhythm
 from tests.api.scope.fleet import Process, State, World
 
 NAMES = st.integers(0, 10_000)
@@ -12,6 +14,8 @@ SECONDS = st.sampled_from([0.1, 0.5, 0.9, 1.0, 1.1, 2.0, 2.1, 3.0, 3.1, 5.0, 9.0
 
 class Members(RuleBasedStateMachine):
     """Beats in three steps that may each be the last, requests, deaths, stops, leaves and clocks that jump."""
+
+    longest_beat_seconds = 1
 
     @initialize(cap=st.integers(1, 9), count=st.integers(1, 5), data=st.data())
     def start(self, cap: int, count: int, data: st.DataObject) -> None:
@@ -177,12 +181,13 @@ class Members(RuleBasedStateMachine):
             return
         for one in self.all:
             one.is_busy = True
+            one.rhythm = None
             one.forget()
             if one.state is State.STOPPED:
                 one.state = State.RUNS
         living = [one for one in self.all if one.state is State.RUNS]
         in_use = []
-        for _ in range(24):
+        for _ in range(24 + SILENT_BEATS * self.longest_beat_seconds):
             self.world.now += 1.0
             for one in living:
                 one.whole_beat()
@@ -198,3 +203,32 @@ class Members(RuleBasedStateMachine):
 
 Members.TestCase.settings = settings(max_examples=70, stateful_step_count=25)
 TestMembers = Members.TestCase
+
+
+class SlowMembers(Members):
+    """The same, where beats are rare, and each member's next may take another time than its last."""
+
+    longest_beat_seconds = 20
+
+    @rule(number=NAMES, seconds=st.sampled_from([1.0, 2.0, 5.0, 20.0]), quiet_factor=st.sampled_from([1.0, 4.0]))
+    def beats_in_another_rhythm(self, number: int, seconds: float, quiet_factor: float) -> None:
+        if one := self._pick(number):
+            one.rhythm = Rhythm(seconds, min(20.0, seconds * quiet_factor), seconds / 5)
+
+    @rule(number=NAMES, seconds=st.sampled_from([1.0, 2.0, 20.0]), before=SECONDS, after=SECONDS)
+    def one_beats_faster_and_never_hears_of_it(self, number: int, seconds: float, before: float, after: float) -> None:
+        """The others wait for it by its new length, and it goes on by its old one."""
+        if (one := self._pick(number)) and one.beat is None:
+            one.is_busy, one.rhythm = True, Rhythm(20.0, 20.0, 1.0)
+            one.whole_beat()
+            one.rhythm = Rhythm(seconds, seconds, 1.0)
+            one.begin()
+            self._others_beat(before, but=one)
+            one.commit()
+            one.forget()
+            self._others_beat(after, but=one)
+            one.fill()
+
+
+SlowMembers.TestCase.settings = settings(max_examples=70, stateful_step_count=25)
+TestSlowMembers = SlowMembers.TestCase

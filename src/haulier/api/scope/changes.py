@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from haulier.api.limits.breaker import Outcomes, State, after_outcomes, after_probe, claim_probe, close_on_trial
-from haulier.api.limits.budget import UNLIMITED, Budget, Quota, Spending, allowed_pace, divide_pace, learn_limits, take
+from haulier.api.limits.budget import (
+    UNLIMITED,
+    Budget,
+    Quota,
+    Rate,
+    Spending,
+    allowed_pace,
+    divide_pace,
+    learn_limits,
+    take,
+)
 from haulier.api.limits.governor import Report, begin_run, feed_report, restart
 from haulier.api.limits.learned_rate import LearnedRate, after_refusal, grow
 from haulier.api.scope.failures import Failures, merge_failures
@@ -23,6 +33,9 @@ REASSERT_SECONDS = 0.5
 
 MIN_LIFT_GAP_SECONDS = 0.001
 
+MAX_PACE_EXCESS_FACTOR, MIN_PACE_PART = 1.25, 0.5
+"""More and less of its part of a pace that a member is not left with until its next beat, where beats are rare."""
+
 
 @dataclass(frozen=True)
 class Beat:
@@ -35,6 +48,11 @@ class Beat:
     in_flight: int
     wants: bool
     keep_seconds: float
+    beat_seconds: float = 1.0
+    """Longest time until the next beat, with a share and without one."""
+    quiet_beat_seconds: float = 1.0
+    is_slow: bool = False
+    """Beats are far apart: what is free goes to who comes first."""
     takes_items: bool = True
     process: str = ""
     mark: str = ""
@@ -52,6 +70,7 @@ class Beat:
     """Random, 0 to 1."""
     wall: float = 0.0
     had_success: bool = False
+    success_age_seconds: float = 0.0
     lifted_at: float = 0.0
     """The last lift that it knows of; a later one ends its pause."""
     pause_left: float = 0.0
@@ -75,8 +94,15 @@ def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
     row = _learn(row, beat)
     share = row.members[beat.name].share
     if beat.wants or beat.takes_items:
-        share = max(share, min(target(row, beat.name, beat.silent), share + room(row, beat.silent)))
-    return _grant_requests(_with_member(row, beat, replace(row.members[beat.name], share=share)), beat)
+        free = room(row, beat.silent)
+        wanted = target(row, beat.name, beat.silent)
+        if beat.is_slow and not wanted and free > 0:
+            # Whose turn it is may not look for minutes. As if it had the share already: so it will not give it back.
+            wanted = target(row, beat.name, beat.silent, least_share=1)
+        share = max(share, min(wanted, share + free))
+    beat_seconds = beat.beat_seconds if share else beat.quiet_beat_seconds
+    mine = replace(row.members[beat.name], share=share, beat_seconds=beat_seconds)
+    return _grant_requests(_with_member(row, beat, mine), beat)
 
 
 def _restart(row: ScopeRow, wall: float) -> ScopeRow:
@@ -108,6 +134,7 @@ def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
         out_of=beat.out_of,
         turns=min((one.turns for one in others), default=0) if mine is None else mine.turns + (mine.share > 0),
         keep_seconds=beat.keep_seconds,
+        beat_seconds=beat.beat_seconds,
         beat_at=beat.wall,
         peak=beat.peak,
         is_fixed=beat.is_fixed,
@@ -119,7 +146,12 @@ def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
 
 def _learn(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.had_success:
-        row = replace(row, successes=row.successes + 1, last_success_at=beat.wall)
+        row = replace(
+            row,
+            successes=row.successes + 1,
+            last_success_at=beat.wall - beat.success_age_seconds,
+            success_age_seconds=beat.success_age_seconds,
+        )
     ends_at = beat.wall + beat.pause_left
     if beat.pause_left > 0.0 and ends_at > row.pause_until + REASSERT_SECONDS:
         row = with_pause(row, beat.wall, beat.pause_left, row.pause_reason, row.pause_mark, lifted_at=beat.lifted_at)
@@ -127,6 +159,9 @@ def _learn(row: ScopeRow, beat: Beat) -> ScopeRow:
     row = with_failures(row, beat.failures)
     seen = beat.outcomes
     learned = grow(row.learned, row.time, seen.sent)
+    if beat.is_slow and len(row.members) > 1:
+        # Chance is proven by exact numbers of requests, and what others sent is told late.
+        learned = replace(learned, no_chance_until=max(learned.no_chance_until, row.time + 1.0))
     if seen.throttled:
         learned = after_refusal(learned, seen.throttled_seconds, seen.throttled, row.time, is_row=seen.is_row)
     return replace(row, learned=learned)
@@ -190,10 +225,14 @@ def room(row: ScopeRow, silent: Mapping[str, int]) -> int:
     return cap(row, silent) - sum(one.share for one in row.members.values())
 
 
-def target(row: ScopeRow, name: str, silent: Mapping[str, int]) -> int:
+def target(row: ScopeRow, name: str, silent: Mapping[str, int], *, least_share: int = 0) -> int:
+    """``least_share`` is what ``name`` is taken to have at least, in the order of turns."""
     living = _living_members(row, silent)
     locked = sum(one.share for one in row.members.values()) - sum(one.share for _, one in living)
-    wishes = [Wish(other, one.share, one.wants, one.turns, one.looks) for other, one in living]
+    wishes = [
+        Wish(other, max(one.share, least_share if other == name else 0), one.wants, one.turns, one.looks)
+        for other, one in living
+    ]
     return divide_cap(max(0, cap(row, silent) - locked), wishes).get(name, 0)
 
 
@@ -241,6 +280,21 @@ def _grant_requests(row: ScopeRow, beat: Beat) -> ScopeRow:
         rate = min(rate, max(0.0, total - sum(one.rate for name, one in living if name != beat.name)))
     mine = replace(row.members[beat.name], rate=rate, granted={key: one for key, one in granted.items() if one > 0})
     return _with_member(replace(row, budget=budget), beat, mine)
+
+
+def is_pace_due(row: ScopeRow, name: str, silent: Mapping[str, int], declared: Sequence[Rate], wall: float) -> bool:
+    """Whether a beat now would give back a pace that another one needs, or take one that is free."""
+    mine = row.members.get(name)
+    total = min(row.learned.pace, allowed_pace(row.budget, declared, wall))
+    if mine is None or not mine.share or total >= UNLIMITED:
+        return False
+    senders = {other: one for other, one in _living_members(row, silent) if one.share}
+    parts = divide_pace(total, {other: one.wanted for other, one in senders.items()})
+    taken = sum(one.rate for one in senders.values())
+    if mine.rate > MAX_PACE_EXCESS_FACTOR * parts[name]:
+        is_one_short = any(one.rate < MIN_PACE_PART * parts[other] for other, one in senders.items())
+        return is_one_short or taken > MAX_PACE_EXCESS_FACTOR * total
+    return mine.rate < MIN_PACE_PART * parts[name] and total - taken > mine.rate
 
 
 def _with_member(row: ScopeRow, beat: Beat, member: Member) -> ScopeRow:

@@ -26,6 +26,9 @@ class Health:
     def is_fresh(self, now: float) -> bool:
         return self.last_success is not None and now - self.last_success <= HEALTHY_SECONDS
 
+    def age_seconds(self, now: float) -> float:
+        return 0.0 if self.last_success is None else now - self.last_success
+
     def note_success(self, now: float) -> None:
         self.successes += 1
         self.last_success = now
@@ -35,7 +38,7 @@ class Health:
         self._seen = row.successes
         if not is_news:
             return
-        # Who just joined finds successes that may be old; who was here sees each one within a beat of its time.
-        age = max(0.0, wall - row.last_success_at) if is_first else 0.0
+        # Who just joined finds successes that may be old; who was here sees each one soon after it was told.
+        age = max(0.0, wall - row.last_success_at) if is_first else row.success_age_seconds
         if self.last_success is None or now - age > self.last_success:
             self.last_success = now - age

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from haulier.api.scope.changes import Beat, room, target
+from haulier.api.scope.rhythm import Rhythm, steady_rhythm
 from haulier.api.scope.row import ScopeRow
 
 STALE_BEATS = 2
@@ -14,6 +16,8 @@ SILENT_BEATS = 3
 """Nobody waits for a member after so much silence; its share stays taken until it is gone."""
 IDLE_BEATS = 2
 """A share goes back after so long without an item in work."""
+MAX_IDLE_SECONDS = 10.0
+"""Beats may be far apart, and others wait for it."""
 EARLY_BEAT_SHARE_DIVISOR = 4
 """Part of a share that is worth an early beat, which is a write flushed to the disk."""
 
@@ -27,17 +31,17 @@ class Identity:
     process: str = ""
     is_fixed: bool = False
 
-    @property
-    def keep_seconds(self) -> float:
+    def keep_seconds(self, beat_seconds: float) -> float:
         """Silence after which none of its requests can be in flight: it sends for `STALE_BEATS` after a beat; one beat
         is to spare."""
-        return SILENT_BEATS * self.beat_seconds + self.request_deadline_seconds
+        return SILENT_BEATS * beat_seconds + self.request_deadline_seconds
 
 
 @dataclass(frozen=True)
 class _Sighting:
     beats: int
     seen_at: float
+    beat_seconds: float
     keep_seconds: float
     process: str
 
@@ -55,9 +59,9 @@ class Membership:
         self._sightings: dict[str, _Sighting] = {}
         self._busy_at = 0.0
         self._number = 0
-        self._silent: dict[str, int] = {}
+        self.silent: dict[str, int] = {}
         self._is_handed_over = False
-        self._beaten_at: float | None = None
+        self._fresh_until = -math.inf
         self.share = 0
         """The row surely holds so much for us."""
         self.limit = 0
@@ -67,10 +71,13 @@ class Membership:
         self.sharers = 1
 
     def is_fresh(self, now: float) -> bool:
-        return self._beaten_at is not None and now - self._beaten_at <= STALE_BEATS * self.identity.beat_seconds
+        return now <= self._fresh_until
 
-    def begin(self, now: float, in_use: int, *, is_busy: bool) -> Beat:
+    def begin(self, now: float, in_use: int, *, is_busy: bool, rhythm: Rhythm | None = None) -> Beat:
         """``is_busy``: an item was held, or a request made, since the last beat."""
+        is_slow, rhythm = rhythm is not None, rhythm or steady_rhythm(self.identity.beat_seconds)
+        # Its change may be made though we never hear of it: then the others wait for us by the new length.
+        self._fresh_until = min(self._fresh_until, now + STALE_BEATS * rhythm.beat_seconds)
         if is_busy:
             self._busy_at, self._is_handed_over = now, False
         if self._is_handed_over:
@@ -82,18 +89,23 @@ class Membership:
         gone: dict[str, int] = {}
         for name, seen in self._sightings.items():
             silence = now - seen.seen_at
-            if silence > SILENT_BEATS * self.identity.beat_seconds:
+            is_silent = silence > SILENT_BEATS * seen.beat_seconds
+            has_ended = (is_silent or is_slow) and bool(seen.process) and self._is_gone(seen.process)
+            if is_silent or has_ended:
                 silent[name] = seen.beats
-                if silence > seen.keep_seconds or (seen.process and self._is_gone(seen.process)):
-                    gone[name] = seen.beats
-        self._silent = silent
+            if has_ended or (is_silent and silence > seen.keep_seconds):
+                gone[name] = seen.beats
+        self.silent = silent
         return Beat(
             name=self.identity.name,
             number=self._number,
             offer=self.share,
             in_flight=self.identity.in_flight,
-            wants=now - self._busy_at < IDLE_BEATS * self.identity.beat_seconds,
-            keep_seconds=self.identity.keep_seconds,
+            wants=now - self._busy_at < min(IDLE_BEATS * rhythm.beat_seconds, MAX_IDLE_SECONDS),
+            keep_seconds=self.identity.keep_seconds(rhythm.beat_seconds),
+            beat_seconds=rhythm.beat_seconds,
+            quiet_beat_seconds=rhythm.quiet_beat_seconds,
+            is_slow=is_slow,
             process=self.identity.process,
             is_fixed=self.identity.is_fixed,
             silent=silent,
@@ -102,53 +114,72 @@ class Membership:
 
     def adopt(self, row: ScopeRow, beat: Beat, begun_at: float, now: float) -> None:
         name = self.identity.name
-        self._beaten_at = begun_at
+        self._fresh_until = begun_at + STALE_BEATS * row.members[name].beat_seconds
         self.share = row.members[name].share
         self.limit = min(self.share, target(row, name, beat.silent))
-        self._see(row, now)
-        working = sorted(
-            other
-            for other, one in row.members.items()
-            if other == name or (one.share and one.wants and beat.silent.get(other) != one.beats)
-        )
-        self.place, self.sharers = working.index(name), len(working)
+        self.watch(row, now)
 
     def hand_over(self) -> None:
         """Give the share back with the next beat, unless it is busy then."""
         self._is_handed_over = True
 
-    def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, takes_items: bool) -> bool:
+    def look(self, row: ScopeRow, in_use: int, *, is_busy: bool, takes_items: bool, is_slow: bool = False) -> bool:
         """Whether a beat now would move a good part of a share. What is to go back is no longer used.
 
         It does so only for a member that wants a share and has none: shares that follow work from hand to hand surprise
-        the breaker, which then opens over the last bad items of a run again and again.
+        the breaker, which then opens over the last bad items of a run again and again. Where beats are rare
+        (``is_slow``), it also takes what nobody has.
         """
         mine = row.members.get(self.identity.name)
         if mine is None:
             return False
         if is_busy and not mine.wants and not self.share:
             return True
+        wanted = target(row, self.identity.name, self.silent)
+        more = min(wanted - mine.share, room(row, self.silent)) if is_busy or takes_items else 0
+        takes_more = more > 0 and more * EARLY_BEAT_SHARE_DIVISOR >= wanted
         if self.share and all(one.share for one in row.members.values() if one.wants):
-            return False
-        wanted = target(row, self.identity.name, self._silent)
+            return is_slow and takes_more
         if (self.limit - wanted) * EARLY_BEAT_SHARE_DIVISOR >= self.share:
             self.limit = min(self.limit, wanted)
-        spare = self.share - max(self.limit, in_use)
-        more = min(wanted - mine.share, room(row, self._silent)) if is_busy or takes_items else 0
-        return (spare > 0 and spare * EARLY_BEAT_SHARE_DIVISOR >= self.share) or (
-            more > 0 and more * EARLY_BEAT_SHARE_DIVISOR >= wanted
+        spare = self.spare(in_use)
+        return takes_more or (spare > 0 and spare * EARLY_BEAT_SHARE_DIVISOR >= self.share)
+
+    def spare(self, in_use: int) -> int:
+        """How much of the share is not used any more."""
+        return self.share - max(self.limit, in_use)
+
+    def is_next(self, row: ScopeRow) -> bool:
+        """Whether a share is ours that we do not have yet."""
+        return not self.share and self.identity.name in row.members and target(row, self.identity.name, self.silent) > 0
+
+    def knows_of_death(self, row: ScopeRow) -> bool:
+        """Whether a beat now would free the share of a process that has surely ended."""
+        return any(
+            one.share > 0 and bool(one.process) and self._is_gone(one.process)
+            for name, one in row.members.items()
+            if name != self.identity.name
         )
 
     def close(self) -> None:
         self.share = self.limit = 0
-        self._beaten_at = None
+        self._fresh_until = -math.inf
 
-    def _see(self, row: ScopeRow, now: float) -> None:
+    def watch(self, row: ScopeRow, now: float) -> None:
+        """Note who beat, and who has work."""
+        name = self.identity.name
+        working = sorted(
+            other
+            for other, one in row.members.items()
+            if other == name or (one.share and one.wants and self.silent.get(other) != one.beats)
+        )
+        if name in row.members:
+            self.place, self.sharers = working.index(name), len(working)
         seen: dict[str, _Sighting] = {}
-        for name, one in row.members.items():
-            if name != self.identity.name:
-                before = self._sightings.get(name)
+        for other, one in row.members.items():
+            if other != name:
+                before = self._sightings.get(other)
                 is_same = before is not None and before.beats == one.beats
                 seen_at = before.seen_at if before is not None and is_same else now
-                seen[name] = _Sighting(one.beats, seen_at, one.keep_seconds, one.process)
+                seen[other] = _Sighting(one.beats, seen_at, one.beat_seconds, one.keep_seconds, one.process)
         self._sightings = seen

@@ -27,6 +27,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """Beats with a share. The fewest come first where places are few."""
     keep_seconds: float
     """Seconds after its last beat for which requests may be under way."""
+    beat_seconds: float = 1.0
+    """Longest time until its next beat; the others judge its silence by it."""
     beat_at: float
     """Wall time, for people alone."""
     peak: int = 0
@@ -59,6 +61,8 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     successes: int = 0
     """Beats with a success, since the first of these members joined."""
     last_success_at: float = 0.0
+    success_age_seconds: float = 0.0
+    """Age of that success when it was told, where beats are rare."""
     governor: Governor = msgspec.field(default_factory=Governor)
     breaker: Breaker = msgspec.field(default_factory=Breaker)
     budget: Budget = msgspec.field(default_factory=Budget)

@@ -21,7 +21,9 @@ from haulier.api.scope.extra_requests import ExtraRequests
 from haulier.api.scope.failures import FailureNotes
 from haulier.api.scope.gate import Gate, WaitListener
 from haulier.api.scope.membership import Identity, Membership
+from haulier.api.scope.metronome import Metronome
 from haulier.api.scope.process import is_gone
+from haulier.api.scope.rhythm import BEAT_SECONDS
 from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.api.scope.view import ScopeView
 from haulier.api.scope.witness import REFUSAL_VALID_SECONDS, Judge, Send
@@ -32,9 +34,6 @@ from haulier.rows.seam import Rows
 
 LONG_PAUSE_BEATS = 10
 """A longer pause takes the share away: items taken meanwhile would only wait."""
-
-ROW_READS_PER_BEAT = 5
-"""A read costs a tenth of a beat."""
 
 logger = logging.getLogger("haulier.api")
 
@@ -57,7 +56,7 @@ class ScopeSettings:
     """For each run."""
     mark: str = ""
     """See `haulier.api.scope.credential_mark`."""
-    beat_seconds: float = 1.0
+    beat_seconds: float = BEAT_SECONDS
     process: str = ""
     """See `this_process`. Empty: a dead member's share is kept for ``request_deadline_seconds``."""
 
@@ -82,6 +81,8 @@ class Scope:
             ),
             is_gone,
         )
+        self._metronome = Metronome(settings.beat_seconds, rows.capabilities.operations_per_second, rng)
+        self._is_next = False
         self._view = ScopeView(settings.rates, settings.max_requests, settings.beat_seconds, rng)
         self._gate = Gate(clock, self._opens_in, self._note_sent, self._error)
         self._beat_now = asyncio.Event()
@@ -114,6 +115,8 @@ class Scope:
     async def join(self) -> None:
         """Raises what the store raises, and `NewerFormatError`."""
         self._was_busy = True  # It means to work. Else it would wait for a place among the members without work.
+        if self._metronome.is_slow:
+            await self._read()  # The first beat tells how long the second may take, which depends on all of them.
         row = await self._beat()
         if self.pause_seconds_left > 0.0:
             extra = {"seconds": round(self.pause_seconds_left, 1), "reason": row.pause_reason}
@@ -124,7 +127,8 @@ class Scope:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._beats())
-                group.create_task(self._read_between_beats())
+                slow = self._metronome.is_slow
+                group.create_task(self._act_between_beats() if slow else self._read_between_beats())
                 group.create_task(self._probes())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -229,6 +233,7 @@ class Scope:
         """Count a failure as in an outage: connect, time-out, 429 without a wait, 5xx. ``reason`` holds no secrets."""
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         reason = reason or ("no answer" if response is None else f"status {response.status}")
+        self._metronome.hurry()
         if self._view.note_failure(response, reason, now, wall):
             self._beat_now.set()
         # At a hard limit each moment costs refusals: one less from now on, whatever the others know.
@@ -340,9 +345,9 @@ class Scope:
 
     async def _beats(self) -> None:
         while True:
-            # What can be given back to who waits for it is given soon, and not only at the next beat.
-            has_spare = self._membership.share > max(self._membership.limit, self._gate.in_use)
-            await self._sleep_until_beat(self._settings.beat_seconds / (4 if has_spare else 1))
+            if self._metronome.is_slow:
+                await self._clock.sleep(self._settings.beat_seconds)  # However many reasons there are for a beat.
+            await self._sleep_until_beat(self._seconds_to_beat)
             try:
                 await self._beat()
             except UnavailableError as error:
@@ -354,22 +359,59 @@ class Scope:
 
     async def _read_between_beats(self) -> None:
         while True:
-            await self._clock.sleep(self._settings.beat_seconds / ROW_READS_PER_BEAT)
-            if not self._has_company:
-                continue
-            with contextlib.suppress(UnavailableError):
-                row = decode(await self._rows.read(self._settings.name))
-                self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
-                self._see_others(row)
-                takes_items = self.has_work is not None
-                if self._membership.look(row, self._gate.in_use, is_busy=self._is_busy, takes_items=takes_items):
-                    self._beat_now.set()
-                self._limit()
-                if self._view.beat_report.is_behind(row.governor):
-                    self._beat_now.set()
+            await self._clock.sleep(self._metronome.rhythm.read_seconds)
+            if self._has_company:
+                with contextlib.suppress(UnavailableError):
+                    self._look(await self._read())
+
+    async def _act_between_beats(self) -> None:
+        """Where operations cost: do what is due, by what is known."""
+        while True:
+            await self._clock.sleep(self._settings.beat_seconds)
+            is_busy = self._was_busy or self._is_busy
+            waits = self._membership.share > 0 and (self.pause_seconds_left > 0.0 or self._view.is_down)
+            now, is_curious = self._clock.monotonic(), self._is_next or waits
+            if not self._seconds_to_beat:
+                self._beat_now.set()
+            elif self._metronome.is_read_due(now, is_busy=is_busy, is_curious=is_curious) and self._has_company:
+                with contextlib.suppress(UnavailableError):
+                    row = await self._read()
+                    self._membership.watch(row, self._clock.monotonic())
+                    self._look(row)
+
+    @property
+    def _seconds_to_beat(self) -> float:
+        return self._metronome.seconds_to_beat(
+            self._clock.monotonic(),
+            has_share=self._membership.share > 0,
+            has_spare=self._membership.spare(self._gate.in_use) > 0,
+            is_cut_off=self._is_cut_off,
+        )
+
+    async def _read(self) -> ScopeRow:
+        asked_at = self._clock.monotonic()
+        row = decode(await self._rows.read(self._settings.name))
+        self._metronome.see(row, asked_at)
+        self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
+        self._is_next = self._membership.is_next(row)
+        self._see_others(row)
+        return row
+
+    def _look(self, row: ScopeRow) -> None:
+        in_use, is_slow = self._gate.in_use, self._metronome.is_slow
+        takes_items = self.has_work is not None
+        is_due = self._membership.look(row, in_use, is_busy=self._is_busy, takes_items=takes_items, is_slow=is_slow)
+        if is_slow and not is_due:
+            wall = wall_seconds(self._clock)
+            is_due = self._membership.knows_of_death(row) or self._view.is_pace_due(row, self._membership, wall)
+        if is_due or self._view.beat_report.is_behind(row.governor):
+            self._beat_now.set()
+        self._limit()
 
     def _see_others(self, row: ScopeRow) -> None:
-        if any(member.wants for name, member in row.members.items() if name != self._member):
+        silent = self._membership.silent
+        others = [one for name, one in row.members.items() if name != self._member and silent.get(name) != one.beats]
+        if any(one.wants for one in others):
             self.others_worked_at = self._clock.monotonic()
 
     @property
@@ -389,7 +431,9 @@ class Scope:
         began_at, gate = self._clock.monotonic(), self._gate
         is_busy = self._was_busy or self._is_busy
         self._was_busy = False
-        beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy)
+        self._metronome.begin_beat(began_at)
+        rhythm = self._metronome.rhythm if self._metronome.is_slow else None
+        beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy, rhythm=rhythm)
         beat = replace(
             self._view.tell(beat, began_at, wall_seconds(self._clock)),
             in_flight=self._in_flight,
@@ -410,6 +454,9 @@ class Scope:
             raise
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._membership.adopt(row, beat, began_at, now)
+        self._metronome.see(row, began_at)
+        self._metronome.note_told(row.members[self._member].beat_seconds)
+        self._is_next = self._membership.is_next(row)
         self._view.adopt(row, self._member, wall, now)
         self._has_company = len(row.members) > 1
         self._see_others(row)

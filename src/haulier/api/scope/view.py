@@ -29,7 +29,7 @@ from haulier.api.limits.learned_rate import MAX_CHANCE_WAIT_SECONDS
 from haulier.api.limits.pacer import NEVER_SECONDS, Pacer
 from haulier.api.limits.refusals import Refusals
 from haulier.api.scope.beat_report import BeatReport
-from haulier.api.scope.changes import Beat
+from haulier.api.scope.changes import Beat, is_pace_due
 from haulier.api.scope.health import Health
 from haulier.api.scope.membership import Membership
 from haulier.api.scope.pause import Pause
@@ -146,6 +146,9 @@ class ScopeView:
         is_new = self._hear(response, now, wall)
         return self._tried(is_good=False) or is_new or is_due
 
+    def is_pace_due(self, row: ScopeRow, membership: Membership, wall: float) -> bool:
+        return is_pace_due(row, membership.identity.name, membership.silent, self._rates, wall)
+
     def note_sent(self, in_use: int) -> None:
         self.pause.note_sent(in_use)
         self.beat_report.note_sent()
@@ -215,6 +218,7 @@ class ScopeView:
             beat,
             wall=wall,
             had_success=self.health.is_news,
+            success_age_seconds=self.health.age_seconds(now) if beat.is_slow else 0.0,
             lifted_at=self.lifted_at,
             pause_left=self.pause.seconds_left(now),
             report=self.beat_report.take_report(),
