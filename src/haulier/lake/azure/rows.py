@@ -21,11 +21,15 @@ from haulier.azure.errors import AzureErrors, words_of
 from haulier.azure.fault import SDK_ERRORS, fault_of
 from haulier.clock import Clock
 from haulier.errors import QueueUnavailableError
+from haulier.rows.seam import RowsCapabilities
 
 PATIENCE_SECONDS = 15.0
 """For conflicts and lost answers of one update. Where nothing can be read at all, the first request ends it."""
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
+OPERATIONS_PER_SECOND = 2.0
+"""Of all clients of a row: a put costs as much as ten reads, and each second one that lands at the same moment is made
+again."""
 KEPT_UPDATES = 64
 """Names in a blob's metadata, which may have 8 KiB: more than can be made while one client waits for an answer."""
 
@@ -51,6 +55,10 @@ class AzureRows:
         self._clock = clock
         self._rng = rng
         self._is_closed = False
+
+    @property
+    def capabilities(self) -> RowsCapabilities:
+        return RowsCapabilities(OPERATIONS_PER_SECOND)
 
     async def read(self, name: str) -> bytes | None:
         self._require_open()
