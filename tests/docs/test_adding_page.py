@@ -36,6 +36,8 @@ UNNAMED = {
 USERS = {
     "benchmarks": "measures what is there, but for the steps",
     "findings": "how other software behaves",
+    "src/haulier/testing/azure_queue": "has an operation of the service that is called as the command is",
+    "src/haulier/testing/proxy": "the same",
     "src/haulier/worker/key_check.py": "advises the kind to whoever has doubled keys",
     "tests/api": "tests of the client, but for those of paging",
     "tests/cli": "whole commands over what is there, but for the steps",
