@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from haulier.azure.credential import async_credential
 from haulier.azure.errors import AzureErrors, AzurePlace
 from haulier.azure.transport import send_once_transport
 from haulier.clock import Clock
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, UsageError
 from haulier.queues.azure.answers import QueueExistsError, judge
 
 POISON_SUFFIX = "-poison"
@@ -64,11 +63,20 @@ class QueueConnection:
         self._errors[client.queue_name].note_answer()
         return answer
 
-    async def create(self) -> None:
-        """Make both queues, whoever else does so at the same time."""
-        for client in (self.messages, self.poison):
-            with contextlib.suppress(QueueExistsError):
+    async def create(self, missing: QueueClient) -> None:
+        """Make both queues, the missing one first. Others may do so at the same time."""
+        for client in sorted((self.messages, self.poison), key=lambda client: client is not missing):
+            try:
                 await self.call(client, client.create_queue)
+            except QueueExistsError:
+                continue
+            except UsageError as refusal:
+                name, account = client.queue_name, self._account.name
+                raise UsageError(
+                    f"The queue {name!r} of the storage account {account!r} does not exist, and may not be created "
+                    f"from here. Create it: az storage queue create --account-name {account} --name {name} "
+                    f"--auth-mode login. Or: {refusal}"
+                ) from None
 
     async def close(self) -> None:
         await self._transport.close()

@@ -147,6 +147,7 @@ class AzureQueue:
             )
         except (StaleReceiptError, AbsentQueueError) as error:
             if self._is_in_doubt(lease):
+                self._in_doubt.discard(lease.token)
                 return  # Released, renewed or taken by another: the message comes back in each case.
             raise LeaseLostError("The lease is lost: another worker took the message, or it is gone.") from error
 
@@ -234,7 +235,7 @@ class AzureQueue:
                     raise QueueUnavailableError(
                         f"{error}, though it was just made. Is somebody deleting it?"
                     ) from error
-                await self._open().create()
+                await self._open().create(client)
             except QueueUnavailableError as error:
                 if self._clock.monotonic() - began_at >= self._patience_seconds:
                     raise
