@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ import pytest
 from haulier.clock import SystemClock
 from haulier.errors import QueueUnavailableError
 from haulier.queues.memory import MemoryQueue, MemoryStore
-from haulier.queues.seam import Lease
+from haulier.queues.seam import Hold, Lease
 from haulier.worker.keeper import HeldLease, LeaseKeeper
 
 LEASE_SECONDS = 0.48
@@ -210,3 +211,90 @@ async def test_asking_for_a_renewal_waits_while_the_queue_is_away(stand: Stand) 
     away = False
     await stand.live(LEASE_SECONDS / 4)
     assert await asking
+
+
+class Receipts(Watched):
+    """Gives a lease a new token with each renewal, takes its time, and says so when two overlap."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.under_way = 0
+        self.overlaps = 0
+        self.answer = threading.Event()
+
+    async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
+        self.overlaps += self.under_way > 0
+        self.under_way += 1
+        bare = [dataclasses.replace(lease, token=lease.token.partition(" ")[0]) for lease in leases]
+        renewed = await super().renew(bare, lease_seconds)
+        number = len(self.renewals)
+        while not self.answer.is_set():
+            await asyncio.sleep(0.005)
+        self.under_way -= 1
+        return [lease and dataclasses.replace(lease, token=f"{lease.token} {number}") for lease in renewed]
+
+
+@pytest.fixture
+def slow(stand: Stand) -> Receipts:
+    """The queue of the stand's keeper."""
+    stand.watched = Receipts(stand.store)
+    return stand.watched
+
+
+async def test_a_lease_is_let_go_with_its_last_token(stand: Stand, slow: Receipts) -> None:
+    """A renewal that is under way is waited for: its queue refuses the token of before, as it does a lost lease's."""
+    held = await stand.hold()
+    await stand.live(LEASE_SECONDS / 2)
+    assert slow.under_way == 1
+    letting_go = asyncio.create_task(stand.keeper.let_go(held))
+    await stand.live(LEASE_SECONDS / 8)
+    assert not letting_go.done()
+    slow.answer.set()
+    assert (await letting_go).token.endswith(" 1")
+    await stand.live(LEASE_SECONDS)
+    assert len(slow.renewals) == 1, "it is renewed no more"
+
+
+async def test_renewals_of_one_lease_never_overlap(stand: Stand, slow: Receipts) -> None:
+    """Two at once would have the same token, and one of them would be told that the lease is lost."""
+    held = await stand.hold()
+    await stand.live(LEASE_SECONDS / 2)
+    asking = [asyncio.create_task(stand.keeper.renew(held)) for _ in range(3)]
+    await stand.live(LEASE_SECONDS / 8)
+    slow.answer.set()
+    assert await asyncio.gather(*asking) == [True] * 3
+    assert (slow.overlaps, held.is_lost) == (0, False)
+
+
+class Doubting(Watched):
+    """Answers one renewal of many with doubt, and never knows of it again, or does."""
+
+    def __init__(self, store: MemoryStore, hold: Hold) -> None:
+        super().__init__(store)
+        self.hold = hold
+        self.asked: list[int] = []
+
+    async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
+        self.asked.append(len(leases))
+        renewed = await super().renew(leases, lease_seconds)
+        hold: Hold = "doubtful" if len(self.asked) == 1 else self.hold
+        return [
+            dataclasses.replace(lease, hold=hold) if lease and lease.body == b"item" else lease for lease in renewed
+        ]
+
+
+@pytest.mark.parametrize("hold", ["held", "unknown"])
+async def test_a_doubtful_lease_alone_is_asked_for_again_and_soon(stand: Stand, hold: Hold) -> None:
+    """It was perhaps not extended, and its deadline is moved by a good answer only."""
+    watched = stand.watched = Doubting(stand.store, hold)
+    held = await stand.hold()
+    deadline = held.deadline
+    await stand.queue.enqueue([b"other"])
+    (lease,) = await stand.queue.dequeue(1, LEASE_SECONDS)
+    stand.keeper.hold(lease, clock.monotonic())
+    while len(watched.asked) < 3:
+        await stand.live(LEASE_SECONDS / 24)
+    assert watched.asked[:3] == [2, 1, 2 if hold == "held" else 1]
+    assert watched.renewals[1] - watched.renewals[0] < LEASE_SECONDS / 4 < watched.renewals[2] - watched.renewals[1]
+    assert (held.is_lost, held.is_unknown) == (False, hold == "unknown")
+    assert (held.deadline > deadline) is (hold == "held")
