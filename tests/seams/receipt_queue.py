@@ -60,6 +60,9 @@ class ReceiptQueue:
     def capabilities(self) -> QueueCapabilities:
         return _CAPABILITIES
 
+    async def exists(self) -> bool:
+        return True
+
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         store = self._store
         with store.lock:

@@ -127,7 +127,8 @@ class LiveSource(OpenSource):
 
 @contextlib.asynccontextmanager
 async def open_source(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[OpenSource]:
-    """No secret is read. With ``writes`` a lake that is unfit is refused first; without, nothing is written."""
+    """No secret of the API is read. With ``writes`` a lake that is unfit is refused first, and a queue that cannot be
+    asked; without, nothing is written."""
     clock = SystemClock()
     lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
     name = process_name()
@@ -145,6 +146,8 @@ async def open_source(app: App, options: Options, *, writes: bool = True) -> Asy
             await lake.check()
         queue, own_rows = backend.open_both()
         stack.push_async_callback(queue.close)
+        if writes:
+            await queue.exists()  # What is refused to us there is better said before anything is written.
         rows = own_rows or _rows_of(lake, queue)
         stack.push_async_callback(rows.close)
         yield OpenSource(

@@ -97,6 +97,11 @@ class Queue(Protocol):
     @property
     def capabilities(self) -> QueueCapabilities: ...
 
+    async def exists(self) -> bool:
+        """Whether it has been made. Always, where the first call makes it; else a call that writes does, and until then
+        all others find nothing."""
+        ...
+
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         """Add messages, durably. If it fails, some of them may stay. Equal messages are not dropped; one whose sending
         had no answer may be there twice, the second time marked."""

@@ -263,7 +263,7 @@ class Worker:
         try:
             await self._state.batch_settler.run()
         except HaulierError as error:
-            self._state.stop.set(4, str(error))
+            self._state.stop.set(2 if isinstance(error, UsageError) else 4, str(error))
 
     async def _keep_room(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from haulier.cli.signals import until_signal
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.lake.floor import require_room
 from haulier.plurals import count_of
+from haulier.runs.lost_queue import require_queue
 
 
 @source_command(
@@ -36,6 +37,7 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
         if is_new:
             for run_id in await supersede(source, wanted.mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
+        await require_queue(source.lake, source.queue, call.app.name)
         run = await find_open(source, wanted.mode, say)
         if run is not None:
             require_covered(run, wanted)

@@ -20,6 +20,7 @@ from haulier.cli.signals import INTERRUPTED, until_signal
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import sentence
 from haulier.lake.floor import require_room
+from haulier.runs.lost_queue import require_queue
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 
@@ -56,6 +57,7 @@ async def command(
         if is_new:
             for run_id in await supersede(source, mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
+        await require_queue(source.lake, source.queue, call.app.name)
         driver: Driver = (
             LocalDriver(source, call.source, call.options)
             if workers is None

@@ -20,6 +20,7 @@ from haulier.cli.report import exit_code_of_state, unseen_lines
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.plurals import count_of
 from haulier.queues.seam import Depth, Holder
+from haulier.runs.lost_queue import require_queue
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
 
@@ -32,6 +33,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
     """
     async with open_source(call.app, call.options, writes=False) as source:
         run = await pick_run(source, run_id)
+        await require_queue(source.lake, source.queue, call.app.name)
         queue = source.queue if is_queue_shared(source) else None
         status = await run_status(source.lake, queue, run)
         api = None if queue is None else await read_api_state(source)

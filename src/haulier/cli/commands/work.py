@@ -23,6 +23,7 @@ from haulier.cli.pick_run import pick_run
 from haulier.cli.progress import Bar, has_bar
 from haulier.cli.progress_reader import OpenRunsReader
 from haulier.cli.signals import on_signals
+from haulier.runs.lost_queue import require_queue
 from haulier.runs.run import list_runs
 from haulier.runs.state import run_state
 from haulier.worker.loop import Worker
@@ -66,6 +67,7 @@ def command(
 async def _work(app: App, typed: str, options: Options, run_id: str | None, exit_idle: bool, with_parent: bool) -> int:
     async with open_live(app, options) as source:
         require_shared_queue(source)
+        await require_queue(source.lake, source.queue, app.name)
         if run_id is not None:
             await pick_run(source, run_id)  # A misspelt one would be waited for in vain.
         watch = Watch(source.lake, source.queue, source.closer, app.name, only=run_id)

@@ -80,6 +80,20 @@ class AzureQueue:
     def capabilities(self) -> QueueCapabilities:
         return _CAPABILITIES
 
+    async def exists(self) -> bool:
+        for tries_left in reversed(range(TRIES)):
+            try:
+                await self._call(self._open().messages, self._open().messages.get_queue_properties)
+            except AbsentQueueError:
+                return False
+            except QueueUnavailableError:
+                if not tries_left:
+                    raise
+                await self._pause(TRIES - 1 - tries_left)
+            else:
+                return True
+        raise AssertionError("the last try returns or raises")
+
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         connection, hidden_seconds = self._open(), whole_seconds(delay_seconds)
 

@@ -102,6 +102,9 @@ class SqliteQueue:
     def capabilities(self) -> QueueCapabilities:
         return _CAPABILITIES
 
+    async def exists(self) -> bool:
+        return True
+
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         for start in range(0, len(bodies), ENQUEUE_AT_ONCE):
             batch = bodies[start : start + ENQUEUE_AT_ONCE]

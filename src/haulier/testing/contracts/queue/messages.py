@@ -29,6 +29,11 @@ class MessageContract(QueueSetting):
         assert (lease.body, lease.deliveries) == (b"one", 1)
         assert lease.token
 
+    async def test_queue_exists_once_it_holds_something(self, queue: Queue, other: Queue) -> None:
+        await queue.enqueue([b"one"])
+        assert await queue.exists()
+        assert await other.exists()
+
     async def test_empty_queue_hands_out_nothing(self, queue: Queue) -> None:
         assert await self.take(queue) == []
         assert await self.take(queue, 10) == []
