@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -156,7 +156,7 @@ class ObjectLake:
         checked(f"{folder}/{name}")
         return ObjectSpool()
 
-    async def publish(self, spool: Spool, path: str) -> Published:
+    async def publish(self, spool: Spool, path: str, seconds_left: Callable[[], float] | None = None) -> Published:
         checked(path)
         assert isinstance(spool, ObjectSpool)
         return await spool.put(self._objects, path)

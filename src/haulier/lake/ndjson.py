@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from isal import igzip_lib, isal_zlib
@@ -14,6 +15,9 @@ from haulier.lake.seam import Bytes, ObjectFacts
 BLOCK_BYTES = 256 * 1024
 """Bytes fed to ISA-L at a time. Its output depends on where its input is cut, so equal content has equal bytes only
 with cuts at fixed places. Below this a thread costs more than compression saves."""
+
+_RECORDS_AT_ONCE = 1_000
+"""Records taken in at a time: an endless iterable needs no endless memory."""
 
 _LONG_RECORD_BYTES = 500
 """Mean size from which searching for line ends beats `bytes.count`: it takes a fifth of the time at 10 KB, twice the
@@ -32,6 +36,13 @@ _TEXT_BYTES = 1024 * 1024
 
 _NotGzip = cast("type[Exception]", isal_zlib.error)
 """The stubs of isal type it as an instance."""
+
+
+def batches(records: Iterable[Bytes]) -> Iterator[tuple[list[Bytes], int]]:
+    """Records, and their bytes together."""
+    remaining = iter(records)
+    while batch := list(islice(remaining, _RECORDS_AT_ONCE)):
+        yield batch, sum(map(len, batch))
 
 
 def to_lines(page: Sequence[Bytes], start: int = 0, stop: int | None = None) -> bytes:
@@ -78,6 +89,22 @@ class LineCompressor:
         self._waiting.append(lines)
         self.waiting_bytes += len(lines)
         self.records += records
+
+    def take(self, batch: Sequence[Bytes], size: int) -> bool:
+        """Whether a small batch, of ``size`` bytes, was only added, for which no thread is worth its cost. If not, it
+        is left to `store`."""
+        if self.waiting_bytes + size >= BLOCK_BYTES:
+            return False
+        self.add(to_lines(batch), len(batch))
+        return True
+
+    def store(self, batch: Sequence[Bytes], size: int, put: Callable[[bytes], None]) -> None:
+        """A block's worth of records at a time: a page is not there twice, and its lines stay in the processor's
+        cache."""
+        step = max(1, len(batch) * BLOCK_BYTES // size)
+        for start in range(0, len(batch), step):
+            self.add(to_lines(batch, start, start + step), min(step, len(batch) - start))
+            put(self.drain())
 
     def drain(self) -> bytes:
         """Returns the bytes to store next; less than a block waits."""

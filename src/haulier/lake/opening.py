@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -38,8 +39,17 @@ def _open_folder(url: str, clock: Clock) -> Lake:
     return LocalLake(Path(folder), clock)
 
 
+def _open_container(url: str, clock: Clock) -> Lake:
+    from haulier.lake.azure.folder import find_folder
+    from haulier.lake.azure.lake import AzureLake
+
+    return AzureLake(find_folder(url), clock, random.Random())
+
+
 _SCHEMES: dict[str, Scheme[[str, Clock], Lake]] = {
     "file": Scheme(_open_folder, ("`file:///data/lake`",)),
+    "az": Scheme(_open_container, ("`az://CONTAINER/PATH`",), extra="azure"),
+    "abfss": Scheme(_open_container, ("`abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`",), extra="azure"),
 }
 
 

@@ -6,7 +6,7 @@ Paths are relative to the lake, with ``/`` between parts, and hold ASCII letters
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +35,9 @@ class Published(enum.Enum):
     """The object is this spool's, now or from an earlier try."""
     TAKEN = "taken"
     """The object is another attempt's: adopt it. This spool is dropped."""
+    AGAIN = "again"
+    """Nobody knows yet: the lease's end came first, or the answer was lost. Look for closings and at the lease anew,
+    and publish again; the spool is kept."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,12 @@ class Lake(Protocol):
         stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
         ...
 
-    async def publish(self, spool: Spool, path: str) -> Published:
+    async def publish(self, spool: Spool, path: str, seconds_left: Callable[[], float] | None = None) -> Published:
         """Do steps 4-6 of P7, create-only: link, make durable, drop the spool's own name. Raises `SweptError` if a
-        closing took the spool (only where a sweep fences)."""
+        closing took the spool (only where a sweep fences).
+
+        ``seconds_left`` tells how long the lease is surely ours yet. Where no sweep fences, the right to put ends with
+        it if the store can do that (C9). None: it is not known, and the right does not end."""
         ...
 
     async def adopt(self, path: str) -> ObjectFacts | None:

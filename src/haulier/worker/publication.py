@@ -34,12 +34,14 @@ async def publish(
     then.
     """
     facts = await spool.finish()
-    while True:
+    published = Published.AGAIN
+    while published is Published.AGAIN:
         if await closing_in_force(lake, run.paths) is not None:
             raise SweptError(f"Run {run.run_id} is being closed")
-        if not await require_lease(held, keeper, clock):
-            break  # The deadline was good after the look at the closings; a renewal in between means: look again.
-    if await lake.publish(spool, path) is Published.OURS:
+        if await require_lease(held, keeper, clock):
+            continue  # The deadline must be good after the look at the closings.
+        published = await lake.publish(spool, path, lambda: held.deadline - clock.monotonic())
+    if published is Published.OURS:
         return facts, False
     theirs = await lake.adopt(path)
     if theirs is None:

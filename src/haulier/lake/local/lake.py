@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -67,7 +67,7 @@ class LocalLake:
             raise ValueError(f"a spool stands in its folder itself, not at {name!r} below it")
         return LocalSpool(self._files, folder, name, self._threads)
 
-    async def publish(self, spool: Spool, path: str) -> Published:
+    async def publish(self, spool: Spool, path: str, seconds_left: Callable[[], float] | None = None) -> Published:
         if not isinstance(spool, LocalSpool):
             raise TypeError("a spool can be published only by the lake that opened it")
         return await spool.publish(path)

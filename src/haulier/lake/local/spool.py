@@ -10,17 +10,13 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 from haulier.disks import make_durable, sync_folder
 from haulier.errors import LakeUnavailableError, SweptError
 from haulier.lake.local.files import LocalFiles, link, parent, write_all
 from haulier.lake.local.threads import Call, LocalThreads
-from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, to_lines
+from haulier.lake.ndjson import LineCompressor, batches
 from haulier.lake.seam import Bytes, ObjectFacts, Published
-
-_RECORDS_AT_ONCE = 1_000
-"""Records taken in at a time: an endless iterable needs no endless memory."""
 
 
 class LocalSpool:
@@ -43,12 +39,8 @@ class LocalSpool:
     async def write(self, records: Iterable[Bytes]) -> None:
         async with self._turn:
             self._begin()
-            remaining = iter(records)
-            while batch := list(islice(remaining, _RECORDS_AT_ONCE)):
-                size = sum(map(len, batch))
-                if self._compressor.waiting_bytes + size < BLOCK_BYTES:
-                    self._compressor.add(to_lines(batch), len(batch))
-                else:
+            for batch, size in batches(records):
+                if not self._compressor.take(batch, size):
                     await self._threads.run(self._write, batch, size)
             self._usable = True
 
@@ -88,11 +80,7 @@ class LocalSpool:
         self._usable = False
 
     def _write(self, batch: Sequence[Bytes], size: int) -> None:
-        # A block's worth of records at a time: a page is not there twice, and its lines stay in the processor's cache.
-        step = max(1, len(batch) * BLOCK_BYTES // size)
-        for start in range(0, len(batch), step):
-            self._compressor.add(to_lines(batch, start, start + step), min(step, len(batch) - start))
-            write_all(self._opened(), self._compressor.drain())
+        self._compressor.store(batch, size, lambda stored: write_all(self._opened(), stored))
 
     def _finish(self) -> None:
         self._store()

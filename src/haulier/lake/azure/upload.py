@@ -1,0 +1,128 @@
+"""One object on its way to its name: create-only, whole or absent, in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from azure.core.exceptions import HttpResponseError
+
+from haulier.lake.azure.blobs import Blobs, code_of, stands
+from haulier.lake.azure.rights import PutRight, PutRights
+
+PUT_BYTES = 1024 * 1024
+"""Up to this an object is one request, which costs half as much as two. Above, memory holds one block at a time, and
+what makes it visible is a request without a body of its own, which is over in a moment."""
+BLOCK_BYTES = 4 * 1024 * 1024
+MAX_BLOCKS = 50_000
+"""Of one blob, by the documentation of Put Block."""
+
+
+class Body(Protocol):
+    @property
+    def size(self) -> int: ...
+
+    async def read(self, start: int, size: int) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class MemoryBody:
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
+
+    async def read(self, start: int, size: int) -> bytes:
+        return self.body[start : start + size]
+
+
+class FileBody:
+    def __init__(self, file: Path, size: int) -> None:
+        self._file = file
+        self.size = size
+
+    async def read(self, start: int, size: int) -> bytes:
+        return await asyncio.to_thread(self._read, start, size)
+
+    def _read(self, start: int, size: int) -> bytes:
+        with open(self._file, "rb") as file:
+            file.seek(start)
+            return file.read(size)
+
+
+class Upload:
+    """Of one body to one name. A try that failed may be made again, and goes on behind the blocks that arrived.
+
+    Blocks of a dead writer may lie under any name. Azurite then refuses each create by one request for ever, where the
+    service drops them; both take a list of blocks. Their ids must be as long as those that lie there, so this length
+    stays for ever.
+    """
+
+    def __init__(self, blobs: Blobs, rights: PutRights, blob: str, body: Body) -> None:
+        self._blobs = blobs
+        self._rights = rights
+        self._blob = blob
+        self._body = body
+        self.id = uuid.uuid4().hex
+        """Goes with the blob, and tells it from another's."""
+        self._staged: list[str] = []
+
+    async def attempt(self, seconds_left: Callable[[], float] | None = None) -> bool | None:
+        """True: ours stands. False: another's does. None: the lease's end came first, and nothing was put."""
+        if self._body.size <= PUT_BYTES and not self._staged:
+            body = await self._body.read(0, self._body.size)
+            right = await self._right(seconds_left)
+            if right is None:
+                return None
+            try:
+                await self._blobs.put(self._blob, body, self.id, right.sas, right.timeout_seconds)
+            except HttpResponseError as error:
+                if self._is_late(error, right):
+                    return None
+                if not stands(error):
+                    raise
+                found = await self._blobs.standing(self._blob)
+                if found is not None:
+                    return found.attempt == self.id
+            else:
+                return True
+        return await self._by_blocks(seconds_left)
+
+    async def _by_blocks(self, seconds_left: Callable[[], float] | None) -> bool | None:
+        block_bytes = max(BLOCK_BYTES, -(-self._body.size // MAX_BLOCKS))
+        for start in range(len(self._staged) * block_bytes, self._body.size, block_bytes):
+            block = f"{self.id}{len(self._staged):08d}"
+            await self._blobs.stage(self._blob, block, await self._body.read(start, block_bytes))
+            self._staged.append(block)
+        right = await self._right(seconds_left)
+        if right is None:
+            return None
+        try:
+            await self._blobs.commit(self._blob, self._staged, self.id, right.sas, right.timeout_seconds)
+        except HttpResponseError as error:
+            if self._is_late(error, right):
+                return None
+            # Blocks go when another's blob is committed under the name, though that may have been removed since.
+            if not stands(error) and code_of(error) != "InvalidBlockList":
+                raise
+            found = await self._blobs.standing(self._blob)
+            if found is not None:
+                return found.attempt == self.id
+            self._staged.clear()
+            raise TimeoutError("what stood under the name has gone") from error
+        return True
+
+    async def _right(self, seconds_left: Callable[[], float] | None) -> PutRight | None:
+        """Asked for as late as can be: blocks take their time."""
+        left = seconds_left() if seconds_left is not None else None
+        if left is not None and left <= 0:
+            return None
+        return await self._rights.for_seconds(self._blob, left)
+
+    def _is_late(self, error: HttpResponseError, right: PutRight) -> bool:
+        return error.status_code == 403 and not stands(error) and self._rights.is_over(right)
