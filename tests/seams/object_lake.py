@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from haulier.errors import DamagedObjectError
 from haulier.lake.names import checked
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, LineCounter, to_lines
-from haulier.lake.seam import Bytes, Disk, LakeCapabilities, ObjectFacts, Published, Spool
+from haulier.lake.seam import Bytes, Disk, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
 from haulier.rows.seam import Rows
 
 PIECE_BYTES = 1024 * 1024
@@ -156,7 +156,7 @@ class ObjectLake:
         checked(f"{folder}/{name}")
         return ObjectSpool()
 
-    async def publish(self, spool: Spool, path: str, seconds_left: Callable[[], float] | None = None) -> Published:
+    async def publish(self, spool: Spool, path: str, seconds_left: SecondsLeft | None = None) -> Published:
         checked(path)
         assert isinstance(spool, ObjectSpool)
         return await spool.put(self._objects, path)

@@ -15,6 +15,9 @@ from haulier.rows.seam import Rows
 
 Bytes = bytes | bytearray | memoryview
 
+SecondsLeft = Callable[[], float | None]
+"""How long a lease is surely ours yet. None: nobody knows."""
+
 
 @dataclass(frozen=True)
 class ObjectFacts:
@@ -119,12 +122,12 @@ class Lake(Protocol):
         stored, after `Spool.finish` at the latest, and from then on a sweep takes it."""
         ...
 
-    async def publish(self, spool: Spool, path: str, seconds_left: Callable[[], float] | None = None) -> Published:
+    async def publish(self, spool: Spool, path: str, seconds_left: SecondsLeft | None = None) -> Published:
         """Do steps 4-6 of P7, create-only: link, make durable, drop the spool's own name. Raises `SweptError` if a
         closing took the spool (only where a sweep fences).
 
-        ``seconds_left`` tells how long the lease is surely ours yet. Where no sweep fences, the right to put ends with
-        it if the store can do that (C9). None: it is not known, and the right does not end."""
+        Where no sweep fences, the right to put ends with the lease if the store can do that (C9). Without
+        ``seconds_left``, or where nobody knows, it does not end."""
         ...
 
     async def adopt(self, path: str) -> ObjectFacts | None:

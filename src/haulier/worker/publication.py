@@ -33,6 +33,10 @@ async def publish(
     Returns the object and whether it was adopted. Raises `SweptError` where a closing came between; nothing is visible
     then.
     """
+
+    def seconds_left() -> float | None:
+        return None if held.is_unknown else held.deadline - clock.monotonic()
+
     facts = await spool.finish()
     published = Published.AGAIN
     while published is Published.AGAIN:
@@ -40,7 +44,7 @@ async def publish(
             raise SweptError(f"Run {run.run_id} is being closed")
         if await require_lease(held, keeper, clock):
             continue  # The deadline must be good after the look at the closings.
-        published = await lake.publish(spool, path, lambda: held.deadline - clock.monotonic())
+        published = await lake.publish(spool, path, seconds_left)
     if published is Published.OURS:
         return facts, False
     theirs = await lake.adopt(path)

@@ -1,7 +1,6 @@
 """Single requests of the SDK on blobs: those whose effect has to be known, since it tells the code of each answer.
 
-Nothing is repeated here. But aiohttp sends a PUT or DELETE again, once, where a connection in use is closed before its
-answer (seen with 3.14.5): "it exists" may always mean ourselves.
+Each is sent once. Who repeats one must know that "it exists" may mean its own first try.
 """
 
 from __future__ import annotations
@@ -10,18 +9,21 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.storage.blob import BlobBlock, ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobPrefix, ContainerClient
 
 from haulier.azure.credential import SdkCredential
+from haulier.azure.transport import send_once_transport
 from haulier.lake.azure.folder import ContainerFolder
 from haulier.lake.azure.server_clock import ServerClock
 from haulier.lake.azure.store import CONNECT_SECONDS, REQUEST_SECONDS
+
+if TYPE_CHECKING:
+    from azure.core.pipeline.transport import AioHttpTransport
 
 ATTEMPT = "attempt"
 """Metadata: the id of the call or the spool that made a blob. It tells our own success from another's."""
@@ -50,16 +52,10 @@ class Blobs:
     def __init__(self, folder: ContainerFolder, credential: SdkCredential, server_clock: ServerClock) -> None:
         self._folder = folder
         self._server_clock = server_clock
-        self._transport = AioHttpTransport(connection_timeout=CONNECT_SECONDS, read_timeout=REQUEST_SECONDS)
+        self._credential = credential
+        self._transport: AioHttpTransport | None = None
         """Shared by all clients, since a client for each signature would have connections of its own."""
-        self._options: dict[str, Any] = {
-            "account_url": folder.account.blob_endpoint,
-            "container_name": folder.container,
-            "transport": self._transport,
-            "retry_total": 0,
-            "raw_response_hook": self._note,
-        }
-        self._container = ContainerClient(credential=credential, **self._options)
+        self._container: ContainerClient | None = None
 
     async def put(self, blob: str, body: bytes, attempt: str, sas: str | None, timeout_seconds: float) -> None:
         """One request, create-only. ``sas`` signs it in place of the account's credential."""
@@ -112,13 +108,13 @@ class Blobs:
 
     async def below(self, prefix: str) -> AsyncIterator[list[str]]:
         """Names as they are, by page; slower than obstore's listing, which a name with an empty part stops."""
-        pages = self._container.list_blobs(name_starts_with=prefix, include=["metadata"]).by_page()
+        pages = self._opened().list_blobs(name_starts_with=prefix, include=["metadata"]).by_page()
         async for page in pages:
             yield [found.name async for found in page if not _is_folder(found.metadata or {})]
 
     async def entries(self, prefix: str) -> list[str]:
         """Names of blobs and folders (with a slash at the end) directly below."""
-        entries = self._container.walk_blobs(name_starts_with=prefix, include=["metadata"])
+        entries = self._opened().walk_blobs(name_starts_with=prefix, include=["metadata"])
         return [
             entry.name
             async for entry in entries
@@ -126,12 +122,31 @@ class Blobs:
         ]
 
     async def close(self) -> None:
-        await self._transport.close()
+        if self._transport is not None:
+            await self._transport.close()
 
     def _client(self, blob: str, sas: str | None = None) -> BlobClient:
+        container = self._opened()
         if sas is None:
-            return self._container.get_blob_client(blob)
+            return container.get_blob_client(blob)
         return BlobClient(blob_name=blob, credential=sas, **self._options)
+
+    def _opened(self) -> ContainerClient:
+        """On the event loop that uses it."""
+        if self._container is None:
+            self._transport = send_once_transport(CONNECT_SECONDS, REQUEST_SECONDS)
+            self._container = ContainerClient(credential=self._credential, **self._options)
+        return self._container
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {
+            "account_url": self._folder.account.blob_endpoint,
+            "container_name": self._folder.container,
+            "transport": self._transport,
+            "retry_total": 0,
+            "raw_response_hook": self._note,
+        }
 
     def _note(self, answer: Any) -> None:
         self._server_clock.note(answer.http_response.headers.get("Date", ""))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from haulier.lake.azure.listing import Listing, is_temporary
 from haulier.lake.azure.patience import Patience, whole
 from haulier.lake.azure.pieces import Pieces
 from haulier.lake.azure.rights import PutRights
+from haulier.lake.azure.rows import AzureRows
 from haulier.lake.azure.server_clock import ServerClock
 from haulier.lake.azure.spool import AzureSpool
 from haulier.lake.azure.store import open_store
@@ -32,7 +33,8 @@ from haulier.lake.azure.upload import FileBody, MemoryBody, Upload
 from haulier.lake.floor import disk_at
 from haulier.lake.names import checked, temporary_name
 from haulier.lake.ndjson import LineCounter
-from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, Spool
+from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
+from haulier.rows.seam import Rows
 
 PROBE_SECONDS = 60.0
 """As a lease: the probe is signed as objects are."""
@@ -49,6 +51,7 @@ class AzureLake:
         credential = async_credential(account)
         self._folder = folder
         self._clock = clock
+        self._rng = rng
         self._token = credential if isinstance(credential, DefaultAzureCredential) else None
         self._server_clock = ServerClock(clock)
         self._errors = AzureErrors(AzurePlace(account, "container", folder.container), clock)
@@ -116,7 +119,7 @@ class AzureLake:
             raise ValueError(f"a spool stands in its folder itself, not at {name!r} below it")
         return AzureSpool(self._patience.outage())
 
-    async def publish(self, spool: Spool, path: str, seconds_left: Callable[[], float] | None = None) -> Published:
+    async def publish(self, spool: Spool, path: str, seconds_left: SecondsLeft | None = None) -> Published:
         blob = self._folder.blob(path)
         if not isinstance(spool, AzureSpool):
             raise TypeError("a spool can be published only by a lake of its kind")
@@ -153,6 +156,10 @@ class AzureLake:
     async def disk(self) -> Disk | None:
         """Of the spools."""
         return await asyncio.to_thread(disk_at, tempfile.gettempdir())
+
+    def rows(self) -> Rows:
+        folder = self._folder.below("_haulier/rows")
+        return AzureRows(self._store, folder, self._errors, self._clock, self._rng)
 
     async def check(self) -> None:
         """Each right is tried that a run needs: to list, to put, to read and to delete."""

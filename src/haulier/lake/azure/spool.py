@@ -15,7 +15,7 @@ from haulier.errors import LakeUnavailableError
 from haulier.lake.azure.patience import STORE_ERRORS, Outage, whole
 from haulier.lake.azure.upload import Upload
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, batches
-from haulier.lake.seam import Bytes, ObjectFacts, Published
+from haulier.lake.seam import Bytes, ObjectFacts, Published, SecondsLeft
 
 MEMORY_BYTES = BLOCK_BYTES
 """Stored bytes that are kept in memory."""
@@ -54,9 +54,7 @@ class AzureSpool:
             self._usable = True
             return facts
 
-    async def publish(
-        self, upload: Callable[[SpoolBody], Upload], seconds_left: Callable[[], float] | None
-    ) -> Published:
+    async def publish(self, upload: Callable[[SpoolBody], Upload], seconds_left: SecondsLeft | None) -> Published:
         """One try. Idempotent once it has succeeded."""
         async with self._turn:
             if self._published is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +12,7 @@ from azure.core.exceptions import HttpResponseError
 
 from haulier.lake.azure.blobs import Blobs, code_of, stands
 from haulier.lake.azure.rights import PutRight, PutRights
+from haulier.lake.seam import SecondsLeft
 
 PUT_BYTES = 1024 * 1024
 """Up to this an object is one request, which costs half as much as two. Above, memory holds one block at a time, and
@@ -72,7 +72,7 @@ class Upload:
         """Goes with the blob, and tells it from another's."""
         self._staged: list[str] = []
 
-    async def attempt(self, seconds_left: Callable[[], float] | None = None) -> bool | None:
+    async def attempt(self, seconds_left: SecondsLeft | None = None) -> bool | None:
         """True: ours stands. False: another's does. None: the lease's end came first, and nothing was put."""
         if self._body.size <= PUT_BYTES and not self._staged:
             body = await self._body.read(0, self._body.size)
@@ -93,7 +93,7 @@ class Upload:
                 return True
         return await self._by_blocks(seconds_left)
 
-    async def _by_blocks(self, seconds_left: Callable[[], float] | None) -> bool | None:
+    async def _by_blocks(self, seconds_left: SecondsLeft | None) -> bool | None:
         block_bytes = max(BLOCK_BYTES, -(-self._body.size // MAX_BLOCKS))
         for start in range(len(self._staged) * block_bytes, self._body.size, block_bytes):
             block = f"{self.id}{len(self._staged):08d}"
@@ -117,7 +117,7 @@ class Upload:
             raise TimeoutError("what stood under the name has gone") from error
         return True
 
-    async def _right(self, seconds_left: Callable[[], float] | None) -> PutRight | None:
+    async def _right(self, seconds_left: SecondsLeft | None) -> PutRight | None:
         """Asked for as late as can be: blocks take their time."""
         left = seconds_left() if seconds_left is not None else None
         if left is not None and left <= 0:

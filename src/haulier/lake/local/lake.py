@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from haulier.lake.local.filesystems import refuse_unfit
 from haulier.lake.local.spool import LocalSpool
 from haulier.lake.local.threads import Call, LocalThreads
 from haulier.lake.names import checked
-from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, Spool
+from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
 from haulier.rows.seam import Rows
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class LocalLake:
             raise ValueError(f"a spool stands in its folder itself, not at {name!r} below it")
         return LocalSpool(self._files, folder, name, self._threads)
 
-    async def publish(self, spool: Spool, path: str, seconds_left: Callable[[], float] | None = None) -> Published:
+    async def publish(self, spool: Spool, path: str, seconds_left: SecondsLeft | None = None) -> Published:
         if not isinstance(spool, LocalSpool):
             raise TypeError("a spool can be published only by the lake that opened it")
         return await spool.publish(path)
