@@ -69,7 +69,13 @@ def test_what_is_to_be_typed_next_may_be_typed_anywhere(
     assert shop.run("status", *flags).code == 0
 
 
-@pytest.mark.parametrize("lake", ["/data/lake", "~/lake", "file:///data/lake", "s3://bucket/lake", ""])
+@pytest.mark.parametrize(
+    "lake",
+    [
+        *("/data/lake", "~/lake", "file:///data/lake", "s3://bucket/lake", "az://container/lake", ""),
+        "abfss://container@account.dfs.core.windows.net/lake",
+    ],
+)
 def test_what_is_not_relative_is_left_as_it_is(elsewhere: Path, lake: str) -> None:
     assert options_of(lake, None).lake == lake
 

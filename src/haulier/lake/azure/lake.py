@@ -21,8 +21,8 @@ from haulier.clock import Clock
 from haulier.errors import DamagedObjectError
 from haulier.lake.azure.blobs import ATTEMPT, Blobs, content_type
 from haulier.lake.azure.folder import ContainerFolder
-from haulier.lake.azure.listing import Listing, is_temporary
-from haulier.lake.azure.patience import Patience, whole
+from haulier.lake.azure.listing import BlobListing, is_temporary
+from haulier.lake.azure.patience import LakePatience, whole
 from haulier.lake.azure.pieces import Pieces
 from haulier.lake.azure.rights import PutRights
 from haulier.lake.azure.rows import AzureRows
@@ -55,11 +55,11 @@ class AzureLake:
         self._token = credential if isinstance(credential, DefaultAzureCredential) else None
         self._server_clock = ServerClock(clock)
         self._errors = AzureErrors(AzurePlace(account, "container", folder.container), clock)
-        self._patience = Patience(folder.url, self._errors, clock, rng)
+        self._patience = LakePatience(folder.url, self._errors, clock, rng)
         self._store = open_store(account, folder.container, self._token)
         self._blobs = Blobs(folder, credential, self._server_clock)
         self._rights = PutRights(folder, self._token, self._server_clock)
-        self._listing = Listing(self._store, self._blobs, self._patience)
+        self._listing = BlobListing(self._store, self._blobs, self._patience)
         self._pieces = Pieces(self._store, self._patience)
 
     @property

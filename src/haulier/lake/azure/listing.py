@@ -12,17 +12,17 @@ from obstore.exceptions import InvalidPathError
 from obstore.store import AzureStore
 
 from haulier.lake.azure.blobs import Blobs
-from haulier.lake.azure.patience import STORE_ERRORS, Patience
+from haulier.lake.azure.patience import STORE_ERRORS, LakePatience
 from haulier.lake.names import TEMPORARY_PREFIX
 
 BATCH_NAMES = 1_000
 
 
-class Listing:
+class BlobListing:
     """By obstore, which leaves out the folders of a hierarchical namespace and takes a quarter of the time of the SDK.
     One name with an empty part (``a//b``) ends its listings with an error; then the SDK lists."""
 
-    def __init__(self, store: AzureStore, blobs: Blobs, patience: Patience) -> None:
+    def __init__(self, store: AzureStore, blobs: Blobs, patience: LakePatience) -> None:
         self._store = store
         self._blobs = blobs
         self._patience = patience

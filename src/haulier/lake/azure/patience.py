@@ -37,7 +37,7 @@ T = TypeVar("T")
 logger = logging.getLogger("haulier.lake")
 
 
-class Patience:
+class LakePatience:
     """One for all calls of a lake."""
 
     def __init__(self, where: str, errors: AzureErrors, clock: Clock, rng: random.Random) -> None:
@@ -94,7 +94,7 @@ class Patience:
 class Outage:
     """What one call has seen of it."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: LakePatience) -> None:
         self._patience = patience
         self._since: float | None = None
         self._failures = 0

@@ -10,7 +10,7 @@ from obstore.store import AzureStore
 
 from haulier.azure.fault import fault_of
 from haulier.errors import LakeUnavailableError
-from haulier.lake.azure.patience import Patience
+from haulier.lake.azure.patience import LakePatience
 
 PIECE_BYTES = 8 * 1024 * 1024
 
@@ -24,7 +24,7 @@ class _Head:
 
 
 class Pieces:
-    def __init__(self, store: AzureStore, patience: Patience) -> None:
+    def __init__(self, store: AzureStore, patience: LakePatience) -> None:
         self._store = store
         self._patience = patience
 

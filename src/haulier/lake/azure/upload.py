@@ -22,7 +22,7 @@ MAX_BLOCKS = 50_000
 """Of one blob, by the documentation of Put Block."""
 
 
-class Body(Protocol):
+class UploadBody(Protocol):
     @property
     def size(self) -> int: ...
 
@@ -63,7 +63,7 @@ class Upload:
     stays for ever.
     """
 
-    def __init__(self, blobs: Blobs, rights: PutRights, blob: str, body: Body) -> None:
+    def __init__(self, blobs: Blobs, rights: PutRights, blob: str, body: UploadBody) -> None:
         self._blobs = blobs
         self._rights = rights
         self._blob = blob
