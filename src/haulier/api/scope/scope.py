@@ -160,11 +160,9 @@ class Scope:
     # -- sending -------------------------------------------------------------------------------------------------------
 
     def slot(self, waiting: WaitListener | None = None) -> AbstractAsyncContextManager[None]:
-        """Hold a place for one request; first come, first served.
-
-        Enter it last: a pause may begin in any await before sending. Raises `ApiError` where the API is down or a day's
-        requests are spent, `UsageError` where the run's are.
-        """
+        """Hold a place for one request; first come, first served. Enter it last: a pause may begin in any await before
+        sending. Raises `ApiError` where the API is down or a day's requests are spent, `UsageError` where the run's
+        are."""
         return self._gate.slot(waiting)
 
     def note_run(self, run_id: str, *, is_only: bool = False) -> None:
@@ -204,10 +202,8 @@ class Scope:
 
     async def pause(self, seconds: float, reason: str = "", *, is_of_credentials: bool = False) -> None:
         """Stop all requests for ``seconds``: here now, in other processes at their next read. Never shortens a pause.
-
         ``reason`` holds no secrets. ``is_of_credentials``: others with new credentials go on. If the store is away, the
-        next beat that works tells the others.
-        """
+        next beat that works tells the others."""
         self._view.pause.ask(seconds, self._clock.monotonic(), reason)
         wall, lifted_at = wall_seconds(self._clock), self._view.lifted_at
         with contextlib.suppress(UnavailableError):
@@ -240,10 +236,8 @@ class Scope:
         self._limit()
 
     def note_throttled(self, seconds: float, response: Response) -> bool:
-        """Count a 429, a 503 or a throttling 403 with a short wait.
-
-        Returns whether this request alone has to wait; else the caller makes a `pause`.
-        """
+        """Count a 429, a 503 or a throttling 403 with a short wait. Returns whether this request alone has to wait;
+        else the caller makes a `pause`."""
         self._beat_now.set()
         return self._view.note_throttled(seconds, response, self._clock.monotonic())
 
@@ -253,21 +247,16 @@ class Scope:
         return await self._witness_proof.is_api_up()
 
     async def action_now(self, max_age_seconds: float = REFUSAL_VALID_SECONDS) -> Action | None:
-        """Return OK if a request sent since the call succeeded, else the witness's action; None without a witness.
-
-        One caller asks for all. A refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down.
-        """
+        """Return OK if a request sent since the call succeeded, else the witness's action; None without a witness. One
+        caller asks for all. A refusal is believed for ``max_age_seconds``. Raises `ApiError` where the API is down."""
         return await self._witness_proof.action_now(max_age_seconds)
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
     @property
     def share(self) -> int:
-        """Number of requests to take items for.
-
-        0 where the last beat is stale, the API is down, a limit is used up, or a pause will last. 1 where an item is to
-        show whether the API is back.
-        """
+        """Number of requests to take items for. 0 where the last beat is stale, the API is down, a limit is used up, or
+        a pause will last. 1 where an item is to show whether the API is back."""
         now, view = self._clock.monotonic(), self._view
         if not self._membership.is_fresh(now):
             return 0
