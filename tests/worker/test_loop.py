@@ -20,8 +20,8 @@ from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 from haulier.sources.context import Context
 from haulier.worker import loop
-from haulier.worker.loop import QUEUE_PATIENCE_LEASES, Worker
-from haulier.worker.settings import FIRST_ITEMS, UNPROVEN_FAILURES, WorkerSettings
+from haulier.worker.loop import Worker
+from haulier.worker.settings import FIRST_ITEMS, QUEUE_PATIENCE_LEASES, UNPROVEN_FAILURES, WorkerSettings
 from haulier.worker.watch import Quiet, Watch
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import IN_FLIGHT, SOURCE, Things, things

@@ -18,7 +18,7 @@ from haulier.worker.held_items import HeldItems
 from haulier.worker.keeper import TICKS_PER_LEASE, HeldLease, LeaseKeeper
 from haulier.worker.room import RoomWatch
 from haulier.worker.run_cache import RunCache
-from haulier.worker.settings import FIRST_ITEMS
+from haulier.worker.settings import FIRST_ITEMS, QUEUE_PATIENCE_LEASES
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
 from haulier.worker.watch import Quiet, Watch
@@ -37,8 +37,6 @@ ENDED_SECONDS = 0.1
 without new items only the listings go on."""
 ENDED_LOOKS = 20
 ROOM_SECONDS = 1.0
-QUEUE_PATIENCE_LEASES = 2
-"""Leases for which the queue may be away before the worker gives up: it is not only busy then."""
 
 logger = logging.getLogger("haulier.worker")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import msgspec
 
 from haulier.api.errors import Action, ApiError
-from haulier.errors import LakeUnavailableError
+from haulier.errors import LakeUnavailableError, QueueUnavailableError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.plan import children_in
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
@@ -21,11 +22,16 @@ from haulier.worker.division import is_final_refusal, suspect_by
 from haulier.worker.keeper import HeldLease
 from haulier.worker.outcome import Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
 from haulier.worker.publication import require_lease
+from haulier.worker.settings import QUEUE_PATIENCE_LEASES
 from haulier.worker.trace import trace_of
 from haulier.worker.worker_state import WorkerState
 
 TRACEBACK_CHARACTERS = 8_192
 SEND_ITEMS = 1_000
+AWAY_SECONDS = 1.0
+"""Time between two calls to a queue that does not answer."""
+
+logger = logging.getLogger("haulier.worker")
 
 
 class OutcomeSettler:
@@ -97,16 +103,15 @@ class OutcomeSettler:
         )
 
     async def complete(self) -> None:
-        await self._deps.queue.complete([await self._state.keeper.let_go(self._held)])
+        lease = await self._state.keeper.let_go(self._held)
+        await self._while_away(lambda: self._deps.queue.complete([lease]))
 
     async def poison_broken(self, error: Exception) -> None:
         """Keep the bytes under the source, since no run is named."""
         body = self._held.lease.body
         path = f"_haulier/{self._deps.source}/undecodable/{hashlib.sha256(body).hexdigest()}"
         await self._deps.lake.create(path, body)
-        logging.getLogger("haulier.worker").error(
-            "a message cannot be read and was poisoned", extra={"path": path, "error": str(error)}
-        )
+        logger.error("a message cannot be read and was poisoned", extra={"path": path, "error": str(error)})
         self._state.stats.poisoned += 1
         await self._deps.queue.poison(body)
         await self.complete()
@@ -115,7 +120,8 @@ class OutcomeSettler:
         queue = self._deps.queue
         if queue.capabilities.replaces_body:
             lease = await self._state.keeper.let_go(self._held)
-            await queue.release(lease, encode(envelope), delay_seconds=delay_seconds)
+            body = encode(envelope)
+            await self._while_away(lambda: queue.release(lease, body, delay_seconds=delay_seconds))
             return
         # The new message comes first: who dies in between leaves two, and whoever takes one looks in the lake. The
         # other order would leave none.
@@ -124,6 +130,20 @@ class OutcomeSettler:
             await queue.enqueue([encode(msgspec.structs.replace(envelope, resent=True))], delay_seconds=delay_seconds)
             self._is_sent_again = True
         await self.complete()
+
+    async def _while_away(self, call: Callable[[], Awaitable[object]]) -> None:
+        """Call again while the queue does not answer: to give up would stop the worker, and cost the item a lease."""
+        clock, began_at = self._deps.clock, self._deps.clock.monotonic()
+        while True:
+            try:
+                await call()
+                return
+            except QueueUnavailableError as error:
+                patience_seconds = QUEUE_PATIENCE_LEASES * self._deps.settings.lease_seconds
+                if self._state.stop.event.is_set() or clock.monotonic() - began_at >= patience_seconds:
+                    raise
+                logger.warning("an item waits for the queue", extra={"error": str(error)})
+                await self._state.stop.or_after(clock, AWAY_SECONDS)
 
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:
         """P6: an outcome that stands already is as good."""

@@ -30,6 +30,8 @@ class WorkerSettings:
 GROUP_ITEMS = 128
 """Receipts of one file, and completions of one transaction (P8): many items share a wait for the disk."""
 GROUP_SECONDS = 1.0
+QUEUE_PATIENCE_LEASES = 2
+"""Leases for which the queue may be away before the worker gives up: it is not only busy then."""
 SILENT_DELIVERIES = 5
 """Deaths of workers after which an item runs alone in a subprocess."""
 MAX_CRASHES = 3
