@@ -9,7 +9,7 @@ import msgspec
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.limits.breaker import State
 from haulier.api.limits.budget import UNLIMITED
-from haulier.api.scope.rhythm import BEAT_SECONDS, operations_now
+from haulier.api.scope.rhythm import BEAT_SECONDS, fleet_rhythm, operations_now
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.open_source import OpenSource, scope_name
 from haulier.clock import wall_seconds
@@ -46,7 +46,7 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     row_operations_per_second: float | None = None
     """What keeping the workers together costs at the store of their row, about; None where it costs nothing."""
     beat_seconds: float | None = None
-    """Longest time between two beats of a worker with a share; None as above."""
+    """Longest time between two beats of a worker that may send; None as above."""
 
 
 async def read_api_state(source: OpenSource) -> ApiState | None:
@@ -84,7 +84,7 @@ def api_state(row: ScopeRow, wall: float, operations_per_second: float | None = 
         may_be_in_flight=sum(one.share for one in living),
         requests_per_second=round(sum(paces), 2) if paces else None,
         row_operations_per_second=None if bears is None else round(operations_now(row, bears, BEAT_SECONDS), 2),
-        beat_seconds=None if bears is None else max(one.beat_seconds for one in living),
+        beat_seconds=None if bears is None else fleet_rhythm(row, bears, BEAT_SECONDS).beat_seconds,
     )
 
 

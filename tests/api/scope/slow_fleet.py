@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from haulier.api.http.transport import NO_HEADERS, Response
+from haulier.api.limits.budget import parse_rate
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.errors import QueueUnavailableError
 from tests.harness.virtual_time import VirtualTime
 from tests.seams.object_rows import ObjectRows, VersionedObjects
 
 OPERATIONS_PER_SECOND = 2.0
 ANSWER_SECONDS = 0.03
 DEADLINE_SECONDS = 30.0
+FIRST_BYTE_SECONDS = 0.2
 
 
 @dataclass
@@ -30,19 +34,25 @@ class Member:
     """A worker that has always work, and sends as much as it may."""
 
     scope: Scope
-    rows: ObjectRows
+    name: str
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     last_sent_at: float = 0.0
+    is_draining: bool = False
 
 
 class SlowFleet:
-    def __init__(self, time: VirtualTime, in_flight: int, request_seconds: float = 1.0) -> None:
+    def __init__(self, time: VirtualTime, in_flight: int, request_seconds: float = 1.0, rate: str = "") -> None:
         self.time = time
         self.store = VersionedObjects()
         self.api = Api()
         self.settings = ScopeSettings(
-            "scope/flights", in_flight=in_flight, request_deadline_seconds=DEADLINE_SECONDS, is_fixed=True
+            "scope/flights",
+            in_flight=in_flight,
+            request_deadline_seconds=DEADLINE_SECONDS,
+            is_fixed=True,
+            rates=(parse_rate(rate),) if rate else (),
         )
+        self.is_store_away = False
         self.request_seconds = request_seconds
         self.members: list[Member] = []
         self.born = 0
@@ -57,10 +67,10 @@ class SlowFleet:
         return [one for one in self.members if one.scope.share]
 
     def join(self) -> Member:
-        rows = ObjectRows(self.store, OPERATIONS_PER_SECOND, ANSWER_SECONDS)
+        rows = FleetRows(self)
         self.born += 1
         name = f"w{self.born:03}"
-        member = Member(Scope(self.settings, name, rows, self.time, random.Random(name)), rows)
+        member = Member(Scope(self.settings, name, rows, self.time, random.Random(name)), name)
         self.members.append(member)
         member.tasks.append(asyncio.create_task(self._live(member)))
         return member
@@ -77,7 +87,7 @@ class SlowFleet:
         scope = member.scope
         under_way: set[asyncio.Task[None]] = set()
         while True:
-            while len(under_way) < scope.share:
+            while len(under_way) < scope.share and not member.is_draining:
                 task = group.create_task(self._ask(member))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
@@ -89,10 +99,28 @@ class SlowFleet:
             self.api.in_flight += 1
             self.api.peak = max(self.api.peak, self.api.in_flight)
             member.last_sent_at = self.time.monotonic()
-            await asyncio.sleep(self.rng.uniform(0.5, 1.5) * self.request_seconds)
-            self.api.in_flight -= 1
-            self.api.served += 1
-            member.scope.note_success()
+            seconds = self.rng.uniform(0.5, 1.5) * self.request_seconds
+            asyncio.get_running_loop().call_later(seconds, self._note_answered)  # Whether or not anybody listens then.
+            await asyncio.sleep(seconds)
+            # It bears whatever it is asked at once.
+            member.scope.note_success(
+                Response(200, NO_HEADERS, b"", first_byte_seconds=FIRST_BYTE_SECONDS, seconds=FIRST_BYTE_SECONDS)
+            )
+
+    def _note_answered(self) -> None:
+        self.api.in_flight -= 1
+        self.api.served += 1
+
+    def knows(self, member: Member) -> bool:
+        """Whether it has joined."""
+        return member.name in self.row.members
+
+    async def leave(self, member: Member) -> None:
+        member.is_draining = True
+        while member.scope.in_use or member.scope.waiting:
+            await asyncio.sleep(0.1)
+        await self.kill(member)
+        await member.scope.leave()
 
     async def kill(self, member: Member) -> None:
         """As SIGKILL: nothing is said to anyone; the API answers what is under way."""
@@ -111,11 +139,29 @@ class SlowFleet:
         return (self.store.operations - before) / seconds
 
 
+class FleetRows(ObjectRows):
+    def __init__(self, fleet: SlowFleet) -> None:
+        super().__init__(fleet.store, OPERATIONS_PER_SECOND, ANSWER_SECONDS)
+        self._fleet = fleet
+
+    async def read(self, name: str) -> bytes | None:
+        self._require_store()
+        return await super().read(name)
+
+    async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        self._require_store()
+        return await super().update(name, change)
+
+    def _require_store(self) -> None:
+        if self._fleet.is_store_away:
+            raise QueueUnavailableError("the store is away")
+
+
 @contextlib.asynccontextmanager
 async def slow_fleet(
-    time: VirtualTime, members: int, in_flight: int, request_seconds: float = 1.0
+    time: VirtualTime, members: int, in_flight: int, request_seconds: float = 1.0, rate: str = ""
 ) -> AsyncIterator[SlowFleet]:
-    fleet = SlowFleet(time, in_flight, request_seconds)
+    fleet = SlowFleet(time, in_flight, request_seconds, rate)
     for _ in range(members):
         fleet.join()
     yield fleet

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from haulier.api.scope.changes import Beat, room, target
+from haulier.api.scope.changes import Beat, cap, room, target
 from haulier.api.scope.rhythm import Rhythm, steady_rhythm
 from haulier.api.scope.row import ScopeRow
 
@@ -128,17 +128,20 @@ class Membership:
 
         It does so only for a member that wants a share and has none: shares that follow work from hand to hand surprise
         the breaker, which then opens over the last bad items of a run again and again. Where beats are rare
-        (``is_slow``), it also takes what nobody has.
+        (``is_slow``), it also takes what nobody has, says that it has work now, and gives to who has less than half of
+        an even part.
         """
         mine = row.members.get(self.identity.name)
         if mine is None:
             return False
-        if is_busy and not mine.wants and not self.share:
+        if is_busy and not mine.wants and (is_slow or not self.share):
             return True
         wanted = target(row, self.identity.name, self.silent)
         more = min(wanted - mine.share, room(row, self.silent)) if is_busy or takes_items else 0
         takes_more = more > 0 and more * EARLY_BEAT_SHARE_DIVISOR >= wanted
-        if self.share and all(one.share for one in row.members.values() if one.wants):
+        busy = [one.share for one in row.members.values() if one.wants]
+        is_one_short = is_slow and bool(busy) and 2 * min(busy) < cap(row, self.silent) // len(busy)
+        if self.share and all(busy) and not is_one_short:
             return is_slow and takes_more
         if (self.limit - wanted) * EARLY_BEAT_SHARE_DIVISOR >= self.share:
             self.limit = min(self.limit, wanted)

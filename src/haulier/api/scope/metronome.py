@@ -13,6 +13,8 @@ LEAST_BEAT_PART: Final = 0.8
 """Where beats are rare, they are spread by chance, so that members do not meet."""
 EARLY_BEAT_DIVISOR: Final = 4
 """What can be given back to who waits for it is given soon, and not only at the next beat."""
+BURST_BEATS: Final = 5
+"""Beats that may follow at once, as in slow start; then one for each read, however many reasons there are."""
 RETRIES_PER_BEAT: Final = 8
 """A store that was away is asked again soon: a member that is stale sends nothing."""
 
@@ -29,6 +31,7 @@ class Metronome:
         """Length that the others know."""
         self._begun_at = self._heard_at = -math.inf
         self._part = 1.0
+        self._turn_at = -math.inf
         self._is_urgent = self._was_busy = False
 
     @property
@@ -47,6 +50,14 @@ class Metronome:
     def begin_beat(self, now: float) -> None:
         self._begun_at = now
         self._part = self._rng.uniform(LEAST_BEAT_PART, 1.0) if self.is_slow else 1.0
+
+    def seconds_to_turn(self, now: float) -> float:
+        """Wait before a beat that is due; each call counts as one."""
+        if not self.is_slow:
+            return 0.0
+        seconds = max(self._beat_seconds, self._rhythm.read_seconds)
+        self._turn_at = max(self._turn_at + seconds, now - BURST_BEATS * seconds)
+        return max(0.0, self._turn_at - now)
 
     def note_told(self, seconds: float) -> None:
         """The others expect the next beat within ``seconds``."""

@@ -27,8 +27,10 @@ MAX_READ_SECONDS: Final = 7.0
 MAX_BEAT_SECONDS: Final = 60.0
 MAX_QUIET_BEAT_SECONDS: Final = 600.0
 TENSE_SECONDS: Final = 60.0
-"""Time after a refusal in which members with a share beat as often as they read: a pace is learned from what all of
-them sent."""
+"""Time after a refusal in which members with a share beat as often as they read before: a pace is learned from what all
+of them sent."""
+TENSE_READS_PER_BEAT: Final = 2
+"""Where an API refuses, the next pause is near."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,14 @@ def steady_rhythm(beat_seconds: float) -> Rhythm:
 def fleet_rhythm(row: ScopeRow, operations_per_second: float, least_seconds: float) -> Rhythm:
     """Keep all members of the row together near ``operations_per_second``. No beat comes sooner than
     ``least_seconds``."""
-    holders = max(1, sum(one.share > 0 for one in row.members.values()))
+    holders = max(1, sum(one.share > 0 or one.wants for one in row.members.values()))
     others = max(1, len(row.members) - holders)
     read_seconds = min(max(holders / (READS_PART * operations_per_second), MIN_READ_SECONDS), MAX_READ_SECONDS)
     beat_seconds = BEAT_OPERATIONS * holders / (SHARE_BEATS_PART * operations_per_second)
     beat_seconds = min(max(beat_seconds, least_seconds), MAX_BEAT_SECONDS)
     if _is_tense(row):
         beat_seconds = min(beat_seconds, max(read_seconds, least_seconds))
+        read_seconds = max(MIN_READ_SECONDS, read_seconds / TENSE_READS_PER_BEAT)
     quiet_seconds = BEAT_OPERATIONS * others / (QUIET_BEATS_PART * operations_per_second)
     quiet_seconds = min(max(quiet_seconds, least_seconds), MAX_QUIET_BEAT_SECONDS)
     return Rhythm(beat_seconds, max(beat_seconds, quiet_seconds), read_seconds)

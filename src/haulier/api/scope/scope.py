@@ -116,7 +116,8 @@ class Scope:
         """Raises what the store raises, and `NewerFormatError`."""
         self._was_busy = True  # It means to work. Else it would wait for a place among the members without work.
         if self._metronome.is_slow:
-            await self._read()  # The first beat tells how long the second may take, which depends on all of them.
+            # The first beat tells how long the second may take, which depends on all of them.
+            self._membership.watch(await self._read(), self._clock.monotonic())
         row = await self._beat()
         if self.pause_seconds_left > 0.0:
             extra = {"seconds": round(self.pause_seconds_left, 1), "reason": row.pause_reason}
@@ -222,7 +223,8 @@ class Scope:
         """Count a good answer. ``request`` becomes the witness, whose answer ``judged`` judges."""
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._witness_proof.note_good(response, request, judged, is_first_page=is_first_page)
-        if self._view.note_success(response, now, wall, is_first_page=is_first_page):
+        may_grow = not self._metronome.is_slow or self._gate.peak >= self._gate.limit
+        if self._view.note_success(response, now, wall, is_first_page=is_first_page, may_grow=may_grow):
             self._beat_now.set()
 
     def note_failure(self, response: Response | None = None, reason: str = "") -> None:
@@ -334,9 +336,11 @@ class Scope:
 
     async def _beats(self) -> None:
         while True:
-            if self._metronome.is_slow:
-                await self._clock.sleep(self._settings.beat_seconds)  # However many reasons there are for a beat.
             await self._sleep_until_beat(self._seconds_to_beat)
+            seconds = 0.0 if self._is_cut_off else self._metronome.seconds_to_turn(self._clock.monotonic())
+            if seconds > 0.0:
+                await self._clock.sleep(seconds)
+                self._beat_now.clear()
             try:
                 await self._beat()
             except UnavailableError as error:

@@ -130,15 +130,18 @@ class ScopeView:
 
     # -- what it is told -----------------------------------------------------------------------------------------------
 
-    def note_success(self, response: Response | None, now: float, wall: float, *, is_first_page: bool) -> bool:
-        """Returns whether to beat now."""
+    def note_success(
+        self, response: Response | None, now: float, wall: float, *, is_first_page: bool, may_grow: bool
+    ) -> bool:
+        """Returns whether to beat now. Without ``may_grow`` a step of slow start, which would change nothing, can
+        wait."""
         self.health.note_success(now)
         self.pause.note_good()
         if response is not None:
             self._refusals.note_good(now - response.seconds, response.seconds)
         is_due = self.beat_report.note_success(response, now, is_first_page=is_first_page)
         is_new = self._hear(response, now, wall)
-        return self._tried(is_good=True) or is_new or is_due
+        return self._tried(is_good=True) or is_new or (is_due and may_grow)
 
     def note_failure(self, response: Response | None, reason: str, now: float, wall: float) -> bool:
         """Returns whether to beat now."""

@@ -28,8 +28,7 @@ PATIENCE_SECONDS = 15.0
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
 OPERATIONS_PER_SECOND = 2.0
-"""Of all clients of a row: a put costs as much as ten reads, and each second one that lands at the same moment is made
-again."""
+"""Of all clients of a row, while all goes well: each costs money, and puts that meet are made again."""
 KEPT_UPDATES = 64
 """Names in a blob's metadata, which may have 8 KiB: more than can be made while one client waits for an answer."""
 
