@@ -268,7 +268,7 @@ async def test_a_publication_without_its_lease_is_refused(rig: Rig) -> None:
         await spool.write([b"{}"])
         path = run.paths.object("things", key_of(ITEM))
         with pytest.raises(LeaseLostError):
-            await publish(rig.lake, run, path, spool, held, hand.keeper, rig.clock)
+            await publish(rig.lake, run, path, spool, held, hand.keeper, hand.state.run_cache, rig.clock)
         await spool.discard()
     assert rig.objects() == []
 
@@ -284,7 +284,7 @@ async def test_a_publication_into_a_closing_is_refused(rig: Rig) -> None:
         await opening(rig, run, sweeps=False)()
         path = run.paths.object("things", key_of(ITEM))
         with pytest.raises(SweptError):
-            await publish(rig.lake, run, path, spool, held, hand.keeper, rig.clock)
+            await publish(rig.lake, run, path, spool, held, hand.keeper, hand.state.run_cache, rig.clock)
         await spool.discard()
     assert rig.objects() == []
 

@@ -199,7 +199,7 @@ async def test_a_drained_run_is_closed_without_room(real: Rig, lake: Told) -> No
     """What lies under the floor is for that: nothing is left to take, and the worker need not wait."""
     run = await real.run(*ITEMS[:2])
     async with real.deps() as deps:
-        assert await real.worker(deps, exit_idle=True, only="another run").run() == 0
+        assert await real.worker(deps, exit_idle=True, only="another-run").run() == 0
     assert (await run_state(real.lake, run.paths))[0] is RunState.OPEN
     lake.free_bytes = 0
     async with real.deps() as deps:

@@ -162,7 +162,7 @@ async def show_progress(
         await asyncio.sleep(FIRST_LOOK_SECONDS)
         while True:
             await show()
-            await asyncio.sleep(view.every_seconds)
+            await asyncio.sleep(max(view.every_seconds, source.lake.capabilities.look_seconds))
 
     task = asyncio.ensure_future(follow())
     try:

@@ -174,7 +174,7 @@ class Fleet:
         while not self._watch.closed:
             try:
                 for _ in range(round(LOOK_SECONDS / ENDED_SECONDS)):
-                    await asyncio.sleep(ENDED_SECONDS)
+                    await asyncio.sleep(max(ENDED_SECONDS, self._watch.look_seconds))
                     if await self._watch.has_ended():
                         break
                 await self._watch.look()

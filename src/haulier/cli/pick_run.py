@@ -6,6 +6,7 @@ import re
 
 from haulier.app.open_source import OpenSource
 from haulier.errors import UsageError
+from haulier.runs.newest_runs import newest_run
 from haulier.runs.run import Run, list_runs, load_run
 
 _NAME = re.compile(r"[a-z]+-[0-9]{8}T[0-9]{6}Z")
@@ -21,10 +22,10 @@ async def pick_run(source: OpenSource, run_id: str | None, mode: str | None = No
             has = f"The newest are: {', '.join(known)}." if known else "It has none yet."
             raise UsageError(f"Source {source.app.name!r} has no run {run_id!r} in this lake. {has}")
         return run
-    runs = [run for run in await list_runs(source.lake, source.app.name) if mode in (None, run.file.mode)]
-    if not runs:
+    newest = await newest_run(source.lake, source.app.name, mode)
+    if newest is None:
         raise UsageError(
             f"Source {source.app.name!r} has no run in this lake yet. Start one with: haulier run SOURCE. "
             "If you meant another lake, name it with --lake."
         )
-    return runs[-1]
+    return newest

@@ -8,7 +8,7 @@ from typing import TypeVar
 from haulier.lake.seam import Lake
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.run import Run, list_runs
-from haulier.runs.state import run_state
+from haulier.runs.state import open_runs
 
 T = TypeVar("T")
 
@@ -50,12 +50,10 @@ class OpenRunsReader(ProgressReader):
         self._known: set[str] = set()
 
     async def read(self) -> Progress | None:
-        for run in await list_runs(self._lake, self._source, skip=self._known):
-            self._known.add(run.run_id)
-            if self._only in (None, run.run_id):
-                state, _ = await run_state(self._lake, run.paths)
-                if not state.is_closed:
-                    self._follow(run)
+        fresh = await list_runs(self._lake, self._source, skip=self._known)
+        self._known |= {run.run_id for run in fresh}
+        for run in await open_runs(self._lake, (run for run in fresh if self._only in (None, run.run_id))):
+            self._follow(run)
         return await super().read()
 
 

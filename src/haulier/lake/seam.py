@@ -64,6 +64,10 @@ class LakeCapabilities:
     sweep_fences: bool
     """Whether a spool that `sweep` removed can no longer be published (C1). If not, an object may land after a closing
     has listed, however late (C9)."""
+    in_flight: int = 8
+    """Calls that one command makes side by side. Eight are enough for a disk, whose fsyncs join into one."""
+    look_seconds: float = 0.0
+    """The least pause between two looks at a run as a whole, of a dozen calls each, where the lake charges for them."""
 
 
 class Spool(Protocol):

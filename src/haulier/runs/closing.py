@@ -170,7 +170,8 @@ class Closer:
             return await self._read_object(run, ledger, key=str(row[0]), stream=str(row[1]))
 
         async for rows in ledger.select(table.UNADOPTED):
-            if receipts := [receipt for receipt in await run_each(read, rows) if receipt is not None]:
+            found = await run_each(read, rows, self.lake.capabilities.in_flight)
+            if receipts := [receipt for receipt in found if receipt is not None]:
                 group += 1
                 await write_receipts(self.lake, run.paths, writer, group, receipts)
                 await ledger.add_receipts(receipts)
@@ -210,8 +211,11 @@ class Closer:
         Where a sweep does not fence, one may still land after this (C9), and stays: `verify` reports it.
         """
         split = {entry.key: entry.stream for entry in entries if entry.state == "split"}
-        for key in await ledger.with_objects(list(split)):
-            await self.lake.remove(run.paths.object(split[key], key))
+        await run_each(
+            lambda key: self.lake.remove(run.paths.object(split[key], key)),
+            await ledger.with_objects(list(split)),
+            self.lake.capabilities.in_flight,
+        )
 
     async def _write_verdict(self, run: Run, number: int, finding: _Finding) -> None:
         record = VerdictRecord(

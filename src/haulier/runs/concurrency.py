@@ -9,17 +9,14 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-MAX_CONCURRENT = 8
-"""The local lake has as many threads, whose fsyncs join into one."""
 
-
-async def run_each(work: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
+async def run_each(work: Callable[[T], Awaitable[R]], things: Iterable[T], at_once: int) -> list[R]:
     """Return results in no order. The first failure cancels the rest and is raised."""
     remaining = iter(things)
     results: list[R] = []
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(MAX_CONCURRENT):
+            for _ in range(at_once):
                 group.create_task(_work_off(work, remaining, results))
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None

@@ -51,7 +51,7 @@ class Discarder:
             discard = DiscardRecord(number=number, key=item.key, reason=reason, discarded_at=self.closer.clock.now())
             await self.closer.lake.create(run.paths.numbered("discards", item.key, number), encode_record(discard))
 
-        await run_each(record, items)
+        await run_each(record, items, self.closer.lake.capabilities.in_flight)
 
     async def _reopen(self, run: Run, discarded: int) -> None:
         """Lift a partial closing that listed before these discards; a later one has seen them."""

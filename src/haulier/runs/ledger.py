@@ -19,11 +19,13 @@ from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
 from haulier.runs.plan import children_in, read_seal, read_shard
-from haulier.runs.records import ChildList, DiscardRecord, PlannedItem, Receipt, decode_record
+from haulier.runs.records import ChildList, DiscardRecord, PlannedItem, Receipt, Seal, Shard, decode_record
 from haulier.runs.scratch import Scratch
 
 BATCH_ITEMS = 1_000
 """Rows in memory at a time."""
+FOLD_SHARDS = 8
+"""Plan shards in memory at a time."""
 FOLD_FILES = 32
 """Small files folded in one transaction."""
 
@@ -77,8 +79,7 @@ class Ledger:
             seal = await read_seal(self._lake, self._paths)
             if seal is None:
                 return False
-            for shard in seal.shards:
-                await self._scratch.do(table.put_planned, await read_shard(self._lake, self._paths, seal, shard))
+            await run_each(functools.partial(self._fold_shard, seal), seal.shards, FOLD_SHARDS)
             self._has_plan = True
         await self._fold_files("children", functools.partial(_fold_children, self._paths))
         await self._fold_names("outcomes", _fold_outcomes)
@@ -164,8 +165,14 @@ class Ledger:
     async def _fold_files(self, folder: str, fold: _Fold) -> None:
         async for paths in self._lake.walk(self._paths.folder(folder)):
             fresh = await self._scratch.do(table.find_unread, paths)
-            for start in range(0, len(fresh), FOLD_FILES):
-                await self._scratch.do(_fold_read, fold, await run_each(self._read, fresh[start : start + FOLD_FILES]))
+            at_once = self._lake.capabilities.in_flight
+            step = max(FOLD_FILES, at_once)
+            for start in range(0, len(fresh), step):
+                read = await run_each(self._read, fresh[start : start + step], at_once)
+                await self._scratch.do(_fold_read, fold, read)
+
+    async def _fold_shard(self, seal: Seal, shard: Shard) -> None:
+        await self._scratch.do(table.put_planned, await read_shard(self._lake, self._paths, seal, shard))
 
     async def _read(self, path: str) -> tuple[str, bytes]:
         body = await self._lake.read(path)

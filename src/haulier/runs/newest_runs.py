@@ -22,6 +22,13 @@ async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None
     return None
 
 
+async def newest_run(lake: Lake, source: str, mode: str | None) -> Run | None:
+    async for run in _newest_first(lake, source):
+        if mode in (None, run.file.mode):
+            return run
+    return None
+
+
 async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, VerdictRecord] | None:
     async for run in _newest_first(lake, source):
         if stream in run.file.streams:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
+from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.records import PoisonRecord, decode_record
 from haulier.runs.run import Run
 
 
-async def poisoned(lake: Lake, run: Run) -> AsyncIterator[PoisonRecord]:
-    """Yield the newest poison record of each item that is poisoned now, by key."""
+async def poisoned(lake: Lake, run: Run, limit: int) -> tuple[int, list[PoisonRecord]]:
+    """Count the items that are poisoned now, and read the newest poison record of the first ``limit``, by key."""
+
+    async def read(row: Sequence[object]) -> PoisonRecord | None:
+        return await read_poison(lake, run.paths, str(row[0]), int(str(row[1])))
+
+    records: list[PoisonRecord] = []
     ledger = Ledger(lake, run.paths)
     try:
         await ledger.refresh()
         async for rows in ledger.select(table.LIVE_POISON, "poison"):
-            for key, number in rows:
-                record = await read_poison(lake, run.paths, str(key), int(str(number)))
-                if record is not None:
-                    yield record
+            found = await run_each(read, rows[: limit - len(records)], lake.capabilities.in_flight)
+            records += sorted((record for record in found if record is not None), key=lambda record: record.key)
+            if len(records) >= limit:
+                break
+        return await ledger.count(table.LIVE_POISON), records
     finally:
         ledger.close()
 

@@ -58,7 +58,7 @@ class Redriver:
             redrive = RedriveRecord(number=number, key=item.key, redriven_at=self.closer.clock.now())
             await lake.create(run.paths.numbered("redrives", item.key, number), encode_record(redrive))
 
-        await run_each(record, items)
+        await run_each(record, items, self.closer.lake.capabilities.in_flight)
         while items:
             verdict = await standing_verdict(self.closer, run)
             if verdict is not None and verdict.verdict in FINAL_VERDICTS:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
+from haulier.runs.concurrency import run_each
 from haulier.runs.records import VerdictRecord, decode_record
+from haulier.runs.run import Run
 
 FINAL_VERDICTS = frozenset({"complete", "superseded", "cancelled"})
 """A run never changes after these. Only a partial run can be reopened (C7)."""
@@ -57,6 +60,17 @@ async def newest_closing(lake: Lake, paths: RunPaths) -> Closing | None:
             verdict = None if body is None else decode_record(VerdictRecord, body, path)
         return Closing(number, "reopened" in names, verdict)
     return None
+
+
+async def open_runs(lake: Lake, runs: Iterable[Run]) -> list[Run]:
+    """Pick those that are not closed, in their order."""
+
+    async def state_of(run: Run) -> tuple[str, RunState]:
+        return run.run_id, (await run_state(lake, run.paths))[0]
+
+    runs = list(runs)
+    states = dict(await run_each(state_of, runs, lake.capabilities.in_flight))
+    return [run for run in runs if not states[run.run_id].is_closed]
 
 
 async def closing_in_force(lake: Lake, paths: RunPaths) -> Closing | None:

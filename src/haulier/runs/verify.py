@@ -90,7 +90,8 @@ async def _verify_batch(lake: Lake, entries: list[ManifestEntry], seen: Verifica
     async def verify(entry: ManifestEntry) -> None:
         await _verify_object(lake, entry, seen)
 
-    await run_each(verify, [entry for entry in entries if entry.state == "done"])
+    done = [entry for entry in entries if entry.state == "done"]
+    await run_each(verify, done, lake.capabilities.in_flight)
     for entry in entries:
         if entry.state == "damaged":
             seen.damaged += 1

@@ -167,7 +167,9 @@ class Attempt:
             if not produced.records:
                 return Empty(produced.requests, seconds, produced.hidden)
             path = run.paths.object(type(item).stream, key)
-            facts, is_adopted = await publish(deps.lake, run, path, spool, self._held, self._state.keeper, deps.clock)
+            facts, is_adopted = await publish(
+                deps.lake, run, path, spool, self._held, self._state.keeper, self._state.run_cache, deps.clock
+            )
         finally:
             await spool.discard()
         if is_adopted:

@@ -36,6 +36,9 @@ ENDED_SECONDS = 0.1
 """Time between looks whether another worker has closed them, which read a few names. After `ENDED_LOOKS` listings
 without new items only the listings go on."""
 ENDED_LOOKS = 20
+LOOKS_AT_END = 6
+"""Where looks cost money an idle worker comes to look at its runs as a whole every so many
+`LakeCapabilities.look_seconds`, and at whether they are closed in each of these."""
 ROOM_SECONDS = 1.0
 
 logger = logging.getLogger("haulier.worker")
@@ -76,6 +79,7 @@ class Worker:
         self._is_drained = False
         self._is_woken = False
         self._takes = 0
+        self._taken = asyncio.Event()
         self._takes_looked_at: int | None = None
         """``_takes`` when the last look at the runs began: an idle worker leaves only after a look since its last
         item."""
@@ -156,6 +160,7 @@ class Worker:
             was_empty = not leases
             if leases:
                 self._takes += 1
+                self._taken.set()
                 idle_seconds = IDLE_SECONDS
                 continue
             if not self._attempts and isinstance(refusal := self._deps.client.scope.refusal, UsageError):
@@ -286,6 +291,7 @@ class Worker:
             if not self._is_idle:
                 continue
             asked_at, takes = self._deps.clock.monotonic(), self._takes
+            self._taken.clear()
             try:
                 still_open = await self._watch.look(self._quiet)
             except HaulierError as error:
@@ -296,18 +302,38 @@ class Worker:
                     self._is_drained = True
                     self._freed.set()
                 looks, looked_after = (looks + 1 if takes == looked_after else 0), takes
-                await self._rest(is_near_end=looks < ENDED_LOOKS)
+                await self._rest(min(looks, ENDED_LOOKS))
 
-    async def _rest(self, *, is_near_end: bool) -> None:
-        if not is_near_end:
+    async def _rest(self, looks: int) -> None:
+        """``looks``: since the last item."""
+        if look_seconds := self._deps.lake.capabilities.look_seconds:
+            # Who settles the last item looks at once; the others only have to see that it did.
+            seconds = min(LOOK_SECONDS * 2.0**looks, LOOKS_AT_END * look_seconds)
+            while seconds > 0 and not await self._has_taken(pause_seconds := min(seconds, look_seconds)):
+                seconds -= pause_seconds
+                if await self._sees_end():
+                    return
+            return
+        if looks >= ENDED_LOOKS:
             await asyncio.sleep(LOOK_SECONDS)
             return
         for _ in range(round(LOOK_SECONDS / ENDED_SECONDS)):
             await asyncio.sleep(ENDED_SECONDS)
-            with contextlib.suppress(HaulierError):  # The next look says what fails.
-                if self._is_idle and await self._watch.has_ended():
-                    self._idle.set()
-                    return
+            if await self._sees_end():
+                return
+
+    async def _has_taken(self, seconds: float) -> bool:
+        """Wait so long, or until items were taken."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._taken.wait(), seconds)
+        return self._taken.is_set()
+
+    async def _sees_end(self) -> bool:
+        with contextlib.suppress(HaulierError):  # The next look says what fails.
+            if self._is_idle and await self._watch.has_ended():
+                self._idle.set()
+                return True
+        return False
 
     @property
     def _quiet(self) -> Quiet | None:

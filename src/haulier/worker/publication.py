@@ -6,8 +6,8 @@ from haulier.clock import Clock
 from haulier.errors import LakeUnavailableError, LeaseLostError, SweptError
 from haulier.lake.seam import Lake, ObjectFacts, Published, Spool
 from haulier.runs.run import Run
-from haulier.runs.state import closing_in_force
 from haulier.worker.keeper import HeldLease, LeaseKeeper
+from haulier.worker.run_cache import RunCache
 
 
 async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock, *, may_be_unknown: bool = True) -> bool:
@@ -26,7 +26,7 @@ async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock, *, m
 
 
 async def publish(
-    lake: Lake, run: Run, path: str, spool: Spool, held: HeldLease, keeper: LeaseKeeper, clock: Clock
+    lake: Lake, run: Run, path: str, spool: Spool, held: HeldLease, keeper: LeaseKeeper, runs: RunCache, clock: Clock
 ) -> tuple[ObjectFacts, bool]:
     """Make the records visible, or adopt what another attempt made visible first (P9).
 
@@ -40,7 +40,7 @@ async def publish(
     facts = await spool.finish()
     published = Published.AGAIN
     while published is Published.AGAIN:
-        if await closing_in_force(lake, run.paths) is not None:
+        if await runs.is_closing(run):
             raise SweptError(f"Run {run.run_id} is being closed")
         if await require_lease(held, keeper, clock):
             continue  # The deadline must be good after the look at the closings.

@@ -7,10 +7,10 @@ import asyncio
 from haulier.clock import Clock
 from haulier.lake.seam import Lake
 from haulier.runs.run import Run, load_run
-from haulier.runs.state import RunState, run_state
+from haulier.runs.state import RunState, closing_in_force, run_state
 
 OPEN_SECONDS = 1.0
-"""Time that an open run is taken to be open on dequeuing. Publishing asks the lake each time."""
+"""Time that an open run is taken to be open on dequeuing, and on publishing where a sweep does not fence (C9)."""
 
 
 class RunCache:
@@ -45,6 +45,13 @@ class RunCache:
             if state is RunState.OPEN:
                 self._open_until[run.run_id] = now + OPEN_SECONDS
             return state
+
+    async def is_closing(self, run: Run) -> bool:
+        """Whether a closing is in force (P7, step 2). Where a sweep fences, this is read from the lake each time;
+        elsewhere an object may land late in any case, and all publications of a second share one look."""
+        if self._lake.capabilities.sweep_fences:
+            return await closing_in_force(self._lake, run.paths) is not None
+        return await self.state(run) is not RunState.OPEN
 
     def _is_surely_open(self, run: Run) -> bool:
         now = self._clock.monotonic()

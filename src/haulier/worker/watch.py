@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.closing import Closer
+from haulier.runs.concurrency import run_each
 from haulier.runs.expect import is_expect_missing
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.records import VerdictRecord
 from haulier.runs.repair import claim_repair, newest_repair
-from haulier.runs.run import Run, list_runs
+from haulier.runs.run import Run, list_runs, load_run
 from haulier.runs.signs import mend_signs
-from haulier.runs.state import FINAL_VERDICTS, RunState, run_state
+from haulier.runs.state import FINAL_VERDICTS, RunState, open_runs, run_state
 from haulier.runs.stranded import is_stranded, mend_stranded
 
 logger = logging.getLogger("haulier.runs")
@@ -53,11 +54,16 @@ class Watch:
         self._source = source
         self._only = only
         self._watched: dict[str, _Watched] = {}
+        self._runs_read: dict[str, Run] = {}
         self._final: set[str] = set()
         self._mended: dict[str, int] = {}
         self._waited_for: set[str] = set()
         self.closed: dict[str, VerdictRecord] = {}
         """With the run of ``only``, if it had ended before."""
+
+    @property
+    def look_seconds(self) -> float:
+        return self._lake.capabilities.look_seconds
 
     def close(self) -> None:
         for watched in self._watched.values():
@@ -66,15 +72,17 @@ class Watch:
 
     async def has_ended(self) -> bool:
         """True if all runs that were open at the last look are closed; reads a few names."""
-        states = [(await run_state(self._lake, one.run.paths))[0] for one in list(self._watched.values())]
-        return bool(states) and all(state.is_closed for state in states)
+        watched = [one.run for one in self._watched.values()]
+        return bool(watched) and not await open_runs(self._lake, watched)
 
     async def look(self, quiet: Quiet | None = None) -> int:
         """Returns how many runs are still open. Where the queue cannot count exactly, only a look with ``quiet`` finds
         that items are missing from it."""
         still_open = 0
-        for run in await self._runs():
-            state, verdict = await run_state(self._lake, run.paths)
+        runs = await self._runs()
+        states = await self._states_of(runs)
+        for run in runs:
+            state, verdict = states[run.run_id]
             if verdict is not None:
                 await self._note_closed(run, verdict)
             elif state is not RunState.PLANNING:
@@ -82,8 +90,20 @@ class Watch:
         return still_open
 
     async def _runs(self) -> list[Run]:
-        runs = await list_runs(self._lake, self._source, skip=self._final)
-        return [run for run in runs if self._only is None or run.run_id == self._only]
+        if self._only is None:
+            skipped = self._final | self._runs_read.keys()
+            self._runs_read |= {run.run_id: run for run in await list_runs(self._lake, self._source, skip=skipped)}
+        elif self._only not in self._runs_read:
+            run = await load_run(self._lake, self._source, self._only)
+            self._runs_read |= {} if run is None else {run.run_id: run}
+        runs = [run for run_id, run in self._runs_read.items() if run_id not in self._final]
+        return sorted(runs, key=lambda run: (run.file.snapshot_time, run.run_id))
+
+    async def _states_of(self, runs: list[Run]) -> dict[str, tuple[RunState, VerdictRecord | None]]:
+        async def state_of(run: Run) -> tuple[str, tuple[RunState, VerdictRecord | None]]:
+            return run.run_id, await run_state(self._lake, run.paths)
+
+        return dict(await run_each(state_of, runs, self._lake.capabilities.in_flight))
 
     async def _look_at(self, run: Run, quiet: Quiet | None) -> bool:
         watched = self._watched.get(run.run_id)

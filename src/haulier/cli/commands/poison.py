@@ -38,12 +38,7 @@ async def list_command(call: SourceCall, run_id: str | None) -> int:
     """List the poisoned items of SOURCE's newest run: key, reason, status and error, a line each."""
     async with open_source(call.app, call.options, writes=False) as source:
         run = await pick_run(source, run_id)
-        count = 0
-        records: list[PoisonRecord] = []
-        async for record in poisoned(source.lake, run):
-            count += 1
-            if len(records) < MAX_SHOWN_ITEMS:
-                records.append(record)
+        count, records = await poisoned(source.lake, run, MAX_SHOWN_ITEMS)
         if call.as_json:
             state, _ = await run_state(source.lake, run.paths)
             items = [_summary(record) for record in records]

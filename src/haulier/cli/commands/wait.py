@@ -82,7 +82,7 @@ async def _until_closed(source: OpenSource, run: Run, timeout_seconds: float | N
             if timeout_seconds is not None and source.clock.monotonic() - started_at >= timeout_seconds:
                 say(f"Run {run.run_id} was not closed within {timeout_seconds:g} s.")
                 return None
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(max(LOOK_SECONDS, source.lake.capabilities.look_seconds))
     finally:
         ledger.close()
     return verdict

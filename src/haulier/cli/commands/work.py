@@ -25,7 +25,7 @@ from haulier.cli.progress_reader import OpenRunsReader
 from haulier.cli.signals import on_signals
 from haulier.runs.lost_queue import require_queue
 from haulier.runs.run import list_runs
-from haulier.runs.state import run_state
+from haulier.runs.state import open_runs
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
 
@@ -98,9 +98,8 @@ async def _work(app: App, typed: str, options: Options, run_id: str | None, exit
 
 
 async def _say_waiting(source: LiveSource) -> None:
-    for run in await list_runs(source.lake, source.app.name):
-        if not (await run_state(source.lake, run.paths))[0].is_closed:
-            return
+    if await open_runs(source.lake, await list_runs(source.lake, source.app.name)):
+        return
     say("No run is open: this worker waits until one is, as `haulier enqueue SOURCE` opens it. Ctrl-C stops it.")
 
 
