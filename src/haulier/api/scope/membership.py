@@ -69,6 +69,8 @@ class Membership:
         self.place = 0
         """Our index among the living members with share and work."""
         self.sharers = 1
+        self.others_worked_at = -math.inf
+        """Monotonic time when another living member was last seen with an item or a request."""
 
     def is_fresh(self, now: float) -> bool:
         return now <= self._fresh_until
@@ -181,6 +183,8 @@ class Membership:
         seen: dict[str, _Sighting] = {}
         for other, one in row.members.items():
             if other != name:
+                if one.wants and self.silent.get(other) != one.beats:
+                    self.others_worked_at = now
                 before = self._sightings.get(other)
                 is_same = before is not None and before.beats == one.beats
                 seen_at = before.seen_at if before is not None and is_same else now

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -100,8 +99,6 @@ class Scope:
         self._has_company = False
         self.was_last = False
         """No member remained after `leave`."""
-        self.others_worked_at = -math.inf
-        """Monotonic time when another member was last seen with an item or a request."""
         self.has_work: bool | None = None
         """Whether a worker holds any item. None: this member takes no items."""
         self.on_growth: Callable[[], None] = lambda: None
@@ -271,6 +268,10 @@ class Scope:
         return self._gate.in_use
 
     @property
+    def others_worked_at(self) -> float:
+        return self._membership.others_worked_at
+
+    @property
     def waiting(self) -> int:
         return self._gate.waiting
 
@@ -387,7 +388,6 @@ class Scope:
         self._metronome.see(row, asked_at)
         self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
         self._is_next = self._membership.is_next(row)
-        self._see_others(row)
         return row
 
     def _look(self, row: ScopeRow) -> None:
@@ -400,12 +400,6 @@ class Scope:
         if is_due or self._view.beat_report.is_behind(row.governor):
             self._beat_now.set()
         self._limit()
-
-    def _see_others(self, row: ScopeRow) -> None:
-        silent = self._membership.silent
-        others = [one for name, one in row.members.items() if name != self._member and silent.get(name) != one.beats]
-        if any(one.wants for one in others):
-            self.others_worked_at = self._clock.monotonic()
 
     @property
     def _is_busy(self) -> bool:
@@ -452,7 +446,6 @@ class Scope:
         self._is_next = self._membership.is_next(row)
         self._view.adopt(row, self._member, wall, now)
         self._has_company = len(row.members) > 1
-        self._see_others(row)
         # Before the gate is told: a request that has a place goes on before another one begins.
         self._extra_requests.renew()
         if row.breaker.prober == self._member and not self._is_probing:
