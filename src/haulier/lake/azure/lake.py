@@ -39,7 +39,7 @@ from haulier.rows.seam import Rows
 PROBE_SECONDS = 60.0
 """As a lease: the probe is signed as objects are."""
 
-_CAPABILITIES = LakeCapabilities(sweep_fences=False)
+_CAPABILITIES = LakeCapabilities(sweep_fences=False, in_flight=32, look_seconds=5.0)
 
 
 class AzureLake:
