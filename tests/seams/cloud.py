@@ -46,6 +46,7 @@ class Cloud:
     messages: ReceiptStore = field(default_factory=ReceiptStore)
     rows: VersionedObjects = field(default_factory=VersionedObjects)
     api: ThingsApi = field(default_factory=lambda: ThingsApi(empty={4}, divided={10}, smallest=2))
+    lease_seconds: float = LEASE_SECONDS
     born: int = 0
 
     @property
@@ -89,7 +90,7 @@ class Cloud:
                 client=client,
                 clock=self.clock,
                 name=name,
-                settings=WorkerSettings(lease_seconds=LEASE_SECONDS, max_failures=MAX_FAILURES),
+                settings=WorkerSettings(lease_seconds=self.lease_seconds, max_failures=MAX_FAILURES),
                 processors={Things: self.api.work},
                 isolate=isolate,
             )

@@ -9,6 +9,7 @@ from haulier.azure.account import CONNECTION_STRING, AzureAccount, find_account
 from haulier.clock import SystemClock
 from haulier.queues.azure.queue import AzureQueue
 from haulier.queues.seam import Lease
+from haulier.testing.azure_queue.process import AzureQueueProcess
 from haulier.testing.azure_queue.server import AzureQueueServer
 from haulier.testing.azure_queue.settings import AzureQueueSettings
 from tests.harness.azurite import ACCOUNT, KEY
@@ -17,7 +18,7 @@ LEASE_SECONDS = 30.0
 CALL_SECONDS = 2.0
 
 
-def account_of(server: AzureQueueServer) -> AzureAccount:
+def account_of(server: AzureQueueServer | AzureQueueProcess) -> AzureAccount:
     text = f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint=http://127.0.0.1:1/x;QueueEndpoint={server.endpoint}"
     return find_account(ACCOUNT, {CONNECTION_STRING: text})
 

@@ -235,30 +235,33 @@ class AzureQueue:
     # -- one message ---------------------------------------------------------------------------------------------------
 
     async def _send(self, client: QueueClient, body: bytes, hidden_seconds: int) -> None:
-        """What may stand already is sent again marked, so that it costs a look-up."""
-        text, tries, began_at = text_of(body), 0, self._clock.monotonic()
+        """What may stand already is sent again marked, so that it costs a look-up. A queue that is absent is made."""
+        text, tries, absences, is_absent, began_at = text_of(body), 0, 0, False, self._clock.monotonic()
         while True:
             try:
+                if is_absent:
+                    await self._open().create(client)
+                    is_absent = False
                 await self._call(
                     client,
                     lambda: client.send_message(text, visibility_timeout=hidden_seconds, time_to_live=FOR_EVER),  # noqa: B023
                 )
                 return
             except AbsentQueueError as error:
-                if tries > TRIES:
+                is_absent, absences = True, absences + 1
+                if absences > TRIES:
                     raise QueueUnavailableError(
                         f"{error}, though it was just made. Is somebody deleting it?"
                     ) from error
-                await self._open().create(client)
             except QueueUnavailableError as error:
                 if self._clock.monotonic() - began_at >= self._patience_seconds:
                     raise
                 if not tries:
                     _logger.warning("a message could not be sent; trying again", extra={"error": str(error)})
-                if isinstance(error, UnansweredError):
+                if isinstance(error, UnansweredError) and not is_absent:
                     text = text_of(marked(body))
                 await self._pause(tries)
-            tries += 1
+                tries += 1
 
     async def _renew(self, lease: Lease, seconds: int) -> Lease | None:
         client, receipt = self._open().messages, receipt_of(lease.token)
