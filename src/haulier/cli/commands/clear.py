@@ -22,8 +22,9 @@ async def command(call: SourceCall, poison: bool) -> int:
         removed = await source.queue.purge(poison=poison)
         if call.as_json:
             emit({"state": "cleared", "messages": removed})
+        about = "" if source.queue.capabilities.exact_depth else "About "
         say(
-            f"{count_of(removed, 'message')} {were(removed)} removed. What open runs still need is sent again by "
+            f"{about}{count_of(removed, 'message')} {were(removed)} removed. What open runs still need is sent again by "
             "haulier run or work."
         )
         return 0

@@ -19,7 +19,7 @@ from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_state, unseen_lines
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.plurals import count_of
-from haulier.queues.seam import Depth, Holder
+from haulier.queues.seam import Holder, Queue
 from haulier.runs.lost_queue import require_queue
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
@@ -45,7 +45,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
             of_queue = {} if queue is None else {"leases": msgspec.to_builtins(await queue.holders())}
             emit(msgspec.to_builtins(status) | failure_facts(failures) | of_queue | of_api)
         else:
-            say_status(status, None if queue is None else await queue.depth(), failures)
+            say_status(status, None if queue is None else await _queue_line(queue), failures)
             if queue is not None and not status.state.is_closed:
                 for holder in await queue.holders():
                     click.echo(_lease_line(holder))
@@ -54,8 +54,15 @@ async def command(call: SourceCall, run_id: str | None) -> int:
         return exit_code_of_state(status.state, status.reasons)
 
 
-def say_status(status: RunStatus, depth: Depth | None = None, failures: Failures = NO_FAILURES) -> None:
-    for line in status_lines(status, depth, failures):
+async def _queue_line(queue: Queue) -> str:
+    depth = await queue.depth()
+    if queue.capabilities.exact_depth:
+        return f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased"
+    return f"  queue    about {count_of(depth.unsettled, 'message')}, ready or worked"
+
+
+def say_status(status: RunStatus, queue_line: str | None = None, failures: Failures = NO_FAILURES) -> None:
+    for line in status_lines(status, queue_line, failures):
         click.echo(fill_source(line))
 
 
@@ -69,7 +76,7 @@ def _lease_line(holder: Holder) -> str:
     return f"  leased   {count_of(holder.leases, 'item')} by {holder.name or 'a process'}, {fate[holder.whereabouts]}"
 
 
-def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> list[str]:
+def status_lines(status: RunStatus, queue_line: str | None, failures: Failures) -> list[str]:
     """Write one fact a line, the state first."""
     lines = [f"{status.run_id}: {status.state.value}{' (stranded)' if status.is_stranded else ''}"]
     if status.state is not RunState.PLANNING:
@@ -86,8 +93,8 @@ def status_lines(status: RunStatus, depth: Depth | None, failures: Failures) -> 
         size = count_of(status.bytes, "byte")
         lines.append(f"  records  {status.records:,} in {size}, by {count_of(status.requests, 'request')}")
     lines += failure_lines(failures, is_complete=status.state is RunState.COMPLETE)
-    if depth is not None and not status.state.is_closed:
-        lines.append(f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased")
+    if queue_line is not None and not status.state.is_closed:
+        lines.append(queue_line)
     if status.reasons:
         lines.append("  because  " + ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items()))
     lines += [f"  {line}" for line in unseen_lines(status.unseen)]
