@@ -24,7 +24,7 @@ async def command(call: SourceCall, poison: bool) -> int:
             emit({"state": "cleared", "messages": removed})
         about = "" if source.queue.capabilities.exact_depth else "About "
         say(
-            f"{about}{count_of(removed, 'message')} {were(removed)} removed. What open runs still need is sent again by "
-            "haulier run or work."
+            f"{about}{count_of(removed, 'message')} {were(removed)} removed. What open runs still need is sent again "
+            "by haulier run or work."
         )
         return 0
