@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
-from azure.identity.aio import DefaultAzureCredential
+from azure.core.credentials_async import AsyncTokenCredential
 
 from haulier.azure.account import AzureAccount
 
-SdkCredential = AzureNamedKeyCredential | AzureSasCredential | DefaultAzureCredential
+SdkCredential = AzureNamedKeyCredential | AzureSasCredential | AsyncTokenCredential
 
 
 def async_credential(account: AzureAccount) -> SdkCredential:
-    """A `DefaultAzureCredential` is the caller's to close. Nothing is asked yet."""
+    """A token credential is the caller's to close. Nothing is asked yet."""
     if account.key:
         return AzureNamedKeyCredential(account.name, account.key)
     if account.sas:
         return AzureSasCredential(account.sas)
+    # Half a second of imports, which a key does not need.
+    from azure.identity.aio import DefaultAzureCredential
+
     return DefaultAzureCredential()

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import obstore
-from azure.identity.aio import DefaultAzureCredential
+from azure.core.credentials_async import AsyncTokenCredential
 from obstore.exceptions import AlreadyExistsError
 
 from haulier.azure.credential import async_credential
@@ -52,7 +52,7 @@ class AzureLake:
         self._folder = folder
         self._clock = clock
         self._rng = rng
-        self._token = credential if isinstance(credential, DefaultAzureCredential) else None
+        self._token = credential if isinstance(credential, AsyncTokenCredential) else None
         self._server_clock = ServerClock(clock)
         self._errors = AzureErrors(AzurePlace(account, "container", folder.container), clock)
         self._patience = LakePatience(folder.url, self._errors, clock, rng)

@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError
-from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient
 
@@ -39,9 +39,7 @@ class PutRight:
 class PutRights:
     """Signed with the account's key, or with a delegation key that a token gets. A SAS cannot sign another."""
 
-    def __init__(
-        self, folder: ContainerFolder, token: DefaultAzureCredential | None, server_clock: ServerClock
-    ) -> None:
+    def __init__(self, folder: ContainerFolder, token: AsyncTokenCredential | None, server_clock: ServerClock) -> None:
         self._folder = folder
         self._service: BlobServiceClient | None = None
         if token is not None:

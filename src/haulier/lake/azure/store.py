@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from azure.identity.aio import DefaultAzureCredential
-from obstore.auth.azure import AzureAsyncCredentialProvider
+from azure.core.credentials_async import AsyncTokenCredential
 from obstore.store import AzureStore
 
 from haulier.azure.account import AzureAccount
@@ -13,7 +12,7 @@ REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 
 
-def open_store(account: AzureAccount, container: str, credential: DefaultAzureCredential | None) -> AzureStore:
+def open_store(account: AzureAccount, container: str, credential: AsyncTokenCredential | None) -> AzureStore:
     """``credential`` is asked where the account has neither key nor SAS. Must not be used before a fork: the threads of
     the library do not come along.
 
@@ -35,7 +34,11 @@ def open_store(account: AzureAccount, container: str, credential: DefaultAzureCr
         config |= {"credential_type": "access_key", "account_key": account.key}
     elif account.sas:
         config |= {"credential_type": "sas_token", "sas_key": account.sas}
-    provider = AzureAsyncCredentialProvider(credential) if credential is not None else None
+    provider = None
+    if credential is not None:
+        from obstore.auth.azure import AzureAsyncCredentialProvider
+
+        provider = AzureAsyncCredentialProvider(credential)  # type: ignore[arg-type]  # it names the classes one by one
     return AzureStore(
         container,
         config=config,  # type: ignore[arg-type]  # a dict of the keys that it takes

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
-from azure.identity.aio import DefaultAzureCredential
 from azure.storage.queue.aio import QueueClient
 
 from haulier.azure.account import AzureAccount
@@ -80,11 +80,11 @@ class QueueConnection:
 
     async def close(self) -> None:
         await self._transport.close()
-        if isinstance(self._credential, DefaultAzureCredential):
+        if isinstance(self._credential, AsyncTokenCredential):
             await self._credential.close()
 
     async def _require_token(self) -> None:
-        if self._has_token or not isinstance(self._credential, DefaultAzureCredential):
+        if self._has_token or not isinstance(self._credential, AsyncTokenCredential):
             return
         async with self._fetching:  # It keeps its token; the others find it there.
             try:
