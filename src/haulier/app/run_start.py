@@ -18,6 +18,8 @@ logger = logging.getLogger("haulier.enumerator")
 
 OnPlanned = Callable[[LiveSource, Run, Seal], Awaitable[None]]
 """Called with the sealed plan, before its first item is enqueued."""
+OnSent = Callable[[int, int], None]
+"""Called after each shard: items on the queue so far, of all."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,26 @@ async def supersede(source: LiveSource, mode: str) -> list[str]:
     return ended
 
 
-async def start(source: LiveSource, run: Run, on_planned: OnPlanned) -> Seal:
+async def start(
+    source: LiveSource, run: Run, on_planned: OnPlanned, on_sent: OnSent = lambda sent, planned: None
+) -> Seal:
     """Plan the run unless it is sealed (P1), call ``on_planned``, and enqueue what is not yet on the queue (P2)."""
     source.client.scope.note_run(run.run_id, is_only=True)
+    sent = planned = 0
 
     async def check_and_show(seal: Seal) -> None:
+        nonlocal planned
+        planned = seal.items
         _require_budget(source, run, seal)
         await on_planned(source, run, seal)
 
+    def count(items: int) -> None:
+        nonlocal sent
+        sent += items
+        on_sent(sent, planned)
+
     enqueuer = Enqueuer(source.lake, source.queue, source.clock, source.expect)
-    return await enqueuer.enqueue(run, lambda: _enumerate(source, run), on_planned=check_and_show)
+    return await enqueuer.enqueue(run, lambda: _enumerate(source, run), count, on_planned=check_and_show)
 
 
 def _require_budget(source: LiveSource, run: Run, seal: Seal) -> None:

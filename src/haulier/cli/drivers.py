@@ -40,6 +40,10 @@ class Driver(Protocol):
         """Enclose planning and driving, for what starts before the plan is written."""
         ...
 
+    def note_sent(self) -> None:
+        """Some of the plan is on the queue."""
+        ...
+
     async def drive(self, run: Run) -> tuple[int, str]:
         """Work until the run is closed or cannot go on. Returns the exit code, and the reason if that is not 0."""
         ...
@@ -62,6 +66,9 @@ class _Driver:
 class LocalDriver(_Driver):
     def around(self, run: Run) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext()
+
+    def note_sent(self) -> None:
+        """Work begins when all of it is sent."""
 
     async def drive(self, run: Run) -> tuple[int, str]:
         source = self._source
@@ -100,6 +107,10 @@ class FleetDriver(_Driver):
             if not work.done():
                 fleet.drain("its parent")
             await asyncio.wait([work])
+
+    def note_sent(self) -> None:
+        if self._fleet is not None:
+            self._fleet.wake()
 
     async def drive(self, run: Run) -> tuple[int, str]:
         fleet, work = self._fleet, self._work

@@ -10,6 +10,7 @@ from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.options import mode_argument, streams_option
 from haulier.cli.output import emit, log_options, say
+from haulier.cli.sending import SendingView
 from haulier.cli.signals import until_signal
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.lake.floor import require_room
@@ -45,7 +46,8 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
         else:
             run = await claim(source, wanted)
         was_planned = await source.lake.exists(run.paths.seal)
-        seal = await until_signal(start(source, run, say_rest if was_planned else say_plan))
+        view = SendingView(run.run_id, source.clock)
+        seal = await until_signal(start(source, run, say_rest if was_planned else say_plan, view.show))
         if seal is None:
             say(f"Interrupted: run {run.run_id} is only partly enqueued. Run the same command again to finish it.")
             return 4

@@ -16,6 +16,7 @@ from haulier.cli.hints import fill_source
 from haulier.cli.options import mode_argument, streams_option
 from haulier.cli.output import emit, log_options, say
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
+from haulier.cli.sending import SendingView
 from haulier.cli.signals import INTERRUPTED, until_signal
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import sentence
@@ -120,8 +121,14 @@ async def _finish(source: LiveSource, driver: Driver, run: Run) -> RunEnd:
     """Plan, send, work and close one run."""
     was_planned = await source.lake.exists(run.paths.seal)
     say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {source.app.name} ...")
+    view = SendingView(run.run_id, source.clock)
+
+    def show_sent(sent: int, planned: int) -> None:
+        driver.note_sent()
+        view.show(sent, planned)
+
     async with driver.around(run):
-        if await until_signal(start(source, run, say_rest if was_planned else say_plan)) is None:
+        if await until_signal(start(source, run, say_rest if was_planned else say_plan, show_sent)) is None:
             code, reason = INTERRUPTED, "interrupted before all items were on the queue"
         else:
             code, reason = await driver.drive(run)
