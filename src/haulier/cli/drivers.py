@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from haulier.api.scope.failures import NO_FAILURES, Failures
-from haulier.api.scope.row import ScopeRow, decode
-from haulier.app.open_source import LiveSource, Options, scope_name
+from haulier.api.scope.row import ScopeRow
+from haulier.app.open_source import LiveSource, Options
 from haulier.cli.command_lines import child_command, typed_command
 from haulier.cli.estimate import LateEstimate
 from haulier.cli.fleet import Fleet
@@ -163,7 +163,7 @@ async def show_progress(
         # What cannot be read now is shown later; the work itself says what fails.
         with contextlib.suppress(HaulierError):
             if (progress := await reader.read()) is not None:
-                row = decode(await source.rows.read(scope_name(source.app)))
+                row = await source.client.scope.known_row()
                 failures = functools.reduce(Failures.with_more, reader.of_runs(row.failures), NO_FAILURES)
                 view.show(progress, Traffic(in_flight(row), failures))
                 if estimate is not None and (line := await estimate.line(progress)):

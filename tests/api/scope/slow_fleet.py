@@ -12,7 +12,7 @@ from haulier.api.http.transport import NO_HEADERS, Response
 from haulier.api.limits.budget import parse_rate
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.api.scope.scope import Scope, ScopeSettings
-from haulier.errors import QueueUnavailableError
+from haulier.errors import HaulierError, QueueUnavailableError
 from tests.harness.virtual_time import VirtualTime
 from tests.seams.object_rows import ObjectRows, VersionedObjects
 
@@ -20,6 +20,8 @@ OPERATIONS_PER_SECOND = 2.0
 ANSWER_SECONDS = 0.03
 DEADLINE_SECONDS = 30.0
 FIRST_BYTE_SECONDS = 0.2
+REQUEST_SECONDS = 1.0
+"""Half of it to half more."""
 
 
 @dataclass
@@ -41,7 +43,13 @@ class Member:
 
 
 class SlowFleet:
-    def __init__(self, time: VirtualTime, in_flight: int, request_seconds: float = 1.0, rate: str = "") -> None:
+    def __init__(
+        self,
+        time: VirtualTime,
+        in_flight: int,
+        rate: str = "",
+        max_requests: int | None = None,
+    ) -> None:
         self.time = time
         self.store = VersionedObjects()
         self.api = Api()
@@ -51,9 +59,9 @@ class SlowFleet:
             request_deadline_seconds=DEADLINE_SECONDS,
             is_fixed=True,
             rates=(parse_rate(rate),) if rate else (),
+            max_requests=max_requests,
         )
         self.is_store_away = False
-        self.request_seconds = request_seconds
         self.members: list[Member] = []
         self.born = 0
         self.rng = random.Random(12)
@@ -77,6 +85,7 @@ class SlowFleet:
 
     async def _live(self, member: Member) -> None:
         await asyncio.sleep(self.rng.uniform(0.0, 5.0))
+        member.scope.note_run("run")
         await member.scope.join()
         async with asyncio.TaskGroup() as group:
             group.create_task(member.scope.run())
@@ -95,11 +104,15 @@ class SlowFleet:
             await asyncio.sleep(0.25)
 
     async def _ask(self, member: Member) -> None:
+        with contextlib.suppress(HaulierError):  # The requests of the run are spent.
+            await self._send(member)
+
+    async def _send(self, member: Member) -> None:
         async with member.scope.slot():
             self.api.in_flight += 1
             self.api.peak = max(self.api.peak, self.api.in_flight)
             member.last_sent_at = self.time.monotonic()
-            seconds = self.rng.uniform(0.5, 1.5) * self.request_seconds
+            seconds = self.rng.uniform(0.5, 1.5) * REQUEST_SECONDS
             asyncio.get_running_loop().call_later(seconds, self._note_answered)  # Whether or not anybody listens then.
             await asyncio.sleep(seconds)
             # It bears whatever it is asked at once.
@@ -159,9 +172,13 @@ class FleetRows(ObjectRows):
 
 @contextlib.asynccontextmanager
 async def slow_fleet(
-    time: VirtualTime, members: int, in_flight: int, request_seconds: float = 1.0, rate: str = ""
+    time: VirtualTime,
+    members: int,
+    in_flight: int,
+    rate: str = "",
+    max_requests: int | None = None,
 ) -> AsyncIterator[SlowFleet]:
-    fleet = SlowFleet(time, in_flight, request_seconds, rate)
+    fleet = SlowFleet(time, in_flight, rate, max_requests)
     for _ in range(members):
         fleet.join()
     yield fleet

@@ -17,8 +17,9 @@ from haulier.api.scope.metronome import BURST_BEATS, LEAST_BEAT_PART, RETRIES_PE
 from haulier.api.scope.rhythm import BEAT_SECONDS, MAX_READ_SECONDS, Rhythm, fleet_rhythm, operations_now
 from haulier.api.scope.row import Member, ScopeRow
 from haulier.cli.api_state import api_lines, api_state
+from haulier.errors import UsageError
 from tests.api.scope.fleet import Process, World
-from tests.api.scope.slow_fleet import DEADLINE_SECONDS, OPERATIONS_PER_SECOND, SlowFleet, slow_fleet
+from tests.api.scope.slow_fleet import DEADLINE_SECONDS, OPERATIONS_PER_SECOND, REQUEST_SECONDS, SlowFleet, slow_fleet
 from tests.harness.virtual_time import VirtualTime
 
 IN_FLIGHT = 12
@@ -122,7 +123,7 @@ def test_g5_a_newcomer_has_its_share_after_two_reads_and_a_request() -> None:
                 joined_at = time.monotonic()
                 while not newcomer.last_sent_at:
                     await asyncio.sleep(0.1)
-                assert time.monotonic() - joined_at <= 2 * MAX_READ_SECONDS + 1.5 * fleet.request_seconds + TICK_SECONDS
+                assert time.monotonic() - joined_at <= 2 * MAX_READ_SECONDS + 1.5 * REQUEST_SECONDS + TICK_SECONDS
                 await asyncio.sleep(60.0)
             assert fleet.api.peak == IN_FLIGHT
 
@@ -192,6 +193,20 @@ def test_g5_a_declared_pace_is_shared_with_a_newcomer_before_the_next_beat() -> 
             served = fleet.api.served
             await asyncio.sleep(120.0)
             assert fleet.api.served - served <= 20 * 120
+
+    time.run(main())
+
+
+def test_g5_a_run_whose_requests_are_spent_sends_no_more_and_says_so_within_a_minute() -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        async with slow_fleet(time, 12, IN_FLIGHT, max_requests=1_000) as fleet:
+            began_at = time.monotonic()
+            while not all(isinstance(one.scope.refusal, UsageError) for one in fleet.members):
+                await asyncio.sleep(1.0)
+            assert fleet.api.served == 1_000
+            assert time.monotonic() - began_at <= 1_000 / IN_FLIGHT * REQUEST_SECONDS + 90.0
 
     time.run(main())
 
@@ -286,3 +301,18 @@ def test_status_counts_a_worker_that_beats_rarely() -> None:
     members = {name: structs.replace(one, beat_seconds=380.0) for name, one in row_of(3).members.items()}
     assert api_state(ScopeRow(members=members), 800.0, OPERATIONS_PER_SECOND).workers == 3
     assert api_state(ScopeRow(members=members), 900.0, OPERATIONS_PER_SECOND).row_operations_per_second is None
+
+
+def test_who_shows_progress_asks_for_nothing() -> None:
+    """Each of fifty workers shows what it does every few seconds."""
+    time = VirtualTime()
+
+    async def main() -> None:
+        async with slow_fleet(time, 2, IN_FLIGHT) as fleet:
+            await asyncio.sleep(SETTLING_SECONDS)
+            before = fleet.store.operations
+            rows = [await fleet.members[0].scope.known_row() for _ in range(100)]
+            assert fleet.store.operations == before
+            assert set(rows[-1].members) == {"w001", "w002"}
+
+    time.run(main())

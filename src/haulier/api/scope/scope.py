@@ -81,6 +81,8 @@ class Scope:
             is_gone,
         )
         self._metronome = Metronome(settings.beat_seconds, rows.capabilities.operations_per_second, rng)
+        self._row = ScopeRow()
+        """As it was seen last."""
         self._is_next = False
         self._view = ScopeView(settings.rates, settings.max_requests, settings.beat_seconds, rng)
         self._gate = Gate(clock, self._opens_in, self._note_sent, self._error)
@@ -252,6 +254,10 @@ class Scope:
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
 
+    async def known_row(self) -> ScopeRow:
+        """The row as it is; where operations cost, as this member saw it last. Raises what the store raises."""
+        return self._row if self._metronome.is_slow else decode(await self._rows.read(self._settings.name))
+
     @property
     def share(self) -> int:
         """Number of requests to take items for. 0 where the last beat is stale, the API is down, a limit is used up, or
@@ -365,7 +371,8 @@ class Scope:
             is_busy = self._was_busy or self._is_busy
             waits = self._membership.share > 0 and (self.pause_seconds_left > 0.0 or self._view.is_down)
             now, is_curious = self._clock.monotonic(), self._is_next or waits
-            if not self._seconds_to_beat:
+            lacks_requests = is_busy and self._view.pacer.is_out and self._view.pacer.spent is None
+            if lacks_requests or not self._seconds_to_beat:
                 self._beat_now.set()
             elif self._metronome.is_read_due(now, is_busy=is_busy, is_curious=is_curious) and self._has_company:
                 with contextlib.suppress(UnavailableError):
@@ -385,10 +392,15 @@ class Scope:
     async def _read(self) -> ScopeRow:
         asked_at = self._clock.monotonic()
         row = decode(await self._rows.read(self._settings.name))
-        self._metronome.see(row, asked_at)
+        self._note_row(row, asked_at)
         self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
-        self._is_next = self._membership.is_next(row)
         return row
+
+    def _note_row(self, row: ScopeRow, asked_at: float) -> None:
+        if self._metronome.is_slow:
+            self._row = row
+            self._metronome.see(row, asked_at)
+            self._is_next = self._membership.is_next(row)
 
     def _look(self, row: ScopeRow) -> None:
         in_use, is_slow = self._gate.in_use, self._metronome.is_slow
@@ -441,9 +453,8 @@ class Scope:
             raise
         now, wall = self._clock.monotonic(), wall_seconds(self._clock)
         self._membership.adopt(row, beat, began_at, now)
-        self._metronome.see(row, began_at)
         self._metronome.note_told(row.members[self._member].beat_seconds)
-        self._is_next = self._membership.is_next(row)
+        self._note_row(row, began_at)
         self._view.adopt(row, self._member, wall, now)
         self._has_company = len(row.members) > 1
         # Before the gate is told: a request that has a place goes on before another one begins.
