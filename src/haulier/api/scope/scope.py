@@ -23,7 +23,8 @@ from haulier.api.scope.membership import Identity, Membership
 from haulier.api.scope.metronome import Metronome
 from haulier.api.scope.process import is_gone
 from haulier.api.scope.rhythm import BEAT_SECONDS
-from haulier.api.scope.row import ScopeRow, decode, encode
+from haulier.api.scope.row import ScopeRow
+from haulier.api.scope.shared_row import SharedRow
 from haulier.api.scope.view import ScopeView
 from haulier.api.scope.witness import REFUSAL_VALID_SECONDS, Judge, Send
 from haulier.api.scope.witness_proof import WitnessProof
@@ -67,7 +68,7 @@ class Scope:
     def __init__(self, settings: ScopeSettings, member: str, rows: Rows, clock: Clock, rng: random.Random) -> None:
         self._settings = settings
         self._member = member
-        self._rows = rows
+        self._row = SharedRow(rows, settings.name)
         self._clock = clock
         self._membership = Membership(
             Identity(
@@ -80,9 +81,7 @@ class Scope:
             ),
             is_gone,
         )
-        self._metronome = Metronome(settings.beat_seconds, rows.capabilities.operations_per_second, rng)
-        self._row = ScopeRow()
-        """As it was seen last."""
+        self._metronome = Metronome(settings.beat_seconds, self._row.operations_per_second, rng)
         self._is_next = False
         self._view = ScopeView(settings.rates, settings.max_requests, settings.beat_seconds, rng)
         self._gate = Gate(clock, self._opens_in, self._note_sent, self._error)
@@ -92,7 +91,6 @@ class Scope:
             clock, self._gate, self._view, self.slot, self._extra_requests.wait, self._note_witness
         )
         self.failures = FailureNotes()
-        self._writing = asyncio.Lock()
         self._must_probe = asyncio.Event()
         self._is_probing = False
         self._was_busy = False
@@ -140,7 +138,7 @@ class Scope:
         in_use, unused = self._gate.in_use, self._view.pacer.give_up_unused()
         failures = self.failures.take()
         with contextlib.suppress(UnavailableError):
-            row = await self._update(lambda row: after_leave(row, self._member, in_use, unused, failures))
+            row = await self._row.update(lambda row: after_leave(row, self._member, in_use, unused, failures))
             self.was_last = not row.members
 
     @contextlib.asynccontextmanager
@@ -180,7 +178,7 @@ class Scope:
     async def tell_failures(self) -> None:
         news = self.failures.take()
         with contextlib.suppress(UnavailableError):
-            await self._update(lambda row: with_failures(row, news))
+            await self._row.update(lambda row: with_failures(row, news))
 
     async def before_follow_up(self) -> None:
         """Wait, before a redirect or a repeat with new credentials, until each quota has one left. Raises as `slot`
@@ -208,7 +206,7 @@ class Scope:
         wall, lifted_at = wall_seconds(self._clock), self._view.lifted_at
         with contextlib.suppress(UnavailableError):
             mark = self._settings.mark if is_of_credentials else ""
-            row = await self._update(lambda row: with_pause(row, wall, seconds, reason, mark, lifted_at=lifted_at))
+            row = await self._row.update(lambda row: with_pause(row, wall, seconds, reason, mark, lifted_at=lifted_at))
             self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
 
     def note_success(
@@ -256,7 +254,7 @@ class Scope:
 
     async def known_row(self) -> ScopeRow:
         """The row as it is; where operations cost, as this member saw it last. Raises what the store raises."""
-        return self._row if self._metronome.is_slow else decode(await self._rows.read(self._settings.name))
+        return self._row.known if self._metronome.is_slow else await self._row.read()
 
     @property
     def share(self) -> int:
@@ -391,14 +389,13 @@ class Scope:
 
     async def _read(self) -> ScopeRow:
         asked_at = self._clock.monotonic()
-        row = decode(await self._rows.read(self._settings.name))
+        row = await self._row.read()
         self._note_row(row, asked_at)
         self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
         return row
 
     def _note_row(self, row: ScopeRow, asked_at: float) -> None:
         if self._metronome.is_slow:
-            self._row = row
             self._metronome.see(row, asked_at)
             self._is_next = self._membership.is_next(row)
 
@@ -447,7 +444,7 @@ class Scope:
         gate.peak = gate.in_use
         self._limit()
         try:
-            row = await self._update(lambda row: after_beat(row, beat))
+            row = await self._row.update(lambda row: after_beat(row, beat))
         except UnavailableError:
             self.failures.give_back(beat.failures)
             raise
@@ -495,8 +492,3 @@ class Scope:
         if self._view.breaker.state is not State.CLOSED:
             self._view.probe = works
         self._beat_now.set()
-
-    async def _update(self, change: Callable[[ScopeRow], ScopeRow]) -> ScopeRow:
-        # One at a time: a beat that is overtaken by a later one would take a share back that is in use.
-        async with self._writing:
-            return decode(await self._rows.update(self._settings.name, lambda body: encode(change(decode(body)))))
