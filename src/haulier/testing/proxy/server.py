@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from io import BytesIO
 from itertools import cycle
 from typing import Self
 
@@ -113,8 +114,10 @@ class FaultProxy(FaultListener[ProxyCounters]):
         url = URL(str(self._origin).rstrip("/") + request.target, encoded=True)
         # The length in an answer to HEAD is that of the object, and frames nothing.
         dropped = _HOP_BY_HOP - {b"content-length"} if request.method == "HEAD" else _HOP_BY_HOP
+        # As a stream: aiohttp warns of bytes above 1 MiB.
+        body_sent = BytesIO(request.body) if request.body else None
         async with self._session.request(
-            request.method, url, headers=headers, data=request.body or None, allow_redirects=False
+            request.method, url, headers=headers, data=body_sent, allow_redirects=False
         ) as response:
             body = await response.read()
             kept = [(name, value) for name, value in response.raw_headers if name.lower() not in dropped]
