@@ -21,11 +21,12 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test check format chaos bench lock clean setup azurite
+.PHONY: help demo demo-azure test check format chaos bench lock clean setup azurite
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     haul 336,776 real records from an API on this machine, and check every one"
+	@echo "make demo-azure  the same on an emulator of Azure's storage, with three workers, one of them killed"
 	@echo "make test     set-up, make check, then all tests"
 	@echo "make check    lint, format, types, layers, dead code, names, citations"
 	@echo "make format   let ruff rewrite what it can"
@@ -36,6 +37,10 @@ help:
 
 demo: $(READY)
 	@$(BIN)/haulier demo
+
+demo-azure: $(READY)
+	@$(MAKE) --no-print-directory $(AZURITE)
+	@$(BIN)/python -m tests.harness.azure_demo
 
 test: check azurite
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
