@@ -23,6 +23,7 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 START_SECONDS = 60.0
 PROGRAM = Path(sys.prefix) / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+_PRELOADED = Path(__file__).parent / "npm" / "collect_rarely.cjs"
 _SAYS = "service is successfully listening at "
 
 
@@ -70,7 +71,8 @@ def start_azurite(folder: Path | None = None) -> Iterator[Azurite]:
     node = Path(executable.__file__).parent / "bin" / "node"
     kept = ["--inMemoryPersistence"] if folder is None else ["--location", str(folder)]
     ports = [word for service in ("blob", "queue", "table") for word in (f"--{service}Port", "0")]
-    command = [str(node), str(PROGRAM), "--silent", "--disableTelemetry", "--skipApiVersionCheck", *kept, *ports]
+    program = [str(node), "--require", str(_PRELOADED), str(PROGRAM)]
+    command = [*program, "--silent", "--disableTelemetry", "--skipApiVersionCheck", *kept, *ports]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
