@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
-from haulier.queues.azure.queue import AT_ONCE, AzureQueue
 from queues import LEASE_SECONDS, shards
 
 from haulier.clock import SystemClock
+from haulier.queues.azure.queue import AT_ONCE, AzureQueue
 from tests.harness.azurite import Azurite, fresh_name, start_azurite
 
 RECEIVED = 32
