@@ -133,7 +133,7 @@ class OutcomeSettler:
 
     async def _while_away(self, call: Callable[[], Awaitable[object]]) -> None:
         """Call again while the queue does not answer: to give up would stop the worker, and cost the item a lease."""
-        clock, began_at = self._deps.clock, self._deps.clock.monotonic()
+        clock, began_at, is_waiting = self._deps.clock, self._deps.clock.monotonic(), False
         while True:
             try:
                 await call()
@@ -142,7 +142,9 @@ class OutcomeSettler:
                 patience_seconds = QUEUE_PATIENCE_LEASES * self._deps.settings.lease_seconds
                 if self._state.stop.event.is_set() or clock.monotonic() - began_at >= patience_seconds:
                     raise
-                logger.warning("an item waits for the queue", extra={"error": str(error)})
+                if not is_waiting:
+                    logger.warning("an item waits for the queue", extra={"error": str(error)})
+                is_waiting = True
                 await self._state.stop.or_after(clock, AWAY_SECONDS)
 
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:

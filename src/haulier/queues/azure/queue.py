@@ -32,6 +32,7 @@ CLEAR_SECONDS = 40.0
 """The service gives up on clearing a large queue after 30 s, and goes on where it is asked again."""
 CLEAR_TRIES = 20
 FOR_EVER = -1
+WARN_SECONDS = 10.0
 
 _CAPABILITIES = QueueCapabilities(
     name="azure-queue",
@@ -73,6 +74,7 @@ class AzureQueue:
         self._rng = rng or random.Random()
         self._connection: QueueConnection | None = None
         self._is_closed = False
+        self._warned_at: dict[str, float] = {}
         self._in_doubt: set[str] = set()
         """Tokens of releases and completions that may have had their effect: refused the next time, they are done."""
 
@@ -256,8 +258,7 @@ class AzureQueue:
             except QueueUnavailableError as error:
                 if self._clock.monotonic() - began_at >= self._patience_seconds:
                     raise
-                if not tries:
-                    _logger.warning("a message could not be sent; trying again", extra={"error": str(error)})
+                self._warn("messages could not be sent; trying again", error)
                 if isinstance(error, UnansweredError) and not is_absent:
                     text = text_of(marked(body))
                 await self._pause(tries)
@@ -275,7 +276,7 @@ class AzureQueue:
         except (StaleReceiptError, AbsentQueueError):
             return dataclasses.replace(lease, hold="unknown") if self._is_in_doubt(lease) else None
         except UnansweredError as error:
-            _logger.warning("a lease may have been renewed or not", extra={"error": str(error)})
+            self._warn("leases may have been renewed or not; asking again", error)
             return dataclasses.replace(lease, hold="doubtful")
         return dataclasses.replace(lease, token=token_of(renewed), hold="held")
 
@@ -319,6 +320,13 @@ class AzureQueue:
 
     async def _call(self, client: QueueClient, request: Callable[[], Awaitable[T]]) -> T:
         return await self._open().call(client, request)
+
+    def _warn(self, event: str, error: HaulierError) -> None:
+        """Many calls fail at once where the service is away: it is said for one of them."""
+        now = self._clock.monotonic()
+        if now - self._warned_at.get(event, -WARN_SECONDS) >= WARN_SECONDS:
+            self._warned_at[event] = now
+            _logger.warning(event, extra={"error": str(error)})
 
     async def _pause(self, tries: int) -> None:
         longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**tries)
