@@ -1,0 +1,111 @@
+"""Runs on a storage account, from the command line: what the queue loses is sent again, and large items are worked."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from haulier.cli.main import main
+from tests.harness.azurite import ACCOUNT, Azurite, fresh_name
+
+ITEMS = 30
+LARGE = 70_000
+SOURCE = f"""
+from dataclasses import dataclass
+from haulier import Api, App, WorkItem
+
+app = App("letters", api=Api("http://127.0.0.1:9", in_flight=8), lake="LAKE", queue="QUEUE")
+
+@dataclass(frozen=True)
+class Letter(WorkItem, stream="letters", kind="letter"):
+    number: int
+    text: str
+
+@app.enumerate("full")
+async def letters(ctx):
+    for number in range({ITEMS}):
+        yield Letter(number, "x" * ({LARGE} if number % 3 == 0 else 10))
+
+@app.processor(Letter)
+async def letter(item, ctx):
+    yield [{{"number": item.number, "length": len(item.text)}}]
+"""
+
+
+class Place:
+    def __init__(self, folder: Path, azurite: Azurite, capsys: pytest.CaptureFixture[str]) -> None:
+        self.container, self.queue = fresh_name("lake"), fresh_name("queue")
+        self._capsys = capsys
+        self._blobs = BlobServiceClient.from_connection_string(azurite.connection_string)
+        self._queues = QueueServiceClient.from_connection_string(azurite.connection_string)
+        self._blobs.create_container(self.container)
+        self.source = folder / "letters.py"
+        urls = {"LAKE": f"az://{self.container}/lake", "QUEUE": f"azure-queue://{ACCOUNT}/{self.queue}"}
+        text = SOURCE
+        for name, url in urls.items():
+            text = text.replace(name, url)
+        self.source.write_text(text)
+
+    def run(self, command: str, *words: str, code: int = 0) -> Any:
+        self._capsys.readouterr()
+        found = main([command, str(self.source), *words, "--json"])
+        out, err = self._capsys.readouterr()
+        assert found == code, err
+        return json.loads(out)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """By a client of its own."""
+        peeked = self._queues.get_queue_client(self.queue).peek_messages(max_messages=32)
+        return [json.loads(message.content) for message in peeked]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Of the bronze folder, by a client of its own."""
+        container = self._blobs.get_container_client(self.container)
+        names = container.list_blob_names(name_starts_with="lake/letters/letters/")
+        bodies = [container.download_blob(name).readall() for name in names if name.endswith(".ndjson.gz")]
+        return [json.loads(line) for body in bodies for line in gzip.decompress(body).splitlines()]
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, azurite: Azurite, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Place:
+    for name, value in azurite.environ.items():
+        monkeypatch.setenv(name, value)
+    return Place(tmp_path, azurite, capsys)
+
+
+def test_g1_a_purged_queue_is_repaired_and_the_run_ends_complete(place: Place) -> None:
+    """Large items too: a message refers to the plan, when it is first sent and when it is sent again."""
+    run_id = place.run("enqueue")["run_id"]
+    assert len(place.messages) == ITEMS
+    assert all(len(json.dumps(message)) < 1_000 for message in place.messages)
+    assert sum("held_in" in message for message in place.messages) == ITEMS // 3
+    place.run("clear")
+    assert place.messages == []
+    assert place.run("status", code=4)["missing"] == ITEMS
+    counted = place.run("repair", "--dry-run")
+    assert (counted["lost"], counted["sent"], counted["is_exact"], place.messages) == (ITEMS, 0, False, [])
+    assert place.run("repair")["sent"] == ITEMS
+    assert all(message["resent"] for message in place.messages)
+    verdict = place.run("run")
+    assert (verdict["run_id"], verdict["state"]) == (run_id, "complete")
+    assert sorted((record["number"], record["length"]) for record in place.records) == [
+        (number, LARGE if number % 3 == 0 else 10) for number in range(ITEMS)
+    ]
+
+
+def test_a_repair_that_was_not_needed_costs_no_record(place: Place) -> None:
+    """The queue holds everything, and everything is sent again: each item is there once."""
+    place.run("enqueue")
+    assert place.run("repair")["sent"] == ITEMS
+    assert place.run("run")["state"] == "complete"
+    assert sorted(record["number"] for record in place.records) == list(range(ITEMS))
