@@ -25,7 +25,7 @@ from haulier.lake.azure.listing import BlobListing, is_temporary
 from haulier.lake.azure.patience import LakePatience, whole
 from haulier.lake.azure.pieces import Pieces
 from haulier.lake.azure.rights import PutRights
-from haulier.lake.azure.rows import AzureRows
+from haulier.lake.azure.rows import REQUEST_SECONDS, AzureRows
 from haulier.lake.azure.server_clock import ServerClock
 from haulier.lake.azure.spool import AzureSpool
 from haulier.lake.azure.store import open_store
@@ -159,7 +159,8 @@ class AzureLake:
 
     def rows(self) -> Rows:
         folder = self._folder.below("_haulier/rows")
-        return AzureRows(self._store, folder, self._errors, self._clock, self._rng)
+        store = open_store(self._folder.account, self._folder.container, self._token, REQUEST_SECONDS)
+        return AzureRows(store, folder, self._errors, self._clock, self._rng)
 
     async def check(self) -> None:
         """Each right is tried that a run needs: to list, to put, to read and to delete."""

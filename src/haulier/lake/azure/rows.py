@@ -25,6 +25,8 @@ from haulier.rows.seam import RowsCapabilities
 
 PATIENCE_SECONDS = 15.0
 """For conflicts and lost answers of one update. Where nothing can be read at all, the first request ends it."""
+REQUEST_SECONDS = 10.0
+"""A worker whose beat hangs sends nothing. It goes on with the next that is answered."""
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
 OPERATIONS_PER_SECOND = 2.0

@@ -12,7 +12,12 @@ REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 
 
-def open_store(account: AzureAccount, container: str, credential: AsyncTokenCredential | None) -> AzureStore:
+def open_store(
+    account: AzureAccount,
+    container: str,
+    credential: AsyncTokenCredential | None,
+    request_seconds: float = REQUEST_SECONDS,
+) -> AzureStore:
     """``credential`` is asked where the account has neither key nor SAS. Must not be used before a fork: the threads of
     the library do not come along.
 
@@ -22,7 +27,7 @@ def open_store(account: AzureAccount, container: str, credential: AsyncTokenCred
     options = {
         "allow_http": account.blob_endpoint.startswith("http://"),
         "connect_timeout": f"{CONNECT_SECONDS:.0f}s",
-        "timeout": f"{REQUEST_SECONDS:.0f}s",
+        "timeout": f"{request_seconds:.0f}s",
     }
     config = {
         "account_name": account.name,
