@@ -59,6 +59,9 @@ class Place:
         assert found == code, err
         return json.loads(out)
 
+    def delete_queue(self) -> None:
+        self._queues.delete_queue(self.queue)
+
     @property
     def messages(self) -> list[dict[str, Any]]:
         """By a client of its own."""
@@ -109,3 +112,11 @@ def test_a_repair_that_was_not_needed_costs_no_record(place: Place) -> None:
     assert place.run("repair")["sent"] == ITEMS
     assert place.run("run")["state"] == "complete"
     assert sorted(record["number"] for record in place.records) == list(range(ITEMS))
+
+
+def test_a_queue_that_was_deleted_is_made_again_by_a_repair(place: Place) -> None:
+    """As what a run says that finds none advises."""
+    place.run("enqueue")
+    place.delete_queue()
+    assert place.run("repair")["sent"] == ITEMS
+    assert place.run("run")["state"] == "complete"
