@@ -10,6 +10,9 @@ import pytest
 
 from haulier.azure.account import ACCOUNT, CONNECTION_STRING, KEY, SAS
 from haulier.azure.errors import ROLES, SAS_RIGHTS
+from haulier.lake.azure import patience, spool, upload
+from haulier.lake.azure.rights import PUT_SECONDS
+from haulier.lake.floor import FLOOR_BYTES
 from tests.docs.pages import ROOT, blocks_of
 from tests.docs.test_running_page import first_cells, said_by_the_program
 
@@ -108,6 +111,21 @@ def test_rights_and_variables_are_those_of_the_program() -> None:
         assert f"*{role}*" in TEXT
     for rights in SAS_RIGHTS.values():
         assert f"`{rights.split()[0]}`" in TEXT
+
+
+def test_figures_are_those_of_the_program() -> None:
+    """Times and sizes that a person plans by."""
+    assert (patience.FIRST_SECONDS, patience.OUTAGE_SECONDS) == (10, 600)
+    assert "| 10 seconds, then exit code 4" in TEXT
+    assert "| 10 minutes, then the worker ends" in TEXT
+    assert upload.PUT_BYTES == 4 * 1024**2
+    assert "one block of 4 MiB" in TEXT
+    assert spool.MEMORY_BYTES == 256 * 1024
+    assert "up to 256 KiB of compressed bytes" in TEXT
+    assert PUT_SECONDS == 30
+    assert "end 30 seconds before" in TEXT
+    assert FLOOR_BYTES == 256 * 1024**2
+    assert "Below 256 MiB free" in TEXT
 
 
 def test_the_contents_list_every_section() -> None:
