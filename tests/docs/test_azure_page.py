@@ -91,7 +91,8 @@ def test_blocks_of_the_shell_can_be_split() -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "until"), [("## When it refuses", "## Outages"), ("The log says:", "## What it costs")]
+    ("after", "until"),
+    [("## When it refuses", "## Outages"), ("A line of the log is said for one of many calls:", "## What it costs")],
 )
 def test_what_is_seen_is_said_by_the_program(after: str, until: str) -> None:
     """Every message in the two tables can be searched for."""
@@ -118,7 +119,8 @@ def test_figures_are_those_of_the_program() -> None:
     assert (patience.FIRST_SECONDS, patience.OUTAGE_SECONDS) == (10, 600)
     assert "| 10 seconds, then exit code 4" in TEXT
     assert "| 10 minutes, then the worker ends" in TEXT
-    assert upload.PUT_BYTES == 4 * 1024**2
+    assert (upload.PUT_BYTES, upload.BLOCK_BYTES) == (1024**2, 4 * 1024**2)
+    assert "above 1 MiB of compressed bytes 1 for each 4 MiB, and 1" in TEXT
     assert "one block of 4 MiB" in TEXT
     assert spool.MEMORY_BYTES == 256 * 1024
     assert "up to 256 KiB of compressed bytes" in TEXT
