@@ -33,8 +33,8 @@ REASSERT_SECONDS = 0.5
 
 MIN_LIFT_GAP_SECONDS = 0.001
 
-MAX_PACE_EXCESS_FACTOR, MIN_PACE_PART = 1.25, 0.5
-"""More and less of its part of a pace that a member is not left with until its next beat, where beats are rare."""
+MIN_PACE_PART, MAX_PACE_FACTOR = 0.5, 1.05
+"""Where beats are rare, no member is left with less of its part of a pace until its next beat, nor with more."""
 
 
 @dataclass(frozen=True)
@@ -291,10 +291,10 @@ def is_pace_due(row: ScopeRow, name: str, silent: Mapping[str, int], declared: S
     senders = {other: one for other, one in _living_members(row, silent) if one.share}
     parts = divide_pace(total, {other: one.wanted for other, one in senders.items()})
     taken = sum(one.rate for one in senders.values())
-    if mine.rate > MAX_PACE_EXCESS_FACTOR * parts[name]:
-        is_one_short = any(one.rate < MIN_PACE_PART * parts[other] for other, one in senders.items())
-        return is_one_short or taken > MAX_PACE_EXCESS_FACTOR * total
-    return mine.rate < MIN_PACE_PART * parts[name] and total - taken > mine.rate
+    if mine.rate < MIN_PACE_PART * parts[name]:
+        return total - taken > mine.rate
+    is_one_short = any(one.rate < MIN_PACE_PART * parts[other] for other, one in senders.items())
+    return mine.rate > MAX_PACE_FACTOR * parts[name] and (is_one_short or taken > MAX_PACE_FACTOR * total)
 
 
 def _with_member(row: ScopeRow, beat: Beat, member: Member) -> ScopeRow:
