@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +124,18 @@ def test_a_queue_that_was_deleted_is_made_again_by_a_repair(place: Place) -> Non
     place.delete_queue()
     assert place.run("repair")["sent"] == ITEMS
     assert place.run("run")["state"] == "complete"
+
+
+@pytest.mark.parametrize("after_seconds", [1.2, 2.0, 2.8])
+def test_ctrl_c_at_any_time_loses_nothing_and_says_little(place: Place, after_seconds: float) -> None:
+    """G1. A call to the store is under way most of the time."""
+    command = [sys.executable, "-m", "haulier", "run", str(place.source), "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(after_seconds)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (0, 4, -signal.SIGINT, 1 if "KeyboardInterrupt" in said else 4), said
+    assert "panicked" not in said
+    assert place.run("run")["state"] == "complete"
+    runs = 2 if process.returncode == 0 else 1
+    assert sorted(record["number"] for record in place.records) == sorted([*range(ITEMS)] * runs)

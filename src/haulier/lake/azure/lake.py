@@ -36,6 +36,9 @@ from haulier.lake.ndjson import LineCounter
 from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
 from haulier.rows.seam import Rows
 
+ABANDONED_SECONDS = 0.1
+"""A call of obstore that was cancelled still tells its thread, which panics where Python has ended by then: a page of
+Rust on the terminal of somebody who pressed Ctrl-C."""
 PROBE_SECONDS = 60.0
 """As a lease: the probe is signed as objects are."""
 
@@ -185,6 +188,7 @@ class AzureLake:
         await self._rights.close()
         if self._token is not None:
             await self._token.close()
+        await asyncio.sleep(ABANDONED_SECONDS)
 
 
 def _is_listed(path: str) -> bool:
