@@ -9,8 +9,11 @@ from pathlib import Path
 from haulier.queues.envelope import decode
 from haulier.runs.repair import claim_repair, newest_repair
 from haulier.runs.run import Run
+from haulier.testing.clock import FakeClock
 from haulier.worker.blame import RETRY_CAP_SECONDS
-from tests.harness.things import things
+from haulier.worker.watch import Quiet, Watch
+from tests.harness.cuts.calls import Cuts
+from tests.harness.things import SOURCE, things
 from tests.harness.virtual_time import VirtualTime
 from tests.harness.wiring import worker_of
 from tests.seams.cloud import LEASE_SECONDS, RECORDS, Cloud
@@ -134,3 +137,33 @@ def test_what_is_sent_again_is_marked_and_sent_once_in_a_span() -> None:
     assert {decode(body).resent for body in sent} == {True}
     assert len(cloud.api.requests) == len(MANY)
     assert time.run(newest_repair(cloud.lake, run.paths)) == 1
+
+
+async def test_of_two_workers_that_find_a_loss_at_the_same_step_one_sends() -> None:
+    """Both have read the same newest number; whoever creates the next one is the sender."""
+    clock = FakeClock()
+    cloud = Cloud(clock)
+    run = await cloud.plan(MANY)
+    cloud.messages.messages.clear()
+    other = Watch(cloud.lake, cloud.queue, cloud.closer, SOURCE)
+
+    async def let_the_other_go_first(number: int, name: str, is_after: bool) -> None:
+        if name == "ObjectLake.create" and not is_after:
+            await other.look(quiet)
+
+    cuts = Cuts(on_call=let_the_other_go_first)
+    late = Watch(cuts.wrap(cloud.lake), cloud.queue, cloud.closer_of(cuts), SOURCE)
+    quiet = Quiet(clock.monotonic(), SPAN_SECONDS)
+    for watch in (other, late):
+        await watch.look(quiet)
+    clock.advance(SPAN_SECONDS - 1)
+    for watch in (other, late):
+        await watch.look(quiet)
+    assert cloud.messages.messages == {}
+    clock.advance(1)
+    await late.look(quiet)
+    assert "ObjectLake.create" in cuts.calls
+    assert len(cloud.messages.messages) == len(MANY)
+    assert await newest_repair(cloud.lake, run.paths) == 1
+    for watch in (other, late):
+        watch.close()
