@@ -13,7 +13,8 @@
 #            (the last column is what the holder is told when it then deletes the message)
 # Matters:   a heartbeat that reads a mismatch as "another worker has my message" throws its work away, and nobody does
 #            it until the renewed time is over. Deleting has the same trap: 404 after a delete whose answer was lost.
-# Instead:   QueueClient(..., retry_total=0) for update_message and delete_message. After an error without an answer the
+# Instead:   QueueClient(..., retry_total=0) for update_message and delete_message; the async client wants more
+#            (azure-async-clients-repeat-without-retries.sh). After an error without an answer the
 #            lease is neither held nor lost: finish, store the result so that doing it twice does no harm, and let the
 #            message come back. Read a mismatch as lost only if the request before it was answered.
 # Exit code: 0 it is still so, 1 it has changed, 2 the packages could not be installed.
