@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ def _url(target: str, request: web.Request) -> URL:
 
 
 @contextlib.contextmanager
-def loopback(answer: Answer) -> Iterator[Loopback]:
+def loopback(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
     """Runs on a thread of its own, so that a test may run a command."""
     served = Loopback(answer)
     ready, loop = threading.Event(), asyncio.new_event_loop()
@@ -92,12 +93,14 @@ def loopback(answer: Answer) -> Iterator[Loopback]:
     async def serve() -> None:
         runner = web.AppRunner(_app(handle), handle_signals=False, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        served.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         ready.set()
         await stop.wait()
         await runner.cleanup()
+        if tls:
+            await asyncio.sleep(0.1)  # Connections over TLS are let go of in later turns of the loop.
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()

@@ -208,7 +208,7 @@ BODY = (
 )
 PAGE = (
     "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
-    "\tEnvironmentCredential: unavailable.\n\tManagedIdentityCredential: no response"
+    "\tEnvironmentCredential: unavailable.\n\tManagedIdentityCredential: unavailable, no response"
 )
 
 

@@ -27,7 +27,12 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _INNER = re.compile(r'error: "([^"]+)"|message: "([^"]+)"')
 _QUERY = re.compile(r"\?[^\s,;)\"']+")
 _SIGNATURE = re.compile(r"\b(sig|AccountKey|SharedAccessSignature)=[^\s&;,\"']+", re.IGNORECASE)
-_NO_TOKEN = ("failed to retrieve a token", "External Azure credential provider", "AADSTS")
+_PAGE = "Attempted credentials:"
+_OBSTORE_ASKED = "The operation lacked valid authentication credentials for path External Azure credential provider: "
+_NO_TOKEN = ("failed to retrieve a token", _OBSTORE_ASKED, "AADSTS")
+_NOT_SET_UP = re.compile(
+    "unavailable|not found on path|not installed|not fully configured|could not be found|No accounts|requires the"
+)
 _NO_HOST = ("Name or service not known", "nodename nor servname", "No address associated with hostname", "[Errno -2]")
 
 
@@ -95,10 +100,14 @@ def _reason(error: BaseException, text: str) -> str:
 
 
 def _reason_without_token(text: str) -> str:
-    """What is said of `DefaultAzureCredential` is a page: a line for each of eight ways. The one that was tried and
-    refused is named by its code."""
-    lines = text.partition("\n\nDebug source:")[0].splitlines()
-    return next((line.strip() for line in lines if "AADSTS" in line), "no identity was found")
+    """What is said of `DefaultAzureCredential` is a page: a line for each of eight ways. One that is set up here, but
+    refused, is named. Once one has worked, it is the only one that is tried."""
+    lines = [line.strip() for line in text.partition("\n\nDebug source:")[0].splitlines()]
+    if _PAGE not in text:
+        return lines[0].removeprefix(_OBSTORE_ASKED).rstrip(".") if lines else "no identity was found"
+    tried = [line for line in lines if "Credential: " in line and not line.startswith(_OBSTORE_ASKED)]
+    refused = [line for line in tried if not _NOT_SET_UP.search(line)]
+    return refused[0].rstrip(".") if refused else "no identity was found"
 
 
 def _line(text: str) -> str:
