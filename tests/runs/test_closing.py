@@ -288,9 +288,7 @@ async def test_c4_only_the_object_of_a_split_key_is_removed(place: Place) -> Non
         run.paths.object("things", key)
         for key in (key_of(thing(1)), key_of(thing(2)), key_of(thing(7)), "things-77-78")
     )
-    assert (
-        closing.cuts.calls.count("LocalLake.remove") == 2
-    )  # the parent's object, and a `_PARTIAL.json` that may stand
+    assert closing.cuts.calls.count("LocalLake.remove") == 1  # the parent's object
 
 
 async def test_c5_signs_come_after_the_verdict_the_runs_first(place: Place, process: Process) -> None:
@@ -315,6 +313,15 @@ async def test_c5_whoever_finds_signs_missing_mends_them(place: Place, process: 
         assert await place.process().closer.close(run) is not None
         assert [path.read_bytes() for path in gone] == bodies
         assert not (place.folder / run.paths.sign(PARTIAL)).exists()
+
+
+async def test_c5_signs_that_stand_are_looked_at_and_not_written(place: Place, process: Process) -> None:
+    """Each worker that starts does so for every run that its source ever had."""
+    run = await worked(process, thing(1))
+    await process.closer.close(run)
+    later = place.process(Cuts())
+    assert await later.closer.close(run) is not None
+    assert not {"LocalLake.create", "LocalLake.remove"} & {*later.cuts.calls}
 
 
 async def test_c5_partial_is_not_written_where_success_stands(place: Place, process: Process) -> None:

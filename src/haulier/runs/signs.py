@@ -11,15 +11,17 @@ PARTIAL = "_PARTIAL.json"
 
 
 async def mend_signs(lake: Lake, run: Run, verdict: VerdictRecord) -> None:
-    """Make the signs copies of the verdict in force. Repeatable, and cheap where they are."""
+    """Make the signs copies of the verdict in force. Repeatable, and where they stand nothing is written: each worker
+    that starts looks at those of all runs, and a look costs a tenth of a write where operations are paid for."""
     success, partial = run.paths.sign(SUCCESS), run.paths.sign(PARTIAL)
     body = encode_record(verdict)
     if verdict.verdict == "complete":
         # The run's own comes first: a stream's says that a reader may take it, and the run's that it may be relied on.
-        await lake.create(success, body)
-        for stream in run.file.streams:
-            await lake.create(run.paths.stream_sign(stream), body)
-        await lake.remove(partial)
+        for sign in (success, *map(run.paths.stream_sign, run.file.streams)):
+            if not await lake.exists(sign):
+                await lake.create(sign, body)
+        if await lake.exists(partial):
+            await lake.remove(partial)
     elif verdict.verdict == "partial" and not await lake.exists(success):
         standing = await lake.read(partial)
         if standing is not None and standing != body:

@@ -81,6 +81,7 @@ class Watch:
         still_open = 0
         runs = await self._runs()
         states = await self._states_of(runs)
+        await self._mend_signs(runs, states)
         for run in runs:
             state, verdict = states[run.run_id]
             if verdict is not None:
@@ -104,6 +105,16 @@ class Watch:
             return run.run_id, await run_state(self._lake, run.paths)
 
         return dict(await run_each(state_of, runs, self._lake.capabilities.in_flight))
+
+    async def _mend_signs(self, runs: list[Run], states: dict[str, tuple[RunState, VerdictRecord | None]]) -> None:
+        """Those of all runs that have closed, several at once: a source may have hundreds."""
+
+        async def mend(run: Run) -> None:
+            verdict = states[run.run_id][1]
+            if verdict is not None:
+                await self._mend_signs_of(run, verdict)
+
+        await run_each(mend, runs, self._lake.capabilities.in_flight)
 
     async def _look_at(self, run: Run, quiet: Quiet | None) -> bool:
         watched = self._watched.get(run.run_id)
@@ -167,11 +178,14 @@ class Watch:
             extra={"run_id": watched.run.run_id, "items": sent},
         )
 
-    async def _note_closed(self, run: Run, verdict: VerdictRecord) -> None:
+    async def _mend_signs_of(self, run: Run, verdict: VerdictRecord) -> None:
         # Whoever finds the signs of a verdict missing writes them again (C5); once for each verdict is enough.
         if self._mended.get(run.run_id) != verdict.number:
             await mend_signs(self._lake, run, verdict)
             self._mended[run.run_id] = verdict.number
+
+    async def _note_closed(self, run: Run, verdict: VerdictRecord) -> None:
+        await self._mend_signs_of(run, verdict)
         watched = self._watched.pop(run.run_id, None)
         if watched is not None:
             watched.ledger.close()
