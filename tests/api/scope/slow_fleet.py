@@ -51,6 +51,7 @@ class SlowFleet:
         max_requests: int | None = None,
     ) -> None:
         self.time = time
+        self.began_at = time.monotonic()
         self.store = VersionedObjects()
         self.api = Api()
         self.settings = ScopeSettings(

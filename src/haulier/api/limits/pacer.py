@@ -47,6 +47,10 @@ class Pacer:
         return any(count <= 0 for count in self._held.values())
 
     @property
+    def has_any(self) -> bool:
+        return any(count > 0 for count in self._held.values())
+
+    @property
     def spent(self) -> Quota | None:
         """A quota that gave nobody anything for `SPENT_BEATS`: before, others may bring some back."""
         return next(filter(self.is_spent, self._empty), None)

@@ -272,6 +272,8 @@ def _grant_requests(row: ScopeRow, beat: Beat) -> ScopeRow:
     living = _living_members(row, beat.silent)
     granted: dict[str, int] = {}
     for quota, ask in spending.asks.items():
+        if beat.is_slow and ask > 0 and not row.members[beat.name].share:
+            continue  # It would hold for minutes what others can send.
         budget, granted[quota.key] = take(budget, quota, ask, len(living), beat.wall)
     total = min(row.learned.pace, allowed_pace(budget, spending.declared, beat.wall))
     # Without a share nobody can send: a part of the pace would be lost.

@@ -369,8 +369,10 @@ class Scope:
             is_busy = self._was_busy or self._is_busy
             waits = self._membership.share > 0 and (self.pause_seconds_left > 0.0 or self._view.is_down)
             now, is_curious = self._clock.monotonic(), self._is_next or waits
-            lacks_requests = is_busy and self._view.pacer.is_out and self._view.pacer.spent is None
-            if lacks_requests or not self._seconds_to_beat:
+            pacer = self._view.pacer
+            # Of a counted limit: who has none asks again, and who does not use its own gives it back.
+            is_quota_due = pacer.is_out and pacer.spent is None if is_busy else pacer.has_any
+            if is_quota_due or not self._seconds_to_beat:
                 self._beat_now.set()
             elif self._metronome.is_read_due(now, is_busy=is_busy, is_curious=is_curious) and self._has_company:
                 with contextlib.suppress(UnavailableError):
