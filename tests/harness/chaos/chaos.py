@@ -115,7 +115,7 @@ class _Chaos:
             run_id = self._enqueue(words, variables)
             place = Place(self._folder, words, variables, run_id, self._settings.lease_seconds, self._clock)
             with Crew(place, one.workers, is_fleet=one.is_fleet, is_deadly=one.is_deadly) as crew:
-                self._fire(one, run_id, crew)
+                self._fire(one, run_id, crew, words)
                 self._wait(one, run_id, crew)
             self.report.problems += crew.faults
             peak = api.counters().peak_in_flight
@@ -141,7 +141,7 @@ class _Chaos:
         run_id: str = found["run_id"]
         return run_id
 
-    def _fire(self, one: Round, run_id: str, crew: Crew) -> None:
+    def _fire(self, one: Round, run_id: str, crew: Crew, words: Sequence[str]) -> None:
         loses_queue = one.loses_queue
         for _ in range(one.signals):
             if self.is_enough or self._store.is_closed(one.source, run_id):
@@ -154,6 +154,8 @@ class _Chaos:
             if loses_queue and self._draw.random() < 0.2:
                 self._store.lose_queue(one.source)
                 self.report.lost_queues += 1
+                if self._store.wants_repair:
+                    self._haulier("repair", *words, variables=crew.variables)
                 loses_queue = False
             crew.tend()
 

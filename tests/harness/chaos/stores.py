@@ -25,6 +25,8 @@ class Store(Protocol):
     """Between two looks for a closing under way, which takes a few hundredths of a second on a disk."""
     forgets_members: bool
     """Whether a lost queue takes the rows with it that say who has what in flight (G5)."""
+    wants_repair: bool
+    """Whether workers need minutes to see that a queue was lost, so that a person would type `haulier repair`."""
 
     def words(self, source: str) -> list[str]:
         """The flags of every command about a source, by its name."""
@@ -55,6 +57,7 @@ class LocalStore:
     folder: Path
     look_seconds: float = 0.004
     forgets_members: bool = True
+    wants_repair: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def words(self, source: str) -> list[str]:
@@ -79,6 +82,7 @@ class AzureStore:
 
     look_seconds = 0.1
     forgets_members = False
+    wants_repair = True
 
     def __init__(self, server: Azurite, folder: Path, container: ContainerClient, clock: Clock) -> None:
         self._server = server

@@ -76,6 +76,10 @@ class Crew:
                 worker.wait()
         self._stack.close()
 
+    @property
+    def variables(self) -> Mapping[str, str]:
+        return self._place.variables
+
     def disturb(self, draw: random.Random, pid: int | None = None) -> str:
         """Send a signal to one of them, or to the one named if it is of them. Returns the signal's name."""
         everybody = self._pids()
