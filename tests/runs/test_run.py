@@ -18,6 +18,7 @@ from haulier.runs.run import Run, list_runs, load_run, require_same_fingerprint
 from haulier.runs.send import envelope_of
 from haulier.runs.state import RunState, newest_closing, run_state
 from haulier.runs.status import run_status
+from tests.harness.cuts.calls import Cuts
 from tests.runs.rig import SOURCE, Place, Process, finish, given, thing
 
 
@@ -166,6 +167,27 @@ async def test_the_open_run_is_the_newest_of_its_mode_that_is_not_closed(place: 
     assert await open_run(process.lake, SOURCE, "full") == planning
     await process.closer.end(planning, "superseded")
     assert await open_run(process.lake, SOURCE, "full") is None
+
+
+async def test_among_many_runs_the_newest_open_one_is_found_in_few_round_trips(place: Place) -> None:
+    """The newest is read alone; only who goes on reads more and more at once, since an old one may still be open."""
+    together = most = 0
+
+    async def count(number: int, name: str, is_after: bool) -> None:
+        nonlocal together, most
+        together += -1 if is_after else 1
+        most = max(most, together)
+        await asyncio.sleep(0)
+
+    process, watched = place.process(), place.process(cuts := Cuts(on_call=count))
+    runs = [await process.claim() for _ in range(40)]
+    assert await open_run(watched.lake, SOURCE, "full") == runs[-1]
+    assert cuts.calls.count("LocalLake.read") == 1
+    for run in (*runs[:7], *runs[8:]):
+        await process.closer.end(run, "cancelled")
+    assert await open_run(watched.lake, SOURCE, "full") == runs[7]
+    assert most == 8, "as many as a local lake does side by side"
+    assert await open_run(watched.lake, SOURCE, "full", before=runs[7]) is None
 
 
 async def test_latest_is_the_newest_complete_run_of_the_stream(place: Place, process: Process) -> None:

@@ -6,42 +6,49 @@ from collections.abc import AsyncIterator
 
 from haulier.lake.paths import runs_root
 from haulier.lake.seam import Lake
+from haulier.runs.concurrency import run_each
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run, load_run
 from haulier.runs.state import RunState, run_state
 
+Seen = tuple[Run, RunState, VerdictRecord | None]
+
 
 async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None) -> Run | None:
     """Return a mode's newest run that is not closed. ``before``: only runs older than that one."""
-    async for run in _newest_first(lake, source):
+    async for run, state, _ in _newest_first(lake, source, mode):
         is_asked_for = before is None or run.file.snapshot_time < before.file.snapshot_time
-        if run.file.mode == mode and is_asked_for:
-            state, _ = await run_state(lake, run.paths)
-            if not state.is_closed:
-                return run
-    return None
-
-
-async def newest_run(lake: Lake, source: str, mode: str | None) -> Run | None:
-    async for run in _newest_first(lake, source):
-        if mode in (None, run.file.mode):
+        if is_asked_for and not state.is_closed:
             return run
     return None
 
 
-async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, VerdictRecord] | None:
-    async for run in _newest_first(lake, source):
-        if stream in run.file.streams:
-            state, verdict = await run_state(lake, run.paths)
-            if state is RunState.COMPLETE and verdict is not None:
-                return run, verdict
+async def newest_run(lake: Lake, source: str, mode: str | None) -> Run | None:
+    async for run, _, _ in _newest_first(lake, source, mode):
+        return run
     return None
 
 
-async def _newest_first(lake: Lake, source: str) -> AsyncIterator[Run]:
-    """Each is read only when it is asked for."""
-    names = await lake.names(runs_root(source))
-    for name in sorted(names, key=lambda name: (name.rpartition("-")[2], name), reverse=True):
+async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, VerdictRecord] | None:
+    async for run, state, verdict in _newest_first(lake, source):
+        if stream in run.file.streams and state is RunState.COMPLETE and verdict is not None:
+            return run, verdict
+    return None
+
+
+async def _newest_first(lake: Lake, source: str, mode: str | None = None) -> AsyncIterator[Seen]:
+    """Mostly the first one is asked for. Whoever goes on may go through all: more and more are then read at once."""
+
+    async def see(name: str) -> Seen | None:
         run = await load_run(lake, source, name)
-        if run is not None:
-            yield run
+        return None if run is None else (run, *await run_state(lake, run.paths))
+
+    names = [name for name in await lake.names(runs_root(source)) if mode is None or name.startswith(f"{mode}-")]
+    names.sort(key=lambda name: (name.rpartition("-")[2], name))
+    step = 1
+    while names:
+        batch = [names.pop() for _ in range(min(step, len(names)))]
+        seen = [one for one in await run_each(see, batch, step) if one is not None]
+        for one in sorted(seen, key=lambda one: batch.index(one[0].run_id)):
+            yield one
+        step = min(step * 2, lake.capabilities.in_flight)
