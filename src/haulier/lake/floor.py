@@ -49,8 +49,8 @@ async def require_room(lake: Lake) -> None:
         return
     free, least = in_words(disk, floor)
     raise LakeUnavailableError(
-        f"The disk of the lake at {disk.place} is nearly full: {free} free, and no work is begun below {least}. "
-        "Free some space, or name a lake on another disk, and run again."
+        f"The disk of {disk.holds} at {disk.place} is nearly full: {free} free, and no work is begun below {least}. "
+        f"Free some space, or {disk.remedy}, and run again."
     )
 
 

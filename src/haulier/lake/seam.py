@@ -48,13 +48,16 @@ class Disk:
     """The disk of this machine that takes a lake's bytes."""
 
     place: str
-    """The lake's own folder on it, for people."""
+    """The folder on it that is used, for people."""
     free_bytes: int
     """Bytes that this user may still write."""
     total_bytes: int
     free_files: int
     total_files: int
     """0 where the disk does not count its files."""
+    holds: str = "the lake"
+    """For people, as ``remedy``."""
+    remedy: str = "name a lake on another disk"
 
 
 @dataclass(frozen=True)

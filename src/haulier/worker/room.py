@@ -40,7 +40,7 @@ class RoomWatch:
         elif now - self._short_since >= self._patience_seconds:
             free, least = in_words(disk, room_to_go_on(disk))
             raise LakeUnavailableError(
-                f"The disk of the lake at {disk.place} has been nearly full for {self._patience_seconds / 60:,.0f} "
+                f"The disk of {disk.holds} at {disk.place} has been nearly full for {self._patience_seconds / 60:,.0f} "
                 f"minutes: {free} free, and {least} are needed to go on. Free some space and run again."
             )
 
@@ -53,7 +53,7 @@ def _say_short(disk: Disk) -> None:
         extra={
             "disk": disk.place,
             "free_bytes": disk.free_bytes,
-            "reason": f"The disk of the lake at {disk.place} has {free} free, and the floor is {least}. "
+            "reason": f"The disk of {disk.holds} at {disk.place} has {free} free, and the floor is {least}. "
             f"Free some space: the work goes on by itself once there are {enough}.",
         },
     )

@@ -59,7 +59,8 @@ async def test_a_spool_leaves_no_file(azure_lake: AzureLake, tmp_path: Path, mon
     assert (await spool.finish()).bytes > PUT_BYTES
     disk = await azure_lake.disk()
     assert disk is not None
-    assert disk.place == str(tmp_path)
+    assert (disk.place, disk.holds) == (str(tmp_path), "records under way")
+    assert "TMPDIR" in disk.remedy
     await spool.discard()
 
 
@@ -73,3 +74,13 @@ async def test_a_full_disk_is_said_in_words(
         with pytest.raises(LakeUnavailableError, match=r"cannot be kept in .*disk: No space left on device.* TMPDIR"):
             await spool.write(RECORDS * 8)
         await spool.discard()
+
+
+async def test_a_large_record_comes_and_goes_in_pieces(container: Container, azure_lake: AzureLake) -> None:
+    """No request is so long that a slow line could not end it in time: a shard of large items, for one."""
+    body = os.urandom(3 * BLOCK_BYTES + 1)
+    assert await azure_lake.create("a/b.ndjson", body)
+    assert not await azure_lake.create("a/b.ndjson", b"later")
+    assert await azure_lake.read("a/b.ndjson") == body
+    operations = container.proxy.counters.operations
+    assert (operations["put-block"], operations["put-block-list"], operations["get"]) == (4, 1, 5)

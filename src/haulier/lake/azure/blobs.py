@@ -30,6 +30,9 @@ ATTEMPT = "attempt"
 _FOLDER_MARK = "hdi_isfolder"
 """Metadata of blobs by which Azure's own tools keep a folder."""
 
+BLOCK_SECONDS = 120.0
+"""For one of 4 MiB, over a slow line."""
+
 _STANDS = frozenset({409, 412})
 _STANDS_CODE = "UnauthorizedBlobOverwrite"
 """The same, 403, to a SAS that may create and not write."""
@@ -70,7 +73,7 @@ class Blobs:
 
     async def stage(self, blob: str, block: str, piece: bytes) -> None:
         """Nothing is visible by it. Ids of one blob must be equally long, whoever wrote them."""
-        async with asyncio.timeout(REQUEST_SECONDS):
+        async with asyncio.timeout(BLOCK_SECONDS):
             # Streamed: aiohttp warns of bytes above 1 MiB, which it copies at once.
             await self._client(blob).stage_block(block, BytesIO(piece), len(piece))
 

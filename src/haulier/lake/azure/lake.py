@@ -7,6 +7,7 @@ import os
 import random
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from haulier.lake.azure.rows import REQUEST_SECONDS, AzureRows
 from haulier.lake.azure.server_clock import ServerClock
 from haulier.lake.azure.spool import AzureSpool
 from haulier.lake.azure.store import open_store
-from haulier.lake.azure.upload import FileBody, MemoryBody, Upload
+from haulier.lake.azure.upload import BLOCK_BYTES, FileBody, MemoryBody, Upload
 from haulier.lake.floor import disk_at
 from haulier.lake.names import checked, temporary_name
 from haulier.lake.ndjson import LineCounter
@@ -75,6 +76,8 @@ class AzureLake:
         attributes = {"Content-Type": content_type(blob), ATTEMPT: upload.id}
 
         async def put() -> bool:
+            if len(body) > BLOCK_BYTES:
+                return bool(await upload.attempt())  # A slow line could not bring it all in the time of one request.
             try:
                 await obstore.put_async(
                     self._store, blob, body, mode="create", use_multipart=False, attributes=attributes
@@ -158,7 +161,8 @@ class AzureLake:
 
     async def disk(self) -> Disk | None:
         """Of the spools."""
-        return await asyncio.to_thread(disk_at, tempfile.gettempdir())
+        disk = await asyncio.to_thread(disk_at, tempfile.gettempdir())
+        return replace(disk, holds="records under way", remedy="name a folder on another disk in TMPDIR")
 
     def rows(self) -> Rows:
         folder = self._folder.below("_haulier/rows")

@@ -12,7 +12,8 @@ from haulier.azure.fault import fault_of
 from haulier.errors import LakeUnavailableError
 from haulier.lake.azure.patience import LakePatience
 
-PIECE_BYTES = 8 * 1024 * 1024
+PIECE_BYTES = 4 * 1024 * 1024
+"""Small enough to come within the time of a request over a slow line."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,11 @@ class Pieces:
         self._patience = patience
 
     async def read(self, blob: str) -> bytes | None:
-        """None: there is no such blob. For records, of which none is long."""
-
-        async def get() -> bytes | None:
-            try:
-                return bytes(await (await obstore.get_async(self._store, blob)).bytes_async())
-            except FileNotFoundError as error:
-                if not _is_absent(error):
-                    raise
-            return None
-
-        return await self._patience.ask(get)
+        """None: there is no such blob. For records, which memory holds."""
+        head = await self._patience.ask(lambda: self._head(blob))
+        if head is None or head.body is not None:
+            return None if head is None else head.body
+        return b"".join([piece async for piece in self._ranges(blob, head)])
 
     async def download(self, blob: str) -> AsyncIterator[bytes]:
         """Of one version of it. An empty one has no range that could be asked for, so the size comes first."""
@@ -50,6 +45,10 @@ class Pieces:
             if head.body:
                 yield head.body
             return
+        async for piece in self._ranges(blob, head):
+            yield piece
+
+    async def _ranges(self, blob: str, head: _Head) -> AsyncIterator[bytes]:
         for start in range(0, head.size, PIECE_BYTES):
             piece = await self._range(blob, start, min(start + PIECE_BYTES, head.size), head.tag)
             if piece is None:
