@@ -13,6 +13,7 @@ from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Lake
 from haulier.queues.envelope import encode
 from haulier.queues.seam import Queue
+from haulier.rows.seam import Rows
 from haulier.runs.closing import Closer
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.manifest import read_manifest
@@ -58,6 +59,10 @@ class Cloud:
         return ReceiptQueue(self.messages, self.clock)
 
     @property
+    def scope_rows(self) -> Rows:
+        return ObjectRows(self.rows)
+
+    @property
     def closer(self) -> Closer:
         return self.closer_of(Cuts())
 
@@ -79,7 +84,7 @@ class Cloud:
         self.born += 1
         name, cuts = f"w{self.born}", cuts or Cuts()
         asleep = self.clock.sleeping if isinstance(self.clock, FakeClock) else 0
-        async with client_of(self.api, ObjectRows(self.rows), self.clock, name) as client:
+        async with client_of(self.api, self.scope_rows, self.clock, name) as client:
             if isinstance(self.clock, FakeClock):
                 await self.clock.wait_for_sleepers(asleep + 1)  # Its beats wait for the clock from now on.
             yield deps_of(

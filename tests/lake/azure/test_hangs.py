@@ -155,3 +155,19 @@ async def _until_passed(container: Container, puts: int) -> None:
     """The proxy has handed on so many requests, those that came late included."""
     while container.proxy.counters.passed < puts:
         await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("fault", ["lost", "reset", "503", "500", "cut"])
+async def test_one_lost_answer_about_a_shared_row_ends_nobody(container: Container, fault: Fault) -> None:
+    """A worker that begins reads the row first, and an update that had no answer looks whether it was made."""
+    async with container.lake() as lake:
+        rows = lake.rows()
+        container.breaks(
+            FaultRule(fault, "get", times=1),
+            FaultRule("lost", "put-blob", times=1),
+            FaultRule(fault, "get", first=3, times=1),
+        )
+        for word in (b"a", b"b"):
+            assert (await rows.update("scope", lambda old, word=word: (old or b"") + word)).endswith(word)  # type: ignore[misc]
+        assert await rows.read("scope") == b"ab"
+    assert sum(container.proxy.counters.struck.values()) == 3

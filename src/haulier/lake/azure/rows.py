@@ -27,6 +27,8 @@ PATIENCE_SECONDS = 15.0
 """For conflicts and lost answers of one update. Where nothing can be read at all, the first request ends it."""
 REQUEST_SECONDS = 10.0
 """A worker whose beat hangs sends nothing. It goes on with the next that is answered."""
+READ_TRIES = 3
+"""One lost answer ends no process that is about to begin. After as many in a row the service is away."""
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
 OPERATIONS_PER_SECOND = 2.0
@@ -87,14 +89,24 @@ class AzureRows:
                     f"The shared row {name!r} could not be changed for {PATIENCE_SECONDS:.0f} s: {problem}"
                 )
             # A conflict is proof that somebody else got through, so that all do, if their repeats come apart.
-            longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10))
-            await self._clock.sleep(longest * self._rng.random())
+            await self._pause(tries)
             tries += 1
 
     async def close(self) -> None:
         self._is_closed = True
 
     async def _get(self, name: str) -> _StoredRow | None:
+        tries = 1
+        while True:
+            try:
+                return await self._get_once(name)
+            except SDK_ERRORS as error:
+                if tries >= READ_TRIES or not _may_pass(error):
+                    raise self._failure(name, "read", error) from None
+            await self._pause(tries)
+            tries += 1
+
+    async def _get_once(self, name: str) -> _StoredRow | None:
         try:
             answer = await self._store.get_async(self._blob(name))
             body = bytes(await answer.bytes_async())
@@ -104,8 +116,6 @@ class AzureRows:
                 raise refusal from None
             self._errors.note_answer()
             return None
-        except SDK_ERRORS as error:
-            raise self._failure(name, "read", error) from None
         self._errors.note_answer()
         updates = str(answer.attributes.get(_UPDATES, ""))
         return _StoredRow(body, answer.meta["e_tag"] or "", tuple(updates.split(",")) if updates else ())
@@ -126,12 +136,15 @@ class AzureRows:
         except SDK_ERRORS as error:
             if (refusal := self._errors.refusal(error)) is not None:
                 raise refusal from None
-            status = fault_of(error).status
-            if 400 <= status < 500 and status not in (404, 408, 409, 412, 429):
+            if not _may_pass(error):
                 raise self._failure(name, "changed", error) from None
             return words_of(error)
         self._errors.note_answer()
         return ""
+
+    async def _pause(self, tries: int) -> None:
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10))
+        await self._clock.sleep(longest * self._rng.random())
 
     def _failure(self, name: str, what: str, error: Exception) -> Exception:
         refusal = self._errors.refusal(error)
@@ -145,3 +158,9 @@ class AzureRows:
     def _require_open(self) -> None:
         if self._is_closed:
             raise RuntimeError("The client of these rows is closed.")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may be answered well the next time."""
+    status = fault_of(error).status
+    return not 400 <= status < 500 or status in (404, 408, 409, 412, 429)
