@@ -131,8 +131,9 @@ class AzureRows:
                 mode="create" if found is None else {"e_tag": found.e_tag},
                 use_multipart=False,
             )
-        except (AlreadyExistsError, PreconditionError):
-            return "other processes changed it each time"
+        except (AlreadyExistsError, PreconditionError) as error:
+            # A person's lease or an immutability policy on the blob refuses it so, too; the words tell.
+            return f"something else was quicker each time ({words_of(error)})"
         except SDK_ERRORS as error:
             if (refusal := self._errors.refusal(error)) is not None:
                 raise refusal from None
