@@ -73,8 +73,7 @@ class Attempt:
             logger.warning(
                 "a newer haulier sent this message; it is left to a newer worker", extra={"error": str(error)}
             )
-            lease = await self._state.keeper.let_go(self._held)
-            await self._deps.queue.release(lease, body, delay_seconds=UNKNOWN_SECONDS)
+            await self._settler.hand_back_as_it_is(UNKNOWN_SECONDS)
         except BrokenEnvelopeError as error:
             await self._settler.poison_broken(error)
         else:

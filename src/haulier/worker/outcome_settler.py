@@ -116,12 +116,17 @@ class OutcomeSettler:
         await self._deps.queue.poison(body)
         await self.complete()
 
+    async def hand_back_as_it_is(self, delay_seconds: float) -> None:
+        await self._release(self._held.lease.body, delay_seconds)
+
+    async def _release(self, body: bytes, delay_seconds: float) -> None:
+        lease = await self._state.keeper.let_go(self._held)
+        await self._while_away(lambda: self._deps.queue.release(lease, body, delay_seconds=delay_seconds))
+
     async def _let_go(self, envelope: Envelope, delay_seconds: float) -> None:
         queue = self._deps.queue
         if queue.capabilities.replaces_body:
-            lease = await self._state.keeper.let_go(self._held)
-            body = encode(envelope)
-            await self._while_away(lambda: queue.release(lease, body, delay_seconds=delay_seconds))
+            await self._release(encode(envelope), delay_seconds)
             return
         # The new message comes first: who dies in between leaves two, and whoever takes one looks in the lake. The
         # other order would leave none.
