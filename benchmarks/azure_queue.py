@@ -23,7 +23,8 @@ from azure.storage.queue.aio import QueueClient
 from queues import LEASE_SECONDS, shards
 
 from haulier.clock import SystemClock
-from haulier.queues.azure.queue import AT_ONCE, AzureQueue
+from haulier.queues.azure.queue import AzureQueue
+from haulier.queues.azure.side_by_side import AT_ONCE
 from tests.harness.azurite import Azurite, fresh_name, start_azurite
 
 RECEIVED = 32

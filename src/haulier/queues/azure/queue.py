@@ -3,9 +3,7 @@ docs/protocol.md#the-azure-queue."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -18,21 +16,17 @@ from haulier.clock import Clock
 from haulier.errors import HaulierError, LeaseLostError, QueueUnavailableError
 from haulier.queues.azure.answers import AbsentQueueError, StaleReceiptError, UnansweredError
 from haulier.queues.azure.connection import QueueConnection
-from haulier.queues.azure.messages import body_of, marked, receipt_of, text_of, token_of, whole_seconds
+from haulier.queues.azure.messages import body_of, receipt_of, text_of, token_of, whole_seconds
+from haulier.queues.azure.sender import MessageSender
+from haulier.queues.azure.side_by_side import each
+from haulier.queues.azure.waits import TRIES, Waits
 from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities
 
-AT_ONCE = 64
-"""Calls in flight: the service takes each message by itself, and a queue bears 2,000 calls a second."""
 MAX_MESSAGES = 32
 """The service's limit for a receive and for a peek."""
-TRIES = 3
-FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 5.0
 CLEAR_SECONDS = 40.0
 """The service gives up on clearing a large queue after 30 s, and goes on where it is asked again."""
 CLEAR_TRIES = 20
-FOR_EVER = -1
-WARN_SECONDS = 10.0
 
 _CAPABILITIES = QueueCapabilities(
     name="azure-queue",
@@ -43,10 +37,7 @@ _CAPABILITIES = QueueCapabilities(
     idle_seconds=5.0,
 )
 
-_logger = logging.getLogger("haulier.queues")
-
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 class AzureQueue:
@@ -71,10 +62,9 @@ class AzureQueue:
         self._clock = clock
         self._call_seconds = call_seconds
         self._patience_seconds = patience_seconds
-        self._rng = rng or random.Random()
+        self._waits = Waits(clock, rng or random.Random())
         self._connection: QueueConnection | None = None
         self._is_closed = False
-        self._warned_at: dict[str, float] = {}
         self._in_doubt: set[str] = set()
         """Tokens of releases and completions that may have had their effect: refused the next time, they are done."""
 
@@ -91,18 +81,19 @@ class AzureQueue:
             except QueueUnavailableError:
                 if not tries_left:
                     raise
-                await self._pause(TRIES - 1 - tries_left)
+                await self._waits.pause(TRIES - 1 - tries_left)
             else:
                 return True
         raise AssertionError("the last try returns or raises")
 
     async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
         connection, hidden_seconds = self._open(), whole_seconds(delay_seconds)
+        sender = MessageSender(connection, self._waits, self._patience_seconds)
 
         async def send(body: bytes) -> None:
-            await self._send(connection.messages, body, hidden_seconds)
+            await sender.send(connection.messages, body, hidden_seconds)
 
-        await _each(bodies, send)
+        await each(bodies, send)
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
         client, count = self._open().messages, min(limit, MAX_MESSAGES)
@@ -142,7 +133,7 @@ class AzureQueue:
                 failures.append(error)
                 return dataclasses.replace(lease, hold="doubtful")
 
-        renewed = await _each(leases, renew)
+        renewed = await each(leases, renew)
         if failures and len(failures) == len(leases):
             raise failures[0]
         return renewed
@@ -178,7 +169,7 @@ class AzureQueue:
                 failures.append(error)
                 return True
 
-        done = await _each(leases, complete)
+        done = await each(leases, complete)
         if failures:
             # Whoever asks again asks for those, too, that are gone by now.
             self._in_doubt.update(lease.token for lease in leases)
@@ -187,7 +178,8 @@ class AzureQueue:
         return [lease for lease, is_done in zip(leases, done, strict=True) if not is_done]
 
     async def poison(self, body: bytes) -> None:
-        await self._send(self._open().poison, body, 0)
+        connection = self._open()
+        await MessageSender(connection, self._waits, self._patience_seconds).send(connection.poison, body)
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         connection = self._open()
@@ -203,7 +195,7 @@ class AzureQueue:
     async def depth(self) -> Depth:
         """Leased and delayed messages count as ready: the service tells their sum alone, and not exactly."""
         connection = self._open()
-        messages, poisoned = await _each((connection.messages, connection.poison), self._count)
+        messages, poisoned = await each((connection.messages, connection.poison), self._count)
         return Depth(ready=messages, delayed=0, leased=0, poisoned=poisoned)
 
     async def holders(self) -> list[Holder]:
@@ -225,7 +217,7 @@ class AzureQueue:
             except UnansweredError:
                 if not tries_left:
                     raise
-                await self._pause(0)
+                await self._waits.pause(0)
         return count
 
     async def close(self) -> None:
@@ -235,34 +227,6 @@ class AzureQueue:
             await connection.close()
 
     # -- one message ---------------------------------------------------------------------------------------------------
-
-    async def _send(self, client: QueueClient, body: bytes, hidden_seconds: int) -> None:
-        """What may stand already is sent again marked, so that it costs a look-up. A queue that is absent is made."""
-        text, tries, absences, is_absent, began_at = text_of(body), 0, 0, False, self._clock.monotonic()
-        while True:
-            try:
-                if is_absent:
-                    await self._open().create(client)
-                    is_absent = False
-                await self._call(
-                    client,
-                    lambda: client.send_message(text, visibility_timeout=hidden_seconds, time_to_live=FOR_EVER),  # noqa: B023
-                )
-                return
-            except AbsentQueueError as error:
-                is_absent, absences = True, absences + 1
-                if absences > TRIES:
-                    raise QueueUnavailableError(
-                        f"{error}, though it was just made. Is somebody deleting it?"
-                    ) from error
-            except QueueUnavailableError as error:
-                if self._clock.monotonic() - began_at >= self._patience_seconds:
-                    raise
-                self._warn("messages could not be sent; trying again", error)
-                if isinstance(error, UnansweredError) and not is_absent:
-                    text = text_of(marked(body))
-                await self._pause(tries)
-                tries += 1
 
     async def _renew(self, lease: Lease, seconds: int) -> Lease | None:
         client, receipt = self._open().messages, receipt_of(lease.token)
@@ -276,7 +240,7 @@ class AzureQueue:
         except (StaleReceiptError, AbsentQueueError):
             return dataclasses.replace(lease, hold="unknown") if self._is_in_doubt(lease) else None
         except UnansweredError as error:
-            self._warn("leases may have been renewed or not; asking again", error)
+            self._waits.warn("leases may have been renewed or not; asking again", error)
             return dataclasses.replace(lease, hold="doubtful")
         return dataclasses.replace(lease, token=token_of(renewed), hold="held")
 
@@ -307,7 +271,7 @@ class AzureQueue:
                     self._in_doubt.add(lease.token)
                 if not tries_left:
                     raise
-                await self._pause(TRIES - 1 - tries_left)
+                await self._waits.pause(TRIES - 1 - tries_left)
 
     # -- the service ---------------------------------------------------------------------------------------------------
 
@@ -321,38 +285,9 @@ class AzureQueue:
     async def _call(self, client: QueueClient, request: Callable[[], Awaitable[T]]) -> T:
         return await self._open().call(client, request)
 
-    def _warn(self, event: str, error: HaulierError) -> None:
-        """Many calls fail at once where the service is away: it is said for one of them."""
-        now = self._clock.monotonic()
-        if now - self._warned_at.get(event, -WARN_SECONDS) >= WARN_SECONDS:
-            self._warned_at[event] = now
-            _logger.warning(event, extra={"error": str(error)})
-
-    async def _pause(self, tries: int) -> None:
-        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**tries)
-        await self._clock.sleep(longest * self._rng.uniform(0.5, 1.0))
-
     def _open(self) -> QueueConnection:
         if self._is_closed:
             raise RuntimeError("The client of this queue is closed.")
         if self._connection is None:
             self._connection = QueueConnection(self._account, self._name, self._clock, self._call_seconds)
         return self._connection
-
-
-async def _each(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Work them, some at once, and return what came of each in their order. The first failure ends all."""
-    found: dict[int, R] = {}
-    waiting = iter(enumerate(items))
-
-    async def work_some() -> None:
-        for number, item in waiting:
-            found[number] = await work(item)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(items))):
-                group.create_task(work_some())
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return [found[number] for number in range(len(items))]
