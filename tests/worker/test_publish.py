@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from haulier.errors import LakeUnavailableError, LeaseLostError, QueueUnavailableError, SweptError
+from haulier.lake.local.lake import LocalLake
+from haulier.lake.seam import Published, SecondsLeft, Spool
 from haulier.queues.memory import MemoryQueue
 from haulier.queues.seam import Lease
 from haulier.runs.records import OpenedRecord, encode_record
@@ -314,3 +316,69 @@ def _later(rig: Rig, seconds: float) -> Act:
         await asyncio.sleep(0)
 
     return act
+
+
+class DoubtfulLake(LocalLake):
+    """Its first publications have no answer."""
+
+    def __init__(self, rig: Rig, doubts: Sequence[Act]) -> None:
+        super().__init__(rig.folder / "lake", rig.clock)
+        self._doubts = list(doubts)
+        self.left: list[float | None] = []
+
+    async def publish(self, spool: Spool, path: str, seconds_left: SecondsLeft | None = None) -> Published:
+        assert seconds_left is not None
+        self.left.append(seconds_left())
+        if self._doubts:
+            await self._doubts.pop(0)()
+            return Published.AGAIN
+        return await super().publish(spool, path, seconds_left)
+
+
+async def publish_doubtfully(rig: Rig, run: Run, *doubts: Act) -> tuple[Hand, DoubtfulLake]:
+    """One publication over a lake that has these doubts, under a lease that is taken now."""
+    lake = DoubtfulLake(rig, doubts)
+    try:
+        async with rig.hand() as hand:
+            held = await hand.take()
+            assert held is not None
+            spool = await lake.open_spool(run.paths.staging, "mine")
+            await spool.write([b"{}"])
+            path = run.paths.object("things", key_of(ITEM))
+            try:
+                await publish(lake, run, path, spool, held, hand.keeper, hand.state.run_cache, rig.clock)
+            finally:
+                await spool.discard()
+    finally:
+        await lake.close()
+    return hand, lake
+
+
+async def test_a_publication_that_nobody_can_tell_of_is_made_again(rig: Rig) -> None:
+    """C9: with what is left of the lease then, which was renewed meanwhile if it had run out."""
+    run = await rig.run(ITEM)
+    later, much_later = _later(rig, LEASE_SECONDS / 2), _later(rig, LEASE_SECONDS * 60)
+    _, lake = await publish_doubtfully(rig, run, later, much_later)
+    assert lake.left == [LEASE_SECONDS, LEASE_SECONDS / 2, LEASE_SECONDS]
+    assert rig.objects() == [key_of(ITEM)]
+
+
+async def test_a_publication_is_not_made_again_into_a_closing(rig: Rig) -> None:
+    """It goes on at the look for closings (P7, step 2), not at the put."""
+    run = await rig.run(ITEM)
+    with pytest.raises(SweptError):
+        await publish_doubtfully(rig, run, opening(rig, run, sweeps=False))
+    assert rig.objects() == []
+
+
+async def test_a_publication_is_not_made_again_without_its_lease(rig: Rig) -> None:
+    """Another worker took the message while nobody could tell."""
+    run = await rig.run(ITEM)
+
+    async def another_takes_it() -> None:
+        rig.turn(LEASE_SECONDS + 1)
+        await rig.queue.dequeue(1, LEASE_SECONDS)
+
+    with pytest.raises(LeaseLostError):
+        await publish_doubtfully(rig, run, another_takes_it)
+    assert rig.objects() == []

@@ -90,6 +90,15 @@ async def test_the_lease_is_looked_at_after_the_blocks(container: Container, azu
 
 
 @pytest.mark.parametrize("ahead_seconds", [-240, 240])
+async def test_a_clock_that_is_wrong_hides_nothing_from_the_check(container: Container, ahead_seconds: float) -> None:
+    """The right to put is tried by the service's clock, and nothing is left of it."""
+    async with container.lake(SkewedClock(ahead_seconds)) as lake:
+        await lake.check()
+    assert container.proxy.counters.operations["put-blob"] == (2 if ahead_seconds < 0 else 1)
+    assert await container.blobs() == {}
+
+
+@pytest.mark.parametrize("ahead_seconds", [-240, 240])
 async def test_a_clock_that_is_wrong_ends_no_right(container: Container, ahead_seconds: float) -> None:
     """By the service's clock, which each answer tells. An hour is refused at the start."""
     async with container.lake(SkewedClock(ahead_seconds)) as lake:

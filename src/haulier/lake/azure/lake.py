@@ -19,7 +19,7 @@ from obstore.exceptions import AlreadyExistsError
 from haulier.azure.credential import async_credential
 from haulier.azure.errors import AzureErrors, AzurePlace
 from haulier.clock import Clock
-from haulier.errors import DamagedObjectError
+from haulier.errors import DamagedObjectError, LakeUnavailableError
 from haulier.lake.azure.blobs import ATTEMPT, Blobs, content_type
 from haulier.lake.azure.folder import ContainerFolder
 from haulier.lake.azure.listing import BlobListing, is_temporary
@@ -175,13 +175,19 @@ class AzureLake:
         upload = Upload(self._blobs, self._rights, probe, MemoryBody(b"{}"))
 
         async def put() -> None:
-            await upload.attempt(lambda: PROBE_SECONDS)
+            # The first answer may show that our clock is slow: by the service's the signature had ended then.
+            if await upload.attempt(lambda: PROBE_SECONDS) is None:
+                await upload.attempt(lambda: PROBE_SECONDS)
 
         await self._listing.forgotten(probe, self._clock.now())
         await self._patience.ask(put)
         self._errors.require_clock(datetime.fromtimestamp(self._server_clock.now(), UTC))
-        await self._pieces.read(probe)
+        found = await self._pieces.read(probe)
         await self._patience.ask(partial(self._blobs.delete, probe))
+        if found is None:
+            raise LakeUnavailableError(
+                f"What is put into the lake at {self._folder.url} is not found there. Does something else remove it?"
+            )
 
     async def _exists(self, blob: str) -> bool:
         """By the SDK: obstore does not say whether it is the container that is missing."""
