@@ -105,6 +105,9 @@ def test_a_server_that_nobody_holds_stays(flags: list[str], stdin: int) -> None:
         ("sandbox", ["--records", "many"], "Expected `int`, got `str`"),
         ("proxy", ["--upstream", "http://h/path"], "write scheme, host and port"),
         ("proxy", ["--upstream", "http://h:1", "--rate-cut", "2"], "whose sum is at most 1.0"),
+        ("azure_queue", ["--settings", '{"seed": "one"}'], "Expected `int`, got `str`"),
+        ("azure_queue", ["--settings", '{"sede": 1}'], "there is no setting 'sede'; write one of account, "),
+        ("azure_queue", ["--settings", '{"duplicate_rate": 2.0}'], "write rates from 0.0 to 1.0"),
     ],
 )
 def test_a_bad_flag_is_refused_in_words(module: str, flags: list[str], says: str) -> None:

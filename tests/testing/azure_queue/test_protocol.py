@@ -18,7 +18,7 @@ from azure.storage.queue.aio import QueueClient
 from haulier.testing.azure_queue.process import ACCOUNT_KEY
 from haulier.testing.azure_queue.server import AzureQueueServer
 from haulier.testing.azure_queue.settings import AzureQueueSettings
-from tests.testing.wire import answer
+from tests.testing.wire import answer, connected
 
 WEEK_SECONDS = 7 * 24 * 3600
 
@@ -188,3 +188,29 @@ async def test_credentials_must_be_there_and_in_time() -> None:
     async with AzureQueueServer(AzureQueueSettings(skew_seconds=3600)) as service, client_of(service) as client:
         with pytest.raises(ClientAuthenticationError, match="too old"):
             await client.create_queue()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "body", "code"),
+    [
+        ("GET /devstoreaccount1", b"", "UnsupportedHttpVerb"),
+        ("PATCH /devstoreaccount1/items/messages", b"", "UnsupportedHttpVerb"),
+        ("DELETE /devstoreaccount1/items/messages/a/b/c", b"", "UnsupportedHttpVerb"),
+        ("GET /another/items/messages", b"", "ResourceNotFound"),
+        ("GET /devstoreaccount1/items/messages?numofmessages=x", b"", "InvalidQueryParameterValue"),
+        ("POST /devstoreaccount1/items/messages", b"\xff\xfe<", "InvalidXmlDocument"),
+        ("POST /devstoreaccount1/items/messages", b"<a/>", "InvalidXmlDocument"),
+        ("PUT /devstoreaccount1/items/messages/%ff?popreceipt=a", b"", "MissingRequiredQueryParameter"),
+        ("DELETE /devstoreaccount1/items/messages/a", b"", "MissingRequiredQueryParameter"),
+    ],
+)
+async def test_what_it_cannot_do_is_answered(request_line: str, body: bytes, code: str) -> None:
+    """With a code, whatever is asked; and the next request of the connection is served."""
+    async with served() as (service, _), connected(service.url) as wire:
+        head = f"{request_line} HTTP/1.1\r\nAuthorization: Bearer token\r\nContent-Length: {len(body)}\r\n\r\n"
+        for _ in range(2):
+            wire.send(head.encode() + body)
+            reply = await wire.reply()
+            assert reply is not None
+            assert (reply.headers["x-ms-error-code"], reply.is_whole) == (code, True)
+            assert f"<Code>{code}</Code>".encode() in reply.body

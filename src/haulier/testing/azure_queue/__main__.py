@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 
 import msgspec
 
@@ -26,7 +27,11 @@ def main() -> None:
     parser.add_argument("--settings", default="{}", help="Settings by name, as JSON: rates, rules, skew_seconds.")
     flags = parser.parse_args()
     try:
-        settings = msgspec.json.decode(flags.settings, type=AzureQueueSettings)
+        given = msgspec.json.decode(flags.settings, type=dict[str, object])
+        known = {setting.name for setting in dataclasses.fields(AzureQueueSettings)}
+        if unknown := sorted(given.keys() - known):
+            raise ValueError(f"there is no setting {unknown[0]!r}; write one of {', '.join(sorted(known))}")
+        settings = msgspec.convert(given, type=AzureQueueSettings)
     except ValueError as exc:
         parser.error(f"--settings: {exc}")
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
