@@ -36,6 +36,7 @@ ITEMS = (things(1, 4), things(4), things(10, 14), things(20, 22))
 RECORDS = 3 + 4 + 2
 MAX_FAILURES = 3
 LEASE_SECONDS = 10.0
+OPERATIONS_PER_SECOND = 2.0
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Cloud:
 
     @property
     def scope_rows(self) -> Rows:
-        return ObjectRows(self.rows)
+        return ObjectRows(self.rows, OPERATIONS_PER_SECOND)
 
     @property
     def closer(self) -> Closer:

@@ -19,6 +19,7 @@ from haulier.errors import UsageError
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 from tests.harness.health import is_healthy
+from tests.seams.object_rows import ObjectRows, VersionedObjects
 
 MOST = 60
 """Requests that a run may send: enough for an outage to begin, and for a few probes."""
@@ -68,7 +69,8 @@ class Worker:
 
     def __init__(self, rig: Rig, name: str) -> None:
         self.rig = rig
-        self.scope = Scope(rig.settings, name, MemoryRows(rig.store), rig.clock, random.Random(name))
+        rows = MemoryRows(rig.store) if rig.bears is None else ObjectRows(rig.objects, rig.bears)
+        self.scope = Scope(rig.settings, name, rows, rig.clock, random.Random(name))
         self.scope.attach(rig.api.send)
         self.attempts: set[asyncio.Task[None]] = set()
         self.tasks: list[asyncio.Task[None]] = []
@@ -136,7 +138,10 @@ class Worker:
 
 
 class Rig:
-    def __init__(self, beat_seconds: float = 1.0) -> None:
+    def __init__(self, beat_seconds: float = 1.0, bears: float | None = None) -> None:
+        """``bears`` is the number of operations a second that the rows should bear."""
+        self.bears = bears
+        self.objects = VersionedObjects()
         self.clock = FakeClock()
         self.api = Api(self.clock)
         self.store = RowStore()
@@ -157,7 +162,7 @@ class Rig:
 
     @property
     def breaker(self) -> Breaker:
-        return decode(self.store.rows["scope/x"]).breaker
+        return decode(self.store.rows["scope/x"] if self.bears is None else self.objects.objects["scope/x"][1]).breaker
 
 
 @pytest.fixture
@@ -194,6 +199,31 @@ async def test_hours_of_outage(refuses: bool, hours: int) -> None:
     assert sorted(rig.queue.done) == sorted(items(800))
     assert not rig.queue.poisoned
     assert max(rig.queue.failures.values(), default=0) <= 1  # When it began, nobody could know yet.
+
+
+@pytest.mark.parametrize("workers", [2, 8])
+async def test_g4_g5_an_hour_of_outage_where_beats_are_rare(workers: int) -> None:
+    rig = Rig(bears=2.0)
+    rig.queue.ready = items(1_500)
+    await rig.start(*(f"w{number}" for number in range(workers)))
+    await rig.clock.run_for(60)
+    assert 0 < len(rig.queue.done) < 1_500
+    rig.api.is_down, began_at = True, rig.clock.monotonic()
+    await rig.clock.run_for(3_600)
+    assert rig.api.sent_since(began_at) <= 150
+    assert rig.breaker.is_open
+    before = rig.objects.operations
+    await rig.clock.run_for(300)
+    assert rig.objects.operations - before <= 1.5 * 2.0 * 300
+    rig.api.is_down, ended_at = False, rig.clock.monotonic()
+    await rig.clock.run_for(370)
+    assert rig.api.sent_since(ended_at) > 1
+    await rig.clock.run_for(600)
+    for worker in [*rig.workers]:
+        await rig.kill(worker)
+    assert sorted(rig.queue.done) == sorted(items(1_500))
+    assert not rig.queue.poisoned
+    assert max(rig.queue.failures.values(), default=0) <= 1
 
 
 async def test_says_since_when_and_why_and_takes_no_items(rig: Rig) -> None:
