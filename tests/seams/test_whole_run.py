@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,8 +14,11 @@ from haulier.queues.envelope import decode, encode
 from haulier.runs.records import PoisonRecord, VerdictRecord, decode_record
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
+from haulier.sources.context import Context
+from haulier.worker.first_items import FirstItems
+from haulier.worker.settings import FIRST_ITEMS
 from tests.harness.cuts.calls import Cut, Cuts
-from tests.harness.things import things
+from tests.harness.things import Things, ThingsApi, things
 from tests.harness.virtual_time import VirtualTime
 from tests.seams.cloud import MAX_FAILURES, RECORDS, Cloud
 
@@ -99,3 +105,36 @@ def test_deaths_are_counted_by_message_where_a_return_is_a_new_one() -> None:
         return await cloud.work(run, isolate=("false",))
 
     assert "No subprocess can be started" in time.run(main())
+
+
+class Raising(ThingsApi):
+    """What the processor makes of its answers is an error."""
+
+    async def work(self, item: Things, ctx: Context) -> AsyncGenerator[Any, None]:
+        async for _ in super().work(item, ctx):
+            raise KeyError("rows")
+        yield []
+
+
+@pytest.mark.parametrize("are_others_at_work", [True, False])
+def test_g4_a_worker_that_meets_bad_items_alone_takes_no_source_for_wrong_while_others_work(
+    *, are_others_at_work: bool
+) -> None:
+    """Where nobody can count leases, the scope tells whether others have items."""
+    time = VirtualTime()
+    cloud = Cloud(time, api=Raising())
+
+    async def main() -> str:
+        await cloud.plan([things(1)])
+        async with cloud.deps() as other, cloud.hand() as worker:
+            worker.state = dataclasses.replace(worker.state, first_items=FirstItems(FIRST_ITEMS))
+            other.client.scope.has_work = are_others_at_work
+            for _ in range(120):
+                if worker.stop.event.is_set():
+                    break
+                await worker.work()
+                await time.sleep(1.0)
+            return worker.stop.reason
+
+    reason = time.run(main())
+    assert reason == "" if are_others_at_work else "KeyError" in reason

@@ -56,7 +56,7 @@ class Question(Enum):
     SUSPICION = auto()
     """Whether all first items of the kind fail alike. May list the lake."""
     OTHERS_AT_WORK = auto()
-    """Whether another worker holds an item. Asks the queue."""
+    """Whether another worker holds an item, as far as queue or scope can tell. May ask the queue."""
     PARTS = auto()
     """What the source's divider makes of the item."""
     IS_API_PROVEN_UP = auto()

@@ -85,8 +85,7 @@ class Inquiry:
             case Question.SUSPICION:
                 return await self._suspicion(evidence)
             case Question.OTHERS_AT_WORK:
-                leased = (await self._deps.queue.depth()).leased
-                return replace(evidence, are_others_at_work=leased > self._state.keeper.count)
+                return replace(evidence, are_others_at_work=await self._are_others_at_work())
             case Question.PARTS:
                 item = decode_payload(self._deps.registry.get(evidence.kind), bytes(self._envelope.payload))
                 parts = parts_of(self._deps.divide(item), self._envelope.key, self._envelope.depth)
@@ -96,6 +95,13 @@ class Inquiry:
                 return replace(evidence, is_api_proven_up=is_up)
             case _:
                 assert_never(question)
+
+    async def _are_others_at_work(self) -> bool:
+        deps = self._deps
+        if deps.queue.capabilities.exact_depth:
+            return (await deps.queue.depth()).leased > self._state.keeper.count
+        # Nobody can count leases there. A member of the scope that had an item within a lease may still hold it.
+        return deps.clock.monotonic() - self._scope.others_worked_at < deps.settings.lease_seconds
 
     async def _action_now(self, max_age_seconds: float) -> ActionNow:
         try:
