@@ -33,6 +33,8 @@ _FOLDER_MARK = "hdi_isfolder"
 BLOCK_SECONDS = 120.0
 """For one of 4 MiB, over a slow line."""
 
+PAGE_BLOBS = 1_000
+
 _STANDS = frozenset({409, 412})
 _STANDS_CODE = "UnauthorizedBlobOverwrite"
 """The same, 403, to a SAS that may create and not write."""
@@ -110,8 +112,9 @@ class Blobs:
                 raise
 
     async def below(self, prefix: str) -> AsyncIterator[list[str]]:
-        """Names as they are, by page; slower than obstore's listing, which a name with an empty part stops."""
-        pages = self._opened().list_blobs(name_starts_with=prefix, include=["metadata"]).by_page()
+        """Names as they are, by page, each of which holds up the event loop for a fifth of a second."""
+        found = self._opened().list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=PAGE_BLOBS)
+        pages = found.by_page()
         async for page in pages:
             yield [found.name async for found in page if not _is_folder(found.metadata or {})]
 
