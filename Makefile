@@ -60,7 +60,7 @@ format: $(READY)
 chaos: $(READY) $(if $(filter azure,$(BACKEND)),azurite)
 	@$(BIN)/python -m tests.harness.chaos --kills $(KILLS) --seed $(SEED) --backend $(BACKEND)
 
-bench: $(READY)
+bench: $(READY) azurite
 	@$(BIN)/python benchmarks/run.py
 
 setup: $(READY)
