@@ -54,6 +54,11 @@ class VirtualTime:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
 
+    def jump(self, seconds: float) -> None:
+        """As for a process that was suspended: nobody acts meanwhile."""
+        with self._lock:
+            self._monotonic += seconds
+
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """As `asyncio.run`; event loops that are made meanwhile, in whatever thread, live by this time as well."""
         with _making_loops(functools.partial(_Loop, self)), asyncio.Runner() as runner:

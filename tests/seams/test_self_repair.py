@@ -153,17 +153,74 @@ async def test_of_two_workers_that_find_a_loss_at_the_same_step_one_sends() -> N
 
     cuts = Cuts(on_call=let_the_other_go_first)
     late = Watch(cuts.wrap(cloud.lake), cloud.queue, cloud.closer_of(cuts), SOURCE)
-    quiet = Quiet(clock.monotonic(), SPAN_SECONDS)
+    since = clock.monotonic()
+    quiet = Quiet(since, since, SPAN_SECONDS)
     for watch in (other, late):
         await watch.look(quiet)
     clock.advance(SPAN_SECONDS - 1)
+    quiet = Quiet(since, clock.monotonic(), SPAN_SECONDS)
     for watch in (other, late):
         await watch.look(quiet)
     assert cloud.messages.messages == {}
     clock.advance(1)
+    quiet = Quiet(since, clock.monotonic(), SPAN_SECONDS)
     await late.look(quiet)
     assert "ObjectLake.create" in cuts.calls
     assert len(cloud.messages.messages) == len(MANY)
     assert await newest_repair(cloud.lake, run.paths) == 1
     for watch in (other, late):
         watch.close()
+
+
+async def test_what_passes_during_a_look_is_no_quiet() -> None:
+    """The lake did not answer for a span, or the process was suspended: nobody asked the queue, which holds all."""
+    clock = FakeClock()
+    cloud = Cloud(clock)
+    run = await cloud.plan(MANY)
+    is_away = False
+
+    async def be_away(number: int, name: str, is_after: bool) -> None:
+        if is_away and name == "ObjectLake.names" and not is_after:
+            clock.advance(SPAN_SECONDS)
+
+    watch = Watch(Cuts(on_call=be_away).wrap(cloud.lake), cloud.queue, cloud.closer, SOURCE)
+    since = clock.monotonic()
+    await watch.look(Quiet(since, since, SPAN_SECONDS))
+    clock.advance(1)
+    is_away = True
+    await watch.look(Quiet(since, clock.monotonic(), SPAN_SECONDS))
+    watch.close()
+    assert clock.monotonic() - since > SPAN_SECONDS
+    assert len(cloud.messages.messages) == len(MANY)
+    assert await newest_repair(cloud.lake, run.paths) == 0
+
+
+def test_a_worker_that_was_suspended_asks_for_a_whole_span_anew() -> None:
+    """What it did not ask for meanwhile, somebody else may have taken, of whom it has not heard yet."""
+    time = VirtualTime()
+    cloud = Cloud(time)
+
+    began_at, jumps = time.monotonic(), 0
+
+    async def suspend(number: int, name: str, is_after: bool) -> None:
+        nonlocal jumps
+        if name == "ReceiptQueue.dequeue" and not is_after and not jumps and time.monotonic() > began_at + 20:
+            jumps += 1
+            time.jump(SPAN_SECONDS)
+            hide(LEASE_SECONDS)
+
+    def hide(seconds: float) -> None:
+        with cloud.messages.lock:
+            for message in cloud.messages.messages.values():
+                message.visible_at = time.monotonic() + seconds
+
+    async def main() -> Run:
+        run = await cloud.plan(MANY)
+        hide(SPAN_SECONDS - 1)
+        await cloud.work(run, Cuts(on_call=suspend))
+        return run
+
+    run = time.run(main())
+    assert jumps == 1
+    assert time.run(newest_repair(cloud.lake, run.paths)) == 0
+    assert len(cloud.api.requests) == len(MANY)

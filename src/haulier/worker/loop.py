@@ -76,6 +76,8 @@ class Worker:
         self._queue_away_since: float | None = None
         self._empty_since: float | None = None
         """Monotonic: each question to the queue since then brought nothing, and no attempt ended."""
+        self._asked_at = 0.0
+        """Monotonic time of the last question."""
         self._is_drained = False
         self._is_woken = False
         self._takes = 0
@@ -153,8 +155,9 @@ class Worker:
             leases = await self._lease(free) if free > 0 else []
             if leases or free <= 0 or self._queue_away_since is not None:
                 self._empty_since = None
-            elif self._empty_since is None:
-                self._empty_since = asked_at
+            elif self._empty_since is None or asked_at - self._asked_at > self._deps.settings.lease_seconds:
+                self._empty_since = asked_at  # In a long gap (a process that was suspended) anything may have passed.
+            self._asked_at = asked_at
             for held in leases:
                 self._start(held)
             was_empty = not leases
@@ -340,7 +343,7 @@ class Worker:
         if self._empty_since is None:
             return None
         since = max(self._empty_since, self._deps.client.scope.others_worked_at)
-        return Quiet(since, self._deps.settings.lease_seconds + RETRY_CAP_SECONDS)
+        return Quiet(since, self._asked_at, self._deps.settings.lease_seconds + RETRY_CAP_SECONDS)
 
     @property
     def _is_idle(self) -> bool:

@@ -25,10 +25,12 @@ logger = logging.getLogger("haulier.runs")
 
 @dataclass(frozen=True)
 class Quiet:
-    """A worker asks its queue for items and gets none, and no other worker has any, since a monotonic time. Each
+    """Between two monotonic times a worker asked its queue for items and got none, and no other worker had any. Each
     message that the queue holds is visible within ``limit_seconds``: a lease and the longest delay."""
 
     since: float
+    until: float
+    """The last question: what passes during a look proves nothing."""
     limit_seconds: float
 
 
@@ -163,7 +165,9 @@ class Watch:
             watched.repairs = await newest_repair(self._lake, watched.run.paths)
         if progress != watched.progress:
             watched.progress, watched.moved_at = progress, now
-        if quiet is None or not progress.missing or now - max(quiet.since, watched.moved_at) < quiet.limit_seconds:
+        if quiet is None or not progress.missing:
+            return
+        if quiet.until - max(quiet.since, watched.moved_at) < quiet.limit_seconds:
             return
         newest = await newest_repair(self._lake, watched.run.paths)
         is_ours = newest == watched.repairs and await claim_repair(self._closer, watched.run, newest + 1)
