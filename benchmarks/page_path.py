@@ -33,7 +33,8 @@ from haulier import Api, Single
 from haulier.api.client import Client
 from haulier.api.http.redactor import Redactor
 from haulier.api.records.page import split_records
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.api.wire.body import decode_body
 from haulier.api.wire.framing import Framing

@@ -16,7 +16,7 @@ from haulier.api.client import Client
 from haulier.api.http.transport import NO_HEADERS, Request, Response, Transport
 from haulier.api.paging.paginator import Single
 from haulier.api.scope.process import this_process
-from haulier.api.scope.scope import ScopeSettings
+from haulier.api.scope.settings import ScopeSettings
 from haulier.api.settings import Api
 from haulier.clock import Clock
 from haulier.items.ranges import IdRange

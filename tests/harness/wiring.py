@@ -13,7 +13,8 @@ from haulier.api.answers.judgement import Rule
 from haulier.api.client import Client
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Transport
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.api.settings import Api
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource, scope_settings

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from haulier.api.client import Client, ItemApi
 from haulier.api.http.redactor import Redactor
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.clock import SystemClock

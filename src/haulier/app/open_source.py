@@ -30,7 +30,7 @@ from haulier.worker.settings import WorkerSettings
 if TYPE_CHECKING:
     from haulier.api.client import Client
     from haulier.api.http.transport import Transport
-    from haulier.api.scope.scope import ScopeSettings
+    from haulier.api.scope.settings import ScopeSettings
     from haulier.app.timed_transport import TimedTransport
     from haulier.runs.closing import Closer
 
@@ -236,7 +236,7 @@ def scope_name(app: App) -> str:
 def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
     """One scope for a source: its credential is one, and so is the limit behind it."""
     from haulier.api.scope.credential_mark import credential_mark
-    from haulier.api.scope.scope import ScopeSettings
+    from haulier.api.scope.settings import ScopeSettings
 
     return ScopeSettings(
         name=scope_name(app),

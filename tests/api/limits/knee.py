@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.api.http.transport import Response
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.clock import Clock
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock

@@ -14,7 +14,8 @@ from haulier.api.client import Client, ItemPlace
 from haulier.api.errors import ApiError, Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import NO_HEADERS, Request, Response, TransportError
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.api.settings import Api
 from haulier.rows.memory import MemoryRows, RowStore
 from tests.harness.virtual_time import VirtualTime

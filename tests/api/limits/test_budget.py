@@ -36,7 +36,8 @@ from haulier.api.limits.budget import (
     take,
 )
 from haulier.api.limits.schedule import parse_schedule
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.errors import UsageError
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock

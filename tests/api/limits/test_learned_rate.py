@@ -23,7 +23,8 @@ from haulier.api.limits.learned_rate import (
     after_refusal,
     grow,
 )
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock
 

@@ -18,7 +18,7 @@ from haulier.api.client import Client, ItemApi
 from haulier.api.errors import ApiError
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, Transport, TransportError
-from haulier.api.scope.scope import ScopeSettings
+from haulier.api.scope.settings import ScopeSettings
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.clock import Clock, SystemClock

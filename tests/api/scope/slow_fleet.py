@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from haulier.api.http.transport import NO_HEADERS, Response
 from haulier.api.limits.budget import parse_rate
+from haulier.api.limits.schedule import Schedule
 from haulier.api.scope.row import ScopeRow, decode
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.errors import HaulierError, QueueUnavailableError
 from tests.harness.virtual_time import VirtualTime
 from tests.seams.object_rows import ObjectRows, VersionedObjects
@@ -46,7 +48,7 @@ class SlowFleet:
     def __init__(
         self,
         time: VirtualTime,
-        in_flight: int,
+        in_flight: int | Schedule,
         rate: str = "",
         max_requests: int | None = None,
     ) -> None:
@@ -175,7 +177,7 @@ class FleetRows(ObjectRows):
 async def slow_fleet(
     time: VirtualTime,
     members: int,
-    in_flight: int,
+    in_flight: int | Schedule,
     rate: str = "",
     max_requests: int | None = None,
 ) -> AsyncIterator[SlowFleet]:

@@ -12,7 +12,8 @@ from haulier.api.errors import Action
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import NO_HEADERS, Request, Response
 from haulier.api.limits.budget import Rate
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.api.settings import Api
 from haulier.errors import UsageError
 from haulier.rows.memory import MemoryRows, RowStore

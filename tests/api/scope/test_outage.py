@@ -14,7 +14,8 @@ from haulier.api.errors import Action, ApiError, Fault
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.limits.breaker import Breaker
 from haulier.api.scope.row import decode
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.errors import UsageError
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.testing.clock import FakeClock

@@ -15,7 +15,8 @@ import pytest
 
 from haulier.api.scope.changes import with_pause_lifted
 from haulier.api.scope.row import decode, encode
-from haulier.api.scope.scope import Scope, ScopeSettings
+from haulier.api.scope.scope import Scope
+from haulier.api.scope.settings import ScopeSettings
 from haulier.clock import wall_seconds
 from haulier.errors import NewerFormatError, QueueUnavailableError
 from haulier.rows.memory import MemoryRows, RowStore

@@ -6,12 +6,14 @@ import asyncio
 import math
 import random
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from haulier.api.http.transport import NO_HEADERS, Response
+from haulier.api.limits.schedule import parse_schedule
 from haulier.api.scope.membership import SILENT_BEATS, STALE_BEATS
 from haulier.api.scope.metronome import BURST_BEATS, LEAST_BEAT_PART, RETRIES_PER_BEAT, Metronome
 from haulier.api.scope.rhythm import BEAT_SECONDS, MAX_READ_SECONDS, Rhythm, fleet_rhythm, operations_now
@@ -188,6 +190,46 @@ def test_g5_no_member_sends_for_longer_than_two_beats_without_the_store() -> Non
             await asyncio.sleep(2 * MAX_READ_SECONDS)  # The first to come back had the others for dead.
             assert [one.scope.share for one in fleet.members] == [3, 3, 3, 3]
             assert fleet.api.peak == IN_FLIGHT
+
+    time.run(main())
+
+
+def test_g5_a_cap_that_falls_is_obeyed_at_the_next_read() -> None:
+    """Twelve hold one place each at half past ten, when two are left for all of them. Their beats are 48 s apart."""
+    time = VirtualTime(datetime(2026, 11, 23, 22, 25, tzinfo=UTC))
+    caps = parse_schedule({"default": IN_FLIGHT, "22:30-23:30": 2, "zone": "UTC"})
+
+    async def main() -> None:
+        async with slow_fleet(time, 12, caps) as fleet:
+            await asyncio.sleep(300.0 - 1.0)
+            assert fleet.api.in_flight > 6
+            await asyncio.sleep(1.0 + MAX_READ_SECONDS + 2 * TICK_SECONDS + 1.5 * REQUEST_SECONDS)
+            served = fleet.api.served
+            for _ in range(60):
+                assert fleet.api.in_flight <= 2
+                await asyncio.sleep(1.0)
+            assert fleet.api.served - served >= 60
+            await asyncio.sleep(60.0)
+            assert await fleet.operations_in(60.0) <= 1.5 * OPERATIONS_PER_SECOND
+
+    time.run(main())
+
+
+def test_g5_a_row_that_was_removed_is_noticed_at_the_next_read() -> None:
+    """By hand, or by a policy of the store. The first member to beat finds the whole cap free."""
+    time = VirtualTime()
+
+    async def main() -> None:
+        async with slow_fleet(time, 12, 2 * IN_FLIGHT) as fleet:
+            await asyncio.sleep(SETTLING_SECONDS)
+            del fleet.store.objects[fleet.settings.name]
+            while fleet.settings.name not in fleet.store.objects:
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(MAX_READ_SECONDS + 2 * TICK_SECONDS + 1.5 * REQUEST_SECONDS)
+            for _ in range(120):
+                assert fleet.api.in_flight <= 2 * IN_FLIGHT
+                await asyncio.sleep(1.0)
+            assert [one.scope.share for one in fleet.members] == [2] * 12
 
     time.run(main())
 

@@ -130,16 +130,23 @@ class Membership:
 
         It does so only for a member that wants a share and has none: shares that follow work from hand to hand surprise
         the breaker, which then opens over the last bad items of a run again and again. Where beats are rare
-        (``is_slow``), it also takes what nobody has, says that it has work now, and gives to who has less than half of
-        an even part.
+        (``is_slow``), it also takes what nobody has, says that it has work now, gives to who has less than half of an
+        even part, and obeys a cap that fell.
         """
         mine = row.members.get(self.identity.name)
         if mine is None:
-            return False
+            # The row was removed, or others took us for dead: they do not count our share.
+            self.limit = 0 if is_slow else self.limit
+            return is_slow and (is_busy or takes_items or self.share > 0)
         if is_busy and not mine.wants and (is_slow or not self.share):
             return True
         wanted = target(row, self.identity.name, self.silent)
-        more = min(wanted - mine.share, room(row, self.silent)) if is_busy or takes_items else 0
+        free = room(row, self.silent)
+        if is_slow and free < 0:
+            # The cap fell, and the next beat may be a minute away.
+            self.limit = min(self.limit, wanted)
+            return self.spare(in_use) > 0
+        more = min(wanted - mine.share, free) if is_busy or takes_items else 0
         takes_more = more > 0 and more * EARLY_BEAT_SHARE_DIVISOR >= wanted
         busy = [one.share for one in row.members.values() if one.wants]
         is_one_short = is_slow and bool(busy) and 2 * min(busy) < cap(row, self.silent) // len(busy)

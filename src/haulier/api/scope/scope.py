@@ -8,13 +8,11 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request, Response
 from haulier.api.limits.breaker import Breaker, State
-from haulier.api.limits.budget import Rate
-from haulier.api.limits.schedule import Schedule
 from haulier.api.scope.changes import after_beat, after_leave, with_failures, with_pause
 from haulier.api.scope.extra_requests import ExtraRequests
 from haulier.api.scope.failures import FailureNotes
@@ -22,8 +20,8 @@ from haulier.api.scope.gate import Gate, WaitListener
 from haulier.api.scope.membership import Identity, Membership
 from haulier.api.scope.metronome import Metronome
 from haulier.api.scope.process import is_gone
-from haulier.api.scope.rhythm import BEAT_SECONDS
 from haulier.api.scope.row import ScopeRow
+from haulier.api.scope.settings import ScopeSettings
 from haulier.api.scope.shared_row import SharedRow
 from haulier.api.scope.view import ScopeView
 from haulier.api.scope.witness import REFUSAL_VALID_SECONDS, Judge, Send
@@ -36,29 +34,6 @@ LONG_PAUSE_BEATS = 10
 """A longer pause takes the share away: items taken meanwhile would only wait."""
 
 logger = logging.getLogger("haulier.api")
-
-
-@dataclass(frozen=True)
-class ScopeSettings:
-    """Equal for all members; of two caps the lower rules."""
-
-    name: str
-    """One row for each source and credential."""
-    in_flight: int | Schedule
-    """Shared by all members."""
-    request_deadline_seconds: float = 310.0
-    """The longest time from the gate to the end of a request. A dead member's share is kept so long."""
-    is_fixed: bool = False
-    """``in_flight`` is not lowered by what the API seems to bear, for any member."""
-    rates: tuple[Rate, ...] = ()
-    """Declared ones; limits in headers count besides."""
-    max_requests: int | None = None
-    """For each run."""
-    mark: str = ""
-    """See `haulier.api.scope.credential_mark`."""
-    beat_seconds: float = BEAT_SECONDS
-    process: str = ""
-    """See `this_process`. Empty: a dead member's share is kept for ``request_deadline_seconds``."""
 
 
 class Scope:
@@ -336,8 +311,7 @@ class Scope:
 
     @property
     def _in_flight(self) -> int:
-        in_flight = self._settings.in_flight
-        return in_flight.at(self._clock.now()) if isinstance(in_flight, Schedule) else in_flight
+        return self._settings.in_flight_at(self._clock.now())
 
     async def _beats(self) -> None:
         while True:
@@ -372,7 +346,9 @@ class Scope:
             pacer = self._view.pacer
             # Of a counted limit: who has none asks again, and who does not use its own gives it back.
             is_quota_due = pacer.is_out and pacer.spent is None if is_busy else pacer.has_any
-            if is_quota_due or not self._seconds_to_beat:
+            told = self._row.known.members.get(self._member)
+            is_cap_due = told is not None and told.in_flight != self._in_flight and not self._is_cut_off
+            if is_quota_due or is_cap_due or not self._seconds_to_beat:
                 self._beat_now.set()
             elif self._metronome.is_read_due(now, is_busy=is_busy, is_curious=is_curious) and self._has_company:
                 with contextlib.suppress(UnavailableError):
