@@ -151,6 +151,20 @@ async def test_g2_a_late_put_is_found_by_the_attempt_that_gave_it_up(container: 
         assert await lines(lake, OBJECT) == SMALL
 
 
+async def test_g1_an_object_that_appears_while_it_is_looked_for_is_not_damaged(container: Container) -> None:
+    """The download finds nothing, then another attempt publishes, then the look finds it: that is read."""
+    async with container.lake() as lake:
+        container.breaks(FaultRule("delay", "head", times=1, seconds=1.0))
+        looking = asyncio.create_task(lake.adopt(OBJECT))
+        while container.proxy.counters.operations.get("head", 0) < 1:
+            await asyncio.sleep(0.01)
+        assert await published(lake, SMALL) == SMALL
+        assert not looking.done()
+        facts = await looking
+        assert facts is not None
+        assert facts.records == len(SMALL)
+
+
 async def _until_passed(container: Container, puts: int) -> None:
     """The proxy has handed on so many requests, those that came late included."""
     while container.proxy.counters.passed < puts:

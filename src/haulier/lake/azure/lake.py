@@ -20,7 +20,7 @@ from haulier.azure.credential import async_credential
 from haulier.azure.errors import AzureErrors, AzurePlace
 from haulier.clock import Clock
 from haulier.errors import DamagedObjectError, LakeUnavailableError
-from haulier.lake.azure.blobs import ATTEMPT, Blobs, content_type
+from haulier.lake.azure.blobs import ATTEMPT, Blobs, Standing, content_type
 from haulier.lake.azure.folder import ContainerFolder
 from haulier.lake.azure.listing import BlobListing, is_temporary
 from haulier.lake.azure.patience import LakePatience, whole
@@ -100,7 +100,7 @@ class AzureLake:
         return await self._pieces.read(self._folder.blob(path))
 
     async def exists(self, path: str) -> bool:
-        return await self._exists(self._folder.blob(path))
+        return await self._standing(self._folder.blob(path)) is not None
 
     async def walk(self, folder: str) -> AsyncIterator[list[str]]:
         async for blobs in self._listing.below(self._folder.blob(folder)):
@@ -132,17 +132,23 @@ class AzureLake:
         return await spool.publish(lambda body: Upload(self._blobs, self._rights, blob, body), seconds_left)
 
     async def adopt(self, path: str) -> ObjectFacts | None:
-        blob, counter, is_there = self._folder.blob(path), LineCounter(), False
-        try:
-            async for piece in self._pieces.download(blob):
-                is_there = True
-                await asyncio.to_thread(counter.feed, piece)
-            if not is_there and not await self._exists(blob):
-                return None
-            counter.check_end()
-        except ValueError as error:
-            raise DamagedObjectError(path, str(error)) from error
-        return counter.facts()
+        blob = self._folder.blob(path)
+        while True:
+            counter, is_there = LineCounter(), False
+            try:
+                async for piece in self._pieces.download(blob):
+                    is_there = True
+                    await asyncio.to_thread(counter.feed, piece)
+                if not is_there:
+                    standing = await self._standing(blob)
+                    if standing is None:
+                        return None
+                    if standing.size:
+                        continue  # It was published between the two requests.
+                counter.check_end()
+            except ValueError as error:
+                raise DamagedObjectError(path, str(error)) from error
+            return counter.facts()
 
     async def sweep(self, folder: str) -> int:
         """Spools are on the machines of their workers."""
@@ -189,9 +195,9 @@ class AzureLake:
                 f"What is put into the lake at {self._folder.url} is not found there. Does something else remove it?"
             )
 
-    async def _exists(self, blob: str) -> bool:
+    async def _standing(self, blob: str) -> Standing | None:
         """By the SDK: obstore does not say whether it is the container that is missing."""
-        return await self._patience.ask(lambda: self._blobs.standing(blob)) is not None
+        return await self._patience.ask(lambda: self._blobs.standing(blob))
 
     async def close(self) -> None:
         await self._blobs.close()
