@@ -7,9 +7,10 @@ import os
 import pytest
 
 from haulier.errors import HaulierError
-from haulier.runs.receipts import write_receipts
+from haulier.runs.newest_runs import latest_complete
+from haulier.runs.receipts import was_sign_seen, write_receipts
 from haulier.runs.records import Receipt, VerdictRecord
-from haulier.runs.run import Run
+from haulier.runs.run import Run, list_runs
 from haulier.runs.verify import FORGOTTEN_SECONDS, Verification, verify_run
 from tests.harness.cuts.calls import Cut, Cuts
 from tests.runs.rig import Place, Process, Thing, finish, key_of, thing
@@ -29,6 +30,24 @@ async def test_a_sound_run(place: Place, process: Process) -> None:
     assert await verify_run(process.lake, run, verdict) == Verification(
         objects=3, records=5, bytes=verdict.totals.bytes
     )
+
+
+@pytest.mark.parametrize("name", ["my file", "a\\b", "é", "²", b"\xff".decode(errors="surrogateescape")])
+async def test_names_of_strangers_stop_no_run(place: Place, process: Process, name: str) -> None:
+    """Someone made a folder or a file by hand where the records of a run are, with a name that no path can have."""
+    run = await process.claim()
+    await process.enqueue(run, [thing(1, 4), thing(5)])
+    root = place.folder / run.paths.root
+    for folder in ("..", "plan", "children", "outcomes", "receipts", "poison", "redrives", "discards", "closings"):
+        (root / folder / name).mkdir(parents=True, exist_ok=True)
+        (root / folder / name / name).write_bytes(b"theirs")
+        (root / folder / name / "1.json").write_bytes(b"theirs")
+    verdict = await finish(place, run)
+    assert await list_runs(process.lake, run.file.source) == [run]
+    assert await latest_complete(process.lake, run.file.source, Thing.stream) == (run, verdict)
+    assert not await was_sign_seen(process.lake, run.paths, "nothing")
+    seen = await verify_run(process.lake, run, verdict)
+    assert (seen.is_sound, seen.objects) == (True, 2)
 
 
 async def test_every_kind_of_damage_is_found(place: Place, process: Process) -> None:

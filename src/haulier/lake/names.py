@@ -12,9 +12,15 @@ _PART = r"(?!\.\.?(?:/|\Z))(?!\.tmp-)[A-Za-z0-9_=.-]+"
 _PATH = re.compile(f"{_PART}(?:/{_PART})*")
 
 
+def is_path(name: str) -> bool:
+    """False for what only a stranger can have put into the lake: a listing shows it, and nothing can be asked about
+    it."""
+    return _PATH.fullmatch(name) is not None
+
+
 def checked(path: str) -> str:
     """Raise `ValueError` for a path that the lake does not take: a programming error."""
-    if not _PATH.fullmatch(path):
+    if not is_path(path):
         raise ValueError(
             f"Not a path in the lake: {path!r}. It is relative, with ASCII letters, digits and '-_.=' between '/'."
         )

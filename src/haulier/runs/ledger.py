@@ -14,6 +14,7 @@ import apsw
 import msgspec
 
 from haulier.errors import LakeUnavailableError
+from haulier.lake.names import is_path
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
@@ -164,7 +165,7 @@ class Ledger:
 
     async def _fold_files(self, folder: str, fold: _Fold) -> None:
         async for paths in self._lake.walk(self._paths.folder(folder)):
-            fresh = await self._scratch.do(table.find_unread, paths)
+            fresh = await self._scratch.do(table.find_unread, list(filter(is_path, paths)))
             at_once = self._lake.capabilities.in_flight
             step = max(FOLD_FILES, at_once)
             for start in range(0, len(fresh), step):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from haulier.lake.names import is_path
 from haulier.lake.paths import runs_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
@@ -43,7 +44,9 @@ async def _newest_first(lake: Lake, source: str, mode: str | None = None) -> Asy
         run = await load_run(lake, source, name)
         return None if run is None else (run, *await run_state(lake, run.paths))
 
-    names = [name for name in await lake.names(runs_root(source)) if mode is None or name.startswith(f"{mode}-")]
+    names = [name for name in await lake.names(runs_root(source)) if is_path(name)]
+    if mode is not None:
+        names = [name for name in names if name.startswith(f"{mode}-")]
     names.sort(key=lambda name: (name.rpartition("-")[2], name))
     step = 1
     while names:

@@ -14,6 +14,7 @@ from haulier.errors import LakeUnavailableError, UsageError
 from haulier.items.codec import canonical, encode_canonical
 from haulier.items.keys import key_of_canonical
 from haulier.items.workitem import WorkItem
+from haulier.lake.names import is_path
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.queues.envelope import MAX_PAYLOAD_BYTES
@@ -128,7 +129,8 @@ async def remove_lost_attempts(lake: Lake, paths: RunPaths) -> int:
     seal = await read_seal(lake, paths)
     if seal is None:
         return 0  # Nobody has lost yet.
-    lost = [name for name in await lake.names(paths.plans) if name not in (seal.attempt, "_SEALED.json")]
+    attempts = filter(is_path, await lake.names(paths.plans))
+    lost = [name for name in attempts if name not in (seal.attempt, "_SEALED.json")]
     return sum([await lake.sweep(f"{paths.plans}/{attempt}") for attempt in lost])
 
 

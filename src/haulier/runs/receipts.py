@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from haulier.errors import HaulierError, LakeUnavailableError
+from haulier.lake.names import is_path
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs.records import Receipt
@@ -30,7 +31,7 @@ async def write_receipts(lake: Lake, paths: RunPaths, writer: str, number: int, 
 async def was_sign_seen(lake: Lake, paths: RunPaths, stream: str) -> bool:
     looked_at = 0
     async for files in lake.walk(paths.folder("receipts")):
-        for path in files:
+        for path in filter(is_path, files):
             for receipt in await _receipts_at(lake, path):
                 looked_at += 1
                 if looked_at > MAX_RECEIPTS_READ:

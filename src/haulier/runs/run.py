@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from haulier.clock import Clock
 from haulier.errors import UsageError
+from haulier.lake.names import is_path
 from haulier.lake.paths import RunPaths, compact_time, runs_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
@@ -79,7 +80,7 @@ async def load_run(lake: Lake, source: str, run_id: str) -> Run | None:
 
 async def list_runs(lake: Lake, source: str, skip: Collection[str] = ()) -> list[Run]:
     """Oldest first."""
-    names = [name for name in await lake.names(runs_root(source)) if name not in skip]
+    names = [name for name in await lake.names(runs_root(source)) if is_path(name) and name not in skip]
     runs = await run_each(lambda run_id: load_run(lake, source, run_id), names, lake.capabilities.in_flight)
     return sorted((run for run in runs if run is not None), key=lambda run: (run.file.snapshot_time, run.run_id))
 

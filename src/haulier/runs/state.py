@@ -48,8 +48,8 @@ class Closing:
 
 async def newest_closing(lake: Lake, paths: RunPaths) -> Closing | None:
     """Only a closing with ``opened`` counts."""
-    numbers = sorted((int(name) for name in await lake.names(paths.folder("closings")) if name.isdigit()), reverse=True)
-    for number in numbers:
+    names = await lake.names(paths.folder("closings"))
+    for number in sorted((int(name) for name in names if name.isdecimal()), reverse=True):
         names = await lake.names(f"{paths.folder('closings')}/{number:04d}")
         if "opened" not in names:
             continue  # Its creator stopped between making the folder and the file in it.

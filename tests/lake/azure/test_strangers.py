@@ -11,6 +11,7 @@ from haulier.errors import UsageError
 from haulier.lake.azure import listing
 from haulier.lake.azure.lake import AzureLake
 from haulier.lake.seam import Published
+from haulier.runs.run import list_runs
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING, listed, spooled, stored
 from haulier.testing.proxy.rules import FaultRule
 from tests.lake.azure.conftest import Container
@@ -54,6 +55,14 @@ async def test_objects_of_strangers_are_listed_beside_ours(container: Container,
         await container.beside.upload_blob(f"lake/a/{name}", b"")
     assert sorted(await listed(ours, "a")) == [*OURS, "a/an empty one", "a/na\\xefve", "a/theirs.csv"]
     assert sorted(await ours.names("a")) == ["0.json", "1.json", "2.json", "an empty one", "na\\xefve", "theirs.csv"]
+
+
+async def test_a_folder_of_a_stranger_stops_no_look_at_the_runs(container: Container, azure_lake: AzureLake) -> None:
+    """Storage Explorer names a new one with a space."""
+    for name in ("New Folder/x.txt", "a%2Fb/run.json", "naïve/run.json"):
+        await container.beside.upload_blob(f"lake/_haulier/shop/runs/{name}", b"theirs")
+    assert len(await azure_lake.names("_haulier/shop/runs")) == 3
+    assert await list_runs(azure_lake, "shop") == []
 
 
 async def test_forgotten_temporary_names_are_cleaned(container: Container, ours: AzureLake) -> None:
