@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import time
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from yarl import URL
 
+from haulier.clock import SystemClock
 from haulier.errors import LeaseLostError, QueueUnavailableError
+from haulier.queues.azure.queue import AzureQueue
 from haulier.queues.envelope import Envelope, decode, encode
 from haulier.queues.seam import Lease
+from haulier.testing.azure_queue.server import AzureQueueServer
 from haulier.testing.azure_queue.settings import AzureQueueSettings
+from haulier.testing.proxy.operations import queue_operation
 from haulier.testing.proxy.rules import Fault, FaultRule
-from tests.queues.azure.service import LEASE_SECONDS, client_of, served, take, take_one
+from haulier.testing.proxy.server import FaultProxy
+from haulier.testing.proxy.settings import QUIET
+from haulier.testing.proxy.wire import WireResponse
+from tests.queues.azure.service import LEASE_SECONDS, account_of, client_of, served, take, take_one
 
 AFTER: list[Fault] = ["lost", "500 after", "503 after", "hang after", "cut"]
 BEFORE: list[Fault] = ["reset", "500", "503", "hang"]
@@ -209,3 +220,39 @@ async def test_what_one_client_doubts_another_heeds() -> None:
         (doubtful,) = await keeper.renew([lease], LEASE_SECONDS)
         await keeper.close()
         assert await queue.complete([await renewed(doubtful, "doubtful")]) == []
+
+
+@contextlib.asynccontextmanager
+async def behind_a_gateway() -> AsyncIterator[tuple[FaultProxy, AzureQueue]]:
+    """Its ``403`` is a page of its own, with the status 404 and no code of the service."""
+    page = (404, "Not Found", [(b"Content-Type", b"text/html")], b"<html><title>404</title></html>")
+    async with AzureQueueServer() as server:
+        service = URL(server.endpoint)
+        async with FaultProxy(
+            str(service.origin()), QUIET, name=queue_operation, refuse=lambda _: WireResponse(*page)
+        ) as gateway:
+            account = dataclasses.replace(account_of(server), queue_endpoint=f"{gateway.url}{service.path}")
+            queue = AzureQueue(account, "flights", SystemClock(), call_seconds=2.0, patience_seconds=10.0)
+            try:
+                yield gateway, queue
+            finally:
+                await queue.close()
+
+
+async def test_g2_a_404_of_a_gateway_is_no_lost_lease() -> None:
+    """It is no answer of the service, whatever was asked: only a code of the service tells of a message."""
+    async with behind_a_gateway() as (gateway, queue):
+        lease = await take_one(queue)
+        gateway.rules.use([FaultRule("403", "update", times=1)])
+        (doubtful,) = await queue.renew([lease], LEASE_SECONDS)
+        doubtful = await renewed(doubtful, "doubtful")
+        (held,) = await queue.renew([doubtful], LEASE_SECONDS)
+        held = await renewed(held, "held")
+        gateway.rules.use([FaultRule("403", times=1)])
+        with pytest.raises(QueueUnavailableError):
+            await take(queue)
+        gateway.rules.use([FaultRule("403", times=1)])
+        await queue.enqueue([b"two"])
+        gateway.rules.use([FaultRule("403", "delete", times=1)])
+        assert await queue.complete([held]) == []
+        assert await queue.peek(9) == [b"two"]

@@ -13,6 +13,9 @@ _LATER = {0, 409, 429}
 """Without a connection, while a queue of that name is being deleted, and when asked too often."""
 
 
+_STALE = {"MessageNotFound", "PopReceiptMismatch"}
+
+
 class UnansweredError(QueueUnavailableError):
     """The call may have had its effect, or may have it later."""
 
@@ -38,11 +41,11 @@ def judge(error: AzureError | TimeoutError, queue: str, errors: AzureErrors) -> 
         return QueueExistsError(f"{queue} exists")
     if fault.code == "QueueNotFound":
         return AbsentQueueError(f"{queue} does not exist")
-    if fault.status == 404 or fault.code == "PopReceiptMismatch":
+    if fault.code in _STALE:
         return StaleReceiptError(fault.words)
     if (refusal := errors.refusal(error)) is not None:
         return refusal
-    if may_have_happened(error):
+    if may_have_happened(error) or fault.status == 404:  # A gateway's own 404 tells nothing of the message.
         return UnansweredError(f"{queue} gave no answer: {fault.words}")
     if fault.status in _LATER:
         return QueueUnavailableError(f"{queue} cannot be used now: {fault.words}")
