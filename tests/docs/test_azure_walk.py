@@ -60,7 +60,7 @@ def test_what_the_page_types_is_answered_as_it_says(
         with ContainerClient.from_connection_string(azurite.connection_string, container) as client:
             client.create_container()
         terminal.type("enqueue", str(source))
-        assert "  queue    about 5 messages, ready or worked\n" in terminal.type("status", str(source), code=4)
+        assert "  queue    about 5 messages, ready, delayed or worked\n" in terminal.type("status", str(source), code=4)
         assert terminal.type("clear", str(source)).startswith("About 5 messages were removed.")
         terminal.type("repair", str(source))
         terminal.type("work", str(source), "--exit-idle")

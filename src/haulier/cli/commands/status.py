@@ -58,7 +58,7 @@ async def _queue_line(queue: Queue) -> str:
     depth = await queue.depth()
     if queue.capabilities.exact_depth:
         return f"  queue    {depth.ready:,} ready, {depth.delayed:,} delayed, {depth.leased:,} leased"
-    return f"  queue    about {count_of(depth.unsettled, 'message')}, ready or worked"
+    return f"  queue    about {count_of(depth.unsettled, 'message')}, ready, delayed or worked"
 
 
 def say_status(status: RunStatus, queue_line: str | None = None, failures: Failures = NO_FAILURES) -> None:
