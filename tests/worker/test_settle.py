@@ -67,6 +67,27 @@ async def test_p8_poison_is_the_record_then_its_copy_then_the_completion(rig: Ri
     assert "error" not in copy, "the queue's copy carries class and status only (G7)"
 
 
+async def test_p8_a_copy_that_is_moved_back_is_looked_up_and_tried_once_more(rig: Rig) -> None:
+    """As long as the run is open. One whose item is done by then costs no request."""
+    run = await rig.run(ITEM)
+    rig.api.statuses = {1: 404}
+    await calls_of(rig)
+    rig.turn(60)
+    await calls_of(rig)
+    (copy,) = rig.store.poison
+    rig.api.statuses = {}
+    for adopted in (0, 1):
+        await rig.queue.enqueue([copy])
+        asked = len(rig.api.requests)
+        async with rig.hand() as hand:
+            await hand.work()
+        assert (len(rig.api.requests) == asked, hand.state.stats.adopted) == (bool(adopted), adopted)
+    assert rig.messages == []
+    verdict = await rig.close(run)
+    assert verdict is not None
+    assert (verdict.verdict, verdict.totals.done) == ("complete", 1)
+
+
 async def test_p8_a_failure_is_written_with_its_release_in_one_step(rig: Rig) -> None:
     """The message itself carries the count: whoever takes it next knows."""
     await rig.run(ITEM)

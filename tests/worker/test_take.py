@@ -13,9 +13,11 @@ from haulier.runs.plan import plan_item
 from haulier.runs.records import OpenedRecord, encode_record
 from haulier.runs.send import envelope_of
 from haulier.sources.context import Context
+from haulier.testing.proxy.rules import FaultRule
 from haulier.worker.blame import UNKNOWN_SECONDS
 from haulier.worker.outcome import GIVE_UP_SECONDS
 from tests.harness.things import SOURCE, Things, things
+from tests.queues.azure.service import served
 from tests.worker.rig import Others, Rig
 
 ITEM = things(1, 4)
@@ -100,6 +102,22 @@ async def test_a_broken_envelope_is_poisoned_with_its_raw_bytes(rig: Rig, body: 
     assert rig.store.poison == [body]
     (kept,) = (rig.folder / "lake/_haulier" / SOURCE / "undecodable").iterdir()
     assert kept.read_bytes() == body
+
+
+async def test_a_copy_that_is_refused_stops_no_worker(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """What counts is in the lake. Else the message would come back, and stop the next worker."""
+    async with served() as (server, queue):
+        rig.queue = queue
+        await queue.enqueue([b"no message"])
+        server.rules.use([FaultRule("403", target="flights-poison")])
+        async with rig.hand() as hand:
+            await hand.work()
+            assert not hand.stop.event.is_set(), hand.stop.reason
+        server.rules.use([])
+        assert (await queue.depth()).unsettled == 0
+    (kept,) = (rig.folder / "lake/_haulier" / SOURCE / "undecodable").iterdir()
+    assert kept.read_bytes() == b"no message"
+    assert "a poison copy was refused" in caplog.messages
 
 
 async def test_a_broken_envelope_does_not_cost_its_item(rig: Rig) -> None:

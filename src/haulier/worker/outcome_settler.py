@@ -10,7 +10,7 @@ from typing import assert_never
 import msgspec
 
 from haulier.api.errors import Action, ApiError
-from haulier.errors import LakeUnavailableError, QueueUnavailableError
+from haulier.errors import LakeUnavailableError, QueueUnavailableError, UsageError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.plan import children_in
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
@@ -113,7 +113,10 @@ class OutcomeSettler:
         await self._deps.lake.create(path, body)
         logger.error("a message cannot be read and was poisoned", extra={"path": path, "error": str(error)})
         self._state.stats.poisoned += 1
-        await self._deps.queue.poison(body)
+        try:
+            await self._deps.queue.poison(body)
+        except UsageError as refusal:  # Of the copy alone. The message would come back and stop each worker.
+            logger.error("a poison copy was refused", extra={"path": path, "error": self._state.redact(str(refusal))})
         await self.complete()
 
     async def hand_back_as_it_is(self, delay_seconds: float) -> None:
@@ -249,12 +252,14 @@ def _is_outage(error: Exception | None) -> bool:
 
 
 def _poison_copy(envelope: Envelope, record: PoisonRecord) -> bytes:
-    """Never with the failure's text (G7)."""
+    """Never with the failure's text (G7). Moved back by hand it is a message of its item, marked."""
     copy = {
         "v": envelope.v,
         "kind": record.kind,
         "key": record.key,
         "run_id": record.run_id,
+        "redrives": envelope.redrives,
+        "resent": True,
         "number": record.number,
         "reason": record.reason,
         "error_class": record.error_class,

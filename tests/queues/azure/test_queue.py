@@ -13,7 +13,7 @@ from azure.storage.queue.aio import QueueClient
 from haulier.azure.account import AzureAccount
 from haulier.clock import SystemClock
 from haulier.errors import QueueUnavailableError, UsageError
-from haulier.queues.azure.messages import MAX_HIDDEN_SECONDS, body_of, marked, text_of, whole_seconds
+from haulier.queues.azure.messages import MAX_HIDDEN_SECONDS, MAX_TEXT_BYTES, body_of, marked, text_of, whole_seconds
 from haulier.queues.azure.queue import AzureQueue
 from haulier.queues.envelope import MAX_BODY_BYTES, Envelope, encode
 from haulier.queues.seam import Depth
@@ -64,6 +64,21 @@ async def test_each_message_is_read_by_itself() -> None:
 def test_what_xml_cannot_carry_is_escaped() -> None:
     """In a copy on the poison queue: it is still JSON, and Storage Explorer shows it."""
     assert text_of(b'{"a":"\x01\t\xef\xbf\xbf\xff"}') == '{"a":"\\u0001\t\\uffff\\xff"}'
+
+
+async def test_a_copy_that_would_outgrow_the_service_is_cut() -> None:
+    """UTF-16 in base64, as .NET writes it, grows to more than twice its length. The lake has the whole."""
+    text = base64.b64encode(('{"a":"%s"}' % ("\u00fc" * 12_000)).encode("utf-16-le")).decode()
+    async with served() as (server, queue):
+        await queue.enqueue([b"first"])
+        async with plain_client(server) as other:
+            await other.send_message(text, time_to_live=-1)
+        (_, lease) = await take(queue)
+        assert len(text) < MAX_TEXT_BYTES < len(text_of(lease.body).encode())
+        await queue.poison(lease.body)
+        (copy,) = await queue.peek(1, poison=True)
+        assert len(copy) == MAX_TEXT_BYTES
+        assert text_of(lease.body).encode().startswith(copy)
 
 
 def test_a_mark_that_does_not_fit_is_left_out() -> None:

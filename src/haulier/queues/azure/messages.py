@@ -16,6 +16,8 @@ from haulier.queues.envelope import decode, encode
 
 MAX_HIDDEN_SECONDS = 7 * 86_400
 """The service's limit for leases and delays."""
+MAX_TEXT_BYTES = 64 * 1024
+"""The service's limit for a message, in UTF-8. One byte more is answered with 413 RequestBodyTooLarge."""
 
 _TOKEN = re.compile(r"([0-9A-Za-z-]{1,64})/([\x21-\x7e]{1,512})")
 # What XML 1.0 cannot carry at all: the service answers 500 or 400.
@@ -56,6 +58,11 @@ def text_of(body: bytes) -> str:
     """As it is, so that Storage Explorer shows it. What XML cannot carry is escaped: no message of ours has any, but a
     stranger's may be copied to the poison queue."""
     return _NO_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", body.decode("utf-8", "backslashreplace"))
+
+
+def text_that_fits(body: bytes) -> str:
+    """Escapes may make a stranger's message longer than the service takes."""
+    return text_of(body).encode()[:MAX_TEXT_BYTES].decode("utf-8", "ignore")
 
 
 def marked(body: bytes) -> bytes:

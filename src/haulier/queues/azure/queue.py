@@ -16,7 +16,7 @@ from haulier.clock import Clock
 from haulier.errors import HaulierError, LeaseLostError, QueueUnavailableError
 from haulier.queues.azure.answers import AbsentQueueError, StaleReceiptError, UnansweredError
 from haulier.queues.azure.connection import QueueConnection
-from haulier.queues.azure.messages import body_of, receipt_of, text_of, token_of, whole_seconds
+from haulier.queues.azure.messages import body_of, receipt_of, text_of, text_that_fits, token_of, whole_seconds
 from haulier.queues.azure.sender import MessageSender
 from haulier.queues.azure.side_by_side import each
 from haulier.queues.azure.waits import TRIES, Waits
@@ -178,8 +178,10 @@ class AzureQueue:
         return [lease for lease, is_done in zip(leases, done, strict=True) if not is_done]
 
     async def poison(self, body: bytes) -> None:
-        connection = self._open()
-        await MessageSender(connection, self._waits, self._patience_seconds).send(connection.poison, body)
+        """Cut where the service takes no longer message: the lake has the whole."""
+        connection, copy = self._open(), text_that_fits(body).encode()
+        sender = MessageSender(connection, self._waits, self._patience_seconds)
+        await sender.send(connection.poison, copy, is_work=False)
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         connection = self._open()

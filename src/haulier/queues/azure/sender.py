@@ -15,14 +15,15 @@ FOR_EVER = -1
 
 
 class MessageSender:
-    """What may stand already is sent again marked, so that it costs a look-up. A queue that is absent is made."""
+    """What may stand already is sent again, marked if it is work, so that it costs a look-up. A queue that is absent is
+    made."""
 
     def __init__(self, connection: QueueConnection, waits: Waits, patience_seconds: float) -> None:
         self._connection = connection
         self._waits = waits
         self._patience_seconds = patience_seconds
 
-    async def send(self, client: QueueClient, body: bytes, hidden_seconds: int = 0) -> None:
+    async def send(self, client: QueueClient, body: bytes, hidden_seconds: int = 0, *, is_work: bool = True) -> None:
         clock = self._waits.clock
         text, tries, absences, is_absent, began_at = text_of(body), 0, 0, False, clock.monotonic()
         while True:
@@ -42,7 +43,7 @@ class MessageSender:
                 if clock.monotonic() - began_at >= self._patience_seconds:
                     raise
                 self._waits.warn("messages could not be sent; trying again", error)
-                if isinstance(error, UnansweredError) and not is_absent:
+                if is_work and isinstance(error, UnansweredError) and not is_absent:
                     text = text_of(marked(body))
                 await self._waits.pause(tries)
                 tries += 1
