@@ -6,9 +6,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from haulier.queues.envelope import decode
+import pytest
+
+from haulier.queues.envelope import decode, encode
+from haulier.runs.plan import plan_item
 from haulier.runs.repair import claim_repair, newest_repair
 from haulier.runs.run import Run
+from haulier.runs.send import envelope_of
 from haulier.testing.clock import FakeClock
 from haulier.worker.blame import RETRY_CAP_SECONDS
 from haulier.worker.watch import Quiet, Watch
@@ -57,6 +61,27 @@ def test_g1_a_queue_that_is_purged_in_mid_run_is_filled_again_by_workers(tmp_pat
     assert time.run(newest_repair(cloud.lake, run.paths)) == 1
     assert len(cloud.api.requests) == 20, "what had ended was looked up, and each other item was sent once"
     cloud.judge(run, tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_message_that_nobody_works_hinders_no_repair(workers: int) -> None:
+    """One of a run that was deleted, and one that a newer haulier wrote: they come back every half minute, for ever."""
+    time = VirtualTime()
+    cloud = Cloud(time)
+
+    async def main() -> Run:
+        run = await cloud.plan(MANY)
+        cloud.messages.messages.clear()
+        stray = envelope_of(plan_item(things(1)), "full-20200101T000000Z")
+        await cloud.queue.enqueue([encode(stray), b'{"v": 99}'])
+        async with asyncio.timeout(4 * SPAN_SECONDS):
+            await worked_by(cloud, run, workers)
+        return run
+
+    run = time.run(main())
+    assert time.run(cloud.verdict(run)).totals.done == len(MANY)
+    assert time.run(newest_repair(cloud.lake, run.paths)) == 1
+    assert len(cloud.messages.messages) == 2, "a newer worker, or one with the right lake, may come"
 
 
 def test_an_item_that_another_worker_has_for_long_is_not_sent_again() -> None:

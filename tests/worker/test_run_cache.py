@@ -47,3 +47,15 @@ async def test_a_look_that_was_cancelled_is_taken_up_by_the_next(rig: Rig) -> No
     first.cancel()
     assert await second is RunState.OPEN
     assert first.cancelled()
+
+
+async def test_a_run_that_nobody_claimed_is_looked_for_each_time(rig: Rig) -> None:
+    """It may be claimed yet; until then its messages are strays."""
+    book = RunCache(rig.lake, SOURCE, rig.clock)
+    run_id = "full-20261123T222500Z"
+    assert not book.is_unclaimed(run_id)
+    assert await book.get(run_id) is None
+    assert book.is_unclaimed(run_id)
+    assert (await rig.run(things(1))).run_id == run_id
+    assert await book.get(run_id) is not None
+    assert not book.is_unclaimed(run_id)

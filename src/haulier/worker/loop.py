@@ -6,7 +6,8 @@ import logging
 import math
 from collections.abc import Callable
 
-from haulier.errors import HaulierError, QueueUnavailableError, UsageError
+from haulier.errors import BrokenEnvelopeError, HaulierError, NewerFormatError, QueueUnavailableError, UsageError
+from haulier.queues.envelope import decode
 from haulier.queues.seam import Lease
 from haulier.worker.attempt import Attempt
 from haulier.worker.batch_settler import BatchSettler
@@ -69,13 +70,16 @@ class Worker:
             first_items=FirstItems(FIRST_ITEMS),
         )
         self._room = RoomWatch(deps.lake, deps.clock, settings.room_patience_seconds)
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts: dict[asyncio.Task[None], str | None] = {}
+        """Each with the `_run_id_in` its message."""
         self._freed = asyncio.Event()
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
         self._queue_away_since: float | None = None
         self._empty_since: float | None = None
-        """Monotonic: each question to the queue since then brought nothing, and no attempt ended."""
+        """Monotonic: each question to the queue since then brought nothing but strays, and no other attempt ended."""
+        self._empty_until = 0.0
+        """The last of them that brought nothing at all."""
         self._asked_at = 0.0
         """Monotonic time of the last question."""
         self._is_drained = False
@@ -153,14 +157,17 @@ class Worker:
                 free = self._slots - len(self._attempts)
             asked_at = self._deps.clock.monotonic()
             leases = await self._lease(free) if free > 0 else []
-            if leases or free <= 0 or self._queue_away_since is not None:
+            run_ids = [_run_id_in(held.lease.body) for held in leases]
+            if not all(map(self._is_stray, run_ids)) or free <= 0 or self._queue_away_since is not None:
                 self._empty_since = None
             elif self._empty_since is None or asked_at - self._asked_at > self._deps.settings.lease_seconds:
                 self._empty_since = asked_at  # In a long gap (a process that was suspended) anything may have passed.
             self._asked_at = asked_at
-            for held in leases:
-                self._start(held)
+            for held, run_id in zip(leases, run_ids, strict=True):
+                self._start(held, run_id)
             was_empty = not leases
+            if was_empty:
+                self._empty_until = asked_at
             if leases:
                 self._takes += 1
                 self._taken.set()
@@ -204,15 +211,15 @@ class Worker:
                 return
         self._state.stop.set(2 if isinstance(error, UsageError) else 4, str(error))
 
-    def _start(self, held: HeldLease) -> None:
+    def _start(self, held: HeldLease, run_id: str | None) -> None:
         task = asyncio.create_task(Attempt(self._state, held).run())
-        self._attempts.add(task)
+        self._attempts[task] = run_id
         self._count()
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._attempts.discard(task)
-        self._empty_since = None  # It may have gone back with a delay.
+        if not self._is_stray(self._attempts.pop(task)):
+            self._empty_since = None  # It may have gone back with a delay.
         self._count()
         self._note_free()
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -224,7 +231,11 @@ class Worker:
 
     def _count(self) -> None:
         self._state.stats.under_way = len(self._attempts)
-        self._deps.client.scope.has_work = bool(self._attempts)
+        self._deps.client.scope.has_work = not all(map(self._is_stray, self._attempts.values()))
+
+    def _is_stray(self, run_id: str | None) -> bool:
+        """Whether nobody here works such a message, which comes back for ever and tells nothing of the others."""
+        return run_id is None or self._state.run_cache.is_unclaimed(run_id)
 
     async def _wait(self, seconds: float) -> None:
         self._freed.clear()
@@ -263,6 +274,7 @@ class Worker:
     async def _pulse(self) -> None:
         while True:
             self._state.keeper.note_progress()
+            self._count()  # The run of what was a stray may have been found.
             await asyncio.sleep(self._deps.settings.lease_seconds / (TICKS_PER_LEASE * 2))
 
     async def _settle(self) -> None:
@@ -343,8 +355,18 @@ class Worker:
         if self._empty_since is None:
             return None
         since = max(self._empty_since, self._deps.client.scope.others_worked_at)
-        return Quiet(since, self._asked_at, self._deps.settings.lease_seconds + RETRY_CAP_SECONDS)
+        return Quiet(since, self._empty_until, self._deps.settings.lease_seconds + RETRY_CAP_SECONDS)
 
     @property
     def _is_idle(self) -> bool:
         return not self._attempts and not self._state.batch_settler.waiting
+
+
+def _run_id_in(body: bytes) -> str | None:
+    """None where only a newer haulier can tell; empty where nobody can."""
+    try:
+        return decode(body).run_id
+    except NewerFormatError:
+        return None
+    except BrokenEnvelopeError:
+        return ""

@@ -19,6 +19,7 @@ class RunCache:
         self._source = source
         self._clock = clock
         self._runs: dict[str, Run] = {}
+        self._unclaimed: set[str] = set()
         self._open_until: dict[str, float] = {}
         self._turn = asyncio.Lock()
 
@@ -27,9 +28,16 @@ class RunCache:
         run = self._runs.get(run_id)
         if run is None:
             run = await load_run(self._lake, self._source, run_id)
-            if run is not None:
+            if run is None:
+                self._unclaimed.add(run_id)
+            else:
                 self._runs[run_id] = run
+                self._unclaimed.discard(run_id)
         return run
+
+    def is_unclaimed(self, run_id: str) -> bool:
+        """Whether `get` found none last time."""
+        return run_id in self._unclaimed
 
     async def state(self, run: Run) -> RunState:
         """ "Open" may be a second old."""

@@ -30,7 +30,7 @@ class Quiet:
 
     since: float
     until: float
-    """The last question: what passes during a look proves nothing."""
+    """The last question that brought nothing: what passes during a look proves nothing."""
     limit_seconds: float
 
 
