@@ -13,11 +13,12 @@ from haulier.clock import SystemClock
 from haulier.errors import LakeUnavailableError
 from haulier.lake.azure.lake import AzureLake
 from haulier.lake.azure.patience import FIRST_SECONDS, OUTAGE_SECONDS
-from haulier.lake.seam import Published
+from haulier.lake.azure.upload import BLOCK_BYTES
+from haulier.lake.seam import Published, Spool
 from haulier.testing.contracts.lake.contents import OBJECT, listed, spooled, stored
 from haulier.testing.proxy.rules import FaultRule
 from tests.lake.azure.conftest import Container
-from tests.lake.azure.test_lost_answers import SMALL
+from tests.lake.azure.test_lost_answers import LARGE, SMALL
 
 
 class FastClock(SystemClock):
@@ -34,8 +35,8 @@ class FastClock(SystemClock):
         await asyncio.sleep(seconds / 1000)
 
 
-async def publish(lake: AzureLake) -> Published:
-    spool = await spooled(lake, SMALL)
+async def publish(lake: AzureLake, spool: Spool | None = None) -> Published:
+    spool = spool or await spooled(lake, SMALL)
     result = Published.AGAIN
     while result is Published.AGAIN:
         result = await lake.publish(spool, OBJECT, lambda: 60.0)
@@ -127,6 +128,36 @@ async def test_g2_a_cancelled_put_has_ended_before_its_caller_goes_on(
     assert call.cancelled()
     assert list(await container.blobs()) == [OBJECT]
     assert await azure_lake.publish(spool, OBJECT, lambda: 60.0) is Published.OURS
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["publish", "create_from"])
+async def test_a_cancelled_upload_does_not_wait_for_its_blocks(
+    container: Container, azure_lake: AzureLake, tmp_path: Path, by_file: bool
+) -> None:
+    """They make nothing visible, and a large object's take minutes over a slow line, where a grace takes seconds."""
+    container.breaks(FaultRule("delay", operation="put-block", seconds=1.0))
+    (tmp_path / "manifest").write_bytes(b"1" * 3 * BLOCK_BYTES)
+    spool = await spooled(azure_lake, LARGE)
+    call: asyncio.Future[object]
+    if by_file:
+        call = asyncio.ensure_future(azure_lake.create_from("a/manifest", tmp_path / "manifest"))
+    else:
+        call = asyncio.ensure_future(azure_lake.publish(spool, OBJECT, lambda: 60.0))
+    await asyncio.sleep(0.5)
+    call.cancel()
+    async with asyncio.timeout(0.4):
+        await asyncio.wait([call])
+    assert call.cancelled()
+    await asyncio.sleep(1.5)
+    assert container.proxy.counters.operations == {"put-block": 1}
+    assert await container.blobs() == {}
+    # What arrived late is staged again, under the same id.
+    container.breaks()
+    if by_file:
+        assert await azure_lake.create_from("a/manifest", tmp_path / "manifest")
+    else:
+        assert await publish(azure_lake, spool) is Published.OURS
+        assert gzip.decompress(await stored(azure_lake, OBJECT)).splitlines() == LARGE
 
 
 async def test_pauses_grow_and_come_apart(container: Container) -> None:

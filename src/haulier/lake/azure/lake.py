@@ -79,8 +79,10 @@ class AzureLake:
             if len(body) > BLOCK_BYTES:
                 return bool(await upload.attempt())  # A slow line could not bring it all in the time of one request.
             try:
-                await obstore.put_async(
-                    self._store, blob, body, mode="create", use_multipart=False, attributes=attributes
+                await whole(
+                    obstore.put_async(
+                        self._store, blob, body, mode="create", use_multipart=False, attributes=attributes
+                    )
                 )
             except AlreadyExistsError:
                 standing = await self._blobs.standing(blob)
@@ -88,13 +90,13 @@ class AzureLake:
                 return bool(await upload.attempt()) if standing is None else standing.attempt == upload.id
             return True
 
-        return await self._patience.ask(lambda: whole(put()))
+        return await self._patience.ask(put)
 
     async def create_from(self, path: str, file: Path) -> bool:
         blob = self._folder.blob(path)
         size = await asyncio.to_thread(os.path.getsize, file)
         upload = Upload(self._blobs, self._rights, blob, FileBody(file, size))
-        return bool(await self._patience.ask(lambda: whole(upload.attempt())))
+        return bool(await self._patience.ask(upload.attempt))
 
     async def read(self, path: str) -> bytes | None:
         return await self._pieces.read(self._folder.blob(path))

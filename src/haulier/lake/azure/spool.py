@@ -65,7 +65,7 @@ class AzureSpool:
                 raise ValueError("an item without records has no object; write its outcome instead (protocol, P6)")
             self._upload = self._upload or upload(self._body)
             try:
-                is_ours = await whole(self._upload.attempt(seconds_left))
+                is_ours = await self._upload.attempt(seconds_left)
             except STORE_ERRORS as error:
                 await self._outage.wait(error)
                 return Published.AGAIN

@@ -11,6 +11,7 @@ from typing import Protocol
 from azure.core.exceptions import HttpResponseError
 
 from haulier.lake.azure.blobs import Blobs, code_of, stands
+from haulier.lake.azure.patience import whole
 from haulier.lake.azure.rights import PutRight, PutRights
 from haulier.lake.seam import SecondsLeft
 
@@ -58,6 +59,8 @@ class FileBody:
 class Upload:
     """Of one body to one name. A try that failed may be made again, and goes on behind the blocks that arrived.
 
+    A cancelled one ends with the request that may make it visible; blocks do not, so they are not waited for.
+
     Blocks of a dead writer may lie under any name. Azurite then refuses each create by one request for ever, where the
     service drops them; both take a list of blocks. Their ids must be as long as those that lie there, so this length
     stays for ever.
@@ -80,7 +83,7 @@ class Upload:
             if right is None:
                 return None
             try:
-                await self._blobs.put(self._blob, body, self.id, right.sas, right.timeout_seconds)
+                await whole(self._blobs.put(self._blob, body, self.id, right.sas, right.timeout_seconds))
             except HttpResponseError as error:
                 if self._is_late(error, right):
                     return None
@@ -103,7 +106,7 @@ class Upload:
         if right is None:
             return None
         try:
-            await self._blobs.commit(self._blob, self._staged, self.id, right.sas, right.timeout_seconds)
+            await whole(self._blobs.commit(self._blob, self._staged, self.id, right.sas, right.timeout_seconds))
         except HttpResponseError as error:
             if self._is_late(error, right):
                 return None
