@@ -16,9 +16,9 @@ from haulier.azure.account import AzureAccount
 from haulier.clock import SystemClock
 from haulier.lake.azure.folder import ContainerFolder
 from haulier.lake.azure.lake import AzureLake
-from haulier.testing.contracts.lake.contents import OBJECT, listed, spooled
+from haulier.testing.contracts.lake.contents import OBJECT, listed
 from tests.harness.azurite import ACCOUNT
-from tests.lake.azure.test_lost_answers import LARGE, SMALL
+from tests.lake.azure.test_lost_answers import LARGE, SMALL, published
 
 
 async def haul(endpoint: str, container: str) -> dict[str, object]:
@@ -26,8 +26,8 @@ async def haul(endpoint: str, container: str) -> dict[str, object]:
     lake = AzureLake(folder, SystemClock(), random.Random())
     await lake.check()
     created = await lake.create("a/b.json", b"{}")
-    small = await lake.publish(await spooled(lake, SMALL), OBJECT, lambda: 60.0)
-    large = await lake.publish(await spooled(lake, LARGE), f"{OBJECT}.large", lambda: 60.0)
+    small = await published(lake, SMALL)
+    large = await published(lake, LARGE, path=f"{OBJECT}.large")
     right = await lake._rights.for_seconds("lake/a", 60.0)
     found = {
         "created": created,

@@ -18,7 +18,7 @@ from haulier.lake.seam import Published
 from haulier.testing.contracts.lake.contents import OBJECT, spooled, stored
 from haulier.testing.proxy.rules import FaultRule
 from tests.lake.azure.conftest import Container
-from tests.lake.azure.test_lost_answers import LARGE, SMALL
+from tests.lake.azure.test_lost_answers import LARGE, SMALL, published
 
 
 @contextmanager
@@ -35,12 +35,11 @@ async def test_g1_blocks_of_a_dead_writer_stop_no_object(
 ) -> None:
     """Azurite refuses each one-request create of such a name for ever, with the words for a blob that exists."""
     with death_at_the_commit(container):
-        await azure_lake.publish(await spooled(azure_lake, LARGE, "dead"), OBJECT, lambda: 60.0)
+        await published(azure_lake, LARGE, "dead")
     assert not await azure_lake.exists(OBJECT)
-    assert await azure_lake.publish(await spooled(azure_lake, records), OBJECT, lambda: 60.0) is Published.OURS
+    assert await published(azure_lake, records) is Published.OURS
     assert gzip.decompress(await stored(azure_lake, OBJECT)).splitlines() == records
-    other = await spooled(azure_lake, records, "other")
-    assert await azure_lake.publish(other, OBJECT, lambda: 60.0) is Published.TAKEN
+    assert await published(azure_lake, records, "other") is Published.TAKEN
 
 
 async def test_g1_blocks_of_a_dead_writer_stop_no_record(

@@ -76,7 +76,8 @@ class Upload:
         self._staged: list[str] = []
 
     async def attempt(self, seconds_left: SecondsLeft | None = None) -> bool | None:
-        """True: ours stands. False: another's does. None: the lease's end came first, and nothing was put."""
+        """True: ours stands. False: another's does. None: nothing was put; either the lease's end came first, or the
+        blocks took their time, and a closing is to be looked for anew before they are made visible (P7, step 2)."""
         if self._body.size <= PUT_BYTES and not self._staged:
             body = await self._body.read(0, self._body.size)
             right = await self._right(seconds_left)
@@ -98,10 +99,13 @@ class Upload:
 
     async def _by_blocks(self, seconds_left: SecondsLeft | None) -> bool | None:
         block_bytes = max(BLOCK_BYTES, -(-self._body.size // MAX_BLOCKS))
-        for start in range(len(self._staged) * block_bytes, self._body.size, block_bytes):
+        staged_before = len(self._staged)
+        for start in range(staged_before * block_bytes, self._body.size, block_bytes):
             block = f"{self.id}{len(self._staged):08d}"
             await self._blobs.stage(self._blob, block, await self._body.read(start, block_bytes))
             self._staged.append(block)
+        if seconds_left is not None and len(self._staged) > staged_before:
+            return None
         right = await self._right(seconds_left)
         if right is None:
             return None
