@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from haulier.errors import LakeUnavailableError
 from haulier.lake.azure.lake import AzureLake
 from haulier.lake.azure.pieces import PIECE_BYTES
 from haulier.lake.azure.upload import BLOCK_BYTES, PUT_BYTES
-from haulier.lake.seam import Published
+from haulier.lake.seam import Published, Spool
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING
 from tests.lake.azure.conftest import Container
 from tests.lake.small_disk import small_disk
@@ -75,6 +75,27 @@ async def test_a_full_disk_is_said_in_words(
         with pytest.raises(LakeUnavailableError, match=r"cannot be kept in .*disk: No space left on device.* TMPDIR"):
             await spool.write(RECORDS * 8)
         await spool.discard()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lake, spool: spool.write(RECORDS * 8),
+        lambda lake, spool: lake.disk(),
+        lambda lake, spool: lake.check(),
+    ],
+    ids=["write", "disk", "check"],
+)
+async def test_a_machine_without_a_folder_for_temporary_files(
+    azure_lake: AzureLake, monkeypatch: pytest.MonkeyPatch, call: Callable[[AzureLake, Spool], Awaitable[object]]
+) -> None:
+    """A container whose root is read-only: said in words, and charged to no item."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc"])
+    spool = await azure_lake.open_spool(STAGING, "one")
+    with pytest.raises(LakeUnavailableError, match="no folder in which records under way can be kept"):
+        await call(azure_lake, spool)
+    await spool.discard()
 
 
 async def test_a_large_record_comes_and_goes_in_pieces(container: Container, azure_lake: AzureLake) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +27,7 @@ from haulier.lake.azure.pieces import Pieces
 from haulier.lake.azure.rights import PutRights
 from haulier.lake.azure.rows import REQUEST_SECONDS, AzureRows
 from haulier.lake.azure.server_clock import ServerClock
-from haulier.lake.azure.spool import AzureSpool
+from haulier.lake.azure.spool import AzureSpool, spool_folder
 from haulier.lake.azure.store import open_store
 from haulier.lake.azure.upload import BLOCK_BYTES, FileBody, MemoryBody, Upload
 from haulier.lake.floor import disk_at
@@ -169,7 +168,7 @@ class AzureLake:
 
     async def disk(self) -> Disk | None:
         """Of the spools."""
-        disk = await asyncio.to_thread(disk_at, tempfile.gettempdir())
+        disk = await asyncio.to_thread(lambda: disk_at(spool_folder()))
         return replace(disk, holds="records under way", remedy="name a folder on another disk in TMPDIR")
 
     def rows(self) -> Rows:
@@ -179,6 +178,7 @@ class AzureLake:
 
     async def check(self) -> None:
         """Each right is tried that a run needs: to list, to put, to read and to delete."""
+        await asyncio.to_thread(spool_folder)  # It is there.
         probe = self._folder.below(f"_haulier/{temporary_name()}")
         upload = Upload(self._blobs, self._rights, probe, MemoryBody(b"{}"))
 

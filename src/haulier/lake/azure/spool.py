@@ -120,7 +120,7 @@ class SpoolBody:
 
     def _store(self) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+            self._file = tempfile.TemporaryFile(buffering=0, dir=spool_folder())  # noqa: SIM115 - closed by `close`
             weakref.finalize(self, self._file.close)
         for piece in self._pieces:
             rest = memoryview(piece)
@@ -140,8 +140,18 @@ class SpoolBody:
         return b"".join(pieces)
 
 
+def spool_folder() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        raise LakeUnavailableError(
+            "This machine has no folder in which records under way can be kept: neither /tmp nor any other can be "
+            "written to. Name one in TMPDIR that can, and run again."
+        ) from error
+
+
 def _full(error: OSError) -> LakeUnavailableError:
     return LakeUnavailableError(
-        f"Records under way cannot be kept in {tempfile.gettempdir()}: {error.strerror or error}. Free some space "
+        f"Records under way cannot be kept in {spool_folder()}: {error.strerror or error}. Free some space "
         "there, or name a folder on another disk in TMPDIR, and run again."
     )
