@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+import obstore
 import pytest
 from azure.storage.blob import ContentSettings
+from obstore.exceptions import InvalidPathError
+from obstore.store import AzureStore
 
 from haulier.errors import UsageError
 from haulier.lake.azure import listing
@@ -135,6 +138,22 @@ async def test_a_listing_that_breaks_begins_again_without_what_it_has_told(
     told = await anext(walk)
     container.breaks(FaultRule("lost", operation="list", times=3))
     told += [path async for batch in walk for path in batch]
+    assert sorted(told) == OURS
+
+
+async def test_a_listing_that_goes_on_by_the_sdk_tells_each_name_once(
+    ours: AzureLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with an empty part stands on a later page of obstore's; each has 5,000 names, here two."""
+    by_obstore = obstore.list
+
+    async def two_names(store: AzureStore, prefix: str, chunk_size: int) -> AsyncIterator[object]:
+        async for metas in by_obstore(store, prefix=prefix, chunk_size=2):
+            yield metas
+            raise InvalidPathError("a//b")
+
+    monkeypatch.setattr(obstore, "list", two_names)
+    told = await listed(ours, "a")
     assert sorted(told) == OURS
 
 

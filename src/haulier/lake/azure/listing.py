@@ -29,7 +29,8 @@ class BlobListing:
         self._patience = patience
 
     async def below(self, folder: str) -> AsyncIterator[list[str]]:
-        """Each blob at any depth. After an outage the listing begins again, and leaves out what it has yielded."""
+        """Each blob at any depth. A listing that begins again, after an outage or by the SDK, leaves out what was
+        yielded."""
         outage, order = self._patience.outage(), _Order()
         is_by_sdk = False
         while True:
@@ -41,6 +42,7 @@ class BlobListing:
                 return
             except InvalidPathError:
                 is_by_sdk = True
+                order.begin_again()
             except STORE_ERRORS as error:
                 order.begin_again()
                 await outage.wait(error)
