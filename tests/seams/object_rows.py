@@ -46,6 +46,10 @@ class ObjectRows:
         self._is_closed = False
         self.capabilities = RowsCapabilities(operations_per_second)
 
+    @property
+    def ahead_seconds(self) -> float:
+        return 0.0
+
     async def read(self, name: str) -> bytes | None:
         await asyncio.sleep(self._answer_seconds)
         return self._store.get(name)[1]

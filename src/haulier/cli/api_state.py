@@ -52,7 +52,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
 async def read_api_state(source: OpenSource) -> ApiState | None:
     body = await source.rows.read(scope_name(source.app))
     bears = source.rows.capabilities.operations_per_second
-    return None if body is None else api_state(decode(body), wall_seconds(source.clock), bears)
+    wall = wall_seconds(source.clock) + source.rows.ahead_seconds
+    return None if body is None else api_state(decode(body), wall, bears)
 
 
 def api_state(row: ScopeRow, wall: float, operations_per_second: float | None = None) -> ApiState:

@@ -28,6 +28,10 @@ class MemoryRows:
     def capabilities(self) -> RowsCapabilities:
         return RowsCapabilities()
 
+    @property
+    def ahead_seconds(self) -> float:
+        return 0.0
+
     async def read(self, name: str) -> bytes | None:
         with self._store.lock:
             return self._store.rows.get(name)

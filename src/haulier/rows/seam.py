@@ -31,6 +31,12 @@ class Rows(Protocol):
     @property
     def capabilities(self) -> RowsCapabilities: ...
 
+    @property
+    def ahead_seconds(self) -> float:
+        """How far the clock that all clients go by is ahead of this machine's. 0 where all of them are on one machine.
+        It should not change by less than the times in a row are worth, which is about a second."""
+        ...
+
     async def read(self, name: str) -> bytes | None:
         """None if nobody has written it."""
         ...

@@ -7,6 +7,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from haulier.api.http.transport import NO_HEADERS, Response
 from haulier.api.limits.budget import parse_rate
@@ -77,11 +78,14 @@ class SlowFleet:
     def senders(self) -> list[Member]:
         return [one for one in self.members if one.scope.share]
 
-    def join(self) -> Member:
-        rows = FleetRows(self)
+    def join(self, fast_seconds: float = 0.0) -> Member:
+        """``fast_seconds``: how far its machine's clock is ahead of the others'."""
+        rows = FleetRows(self, -fast_seconds)
         self.born += 1
         name = f"w{self.born:03}"
-        member = Member(Scope(self.settings, name, rows, self.time, random.Random(name)), name)
+        member = Member(
+            Scope(self.settings, name, rows, MachineClock(self.time, fast_seconds), random.Random(name)), name
+        )
         self.members.append(member)
         member.tasks.append(asyncio.create_task(self._live(member)))
         return member
@@ -155,10 +159,30 @@ class SlowFleet:
         return (self.store.operations - before) / seconds
 
 
+@dataclass
+class MachineClock:
+    time: VirtualTime
+    fast_seconds: float
+
+    def now(self) -> datetime:
+        return self.time.now() + timedelta(seconds=self.fast_seconds)
+
+    def monotonic(self) -> float:
+        return self.time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.time.sleep(seconds)
+
+
 class FleetRows(ObjectRows):
-    def __init__(self, fleet: SlowFleet) -> None:
+    def __init__(self, fleet: SlowFleet, ahead_seconds: float) -> None:
         super().__init__(fleet.store, OPERATIONS_PER_SECOND, ANSWER_SECONDS)
         self._fleet = fleet
+        self._ahead_seconds = ahead_seconds
+
+    @property
+    def ahead_seconds(self) -> float:
+        return self._ahead_seconds
 
     async def read(self, name: str) -> bytes | None:
         self._require_store()

@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,6 +87,42 @@ def test_g5_a_pause_is_heard_by_all_that_send_within_a_few_seconds(members: int)
             assert fleet.api.peak == IN_FLIGHT
 
     time.run(main())
+
+
+@pytest.mark.parametrize("fast_seconds", [-60.0, 60.0])
+def test_g5_a_pause_is_heard_on_a_machine_whose_clock_is_wrong(fast_seconds: float) -> None:
+    """Its own is heard as well, and hides none of those that come after it."""
+    time = VirtualTime()
+
+    async def main() -> None:
+        async with slow_fleet(time, 3, IN_FLIGHT) as fleet:
+            wrong = fleet.join(fast_seconds)
+            await asyncio.sleep(SETTLING_SECONDS)
+            right = fleet.members[0]
+            for one, other in ((right, wrong), (wrong, right), (right, wrong)):
+                await one.scope.pause(20.0)
+                await asyncio.sleep(MAX_READ_SECONDS)
+                assert other.scope.pause_seconds_left == pytest.approx(20.0 - MAX_READ_SECONDS, abs=1.0)
+                await asyncio.sleep(45.0)
+
+    time.run(main())
+
+
+def test_g5_the_time_of_the_row_goes_by_the_foremost_clock() -> None:
+    """Else each pair of beats by two machines would count how far their clocks are apart."""
+    world = World()
+    right, fast = Process(world, "right", 2, 0.0), Process(world, "fast", 2, 0.0)
+    right.rhythm = fast.rhythm = Rhythm(8.0, 10.0, 2.0)
+    right.whole_beat()
+    began_at = world.row.time
+    for _ in range(20):
+        world.now += 4.0
+        right.whole_beat()
+        world.now += 4.0
+        world.wall_offset += 30.0
+        fast.whole_beat()
+        world.wall_offset -= 30.0
+    assert world.row.time - began_at == 160.0 + 30.0
 
 
 def test_g5_the_share_of_a_dead_member_is_free_once_its_requests_must_have_ended() -> None:
@@ -213,6 +250,24 @@ def test_g5_a_cap_that_falls_is_obeyed_at_the_next_read() -> None:
             assert await fleet.operations_in(60.0) <= 1.5 * OPERATIONS_PER_SECOND
 
     time.run(main())
+
+
+def test_g5_a_lower_cap_that_one_member_tells_is_obeyed_at_the_next_read_of_the_others() -> None:
+    world = World()
+    members = [Process(world, f"m{number}", 4, 0.0) for number in range(4)]
+    for one in members:
+        one.rhythm = Rhythm(48.0, 48.0, 7.0)
+    for _ in range(3):
+        for one in members:
+            one.whole_beat()
+    assert [one.membership.limit for one in members] == [1, 1, 1, 1]
+    first = members[0].membership
+    first.identity = replace(first.identity, in_flight=2)
+    members[0].whole_beat()
+    world.now += 7.0
+    for one in members:
+        one.look()
+    assert sum(one.membership.limit for one in members) <= 2
 
 
 def test_g5_a_row_that_was_removed_is_noticed_at_the_next_read() -> None:

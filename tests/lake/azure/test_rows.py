@@ -15,18 +15,23 @@ from haulier.azure.account import AzureAccount
 from haulier.azure.errors import AzureErrors, AzurePlace
 from haulier.clock import SystemClock
 from haulier.errors import QueueUnavailableError, UsageError
+from haulier.lake.azure.folder import ContainerFolder
+from haulier.lake.azure.lake import AzureLake
 from haulier.lake.azure.rows import KEPT_UPDATES, AzureRows
+from haulier.lake.azure.server_clock import ServerClock
 from haulier.lake.azure.store import open_store
 from haulier.rows.seam import RowsOpener
 from haulier.testing.contracts.rows import RowsContract
 from tests.azure.loopback import Loopback, handed_on, loopback, refused
 from tests.harness.azurite import KEY, Azurite, fresh_name
+from tests.lake.azure.test_rights import SkewedClock
 
 
 def rows_of(account: AzureAccount, container: str) -> AzureRows:
     clock = SystemClock()
     errors = AzureErrors(AzurePlace(account, "container", container), clock)
-    return AzureRows(open_store(account, container, None), "lake/_haulier/rows", errors, clock, random.Random())
+    store, server_clock = open_store(account, container, None), ServerClock(clock)
+    return AzureRows(store, "lake/_haulier/rows", errors, clock, server_clock, random.Random())
 
 
 @pytest.fixture
@@ -54,6 +59,22 @@ class TestAzureRows(RowsContract):
     @pytest.fixture
     def opener(self, azurite: Azurite, container: str) -> RowsOpener:
         return lambda: rows_of(azurite.account, container)
+
+
+async def test_the_clock_of_all_clients_is_the_services(azurite: Azurite, container: str) -> None:
+    """It is told in whole seconds: that moves nothing."""
+    folder = ContainerFolder(azurite.account, container, "lake", f"az://{container}/lake")
+    lake = AzureLake(folder, SkewedClock(60.0), random.Random(1))
+    rows = lake.rows()
+    assert rows.ahead_seconds == 0.0
+    assert not await lake.exists("a.json")
+    assert rows.ahead_seconds == pytest.approx(-60.0, abs=1.5)
+    told, server_clock = rows.ahead_seconds, lake._server_clock
+    for seconds, moved in ((0.9, 0.0), (-0.9, 0.0), (40.0, 40.0), (39.1, 40.0)):
+        server_clock.ahead_seconds = told + seconds
+        assert rows.ahead_seconds == told + moved
+    await rows.close()
+    await lake.close()
 
 
 async def test_fifty_clients_all_get_through(azurite: Azurite, container: str) -> None:

@@ -86,7 +86,7 @@ def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
     members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
     if not members:
         row = _restart(row, beat.wall)
-    row = _advance_time(replace(row, members=members), beat.wall)
+    row = _advance_time(replace(row, members=members), beat.wall, is_slow=beat.is_slow)
     if row.pause_mark and row.pause_mark != beat.mark:
         row = _without_pause(row)
     mine = members.get(beat.name)
@@ -236,9 +236,11 @@ def target(row: ScopeRow, name: str, silent: Mapping[str, int], *, least_share: 
     return divide_cap(max(0, cap(row, silent) - locked), wishes).get(name, 0)
 
 
-def _advance_time(row: ScopeRow, wall: float) -> ScopeRow:
+def _advance_time(row: ScopeRow, wall: float, *, is_slow: bool) -> ScopeRow:
     """A longer step is a jump of the clock."""
     step = wall - row.beat_at
+    if is_slow and -MAX_STEP_SECONDS <= step < 0.0:
+        return row  # The members' machines differ a little: time goes by the foremost.
     return replace(row, time=row.time + (step if 0.0 <= step <= MAX_STEP_SECONDS else 0.0), beat_at=wall)
 
 

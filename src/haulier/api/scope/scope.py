@@ -178,11 +178,11 @@ class Scope:
         ``reason`` holds no secrets. ``is_of_credentials``: others with new credentials go on. If the store is away, the
         next beat that works tells the others."""
         self._view.pause.ask(seconds, self._clock.monotonic(), reason)
-        wall, lifted_at = wall_seconds(self._clock), self._view.lifted_at
+        wall, lifted_at = self._wall, self._view.lifted_at
         with contextlib.suppress(UnavailableError):
             mark = self._settings.mark if is_of_credentials else ""
             row = await self._row.update(lambda row: with_pause(row, wall, seconds, reason, mark, lifted_at=lifted_at))
-            self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
+            self._view.see(row, self._wall, self._clock.monotonic())
 
     def note_success(
         self,
@@ -193,7 +193,7 @@ class Scope:
         is_first_page: bool = True,
     ) -> None:
         """Count a good answer. ``request`` becomes the witness, whose answer ``judged`` judges."""
-        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        now, wall = self._clock.monotonic(), self._wall
         self._witness_proof.note_good(response, request, judged, is_first_page=is_first_page)
         may_grow = not self._metronome.is_slow or self._gate.peak >= self._gate.limit
         if self._view.note_success(response, now, wall, is_first_page=is_first_page, may_grow=may_grow):
@@ -201,7 +201,7 @@ class Scope:
 
     def note_failure(self, response: Response | None = None, reason: str = "") -> None:
         """Count a failure as in an outage: connect, time-out, 429 without a wait, 5xx. ``reason`` holds no secrets."""
-        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        now, wall = self._clock.monotonic(), self._wall
         reason = reason or ("no answer" if response is None else f"status {response.status}")
         self._metronome.hurry()
         if self._view.note_failure(response, reason, now, wall):
@@ -280,6 +280,11 @@ class Scope:
         """``moment`` is monotonic."""
         last_success = self._view.health.last_success
         return last_success is not None and last_success >= moment
+
+    @property
+    def _wall(self) -> float:
+        """By the clock that all members share."""
+        return wall_seconds(self._clock) + self._row.ahead_seconds
 
     # -- acting --------------------------------------------------------------------------------------------------------
 
@@ -369,7 +374,7 @@ class Scope:
         asked_at = self._clock.monotonic()
         row = await self._row.read()
         self._note_row(row, asked_at)
-        self._view.see(row, wall_seconds(self._clock), self._clock.monotonic())
+        self._view.see(row, self._wall, self._clock.monotonic())
         return row
 
     def _note_row(self, row: ScopeRow, asked_at: float) -> None:
@@ -382,7 +387,7 @@ class Scope:
         takes_items = self.has_work is not None
         is_due = self._membership.look(row, in_use, is_busy=self._is_busy, takes_items=takes_items, is_slow=is_slow)
         if is_slow and not is_due:
-            wall = wall_seconds(self._clock)
+            wall = self._wall
             is_due = self._membership.knows_of_death(row) or self._view.is_pace_due(row, self._membership, wall)
         if is_due or self._view.beat_report.is_behind(row.governor):
             self._beat_now.set()
@@ -409,7 +414,7 @@ class Scope:
         rhythm = self._metronome.rhythm if self._metronome.is_slow else None
         beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy, rhythm=rhythm)
         beat = replace(
-            self._view.tell(beat, began_at, wall_seconds(self._clock)),
+            self._view.tell(beat, began_at, self._wall),
             in_flight=self._in_flight,
             mark=self._settings.mark,
             takes_items=self.has_work is not None,
@@ -426,7 +431,7 @@ class Scope:
         except UnavailableError:
             self.failures.give_back(beat.failures)
             raise
-        now, wall = self._clock.monotonic(), wall_seconds(self._clock)
+        now, wall = self._clock.monotonic(), self._wall
         self._membership.adopt(row, beat, began_at, now)
         self._metronome.note_told(row.members[self._member].beat_seconds)
         self._note_row(row, began_at)

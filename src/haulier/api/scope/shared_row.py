@@ -18,6 +18,10 @@ class SharedRow:
         self.known = ScopeRow()
         """As it was seen last."""
 
+    @property
+    def ahead_seconds(self) -> float:
+        return self._rows.ahead_seconds
+
     async def read(self) -> ScopeRow:
         self.known = decode(await self._rows.read(self._name))
         return self.known

@@ -22,7 +22,7 @@ async def command(call: SourceCall) -> int:
     """
     async with open_source(call.app, call.options, writes=False) as source:
         require_shared_queue(source)
-        wall = wall_seconds(source.clock)
+        wall = wall_seconds(source.clock) + source.rows.ahead_seconds
         before = ScopeRow()
 
         def lift(body: bytes | None) -> bytes:

@@ -174,7 +174,7 @@ class AzureLake:
     def rows(self) -> Rows:
         folder = self._folder.below("_haulier/rows")
         store = open_store(self._folder.account, self._folder.container, self._token, REQUEST_SECONDS)
-        return AzureRows(store, folder, self._errors, self._clock, self._rng)
+        return AzureRows(store, folder, self._errors, self._clock, self._server_clock, self._rng)
 
     async def check(self) -> None:
         """Each right is tried that a run needs: to list, to put, to read and to delete."""

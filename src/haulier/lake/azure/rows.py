@@ -21,6 +21,7 @@ from haulier.azure.errors import AzureErrors, words_of
 from haulier.azure.fault import SDK_ERRORS, fault_of
 from haulier.clock import Clock
 from haulier.errors import QueueUnavailableError
+from haulier.lake.azure.server_clock import ServerClock
 from haulier.rows.seam import RowsCapabilities
 
 PATIENCE_SECONDS = 15.0
@@ -35,6 +36,9 @@ OPERATIONS_PER_SECOND = 2.0
 """Of all clients of a row, while all goes well: each costs money, and puts that meet are made again."""
 KEPT_UPDATES = 64
 """Names in a blob's metadata, which may have 8 KiB: more than can be made while one client waits for an answer."""
+CLOCK_TOLERANCE_SECONDS = 1.5
+"""The service tells its time in whole seconds, and an answer takes a while. A pause whose end moved with each of them
+would be made longer by every beat."""
 
 _UPDATES = "haulier_updates"
 
@@ -51,17 +55,34 @@ class AzureRows:
     """``folder`` is the blob name before the rows' own. ``store`` must not repeat requests by itself: it would meet its
     own put, and report a conflict. What else it is made of is closed by whoever gave it."""
 
-    def __init__(self, store: AzureStore, folder: str, errors: AzureErrors, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        store: AzureStore,
+        folder: str,
+        errors: AzureErrors,
+        clock: Clock,
+        server_clock: ServerClock,
+        rng: random.Random,
+    ) -> None:
         self._store = store
         self._folder = folder
         self._errors = errors
         self._clock = clock
+        self._server_clock = server_clock
+        self._ahead_seconds = 0.0
         self._rng = rng
         self._is_closed = False
 
     @property
     def capabilities(self) -> RowsCapabilities:
         return RowsCapabilities(OPERATIONS_PER_SECOND)
+
+    @property
+    def ahead_seconds(self) -> float:
+        told = self._server_clock.ahead_seconds
+        if abs(told - self._ahead_seconds) > CLOCK_TOLERANCE_SECONDS:
+            self._ahead_seconds = told
+        return self._ahead_seconds
 
     async def read(self, name: str) -> bytes | None:
         self._require_open()

@@ -1,4 +1,5 @@
-"""The time by the clock of the service, which judges when a signature ends. Ours may be minutes away from it."""
+"""The time by the clock of the service, which judges when a signature ends, and which all machines share. Ours may be
+minutes away from it."""
 
 from __future__ import annotations
 

@@ -20,6 +20,10 @@ class SqliteRows:
     def capabilities(self) -> RowsCapabilities:
         return RowsCapabilities()
 
+    @property
+    def ahead_seconds(self) -> float:
+        return 0.0
+
     async def read(self, name: str) -> bytes | None:
         return await self._thread.read(lambda connection: _row(connection, name))
 

@@ -67,6 +67,10 @@ class RowsContract:
         await rows.update(name, lambda _: b"B")
         assert [await rows.read("a"), await rows.read(name), await rows.read("b")] == [b"A", b"B", None]
 
+    async def test_clock_of_all_clients(self, rows: Rows, other: Rows) -> None:
+        """Clients on one machine agree about it."""
+        assert abs(rows.ahead_seconds - other.ahead_seconds) <= 3.0
+
     async def test_row_of_48_kib(self, rows: Rows) -> None:
         body = json.dumps(["x" * 1_000] * 48).encode()[:MAX_BODY_BYTES]
         assert await rows.update("large", lambda _: body) == body
