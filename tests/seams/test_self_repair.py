@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 
+from haulier.api.http.transport import Request, Response
 from haulier.queues.envelope import decode, encode
 from haulier.runs.plan import plan_item
 from haulier.runs.repair import claim_repair, newest_repair
@@ -17,7 +20,7 @@ from haulier.testing.clock import FakeClock
 from haulier.worker.blame import RETRY_CAP_SECONDS
 from haulier.worker.watch import Quiet, Watch
 from tests.harness.cuts.calls import Cuts
-from tests.harness.things import SOURCE, things
+from tests.harness.things import SOURCE, ThingsApi, things
 from tests.harness.virtual_time import VirtualTime
 from tests.harness.wiring import worker_of
 from tests.seams.cloud import LEASE_SECONDS, RECORDS, Cloud
@@ -98,6 +101,54 @@ def test_an_item_that_another_worker_has_for_long_is_not_sent_again() -> None:
     run = time.run(main())
     assert time.run(newest_repair(cloud.lake, run.paths)) == 0
     assert cloud.api.requests == [1]
+
+
+class BusyApi(ThingsApi):
+    """Wants one item to wait, until it is ready for it."""
+
+    WAIT_SECONDS = 800.0
+
+    def __init__(self, time: VirtualTime) -> None:
+        super().__init__()
+        self._time = time
+        self.refused_at: list[float] = []
+
+    async def send(self, request: Request) -> Response:
+        found = await super().send(request)
+        now, ready_at = self._time.monotonic(), (self.refused_at or [math.inf])[0] + self.WAIT_SECONDS
+        if self.requests[-1] != 100 or ready_at <= now:
+            return found
+        self.refused_at.append(now)
+        headers = CIMultiDictProxy(CIMultiDict({"Retry-After": f"{self.WAIT_SECONDS:.0f}"}))
+        return Response(500, headers, b"", url=request.url)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_g5_what_the_api_wants_to_wait_for_long_is_not_sent_again(workers: int) -> None:
+    """Longer than any backoff: all workers know until when its message is hidden, also one that comes later."""
+    time = VirtualTime()
+    cloud = Cloud(time)
+    cloud.api = api = BusyApi(time)
+
+    async def first_worker(run: Run) -> None:
+        async with cloud.deps() as deps:
+            worker = worker_of(deps, only=run.run_id)
+            working = asyncio.create_task(worker.run())
+            await asyncio.sleep(30)
+            worker.drain("the test")
+            await working
+
+    async def main() -> Run:
+        run = await cloud.plan(MANY)
+        await first_worker(run)
+        assert api.refused_at
+        await worked_by(cloud, run, workers)
+        return run
+
+    run = time.run(main())
+    assert time.run(newest_repair(cloud.lake, run.paths)) == 0
+    assert api.refused_at[-1] - api.refused_at[0] < 30, "it was left alone for as long as it had asked"
+    assert cloud.messages.messages == {}
 
 
 def test_a_pause_is_no_sign_of_loss() -> None:

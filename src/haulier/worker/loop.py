@@ -354,8 +354,14 @@ class Worker:
     def _quiet(self) -> Quiet | None:
         if self._empty_since is None:
             return None
-        since = max(self._empty_since, self._deps.client.scope.others_worked_at)
-        return Quiet(since, self._empty_until, self._deps.settings.lease_seconds + RETRY_CAP_SECONDS)
+        scope, lease_seconds = self._deps.client.scope, self._deps.settings.lease_seconds
+        return Quiet(
+            max(self._empty_since, scope.others_worked_at),
+            self._empty_until,
+            lease_seconds + RETRY_CAP_SECONDS,
+            # A release may have waited so long for the queue, and wall clocks differ.
+            lambda run_id: scope.hidden_seconds(run_id) + QUEUE_PATIENCE_LEASES * lease_seconds,
+        )
 
     @property
     def _is_idle(self) -> bool:

@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 
 from haulier.api.errors import Action, ApiError
+from haulier.clock import wall_seconds
 from haulier.errors import LakeUnavailableError, QueueUnavailableError, UsageError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.plan import children_in
@@ -17,6 +18,7 @@ from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
+from haulier.worker.blame import RETRY_CAP_SECONDS
 from haulier.worker.bodies import keep_body
 from haulier.worker.division import is_final_refusal, suspect_by
 from haulier.worker.keeper import HeldLease
@@ -128,6 +130,9 @@ class OutcomeSettler:
 
     async def _let_go(self, envelope: Envelope, delay_seconds: float) -> None:
         queue = self._deps.queue
+        if delay_seconds > RETRY_CAP_SECONDS:
+            hidden_until = wall_seconds(self._deps.clock) + delay_seconds
+            self._deps.client.scope.failures.note_hidden(envelope.run_id, hidden_until)
         if queue.capabilities.replaces_body:
             await self._release(encode(envelope), delay_seconds)
             return

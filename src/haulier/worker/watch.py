@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from haulier.lake.seam import Lake
@@ -26,12 +27,14 @@ logger = logging.getLogger("haulier.runs")
 @dataclass(frozen=True)
 class Quiet:
     """Between two monotonic times a worker asked its queue for items and got none, and no other worker had any. Each
-    message that the queue holds is visible within ``limit_seconds``: a lease and the longest delay."""
+    message that the queue holds is visible within ``limit_seconds``: a lease and the longest backoff."""
 
     since: float
     until: float
     """The last question that brought nothing: what passes during a look proves nothing."""
     limit_seconds: float
+    hidden_seconds: Callable[[str], float] = lambda run_id: -math.inf
+    """Time from now for which messages of a run may be hidden all the same: the API asked for a longer wait."""
 
 
 @dataclass
@@ -168,6 +171,8 @@ class Watch:
         if quiet is None or not progress.missing:
             return
         if quiet.until - max(quiet.since, watched.moved_at) < quiet.limit_seconds:
+            return
+        if quiet.until < self._closer.clock.monotonic() + quiet.hidden_seconds(watched.run.run_id):
             return
         newest = await newest_repair(self._lake, watched.run.paths)
         is_ours = newest == watched.repairs and await claim_repair(self._closer, watched.run, newest + 1)

@@ -71,3 +71,15 @@ def test_a_cause_is_one_short_line_without_control_characters(cause: str) -> Non
     notes.note("", 2.0, is_retried=True)
     assert notes.take() == {"r": Failures(retries=1)}
     assert NO_FAILURES.newest == ""
+
+
+def test_how_long_messages_are_hidden_is_the_longest_of_all_workers() -> None:
+    """Each run has its own, and a worker that tells less does not shorten it."""
+    notes = FailureNotes()
+    notes.note_hidden("r", 500.0)
+    notes.note_hidden("r", 400.0)
+    row = after_beat(ScopeRow(), replace(BEAT, failures=notes.take()))
+    assert notes.hidden_until == {"r": 500.0}
+    row = after_leave(row, "a", 0, failures={"r": Failures(hidden_until=450.0, retries=1), "s": Failures()})
+    row = decode(encode(row))
+    assert {run_id: one.hidden_until for run_id, one in row.failures.items()} == {"r": 500.0, "s": 0.0}

@@ -1,4 +1,4 @@
-"""Failures of a run, for people."""
+"""Failures of a run, for people, and how long they keep items away, for workers that miss them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
     """On one line without secrets; empty if none."""
     at: float = 0.0
     """Wall time."""
+    hidden_until: float = 0.0
+    """Wall time until which messages are hidden, where that is longer than the longest backoff."""
 
     def with_more(self, more: Failures) -> Failures:
         last = more if more.at >= self.at else self
-        return Failures(retries=self.retries + more.retries, newest=last.newest, at=last.at)
+        return Failures(
+            retries=self.retries + more.retries,
+            newest=last.newest,
+            at=last.at,
+            hidden_until=max(self.hidden_until, more.hidden_until),
+        )
 
 
 NO_FAILURES = Failures()
@@ -30,6 +37,8 @@ class FailureNotes:
     def __init__(self) -> None:
         self.run_id = ""
         self._news: dict[str, Failures] = {}
+        self.hidden_until: dict[str, float] = {}
+        """By run, what this process noted: the row remembers few runs."""
 
     def note_run(self, run_id: str) -> None:
         """What follows is of this run. Before the first, nothing is kept."""
@@ -43,6 +52,10 @@ class FailureNotes:
             )
             more = Failures(retries=int(is_retried), newest=_shorten(cause), at=wall if cause else 0.0)
             self._news[self.run_id] = self._news.get(self.run_id, NO_FAILURES).with_more(more)
+
+    def note_hidden(self, run_id: str, until: float) -> None:
+        self.hidden_until[run_id] = until = max(until, self.hidden_until.get(run_id, 0.0))
+        self._news[run_id] = self._news.get(run_id, NO_FAILURES).with_more(Failures(hidden_until=until))
 
     def take(self) -> Mapping[str, Failures]:
         news, self._news = self._news, {}

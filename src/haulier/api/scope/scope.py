@@ -11,11 +11,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from haulier.api.errors import Action, ApiError
+from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import Request, Response
 from haulier.api.limits.breaker import Breaker, State
 from haulier.api.scope.changes import after_beat, after_leave, with_failures, with_pause
 from haulier.api.scope.extra_requests import ExtraRequests
-from haulier.api.scope.failures import FailureNotes
+from haulier.api.scope.failures import NO_FAILURES, FailureNotes
 from haulier.api.scope.gate import Gate, WaitListener
 from haulier.api.scope.membership import Identity, Membership
 from haulier.api.scope.metronome import Metronome
@@ -249,6 +250,13 @@ class Scope:
     @property
     def others_worked_at(self) -> float:
         return self._membership.others_worked_at
+
+    def hidden_seconds(self, run_id: str) -> float:
+        """How long messages of the run may still be hidden because the API asked for a long wait, as far as the row
+        tells; negative or 0: they are not."""
+        known = self._row.known.failures.get(run_id, NO_FAILURES).hidden_until
+        hidden_until = max(known, self.failures.hidden_until.get(run_id, 0.0))
+        return min(hidden_until - wall_seconds(self._clock), DAY_SECONDS)
 
     @property
     def waiting(self) -> int:
