@@ -189,6 +189,23 @@ async def test_a_service_that_is_away_is_told_at_once(far: AzureAccount, proxy: 
         await rows.update("log", lambda _: b"x")
 
 
+async def test_the_404_of_another_server_is_not_a_missing_row(
+    azurite: Azurite, proxy: Loopback, far: AzureAccount, container: str
+) -> None:
+    """A gateway's, while it is set up anew: the row would begin without its pause and its shares."""
+    await rows_of(azurite.account, container).update("log", lambda _: b"a")
+
+    async def answer(request: web.Request, _body: bytes) -> web.StreamResponse:
+        return web.Response(status=404, text="no route")
+
+    proxy.answer = answer
+    rows = rows_of(far, container)
+    with pytest.raises(QueueUnavailableError, match="The shared row 'log' cannot be read: 404"):
+        await rows.read("log")
+    with pytest.raises(QueueUnavailableError, match="cannot be read: 404"):
+        await rows.update("log", lambda _: b"x")
+
+
 async def test_g7_a_wrong_key_is_named_by_its_setting(azurite: Azurite, container: str) -> None:
     rows = rows_of(replace(azurite.account, key="A" * 86 + "=="), container)
     with pytest.raises(UsageError, match="The key in AZURE_STORAGE_CONNECTION_STRING is not one of") as refusal:

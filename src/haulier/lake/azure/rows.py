@@ -135,6 +135,8 @@ class AzureRows:
             # The container may be missing, too: that is not "no row".
             if (refusal := self._errors.refusal(error)) is not None:
                 raise refusal from None
+            if fault_of(error).code != "BlobNotFound":
+                raise  # Of a gateway between, for one, and a row without its past would let all send at once.
             self._errors.note_answer()
             return None
         self._errors.note_answer()
