@@ -15,6 +15,7 @@ from msgspec import structs
 
 from haulier.api.http.transport import NO_HEADERS, Response
 from haulier.api.limits.schedule import parse_schedule
+from haulier.api.scope.health import Health
 from haulier.api.scope.membership import SILENT_BEATS, STALE_BEATS
 from haulier.api.scope.metronome import BURST_BEATS, LEAST_BEAT_PART, RETRIES_PER_BEAT, Metronome
 from haulier.api.scope.rhythm import BEAT_SECONDS, MAX_READ_SECONDS, Rhythm, fleet_rhythm, operations_now
@@ -250,6 +251,32 @@ def test_g5_a_cap_that_falls_is_obeyed_at_the_next_read() -> None:
             assert await fleet.operations_in(60.0) <= 1.5 * OPERATIONS_PER_SECOND
 
     time.run(main())
+
+
+def test_g4_a_success_told_long_ago_is_no_fresh_one() -> None:
+    """A member without a share looks every six minutes."""
+    health = Health(is_slow=True)
+    health.see(ScopeRow(successes=5, last_success_at=1_000.0), 1_000.0, 0.0)
+    row = ScopeRow(successes=9, last_success_at=1_010.0, success_age_seconds=2.0)
+    health.see(row, 1_385.0, 385.0)
+    assert not health.is_fresh(385.0)
+    health.see(structs.replace(row, successes=10), 1_390.0, 390.0)
+    assert health.is_fresh(390.0)
+
+
+def test_g4_a_success_told_late_hides_no_later_one() -> None:
+    world = World()
+    first, second = Process(world, "first", 2, 0.0), Process(world, "second", 2, 0.0)
+    first.rhythm = second.rhythm = Rhythm(48.0, 48.0, 7.0)
+    world.now = 100.0
+    for process, age_seconds in ((first, 2.0), (second, 50.0)):
+        process.begin()
+        assert process.beat is not None
+        process.beat = replace(process.beat, had_success=True, success_age_seconds=age_seconds)
+        process.commit()
+        process.adopt()
+    assert world.row.last_success_at == world.wall - 2.0
+    assert (world.row.successes, world.row.success_age_seconds) == (1, 2.0)
 
 
 def test_g5_a_lower_cap_that_one_member_tells_is_obeyed_at_the_next_read_of_the_others() -> None:

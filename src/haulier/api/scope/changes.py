@@ -145,11 +145,14 @@ def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
 
 
 def _learn(row: ScopeRow, beat: Beat) -> ScopeRow:
-    if beat.had_success:
+    success_at = beat.wall - beat.success_age_seconds
+    # Another member may have told a later one before. A time to come is of a clock that was wrong.
+    is_newest = not beat.is_slow or not success_at <= row.last_success_at <= beat.wall
+    if beat.had_success and is_newest:
         row = replace(
             row,
             successes=row.successes + 1,
-            last_success_at=beat.wall - beat.success_age_seconds,
+            last_success_at=success_at,
             success_age_seconds=beat.success_age_seconds,
         )
     ends_at = beat.wall + beat.pause_left

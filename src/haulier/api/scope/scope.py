@@ -59,7 +59,9 @@ class Scope:
         )
         self._metronome = Metronome(settings.beat_seconds, self._row.operations_per_second, rng)
         self._is_next = False
-        self._view = ScopeView(settings.rates, settings.max_requests, settings.beat_seconds, rng)
+        self._view = ScopeView(
+            settings.rates, settings.max_requests, settings.beat_seconds, rng, is_slow=self._metronome.is_slow
+        )
         self._gate = Gate(clock, self._opens_in, self._note_sent, self._error)
         self._beat_now = asyncio.Event()
         self._extra_requests = ExtraRequests(self._view, self._beat_now)

@@ -52,7 +52,13 @@ logger = logging.getLogger("haulier.api")
 
 class ScopeView:
     def __init__(
-        self, rates: tuple[Rate, ...], max_requests: int | None, beat_seconds: float, rng: random.Random
+        self,
+        rates: tuple[Rate, ...],
+        max_requests: int | None,
+        beat_seconds: float,
+        rng: random.Random,
+        *,
+        is_slow: bool,
     ) -> None:
         self._rates = rates
         self._max_requests = max_requests
@@ -64,7 +70,7 @@ class ScopeView:
         self._learned: tuple[Rate, ...] = ()
         self._successes_told = 0
         self.pause = Pause(beat_seconds, rng)
-        self.health = Health()
+        self.health = Health(is_slow=is_slow)
         self.beat_report = BeatReport()
         self._refusals = Refusals()
         self._is_by_chance = False
