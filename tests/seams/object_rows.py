@@ -58,8 +58,10 @@ class ObjectRows:
         while True:
             await asyncio.sleep(self._answer_seconds)
             version, old = self._store.get(name)
-            await asyncio.sleep(self._answer_seconds)
             body = change(old)
+            if body == old:
+                return body
+            await asyncio.sleep(self._answer_seconds)
             if self._store.replace(name, version, body):
                 return body
 

@@ -279,6 +279,24 @@ def test_g4_a_success_told_late_hides_no_later_one() -> None:
     assert (world.row.successes, world.row.success_age_seconds) == (1, 2.0)
 
 
+def test_requests_that_are_refused_together_write_their_pause_once() -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        async with slow_fleet(time, 1, IN_FLIGHT) as fleet:
+            await asyncio.sleep(SETTLING_SECONDS)
+            (member,) = fleet.members
+            versions = [fleet.store.objects[fleet.settings.name][0]]
+            for _ in range(IN_FLIGHT):
+                await member.scope.pause(20.0)
+                versions.append(fleet.store.objects[fleet.settings.name][0])
+            assert versions[1] == versions[0] + 1
+            assert versions[-1] <= versions[1] + 2  # A beat, and a pause that ends half a second later.
+            assert fleet.row.pause_until >= time.now().timestamp() + 19.0
+
+    time.run(main())
+
+
 def test_g5_a_lower_cap_that_one_member_tells_is_obeyed_at_the_next_read_of_the_others() -> None:
     world = World()
     members = [Process(world, f"m{number}", 4, 0.0) for number in range(4)]

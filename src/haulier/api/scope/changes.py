@@ -192,13 +192,21 @@ def with_failures(row: ScopeRow, news: Mapping[str, Failures]) -> ScopeRow:
 
 
 def with_pause(
-    row: ScopeRow, wall: float, seconds: float, reason: str = "", mark: str = "", *, lifted_at: float = math.inf
+    row: ScopeRow,
+    wall: float,
+    seconds: float,
+    reason: str = "",
+    mark: str = "",
+    *,
+    lifted_at: float = math.inf,
+    slack_seconds: float = 0.0,
 ) -> ScopeRow:
     """Pause those with the credentials of ``mark``, or everybody if it is empty. Never shortens.
 
-    ``lifted_at``: the last lift known when the API was asked; a later one has lifted this pause too.
+    ``lifted_at``: the last lift known when the API was asked; a later one has lifted this pause too. ``slack_seconds``:
+    a longer pause by no more is not worth a write.
     """
-    if lifted_at < row.lifted_at or wall + seconds <= row.pause_until:
+    if lifted_at < row.lifted_at or wall + seconds <= row.pause_until + slack_seconds:
         return row
     return replace(row, pause_until=wall + seconds, pause_seconds=seconds, pause_reason=reason, pause_mark=mark)
 

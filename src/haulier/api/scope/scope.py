@@ -14,7 +14,7 @@ from haulier.api.errors import Action, ApiError
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import Request, Response
 from haulier.api.limits.breaker import Breaker, State
-from haulier.api.scope.changes import after_beat, after_leave, with_failures, with_pause
+from haulier.api.scope.changes import REASSERT_SECONDS, after_beat, after_leave, with_failures, with_pause
 from haulier.api.scope.extra_requests import ExtraRequests
 from haulier.api.scope.failures import NO_FAILURES, FailureNotes
 from haulier.api.scope.gate import Gate, WaitListener
@@ -184,7 +184,11 @@ class Scope:
         wall, lifted_at = self._wall, self._view.lifted_at
         with contextlib.suppress(UnavailableError):
             mark = self._settings.mark if is_of_credentials else ""
-            row = await self._row.update(lambda row: with_pause(row, wall, seconds, reason, mark, lifted_at=lifted_at))
+            # All that are in flight are refused within a moment, and each of them comes here.
+            slack = REASSERT_SECONDS if self._metronome.is_slow else 0.0
+            row = await self._row.update(
+                lambda row: with_pause(row, wall, seconds, reason, mark, lifted_at=lifted_at, slack_seconds=slack)
+            )
             self._view.see(row, self._wall, self._clock.monotonic())
 
     def note_success(

@@ -34,8 +34,9 @@ FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0
 OPERATIONS_PER_SECOND = 2.0
 """Of all clients of a row, while all goes well: each costs money, and puts that meet are made again."""
-KEPT_UPDATES = 64
-"""Names in a blob's metadata, which may have 8 KiB: more than can be made while one client waits for an answer."""
+KEPT_UPDATES = 400
+"""Names of 12 letters in a blob's metadata, which may have 8 KiB. More than fifty members make that beat five times
+each while one of them waits for an answer."""
 CLOCK_TOLERANCE_SECONDS = 1.5
 """The service tells its time in whole seconds, and an answer takes a while. A pause whose end moved with each of them
 would be made longer by every beat."""
@@ -90,7 +91,8 @@ class AzureRows:
         return None if found is None else found.body
 
     async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
-        """Waits out conflicts, and what the service answers with 5xx; raises where it cannot be read either."""
+        """Writes nothing that stands there. Waits out conflicts, and what the service answers with 5xx; raises where it
+        cannot be read either."""
         self._require_open()
         update = uuid.uuid4().hex[:12]
         gives_up_at = self._clock.monotonic() + PATIENCE_SECONDS
@@ -102,6 +104,8 @@ class AzureRows:
                 # With others' updates on top, if it is not the newest: then the row is no longer what was written.
                 return found.body if found.updates[-1] == update else written
             written = change(None if found is None else found.body)
+            if found is not None and written == found.body:
+                return written  # The row says so already.
             problem = await self._put(name, found, written, update)
             if not problem:
                 return written
