@@ -14,6 +14,8 @@ import pytest
 from msgspec import structs
 
 from haulier.api.http.transport import NO_HEADERS, Response
+from haulier.api.limits.budget import UNLIMITED, run_quota
+from haulier.api.limits.pacer import Pacer
 from haulier.api.limits.schedule import parse_schedule
 from haulier.api.scope.health import Health
 from haulier.api.scope.membership import SILENT_BEATS, STALE_BEATS
@@ -366,6 +368,23 @@ def test_g5_a_run_whose_requests_are_spent_sends_no_more_and_says_so_within_a_mi
             assert fleet.api.served == 1_000
 
     time.run(main())
+
+
+def test_g5_a_run_is_not_spent_while_another_worker_may_bring_requests_back() -> None:
+    """Four beats of a member that has none left pass within seconds; another one's beat is 48 s away."""
+    quota = run_quota("run", 100)
+    pacer, row_has_none = Pacer(), {quota: 0}
+    pacer.add(quota)
+    for now in (0.0, 1.0, 2.0, 3.0, 4.0, 10.0, 47.0):
+        pacer.adopt(UNLIMITED, {}, row_has_none, now, others_hold_seconds=48.0)
+        assert pacer.spent is None
+    pacer.adopt(UNLIMITED, {quota.key: 1}, row_has_none, 47.5, others_hold_seconds=48.0)
+    pacer.note_sent(47.5)
+    for now in (48.0, 49.0, 50.0, 51.0, 95.0):
+        pacer.adopt(UNLIMITED, {}, row_has_none, now, others_hold_seconds=48.0)
+        assert pacer.spent is None
+    pacer.adopt(UNLIMITED, {}, row_has_none, 96.0, others_hold_seconds=48.0)
+    assert pacer.spent == quota
 
 
 def test_no_request_of_a_run_is_held_by_who_does_not_send() -> None:

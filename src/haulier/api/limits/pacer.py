@@ -32,6 +32,8 @@ class Pacer:
         self._held = dict.fromkeys(quotas, 0)
         self._empty = dict.fromkeys(quotas, 0)
         """Beats in which nobody could take anything."""
+        self._empty_since: dict[Quota, float] = {}
+        self._adopted_at = self._others_hold_seconds = 0.0
 
     def add(self, quota: Quota) -> None:
         """Nothing may be sent before a beat has taken some out of the quota."""
@@ -52,11 +54,13 @@ class Pacer:
 
     @property
     def spent(self) -> Quota | None:
-        """A quota that gave nobody anything for `SPENT_BEATS`: before, others may bring some back."""
+        """A quota that gave nobody anything for `SPENT_BEATS`, and for as long as others may hold some: before, they
+        may bring it back."""
         return next(filter(self.is_spent, self._empty), None)
 
     def is_spent(self, quota: Quota) -> bool:
-        return self._empty.get(quota, 0) >= SPENT_BEATS
+        is_old = self._adopted_at - self._empty_since.get(quota, self._adopted_at) >= self._others_hold_seconds
+        return is_old and self._empty.get(quota, 0) >= SPENT_BEATS
 
     def opens_in(self, now: float) -> float:
         if self.is_out or self._rate <= 0.0:
@@ -95,8 +99,17 @@ class Pacer:
         self._used, self._since, self._was_held = 0, now, False
         return Spending(wanted=wanted, asks=asks)
 
-    def adopt(self, rate: float, granted: Mapping[str, int], left: Mapping[Quota, int], now: float) -> None:
-        """Apply a beat. ``left`` is what remains of the present quotas."""
+    def adopt(
+        self,
+        rate: float,
+        granted: Mapping[str, int],
+        left: Mapping[Quota, int],
+        now: float,
+        *,
+        others_hold_seconds: float = 0.0,
+    ) -> None:
+        """Apply a beat. ``left`` is what remains of the present quotas. ``others_hold_seconds``: time in which each of
+        the others has a beat, where beats are rare."""
         self._rate = rate
         if 0.0 < rate < UNLIMITED:
             self._next_at = min(self._next_at, now + 1 / rate)
@@ -105,6 +118,8 @@ class Pacer:
             quota: 0 if rest > 0 or self._held[quota] > 0 else self._empty.get(quota, 0) + 1
             for quota, rest in left.items()
         }
+        self._empty_since = {quota: self._empty_since.get(quota, now) for quota, beats in self._empty.items() if beats}
+        self._adopted_at, self._others_hold_seconds = now, others_hold_seconds
 
     def give_up_unused(self) -> dict[Quota, int]:
         held, self._held = self._held, dict.fromkeys(self._held, 0)

@@ -66,6 +66,7 @@ class ScopeView:
         """The newest is the last."""
         self._items: Counter[str] = Counter()
         self._rng = rng
+        self._is_slow = is_slow
         self._heard: HeaderLimits | None = None
         self._learned: tuple[Rate, ...] = ()
         self._successes_told = 0
@@ -270,7 +271,10 @@ class ScopeView:
             self.item_is_probe = False
         mine = row.members[name]
         counted = counted_quotas(row.budget, self._rates) + list(self._runs.values())
-        self.pacer.adopt(mine.rate, mine.granted, {quota: remaining(row.budget, quota, wall) for quota in counted}, now)
+        left = {quota: remaining(row.budget, quota, wall) for quota in counted}
+        others = [one.beat_seconds for other, one in row.members.items() if other != name and one.share]
+        hold_seconds = max(others, default=0.0) if self._is_slow else 0.0
+        self.pacer.adopt(mine.rate, mine.granted, left, now, others_hold_seconds=hold_seconds)
         self._forget_spent_runs()
 
     def _forget_spent_runs(self) -> None:
