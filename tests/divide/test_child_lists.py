@@ -54,7 +54,7 @@ async def test_a_list_that_stands_is_adopted_and_nothing_is_computed_anew(tmp_pa
     async with Sandbox(BAD) as api, opened(shop(tmp_path, api.url, step=32), tmp_path) as run:
         await another_divided(run, (1, 8), (8, 33))
         (message,) = run.queue.store.messages.values()
-        message.body = encode(envelope_of(plan_item(part(run, 1, 33)), run.run.run_id, resent=True))
+        message.body = encode(envelope_of(plan_item(part(run, 1, 33)), run.run.paths, resent=True))
         await run.work()
         first, second = (message for message in run.queue.sent if message.depth == 1)
         assert [(one.key, one.resent, one.suspect) for one in (first, second)] == [

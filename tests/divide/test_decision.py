@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from haulier.api.paging.loop_guard import PaginationLoopError
 from haulier.errors import DamagedObjectError, ItemError, LakeUnavailableError, LeaseLostError, SweptError, UsageError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
+from haulier.lake.paths import RunPaths
 from haulier.queues.envelope import decode, encode
 from haulier.runs.plan import plan_item
 from haulier.runs.send import envelope_of
@@ -201,7 +203,7 @@ def test_the_depth_of_divisions_is_bounded() -> None:
 
 def test_a_message_carries_what_its_item_is_suspected_of() -> None:
     """G8: as data; the children of what was over a cap are suspected of nothing."""
-    item = plan_item(Some(IdRange(1, 9)))
-    message = decode(encode(envelope_of(item, "full-1", depth=3, suspect=suspect_by("failure"))))
+    item, paths = plan_item(Some(IdRange(1, 9))), RunPaths("shop", "full-1", "full", datetime(2026, 1, 1, tzinfo=UTC))
+    message = decode(encode(envelope_of(item, paths, depth=3, suspect=suspect_by("failure"))))
     assert (message.depth, message.suspect, message.failures) == (3, "failure", 0)
     assert [suspect_by(word) for word in ("", "cap", "time_out", "crash")] == ["", "", "time_out", "crash"]

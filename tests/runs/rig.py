@@ -208,7 +208,7 @@ class Process:
 
     async def _send_children(self, run: Run, divided: ChildList, *, is_marked: bool) -> None:
         await self.queue.enqueue(
-            [encode(envelope_of(child, run.run_id, resent=is_marked)) for child in divided.children]
+            [encode(envelope_of(child, run.paths, resent=is_marked)) for child in divided.children]
         )
 
 

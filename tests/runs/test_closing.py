@@ -420,7 +420,7 @@ async def test_c8_a_run_without_records_is_superseded(place: Place, process: Pro
     """Items that ended empty, divided or poisoned are no records; its messages go unworked."""
     place.api.empty, place.api.failing = {1}, {2}
     run = await worked(process, thing(1), thing(2))
-    await process.queue.enqueue([encode(envelope_of(plan_item(thing(3)), run.run_id))])
+    await process.queue.enqueue([encode(envelope_of(plan_item(thing(3)), run.paths))])
     assert await process.closer.end_without_records(run)
     assert (await run_state(process.lake, run.paths))[0] is RunState.SUPERSEDED
     await process.work(run)

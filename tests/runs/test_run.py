@@ -131,7 +131,7 @@ async def test_p3_a_message_meets_its_run_at_each_state(place: Place, process: P
     await process.work(run)
     assert place.api.requests.total() == 1
     assert await process.closer.close(run) is not None
-    await process.queue.enqueue([encode(envelope_of(plan_item(thing(1)), run.run_id))])
+    await process.queue.enqueue([encode(envelope_of(plan_item(thing(1)), run.paths))])
     await process.work(run)
     assert (place.messages, place.api.requests.total()) == ([], 1)
 

@@ -133,7 +133,7 @@ class Cloud:
                 is_any = await work
 
     async def send(self, run: Run, items: Sequence[PlannedItem]) -> None:
-        await self.queue.enqueue([encode(envelope_of(item, run.run_id)) for item in items])
+        await self.queue.enqueue([encode(envelope_of(item, run.paths)) for item in items])
 
     async def states(self, run: Run, verdict: VerdictRecord) -> dict[str, str]:
         manifest = read_manifest(self.lake, run.paths, verdict.number)

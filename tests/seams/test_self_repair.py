@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,15 +69,16 @@ def test_g1_a_queue_that_is_purged_in_mid_run_is_filled_again_by_workers(tmp_pat
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_message_that_nobody_works_hinders_no_repair(workers: int) -> None:
-    """One of a run that was deleted, and one that a newer haulier wrote: they come back every half minute, for ever."""
+    """Of a run that was deleted, of another source, of a newer haulier: they come back every half minute, for ever."""
     time = VirtualTime()
     cloud = Cloud(time)
 
     async def main() -> Run:
         run = await cloud.plan(MANY)
         cloud.messages.messages.clear()
-        stray = envelope_of(plan_item(things(1)), "full-20200101T000000Z")
-        await cloud.queue.enqueue([encode(stray), b'{"v": 99}'])
+        stray = envelope_of(plan_item(things(1)), replace(run.paths, run_id="full-20200101T000000Z"))
+        foreign = envelope_of(plan_item(things(1)), replace(run.paths, source="other"))
+        await cloud.queue.enqueue([encode(stray), encode(foreign), b'{"v": 99}'])
         async with asyncio.timeout(4 * SPAN_SECONDS):
             await worked_by(cloud, run, workers)
         return run
@@ -84,7 +86,7 @@ def test_a_message_that_nobody_works_hinders_no_repair(workers: int) -> None:
     run = time.run(main())
     assert time.run(cloud.verdict(run)).totals.done == len(MANY)
     assert time.run(newest_repair(cloud.lake, run.paths)) == 1
-    assert len(cloud.messages.messages) == 2, "a newer worker, or one with the right lake, may come"
+    assert len(cloud.messages.messages) == 3, "a newer worker, or one with the right lake, may come"
 
 
 def test_an_item_that_another_worker_has_for_long_is_not_sent_again() -> None:

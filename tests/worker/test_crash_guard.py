@@ -257,7 +257,7 @@ async def test_a_copy_of_an_item_that_was_seen_to_crash_runs_alone_at_once(real:
     run = await suspect(real)
     await work(real, StartFrame(), then=KILLED)
     await real.queue.purge()
-    await send_again(real.queue, run.run_id, [(plan_item(ITEM), 0)])
+    await send_again(real.queue, run.paths, [(plan_item(ITEM), 0)])
     await work(real, StartFrame(), PAGE, END)
     assert real.api.requests == []
     assert [receipt.records for receipt in await real.receipts(run)] == [2]

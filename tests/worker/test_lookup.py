@@ -36,7 +36,7 @@ async def run(rig: Rig, request: pytest.FixtureRequest) -> Run:
         rig.turn(LEASE_SECONDS)
     else:
         await rig.queue.purge()
-        await send_again(rig.queue, run.run_id, [(plan_item(ITEM), 0)])
+        await send_again(rig.queue, run.paths, [(plan_item(ITEM), 0)])
     return run
 
 
@@ -117,7 +117,7 @@ async def test_p4_a_first_message_costs_no_look(rig: Rig) -> None:
 async def test_p4_a_second_copy_of_a_done_item_costs_a_look_and_no_request(rig: Rig) -> None:
     """Duplicates never cost a row: two enqueuers at once, each sent the plan."""
     run = await rig.run(ITEM)
-    copy = envelope_of(plan_item(ITEM), run.run_id, resent=True)
+    copy = envelope_of(plan_item(ITEM), run.paths, resent=True)
     await rig.queue.enqueue([encode(copy), encode(copy)])
     async with rig.hand() as hand:
         while await hand.work():

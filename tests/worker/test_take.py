@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
+from haulier.lake.paths import RunPaths
 from haulier.queues.envelope import decode, encode
 from haulier.runs.plan import plan_item
 from haulier.runs.records import OpenedRecord, encode_record
 from haulier.runs.send import envelope_of
 from haulier.sources.context import Context
+from haulier.testing.clock import FakeClock
 from haulier.testing.proxy.rules import FaultRule
 from haulier.worker.blame import UNKNOWN_SECONDS
 from haulier.worker.outcome import GIVE_UP_SECONDS
@@ -21,6 +24,7 @@ from tests.queues.azure.service import served
 from tests.worker.rig import Others, Rig
 
 ITEM = things(1, 4)
+UNKNOWN = RunPaths(SOURCE, "full-20200101T000000Z", "full", datetime(2020, 1, 1, tzinfo=UTC))
 
 
 async def test_p3_a_message_of_a_closed_run_is_completed_unworked(rig: Rig) -> None:
@@ -48,7 +52,7 @@ async def test_p3_a_message_of_a_closing_run_is_released_marked(rig: Rig) -> Non
 
 async def test_p3_a_message_of_an_unknown_run_is_released_uncounted(rig: Rig) -> None:
     """Its lake may be another one, or not be there yet."""
-    await rig.queue.enqueue([encode(envelope_of(plan_item(ITEM), "full-20200101T000000Z"))])
+    await rig.queue.enqueue([encode(envelope_of(plan_item(ITEM), UNKNOWN))])
     async with rig.hand() as hand:
         await hand.work()
         assert not hand.stop.event.is_set()
@@ -56,11 +60,31 @@ async def test_p3_a_message_of_an_unknown_run_is_released_uncounted(rig: Rig) ->
     assert rig.delay_of() == UNKNOWN_SECONDS
 
 
+async def test_p3_g3_a_message_of_another_source_is_put_back_though_its_run_has_the_same_id(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two sources on one queue that start in the same second: neither writes into the other's snapshot."""
+    run = await rig.run(ITEM)
+    other = replace(run.paths, source="other")
+    await rig.queue.purge()
+    await rig.queue.enqueue([encode(envelope_of(plan_item(ITEM), other))])
+    async with rig.hand() as hand:
+        await hand.work()
+        assert isinstance(rig.clock, FakeClock)
+        rig.clock.advance(UNKNOWN_SECONDS)
+        await hand.work()
+        assert not hand.stop.event.is_set()
+    assert rig.api.requests == []
+    assert (rig.message.source, rig.message.failures, rig.message.resent) == ("other", 0, True)
+    assert rig.delay_of() == UNKNOWN_SECONDS
+    assert [record.of for record in caplog.records if "another source" in record.message] == ["other"]  # type: ignore[attr-defined]
+
+
 async def test_p3_a_message_of_an_unreadable_run_is_released_uncounted(rig: Rig) -> None:
     """The worker stops and says so; the item is not charged, nor left to its lease."""
-    run_id = "full-20200101T000000Z"
+    run_id = UNKNOWN.run_id
     await rig.lake.create(f"_haulier/{SOURCE}/runs/{run_id}/run.json", b"not json")
-    await rig.queue.enqueue([encode(envelope_of(plan_item(ITEM), run_id))])
+    await rig.queue.enqueue([encode(envelope_of(plan_item(ITEM), UNKNOWN))])
     async with rig.hand() as hand:
         await hand.work()
         assert (hand.stop.code, run_id in hand.stop.reason) == (4, True)

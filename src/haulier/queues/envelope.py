@@ -23,6 +23,7 @@ _MAX_NAME = 120
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _KEY = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*)?")
 _HELD_IN = re.compile(r"plan/[0-9a-f]{32}/[0-9]{6,20}\.ndjson|children/[a-z][a-z0-9_-]{0,119}\.json")
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
@@ -36,6 +37,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     key: str
     run_id: str
+    source: str = ""
+    """The run's. Two sources that share a queue may have runs of one ID. Empty in the messages of older versions."""
     failures: _Count = 0
     """Charged failures so far."""
     releases: _Count = 0
@@ -51,6 +54,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The file that holds the payload (claim check), below the folder of the run: a plan shard or a child list."""
     payload: msgspec.Raw = NO_PAYLOAD
     """With ``held_in`` it is never sent; a worker fills it in from there."""
+
+    def is_of(self, source: str) -> bool:
+        return self.source in ("", source)
 
     @property
     def is_in_full(self) -> bool:
@@ -106,7 +112,12 @@ def _problem(envelope: Envelope) -> str | None:
     """Names become paths in the lake and fields of every log line."""
     if envelope.v < 1:
         return f"there never was a format {envelope.v}"
-    names = (("kind", envelope.kind, _KIND), ("key", envelope.key, _KEY), ("run", envelope.run_id, _RUN_ID))
+    names = (
+        ("kind", envelope.kind, _KIND),
+        ("key", envelope.key, _KEY),
+        ("run", envelope.run_id, _RUN_ID),
+        ("source", envelope.source, _SOURCE),
+    )
     for what, name, pattern in names:
         if len(name) > _MAX_NAME or not pattern.fullmatch(name):
             return f"its {what} is not a valid name: {name[:_MAX_NAME]!r}"

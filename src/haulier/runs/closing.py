@@ -159,7 +159,7 @@ class Closer:
         """Send again the keys without any trace (C2), which abandons the closing."""
         missing = 0
         async for items in ledger.items(table.WITHOUT_TRACE, "redrive"):
-            missing += await send_again(self.queue, run.run_id, items)
+            missing += await send_again(self.queue, run.paths, items)
         return missing
 
     async def _adopt(self, run: Run, ledger: Ledger, number: int) -> None:

@@ -65,7 +65,7 @@ class Redriver:
                 return  # It ended meanwhile; its messages would go unworked.
             if verdict is not None:
                 await reopen(self.closer, run, verdict.number)
-            await send_again(self.closer.queue, run.run_id, items)
+            await send_again(self.closer.queue, run.paths, items)
             items = await self._unheard(run, ledger, items)
 
     async def _unheard(

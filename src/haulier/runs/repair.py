@@ -80,7 +80,7 @@ class Repairer:
             await ledger.note_queued(item.key for item in await read_shard(lake, run.paths, seal, shard))
         await send_plan(lake, queue, run.paths, seal)
         async for items in ledger.items(table.LOST, "redrive"):
-            await send_again(queue, run.run_id, items)
+            await send_again(queue, run.paths, items)
 
     async def _require_open(self, run: Run) -> Seal:
         state, _ = await run_state(self.closer.lake, run.paths)

@@ -13,13 +13,14 @@ from haulier.runs.records import PlannedItem, Seal, Shard
 
 
 def envelope_of(
-    item: PlannedItem, run_id: str, *, redrives: int = 0, resent: bool = False, depth: int = 0, suspect: str = ""
+    item: PlannedItem, paths: RunPaths, *, redrives: int = 0, resent: bool = False, depth: int = 0, suspect: str = ""
 ) -> Envelope:
     """Return an item's first message; with ``resent``, a marked one without failures."""
     return Envelope(
         kind=item.kind,
         key=item.key,
-        run_id=run_id,
+        run_id=paths.run_id,
+        source=paths.source,
         redrives=redrives,
         resent=resent,
         depth=depth,
@@ -47,10 +48,10 @@ async def send_plan(
             if is_first or not await lake.exists(sent):
                 items = await read_shard(lake, paths, seal, shard)
                 if is_first:
-                    await queue.enqueue([encode(envelope_of(item, paths.run_id)) for item in items])
+                    await queue.enqueue([encode(envelope_of(item, paths)) for item in items])
                 else:
                     redrives = await _newest_redrives(lake, paths, {item.key for item in items})
-                    await send_again(queue, paths.run_id, [(item, redrives.get(item.key, 0)) for item in items])
+                    await send_again(queue, paths, [(item, redrives.get(item.key, 0)) for item in items])
                 await lake.create(sent, b"{}\n")
                 enqueued += len(items)
         on_sent(shard.items)
@@ -63,9 +64,9 @@ async def unsent_shards(lake: Lake, paths: RunPaths, seal: Seal) -> list[Shard]:
     return [shard for shard in seal.shards if f"{shard.name}.sent" not in names]
 
 
-async def send_again(queue: Queue, run_id: str, items: Iterable[tuple[PlannedItem, int]]) -> int:
+async def send_again(queue: Queue, paths: RunPaths, items: Iterable[tuple[PlannedItem, int]]) -> int:
     """Send items marked, each with its newest redrive number. Returns how many."""
-    bodies = [encode(envelope_of(item, run_id, redrives=redrives, resent=True)) for item, redrives in items]
+    bodies = [encode(envelope_of(item, paths, redrives=redrives, resent=True)) for item, redrives in items]
     if bodies:
         await queue.enqueue(bodies)
     return len(bodies)

@@ -41,7 +41,7 @@ async def mend_stranded(closer: Closer, run: Run, ledger: Ledger) -> int:
     sent = await send_plan(lake, queue, run.paths, seal)
     if not sent:
         async for items in ledger.missing():
-            sent += await send_again(queue, run.run_id, items)
+            sent += await send_again(queue, run.paths, items)
     return sent
 
 

@@ -93,7 +93,19 @@ class Attempt:
 
     async def _take(self, envelope: Envelope) -> None:
         """P3: the state of its run decides whether a message is worked."""
+        if not envelope.is_of(self._deps.source):
+            self._state.note_stray(
+                "messages of another source are on this queue, and are put back; give each source a queue of its own",
+                envelope.source,
+            )
+            await self._settler.release(envelope, UNKNOWN_SECONDS)
+            return
         run = await self._state.run_cache.get(envelope.run_id)
+        if run is None:
+            self._state.note_stray(
+                "messages of a run that this lake does not have are put back; is the lake the right one?",
+                envelope.run_id,
+            )
         state = RunState.PLANNING if run is None else await self._state.run_cache.state(run)
         if run is None or state is RunState.PLANNING:
             await self._settler.release(envelope, UNKNOWN_SECONDS)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from haulier.errors import BrokenEnvelopeError, HaulierError, NewerFormatError, QueueUnavailableError, UsageError
 from haulier.queues.envelope import decode
@@ -157,16 +157,13 @@ class Worker:
                 free = self._slots - len(self._attempts)
             asked_at = self._deps.clock.monotonic()
             leases = await self._lease(free) if free > 0 else []
-            run_ids = [_run_id_in(held.lease.body) for held in leases]
-            if not all(map(self._is_stray, run_ids)) or free <= 0 or self._queue_away_since is not None:
-                self._empty_since = None
-            elif self._empty_since is None or asked_at - self._asked_at > self._deps.settings.lease_seconds:
-                self._empty_since = asked_at  # In a long gap (a process that was suspended) anything may have passed.
-            self._asked_at = asked_at
+            run_ids = [_run_id_in(held.lease.body, self._deps.source) for held in leases]
+            if free > 0 or not self._holds_strays_alone:
+                self._note_asked(asked_at, run_ids, is_asked=free > 0)
             for held, run_id in zip(leases, run_ids, strict=True):
                 self._start(held, run_id)
             was_empty = not leases
-            if was_empty:
+            if was_empty and free > 0:
                 self._empty_until = asked_at
             if leases:
                 self._takes += 1
@@ -187,6 +184,18 @@ class Worker:
                 idle_seconds = min(idle_seconds * 2, self._deps.queue.capabilities.idle_seconds)
             if self._is_woken:
                 self._is_woken, idle_seconds = False, IDLE_SECONDS
+
+    def _note_asked(self, asked_at: float, run_ids: Sequence[str | None], *, is_asked: bool) -> None:
+        if not is_asked or not all(map(self._is_stray, run_ids)) or self._queue_away_since is not None:
+            self._empty_since = None
+        elif self._empty_since is None or asked_at - self._asked_at > self._deps.settings.lease_seconds:
+            self._empty_since = asked_at  # In a long gap (a process that was suspended) anything may have passed.
+        self._asked_at = asked_at
+
+    @property
+    def _holds_strays_alone(self) -> bool:
+        """They are put back at once: full slots mean nothing then."""
+        return bool(self._attempts) and all(map(self._is_stray, self._attempts.values()))
 
     async def _lease(self, free: int) -> list[HeldLease]:
         queue, clock = self._deps.queue, self._deps.clock
@@ -368,10 +377,11 @@ class Worker:
         return not self._attempts and not self._state.batch_settler.waiting
 
 
-def _run_id_in(body: bytes) -> str | None:
-    """None where only a newer haulier can tell; empty where nobody can."""
+def _run_id_in(body: bytes, source: str) -> str | None:
+    """None in a message of another source, and where only a newer haulier can tell; empty where nobody can."""
     try:
-        return decode(body).run_id
+        envelope = decode(body)
+        return envelope.run_id if envelope.is_of(source) else None
     except NewerFormatError:
         return None
     except BrokenEnvelopeError:

@@ -210,7 +210,7 @@ class OutcomeSettler:
         is_late = await require_lease(self._held, self._state.keeper, self._deps.clock) or self._held.is_unknown
         depth, suspect = envelope.depth + 1, suspect_by(record.cause)
         bodies = [
-            encode(envelope_of(child, run.run_id, resent=is_late or not is_ours, depth=depth, suspect=suspect))
+            encode(envelope_of(child, run.paths, resent=is_late or not is_ours, depth=depth, suspect=suspect))
             for child in children_in(run.paths, record)
         ]
         for start in range(0, len(bodies), SEND_ITEMS):
@@ -263,6 +263,7 @@ def _poison_copy(envelope: Envelope, record: PoisonRecord) -> bytes:
         "kind": record.kind,
         "key": record.key,
         "run_id": record.run_id,
+        "source": envelope.source,
         "redrives": envelope.redrives,
         "resent": True,
         "number": record.number,

@@ -37,6 +37,8 @@ class WorkerState:
     """When each was first met (monotonic)."""
     first_items: FirstItems = field(default_factory=lambda: FirstItems(0))
     suspects: Suspects = field(default_factory=Suspects)
+    strays: set[str] = field(default_factory=set)
+    """Sources and runs of others that were told of."""
 
     def note_good(self, envelope: Envelope) -> None:
         self.stop.note_good()
@@ -58,6 +60,12 @@ class WorkerState:
         if error is not None:
             fields |= {"error_type": type(error).__name__, "error": self.redact(str(error))}
         logger.log(level, event, extra=fields)
+
+    def note_stray(self, event: str, of: str) -> None:
+        """Say so once."""
+        if of not in self.strays:
+            self.strays.add(of)
+            logger.warning(event, extra={"of": of})
 
     def redact(self, text: str) -> str:
         """Remove what the API's settings hold secret (G7)."""

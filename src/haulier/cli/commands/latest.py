@@ -49,9 +49,8 @@ async def command(call: SourceCall, stream: str | None) -> int:
         click.echo(path)
         if late:
             say(
-                f"{count_of(len(late), 'object')} in this folder landed after the run was closed, and "
-                f"{are(len(late))} no part of it: "
-                f"{', '.join(late)}. Read the other objects alone."
+                f"{count_of(len(late), 'object')} in this folder {are(len(late))} not in the manifest of the run, and "
+                f"no part of it: {', '.join(late)}. Read the other objects alone."
             )
         for reader, line in lines.items():
             click.echo(f"  {reader.replace('_', ', '):13} {line}")
