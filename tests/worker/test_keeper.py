@@ -266,6 +266,39 @@ async def test_renewals_of_one_lease_never_overlap(stand: Stand, slow: Receipts)
     assert (slow.overlaps, held.is_lost) == (0, False)
 
 
+async def test_an_attempt_that_is_cancelled_in_a_renewal_lets_go_with_its_last_token(
+    stand: Stand, slow: Receipts
+) -> None:
+    """The queue has given a new token by then: a release with the one of before would hide the item for a lease."""
+    held = await stand.hold()
+    asking = asyncio.create_task(stand.keeper.renew(held))
+    while not slow.under_way:
+        await stand.live(LEASE_SECONDS / 24)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    letting_go = asyncio.create_task(stand.keeper.let_go(held))
+    await stand.live(LEASE_SECONDS / 8)
+    assert not letting_go.done()
+    slow.answer.set()
+    assert (await letting_go).token.endswith(" 1")
+
+
+async def test_a_cancelled_attempt_asks_no_more(stand: Stand) -> None:
+    """Between two tries of a queue that is away: its lease is about to be released with the token that it has."""
+    held = await stand.hold()
+    stand.watched.failing = lambda: QueueUnavailableError("held by another")
+    asking = asyncio.create_task(stand.keeper.renew(held))
+    while not stand.watched.renewals:
+        await stand.live(LEASE_SECONDS / 24)
+    asking.cancel()
+    await asyncio.wait([asking])
+    await stand.keeper.let_go(held)
+    asked = len(stand.watched.renewals)
+    await stand.live(LEASE_SECONDS)
+    assert len(stand.watched.renewals) == asked
+
+
 class Doubting(Watched):
     """Answers one renewal of many with doubt, and never knows of it again, or does."""
 

@@ -107,7 +107,15 @@ class LeaseKeeper:
         """Waits while the queue is away. Returns whether the lease is ours, with a fresh deadline, or unknown."""
         if self._loop is None or not self._thread.is_alive():
             return held.is_unknown and not held.is_lost
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._renew_until_answered(held), self._loop))
+        given_up = threading.Event()
+        asking = asyncio.run_coroutine_threadsafe(self._renew_until_answered(held, given_up), self._loop)
+        try:
+            # A renewal whose answer nobody hears would leave a token behind that is perhaps replaced by now.
+            await asyncio.shield(asyncio.wrap_future(asking))
+        except asyncio.CancelledError:
+            with self._lock:  # So that `let_go` either sees a renewal under way, or none begins any more.
+                given_up.set()
+            raise
         return not held.is_lost and (held.is_unknown or held.deadline > self._clock.monotonic())
 
     # -- on the keeper's thread ----------------------------------------------------------------------------------------
@@ -145,7 +153,7 @@ class LeaseKeeper:
                     since_renewal = 0
                     with self._lock:
                         waiting = list(self._held)
-                waiting = await self._renew_all(waiting, only_held=True)
+                waiting = await self._renew_all(waiting, self._held.__contains__)
         finally:
             if self._queue is not None:
                 await self._queue.close()
@@ -155,12 +163,12 @@ class LeaseKeeper:
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
 
-    async def _renew_all(self, held: list[HeldLease], *, only_held: bool = False) -> list[HeldLease]:
+    async def _renew_all(self, held: list[HeldLease], is_wanted: Callable[[HeldLease], bool]) -> list[HeldLease]:
         """Returns those that are to be asked for again."""
         async with self._renewing:  # A token that another renewal is about to replace would be taken for a lost one.
             renewal: Future[None] = Future()
             with self._lock:
-                held = [one for one in held if not one.is_lost and (one in self._held or not only_held)]
+                held = [one for one in held if not one.is_lost and is_wanted(one)]
                 for one in held:
                     one.renewal = renewal
             if not held:
@@ -199,6 +207,6 @@ class LeaseKeeper:
                     logger.warning("nobody can tell whose a lease is; its item goes on")
         return waiting
 
-    async def _renew_until_answered(self, held: HeldLease) -> None:
-        while not self._stop.is_set() and await self._renew_all([held]):
+    async def _renew_until_answered(self, held: HeldLease, given_up: threading.Event) -> None:
+        while not self._stop.is_set() and await self._renew_all([held], lambda _: not given_up.is_set()):
             await self._is_stopping(self._lease_seconds / TICKS_PER_LEASE)
