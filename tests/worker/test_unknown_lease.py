@@ -172,6 +172,31 @@ async def test_p6_children_of_an_unknown_lease_are_marked(stand: Stand) -> None:
     assert sent == dict.fromkeys(children, True)
 
 
+@pytest.mark.parametrize("ends", ["empty", "divided"])
+async def test_p6_nothing_is_written_into_a_run_that_was_closed_meanwhile(stand: Stand, ends: str) -> None:
+    """Suspended under an unknown lease, while another ended the item: a child list would beat the good object (C3)."""
+    rig = stand.rig
+    rig.api.smallest = 2
+    run = await rig.run(ITEM)
+
+    async def another_ends_it() -> None:
+        await stand.lose_a_renewal(hand.keeper, held)
+        stand.run_out()
+        async with stand.hand() as other:
+            await rig.while_time_passes(other.work())
+        assert await rig.close(run) is not None
+        (rig.api.empty if ends == "empty" else rig.api.divided).add(1)
+
+    async with stand.hand("LocalLake.open_spool", another_ends_it) as hand:
+        held = await stand.take(hand)
+        await rig.while_time_passes(hand.attempt(held))
+        await hand.settle()
+        assert not hand.stop.event.is_set(), hand.stop.reason
+    assert rig.objects() == [key_of(ITEM)]
+    assert (await rig.outcome(run, ITEM), await rig.children(run, ITEM)) == (None, None)
+    assert await stand.messages() == []
+
+
 async def poison_of(stand: Stand, *, is_late: bool) -> tuple[Run, bool]:
     rig = stand.rig
     rig.settings = replace(rig.settings, max_failures=1)

@@ -11,7 +11,7 @@ import msgspec
 
 from haulier.api.errors import Action, ApiError
 from haulier.clock import wall_seconds
-from haulier.errors import LakeUnavailableError, QueueUnavailableError, UsageError
+from haulier.errors import LakeUnavailableError, QueueUnavailableError, SweptError, UsageError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.plan import children_in
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
@@ -22,7 +22,7 @@ from haulier.worker.blame import RETRY_CAP_SECONDS
 from haulier.worker.bodies import keep_body
 from haulier.worker.division import is_final_refusal, suspect_by
 from haulier.worker.keeper import HeldLease
-from haulier.worker.outcome import Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
+from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
 from haulier.worker.publication import require_lease
 from haulier.worker.settings import QUEUE_PATIENCE_LEASES
 from haulier.worker.trace import trace_of
@@ -46,6 +46,12 @@ class OutcomeSettler:
         self._is_sent_again = False
 
     async def settle(self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None) -> None:
+        try:
+            await self._settle(run, envelope, outcome, error)
+        except SweptError:
+            await self._give_up(run, envelope, GIVE_UP_SECONDS)
+
+    async def _settle(self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None) -> None:
         state = self._state
         if error is not None and not isinstance(outcome, Lost | GiveUp):
             state.note_failed(error, is_retried=isinstance(outcome, Retry | Release))
@@ -162,7 +168,7 @@ class OutcomeSettler:
 
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:
         """P6: an outcome that stands already is as good."""
-        await require_lease(self._held, self._state.keeper, self._deps.clock)
+        await self._require_fence(run)
         record = encode_record(
             OutcomeRecord(
                 key=key,
@@ -178,6 +184,12 @@ class OutcomeSettler:
             await self._deps.lake.create(run.paths.numbered("hidden", key, empty.hidden), record)
         await self._deps.lake.create(run.paths.outcome(key), record)
 
+    async def _require_fence(self, run: Run) -> None:
+        """P6. An unknown lease has no end that could fence: its attempt may wake in a run that was closed long ago."""
+        await require_lease(self._held, self._state.keeper, self._deps.clock)
+        if self._held.is_unknown and await self._state.run_cache.is_closing(run):
+            raise SweptError(f"Run {run.run_id} is being closed")
+
     async def _note_divided(self, run: Run, envelope: Envelope, error: Exception) -> None:
         self._state.say("an item failed and is divided", envelope, error)
         if is_final_refusal(error):
@@ -192,7 +204,7 @@ class OutcomeSettler:
 
     async def _divide(self, run: Run, envelope: Envelope, split: Split) -> None:
         """P6: the child list is durable before a child is sent. Only its creator, within its lease, sends unmarked."""
-        await require_lease(self._held, self._state.keeper, self._deps.clock)
+        await self._require_fence(run)
         path = run.paths.children(envelope.key)
         record = ChildList(
             key=envelope.key,
