@@ -194,6 +194,7 @@ async def test_p6_nothing_is_written_into_a_run_that_was_closed_meanwhile(stand:
         assert not hand.stop.event.is_set(), hand.stop.reason
     assert rig.objects() == [key_of(ITEM)]
     assert (await rig.outcome(run, ITEM), await rig.children(run, ITEM)) == (None, None)
+    assert (hand.state.stats.empty, hand.state.stats.split) == (0, 0)
     assert await stand.messages() == []
 
 
@@ -210,6 +211,7 @@ async def poison_of(stand: Stand, *, is_late: bool) -> tuple[Run, bool]:
         await hand.attempt(held)
         await hand.settle()
         assert not hand.stop.event.is_set()
+        assert hand.state.stats.poisoned == (not is_late)
     return run, await rig.poison(run, ITEM) is not None
 
 

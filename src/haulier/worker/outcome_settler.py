@@ -64,16 +64,16 @@ class OutcomeSettler:
                 state.batch_settler.add(self._held, run, receipt)
             case Empty():
                 state.note_good(envelope)
-                state.stats.empty += 1
                 await self._write_empty(run, envelope.key, outcome)
+                state.stats.empty += 1
                 state.batch_settler.add(self._held, run, None)
             case Split():
-                state.stats.split += 1
                 if error is None:
                     state.note_good(envelope)
                 else:
                     await self._note_divided(run, envelope, error)
                 await self._divide(run, envelope, outcome)
+                state.stats.split += 1
                 state.batch_settler.add(self._held, run, None)
                 # At once: whoever takes the parent again sends all its children again. A child that kills its worker
                 # in the meantime would do so with each copy of it.
@@ -96,10 +96,10 @@ class OutcomeSettler:
                     state.stop.note_outage(state.redact(str(error)))
                 await self.release(envelope, delay_seconds)
             case Poison(reason):
-                state.stats.poisoned += 1
                 if envelope.suspect and is_final_refusal(error):
                     state.suspects.note_refused(is_part=True)
                 await self._poison(run, envelope, reason, error)
+                state.stats.poisoned += 1
                 state.batch_settler.add(self._held, run, None)
             case _:
                 assert_never(outcome)
