@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -324,7 +325,7 @@ class DoubtfulLake(LocalLake):
     def __init__(self, rig: Rig, doubts: Sequence[Act]) -> None:
         super().__init__(rig.folder / "lake", rig.clock)
         self._doubts = list(doubts)
-        self.left: list[float | None] = []
+        self.left: list[float] = []
 
     async def publish(self, spool: Spool, path: str, seconds_left: SecondsLeft | None = None) -> Published:
         assert seconds_left is not None
@@ -335,13 +336,15 @@ class DoubtfulLake(LocalLake):
         return await super().publish(spool, path, seconds_left)
 
 
-async def publish_doubtfully(rig: Rig, run: Run, *doubts: Act) -> tuple[Hand, DoubtfulLake]:
+async def publish_doubtfully(rig: Rig, run: Run, *doubts: Act, is_unknown: bool = False) -> tuple[Hand, DoubtfulLake]:
     """One publication over a lake that has these doubts, under a lease that is taken now."""
     lake = DoubtfulLake(rig, doubts)
     try:
         async with rig.hand() as hand:
             held = await hand.take()
             assert held is not None
+            if is_unknown:
+                held.lease = replace(held.lease, hold="unknown")
             spool = await lake.open_spool(run.paths.staging, "mine")
             await spool.write([b"{}"])
             path = run.paths.object("things", key_of(ITEM))
@@ -360,6 +363,15 @@ async def test_a_publication_that_nobody_can_tell_of_is_made_again(rig: Rig) -> 
     later, much_later = _later(rig, LEASE_SECONDS / 2), _later(rig, LEASE_SECONDS * 60)
     _, lake = await publish_doubtfully(rig, run, later, much_later)
     assert lake.left == [LEASE_SECONDS, LEASE_SECONDS / 2, LEASE_SECONDS]
+    assert rig.objects() == [key_of(ITEM)]
+
+
+async def test_c9_the_right_to_put_under_an_unknown_lease_ends_too(rig: Rig) -> None:
+    """A lease after the look at the closings that it follows; whoever woke later looks again."""
+    run = await rig.run(ITEM)
+    much_later = _later(rig, LEASE_SECONDS * 60)
+    _, lake = await publish_doubtfully(rig, run, much_later, much_later, is_unknown=True)
+    assert lake.left == [LEASE_SECONDS] * 3
     assert rig.objects() == [key_of(ITEM)]
 
 

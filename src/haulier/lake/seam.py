@@ -15,7 +15,7 @@ from haulier.rows.seam import Rows
 
 Bytes = bytes | bytearray | memoryview
 
-SecondsLeft = Callable[[], float | None]
+SecondsLeft = Callable[[], float]
 """How long a lease is surely ours yet. None: nobody knows."""
 
 
@@ -134,7 +134,7 @@ class Lake(Protocol):
         closing took the spool (only where a sweep fences).
 
         Where no sweep fences, the right to put ends with the lease if the store can do that (C9). Without
-        ``seconds_left``, or where nobody knows, it does not end."""
+        ``seconds_left`` it does not end."""
         ...
 
     async def adopt(self, path: str) -> ObjectFacts | None:

@@ -53,7 +53,7 @@ class LeaseKeeper:
     ) -> None:
         self._open_queue = open_queue
         self._clock = clock
-        self._lease_seconds = lease_seconds
+        self.lease_seconds = lease_seconds
         self._on_stall = on_stall
         self._lock = threading.Lock()
         self._held: set[HeldLease] = set()
@@ -80,7 +80,7 @@ class LeaseKeeper:
 
     def hold(self, lease: Lease, sent_at: float) -> HeldLease:
         """``sent_at``: the monotonic time just before its dequeue was sent."""
-        held = HeldLease(lease, sent_at + self._lease_seconds)
+        held = HeldLease(lease, sent_at + self.lease_seconds)
         with self._lock:
             self._held.add(held)
         return held
@@ -132,7 +132,7 @@ class LeaseKeeper:
     async def _keep(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ready.set()
-        tick_seconds = self._lease_seconds / TICKS_PER_LEASE
+        tick_seconds = self.lease_seconds / TICKS_PER_LEASE
         seen, silent, since_renewal = self._progress, 0, 0
         waiting: list[HeldLease] = []
         try:
@@ -186,7 +186,7 @@ class LeaseKeeper:
         try:
             if self._queue is None:
                 self._queue = self._open_queue()
-            renewed = await self._queue.renew([one.lease for one in held], self._lease_seconds)
+            renewed = await self._queue.renew([one.lease for one in held], self.lease_seconds)
         except HaulierError as error:
             logger.warning("leases were not renewed; trying again", extra={"error": str(error), "leases": len(held)})
             return held
@@ -199,7 +199,7 @@ class LeaseKeeper:
             one.lease = lease
             match lease.hold:
                 case "held":
-                    one.deadline = sent_at + self._lease_seconds
+                    one.deadline = sent_at + self.lease_seconds
                 case "doubtful":
                     waiting.append(one)
                 case "unknown":
@@ -209,4 +209,4 @@ class LeaseKeeper:
 
     async def _renew_until_answered(self, held: HeldLease, given_up: threading.Event) -> None:
         while not self._stop.is_set() and await self._renew_all([held], lambda _: not given_up.is_set()):
-            await self._is_stopping(self._lease_seconds / TICKS_PER_LEASE)
+            await self._is_stopping(self.lease_seconds / TICKS_PER_LEASE)

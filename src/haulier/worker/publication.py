@@ -34,12 +34,16 @@ async def publish(
     then.
     """
 
-    def seconds_left() -> float | None:
-        return None if held.is_unknown else held.deadline - clock.monotonic()
+    right_ends_at = 0.0
+
+    def seconds_left() -> float:
+        return (right_ends_at if held.is_unknown else held.deadline) - clock.monotonic()
 
     facts = await spool.finish()
     published = Published.AGAIN
     while published is Published.AGAIN:
+        # An unknown lease has no end: each look at the closings is good for one put within the time of a lease (C9).
+        right_ends_at = clock.monotonic() + keeper.lease_seconds
         if await runs.is_closing(run):
             raise SweptError(f"Run {run.run_id} is being closed")
         if await require_lease(held, keeper, clock):

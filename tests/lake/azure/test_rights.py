@@ -77,7 +77,7 @@ async def test_nothing_is_put_when_the_lease_is_over(container: Container, azure
     spool = await spooled(azure_lake, SMALL)
     assert await azure_lake.publish(spool, OBJECT, lambda: 0.0) is Published.AGAIN
     assert container.proxy.counters.operations == {}
-    assert await azure_lake.publish(spool, OBJECT, lambda: None) is Published.OURS
+    assert await azure_lake.publish(spool, OBJECT) is Published.OURS
 
 
 async def test_closings_and_the_lease_are_looked_at_after_the_blocks(
