@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import obstore
 import pytest
+from aiohttp import web
 from azure.storage.blob import ContentSettings
 from obstore.exceptions import InvalidPathError
 from obstore.store import AzureStore
 
-from haulier.errors import UsageError
+from haulier.errors import LakeUnavailableError, UsageError
 from haulier.lake.azure import listing
 from haulier.lake.azure.lake import AzureLake
 from haulier.lake.seam import Published
 from haulier.runs.run import list_runs
 from haulier.testing.contracts.lake.contents import OBJECT, STAGING, listed, spooled, stored
 from haulier.testing.proxy.rules import FaultRule
+from tests.azure.loopback import handed_on, loopback, refused
 from tests.lake.azure.conftest import Container
+from tests.lake.azure.test_lost_answers import LARGE, SMALL, published
 
 OURS = [f"a/{number}.json" for number in range(3)]
 
@@ -109,6 +113,34 @@ async def test_g1_nothing_is_published_to_a_missing_container(container: Contain
     with pytest.raises(UsageError, match="does not exist"):
         await azure_lake.publish(spool, OBJECT)
     await spool.discard()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(409, "BlobImmutableDueToPolicy"), (412, "LeaseIdMissing"), (409, "ContainerBeingDeleted")],
+)
+@pytest.mark.parametrize("records", [SMALL, LARGE], ids=["small", "large"])
+async def test_what_a_person_forbids_is_no_outage(
+    container: Container, records: list[bytes], status: int, code: str
+) -> None:
+    """It does not pass by itself, and is told by its name. What stands is adopted all the same."""
+    on = handed_on(container.azurite.blob_url.rpartition("/")[0])
+    refuse = refused(status, code)
+
+    async def answer(request: web.Request, body: bytes) -> web.StreamResponse:
+        if request.method != "PUT":
+            return await on(request, body)
+        return web.Response(status=201) if request.query.get("comp") == "block" else await refuse(request, body)
+
+    with loopback(answer) as served:
+        async with container.lake(blob_endpoint=f"{served.url}/{container.azurite.account.name}") as lake:
+            async with asyncio.timeout(10):
+                with pytest.raises(LakeUnavailableError, match=f"refused a request: {status} {code}"):
+                    await published(lake, records)
+                with pytest.raises(LakeUnavailableError, match=f"refused a request: {status} {code}"):
+                    await lake.create("a/b.json", b"{}")
+            await container.beside.upload_blob(f"lake/{OBJECT}", b"theirs")
+            assert await published(lake, records) is Published.TAKEN
 
 
 async def test_an_object_is_stored_as_readers_expect_it(container: Container, azure_lake: AzureLake) -> None:

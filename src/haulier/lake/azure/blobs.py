@@ -35,9 +35,9 @@ BLOCK_SECONDS = 120.0
 
 PAGE_BLOBS = 1_000
 
-_STANDS = frozenset({409, 412})
-_STANDS_CODE = "UnauthorizedBlobOverwrite"
-"""The same, 403, to a SAS that may create and not write."""
+_OVERWRITE = "UnauthorizedBlobOverwrite"
+"""403, to a SAS that may create and not write."""
+_STANDS = frozenset({"BlobAlreadyExists", "ConditionNotMet", _OVERWRITE})
 _CONTENT_TYPES = {"gz": "application/gzip", "json": "application/json", "ndjson": "application/x-ndjson"}
 
 
@@ -165,7 +165,12 @@ def is_absent(error: HttpResponseError) -> bool:
 
 def stands(error: HttpResponseError) -> bool:
     """Something stands under the name; on Azurite perhaps only blocks of a dead writer."""
-    return error.status_code in _STANDS or code_of(error) == _STANDS_CODE
+    return code_of(error) in _STANDS
+
+
+def may_stand(error: HttpResponseError) -> bool:
+    """The same, or something of a person refuses it: a lease, an immutability policy, a container that goes."""
+    return error.status_code in (409, 412) or stands(error)
 
 
 def code_of(error: HttpResponseError) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from azure.core.exceptions import HttpResponseError
 
-from haulier.lake.azure.blobs import Blobs, code_of, stands
+from haulier.lake.azure.blobs import Blobs, code_of, may_stand, stands
 from haulier.lake.azure.patience import whole
 from haulier.lake.azure.rights import PutRight, PutRights
 from haulier.lake.seam import SecondsLeft
@@ -88,7 +88,7 @@ class Upload:
             except HttpResponseError as error:
                 if self._is_late(error, right):
                     return None
-                if not stands(error):
+                if not may_stand(error):
                     raise
                 found = await self._blobs.standing(self._blob)
                 if found is not None:
@@ -115,11 +115,14 @@ class Upload:
             if self._is_late(error, right):
                 return None
             # Blocks go when another's blob is committed under the name, though that may have been removed since.
-            if not stands(error) and code_of(error) != "InvalidBlockList":
+            stood = stands(error) or code_of(error) == "InvalidBlockList"
+            if not stood and not may_stand(error):
                 raise
             found = await self._blobs.standing(self._blob)
             if found is not None:
                 return found.attempt == self.id
+            if not stood:
+                raise
             self._staged.clear()
             raise TimeoutError("what stood under the name has gone") from error
         return True
