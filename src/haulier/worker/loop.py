@@ -368,7 +368,7 @@ class Worker:
             max(self._empty_since, scope.others_worked_at),
             self._empty_until,
             lease_seconds + RETRY_CAP_SECONDS,
-            # A release may have waited so long for the queue, and wall clocks differ.
+            # A release may have waited so long for the queue.
             lambda run_id: scope.hidden_seconds(run_id) + QUEUE_PATIENCE_LEASES * lease_seconds,
         )
 

@@ -10,7 +10,6 @@ from typing import assert_never
 import msgspec
 
 from haulier.api.errors import Action, ApiError
-from haulier.clock import wall_seconds
 from haulier.errors import LakeUnavailableError, QueueUnavailableError, SweptError, UsageError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.plan import children_in
@@ -137,8 +136,7 @@ class OutcomeSettler:
     async def _let_go(self, envelope: Envelope, delay_seconds: float) -> None:
         queue = self._deps.queue
         if delay_seconds > RETRY_CAP_SECONDS:
-            hidden_until = wall_seconds(self._deps.clock) + delay_seconds
-            self._deps.client.scope.failures.note_hidden(envelope.run_id, hidden_until)
+            self._deps.client.scope.note_hidden(envelope.run_id, delay_seconds)
         if queue.capabilities.replaces_body:
             await self._release(encode(envelope), delay_seconds)
             return

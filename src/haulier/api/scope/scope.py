@@ -257,12 +257,16 @@ class Scope:
     def others_worked_at(self) -> float:
         return self._membership.others_worked_at
 
+    def note_hidden(self, run_id: str, seconds: float) -> None:
+        """A message of the run is released with so long a delay. The next beat tells the others."""
+        self.failures.note_hidden(run_id, self._wall + seconds)
+
     def hidden_seconds(self, run_id: str) -> float:
         """How long messages of the run may still be hidden because the API asked for a long wait, as far as the row
         tells; negative or 0: they are not."""
         known = self._row.known.failures.get(run_id, NO_FAILURES).hidden_until
         hidden_until = max(known, self.failures.hidden_until.get(run_id, 0.0))
-        return min(hidden_until - wall_seconds(self._clock), DAY_SECONDS)
+        return min(hidden_until - self._wall, DAY_SECONDS)
 
     @property
     def waiting(self) -> int:
