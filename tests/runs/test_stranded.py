@@ -9,6 +9,9 @@ import asyncio
 import dataclasses
 from collections.abc import Mapping
 
+import pytest
+
+from haulier.errors import QueueUnavailableError
 from haulier.queues.seam import QueueCapabilities
 from haulier.runs.ledger import Ledger
 from haulier.runs.run import Run
@@ -124,6 +127,27 @@ async def test_p2_mending_claims_what_nobody_has_sent(place: Place, process: Pro
     await enqueuing
     assert (await finish(place, run)).verdict == "complete"
     assert place.api.requests.total() == 5
+
+
+async def test_g1_what_nobody_has_sent_and_what_was_lost_go_out_together(place: Place, process: Process) -> None:
+    """A shard that was never sent does not let the lost items of another wait; what is lost anew is sent anew."""
+    run = await process.claim()
+
+    async def be_away_for_the_second(number: int, name: str, is_after: bool) -> None:
+        if name == "MemoryQueue.enqueue" and not is_after and place.messages:
+            raise QueueUnavailableError("The queue does not answer.")
+
+    with pytest.raises(QueueUnavailableError):
+        await place.process(Cuts(on_call=be_away_for_the_second)).enqueue(run, [thing(n) for n in range(6)])
+    assert len(place.messages) == 2
+    await process.queue.purge()
+    ledger = Ledger(process.lake, run.paths)
+    for _ in range(2):
+        await ledger.refresh()
+        assert await mend_stranded(process.closer, run, ledger) == 6
+        assert sorted(sent.key for sent in place.messages) == sorted(key_of(thing(n)) for n in range(6))
+        await process.queue.purge()
+    ledger.close()
 
 
 async def test_mending_waits_for_the_first_count(place: Place, process: Process) -> None:

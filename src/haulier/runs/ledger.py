@@ -150,6 +150,9 @@ class Ledger:
         """Note keys that are in the queue (`ledger_schema.LOST`)."""
         await self._scratch.do(table.put_queued, list(keys))
 
+    async def forget_queued(self) -> None:
+        await self._scratch.do(table.forget_queued)
+
     async def add_receipts(self, receipts: Sequence[Receipt]) -> None:
         await self._scratch.do(table.put_receipts, receipts)
 

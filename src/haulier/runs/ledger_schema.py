@@ -180,6 +180,10 @@ def put_queued(connection: apsw.Connection, keys: Iterable[str]) -> None:
     connection.executemany("INSERT OR IGNORE INTO queued VALUES (?)", [(key,) for key in keys])
 
 
+def forget_queued(connection: apsw.Connection) -> None:
+    connection.execute("DELETE FROM queued")
+
+
 def add_index(connection: apsw.Connection) -> None:
     connection.execute(INDEX)
 

@@ -12,12 +12,11 @@ from haulier.queues.envelope import decode
 from haulier.queues.seam import Queue
 from haulier.runs import ledger_schema as table
 from haulier.runs.ledger import Ledger
-from haulier.runs.plan import read_seal, read_shard
+from haulier.runs.plan import read_seal
 from haulier.runs.records import RepairRecord, Seal, encode_record
 from haulier.runs.run import Run
-from haulier.runs.send import send_again, send_plan, unsent_shards
 from haulier.runs.state import RunState, run_state
-from haulier.runs.stranded import is_counted
+from haulier.runs.stranded import is_counted, send_lost
 
 if TYPE_CHECKING:
     from haulier.runs.closing import Closer
@@ -72,15 +71,9 @@ class Repairer:
         return Repaired(missing, lost, is_exact)
 
     async def _send(self, run: Run, seal: Seal, ledger: Ledger) -> None:
-        lake, queue = self.closer.lake, self.closer.queue
         # Workers then wait anew before they repair by themselves.
-        await claim_repair(self.closer, run, await newest_repair(lake, run.paths) + 1)
-        # What was never sent goes out under its claim (P2), so that a late enqueuer marks its own.
-        for shard in await unsent_shards(lake, run.paths, seal):
-            await ledger.note_queued(item.key for item in await read_shard(lake, run.paths, seal, shard))
-        await send_plan(lake, queue, run.paths, seal)
-        async for items in ledger.items(table.LOST, "redrive"):
-            await send_again(queue, run.paths, items)
+        await claim_repair(self.closer, run, await newest_repair(self.closer.lake, run.paths) + 1)
+        await send_lost(self.closer, run, seal, ledger)
 
     async def _require_open(self, run: Run) -> Seal:
         state, _ = await run_state(self.closer.lake, run.paths)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from haulier.queues.seam import Queue
+from haulier.runs import ledger_schema as table
 from haulier.runs.expect import ask_expect
 from haulier.runs.ledger import Ledger
-from haulier.runs.plan import read_seal
+from haulier.runs.plan import read_seal, read_shard
+from haulier.runs.records import Seal
 from haulier.runs.run import Run
-from haulier.runs.send import send_again, send_plan
+from haulier.runs.send import send_again, send_plan, unsent_shards
 
 if TYPE_CHECKING:
     from haulier.runs.closing import Closer
@@ -29,19 +31,27 @@ async def is_stranded(queue: Queue, ledger: Ledger) -> bool:
 
 async def mend_stranded(closer: Closer, run: Run, ledger: Ledger) -> int:
     """Send the missing items, and return how many; 0 where the first count was never asked, and this process has no
-    API.
-
-    Unsent shards go out under their claim (P2), so that a late enqueuer marks its own. Only where all were sent are
-    missing items sent again, marked.
-    """
-    lake, queue = closer.lake, closer.queue
-    seal = await read_seal(lake, run.paths)
+    API."""
+    seal = await read_seal(closer.lake, run.paths)
     if seal is None or not await is_counted(closer, run):
         return 0
-    sent = await send_plan(lake, queue, run.paths, seal)
-    if not sent:
-        async for items in ledger.missing():
+    return await send_lost(closer, run, seal, ledger)
+
+
+async def send_lost(closer: Closer, run: Run, seal: Seal, ledger: Ledger) -> int:
+    """Send what is missing and, as far as the ledger was told, not in the queue. Returns how many.
+
+    Unsent shards go out under their claim (P2), so that a late enqueuer marks its own; the rest is marked.
+    """
+    lake, queue = closer.lake, closer.queue
+    try:
+        for shard in await unsent_shards(lake, run.paths, seal):
+            await ledger.note_queued(item.key for item in await read_shard(lake, run.paths, seal, shard))
+        sent = await send_plan(lake, queue, run.paths, seal)
+        async for items in ledger.items(table.LOST, "redrive"):
             sent += await send_again(queue, run.paths, items)
+    finally:
+        await ledger.forget_queued()  # It may be lost another time.
     return sent
 
 
