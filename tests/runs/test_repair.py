@@ -105,6 +105,22 @@ async def test_where_depth_is_not_exact_everything_missing_is_sent(place: Place,
     assert place.api.requests.total() == 3
 
 
+async def test_of_two_repairs_at_once_one_sends(place: Place, process: Process) -> None:
+    """The other says so, and sends nothing."""
+    run = await enqueued(process, 1, 2, 3)
+    await lose(place, 1, 2, 3)
+
+    async def let_another_go_first(number: int, name: str, is_after: bool) -> None:
+        if name == "LocalLake.create" and not is_after:
+            assert (await Repairer(process.closer).repair(run)).sent == 3
+
+    late = place.process(Cuts(on_call=let_another_go_first))
+    with pytest.raises(UsageError, match=r"being repaired by another process.*haulier status SOURCE"):
+        await Repairer(late.closer).repair(run)
+    assert len(place.messages) == 3
+    assert await newest_repair(process.lake, run.paths) == 1
+
+
 async def test_only_an_open_run_is_repaired(place: Place, process: Process) -> None:
     """Each other state is refused with the command that helps there."""
     repairer = Repairer(process.closer)

@@ -54,9 +54,11 @@ class Repairer:
     closer: Closer
 
     async def repair(self, run: Run, *, is_dry_run: bool = False) -> Repaired:
-        """Raises `UsageError` where the run is not open, or was not yet counted (``expect``)."""
+        """Raises `UsageError` where the run is not open, was not yet counted (``expect``), or is repaired by another
+        process, which began meanwhile."""
         lake, queue = self.closer.lake, self.closer.queue
         seal = await self._require_open(run)
+        number = await newest_repair(lake, run.paths) + 1
         ledger = Ledger(lake, run.paths)
         try:
             # Before the ledger is read: what is completed meanwhile is in the lake by then, and not missing.
@@ -65,15 +67,19 @@ class Repairer:
             missing = (await ledger.progress()).missing
             lost = await ledger.count(table.LOST)
             if lost and not is_dry_run:
-                await self._send(run, seal, ledger)
+                await self._claim(run, number)
+                await send_lost(self.closer, run, seal, ledger)
         finally:
             ledger.close()
         return Repaired(missing, lost, is_exact)
 
-    async def _send(self, run: Run, seal: Seal, ledger: Ledger) -> None:
-        # Workers then wait anew before they repair by themselves.
-        await claim_repair(self.closer, run, await newest_repair(self.closer.lake, run.paths) + 1)
-        await send_lost(self.closer, run, seal, ledger)
+    async def _claim(self, run: Run, number: int) -> None:
+        """Workers then wait anew before they repair by themselves."""
+        if not await claim_repair(self.closer, run, number):
+            raise UsageError(
+                f"Run {run.run_id} is being repaired by another process, which began at the same time. "
+                "`haulier status SOURCE` shows what is missing; repair again if that stays so."
+            )
 
     async def _require_open(self, run: Run) -> Seal:
         state, _ = await run_state(self.closer.lake, run.paths)
