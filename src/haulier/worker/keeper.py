@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 
 from haulier.clock import Clock
@@ -153,7 +153,7 @@ class LeaseKeeper:
                     since_renewal = 0
                     with self._lock:
                         waiting = list(self._held)
-                waiting = await self._renew_all(waiting, self._held.__contains__)
+                waiting = await self._until_stopping(self._renew_all(waiting, self._held.__contains__))
         finally:
             if self._queue is not None:
                 await self._queue.close()
@@ -162,6 +162,17 @@ class LeaseKeeper:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
+
+    async def _until_stopping(self, renewal: Coroutine[None, None, list[HeldLease]]) -> list[HeldLease]:
+        """A queue that hangs holds up no worker that leaves."""
+        renewing, stopping = asyncio.ensure_future(renewal), asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({renewing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if renewing.done():
+            return renewing.result()
+        renewing.cancel()
+        await asyncio.wait({renewing})
+        return []
 
     async def _renew_all(self, held: list[HeldLease], is_wanted: Callable[[HeldLease], bool]) -> list[HeldLease]:
         """Returns those that are to be asked for again."""

@@ -41,6 +41,10 @@ LOOKS_AT_END = 6
 """Where looks cost money an idle worker comes to look at its runs as a whole every so many
 `LakeCapabilities.look_seconds`, and at whether they are closed in each of these."""
 ROOM_SECONDS = 1.0
+HAND_BACK_SECONDS = 3.0
+"""After the grace, while the queue does not answer. What it does not take back comes when its lease runs out."""
+LEAVE_SECONDS = 4.0
+"""After the grace, with the last receipts and completions: where 25 s are given, 30 s end in a SIGKILL."""
 
 logger = logging.getLogger("haulier.worker")
 
@@ -126,14 +130,17 @@ class Worker:
                 await self._look_at_room()
                 measuring = group.create_task(self._keep_room())
                 await self._dequeue()
-                await self._finish()
+                leave_at = await self._finish()
                 settler.stop()
-                await asyncio.wait([settling])
+                is_asked = self._state.stop.event.is_set()
+                await asyncio.wait([settling], timeout=self._seconds_to(leave_at) if is_asked else None)
+                settling.cancel()
                 measuring.cancel()
                 watching.cancel()
                 pulse.cancel()
         finally:
-            await self._hand_back()  # Nothing is left here, unless this very task was cancelled or failed.
+            # Nothing is left here, unless this very task was cancelled or failed.
+            await self._hand_back(HAND_BACK_SECONDS)
             await asyncio.to_thread(keeper.stop)
             self._watch.close()
         return self._state.stop.code if self._state.stop.event.is_set() else 0
@@ -256,23 +263,34 @@ class Worker:
             stop.cancel()
             freed.cancel()
 
-    async def _finish(self) -> None:
-        """Cancelling hands the items back uncharged."""
+    async def _finish(self) -> float:
+        """Cancelling hands the items back uncharged. Returns the monotonic time at which a worker that was asked to
+        stop is to leave."""
+        grace_seconds = self._deps.settings.grace_seconds
+        grace_ends_at = self._deps.clock.monotonic() + grace_seconds
         self._deps.client.scope.end_waits()
         hurried = asyncio.ensure_future(self._hurried.wait())
         ended = asyncio.ensure_future(self._all_ended())
-        await asyncio.wait(
-            {hurried, ended}, timeout=self._deps.settings.grace_seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({hurried, ended}, timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if hurried.done():
+            grace_ends_at = self._deps.clock.monotonic()
         hurried.cancel()
         ended.cancel()
-        await self._hand_back()
+        await self._hand_back(self._seconds_to(grace_ends_at + HAND_BACK_SECONDS))
+        return grace_ends_at + LEAVE_SECONDS
 
-    async def _hand_back(self) -> None:
-        for task in self._attempts:
-            task.cancel()
-        if self._attempts:
-            await asyncio.wait(self._attempts)
+    async def _hand_back(self, seconds: float) -> None:
+        """Cancelled once, an attempt hands its item back; cancelled again, it leaves that."""
+        for limit_seconds in (seconds, None):
+            for task in self._attempts:
+                task.cancel()
+            if self._attempts:
+                await asyncio.wait(self._attempts, timeout=limit_seconds)
+            if self._attempts and limit_seconds is not None:
+                logger.warning("items could not be handed back in time", extra={"items": len(self._attempts)})
+
+    def _seconds_to(self, moment: float) -> float:
+        return max(0.0, moment - self._deps.clock.monotonic())
 
     async def _all_ended(self) -> None:
         while self._attempts:
