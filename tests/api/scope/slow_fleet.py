@@ -66,6 +66,8 @@ class SlowFleet:
             max_requests=max_requests,
         )
         self.is_store_away = False
+        self.store_seconds = 0.0
+        """It takes so much longer to change anything."""
         self.members: list[Member] = []
         self.born = 0
         self.rng = random.Random(12)
@@ -190,6 +192,7 @@ class FleetRows(ObjectRows):
 
     async def update(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
         self._require_store()
+        await asyncio.sleep(self._fleet.store_seconds)
         return await super().update(name, change)
 
     def _require_store(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 from msgspec import structs
 
 from haulier.api.http.transport import NO_HEADERS, Response
+from haulier.api.limits.breaker import Breaker, State
 from haulier.api.limits.budget import UNLIMITED, run_quota
 from haulier.api.limits.pacer import Pacer
 from haulier.api.limits.schedule import parse_schedule
@@ -22,6 +23,7 @@ from haulier.api.scope.membership import SILENT_BEATS, STALE_BEATS
 from haulier.api.scope.metronome import BURST_BEATS, LEAST_BEAT_PART, RETRIES_PER_BEAT, Metronome
 from haulier.api.scope.rhythm import BEAT_SECONDS, MAX_READ_SECONDS, Rhythm, fleet_rhythm, operations_now
 from haulier.api.scope.row import Member, ScopeRow
+from haulier.api.scope.scope import LEAVE_SECONDS
 from haulier.cli.api_state import api_lines, api_state
 from haulier.errors import UsageError
 from tests.api.scope.fleet import Process, World
@@ -297,6 +299,45 @@ def test_requests_that_are_refused_together_write_their_pause_once() -> None:
             assert fleet.row.pause_until >= time.now().timestamp() + 19.0
 
     time.run(main())
+
+
+@pytest.mark.parametrize("is_beating", [False, True])
+def test_who_leaves_does_not_wait_for_a_store_that_hangs(is_beating: bool) -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        async with slow_fleet(time, 2, IN_FLIGHT) as fleet:
+            await asyncio.sleep(SETTLING_SECONDS)
+            fleet.store_seconds = 600.0
+            scope = fleet.members[0].scope
+            if is_beating:
+                await asyncio.sleep(fleet_rhythm(fleet.row, OPERATIONS_PER_SECOND, BEAT_SECONDS).beat_seconds)
+            left_at = time.monotonic()
+            await scope.leave()
+            assert time.monotonic() - left_at <= LEAVE_SECONDS
+            assert (scope.share, scope.was_last) == (0, False)
+
+    time.run(main())
+
+
+def test_g4_a_witness_is_waited_for_as_long_as_others_beat() -> None:
+    """Without one an item's own request is the probe, and a bad item may be the cause."""
+    world = World()
+    with_witness, without = Process(world, "with", 2, 0.0), Process(world, "without", 2, 0.0)
+    with_witness.rhythm = without.rhythm = Rhythm(48.0, 48.0, 7.0)
+    for _ in range(2):
+        with_witness.whole_beat()
+        without.whole_beat()
+    doubt = Breaker(state=State.SUSPECT, probe_at=world.row.time)
+    world.row = structs.replace(world.row, breaker=doubt)
+    for seconds in (7.0, 40.0, 49.0):
+        world.now = seconds
+        without.begin()
+        assert without.beat is not None
+        without.beat = replace(without.beat, can_probe=True)
+        without.commit()
+        without.adopt()
+        assert (world.row.breaker.prober == "without") == (seconds > 48.0)
 
 
 def test_g5_a_lower_cap_that_one_member_tells_is_obeyed_at_the_next_read_of_the_others() -> None:

@@ -19,7 +19,7 @@ MIN_WINDOW_ANSWERS, OPENING_BAD_PART = 50, 0.8
 FIRST_PROBE_DELAY_SECONDS: Final = 15.0
 MAX_PROBE_DELAY_SECONDS: Final = 300.0
 WITNESS_HEAD_START_SECONDS: Final = 3.0
-"""Three beats in which only a member with a witness may become the prober."""
+"""Three beats in which only a member with a witness may become the prober; one, where beats are rare."""
 PROBE_SPREAD_PART: Final = 0.2
 """Keeps many sources on one API from asking together."""
 TRIAL_SUCCESSES: Final = 10
@@ -96,10 +96,18 @@ def after_outcomes(breaker: Breaker, outcomes: Outcomes, time: float, wall: floa
     return replace(doubted, state=State.SUSPECT) if breaker.failures >= failures_to_open(breaker) else breaker
 
 
-def claim_probe(breaker: Breaker, name: str, time: float, seconds: float, *, has_witness: bool = True) -> Breaker:
+def claim_probe(
+    breaker: Breaker,
+    name: str,
+    time: float,
+    seconds: float,
+    *,
+    has_witness: bool = True,
+    head_start_seconds: float = WITNESS_HEAD_START_SECONDS,
+) -> Breaker:
     """Make a member the prober, if a probe is due. A member without a witness comes later: its probe is an item's
     request, and a bad item may be the cause."""
-    probe_at = breaker.probe_at + (0.0 if has_witness else WITNESS_HEAD_START_SECONDS)
+    probe_at = breaker.probe_at + (0.0 if has_witness else head_start_seconds)
     is_due = breaker.state is not State.CLOSED and time >= probe_at
     if not is_due or (breaker.prober and time < breaker.prober_until):
         return breaker

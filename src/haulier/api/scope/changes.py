@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from haulier.api.limits.breaker import Outcomes, State, after_outcomes, after_probe, claim_probe, close_on_trial
+from haulier.api.limits.breaker import (
+    WITNESS_HEAD_START_SECONDS,
+    Outcomes,
+    State,
+    after_outcomes,
+    after_probe,
+    claim_probe,
+    close_on_trial,
+)
 from haulier.api.limits.budget import (
     UNLIMITED,
     Budget,
@@ -273,7 +281,15 @@ def _update_breaker(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.probe is not None:
         breaker = after_probe(breaker, beat.name, row.time, beat.roll, is_good=beat.probe)
     if beat.can_probe:
-        breaker = claim_probe(breaker, beat.name, row.time, beat.keep_seconds, has_witness=beat.has_witness)
+        beats = [one.beat_seconds for _, one in _living_members(row, beat.silent) if one.share] if beat.is_slow else []
+        breaker = claim_probe(
+            breaker,
+            beat.name,
+            row.time,
+            beat.keep_seconds,
+            has_witness=beat.has_witness,
+            head_start_seconds=max([WITNESS_HEAD_START_SECONDS, *beats]),
+        )
     governor = row.governor if breaker.closings == row.breaker.closings else restart(row.governor)
     return replace(row, breaker=breaker, governor=governor)
 

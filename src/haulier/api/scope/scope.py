@@ -33,6 +33,8 @@ from haulier.rows.seam import Rows
 
 LONG_PAUSE_BEATS = 10
 """A longer pause takes the share away: items taken meanwhile would only wait."""
+LEAVE_SECONDS = 8.0
+"""A process that is told to end is killed soon. Its share is free when its silence proves that it ended."""
 
 logger = logging.getLogger("haulier.api")
 
@@ -110,14 +112,17 @@ class Scope:
             raise errors.exceptions[0] from None
 
     async def leave(self) -> None:
-        """Send nothing more. A store that cannot be reached is no error."""
+        """Send nothing more. A store that cannot be reached is no error, and is not waited for longer than
+        `LEAVE_SECONDS`."""
         self._membership.close()
         self._gate.limit = 0
         in_use, unused = self._gate.in_use, self._view.pacer.give_up_unused()
         failures = self.failures.take()
-        with contextlib.suppress(UnavailableError):
-            row = await self._row.update(lambda row: after_leave(row, self._member, in_use, unused, failures))
-            self.was_last = not row.members
+        with contextlib.suppress(UnavailableError, TimeoutError):
+            # A file of this machine has a time-out of its own.
+            async with asyncio.timeout(LEAVE_SECONDS if self._metronome.is_slow else None):
+                row = await self._row.update(lambda row: after_leave(row, self._member, in_use, unused, failures))
+                self.was_last = not row.members
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
