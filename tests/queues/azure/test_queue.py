@@ -132,6 +132,22 @@ async def test_both_queues_are_made_by_the_first_call_that_writes() -> None:
         assert server.counters.operations["create-queue"] == 4
 
 
+async def test_a_queue_that_is_deleted_under_its_workers_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """It looks empty to them, and a run would seem to stand still."""
+    async with served() as (server, queue):
+        assert await take(queue) == []
+        assert caplog.records == [], "nobody has sent anything yet"
+        await queue.enqueue([JSON])
+        assert len(await take(queue)) == 1
+        async with plain_client(server) as other:
+            await other.delete_queue()
+        server.clock.advance(60.0)  # For half a minute its name is taken.
+        assert await take(queue) == []
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "haulier repair" in record.message
+
+
 async def test_a_right_without_creating_is_enough_for_a_queue_that_is_there() -> None:
     """Nothing is created that need not be; where it must be and may not, the credential is told so."""
     async with served() as (server, queue):

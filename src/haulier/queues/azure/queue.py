@@ -65,6 +65,7 @@ class AzureQueue:
         self._waits = Waits(clock, rng or random.Random())
         self._connection: QueueConnection | None = None
         self._is_closed = False
+        self._has_been_there = False
         self._in_doubt: set[str] = set()
         """Tokens of releases and completions that may have had their effect: refused the next time, they are done."""
 
@@ -111,8 +112,13 @@ class AzureQueue:
 
         try:
             messages = await self._call(client, first_page)
-        except AbsentQueueError:
+        except AbsentQueueError as error:
+            if self._has_been_there:
+                self._waits.warn(
+                    "the queue was deleted; `haulier repair SOURCE` makes it again, and sends what has not ended", error
+                )
             return []
+        self._has_been_there = True
         return [
             Lease(
                 token_of(message),
