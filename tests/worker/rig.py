@@ -230,7 +230,7 @@ class Rig:
         found = await self._record(ChildList, run.paths.children(key_of(item)))
         return None if found is None else [child.key for child in found.children]
 
-    async def put_object(self, run: Run, item: Things, records: list[bytes]) -> None:
+    async def put_object(self, run: Run, item: WorkItem, records: list[bytes]) -> None:
         """What another attempt published."""
         self._born += 1
         spool = await self.lake.open_spool(run.paths.staging, f"other.{self._born}")

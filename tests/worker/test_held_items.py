@@ -23,7 +23,7 @@ from haulier.sources.context import Context
 from haulier.worker.guard_pipe import EndFrame, Job, PageFrame, StartFrame, read_frame, work_alone
 from haulier.worker.held_items import HeldItems
 from haulier.worker.settings import MAX_CHILDREN_BYTES
-from tests.worker.rig import Rig, key_of
+from tests.worker.rig import LEASE_SECONDS, Rig, key_of
 
 LARGE = MAX_BODY_BYTES + 1
 
@@ -166,7 +166,8 @@ async def test_a_reference_to_a_file_that_is_gone_is_poison_and_can_be_redriven(
     assert seal is not None
     shard = rig.folder / "lake" / run.paths.shard(seal.attempt, "000000")
     kept = shard.read_bytes()
-    for number, damaged in enumerate((None, kept.replace(b"letter-", b"lettre-"), kept[:-100], b"\xff\xfe"), 1):
+    altered = kept.replace(b"letter-", b"lettre-"), kept.replace(b"xxx", b"yyy", 1)
+    for number, damaged in enumerate((None, *altered, kept[:-100], b"\xff\xfe"), 1):
         shard.unlink()
         if damaged is not None:
             shard.write_bytes(damaged)
@@ -180,6 +181,21 @@ async def test_a_reference_to_a_file_that_is_gone_is_poison_and_can_be_redriven(
     post = Post()
     await work(rig, post)
     assert post.read == [letter(1)]
+
+
+async def test_p4_an_item_that_has_ended_needs_its_parameters_no_more(rig: Rig) -> None:
+    """Its message comes back after another attempt published it, and the shard is gone: it is done, not poison."""
+    run = await rig.run(letter(1))
+    await rig.queue.dequeue(1, LEASE_SECONDS)
+    rig.turn(LEASE_SECONDS + 1)
+    await rig.put_object(run, letter(1), [b"{}"])
+    (shard,) = (rig.folder / "lake" / run.paths.root).glob("plan/*/*.ndjson")
+    shard.unlink()
+    await work(rig, Post())
+    assert await rig.poison(run, letter(1)) is None
+    assert rig.poison_copies() == []
+    assert [receipt.adopted for receipt in await rig.receipts(run)] == [True]
+    assert rig.messages == []
 
 
 async def test_a_lake_that_is_away_charges_no_item_for_its_parameters(

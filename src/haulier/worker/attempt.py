@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from haulier.api.errors import Action, ApiError
 from haulier.errors import (
     BrokenEnvelopeError,
-    DamagedObjectError,
     HaulierError,
     ItemError,
     LeaseLostError,
@@ -32,7 +31,7 @@ from haulier.worker.first_items import Suspicion
 from haulier.worker.inquiry import Inquiry
 from haulier.worker.keeper import HeldLease
 from haulier.worker.lookup import adopted_receipt, look_up
-from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Outcome, Poison, Release, Split
+from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Outcome, Release, Split
 from haulier.worker.outcome_settler import OutcomeSettler
 from haulier.worker.publication import publish
 from haulier.worker.settings import MAX_DEPTH, SILENT_DELIVERIES
@@ -116,34 +115,38 @@ class Attempt:
         else:
             self._deps.require_same_source(run)
             with self._deps.client.scope.working_for(run.run_id):
-                try:
-                    envelope = await self._state.held_items.in_full(run, envelope)
-                except DamagedObjectError as damage:
-                    await self._settler.settle(run, envelope, Poison("damaged"), damage)
-                    return
-                outcome, error = await self._outcome_of(run, envelope)
+                envelope, outcome, error = await self._outcome_of(run, envelope)
                 await self._settler.settle(run, envelope, outcome, error)
 
-    async def _outcome_of(self, run: Run, envelope: Envelope) -> tuple[Outcome, Exception | None]:
-        """The item boundary: each exception becomes an outcome here."""
+    async def _outcome_of(self, run: Run, envelope: Envelope) -> tuple[Envelope, Outcome, Exception | None]:
+        """The item boundary: each exception becomes an outcome here. Returns the message in full if it was worked."""
         try:
-            return await self._work(run, envelope), None
+            found = await self._look_first(run, envelope)
+            if found is not None:
+                return envelope, found, None
+            envelope = await self._state.held_items.in_full(run, envelope)
+            return envelope, await self._work(run, envelope), None
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
-            return await self._blame(run, envelope, error)
+            return envelope, *await self._blame(run, envelope, error)
         finally:
             self._state.first_items.note_left(envelope)
 
-    async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
-        kind = self._deps.registry.get(envelope.kind)
+    async def _look_first(self, run: Run, envelope: Envelope) -> Done | Empty | Split | None:
+        """P4. It takes no parameters: the file that holds those of a large item may be gone though the item ended."""
+        stream = self._deps.registry.get(envelope.kind).stream
         self._state.unknown_since.pop(envelope.kind, None)
-        item = decode_payload(kind, bytes(envelope.payload))
-        if self._held.lease.deliveries > 1 or envelope.resent:
-            found = await look_up(self._deps.lake, run, type(item).stream, envelope.key)
-            if found is not None:
-                self._state.stats.adopted += 1
-                return found
-            # A copy that was sent again begins its count of deliveries anew; one crash record of the key suffices.
-            self._has_crashed = await self._deps.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
+        if self._held.lease.deliveries <= 1 and not envelope.resent:
+            return None
+        found = await look_up(self._deps.lake, run, stream, envelope.key)
+        if found is not None:
+            self._state.stats.adopted += 1
+            return found
+        # A copy that was sent again begins its count of deliveries anew; one crash record of the key suffices.
+        self._has_crashed = await self._deps.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
+        return None
+
+    async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
+        item = decode_payload(self._deps.registry.get(envelope.kind), bytes(envelope.payload))
         self._state.first_items.note_begun(envelope)
         restarts = 0
         while True:
