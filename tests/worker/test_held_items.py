@@ -82,6 +82,17 @@ async def test_an_item_too_large_for_a_message_is_sent_by_reference_and_worked_i
     assert (verdict.verdict, verdict.totals.done) == ("complete", 2)
 
 
+async def test_a_reference_of_a_release_whose_messages_held_less_is_worked(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in the queue while its worker is replaced: the item is in its shard, as before."""
+    await rig.run(letter(1), letter(2))
+    monkeypatch.setattr("haulier.runs.plan.MAX_PAYLOAD_BYTES", 2 * LARGE)
+    post = Post()
+    await work(rig, post)
+    assert sorted(item.number for item in post.read) == [1, 2]
+
+
 async def test_a_failure_is_counted_in_a_message_that_stays_a_reference(rig: Rig) -> None:
     """The message is written anew at each failure; it never grows into what its queue would refuse."""
     await rig.run(letter(1))

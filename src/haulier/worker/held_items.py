@@ -38,6 +38,8 @@ class HeldItems:
         path = run.paths.held(envelope.held_in)
         async with self._turn:  # Items are dequeued together: one of them reads their file.
             payload = (await self._payloads(run, path)).get(envelope.key)
+            if payload is None:  # A release whose messages held less has sent smaller items by reference, too.
+                payload = (await self._read(run, path, only_large=False)).get(envelope.key)
         if payload is None:
             raise DamagedObjectError(path, f"it does not hold the parameters of {envelope.key}")
         return msgspec.structs.replace(envelope, payload=payload)
@@ -50,19 +52,19 @@ class HeldItems:
         if path in self._files:
             self._files.move_to_end(path)
             return self._files[path]
-        payloads = self._files[path] = await self._read(run, path)
+        payloads = self._files[path] = await self._read(run, path, only_large=True)
         while len(self._files) > 1 and self.kept_bytes > MAX_CACHE_BYTES:
             self._files.popitem(last=False)
         return payloads
 
-    async def _read(self, run: Run, path: str) -> dict[str, msgspec.Raw]:
+    async def _read(self, run: Run, path: str, *, only_large: bool) -> dict[str, msgspec.Raw]:
         body = await self._lake.read(path)
         if body is None:
             raise DamagedObjectError(path, "it holds parameters of items, and is not in the lake")
         if path.endswith(".ndjson"):
             await self._require_sealed(run, path, body)
         try:
-            return {item.key: item.payload.copy() for item in _items(path, body) if item.held_in}
+            return {item.key: item.payload.copy() for item in _items(path, body) if item.held_in or not only_large}
         except (msgspec.DecodeError, UnicodeDecodeError, LakeUnavailableError) as error:
             raise DamagedObjectError(path, str(error)) from error
 
