@@ -179,7 +179,7 @@ async def test_a_reference_to_a_file_that_is_gone_is_poison_and_can_be_redriven(
     assert seal is not None
     shard = rig.folder / "lake" / run.paths.shard(seal.attempt, "000000")
     kept = shard.read_bytes()
-    altered = kept.replace(b"letter-", b"lettre-"), kept.replace(b"xxx", b"yyy", 1)
+    altered = kept.replace(b"letter-", b"lettre-"), kept.replace(b'xxx"', b'yyy"')
     for number, damaged in enumerate((None, *altered, kept[:-100], b"\xff\xfe"), 1):
         shard.unlink()
         if damaged is not None:
