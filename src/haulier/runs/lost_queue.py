@@ -26,10 +26,23 @@ async def require_queue(lake: Lake, queue: Queue, source: str) -> None:
         )
 
 
+async def require_queue_of(lake: Lake, queue: Queue, run: Run) -> None:
+    """As `require_queue`, for a run that may be partial. Raises before what is sent makes the queue."""
+    if await queue.exists() or not await _was_sent(lake, run):
+        return
+    raise UsageError(
+        f"The queue does not exist, but items of run {run.run_id} were sent to one. Correct the key `queue` of the "
+        "source file, or --queue. If it was deleted, make an empty one of that name, and repeat the command."
+    )
+
+
 async def _sent_run(lake: Lake, source: str) -> Run | None:
     for run in reversed(await list_runs(lake, source)):
-        if not (await run_state(lake, run.paths))[0].is_closed:
-            seal = await read_seal(lake, run.paths)
-            if seal is not None and len(await unsent_shards(lake, run.paths, seal)) < len(seal.shards):
-                return run
+        if not (await run_state(lake, run.paths))[0].is_closed and await _was_sent(lake, run):
+            return run
     return None
+
+
+async def _was_sent(lake: Lake, run: Run) -> bool:
+    seal = await read_seal(lake, run.paths)
+    return seal is not None and len(await unsent_shards(lake, run.paths, seal)) < len(seal.shards)

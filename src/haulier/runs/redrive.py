@@ -10,6 +10,7 @@ from haulier.runs import ledger_schema as table
 from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
+from haulier.runs.lost_queue import require_queue_of
 from haulier.runs.records import PlannedItem, RedriveRecord, encode_record
 from haulier.runs.reopen import reopen, require_open_or_partial, standing_verdict
 from haulier.runs.run import Run
@@ -24,10 +25,12 @@ class Redriver:
     async def redrive(self, run: Run, keys: Collection[str] | None = None) -> int:
         """Redrive the run's poisoned items (or those of ``keys``), and return how many were sent.
 
-        Raises `UsageError`, before anything is written, after a final verdict and for keys that are not poisoned.
+        Raises `UsageError`, before anything is written, after a final verdict, for keys that are not poisoned, and
+        for a queue that does not exist.
         Repeatable: what an earlier redrive left undone is sent.
         """
         await require_open_or_partial(self.closer, run)
+        await require_queue_of(self.closer.lake, self.closer.queue, run)
         ledger = Ledger(self.closer.lake, run.paths)
         try:
             await _read(ledger, run)
