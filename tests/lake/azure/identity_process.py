@@ -34,7 +34,7 @@ async def haul(endpoint: str, container: str) -> dict[str, object]:
         "read": (await lake.read("a/b.json") or b"").decode(),
         "published": [small.value, large.value],
         "listed": await listed(lake, "a"),
-        "signed for": parse_qs(right.sas or "").get("skoid", []),
+        "signed for": parse_qs((right and right.sas) or "").get("skoid", []),
     }
     await lake.remove("a/b.json")
     await lake.close()

@@ -41,6 +41,7 @@ def rights_of(container: Container, **account: str) -> PutRights:
 async def test_a_put_is_signed_for_its_blob_until_the_lease_ends(container: Container, seconds: float) -> None:
     """Less the time after which it is given up: the service looks at the signature when a request begins."""
     right = await rights_of(container).for_seconds("lake/a", seconds)
+    assert right is not None
     assert right.sas is not None
     words = {name: value for name, (value,) in parse_qs(right.sas).items()}
     ends = datetime.fromisoformat(words["se"])
@@ -52,8 +53,25 @@ async def test_a_put_is_signed_for_its_blob_until_the_lease_ends(container: Cont
 
 async def test_a_sas_cannot_sign_another(container: Container) -> None:
     """With one, or without a lease, the right to put is the account's own."""
-    assert (await rights_of(container, key="", sas="sig=a").for_seconds("lake/a", 60)).sas is None
-    assert (await rights_of(container).for_seconds("lake/a", None)).sas is None
+    sas_only, signing = rights_of(container, key="", sas="sig=a"), rights_of(container)
+    for right in (await sas_only.for_seconds("lake/a", 60), await signing.for_seconds("lake/a", None)):
+        assert right is not None
+        assert right.sas is None
+
+
+async def test_no_signature_outlives_a_lease_that_is_nearly_over(container: Container, azure_lake: AzureLake) -> None:
+    """It ends on a whole second. The publication is asked for again, and its lease is renewed meanwhile."""
+    assert await azure_lake.publish(await spooled(azure_lake, SMALL), "a/b.ndjson.gz", lambda: 20.0) is Published.OURS
+    spool = await spooled(azure_lake, SMALL)
+    for seconds in (1.9, 0.5, 0.05, 0.0, -1.0):
+        assert await azure_lake.publish(spool, OBJECT, lambda seconds=seconds: seconds) is Published.AGAIN  # type: ignore[misc]
+    assert container.proxy.counters.operations == {"put-blob": 1}
+    assert await azure_lake.publish(spool, OBJECT, lambda: 20.0) is Published.OURS
+
+
+async def test_a_lease_of_a_second_still_publishes(azure_lake: AzureLake) -> None:
+    """It never has more left."""
+    assert await azure_lake.publish(await spooled(azure_lake, SMALL), OBJECT, lambda: 0.9) is Published.OURS
 
 
 @pytest.mark.parametrize(("records", "operation"), [(SMALL, "put-blob"), (LARGE, "put-block-list")])

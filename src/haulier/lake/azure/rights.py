@@ -19,6 +19,11 @@ from haulier.lake.azure.store import CONNECT_SECONDS, REQUEST_SECONDS
 PUT_SECONDS = 30.0
 """A put is given up after that. The service looks at a signature when a request begins, and takes its body for as long
 as it comes; so a signature ends that much before its lease."""
+SHORTEST_SECONDS = 2.0
+"""A signature ends on a whole second, so one for less than that may outlive its lease. It is not made: the lease is
+about to be renewed, or is over."""
+LONG_LEASE_SECONDS = 5.0
+"""What a lease had left once, of those for which `SHORTEST_SECONDS` holds: one of a second never has as much."""
 _KEY_LIFE = timedelta(days=1)
 _KEY_REST = timedelta(hours=4)
 """A delegation key with less to live is replaced: no lease is longer."""
@@ -54,11 +59,17 @@ class PutRights:
         self._key: UserDelegationKey | None = None
         self._key_ends_at = -math.inf
         self._is_refused = False
+        self._longest_seconds = 0.0
 
-    async def for_seconds(self, blob: str, seconds_left: float | None) -> PutRight:
-        """``seconds_left`` of the lease; None without one. May ask the service."""
+    async def for_seconds(self, blob: str, seconds_left: float | None) -> PutRight | None:
+        """``seconds_left`` of the lease; None without one. May ask the service. Returns None where too little is left
+        of a lease."""
         if seconds_left is None:
             return PutRight(None, PUT_SECONDS)
+        self._longest_seconds = max(self._longest_seconds, seconds_left)
+        shortest_seconds = SHORTEST_SECONDS if self._longest_seconds >= LONG_LEASE_SECONDS else 0.0
+        if seconds_left <= 0 or seconds_left < shortest_seconds:
+            return None
         timeout_seconds = min(PUT_SECONDS, seconds_left / 2)
         now = self._server_clock.now()
         # In whole seconds. What is left of a very short lease must not be rounded to nothing.

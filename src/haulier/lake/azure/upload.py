@@ -19,6 +19,8 @@ PUT_BYTES = 1024 * 1024
 """Up to this an object is one request, which costs half as much as two. Above, memory holds one block at a time, and
 what makes it visible is a request without a body of its own, which is over in a moment."""
 BLOCK_BYTES = 4 * 1024 * 1024
+RIGHT_PAUSE_SECONDS = 0.05
+"""Until a lease is looked at again of which too little is left: its keeper renews it meanwhile."""
 MAX_BLOCKS = 50_000
 """Of one blob, by the documentation of Put Block."""
 
@@ -130,9 +132,10 @@ class Upload:
     async def _right(self, seconds_left: SecondsLeft | None) -> PutRight | None:
         """Asked for as late as can be: blocks take their time."""
         left = seconds_left() if seconds_left is not None else None
-        if left is not None and left <= 0:
-            return None
-        return await self._rights.for_seconds(self._blob, left)
+        right = await self._rights.for_seconds(self._blob, left)
+        if right is None:
+            await asyncio.sleep(RIGHT_PAUSE_SECONDS)
+        return right
 
     def _is_late(self, error: HttpResponseError, right: PutRight) -> bool:
         return error.status_code == 403 and not stands(error) and self._rights.is_over(right)
