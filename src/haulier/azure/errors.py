@@ -28,6 +28,8 @@ _RIGHTS = frozenset(
     {
         *("AuthorizationPermissionMismatch", "InsufficientAccountPermissions"),
         *("AuthorizationServiceMismatch", "AuthorizationResourceTypeMismatch"),
+        # To a SAS that may create and not write.
+        "UnauthorizedBlobOverwrite",
     }
 )
 _MISSING = frozenset({"ContainerNotFound", "QueueNotFound", "FilesystemNotFound"})

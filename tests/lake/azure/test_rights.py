@@ -116,7 +116,7 @@ async def test_a_clock_that_is_wrong_hides_nothing_from_the_check(container: Con
     """The right to put is tried by the service's clock, and nothing is left of it."""
     async with container.lake(SkewedClock(ahead_seconds)) as lake:
         await lake.check()
-    assert container.proxy.counters.operations["put-blob"] == (2 if ahead_seconds < 0 else 1)
+    assert container.proxy.counters.operations["put-blob"] == (3 if ahead_seconds < 0 else 2)
     assert await container.blobs() == {}
 
 
@@ -139,21 +139,24 @@ async def test_a_clock_that_is_an_hour_off_is_refused_at_the_start(container: Co
             await lake.check()
 
 
-@pytest.mark.parametrize("missing", ["write", "delete", "list", "read"])
+@pytest.mark.parametrize("missing", ["write", "create and write", "delete", "list", "read"])
 async def test_a_missing_right_is_refused_at_the_start(container: Container, missing: str) -> None:
     """Each that a run needs is tried."""
     account = container.azurite.account
-    rights = {name: name != missing for name in ("read", "write", "delete", "list")}
+    rights = {name: name not in missing for name in ("read", "write", "create", "delete", "list")}
     sas = generate_account_sas(
         account.name,
         account.key,
         ResourceTypes(container=True, object=True),
-        AccountSasPermissions(**rights, create=missing != "write"),
+        AccountSasPermissions(**rights),
         datetime.now(UTC) + timedelta(hours=1),
     )
     async with container.lake(key="", sas=sas, setting="AZURE_STORAGE_SAS_TOKEN") as lake:
         with pytest.raises(UsageError, match="AZURE_STORAGE_SAS_TOKEN"):
             await lake.check()
+        if missing == "write":
+            with pytest.raises(UsageError, match=r"lacks a right on the container .* needs racwdl"):
+                await lake.check()
 
 
 async def test_a_lake_works_with_a_sas(container: Container) -> None:

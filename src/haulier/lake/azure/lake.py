@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import obstore
 from azure.core.credentials_async import AsyncTokenCredential
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, PreconditionError
 
 from haulier.azure.credential import async_credential
 from haulier.azure.errors import AzureErrors, AzurePlace
@@ -177,7 +178,7 @@ class AzureLake:
         return AzureRows(store, folder, self._errors, self._clock, self._server_clock, self._rng)
 
     async def check(self) -> None:
-        """Each right is tried that a run needs: to list, to put, to read and to delete."""
+        """Each right is tried that a run needs: to list, to put, to read, to replace and to delete."""
         await asyncio.to_thread(spool_folder)  # It is there.
         probe = self._folder.below(f"_haulier/{temporary_name()}")
         upload = Upload(self._blobs, self._rights, probe, MemoryBody(b"{}"))
@@ -187,15 +188,22 @@ class AzureLake:
             if await upload.attempt(lambda: PROBE_SECONDS) is None:
                 await upload.attempt(lambda: PROBE_SECONDS)
 
+        async def replace_it() -> None:
+            """As a shared row is."""
+            tag = (await obstore.head_async(self._store, probe))["e_tag"]
+            with contextlib.suppress(PreconditionError):  # An earlier try was made, and its answer lost.
+                await obstore.put_async(self._store, probe, b"{ }", mode={"e_tag": tag}, use_multipart=False)
+
         await self._listing.forgotten(probe, self._clock.now())
         await self._patience.ask(put)
         self._errors.require_clock(datetime.fromtimestamp(self._server_clock.now(), UTC))
         found = await self._pieces.read(probe)
-        await self._patience.ask(partial(self._blobs.delete, probe))
         if found is None:
             raise LakeUnavailableError(
                 f"What is put into the lake at {self._folder.url} is not found there. Does something else remove it?"
             )
+        await self._patience.ask(replace_it)
+        await self._patience.ask(partial(self._blobs.delete, probe))
 
     async def _standing(self, blob: str) -> Standing | None:
         """By the SDK: obstore does not say whether it is the container that is missing."""
