@@ -13,7 +13,7 @@ from obstore.exceptions import InvalidPathError
 from obstore.store import AzureStore
 
 from haulier.errors import LakeUnavailableError, UsageError
-from haulier.lake.azure import listing
+from haulier.lake.azure import lake, listing
 from haulier.lake.azure.lake import AzureLake
 from haulier.lake.seam import Published
 from haulier.runs.run import list_runs
@@ -70,6 +70,25 @@ async def test_a_folder_of_a_stranger_stops_no_look_at_the_runs(container: Conta
         await container.beside.upload_blob(f"lake/_haulier/shop/runs/{name}", b"theirs")
     assert len(await azure_lake.names("_haulier/shop/runs")) == 3
     assert await list_runs(azure_lake, "shop") == []
+
+
+async def test_a_check_removes_what_killed_ones_left(
+    container: Container, azure_lake: AzureLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at once: another check may be under way."""
+    container.breaks(FaultRule("hang", operation="delete", times=1))
+    killed = asyncio.ensure_future(azure_lake.check())
+    while not container.proxy.counters.struck:
+        await asyncio.sleep(0.01)
+    killed.cancel()
+    await asyncio.wait([killed])
+    left = list(await container.blobs())
+    assert len(left) == 1
+    await azure_lake.check()
+    assert list(await container.blobs()) == left
+    monkeypatch.setattr(lake, "PROBE_KEPT_SECONDS", -60.0)
+    await azure_lake.check()
+    assert await container.blobs() == {}
 
 
 async def test_forgotten_temporary_names_are_cleaned(container: Container, ours: AzureLake) -> None:

@@ -42,6 +42,9 @@ ABANDONED_SECONDS = 0.1
 Rust on the terminal of somebody who pressed Ctrl-C."""
 PROBE_SECONDS = 60.0
 """As a lease: the probe is signed as objects are."""
+PROBES = "_haulier/checks"
+PROBE_KEPT_SECONDS = 86_400.0
+"""A check that was killed leaves its probe, which a later one removes. No check takes as long."""
 
 _CAPABILITIES = LakeCapabilities(sweep_fences=False, in_flight=32, look_seconds=5.0)
 
@@ -180,7 +183,7 @@ class AzureLake:
     async def check(self) -> None:
         """Each right is tried that a run needs: to list, to put, to read, to replace and to delete."""
         await asyncio.to_thread(spool_folder)  # It is there.
-        probe = self._folder.below(f"_haulier/{temporary_name()}")
+        probe = self._folder.below(f"{PROBES}/{temporary_name()}")
         upload = Upload(self._blobs, self._rights, probe, MemoryBody(b"{}"))
 
         async def put() -> None:
@@ -194,7 +197,7 @@ class AzureLake:
             with contextlib.suppress(PreconditionError):  # An earlier try was made, and its answer lost.
                 await obstore.put_async(self._store, probe, b"{ }", mode={"e_tag": tag}, use_multipart=False)
 
-        await self._listing.forgotten(probe, self._clock.now())
+        await self.clean(PROBES, older_than_seconds=PROBE_KEPT_SECONDS)
         await self._patience.ask(put)
         self._errors.require_clock(datetime.fromtimestamp(self._server_clock.now(), UTC))
         found = await self._pieces.read(probe)
