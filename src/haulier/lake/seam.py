@@ -16,7 +16,7 @@ from haulier.rows.seam import Rows
 Bytes = bytes | bytearray | memoryview
 
 SecondsLeft = Callable[[], float]
-"""How long a lease is surely ours yet. None: nobody knows."""
+"""How long a lease is surely ours yet; of one that nobody knows of, how long the last look at the closings counts."""
 
 
 @dataclass(frozen=True)

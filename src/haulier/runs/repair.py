@@ -130,4 +130,5 @@ def _key_in(body: bytes, run: Run) -> str:
         envelope = decode(body)
     except (BrokenEnvelopeError, NewerFormatError):
         return ""
-    return envelope.key if envelope.run_id == run.run_id else ""
+    is_ours = envelope.run_id == run.run_id and envelope.is_of(run.paths.source)
+    return envelope.key if is_ours else ""

@@ -195,9 +195,14 @@ class Worker:
     def _note_asked(self, asked_at: float, run_ids: Sequence[str | None], *, is_asked: bool) -> None:
         if not is_asked or not all(map(self._is_stray, run_ids)) or self._queue_away_since is not None:
             self._empty_since = None
-        elif self._empty_since is None or asked_at - self._asked_at > self._deps.settings.lease_seconds:
+        elif self._empty_since is None or asked_at - self._asked_at > self._longest_gap_seconds:
             self._empty_since = asked_at  # In a long gap (a process that was suspended) anything may have passed.
         self._asked_at = asked_at
+
+    @property
+    def _longest_gap_seconds(self) -> float:
+        """Between two questions of a worker that was not suspended."""
+        return self._deps.settings.lease_seconds + self._deps.queue.capabilities.idle_seconds
 
     @property
     def _holds_strays_alone(self) -> bool:

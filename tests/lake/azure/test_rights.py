@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import parse_qs
 
 import pytest
@@ -17,6 +18,7 @@ from haulier.lake.azure.rights import PUT_SECONDS, PutRights
 from haulier.lake.azure.server_clock import ServerClock
 from haulier.lake.azure.upload import BLOCK_BYTES
 from haulier.lake.seam import Published
+from haulier.testing.clock import FakeClock
 from haulier.testing.contracts.lake.contents import OBJECT, listed, spooled, stored
 from haulier.testing.proxy.rules import FaultRule
 from tests.lake.azure.conftest import Container
@@ -109,6 +111,23 @@ async def test_closings_and_the_lease_are_looked_at_after_the_blocks(
     assert await azure_lake.publish(spool, OBJECT, lambda: 60.0) is Published.OURS
     size = len(await stored(azure_lake, OBJECT))
     assert container.proxy.counters.operations["put-block"] == -(-size // BLOCK_BYTES)
+
+
+async def test_the_shortest_lease_publishes_after_the_check_of_a_start(container: Container) -> None:
+    """The check has a minute for its probe, and that says nothing of leases."""
+    async with container.lake(SystemClock()) as lake:
+        await lake.check()
+        assert await lake.publish(await spooled(lake, SMALL), OBJECT, lambda: 0.9) is Published.OURS
+
+
+def test_an_answer_that_is_heard_late_moves_no_clock() -> None:
+    """A process may be suspended while one is under way."""
+    clock = FakeClock()
+    server = ServerClock(clock)
+    for late_seconds in (0.0, 90.0, 0.0):
+        date = format_datetime(clock.now() - timedelta(seconds=late_seconds))
+        server.note(date)
+        assert abs(server.ahead_seconds) <= 1.0
 
 
 @pytest.mark.parametrize("ahead_seconds", [-240, 240])

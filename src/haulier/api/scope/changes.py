@@ -281,7 +281,8 @@ def _update_breaker(row: ScopeRow, beat: Beat) -> ScopeRow:
     if beat.probe is not None:
         breaker = after_probe(breaker, beat.name, row.time, beat.roll, is_good=beat.probe)
     if beat.can_probe:
-        beats = [one.beat_seconds for _, one in _living_members(row, beat.silent) if one.share] if beat.is_slow else []
+        others = [one for name, one in _living_members(row, beat.silent) if one.share and name != beat.name]
+        beats = [one.beat_seconds for one in others] if beat.is_slow else []
         breaker = claim_probe(
             breaker,
             beat.name,

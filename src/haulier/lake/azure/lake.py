@@ -184,7 +184,9 @@ class AzureLake:
         """Each right is tried that a run needs: to list, to put, to read, to replace and to delete."""
         await asyncio.to_thread(spool_folder)  # It is there.
         probe = self._folder.below(f"{PROBES}/{temporary_name()}")
-        upload = Upload(self._blobs, self._rights, probe, MemoryBody(b"{}"))
+        # Of its own: it has a minute, which no lease need have.
+        rights = PutRights(self._folder, self._token, self._server_clock)
+        upload = Upload(self._blobs, rights, probe, MemoryBody(b"{}"))
 
         async def put() -> None:
             # The first answer may show that our clock is slow: by the service's the signature had ended then.
@@ -198,7 +200,10 @@ class AzureLake:
                 await obstore.put_async(self._store, probe, b"{ }", mode={"e_tag": tag}, use_multipart=False)
 
         await self.clean(PROBES, older_than_seconds=PROBE_KEPT_SECONDS)
-        await self._patience.ask(put)
+        try:
+            await self._patience.ask(put)
+        finally:
+            await rights.close()
         self._errors.require_clock(datetime.fromtimestamp(self._server_clock.now(), UTC))
         found = await self._pieces.read(probe)
         if found is None:

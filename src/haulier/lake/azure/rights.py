@@ -22,8 +22,8 @@ as it comes; so a signature ends that much before its lease."""
 SHORTEST_SECONDS = 2.0
 """A signature ends on a whole second, so one for less than that may outlive its lease. It is not made: the lease is
 about to be renewed, or is over."""
-LONG_LEASE_SECONDS = 5.0
-"""What a lease had left once, of those for which `SHORTEST_SECONDS` holds: one of a second never has as much."""
+LONG_LEASE_SECONDS = 4.5
+"""What a lease had left once, of those for which `SHORTEST_SECONDS` holds. One of five seconds has as much."""
 _KEY_LIFE = timedelta(days=1)
 _KEY_REST = timedelta(hours=4)
 """A delegation key with less to live is replaced: no lease is longer."""
