@@ -42,8 +42,11 @@ def test_a_fast_queue_says_nothing(caplog: pytest.LogCaptureFixture, capsys: pyt
     assert capsys.readouterr().err == ""
 
 
-def test_a_person_at_a_terminal_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_at_a_terminal_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     """In words; a log says the same to programs."""
+    caplog.set_level(logging.WARNING, "haulier.progress")  # A command before this test may have set its own up.
     monkeypatch.setattr(sending, "has_bar", lambda: True)
     clock = FakeClock()
     send(SendingView("full-1", clock), clock, SAY_SECONDS, shards=2)

@@ -272,8 +272,10 @@ class ScopeView:
         mine = row.members[name]
         counted = counted_quotas(row.budget, self._rates) + list(self._runs.values())
         left = {quota: remaining(row.budget, quota, wall) for quota in counted}
-        others = [one.beat_seconds for other, one in row.members.items() if other != name and one.share]
-        hold_seconds = max(others, default=0.0) if self._is_slow else 0.0
+        others = [one for other, one in row.members.items() if other != name]
+        # Our own beats may come out of turn, four of them in a moment: each of the others needs one in its turn.
+        beats = [one.beat_seconds for one in others if one.share or not self._is_slow]
+        hold_seconds = max(beats, default=0.0) * (1 if self._is_slow else 2)
         self.pacer.adopt(mine.rate, mine.granted, left, now, others_hold_seconds=hold_seconds)
         self._forget_spent_runs()
 
