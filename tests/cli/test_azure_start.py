@@ -26,6 +26,11 @@ COMMANDS = ("run", "enqueue", "work", "status", "latest", "poison list")
 WRITING = ("run", "enqueue", "work")
 MAX_SECONDS = 12.0
 OTHER_KEY = "A" * 86 + "=="
+LACKS_RIGHT = refused(
+    403,
+    "AuthorizationPermissionMismatch",
+    "This request is not authorized to perform this operation using this permission.",
+)
 
 
 @dataclass
@@ -203,10 +208,9 @@ def test_a_clock_an_hour_off_is_refused_where_nothing_else_is(
 def test_a_missing_right_on_the_container(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, served: Callable[[Answer], str], command: str
 ) -> None:
-    text = "This request is not authorized to perform this operation using this permission."
     monkeypatch.setenv(
         "AZURE_STORAGE_CONNECTION_STRING",
-        cloud.connection(sas=sas(hours=1), blob=served(refused(403, "AuthorizationPermissionMismatch", text))),
+        cloud.connection(sas=sas(hours=1), blob=served(LACKS_RIGHT)),
     )
     assert_said(cloud, command, f"lacks a right on the container '{cloud.container}'", "generate-sas")
 
@@ -215,10 +219,9 @@ def test_a_missing_right_on_the_container(
 def test_a_missing_right_on_the_queue(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, served: Callable[[Answer], str], command: str
 ) -> None:
-    text = "This request is not authorized to perform this operation using this permission."
     monkeypatch.setenv(
         "AZURE_STORAGE_CONNECTION_STRING",
-        cloud.connection(sas=sas(hours=1), queue=served(refused(403, "AuthorizationPermissionMismatch", text))),
+        cloud.connection(sas=sas(hours=1), queue=served(LACKS_RIGHT)),
     )
     assert_said(cloud, command, f"lacks a right on the queue '{cloud.queue}'", "generate-sas")
 

@@ -87,13 +87,9 @@ def _from_environment(environ: Mapping[str, str]) -> AzureAccount | None:
         raise UsageError(f"{ACCOUNT} is not the name of a storage account: that has 3 to 24 of a-z and 0-9.")
     account = _public(name)
     if key := environ.get(KEY, "").strip():
-        return AzureAccount(
-            name, account.blob_endpoint, account.queue_endpoint, key=_checked_key(key, KEY), setting=KEY
-        )
+        return replace(account, key=_checked_key(key, KEY), setting=KEY)
     if sas := environ.get(SAS, "").strip():
-        return AzureAccount(
-            name, account.blob_endpoint, account.queue_endpoint, sas=_checked_sas(sas, SAS), setting=SAS
-        )
+        return replace(account, sas=_checked_sas(sas, SAS), setting=SAS)
     return account
 
 
@@ -120,8 +116,8 @@ def _from_connection_string(text: str) -> AzureAccount:
             f"{CONNECTION_STRING} needs either an AccountKey or a SharedAccessSignature. It is written as {_FORM}."
         )
     if key:
-        return AzureAccount(**{**vars(account), "key": _checked_key(key, CONNECTION_STRING)})
-    return AzureAccount(**{**vars(account), "sas": _checked_sas(sas, CONNECTION_STRING)})
+        return replace(account, key=_checked_key(key, CONNECTION_STRING))
+    return replace(account, sas=_checked_sas(sas, CONNECTION_STRING))
 
 
 def _pairs(text: str) -> dict[str, str]:
