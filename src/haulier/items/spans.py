@@ -1,0 +1,54 @@
+"""Sets of spans: ranges of IDs or windows of time, kept sorted and apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from haulier.items.ranges import IdRange
+from haulier.items.windows import TimeWindow
+
+Span = IdRange | TimeWindow
+S = TypeVar("S", IdRange, TimeWindow)
+
+
+def merge(spans: Iterable[S]) -> tuple[S, ...]:
+    """The fewest spans that cover the same, sorted. Spans that touch or overlap become one."""
+    merged: list[S] = []
+    for span in sorted(spans, key=lambda span: (span.start, span.end)):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = _between(span, merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return tuple(merged)
+
+
+def gaps(covered: Iterable[S], whole: S) -> tuple[S, ...]:
+    """The parts of ``whole`` that no span of ``covered`` covers, sorted."""
+    found: list[S] = []
+    start = whole.start
+    for span in merge(covered):
+        if span.end <= start:
+            continue
+        if span.start >= whole.end:
+            break
+        if span.start > start:
+            found.append(_between(whole, start, span.start))
+        start = span.end
+    if start < whole.end:
+        found.append(_between(whole, start, whole.end))
+    return tuple(found)
+
+
+def overlaps(covered: Iterable[S], span: S) -> tuple[S, ...]:
+    """The parts of ``span`` that ``covered`` covers, sorted."""
+    shared = [
+        _between(span, max(span.start, other.start), min(span.end, other.end))
+        for other in covered
+        if other.start < span.end and span.start < other.end
+    ]
+    return merge(shared)
+
+
+def _between(like: S, start: Any, end: Any) -> S:
+    return type(like)(start, end)
