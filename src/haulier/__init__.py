@@ -32,10 +32,13 @@ __all__ = [  # noqa: RUF022 - in groups
     "TimeWindow",
     "time_windows",
     "day_windows",
+    "due_ids",
+    "due_windows",
     "Bounds",
     # In a processor
     "Context",
     "RunInfo",
+    "Finished",
     "ItemApi",
     "Encoded",
     "Page",
@@ -85,10 +88,12 @@ if TYPE_CHECKING:
     from haulier.app.app import App
     from haulier.errors import HaulierError, ItemError, UsageError
     from haulier.items.bounds import Bounds
+    from haulier.items.due import due_ids, due_windows
     from haulier.items.ranges import IdRange, id_ranges
     from haulier.items.windows import TimeWindow, day_windows, time_windows
     from haulier.items.workitem import WorkItem
     from haulier.sources.context import Context, RunInfo
+    from haulier.sources.finished import Finished
     from haulier.sources.recipe import Lookup
 
 _HOMES = {
@@ -107,6 +112,7 @@ _HOMES = {
     "Cursor": "api.paging.cursors",
     "Encoded": "api.http.urls",
     "Fault": "api.errors",
+    "Finished": "sources.finished",
     "Guard": "api.paging.totals",
     "HaulierError": "errors",
     "IdRange": "items.ranges",
@@ -136,6 +142,8 @@ _HOMES = {
     "UsageError": "errors",
     "WorkItem": "items.workitem",
     "day_windows": "items.windows",
+    "due_ids": "items.due",
+    "due_windows": "items.due",
     "env": "api.identity.auth",
     "id_ranges": "items.ranges",
     "time_windows": "items.windows",

@@ -41,6 +41,7 @@ _OWN: Final = {
     "ApiError": "restarts may_be_of_item body shape",
     "BodyError": "(shape)",
     # What the walk over the pages asks kinds of paging and totals, and notes down.
+    "Finished": "spans",
     "Guard": "holds",
     "Key": "note_sign of put was_sent",
     "Offset": "is_counting at offset_of size_of",
@@ -52,7 +53,7 @@ _OWN: Final = {
 OWN: Final = frozenset(f"{name}.{word}".replace(".(", "(") for name, words in _OWN.items() for word in words.split())
 """Members, and parameters in parentheses, that only haulier itself uses: they may change with any version."""
 
-HANDED: Final = frozenset({"ApiError", "Context", "ItemApi", "PageAnswer", "Response", "RunInfo"})
+HANDED: Final = frozenset({"ApiError", "Context", "Finished", "ItemApi", "PageAnswer", "Response", "RunInfo"})
 """Classes that users are handed and do not make, so that how they are made is nobody's concern."""
 
 THIRD_PARTY: Final = {"multidict": "headers, which may stand twice", "msgspec": "the bytes of a value, uncopied"}

@@ -26,6 +26,7 @@ from haulier import (
     Cursor,
     Encoded,
     Fault,
+    Finished,
     Guard,
     HaulierError,
     IdRange,
@@ -55,6 +56,8 @@ from haulier import (
     UsageError,
     WorkItem,
     day_windows,
+    due_ids,
+    due_windows,
     env,
     id_ranges,
     time_windows,
@@ -118,6 +121,18 @@ async def everything(ctx: Context) -> AsyncIterator[WorkItem]:
     assert_type(days, Iterator[TimeWindow])
     for window in (*windows, *days):
         yield EventsByTime(window, region=ctx.shared["region"])
+
+
+@app.enumerate("incremental")
+async def new_things(ctx: Context) -> AsyncIterator[WorkItem]:
+    finished: Finished = ctx.finished
+    start, until = datetime(2013, 1, 1, tzinfo=UTC), ctx.snapshot_time - timedelta(minutes=2)
+    known = finished.windows("events", region="eu")
+    assert_type(known, tuple[TimeWindow, ...])
+    for window in due_windows(known, start=start, until=until, step=timedelta(days=1), lookback=timedelta(hours=2)):
+        yield EventsByTime(window, region="eu")
+    for ids in due_ids(finished.ids("assets"), first=1, end=5_001, step=1_000):
+        yield AssetsById(ids)
 
 
 @app.processor(AssetsById)

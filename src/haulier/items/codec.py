@@ -43,10 +43,10 @@ def canonical(item: Item) -> Item:
     cls = type(item)
     require_usable(cls)
     try:
-        settled = _settled(item, "")
-        found: Item = _decoded(cls, msgspec.json.encode(settled))
-        if found != settled:
-            raise _ValueRefusedError(f"{_difference(settled, found)} would not be read back equal")
+        given = settled(item, "")
+        found: Item = _decoded(cls, msgspec.json.encode(given))
+        if found != given:
+            raise _ValueRefusedError(f"{_difference(given, found)} would not be read back equal")
     except _REFUSALS as error:
         raise UsageError(f"Parameters of {cls.__qualname__} cannot be encoded: {error}") from error
     return found
@@ -59,7 +59,7 @@ def decode_payload(cls: type[Item], payload: bytes) -> Item:
     """
     require_usable(cls)
     try:
-        item: Item = _settled(_decoded(cls, payload), "")
+        item: Item = settled(_decoded(cls, payload), "")
     except _REFUSALS as error:
         raise BrokenEnvelopeError(f"Parameters of kind {cls.kind!r} cannot be read: {error}") from error
     return item
@@ -74,7 +74,8 @@ def _decoder(cls: type) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(cls)
 
 
-def _settled(value: Any, path: str) -> Any:
+def settled(value: Any, path: str) -> Any:
+    """Datetimes in UTC, and one zero, at any depth; ``path`` says where, for messages."""
     if type(value) in _ALIKE:
         return value
     if isinstance(value, datetime):
@@ -86,14 +87,14 @@ def _settled(value: Any, path: str) -> Any:
             raise _ValueRefusedError(f"{value} is not a number that JSON can write - at `${path}`")
         return value if value else 0.0
     if isinstance(value, tuple):
-        return tuple(_settled(member, f"{path}[{place}]") for place, member in enumerate(value))
+        return tuple(settled(member, f"{path}[{place}]") for place, member in enumerate(value))
     if not dataclasses.is_dataclass(value):
         return value
     changed = {}
     cls: Any = type(value)
     for name in _names_of(cls):
         before = getattr(value, name)
-        after = _settled(before, f"{path}.{name}")
+        after = settled(before, f"{path}.{name}")
         if after is not before:
             changed[name] = after
     return dataclasses.replace(value, **changed) if changed else value  # type: ignore[type-var]

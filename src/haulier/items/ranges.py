@@ -13,7 +13,7 @@ class IdRange:
 
     def __post_init__(self) -> None:
         for name, value in (("start", self.start), ("end", self.end)):
-            _require_integer(f"The {name} of an ID range", value)
+            require_integer(f"The {name} of an ID range", value)
         if self.start >= self.end:
             raise ValueError(
                 f"An ID range from {self.start} to {self.end} is empty: its end is the first ID after it, so at least "
@@ -48,7 +48,7 @@ def id_ranges(start: int, end: int, *, step: int) -> Iterator[IdRange]:
     the start.
     """
     for name, value in (("start", start), ("end", end), ("step", step)):
-        _require_integer(f"The {name} of id_ranges", value)
+        require_integer(f"The {name} of id_ranges", value)
     if step < 1:
         raise ValueError(f"The step of id_ranges is {step}: write at least 1.")
     if start > end:
@@ -56,7 +56,7 @@ def id_ranges(start: int, end: int, *, step: int) -> Iterator[IdRange]:
     return (IdRange(first, min(first + step, end)) for first in range(start, end, step))
 
 
-def _require_integer(what: str, value: object) -> None:
+def require_integer(what: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{what} is {value!r}: pass an integer.")
 

@@ -29,8 +29,8 @@ class TimeWindow:
     end: datetime
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start", _utc("The start of a time window", self.start))
-        object.__setattr__(self, "end", _utc("The end of a time window", self.end))
+        object.__setattr__(self, "start", utc("The start of a time window", self.start))
+        object.__setattr__(self, "end", utc("The end of a time window", self.end))
         if self.start >= self.end:
             raise ValueError(
                 f"A time window from {self.start.isoformat()} to {self.end.isoformat()} is empty: its end is the first "
@@ -44,7 +44,7 @@ class TimeWindow:
 
     def halves(self, granule: timedelta) -> tuple[TimeWindow, TimeWindow] | None:
         """Two neighbouring windows that make up this one, of whole granules from its start; None below two granules."""
-        _require_positive("The granule of halves", granule)
+        require_positive("The granule of halves", granule)
         granules = -(-self.duration // granule)
         if granules < 2:
             return None
@@ -58,8 +58,8 @@ def time_windows(start: datetime, end: datetime, *, step: timedelta) -> Iterator
     Lazy. A day is 24 hours of elapsed time, whatever the clocks do (see `day_windows`). The last window may be shorter;
     ``start == end`` gives none.
     """
-    start, end = _utc("The start of time_windows", start), _utc("The end of time_windows", end)
-    _require_positive("The step of time_windows", step)
+    start, end = utc("The start of time_windows", start), utc("The end of time_windows", end)
+    require_positive("The step of time_windows", step)
     if start > end:
         raise ValueError(f"The end of time_windows, {end.isoformat()}, is before its start, {start.isoformat()}.")
     return _steps(start, end, step)
@@ -113,7 +113,7 @@ def _between(edges: Iterator[datetime]) -> Iterator[TimeWindow]:
             start = end
 
 
-def _utc(what: str, moment: object) -> datetime:
+def utc(what: str, moment: object) -> datetime:
     if not isinstance(moment, datetime):
         raise ValueError(f"{what} is {moment!r}: pass an aware datetime.")
     if moment.utcoffset() is None:
@@ -121,6 +121,6 @@ def _utc(what: str, moment: object) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _require_positive(what: str, duration: object) -> None:
+def require_positive(what: str, duration: object) -> None:
     if not isinstance(duration, timedelta) or duration <= timedelta(0):
         raise ValueError(f"{what} is {duration!r}: pass a timedelta above zero.")

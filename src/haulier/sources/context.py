@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from haulier.sources.finished import Finished
 
 if TYPE_CHECKING:  # A source file needs `Context` alone: whoever only looks at its runs imports no more.
     from haulier.api.client import ItemApi
@@ -16,7 +18,7 @@ class RunInfo:
     run_id: str
     """The name of the run, such as ``full-20261123T222500Z``."""
     mode: str
-    """``full``."""
+    """``full`` or ``incremental``."""
     snapshot_time: datetime
     """The run's upper bound in time, aware UTC; equal for all of its items."""
 
@@ -34,6 +36,8 @@ class Context:
     """Adds the run, and the item where there is one, to each line."""
     shared: Any = None
     """The value that the app's lifespan yielded."""
+    finished: Finished = field(default_factory=Finished)
+    """Windows and IDs that earlier incremental runs have finished, for the enumerator of the next one."""
 
     @property
     def snapshot_time(self) -> datetime:

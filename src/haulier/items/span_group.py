@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from haulier.items.codec import settled
+
+
+def group_of(others: Mapping[str, Any]) -> str:
+    """The values of an item's fields besides its one span, as canonical JSON; "" where there are none.
+
+    Items of one group make up one list of spans: the windows of one region, say.
+    """
+    if not others:
+        return ""
+    values = {name: settled(value, f".{name}") for name, value in others.items()}
+    return msgspec.json.encode(values, order="sorted").decode()

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from haulier.items.ranges import IdRange
+from haulier.items.span_group import group_of
+from haulier.items.spans import Span
+from haulier.items.windows import TimeWindow
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What earlier incremental runs have finished, by stream: each planned item, with all that it was divided into.
+
+    Pass it on: ``due_windows(ctx.finished.windows("orders"), ...)``. Empty in full runs.
+    """
+
+    spans: Mapping[str, Mapping[str, tuple[Span, ...]]] = field(default_factory=dict)
+    """By stream, then by the group of `items.span_group`: merged and sorted."""
+
+    def windows(self, stream: str, **others: Any) -> tuple[TimeWindow, ...]:
+        """Windows that are finished, sorted and apart. ``others`` are the values of the item's other fields, if it has
+        any: ``ctx.finished.windows("orders", region="eu")``."""
+        return tuple(span for span in self._of(stream, others) if isinstance(span, TimeWindow))
+
+    def ids(self, stream: str, **others: Any) -> tuple[IdRange, ...]:
+        """Ranges of IDs that are finished; otherwise as `windows`."""
+        return tuple(span for span in self._of(stream, others) if isinstance(span, IdRange))
+
+    def _of(self, stream: str, others: Mapping[str, Any]) -> tuple[Span, ...]:
+        return self.spans.get(stream, {}).get(group_of(others), ())
