@@ -191,13 +191,16 @@ async def test_among_many_runs_the_newest_open_one_is_found_in_few_round_trips(p
 
 
 async def test_latest_is_the_newest_complete_run_of_the_stream(place: Place, process: Process) -> None:
-    """Newer ones that are open, partial or cancelled are not read, nor those of other streams."""
+    """Newer ones that are open, partial or cancelled are not read, nor increments, nor those of other streams."""
     assert await latest_complete(process.lake, SOURCE, "things") is None
     complete = []
     for start in (1, 2):
-        run = await process.claim(mode=("full", "incremental")[start - 1])
+        run = await process.claim()
         await process.enqueue(run, [thing(start)])
         complete.append((run, await finish(place, run)))
+    increment = await process.claim(mode="incremental")
+    await process.enqueue(increment, [thing(3)])
+    await finish(place, increment)
     place.api.failing = {9}
     partial = await process.claim()
     await process.enqueue(partial, [thing(9)])

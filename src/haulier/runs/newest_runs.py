@@ -17,7 +17,7 @@ Seen = tuple[Run, RunState, VerdictRecord | None]
 
 async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None) -> Run | None:
     """Return a mode's newest run that is not closed. ``before``: only runs older than that one."""
-    async for run, state, _ in _newest_first(lake, source, mode):
+    async for run, state, _ in newest_first(lake, source, mode):
         is_asked_for = before is None or run.file.snapshot_time < before.file.snapshot_time
         if is_asked_for and not state.is_closed:
             return run
@@ -25,19 +25,20 @@ async def open_run(lake: Lake, source: str, mode: str, before: Run | None = None
 
 
 async def newest_run(lake: Lake, source: str, mode: str | None) -> Run | None:
-    async for run, _, _ in _newest_first(lake, source, mode):
+    async for run, _, _ in newest_first(lake, source, mode):
         return run
     return None
 
 
-async def latest_complete(lake: Lake, source: str, stream: str) -> tuple[Run, VerdictRecord] | None:
-    async for run, state, verdict in _newest_first(lake, source):
+async def latest_complete(lake: Lake, source: str, stream: str, mode: str = "full") -> tuple[Run, VerdictRecord] | None:
+    """By default the newest full snapshot of a stream: an increment is none."""
+    async for run, state, verdict in newest_first(lake, source, mode):
         if stream in run.file.streams and state is RunState.COMPLETE and verdict is not None:
             return run, verdict
     return None
 
 
-async def _newest_first(lake: Lake, source: str, mode: str | None = None) -> AsyncIterator[Seen]:
+async def newest_first(lake: Lake, source: str, mode: str | None = None) -> AsyncIterator[Seen]:
     """Mostly the first one is asked for. Whoever goes on may go through all: more and more are then read at once."""
 
     async def see(name: str) -> Seen | None:

@@ -1,0 +1,166 @@
+"""`haulier latest` for increments: what a table lacks is listed, again if need be, and never left out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import duckdb
+import polars as pl
+import pytest
+
+from haulier.lake.paths import compact_time
+from haulier.runs.run import Run
+from tests.cli.conftest import Place as Shop
+from tests.runs.rig import Place, finish, thing
+
+SOURCE = """
+source = "shop"
+[api]
+url = "http://127.0.0.1:9"
+[streams.things]
+get = "/things"
+records = "."
+pages = "single"
+full.once = {}
+[streams.others]
+get = "/others"
+records = "."
+pages = "single"
+full.once = {}
+"""
+HOUR = timedelta(hours=1)
+T = TypeVar("T")
+
+
+class History:
+    """Runs of a lake, made by hand, and what the command says of them."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.place = Place(shop.folder / "lake")
+
+    def run(self, mode: str, *starts: int) -> Run:
+        """A run of an ID each, worked and closed."""
+
+        async def work() -> Run:
+            process = self.place.process()
+            run = await process.claim(mode=mode)
+            await process.enqueue(run, [thing(start) for start in starts])
+            await finish(self.place, run)
+            return run
+
+        return self.do(work)
+
+    def redrive(self, run: Run) -> None:
+        self.do(lambda: self.place.process().redriver.redrive(run, None))
+
+    def finish(self, run: Run) -> None:
+        self.do(lambda: finish(self.place, run))
+
+    def claim(self, mode: str) -> Run:
+        return self.do(lambda: self.place.process().claim(mode=mode))
+
+    def do(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async def whole() -> T:
+            try:
+                return await work()
+            finally:
+                await self.place.close()
+
+        self.place.clock.advance(HOUR.total_seconds())
+        return asyncio.run(whole())
+
+    def listed(self, *words: str) -> list[str]:
+        said = self.shop.run("latest", "things", "--json", *words)
+        assert said.code == 0, said.err
+        return [each["run_id"] for each in said.json["snapshots"]]
+
+
+@pytest.fixture
+def history(place: Shop) -> History:
+    place.toml.write_text(SOURCE)
+    return History(place)
+
+
+def test_increments_are_listed_oldest_first_and_since_a_run(history: History) -> None:
+    """With a name: what came after it. With a time: what was closed since."""
+    assert history.shop.run("latest", "things", "--mode", "incremental").code == 4
+    history.run("full", 1, 2)
+    runs = [history.run("incremental", start) for start in (3, 4, 5)]
+    names = [run.run_id for run in runs]
+    assert history.listed("--mode", "incremental") == names
+    assert history.listed("--mode", "incremental", "--since", names[0]) == names[1:]
+    assert history.listed("--mode", "incremental", "--since", names[2]) == []
+    moment = (runs[1].file.created_at + timedelta(seconds=1)).isoformat()
+    assert history.listed("--mode", "incremental", "--since", moment) == names[1:]
+    for wrong in ("yesterday", "2026-11-24", "incremental-20200101T000000Z"):
+        said = history.shop.run("latest", "things", "--mode", "incremental", "--since", wrong)
+        assert (said.code, wrong in said.err) == (2, True)
+
+
+def test_g1_a_partial_increment_is_listed_and_once_more_when_it_is_whole(history: History) -> None:
+    """Its windows are not read again by a later run: a reader who passed it by would never get them. What a redrive
+    brings comes to a reader who had it already, and had later ones too."""
+    history.place.api.failing = {4}
+    partial = history.run("incremental", 3, 4)
+    later = history.run("incremental", 5)
+    names = [partial.run_id, later.run_id]
+    assert history.listed("--mode", "incremental") == names
+    said = history.shop.run("latest", "things", "--mode", "incremental")
+    assert f"{partial.run_id} is partial" in said.err
+    assert len([line for line in said.out.splitlines() if line.startswith("/")]) == 2
+    history.redrive(partial)
+    document = history.shop.run("latest", "things", "--mode", "incremental", "--json").json
+    assert [each["run_id"] for each in document["snapshots"]] == [later.run_id]
+    assert document["under_way"] == [partial.run_id]
+    history.place.api.failing = set()
+    history.finish(partial)
+    assert history.listed("--mode", "incremental", "--since", later.run_id) == [partial.run_id]
+    assert history.listed("--mode", "incremental", "--since", partial.run_id) == names
+
+
+def test_g1_the_snapshot_and_the_increments_after_it_are_enough(history: History) -> None:
+    """An increment that was under way when the full run was claimed may hold what that run did not see, and so may one
+    that a clock a few hours off has closed before it. What was closed long before is left out."""
+    history.run("incremental", 1)
+    history.place.clock.advance(3 * 86_400)
+    under_way = history.claim("incremental")
+    full = history.run("full", 1, 2, 3)
+    history.do(lambda: history.place.process().enqueue(under_way, [thing(7)]))
+    history.finish(under_way)
+    after = history.run("incremental", 8)
+    history.claim("incremental")
+    assert history.listed("--mode", "both") == [full.run_id, under_way.run_id, after.run_id]
+    assert history.listed("--mode", "incremental", "--since", full.run_id) == [under_way.run_id, after.run_id]
+
+
+def test_the_lines_over_several_snapshots_work(history: History) -> None:
+    """A run without records has no folder, and is in no line. The view tells of each record which run brought it."""
+    import pathlib
+
+    full = history.run("full", 1, 2)
+    history.place.api.empty = {9}
+    history.run("incremental", 9)
+    newer = history.run("incremental", 2, 3)
+    readers = history.shop.run("latest", "things", "--mode", "both", "--json").json["readers"]
+    connection = duckdb.connect()
+    for name in ("duckdb", "duckdb_exact"):
+        assert connection.execute(f"SELECT count(*) FROM ({readers[name]})").fetchone() == (4,)
+    for name in ("polars", "polars_exact"):
+        assert eval(readers[name], {"pl": pl, "pathlib": pathlib}).lazy().collect().height == 4
+    connection.execute(readers["duckdb_view"])
+    rows = connection.execute(
+        "SELECT id, haulier_snapshot_time, parse_filename(haulier_object) FROM things ORDER BY ALL"
+    ).fetchall()
+    old, new = (run.file.snapshot_time.replace(tzinfo=None) for run in (full, newer))
+    assert [row[:2] for row in rows] == [(1, old), (2, old), (2, new), (3, new)]
+    assert rows[0][2] == "things-1-2.ndjson.gz"
+    assert compact_time(newer.file.snapshot_time) in readers["spark"]
+
+
+def test_since_wants_increments(history: History) -> None:
+    said = history.shop.run("latest", "things", "--since", "full-20261124T205959Z")
+    assert (said.code, "--mode incremental" in said.err) == (2, True)
