@@ -14,7 +14,16 @@ from tests.docs.pages import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNNING = (ROOT / "docs/running.md").read_text(encoding="utf-8")
 CODES = range(5)
-READERS = [("status",), ("wait",), ("verify",), ("latest",), ("try",), ("poison", "list"), ("poison", "show")]
+READERS = [
+    ("status",),
+    ("runs",),
+    ("wait",),
+    ("verify",),
+    ("latest",),
+    ("try",),
+    ("poison", "list"),
+    ("poison", "show"),
+]
 
 
 def command_at(*names: str) -> click.Command:

@@ -20,6 +20,7 @@ COMMANDS = {
     "enqueue": "Plan a run and put its items on the queue, for workers elsewhere.",
     "work": "Work through the queue until the runs are drained.",
     "status": "Show how far the newest run has come.",
+    "runs": "List the runs, the newest first, with what each brought.",
     "wait": "Wait until a run is closed.",
     "verify": "Close a drained run; reread every object of a closed one.",
     "latest": "Print the newest complete snapshot of a stream, and how to read it.",
@@ -40,7 +41,7 @@ EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 a file, flag, va
 must be changed, 3 closed partial (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 
-_PRINTING_COMMANDS = frozenset({"latest", "poison", "schema"})
+_PRINTING_COMMANDS = frozenset({"latest", "poison", "runs", "schema"})
 """Commands that exist only for their output."""
 
 _AWAY_ACTIONS = frozenset({"pause", "outage"})

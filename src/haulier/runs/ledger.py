@@ -30,7 +30,8 @@ FOLD_SHARDS = 8
 FOLD_FILES = 32
 """Small files folded in one transaction."""
 
-_Fold = Callable[[apsw.Connection, str, bytes], None]
+_Read = Sequence[tuple[str, bytes]]
+"""Paths and bodies of some files."""
 
 _receipt_decoder = msgspec.json.Decoder(Receipt)
 
@@ -89,7 +90,7 @@ class Ledger:
         # Poison before redrives: what is written in between then shows as missing, never as ended.
         await self._fold_names("poison", _fold_poison)
         await self._fold_names("redrives", _fold_redrives)
-        await self._fold_files("discards", _fold_discard)
+        await self._fold_files("discards", _fold_discards)
         return True
 
     async def progress(self) -> Progress:
@@ -166,13 +167,12 @@ class Ledger:
         async for paths in self._lake.walk(self._paths.folder(folder)):
             await self._scratch.do(fold, paths)
 
-    async def _fold_files(self, folder: str, fold: _Fold) -> None:
+    async def _fold_files(self, folder: str, fold: Callable[[apsw.Connection, _Read], None]) -> None:
         async for paths in self._lake.walk(self._paths.folder(folder)):
             fresh = await self._scratch.do(table.find_unread, list(filter(is_path, paths)))
-            at_once = self._lake.capabilities.in_flight
-            step = max(FOLD_FILES, at_once)
+            step = max(FOLD_FILES, self._lake.capabilities.in_flight)
             for start in range(0, len(fresh), step):
-                read = await run_each(self._read, fresh[start : start + step], at_once)
+                read = await run_each(self._read, fresh[start : start + step], step)
                 await self._scratch.do(_fold_read, fold, read)
 
     async def _fold_shard(self, seal: Seal, shard: Shard) -> None:
@@ -191,17 +191,17 @@ def _counts(connection: apsw.Connection) -> list[tuple[str, int, int, int, int]]
     return connection.execute(table.COUNTS).fetchall()  # type: ignore[return-value]
 
 
-def _fold_read(connection: apsw.Connection, fold: _Fold, read: Sequence[tuple[str, bytes]]) -> None:
+def _fold_read(connection: apsw.Connection, fold: Callable[[apsw.Connection, _Read], None], read: _Read) -> None:
     """The fold and the note that the files were read share a transaction."""
-    for path, body in read:
-        fold(connection, path, body)
+    fold(connection, read)
     table.note_read(connection, [path for path, _ in read])
 
 
-def _fold_children(paths: RunPaths, connection: apsw.Connection, path: str, body: bytes) -> None:
-    children = decode_record(ChildList, body, path)
-    table.put_planned(connection, children_in(paths, children))
-    table.put_split(connection, [children.key])
+def _fold_children(paths: RunPaths, connection: apsw.Connection, read: _Read) -> None:
+    for path, body in read:
+        children = decode_record(ChildList, body, path)
+        table.put_planned(connection, children_in(paths, children))
+        table.put_split(connection, [children.key])
 
 
 def _fold_outcomes(connection: apsw.Connection, paths: list[str]) -> None:
@@ -212,13 +212,16 @@ def _fold_hidden(connection: apsw.Connection, paths: list[str]) -> None:
     table.put_hidden(connection, _numbers(paths))
 
 
-def _fold_receipts(connection: apsw.Connection, path: str, body: bytes) -> None:
-    try:
-        receipts = [_receipt_decoder.decode(line) for line in body.splitlines()]
-    except msgspec.DecodeError as error:
-        raise LakeUnavailableError(
-            f"{path} in the lake is not a file of receipts that haulier wrote: {error}"
-        ) from error
+def _fold_receipts(connection: apsw.Connection, read: _Read) -> None:
+    """Together: where a worker is slow, each file holds one."""
+    receipts: list[Receipt] = []
+    for path, body in read:
+        try:
+            receipts += _receipt_decoder.decode_lines(body)
+        except msgspec.DecodeError as error:
+            raise LakeUnavailableError(
+                f"{path} in the lake is not a file of receipts that haulier wrote: {error}"
+            ) from error
     table.put_receipts(connection, receipts)
 
 
@@ -230,9 +233,9 @@ def _fold_redrives(connection: apsw.Connection, paths: list[str]) -> None:
     table.put_redrives(connection, _numbers(paths))
 
 
-def _fold_discard(connection: apsw.Connection, path: str, body: bytes) -> None:
-    discard = decode_record(DiscardRecord, body, path)
-    table.put_discards(connection, [(discard.key, discard.number, discard.reason)])
+def _fold_discards(connection: apsw.Connection, read: _Read) -> None:
+    discards = [decode_record(DiscardRecord, body, path) for path, body in read]
+    table.put_discards(connection, [(discard.key, discard.number, discard.reason) for discard in discards])
 
 
 def _numbers(paths: Iterable[str]) -> list[tuple[str, int]]:

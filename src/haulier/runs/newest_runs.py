@@ -38,8 +38,12 @@ async def latest_complete(lake: Lake, source: str, stream: str, mode: str = "ful
     return None
 
 
-async def newest_first(lake: Lake, source: str, mode: str | None = None) -> AsyncIterator[Seen]:
-    """Mostly the first one is asked for. Whoever goes on may go through all: more and more are then read at once."""
+async def newest_first(
+    lake: Lake, source: str, mode: str | None = None, most: int | None = None
+) -> AsyncIterator[Seen]:
+    """Mostly the first one is asked for. Whoever goes on may go through all: more and more are then read at once. Of
+    ``most`` no more than their number is read, but for the names.
+    """
 
     async def see(name: str) -> Seen | None:
         run = await load_run(lake, source, name)
@@ -49,10 +53,12 @@ async def newest_first(lake: Lake, source: str, mode: str | None = None) -> Asyn
     if mode is not None:
         names = [name for name in names if name.startswith(f"{mode}-")]
     names.sort(key=lambda name: (name.rpartition("-")[2], name))
-    step = 1
-    while names:
-        batch = [names.pop() for _ in range(min(step, len(names)))]
+    left = len(names) if most is None else most
+    step = 1 if most is None else lake.capabilities.in_flight
+    while names and left > 0:
+        batch = [names.pop() for _ in range(min(step, len(names), left))]
         seen = [one for one in await run_each(see, batch, step) if one is not None]
+        left -= len(seen)
         for one in sorted(seen, key=lambda one: batch.index(one[0].run_id)):
             yield one
         step = min(step * 2, lake.capabilities.in_flight)

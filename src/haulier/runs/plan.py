@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import apsw
 import msgspec
@@ -116,12 +116,15 @@ async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> l
             f"{path} {state}: the plan of this run is damaged. "
             "Restore the file from a copy of the lake, or start afresh with `haulier run SOURCE --new`."
         )
+    items = shard_items(body)
+    if max(map(len, body.splitlines()), default=0) <= MAX_PAYLOAD_BYTES:
+        return items  # Nearly every shard: none of its items is large.
     held_in = paths.held_in(path)
-    return [in_file(item, held_in) for item in shard_items(body)]
+    return [in_file(item, held_in) for item in items]
 
 
-def shard_items(body: bytes) -> Iterator[PlannedItem]:
-    return (_decoder.decode(line) for line in body.splitlines())
+def shard_items(body: bytes) -> list[PlannedItem]:
+    return _decoder.decode_lines(body)
 
 
 async def remove_lost_attempts(lake: Lake, paths: RunPaths) -> int:

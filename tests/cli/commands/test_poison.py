@@ -116,6 +116,7 @@ def test_a_discard_says_why_and_no_longer_holds_back_complete(numbers: Place) ->
 READS = {
     "enqueue": (),
     "status": (),
+    "runs": (),
     "wait": ("--timeout", "0"),
     "repair": ("--dry-run",),
     "run": (),
@@ -134,7 +135,7 @@ READS = {
 
 STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
-    *("tried", "cleared", "resumed", "not_paused"),
+    *("tried", "cleared", "resumed", "not_paused", "listed"),
 }
 
 

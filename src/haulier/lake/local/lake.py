@@ -45,7 +45,7 @@ class LocalLake:
         return await self._threads.run(self._files.create_from, path, file)
 
     async def read(self, path: str) -> bytes | None:
-        return await self._threads.run(self._files.read, path)
+        return await self._threads.together(self._read, path)
 
     async def exists(self, path: str) -> bool:
         return await self._threads.run(self._files.exists, path)
@@ -105,6 +105,11 @@ class LocalLake:
         read = functools.cache(self._files.names)
         for call in calls:
             call.attempt(lambda folder: list(read(folder)))
+
+    def _read(self, calls: Sequence[Call[str, bytes | None]]) -> None:
+        """One after the other: of 45,000 small files each took 90 us alone, and 10 in groups of 32."""
+        for call in calls:
+            call.attempt(self._files.read)
 
     async def _each(self, blocking: Generator[T, None, None]) -> AsyncIterator[T]:
         try:

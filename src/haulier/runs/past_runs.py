@@ -1,0 +1,89 @@
+"""The runs of a source, for a person who compares nights."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from haulier.clock import Clock
+from haulier.lake.seam import Lake
+from haulier.runs.ledger import Ledger
+from haulier.runs.newest_runs import Seen, newest_first
+from haulier.runs.run import Run
+from haulier.runs.state import RunState
+
+
+class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Items by state, and sums."""
+
+    planned: int = 0
+    done: int = 0
+    empty: int = 0
+    split: int = 0
+    poisoned: int = 0
+    discarded: int = 0
+    damaged: int = 0
+    missing: int = 0
+    records: int = 0
+    bytes: int = 0
+    requests: int = 0
+
+
+class PastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Names stay, since ``runs --json`` prints them."""
+
+    run_id: str
+    mode: str
+    snapshot_time: datetime
+    created_at: datetime
+    closed_at: datetime | None = None
+    seconds: float
+    """From its start to its verdict, or to now."""
+    state: RunState
+    reasons: dict[str, int] = {}
+    streams: dict[str, int | None]
+    """Records by stream, which are counted at the verdict."""
+    figures: RunFigures | None = None
+    """None while it is planned, and where a person closed it: nobody counted it."""
+
+
+async def past_runs(lake: Lake, clock: Clock, source: str, mode: str | None, most: int) -> list[PastRun]:
+    """The newest first; an open run is counted as far as it has come."""
+    return [await _past_run(lake, clock, seen) async for seen in newest_first(lake, source, mode, most)]
+
+
+async def _past_run(lake: Lake, clock: Clock, seen: Seen) -> PastRun:
+    run, state, verdict = seen
+    is_counted = verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL)
+    figures = None
+    if verdict is not None and is_counted:
+        totals = msgspec.to_builtins(verdict.totals)
+        figures = msgspec.convert(totals, RunFigures)
+    elif state in (RunState.OPEN, RunState.CLOSING):
+        figures = await _figures_so_far(lake, run)
+    ended_at = clock.now() if verdict is None else verdict.closed_at
+    return PastRun(
+        run_id=run.run_id,
+        mode=run.file.mode,
+        snapshot_time=run.file.snapshot_time,
+        created_at=run.file.created_at,
+        closed_at=None if verdict is None else verdict.closed_at,
+        seconds=round(max(0.0, (ended_at - run.file.created_at).total_seconds()), 1),
+        state=state,
+        reasons={} if verdict is None else verdict.reasons,
+        streams={
+            stream: verdict.streams.get(stream, 0) if verdict is not None and is_counted else None
+            for stream in run.file.streams
+        },
+        figures=figures,
+    )
+
+
+async def _figures_so_far(lake: Lake, run: Run) -> RunFigures:
+    ledger = Ledger(lake, run.paths)
+    try:
+        await ledger.refresh()
+        return msgspec.convert(await ledger.progress(), RunFigures, from_attributes=True)
+    finally:
+        ledger.close()
