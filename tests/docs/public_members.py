@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import haulier
+import haulier.testing
 
 _OWN: Final = {
     # An app as the layers around it ask it; settings, parsed; how credentials are opened.
@@ -53,7 +54,17 @@ _OWN: Final = {
 OWN: Final = frozenset(f"{name}.{word}".replace(".(", "(") for name, words in _OWN.items() for word in words.split())
 """Members, and parameters in parentheses, that only haulier itself uses: they may change with any version."""
 
-HANDED: Final = frozenset({"ApiError", "Context", "Finished", "ItemApi", "PageAnswer", "Response", "RunInfo"})
+NAMES: Final = (*haulier.__all__, *haulier.testing.__all__)
+
+PUBLIC_ELSEWHERE: Final = frozenset({"haulier.testing.sandbox.settings.SandboxSettings"})
+"""Public classes of which another page has every field."""
+
+HANDED: Final = frozenset(
+    {
+        "ApiError", "Context", "Finished", "ItemApi", "ItemResult", "PageAnswer", "PoisonedItem", "RequestMade",
+        "Response", "RunInfo", "RunResult",
+    }
+)  # fmt: skip
 """Classes that users are handed and do not make, so that how they are made is nobody's concern."""
 
 THIRD_PARTY: Final = {"multidict": "headers, which may stand twice", "msgspec": "the bytes of a value, uncopied"}
@@ -82,23 +93,28 @@ class Member:
 
 def members_of(name: str) -> list[Member]:
     """The public members of a public name, in the order of the code."""
-    found = getattr(haulier, name)
+    found = public(name)
     if inspect.isfunction(found):
         return [_called(name, name, found)]
     assert inspect.isclass(found)
     return [*_constructor(name, found), *_attributes(name, found), *_methods(name, found)]
 
 
+def public(name: str) -> Any:
+    """What a public name is, of haulier or of haulier.testing."""
+    return getattr(haulier if name in haulier.__all__ else haulier.testing, name)
+
+
 def groups() -> dict[str, list[str]]:
     """Heading to names, as the comments in `__all__` part them."""
-    text = inspect.getsource(haulier)
     found: dict[str, list[str]] = {}
     names: list[str] = []
-    for line in text[text.index("__all__ = [") : text.index("\n]\n")].splitlines()[1:]:
-        if heading := re.fullmatch(r" +# (.+)", line):
-            names = found.setdefault(heading[1], [])
-        else:
-            names.append(line.strip(' ",'))
+    for text in map(inspect.getsource, (haulier, haulier.testing)):
+        for line in text[text.index("__all__ = [") : text.index("\n]\n")].splitlines()[1:]:
+            if heading := re.fullmatch(r" +# (.+)", line):
+                names = found.setdefault(heading[1], [])
+            else:
+                names.append(line.strip(' ",'))
     return found
 
 
@@ -124,7 +140,8 @@ def is_public(found: type) -> bool:
     """Whether users may know a class: it is Python's own, public here, or of a package that is named above."""
     top = found.__module__.partition(".")[0]
     if top == "haulier":
-        return found.__name__ in haulier.__all__ and getattr(haulier, found.__name__) is found
+        is_named = found.__name__ in NAMES and public(found.__name__) is found
+        return is_named or f"{found.__module__}.{found.__name__}" in PUBLIC_ELSEWHERE
     return top in sys.stdlib_module_names or top in THIRD_PARTY
 
 
@@ -194,7 +211,7 @@ def _called(owner: str, name: str, function: Callable[..., Any]) -> Member:
         if parameter.name not in ("self", "cls") and f"{place}({parameter.name})" not in OWN
     ]
     shown = {parameter.name for parameter in kept}
-    if name != owner or not inspect.isclass(getattr(haulier, owner)):
+    if name != owner or not inspect.isclass(public(owner)):
         shown.add("return")
     hints = {key: hint for key, hint in _hints(function).items() if key in shown}
     return Member(

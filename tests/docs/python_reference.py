@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import haulier
 from tests.docs.pages import ROOT, anchor_of
-from tests.docs.public_members import HANDED, Member, groups, members_of
+from tests.docs.public_members import HANDED, NAMES, Member, groups, members_of, public
 
 PAGE: Final = ROOT / "docs/python.md"
 REFRESH: Final = "Run: python -m tests.docs.python_reference"
@@ -61,7 +61,7 @@ def shown(hint: Any) -> str:
 
 
 def _section(name: str) -> Iterator[str]:
-    found = getattr(haulier, name)
+    found = public(name)
     members = members_of(name)
     yield f"### `{name}`\n"
     yield from (_call(member) for member in members if member.name == name)
@@ -147,7 +147,7 @@ def _linked(text: str) -> str:
 
     def link(match: re.Match[str]) -> str:
         name = match[1]
-        return f"[{match[0]}](#{anchor_of(name)})" if name in haulier.__all__ else match[0]
+        return f"[{match[0]}](#{anchor_of(name)})" if name in NAMES else match[0]
 
     return _QUOTED.sub(link, text).replace("``", "`")
 

@@ -6,22 +6,27 @@ import ast
 import inspect
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 import haulier
+import haulier.testing
 from tests.docs.pages import ROOT
+from tests.docs.public_members import NAMES, public
 
 TYPED = ROOT / "tests/docs/typing_public.py"
 
 
-def test_each_public_name_stands_in_all_three_lists() -> None:
+@pytest.mark.parametrize("module", [haulier, haulier.testing], ids=["haulier", "haulier.testing"])
+def test_each_public_name_stands_in_all_three_lists(module: Any) -> None:
     """The names that `from haulier import *` gives, those that type checkers know, and those that can be imported."""
-    tree = ast.parse(inspect.getsource(haulier))
+    tree = ast.parse(inspect.getsource(module))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     known = [(node.module, each.name) for node in block.body if isinstance(node, ast.ImportFrom) for each in node.names]
-    assert sorted(haulier.__all__) == sorted(set(haulier.__all__)) == sorted(name for _, name in known)
-    assert dict(haulier._HOMES) == {name: str(module).removeprefix("haulier.") for module, name in known}
+    assert sorted(module.__all__) == sorted(set(module.__all__)) == sorted(name for _, name in known)
+    homes = {name: str(place).removeprefix(f"{module.__name__}.") for place, name in known}
+    assert dict(module._HOMES) == homes
 
 
 def test_a_repl_completes_the_public_names() -> None:
@@ -31,10 +36,10 @@ def test_a_repl_completes_the_public_names() -> None:
     assert told == sorted(haulier.__all__)
 
 
-@pytest.mark.parametrize("name", haulier.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_is_documented(name: str) -> None:
     """It can be imported, it is named as it is called, and a docstring says what it does for its caller."""
-    found = getattr(haulier, name)
+    found = public(name)
     assert found.__name__ == name
     doc = inspect.getdoc(found) or ""
     # A dataclass without a docstring is given its signature for one.
@@ -42,7 +47,7 @@ def test_a_public_name_is_documented(name: str) -> None:
     assert not doc.startswith(f"{name}("), f"{name} has no docstring of its own"
 
 
-@pytest.mark.parametrize("name", haulier.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_is_typed(name: str) -> None:
     """`make check` runs mypy over typing_public.py, which uses each name as a user would."""
     tree = ast.parse(TYPED.read_text(encoding="utf-8"))

@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-import haulier
 from tests.docs.pages import ROOT
-from tests.docs.public_members import OWN, THIRD_PARTY, classes_in, is_public, members_of
+from tests.docs.public_members import NAMES, OWN, THIRD_PARTY, classes_in, is_public, members_of, public
 
-NAMES = haulier.__all__
 HOW = "Export it in haulier/__init__.py, or put the member into OWN in tests/docs/public_members.py"
 
 
@@ -29,7 +27,7 @@ def test_a_public_signature_names_public_things_alone(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_public_error_is_of_a_public_kind(name: str) -> None:
     """Whoever catches an error by its name may catch what it derives from."""
-    found = getattr(haulier, name)
+    found = public(name)
     if inspect.isclass(found):
         assert all(is_public(base) for base in found.__bases__), f"{name} derives from {found.__bases__}. {HOW}"
 
@@ -37,7 +35,7 @@ def test_a_public_error_is_of_a_public_kind(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_public_docstrings_name_public_classes_alone(name: str) -> None:
     """A name in backticks is a class that the reader can import, or no class of haulier."""
-    for text in [inspect.getdoc(getattr(haulier, name)) or "", *(member.doc for member in members_of(name))]:
+    for text in [inspect.getdoc(public(name)) or "", *(member.doc for member in members_of(name))]:
         named = re.findall(r"(?<!`)`([A-Z]\w*)(?:\.\w+)?`(?!`)", text)
         private = [word for word in named if word in CLASSES and word not in NAMES]
         assert not private, f"the docstrings of {name} name {', '.join(private)}. {HOW}"
@@ -55,7 +53,7 @@ def test_a_member_of_our_own_is_there(member: str) -> None:
     """What is taken off the page exists."""
     place, _, parameter = member.rstrip(")").partition("(")
     owner, _, attribute = place.partition(".")
-    found = getattr(haulier, owner)
+    found = public(owner)
     if parameter:
         function: Callable[..., object] = getattr(found, attribute) if attribute else found
         assert parameter in inspect.signature(function).parameters, f"{member} is gone: take it off OWN"

@@ -19,7 +19,7 @@ from haulier.worker.held_items import HeldItems
 from haulier.worker.keeper import TICKS_PER_LEASE, HeldLease, LeaseKeeper
 from haulier.worker.room import RoomWatch
 from haulier.worker.run_cache import RunCache
-from haulier.worker.settings import FIRST_ITEMS, QUEUE_PATIENCE_LEASES
+from haulier.worker.settings import QUEUE_PATIENCE_LEASES
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
 from haulier.worker.watch import Quiet, Watch
@@ -71,7 +71,7 @@ class Worker:
             DoneItemProbe(deps),
             Stats(),
             StopSign(),
-            first_items=FirstItems(FIRST_ITEMS),
+            first_items=FirstItems(settings.first_items),
         )
         self._room = RoomWatch(deps.lake, deps.clock, settings.room_patience_seconds)
         self._attempts: dict[asyncio.Task[None], str | None] = {}

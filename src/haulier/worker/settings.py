@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FIRST_ITEMS = 20
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -21,6 +23,8 @@ class WorkerSettings:
     room_patience_seconds: float = 3_600.0
     """The lake's disk may stay nearly full so long, then exit code 4. Another job has cleared up by then; a person
     hears of it the same night."""
+    first_items: int = FIRST_ITEMS
+    """Items that must fail alike at a start to prove the source wrong, if it once worked. 0: it is never blamed."""
 
     @property
     def beat_seconds(self) -> float:
@@ -49,8 +53,6 @@ MAX_REFUSED = 32
 filter is wrong in each part."""
 REFUSED_SECONDS = 3.0
 """The least delay before a refused request is sent once more."""
-FIRST_ITEMS = 20
-"""Items that must fail alike at a start to prove the source wrong, if it once worked."""
 ENOUGH_ITEMS = 5
 """Items that must fail alike where none of the run has ever ended well, or as many as there are."""
 PROOF_TRIES = 3
