@@ -62,6 +62,8 @@ from haulier import (
     id_ranges,
     time_windows,
 )
+from haulier.testing import ItemResult, PoisonedItem, RequestMade, RunResult, run_app, run_item
+from haulier.testing.sandbox import SandboxSettings
 
 API = Api(
     "https://api.example.com",
@@ -211,6 +213,16 @@ def paginator() -> Paginator:
         Single(),
     ]
     return known[0]
+
+
+async def test_assets() -> None:
+    result = await run_item(app, AssetsById(IdRange(1, 5)), api=SandboxSettings(records=10), now=datetime.now(UTC))
+    assert_type(result, RunResult)
+    assert_type(result.items, tuple[ItemResult, ...])
+    assert_type(result.poison, list[PoisonedItem])
+    whole = await run_app("assets.toml", "full", streams=["assets"], api="http://127.0.0.1:8002", allows_partial=True)
+    made: tuple[RequestMade, ...] = whole.requests
+    assert made[0].target == "/assets/newest"
 
 
 # A decorated function keeps its own type, so that a test may iterate a processor.
