@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from haulier.api.scope.failures import NO_FAILURES, Failures
@@ -10,7 +10,7 @@ from haulier.app.open_source import OpenSource
 from haulier.cli.failures import failure_facts, failure_lines
 from haulier.cli.output import say
 from haulier.plurals import count_of, were
-from haulier.runs.records import VerdictRecord
+from haulier.runs.records import ShapeChange, VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
 
@@ -57,7 +57,7 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
         say(f"  {stream}: {count_of(verdict.streams.get(stream, 0), 'record')}{checked}")
         if verdict.streams.get(stream):  # Without records there is no object, and no folder.
             say(f"    {source.lake.locate(run.paths.bronze(stream))}")
-    for line in unseen_lines(verdict.unseen):
+    for line in (*unseen_lines(verdict.unseen), *shape_lines(verdict.shapes)):
         say(f"  {line}")
     if totals.hidden:
         rows = f"{count_of(totals.hidden, 'row')} that the API counts {were(totals.hidden)} not sent"
@@ -86,6 +86,24 @@ def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
     ]
 
 
+def shape_lines(shapes: Mapping[str, ShapeChange]) -> list[str]:
+    """Warn of streams whose records are not what they were."""
+    return [
+        f"The records of {stream} have another shape than in {change.before}: {'; '.join(_changes(change))}."
+        for stream, change in shapes.items()
+    ]
+
+
+def _changes(change: ShapeChange) -> Iterator[str]:
+    for word, paths in (("new", change.new), ("gone", change.gone)):
+        if paths:
+            yield f"{word}: {', '.join(f'{path} ({types})' for path, types in paths.items())}"
+    for path, (before, after) in change.retyped.items():
+        yield f"{path} was {before}, and is {after}"
+    if change.more:
+        yield f"and {count_of(change.more, 'more path')}"
+
+
 def verdict_document(
     source: OpenSource, run: Run, verdict: VerdictRecord, failures: Failures = NO_FAILURES
 ) -> dict[str, Any]:
@@ -104,6 +122,7 @@ def verdict_document(
                 "records": verdict.streams.get(stream, 0),
                 "expected": verdict.expected.get(stream),
                 "unseen": verdict.unseen.get(stream),
+                "shape": verdict.shapes.get(stream),
                 "path": source.lake.locate(run.paths.bronze(stream)),
             }
             for stream in run.file.streams

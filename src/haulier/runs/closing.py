@@ -2,7 +2,7 @@
 
 open n ─► sweep staging ─► list
   ├─ a key is missing ─► send it again, verdict abandoned
-  └─ ask `expect` ─► adopt objects ─► manifest ─► remove divided objects ─► verdict ─► signs
+  └─ ask `expect` ─► adopt objects ─► manifest ─► remove divided objects ─► shapes ─► verdict ─► signs
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from haulier.runs.records import (
     ManifestEntry,
     OpenedRecord,
     Receipt,
+    ShapeChange,
     Totals,
     Verdict,
     VerdictRecord,
@@ -34,6 +35,7 @@ from haulier.runs.records import (
 )
 from haulier.runs.run import Run
 from haulier.runs.send import send_again
+from haulier.runs.shapes import ObjectSample, log_changes, sample_shapes, shape_changes
 from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 
@@ -46,6 +48,7 @@ class _Finding:
     streams: dict[str, int] = field(default_factory=dict)
     expected: dict[str, tuple[int, int]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
+    shapes: dict[str, ShapeChange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,9 +194,10 @@ class Closer:
         if not self.lake.capabilities.sweep_fences:
             # Objects of split keys may have landed since the list (C9).
             await ledger.fold_objects(run.file.streams)
-        sums = ManifestSums()
+        sums, sample = ManifestSums(), ObjectSample(run.file.streams)
         async for entries in read_manifest(self.lake, run.paths, number):
             sums.add(entries)
+            sample.add(entries)
             await self._remove_split(run, ledger, entries)
         totals = sums.totals
         expected = await expected_range(self.lake, run)
@@ -203,7 +207,9 @@ class Closer:
             "count": records_off(expected, sums.streams, totals),
         }
         reasons = {reason: count for reason, count in found.items() if count}
-        return _Finding("partial" if reasons else "complete", reasons, totals, sums.streams, expected, sums.unseen)
+        shapes = await shape_changes(self.lake, run, await sample_shapes(self.lake, run, number, sample))
+        verdict: Verdict = "partial" if reasons else "complete"
+        return _Finding(verdict, reasons, totals, sums.streams, expected, sums.unseen, shapes)
 
     async def _remove_split(self, run: Run, ledger: Ledger, entries: list[ManifestEntry]) -> None:
         """Remove the objects of divided keys (C4), and never any others.
@@ -227,11 +233,13 @@ class Closer:
             streams=finding.streams,
             expected=finding.expected,
             unseen=finding.unseen,
+            shapes=finding.shapes,
             snapshot_time=run.file.snapshot_time,
             by=self.name,
             closed_at=self.clock.now(),
         )
-        await self.lake.create(run.paths.closing(number, "verdict"), encode_record(record))
+        if await self.lake.create(run.paths.closing(number, "verdict"), encode_record(record)):
+            log_changes(run, finding.shapes)
 
     async def _tidy(self, run: Run, verdict: VerdictRecord) -> None:
         """Signs first: only then is anything removed."""

@@ -269,6 +269,20 @@ Ending = Literal["superseded", "cancelled"]
 """Verdicts that a person asks for (C8)."""
 
 
+class ShapeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the records of a stream differ from those of an earlier run, as far as samples of both can tell."""
+
+    before: str
+    """The run that they are compared with."""
+    new: dict[str, str] = {}
+    """Paths, with the types of their values in words; so is ``gone``."""
+    gone: dict[str, str] = {}
+    retyped: dict[str, tuple[str, str]] = {}
+    """Paths with values of a type that they had not: the types then, and now."""
+    more: int = 0
+    """Paths that are not named here."""
+
+
 class VerdictRecord(Record, frozen=True, kw_only=True):
     """``closings/<n>/verdict``, of which ``_SUCCESS.json`` and ``_PARTIAL.json`` are copies."""
 
@@ -283,6 +297,8 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     streams: dict[str, int] = {}
     unseen: dict[str, str] = {}
     """By stream, the sign of a next page that no page had."""
+    shapes: dict[str, ShapeChange] = {}
+    """By stream, how its records differ from those of the run before. No reason for anything: a warning."""
     by: str = ""
     closed_at: datetime
 

@@ -10,7 +10,7 @@ from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.expect import is_expect_missing
 from haulier.runs.ledger import Ledger, Progress
-from haulier.runs.records import VerdictRecord
+from haulier.runs.records import ShapeChange, VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 from haulier.runs.stranded import is_stranded
@@ -43,6 +43,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     unseen: dict[str, str] = {}
     """By stream of a closed run, the sign of a next page that no page had."""
+    shapes: dict[str, ShapeChange] = {}
+    """By stream of a closed run, how its records differ from those of the run before."""
     reasons: dict[str, int] = {}
     closed_at: datetime | None = None
 
@@ -91,6 +93,7 @@ def _of_verdict(standing: RunStatus, verdict: VerdictRecord) -> RunStatus:
         requests=totals.requests,
         reasons=verdict.reasons,
         unseen=verdict.unseen,
+        shapes=verdict.shapes,
     )
 
 

@@ -16,7 +16,7 @@ from haulier.cli.hints import fill_source
 from haulier.cli.options import run_option
 from haulier.cli.output import emit
 from haulier.cli.pick_run import pick_run
-from haulier.cli.report import exit_code_of_state, unseen_lines
+from haulier.cli.report import exit_code_of_state, shape_lines, unseen_lines
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.plurals import count_of
 from haulier.queues.seam import Holder, Queue
@@ -97,7 +97,7 @@ def status_lines(status: RunStatus, queue_line: str | None, failures: Failures) 
         lines.append(queue_line)
     if status.reasons:
         lines.append("  because  " + ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items()))
-    lines += [f"  {line}" for line in unseen_lines(status.unseen)]
+    lines += [f"  {line}" for line in (*unseen_lines(status.unseen), *shape_lines(status.shapes))]
     if status.is_stranded:
         lines.append("  Items are missing from the queue: haulier work SOURCE sends them again.")
     if status.needs_api and not status.missing:
