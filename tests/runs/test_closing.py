@@ -14,6 +14,7 @@ from haulier.runs.manifest import read_manifest
 from haulier.runs.plan import plan_item
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import ManifestEntry, Receipt, VerdictRecord, decode_record
+from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.runs.signs import PARTIAL, SUCCESS
@@ -183,7 +184,7 @@ async def test_c3_what_beats_what(place: Place, process: Process, found: tuple[s
             continue
         api.failing, api.empty, api.split = set(), set(), set()
         if kind == "discard":
-            await process.discarder.discard(run, "it is broken")
+            await process.discarder.discard(run, Decision(why="it is broken"))
             continue
         {"poison": api.failing, "empty": api.empty, "children": api.split}.get(kind, set()).add(1)
         place.store.messages.clear()
@@ -228,7 +229,7 @@ async def test_c3_an_unreadable_object_beats_what_an_object_beats(place: Place, 
     place.api.empty, place.api.failing = ({1}, set()) if beside == "empty" else (set(), {1})
     run = await worked(process, thing(1, 4))
     if beside == "discard":
-        await process.discarder.discard(run, "gone")
+        await process.discarder.discard(run, Decision(why="gone"))
     object = place.folder / run.paths.object("things", key_of(thing(1, 4)))
     object.parent.mkdir(parents=True)
     object.write_bytes(b"half")

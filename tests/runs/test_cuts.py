@@ -14,6 +14,7 @@ from haulier.errors import LeaseLostError
 from haulier.items.ranges import IdRange
 from haulier.queues.seam import Lease
 from haulier.runs.records import VerdictRecord
+from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
 from tests.harness.cuts.calls import Cut, Cuts, Halt, every_cut
 from tests.runs.rig import LEASE_SECONDS, Place, Process, finish, key_of, thing
@@ -48,7 +49,7 @@ class Stage:
         return await process.redriver.redrive(self.run)
 
     async def discard(self, process: Process) -> int:
-        return await process.discarder.discard(self.run, "cannot be read")
+        return await process.discarder.discard(self.run, Decision(why="cannot be read"))
 
     async def work(self, process: Process) -> None:
         await process.work(self.run)

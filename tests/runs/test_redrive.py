@@ -8,8 +8,10 @@ import pytest
 
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
-from haulier.runs.poison import newest_poison, poisoned, read_poison
-from haulier.runs.records import Ending
+from haulier.runs.poison import newest_poison, read_all_poison, read_poison
+from haulier.runs.poison_selection import PoisonSelection
+from haulier.runs.records import Ending, PoisonRecord
+from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, newest_closing, run_state
 from tests.harness.cuts.calls import Cut, Cuts, Halt
@@ -24,6 +26,10 @@ async def poisoned_run(process: Process, *items: Thing) -> Run:
     await process.enqueue(run, items or [thing(1)])
     await process.work(run)
     return run
+
+
+async def poisoned(process: Process, run: Run) -> list[PoisonRecord]:
+    return [record async for records in read_all_poison(process.lake, run) for record in records]
 
 
 def fails(ids: IdRange) -> bool:
@@ -56,7 +62,7 @@ async def test_c6_a_zombie_from_before_a_redrive_poisons_nothing(place: Place, p
     await process.redriver.redrive(run)
     halt.release()
     await working
-    assert await poisoned(process.lake, run, 9) == (0, [])
+    assert await poisoned(process, run) == []
     assert await process.closer.close(run) is None
     place.api.failing.clear()
     assert (await finish(place, run)).verdict == "complete"
@@ -120,9 +126,9 @@ async def test_c7_only_the_keys_that_are_asked_for(place: Place, process: Proces
     place.api.failing = {1, 2}
     run = await poisoned_run(process, thing(1), thing(2))
     place.api.failing.clear()
-    assert await process.redriver.redrive(run, [KEY]) == 1
+    assert await process.redriver.redrive(run, PoisonSelection.of_keys([KEY])) == 1
     assert [sent.key for sent in place.messages] == [KEY]
-    assert [record.key for record in (await poisoned(process.lake, run, 9))[1]] == [key_of(thing(2))]
+    assert [record.key for record in await poisoned(process, run)] == [key_of(thing(2))]
 
 
 async def test_c7_keys_that_are_not_poisoned_are_refused_before_anything_is_done(
@@ -134,9 +140,9 @@ async def test_c7_keys_that_are_not_poisoned_are_refused_before_anything_is_done
     files = place.files()
     for keys in ([KEY, "things-9-10"], [key_of(thing(2))]):
         with pytest.raises(UsageError, match=f"Not poisoned in run {run.run_id}: {keys[-1]}"):
-            await process.redriver.redrive(run, keys)
+            await process.redriver.redrive(run, PoisonSelection.of_keys(keys))
         with pytest.raises(UsageError, match=f"Not poisoned in run {run.run_id}: {keys[-1]}"):
-            await process.discarder.discard(run, "why not", keys)
+            await process.discarder.discard(run, Decision(why="why not"), PoisonSelection.of_keys(keys))
     assert (place.files(), place.messages) == (files, [])
 
 
@@ -156,7 +162,7 @@ async def test_c7_refused_after_a_final_verdict(place: Place, process: Process, 
     with pytest.raises(UsageError, match=f"{run.run_id} is {ending}, which is final"):
         await process.redriver.redrive(run)
     with pytest.raises(UsageError, match=f"{run.run_id} is {ending}, which is final"):
-        await process.discarder.discard(run, "why not")
+        await process.discarder.discard(run, Decision(why="why not"))
     assert place.files() == files
 
 
@@ -197,11 +203,11 @@ async def test_poison_is_listed_by_its_newest_record(place: Place, process: Proc
     """`poison list` shows each poisoned item once, in the order of the keys, none that was redriven or discarded."""
     place.api.failing = {1, 2, 3, 4}
     run = await poisoned_run(process, *[thing(n) for n in (4, 3, 2, 1)])
-    await process.redriver.redrive(run, [KEY])
+    await process.redriver.redrive(run, PoisonSelection.of_keys([KEY]))
     await process.work(run)
-    await process.redriver.redrive(run, [key_of(thing(2))])
-    await process.discarder.discard(run, "gone", [key_of(thing(3))])
-    assert [(record.key, record.number) for record in (await poisoned(process.lake, run, 9))[1]] == [
+    await process.redriver.redrive(run, PoisonSelection.of_keys([key_of(thing(2))]))
+    await process.discarder.discard(run, Decision(why="gone"), PoisonSelection.of_keys([key_of(thing(3))]))
+    assert [(record.key, record.number) for record in await poisoned(process, run)] == [
         (KEY, 2),
         (key_of(thing(4)), 1),
     ]
@@ -211,7 +217,7 @@ async def test_c7_discards_alone_do_not_hold_back_complete(place: Place, process
     """Verdict, manifest and sign count them, with the reason; the run is complete."""
     place.api.failing = {1, 2}
     run = await poisoned_run(process, thing(1), thing(2), thing(3))
-    assert await process.discarder.discard(run, " its page is broken ") == 2
+    assert await process.discarder.discard(run, Decision(why=" its page is broken ")) == 2
     verdict = await process.closer.close(run)
     assert verdict is not None
     assert (verdict.verdict, verdict.reasons, verdict.totals.discarded) == ("complete", {}, 2)
@@ -226,7 +232,7 @@ async def test_c7_a_discard_reopens_a_partial_run_and_sends_nothing(place: Place
     run = await poisoned_run(process, thing(1), thing(2))
     assert (await finish(place, run)).reasons == {"poison": 2}
     for key, verdict, reasons in ((KEY, "partial", {"poison": 1}), (key_of(thing(2)), "complete", {})):
-        assert await process.discarder.discard(run, "gone", [key]) == 1
+        assert await process.discarder.discard(run, Decision(why="gone"), PoisonSelection.of_keys([key])) == 1
         assert place.messages == []
         found = await process.closer.close(run)
         assert found is not None
@@ -239,10 +245,10 @@ async def test_c7_a_discard_may_be_repeated(place: Place, process: Process) -> N
     place.api.failing = {1, 2}
     run = await poisoned_run(process, thing(1), thing(2))
     await finish(place, run)
-    assert await process.discarder.discard(run, "gone", [KEY]) == 1
+    assert await process.discarder.discard(run, Decision(why="gone"), PoisonSelection.of_keys([KEY])) == 1
     await process.closer.close(run)
     files = place.files()
-    assert await process.discarder.discard(run, "really gone", [KEY]) == 0
+    assert await process.discarder.discard(run, Decision(why="really gone"), PoisonSelection.of_keys([KEY])) == 0
     assert place.files() == files
     assert (await run_state(process.lake, run.paths))[0] is RunState.PARTIAL
 
@@ -252,13 +258,13 @@ async def test_c7_a_discard_is_of_one_poison_number(place: Place, process: Proce
     place.api.failing = {1}
     run = await poisoned_run(process)
     halt = Halt(Cut("LocalLake.create"))
-    discarding = asyncio.create_task(place.process(Cuts(on_call=halt)).discarder.discard(run, "gone"))
+    discarding = asyncio.create_task(place.process(Cuts(on_call=halt)).discarder.discard(run, Decision(why="gone")))
     assert await halt.reached(discarding)
     await process.redriver.redrive(run)
     halt.release()
     await discarding
     await process.work(run)
-    assert [record.number for record in (await poisoned(process.lake, run, 9))[1]] == [2]
+    assert [record.number for record in await poisoned(process, run)] == [2]
     assert (await finish(place, run)).verdict == "partial"
 
 
@@ -267,7 +273,7 @@ async def test_a_discard_wants_a_reason(place: Place, process: Process) -> None:
     place.api.failing = {1}
     run = await poisoned_run(process)
     with pytest.raises(UsageError, match="needs a reason"):
-        await process.discarder.discard(run, "  ")
+        await process.discarder.discard(run, Decision(why="  "))
     assert place.files("**/discards/**/*") == []
 
 

@@ -14,6 +14,7 @@ from haulier.queues.envelope import encode
 from haulier.runs.newest_runs import latest_complete, open_run
 from haulier.runs.plan import plan_item, write_plan
 from haulier.runs.records import RunFile, encode_record
+from haulier.runs.reopen import Decision
 from haulier.runs.run import Run, list_runs, load_run, require_same_fingerprint
 from haulier.runs.send import envelope_of
 from haulier.runs.state import RunState, newest_closing, run_state
@@ -261,7 +262,7 @@ async def test_status_of_a_run_at_each_of_its_states(place: Place, process: Proc
     }
     assert found["reasons"] == {"poison": 1}
     assert "closed_at" in found
-    await process.discarder.discard(run, "gone")
+    await process.discarder.discard(run, Decision(why="gone"))
     found = await status()
     assert (found["state"], found.get("discarded"), found.get("poisoned")) == ("open", 1, None)
 

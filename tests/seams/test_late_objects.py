@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from haulier.runs.plan import plan_item
+from haulier.runs.poison_selection import PoisonSelection
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, RedriveRecord, VerdictRecord, encode_record
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run
@@ -107,7 +108,7 @@ async def test_a_redrive_settles_what_landed_late_without_a_request(
     assert (partial.verdict, partial.totals.poisoned) == ("partial", 1)
     await require_stray(late, partial)
     requests = len(cloud.api.requests)
-    assert await Redriver(cloud.closer).redrive(run, [KEY]) == 1
+    assert await Redriver(cloud.closer).redrive(run, PoisonSelection.of_keys([KEY])) == 1
     await cloud.work_by_hand()
     verdict = await cloud.verdict(run)
     assert (verdict.verdict, verdict.totals.records, len(cloud.api.requests)) == ("complete", 4, requests)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from haulier.errors import UsageError
@@ -10,8 +10,9 @@ from haulier.runs import ledger_schema as table
 from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
-from haulier.runs.records import DiscardRecord, PlannedItem, encode_record
-from haulier.runs.reopen import reopen, require_open_or_partial, standing_verdict
+from haulier.runs.poison_selection import ALL_POISON, Numbered, PoisonSelection
+from haulier.runs.records import DiscardRecord, encode_record
+from haulier.runs.reopen import Decision, refuse_final, reopen, require_open_or_partial, standing_verdict
 from haulier.runs.run import Run
 from haulier.runs.state import FINAL_VERDICTS
 
@@ -20,35 +21,56 @@ from haulier.runs.state import FINAL_VERDICTS
 class Discarder:
     closer: Closer
 
-    async def discard(self, run: Run, reason: str, keys: Collection[str] | None = None) -> int:
-        """Discard the run's poisoned items (or those of ``keys``), and return how many were new. Repeatable.
+    async def discard(self, run: Run, decision: Decision, selection: PoisonSelection = ALL_POISON) -> int:
+        """Discard the run's poisoned items that are meant, and return how many were new. Repeatable.
 
         A partial run is open afterwards; whoever finds it drained closes it anew. Raises `UsageError`, before anything
         is written, after a final verdict, for keys that are not poisoned, and without a reason.
         """
-        if not reason.strip():
-            raise UsageError("A discard needs a reason, which is kept in the manifest. Write `--reason TEXT`.")
+        if not decision.why.strip():
+            raise UsageError("A discard needs a reason, which is kept in the manifest. Write `--why TEXT`.")
         await require_open_or_partial(self.closer, run)
         ledger = Ledger(self.closer.lake, run.paths)
+        discarded = 0
         try:
             await ledger.refresh()
-            if keys is not None:
-                await _require_poisoned(ledger, run, keys)
-            discarded = 0
-            async for items in ledger.items(table.LIVE_POISON, "poison"):
-                chosen = [(item, number) for item, number in items if keys is None or item.key in keys]
-                await self._record(run, chosen, reason.strip())
-                discarded += len(chosen)
+            async for items in self._chosen(run, ledger, selection):
+                await self._record(run, items, decision)
+                discarded += len(items)
             await ledger.refresh()
             await self._reopen(run, await ledger.count(table.DISCARDED))
         finally:
             ledger.close()
         return discarded
 
-    async def _record(self, run: Run, items: list[tuple[PlannedItem, int]], reason: str) -> None:
-        async def record(numbered: tuple[PlannedItem, int]) -> None:
+    async def preview(self, run: Run, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
+        """What `discard` would discard, in batches. Nothing is written; raises what that would raise of run and
+        keys."""
+        await refuse_final(self.closer, run)
+        ledger = Ledger(self.closer.lake, run.paths)
+        try:
+            await ledger.refresh()
+            async for items in self._chosen(run, ledger, selection):
+                yield items
+        finally:
+            ledger.close()
+
+    async def _chosen(self, run: Run, ledger: Ledger, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
+        await selection.require_poisoned(ledger, run, f"({table.LIVE_POISON}) OR ({table.DISCARDED})", "discarded")
+        async for items in ledger.items(table.LIVE_POISON, "poison"):
+            if chosen := await selection.pick(self.closer.lake, run.paths, items):
+                yield chosen
+
+    async def _record(self, run: Run, items: list[Numbered], decision: Decision) -> None:
+        async def record(numbered: Numbered) -> None:
             item, number = numbered
-            discard = DiscardRecord(number=number, key=item.key, reason=reason, discarded_at=self.closer.clock.now())
+            discard = DiscardRecord(
+                number=number,
+                key=item.key,
+                reason=decision.why.strip(),
+                discarded_at=self.closer.clock.now(),
+                by=decision.by,
+            )
             await self.closer.lake.create(run.paths.numbered("discards", item.key, number), encode_record(discard))
 
         await run_each(record, items, self.closer.lake.capabilities.in_flight)
@@ -59,14 +81,3 @@ class Discarder:
             if verdict.verdict in FINAL_VERDICTS or verdict.totals.discarded >= discarded:
                 return
             await reopen(self.closer, run, verdict.number)
-
-
-async def _require_poisoned(ledger: Ledger, run: Run, keys: Collection[str]) -> None:
-    unknown = set(keys)
-    async for items in ledger.items(f"({table.LIVE_POISON}) OR ({table.DISCARDED})", "poison"):
-        unknown -= {item.key for item, _ in items}
-    if unknown:
-        raise UsageError(
-            f"Not poisoned in run {run.run_id}: {', '.join(sorted(unknown))}. "
-            "`haulier poison list SOURCE` shows the keys that can be discarded."
-        )

@@ -120,6 +120,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
 
 
+POISON_REASONS = ("failed", "poison", "cap", "undecodable", "unknown_kind", "damaged", "crashed")
+
+
 class PoisonRecord(Record, frozen=True, kw_only=True):
     """``poison/<key>/<n>.json``, for a person to read."""
 
@@ -129,8 +132,7 @@ class PoisonRecord(Record, frozen=True, kw_only=True):
     run_id: str
     payload: msgspec.Raw
     reason: str
-    """One word for tools: ``failed``, ``poison``, ``cap``, ``undecodable``, ``unknown_kind``, ``damaged`` or
-    ``crashed``."""
+    """One of `POISON_REASONS`, for tools."""
     error_class: str
     error: str
     traceback: str = ""
@@ -150,6 +152,9 @@ class RedriveRecord(Record, frozen=True, kw_only=True):
     number: int
     key: str
     redriven_at: datetime
+    by: str = ""
+    """Who typed it (``user@host``); empty in records of older versions."""
+    why: str = ""
 
 
 class DiscardRecord(Record, frozen=True, kw_only=True):
@@ -159,6 +164,7 @@ class DiscardRecord(Record, frozen=True, kw_only=True):
     key: str
     reason: str
     discarded_at: datetime
+    by: str = ""
 
 
 class CrashRecord(Record, frozen=True, kw_only=True):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from haulier.errors import UsageError
 from haulier.runs import ledger_schema as table
 from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.lost_queue import require_queue_of
-from haulier.runs.records import PlannedItem, RedriveRecord, encode_record
-from haulier.runs.reopen import reopen, require_open_or_partial, standing_verdict
+from haulier.runs.poison_selection import ALL_POISON, Numbered, PoisonSelection
+from haulier.runs.records import RedriveRecord, encode_record
+from haulier.runs.reopen import UNEXPLAINED, Decision, refuse_final, reopen, require_open_or_partial, standing_verdict
 from haulier.runs.run import Run
 from haulier.runs.send import send_again
 from haulier.runs.state import FINAL_VERDICTS
@@ -22,8 +22,8 @@ from haulier.runs.state import FINAL_VERDICTS
 class Redriver:
     closer: Closer
 
-    async def redrive(self, run: Run, keys: Collection[str] | None = None) -> int:
-        """Redrive the run's poisoned items (or those of ``keys``), and return how many were sent.
+    async def redrive(self, run: Run, selection: PoisonSelection = ALL_POISON, decision: Decision = UNEXPLAINED) -> int:
+        """Redrive the run's poisoned items that are meant, and return how many were sent.
 
         Raises `UsageError`, before anything is written, after a final verdict, for keys that are not poisoned, and
         for a queue that does not exist.
@@ -32,19 +32,32 @@ class Redriver:
         await require_open_or_partial(self.closer, run)
         await require_queue_of(self.closer.lake, self.closer.queue, run)
         ledger = Ledger(self.closer.lake, run.paths)
+        sent = 0
         try:
             await _read(ledger, run)
-            if keys is not None:
-                await _require_poisoned(ledger, run, keys, self._redrivable)
-            sent = 0
-            async for items in ledger.items(self._redrivable, "poison"):
-                chosen = [(item, number) for item, number in items if keys is None or item.key in keys]
-                if chosen:
-                    await self._redrive(run, ledger, chosen)
-                    sent += len(chosen)
+            async for items in self._chosen(run, ledger, selection):
+                await self._redrive(run, ledger, items, decision)
+                sent += len(items)
         finally:
             ledger.close()
         return sent
+
+    async def preview(self, run: Run, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
+        """What `redrive` would send, in batches. Nothing is written; raises what that would raise of run and keys."""
+        await refuse_final(self.closer, run)
+        ledger = Ledger(self.closer.lake, run.paths)
+        try:
+            await _read(ledger, run)
+            async for items in self._chosen(run, ledger, selection):
+                yield items
+        finally:
+            ledger.close()
+
+    async def _chosen(self, run: Run, ledger: Ledger, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
+        await selection.require_poisoned(ledger, run, self._redrivable, "redriven")
+        async for items in ledger.items(self._redrivable, "poison"):
+            if chosen := await selection.pick(self.closer.lake, run.paths, items):
+                yield chosen
 
     @property
     def _redrivable(self) -> str:
@@ -52,13 +65,19 @@ class Redriver:
         fences = self.closer.lake.capabilities.sweep_fences
         return table.REDRIVABLE if fences else f"{table.REDRIVABLE} OR ({table.LATE_OBJECT})"
 
-    async def _redrive(self, run: Run, ledger: Ledger, items: list[tuple[PlannedItem, int]]) -> None:
+    async def _redrive(self, run: Run, ledger: Ledger, items: list[Numbered], decision: Decision) -> None:
         """Record, reopen, send, in this order: so the next redrive sees where this one died."""
         lake = self.closer.lake
 
-        async def record(numbered: tuple[PlannedItem, int]) -> None:
+        async def record(numbered: Numbered) -> None:
             item, number = numbered
-            redrive = RedriveRecord(number=number, key=item.key, redriven_at=self.closer.clock.now())
+            redrive = RedriveRecord(
+                number=number,
+                key=item.key,
+                redriven_at=self.closer.clock.now(),
+                by=decision.by,
+                why=decision.why,
+            )
             await lake.create(run.paths.numbered("redrives", item.key, number), encode_record(redrive))
 
         await run_each(record, items, self.closer.lake.capabilities.in_flight)
@@ -71,9 +90,7 @@ class Redriver:
             await send_again(self.closer.queue, run.paths, items)
             items = await self._unheard(run, ledger, items)
 
-    async def _unheard(
-        self, run: Run, ledger: Ledger, items: list[tuple[PlannedItem, int]]
-    ) -> list[tuple[PlannedItem, int]]:
+    async def _unheard(self, run: Run, ledger: Ledger, items: list[Numbered]) -> list[Numbered]:
         """Return items whose message may have met a closed run: a partial closing is in force again, and they have
         neither ended nor been poisoned anew."""
         verdict = await standing_verdict(self.closer, run)
@@ -90,14 +107,3 @@ class Redriver:
 async def _read(ledger: Ledger, run: Run) -> None:
     await ledger.refresh()
     await ledger.fold_objects(run.file.streams)
-
-
-async def _require_poisoned(ledger: Ledger, run: Run, keys: Collection[str], redrivable: str) -> None:
-    unknown = set(keys)
-    async for items in ledger.items(redrivable, "poison"):
-        unknown -= {item.key for item, _ in items}
-    if unknown:
-        raise UsageError(
-            f"Not poisoned in run {run.run_id}: {', '.join(sorted(unknown))}. "
-            "`haulier poison list SOURCE` shows the keys that can be redriven."
-        )

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from haulier.errors import UsageError
 from haulier.runs.closing import Closer
 from haulier.runs.records import ReopenedRecord, VerdictRecord, encode_record
 from haulier.runs.run import Run
 from haulier.runs.state import FINAL_VERDICTS, Closing, closing_in_force
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whose it is, and why: kept with each record of it."""
+
+    by: str = ""
+    why: str = ""
+
+
+UNEXPLAINED = Decision()
 
 
 async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
@@ -23,7 +36,16 @@ async def standing_verdict(closer: Closer, run: Run) -> VerdictRecord | None:
 
 async def require_open_or_partial(closer: Closer, run: Run) -> None:
     """Raises `UsageError` after a final verdict."""
-    verdict = await standing_verdict(closer, run)
+    _refuse(run, await standing_verdict(closer, run))
+
+
+async def refuse_final(closer: Closer, run: Run) -> None:
+    """The same, and an unfinished closing is left as it is."""
+    closing = await closing_in_force(closer.lake, run.paths)
+    _refuse(run, None if closing is None else closing.verdict)
+
+
+def _refuse(run: Run, verdict: VerdictRecord | None) -> None:
     if verdict is not None and verdict.verdict in FINAL_VERDICTS:
         raise UsageError(
             f"Run {run.run_id} is {verdict.verdict}, which is final: its poison stays as it is. "

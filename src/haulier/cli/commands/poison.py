@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from haulier.app.open_source import OpenSource, open_source
+from haulier.cli.api_state import read_api_state
 from haulier.cli.command_lines import typed_command
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
+from haulier.cli.person import person_name
 from haulier.cli.pick_run import pick_run
+from haulier.cli.poison_view import group_facts, item_facts, item_line, name_of, show_groups
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
-from haulier.runs.poison import newest_poison, poisoned, read_poison
-from haulier.runs.records import PoisonRecord
+from haulier.runs.poison import PoisonGroups, newest_poison, read_all_poison, read_poison, read_several
+from haulier.runs.poison_selection import Numbered, PoisonSelection
+from haulier.runs.records import POISON_REASONS, PoisonRecord
 from haulier.runs.redrive import Redriver
+from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
 from haulier.runs.state import run_state
 
 MAX_SHOWN_ITEMS = 1_000
-"""Lines of ``list``; all items are counted."""
+"""Items that are shown one by one; all are counted."""
 _KEY = re.compile(r"[a-z][a-z0-9_-]*")
-_keys_argument = click.argument("keys", nargs=-1)
+F = TypeVar("F", bound=Callable[..., Any])
+
+_reason_option = click.option(
+    "--reason", default="", metavar="REASON", help="Only items of this reason, such as `failed`."
+)
+_kind_option = click.option("--kind", default="", metavar="KIND", help="Only items of this kind.")
+
+
+def _selection_options(command: F) -> F:
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Only show which items are meant, and change nothing."),
+        click.option("--all", "is_all", is_flag=True, help="All poisoned items."),
+        _kind_option,
+        _reason_option,
+        click.argument("keys", nargs=-1),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group("poison")
@@ -33,23 +57,54 @@ def command() -> None:
     """Items that failed by themselves, with everything needed to see why."""
 
 
-@source_command("list", run_option, group=command, short_help="List the poisoned items of a run.")
-async def list_command(call: SourceCall, run_id: str | None) -> int:
-    """List the poisoned items of SOURCE's newest run: key, reason, status and error, a line each."""
+@source_command(
+    "list", _reason_option, _kind_option, run_option, group=command, short_help="List the poisoned items of a run."
+)
+async def list_command(call: SourceCall, reason: str, kind: str, run_id: str | None) -> int:
+    """List the poisoned items of SOURCE's newest run, grouped by what they died of, the largest group first.
+
+    With --reason or --kind, list the items one by one.
+    """
+    selection = _filter(reason, kind)
     async with open_source(call.app, call.options, writes=False) as source:
         run = await pick_run(source, run_id)
-        count, records = await poisoned(source.lake, run, MAX_SHOWN_ITEMS)
+        groups, records = PoisonGroups(), list[PoisonRecord]()
+        async for read in read_all_poison(source.lake, run):
+            meant = [record for record in read if selection.has(record.key, record.kind, record.reason)]
+            for record in meant:
+                groups.add(record)
+            room = MAX_SHOWN_ITEMS - len(records)
+            records += [msgspec.structs.replace(record, traceback="", excerpt="") for record in meant[:room]]
         if call.as_json:
             state, _ = await run_state(source.lake, run.paths)
-            items = [_summary(record) for record in records]
-            emit({"state": state.value, "run_id": run.run_id, "poisoned": count, "items": items})
+            emit(
+                {
+                    "state": state.value,
+                    "run_id": run.run_id,
+                    "poisoned": groups.items,
+                    "groups": [group_facts(group) for group in groups.largest_first],
+                    "items": [item_facts(record) for record in records],
+                }
+            )
             return 0
-        for record in records:
-            status = "" if record.status is None else f" {record.status}"
-            click.echo(f"{record.key}  {record.reason}{status}  {record.error.splitlines()[0] if record.error else ''}")
-        shown = f" The first {MAX_SHOWN_ITEMS:,} are shown." if count > MAX_SHOWN_ITEMS else ""
-        say(f"{count_of(count, 'item')} of run {run.run_id} {are(count)} poisoned.{shown}")
+        if selection.is_all and groups.items:
+            show_groups(groups.largest_first)
+        elif not selection.is_all:
+            for record in records:
+                click.echo(item_line(record))
+        _say_listed(run, groups, selection)
         return 0
+
+
+def _say_listed(run: Run, groups: PoisonGroups, selection: PoisonSelection) -> None:
+    count = groups.items
+    are_poisoned = f"{are(count)} poisoned{selection.in_words}"
+    shown = f" The first {MAX_SHOWN_ITEMS:,} are shown." if count > MAX_SHOWN_ITEMS and not selection.is_all else ""
+    say(f"{count_of(count, 'item')} of run {run.run_id} {are_poisoned}.{shown}")
+    if count and selection.is_all:
+        largest = groups.largest_first[0]
+        say(f"One by one: haulier poison list SOURCE --run {run.run_id} --reason {largest.reason}")
+        say(f"One of them whole: haulier poison show SOURCE {largest.key} --run {run.run_id}")
 
 
 @source_command("show", click.argument("key"), run_option, group=command, short_help="Show one poisoned item whole.")
@@ -71,39 +126,86 @@ async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
         return 0
 
 
-@source_command("redrive", _keys_argument, run_option, group=command, short_help="Retry poisoned items.")
-async def redrive_command(call: SourceCall, keys: tuple[str, ...], run_id: str | None) -> int:
-    """Enqueue the poisoned items of SOURCE's newest run again (only KEYS, if given), with their failures forgotten.
+@source_command(
+    "redrive",
+    _selection_options,
+    click.option("--why", default="", metavar="TEXT", help="Why; it is kept with the redrive."),
+    run_option,
+    group=command,
+    short_help="Retry poisoned items.",
+)
+async def redrive_command(
+    call: SourceCall,
+    keys: tuple[str, ...],
+    reason: str,
+    kind: str,
+    is_all: bool,
+    dry_run: bool,
+    why: str,
+    run_id: str | None,
+) -> int:
+    """Enqueue poisoned items of SOURCE's newest run again, with their failures forgotten: KEYS, those of --reason or
+    --kind, or --all.
 
     `haulier run SOURCE` then works them and closes the run again. Can be repeated safely.
     """
-    async with open_source(call.app, call.options) as source:
+    selection = _selection(call.source, "redrive", keys, reason, kind, is_all)
+    async with open_source(call.app, call.options, writes=not dry_run) as source:
         run = await pick_run(source, run_id)
-        sent = await Redriver(source.closer).redrive(run, set(keys) or None)
+        redriver = Redriver(source.closer)
+        if dry_run:
+            return await _preview(call, source, run, redriver.preview(run, selection), "redriven")
+        sent = await redriver.redrive(run, selection, Decision(person_name(), why.strip()))
         if call.as_json:
             state, _ = await run_state(source.lake, run.paths)
             emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
-            go_on = typed_command("run", call.source, call.options, run.file.mode)
-            say(f"{count_of(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again. Go on with: {go_on}")
+            say(f"{count_of(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again.")
+            await _say_how_to_go_on(call, source, run)
         else:
-            say(f"No item of run {run.run_id} is poisoned.")
+            say(f"No item of run {run.run_id} is poisoned{selection.in_words}.")
         return 0
+
+
+async def _say_how_to_go_on(call: SourceCall, source: OpenSource, run: Run) -> None:
+    go_on = typed_command("run", call.source, call.options, run.file.mode)
+    api = await read_api_state(source)
+    if api is not None and api.workers:
+        running = (
+            "A worker is running, and takes" if api.workers == 1 else f"{api.workers} workers are running, and take"
+        )
+        say(f"{running} them. Where nobody closes the run afterwards: {go_on}")
+    else:
+        say(f"No worker is running. Go on with: {go_on}")
 
 
 @source_command(
     "discard",
-    _keys_argument,
-    click.option("--reason", required=True, help="Why they are written off; it is kept in the manifest."),
+    _selection_options,
+    click.option("--why", default="", metavar="TEXT", help="Why; it is demanded, and kept in the manifest."),
     run_option,
     group=command,
     short_help="Write off poisoned items, with a reason.",
 )
-async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, run_id: str | None) -> int:
-    """Write off the poisoned items of SOURCE's newest run (only KEYS, if given), so that it can be `complete`."""
-    async with open_source(call.app, call.options) as source:
+async def discard_command(
+    call: SourceCall,
+    keys: tuple[str, ...],
+    reason: str,
+    kind: str,
+    is_all: bool,
+    dry_run: bool,
+    why: str,
+    run_id: str | None,
+) -> int:
+    """Write off poisoned items of SOURCE's newest run, so that it can be `complete`: KEYS, those of --reason or --kind,
+    or --all."""
+    selection = _selection(call.source, "discard", keys, reason, kind, is_all)
+    async with open_source(call.app, call.options, writes=not dry_run) as source:
         run = await pick_run(source, run_id)
-        discarded = await Discarder(source.closer).discard(run, reason, set(keys) or None)
+        discarder = Discarder(source.closer)
+        if dry_run:
+            return await _preview(call, source, run, discarder.preview(run, selection), "discarded")
+        discarded = await discarder.discard(run, Decision(person_name(), why), selection)
         await source.closer.close(run)
         state, _ = await run_state(source.lake, run.paths)
         if call.as_json:
@@ -113,24 +215,67 @@ async def discard_command(call: SourceCall, keys: tuple[str, ...], reason: str, 
         return 0
 
 
+def _filter(reason: str, kind: str) -> PoisonSelection:
+    if reason and reason not in POISON_REASONS:
+        raise UsageError(
+            f"There is no reason {reason!r} of poison. The reasons are: {', '.join(POISON_REASONS)}. "
+            "(Why items are discarded stands behind --why.)"
+        )
+    return PoisonSelection(reason=reason, kind=kind)
+
+
+def _selection(typed: str, verb: str, keys: tuple[str, ...], reason: str, kind: str, is_all: bool) -> PoisonSelection:
+    ways = sum((bool(keys), bool(reason or kind), is_all))
+    if ways != 1:
+        found = "Nothing says which items are meant" if not ways else "Items are named in several ways"
+        raise UsageError(
+            f"{found}. Write one of: keys (`haulier poison {verb} {typed} KEY KEY`), --reason REASON or --kind KIND "
+            "or both, or --all. `--dry-run` shows beforehand what is meant."
+        )
+    return PoisonSelection.of_keys(keys) if keys else _filter(reason, kind)
+
+
+async def _preview(
+    call: SourceCall, source: OpenSource, run: Run, batches: AsyncIterator[list[Numbered]], done: str
+) -> int:
+    """Show what is meant, in groups."""
+    groups, keys = PoisonGroups(), dict[int, list[str]]()
+    shown = 0
+    async for items in batches:
+        for record in await read_several(source.lake, run, [(item.key, number) for item, number in items]):
+            group = groups.add(record)
+            if shown < MAX_SHOWN_ITEMS:
+                keys.setdefault(id(group), []).append(record.key)
+                shown += 1
+    found = [(group, keys.get(id(group), [])) for group in groups.largest_first]
+    if call.as_json:
+        state, _ = await run_state(source.lake, run.paths)
+        emit(
+            {
+                "state": state.value,
+                "run_id": run.run_id,
+                done: 0,
+                f"would_be_{done}": groups.items,
+                "groups": [group_facts(group) | {"keys": names} for group, names in found],
+            }
+        )
+        return 0
+    for group, names in found:
+        click.echo(f"{name_of(group)}: {count_of(group.items, 'item')}")
+        for name in names:
+            click.echo(f"  {name}")
+        if len(names) < group.items:
+            click.echo(f"  ... and {group.items - len(names):,} more")
+    say(f"{count_of(groups.items, 'item')} of run {run.run_id} would be {done}. Nothing was changed.")
+    return 0
+
+
 async def _newest(source: OpenSource, run: Run, key: str) -> PoisonRecord:
     number = await newest_poison(source.lake, run.paths, key) if _KEY.fullmatch(key) else 0
     record = await read_poison(source.lake, run.paths, key, number) if number else None
     if record is None:
         raise UsageError(f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE` shows the keys.")
     return record
-
-
-def _summary(record: PoisonRecord) -> dict[str, object]:
-    return {
-        "key": record.key,
-        "number": record.number,
-        "reason": record.reason,
-        "error_class": record.error_class,
-        "error": record.error,
-        "status": record.status,
-        "poisoned_at": record.poisoned_at,
-    }
 
 
 def _facts(record: PoisonRecord, source: OpenSource) -> dict[str, object]:

@@ -1,0 +1,76 @@
+"""Which poisoned items a person means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from haulier.errors import UsageError
+from haulier.lake.paths import RunPaths
+from haulier.lake.seam import Lake
+from haulier.runs.concurrency import run_each
+from haulier.runs.ledger import Ledger
+from haulier.runs.poison import read_poison
+from haulier.runs.records import PlannedItem
+from haulier.runs.run import Run
+
+Numbered = tuple[PlannedItem, int]
+"""An item with the number of its newest poison."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PoisonSelection:
+    """Items of these ``keys``, of a ``reason``, of a ``kind``, or of both; all, if nothing is said."""
+
+    keys: frozenset[str] | None = None
+    reason: str = ""
+    kind: str = ""
+
+    @classmethod
+    def of_keys(cls, keys: Iterable[str]) -> PoisonSelection:
+        return cls(frozenset(keys))
+
+    @property
+    def is_all(self) -> bool:
+        return self == ALL_POISON
+
+    @property
+    def in_words(self) -> str:
+        """What follows ``poisoned``."""
+        reason = f" for the reason {self.reason}" if self.reason else ""
+        return f"{reason} in kind {self.kind}" if self.kind else reason
+
+    def has(self, key: str, kind: str, reason: str) -> bool:
+        return (self.keys is None or key in self.keys) and self.kind in ("", kind) and self.reason in ("", reason)
+
+    async def pick(self, lake: Lake, paths: RunPaths, items: Sequence[Numbered]) -> list[Numbered]:
+        """The items that are meant, by key. Records are read for a reason alone."""
+        named = [numbered for numbered in items if self.has(numbered[0].key, numbered[0].kind, self.reason)]
+        if not self.reason:
+            return named
+
+        async def with_reason(numbered: Numbered) -> tuple[Numbered, str]:
+            record = await read_poison(lake, paths, numbered[0].key, numbered[1])
+            return numbered, "" if record is None else record.reason
+
+        found = await run_each(with_reason, named, lake.capabilities.in_flight)
+        return sorted(
+            (numbered for numbered, reason in found if reason == self.reason), key=lambda numbered: numbered[0].key
+        )
+
+    async def require_poisoned(self, ledger: Ledger, run: Run, where: str, done: str) -> None:
+        """Raises `UsageError` for keys that are not poisoned. ``done`` tells what can be done with those that are."""
+        unknown = set(self.keys or ())
+        if unknown:
+            async for items in ledger.items(where, "poison"):
+                unknown -= {item.key for item, _ in items}
+        if unknown:
+            raise UsageError(
+                f"Not poisoned in run {run.run_id}: {', '.join(sorted(unknown))}. "
+                f"`haulier poison list SOURCE` shows the keys that can be {done}."
+            )
+
+
+ALL_POISON = PoisonSelection()
