@@ -55,7 +55,7 @@ class History:
         return self.do(work)
 
     def redrive(self, run: Run) -> None:
-        self.do(lambda: self.place.process().redriver.redrive(run, None))
+        self.do(lambda: self.place.process().redriver.redrive(run))
 
     def finish(self, run: Run) -> None:
         self.do(lambda: finish(self.place, run))
