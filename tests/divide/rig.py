@@ -87,9 +87,9 @@ class NotedQueue(MemoryQueue):
         self.store = store
         self.sent: list[Envelope] = []
 
-    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0, is_first: bool = False) -> None:
         self.sent += map(decode, bodies)
-        await super().enqueue(bodies, delay_seconds=delay_seconds)
+        await super().enqueue(bodies, delay_seconds=delay_seconds, is_first=is_first)
 
 
 @dataclass

@@ -170,6 +170,11 @@ AZURE_NAME = r"is not the name of an Azure queue: that has 3 to 56 of a-z, 0-9 a
         ("azure-queue://shop/flights?sig=x", AZURE),
         ("azure-queue://me:hunter2@shop/flights", AZURE),
         ("azure-queue://shop/Flights", AZURE_NAME),
+        (
+            "azure-queue://shop/flights-first",
+            r"'flights-first' is the name of a queue that haulier makes beside another one: .* -first or -poison .*\.",
+        ),
+        ("azure-queue://shop/flights-poison", r"'flights-poison' is the name of .* Choose another name\."),
         ("azure-queue://shop/two--hyphens", AZURE_NAME),
         ("azure-queue://shop/ab", AZURE_NAME),
         (f"azure-queue://shop/{'a' * 57}", AZURE_NAME),

@@ -37,8 +37,13 @@ class Message:
 
     body: bytes
     visible_at: float
+    is_first: bool = False
     token: str | None = None
     deliveries: int = 0
+
+
+def in_line(message: Message) -> tuple[bool, float]:
+    return not message.is_first, message.visible_at
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -66,23 +71,23 @@ class QueueMachine(RuleBasedStateMachine):
 
     # -- what can be done ----------------------------------------------------------------------------------------------
 
-    @rule(count=st.integers(0, 4), delay=delays)
-    def enqueue(self, count: int, delay: float) -> None:
+    @rule(count=st.integers(0, 4), delay=delays, is_first=st.booleans())
+    def enqueue(self, count: int, delay: float, is_first: bool) -> None:
         bodies = [b"message %d" % (self.enqueued + n) for n in range(count)]
         self.enqueued += count
-        self.do(self.client.enqueue(bodies, delay_seconds=delay))
-        self.messages += [Message(body, self.now + delay) for body in bodies]
+        self.do(self.client.enqueue(bodies, delay_seconds=delay, is_first=is_first))
+        self.messages += [Message(body, self.now + delay, is_first) for body in bodies]
 
     @rule(limit=st.integers(0, 5) | st.just(100), length=lengths)
     def dequeue(self, limit: int, length: float) -> None:
-        ready = sorted(message.visible_at for message in self.messages if message.visible_at <= self.now)
+        ready = sorted(map(in_line, (message for message in self.messages if message.visible_at <= self.now)))
         leases = self.do(self.client.dequeue(limit, length))
         taken = [self.message_of(lease.body) for lease in leases]
-        assert [message.visible_at for message in taken] == ready[:limit]
+        assert list(map(in_line, taken)) == ready[:limit]
         for lease, message in zip(leases, taken, strict=True):
             message.deliveries += 1
             message.visible_at, message.token = self.now + length, lease.token
-            assert lease.deliveries == message.deliveries
+            assert (lease.deliveries, lease.is_first) == (message.deliveries, message.is_first)
         self.leases += leases
 
     @precondition(lambda self: self.leases)
@@ -178,8 +183,11 @@ class QueueMachine(RuleBasedStateMachine):
     def all_is_there(self) -> None:
         shown = self.do(self.client.peek(1_000))
         assert sorted(shown) == sorted(message.body for message in self.messages)
-        times = [self.message_of(body).visible_at for body in shown]
-        assert times == sorted(times)
+        line = [in_line(self.message_of(body)) for body in shown]
+        assert line == sorted(line)
+        known = {message.body for message in self.messages}
+        assert self.do(self.client.holds(known.__contains__)) == bool(known)
+        assert not self.do(self.client.holds(lambda body: body not in known))
         assert self.do(self.client.peek(1_000, poison=True)) == self.poisoned
         assert self.do(self.rows.read("scope")) == self.row
 

@@ -258,7 +258,7 @@ class Place:
         messages = {id: dataclasses.replace(message) for id, message in self.store.messages.items()}
         store = MemoryStore(
             messages=messages,
-            by_visibility=[*self.store.by_visibility],
+            lanes=tuple([*lane] for lane in self.store.lanes),
             last_id=self.store.last_id,
             last_token=self.store.last_token,
         )

@@ -187,8 +187,7 @@ async def test_c3_what_beats_what(place: Place, process: Process, found: tuple[s
             await process.discarder.discard(run, Decision(why="it is broken"))
             continue
         {"poison": api.failing, "empty": api.empty, "children": api.split}.get(kind, set()).add(1)
-        place.store.messages.clear()
-        place.store.by_visibility.clear()
+        await process.queue.purge()
         await process.enqueue(run, [])
         await process.queue.enqueue([_encoded(bodies[0])])
         (lease,) = await process.queue.dequeue(1, 60)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from haulier.clock import Clock
@@ -30,6 +30,7 @@ _MAX_DELAY_SECONDS = 900.0
 class Message:
     body: bytes
     visible_at: float
+    is_first: bool = False
     receipt: str = ""
     """Of the last delivery; empty while nobody holds the message."""
     deliveries: int = 0
@@ -63,22 +64,25 @@ class ReceiptQueue:
     async def exists(self) -> bool:
         return True
 
-    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0, is_first: bool = False) -> None:
         store = self._store
         with store.lock:
             for body in bodies:
-                store.messages[store.next()] = Message(body, self._after(delay_seconds))
+                store.messages[store.next()] = Message(body, self._after(delay_seconds), is_first)
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
         store, leases = self._store, []
         with store.lock:
             visible = self._visible()
             store.rng.shuffle(visible)
+            visible.sort(key=lambda id: not store.messages[id].is_first)
             for id in visible[: max(0, min(limit, _CAPABILITIES.max_dequeue))]:
                 message = store.messages[id]
                 message.receipt, message.visible_at = store.next(), self._after(lease_seconds)
                 message.deliveries += 1
-                leases.append(Lease(f"{id}/{message.receipt}", message.body, message.deliveries))
+                leases.append(
+                    Lease(f"{id}/{message.receipt}", message.body, message.deliveries, is_first=message.is_first)
+                )
         return leases
 
     async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
@@ -107,7 +111,8 @@ class ReceiptQueue:
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         store = self._store
         with store.lock:
-            shown = store.poison if poison else [store.messages[id].body for id in self._visible()]
+            visible = sorted(self._visible(), key=lambda id: not store.messages[id].is_first)
+            shown = store.poison if poison else [store.messages[id].body for id in visible]
             return shown[: max(0, limit)]
 
     async def depth(self) -> Depth:
@@ -115,6 +120,9 @@ class ReceiptQueue:
         with self._store.lock:
             ready = len(self._visible())
             return Depth(ready, 0, len(self._shared.messages) - ready, len(self._shared.poison))
+
+    async def holds(self, is_wanted: Callable[[bytes], bool]) -> bool:
+        return True
 
     async def holders(self) -> list[Holder]:
         return []

@@ -240,7 +240,7 @@ async def test_a_queue_that_fails_between_list_and_children_hands_the_parent_bac
     await divided(rig)
 
     class Failing(MemoryQueue):
-        async def enqueue(self, bodies: Any, *, delay_seconds: float = 0.0) -> None:
+        async def enqueue(self, bodies: Any, *, delay_seconds: float = 0.0, is_first: bool = False) -> None:
             raise QueueUnavailableError("full")
 
     plain = rig.queue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from haulier.clock import Clock
@@ -29,6 +29,7 @@ _TOKEN = re.compile(r"([0-9]{1,18})\.([1-9][0-9]{0,17})")
 class _Message:
     body: bytes
     visible_at: float
+    is_first: bool
     token: int = 0
     """0: not leased."""
     deliveries: int = 0
@@ -40,8 +41,9 @@ class MemoryStore:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     messages: dict[int, _Message] = field(default_factory=dict)
-    by_visibility: list[tuple[float, int, int]] = field(default_factory=list)
-    """A heap of (visible_at, token, id). Entries out of date are dropped when they come up."""
+    lanes: tuple[list[tuple[float, int, int]], ...] = field(default_factory=lambda: ([], []))
+    """The first, and the others: heaps of (visible_at, token, id). Entries out of date are dropped when they come
+    up."""
     poison: list[bytes] = field(default_factory=list)
     last_id: int = 0
     last_token: int = 0
@@ -49,14 +51,15 @@ class MemoryStore:
     def schedule(self, id: int, message: _Message, visible_at: float, token: int) -> None:
         message.visible_at = visible_at
         message.token = token
-        heapq.heappush(self.by_visibility, (visible_at, token, id))
+        heapq.heappush(self.lanes[not message.is_first], (visible_at, token, id))
 
     def next_ready(self, now: float) -> int | None:
-        while self.by_visibility and self.by_visibility[0][0] <= now:
-            visible_at, token, id = heapq.heappop(self.by_visibility)
-            message = self.messages.get(id)
-            if message is not None and (message.visible_at, message.token) == (visible_at, token):
-                return id
+        for lane in self.lanes:
+            while lane and lane[0][0] <= now:
+                visible_at, token, id = heapq.heappop(lane)
+                message = self.messages.get(id)
+                if message is not None and (message.visible_at, message.token) == (visible_at, token):
+                    return id
         return None
 
     def held_by(self, lease: Lease) -> tuple[int, _Message] | None:
@@ -83,13 +86,13 @@ class MemoryQueue:
     async def exists(self) -> bool:
         return True
 
-    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0, is_first: bool = False) -> None:
         store = self._store
         with store.lock:
             visible_at = self._after(delay_seconds)
             for body in bodies:
                 store.last_id += 1
-                message = store.messages[store.last_id] = _Message(body, visible_at)
+                message = store.messages[store.last_id] = _Message(body, visible_at, is_first)
                 store.schedule(store.last_id, message, visible_at, token=0)
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
@@ -105,7 +108,9 @@ class MemoryQueue:
                 message.token = store.last_token
                 message.deliveries += 1
                 taken.append((id, message))
-                leases.append(Lease(f"{id}.{message.token}", message.body, message.deliveries))
+                leases.append(
+                    Lease(f"{id}.{message.token}", message.body, message.deliveries, is_first=message.is_first)
+                )
             # Last of all: a lease of no time is visible again at once, but not to this call.
             for id, message in taken:
                 store.schedule(id, message, visible_at, message.token)
@@ -151,7 +156,11 @@ class MemoryQueue:
             if poison:
                 return self._store.poison[:limit]
             messages = self._store.messages
-            first = heapq.nsmallest(limit, messages, key=lambda id: (messages[id].visible_at, messages[id].token, id))
+            first = heapq.nsmallest(
+                limit,
+                messages,
+                key=lambda id: (not messages[id].is_first, messages[id].visible_at, messages[id].token, id),
+            )
             return [messages[id].body for id in first]
 
     async def depth(self) -> Depth:
@@ -167,6 +176,10 @@ class MemoryQueue:
                     delayed += 1
             return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=len(self._store.poison))
 
+    async def holds(self, is_wanted: Callable[[bytes], bool]) -> bool:
+        with self._store.lock:
+            return any(is_wanted(message.body) for message in self._store.messages.values())
+
     async def holders(self) -> list[Holder]:
         return []
 
@@ -179,7 +192,8 @@ class MemoryQueue:
             else:
                 removed = len(store.messages)
                 store.messages.clear()
-                store.by_visibility.clear()
+                for lane in store.lanes:
+                    lane.clear()
         return removed
 
     async def close(self) -> None:

@@ -98,11 +98,16 @@ def _open_azure(url: str, setting: _Setting) -> QueueBackend:
     if found is None:
         raise UsageError("The URL of an Azure queue is azure-queue://ACCOUNT/QUEUE, and nothing else.")
     name = found["queue"]
-    # Room for the name of its poison queue.
+    # Room for the name of its poison queue, the longest.
     if not _AZURE_NAME.fullmatch(name) or not 3 <= len(name) <= _LONGEST_AZURE_NAME:
         raise UsageError(
             f"{name[:80]!r} is not the name of an Azure queue: that has 3 to {_LONGEST_AZURE_NAME} of a-z, 0-9 and "
             "single hyphens, and begins and ends with a letter or digit."
+        )
+    if name.endswith(_TAKEN_SUFFIXES):
+        raise UsageError(
+            f"{name!r} is the name of a queue that haulier makes beside another one: those that end in "
+            f"{' or '.join(_TAKEN_SUFFIXES)} cannot be a source's own. Choose another name."
         )
     account, seconds = find_account(found["account"]), setting.lease_seconds
 
@@ -132,7 +137,8 @@ _LATER = {
 }
 _AZURE_URL = re.compile(r"azure-queue://(?P<account>[^/?#@:]+)/(?P<queue>[^/?#]+)/?")
 _AZURE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_LONGEST_AZURE_NAME = 63 - len("-poison")
+_TAKEN_SUFFIXES = ("-first", "-poison")
+_LONGEST_AZURE_NAME = 63 - max(map(len, _TAKEN_SUFFIXES))
 
 
 def _sqlite_file(url: str, setting: _Setting) -> Path:

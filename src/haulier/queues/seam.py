@@ -36,6 +36,8 @@ class QueueCapabilities:
     """Whether leases of a process that has surely ended are free at once. If not, they run out."""
     idle_seconds: float = 1.0
     """The longest wait before an idle worker looks again. Longer where each look costs money."""
+    lane_seconds: float = 0.0
+    """For so long `dequeue` may leave the first lane unasked after it was empty."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Lease:
     deliveries: int
     """Times that it was handed out, this one included."""
     hold: Hold = "held"
+    is_first: bool = False
+    """Whether the message is of the first lane, where it stays until it is gone."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class Holder:
 
 
 class Queue(Protocol):
-    """At-least-once delivery of small messages, with leases.
+    """At-least-once delivery of small messages, with leases, in two lanes: while the first one has visible messages,
+    the others wait. It is for few and urgent ones.
 
     Every method may raise `QueueUnavailableError`: nothing was done then, or it was done and may be repeated. A client
     belongs to the thread (event loop) that opened it.
@@ -102,13 +107,14 @@ class Queue(Protocol):
         all others find nothing."""
         ...
 
-    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
-        """Add messages, durably. If it fails, some of them may stay. Equal messages are not dropped; one whose sending
-        had no answer may be there twice, the second time marked."""
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0, is_first: bool = False) -> None:
+        """Add messages to a lane, durably. If it fails, some of them may stay. Equal messages are not dropped; one
+        whose sending had no answer may be there twice, the second time marked."""
         ...
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
-        """Lease up to ``limit`` visible messages, oldest visibility first. Returns at once, empty if there are none."""
+        """Lease up to ``limit`` visible messages, those of the first lane before the others, oldest visibility first in
+        each. Returns at once, empty if there are none. May return fewer than there are."""
         ...
 
     async def renew(self, leases: Sequence[Lease], lease_seconds: float) -> list[Lease | None]:
@@ -138,6 +144,11 @@ class Queue(Protocol):
 
     async def depth(self) -> Depth:
         """An expired lease counts as ready."""
+        ...
+
+    async def holds(self, is_wanted: Callable[[bytes], bool]) -> bool:
+        """Whether the body of any message, in whatever state, is wanted. ``is_wanted`` may be called in another thread.
+        Always True without `QueueCapabilities.exact_depth`: nobody can tell."""
         ...
 
     async def holders(self) -> list[Holder]:

@@ -8,6 +8,7 @@ from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.queues.envelope import Envelope, encode
 from haulier.queues.seam import Queue
+from haulier.runs.lane import is_first_lane
 from haulier.runs.plan import read_shard
 from haulier.runs.records import PlannedItem, Seal, Shard
 
@@ -48,7 +49,8 @@ async def send_plan(
             if is_first or not await lake.exists(sent):
                 items = await read_shard(lake, paths, seal, shard)
                 if is_first:
-                    await queue.enqueue([encode(envelope_of(item, paths)) for item in items])
+                    bodies = [encode(envelope_of(item, paths)) for item in items]
+                    await queue.enqueue(bodies, is_first=is_first_lane(paths.mode))
                 else:
                     redrives = await _newest_redrives(lake, paths, {item.key for item in items})
                     await send_again(queue, paths, [(item, redrives.get(item.key, 0)) for item in items])
@@ -68,7 +70,7 @@ async def send_again(queue: Queue, paths: RunPaths, items: Iterable[tuple[Planne
     """Send items marked, each with its newest redrive number. Returns how many."""
     bodies = [encode(envelope_of(item, paths, redrives=redrives, resent=True)) for item, redrives in items]
     if bodies:
-        await queue.enqueue(bodies)
+        await queue.enqueue(bodies, is_first=is_first_lane(paths.mode))
     return len(bodies)
 
 

@@ -390,7 +390,7 @@ class Worker:
         return Quiet(
             max(self._empty_since, scope.others_worked_at),
             self._empty_until,
-            lease_seconds + RETRY_CAP_SECONDS,
+            lease_seconds + RETRY_CAP_SECONDS + self._deps.queue.capabilities.lane_seconds,
             # A release may have waited so long for the queue.
             lambda run_id: scope.hidden_seconds(run_id) + QUEUE_PATIENCE_LEASES * lease_seconds,
         )

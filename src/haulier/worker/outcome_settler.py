@@ -12,6 +12,7 @@ import msgspec
 from haulier.api.errors import Action, ApiError
 from haulier.errors import LakeUnavailableError, QueueUnavailableError, SweptError, UsageError
 from haulier.queues.envelope import Envelope, encode
+from haulier.runs.lane import is_first_lane
 from haulier.runs.plan import children_in
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
 from haulier.runs.run import Run
@@ -144,7 +145,8 @@ class OutcomeSettler:
         # other order would leave none.
         await require_lease(self._held, self._state.keeper, self._deps.clock)
         if not self._is_sent_again:  # Where `complete` failed the first time, this is called again.
-            await queue.enqueue([encode(msgspec.structs.replace(envelope, resent=True))], delay_seconds=delay_seconds)
+            body = encode(msgspec.structs.replace(envelope, resent=True))
+            await queue.enqueue([body], delay_seconds=delay_seconds, is_first=self._held.lease.is_first)
             self._is_sent_again = True
         await self.complete()
 
@@ -224,7 +226,7 @@ class OutcomeSettler:
             for child in children_in(run.paths, record)
         ]
         for start in range(0, len(bodies), SEND_ITEMS):
-            await self._deps.queue.enqueue(bodies[start : start + SEND_ITEMS])
+            await self._deps.queue.enqueue(bodies[start : start + SEND_ITEMS], is_first=is_first_lane(run.file.mode))
 
     async def _give_up(self, run: Run, envelope: Envelope, delay_seconds: float) -> None:
         """P7: complete the message if the run is closed, else hand the item back."""

@@ -27,7 +27,8 @@ logger = logging.getLogger("haulier.runs")
 @dataclass(frozen=True)
 class Quiet:
     """Between two monotonic times a worker asked its queue for items and got none, and no other worker had any. Each
-    message that the queue holds is visible within ``limit_seconds``: a lease and the longest backoff."""
+    message that the queue holds is visible, and its lane asked, within ``limit_seconds``: a lease, the longest backoff
+    and `QueueCapabilities.lane_seconds`."""
 
     since: float
     until: float

@@ -136,26 +136,29 @@ async def test_g1_many_messages_are_all_sent(rig: Rig, fault: str) -> None:
 
 
 @transient
-@pytest.mark.parametrize("first", [1, 2], ids=["items", "poison"])
+@pytest.mark.parametrize("first", [1, 3], ids=["items", "poison"])
 async def test_g1_a_queue_is_made_whatever_becomes_of_the_first_try(rig: Rig, first: int, fault: str) -> None:
-    """With its poison queue, by the first message, which is then sent."""
+    """With those beside it, by the first message, which is then sent."""
     async with rig.failing("create-queue", fault, first):
         await rig.queue.enqueue([message()])
-    assert set(rig.service.store.counts()) == {"items", "items-poison"}
+    assert set(rig.service.store.counts()) == {"items", "items-first", "items-poison"}
     assert await rig.queue.peek(10) == [message()]
 
 
 @transient
-async def test_g1_a_receive_that_fails_hides_a_message_for_a_lease_at_most(rig: Rig, fault: str) -> None:
-    """The caller is told that the queue does not answer, and not that it is empty."""
-    await rig.queue.enqueue([message()])
-    async with rig.failing("get", fault):
+@pytest.mark.parametrize("is_first", [False, True], ids=["others", "first"])
+async def test_g1_a_receive_that_fails_hides_a_message_for_a_lease_at_most(
+    rig: Rig, fault: str, is_first: bool
+) -> None:
+    """The caller is told that the queue does not answer, and not that it is empty. The first lane is asked before."""
+    await rig.queue.enqueue([message()], is_first=is_first)
+    async with rig.failing("get", fault, 1 if is_first else 2):
         with pytest.raises(QueueUnavailableError):
             await rig.queue.dequeue(1, LEASE_SECONDS)
     if fault in AFTER:
         assert await rig.queue.dequeue(1, LEASE_SECONDS) == []
         rig.pass_lease()
-    lease = await rig.take_one()
+    [lease] = await rig.other.dequeue(2, LEASE_SECONDS)
     assert (lease.body, lease.deliveries) == (message(), 2 if fault in AFTER else 1)
 
 

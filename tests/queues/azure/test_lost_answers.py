@@ -202,7 +202,7 @@ async def test_a_receive_whose_answer_is_lost_costs_a_lease_and_no_message() -> 
     """Its messages are hidden until then. It is asked for once: aiohttp itself would hide as many again."""
     async with served() as (server, queue):
         await queue.enqueue([b"%d" % n for n in range(40)])
-        server.rules.use([FaultRule("lost", "get", times=1)])
+        server.rules.use([FaultRule("lost", "get", target="/flights/", times=1)])
         with pytest.raises(QueueUnavailableError):
             await take(queue)
         assert len(await take(queue)) == 8

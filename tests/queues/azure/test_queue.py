@@ -19,6 +19,7 @@ from haulier.queues.envelope import MAX_BODY_BYTES, Envelope, encode
 from haulier.queues.seam import Depth
 from haulier.testing.azure_queue.server import AzureQueueServer
 from haulier.testing.azure_queue.settings import AzureQueueSettings
+from haulier.testing.clock import FakeClock
 from haulier.testing.proxy.rules import Fault, FaultRule
 from tests.harness.azurite import ACCOUNT, KEY
 from tests.queues.azure.service import account_of, served, take, take_one
@@ -114,7 +115,7 @@ async def test_g1_messages_live_for_ever() -> None:
         assert server.counters.expired == 0
 
 
-async def test_both_queues_are_made_by_the_first_call_that_writes() -> None:
+async def test_all_queues_are_made_by_the_first_call_that_writes() -> None:
     """Reading makes none: it finds nothing. One that is there already is as good."""
     async with served() as (server, queue):
         assert await take(queue) == []
@@ -129,7 +130,8 @@ async def test_both_queues_are_made_by_the_first_call_that_writes() -> None:
                 await other.create_queue(metadata={"mine": "1"})
         async with plain_client(server, "flights-poison") as other:
             assert [message.content for message in await other.peek_messages()] == ["one"]
-        assert server.counters.operations["create-queue"] == 4
+        assert server.counters.operations["create-queue"] == 5
+        assert set(server.store.counts()) == {"flights", "flights-first", "flights-poison"}
 
 
 async def test_a_queue_that_is_deleted_under_its_workers_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -165,7 +167,7 @@ async def test_a_queue_that_is_being_cleared_is_asked_again() -> None:
     async with served(AzureQueueSettings(clear_at_most=30)) as (server, queue):
         await queue.enqueue([b"%d" % n for n in range(70)])
         assert await queue.purge() == 70
-        assert server.counters.operations["clear"] == 3
+        assert server.counters.operations["clear"] == 4, "three, and one of the first lane"
         assert await take(queue) == []
 
 
@@ -181,13 +183,59 @@ async def test_depth_is_about_right() -> None:
 
 
 async def test_one_request_a_dequeue() -> None:
-    """However many are there, and whether there are any."""
+    """However many are there, and whether there are any; and one for the first lane, which was not asked yet."""
     async with served() as (server, queue):
         await queue.enqueue([b"%d" % n for n in range(70)])
-        before = server.counters.operations.get("get", 0)
         assert [len(await take(queue, 500)), len(await take(queue, 5))] == [32, 5]
         assert await take(queue, 0) == []
-        assert server.counters.operations["get"] - before == 2
+        assert server.counters.operations["get"] == 3
+
+
+async def test_an_idle_worker_asks_the_first_lane_less_and_less_often() -> None:
+    """Each question is paid for. What another client sends there is found within `lane_seconds`."""
+    clock = FakeClock()
+    async with AzureQueueServer() as server:
+        queue, other = (AzureQueue(account_of(server), "flights", clock) for _ in range(2))
+        try:
+            await queue.enqueue([b"%d" % n for n in range(3)])
+            assert len(await take(queue)) == 3
+            for _ in range(120):
+                assert await take(queue) == []
+                clock.advance(queue.capabilities.idle_seconds)
+            asked = server.counters.operations["get"] - 122
+            assert 30 <= asked <= 60, "of 120"
+            await other.enqueue([b"first"], is_first=True)
+            clock.advance(queue.capabilities.lane_seconds)
+            assert [lease.body for lease in await take(queue)] == [b"first"]
+        finally:
+            await queue.close()
+            await other.close()
+
+
+async def test_a_client_finds_at_once_what_it_sent_to_the_first_lane() -> None:
+    """And goes on asking there while there is something."""
+    async with served() as (server, queue):
+        await queue.enqueue([b"other"])
+        assert [lease.body for lease in await take(queue)] == [b"other"]
+        await queue.enqueue([b"%d" % n for n in range(5)], is_first=True)
+        before = server.counters.operations["get"]
+        assert [len(await take(queue, 2)) for _ in range(3)] == [2, 2, 1]
+        assert server.counters.operations["get"] - before == 3
+
+
+async def test_g1_a_first_lane_that_was_deleted_is_made_again_by_the_next_send() -> None:
+    """The others go on meanwhile, and a lease from there is lost."""
+    async with served() as (server, queue):
+        await queue.enqueue([b"other"])
+        await queue.enqueue([b"first"], is_first=True)
+        (lease,) = await take(queue)
+        async with plain_client(server, "flights-first") as other:
+            await other.delete_queue()
+        server.clock.advance(60.0)
+        assert [lease.body for lease in await take(queue)] == [b"other"]
+        assert await queue.complete([lease]) == [lease]
+        await queue.enqueue([b"again"], is_first=True)
+        assert [lease.body for lease in await take(queue)] == [b"again"]
 
 
 async def test_g7_no_error_repeats_a_signature(caplog: pytest.LogCaptureFixture) -> None:

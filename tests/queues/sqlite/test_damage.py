@@ -26,7 +26,7 @@ async def made(path: Path) -> None:
 class TestDamage:
     """A damaged file is moved aside, it is said, and a fresh queue goes on; the plan has what was in it."""
 
-    @pytest.mark.parametrize("page", [1, "queue", "messages", "messages_by_visibility"])
+    @pytest.mark.parametrize("page", [1, "queue", "messages", "messages_by_lane"])
     async def test_damaged_page(
         self, path: Path, queue: SqliteQueue, page: int | str, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -187,10 +187,10 @@ class TestNoQueue:
         await made(path)
         newer = apsw.Connection(str(path))
         newer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        newer.execute("PRAGMA user_version = 3")
+        newer.execute("PRAGMA user_version = 4")
         newer.close()
         with pytest.raises(
-            NewerFormatError, match=f"The queue {path} has format 3; this haulier knows formats up to 2"
+            NewerFormatError, match=f"The queue {path} has format 4; this haulier knows formats up to 3"
         ):
             await queue.enqueue([b"one"])
         newer = apsw.Connection(str(path))

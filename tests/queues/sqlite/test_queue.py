@@ -82,25 +82,36 @@ async def test_file_is_safe_from_loss_of_power_and_from_other_programs(path: Pat
     other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     assert other.pragma("journal_mode") == "wal"
     assert other.pragma("application_id") == 0x4861756C
-    assert other.pragma("user_version") == 2
+    assert other.pragma("user_version") == 3
     assert other.pragma("integrity_check") == "ok"
     other.close()
     await queue.close()
 
 
-async def test_a_file_of_format_1_is_brought_up_to_date(path: Path, clock: FakeClock) -> None:
-    """What is in it stays: its leases, which nobody is known to hold, run out as they did."""
+@pytest.mark.parametrize(
+    ("older_format", "undo"),
+    [
+        (2, ""),
+        (1, "DROP TABLE holders; ALTER TABLE messages DROP COLUMN holder;"),
+    ],
+)
+async def test_a_file_of_an_older_format_is_brought_up_to_date(
+    path: Path, clock: FakeClock, older_format: int, undo: str
+) -> None:
+    """What is in it stays: its leases, which nobody is known to hold, run out as they did, and it has one lane."""
     queue = SqliteQueue(path, clock)
     await queue.enqueue([b"leased", b"ready"])
     [lease] = await queue.dequeue(1, 60)
     await queue.close()
     older = apsw.Connection(str(path))
-    older.execute("DROP TABLE holders; ALTER TABLE messages DROP COLUMN holder; PRAGMA user_version = 1")
+    older.execute("DROP INDEX messages_by_lane; CREATE INDEX messages_by_visibility ON messages (visible_at, token)")
+    older.execute(f"ALTER TABLE messages DROP COLUMN lane; {undo} PRAGMA user_version = {older_format}")
     older.close()
     process = ThisProcess("box-1", "1", lambda mark: "gone")
     queue, other = SqliteQueue(path, clock, process=process), SqliteQueue(path, clock, process=process)
-    assert [each.body for each in await queue.dequeue(2, 60)] == [b"ready"]
-    assert [(each.name, each.leases) for each in await other.holders()] == [("", 1), ("box-1", 1)]
+    await other.enqueue([b"first"], is_first=True)
+    assert [each.body for each in await queue.dequeue(3, 60)] == [b"first", b"ready"]
+    assert [(each.name, each.leases) for each in await other.holders()] == [("", 1), ("box-1", 2)]
     assert await other.complete([lease]) == []
     await queue.close()
     await other.close()

@@ -1,4 +1,4 @@
-"""A queue of a storage account and its poison queue, over one pool of connections."""
+"""A queue of a storage account, that of its first lane and its poison queue, over one pool of connections."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from haulier.clock import Clock
 from haulier.errors import HaulierError, UsageError
 from haulier.queues.azure.answers import QueueExistsError, judge
 
+FIRST_SUFFIX = "-first"
 POISON_SUFFIX = "-poison"
 CONNECT_SECONDS = 5.0
 CREDENTIAL_SECONDS = 60.0
@@ -39,9 +40,12 @@ class QueueConnection:
         self._credential = async_credential(account)
         self._fetching = asyncio.Lock()
         self._has_token = False
-        names = (queue, queue + POISON_SUFFIX)
+        names = (queue, queue + FIRST_SUFFIX, queue + POISON_SUFFIX)
         self._errors = {name: AzureErrors(AzurePlace(account, "queue", name), clock) for name in names}
-        self.messages, self.poison = (self._client(name) for name in names)
+        self.messages, self.first, self.poison = (self._client(name) for name in names)
+
+    def lane(self, is_first: bool) -> QueueClient:
+        return self.first if is_first else self.messages
 
     def _client(self, name: str) -> QueueClient:
         return QueueClient(
@@ -64,8 +68,8 @@ class QueueConnection:
         return answer
 
     async def create(self, missing: QueueClient) -> None:
-        """Make both queues, the missing one first. Others may do so at the same time."""
-        for client in sorted((self.messages, self.poison), key=lambda client: client is not missing):
+        """Make all queues, the missing one first. Others may do so at the same time."""
+        for client in sorted((self.messages, self.first, self.poison), key=lambda client: client is not missing):
             try:
                 await self.call(client, client.create_queue)
             except QueueExistsError:

@@ -1,4 +1,4 @@
-"""The queue of a storage account, through the SDK's async client. Its rules and their reasons:
+"""Queues of a storage account, through the SDK's async client. Their rules and their reasons:
 docs/protocol.md#the-azure-queue."""
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from haulier.clock import Clock
 from haulier.errors import HaulierError, LeaseLostError, QueueUnavailableError
 from haulier.queues.azure.answers import AbsentQueueError, StaleReceiptError, UnansweredError
 from haulier.queues.azure.connection import QueueConnection
+from haulier.queues.azure.first_lane import LANE_SECONDS, FirstLane
 from haulier.queues.azure.messages import body_of, receipt_of, text_of, text_that_fits, token_of, whole_seconds
 from haulier.queues.azure.sender import MessageSender
 from haulier.queues.azure.side_by_side import each
@@ -35,13 +36,15 @@ _CAPABILITIES = QueueCapabilities(
     exact_depth=False,
     is_ordered=False,
     idle_seconds=5.0,
+    lane_seconds=LANE_SECONDS,
 )
 
 T = TypeVar("T")
 
 
 class AzureQueue:
-    """The queue and its poison queue are made by the first call that writes. Until then they are empty.
+    """The queue, that of its first lane and its poison queue are made by the first call that writes. Until then they
+    are empty.
 
     ``call_seconds`` bounds a call, and must stay below a third of the lease. A send is tried again for
     ``patience_seconds``.
@@ -62,10 +65,13 @@ class AzureQueue:
         self._clock = clock
         self._call_seconds = call_seconds
         self._patience_seconds = patience_seconds
-        self._waits = Waits(clock, rng or random.Random())
+        rng = rng or random.Random()
+        self._waits = Waits(clock, rng)
+        self._first_lane = FirstLane(clock, rng)
         self._connection: QueueConnection | None = None
         self._is_closed = False
-        self._has_been_there = False
+        self._been_there: set[str] = set()
+        """Names of queues that were."""
         self._in_doubt: set[str] = set()
         """Tokens of releases and completions that may have had their effect: refused the next time, they are done."""
 
@@ -87,19 +93,31 @@ class AzureQueue:
                 return True
         raise AssertionError("the last try returns or raises")
 
-    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0, is_first: bool = False) -> None:
         connection, hidden_seconds = self._open(), whole_seconds(delay_seconds)
         sender = MessageSender(connection, self._waits, self._patience_seconds)
 
         async def send(body: bytes) -> None:
-            await sender.send(connection.messages, body, hidden_seconds)
+            await sender.send(connection.lane(is_first), body, hidden_seconds)
 
-        await each(bodies, send)
+        try:
+            await each(bodies, send)
+        finally:
+            if is_first:
+                self._first_lane.note_sent()
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
-        client, count = self._open().messages, min(limit, MAX_MESSAGES)
+        connection, count = self._open(), min(limit, MAX_MESSAGES)
         if count < 1:
             return []
+        if self._first_lane.is_due:
+            leases = await self._receive(connection.first, count, lease_seconds)
+            self._first_lane.note_found(len(leases))
+            if leases:
+                return leases
+        return await self._receive(connection.messages, count, lease_seconds)
+
+    async def _receive(self, client: QueueClient, count: int, lease_seconds: float) -> list[Lease]:
         # One request. The pager itself would go on until the queue is empty.
         pages = client.receive_messages(
             messages_per_page=count, max_messages=count, visibility_timeout=whole_seconds(lease_seconds, least=1)
@@ -113,17 +131,18 @@ class AzureQueue:
         try:
             messages = await self._call(client, first_page)
         except AbsentQueueError as error:
-            if self._has_been_there:
+            if client.queue_name in self._been_there:
                 self._waits.warn(
                     "the queue was deleted; `haulier repair SOURCE` makes it again, and sends what has not ended", error
                 )
             return []
-        self._has_been_there = True
+        self._been_there.add(client.queue_name)
         return [
             Lease(
                 token_of(message),
                 body_of(message.content),
                 message.dequeue_count or 1,
+                is_first=client is self._open().first,
             )
             for message in messages
         ]
@@ -147,7 +166,8 @@ class AzureQueue:
     async def release(self, lease: Lease, body: bytes, *, delay_seconds: float = 0.0) -> None:
         if lease.hold == "unknown":
             return
-        client, receipt, hidden_seconds = self._open().messages, receipt_of(lease.token), whole_seconds(delay_seconds)
+        client, receipt = self._open().lane(lease.is_first), receipt_of(lease.token)
+        hidden_seconds = whole_seconds(delay_seconds)
         try:
             if receipt is None:
                 raise StaleReceiptError(lease.token)
@@ -191,7 +211,13 @@ class AzureQueue:
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         connection = self._open()
-        client, count = connection.poison if poison else connection.messages, min(limit, MAX_MESSAGES)
+        bodies: list[bytes] = []
+        for client in (connection.poison,) if poison else (connection.first, connection.messages):
+            bodies += await self._peek(client, limit - len(bodies))
+        return bodies
+
+    async def _peek(self, client: QueueClient, limit: int) -> list[bytes]:
+        count = min(limit, MAX_MESSAGES)
         if count < 1:
             return []
         try:
@@ -203,8 +229,11 @@ class AzureQueue:
     async def depth(self) -> Depth:
         """Leased and delayed messages count as ready: the service tells their sum alone, and not exactly."""
         connection = self._open()
-        messages, poisoned = await each((connection.messages, connection.poison), self._count)
-        return Depth(ready=messages, delayed=0, leased=0, poisoned=poisoned)
+        first, others, poisoned = await each((connection.first, connection.messages, connection.poison), self._count)
+        return Depth(ready=first + others, delayed=0, leased=0, poisoned=poisoned)
+
+    async def holds(self, is_wanted: Callable[[bytes], bool]) -> bool:
+        return True
 
     async def holders(self) -> list[Holder]:
         return []
@@ -212,7 +241,11 @@ class AzureQueue:
     async def purge(self, *, poison: bool = False) -> int:
         """About how many there were."""
         connection = self._open()
-        client = connection.poison if poison else connection.messages
+        clients = (connection.poison,) if poison else (connection.first, connection.messages)
+        return sum([await self._clear(client) for client in clients])
+
+    async def _clear(self, client: QueueClient) -> int:
+        connection = self._open()
         count = await self._count(client)
         for tries_left in reversed(range(CLEAR_TRIES)):
             try:
@@ -237,7 +270,7 @@ class AzureQueue:
     # -- one message ---------------------------------------------------------------------------------------------------
 
     async def _renew(self, lease: Lease, seconds: int) -> Lease | None:
-        client, receipt = self._open().messages, receipt_of(lease.token)
+        client, receipt = self._open().lane(lease.is_first), receipt_of(lease.token)
         if lease.hold == "unknown" or receipt is None:
             return lease if lease.hold == "unknown" else None
         try:
@@ -254,7 +287,7 @@ class AzureQueue:
 
     async def _complete(self, lease: Lease) -> bool:
         """Whether the lease was not lost before."""
-        client, receipt = self._open().messages, receipt_of(lease.token)
+        client, receipt = self._open().lane(lease.is_first), receipt_of(lease.token)
         if lease.hold == "unknown" or receipt is None:
             return lease.hold == "unknown"
         try:

@@ -11,7 +11,7 @@ from haulier.queues.seam import Holder, ThisProcess
 _LEASES = """
 SELECT holders.mark, holders.name, count(*), max(messages.visible_at) - :now
 FROM messages LEFT JOIN holders ON holders.id = messages.holder
-WHERE messages.visible_at > :now AND messages.token <> 0
+WHERE messages.lane IN (0, 1) AND messages.visible_at > :now AND messages.token <> 0
 GROUP BY messages.holder
 """
 
@@ -39,7 +39,8 @@ def free(connection: apsw.Connection, gone: Sequence[int], now: float) -> int:
     freed = 0
     for number in gone:
         connection.execute(
-            "UPDATE messages SET visible_at = ? WHERE visible_at > ? AND token <> 0 AND holder = ?", (now, now, number)
+            "UPDATE messages SET visible_at = ? WHERE lane IN (0, 1) AND visible_at > ? AND token <> 0 AND holder = ?",
+            (now, now, number),
         )
         freed += connection.changes()
         connection.execute("DELETE FROM holders WHERE id = ?", (number,))
@@ -58,5 +59,6 @@ def _forget_idle(connection: apsw.Connection) -> None:
     """Nobody else would forget processes of an earlier boot or of a container."""
     connection.execute(
         "DELETE FROM holders WHERE id NOT IN "
-        "(SELECT holder FROM messages WHERE token <> 0 AND visible_at > (SELECT last_seen FROM queue))"
+        "(SELECT holder FROM messages "
+        "WHERE lane IN (0, 1) AND visible_at > (SELECT last_seen FROM queue) AND token <> 0)"
     )

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,9 @@ _CAPABILITIES = QueueCapabilities(
     frees_dead=True,
 )
 
+_FIRST, _OTHERS = 0, 1
+"""Values of the column `lane`."""
+
 _TOKEN = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9a-f]{16})")
 
 # The queue's own time: the wall clock, which all processes of a machine share, but never backwards. One that is set
@@ -60,16 +63,18 @@ RETURNING last_seen, next_token - :tokens
 _NOW = "(SELECT max(last_seen, :wall + clock_offset) FROM queue)"
 # A clock that was set back counts as well: only a tick moves the offset, and an idle queue has no other reason for one.
 _ANY_READY = f"""
-SELECT EXISTS (SELECT 1 FROM messages WHERE visible_at <= {_NOW})
+SELECT EXISTS (SELECT 1 FROM messages WHERE lane IN (0, 1) AND visible_at <= {_NOW})
     OR EXISTS (SELECT 1 FROM queue WHERE :wall + clock_offset < last_seen)
 """
-_OLDEST = "SELECT id, deliveries, body FROM messages WHERE visible_at <= ? ORDER BY visible_at, token, id LIMIT ?"
+_OLDEST = """
+SELECT id, deliveries, body FROM messages WHERE lane = ? AND visible_at <= ? ORDER BY visible_at, token, id LIMIT ?
+"""
 _DEPTH = f"""
 WITH moment AS MATERIALIZED (SELECT {_NOW} AS now)
 SELECT
-    (SELECT count(*) FROM messages WHERE visible_at <= now),
-    (SELECT count(*) FROM messages WHERE visible_at > now AND token = 0),
-    (SELECT count(*) FROM messages WHERE visible_at > now AND token <> 0),
+    (SELECT count(*) FROM messages WHERE lane IN (0, 1) AND visible_at <= now),
+    (SELECT count(*) FROM messages WHERE lane IN (0, 1) AND visible_at > now AND token = 0),
+    (SELECT count(*) FROM messages WHERE lane IN (0, 1) AND visible_at > now AND token <> 0),
     (SELECT count(*) FROM poison)
 FROM moment
 """
@@ -105,10 +110,12 @@ class SqliteQueue:
     async def exists(self) -> bool:
         return True
 
-    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0) -> None:
+    async def enqueue(self, bodies: Sequence[bytes], *, delay_seconds: float = 0.0, is_first: bool = False) -> None:
         for start in range(0, len(bodies), ENQUEUE_AT_ONCE):
             batch = bodies[start : start + ENQUEUE_AT_ONCE]
-            await self._thread.write(functools.partial(self._add, bodies=batch, delay_seconds=delay_seconds))
+            await self._thread.write(
+                functools.partial(self._add, bodies=batch, delay_seconds=delay_seconds, lane=_lane(is_first))
+            )
 
     async def dequeue(self, limit: int, lease_seconds: float) -> list[Lease]:
         limit = min(limit, _CAPABILITIES.max_dequeue)
@@ -140,7 +147,7 @@ class SqliteQueue:
         await self._thread.write(lambda connection: connection.execute("INSERT INTO poison (body) VALUES (?)", (body,)))
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
-        source = "poison ORDER BY id" if poison else "messages ORDER BY visible_at, token, id"
+        source = "poison ORDER BY id" if poison else "messages ORDER BY lane, visible_at, token, id"
         query = f"SELECT body FROM {source} LIMIT ?"
         found: list[Any] = await self._thread.read(
             lambda connection: connection.execute(query, (max(0, limit),)).fetchall()
@@ -153,6 +160,14 @@ class SqliteQueue:
             lambda connection: connection.execute(_DEPTH, wall).get
         )
         return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=poisoned)
+
+    async def holds(self, is_wanted: Callable[[bytes], bool]) -> bool:
+        def look(connection: apsw.Connection) -> bool:
+            # The newest first: a run that was sent beside a larger one is found without reading that.
+            bodies: Any = connection.execute("SELECT body FROM messages ORDER BY id DESC")
+            return any(is_wanted(body) for (body,) in bodies)
+
+        return await self._thread.read(look)
 
     async def holders(self) -> list[Holder]:
         wall = {"wall": wall_seconds(self._clock)}
@@ -182,11 +197,12 @@ class SqliteQueue:
         now, token = connection.execute(_TICK, {"wall": wall_seconds(self._clock), "tokens": tokens}).get
         return now, token
 
-    def _add(self, connection: apsw.Connection, bodies: Sequence[bytes], delay_seconds: float) -> None:
+    def _add(self, connection: apsw.Connection, bodies: Sequence[bytes], delay_seconds: float, lane: int) -> None:
         now, _ = self._tick(connection)
         visible_at = now + _kept(delay_seconds)
         connection.executemany(
-            "INSERT INTO messages (visible_at, body) VALUES (?, ?)", ((visible_at, body) for body in bodies)
+            "INSERT INTO messages (visible_at, body, lane) VALUES (?, ?, ?)",
+            ((visible_at, body, lane) for body in bodies),
         )
 
     def _take_any(self, limit: int, lease_seconds: float) -> list[Lease]:
@@ -213,8 +229,11 @@ class SqliteQueue:
 
     def _take(self, connection: apsw.Connection, limit: int, lease_seconds: float) -> list[Lease]:
         now, token = self._tick(connection, tokens=limit)
-        oldest: list[Any] = connection.execute(_OLDEST, (now, limit)).fetchall()
-        held = [_Held(id, token + n, self._file.generation) for n, (id, _, _) in enumerate(oldest)]
+        oldest: list[tuple[Any, ...]] = []
+        for lane in (_FIRST, _OTHERS):
+            found: list[Any] = connection.execute(_OLDEST, (lane, now, limit - len(oldest))).fetchall()
+            oldest += [(*row, lane == _FIRST) for row in found]
+        held = [_Held(id, token + n, self._file.generation) for n, (id, *_) in enumerate(oldest)]
         visible_at = now + _kept(lease_seconds)
         number = table.number_of(connection, self._process)
         connection.executemany(
@@ -222,8 +241,8 @@ class SqliteQueue:
             ((visible_at, one.token, number, one.id) for one in held),
         )
         return [
-            Lease(token=one.text, body=body, deliveries=deliveries + 1)
-            for one, (_, deliveries, body) in zip(held, oldest, strict=True)
+            Lease(token=one.text, body=body, deliveries=deliveries + 1, is_first=is_first)
+            for one, (_, deliveries, body, is_first) in zip(held, oldest, strict=True)
         ]
 
     def _put_back(self, future: Future[list[Lease]]) -> None:
@@ -294,6 +313,10 @@ class _Held:
     def read(cls, text: str) -> _Held | None:
         found = _TOKEN.fullmatch(text)
         return cls(int(found[1]), int(found[2]), found[3]) if found else None
+
+
+def _lane(is_first: bool) -> int:
+    return _FIRST if is_first else _OTHERS
 
 
 def _kept(seconds: float) -> float:

@@ -8,19 +8,23 @@ import apsw
 
 from haulier.errors import NewerFormatError, UsageError
 
-FORMAT = 2
+FORMAT = 3
 APPLICATION_ID = 0x4861756C
 """``Haul`` in the file's header, so that no other program's database is taken for a queue."""
 
 SAFE_SQLITE = (3, 51, 3)
 """3.7.0 to 3.51.2 have the WAL-reset race: two connections that write and checkpoint at once can corrupt the file."""
 
-# A message is ready, delayed or leased by two columns alone: visible_at, and token (0: not leased). The index has both,
-# so that taking the oldest and counting all states never read the messages themselves. Tokens are never used twice, and
+# A message is ready, delayed or leased by two columns alone: visible_at, and token (0: not leased). The index has both
+# for each lane (0: the first), so that taking the oldest and counting all states never read the messages themselves: a
+# question without a lane cannot use it. Tokens are never used twice, and
 # `generation` tells this file from the one that stood here before. `holder` says whose the lease is while there is a
 # token; no two holders ever have one number.
 _HOLDERS = """
 CREATE TABLE holders (id INTEGER PRIMARY KEY AUTOINCREMENT, mark TEXT NOT NULL UNIQUE, name TEXT NOT NULL) STRICT;
+"""
+_INDEX = """
+CREATE INDEX messages_by_lane ON messages (lane, visible_at, token);
 """
 _TABLES = f"""
 CREATE TABLE messages (
@@ -29,10 +33,10 @@ CREATE TABLE messages (
     token INTEGER NOT NULL DEFAULT 0,
     deliveries INTEGER NOT NULL DEFAULT 0,
     holder INTEGER NOT NULL DEFAULT 0,
+    lane INTEGER NOT NULL DEFAULT 1,
     body BLOB NOT NULL
 ) STRICT;
-CREATE INDEX messages_by_visibility ON messages (visible_at, token);
-{_HOLDERS}CREATE TABLE poison (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+{_INDEX}{_HOLDERS}CREATE TABLE poison (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE rows (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE queue (
     generation TEXT NOT NULL,
@@ -43,10 +47,12 @@ CREATE TABLE queue (
 INSERT INTO queue VALUES (lower(hex(randomblob(8))), 1, 0.0, 0.0);
 """
 
-# From format 1, whose leases nobody is known to hold.
-_UPGRADE = f"""
-ALTER TABLE messages ADD COLUMN holder INTEGER NOT NULL DEFAULT 0;
-{_HOLDERS}"""
+_UPGRADES = (
+    # From format 1, whose leases nobody is known to hold.
+    f"ALTER TABLE messages ADD COLUMN holder INTEGER NOT NULL DEFAULT 0; {_HOLDERS}",
+    # From format 2, which had one lane.
+    f"ALTER TABLE messages ADD COLUMN lane INTEGER NOT NULL DEFAULT 1; DROP INDEX messages_by_visibility; {_INDEX}",
+)
 
 # FULL: NORMAL lost 100 of 100 acknowledged rows when power failed (docs/protocol.md#what-was-measured). No mmap: an
 # I/O error there is a signal that kills the process. The log is cut back after a burst, such as a million messages.
@@ -88,7 +94,8 @@ def set_up(connection: apsw.Connection, path: Path) -> str:
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}"
         connection.execute(f"BEGIN IMMEDIATE; {_TABLES} {marks}; COMMIT")
     elif version < FORMAT:
-        connection.execute(f"BEGIN IMMEDIATE; {_UPGRADE} PRAGMA user_version = {FORMAT}; COMMIT")
+        steps = " ".join(_UPGRADES[version - 1 :])
+        connection.execute(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {FORMAT}; COMMIT")
     generation: str = connection.execute("SELECT generation FROM queue").get
     return generation
 

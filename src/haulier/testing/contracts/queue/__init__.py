@@ -17,9 +17,10 @@ lacks, by its `QueueCapabilities`, are reported as skipped. ``pytest.register_as
 from __future__ import annotations
 
 from haulier.testing.contracts.queue.clients import ClientContract
+from haulier.testing.contracts.queue.lanes import LaneContract
 from haulier.testing.contracts.queue.leases import LeaseContract
 from haulier.testing.contracts.queue.messages import MessageContract
 
 
-class QueueContract(MessageContract, LeaseContract, ClientContract):
+class QueueContract(MessageContract, LaneContract, LeaseContract, ClientContract):
     """The whole contract of `haulier.queues.seam.Queue`."""
