@@ -56,10 +56,14 @@ def test_an_unknown_stream_is_answered_with_those_that_there_are(shop: Place) ->
     assert one_message(said) == "Source 'shop' has no stream 'item'. It has: items."
 
 
-def test_an_incremental_run_is_refused_in_words(shop: Place) -> None:
-    said = shop.run("run", "incremental")
+@pytest.mark.parametrize("words", [("run", "incremental"), ("enqueue", "incremental"), ("try", "incremental")])
+def test_a_mode_without_a_stream_is_refused_in_words(shop: Place, words: tuple[str, ...]) -> None:
+    said = shop.run(*words)
     assert said.code == 2
-    assert "This version has only full runs" in one_message(said)
+    assert one_message(said) == (
+        "No stream of source 'shop' takes part in an incremental run. Write a table [streams.NAME.incremental.windows] "
+        "or [streams.NAME.incremental.ids]."
+    )
 
 
 def test_an_unknown_run_is_answered_with_the_newest(shop: Place) -> None:

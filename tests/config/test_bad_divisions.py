@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.rig import IDS, LAST, VALUES, WINDOWS, Mistake, check
+from tests.config.rig import IDS, LAST, STREAM, VALUES, WINDOWS, Mistake, check
 
 MISTAKES: dict[str, Mistake] = {
     "text for a number": (
@@ -166,6 +166,48 @@ MISTAKES: dict[str, Mistake] = {
         (
             'streams.flights.full.windows.bounds.end: expected "inclusive" or "exclusive", found "inclusiv". '
             "Did you mean 'inclusive'?"
+        ),
+    ),
+    "lookback in a full run": (
+        IDS,
+        WINDOWS + 'lookback = "1h"\n',
+        (
+            "streams.flights.full.windows.lookback: unknown key. Available: query, bounds, start, end, step, settle, "
+            "only_start."
+        ),
+    ),
+    "lookback in time for IDs": (
+        IDS,
+        IDS + IDS.replace("full", "incremental") + 'lookback = "1h"\n',
+        (
+            'streams.flights.incremental.ids.lookback: expected a whole number of at least 0, found "1h". Write, for '
+            "example: lookback = 1000"
+        ),
+    ),
+    "nothing in incremental": (
+        IDS,
+        IDS + "[streams.flights.incremental]\n",
+        (
+            "streams.flights.incremental: `windows` or `ids` is missing. Write, for example: "
+            "[streams.NAME.incremental.windows]"
+        ),
+    ),
+    "a long name with incremental": (
+        STREAM,
+        (STREAM + WINDOWS.replace("full", "incremental")).replace(
+            "streams.flights", "streams.flights_from_new_york_and_back"
+        ),
+        (
+            "streams.flights_from_new_york_and_back: the name of a stream with `incremental` may have 28 characters; "
+            "this one has 30. Write a shorter name."
+        ),
+    ),
+    "a start of new windows after their end": (
+        IDS,
+        IDS + WINDOWS.replace("full", "incremental") + "end = 2012-01-01T00:00:00Z\n",
+        (
+            "streams.flights.incremental.windows.end: the end is not after the start. Write a later end, or leave it "
+            "out."
         ),
     ),
     "an empty list of values": (

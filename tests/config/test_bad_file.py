@@ -24,7 +24,7 @@ MISTAKES: dict[str, Mistake] = {
         "zzz =",
         (
             "streams.flights.zzz: unknown key. Available: get, post, query, json, headers, records, empty, "
-            "pages, total, divide, expect, key, add, rules, parent, batch, absent, full, incremental."
+            "pages, total, divide, expect, key, add, rules, priority, parent, batch, absent, full, incremental."
         ),
     ),
     "no source": (

@@ -250,6 +250,27 @@ def test_windows_say_how_the_api_counts_time(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_new_may_be_told_by_ids_or_without_start_and_step(tmp_path: Path) -> None:
+    """Incremental runs have tables of their own: IDs with a lookback in IDs, or windows that the state begins."""
+    text = 'get = "/t"\nrecords = "."\npages = "link"\npriority = 10\n'
+    ids = """
+    [streams.t.incremental.ids]
+    query = { from = "{start}", to = "{end}" }
+    last = { get = "/newest", at = "id" }
+    step = 500
+    lookback = 1000
+    """
+    recipe = stream(tmp_path, text, ids)
+    query = (("from", "{start}"), ("to", "{end}"))
+    bounds = Bounds(granule=1)
+    assert recipe.full is None
+    assert recipe.priority == 10
+    assert recipe.incremental == IdsRecipe(Lookup("/newest", "id"), 500, query=query, bounds=bounds, lookback=1000)
+    windows = '[streams.t.incremental.windows]\nquery = { since = "{start}" }\nonly_start = true\n'
+    found = stream(tmp_path, text, windows).incremental
+    assert found == WindowsRecipe(query=(("since", "{start}"),), only_start=True)
+
+
 def test_the_start_may_name_the_whole_window(tmp_path: Path) -> None:
     """An API of daily reports takes one date; that it is enough is declared, since it mostly is not."""
     text = 'get = "/reports/{start}"\nrecords = "."\npages = "link"\n'

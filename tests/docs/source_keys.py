@@ -18,7 +18,7 @@ from haulier.config import auth_table, lookups, pages_table, request_kinds, stre
 from haulier.config import value_kinds as kind
 from haulier.config.fields import Field, Kind, TableShape
 from haulier.config.source_file import FILE, SourceName, SourceSettings, Streams
-from haulier.sources.recipe import ParentRecipe, StreamRecipe
+from haulier.sources.recipe import ALL_AT_ONCE, ParentRecipe, StreamRecipe
 from tests.docs.pages import ROOT, anchor_of
 
 PAGE = ROOT / "docs/source-file.md"
@@ -211,6 +211,8 @@ def _toml(reader: Kind[Any], value: Any) -> str:
         case _, str():
             return f'"{value}"' if value else ""
         case _, timedelta():
+            if value == ALL_AT_ONCE:
+                return ""
             return f'"{value // timedelta(seconds=1)}s"'
         case _:
             return ""

@@ -27,7 +27,7 @@ from haulier.items.registry import Registry
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
-from haulier.sources.recipe import IdsRecipe, Lookup, OnceRecipe, Pairs, StreamRecipe, WindowsRecipe
+from haulier.sources.recipe import IdsRecipe, Lookup, OnceRecipe, Pairs, ParentRecipe, StreamRecipe, WindowsRecipe
 from haulier.sources.rest import RestSource
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes, record_ids
 from tests.api.paging.rig import Asked, Reply, session_with
@@ -265,6 +265,7 @@ def test_an_item_that_its_start_names_is_not_divided(only_start: bool) -> None:
     hours = replace(HOURS, only_start=only_start)
     source = RestSource("sandbox", [replace(ITEMS, full=ids), replace(EVENTS, full=hours)])
     by_id, by_time = source.items
+    assert HOURS.start is not None
     window = TimeWindow(HOURS.start, HOURS.start + HOURS.step)
     halves = [source.halves(by_id(IdRange(1, 101))), source.halves(by_time(window))]  # type: ignore[call-arg]
     assert [len(parts) for parts in halves] == ([0, 0] if only_start else [2, 2])
@@ -381,3 +382,26 @@ async def test_a_page_is_let_go_of_before_the_next_one_comes(add: Pairs) -> None
             del page
     assert records == 4
     assert alive == [alive[0]] * 4
+
+
+def test_a_stream_has_kinds_for_each_of_its_modes() -> None:
+    """Items of full runs keep their kinds; a child takes part wherever its parent does, and so does nobody else."""
+    new = replace(HOURS, start=None, lookback=timedelta(hours=1))
+    events = replace(EVENTS, incremental=new)
+    child = replace(ITEMS, name="notes", path="/events/{parent.id}/notes", full=None, parent=ParentRecipe("events"))
+    source = RestSource("sandbox", [ITEMS, events, child])
+    kinds = {item.kind for item in source.items}
+    assert kinds == {
+        "items_ids", "events_windows", "events_new_windows", "notes_parents", "notes_new_parents", "notes_batch"
+    }  # fmt: skip
+    assert source.streams_of("full") == ("events", "items", "notes")
+    assert source.streams_of("incremental") == ("events", "notes")
+    assert source.owner_of("notes") == "events"
+
+
+async def test_streams_of_a_higher_priority_are_planned_first() -> None:
+    """So they are enqueued first, and worked first; the others follow by their names."""
+    names = {"a": 0, "b": 7, "c": 0, "d": 9}
+    once = [replace(ITEMS, name=name, full=OnceRecipe(), priority=priority) for name, priority in names.items()]
+    found = [item.stream async for item in RestSource("s", once).enumerate("full", names, context_of(None))]  # type: ignore[arg-type]
+    assert found == ["d", "b", "a", "c"]

@@ -30,7 +30,8 @@ Enumerator = Callable[[Context], AsyncIterator[WorkItem]]
 Lifespan = Callable[[], contextlib.AbstractAsyncContextManager[Any]]
 E = TypeVar("E", bound=Callable[..., Any])
 
-MODES = ("full", "incremental")
+_RUNS = {"full": "a full run", "incremental": "an incremental run"}
+MODES = tuple(_RUNS)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -181,20 +182,32 @@ class App:
         return self._recipes is not None
 
     def require_mode(self, mode: str) -> None:
-        if mode == "incremental":
-            raise UsageError("This version has only full runs. Write `haulier run SOURCE full`.")
+        """Raises `UsageError` where this source cannot plan a run of that mode."""
         if self._recipes is None and mode not in self._enumerators:
             raise UsageError(
-                f"Source {self.name!r} has no enumerator for a {mode} run. "
+                f"Source {self.name!r} has no enumerator for {_RUNS[mode]}. "
                 f'Decorate an async generator of work items with @app.enumerate("{mode}").'
             )
+        if not self.streams_of(mode):
+            raise UsageError(f"No stream of source {self.name!r} takes part in {_RUNS[mode]}. {_tables('NAME', mode)}")
 
-    def selected(self, streams: Iterable[str]) -> tuple[str, ...]:
-        """The streams named, or all. Raises `UsageError` for an unknown one."""
+    def streams_of(self, mode: str) -> tuple[str, ...]:
+        """Streams that take part in runs of a mode, sorted. Only enumerators know those of Python code: all."""
+        return self.streams if self._recipes is None else self._recipes.streams_of(mode)
+
+    def selected(self, streams: Iterable[str], mode: str | None = None) -> tuple[str, ...]:
+        """The streams named, or all of ``mode``. Raises `UsageError` for one that is unknown, or not of that mode."""
         wanted = tuple(sorted(set(streams)))
         if unknown := [stream for stream in wanted if stream not in self.streams]:
             raise UsageError(f"Source {self.name!r} has no stream {unknown[0]!r}. It has: {', '.join(self.streams)}.")
-        return wanted or self.streams
+        known = self.streams if mode is None else self.streams_of(mode)
+        if absent := [stream for stream in wanted if stream not in known]:
+            owner = self._recipes.owner_of(absent[0]) if self._recipes is not None else absent[0]
+            raise UsageError(
+                f"Stream {absent[0]!r} of source {self.name!r} takes no part in {_RUNS[str(mode)]}. "
+                f"{_tables(owner, str(mode))} Streams that do: {', '.join(known)}."
+            )
+        return wanted or known
 
     async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
         if self._recipes is not None:
@@ -222,7 +235,10 @@ class App:
             return self._recipes.halves(item)
         return divide_by(self._dividers.get(type(item), halve_ids), item, self.processors)
 
-    def expect_of(self, streams: tuple[str, ...]) -> Expect | None:
+    def expect_of(self, mode: str, streams: tuple[str, ...]) -> Expect | None:
+        """None where nothing is promised. The count is one of all records, which full runs alone have."""
+        if mode != "full":
+            return None
         if self._recipes is not None:
             return self._recipes.expect_of(streams)
         lookups = {name: self.expect[name] for name in streams if name in self.expect}
@@ -263,6 +279,12 @@ class App:
         else:
             async with self._lifespan() as shared:
                 yield shared
+
+
+def _tables(stream: str, mode: str) -> str:
+    kinds = {"full": ("ids", "windows", "values", "once"), "incremental": ("windows", "ids")}[mode]
+    *others, last = (f"[streams.{stream}.{mode}.{kind}]" for kind in kinds)
+    return f"Write a table {', '.join(others)} or {last}."
 
 
 def _require_rules(source: str, rules: tuple[object, ...]) -> None:

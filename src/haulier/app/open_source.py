@@ -96,7 +96,7 @@ class LiveSource(OpenSource):
 
     async def expect(self, run: Run) -> Mapping[str, int]:
         """The requests count for the run, whoever closes it. Streams that declare no count are absent."""
-        ask = self.app.expect_of(run.file.streams)
+        ask = self.app.expect_of(run.file.mode, run.file.streams)
         if ask is None:
             return {}
         with self.client.scope.working_for(run.run_id):

@@ -80,7 +80,7 @@ def new_run(source: LiveSource, wanted: WantedRun) -> NewRun:
         mode=wanted.mode,
         fingerprint=source.app.fingerprint(wanted.mode, wanted.streams),
         streams=wanted.streams,
-        has_expect=source.app.expect_of(wanted.streams) is not None,
+        has_expect=source.app.expect_of(wanted.mode, wanted.streams) is not None,
         version=version("haulier"),
     )
 

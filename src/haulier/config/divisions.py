@@ -1,8 +1,9 @@
-"""How a stream is divided into items by `full.ids`, `full.windows` and `incremental.windows`."""
+"""How a stream is divided into items by `ids` and `windows`, in full runs and in incremental ones."""
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -25,7 +26,7 @@ from haulier.items.bounds import Bounds
 from haulier.items.formats import DAY
 from haulier.items.windows import TimeWindow
 from haulier.items.zones import day_start, zone_of
-from haulier.sources.recipe import IdsRecipe, Lookup, WindowsRecipe
+from haulier.sources.recipe import ALL_AT_ONCE, IdsRecipe, Lookup, WindowsRecipe
 
 _EDGES = Choice(("inclusive", "exclusive"))
 START_EDGE = Field("start", _EDGES, "Whether the API includes what equals the start.", 'start = "inclusive"')
@@ -69,7 +70,15 @@ IDS_BOUNDS = Field(
 ONLY_START = Field(
     "only_start", Flag(), "Whether the API is told the start alone, which names the whole item.", "only_start = true"
 )
-IDS = TableShape("Items that are ranges of IDs.", QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP, ONLY_START)
+_IDS = (QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP, ONLY_START)
+IDS = TableShape("Items that are ranges of IDs.", *_IDS)
+IDS_LOOKBACK = Field(
+    "lookback",
+    WholeNumber(0),
+    "The number of IDs that are read once more, since lower ones may appear late.",
+    "lookback = 1000",
+)
+NEW_IDS = TableShape("Items that are ranges of new IDs.", *_IDS, IDS_LOOKBACK)
 
 START = Field("start", Moment(), "The start of the first window.", "start = 2013-01-01T00:00:00Z", is_required=True)
 END = Field(
@@ -79,7 +88,7 @@ WINDOWS_STEP = Field("step", Duration(), "The length of a window.", 'step = "1d"
 LOOKBACK = Field(
     "lookback",
     Duration(may_be_zero=True),
-    "How far an incremental run reaches back into the one before.",
+    "The time that is read once more, since records may appear late.",
     'lookback = "2h"',
 )
 SETTLE_FOR = Field(
@@ -102,6 +111,25 @@ WINDOWS = TableShape(
     START,
     END,
     WINDOWS_STEP,
+    SETTLE_FOR,
+    ONLY_START,
+)
+NEW_START = Field(
+    "start",
+    Moment(),
+    "The time from which on the first run reads; without it, `haulier state set` has to say.",
+    START.example,
+)
+NEW_STEP = Field(
+    "step", Duration(), "The length of a window; without it, one window has all that is new.", WINDOWS_STEP.example
+)
+NEW_WINDOWS = TableShape(
+    "Items that are windows of time, of those that no run has finished.",
+    WINDOWS_QUERY,
+    WINDOWS_BOUNDS,
+    NEW_START,
+    END,
+    NEW_STEP,
     LOOKBACK,
     SETTLE_FOR,
     ONLY_START,
@@ -123,22 +151,39 @@ def read_ids(table: TableReader) -> IdsRecipe:
     )
 
 
+def read_new_ids(table: TableReader) -> IdsRecipe:
+    return replace(read_ids(table), **table.arguments(IDS_LOOKBACK))
+
+
 def read_windows(table: TableReader) -> WindowsRecipe:
     bounds = table.get(WINDOWS_BOUNDS, Bounds())
-    start = _moment(table.need(START), bounds)
+    return _windows(table, bounds, _moment(table.need(START), bounds), WINDOWS_STEP)
+
+
+def read_new_windows(table: TableReader) -> WindowsRecipe:
+    bounds = table.get(WINDOWS_BOUNDS, Bounds())
+    start = table.get(NEW_START, None)
+    recipe = _windows(table, bounds, None if start is None else _moment(start, bounds), NEW_STEP)
+    return replace(recipe, **table.arguments(LOOKBACK))
+
+
+def _windows(table: TableReader, bounds: Bounds, start: datetime | None, step: Field[timedelta]) -> WindowsRecipe:
     end = table.get(END, None)
     if end is not None:
         end = _moment(end, bounds)
-        if end <= start:
+        if start is not None and end <= start:
             raise table.place.at("end").error("the end is not after the start.", "Write a later end, or leave it out.")
-    others = table.arguments(WINDOWS_QUERY, WINDOWS_STEP, LOOKBACK, SETTLE_FOR, ONLY_START)
+    others = table.arguments(WINDOWS_QUERY, step, SETTLE_FOR, ONLY_START)
     recipe = WindowsRecipe(bounds=bounds, start=start, end=end, **others)
-    _check_step(recipe, table.place.at("step"))
+    if recipe.step != ALL_AT_ONCE:
+        _check_step(recipe, table.place.at("step"))
     return recipe
 
 
 IDS_TABLE = TableBy(IDS, IdsRecipe, read_ids)
 WINDOWS_TABLE = TableBy(WINDOWS, WindowsRecipe, read_windows)
+NEW_IDS_TABLE = TableBy(NEW_IDS, IdsRecipe, read_new_ids)
+NEW_WINDOWS_TABLE = TableBy(NEW_WINDOWS, WindowsRecipe, read_new_windows)
 
 
 def _lookup(edge: int | Lookup | EdgeLookup) -> int | Lookup:
@@ -159,6 +204,8 @@ def _check_step(recipe: WindowsRecipe, place: Place) -> None:
         )
     if isinstance(granule, timedelta) and recipe.step < granule:
         raise place.error("the step is shorter than the granule of the bounds.", "Write a longer step.")
+    if recipe.start is None:
+        return
     # The last moments that the calendar has are nobody's data.
     with contextlib.suppress(OverflowError):
         first = TimeWindow(recipe.start, recipe.start + recipe.step)

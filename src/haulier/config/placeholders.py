@@ -75,11 +75,12 @@ def _check_needed(needed: tuple[str, ...], found: set[str], division: Place) -> 
 def _once_a_run(recipe: StreamRecipe, place: Place) -> Iterator[tuple[Lookup | ListLookup, Place]]:
     if recipe.expect is not None:
         yield recipe.expect, place.at("expect")
+    for mode, ids in (("full", recipe.full), ("incremental", recipe.incremental)):
+        if isinstance(ids, IdsRecipe):
+            for name, edge in (("first", ids.first), ("last", ids.last)):
+                if isinstance(edge, Lookup):
+                    yield edge, place.at(mode).at("ids").at(name)
     division, at = recipe.full, place.at("full")
-    if isinstance(division, IdsRecipe):
-        for name, edge in (("first", division.first), ("last", division.last)):
-            if isinstance(edge, Lookup):
-                yield edge, at.at("ids").at(name)
     if isinstance(division, ValuesRecipe) and isinstance(division.values, ListLookup):
         yield division.values, at.at("values").at("from")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
-from haulier.config.divisions import IDS_TABLE, WINDOWS_TABLE
+from haulier.config.divisions import IDS_TABLE, NEW_IDS_TABLE, NEW_WINDOWS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import PagesKind
@@ -18,6 +18,7 @@ from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, 
 from haulier.config.rules_table import RULES
 from haulier.config.value_kinds import NamedValue, TableOf, Text, WholeNumber, errors_at
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
+from haulier.items.workitem import MAX_NAME_LENGTH
 from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe
 
 IDS = Field("ids", IDS_TABLE, IDS_TABLE.shape.doc, "[streams.NAME.full.ids]")
@@ -28,7 +29,15 @@ _FULL: tuple[Field[Any], ...] = (IDS, WINDOWS, VALUES, ONCE)
 FULL = TableShape(
     "How a run that pulls everything is divided into items.", *_FULL, one_of=("ids", "windows", "values", "once")
 )
-INCREMENTAL = TableShape("How a run that pulls what is new is divided into items.", WINDOWS, one_of=("windows",))
+NEW_IDS = Field("ids", NEW_IDS_TABLE, NEW_IDS_TABLE.shape.doc, "[streams.NAME.incremental.ids]")
+NEW_WINDOWS = Field("windows", NEW_WINDOWS_TABLE, NEW_WINDOWS_TABLE.shape.doc, "[streams.NAME.incremental.windows]")
+INCREMENTAL = TableShape(
+    "How a run that pulls what is new is divided into items.", NEW_WINDOWS, NEW_IDS, one_of=("windows", "ids")
+)
+
+
+MAX_NEW_CHARACTERS = MAX_NAME_LENGTH - len("_new_windows")
+"""Limits the name of a stream with incremental runs: their kinds are that name and a suffix."""
 
 
 def only(**division: Enumeration) -> Enumeration:
@@ -102,8 +111,15 @@ ABSENT = Field(
     to="skips_absent",
 )
 
+PRIORITY = Field(
+    "priority",
+    WholeNumber(0),
+    "Within a run, streams with a higher priority are planned first, and so worked first.",
+    "priority = 10",
+)
+
 _REQUEST_FIELDS = (GET, POST, QUERY, JSON, HEADERS, RECORDS, EMPTY, PAGES)
-_RECORD_FIELDS = (EXPECT, RECORD_KEY, ADD, RULES)
+_RECORD_FIELDS = (EXPECT, RECORD_KEY, ADD, RULES, PRIORITY)
 _MODE_FIELDS = (FULL_FIELD, INCREMENTAL_FIELD)
 _PARENT_FIELDS = (PARENT, BATCH, ABSENT)
 
@@ -122,7 +138,7 @@ STREAM = TableShape(
 def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     """The stream's recipe, with every placeholder checked."""
     table = STREAM.open(value, place)
-    _check_division(table)
+    _check_division(table, name)
     is_get = GET in table
     if is_get and JSON in table:
         raise place.at("json").error("a GET request has no body.", "Write `post` in place of `get`, or use `query`.")
@@ -158,6 +174,8 @@ def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
                 f"{parent.name!r} has a parent itself, and a parent of a parent is not supported.",
                 "Name a stream that is divided by `full.ids`, `full.windows`, `full.values` or `full.once`.",
             )
+        if parent.incremental is not None:
+            check_new_name(name, place.at(name), f", as its parent {parent.name!r} has,")
         if parent.full is None:
             raise at.error(
                 f"{parent.name!r} does not say how a full run is divided into items.",
@@ -165,8 +183,20 @@ def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
             )
 
 
-def _check_division(table: TableReader) -> None:
+def check_new_name(name: str, place: Place, why: str = "") -> None:
+    """`SourceFileError` where a name is too long for the kinds of incremental items."""
+    if len(name) > MAX_NEW_CHARACTERS:
+        raise place.error(
+            f"the name of a stream with `incremental`{why} may have {MAX_NEW_CHARACTERS} characters; this one has "
+            f"{len(name)}.",
+            "Write a shorter name.",
+        )
+
+
+def _check_division(table: TableReader, name: str) -> None:
     place = table.place
+    if INCREMENTAL_FIELD in table:
+        check_new_name(name, place)
     if PARENT in table:
         for field in _MODE_FIELDS:
             if field in table:

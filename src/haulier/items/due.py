@@ -34,7 +34,7 @@ def due_windows(
         raise ValueError(f"The lookback of due_windows is {lookback}: pass a timedelta of zero or more.")
     if until <= start:
         return iter(())
-    return _cut(due_spans(finished, TimeWindow(start, until), lookback), start, step)
+    return due_parts(finished, TimeWindow(start, until), step=step, lookback=lookback)
 
 
 def due_ids(finished: Iterable[IdRange], *, first: int, end: int, step: int, lookback: int = 0) -> Iterator[IdRange]:
@@ -50,11 +50,25 @@ def due_ids(finished: Iterable[IdRange], *, first: int, end: int, step: int, loo
         raise ValueError(f"due_ids has a step of {step} and a lookback of {lookback}: write at least 1, and 0.")
     if end <= first:
         return iter(())
-    return _cut(due_spans(finished, IdRange(first, end), lookback), first, step)
+    return due_parts(finished, IdRange(first, end), step=step, lookback=lookback)
 
 
-def due_spans(finished: Iterable[S], whole: S, lookback: Any) -> tuple[S, ...]:
-    """The parts of ``whole`` that are due, uncut: sorted, and apart."""
+def due_parts(finished: Iterable[S], whole: S, *, step: Any, lookback: Any) -> Iterator[S]:
+    """What is due of ``whole``, cut at its start plus whole steps; not cut where ``step`` is None."""
+    due = _due_spans(finished, whole, lookback)
+    return iter(due) if step is None else _cut(due, whole.start, step)
+
+
+def due_starts(finished: Iterable[S], whole: S, *, step: Any, lookback: Any) -> Iterator[S]:
+    """The same for an API that is told the start alone: each part is a whole step, but for the last one. Where ``step``
+    is None, the API sends all from the start on, and one part has all that is due."""
+    due = _due_spans(finished, whole, lookback)
+    if step is not None:
+        return _whole_steps(due, whole, step)
+    return iter([type(whole)(due[0].start, whole.end)] if due else [])
+
+
+def _due_spans(finished: Iterable[S], whole: S, lookback: Any) -> tuple[S, ...]:
     known = merge(finished)
     due = list(gaps(known, whole))
     if known and lookback:
@@ -76,3 +90,13 @@ def _cut(spans: Iterable[S], origin: Any, step: Any) -> Iterator[S]:
             mark = span.end if span.end - mark <= step else mark + step
             yield type(span)(start, mark)
             start = mark
+
+
+def _whole_steps(spans: Iterable[S], whole: S, step: Any) -> Iterator[S]:
+    done: Any = whole.start
+    for span in spans:
+        start = max(done, whole.start + (span.start - whole.start) // step * step)
+        while start < span.end:
+            done = whole.end if whole.end - start <= step else start + step
+            yield type(whole)(start, done)
+            start = done

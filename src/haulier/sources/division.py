@@ -6,7 +6,17 @@ from typing import Protocol, assert_never
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.ids import IdsDivision
-from haulier.sources.recipe import Enumeration, IdsRecipe, OnceRecipe, Pairs, ValuesRecipe, WindowsRecipe
+from haulier.sources.new_ids import NewIdsDivision
+from haulier.sources.new_windows import NewWindowsDivision
+from haulier.sources.recipe import (
+    Enumeration,
+    IdsRecipe,
+    NewEnumeration,
+    OnceRecipe,
+    Pairs,
+    ValuesRecipe,
+    WindowsRecipe,
+)
 from haulier.sources.templates import PlaceholderValues
 from haulier.sources.values import OnceDivision, ValuesDivision
 from haulier.sources.windows import WindowsDivision
@@ -48,3 +58,11 @@ def divide(stream: str, recipe: Enumeration, *, where: str, kind: str = "") -> D
             return OnceDivision(stream, kind or f"{stream}_once", recipe)
         case _:
             assert_never(recipe)
+
+
+def divide_new(stream: str, recipe: NewEnumeration, *, where: str, kind: str = "") -> Division:
+    """As `divide`, for incremental runs. The kinds end in ``_new_ids`` and ``_new_windows``: items of two kinds never
+    share a key, and a message says by its kind how it was planned."""
+    if isinstance(recipe, IdsRecipe):
+        return NewIdsDivision(stream, kind or f"{stream}_new_ids", f"{where}.ids", recipe)
+    return NewWindowsDivision(stream, kind or f"{stream}_new_windows", f"{where}.windows", recipe)

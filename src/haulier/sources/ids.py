@@ -34,16 +34,10 @@ class IdsDivision:
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """The ranges ascend, without gap or overlap. Raises `UsageError` where the API does not say the last ID."""
-        last = await self._edge(context.api, "last", self._recipe.last)
-        first = None if last is None else await self._edge(context.api, "first", self._recipe.first)
-        if first is None or last is None:
+        found = await self._edges(context.api)
+        if found is None:
             return
-        if last < first:
-            if self._recipe.may_be_empty:
-                return
-            raise UsageError(
-                f"{self._where}.last: the last ID is {last}, below the first, {first}. {self._empty_remedy('last')}"
-            )
+        first, last = found
         for ids in id_ranges(first, last + 1, step=self._recipe.step):
             yield self._make(ids)
 
@@ -58,6 +52,20 @@ class IdsDivision:
         if self._recipe.only_start:
             return ()
         return tuple(self._make(half) for half in item.ids.halves() or ())
+
+    async def _edges(self, api: ItemApi) -> tuple[int, int] | None:
+        """The first ID and the last. None where the API has no items and may have none."""
+        last = await self._edge(api, "last", self._recipe.last)
+        first = None if last is None else await self._edge(api, "first", self._recipe.first)
+        if first is None or last is None:
+            return None
+        if last < first:
+            if self._recipe.may_be_empty:
+                return None
+            raise UsageError(
+                f"{self._where}.last: the last ID is {last}, below the first, {first}. {self._empty_remedy('last')}"
+            )
+        return first, last
 
     async def _edge(self, api: ItemApi, name: str, edge: int | Lookup) -> int | None:
         """None where the API has no items and may have none."""

@@ -6,7 +6,7 @@ divides itself into batches. A batch has the records of its parents, which it as
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from msgspec import Raw
@@ -27,36 +27,39 @@ _INTEGER_DIGITS = 18
 
 
 class Parents:
-    def __init__(self, recipe: StreamRecipe, rule: ParentRecipe, parent: StreamRecipe, division: Division) -> None:
+    def __init__(self, recipe: StreamRecipe, rule: ParentRecipe, parent: StreamRecipe) -> None:
         @dataclass(frozen=True)
         class Batch(WorkItem, stream=recipe.name, kind=f"{recipe.name}_batch"):
             parents: tuple[tuple[str, ...], ...]
 
         self.batch: type[WorkItem] = Batch
-        self.division = division
-        """Division of the parent's list, under this stream's name."""
         self.fields = parent_fields(recipe)
         self._make = Batch
         self._recipe = recipe
         self._rule = rule
         self._parent = parent
 
-    async def split(self, item: WorkItem, context: Context) -> AsyncGenerator[WorkItem, None]:
-        """A parent that is listed twice is asked for once."""
-        seen: set[tuple[str, ...]] = set()
-        batch: list[tuple[str, ...]] = []
-        async for page in fetch_pages(self._parent, self.division.query, self.division.fill(item), context):
-            for record in page.records:
-                parent = tuple(self._field(bytes(record), field) for field in self.fields)
-                if parent in seen:
-                    continue
-                seen.add(parent)
-                batch.append(parent)
-                if len(batch) == self._rule.batch:
-                    yield self._make(tuple(batch))
-                    batch = []
-        if batch:
-            yield self._make(tuple(batch))
+    def splitting(self, division: Division) -> Callable[[WorkItem, Context], AsyncGenerator[WorkItem, None]]:
+        """Processor of the parent's list, whose ``division`` is under this stream's name. A parent that is listed twice
+        is asked for once."""
+
+        async def split(item: WorkItem, context: Context) -> AsyncGenerator[WorkItem, None]:
+            seen: set[tuple[str, ...]] = set()
+            batch: list[tuple[str, ...]] = []
+            async for page in fetch_pages(self._parent, division.query, division.fill(item), context):
+                for record in page.records:
+                    parent = tuple(self._field(bytes(record), field) for field in self.fields)
+                    if parent in seen:
+                        continue
+                    seen.add(parent)
+                    batch.append(parent)
+                    if len(batch) == self._rule.batch:
+                        yield self._make(tuple(batch))
+                        batch = []
+            if batch:
+                yield self._make(tuple(batch))
+
+        return split
 
     async def pages(self, item: WorkItem, context: Context) -> AsyncGenerator[Page, None]:
         assert isinstance(item, self._make)

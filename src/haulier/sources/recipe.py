@@ -24,6 +24,10 @@ SETTLE = timedelta(seconds=120)
 """Twice the longest time for which an API is known to hide its newest records: Zendesk a minute, Logstash 30 s."""
 
 
+ALL_AT_ONCE = timedelta.max
+"""A step that is never reached: one window has all that is due."""
+
+
 @dataclass(frozen=True)
 class Lookup:
     """A GET request for one value, such as ``Lookup("/count", at="total")``.
@@ -59,18 +63,22 @@ class IdsRecipe:
     """The start alone names the whole item to the API."""
     may_be_empty: bool = False
     """An API without items gives a run without items. Else it is an error: mostly the query is wrong."""
+    lookback: int = 0
+    """IDs that an incremental run reads once more."""
 
 
 @dataclass(frozen=True)
 class WindowsRecipe:
     """Windows from ``start`` to ``end``, or to the run's snapshot time less ``settle``."""
 
-    start: datetime
-    step: timedelta
+    start: datetime | None = None
+    """None: where the finished windows of earlier incremental runs begin."""
+    step: timedelta = ALL_AT_ONCE
     end: datetime | None = None
     query: Pairs = ()
     bounds: Bounds = field(default_factory=Bounds)
     lookback: timedelta = timedelta()
+    """Time that an incremental run reads once more."""
     settle: timedelta = SETTLE
     only_start: bool = False
 
@@ -105,7 +113,8 @@ class OnceRecipe:
     query: Pairs = ()
 
 
-Enumeration = IdsRecipe | WindowsRecipe | ValuesRecipe | OnceRecipe
+NewEnumeration = IdsRecipe | WindowsRecipe
+Enumeration = NewEnumeration | ValuesRecipe | OnceRecipe
 
 BATCH_PARENTS = 100
 """Parents of one item. With one, each request would cost an item, an object and two writes."""
@@ -128,7 +137,7 @@ class StreamRecipe:
     records: str
     pages: Paginator
     full: Enumeration | None = None
-    incremental: WindowsRecipe | None = None
+    incremental: NewEnumeration | None = None
     method: str = "GET"
     query: Pairs = field(default=(), repr=False)
     json: Any = field(default=None, repr=False)
@@ -145,6 +154,8 @@ class StreamRecipe:
     """Takes the place of ``full``."""
     rules: tuple[Rule, ...] = ()
     """Apply ahead of the source's own rules."""
+    priority: int = 0
+    """Streams with a higher one are planned first."""
 
     def enumeration(self, mode: str) -> Enumeration | None:
         """None where the stream has no part in runs of that mode."""

@@ -7,7 +7,7 @@ from haulier.api.records.page import Page
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
-from haulier.sources.division import Division, divide
+from haulier.sources.division import Division, divide, divide_new
 from haulier.sources.fingerprint import fingerprint
 from haulier.sources.lookup import Expect, expect_by
 from haulier.sources.parents import Parents
@@ -18,22 +18,21 @@ RestProcessor = Callable[[Any, Context], AsyncGenerator[Page | WorkItem, None]]
 
 
 class RestSource:
-    """Recipes as items and processors, like those that Python code registers. Full runs only, so far."""
+    """Recipes as items and processors, like those that Python code registers."""
 
     def __init__(self, name: str, streams: Iterable[StreamRecipe]) -> None:
         self.name = name
         self._streams = {recipe.name: recipe for recipe in streams}
-        self._divisions: dict[str, Division] = {}
+        self._divisions: dict[str, dict[str, Division]] = {"full": {}, "incremental": {}}
+        """By mode, then by stream."""
         self.processors: dict[type[WorkItem], RestProcessor] = {}
         self._halves: dict[type[WorkItem], Callable[[WorkItem], tuple[WorkItem, ...]]] = {}
         for recipe in self._streams.values():
             if recipe.parent is not None:
                 self._add_child(recipe, recipe.parent)
-            elif recipe.full is not None:
-                division = divide(recipe.name, recipe.full, where=f"streams.{recipe.name}.full")
-                self._divisions[recipe.name] = division
-                self.processors[division.item] = _processor(recipe, division)
-                self._halves[division.item] = division.halves
+                continue
+            for mode, division in _divisions(recipe, recipe.name).items():
+                self._add(mode, division, _processor(recipe, division))
 
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:
@@ -43,17 +42,19 @@ class RestSource:
     def items(self) -> tuple[type[WorkItem], ...]:
         return tuple(self.processors)
 
+    def streams_of(self, mode: str) -> tuple[str, ...]:
+        """Streams that take part in runs of a mode, sorted."""
+        return tuple(sorted(self._divisions[mode]))
+
+    def owner_of(self, stream: str) -> str:
+        """The stream whose tables say how this one is divided: its parent, or itself."""
+        parent = self._streams[stream].parent
+        return stream if parent is None else parent.stream
+
     async def enumerate(self, mode: str, streams: Iterable[str], context: Context) -> AsyncIterator[WorkItem]:
-        if mode != "full":
-            raise UsageError(f"Source {self.name!r} supports full runs only, not {mode} ones.")
-        for stream in streams:
-            division = self._divisions.get(stream)
-            if division is None:
-                raise UsageError(
-                    f"Stream {stream!r} of source {self.name!r} takes no part in a {mode} run. "
-                    f"Write a table [streams.{stream}.{mode}.ids] or [streams.{stream}.{mode}.windows]."
-                )
-            async for item in division.items(context):
+        """Streams with a higher priority come first, others by name."""
+        for stream in sorted(streams, key=lambda name: (-self._streams[name].priority, name)):
+            async for item in self._divisions[mode][stream].items(context):
                 yield item
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
@@ -75,13 +76,31 @@ class RestSource:
             raise UsageError(
                 f"Stream {recipe.name!r} has the parent {rule.stream!r}, which does not say how a full run is divided."
             )
-        # The parent's list is divided again under the child's name: each stream of a run has items of its own.
-        division = divide(recipe.name, parent.full, where=f"streams.{parent.name}.full", kind=f"{recipe.name}_parents")
-        work = Parents(recipe, rule, parent, division)
-        self._divisions[recipe.name] = division
-        self.processors[division.item] = work.split
+        work = Parents(recipe, rule, parent)
         self.processors[work.batch] = work.pages
-        self._halves |= {division.item: division.halves, work.batch: work.halves}
+        self._halves[work.batch] = work.halves
+        # The parent's list is divided again under the child's name: each stream of a run has items of its own.
+        for mode, division in _divisions(parent, recipe.name).items():
+            self._add(mode, division, work.splitting(division))
+
+    def _add(self, mode: str, division: Division, processor: RestProcessor) -> None:
+        self._divisions[mode][division.item.stream] = division
+        self.processors[division.item] = processor
+        self._halves[division.item] = division.halves
+
+
+def _divisions(recipe: StreamRecipe, stream: str) -> dict[str, Division]:
+    """How the records of a recipe are divided under the name of a stream, its own or a child's, by mode."""
+    found: dict[str, Division] = {}
+    where = f"streams.{recipe.name}"
+    is_own = stream == recipe.name
+    if recipe.full is not None:
+        kind = "" if is_own else f"{stream}_parents"
+        found["full"] = divide(stream, recipe.full, where=f"{where}.full", kind=kind)
+    if recipe.incremental is not None:
+        kind = "" if is_own else f"{stream}_new_parents"
+        found["incremental"] = divide_new(stream, recipe.incremental, where=f"{where}.incremental", kind=kind)
+    return found
 
 
 def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:

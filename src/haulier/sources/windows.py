@@ -33,6 +33,8 @@ class WindowsDivision:
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """The windows ascend, without gap or overlap; they are equal for equal snapshot times."""
         start, end = self._recipe.start, self._end(context.snapshot_time)
+        if start is None:
+            raise UsageError(f"{self._where}: `start` is missing. Write, for example: start = 2013-01-01T00:00:00Z")
         if end <= start:
             raise UsageError(
                 f"{self._where}: the start, {start:%Y-%m-%dT%H:%M:%SZ}, is not before the end, "

@@ -31,7 +31,7 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
     the run and closes it.
     """
     call.app.require_mode(mode)
-    wanted = WantedRun(mode, call.app.selected(streams))
+    wanted = WantedRun(mode, call.app.selected(streams, mode))
     async with open_live(call.app, call.options) as source:
         require_shared_queue(source)
         await require_room(source.lake)

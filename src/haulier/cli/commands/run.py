@@ -50,7 +50,7 @@ async def command(
     if is_new and then_new:
         raise click.UsageError("--new closes the open run and --then-new finishes it: use one of them.")
     call.app.require_mode(mode)
-    wanted = WantedRun(mode, call.app.selected(streams))
+    wanted = WantedRun(mode, call.app.selected(streams, mode))
     async with open_live(call.app, call.options) as source:
         if workers is not None:
             require_shared_queue(source)

@@ -62,7 +62,7 @@ def command(source: str, mode: str, stream: str | None, key: str | None, pages: 
     set_up_output(as_json)
     app = load_app(source)
     app.require_mode(mode)
-    streams = app.selected([stream] if stream is not None else [])
+    streams = app.selected([stream] if stream is not None else [], mode)
     return run_loop(_try(app, mode, streams, key, pages, as_json))
 
 
