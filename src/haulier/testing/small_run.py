@@ -91,7 +91,7 @@ async def run_app(
         app = setting.source.app
         app.require_mode(mode)
         app.require_known_streams()
-        run = await claim(setting.source, WantedRun(mode, app.selected(streams)))
+        run = await claim(setting.source, WantedRun(mode, app.selected(streams, mode)))
         await start(setting.source, run, _say_nothing)
         return await _finish(setting, run, allows_partial=allows_partial)
 
