@@ -42,7 +42,7 @@ async def letter(item, ctx):
 def test_status_says_what_the_workers_cost(
     tmp_path: Path, azurite: Azurite, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One worker alone beats every four seconds: a read and a put each time."""
+    """One worker alone beats every four seconds: a read and a put each time. What a person orders stands there too."""
     for name, value in azurite.environ.items():
         monkeypatch.setenv(name, value)
     container = fresh_name("lake")
@@ -65,5 +65,13 @@ def test_status_says_what_the_workers_cost(
         assert (status()["row_operations_per_second"], status()["beat_seconds"]) == (0.5, 4.0)
         main(["status", str(source)])
         assert "about 0.5 storage operations a second: 1 worker" in capsys.readouterr().out
+        assert main(["limit", str(source), "--in-flight", "3"]) == 0
+        until(lambda: status()["may_be_in_flight"] == 3, 20.0)
+        assert main(["pause", str(source), "--why", "ticket 12"]) == 0
     finally:
         stop(worker)
+    assert (status()["state"], status()["reason"], status()["limit"]["in_flight"]) == ("held", "ticket 12", 3)
+    assert main(["resume", str(source)]) == 0
+    assert main(["limit", str(source), "--reset"]) == 0
+    assert "ticket 12" in capsys.readouterr().err
+    assert (status()["state"], status()["limit"]) == ("well", None)

@@ -198,7 +198,12 @@ def test_resume_says_where_nothing_is_paused(place: Place, serve: Callable[..., 
     for _ in range(2):
         said = place.run("resume")
         assert (said.code, said.err) == (0, "Nothing was paused.\n")
-        assert place.run("resume", "--json").json == {"state": "not_paused", "pause": None, "outage": None}
+        assert place.run("resume", "--json").json == {
+            "state": "not_paused",
+            "held": None,
+            "pause": None,
+            "outage": None,
+        }
         assert place.run("run").code == 0
 
 

@@ -36,7 +36,7 @@ _OWN: Final = {
     "Bearer": "open",
     "ClientCredentials": "open",
     # An item's account, what trying a source out sets, and what becomes of the item.
-    "ItemApi": "assumption is_waiting most_pages usage request(expected)",
+    "ItemApi": "assumption is_held is_waiting most_pages usage request(expected)",
     "Page": "slices",
     "Response": "with_seconds",
     "ApiError": "restarts may_be_of_item body shape",

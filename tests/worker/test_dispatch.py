@@ -273,7 +273,7 @@ class Stops:
 
 async def test_a_stopped_process_costs_its_items_nothing() -> None:
     """G4: SIGSTOP for an hour counts as two looks, not as an hour of the item's time."""
-    awake = Awake(Stops(), WorkerSettings(lease_seconds=0.2))
+    awake = Awake(Stops(), WorkerSettings(lease_seconds=0.2), lambda: False)
     for _ in range(3):
         await awake.wait(asyncio.get_running_loop().create_future())
     assert awake.seconds == pytest.approx(0.2)
@@ -282,8 +282,8 @@ async def test_a_stopped_process_costs_its_items_nothing() -> None:
 class FakeApi:
     """What a deadline looks at."""
 
-    def __init__(self, *, is_waiting: bool, has_sent: bool) -> None:
-        self.is_waiting = is_waiting
+    def __init__(self, *, is_waiting: bool, has_sent: bool, is_held: bool = False) -> None:
+        self.is_waiting, self.is_held = is_waiting, is_held
         self.usage = self
         self.first_sent_at = 0.0 if has_sent else None
 
@@ -303,6 +303,13 @@ async def test_whose_time_it_is(is_waiting: bool, has_sent: bool, error: type[Ex
     api: Any = FakeApi(is_waiting=is_waiting, has_sent=has_sent)
     with pytest.raises(error):
         await within_deadline(SystemClock(), settings, api, asyncio.sleep(60))
+
+
+async def test_no_time_passes_for_an_item_that_a_person_holds_up() -> None:
+    """Far beyond its deadline, and beyond a lease, it is still there, and ends as it would have."""
+    settings = WorkerSettings(lease_seconds=0.04, item_deadline_seconds=0.05)
+    api: Any = FakeApi(is_waiting=True, has_sent=True, is_held=True)
+    assert await within_deadline(SystemClock(), settings, api, asyncio.sleep(0.4, "made")) == "made"
 
 
 async def test_a_deadline_raises_what_the_work_raised() -> None:

@@ -49,6 +49,11 @@ class ItemApi:
     def is_waiting(self) -> bool:
         return self._requester.is_waiting
 
+    @property
+    def is_held(self) -> bool:
+        """It waits because a person holds the source."""
+        return self.is_waiting and self._parts.scope.held is not None
+
     async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:
         """GET ``path``, and decode the answer, or its value at the dotted path ``at``. None where a rule says
         `absent`, or `end` under an error status.

@@ -192,7 +192,7 @@ async def open_live(
         for secret in app.secrets:
             redactor.add(secret)
         shared = TokenFile(_token_path(source))
-        transport = AiohttpTransport(app.api, clock=source.clock, redactor=redactor, shared=shared)
+        transport = AiohttpTransport(app.api, clock=source.clock, redactor=redactor, shared=shared, is_gated=True)
         stack.push_async_callback(transport.close)
         scope = Scope(
             scope_settings(app, is_fixed=options.is_fixed), source.name, source.rows, source.clock, source.rng

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
@@ -12,6 +12,8 @@ from haulier.api.limits.budget import UNLIMITED
 from haulier.api.scope.rhythm import BEAT_SECONDS, fleet_rhythm, operations_now
 from haulier.api.scope.row import ScopeRow, decode
 from haulier.app.open_source import OpenSource, scope_name
+from haulier.cli.moments import moment_of, text_of
+from haulier.cli.orders import HoldFacts, LimitFacts, hold_facts, hold_words, limit_facts, limit_words
 from haulier.clock import wall_seconds
 from haulier.plurals import count_of
 
@@ -19,16 +21,13 @@ RESUME = "haulier resume SOURCE"
 FRESH_SECONDS, FRESH_BEATS = 10.0, 2
 """The beat of a living worker is younger than the longer of the two."""
 
-_LAST_SECOND = 253_402_300_799.0
-"""The end of the year 9999, the last of `datetime`."""
-
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """The API as its workers see it. Times are UTC."""
 
     state: str
-    """``well``, ``paused`` (all workers wait, since the API asked for it or a person has to act), ``spent`` (an hourly
-    or daily limit is used up) or ``down``."""
+    """``well``, ``held`` (a person paused it), ``paused`` (all workers wait, since the API asked for it or a person has
+    to act), ``spent`` (an hourly or daily limit is used up) or ``down``."""
     reason: str = ""
     since: datetime | None = None
     """Start of an outage."""
@@ -47,6 +46,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """What keeping the workers together costs at the store of their row, about; None where it costs nothing."""
     beat_seconds: float | None = None
     """Longest time between two beats of a worker that may send; None as above."""
+    held: HoldFacts | None = None
+    limit: LimitFacts | None = None
 
 
 async def read_api_state(source: OpenSource) -> ApiState | None:
@@ -67,11 +68,13 @@ def api_state(row: ScopeRow, wall: float, operations_per_second: float | None = 
     is_paused = wall < row.pause_until <= wall + row.pause_seconds
     is_for_a_person = is_paused and row.pause_until - wall > DAY_SECONDS
     if is_for_a_person or (is_paused and not (living and row.breaker.state is not State.CLOSED)):
-        state, reason, until = "paused", row.pause_reason, _moment(row.pause_until)
+        state, reason, until = "paused", row.pause_reason, moment_of(row.pause_until)
     elif living and row.breaker.state is not State.CLOSED:
-        state, reason, since = "down", row.breaker.reason, datetime.fromtimestamp(row.breaker.since, UTC)
+        state, reason, since = "down", row.breaker.reason, moment_of(row.breaker.since)
     elif spent := next((one.out_of for one in living if one.out_of), ""):
         state, reason = "spent", spent
+    if row.held is not None:
+        state, reason, since, until = "held", row.held.why, None, None
     paces = [one.rate for one in living if one.rate < UNLIMITED]
     bears = operations_per_second if living else None
     return ApiState(
@@ -86,12 +89,20 @@ def api_state(row: ScopeRow, wall: float, operations_per_second: float | None = 
         requests_per_second=round(sum(paces), 2) if paces else None,
         row_operations_per_second=None if bears is None else round(operations_now(row, bears, BEAT_SECONDS), 2),
         beat_seconds=None if bears is None else fleet_rhythm(row, bears, BEAT_SECONDS).beat_seconds,
+        held=hold_facts(row.held),
+        limit=limit_facts(row.limit),
     )
 
 
 def api_lines(api: ApiState) -> list[str]:
     """Write the state for a person; no line if no worker runs and nothing is wrong."""
-    return _state_lines(api) + _cost_lines(api)
+    return _state_lines(api) + _limit_lines(api) + _cost_lines(api)
+
+
+def _limit_lines(api: ApiState) -> list[str]:
+    if api.limit is None:
+        return []
+    return [f"  limit    {limit_words(api.limit)}", "           To take it back: haulier limit SOURCE --reset"]
 
 
 def _cost_lines(api: ApiState) -> list[str]:
@@ -103,12 +114,14 @@ def _cost_lines(api: ApiState) -> list[str]:
 
 def _state_lines(api: ApiState) -> list[str]:
     because = f" ({api.reason})" if api.reason else ""
+    if api.held is not None:
+        return [f"  API      {hold_words(api.held)}: no request leaves", f"           To go on: {RESUME}"]
     if api.since is not None:
-        held = f"down since {_time(api.since)}{because}; it is probed again within a few minutes"
+        held = f"down since {text_of(api.since)}{because}; it is probed again within a few minutes"
         return [f"  API      {held}", f"           To probe it now: {RESUME}"]
     if api.until is not None:
         more = ", more than a day away: no worker waits that long" if api.is_for_a_person else ""
-        held = f"all requests are paused until {_time(api.until)}{because}{more}"
+        held = f"all requests are paused until {text_of(api.until)}{because}{more}"
         return [f"  API      {held}", f"           To go on sooner: {RESUME}"]
     if api.state == "spent":
         return [f"  API      the limit of {api.reason} is used up; work goes on by itself"]
@@ -117,16 +130,3 @@ def _state_lines(api: ApiState) -> list[str]:
     pace = "" if api.requests_per_second is None else f", at most {api.requests_per_second:.3g} requests a second"
     flights = f"{api.in_flight:,} of at most {api.may_be_in_flight:,} in flight{pace}"
     return [f"  API      {flights}; {count_of(api.workers, 'worker')}"]
-
-
-def time_text(wall: float) -> str:
-    return _time(_moment(wall))
-
-
-def _moment(wall: float) -> datetime:
-    """Convert a wall time. A row of an older version may hold one beyond the calendar."""
-    return datetime.fromtimestamp(min(wall, _LAST_SECOND), UTC)
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -15,6 +15,7 @@ from haulier.app.open_source import LiveSource, Options
 from haulier.cli.command_lines import child_command, typed_command
 from haulier.cli.estimate import LateEstimate
 from haulier.cli.fleet import Fleet
+from haulier.cli.orders import hold_facts, hold_words
 from haulier.cli.output import log_words, say
 from haulier.cli.progress import ProgressView, Traffic, open_progress
 from haulier.cli.progress_reader import ProgressReader
@@ -165,7 +166,8 @@ async def show_progress(
             if (progress := await reader.read()) is not None:
                 row = await source.client.scope.known_row()
                 failures = functools.reduce(Failures.with_more, reader.of_runs(row.failures), NO_FAILURES)
-                view.show(progress, Traffic(in_flight(row), failures))
+                held = hold_facts(row.held)
+                view.show(progress, Traffic(in_flight(row), failures, hold_words(held) if held else ""))
                 if estimate is not None and (line := await estimate.line(progress)):
                     view.say(line)
 

@@ -28,10 +28,11 @@ NEWEST = "newest failure: "
 
 @dataclass(frozen=True)
 class Traffic:
-    """Requests in flight, and failures."""
+    """Requests in flight, failures, and who paused the source, in words."""
 
     in_flight: int
     failures: Failures
+    held: str = ""
 
 
 class ProgressView(Protocol):
@@ -94,6 +95,7 @@ class _Lines:
                 "records_per_second": round(rate),
                 "eta_seconds": None if left is None else round(left),
                 **failure_facts(traffic.failures),
+                **({"held": traffic.held} if traffic.held else {}),
             },
         )
 
@@ -133,6 +135,8 @@ class Bar:
         rate, left = self._pace.of(progress)
         words = [count_of(progress.records, "record"), f"{rate:,.0f}/s"]
         words += [f"{traffic.in_flight} in flight", f"{traffic.failures.retries:,} retries"]
+        if traffic.held:
+            words.append("[yellow]paused[/yellow]")
         if progress.poisoned:
             words.append(f"[red]{progress.poisoned:,} poisoned[/red]")
         if left is not None and progress.missing:

@@ -140,7 +140,7 @@ async def _kill(process: Process) -> None:
 async def _within_deadline(deps: WorkerDeps, reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
     """Read the frame after the pages. The child keeps the item's deadline; this one is for a child that hangs."""
     settings = deps.settings
-    awake = Awake(deps.clock, settings)
+    awake = Awake(deps.clock, settings, lambda: deps.client.scope.held is not None)
     copying = asyncio.ensure_future(_copy(reader, spool))
     try:
         while not copying.done():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from haulier.api.client import ItemApi
@@ -25,10 +25,11 @@ class DeadlineError(ItemError):
 
 
 class Awake:
-    """Counts the seconds in which this process was not suspended."""
+    """Counts the seconds in which neither this process was suspended, nor a person held the item up."""
 
-    def __init__(self, clock: Clock, settings: WorkerSettings) -> None:
+    def __init__(self, clock: Clock, settings: WorkerSettings, is_held: Callable[[], bool]) -> None:
         self._clock = clock
+        self._is_held = is_held
         self._looked_at = clock.monotonic()
         self.look_seconds = settings.lease_seconds / LOOKS_PER_LEASE
         self.seconds = 0.0
@@ -36,16 +37,17 @@ class Awake:
     async def wait(self, task: asyncio.Future[Any]) -> None:
         await asyncio.wait([task], timeout=self.look_seconds)
         now = self._clock.monotonic()
-        self.seconds += min(now - self._looked_at, 2 * self.look_seconds)
+        if not self._is_held():
+            self.seconds += min(now - self._looked_at, 2 * self.look_seconds)
         self._looked_at = now
 
 
 async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` under the item's deadline, which counts from its first request.
+    """Run ``work`` under the item's deadline, which counts from its first request, and not while a person holds it up.
 
     Raises `DeadlineError`, or `GateWaitError` where it is waiting for its turn then.
     """
-    awake = Awake(clock, settings)
+    awake = Awake(clock, settings, lambda: api.is_held)
     started_at: float | None = None
     task = asyncio.ensure_future(work)
     try:

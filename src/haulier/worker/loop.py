@@ -179,6 +179,8 @@ class Worker:
                 continue
             if not self._attempts and isinstance(refusal := self._deps.client.scope.refusal, UsageError):
                 self._state.stop.set(2, str(refusal))  # No item is taken any more, so none can say it.
+            if self._exit_idle and (hold := self._deps.client.scope.held) is not None:
+                self._state.stop.set(4, f"the source is paused by {hold.by}, until: haulier resume SOURCE")
             if self._is_idle:
                 if self._exit_idle and free > 0 and self._takes_looked_at == self._takes:
                     return

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from haulier.api.http.transport import NO_HEADERS, Response
 from haulier.api.limits.budget import parse_rate
 from haulier.api.limits.schedule import Schedule
-from haulier.api.scope.row import ScopeRow, decode
+from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.api.scope.scope import Scope
 from haulier.api.scope.settings import ScopeSettings
 from haulier.errors import HaulierError, QueueUnavailableError
@@ -79,6 +79,10 @@ class SlowFleet:
     @property
     def senders(self) -> list[Member]:
         return [one for one in self.members if one.scope.share]
+
+    async def order(self, change: Callable[[ScopeRow], ScopeRow]) -> None:
+        """As a command does, which is no member."""
+        await FleetRows(self, 0.0).update(self.settings.name, lambda body: encode(change(decode(body))))
 
     def join(self, fast_seconds: float = 0.0) -> Member:
         """``fast_seconds``: how far its machine's clock is ahead of the others'."""

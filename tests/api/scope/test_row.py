@@ -9,7 +9,16 @@ from hypothesis import given
 from msgspec.structs import replace
 
 from haulier.api.limits.governor import Governor, Phase
-from haulier.api.scope.changes import Beat, after_beat, after_leave, with_pause
+from haulier.api.scope.changes import (
+    Beat,
+    after_beat,
+    after_leave,
+    with_hold,
+    with_limit,
+    with_pause,
+    with_pause_lifted,
+)
+from haulier.api.scope.orders import Hold, InFlightLimit
 from haulier.api.scope.row import FORMAT, ScopeRow, decode, encode
 from haulier.errors import HaulierError, NewerFormatError
 
@@ -148,3 +157,26 @@ def test_fixed_member_neither_uses_nor_loses_what_was_borne() -> None:
     assert row.members["a"].share == 100
     row = after_beat(after_leave(row, "a", 0), beat("b", in_flight=100, is_fixed=False, wall=3_000.0))
     assert row.members["b"].share == 40
+
+
+def test_orders_outlive_the_members_and_the_first_hold_stays() -> None:
+    """What a person ordered is there for whoever comes next. Two people pause: the first one's words stay. An older
+    haulier, which would drop the orders with its next beat, refuses a row that has some."""
+    first, second = (Hold(by=name, since=1.0) for name in ("ann@host", "bob@host"))
+    row = after_beat(ScopeRow(), beat("a"))
+    assert row.v == 1
+    row = with_limit(with_hold(with_hold(row, first), second), InFlightLimit(in_flight=2, by="ann@host", since=1.0))
+    row = after_beat(after_leave(row, "a", 0), beat("b", number=1))
+    assert (row.held, row.members["b"].share, row.v) == (first, 2, FORMAT)
+    assert decode(encode(row)) == row
+    lifted = with_pause_lifted(row, 5.0)
+    assert (lifted.held, lifted.limit, lifted.v) == (None, row.limit, FORMAT)
+    assert with_limit(lifted, None).v == 1
+
+
+@pytest.mark.parametrize(("is_found", "phase"), [(False, Phase.STARTING), (True, Phase.STEADY)])
+def test_a_raised_limit_lets_the_governor_double_again_unless_the_api_had_stopped_it(
+    is_found: bool, phase: Phase
+) -> None:
+    row = ScopeRow(governor=Governor(limit=4.0, phase=Phase.STEADY, is_found=is_found))
+    assert with_limit(row, InFlightLimit(in_flight=32, by="ann@host", since=1.0)).governor.phase is phase

@@ -8,13 +8,16 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
-from haulier.api.scope.changes import with_pause_lifted
-from haulier.api.scope.row import decode, encode
+from haulier.api.errors import ApiError
+from haulier.api.scope.changes import with_hold, with_limit, with_pause_lifted
+from haulier.api.scope.orders import Hold, InFlightLimit
+from haulier.api.scope.row import FORMAT, ScopeRow, decode, encode
 from haulier.api.scope.scope import Scope
 from haulier.api.scope.settings import ScopeSettings
 from haulier.clock import wall_seconds
@@ -241,6 +244,49 @@ async def test_long_pause_takes_no_items(fleet: Fleet) -> None:
     assert worker.scope.share == 6
 
 
+async def test_g5_a_hold_stops_everybody_within_a_beat_and_outlives_them(fleet: Fleet) -> None:
+    """Nobody sends or takes items for as long as it stands, whoever joins; who is to end does not wait for it. After it
+    is lifted requests start slowly."""
+    await fleet.start("a", "b")
+    await fleet.clock.run_for(5.0)
+    await order(fleet, lambda row: with_hold(row, Hold(by="ann@host", since=1.0)))
+    await fleet.clock.run_for(2.0)
+    served = dict(fleet.api.served)
+    (ending,) = await fleet.start("ending", tasks=0)
+    ending.scope.end_waits()
+    with pytest.raises(ApiError, match="does not wait for the end of it"):
+        await _enter(ending.scope)
+    await fleet.clock.run_for(120.0)
+    assert (fleet.api.served, fleet.api.in_flight, fleet.shares) == (served, 0, [0, 0, 0])
+    for worker in fleet.workers:
+        await worker.kill()
+        await worker.scope.leave()
+    await fleet.start("later")
+    await fleet.clock.run_for(60.0)
+    assert (fleet.api.served, fleet.shares) == (served, [0, 0, 0, 0])
+    fleet.api.peak = 0
+    await order(fleet, lambda row: with_pause_lifted(row, wall_seconds(fleet.clock)))
+    await fleet.clock.run_for(1.5)
+    assert 1 <= fleet.api.peak <= 2
+    await fleet.clock.run_for(5.0)
+    assert fleet.api.peak == 6
+
+
+async def test_a_limit_moves_the_cap_of_all_within_seconds_above_and_below_their_own(fleet: Fleet) -> None:
+    """All members together, whatever each has been told at its start; without it their own cap rules again."""
+    workers = await fleet.start("a", "b")
+    await fleet.clock.run_for(5.0)
+    assert fleet.api.peak == 6
+    for in_flight, expected in ((14, 14), (2, 2), (None, 6)):
+        limit = None if in_flight is None else InFlightLimit(in_flight=in_flight, by="ann@host", since=1.0)
+        await order(fleet, partial(with_limit, limit=limit))
+        await fleet.clock.run_for(4.0)
+        fleet.api.peak = 0
+        await fleet.clock.run_for(4.0)
+        assert fleet.api.peak == expected
+        assert sum(worker.scope.share for worker in workers) == expected
+
+
 async def test_newcomer_keeps_a_pause_that_it_did_not_hear(fleet: Fleet) -> None:
     """Who joins during a pause sends nothing before its end."""
     (first,) = await fleet.start("a", tasks=0)
@@ -384,7 +430,7 @@ async def test_join_without_a_store_says_so(fleet: Fleet) -> None:
 
 async def test_newer_row_is_refused_and_left_alone(fleet: Fleet) -> None:
     """A row of a newer haulier is refused in words and not touched."""
-    body = msgspec.json.encode({"v": 2})
+    body = msgspec.json.encode({"v": FORMAT + 1})
     fleet.store.rows["scope/flights"] = body
     worker = Worker(fleet, "a")
     with pytest.raises(NewerFormatError, match="scope row"):
@@ -469,6 +515,11 @@ async def test_one_write_a_beat(fleet: Fleet) -> None:
     worker.store.updates = 0
     await fleet.clock.run_for(10)
     assert 9 <= worker.store.updates <= 11
+
+
+async def order(fleet: Fleet, change: Callable[[ScopeRow], ScopeRow]) -> None:
+    """As a command does, which is no member."""
+    await Store(fleet.store).update("scope/flights", lambda body: encode(change(decode(body))))
 
 
 async def _enter(scope: Scope) -> None:

@@ -18,13 +18,16 @@ from haulier.api.limits.breaker import Breaker, State
 from haulier.api.limits.budget import UNLIMITED, run_quota
 from haulier.api.limits.pacer import Pacer
 from haulier.api.limits.schedule import parse_schedule
+from haulier.api.scope.changes import with_hold, with_pause_lifted
 from haulier.api.scope.health import Health
 from haulier.api.scope.membership import SILENT_BEATS, STALE_BEATS
 from haulier.api.scope.metronome import BURST_BEATS, LEAST_BEAT_PART, RETRIES_PER_BEAT, Metronome
+from haulier.api.scope.orders import Hold
 from haulier.api.scope.rhythm import BEAT_SECONDS, MAX_READ_SECONDS, Rhythm, fleet_rhythm, operations_now
 from haulier.api.scope.row import Member, ScopeRow
 from haulier.api.scope.scope import LEAVE_SECONDS
 from haulier.cli.api_state import api_lines, api_state
+from haulier.clock import wall_seconds
 from haulier.errors import UsageError
 from tests.api.scope.fleet import Process, World
 from tests.api.scope.slow_fleet import DEADLINE_SECONDS, OPERATIONS_PER_SECOND, REQUEST_SECONDS, SlowFleet, slow_fleet
@@ -89,6 +92,25 @@ def test_g5_a_pause_is_heard_by_all_that_send_within_a_few_seconds(members: int)
                 read_seconds = fleet_rhythm(fleet.row, OPERATIONS_PER_SECOND, BEAT_SECONDS).read_seconds
                 assert await until_heard(fleet, 20.0) <= read_seconds + 2 * TICK_SECONDS
                 await asyncio.sleep(45.0)
+            assert fleet.api.peak == IN_FLIGHT
+
+    time.run(main())
+
+
+def test_g5_a_hold_and_its_end_are_heard_by_all_that_send_within_a_few_seconds() -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        async with slow_fleet(time, 12, IN_FLIGHT) as fleet:
+            await asyncio.sleep(SETTLING_SECONDS)
+            await fleet.order(lambda row: with_hold(row, Hold(by="ann@host", since=1.0)))
+            await asyncio.sleep(MAX_READ_SECONDS + 2.0)
+            served = fleet.api.served
+            await asyncio.sleep(600.0)
+            assert fleet.api.served == served
+            await fleet.order(lambda row: with_pause_lifted(row, wall_seconds(time)))
+            await asyncio.sleep(2 * MAX_READ_SECONDS)
+            assert fleet.api.served > served
             assert fleet.api.peak == IN_FLIGHT
 
     time.run(main())

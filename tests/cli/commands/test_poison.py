@@ -184,7 +184,9 @@ READS = {
     "poison redrive": ("number-2",),
     "latest": (),
     "try": (),
+    "pause": (),
     "resume": (),
+    "limit": ("--in-flight", "3"),
     "cancel": (),
     "clear": (),
 }
@@ -192,7 +194,7 @@ READS = {
 
 STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
-    *("tried", "cleared", "resumed", "not_paused", "listed"),
+    *("tried", "cleared", "held", "resumed", "not_paused", "limited", "not_limited", "listed"),
 }
 
 

@@ -28,10 +28,11 @@ from haulier.api.limits.budget import (
     learn_limits,
     take,
 )
-from haulier.api.limits.governor import Report, begin_run, feed_report, restart
+from haulier.api.limits.governor import Phase, Report, begin_run, feed_report, restart
 from haulier.api.limits.learned_rate import LearnedRate, after_refusal, grow
 from haulier.api.scope.failures import Failures, merge_failures
-from haulier.api.scope.row import Member, ScopeRow
+from haulier.api.scope.orders import Hold, InFlightLimit
+from haulier.api.scope.row import FORMAT, Member, ScopeRow
 from haulier.api.scope.shares import Wish, divide_cap
 
 MAX_STEP_SECONDS = 60.0
@@ -114,8 +115,10 @@ def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
 
 
 def _restart(row: ScopeRow, wall: float) -> ScopeRow:
-    """Begin afresh with the first member, since the API may be different now. Pauses and spent requests still count."""
+    """Begin afresh with the first member, since the API may be different now. Pauses, spent requests and a person's
+    orders still count."""
     return ScopeRow(
+        v=row.v,
         time=row.time,
         beat_at=row.beat_at,
         pause_until=row.pause_until,
@@ -127,6 +130,8 @@ def _restart(row: ScopeRow, wall: float) -> ScopeRow:
         learned=row.learned if row.learned.is_by_chance(row.time) else LearnedRate(),
         failures=row.failures,
         governor=begin_run(row.governor, row.beat_at, wall),
+        held=row.held,
+        limit=row.limit,
     )
 
 
@@ -220,11 +225,30 @@ def with_pause(
 
 
 def with_pause_lifted(row: ScopeRow, wall: float) -> ScopeRow:
-    """Lift a pause and an open breaker. A pace found from refusals stays."""
-    row = replace(_without_pause(row), lifted_at=max(wall, row.lifted_at + MIN_LIFT_GAP_SECONDS))
+    """Lift a hold, a pause and an open breaker. A pace found from refusals stays."""
+    row = _with_orders(_without_pause(row), None, row.limit)
+    row = replace(row, lifted_at=max(wall, row.lifted_at + MIN_LIFT_GAP_SECONDS))
     if row.breaker.state is State.CLOSED:
         return row
     return replace(row, breaker=close_on_trial(row.breaker), governor=restart(row.governor))
+
+
+def with_hold(row: ScopeRow, hold: Hold) -> ScopeRow:
+    """The first one stays until it is lifted."""
+    return row if row.held is not None else _with_orders(row, hold, row.limit)
+
+
+def with_limit(row: ScopeRow, limit: InFlightLimit | None) -> ScopeRow:
+    """None: each member's own ``in_flight`` counts again. Where it was the cap that stopped the governor, and not the
+    API, slow start goes on, which doubles."""
+    row, governor = _with_orders(row, row.held, limit), row.governor
+    if not governor.is_found and governor.phase is Phase.STEADY:
+        row = replace(row, governor=replace(governor, phase=Phase.STARTING))
+    return row
+
+
+def _with_orders(row: ScopeRow, held: Hold | None, limit: InFlightLimit | None) -> ScopeRow:
+    return replace(row, v=1 if held is None and limit is None else FORMAT, held=held, limit=limit)
 
 
 def _without_pause(row: ScopeRow) -> ScopeRow:
@@ -232,11 +256,17 @@ def _without_pause(row: ScopeRow) -> ScopeRow:
 
 
 def cap(row: ScopeRow, silent: Mapping[str, int]) -> int:
-    """The lowest cap of a living member, or the governor's below it."""
+    """A person's limit, or else the lowest cap of a living member; or the governor's below it."""
     living = _living_members(row, silent)
-    in_flight = min((one.in_flight for _, one in living), default=0)
+    in_flight = _in_flight(row, living)
     is_fixed = any(one.is_fixed for _, one in living)
     return in_flight if is_fixed else row.governor.cap(in_flight)
+
+
+def _in_flight(row: ScopeRow, living: Sequence[tuple[str, Member]]) -> int:
+    if row.limit is not None and living:
+        return row.limit.in_flight
+    return min((one.in_flight for _, one in living), default=0)
 
 
 def room(row: ScopeRow, silent: Mapping[str, int]) -> int:
@@ -269,7 +299,7 @@ def _govern(row: ScopeRow, beat: Beat) -> ScopeRow:
     living = _living_members(row, beat.silent)
     # What lies idle with who looks for work is no room that the API has left.
     in_use = sum(one.peak if one.wants else max(one.peak, one.share) for _, one in living)
-    in_flight = min(one.in_flight for _, one in living)
+    in_flight = _in_flight(row, living)
     return replace(row, governor=feed_report(row.governor, beat.report, in_use, in_flight, row.time, beat.roll))
 
 

@@ -96,7 +96,7 @@ class Gate:
         try:
             while (seconds := self._opens_in() if self._queue[0] is turn else NEVER_SECONDS) > 0.0:
                 turn.clear()
-                await self._nap(turn, seconds)
+                await nap(turn, self._clock, seconds)
                 self._check()
         finally:
             self._queue.remove(turn)
@@ -109,13 +109,15 @@ class Gate:
         if error is not None:
             raise error
 
-    async def _nap(self, turn: asyncio.Event, seconds: float) -> None:
-        if seconds == NEVER_SECONDS:
-            await turn.wait()
-            return
-        alarm = asyncio.ensure_future(self._clock.sleep(seconds))
-        alarm.add_done_callback(lambda done: None if done.cancelled() else turn.set())
-        try:
-            await turn.wait()
-        finally:
-            alarm.cancel()
+
+async def nap(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Wait for an event, which is set after ``seconds`` if nobody sets it before."""
+    if seconds == NEVER_SECONDS:
+        await event.wait()
+        return
+    alarm = asyncio.ensure_future(clock.sleep(seconds))
+    alarm.add_done_callback(lambda done: None if done.cancelled() else event.set())
+    try:
+        await event.wait()
+    finally:
+        alarm.cancel()

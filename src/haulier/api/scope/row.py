@@ -9,9 +9,11 @@ from haulier.api.limits.budget import UNLIMITED, Budget
 from haulier.api.limits.governor import Governor
 from haulier.api.limits.learned_rate import LearnedRate
 from haulier.api.scope.failures import Failures
+from haulier.api.scope.orders import Hold, InFlightLimit
 from haulier.errors import HaulierError, NewerFormatError
 
-FORMAT = 1
+FORMAT = 2
+"""1 without a person's orders, which a reader of that format would drop."""
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
-    v: int = FORMAT
+    v: int = 1
     members: dict[str, Member] = msgspec.field(default_factory=dict)
     time: float = 0.0
     """Seconds of beating; no jump of a clock moves it."""
@@ -68,6 +70,8 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     budget: Budget = msgspec.field(default_factory=Budget)
     learned: LearnedRate = msgspec.field(default_factory=LearnedRate)
     failures: dict[str, Failures] = msgspec.field(default_factory=dict)
+    held: Hold | None = None
+    limit: InFlightLimit | None = None
 
 
 class _RowFormat(msgspec.Struct):

@@ -17,9 +17,10 @@ from haulier.api.limits.breaker import Breaker, State
 from haulier.api.scope.changes import REASSERT_SECONDS, after_beat, after_leave, with_failures, with_pause
 from haulier.api.scope.extra_requests import ExtraRequests
 from haulier.api.scope.failures import NO_FAILURES, FailureNotes
-from haulier.api.scope.gate import Gate, WaitListener
+from haulier.api.scope.gate import Gate, WaitListener, nap
 from haulier.api.scope.membership import Identity, Membership
 from haulier.api.scope.metronome import Metronome
+from haulier.api.scope.orders import Hold
 from haulier.api.scope.process import is_gone
 from haulier.api.scope.row import ScopeRow
 from haulier.api.scope.settings import ScopeSettings
@@ -245,14 +246,18 @@ class Scope:
 
     @property
     def share(self) -> int:
-        """Number of requests to take items for. 0 where the last beat is stale, the API is down, a limit is used up, or
-        a pause will last. 1 where an item is to show whether the API is back."""
+        """Number of requests to take items for. 0 where the last beat is stale, the API is down, a limit is used up, a
+        pause will last, or a person holds the scope. 1 where an item is to show whether the API is back."""
         now, view = self._clock.monotonic(), self._view
-        if not self._membership.is_fresh(now):
+        if view.held is not None or not self._membership.is_fresh(now):
             return 0
         if view.item_is_probe:
             return min(1, self._gate.limit)
         return 0 if self._is_pause_long or view.is_down or view.pacer.spent is not None else self._gate.limit
+
+    @property
+    def held(self) -> Hold | None:
+        return self._view.held
 
     @property
     def in_use(self) -> int:
@@ -321,7 +326,7 @@ class Scope:
         return f" for another {left:.0f} s" if left > 0.0 else ""
 
     def _error(self) -> HaulierError | None:
-        if self._is_ending and (self._is_pause_long or self._view.is_down):
+        if self._is_ending and (self.held is not None or self._is_pause_long or self._view.is_down):
             return ApiError(
                 f"All requests pause{self._pause_words}, and this process does not wait for the end of it.",
                 action=Action.PAUSE,
@@ -343,7 +348,8 @@ class Scope:
 
     async def _beats(self) -> None:
         while True:
-            await self._sleep_until_beat(self._seconds_to_beat)
+            await nap(self._beat_now, self._clock, self._seconds_to_beat)
+            self._beat_now.clear()
             seconds = 0.0 if self._is_cut_off else self._metronome.seconds_to_turn(self._clock.monotonic())
             if seconds > 0.0:
                 await self._clock.sleep(seconds)
@@ -369,7 +375,8 @@ class Scope:
         while True:
             await self._clock.sleep(self._settings.beat_seconds)
             is_busy = self._was_busy or self._is_busy
-            waits = self._membership.share > 0 and (self.pause_seconds_left > 0.0 or self._view.is_down)
+            is_stopped = bool(self.held) or self.pause_seconds_left > 0.0 or self._view.is_down
+            waits = self._membership.share > 0 and is_stopped
             now, is_curious = self._clock.monotonic(), self._is_next or waits
             pacer = self._view.pacer
             # Of a counted limit: who has none asks again, and who does not use its own gives it back.
@@ -420,15 +427,6 @@ class Scope:
     def _is_busy(self) -> bool:
         return bool(self.has_work) or self._gate.in_use > 0 or self._gate.waiting > 0
 
-    async def _sleep_until_beat(self, seconds: float) -> None:
-        alarm = asyncio.ensure_future(self._clock.sleep(seconds))
-        alarm.add_done_callback(lambda done: None if done.cancelled() else self._beat_now.set())
-        try:
-            await self._beat_now.wait()
-        finally:
-            alarm.cancel()
-            self._beat_now.clear()
-
     async def _beat(self) -> ScopeRow:
         began_at, gate = self._clock.monotonic(), self._gate
         is_busy = self._was_busy or self._is_busy
@@ -444,7 +442,7 @@ class Scope:
             wants=beat.wants if self.has_work is not None else is_busy,
             peak=gate.peak,
             has_witness=self._witness_proof.is_there,
-            can_probe=gate.in_use < self._membership.limit and not self._is_probing,
+            can_probe=gate.in_use < self._membership.limit and not self._is_probing and self.held is None,
             failures=self.failures.take(),
         )
         gate.peak = gate.in_use

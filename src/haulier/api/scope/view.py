@@ -32,6 +32,7 @@ from haulier.api.scope.beat_report import BeatReport
 from haulier.api.scope.changes import Beat, is_pace_due
 from haulier.api.scope.health import Health
 from haulier.api.scope.membership import Membership
+from haulier.api.scope.orders import Hold
 from haulier.api.scope.pause import Pause
 from haulier.api.scope.row import ScopeRow
 from haulier.clock import Clock, wall_seconds
@@ -81,6 +82,8 @@ class ScopeView:
         """Without a witness, an item's own request is the probe."""
         self._lifted_at: float | None = None
         """None before the row was seen."""
+        self.held: Hold | None = None
+        """A person's order that nothing is sent."""
         self.probe: bool | None = None
         """Kept until the others know it."""
 
@@ -126,7 +129,7 @@ class ScopeView:
         )
 
     def opens_in(self, now: float, in_use: int, membership: Membership) -> float:
-        if not membership.is_fresh(now):
+        if self.held is not None or not membership.is_fresh(now):
             return NEVER_SECONDS
         if self.item_is_probe:
             return NEVER_SECONDS if in_use or self.pacer.opens_in(now) == NEVER_SECONDS else 0.0
@@ -246,7 +249,14 @@ class ScopeView:
         self._lifted_at = max(self._lifted_at or 0.0, row.lifted_at)
         if is_lifted:
             self.pause.lift(now)
+            if self.held is not None:
+                self.pause.release(now)
             logger.warning("a person has lifted what held the requests back; they start slowly")
+        if row.held is not None and row.held != self.held:
+            since = datetime.fromtimestamp(row.held.since, UTC)
+            extra = {"by": row.held.by, "since": since, "why": row.held.why}
+            logger.info("a person has paused the source; no request leaves", extra=extra)
+        self.held = row.held
         self.pause.see(row, wall, now)
         self.health.see(row, wall, now)
         if not is_lifted and row.breaker.is_open != self.breaker.is_open:

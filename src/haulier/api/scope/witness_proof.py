@@ -57,11 +57,11 @@ class WitnessProof:
             self._witness.note(request, judged, is_first_page=is_first_page)
 
     async def works(self) -> bool:
-        """False too where no place is free. Raises as `Scope.slot` does for a spent quota."""
+        """False too without a free place, or under a hold. Raises as `Scope.slot` does for a spent quota."""
         await self._one_left()
         # No await stands between that answer and the place.
         with self._gate.place() as is_free:
-            return is_free and await self._witness.works()
+            return is_free and self._view.held is None and await self._witness.works()
 
     async def is_api_up(self) -> bool:
         async with self._asking:
@@ -69,7 +69,8 @@ class WitnessProof:
             if self._view.health.is_fresh(now) and not self._view.is_down:
                 return True
             was_denied = self._denied_at is not None and now - self._denied_at < REFUSAL_VALID_SECONDS
-            if was_denied or not self.is_there or self._view.pause.seconds_left(now) > 0.0:
+            is_held = self._view.held is not None or self._view.pause.seconds_left(now) > 0.0
+            if was_denied or not self.is_there or is_held:
                 return False
             try:
                 works = await self.works()

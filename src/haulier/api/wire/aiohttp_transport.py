@@ -59,6 +59,7 @@ class AiohttpTransport:
         redactor: Redactor,
         slow_seconds: float = SLOW_SECONDS,
         shared: TokenFile | None = None,
+        is_gated: bool = False,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -73,6 +74,7 @@ class AiohttpTransport:
             redactor=redactor,
             agent=agent_headers(settings),
             shared=shared or TokenFile(),
+            is_gated=is_gated,
         )
 
     async def send(self, request: Request) -> Response:
@@ -211,8 +213,7 @@ class AiohttpTransport:
             session = self._sessions[is_fresh] = aiohttp.ClientSession(
                 connector=_Connector(
                     self._clock,
-                    # One more, for fetching credentials: a wait for a connection would be timed.
-                    limit=0 if is_fresh else self._settings.highest_in_flight + 1,
+                    limit=0,  # A wait for a connection would be timed. Requests are counted before they come here.
                     force_close=is_fresh,
                     ttl_dns_cache=DNS_CACHE_SECONDS,
                 ),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from haulier.api.errors import Fault
@@ -26,7 +28,8 @@ class Sender:
     """Implements `Transport.send` over an exchange. Resolves the credentials when it is made (`UsageError`).
 
     Other origins than that of ``settings.url`` are refused: credentials and headers are for that API alone. Requests
-    above ``settings.in_flight`` wait, untimed.
+    above ``settings.in_flight`` wait, untimed. Not so if ``is_gated``: the caller counts them, by a limit that a person
+    may have raised.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Sender:
         redactor: Redactor,
         agent: tuple[tuple[str, str], ...],
         shared: TokenFile,
+        is_gated: bool,
     ) -> None:
         self._settings = settings
         self._exchange = exchange
@@ -45,7 +49,9 @@ class Sender:
         self._origin = origin_of(settings.url)
         self._agent = agent
         self._headers = _merge_headers(settings.headers, agent)
-        self._slots = asyncio.Semaphore(settings.highest_in_flight)
+        self._slots: AbstractAsyncContextManager[None] = (
+            contextlib.nullcontext() if is_gated else asyncio.Semaphore(settings.highest_in_flight)
+        )
         self._authorizer: Authorizer | None = None
         redactor.add_headers(settings.headers)
         if settings.auth is not None:

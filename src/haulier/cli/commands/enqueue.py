@@ -9,6 +9,7 @@ from haulier.app.run_start import WantedRun, claim, find_open, require_covered, 
 from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.options import mode_argument, streams_option
+from haulier.cli.orders import telling_holds
 from haulier.cli.output import emit, log_options, say
 from haulier.cli.sending import SendingView
 from haulier.cli.signals import until_signal
@@ -47,7 +48,8 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
             run = await claim(source, wanted)
         was_planned = await source.lake.exists(run.paths.seal)
         view = SendingView(run.run_id, source.clock)
-        seal = await until_signal(start(source, run, say_rest if was_planned else say_plan, view.show))
+        async with telling_holds(source, say):
+            seal = await until_signal(start(source, run, say_rest if was_planned else say_plan, view.show))
         if seal is None:
             say(f"Interrupted: run {run.run_id} is only partly enqueued. Run the same command again to finish it.")
             return 4

@@ -7,7 +7,8 @@ from haulier.api.scope.changes import with_pause_lifted
 from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.app.open_source import open_source, scope_name
 from haulier.app.run_start import require_shared_queue
-from haulier.cli.api_state import time_text
+from haulier.cli.moments import time_text
+from haulier.cli.orders import hold_facts, hold_words
 from haulier.cli.output import emit, say
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.clock import wall_seconds
@@ -15,7 +16,8 @@ from haulier.clock import wall_seconds
 
 @source_command("resume")
 async def command(call: SourceCall) -> int:
-    """End what holds back all workers of SOURCE: a pause that its API asked for, or the wait for an API that was down.
+    """End what holds back all workers of SOURCE: `haulier pause`, a pause that its API asked for, or the wait for an
+    API that was down.
 
     Running workers notice within a second or two, and start slowly. Limits, and a pace that was learned, stay. If the
     API asks to wait again, they do. Starts no run: `haulier run SOURCE` does.
@@ -33,10 +35,20 @@ async def command(call: SourceCall) -> int:
         await source.rows.update(scope_name(call.app), lift)
     pause = {"until": time_text(before.pause_until), "reason": before.pause_reason}
     outage = {"since": time_text(before.breaker.since), "reason": before.breaker.reason}
+    held = hold_facts(before.held)
     was_paused, was_down = wall < before.pause_until, before.breaker.state is not State.CLOSED
+    is_lifted = held is not None or was_paused or was_down
     if call.as_json:
-        state = "resumed" if was_paused or was_down else "not_paused"
-        emit({"state": state, "pause": pause if was_paused else None, "outage": outage if was_down else None})
+        emit(
+            {
+                "state": "resumed" if is_lifted else "not_paused",
+                "held": held,
+                "pause": pause if was_paused else None,
+                "outage": outage if was_down else None,
+            }
+        )
+    if held is not None:
+        say(f"{call.app.name} was {hold_words(held)}; that is lifted.")
     if was_paused:
         say(f"The pause until {_with_reason(pause['until'], pause['reason'])} is lifted.")
     if was_down:
@@ -44,7 +56,7 @@ async def command(call: SourceCall) -> int:
             f"The API had been down since {_with_reason(outage['since'], outage['reason'])}. "
             "Requests are sent to it again, slowly at first."
         )
-    if was_paused or was_down:
+    if is_lifted:
         say("Running workers go on within seconds. If none is running: haulier run SOURCE")
     else:
         say("Nothing was paused.")

@@ -14,6 +14,7 @@ from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import fill_source
 from haulier.cli.options import mode_argument, streams_option
+from haulier.cli.orders import telling_holds
 from haulier.cli.output import emit, log_options, say
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.sending import SendingView
@@ -64,7 +65,8 @@ async def command(
             if workers is None
             else FleetDriver(source, call.source, call.options, workers)
         )
-        ended = await run_all(source, driver, wanted, then_new=then_new)
+        async with telling_holds(source, say):
+            ended = await run_all(source, driver, wanted, then_new=then_new)
     if call.as_json and ended.document is not None:
         emit(ended.document)
     return ended.code

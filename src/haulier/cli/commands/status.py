@@ -37,7 +37,7 @@ async def command(call: SourceCall, run_id: str | None) -> int:
         queue = source.queue if is_queue_shared(source) else None
         status = await run_status(source.lake, queue, run)
         api = None if queue is None else await read_api_state(source)
-        if status.state.is_closed and api is not None and api.state == "well":
+        if status.state.is_closed and api is not None and api.state == "well" and api.limit is None:
             api = None  # It matters to the next run alone, where that would have to wait.
         failures = await read_failures(source, run.run_id)
         if call.as_json:

@@ -7,10 +7,12 @@ import asyncio
 import click
 import msgspec
 
-from haulier.app.open_source import OpenSource, open_source
+from haulier.api.scope.row import decode
+from haulier.app.open_source import OpenSource, open_source, scope_name
 from haulier.app.run_start import is_queue_shared
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.options import run_option
+from haulier.cli.orders import HoldFacts, hold_facts, hold_line
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
@@ -63,8 +65,12 @@ async def _until_closed(source: OpenSource, run: Run, timeout_seconds: float | N
     started_at = source.clock.monotonic()
     ledger = Ledger(source.lake, run.paths)
     was_stranded = has_said = False
+    told: HoldFacts | None = None
     try:
         while (verdict := await source.closer.close(run, ledger)) is None:
+            if (held := await _held(source)) is not None and held != told:
+                say(hold_line(source.app.name, held))
+            told = held
             if not has_said and (await ledger.progress()).is_drained and await is_expect_missing(source.lake, run):
                 has_said = True
                 say(
@@ -86,3 +92,7 @@ async def _until_closed(source: OpenSource, run: Run, timeout_seconds: float | N
     finally:
         ledger.close()
     return verdict
+
+
+async def _held(source: OpenSource) -> HoldFacts | None:
+    return hold_facts(decode(await source.rows.read(scope_name(source.app))).held)

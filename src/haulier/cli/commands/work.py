@@ -18,6 +18,7 @@ from haulier.cli.drivers import announce, end_stalled, show_progress
 from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_lines, read_failures
 from haulier.cli.options import options_of, place_options, source_argument, worker_options
+from haulier.cli.orders import telling_holds
 from haulier.cli.output import log_options, say, set_up_output
 from haulier.cli.pick_run import pick_run
 from haulier.cli.progress import Bar, has_bar
@@ -82,6 +83,8 @@ async def _work(app: App, typed: str, options: Options, run_id: str | None, exit
             async with contextlib.AsyncExitStack() as stack:
                 if with_parent:
                     _listen_to_parent(worker)
+                else:
+                    await stack.enter_async_context(telling_holds(source, tell))
                 if bar is not None:
                     reader = OpenRunsReader(source.lake, app.name, run_id)
                     await stack.enter_async_context(
