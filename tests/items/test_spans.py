@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haulier.items.ranges import IdRange
-from haulier.items.spans import gaps, merge, overlaps
+from haulier.items.spans import gaps, merge, overlaps, without
 from haulier.items.windows import TimeWindow
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -33,7 +33,16 @@ def test_merged_spans_cover_the_same_and_stand_apart(spans: list[IdRange]) -> No
 @given(st.lists(ranges), ranges)
 def test_gaps_and_overlaps_make_up_the_whole(covered: list[IdRange], whole: IdRange) -> None:
     assert ids(gaps(covered, whole)) == ids([whole]) - ids(covered)
-    assert ids(overlaps(covered, whole)) == ids([whole]) & ids(covered)
+    assert ids(overlaps([whole], covered)) == ids([whole]) & ids(covered)
+
+
+@given(st.lists(ranges), st.lists(ranges))
+def test_what_is_removed_and_what_is_left_make_up_all(spans: list[IdRange], removed: list[IdRange]) -> None:
+    left, shared = without(spans, removed), overlaps(spans, removed)
+    assert ids(left) == ids(spans) - ids(removed)
+    assert ids(shared) == ids(spans) & ids(removed)
+    assert merge(left) == left
+    assert merge(shared) == shared
 
 
 def test_windows_are_compared_as_times() -> None:

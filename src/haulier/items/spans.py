@@ -40,14 +40,29 @@ def gaps(covered: Iterable[S], whole: S) -> tuple[S, ...]:
     return tuple(found)
 
 
-def overlaps(covered: Iterable[S], span: S) -> tuple[S, ...]:
-    """The parts of ``span`` that ``covered`` covers, sorted."""
-    shared = [
-        _between(span, max(span.start, other.start), min(span.end, other.end))
-        for other in covered
-        if other.start < span.end and span.start < other.end
-    ]
-    return merge(shared)
+def without(spans: Iterable[S], removed: Iterable[S]) -> tuple[S, ...]:
+    """The parts of ``spans`` that ``removed`` does not cover, sorted and apart."""
+    kept: list[S] = []
+    others = merge(removed)
+    place = 0
+    for span in merge(spans):
+        start = span.start
+        while place < len(others) and others[place].start < span.end:
+            if others[place].start > start:
+                kept.append(_between(span, start, others[place].start))
+            start = max(start, others[place].end)
+            if start > span.end:
+                break  # It reaches into the next span too.
+            place += 1
+        if start < span.end:
+            kept.append(_between(span, start, span.end))
+    return tuple(kept)
+
+
+def overlaps(spans: Iterable[S], others: Iterable[S]) -> tuple[S, ...]:
+    """The parts that both cover, sorted and apart."""
+    merged = merge(spans)
+    return without(merged, without(merged, others))
 
 
 def _between(like: S, start: Any, end: Any) -> S:
