@@ -15,14 +15,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNNING = (ROOT / "docs/running.md").read_text(encoding="utf-8")
 CODES = range(5)
 READERS = [
-    ("status",),
-    ("runs",),
-    ("wait",),
-    ("verify",),
-    ("latest",),
-    ("try",),
-    ("poison", "list"),
-    ("poison", "show"),
+    *((name,) for name in ("status", "wait", "verify", "latest", "runs", "try")),
+    *(("poison", "list"), ("poison", "show"), ("state", "show")),
 ]
 
 

@@ -12,7 +12,9 @@ from haulier.runs.enqueue import Enqueuer
 from haulier.runs.newest_runs import open_run
 from haulier.runs.records import Seal
 from haulier.runs.run import NewRun, Run, claim_run, require_same_fingerprint
+from haulier.runs.watermark import fold_watermark
 from haulier.sources.context import Context
+from haulier.sources.finished import Finished
 
 logger = logging.getLogger("haulier.enumerator")
 
@@ -124,8 +126,18 @@ async def start(
         sent += items
         on_sent(sent, planned)
 
+    finished = await _finished(source, run)
     enqueuer = Enqueuer(source.lake, source.queue, source.clock, source.expect)
-    return await enqueuer.enqueue(run, lambda: _enumerate(source, run), count, on_planned=check_and_show)
+    return await enqueuer.enqueue(
+        run, lambda: _enumerate(source, run, finished), count, on_planned=check_and_show, finished=finished
+    )
+
+
+async def _finished(source: LiveSource, run: Run) -> Finished:
+    """What is finished, for a plan that is to be made. A sealed one stays as it is."""
+    if run.file.mode != "incremental" or await source.lake.exists(run.paths.seal):
+        return Finished()
+    return (await fold_watermark(source.lake, source.clock, source.app.name, source.name)).finished
 
 
 def _require_budget(source: LiveSource, run: Run, seal: Seal) -> None:
@@ -138,13 +150,14 @@ def _require_budget(source: LiveSource, run: Run, seal: Seal) -> None:
         )
 
 
-async def _enumerate(source: LiveSource, run: Run) -> AsyncIterator[WorkItem]:
+async def _enumerate(source: LiveSource, run: Run, finished: Finished) -> AsyncIterator[WorkItem]:
     context = Context(
         api=source.client.session(),
         run=run.info,
         attempt=1,
         log=logging.LoggerAdapter(logger, {"run_id": run.run_id}),
         shared=source.shared,
+        finished=finished,
     )
     async for item in source.items(run.file.mode, run.file.streams, context):
         yield item

@@ -6,6 +6,7 @@ import math
 
 from haulier.api.requester import FirstPage
 from haulier.app.open_source import LiveSource
+from haulier.cli.due_lines import due_lines
 from haulier.cli.output import say
 from haulier.plurals import are, count_of, were
 from haulier.runs.expect import expected_range
@@ -24,6 +25,8 @@ async def say_plan(source: LiveSource, run: Run, seal: Seal) -> None:
     """Say how many items a plan has, and what they cost by the times of the enumeration's requests."""
     dropped = f" ({count_of(seal.repeated, 'duplicate item')} {were(seal.repeated)} dropped)" if seal.repeated else ""
     say(f"  {count_of(seal.items, 'item')} in {count_of(len(seal.shards), 'shard')}{dropped}")
+    for line in due_lines(seal):
+        say(line)
     await _say_promised(source, run)
     await _say_cost(source, run, seal.items)
 

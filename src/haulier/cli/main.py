@@ -26,6 +26,7 @@ COMMANDS = {
     "latest": "Print the newest complete snapshot of a stream, and how to read it.",
     "try": "Fetch one page of one item, show every request, write nothing.",
     "poison": "List, show, redrive and discard poisoned items.",
+    "state": "Show, set and reset what incremental runs have finished.",
     "repair": "Send the items again that an open run's queue has lost.",
     "pause": "Let no request leave, until somebody resumes.",
     "resume": "Lift a pause, or stop waiting for an API that was down.",

@@ -7,6 +7,9 @@ import msgspec
 
 from haulier.items.codec import settled
 
+ALL_GROUPS = "*"
+"""Stands for every group that no run has read since a person said what is finished. No items have it."""
+
 
 def group_of(others: Mapping[str, Any]) -> str:
     """The values of an item's fields besides its one span, as canonical JSON; "" where there are none.

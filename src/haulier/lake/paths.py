@@ -107,6 +107,16 @@ class RunPaths:
         return f"{self.bronze(stream)}/_SUCCESS.json"
 
 
+def edits_root(source: str) -> str:
+    """Folder of what people said is finished, ``<n>.json``."""
+    return f"_haulier/{source}/state/edits"
+
+
+def versions_root(source: str) -> str:
+    """Folder of what is known to be finished, ``<n>.json``: a cache."""
+    return f"_haulier/{source}/state/versions"
+
+
 def runs_root(source: str) -> str:
     return f"_haulier/{source}/runs"
 

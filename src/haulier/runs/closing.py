@@ -26,6 +26,7 @@ from haulier.runs.records import (
     Ending,
     ManifestEntry,
     OpenedRecord,
+    Overlaps,
     Receipt,
     ShapeChange,
     Totals,
@@ -49,6 +50,7 @@ class _Finding:
     expected: dict[str, tuple[int, int]] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, ShapeChange] = field(default_factory=dict)
+    overlaps: Overlaps = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,9 @@ class Closer:
         reasons = {reason: count for reason, count in found.items() if count}
         shapes = await shape_changes(self.lake, run, await sample_shapes(self.lake, run, number, sample))
         verdict: Verdict = "partial" if reasons else "complete"
-        return _Finding(verdict, reasons, totals, sums.streams, expected, sums.unseen, shapes)
+        return _Finding(
+            verdict, reasons, totals, sums.streams, expected, sums.unseen, shapes=shapes, overlaps=ledger.overlaps
+        )
 
     async def _remove_split(self, run: Run, ledger: Ledger, entries: list[ManifestEntry]) -> None:
         """Remove the objects of divided keys (C4), and never any others.
@@ -234,6 +238,7 @@ class Closer:
             expected=finding.expected,
             unseen=finding.unseen,
             shapes=finding.shapes,
+            overlaps=finding.overlaps,
             snapshot_time=run.file.snapshot_time,
             by=self.name,
             closed_at=self.clock.now(),

@@ -15,6 +15,7 @@ from haulier.runs.plan import SHARD_ITEMS, read_seal, write_plan
 from haulier.runs.records import Seal
 from haulier.runs.run import Run
 from haulier.runs.send import send_plan
+from haulier.sources.finished import Finished
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,26 @@ class Enqueuer:
         on_sent: Callable[[int], None] = lambda items: None,
         *,
         on_planned: Callable[[Seal], Awaitable[None]] | None = None,
+        finished: Finished | None = None,
     ) -> Seal:
         """Plan the run unless its plan is sealed, and send what was not sent. Repeatable, by several at once.
 
         ``items`` is called only without a seal, ``on_sent`` as by `send_plan`. ``on_planned`` is awaited between plan
-        and messages; nothing is sent if it raises.
+        and messages; nothing is sent if it raises. ``finished`` is as for `write_plan`.
         """
-        seal = await self.plan(run, items)
+        seal = await self.plan(run, items, finished)
         if on_planned is not None:
             await on_planned(seal)
         await send_plan(self.lake, self.queue, run.paths, seal, on_sent)
         return seal
 
-    async def plan(self, run: Run, items: Callable[[], AsyncIterator[WorkItem]]) -> Seal:
+    async def plan(
+        self, run: Run, items: Callable[[], AsyncIterator[WorkItem]], finished: Finished | None = None
+    ) -> Seal:
         """Seal the plan, and ask for the first count of ``expect``. Nothing is sent."""
         seal = await read_seal(self.lake, run.paths)
         if seal is None:
-            seal = await write_plan(self.lake, run.paths, self.clock, items(), self.shard_items)
+            seal = await write_plan(self.lake, run.paths, self.clock, items(), self.shard_items, finished)
         if run.file.has_expect:
             if self.expect is None:
                 raise UsageError(

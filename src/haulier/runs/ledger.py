@@ -20,7 +20,7 @@ from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
 from haulier.runs.plan import children_in, read_seal, read_shard
-from haulier.runs.records import ChildList, DiscardRecord, PlannedItem, Receipt, Seal, Shard, decode_record
+from haulier.runs.records import ChildList, DiscardRecord, Overlaps, PlannedItem, Receipt, Seal, Shard, decode_record
 from haulier.runs.scratch import Scratch
 
 BATCH_ITEMS = 1_000
@@ -65,6 +65,8 @@ class Ledger:
         self._paths = paths
         self._scratch = Scratch(table.SCHEMA)
         self._has_plan = False
+        self.overlaps: Overlaps = {}
+        """What the plan reads once more, as its seal says. Empty before `refresh`."""
 
     @property
     def scratch(self) -> Scratch:
@@ -82,7 +84,7 @@ class Ledger:
             if seal is None:
                 return False
             await run_each(functools.partial(self._fold_shard, seal), seal.shards, FOLD_SHARDS)
-            self._has_plan = True
+            self._has_plan, self.overlaps = True, seal.overlaps
         await self._fold_files("children", functools.partial(_fold_children, self._paths))
         await self._fold_names("outcomes", _fold_outcomes)
         await self._fold_names("hidden", _fold_hidden)

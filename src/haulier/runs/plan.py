@@ -18,8 +18,10 @@ from haulier.lake.names import is_path
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.queues.envelope import MAX_PAYLOAD_BYTES
+from haulier.runs.planned_spans import PlannedSpans
 from haulier.runs.records import ChildList, PlannedItem, Seal, Shard, decode_record, encode_record
 from haulier.runs.scratch import Scratch
+from haulier.sources.finished import Finished
 
 SHARD_ITEMS = 1_000
 """About 200 KB, which any store takes in one put."""
@@ -72,15 +74,22 @@ async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
 
 
 async def write_plan(
-    lake: Lake, paths: RunPaths, clock: Clock, items: AsyncIterator[WorkItem], shard_items: int = SHARD_ITEMS
+    lake: Lake,
+    paths: RunPaths,
+    clock: Clock,
+    items: AsyncIterator[WorkItem],
+    shard_items: int = SHARD_ITEMS,
+    finished: Finished | None = None,
 ) -> Seal:
     """Write and seal the items. Returns the seal that counts, which may be another attempt's.
 
     Equal items are kept once and counted. Raises `UsageError` for unequal items of one key. Memory is one shard's.
+    Of an incremental run the seal says what it reads, and what of that earlier runs had ``finished``.
     """
     attempt = uuid.uuid4().hex
     shards: list[Shard] = []
     repeated = 0
+    read = PlannedSpans(is_kept=paths.mode == "incremental")
     seen = Scratch(_SEEN)
     try:
         async for batch in _batches(items, shard_items):
@@ -88,6 +97,7 @@ async def write_plan(
             repeated += len(batch) - len(fresh)
             if fresh:
                 shards.append(await _write_shard(lake, paths, attempt, len(shards), fresh))
+                read.add(fresh)
     finally:
         seen.close()
     seal = Seal(
@@ -96,6 +106,9 @@ async def write_plan(
         shards=tuple(shards),
         sha256=hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest(),
         repeated=repeated,
+        spans=read.spans.written(),
+        spanless=read.spanless,
+        overlaps=read.overlaps(finished or Finished()),
         sealed_at=clock.now(),
     )
     if await lake.create(paths.seal, encode_record(seal)):

@@ -8,8 +8,12 @@ from typing import Literal, TypeVar
 import msgspec
 
 from haulier.errors import LakeUnavailableError, NewerFormatError
+from haulier.runs.span_table import Ends, SpanLists
 
 FORMAT = 1
+
+Overlaps = dict[str, tuple[Ends, ...]]
+"""By stream, spans that are read again: those of all its groups together."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,6 +66,12 @@ class Seal(Record, frozen=True, kw_only=True):
     """Over the shards' checksums, in order."""
     repeated: int = 0
     """Equal items that were given again; each is planned once."""
+    spans: SpanLists = {}
+    """Of an incremental run: what its items read."""
+    spanless: dict[str, int] = {}
+    """By stream, items of which no one span is told: they finish nothing."""
+    overlaps: Overlaps = {}
+    """What of ``spans`` was finished before, and is read once more."""
     sealed_at: datetime
 
 
@@ -305,6 +315,8 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     """By stream, the sign of a next page that no page had."""
     shapes: dict[str, ShapeChange] = {}
     """By stream, how its records differ from those of the run before. No reason for anything: a warning."""
+    overlaps: Overlaps = {}
+    """Of an incremental run: what earlier ones had finished, and this one read once more."""
     by: str = ""
     closed_at: datetime
 

@@ -10,7 +10,7 @@ from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.expect import is_expect_missing
 from haulier.runs.ledger import Ledger, Progress
-from haulier.runs.records import ShapeChange, VerdictRecord
+from haulier.runs.records import Overlaps, ShapeChange, VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 from haulier.runs.stranded import is_stranded
@@ -45,6 +45,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     """By stream of a closed run, the sign of a next page that no page had."""
     shapes: dict[str, ShapeChange] = {}
     """By stream of a closed run, how its records differ from those of the run before."""
+    overlaps: Overlaps = {}
+    """By stream of a closed incremental run, what was finished before and read once more."""
     reasons: dict[str, int] = {}
     closed_at: datetime | None = None
 
@@ -94,6 +96,7 @@ def _of_verdict(standing: RunStatus, verdict: VerdictRecord) -> RunStatus:
         reasons=verdict.reasons,
         unseen=verdict.unseen,
         shapes=verdict.shapes,
+        overlaps=verdict.overlaps,
     )
 
 

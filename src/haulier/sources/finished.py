@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from haulier.items.ranges import IdRange
-from haulier.items.span_group import group_of
+from haulier.items.span_group import ALL_GROUPS, group_of
 from haulier.items.spans import Span
 from haulier.items.windows import TimeWindow
 
@@ -18,7 +18,8 @@ class Finished:
     """
 
     spans: Mapping[str, Mapping[str, tuple[Span, ...]]] = field(default_factory=dict)
-    """By stream, then by the group of `items.span_group`: merged and sorted."""
+    """By stream, then by the group of `items.span_group`: merged and sorted. What `ALL_GROUPS` has is finished in every
+    group that does not stand here."""
 
     def windows(self, stream: str, **others: Any) -> tuple[TimeWindow, ...]:
         """Windows that are finished, sorted and apart. ``others`` are the values of the item's other fields, if it has
@@ -30,4 +31,5 @@ class Finished:
         return tuple(span for span in self._of(stream, others) if isinstance(span, IdRange))
 
     def _of(self, stream: str, others: Mapping[str, Any]) -> tuple[Span, ...]:
-        return self.spans.get(stream, {}).get(group_of(others), ())
+        groups = self.spans.get(stream, {})
+        return groups.get(group_of(others), groups.get(ALL_GROUPS, ()))

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from haulier import Api, App, Context, WorkItem
+from haulier import Api, App, Context, IdRange, WorkItem
 
 app = App("numbers", api=Api("{url}"))
 
@@ -20,6 +20,11 @@ app = App("numbers", api=Api("{url}"))
 @dataclass(frozen=True)
 class Number(WorkItem, stream="numbers", kind="number"):
     n: int
+
+
+@dataclass(frozen=True)
+class Numbers(WorkItem, stream="numbers", kind="numbers"):
+    ids: IdRange
 
 
 @app.enumerate("full")
@@ -35,6 +40,11 @@ async def number(item: Number, ctx: Context) -> AsyncIterator[list[dict[str, int
         raise AssertionError(answer)
     if item.n != 5:
         yield [{{"n": item.n}}]
+
+
+@app.processor(Numbers)
+async def all_numbers(item: Numbers, ctx: Context) -> AsyncIterator[list[dict[str, int]]]:
+    yield [{{"n": n}} for n in range(item.ids.start, item.ids.end)]
 """
 
 
@@ -183,6 +193,9 @@ READS = {
     "poison discard": ("number-4", "--why", "not wanted"),
     "poison redrive": ("number-2",),
     "latest": (),
+    "state set": ("numbers", "--until", "5", "--why", "loaded by hand"),
+    "state show": (),
+    "state reset": ("numbers", "--why", "it was not"),
     "try": (),
     "pause": (),
     "resume": (),
@@ -194,7 +207,7 @@ READS = {
 
 STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
-    *("tried", "cleared", "held", "resumed", "not_paused", "limited", "not_limited", "listed"),
+    *("tried", "cleared", "held", "resumed", "not_paused", "limited", "not_limited", "listed", "shown", "edited"),
 }
 
 

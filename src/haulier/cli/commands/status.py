@@ -11,6 +11,7 @@ from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.app.open_source import open_source
 from haulier.app.run_start import is_queue_shared
 from haulier.cli.api_state import api_lines, read_api_state
+from haulier.cli.due_lines import again_lines
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import fill_source
 from haulier.cli.options import run_option
@@ -97,6 +98,7 @@ def status_lines(status: RunStatus, queue_line: str | None, failures: Failures) 
         lines.append(queue_line)
     if status.reasons:
         lines.append("  because  " + ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items()))
+    lines += [f"  again    {line}" for line in again_lines(status.overlaps)]
     lines += [f"  {line}" for line in (*unseen_lines(status.unseen), *shape_lines(status.shapes))]
     if status.is_stranded:
         lines.append("  Items are missing from the queue: haulier work SOURCE sends them again.")

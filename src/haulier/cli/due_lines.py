@@ -1,0 +1,45 @@
+"""What an incremental run reads, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from haulier.cli.span_words import shown, size_of, span_words
+from haulier.items.ranges import IdRange
+from haulier.items.spans import Span, without
+from haulier.items.windows import TimeWindow
+from haulier.plurals import are, count_of
+from haulier.runs.records import Overlaps, Seal
+from haulier.runs.span_table import SpanTable, span_between
+
+
+def due_lines(seal: Seal) -> Iterator[str]:
+    """A line for each stream: what is new, the holes, and what is read once more."""
+    overlaps = SpanTable.read({stream: {"": spans} for stream, spans in seal.overlaps.items()}).by_stream()
+    for stream, spans in SpanTable.read(seal.spans).by_stream().items():
+        for kind in (IdRange, TimeWindow):
+            planned = [span for span in spans if isinstance(span, kind)]
+            if planned:
+                again = [span for span in overlaps.get(stream, ()) if isinstance(span, kind)]
+                yield f"  {stream}: {_due(planned, again)}"
+    for stream, items in seal.spanless.items():
+        yield (
+            f"  {stream}: {count_of(items, 'item')} of no one window or range of IDs: what {are(items)} read by "
+            f"{'it' if items == 1 else 'them'} is never noted as finished"
+        )
+
+
+def again_lines(overlaps: Overlaps) -> Iterator[str]:
+    """A line for each stream of which something was read that was finished before."""
+    for stream, spans in overlaps.items():
+        yield f"{stream}: {', '.join(span_words(span_between(*ends)) for ends in spans)}"
+
+
+def _due(planned: Sequence[Span], again: Sequence[Span]) -> str:
+    *holes, newest = without(planned, again) or (None,)  # type: ignore[type-var]
+    parts = [] if newest is None else [f"{size_of([newest])} since {shown(newest.start)}"]
+    if holes:
+        parts.append(f"{'a hole' if len(holes) == 1 else f'{len(holes):,} holes'} of {size_of(holes)}")
+    if again:
+        parts.append(f"the last {size_of(again)} once more")
+    return ", and ".join(parts)

@@ -1,0 +1,220 @@
+"""The watermark: what incremental runs have finished, folded from their closings and from edits (W1 to W4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from haulier.clock import Clock
+from haulier.errors import LakeUnavailableError, NewerFormatError
+from haulier.items.span_group import ALL_GROUPS
+from haulier.lake.names import is_path
+from haulier.lake.paths import versions_root
+from haulier.lake.seam import Lake
+from haulier.runs.concurrency import run_each
+from haulier.runs.edits import EditRecord, incremental_runs, numbers, read_edits
+from haulier.runs.records import Record, Verdict, decode_record, encode_record
+from haulier.runs.run import load_run
+from haulier.runs.run_spans import read_run_spans
+from haulier.runs.span_table import SpanLists, SpanTable, span_between
+from haulier.runs.state import FINAL_VERDICTS, closing_in_force
+from haulier.sources.finished import Finished
+
+KEPT_RUNS = 32
+"""Runs whose spans a version keeps apart. A partial run that is closed anew after so many newer ones brings nothing
+more: what it had left is a hole, which each of them has read again."""
+KEPT_VERSIONS = 4
+"""The newest counts. Whoever is reading one of the others has time to end."""
+
+
+class FoldedRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A closed run in a version."""
+
+    run_id: str
+    verdict: Verdict
+    closing: int
+    finished: SpanLists = {}
+    unfinished: SpanLists = {}
+
+
+class VersionRecord(Record, frozen=True, kw_only=True):
+    """``state/versions/<n>.json``. Edits and runs are the truth; this only saves reading them again (W3)."""
+
+    number: int
+    base: SpanLists = msgspec.field(default_factory=dict)
+    """Finished by edits, and by runs up to ``through`` in their order."""
+    through: str = ""
+    edits: int = 0
+    """The newest edit that is in it."""
+    edited: dict[str, str] = msgspec.field(default_factory=dict)
+    """By stream that was edited, the newest run that does not count for it."""
+    recent: tuple[FoldedRun, ...] = ()
+    """Newer closed runs, oldest first."""
+    by: str
+    folded_at: datetime
+
+
+@dataclass(frozen=True)
+class Watermark:
+    finished: Finished
+    recent: tuple[FoldedRun, ...]
+    """Closed runs, oldest first: the newest that are known."""
+    not_closed: tuple[str, ...]
+    """Runs that count once they are closed, oldest first."""
+    edited: dict[str, str]
+    """By stream that was edited, the newest run that does not count for it."""
+
+    def counts(self, stream: str) -> list[FoldedRun]:
+        """The newest runs that say what is finished of a stream, oldest first."""
+        return [
+            run
+            for run in self.recent
+            if run.run_id > self.edited.get(stream, "") and stream in {*run.finished, *run.unfinished}
+        ]
+
+
+async def fold_watermark(lake: Lake, clock: Clock, source: str, by: str) -> Watermark:
+    """Bring the state up to date. Of several processes at once one writes the next version; all return the same."""
+    newest, number = await _newest_version(lake, source)
+    fold = _Fold(newest)
+    await fold.read(lake, source)
+    record = fold.next_version(number + 1, by, clock.now())
+    if record is not None:
+        await lake.create(f"{versions_root(source)}/{record.number}.json", encode_record(record))
+        for old in sorted(await numbers(lake, versions_root(source)))[:-KEPT_VERSIONS]:
+            await lake.remove(f"{versions_root(source)}/{old}.json")
+    return fold.watermark()
+
+
+async def read_watermark(lake: Lake, source: str) -> Watermark:
+    """The same, and nothing is written."""
+    newest, _ = await _newest_version(lake, source)
+    fold = _Fold(newest)
+    await fold.read(lake, source)
+    return fold.watermark()
+
+
+async def _newest_version(lake: Lake, source: str) -> tuple[VersionRecord | None, int]:
+    """The newest version that can be read, and the highest number that is taken. Raises `NewerFormatError`."""
+    taken = sorted(await numbers(lake, versions_root(source)), reverse=True)
+    for number in taken:
+        path = f"{versions_root(source)}/{number}.json"
+        body = await lake.read(path)
+        if body is None:
+            continue
+        try:
+            record = decode_record(VersionRecord, body, path)
+            _require_spans(record)
+        except NewerFormatError:
+            raise
+        except (LakeUnavailableError, ValueError):
+            continue
+        return record, taken[0]
+    return None, max(taken, default=0)
+
+
+def _require_spans(record: VersionRecord) -> None:
+    for lists in (record.base, *(lists for run in record.recent for lists in (run.finished, run.unfinished))):
+        SpanTable.read(lists)
+
+
+class _Fold:
+    """What a version says, and what came after it."""
+
+    def __init__(self, before: VersionRecord | None) -> None:
+        before = before or VersionRecord(number=0, by="", folded_at=datetime.min.replace(tzinfo=UTC))
+        self._base = SpanTable.read(before.base)
+        self._through = before.through
+        self._edits = before.edits
+        self._edited = dict(before.edited)
+        self._recent = {run.run_id: run for run in before.recent}
+        self._not_closed: list[str] = []
+        self._before = before
+
+    async def read(self, lake: Lake, source: str) -> None:
+        """Edits first: a run that is claimed after one counts, and is listed later."""
+        for edit in await read_edits(lake, source, after=self._edits):
+            self._edit(edit)
+        names = [name for name in await incremental_runs(lake, source) if is_path(name) and name > self._through]
+        unsettled = sorted(name for name in names if not self._is_settled(name))
+        at_once = lake.capabilities.in_flight
+        for start in range(0, len(unsettled), at_once):
+            batch = unsettled[start : start + at_once]
+            await run_each(lambda name: self._see(lake, source, name), batch, at_once)
+            self._settle(batch[-1])
+        self._settle(max(self._recent, default=""))
+
+    def watermark(self) -> Watermark:
+        table = SpanTable.read(self._base.written())
+        for _, run in sorted(self._recent.items()):
+            self._apply(run, table)
+        return Watermark(
+            finished=Finished(table.spans()),
+            recent=tuple(run for _, run in sorted(self._recent.items())),
+            not_closed=tuple(sorted(self._not_closed)),
+            edited=self._edited,
+        )
+
+    def next_version(self, number: int, by: str, now: datetime) -> VersionRecord | None:
+        """None where nothing has changed."""
+        record = msgspec.structs.replace(
+            self._before,
+            base=self._base.written(),
+            through=self._through,
+            edits=self._edits,
+            edited=self._edited,
+            recent=tuple(run for _, run in sorted(self._recent.items())),
+        )
+        return None if record == self._before else msgspec.structs.replace(record, number=number, by=by, folded_at=now)
+
+    def _is_settled(self, name: str) -> bool:
+        known = self._recent.get(name)
+        return known is not None and known.verdict in FINAL_VERDICTS
+
+    def _edit(self, edit: EditRecord) -> None:
+        self._base.drop({edit.stream})
+        for ends in edit.spans:
+            self._base.add(edit.stream, ALL_GROUPS, span_between(*ends))
+        self._edits, self._edited[edit.stream] = edit.number, edit.after
+
+    async def _see(self, lake: Lake, source: str, name: str) -> None:
+        run = await load_run(lake, source, name)
+        if run is None:
+            return  # Its creator stopped between making the folder and the file in it, or somebody removed it.
+        closing = await closing_in_force(lake, run.paths)
+        if closing is None or closing.verdict is None:
+            self._not_closed.append(name)
+            self._recent.pop(name, None)  # It was reopened.
+            return
+        known = self._recent.get(name)
+        if known is not None and known.closing == closing.number:
+            return
+        spans = await read_run_spans(lake, run.paths, closing.verdict)
+        self._recent[name] = FoldedRun(
+            run_id=name,
+            verdict=closing.verdict.verdict,
+            closing=closing.number,
+            finished=spans.finished.written(),
+            unfinished=spans.unfinished.written(),
+        )
+
+    def _settle(self, seen: str) -> None:
+        """Fold what is older than the newest `KEPT_RUNS` for good, up to ``seen`` and before any that is not closed."""
+        end = min(self._not_closed, default=None)
+        while len(self._recent) > KEPT_RUNS:
+            oldest = min(self._recent)
+            if oldest > seen or (end is not None and oldest > end):
+                return
+            self._apply(self._recent.pop(oldest), self._base)
+            self._through = oldest
+
+    def _apply(self, run: FoldedRun, table: SpanTable) -> None:
+        """The newest run that has read a span says whether it is finished."""
+        finished, unfinished = SpanTable.read(run.finished), SpanTable.read(run.unfinished)
+        for spans in (finished, unfinished):
+            spans.drop([stream for stream, after in self._edited.items() if run.run_id <= after])
+            table.spread(spans)
+        table.take(unfinished)
+        table.put(finished)
