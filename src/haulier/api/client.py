@@ -6,6 +6,7 @@ import random
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.http.redactor import Redactor
+from haulier.api.http.server_time import ServerTime, ask_server_time
 from haulier.api.http.transport import Transport
 from haulier.api.limits.patience import Patience
 from haulier.api.paging.totals import Total
@@ -42,3 +43,8 @@ class Client:
     def session(self, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:
         """``is_suspect``: the item failed before, so failures are retried less often."""
         return ItemApi(self._parts, place, is_suspect=is_suspect)
+
+    async def ask_time(self) -> ServerTime:
+        """What the API's own clock shows. It waits for its turn as any request does."""
+        parts = self._parts
+        return await ask_server_time(parts.settings.url, parts.transport, parts.scope.slot, parts.clock)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from haulier.app.open_source import LiveSource, OpenSource
+from haulier.app.run_time import run_time
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.queues.seam import Queue
@@ -62,10 +63,15 @@ async def _is_worked(queue: Queue) -> bool:
     return (await queue.depth()).leased > dead
 
 
-async def claim(source: LiveSource, wanted: WantedRun) -> Run:
-    """Where two runs were claimed at the same moment, the older one is returned."""
+async def claim(source: LiveSource, wanted: WantedRun, say: Callable[[str], None] = lambda text: None) -> Run:
+    """Where two runs were claimed at the same moment, the older one is returned. ``say`` is told of clocks that
+    differ."""
     new = new_run(source, wanted)
-    run = await claim_run(source.lake, source.clock, new)
+    moment = None if wanted.mode == "full" else run_time(await source.client.ask_time(), say)
+    run = await claim_run(source.lake, source.clock, new, moment)
+    if moment is not None:
+        # The name of this second was taken. A window that ends in the next one is over only then.
+        await source.clock.sleep((run.file.snapshot_time - moment).total_seconds())
     older = await open_run(source.lake, source.app.name, wanted.mode, before=run)
     if older is None or older.file.fingerprint != new.fingerprint or older.file.streams != new.streams:
         return run

@@ -46,10 +46,11 @@ class NewRun:
     version: str
 
 
-async def claim_run(lake: Lake, clock: Clock, new: NewRun) -> Run:
-    """Create its ``run.json``. Where the name is taken, the next second's is tried."""
+async def claim_run(lake: Lake, clock: Clock, new: NewRun, moment: datetime | None = None) -> Run:
+    """Create its ``run.json``. The snapshot time is ``moment``, by default now. Where the name is taken, the next
+    second's is tried."""
     now = clock.now()
-    snapshot_time = now.replace(microsecond=0)
+    snapshot_time = (moment or now).replace(microsecond=0)
     while True:
         file = RunFile(
             run_id=run_id_of(new.mode, snapshot_time),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haulier.testing.sandbox import SandboxSettings, record_bytes, record_ids
-from haulier.testing.sandbox.data import EVENTS_START, id_at, rank_of, rank_since, record_at, time_at
+from haulier.testing.sandbox.data import events_start, id_at, rank_of, rank_since, record_at, time_at
 from haulier.testing.sandbox.setting_groups import MIN_RECORD_BYTES
 from haulier.testing.sandbox.settings import MAX_BODY_BYTES, change_settings
 
@@ -50,7 +50,7 @@ def test_ranks_count_ids(settings: SandboxSettings, record_id: int) -> None:
 @given(SHAPES, st.integers(-100, 6_000))
 def test_ranks_count_times(settings: SandboxSettings, seconds: int) -> None:
     """``event_step_seconds`` and ``events_per_step`` say how times go on."""
-    since = EVENTS_START + timedelta(seconds=seconds)
+    since = events_start(settings) + timedelta(seconds=seconds)
     times = [time_at(settings, rank) for rank in range(settings.records)]
     assert times == sorted(times)
     assert rank_since(settings, since) == sum(each < since for each in times)
@@ -101,6 +101,7 @@ def test_awkward_records_are_legal_too() -> None:
         ({"record_bytes": 10}, f"write {MIN_RECORD_BYTES} to {MAX_BODY_BYTES}"),
         ({"page_size": 0}, "page_size is 0; write at least 1"),
         ({"event_step_seconds": 0}, "event_step_seconds is 0; write at least 1"),
+        ({"events_start": "2024-01-01"}, "write a time such as 2024-01-01T00:00:00Z"),
         ({"records": 10**12}, "Lower event_step_seconds"),
         ({"gap_ids": 2}, "gap_ids needs gap_after"),
         ({"refuse_status": 500}, "write 429 or 503"),

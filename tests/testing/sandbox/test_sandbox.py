@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -211,3 +213,31 @@ async def test_it_can_be_taken_away_and_brought_back() -> None:
         async with Sandbox(port=port) as again:
             assert again.url == api.url
             assert (await answer(again.url, "/count")).status == 200
+
+
+async def test_records_of_a_live_api_appear_when_their_time_has_come() -> None:
+    """``is_live``: two records a second from ``events_start`` on; what is still to come is in no list, count or ID, and
+    HEAD shows up to when that is (``clock_ahead_seconds``)."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    settings = SandboxSettings(
+        events_start=start.isoformat(),
+        event_step_seconds=1,
+        events_per_step=2,
+        is_live=True,
+        clock_ahead_seconds=-1_800,
+    )
+    async with Sandbox(settings) as api, connected(api.url) as wire:
+        count = json.loads((await answer(api.url, "/count")).body)["count"]
+        newest = json.loads((await answer(api.url, "/items/newest")).body)["id"]
+        assert 3_600 <= count <= newest <= 3_720
+        api.change(clock_ahead_seconds=0)
+        late = (await answer(api.url, f"/events?since={start + timedelta(minutes=59):%Y-%m-%dT%H:%M:%SZ}")).body
+        assert json.loads(late)["total"] >= 120
+        wire.send(b"HEAD /count HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head = await wire.reply(to_head=True)
+        assert head is not None
+        assert head.status == 200
+        shown = parsedate_to_datetime(head.headers["date"])
+        assert timedelta() <= datetime.now(UTC) - shown <= timedelta(seconds=60)
+        wire.get("/count")
+        assert (await wire.reply() or head).body

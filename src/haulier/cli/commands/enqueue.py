@@ -45,7 +45,7 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
             require_covered(run, wanted)
             say(f"Run {run.run_id} is already open: what its queue lacks is sent, and no new run is started.")
         else:
-            run = await claim(source, wanted)
+            run = await claim(source, wanted, say)
         was_planned = await source.lake.exists(run.paths.seal)
         view = SendingView(run.run_id, source.clock)
         async with telling_holds(source, say):

@@ -100,7 +100,7 @@ async def run_all(source: LiveSource, driver: Driver, wanted: WantedRun, *, then
     if worst is not None and not then_new:
         say(f"No new run was started. Start one with: {driver.command_to_go_on(wanted.mode)}")
         return worst
-    return await _finish(source, driver, await claim(source, wanted))
+    return await _finish(source, driver, await claim(source, wanted, say))
 
 
 async def _finish_open(source: LiveSource, driver: Driver, run: Run, wanted: WantedRun, then_new: bool) -> RunEnd:

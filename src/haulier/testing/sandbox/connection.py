@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
         is_last = version != b"HTTP/1.1" or head.get(b"connection").lower() == b"close"
         if target == CONTROL_TARGET:
             self._send(RenderedAnswer(self._api.control(method, body)).plain, is_last)
-        elif method == b"GET" or (method == b"POST" and target.partition(b"?")[0] in POST_TARGETS):
+        elif method in (b"GET", b"HEAD") or (method == b"POST" and target.partition(b"?")[0] in POST_TARGETS):
             self._ask(head, method, target, body, is_last)
         elif method == b"POST" and target == TOKEN_TARGET:
             self._send(RenderedAnswer(self._api.issue(head, body)).plain, is_last)

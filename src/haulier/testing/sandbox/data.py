@@ -1,7 +1,7 @@
 """The records of the sandbox as pure functions of the settings: an oracle for tests, without a server.
 
 A record's *rank* is its position, 0 to ``records - 1``, in the order of ids and of times. Ids start at 1 and skip the
-gaps; ``changed_at`` starts at `EVENTS_START`. Counts are computed, so two million records cost nothing.
+gaps; ``changed_at`` starts at ``events_start``. Counts are computed, so two million records cost nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from haulier.testing.sandbox.settings import SandboxSettings
-
-EVENTS_START = datetime(2024, 1, 1, tzinfo=UTC)
 
 # Every field has something that ingesters break: an integer beyond 2^53, a decimal that ends in zero, an
 # exponent, an escaped slash and quote, letters both escaped and plain.
@@ -79,13 +77,22 @@ def rank_of(settings: SandboxSettings, record_id: int) -> int:
 
 def time_at(settings: SandboxSettings, rank: int) -> datetime:
     """Return ``changed_at`` of the record of a rank: UTC, whole seconds."""
-    return EVENTS_START + timedelta(seconds=rank // settings.events_per_step * settings.event_step_seconds)
+    return events_start(settings) + timedelta(seconds=rank // settings.events_per_step * settings.event_step_seconds)
+
+
+def events_start(settings: SandboxSettings) -> datetime:
+    return _moment(settings.events_start)
 
 
 def rank_since(settings: SandboxSettings, since: datetime) -> int:
     """Count the records that changed earlier: the rank of the first one at or after this time."""
-    steps = -((EVENTS_START - since) // timedelta(seconds=settings.event_step_seconds))
+    steps = -((events_start(settings) - since) // timedelta(seconds=settings.event_step_seconds))
     return min(max(0, steps) * settings.events_per_step, settings.records)
+
+
+@lru_cache(maxsize=8)
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 @lru_cache(maxsize=8)

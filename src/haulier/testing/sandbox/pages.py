@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from haulier.testing.sandbox.data import EVENTS_START, rank_of, rank_since, time_at
+from haulier.testing.sandbox.data import events_start, rank_of, rank_since, time_at
 from haulier.testing.sandbox.drift import Drift
 from haulier.testing.sandbox.listing import Listing, Page, id_span, make_listing, page_at, page_from, reorder
 from haulier.testing.sandbox.question import BadQuestionError, Question, read_search, read_whole_number
@@ -36,7 +36,7 @@ def by_offset(settings: SandboxSettings, question: Question, drift: Drift | None
 
 def events(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
     end = time_at(settings, settings.records + settings.events_per_step)
-    first = rank_since(settings, question.time("since", EVENTS_START))
+    first = rank_since(settings, question.time("since", events_start(settings)))
     listing = make_listing(settings, drift, first, rank_since(settings, question.time("until", end)))
     if "offset" in question.query:
         return _offset_page(listing, question)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import cycle
 
 import msgspec
@@ -20,13 +21,14 @@ from haulier.testing.sandbox.answers import VARYING_HEADERS, answer
 from haulier.testing.sandbox.connection import Connection, Reply
 from haulier.testing.sandbox.corruption import CLOSING_KINDS, CORRUPTION_KINDS, corrupt_wire, possible_kind
 from haulier.testing.sandbox.counters import SandboxCounters
+from haulier.testing.sandbox.data import rank_since
 from haulier.testing.sandbox.drift import Drift
 from haulier.testing.sandbox.faults import DELAYED_FAULTS, UNCOUNTED_FAULTS, Fault, decide_fault, delay_seconds
 from haulier.testing.sandbox.limits import Limits, make_refusal
 from haulier.testing.sandbox.line import Line
 from haulier.testing.sandbox.settings import SandboxSettings, change_settings
 from haulier.testing.sandbox.tokens import PageTokens
-from haulier.testing.sandbox.wire import Answer, RenderedAnswer, RequestHead, add_headers, error
+from haulier.testing.sandbox.wire import Answer, RenderedAnswer, RequestHead, add_headers, error, head_of
 
 _MAX_KEPT_BYTES = 64 * 1024 * 1024
 """Size of the cache of rendered answers; a full cache is emptied."""
@@ -56,9 +58,8 @@ class SandboxServer:
 
     def use(self, settings: SandboxSettings) -> None:
         """Apply settings from the next request on. Draws, quotas and drift go on where they were."""
-        self.settings = settings
-        self._kept: dict[bytes, RenderedAnswer] = {}
-        self._kept_bytes = 0
+        self.settings = self._served = settings
+        self._empty_cache()
         self._corruptions = cycle(settings.corrupt_kinds or CORRUPTION_KINDS)
         if settings.token is None:
             self._access = None
@@ -102,7 +103,9 @@ class SandboxServer:
             made, spoilt = self.refusal(fault), ""
             wire = RenderedAnswer(made).wire(settings.gzip and b"gzip" in head.get(b"accept-encoding"))
         if self._limits is not None and settings.quota_headers != "none":
-            wire = add_headers(wire, self._limits.headers(self._clock.monotonic(), self._clock.now()))
+            wire = add_headers(wire, self._limits.headers(self._clock.monotonic(), self._now()))
+        if method == b"HEAD":
+            wire = head_of(wire, self._now())
         seconds = self.delay_seconds(made.is_first_page) if fault is Fault.NONE or fault in DELAYED_FAULTS else 0.0
         return Reply(made.status, wire, seconds, is_last, spoilt)
 
@@ -135,6 +138,8 @@ class SandboxServer:
         return fault
 
     def answer(self, head: RequestHead, method: bytes, target: bytes, body: bytes) -> RenderedAnswer:
+        if self.settings.is_live:
+            self._grow()
         key = target if not body else b"\r\n".join((target, body))
         rendered = self._kept.get(key)
         if rendered is None:
@@ -170,7 +175,7 @@ class SandboxServer:
             self._paused_from = now
         self._paused_until = max(self._paused_until, now + wait_seconds)
         told_seconds = wait_seconds if settings.retry_after_seconds else 0
-        return make_refusal(status, told_seconds, settings.wait_form, self._clock.now())
+        return make_refusal(status, told_seconds, settings.wait_form, self._now())
 
     def delay_seconds(self, is_first_page: bool) -> float:
         in_flight = self.counters.in_flight
@@ -230,7 +235,8 @@ class SandboxServer:
             if rendered := self._kept.get(key):
                 return rendered
         text = target.decode("ascii", "replace")
-        made = answer(self.settings, text, head, body, method=method.decode("ascii", "replace"), drift=self._drift)
+        told = "GET" if method == b"HEAD" else method.decode("ascii", "replace")
+        made = answer(self._served, text, head, body, method=told, drift=self._drift)
         rendered = RenderedAnswer(made)
         if self._drift is None:
             self._keep(key, rendered)
@@ -241,6 +247,20 @@ class SandboxServer:
             if is_due and self._drift.move(*made.walk):
                 self.counters.drifted += 1
         return rendered
+
+    def _now(self) -> datetime:
+        return self._clock.now() + timedelta(seconds=self.settings.clock_ahead_seconds)
+
+    def _grow(self) -> None:
+        """Let the records appear whose time has come."""
+        count = rank_since(self.settings, self._now())
+        if count != self._served.records:
+            self._served = replace(self.settings, records=count)
+            self._empty_cache()
+
+    def _empty_cache(self) -> None:
+        self._kept: dict[bytes, RenderedAnswer] = {}
+        self._kept_bytes = 0
 
     def _keep(self, key: bytes, rendered: RenderedAnswer) -> None:
         self._kept_bytes += len(rendered.plain)

@@ -48,8 +48,12 @@ class DataSettings:
         "Records are legal JSON that changes when it is encoded again: line ends, an integer over 64 bits, a duplicate "
         "key.",
     )
+    events_start: str = setting("2024-01-01T00:00:00Z", "The changed_at of the first record.")
     event_step_seconds: int = setting(60, "The seconds between two successive values of changed_at.")
     events_per_step: int = setting(1, "The number of records that share one value of changed_at.")
+    is_live: bool = setting(
+        False, "Records whose changed_at is still to come are not there yet: they appear as time goes by."
+    )
     posts: int = setting(100, "The number of posts, which have comments.")
     comments_per_post: int = setting(5, "The average number of comments of a post; some posts have none.")
     is_post_left_out: bool = setting(
@@ -137,6 +141,9 @@ class SpeedSettings:
     )
     first_page_seconds: float = setting(
         0.0, "A time added for a page without cursor or offset, as for a query that is not cached yet."
+    )
+    clock_ahead_seconds: float = setting(
+        0.0, "The time by which the API's clock is ahead of this machine's; may be negative. HEAD shows it in Date."
     )
     straggler_rate: float = setting(0.0, "The share of answers that take five times as long.")
     knee: int = setting(0, "The number of requests that the API can serve at the same time; 0: no limit.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +25,8 @@ from haulier.testing.sandbox.setting_groups import (
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Largest body, since it is held in memory and copied once when it is sent."""
 MAX_SPAN_SECONDS = 6_976 * 365 * 86_400
-"""Longest time from the first record (2024) to the last. Python's datetime ends with the year 9999."""
+"""Longest time from the first record to the last. Python's datetime ends with the year 9999."""
+_LAST_START_YEAR = 3000
 MAX_COMMENTS = 10_000
 
 GROUPS: tuple[type, ...] = (
@@ -32,7 +34,7 @@ GROUPS: tuple[type, ...] = (
 )  # fmt: skip
 """The groups, in the order of the help and of docs/sandbox.md."""
 
-_MAY_BE_NEGATIVE = ("seed", "total_extra")
+_MAY_BE_NEGATIVE = ("seed", "total_extra", "clock_ahead_seconds")
 _AT_LEAST_ONE = ("page_size", "event_step_seconds", "events_per_step", "drift_every_requests", "bucket", "burst_429")
 _STATUSES = {"refuse_status": (429, 503), "token_expired_status": (400, 410)}
 
@@ -52,6 +54,8 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
             raise ValueError(f"record_bytes is {self.record_bytes}; write {MIN_RECORD_BYTES} to {MAX_BODY_BYTES}.")
         if self.comments_per_post > MAX_COMMENTS:
             raise ValueError(f"comments_per_post is {self.comments_per_post}; write at most {MAX_COMMENTS}.")
+        if not _is_time(self.events_start):
+            raise ValueError(f"events_start is {self.events_start!r}; write a time such as 2024-01-01T00:00:00Z.")
         if self.records // self.events_per_step * self.event_step_seconds > MAX_SPAN_SECONDS:
             raise ValueError("The last record would change after the year 9000. Lower event_step_seconds or records.")
         is_user_missing = self.auth == "basic" and self.token is not None and ":" not in self.token
@@ -95,6 +99,15 @@ def _check_number(name: str, value: float) -> None:
         raise ValueError(f"{name} is {value}; write at least 1.")
     if name in _STATUSES and value not in _STATUSES[name]:
         raise ValueError(f"{name} is {value}; write {_STATUSES[name][0]} or {_STATUSES[name][1]}.")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        # Python's calendar ends with the year 9999, and the records need room behind the first.
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return found.tzinfo is not None and 1970 <= found.year < _LAST_START_YEAR
 
 
 def change_settings(settings: SandboxSettings, changes: dict[str, Any], *, is_text: bool = False) -> SandboxSettings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
 from http import HTTPStatus
 
 import msgspec
@@ -84,3 +86,9 @@ def render(
 def add_headers(wire: bytes, headers: bytes) -> bytes:
     start = wire.find(b"\r\n") + 2
     return wire[:start] + headers + wire[start:]
+
+
+def head_of(wire: bytes, now: datetime) -> bytes:
+    """The head of an answer alone, as HEAD has it, with the time that it was made at."""
+    date = format_datetime(now.replace(microsecond=0), usegmt=True)
+    return add_headers(wire[: wire.find(b"\r\n\r\n") + 4], b"Date: %s\r\n" % date.encode())

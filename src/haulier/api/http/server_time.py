@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from haulier.api.http.retry_after import parse_http_date
+from haulier.api.http.transport import Request, Transport, TransportError
+from haulier.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTime:
+    """What the API's clock showed between ``asked_at`` and ``answered_at`` of ours. It tells whole seconds."""
+
+    asked_at: datetime
+    answered_at: datetime
+    date: datetime | None
+    problem: str = ""
+    """Why there is none, in words without secrets."""
+    is_cached: bool = False
+    """The answer, and so its date, may be older."""
+
+    @property
+    def ahead_seconds(self) -> float:
+        """How far our clock is surely ahead of the API's; negative where it is behind."""
+        if self.date is None:
+            return 0.0
+        ahead = (self.asked_at - self.date).total_seconds() - 1.0
+        behind = (self.date - self.answered_at).total_seconds()
+        return max(0.0, ahead) - max(0.0, behind)
+
+
+async def ask_server_time(
+    url: str, transport: Transport, slot: Callable[[], AbstractAsyncContextManager[None]], clock: Clock
+) -> ServerTime:
+    """One HEAD request at the API's own address: every answer has a ``Date``, whatever its status (RFC 9110 6.6.1).
+
+    A cache may answer with an older one, which is safe, and says so in ``Age``.
+    """
+    request = Request("HEAD", url, (("Cache-Control", "no-cache"),))
+    async with slot():
+        asked_at = clock.now()
+        try:
+            answer = await transport.send(request)
+        except TransportError as error:
+            return ServerTime(asked_at, clock.now(), None, error.text)
+    date = parse_http_date(answer.headers.get("Date", ""), asked_at)
+    problem = "" if date is not None else f"the answer, with status {answer.status}, has no `Date` that can be read"
+    return ServerTime(asked_at, clock.now(), date, problem, is_cached=answer.headers.get("Age", "0").strip() != "0")

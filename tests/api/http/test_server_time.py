@@ -1,0 +1,76 @@
+"""The API's own clock, as the sandbox shows it; and what a run makes of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from haulier.api.http.redactor import Redactor
+from haulier.api.http.server_time import ServerTime, ask_server_time
+from haulier.api.http.transport import UNLIMITED_WAIT
+from haulier.api.settings import Api
+from haulier.api.wire.aiohttp_transport import AiohttpTransport
+from haulier.app.run_time import run_time
+from haulier.clock import SystemClock
+from haulier.errors import UsageError
+from haulier.testing.sandbox import Sandbox, SandboxSettings
+
+NOW = datetime(2026, 11, 30, 2, tzinfo=UTC)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+
+
+async def asked(settings: SandboxSettings, url: str = "") -> ServerTime:
+    clock = SystemClock()
+    async with Sandbox(settings) as api:
+        transport = AiohttpTransport(Api(url or api.url), clock=clock, redactor=Redactor())
+        try:
+            return await ask_server_time(url or api.url, transport, lambda: UNLIMITED_WAIT, clock)
+        finally:
+            await transport.close()
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3_600.0, -3_600.0])
+async def test_any_answer_tells_the_time(ahead: float) -> None:
+    """The sandbox has no page at its own address: a 404 has a `Date` too."""
+    told = await asked(SandboxSettings(clock_ahead_seconds=ahead))
+    assert told.date is not None
+    assert abs(told.ahead_seconds + ahead) <= 2.0
+
+
+async def test_no_answer_is_no_time() -> None:
+    told = await asked(SandboxSettings(is_down=True, outage_status=0))
+    assert told.date is None
+    assert told.problem
+    assert told.ahead_seconds == 0.0
+
+
+def shown(date: datetime | None, *, is_cached: bool = False) -> ServerTime:
+    return ServerTime(NOW, NOW + SECOND, date, "" if date else "nobody answers", is_cached=is_cached)
+
+
+@pytest.mark.parametrize(
+    ("told", "moment", "said"),
+    [
+        (shown(NOW), NOW, ""),
+        (shown(NOW - 4 * SECOND), NOW - 4 * SECOND, ""),
+        (shown(NOW + HOUR), NOW, "3,599 s behind the API's"),
+        (shown(NOW - HOUR), NOW - HOUR, "3,599 s ahead of the API's"),
+        (shown(NOW - HOUR, is_cached=True), NOW - HOUR, "3,599 s ahead of the API's"),
+        (shown(NOW - 2 * DAY, is_cached=True), NOW, "comes from a cache"),
+        (shown(None), NOW, "does not tell its time: nobody answers. This machine's clock is used."),
+    ],
+)
+def test_the_run_has_the_earlier_of_both_clocks(told: ServerTime, moment: datetime, said: str) -> None:
+    """A window that ends before the earlier one is over by both; that they differ is said, not that they are right."""
+    lines: list[str] = []
+    assert run_time(told, lines.append) == moment
+    assert len(lines) == bool(said)
+    assert said in "".join(lines)
+
+
+@pytest.mark.parametrize("date", [NOW - 2 * DAY, NOW + 2 * DAY])
+def test_clocks_that_are_days_apart_are_a_persons_matter(date: datetime) -> None:
+    """Else every night would find nothing due, and be complete."""
+    with pytest.raises(UsageError, match="The clocks differ by more than a day: the API's shows 202"):
+        run_time(shown(date), lambda text: None)
