@@ -290,7 +290,7 @@ async def finish(place: Place, run: Run) -> VerdictRecord:
         if verdict is not None:
             return verdict
         ledger = Ledger(process.lake, run.paths)
-        if await is_stranded(process.queue, ledger):
+        if await is_stranded(process.queue, run, ledger):
             await mend_stranded(process.closer, run, ledger)
         ledger.close()
     raise AssertionError(f"{run.run_id} does not end: {place.files()}")

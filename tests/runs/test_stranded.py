@@ -23,7 +23,7 @@ from tests.runs.rig import Place, Process, finish, given, key_of, thing
 
 async def looked(process: Process, run: Run) -> bool:
     ledger = Ledger(process.lake, run.paths)
-    found = await is_stranded(process.queue, ledger)
+    found = await is_stranded(process.queue, run, ledger)
     ledger.close()
     return found
 
@@ -73,6 +73,18 @@ async def test_a_message_in_any_state_strands_nothing(place: Place, process: Pro
     assert await looked(process, run)
 
 
+async def test_g1_messages_of_another_run_hide_no_loss(process: Process) -> None:
+    """Each run is looked for by itself, whatever state the others' messages are in."""
+    lost = await process.claim()
+    await process.enqueue(lost, [thing(1)])
+    await process.queue.purge()
+    await process.queue.enqueue([b"no message", b'{"v":99,"run_id":"full-1"}'])
+    other = await process.claim()
+    await process.enqueue(other, [thing(1), thing(2)])
+    await process.queue.dequeue(3, 60)
+    assert (await looked(process, lost), await looked(process, other)) == (True, False)
+
+
 async def test_a_drained_run_is_not_stranded(process: Process) -> None:
     """Nothing is missing."""
     run = await process.claim()
@@ -107,8 +119,8 @@ async def test_where_depth_is_not_exact_an_empty_queue_proves_nothing(process: P
     await process.enqueue(run, [thing(1)])
     await process.queue.purge()
     ledger = Ledger(process.lake, run.paths)
-    assert not await is_stranded(Vague(), ledger)  # type: ignore[arg-type]
-    assert await is_stranded(process.queue, ledger)
+    assert not await is_stranded(Vague(), run, ledger)  # type: ignore[arg-type]
+    assert await is_stranded(process.queue, run, ledger)
     ledger.close()
 
 

@@ -92,9 +92,9 @@ class Rig:
     ) -> None:
         await self.lake.close()
 
-    async def run(self, *items: WorkItem) -> Run:
+    async def run(self, *items: WorkItem, mode: str = "full") -> Run:
         """A run of these items, on the queue."""
-        run = await claim_run(self.lake, self.clock, NewRun(SOURCE, "full", "as it was", ("things",), False, "0"))
+        run = await claim_run(self.lake, self.clock, NewRun(SOURCE, mode, "as it was", ("things",), False, "0"))
         await self.enqueue(run, items)
         return run
 

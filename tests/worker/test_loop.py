@@ -84,6 +84,27 @@ async def test_several_runs_share_a_queue(real: Rig) -> None:
     assert [await state_of(real, run) for run in runs] == [RunState.COMPLETE] * 2
 
 
+@pytest.mark.parametrize("is_lost", [False, True], ids=["worked", "lost"])
+async def test_g1_a_run_ends_while_another_keeps_its_worker_busy(real: Rig, is_lost: bool) -> None:
+    """Its items come first, though they were sent last; it is closed although no worker is ever idle; and if the queue
+    lost its messages, they are sent again although the queue holds those of the other run."""
+    real.api.latency_seconds = 0.5
+    many = tuple(things(start, start + 2) for start in range(1_001, 1_401, 2))
+    full = None if is_lost else await real.run(*many)
+    short = await real.run(*ITEMS[:3], mode="incremental")
+    if full is None:
+        await real.queue.purge()
+        full = await real.run(*many)
+    async with real.deps() as deps:
+        worker = real.worker(deps, only=short.run_id)
+        assert await worker.run() == 0
+    assert [await state_of(real, run) for run in (short, full)] == [RunState.COMPLETE, RunState.OPEN]
+    assert {message.run_id for message in real.messages} == {full.run_id}
+    assert sorted(start for start in real.api.requests if start < 1_000) == [1, 3, 5]
+    if not is_lost:
+        assert sorted(real.api.requests[:3]) == [1, 3, 5]
+
+
 async def test_a_worker_waits_for_a_plan(real: Rig) -> None:
     """Started before the run is: it stays, and works what comes."""
     async with real.deps() as deps:

@@ -69,7 +69,7 @@ async def run_status(lake: Lake, queue: Queue | None, run: Run) -> RunStatus:
         return _of_verdict(standing, verdict)
     ledger = Ledger(lake, run.paths)
     try:
-        stranded = state is RunState.OPEN and queue is not None and await is_stranded(queue, ledger)
+        stranded = state is RunState.OPEN and queue is not None and await is_stranded(queue, run, ledger)
         if not stranded:
             await ledger.refresh()
         standing = _of_progress(standing, await ledger.progress())

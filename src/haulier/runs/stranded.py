@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from haulier.errors import BrokenEnvelopeError, NewerFormatError
+from haulier.queues.envelope import decode
 from haulier.queues.seam import Queue
 from haulier.runs import ledger_schema as table
 from haulier.runs.expect import ask_expect
@@ -17,16 +20,34 @@ if TYPE_CHECKING:
     from haulier.runs.closing import Closer
 
 
-async def is_stranded(queue: Queue, ledger: Ledger) -> bool:
-    """Whether keys are missing and the queue is empty at two looks.
+async def is_stranded(queue: Queue, run: Run, ledger: Ledger) -> bool:
+    """Whether keys are missing and the queue holds no message of the run at two looks, whatever it holds of others.
 
     The ledger is read between them: what was completed before the first is in the lake by then. Never true of a planned
     run, nor where depth is not exact: an empty queue proves nothing there.
     """
-    if not queue.capabilities.exact_depth or (await queue.depth()).unsettled:
+    if not queue.capabilities.exact_depth or await queue.holds(is_message_of(run)):
         return False
     await ledger.refresh()
-    return (await ledger.progress()).missing > 0 and (await queue.depth()).unsettled == 0
+    return (await ledger.progress()).missing > 0 and not await queue.holds(is_message_of(run))
+
+
+def is_message_of(run: Run) -> Callable[[bytes], bool]:
+    """Such as `Queue.holds` takes."""
+    mark = run.run_id.encode()
+
+    def is_ours(body: bytes) -> bool:
+        if mark not in body:  # Nearly all of another run's: decoding them would take ten times as long.
+            return False
+        try:
+            envelope = decode(body)
+        except NewerFormatError:
+            return True
+        except BrokenEnvelopeError:
+            return False
+        return envelope.run_id == run.run_id and envelope.is_of(run.paths.source)
+
+    return is_ours
 
 
 async def mend_stranded(closer: Closer, run: Run, ledger: Ledger) -> int:

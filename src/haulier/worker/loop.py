@@ -40,6 +40,9 @@ ENDED_LOOKS = 20
 LOOKS_AT_END = 6
 """Where looks cost money an idle worker comes to look at its runs as a whole every so many
 `LakeCapabilities.look_seconds`, and at whether they are closed in each of these."""
+BESIDE_SECONDS = 2.0
+"""Longest time between looks at runs of which nothing is left here, while others keep the worker busy. It doubles up to
+this from `LOOK_SECONDS`, and where looks cost money up to that of an idle worker."""
 ROOM_SECONDS = 1.0
 HAND_BACK_SECONDS = 3.0
 """After the grace, while the queue does not answer. What it does not take back comes when its lease runs out."""
@@ -88,6 +91,10 @@ class Worker:
         """Monotonic time of the last question."""
         self._is_drained = False
         self._is_woken = False
+        self._looking = asyncio.Lock()
+        """The looks of an idle worker and of a busy one read the same ledgers."""
+        self._met: set[str] = set() if watch.only is None else {watch.only}
+        """Runs that items were taken of, or that it was started for, and that were not seen closed."""
         self._takes = 0
         self._taken = asyncio.Event()
         self._takes_looked_at: int | None = None
@@ -127,6 +134,7 @@ class Worker:
                 pulse = group.create_task(self._pulse())
                 settling = group.create_task(self._settle())
                 watching = group.create_task(self._look_after())
+                looking_beside = group.create_task(self._look_beside())
                 await self._look_at_room()
                 measuring = group.create_task(self._keep_room())
                 await self._dequeue()
@@ -137,6 +145,7 @@ class Worker:
                 settling.cancel()
                 measuring.cancel()
                 watching.cancel()
+                looking_beside.cancel()
                 pulse.cancel()
         finally:
             # Nothing is left here, unless this very task was cancelled or failed.
@@ -235,6 +244,8 @@ class Worker:
         self._state.stop.set(2 if isinstance(error, UsageError) else 4, str(error))
 
     def _start(self, held: HeldLease, run_id: str | None) -> None:
+        if run_id:
+            self._met.add(run_id)
         task = asyncio.create_task(Attempt(self._state, held).run())
         self._attempts[task] = run_id
         self._count()
@@ -342,7 +353,8 @@ class Worker:
             asked_at, takes = self._deps.clock.monotonic(), self._takes
             self._taken.clear()
             try:
-                still_open = await self._watch.look(self._quiet)
+                async with self._looking:
+                    still_open = await self._watch.look(self._quiet)
             except HaulierError as error:
                 self._note_failed(error, asked_at)
             else:
@@ -352,6 +364,38 @@ class Worker:
                     self._freed.set()
                 looks, looked_after = (looks + 1 if takes == looked_after else 0), takes
                 await self._rest(min(looks, ENDED_LOOKS))
+
+    async def _look_beside(self) -> None:
+        """A run of which nothing is left here may be drained although this worker is never idle: another run of the
+        source keeps it busy."""
+        most_seconds = LOOKS_AT_END * self._watch.look_seconds or BESIDE_SECONDS
+        known, seconds = set[str](), LOOK_SECONDS
+        while True:
+            await asyncio.sleep(seconds)
+            left = self._left
+            seconds = min(seconds * 2, most_seconds) if left and left == known else LOOK_SECONDS
+            for run_id in sorted(left & known):
+                if await self._is_closed(run_id):
+                    self._met.discard(run_id)
+                    if run_id == self._watch.only:
+                        self._is_drained = True
+                        self._freed.set()
+            known = left
+
+    @property
+    def _left(self) -> set[str]:
+        """Runs of which a busy worker holds nothing."""
+        held = set(self._attempts.values())
+        return {run_id for run_id in self._met - held if not self._is_stray(run_id)} if held else set()
+
+    async def _is_closed(self, run_id: str) -> bool:
+        asked_at = self._deps.clock.monotonic()
+        try:
+            async with self._looking:
+                return await self._watch.look_at(run_id)
+        except HaulierError as error:
+            self._note_failed(error, asked_at)
+            return False
 
     async def _rest(self, looks: int) -> None:
         """``looks``: since the last item."""

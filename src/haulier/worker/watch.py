@@ -68,6 +68,10 @@ class Watch:
         """With the run of ``only``, if it had ended before."""
 
     @property
+    def only(self) -> str | None:
+        return self._only
+
+    @property
     def look_seconds(self) -> float:
         return self._lake.capabilities.look_seconds
 
@@ -95,6 +99,18 @@ class Watch:
             elif state is not RunState.PLANNING:
                 still_open += await self._look_at(run, quiet)
         return still_open
+
+    async def look_at(self, run_id: str) -> bool:
+        """Look at one run alone, while others keep the worker busy. Returns whether it is closed."""
+        run = self._runs_read.get(run_id) or await load_run(self._lake, self._source, run_id)
+        if run is None:
+            return False
+        self._runs_read[run_id] = run
+        state, verdict = await run_state(self._lake, run.paths)
+        if verdict is not None:
+            await self._note_closed(run, verdict)
+            return True
+        return state is not RunState.PLANNING and not await self._look_at(run, None)
 
     async def _runs(self) -> list[Run]:
         if self._only is None:
@@ -154,8 +170,8 @@ class Watch:
                 )
 
     async def _mend_stranded(self, watched: _Watched) -> None:
-        """Missing keys are sent again if the queue was empty at two looks (G1)."""
-        is_now = await is_stranded(self._queue, watched.ledger)
+        """Missing keys are sent again if the queue held none of the run at two looks (G1)."""
+        is_now = await is_stranded(self._queue, watched.run, watched.ledger)
         if is_now and watched.was_stranded:
             await self._send_missing(watched)
             is_now = False

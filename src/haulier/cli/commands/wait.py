@@ -77,7 +77,7 @@ async def _until_closed(source: OpenSource, run: Run, timeout_seconds: float | N
                     f"Run {run.run_id} is drained. It promises a count, which only a worker can ask the API for: "
                     "haulier work SOURCE"
                 )
-            is_now = is_queue_shared(source) and await is_stranded(source.queue, ledger)
+            is_now = is_queue_shared(source) and await is_stranded(source.queue, run, ledger)
             if is_now and was_stranded:
                 say(
                     f"Run {run.run_id} is stranded: items are missing from the queue. "
