@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -97,3 +102,57 @@ def test_the_contents_list_every_section() -> None:
     """The list at the top has the headings, in their order."""
     listed = re.findall(r"^- \[(.+?)\]\(#", TEXT, re.MULTILINE)
     assert listed == re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
+
+
+def test_the_script_of_on_close_mails_what_did_not_end_well(tmp_path: Path) -> None:
+    """A partial verdict goes to a mail server; a complete one starts the next job."""
+    (block,) = [block for block in blocks_of(PAGE) if "alert.py: mails" in block.text]
+    script, marker, job = tmp_path / "alert.py", tmp_path / "started", tmp_path / "job"
+    script.write_text(block.text)
+    job.write_text(f"#!/bin/sh\necho $1 > {marker}.new && mv {marker}.new {marker}\n")
+    job.chmod(0o755)
+
+    def call(state: str, **environ: str) -> str:
+        document = {"source": "shop", "run_id": "full-20261124T205959Z", "state": state}
+        command = [sys.executable, str(script), "ops@example.com"]
+        done = subprocess.run(
+            command, input=msgspec.json.encode(document), env=environ, capture_output=True, timeout=30, check=True
+        )
+        return done.stdout.decode()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        mailed: list[str] = []
+        server = threading.Thread(target=_take_mail, args=(listener, mailed))
+        server.start()
+        said = call("partial", MAIL_HOST="127.0.0.1", MAIL_PORT=str(listener.getsockname()[1]))
+        server.join(30)
+    assert said == "told of full-20261124T205959Z\n"
+    assert "Subject: shop: full-20261124T205959Z is partial" in mailed
+    call("complete", NEXT_JOB=str(job))
+    while not marker.exists():
+        threading.Event().wait(0.02)
+    assert marker.read_text() == "full-20261124T205959Z\n"
+
+
+def _take_mail(listener: socket.socket, mailed: list[str]) -> None:
+    """As much of SMTP (RFC 5321) as one mail needs."""
+    connection, _ = listener.accept()
+    with connection, connection.makefile("rwb") as stream:
+
+        def answer(text: str) -> None:
+            stream.write(f"{text}\r\n".encode())
+            stream.flush()
+
+        answer("220 here")
+        for line in map(bytes.decode, stream):
+            match line.strip()[:4].upper():
+                case "DATA":
+                    answer("354 go on")
+                    while (text := stream.readline().decode().rstrip()) != ".":
+                        mailed.append(text)
+                    answer("250 taken")
+                case "QUIT":
+                    answer("221 bye")
+                    return
+                case _:
+                    answer("250 well")

@@ -41,7 +41,8 @@ class App:
     ``lake`` is a folder (relative to the source file) or a URL; ``queue`` is ``sqlite``, ``memory`` or a URL. The flags
     ``--lake`` and ``--queue`` take precedence. ``rules`` say what answers mean, ahead of haulier's own table; the first
     that applies decides. ``expect`` says for each stream where the API tells how many records there are; a run with
-    another number of records is partial. Both may change while a run is open.
+    another number of records is partial. ``on_close`` is a command, word by word, that gets each verdict as JSON on its
+    standard input. These may change while a run is open.
 
     Raises `UsageError` for a name that is no folder's, and for what is no rule or lookup.
     """
@@ -55,6 +56,7 @@ class App:
         queue: str = "sqlite",
         rules: Iterable[Rule] = (),
         expect: Mapping[str, Lookup] | None = None,
+        on_close: Iterable[str] = (),
     ) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(
@@ -73,6 +75,7 @@ class App:
             raise UsageError(f"expect of source {name!r}: expected a dict of Lookup by stream, found {expect!r}.")
         self.rules = tuple(rules)
         self.expect = dict(expect or {})
+        self.on_close = _command_words(name, on_close)
         self.secrets: tuple[str, ...] = ()
         self.registry = Registry()
         self.processors: dict[type[WorkItem], Processor] = {}
@@ -160,7 +163,14 @@ class App:
         """Build the app of a TOML file."""
         from haulier.sources.rest import RestSource
 
-        app = cls(settings.name, api=settings.api, lake=settings.lake, queue=settings.queue, rules=settings.rules)
+        app = cls(
+            settings.name,
+            api=settings.api,
+            lake=settings.lake,
+            queue=settings.queue,
+            rules=settings.rules,
+            on_close=settings.on_close,
+        )
         app.base = settings.path.parent
         app.secrets = tuple(settings.secrets)
         rest = RestSource(settings.name, settings.streams)
@@ -285,6 +295,17 @@ def _tables(stream: str, mode: str) -> str:
     kinds = {"full": ("ids", "windows", "values", "once"), "incremental": ("windows", "ids")}[mode]
     *others, last = (f"[streams.{stream}.{mode}.{kind}]" for kind in kinds)
     return f"Write a table {', '.join(others)} or {last}."
+
+
+def _command_words(source: str, words: Iterable[str]) -> tuple[str, ...]:
+    found: tuple[object, ...] = ("",) if isinstance(words, str) else tuple(words)
+    texts = tuple(word for word in found if isinstance(word, str) and word)
+    if len(texts) < len(found):
+        raise UsageError(
+            f"on_close of source {source!r}: expected a list of words, found {words!r}. "
+            'Write the command and its arguments one by one: on_close=["./alert.sh", "nightly"].'
+        )
+    return texts
 
 
 def _require_rules(source: str, rules: tuple[object, ...]) -> None:

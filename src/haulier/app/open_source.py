@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from haulier.api.scope.process import find_process, this_process
 from haulier.app.app import App
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from haulier.api.scope.settings import ScopeSettings
     from haulier.app.timed_transport import TimedTransport
     from haulier.runs.closing import Closer
+    from haulier.runs.records import ToldRecord, VerdictRecord
+    from haulier.runs.telling import Teller
 
 GRACE_SECONDS = 10.0
 """Added to a request's deadline before the share of a dead worker is freed."""
@@ -45,6 +47,24 @@ class Options:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     is_fixed: bool = False
     """Keep ``in_flight`` as declared, whatever the API bears."""
+    hook: Hook | None = None
+    """Called when a run is closed."""
+
+
+class Hook(Protocol):
+    """The command of ``on_close``, and how it is called (C10)."""
+
+    @property
+    def limit_seconds(self) -> float: ...
+
+    @property
+    def flags(self) -> list[str]:
+        """For the command line of another process."""
+        ...
+
+    def is_set(self, app: App) -> bool: ...
+
+    async def call(self, source: OpenSource, run: Run, verdict: VerdictRecord) -> ToldRecord: ...
 
 
 @dataclass(frozen=True)
@@ -63,12 +83,30 @@ class OpenSource:
     name: str
     """Unique to this process: it names receipts, spools and shares."""
     settings: WorkerSettings
+    hook: Hook | None = field(default=None, kw_only=True)
 
     @property
     def closer(self) -> Closer:
         from haulier.runs.closing import Closer
 
-        return Closer(self.lake, self.queue, self.clock, self.name)
+        return Closer(self.lake, self.queue, self.clock, self.name, teller=self._teller)
+
+    @property
+    def _teller(self) -> Teller | None:
+        from haulier.runs.telling import Teller
+
+        hook = self.hook
+        if hook is None or not hook.is_set(self.app):
+            return None
+        return Teller(
+            self.lake,
+            self.clock,
+            self.name,
+            this_process(),
+            find_process,
+            hook.limit_seconds,
+            functools.partial(hook.call, self),
+        )
 
 
 @dataclass(frozen=True)
@@ -163,6 +201,7 @@ async def open_source(
             rng=random.Random(),
             name=name,
             settings=options.worker,
+            hook=options.hook,
         )
 
 

@@ -10,7 +10,7 @@ from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.queues.seam import Queue
 from haulier.runs.enqueue import Enqueuer
-from haulier.runs.newest_runs import open_run
+from haulier.runs.newest_runs import newest_first, open_run
 from haulier.runs.records import Seal
 from haulier.runs.run import NewRun, Run, claim_run, require_same_fingerprint
 from haulier.runs.watermark import fold_watermark
@@ -18,6 +18,9 @@ from haulier.sources.context import Context
 from haulier.sources.finished import Finished
 
 logger = logging.getLogger("haulier.enumerator")
+
+UNTOLD_RUNS = 4
+"""Each start looks at so many of the newest runs, so that an older one was looked at before."""
 
 OnPlanned = Callable[[LiveSource, Run, Seal], Awaitable[None]]
 """Called with the sealed plan, before its first item is enqueued."""
@@ -78,6 +81,19 @@ async def claim(source: LiveSource, wanted: WantedRun, say: Callable[[str], None
     # Both found nothing open and claimed one. Ours is not planned yet, so nothing is lost, and the API is pulled once.
     await source.closer.end(run, "superseded")
     return older
+
+
+async def tell_untold(source: OpenSource) -> None:
+    """Tell the newest verdicts whose tellers died over it (C10)."""
+    closer, seen = source.closer, 0
+    if closer.teller is None:
+        return
+    async for run, _, verdict in newest_first(source.lake, source.app.name):
+        if verdict is not None:
+            await closer.tell(run, verdict, was_open=False)
+        seen += 1
+        if seen >= UNTOLD_RUNS:
+            return
 
 
 def new_run(source: LiveSource, wanted: WantedRun) -> NewRun:

@@ -16,13 +16,15 @@ def child_command(name: str, source: str, options: Options, *more: str) -> tuple
     words = [sys.executable, "-m", "haulier", name, source, *_places(options)]
     if name == "work":
         words += ["--lease", f"{options.worker.lease_seconds:g}", "--grace", f"{options.worker.grace_seconds:g}"]
+        words += _hook(options)
     fixed = ["--fixed"] if options.is_fixed and name in {"work", "isolate"} else []
     return (*words, *fixed, *more)
 
 
 def typed_command(name: str, source: str, options: Options, *more: str) -> str:
     """Build the command that goes on in the same lake, with the same queue and settings."""
-    return shlex.join(["haulier", name, source, *more, *_places(options), *_manner(options)])
+    hook = _hook(options) if name == "run" else []
+    return shlex.join(["haulier", name, source, *more, *_places(options), *_manner(options), *hook])
 
 
 def _manner(options: Options) -> list[str]:
@@ -31,6 +33,10 @@ def _manner(options: Options) -> list[str]:
     lease = ["--lease", f"{worker.lease_seconds:g}"] if worker.lease_seconds != usual.lease_seconds else []
     grace = ["--grace", f"{worker.grace_seconds:g}"] if worker.grace_seconds != usual.grace_seconds else []
     return [*lease, *grace, *(["--fixed"] if options.is_fixed else [])]
+
+
+def _hook(options: Options) -> list[str]:
+    return [] if options.hook is None else options.hook.flags
 
 
 def _places(options: Options) -> list[str]:

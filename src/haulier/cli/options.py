@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from haulier.app.open_source import Options
+from haulier.cli.close_hook import CloseHook
 from haulier.cli.hints import note_place, note_source
 from haulier.queues.opening import anchor_url
 from haulier.worker.settings import WorkerSettings
@@ -29,6 +30,11 @@ streams_option = click.option(
 run_option = click.option("--run", "run_id", metavar="RUN_ID", help="The run to use; by default the newest.")
 
 
+on_close_option = click.option(
+    "--on-close",
+    metavar="COMMAND",
+    help="Call this with the verdict as JSON on its standard input, instead of the source's `on_close`.",
+)
 fixed_option = click.option(
     "--fixed", "is_fixed", is_flag=True, help="Always use all of in_flight, even if the API gets slower."
 )
@@ -89,11 +95,13 @@ def options_of(
     grace_seconds: float = WorkerSettings.grace_seconds,
     *,
     is_fixed: bool = False,
+    on_close: str | None = None,
 ) -> Options:
-    """Collect the flags. `UsageError` for a queue in a place that is surely not meant."""
+    """Collect the flags. `UsageError` for a queue in a place that is surely not meant, and for no command."""
     lake = None if lake is None else _lake_from_here(lake)
     queue = None if queue is None else anchor_url(queue, Path.cwd())
-    return Options(lake, queue, WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds), is_fixed)
+    worker = WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds)
+    return Options(lake, queue, worker, is_fixed, CloseHook.of_text(on_close))
 
 
 def _lake_from_here(lake: str) -> str:

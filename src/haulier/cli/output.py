@@ -27,7 +27,11 @@ def say(text: str = "") -> None:
 
 def emit(document: Any) -> None:
     """Print the one JSON document of a command."""
-    click.echo(msgspec.json.format(_encoder.encode(document), indent=2).decode())
+    click.echo(document_text(document))
+
+
+def document_text(document: Any) -> str:
+    return msgspec.json.format(_encoder.encode(document), indent=2).decode()
 
 
 def log_options(command: F) -> F:

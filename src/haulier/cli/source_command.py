@@ -13,10 +13,10 @@ from haulier.app.app import App
 from haulier.app.open_source import Options
 from haulier.app.source_loader import load_app
 from haulier.cli.event_loop import run_loop
-from haulier.cli.options import json_option, options_of, place_options, source_argument, worker_options
+from haulier.cli.options import json_option, on_close_option, options_of, place_options, source_argument, worker_options
 from haulier.cli.output import set_up_output
 
-_WORKER_FLAGS = ("lease_seconds", "grace_seconds", "is_fixed")
+_WORKER_FLAGS = ("lease_seconds", "grace_seconds", "is_fixed", "on_close")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def source_command(
             call = SourceCall(load_app(source), source, options_of(lake, queue, **worker), as_json)
             return run_loop(main(call, **own))
 
-        last = (worker_options,) if has_worker else ()
+        last = (worker_options, on_close_option) if has_worker else ()
         for parameter in reversed((source_argument, *parameters, json_option, place_options, *last)):
             command = parameter(command)
         make = click.command if group is None else group.command

@@ -11,12 +11,12 @@ from typing import Any
 from haulier.api.answers.judgement import Rule
 from haulier.api.settings import Api
 from haulier.config.api_table import API_TABLE
-from haulier.config.environment import has_reference
+from haulier.config.environment import fill_variables, has_reference
 from haulier.config.fields import Field, TableShape
 from haulier.config.place import Place, SourceText, name_kind
 from haulier.config.stream_table import STREAM, check_parents, read_stream
 from haulier.config.toml_text import read_tables
-from haulier.config.value_kinds import Text, unexpected
+from haulier.config.value_kinds import ListOf, Text, unexpected
 from haulier.sources.recipe import StreamRecipe
 
 MAX_STREAM_CHARACTERS = 30
@@ -39,6 +39,7 @@ class SourceSettings:
     queue: str = "sqlite"
     rules: tuple[Rule, ...] = ()
     """Rules about the meaning of answers, ahead of haulier's own."""
+    on_close: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Values from the environment in headers, queries and bodies, for the redactor."""
 
@@ -52,6 +53,18 @@ class SourceName:
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": f"^{_NAME.pattern}$", "maxLength": _MAX_SOURCE_CHARACTERS}
+
+
+class CommandWord:
+    """A word of a command. Variables in it may be credentials: they are noted for the redactor."""
+
+    def read(self, value: Any, place: Place, example: str) -> str:
+        if not isinstance(value, str) or not value:
+            raise unexpected(value, place, "a word of a command", example)
+        return fill_variables(value, place)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
 
 
 class Streams:
@@ -94,11 +107,18 @@ LAKE = Field(
 QUEUE = Field(
     "queue", Text(), "sqlite, memory, or a URL; --queue and HAULIER_QUEUE take precedence.", 'queue = "sqlite"'
 )
+ON_CLOSE = Field(
+    "on_close",
+    ListOf(CommandWord()),
+    "A command, word by word, that is called with each verdict as JSON on its standard input; it starts in this file's "
+    "folder. --on-close takes precedence.",
+    'on_close = ["./alert.sh"]',
+)
 API = Field("api", API_TABLE, API_TABLE.shape.doc, "[api]", True)
 STREAMS = Field("streams", Streams(), "The kinds of records that are pulled.", "[streams.flights]", True)
 
 FILE = TableShape(
-    "A source of haulier: an API and the records that are pulled from it.", SOURCE, LAKE, QUEUE, API, STREAMS
+    "A source of haulier: an API and the records that are pulled from it.", SOURCE, LAKE, QUEUE, ON_CLOSE, API, STREAMS
 )
 
 
@@ -110,7 +130,7 @@ def load_source(path: Path, environ: Mapping[str, str]) -> SourceSettings:
     text = SourceText(str(path), environ, path.parent)
     table = FILE.open(read_tables(path, text), Place(text))
     api, rules = table.need(API)
-    others = table.arguments(SOURCE, LAKE, QUEUE, STREAMS)
+    others = table.arguments(SOURCE, LAKE, QUEUE, ON_CLOSE, STREAMS)
     return SourceSettings(path=path, api=api, rules=rules, secrets=tuple(dict.fromkeys(text.secrets)), **others)
 
 

@@ -39,6 +39,7 @@ from haulier.runs.send import send_again
 from haulier.runs.shapes import ObjectSample, log_changes, sample_shapes, shape_changes
 from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
+from haulier.runs.telling import Teller
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Closer:
     clock: Clock
     name: str
     expect: Expect | None = None
+    teller: Teller | None = None
+    """Without one, the verdicts that this process brings are told to nobody."""
 
     async def close(self, run: Run, ledger: Ledger | None = None) -> VerdictRecord | None:
         """Bring a drained run, or a closing without a verdict, to its verdict and signs. May be called at any time.
@@ -72,25 +75,34 @@ class Closer:
         closing = await closing_in_force(self.lake, run.paths)
         if closing is not None and closing.verdict is not None:
             await mend_signs(self.lake, run, closing.verdict)
+            await self.tell(run, closing.verdict, was_open=False)
             return closing.verdict
         if self.expect is None and await is_expect_missing(self.lake, run):
             return None
         number = None if closing is None else closing.number
         if ledger is not None:
-            return await self._close(run, ledger, number)
+            return await self._close_and_tell(run, ledger, number)
         ledger = Ledger(self.lake, run.paths)
         try:
-            return await self._close(run, ledger, number)
+            return await self._close_and_tell(run, ledger, number)
         finally:
             ledger.close()
 
+    async def tell(self, run: Run, verdict: VerdictRecord, *, was_open: bool) -> None:
+        """C10. Repeatable."""
+        if self.teller is not None:
+            await self.teller.tell(run, verdict, was_open=was_open)
+
     async def end(self, run: Run, verdict: Ending) -> VerdictRecord:
         """Close as ``superseded`` or ``cancelled`` (C8). An earlier verdict is returned instead."""
+        was_open = False
         while True:
             closing = await closing_in_force(self.lake, run.paths)
             if closing is not None and closing.verdict is not None:
                 await self._tidy(run, closing.verdict)
+                await self.tell(run, closing.verdict, was_open=was_open)
                 return closing.verdict
+            was_open = True
             number = closing.number if closing is not None else await self._open(run)
             await self._write_verdict(run, number, _Finding(verdict))
 
@@ -111,6 +123,7 @@ class Closer:
         if closing is None or closing.verdict is None:
             return False
         await self._tidy(run, closing.verdict)
+        await self.tell(run, closing.verdict, was_open=True)
         return closing.verdict.verdict == "superseded"
 
     async def _has_records(self, run: Run) -> bool:
@@ -121,6 +134,12 @@ class Closer:
                 if paths:
                     return True
         return False
+
+    async def _close_and_tell(self, run: Run, ledger: Ledger, number: int | None) -> VerdictRecord | None:
+        verdict = await self._close(run, ledger, number)
+        if verdict is not None:
+            await self.tell(run, verdict, was_open=True)
+        return verdict
 
     async def _close(self, run: Run, ledger: Ledger, number: int | None) -> VerdictRecord | None:
         if number is None:
@@ -242,6 +261,7 @@ class Closer:
             snapshot_time=run.file.snapshot_time,
             by=self.name,
             closed_at=self.clock.now(),
+            is_to_be_told=self.teller is not None,
         )
         if await self.lake.create(run.paths.closing(number, "verdict"), encode_record(record)):
             log_changes(run, finding.shapes)

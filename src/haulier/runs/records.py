@@ -204,6 +204,30 @@ class ExpectRecord(Record, frozen=True, kw_only=True):
     asked_at: datetime
 
 
+class TellingRecord(Record, frozen=True, kw_only=True):
+    """``closings/<n>/telling-<k>``: a process calls the command of ``on_close`` (C10)."""
+
+    number: int
+    by: str
+    mark: str
+    """Of the process; empty where its system cannot tell processes apart."""
+    began_at: datetime
+    until: datetime
+    """Whoever cannot see that process takes over after this."""
+
+
+class ToldRecord(Record, frozen=True, kw_only=True):
+    """``closings/<n>/told``: that command was called, however it ended."""
+
+    by: str
+    ended_at: datetime
+    exit_code: int | None = None
+    """None where it could not be started, or was ended at its time limit."""
+    problem: str = ""
+    said: str = ""
+    """The last line of its output, redacted."""
+
+
 class OpenedRecord(Record, frozen=True, kw_only=True):
     """``closings/<n>/opened``."""
 
@@ -319,6 +343,8 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     """Of an incremental run: what earlier ones had finished, and this one read once more."""
     by: str = ""
     closed_at: datetime
+    is_to_be_told: bool = False
+    """Its closer had a command of ``on_close``: whoever finds it untold calls that (C10)."""
 
 
 R = TypeVar("R", bound=Record)

@@ -63,6 +63,8 @@ class Watch:
         self._runs_read: dict[str, Run] = {}
         self._final: set[str] = set()
         self._mended: dict[str, int] = {}
+        self._told: dict[str, int] = {}
+        """By run, the closing that was looked at for its telling."""
         self._waited_for: set[str] = set()
         self.closed: dict[str, VerdictRecord] = {}
         """With the run of ``only``, if it had ended before."""
@@ -213,6 +215,9 @@ class Watch:
     async def _note_closed(self, run: Run, verdict: VerdictRecord) -> None:
         await self._mend_signs_of(run, verdict)
         watched = self._watched.pop(run.run_id, None)
+        if watched is not None or self._told.get(run.run_id) != verdict.number:
+            await self._closer.tell(run, verdict, was_open=watched is not None)
+            self._told[run.run_id] = verdict.number
         if watched is not None:
             watched.ledger.close()
         if verdict.verdict in FINAL_VERDICTS:

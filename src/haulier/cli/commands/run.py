@@ -8,7 +8,16 @@ from typing import Any
 import click
 
 from haulier.app.open_source import LiveSource, open_live
-from haulier.app.run_start import WantedRun, claim, find_open, require_covered, require_shared_queue, start, supersede
+from haulier.app.run_start import (
+    WantedRun,
+    claim,
+    find_open,
+    require_covered,
+    require_shared_queue,
+    start,
+    supersede,
+    tell_untold,
+)
 from haulier.cli.drivers import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
@@ -65,6 +74,7 @@ async def command(
             if workers is None
             else FleetDriver(source, call.source, call.options, workers)
         )
+        await tell_untold(source)
         async with telling_holds(source, say):
             ended = await run_all(source, driver, wanted, then_new=then_new)
     if call.as_json and ended.document is not None:
@@ -137,6 +147,7 @@ async def _finish(source: LiveSource, driver: Driver, run: Run) -> RunEnd:
     state, verdict = await run_state(source.lake, run.paths)
     failures = await read_failures(source, run.run_id)
     if verdict is not None:
+        await source.closer.tell(run, verdict, was_open=True)
         say_verdict(source, run, verdict, failures)
         document = verdict_document(source, run, verdict, failures)
         return RunEnd(exit_code_of_verdict(verdict), document, was_stopped=code != 0)

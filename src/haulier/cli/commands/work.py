@@ -40,6 +40,7 @@ from haulier.worker.watch import Watch
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")
 @log_options
+@click.option("--on-close", hidden=True, help="What the parent was told to call.")
 @place_options
 @worker_options
 def command(
@@ -48,6 +49,7 @@ def command(
     exit_idle: bool,
     with_parent: bool,
     quiet: bool,
+    on_close: str | None,
     lake: str | None,
     queue: str | None,
     lease_seconds: float,
@@ -61,7 +63,7 @@ def command(
     """
     set_up_output(quiet)
     app = load_app(source)
-    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed)
+    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed, on_close=on_close)
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
 
 
