@@ -27,7 +27,7 @@ import haulier.testing
 _OWN: Final = {
     # An app as the layers around it ask it; settings, parsed; how credentials are opened.
     "App": "divide expect_of fingerprint from_settings is_of_file items require_known_streams require_mode selected "
-    "shared streams streams_of",
+    "recipes shared streams streams_of",
     "Api": "highest_in_flight rates schedule wait_at",
     "Tls": "context files",
     "ApiKey": "open",

@@ -166,7 +166,9 @@ def test_a_period_that_its_start_names_is_asked_for_from_its_start() -> None:
 
 
 def test_a_first_run_without_a_start_is_refused_in_words() -> None:
-    with pytest.raises(UsageError, match=r"windows: there is no `start`.*haulier state set SOURCE items --until TIME"):
+    with pytest.raises(
+        UsageError, match=r"windows: there is no `start`.*haulier state set SOURCE items --until TIME --why TEXT"
+    ):
         due(WindowsRecipe(None, DAY), START, ())
     known = (TimeWindow(START, START + HOUR),)
     assert due(WindowsRecipe(None, DAY, settle=timedelta()), START + 2 * HOUR, known) == [

@@ -219,6 +219,11 @@ class App:
             )
         return wanted or known
 
+    @property
+    def recipes(self) -> RestSource | None:
+        """None for Python code."""
+        return self._recipes
+
     async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
         if self._recipes is not None:
             async for item in self._recipes.enumerate(mode, streams, context):

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
+from haulier.app.first_run import require_starts
 from haulier.app.open_source import LiveSource, OpenSource
 from haulier.app.run_time import run_time
 from haulier.errors import UsageError
@@ -70,7 +71,10 @@ async def claim(source: LiveSource, wanted: WantedRun, say: Callable[[str], None
     """Where two runs were claimed at the same moment, the older one is returned. ``say`` is told of clocks that
     differ."""
     new = new_run(source, wanted)
-    moment = None if wanted.mode == "full" else run_time(await source.client.ask_time(), say)
+    moment = None
+    if wanted.mode == "incremental":
+        await require_starts(source, wanted.streams)
+        moment = run_time(await source.client.ask_time(), say)
     run = await claim_run(source.lake, source.clock, new, moment)
     if moment is not None:
         # The name of this second was taken. A window that ends in the next one is over only then.

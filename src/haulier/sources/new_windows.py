@@ -23,7 +23,7 @@ class NewWindowsDivision(WindowsDivision):
         finished = context.finished.windows(self.item.stream)
         start = self._recipe.start or (finished[0].start if finished else None)
         if start is None:
-            raise no_start_error(self.item.stream, self._where)
+            raise no_start_error(self.item.stream)
         if start > context.snapshot_time:
             raise UsageError(
                 f"{self._where}: the start, {start:%Y-%m-%dT%H:%M:%SZ}, is after the time of this run, "
@@ -64,7 +64,10 @@ class NewWindowsDivision(WindowsDivision):
             return
         # A day of which a part is finished is not.
         known = [(day_from(window.start), day_of(window.end)) for window in finished]
-        lookback = day_of(finished[-1].end) - day_of(finished[-1].end - recipe.lookback) if finished else 0
+        lookback = 0
+        if finished and finished[-1].end > start:
+            newest = finished[-1].end
+            lookback = day_of(newest) - day_of(start if newest - start <= recipe.lookback else newest - recipe.lookback)
         days = [IdRange(begin, end) for begin, end in known if begin < end]
         parts = due_starts if recipe.only_start else due_parts
         step = None if recipe.step == ALL_AT_ONCE else recipe.step // DAY
@@ -74,9 +77,10 @@ class NewWindowsDivision(WindowsDivision):
                 yield TimeWindow(begin, end)
 
 
-def no_start_error(stream: str, where: str) -> UsageError:
+def no_start_error(stream: str, until: str = "TIME", why: str = "TEXT") -> UsageError:
+    """``until``: up to when a full run has everything."""
     return UsageError(
-        f"{where}: there is no `start`, and no incremental run has finished a window of {stream!r} yet. Write there "
-        "from which time on the first run reads: start = 2013-01-01T00:00:00Z. Or, after a complete full run, say up "
-        f"to when it has everything: haulier state set SOURCE {stream} --until TIME --why TEXT"
+        f"streams.{stream}.incremental.windows: there is no `start`, and no incremental run has finished a window yet. "
+        "Write there from which time on the first run reads: start = 2013-01-01T00:00:00Z. Or, after a complete full "
+        f"run, say up to when it has everything: haulier state set SOURCE {stream} --until {until} --why {why}"
     )

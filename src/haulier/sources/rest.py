@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from haulier.api.records.page import Page
@@ -11,8 +12,11 @@ from haulier.sources.division import Division, divide, divide_new
 from haulier.sources.fingerprint import fingerprint
 from haulier.sources.lookup import Expect, expect_by
 from haulier.sources.parents import Parents
-from haulier.sources.recipe import ParentRecipe, StreamRecipe
+from haulier.sources.recipe import ParentRecipe, StreamRecipe, WindowsRecipe
 from haulier.sources.stream_pages import fetch_pages
+
+CLOCKS_APART = timedelta(hours=1)
+"""A full run does not ask the API for its time: so much earlier than its own it is over by the API's clock, too."""
 
 RestProcessor = Callable[[Any, Context], AsyncGenerator[Page | WorkItem, None]]
 
@@ -45,6 +49,18 @@ class RestSource:
     def streams_of(self, mode: str) -> tuple[str, ...]:
         """Streams that take part in runs of a mode, sorted."""
         return tuple(sorted(self._divisions[mode]))
+
+    def has_start(self, stream: str) -> bool:
+        """Whether the stream's own tables say where a first incremental run begins."""
+        recipe = self._streams[self.owner_of(stream)].incremental
+        return not isinstance(recipe, WindowsRecipe) or recipe.start is not None
+
+    def whole_until(self, stream: str, snapshot_time: datetime) -> datetime:
+        """The time up to which a full run of this snapshot time surely has every change."""
+        recipe = self._streams[self.owner_of(stream)]
+        windows = [each for each in (recipe.full, recipe.incremental) if isinstance(each, WindowsRecipe)]
+        until = snapshot_time - CLOCKS_APART - max(each.settle for each in windows)
+        return min([until, *(each.end for each in windows if each.end is not None)])
 
     def owner_of(self, stream: str) -> str:
         """The stream whose tables say how this one is divided: its parent, or itself."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import unquote_plus
 
@@ -23,6 +23,7 @@ from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
 from haulier.plurals import count_of
+from haulier.runs.watermark import read_watermark
 from haulier.sources.context import Context, RunInfo
 from haulier.worker.dispatch import page_of
 from haulier.worker.key_check import keys_checked
@@ -163,7 +164,11 @@ def _show(item: WorkItem, tried: _TryResult, printer: _RequestPrinter, as_json: 
 
 
 async def _find(source: LiveSource, mode: str, streams: tuple[str, ...], key: str | None) -> WorkItem:
-    items: AsyncIterator[WorkItem] = source.items(mode, streams, _context(source, mode))
+    context = _context(source, mode)
+    if mode == "incremental":
+        known = await read_watermark(source.lake, source.app.name)
+        context = replace(context, finished=known.finished)
+    items: AsyncIterator[WorkItem] = source.items(mode, streams, context)
     searched = 0
     async for item in items:
         if key is None or item_key(item) == key:

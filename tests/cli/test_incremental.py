@@ -1,0 +1,150 @@
+"""Incremental runs as a user types them: what each takes, where the first one begins, and how large a night may be."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from tests.cli.conftest import Place
+from tests.cli.test_python_source import GOOD
+
+NEW_IDS = """
+[streams.items.incremental.ids]
+query = { from_id = "{start}", to_id = "{end}" }
+last = { get = "/items/newest", at = "id" }
+step = 200
+lookback = 50
+"""
+EVENTS = """
+[streams.events]
+get = "/events"
+records = "items"
+pages = { offset = "offset", limit = 100 }
+total = { at = "total", is = "exact" }
+divide = { above = 100 }
+
+[streams.events.incremental.windows]
+query = { since = "{start}", until = "{end}" }
+bounds = { granule = "1s" }
+step = "1d"
+"""
+
+
+@pytest.fixture
+def growing(place: Place) -> Iterator[SandboxProcess]:
+    """An API of the shop's own, whose records may change."""
+    with SandboxProcess(SandboxSettings(records=500)) as api:
+        place.write(api.url)
+        yield api
+
+
+def ids_of(place: Place, stream: str = "items", run: str = "*") -> list[int]:
+    """IDs in the increments of a stream, each as often as it is there."""
+    paths = place.lake.glob(f"shop/{stream}/mode=incremental/snapshot_time={run}/*.ndjson.gz")
+    lines = [line for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return sorted(int(line.partition(b",")[0].partition(b":")[2]) for line in lines)
+
+
+def test_g1_each_night_takes_what_is_new(place: Place, growing: SandboxProcess) -> None:
+    """From the highest finished ID on, and the last fifty once more. `expect`, which counts all, is not asked."""
+    place.toml.write_text(place.toml.read_text() + NEW_IDS)
+    assert place.run("run", "incremental").code == 0
+    assert ids_of(place) == [*range(1, 501)]
+    growing.change(records=730)
+    assert place.run("run", "full").code == 0
+    assert place.lines() == 730
+    assert place.run("run", "incremental").code == 0
+    assert ids_of(place) == sorted([*range(1, 731), *range(451, 501)])
+    found = place.run("run", "incremental", "--json").json
+    assert (found["state"], found["mode"], found["totals"]["records"]) == ("complete", "incremental", 50)
+
+
+def test_a_first_run_says_what_to_write(place: Place, growing: SandboxProcess) -> None:
+    """Nothing is claimed. After a full run it names the line to type, and with it the next night begins there."""
+    full = EVENTS[EVENTS.index("[streams.events.incremental") :].replace("incremental", "full")
+    place.toml.write_text(place.toml.read_text() + EVENTS + full + "start = 2024-01-01\n")
+    refused = place.run("run", "incremental")
+    assert refused.code == 2
+    assert "streams.events.incremental.windows: there is no `start`" in refused.err
+    assert f"haulier state set {place.toml} events --until TIME --why TEXT" in refused.err
+    assert not [*place.lake.glob("_haulier/shop/runs/incremental-*")]
+
+    assert place.run("run", "full").code == 0
+    refused = place.run("run", "incremental")
+    (advice,) = [line for line in refused.err.splitlines() if "haulier state set" in line]
+    words = advice.partition("haulier state set ")[2].split(maxsplit=5)
+    assert words[:3] == [str(place.toml), "events", "--until"]
+    until = datetime.fromisoformat(words[3])
+    assert timedelta(minutes=61) <= datetime.now(UTC) - until <= timedelta(minutes=65)
+    assert words[4:] == ["--why", words[5]]
+    assert words[5].startswith("'after run full-")
+    assert place.run("state set", "events", *words[2:5], words[5].strip("'")).code == 0
+    tried = place.run("try", "incremental")
+    assert (tried.code, f"events_new_windows-{until:%Y%m%dt%H%M%Sz}-" in tried.err) == (0, True)
+    assert place.run("run", "incremental", "--json").json["totals"]["records"] == 0
+    assert place.run("try", "incremental").code == 4
+
+
+def test_a_huge_window_is_divided(place: Place, growing: SandboxProcess) -> None:
+    """A day with five times what the API hands out at once, all of it changed within half an hour: it is halved until
+    each part can be read, and is finished with the last of them."""
+    growing.change(event_step_seconds=4, cap_rows=100, is_cap_silent=True)
+    start, end = "start = 2024-01-01T00:00:00Z", "end = 2024-01-02T00:00:00Z"
+    place.toml.write_text(place.toml.read_text() + EVENTS + f"{start}\n{end}\n")
+    ended = place.run("run", "incremental", "--json").json
+    split = ended["totals"]["split"]
+    assert (ended["state"], ended["totals"]["planned"]) == ("complete", 1 + 2 * split)
+    assert split >= 5
+    assert ids_of(place, "events") == [*range(1, 501)]
+    assert place.run("run", "incremental", "--json").json["totals"]["planned"] == 0
+
+
+def test_a_stream_without_incremental_runs_is_left_out(place: Place, growing: SandboxProcess) -> None:
+    """Without `--stream` each run takes the streams of its mode; one that is named and has no table is told so."""
+    place.toml.write_text(place.toml.read_text() + EVENTS + "start = 2024-01-01\nend = 2024-01-02\n")
+    for mode, stream in (("incremental", "events"), ("full", "items")):
+        streams = place.run("run", mode, "--json").json["streams"]
+        assert {name: found["records"] for name, found in streams.items()} == {stream: 500}
+    refused = place.run("run", "incremental", "--stream", "items")
+    assert refused.code == 2
+    assert (
+        "Stream 'items' of source 'shop' takes no part in an incremental run. Write a table "
+        "[streams.items.incremental.windows] or [streams.items.incremental.ids]. Streams that do: events."
+    ) in refused.err
+
+
+NEW_IN_PYTHON = """
+
+@dataclass(frozen=True)
+class NewItems(WorkItem, stream="items", kind="new_items"):
+    ids: IdRange
+
+
+@app.enumerate("incremental")
+async def new_items(ctx: Context) -> AsyncIterator[WorkItem]:
+    newest = await ctx.api.json("/items/newest", at="id")
+    for ids in due_ids(ctx.finished.ids("items"), first=1, end=newest + 1, step=250, lookback=20):
+        yield NewItems(ids)
+
+
+@app.processor(NewItems)
+async def work_new_items(item: NewItems, ctx: Context) -> AsyncIterator[Page]:
+    async for page in items_by_id(ItemsById(item.ids), ctx):
+        yield page
+"""
+
+
+def test_a_python_source_is_given_what_is_finished(place: Place, growing: SandboxProcess) -> None:
+    """`@app.enumerate("incremental")`, `ctx.finished` and `due_ids` do what the tables do; `enqueue` and `work` too."""
+    place.name = "shop_nights.py"
+    text = GOOD.format(url=growing.url).replace("id_ranges\n", "due_ids, id_ranges\n", 1)
+    place.toml.write_text(text + NEW_IN_PYTHON)
+    assert place.run("run", "incremental").code == 0
+    growing.change(records=600)
+    assert place.run("enqueue", "incremental").code == 0
+    assert place.run("work").code == 0
+    assert ids_of(place) == sorted([*range(1, 601), *range(481, 501)])
