@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from haulier.sources.recipe import Lookup
     from haulier.sources.rest import RestSource
 
-Enumerator = Callable[[Context], AsyncIterator[WorkItem]]
+Enumerator = Callable[[Context], AsyncGenerator[WorkItem]]
 Lifespan = Callable[[], contextlib.AbstractAsyncContextManager[Any]]
 E = TypeVar("E", bound=Callable[..., Any])
 
@@ -224,25 +224,26 @@ class App:
         """None for Python code."""
         return self._recipes
 
-    async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
+    async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncGenerator[WorkItem]:
         if self._recipes is not None:
             async for item in self._recipes.enumerate(mode, streams, context):
                 yield item
             return
         for enumerator in self._enumerators[mode]:
-            async for found in enumerator(context):
-                if not isinstance(found, WorkItem):
-                    raise UsageError(
-                        f"The enumerator {enumerator.__name__} yielded a {type(found).__name__}. Yield work items: "
-                        "instances of your WorkItem classes."
-                    )
-                if type(found) not in self.processors:
-                    raise UsageError(
-                        f"No processor for kind {type(found).kind!r}. Registered: {self.registry.names}. "
-                        "Is its module imported by the app you passed?"
-                    )
-                if found.stream in streams:
-                    yield found
+            async with contextlib.aclosing(enumerator(context)) as found_items:
+                async for found in found_items:
+                    if not isinstance(found, WorkItem):
+                        raise UsageError(
+                            f"The enumerator {enumerator.__name__} yielded a {type(found).__name__}. Yield work items: "
+                            "instances of your WorkItem classes."
+                        )
+                    if type(found) not in self.processors:
+                        raise UsageError(
+                            f"No processor for kind {type(found).kind!r}. Registered: {self.registry.names}. "
+                            "Is its module imported by the app you passed?"
+                        )
+                    if found.stream in streams:
+                        yield found
 
     def divide(self, item: WorkItem) -> tuple[WorkItem, ...]:
         """Empty where the item cannot be divided."""

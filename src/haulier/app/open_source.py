@@ -7,7 +7,7 @@ import platform
 import random
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -119,11 +119,12 @@ class LiveSource(OpenSource):
     def closer(self) -> Closer:
         return replace(super().closer, expect=self.expect)
 
-    async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncIterator[WorkItem]:
+    async def items(self, mode: str, streams: tuple[str, ...], context: Context) -> AsyncGenerator[WorkItem]:
         """An exception of the user's own code becomes a `UsageError` with its traceback."""
         try:
-            async for item in self.app.items(mode, streams, context):
-                yield item
+            async with contextlib.aclosing(self.app.items(mode, streams, context)) as items:
+                async for item in items:
+                    yield item
         except HaulierError:
             raise
         except Exception as error:
@@ -266,7 +267,7 @@ def _same_source_check(app: App) -> Callable[[Run], None]:
     fingerprint = functools.cache(app.fingerprint)
 
     def require_same_source(run: Run) -> None:
-        require_same_fingerprint(run, fingerprint(run.file.mode, run.file.streams))
+        require_same_fingerprint(run, fingerprint(run.plans, run.file.streams))
 
     return require_same_source
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from haulier.app.first_run import require_starts
@@ -9,11 +11,12 @@ from haulier.app.open_source import LiveSource, OpenSource
 from haulier.app.run_time import run_time
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
+from haulier.plurals import count_of
 from haulier.queues.seam import Queue
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.newest_runs import newest_first, open_run
 from haulier.runs.records import Seal
-from haulier.runs.run import NewRun, Run, claim_run, require_same_fingerprint
+from haulier.runs.run import TRIAL, NewRun, Run, claim_run, require_same_fingerprint
 from haulier.runs.watermark import fold_watermark
 from haulier.sources.context import Context
 from haulier.sources.finished import Finished
@@ -31,8 +34,15 @@ OnSent = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class WantedRun:
-    mode: str
+    plans: str
+    """The mode whose items are planned."""
     streams: tuple[str, ...]
+    max_items: int | None = None
+    """A trial of so many items; None: all of them."""
+
+    @property
+    def mode(self) -> str:
+        return self.plans if self.max_items is None else TRIAL
 
 
 async def find_open(source: LiveSource, mode: str, say: Callable[[str], None]) -> Run | None:
@@ -42,7 +52,7 @@ async def find_open(source: LiveSource, mode: str, say: Callable[[str], None]) -
     nobody has to know of ``--new``.
     """
     while (run := await open_run(source.lake, source.app.name, mode)) is not None:
-        fingerprint = source.app.fingerprint(mode, run.file.streams)
+        fingerprint = source.app.fingerprint(run.plans, run.file.streams)
         if run.file.fingerprint == fingerprint:
             return run
         if not await _end_without_records(source, run):
@@ -72,7 +82,7 @@ async def claim(source: LiveSource, wanted: WantedRun, say: Callable[[str], None
     differ."""
     new = new_run(source, wanted)
     moment = None
-    if wanted.mode == "incremental":
+    if wanted.plans == "incremental":
         await require_starts(source, wanted.streams)
         moment = run_time(await source.client.ask_time(), say)
     run = await claim_run(source.lake, source.clock, new, moment)
@@ -80,7 +90,7 @@ async def claim(source: LiveSource, wanted: WantedRun, say: Callable[[str], None
         # The name of this second was taken. A window that ends in the next one is over only then.
         await source.clock.sleep((run.file.snapshot_time - moment).total_seconds())
     older = await open_run(source.lake, source.app.name, wanted.mode, before=run)
-    if older is None or older.file.fingerprint != new.fingerprint or older.file.streams != new.streams:
+    if older is None or older.file.fingerprint != new.fingerprint or not is_of(older, wanted):
         return run
     # Both found nothing open and claimed one. Ours is not planned yet, so nothing is lost, and the API is pulled once.
     await source.closer.end(run, "superseded")
@@ -106,14 +116,26 @@ def new_run(source: LiveSource, wanted: WantedRun) -> NewRun:
     return NewRun(
         source=source.app.name,
         mode=wanted.mode,
-        fingerprint=source.app.fingerprint(wanted.mode, wanted.streams),
+        fingerprint=source.app.fingerprint(wanted.plans, wanted.streams),
         streams=wanted.streams,
         has_expect=source.app.expect_of(wanted.mode, wanted.streams) is not None,
         version=version("haulier"),
+        plans="" if wanted.max_items is None else wanted.plans,
+        max_items=wanted.max_items,
     )
 
 
+def is_of(run: Run, wanted: WantedRun) -> bool:
+    return (run.file.streams, run.plans, run.file.max_items) == (wanted.streams, wanted.plans, wanted.max_items)
+
+
 def require_covered(run: Run, wanted: WantedRun) -> None:
+    if (run.plans, run.file.max_items) != (wanted.plans, wanted.max_items):
+        raise UsageError(
+            f"Run {run.run_id} is open, a trial of {count_of(run.file.max_items or 0, 'item')} of a run of mode "
+            f"{run.plans}. Type the same to finish it; --then-new finishes it and then starts what you ask for; --new "
+            "closes it as superseded instead."
+        )
     if missing := sorted(set(wanted.streams) - set(run.file.streams)):
         raise UsageError(
             f"Run {run.run_id} is open, and does not include {', '.join(missing)}. `haulier run SOURCE --then-new` "
@@ -161,7 +183,7 @@ async def start(
 
 async def _finished(source: LiveSource, run: Run) -> Finished:
     """What is finished, for a plan that is to be made. A sealed one stays as it is."""
-    if run.file.mode != "incremental" or await source.lake.exists(run.paths.seal):
+    if run.plans != "incremental" or await source.lake.exists(run.paths.seal):
         return Finished()
     return (await fold_watermark(source.lake, source.clock, source.app.name, source.name)).finished
 
@@ -176,7 +198,7 @@ def _require_budget(source: LiveSource, run: Run, seal: Seal) -> None:
         )
 
 
-async def _enumerate(source: LiveSource, run: Run, finished: Finished) -> AsyncIterator[WorkItem]:
+async def _enumerate(source: LiveSource, run: Run, finished: Finished) -> AsyncGenerator[WorkItem]:
     context = Context(
         api=source.client.session(),
         run=run.info,
@@ -185,8 +207,14 @@ async def _enumerate(source: LiveSource, run: Run, finished: Finished) -> AsyncI
         shared=source.shared,
         finished=finished,
     )
-    async for item in source.items(run.file.mode, run.file.streams, context):
-        yield item
+    left = math.inf if run.file.max_items is None else run.file.max_items
+    # Closed here: what an enumerator that is not read to its end holds open is its own to let go of.
+    async with contextlib.aclosing(source.items(run.plans, run.file.streams, context)) as items:
+        async for item in items:
+            yield item
+            left -= 1
+            if left <= 0:
+                return
 
 
 def is_queue_shared(source: OpenSource) -> bool:

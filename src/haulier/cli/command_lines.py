@@ -27,6 +27,12 @@ def typed_command(name: str, source: str, options: Options, *more: str) -> str:
     return shlex.join(["haulier", name, source, *more, *_places(options), *_manner(options), *hook])
 
 
+def run_command(source: str, options: Options, plans: str, max_items: int | None) -> str:
+    """Build the command that finishes the open run of a mode, or a trial of it; or starts one."""
+    trial = [] if max_items is None else ["--max-items", str(max_items)]
+    return typed_command("run", source, options, plans, *trial)
+
+
 def _manner(options: Options) -> list[str]:
     """The options whose values differ from the defaults."""
     usual, worker = WorkerSettings(), options.worker

@@ -12,7 +12,7 @@ from typing import Protocol
 from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.api.scope.row import ScopeRow
 from haulier.app.open_source import LiveSource, Options
-from haulier.cli.command_lines import child_command, typed_command
+from haulier.cli.command_lines import child_command, run_command
 from haulier.cli.estimate import LateEstimate
 from haulier.cli.fleet import Fleet
 from haulier.cli.orders import hold_facts, hold_words
@@ -33,8 +33,8 @@ FIRST_LOOK_SECONDS = 0.5
 
 
 class Driver(Protocol):
-    def command_to_go_on(self, mode: str) -> str:
-        """Write the command that goes on with the open run of ``mode``, or starts one."""
+    def command_to_go_on(self, plans: str, max_items: int | None) -> str:
+        """Write the command that goes on with the open run of a mode, or starts one; or a trial of it."""
         ...
 
     def around(self, run: Run) -> contextlib.AbstractAsyncContextManager[None]:
@@ -56,8 +56,8 @@ class _Driver:
         self._typed = typed
         self._options = options
 
-    def command_to_go_on(self, mode: str) -> str:
-        return typed_command("run", self._typed, self._options, mode)
+    def command_to_go_on(self, plans: str, max_items: int | None) -> str:
+        return run_command(self._typed, self._options, plans, max_items)
 
     def _watch(self, run: Run) -> Watch:
         source = self._source

@@ -103,7 +103,7 @@ async def _say_cost(source: LiveSource, run: Run, items: int) -> None:
 
 async def _requests_an_item(source: LiveSource, run: Run) -> float | None:
     """Look at the newest complete run of these streams. An empty item took at least one request."""
-    found = await latest_complete(source.lake, source.app.name, run.file.streams[0], run.file.mode)
+    found = await latest_complete(source.lake, source.app.name, run.file.streams[0], run.plans)
     if found is None or found[0].file.streams != run.file.streams:
         return None
     totals = found[1].totals

@@ -27,6 +27,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 streams_option = click.option(
     "--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; may be repeated."
 )
+max_items_option = click.option(
+    "--max-items",
+    type=click.IntRange(1),
+    metavar="N",
+    help="A trial: plan the first N items alone, in a run of its own that is no snapshot.",
+)
 run_option = click.option("--run", "run_id", metavar="RUN_ID", help="The run to use; by default the newest.")
 
 

@@ -37,6 +37,8 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
     totals = verdict.totals
     written = f"{count_of(totals.records, 'record')} in {count_of(totals.done, 'object')}"
     say(f"Run {run.run_id} is {verdict.verdict}: {written}.")
+    if (line := trial_line(run)) is not None:
+        say(f"  {line}")
     others = {
         "empty": totals.empty,
         "divided": totals.split,
@@ -77,6 +79,13 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
         say(f"  Which objects are damaged: haulier verify SOURCE --run {run.run_id}")
 
 
+def trial_line(run: Run) -> str | None:
+    """None: it is no trial."""
+    if run.file.max_items is None:
+        return None
+    return f"A trial of at most {count_of(run.file.max_items, 'item')}: not a snapshot, and `latest` never shows it."
+
+
 def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
     """Warn of streams of which no page ever said whether there is a next one."""
     return [
@@ -113,6 +122,7 @@ def verdict_document(
         "run_id": run.run_id,
         "source": run.file.source,
         "mode": run.file.mode,
+        **({"max_items": run.file.max_items} if run.file.max_items is not None else {}),
         "snapshot_time": run.file.snapshot_time,
         "reasons": verdict.reasons,
         "totals": verdict.totals,

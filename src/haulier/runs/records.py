@@ -34,6 +34,10 @@ class RunFile(Record, frozen=True, kw_only=True):
     streams: tuple[str, ...]
     has_expect: bool = False
     """Closing needs the API, which promises a count."""
+    plans: str = ""
+    """Of a trial, the mode of which it has the first items. Empty: ``mode`` itself."""
+    max_items: int | None = None
+    """Of a trial: how many it plans at most."""
     haulier: str = ""
 
 

@@ -28,8 +28,13 @@ class Run:
         return self.file.run_id
 
     @property
+    def plans(self) -> str:
+        """The mode of its items: a trial is worked as the run would be that it tries out."""
+        return self.file.plans or self.file.mode
+
+    @property
     def info(self) -> RunInfo:
-        return RunInfo(self.run_id, self.file.mode, self.file.snapshot_time)
+        return RunInfo(self.run_id, self.plans, self.file.snapshot_time)
 
     @classmethod
     def of(cls, file: RunFile) -> Run:
@@ -44,6 +49,12 @@ class NewRun:
     streams: tuple[str, ...]
     has_expect: bool
     version: str
+    plans: str = ""
+    max_items: int | None = None
+
+
+TRIAL = "trial"
+"""The mode of runs that plan the first items of another mode alone. None is a snapshot."""
 
 
 async def claim_run(lake: Lake, clock: Clock, new: NewRun, moment: datetime | None = None) -> Run:
@@ -61,6 +72,8 @@ async def claim_run(lake: Lake, clock: Clock, new: NewRun, moment: datetime | No
             fingerprint=new.fingerprint,
             streams=new.streams,
             has_expect=new.has_expect,
+            plans=new.plans,
+            max_items=new.max_items,
             haulier=new.version,
         )
         run = Run.of(file)

@@ -12,6 +12,7 @@ from haulier.queues.seam import Lease
 from haulier.worker.attempt import Attempt
 from haulier.worker.batch_settler import BatchSettler
 from haulier.worker.blame import RETRY_CAP_SECONDS
+from haulier.worker.closed_runs import drop_closed
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.first_items import FirstItems
@@ -137,6 +138,7 @@ class Worker:
                 looking_beside = group.create_task(self._look_beside())
                 await self._look_at_room()
                 measuring = group.create_task(self._keep_room())
+                dropping = group.create_task(drop_closed(self._attempts, self._state.run_cache, self._deps.clock))
                 await self._dequeue()
                 leave_at = await self._finish()
                 settler.stop()
@@ -144,6 +146,7 @@ class Worker:
                 await asyncio.wait([settling], timeout=self._seconds_to(leave_at) if is_asked else None)
                 settling.cancel()
                 measuring.cancel()
+                dropping.cancel()
                 watching.cancel()
                 looking_beside.cancel()
                 pulse.cancel()

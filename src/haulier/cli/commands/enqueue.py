@@ -8,9 +8,10 @@ from haulier.app.open_source import open_live
 from haulier.app.run_start import WantedRun, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest
-from haulier.cli.options import mode_argument, streams_option
+from haulier.cli.options import max_items_option, mode_argument, streams_option
 from haulier.cli.orders import telling_holds
 from haulier.cli.output import emit, log_options, say
+from haulier.cli.report import trial_line
 from haulier.cli.sending import SendingView
 from haulier.cli.signals import until_signal
 from haulier.cli.source_command import SourceCall, source_command
@@ -24,15 +25,16 @@ from haulier.runs.lost_queue import require_queue
     mode_argument,
     streams_option,
     click.option("--new", "is_new", is_flag=True, help="Close an open run as superseded and plan another."),
+    max_items_option,
     log_options,
 )
-async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new: bool) -> int:
+async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new: bool, max_items: int | None) -> int:
     """Plan a run of SOURCE and put its items on the queue. If a run of this mode is open, what its queue lacks is sent
     and no new run is started: the command can be repeated. `haulier work SOURCE`, here or elsewhere, then works through
     the run and closes it.
     """
     call.app.require_mode(mode)
-    wanted = WantedRun(mode, call.app.selected(streams, mode))
+    wanted = WantedRun(mode, call.app.selected(streams, mode), max_items)
     async with open_live(call.app, call.options) as source:
         require_shared_queue(source)
         await require_room(source.lake)
@@ -40,15 +42,17 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
             for run_id in await supersede(source, wanted.mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
         await require_queue(source.lake, source.queue, call.app.name)
-        run = await find_open(source, wanted.mode, say)
-        if run is not None:
-            require_covered(run, wanted)
-            say(f"Run {run.run_id} is already open: what its queue lacks is sent, and no new run is started.")
-        else:
-            run = await claim(source, wanted, say)
-        was_planned = await source.lake.exists(run.paths.seal)
-        view = SendingView(run.run_id, source.clock)
         async with telling_holds(source, say):
+            run = await find_open(source, wanted.mode, say)
+            if run is not None:
+                require_covered(run, wanted)
+                say(f"Run {run.run_id} is already open: what its queue lacks is sent, and no new run is started.")
+            else:
+                run = await claim(source, wanted, say)
+            if (line := trial_line(run)) is not None:
+                say(line)
+            was_planned = await source.lake.exists(run.paths.seal)
+            view = SendingView(run.run_id, source.clock)
             seal = await until_signal(start(source, run, say_rest if was_planned else say_plan, view.show))
         if seal is None:
             say(f"Interrupted: run {run.run_id} is only partly enqueued. Run the same command again to finish it.")

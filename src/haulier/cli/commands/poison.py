@@ -11,7 +11,7 @@ import msgspec
 
 from haulier.app.open_source import OpenSource, open_source
 from haulier.cli.api_state import read_api_state
-from haulier.cli.command_lines import typed_command
+from haulier.cli.command_lines import run_command
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
 from haulier.cli.person import person_name
@@ -168,7 +168,7 @@ async def redrive_command(
 
 
 async def _say_how_to_go_on(call: SourceCall, source: OpenSource, run: Run) -> None:
-    go_on = typed_command("run", call.source, call.options, run.file.mode)
+    go_on = run_command(call.source, call.options, run.plans, run.file.max_items)
     api = await read_api_state(source)
     if api is not None and api.workers:
         running = (

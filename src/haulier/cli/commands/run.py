@@ -12,6 +12,7 @@ from haulier.app.run_start import (
     WantedRun,
     claim,
     find_open,
+    is_of,
     require_covered,
     require_shared_queue,
     start,
@@ -22,10 +23,10 @@ from haulier.cli.drivers import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import fill_source
-from haulier.cli.options import mode_argument, streams_option
+from haulier.cli.options import max_items_option, mode_argument, streams_option
 from haulier.cli.orders import telling_holds
 from haulier.cli.output import emit, log_options, say
-from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
+from haulier.cli.report import exit_code_of_verdict, say_verdict, trial_line, verdict_document
 from haulier.cli.sending import SendingView
 from haulier.cli.signals import INTERRUPTED, until_signal
 from haulier.cli.source_command import SourceCall, source_command
@@ -44,6 +45,7 @@ from haulier.runs.state import RunState, run_state
         "--new", "is_new", is_flag=True, help="Close an open run as superseded instead of finishing it first."
     ),
     click.option("--then-new", is_flag=True, help="Finish an open run, and then start another."),
+    max_items_option,
     click.option(
         "--workers", type=click.IntRange(1, 64), help="Work in this many processes; by default in this one alone."
     ),
@@ -51,7 +53,13 @@ from haulier.runs.state import RunState, run_state
     has_worker=True,
 )
 async def command(
-    call: SourceCall, mode: str, streams: tuple[str, ...], is_new: bool, then_new: bool, workers: int | None
+    call: SourceCall,
+    mode: str,
+    streams: tuple[str, ...],
+    is_new: bool,
+    then_new: bool,
+    max_items: int | None,
+    workers: int | None,
 ) -> int:
     """Pull SOURCE (a .toml or .py file, or module:app) into the lake, from where an earlier run stopped.
 
@@ -60,13 +68,13 @@ async def command(
     if is_new and then_new:
         raise click.UsageError("--new closes the open run and --then-new finishes it: use one of them.")
     call.app.require_mode(mode)
-    wanted = WantedRun(mode, call.app.selected(streams, mode))
+    wanted = WantedRun(mode, call.app.selected(streams, mode), max_items)
     async with open_live(call.app, call.options) as source:
         if workers is not None:
             require_shared_queue(source)
         await require_room(source.lake)
         if is_new:
-            for run_id in await supersede(source, mode):
+            for run_id in await supersede(source, wanted.mode):
                 say(f"Run {run_id} is closed as superseded; nothing of it was removed.")
         await require_queue(source.lake, source.queue, call.app.name)
         driver: Driver = (
@@ -97,7 +105,7 @@ async def run_all(source: LiveSource, driver: Driver, wanted: WantedRun, *, then
     """
     worst: RunEnd | None = None
     while (left := await find_open(source, wanted.mode, say)) is not None:
-        if not await source.lake.exists(left.paths.seal) and left.file.streams == wanted.streams:
+        if not await source.lake.exists(left.paths.seal) and is_of(left, wanted):
             say(f"Run {left.run_id} was stopped before its plan was sealed; it is planned again.")
             return await _finish(source, driver, left)
         ended = await _finish_open(source, driver, left, wanted, then_new)
@@ -108,7 +116,7 @@ async def run_all(source: LiveSource, driver: Driver, wanted: WantedRun, *, then
             return RunEnd(INTERRUPTED, None)
         worst = ended if worst is None or ended.code > worst.code else worst
     if worst is not None and not then_new:
-        say(f"No new run was started. Start one with: {driver.command_to_go_on(wanted.mode)}")
+        say(f"No new run was started. Start one with: {driver.command_to_go_on(wanted.plans, wanted.max_items)}")
         return worst
     return await _finish(source, driver, await claim(source, wanted, say))
 
@@ -133,6 +141,8 @@ async def _finish(source: LiveSource, driver: Driver, run: Run) -> RunEnd:
     """Plan, send, work and close one run."""
     was_planned = await source.lake.exists(run.paths.seal)
     say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {source.app.name} ...")
+    if (line := trial_line(run)) is not None:
+        say(line)
     view = SendingView(run.run_id, source.clock)
 
     def show_sent(sent: int, planned: int) -> None:
@@ -161,6 +171,6 @@ async def _finish(source: LiveSource, driver: Driver, run: Run) -> RunEnd:
     for line in failure_lines(failures, said=reason):
         say(line)
     if state is not RunState.PLANNING:
-        say(f"Go on with: {driver.command_to_go_on(run.file.mode)}")
+        say(f"Go on with: {driver.command_to_go_on(run.plans, run.file.max_items)}")
     document = {"state": state.value, "run_id": run.run_id, "reason": fill_source(reason)} | failure_facts(failures)
     return RunEnd(code or INTERRUPTED, document, was_stopped=True)
