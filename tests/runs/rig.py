@@ -147,21 +147,26 @@ class Process:
         api, key = self.place.api, envelope.key
         ids = msgspec.json.decode(envelope.payload, type=dict[str, IdRange])["ids"]
         api.requests[key] += 1
-        now = self.place.clock.now()
         if ids.start in api.failing:
             await self.poison(run, envelope)
         elif ids.start in api.empty:
-            record = OutcomeRecord(key=key, requests=1, worker=self.name, ended_at=now)
-            await self.lake.create(run.paths.outcome(key), encode_record(record))
+            await self._note_empty(run, key)
         elif ids.start in api.split and (halves := ids.halves()):
-            children = tuple(plan_item(Thing(half)) for half in halves)
-            divided = ChildList(key=key, children=children, worker=self.name, split_at=now)
-            is_ours = await self.lake.create(run.paths.children(key), encode_record(divided))
-            await self._send_children(run, divided, is_marked=not is_ours)
-        elif not await self._publish(run, key, ids):
+            await self._divide(run, key, [Thing(half) for half in halves])
+        elif not await self._publish(run, key, records_of(ids)):
             await self.give_up(lease, envelope)
             return
         await self.queue.complete([lease])
+
+    async def _note_empty(self, run: Run, key: str) -> None:
+        record = OutcomeRecord(key=key, requests=1, worker=self.name, ended_at=self.place.clock.now())
+        await self.lake.create(run.paths.outcome(key), encode_record(record))
+
+    async def _divide(self, run: Run, key: str, parts: Iterable[WorkItem]) -> None:
+        children = tuple(plan_item(part) for part in parts)
+        divided = ChildList(key=key, children=children, worker=self.name, split_at=self.place.clock.now())
+        is_ours = await self.lake.create(run.paths.children(key), encode_record(divided))
+        await self._send_children(run, divided, is_marked=not is_ours)
 
     async def poison(self, run: Run, envelope: Envelope) -> None:
         """C6: the number is the message's, plus one."""
@@ -178,11 +183,11 @@ class Process:
         )
         await self.lake.create(run.paths.numbered("poison", envelope.key, record.number), encode_record(record))
 
-    async def _publish(self, run: Run, key: str, ids: IdRange) -> bool:
+    async def _publish(self, run: Run, key: str, records: list[bytes]) -> bool:
         """P7. False: a closing came in between."""
         spool = await self.lake.open_spool(run.paths.staging, f"{key}.{self.name}-{next(self._written)}")
         try:
-            await spool.write(records_of(ids))
+            await spool.write(records)
             facts = await spool.finish()
             if await closing_in_force(self.lake, run.paths) is not None:
                 return False
