@@ -77,6 +77,14 @@ def test_the_flights_example_is_read_as_it_is_shown() -> None:
                 step=5000,
                 bounds=Bounds(granule=1),
             ),
+            incremental=WindowsRecipe(
+                query=(("time_hour__gte", "{start}"), ("time_hour__lt", "{end}")),
+                bounds=Bounds(format="%Y-%m-%dT%H:%M:%SZ", granule=timedelta(hours=1)),
+                start=datetime(2013, 1, 1, tzinfo=UTC),
+                end=datetime(2014, 1, 2, tzinfo=UTC),
+                step=timedelta(days=7),
+                lookback=timedelta(hours=2),
+            ),
         ),
     )
 

@@ -71,11 +71,13 @@ def test_the_examples_pull_the_same_day(
     assert len(by_toml) == FIRST_DAY
     assert by_toml[0].startswith(b'{"id": 1, "year": 2013, "month": 1, "day": 1, ')
     assert by_python == by_toml
+    nights = [sorted(records_of(name, tmp_path / name, "incremental")) for name in ("flights.toml", "flights.py")]
+    assert nights == [sorted(by_toml)] * 2
 
 
-def records_of(name: str, folder: Path) -> list[bytes]:
+def records_of(name: str, folder: Path, mode: str = "full") -> list[bytes]:
     """Run an example, and read what it left in a lake of its own."""
     words = ["--lake", str(folder / "lake"), "--queue", f"sqlite:///{folder}/queue.sqlite3"]
-    assert main(["run", str(ROOT / "examples" / name), *words]) == 0
-    objects = sorted(folder.glob("lake/flights/flights/mode=full/*/*.ndjson.gz"))
+    assert main(["run", str(ROOT / "examples" / name), mode, *words]) == 0
+    objects = sorted(folder.glob(f"lake/flights/flights/mode={mode}/*/*.ndjson.gz"))
     return [line for path in objects for line in gzip.decompress(path.read_bytes()).splitlines()]

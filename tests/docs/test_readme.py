@@ -40,7 +40,7 @@ def test_it_says_what_comes_out_and_where() -> None:
     (found,) = re.findall(r"`lake/(\S+\.ndjson\.gz)`", TEXT)
     name, at = "flights", datetime(2026, 11, 24, 20, 40, 13, tzinfo=UTC)
     app = load_app(str(ROOT / "examples" / "flights.toml"), {})
-    (kind,) = {item.kind for item in app.registry if item.stream == name}
+    (kind,) = {item.kind for item in app.registry if item.stream == name and item.kind.endswith("_ids")}
     key = f"{kind}-1-5001"
     assert found == RunPaths(app.name, run_id_of("full", at), "full", at).object(name, key)
     assert "pip install ." in TEXT
