@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+from haulier.cli.exit_codes import exit_code_of
 from haulier.cli.garbage_collector import collect_rarely, leave_the_rest
 from haulier.cli.hints import fill_source
 from haulier.cli.standard_streams import patient_streams
-from haulier.errors import HaulierError, ItemError, UnavailableError, UsageError
+from haulier.errors import HaulierError
 
 COMMANDS = {
     "run": "Start or finish a run: plan, enqueue, work, close.",
@@ -25,6 +26,7 @@ COMMANDS = {
     "verify": "Close a drained run; reread every object of a closed one.",
     "latest": "Print the newest complete snapshot of a stream, and how to read it.",
     "try": "Fetch one page of one item, show every request, write nothing.",
+    "doctor": "Check all that a run needs, and say what to do about it.",
     "poison": "List, show, redrive and discard poisoned items.",
     "state": "Show, set and reset what incremental runs have finished.",
     "repair": "Send the items again that an open run's queue has lost.",
@@ -44,13 +46,8 @@ EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 a file, flag, va
 must be changed, 3 closed partial (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 
-_PRINTING_COMMANDS = frozenset({"latest", "poison", "runs", "schema"})
+_PRINTING_COMMANDS = frozenset({"doctor", "latest", "poison", "runs", "schema"})
 """Commands that exist only for their output."""
-
-_AWAY_ACTIONS = frozenset({"pause", "outage"})
-"""Actions for a request that is not answered now."""
-_FAILED_ACTIONS = frozenset({"retry_later", "retry"})
-"""Actions for one that failed, and may be answered tomorrow unless the answer had a wrong shape."""
 
 
 class LazyGroup(click.Group):
@@ -150,18 +147,3 @@ def _say_error(error: HaulierError) -> int:
 def _first(group: BaseExceptionGroup[HaulierError]) -> HaulierError:
     found = group.exceptions[0]
     return _first(found) if isinstance(found, BaseExceptionGroup) else found
-
-
-def exit_code_of(error: HaulierError) -> int:
-    """2: a person must change something; 4: try again later; 1: it failed."""
-    action = getattr(error, "action", None)  # Of an `ApiError`, whose class is slow to import.
-    if action is not None:
-        has_shape = bool(getattr(error, "shape", ""))
-        return 4 if action in _AWAY_ACTIONS or (action in _FAILED_ACTIONS and not has_shape) else 2
-    match error:
-        case UsageError() | ItemError():
-            return 2
-        case UnavailableError():
-            return 4
-        case _:
-            return 1

@@ -1,0 +1,1 @@
+"""The checks of `haulier doctor`. Each yields findings as it goes; none leaves anything behind."""

@@ -1,0 +1,106 @@
+"""The API: credentials, one page of each stream, filters, promised counts, clocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from haulier.app.open_source import LiveSource
+from haulier.cli.doctor.answers import AnswerLog
+from haulier.cli.doctor.filter_check import Answer, FilterCheck
+from haulier.cli.doctor.finding import Finding, failed
+from haulier.cli.doctor.first_page import FirstPage, context_of, first_page
+from haulier.cli.doctor.sample import sample_of
+from haulier.cli.durations import duration_text
+from haulier.errors import HaulierError, UsageError
+from haulier.plurals import count_of
+
+STREAM_SECONDS = 120.0
+"""All that is asked of one stream."""
+CLOCK_SECONDS = 5.0
+"""A `Date` has whole seconds, and is made while the answer is on its way."""
+MODES = ("full", "incremental")
+
+
+async def find_api(source: LiveSource, log: AnswerLog) -> AsyncIterator[Finding]:
+    """A few requests for each stream, through the gate that all workers pass."""
+    source.client.scope.end_waits()  # A person waits for the answer.
+    for mode in MODES:
+        for stream in _streams_of(source, mode):
+            async for finding in _find_stream(source, log, mode, stream):
+                yield finding
+                if finding.state == "away":
+                    return  # It would say so of each stream, after all its time-outs.
+    async for finding in _find_expect(source):
+        yield finding
+    yield _find_clock(log)
+
+
+def _streams_of(source: LiveSource, mode: str) -> tuple[str, ...]:
+    try:
+        source.app.require_mode(mode)
+    except UsageError:
+        return ()
+    return source.app.selected(())
+
+
+async def _find_stream(source: LiveSource, log: AnswerLog, mode: str, stream: str) -> AsyncIterator[Finding]:
+    subject, redact = stream if mode == "full" else f"{stream}, {mode}", source.client.redactor.redact
+    try:
+        async with asyncio.timeout(STREAM_SECONDS):
+            sample = await sample_of(source, mode, stream, context_of(source, mode))
+            if sample is None:
+                yield Finding(check="first_page", subject=subject, text="Its plan would have no items now.")
+                return
+            page = await first_page(source, sample.first, context_of(source, mode))
+            yield _of_page(subject, page, log)
+            if page.child is None:  # The list of parents is another stream's, which is checked by itself.
+                finding = await FilterCheck(source, log, mode, subject).find(sample, Answer(page, log.parameters))
+                if finding is not None:
+                    yield finding
+    except TimeoutError:
+        text = f"The API took more than {duration_text(STREAM_SECONDS)} to answer."
+        yield Finding(check="first_page", subject=subject, state="away", text=text)
+    except HaulierError as error:
+        yield failed("first_page", error, subject, redact)
+
+
+def _of_page(subject: str, page: FirstPage, log: AnswerLog) -> Finding:
+    status, seconds = (0, 0.0) if log.response is None else (log.response.status, log.response.seconds)
+    whose = "the first item" if page.child is None else "the first part of the first item"
+    held = count_of(len(page.records), "record")
+    text = f"The first page of {whose} came with status {status} and {held}, in {duration_text(seconds)}."
+    return Finding(check="first_page", subject=subject, text=text)
+
+
+async def _find_expect(source: LiveSource) -> AsyncIterator[Finding]:
+    streams = source.app.selected(())
+    ask = source.app.expect_of(streams)
+    if ask is None:
+        return
+    try:
+        async with asyncio.timeout(STREAM_SECONDS):
+            counts = await ask(source.client.session())
+    except TimeoutError:
+        yield Finding(check="expect", state="away", text="The API did not answer.")
+    except HaulierError as error:
+        yield failed("expect", error, redact=source.client.redactor.redact)
+    else:
+        for stream, count in counts.items():
+            yield Finding(check="expect", subject=stream, text=f"The API promises {count_of(count, 'record')}.")
+
+
+def _find_clock(log: AnswerLog) -> Finding:
+    seconds = log.clock_ahead_seconds
+    if seconds is None:
+        return Finding(check="clock", text="The API does not tell its time (`Date`), so clocks cannot be compared.")
+    if abs(seconds) <= CLOCK_SECONDS:
+        return Finding(check="clock", text="The API's clock and that of this machine agree.")
+    side = "ahead of" if seconds > 0 else "behind"
+    return Finding(
+        check="clock",
+        state="warning",
+        text=f"The API's clock is {duration_text(abs(seconds))} {side} that of this machine.",
+        remedy="Set the clock that is wrong (here: `timedatectl set-ntp true`). Until then an incremental run ends at "
+        "the earlier of both, so that nothing is left out.",
+    )

@@ -1,0 +1,73 @@
+"""The first page of an item, and nothing more of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import islice
+
+from haulier.app.app import App
+from haulier.app.open_source import LiveSource
+from haulier.errors import HaulierError, UsageError
+from haulier.items.workitem import WorkItem
+from haulier.sources.context import Context, RunInfo
+from haulier.worker.dispatch import page_of
+from haulier.worker.trace import trace_of
+
+MAX_CHILDREN = 5
+"""Parents that are asked for until one has children."""
+
+
+@dataclass(frozen=True)
+class FirstPage:
+    records: tuple[bytes, ...]
+    child: WorkItem | None = None
+    """The item is divided, and this is the first part with records."""
+
+
+def context_of(source: LiveSource, mode: str) -> Context:
+    moment = source.clock.now().replace(microsecond=0)
+    log = logging.LoggerAdapter(logging.getLogger("haulier.processor"), {"item_key": "doctor"})
+    context = Context(source.client.session(), RunInfo("doctor", mode, moment), 1, log, source.shared)
+    context.api.most_pages = 1
+    return context
+
+
+async def first_page(source: LiveSource, item: WorkItem, context: Context) -> FirstPage:
+    """Of a divided item, that of its first part with records. Raises `UsageError` where the processor fails."""
+    found = await _page(source, item, context)
+    if found.child is None:
+        return found
+    child = found.child
+    for part in islice(_parts(source.app, child), MAX_CHILDREN):
+        page = await _page(source, part, context_of(source, context.run.mode))
+        if page.records:
+            return dataclasses.replace(page, child=part)
+    return FirstPage((), child)
+
+
+async def _page(source: LiveSource, item: WorkItem, context: Context) -> FirstPage:
+    try:
+        async with aclosing(source.app.processors[type(item)](item, context)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, WorkItem):
+                    return FirstPage((), piece)
+                return FirstPage(tuple(bytes(record) for record in page_of(piece, item.kind).records))
+    except HaulierError:
+        raise
+    except Exception as error:
+        trace = source.client.redactor.redact(trace_of(error)).rstrip()
+        raise UsageError(f"The processor of kind {item.kind!r} raised {trace.splitlines()[-1]}\n{trace}") from error
+    return FirstPage(())
+
+
+def _parts(app: App, child: WorkItem) -> Iterator[WorkItem]:
+    """A child of a source file asks for many parents: one for each of them."""
+    parts = app.divide(child) if app.is_of_file else ()
+    if not parts:
+        yield child
+    for part in parts:
+        yield from _parts(app, part)

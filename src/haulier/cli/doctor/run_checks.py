@@ -1,0 +1,111 @@
+"""Runs, and what holds their workers back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from haulier.app.open_source import OpenSource
+from haulier.app.run_start import is_queue_shared
+from haulier.cli.api_state import ApiState, api_lines, read_api_state
+from haulier.cli.doctor.finding import Finding, failed
+from haulier.cli.doctor.store_checks import STORE_SECONDS
+from haulier.errors import HaulierError
+from haulier.plurals import count_of
+from haulier.runs.newest_runs import newest_first
+from haulier.runs.state import RunState
+from haulier.runs.status import RunStatus, run_status
+
+MAX_RUNS = 50
+"""The newest ones, among which an open one is looked for."""
+
+
+async def find_scope(source: OpenSource) -> AsyncIterator[Finding]:
+    """Pauses, an outage, limits in force, and workers."""
+    try:
+        async with asyncio.timeout(STORE_SECONDS):
+            api = await read_api_state(source) if is_queue_shared(source) else None
+    except TimeoutError:
+        return  # The check of lake or queue says so.
+    except HaulierError as error:
+        yield failed("scope", error)
+        return
+    if api is None:
+        yield Finding(check="scope", text="Nobody has asked this API through this queue yet.")
+        return
+    lines = [line.removeprefix("  API      ").strip() for line in api_lines(api)]
+    if api.state == "well":
+        yield Finding(check="scope", text=f"{lines[0]}." if lines else "No worker is alive, and nothing is paused.")
+    else:
+        yield Finding(check="scope", state="warning", text=f"{lines[0]}.", remedy=" ".join(lines[1:]))
+
+
+async def find_runs(source: OpenSource) -> AsyncIterator[Finding]:
+    """Open runs, and the newest closed one of each mode."""
+    lake, name, modes = source.lake, source.app.name, set[str]()
+    queue = source.queue if is_queue_shared(source) else None
+    try:
+        async with asyncio.timeout(STORE_SECONDS):
+            workers = api.workers if (api := await _api_state(source)) is not None else 0
+            async for run, state, _ in newest_first(lake, name, most=MAX_RUNS):
+                if state.is_closed and run.file.mode in modes:
+                    continue
+                if state.is_closed:
+                    modes.add(run.file.mode)
+                yield _of_run(await run_status(lake, queue, run), workers)
+    except TimeoutError:
+        yield Finding(check="runs", state="away", text=f"Runs cannot be read within {STORE_SECONDS:.0f} s.")
+    except HaulierError as error:
+        yield failed("runs", error)
+    else:
+        if not modes:
+            yield Finding(check="runs", text="No run is closed yet.")
+
+
+async def _api_state(source: OpenSource) -> ApiState | None:
+    return await read_api_state(source) if is_queue_shared(source) else None
+
+
+def _of_run(status: RunStatus, workers: int) -> Finding:
+    run_id, ended = (
+        status.run_id,
+        f"{status.planned - status.missing:,} of {count_of(status.planned, 'item')} have ended",
+    )
+    if status.poisoned and status.state.is_closed:
+        return Finding(
+            check="runs",
+            subject=run_id,
+            state="warning",
+            text=f"It is partial: {count_of(status.poisoned, 'item')} poisoned.",
+            remedy="See why: haulier poison list SOURCE. Then redrive or discard them.",
+        )
+    if status.state is RunState.PARTIAL:
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items())
+        return Finding(
+            check="runs",
+            subject=run_id,
+            state="warning",
+            text=f"It is partial ({reasons}).",
+            remedy="Find out why, then pull again: haulier run SOURCE --new.",
+        )
+    if status.state.is_closed:
+        return Finding(
+            check="runs", subject=run_id, text=f"It is {status.state.value}: {count_of(status.records, 'record')}."
+        )
+    if status.is_stranded:
+        return Finding(
+            check="runs",
+            subject=run_id,
+            state="warning",
+            text=f"It is open, and the queue has lost what is missing: {ended}.",
+            remedy="Send it again and finish the run: haulier run SOURCE.",
+        )
+    if not workers:
+        return Finding(
+            check="runs",
+            subject=run_id,
+            state="warning",
+            text=f"It is {status.state.value}, and no worker is alive: {ended}.",
+            remedy="Finish it: haulier run SOURCE.",
+        )
+    return Finding(check="runs", subject=run_id, text=f"It is {status.state.value}: {ended}.")
