@@ -108,6 +108,9 @@ class ReceiptQueue:
         with self._store.lock:
             self._shared.poison.append(body)
 
+    async def check(self) -> None:
+        """There is nothing to be refused."""
+
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         store = self._store
         with store.lock:

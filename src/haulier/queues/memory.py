@@ -150,6 +150,9 @@ class MemoryQueue:
         with self._store.lock:
             self._store.poison.append(body)
 
+    async def check(self) -> None:
+        """There is nothing to be refused."""
+
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         limit = max(0, limit)
         with self._store.lock:

@@ -138,6 +138,11 @@ class Queue(Protocol):
         """Put a copy on the poison queue, for tools and alerts. What counts is the poison record in the lake."""
         ...
 
+    async def check(self) -> None:
+        """Do with a message that no worker is handed what a run does, where the queue exists, and leave nothing. Raises
+        `UsageError` with a remedy where that may not be done."""
+        ...
+
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         """Return up to ``limit`` bodies and change nothing. Delayed and leased messages may be left out."""
         ...

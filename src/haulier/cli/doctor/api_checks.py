@@ -41,7 +41,7 @@ def _streams_of(source: LiveSource, mode: str) -> tuple[str, ...]:
         source.app.require_mode(mode)
     except UsageError:
         return ()
-    return source.app.selected(())
+    return source.app.selected((), mode)
 
 
 async def _find_stream(source: LiveSource, log: AnswerLog, mode: str, stream: str) -> AsyncIterator[Finding]:
@@ -74,8 +74,7 @@ def _of_page(subject: str, page: FirstPage, log: AnswerLog) -> Finding:
 
 
 async def _find_expect(source: LiveSource) -> AsyncIterator[Finding]:
-    streams = source.app.selected(())
-    ask = source.app.expect_of(streams)
+    ask = source.app.expect_of("full", _streams_of(source, "full"))
     if ask is None:
         return
     try:

@@ -57,7 +57,7 @@ async def find_queue(source: OpenSource) -> AsyncIterator[Finding]:
                 yield Finding(check="queue", subject=name, text="It does not exist yet; the first run makes it.")
                 return
             depth = await source.queue.depth()
-            await source.queue.peek(1)
+            await source.queue.check()
             holders = await source.queue.holders()
     except TimeoutError:
         yield Finding(

@@ -3,6 +3,7 @@ docs/protocol.md#the-azure-queue."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +26,7 @@ from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities
 
 MAX_MESSAGES = 32
 """The service's limit for a receive and for a peek."""
+PROBE_SECONDS = 60
 CLEAR_SECONDS = 40.0
 """The service gives up on clearing a large queue after 30 s, and goes on where it is asked again."""
 CLEAR_TRIES = 20
@@ -208,6 +210,23 @@ class AzureQueue:
         connection, copy = self._open(), text_that_fits(body).encode()
         sender = MessageSender(connection, self._waits, self._patience_seconds)
         await sender.send(connection.poison, copy, is_work=False)
+
+    async def check(self) -> None:
+        """A probe is hidden until it is deleted, by the receipt of its sending. One that is left by a process that was
+        killed shows for a second at most, and then expires."""
+        connection = self._open()
+
+        async def probe(client: QueueClient) -> None:
+            with contextlib.suppress(AbsentQueueError):
+                sent = await self._call(
+                    client,
+                    lambda: client.send_message(
+                        text_of(b"{}"), visibility_timeout=PROBE_SECONDS, time_to_live=PROBE_SECONDS + 1
+                    ),
+                )
+                await self._call(client, lambda: client.delete_message(sent.id, sent.pop_receipt))
+
+        await each((connection.messages, connection.first, connection.poison), probe)
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         connection = self._open()

@@ -17,7 +17,7 @@ from typing import Any
 import apsw
 
 from haulier.clock import Clock, wall_seconds
-from haulier.errors import LeaseLostError, QueueUnavailableError
+from haulier.errors import LeaseLostError, QueueUnavailableError, UsageError
 from haulier.queues.seam import Depth, Holder, Lease, QueueCapabilities, ThisProcess
 from haulier.queues.sqlite import holders as table
 from haulier.queues.sqlite.rows import SqliteRows
@@ -146,6 +146,9 @@ class SqliteQueue:
     async def poison(self, body: bytes) -> None:
         await self._thread.write(lambda connection: connection.execute("INSERT INTO poison (body) VALUES (?)", (body,)))
 
+    async def check(self) -> None:
+        await self._thread.write(self._try_out)
+
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
         source = "poison ORDER BY id" if poison else "messages ORDER BY lane, visible_at, token, id"
         query = f"SELECT body FROM {source} LIMIT ?"
@@ -204,6 +207,16 @@ class SqliteQueue:
             "INSERT INTO messages (visible_at, body, lane) VALUES (?, ?, ?)",
             ((visible_at, body, lane) for body in bodies),
         )
+
+    def _try_out(self, connection: apsw.Connection) -> None:
+        """A message that comes and goes within one transaction is seen by nobody."""
+        if (found := connection.execute("PRAGMA quick_check(1)").get) != "ok":
+            raise UsageError(
+                f"The queue's file {self._file.path} is damaged ({found}). Stop its workers and delete it: what has "
+                "not ended is sent again from the plan."
+            )
+        self._add(connection, [b"{}"], _MAX_DELAY_SECONDS, _OTHERS)
+        connection.execute("DELETE FROM messages WHERE id = last_insert_rowid()")
 
     def _take_any(self, limit: int, lease_seconds: float) -> list[Lease]:
         # An idle worker asks again and again: that must not take the write lock, nor wear the disk.

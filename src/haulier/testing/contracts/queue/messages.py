@@ -186,6 +186,17 @@ class MessageContract(QueueSetting):
         await self.expire()
         assert await queue.depth() == Depth(ready=2, delayed=0, leased=0, poisoned=0)
 
+    async def test_a_check_leaves_nothing(self, queue: Queue) -> None:
+        """Neither in an empty queue, nor beside what is there."""
+        await queue.check()
+        assert await self.take(queue, 10) == []
+        await queue.enqueue([b"work"])
+        await queue.poison(b"bad")
+        await queue.check()
+        await self.expire()
+        assert [lease.body for lease in await self.take(queue, 10)] == [b"work"]
+        assert await queue.peek(10, poison=True) == [b"bad"]
+
     async def test_purge_removes_every_message(self, queue: Queue) -> None:
         """Purge removes messages in any state, returns their number, and keeps the poison queue."""
         await queue.enqueue([b"a", b"b", b"c"])
