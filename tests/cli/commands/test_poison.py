@@ -208,6 +208,7 @@ READS = {
 STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
     *("tried", "cleared", "held", "resumed", "not_paused", "limited", "not_limited", "listed", "shown", "edited"),
+    *("ok", "warning"),
 }
 
 
