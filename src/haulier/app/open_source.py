@@ -165,12 +165,10 @@ class LiveSource(OpenSource):
 
 
 @contextlib.asynccontextmanager
-async def open_source(
-    app: App, options: Options, *, writes: bool = True, clock: Clock | None = None
-) -> AsyncIterator[OpenSource]:
+async def open_source(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[OpenSource]:
     """No secret of the API is read. With ``writes`` a lake that is unfit is refused first, and a queue that cannot be
     asked; without, nothing is written."""
-    clock = clock or SystemClock()
+    clock = SystemClock()
     lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
     name = process_name()
     backend = queue_backend(
@@ -213,7 +211,6 @@ async def open_live(
     *,
     writes: bool = True,
     around: Callable[[Transport], Transport] = lambda transport: transport,
-    clock: Clock | None = None,
 ) -> AsyncIterator[LiveSource]:
     """Read the secrets and join the scope. ``around`` may wrap the transport.
 
@@ -227,7 +224,7 @@ async def open_live(
     from haulier.app.timed_transport import TimedTransport
 
     async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(open_source(app, options, writes=writes, clock=clock))
+        source = await stack.enter_async_context(open_source(app, options, writes=writes))
         redactor = Redactor()
         for secret in app.secrets:
             redactor.add(secret)

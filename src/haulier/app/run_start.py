@@ -157,9 +157,16 @@ async def supersede(source: LiveSource, mode: str) -> list[str]:
 
 
 async def start(
-    source: LiveSource, run: Run, on_planned: OnPlanned, on_sent: OnSent = lambda sent, planned: None
+    source: LiveSource,
+    run: Run,
+    on_planned: OnPlanned,
+    on_sent: OnSent = lambda sent, planned: None,
+    finished: Finished | None = None,
 ) -> Seal:
-    """Plan the run unless it is sealed (P1), call ``on_planned``, and enqueue what is not yet on the queue (P2)."""
+    """Plan the run unless it is sealed (P1), call ``on_planned``, and enqueue what is not yet on the queue (P2).
+
+    ``finished`` takes the place of what the lake's runs have finished.
+    """
     source.client.scope.note_run(run.run_id, is_only=True)
     sent = planned = 0
 
@@ -174,7 +181,7 @@ async def start(
         sent += items
         on_sent(sent, planned)
 
-    finished = await _finished(source, run)
+    finished = await _finished(source, run) if finished is None else finished
     enqueuer = Enqueuer(source.lake, source.queue, source.clock, source.expect)
     return await enqueuer.enqueue(
         run, lambda: _enumerate(source, run, finished), count, on_planned=check_and_show, finished=finished
