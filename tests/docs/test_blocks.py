@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -21,6 +22,7 @@ from haulier.app.source_loader import load_app
 from haulier.cli.main import haulier
 from haulier.config.place import Place, SourceText
 from haulier.config.source_file import API, FILE, STREAMS, load_source
+from haulier.sources.finished import Finished
 from haulier.testing.sandbox import SandboxSettings
 from tests.docs.pages import ROOT, Block, blocks
 
@@ -55,9 +57,11 @@ async def test_python_compiles_and_apps_work(block: Block, tmp_path: Path, monke
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setitem(sys.modules, file.stem, ModuleType(file.stem))
     app = load_app(str(file))
-    app.require_mode("full")
-    context = cast(Context, SimpleNamespace(api=FakeApi()))
-    items = [item async for item in app.items("full", app.streams, context)]
+    mode = "full" if '"full")' in block.text else "incremental"
+    app.require_mode(mode)
+    night = datetime(2030, 1, 1, tzinfo=UTC)
+    context = cast(Context, SimpleNamespace(api=FakeApi(), finished=Finished(), snapshot_time=night))
+    items = [item async for item in app.items(mode, app.streams, context)]
     assert items
     for item in items:
         pages = [page async for page in app.processors[type(item)](item, context)]

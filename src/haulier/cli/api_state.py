@@ -96,7 +96,7 @@ def api_state(row: ScopeRow, wall: float, operations_per_second: float | None = 
 
 def api_lines(api: ApiState) -> list[str]:
     """Write the state for a person; no line if no worker runs and nothing is wrong."""
-    return _state_lines(api) + _limit_lines(api) + _cost_lines(api)
+    return state_lines(api) + _limit_lines(api) + _cost_lines(api)
 
 
 def _limit_lines(api: ApiState) -> list[str]:
@@ -112,7 +112,7 @@ def _cost_lines(api: ApiState) -> list[str]:
     return [f"  scope    about {api.row_operations_per_second:.2g} storage operations a second: {beat}"]
 
 
-def _state_lines(api: ApiState) -> list[str]:
+def state_lines(api: ApiState) -> list[str]:
     because = f" ({api.reason})" if api.reason else ""
     if api.held is not None:
         return [f"  API      {hold_words(api.held)}: no request leaves", f"           To go on: {RESUME}"]

@@ -205,6 +205,20 @@ def test_runs_that_want_a_person_are_told(shop: Place, api: SandboxProcess) -> N
     assert "the queue has lost what is missing" in texts(shop.run("doctor", "--json"), "runs")
 
 
+def test_an_api_that_a_person_has_paused_is_not_asked(shop: Place, api: SandboxProcess) -> None:
+    """Who did it and why, what ends it, and a limit that somebody may have forgotten."""
+    assert shop.run("pause", "--why", "maintenance").code == 0
+    assert shop.run("limit", "--in-flight", "2").code == 0
+    asked = api.counters().requests
+    said = shop.run("doctor", "--json")
+    assert (said.code, states(said)["first_page"], states(said)["scope"]) == (4, "away", "warning")
+    assert "(maintenance): no request leaves. To go on: haulier resume" in texts(said, "scope")
+    assert "At most 2 in flight, set by" in texts(said, "scope")
+    assert api.counters().requests == asked
+    assert shop.run("resume").code == 0
+    assert shop.run("doctor").code == 0
+
+
 def test_g7_a_sas_without_the_right_to_write_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """On Azure too everything is tried; a container and a queue that are well say so."""
     with SandboxProcess(SandboxSettings(records=10)) as api:

@@ -11,13 +11,14 @@ import click
 import msgspec
 
 from haulier.app.app import App
-from haulier.app.open_source import OpenSource, Options, open_live, open_source, scope_name
+from haulier.app.open_source import Options, open_live, open_source
 from haulier.app.source_loader import load_app
+from haulier.cli.api_state import ApiState
 from haulier.cli.doctor.answers import AnswerLog
 from haulier.cli.doctor.finding import Finding, failed, worst_of
 from haulier.cli.doctor.machine_checks import find_disk, find_versions
-from haulier.cli.doctor.run_checks import find_runs, find_scope
-from haulier.cli.doctor.store_checks import find_lake, find_queue, is_scope_shared
+from haulier.cli.doctor.run_checks import find_runs, find_scope, scope_state
+from haulier.cli.doctor.store_checks import find_lake, find_queue
 from haulier.cli.event_loop import run_loop
 from haulier.cli.hints import fill_source
 from haulier.cli.options import json_option, options_of, place_options, source_argument
@@ -26,6 +27,7 @@ from haulier.errors import HaulierError
 from haulier.plurals import count_of
 
 _CODES = {"ok": 0, "warning": 0, "wrong": 2, "away": 4}
+HELD_STATES = ("held", "paused", "down")
 _WIDTHS = (8, 12)
 """Of the columns before the text: state and check."""
 
@@ -82,33 +84,30 @@ def _streams_text(app: App) -> str:
 
 
 async def _find_around(app: App, options: Options) -> AsyncIterator[Finding]:
-    """The stores first: through their row the checks of the API learn what its workers keep to."""
-    is_shared = False
+    """The stores first: their row says what the checks of the API have to keep to."""
+    scope: ApiState | None = None
     try:
         async with open_source(app, options, writes=False) as source:
-            async for finding in _find_stores(source):
+            findings = [await find_lake(source), *await find_disk(source), *[one async for one in find_queue(source)]]
+            for finding in findings:
                 yield finding
-            is_shared = await is_scope_shared(source, scope_name(app))
+            if all(finding.state in ("ok", "warning") for finding in findings if finding.check != "disk"):
+                scope = await scope_state(source)
+                for finding in find_scope(scope):
+                    yield finding
+                async for finding in find_runs(source, 0 if scope is None else scope.workers):
+                    yield finding
+    except TimeoutError:
+        yield Finding(check="scope", state="away", text="The lake or the queue does not answer any more.")
     except HaulierError as error:
-        yield failed("lake", error)
-    async for finding in _find_api(app, options if is_shared else dataclasses.replace(options, queue="memory")):
+        yield failed("scope", error)
+    if scope is not None and scope.state in HELD_STATES:
+        yield Finding(check="first_page", state="away", text="The API is not asked while its requests are held back.")
+        return
+    # Without others at work there are no limits to share, and a queue in memory leaves nothing behind.
+    shared = options if scope is not None else dataclasses.replace(options, queue="memory")
+    async for finding in _find_api(app, shared):
         yield finding
-
-
-async def _find_stores(source: OpenSource) -> AsyncIterator[Finding]:
-    lake = await find_lake(source)
-    yield lake
-    for finding in await find_disk(source):
-        yield finding
-    is_there = lake.state == "ok"
-    async for finding in find_queue(source):
-        is_there = is_there and finding.state == "ok"
-        yield finding
-    if is_there:
-        async for finding in find_scope(source):
-            yield finding
-        async for finding in find_runs(source):
-            yield finding
 
 
 async def _find_api(app: App, options: Options) -> AsyncIterator[Finding]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from haulier.app.open_source import LiveSource
+from haulier.app.run_time import MOST_APART, SAID_SECONDS
 from haulier.cli.doctor.answers import AnswerLog
 from haulier.cli.doctor.filter_check import Answer, FilterCheck
 from haulier.cli.doctor.finding import Finding, failed
@@ -17,8 +18,6 @@ from haulier.plurals import count_of
 
 STREAM_SECONDS = 120.0
 """All that is asked of one stream."""
-CLOCK_SECONDS = 5.0
-"""A `Date` has whole seconds, and is made while the answer is on its way."""
 MODES = ("full", "incremental")
 
 
@@ -93,8 +92,12 @@ def _find_clock(log: AnswerLog) -> Finding:
     seconds = log.clock_ahead_seconds
     if seconds is None:
         return Finding(check="clock", text="The API does not tell its time (`Date`), so clocks cannot be compared.")
-    if abs(seconds) <= CLOCK_SECONDS:
+    if abs(seconds) <= SAID_SECONDS:
         return Finding(check="clock", text="The API's clock and that of this machine agree.")
+    if abs(seconds) > MOST_APART.total_seconds():
+        text = f"The API's clock and that of this machine differ by {duration_text(abs(seconds))}."
+        remedy = "Set the clock that is wrong: no incremental run starts until then."
+        return Finding(check="clock", state="wrong", text=text, remedy=remedy)
     side = "ahead of" if seconds > 0 else "behind"
     return Finding(
         check="clock",

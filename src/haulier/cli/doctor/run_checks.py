@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from haulier.app.open_source import OpenSource
 from haulier.app.run_start import is_queue_shared
-from haulier.cli.api_state import ApiState, api_lines, read_api_state
+from haulier.cli.api_state import ApiState, read_api_state, state_lines
 from haulier.cli.doctor.finding import Finding, failed
 from haulier.cli.doctor.store_checks import STORE_SECONDS
+from haulier.cli.orders import limit_words
 from haulier.errors import HaulierError
 from haulier.plurals import count_of
 from haulier.runs.newest_runs import newest_first
@@ -20,33 +21,41 @@ MAX_RUNS = 50
 """The newest ones, among which an open one is looked for."""
 
 
-async def find_scope(source: OpenSource) -> AsyncIterator[Finding]:
+async def scope_state(source: OpenSource) -> ApiState | None:
+    """What the workers share. None where nothing is shared, or nobody has asked this API yet."""
+    if not is_queue_shared(source):
+        return None
+    async with asyncio.timeout(STORE_SECONDS):
+        return await read_api_state(source)
+
+
+def find_scope(api: ApiState | None) -> Iterator[Finding]:
     """Pauses, an outage, limits in force, and workers."""
-    try:
-        async with asyncio.timeout(STORE_SECONDS):
-            api = await read_api_state(source) if is_queue_shared(source) else None
-    except TimeoutError:
-        return  # The check of lake or queue says so.
-    except HaulierError as error:
-        yield failed("scope", error)
-        return
     if api is None:
         yield Finding(check="scope", text="Nobody has asked this API through this queue yet.")
         return
-    lines = [line.removeprefix("  API      ").strip() for line in api_lines(api)]
+    held_back = [line.removeprefix("  API ").strip() for line in state_lines(api)]
     if api.state == "well":
-        yield Finding(check="scope", text=f"{lines[0]}." if lines else "No worker is alive, and nothing is paused.")
+        text = f"{held_back[0]}." if held_back else "No worker is alive, and nothing is paused."
+        yield Finding(check="scope", text=text)
     else:
-        yield Finding(check="scope", state="warning", text=f"{lines[0]}.", remedy=" ".join(lines[1:]))
+        remedy = f"{held_back[1]}." if len(held_back) > 1 else ""
+        yield Finding(check="scope", state="warning", text=f"{_capital(held_back[0])}.", remedy=remedy)
+    if api.limit is not None:
+        yield Finding(
+            check="scope",
+            state="warning",
+            text=f"{_capital(limit_words(api.limit))}.",
+            remedy="To take it back: haulier limit SOURCE --reset.",
+        )
 
 
-async def find_runs(source: OpenSource) -> AsyncIterator[Finding]:
+async def find_runs(source: OpenSource, workers: int) -> AsyncIterator[Finding]:
     """Open runs, and the newest closed one of each mode."""
     lake, name, modes = source.lake, source.app.name, set[str]()
     queue = source.queue if is_queue_shared(source) else None
     try:
         async with asyncio.timeout(STORE_SECONDS):
-            workers = api.workers if (api := await _api_state(source)) is not None else 0
             async for run, state, _ in newest_first(lake, name, most=MAX_RUNS):
                 if state.is_closed and run.file.mode in modes:
                     continue
@@ -60,10 +69,6 @@ async def find_runs(source: OpenSource) -> AsyncIterator[Finding]:
     else:
         if not modes:
             yield Finding(check="runs", text="No run is closed yet.")
-
-
-async def _api_state(source: OpenSource) -> ApiState | None:
-    return await read_api_state(source) if is_queue_shared(source) else None
 
 
 def _of_run(status: RunStatus, workers: int) -> Finding:
@@ -109,3 +114,7 @@ def _of_run(status: RunStatus, workers: int) -> Finding:
             remedy="Finish it: haulier run SOURCE.",
         )
     return Finding(check="runs", subject=run_id, text=f"It is {status.state.value}: {ended}.")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from haulier.app.open_source import OpenSource
 from haulier.cli.doctor.finding import Finding, failed
-from haulier.errors import HaulierError, LakeUnavailableError, UnavailableError
+from haulier.errors import HaulierError, LakeUnavailableError
 from haulier.plurals import count_of
 from haulier.runs.lost_queue import require_queue
 
@@ -73,12 +73,3 @@ async def find_queue(source: OpenSource) -> AsyncIterator[Finding]:
     yield Finding(
         check="queue", subject=name, text=f"It answers, and holds {about}{count_of(depth.unsettled, 'message')}.{freed}"
     )
-
-
-async def is_scope_shared(source: OpenSource, row: str) -> bool:
-    """Whether others may be at work, whose limits the requests of a check have to keep."""
-    try:
-        async with asyncio.timeout(STORE_SECONDS):
-            return await source.rows.read(row) is not None
-    except (UnavailableError, TimeoutError):
-        return False
