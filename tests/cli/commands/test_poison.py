@@ -197,6 +197,7 @@ READS = {
     "state show": (),
     "state reset": ("numbers", "--why", "it was not"),
     "try": (),
+    "doctor": (),
     "pause": (),
     "resume": (),
     "limit": ("--in-flight", "3"),

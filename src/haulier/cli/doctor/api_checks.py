@@ -10,7 +10,7 @@ from haulier.app.run_time import MOST_APART, SAID_SECONDS
 from haulier.cli.doctor.answers import AnswerLog
 from haulier.cli.doctor.filter_check import Answer, FilterCheck
 from haulier.cli.doctor.finding import Finding, failed
-from haulier.cli.doctor.first_page import FirstPage, context_of, first_page
+from haulier.cli.doctor.first_page import PageFound, context_of, first_page
 from haulier.cli.doctor.sample import sample_of
 from haulier.cli.durations import duration_text
 from haulier.errors import HaulierError, UsageError
@@ -64,7 +64,7 @@ async def _find_stream(source: LiveSource, log: AnswerLog, mode: str, stream: st
         yield failed("first_page", error, subject, redact)
 
 
-def _of_page(subject: str, page: FirstPage, log: AnswerLog) -> Finding:
+def _of_page(subject: str, page: PageFound, log: AnswerLog) -> Finding:
     status, seconds = (0, 0.0) if log.response is None else (log.response.status, log.response.seconds)
     whose = "the first item" if page.child is None else "the first part of the first item"
     held = count_of(len(page.records), "record")

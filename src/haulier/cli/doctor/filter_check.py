@@ -9,7 +9,7 @@ from haulier.api.errors import Action, ApiError
 from haulier.app.open_source import LiveSource
 from haulier.cli.doctor.answers import AnswerLog
 from haulier.cli.doctor.finding import Finding, FoundState
-from haulier.cli.doctor.first_page import FirstPage, context_of, first_page
+from haulier.cli.doctor.first_page import PageFound, context_of, first_page
 from haulier.cli.doctor.sample import Sample, before, beyond, smallest, span_in
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
@@ -25,7 +25,7 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class Answer:
-    page: FirstPage
+    page: PageFound
     parameters: dict[str, str]
     """Of the request, by name."""
 

@@ -22,7 +22,7 @@ MAX_CHILDREN = 5
 
 
 @dataclass(frozen=True)
-class FirstPage:
+class PageFound:
     records: tuple[bytes, ...]
     child: WorkItem | None = None
     """The item is divided, and this is the first part with records."""
@@ -36,7 +36,7 @@ def context_of(source: LiveSource, mode: str) -> Context:
     return context
 
 
-async def first_page(source: LiveSource, item: WorkItem, context: Context) -> FirstPage:
+async def first_page(source: LiveSource, item: WorkItem, context: Context) -> PageFound:
     """Of a divided item, that of its first part with records. Raises `UsageError` where the processor fails."""
     found = await _page(source, item, context)
     if found.child is None:
@@ -46,22 +46,22 @@ async def first_page(source: LiveSource, item: WorkItem, context: Context) -> Fi
         page = await _page(source, part, context_of(source, context.run.mode))
         if page.records:
             return dataclasses.replace(page, child=part)
-    return FirstPage((), child)
+    return PageFound((), child)
 
 
-async def _page(source: LiveSource, item: WorkItem, context: Context) -> FirstPage:
+async def _page(source: LiveSource, item: WorkItem, context: Context) -> PageFound:
     try:
         async with aclosing(source.app.processors[type(item)](item, context)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, WorkItem):
-                    return FirstPage((), piece)
-                return FirstPage(tuple(bytes(record) for record in page_of(piece, item.kind).records))
+                    return PageFound((), piece)
+                return PageFound(tuple(bytes(record) for record in page_of(piece, item.kind).records))
     except HaulierError:
         raise
     except Exception as error:
         trace = source.client.redactor.redact(trace_of(error)).rstrip()
         raise UsageError(f"The processor of kind {item.kind!r} raised {trace.splitlines()[-1]}\n{trace}") from error
-    return FirstPage(())
+    return PageFound(())
 
 
 def _parts(app: App, child: WorkItem) -> Iterator[WorkItem]:
