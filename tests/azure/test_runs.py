@@ -118,6 +118,21 @@ def test_a_repair_that_was_not_needed_costs_no_record(place: Place) -> None:
     assert sorted(record["number"] for record in place.records) == list(range(ITEMS))
 
 
+def test_old_snapshots_are_removed(place: Place) -> None:
+    """As on a disk: a dry run counts what stands there, the newer snapshot stays, the older one is known as removed."""
+    old, kept = (place.run("run")["run_id"] for _ in range(2))
+    assert len(place.records) == 2 * ITEMS
+    dry = place.run("gc", "--keep", "1", "--dry-run")
+    assert [(each["run_id"], each["files"]) for each in dry["snapshots"]] == [(old, ITEMS + 1)]
+    assert dry["bytes"] > ITEMS * 20
+    assert len(place.records) == 2 * ITEMS
+    assert place.run("gc", "--keep", "1")["bytes"] == dry["bytes"]
+    assert len(place.records) == ITEMS
+    assert place.run("latest")["run_id"] == kept
+    assert list(place.run("status", "--run", old)["removed"]) == ["letters"]
+    assert place.run("gc", "--keep", "1")["snapshots"] == []
+
+
 def test_a_queue_that_was_deleted_is_made_again_by_a_repair(place: Place) -> None:
     """As what a run says that finds none advises."""
     place.run("enqueue")

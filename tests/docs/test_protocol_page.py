@@ -23,10 +23,10 @@ from tests.docs.pages import ROOT, anchor_of, anchors_of, blocks_of, links_of, p
 PAGE = ROOT / "docs/protocol.md"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 HEADINGS = re.findall(r"^##+ (.+)$", prose_of(PAGE), re.MULTILINE)
-RULES = [heading.split()[0] for heading in HEADINGS if re.match(r"[PCW]\d{1,2} ", heading)]
+RULES = [heading.split()[0] for heading in HEADINGS if re.match(r"[PCWR]\d{1,2} ", heading)]
 GUARANTEES = re.findall(r"^\| (G\d) \|", prose_of(ARCHITECTURE), re.MULTILINE)
 
-_NUMBER = re.compile(r"(?<![\w+./#])[PCGW]\d{1,2}(?![\w`])")
+_NUMBER = re.compile(r"(?<![\w+./#])[PCGRW]\d{1,2}(?![\w`])")
 _LINK = re.compile(r"(?<![\w/])(?P<page>(?:docs/[\w/-]+|[A-Z]{4,})\.md)(?:#(?P<anchor>[\w-]+))?")
 _ELSEWHERE = re.compile(
     r"\b(?:protocol|design|facts)(?:\.md)?,? (?:section |table )?\d"
@@ -119,8 +119,8 @@ def test_ordinary_text_is_no_wrong_citation(text: str) -> None:
 
 
 def test_all_rules_and_guarantees_are_there() -> None:
-    """P1 to P9, C1 to C10, W1 to W4 and G1 to G9, each once and in order."""
-    counts = {"P": 9, "C": 10, "W": 4}
+    """P1 to P9, C1 to C10, W1 to W4, R1 and G1 to G9, each once and in order."""
+    counts = {"P": 9, "C": 10, "W": 4, "R": 1}
     assert [f"{letter}{number}" for letter, count in counts.items() for number in range(1, count + 1)] == RULES
     assert [f"G{number}" for number in range(1, 10)] == GUARANTEES
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from haulier.errors import DamagedObjectError
 from haulier.lake.names import checked
 from haulier.lake.ndjson import BLOCK_BYTES, LineCompressor, LineCounter, to_lines
-from haulier.lake.seam import Bytes, Disk, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
+from haulier.lake.seam import Bytes, Disk, FolderSize, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
 from haulier.rows.seam import Rows
 
 PIECE_BYTES = 1024 * 1024
@@ -141,6 +141,11 @@ class ObjectLake:
         await asyncio.sleep(0)
         return sorted({name[len(prefix) :].partition("/")[0] for name in self._objects.below(prefix)})
 
+    async def measure(self, folder: str) -> FolderSize:
+        found = self._objects.below(f"{checked(folder)}/")
+        await asyncio.sleep(0)
+        return FolderSize(len(found), sum(len(self._objects.bodies.get(name, b"")) for name in found))
+
     async def download(self, path: str) -> AsyncIterator[bytes]:
         body = await self.read(path) or b""
         for start in range(0, len(body), PIECE_BYTES):
@@ -181,6 +186,9 @@ class ObjectLake:
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:
         checked(folder)
         return 0
+
+    async def prune(self, folder: str) -> None:
+        checked(folder)
 
     def locate(self, path: str) -> str:
         return f"objects://{path}"

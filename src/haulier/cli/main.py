@@ -34,6 +34,7 @@ COMMANDS = {
     "resume": "Lift a pause, or stop waiting for an API that was down.",
     "limit": "Change how many requests may be in flight, while it runs.",
     "cancel": "Close a run as cancelled; what it wrote stays.",
+    "gc": "Remove old snapshots, and what dead processes left.",
     "clear": "Empty the queue; plans and lake stay.",
     "init": "Write a source file that runs against the sandbox.",
     "schema": "Print the JSON Schema of source files.",

@@ -64,7 +64,7 @@ class RunPaths:
 
     def folder(self, name: str) -> str:
         """One of ``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes``,
-        ``hidden``, ``repairs``, ``closings``."""
+        ``hidden``, ``repairs``, ``removed``, ``closings``."""
         return f"{self.root}/{name}"
 
     @property
@@ -94,6 +94,9 @@ class RunPaths:
 
     def repair(self, number: int) -> str:
         return f"{self.root}/repairs/{number}.json"
+
+    def removed(self, stream: str) -> str:
+        return f"{self.root}/removed/{stream}.json"
 
     def closing(self, number: int, name: str) -> str:
         """``opened``, ``manifest.ndjson.gz``, ``shapes.json``, ``verdict`` or ``reopened`` of one closing."""

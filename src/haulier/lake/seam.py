@@ -73,6 +73,15 @@ class LakeCapabilities:
     """The least pause between two looks at a run as a whole, of a dozen calls each, where the lake charges for them."""
 
 
+@dataclass(frozen=True)
+class FolderSize:
+    """What stands below a folder."""
+
+    files: int
+    bytes: int
+    """As stored."""
+
+
 class Spool(Protocol):
     """Records of one attempt, not yet visible: opened once, under a name of its own, kept by descriptor (P5)."""
 
@@ -118,6 +127,10 @@ class Lake(Protocol):
         """List the files and folders directly in a small folder, in no order, without temporary names."""
         ...
 
+    async def measure(self, folder: str) -> FolderSize:
+        """Count what `walk` lists."""
+        ...
+
     def download(self, path: str) -> AsyncIterator[bytes]:
         """Read the stored bytes, in pieces."""
         ...
@@ -148,6 +161,11 @@ class Lake(Protocol):
 
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:
         """Remove temporary names (``.tmp-*``) below ``folder`` that are older. Returns how many."""
+        ...
+
+    async def prune(self, folder: str) -> None:
+        """Remove folders at and below ``folder`` that have nothing in them. A writer that is about to put something
+        there makes its folder anew. Nothing where folders are mere names."""
         ...
 
     def locate(self, path: str) -> str:

@@ -9,6 +9,7 @@ from haulier.lake.paths import runs_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
 from haulier.runs.records import VerdictRecord
+from haulier.runs.removal import is_removed
 from haulier.runs.run import Run, load_run
 from haulier.runs.state import RunState, run_state
 
@@ -33,7 +34,8 @@ async def newest_run(lake: Lake, source: str, mode: str | None) -> Run | None:
 async def latest_complete(lake: Lake, source: str, stream: str, mode: str = "full") -> tuple[Run, VerdictRecord] | None:
     """By default the newest full snapshot of a stream: an increment is none."""
     async for run, state, verdict in newest_first(lake, source, mode):
-        if stream in run.file.streams and state is RunState.COMPLETE and verdict is not None:
+        is_whole = stream in run.file.streams and state is RunState.COMPLETE
+        if is_whole and verdict is not None and not await is_removed(lake, run, stream):
             return run, verdict
     return None
 

@@ -10,6 +10,7 @@ from haulier.clock import Clock
 from haulier.lake.seam import Lake
 from haulier.runs.ledger import Ledger
 from haulier.runs.newest_runs import Seen, newest_first
+from haulier.runs.removal import removed_streams
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
 
@@ -44,6 +45,8 @@ class PastRun(msgspec.Struct, frozen=True, kw_only=True):
     reasons: dict[str, int] = {}
     streams: dict[str, int | None]
     """Records by stream, which are counted at the verdict."""
+    removed: tuple[str, ...] = ()
+    """Streams whose objects `haulier gc` removed."""
     figures: RunFigures | None = None
     """None while it is planned, and where a person closed it: nobody counted it."""
 
@@ -76,6 +79,7 @@ async def _past_run(lake: Lake, clock: Clock, seen: Seen) -> PastRun:
             stream: verdict.streams.get(stream, 0) if verdict is not None and is_counted else None
             for stream in run.file.streams
         },
+        removed=() if verdict is None else tuple(await removed_streams(lake, run)),
         figures=figures,
     )
 

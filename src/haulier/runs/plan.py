@@ -142,12 +142,21 @@ def shard_items(body: bytes) -> list[PlannedItem]:
 
 async def remove_lost_attempts(lake: Lake, paths: RunPaths) -> int:
     """Only after a final verdict: until then a planner may be writing there (P1)."""
+    return sum([await lake.sweep(folder) for folder in await _lost_attempts(lake, paths)])
+
+
+async def lost_shards(lake: Lake, paths: RunPaths) -> list[str]:
+    """Files of attempts that lost. A lake without spools of its own sweeps none of them."""
+    folders = await _lost_attempts(lake, paths)
+    return [path for folder in folders async for found in lake.walk(folder) for path in found if is_path(path)]
+
+
+async def _lost_attempts(lake: Lake, paths: RunPaths) -> list[str]:
     seal = await read_seal(lake, paths)
     if seal is None:
-        return 0  # Nobody has lost yet.
+        return []  # Nobody has lost yet.
     attempts = filter(is_path, await lake.names(paths.plans))
-    lost = [name for name in attempts if name not in (seal.attempt, "_SEALED.json")]
-    return sum([await lake.sweep(f"{paths.plans}/{attempt}") for attempt in lost])
+    return [f"{paths.plans}/{name}" for name in attempts if name not in (seal.attempt, "_SEALED.json")]
 
 
 async def _write_shard(lake: Lake, paths: RunPaths, attempt: str, number: int, items: Sequence[PlannedItem]) -> Shard:

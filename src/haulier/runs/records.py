@@ -200,6 +200,20 @@ class RepairRecord(Record, frozen=True, kw_only=True):
     repaired_at: datetime
 
 
+class RemovedRecord(Record, frozen=True, kw_only=True):
+    """``removed/<stream>.json``: no reader may take this stream's objects of the run any more; they are removed after
+    this was written."""
+
+    stream: str
+    why: str
+    """``old``, or the mode or the verdict of a run that never was a snapshot."""
+    files: int
+    bytes: int
+    """What stood there."""
+    by: str
+    removed_at: datetime
+
+
 class ExpectRecord(Record, frozen=True, kw_only=True):
     """``expect/{before,after}.json``: the counts that the API promised."""
 

@@ -17,9 +17,12 @@ async def mend_signs(lake: Lake, run: Run, verdict: VerdictRecord) -> None:
     body = encode_record(verdict)
     if verdict.verdict == "complete":
         # The run's own comes first: a stream's says that a reader may take it, and the run's that it may be relied on.
-        for sign in (success, *map(run.paths.stream_sign, run.file.streams)):
-            if not await lake.exists(sign):
+        signs = {success: "", **{run.paths.stream_sign(stream): stream for stream in run.file.streams}}
+        for sign, stream in signs.items():
+            if not await lake.exists(sign) and not await _is_removed(lake, run, stream):
                 await lake.create(sign, body)
+                if await _is_removed(lake, run, stream):
+                    await lake.remove(sign)  # Whose removal began before our first look, and ended after it.
         if await lake.exists(partial):
             await lake.remove(partial)
     elif verdict.verdict == "partial" and not await lake.exists(success):
@@ -28,3 +31,9 @@ async def mend_signs(lake: Lake, run: Run, verdict: VerdictRecord) -> None:
             await lake.remove(partial)  # It speaks of an earlier closing, which was reopened.
         if standing != body:
             await lake.create(partial, body)
+
+
+async def _is_removed(lake: Lake, run: Run, stream: str) -> bool:
+    """Whether objects of the stream, or of any, were removed (R1)."""
+    names = await lake.names(run.paths.folder("removed"))
+    return f"{stream}.json" in names if stream else bool(names)

@@ -11,6 +11,7 @@ from haulier.queues.seam import Queue
 from haulier.runs.expect import is_expect_missing
 from haulier.runs.ledger import Ledger, Progress
 from haulier.runs.records import Overlaps, ShapeChange, VerdictRecord
+from haulier.runs.removal import removed_streams
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 from haulier.runs.stranded import is_stranded
@@ -47,6 +48,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     """By stream of a closed run, how its records differ from those of the run before."""
     overlaps: Overlaps = {}
     """By stream of a closed incremental run, what was finished before and read once more."""
+    removed: dict[str, datetime] = {}
+    """Streams whose objects `haulier gc` removed, and when."""
     reasons: dict[str, int] = {}
     closed_at: datetime | None = None
 
@@ -61,6 +64,7 @@ async def run_status(lake: Lake, queue: Queue | None, run: Run) -> RunStatus:
         snapshot_time=run.file.snapshot_time,
         streams=run.file.streams,
         state=state,
+        removed={} if verdict is None else await _removed(lake, run),
         closed_at=None if verdict is None else verdict.closed_at,
     )
     if state is RunState.PLANNING:
@@ -77,6 +81,10 @@ async def run_status(lake: Lake, queue: Queue | None, run: Run) -> RunStatus:
         ledger.close()
     needs_api = not state.is_closed and await is_expect_missing(lake, run)
     return msgspec.structs.replace(standing, is_stranded=stranded, needs_api=needs_api)
+
+
+async def _removed(lake: Lake, run: Run) -> dict[str, datetime]:
+    return {stream: record.removed_at for stream, record in (await removed_streams(lake, run)).items()}
 
 
 def _of_verdict(standing: RunStatus, verdict: VerdictRecord) -> RunStatus:

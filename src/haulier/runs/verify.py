@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -54,24 +54,29 @@ class Verification:
 
 
 async def verify_run(
-    lake: Lake, run: Run, verdict: VerdictRecord, keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    lake: Lake,
+    run: Run,
+    verdict: VerdictRecord,
+    keys: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    removed: Collection[str] = (),
 ) -> Verification:
     """Read every object in a verdict's manifest, mend the signs, and compare the records of the streams in ``keys``
     (paths by stream) over the run.
 
-    Removes staging and forgotten temporaries, after a final verdict also plans that lost, and nothing else. ``verdict``
-    is ``complete`` or ``partial``, and in force.
+    Streams in ``removed`` are passed over (R1). Removes staging and forgotten temporaries, after a final verdict also
+    plans that lost, and nothing else. ``verdict`` is ``complete`` or ``partial``, and in force.
     """
     seen = Verification()
     await mend_signs(lake, run, verdict)
     await _clean(lake, run, verdict, seen)
     async for entries in read_manifest(lake, run.paths, verdict.number):
-        await _verify_batch(lake, entries, seen)
-    async for found in strays(lake, run, verdict, run.file.streams):
+        await _verify_batch(lake, [entry for entry in entries if entry.stream not in removed], seen)
+    streams = [stream for stream in run.file.streams if stream not in removed]
+    async for found in strays(lake, run, verdict, streams):
         for path in found:
             seen.strays += 1
             seen.note(f"{path} is in the lake, but the manifest does not list it")
-    for stream in run.file.streams:
+    for stream in streams:
         if paths := keys.get(stream):
             await _compare_keys(lake, run, verdict, stream, paths, seen)
     return seen

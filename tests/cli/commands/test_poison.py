@@ -209,7 +209,7 @@ READS = {
 STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
     *("tried", "cleared", "held", "resumed", "not_paused", "limited", "not_limited", "listed", "shown", "edited"),
-    *("ok", "warning"),
+    *("ok", "warning", "removed"),
 }
 
 

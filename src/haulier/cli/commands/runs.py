@@ -78,6 +78,11 @@ def _row(run: PastRun) -> tuple[str, ...]:
 
 
 def _more(run: PastRun) -> str:
+    counted = _counted(run)
+    return f"{counted}; removed: {', '.join(run.removed)}" if run.removed else counted
+
+
+def _counted(run: PastRun) -> str:
     figures = run.figures
     streams = ", ".join(f"{name}{'' if count is None else f' {count:,}'}" for name, count in run.streams.items())
     if figures is None:

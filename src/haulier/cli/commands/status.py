@@ -100,6 +100,7 @@ def status_lines(status: RunStatus, queue_line: str | None, failures: Failures) 
         lines.append("  because  " + ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items()))
     lines += [f"  again    {line}" for line in again_lines(status.overlaps)]
     lines += [f"  {line}" for line in (*unseen_lines(status.unseen), *shape_lines(status.shapes))]
+    lines += [f"  removed  {stream}, by haulier gc on {moment:%Y-%m-%d}" for stream, moment in status.removed.items()]
     if status.is_stranded:
         lines.append("  Items are missing from the queue: haulier work SOURCE sends them again.")
     if status.needs_api and not status.missing:

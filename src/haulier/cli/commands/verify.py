@@ -13,6 +13,7 @@ from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.plurals import are, count_of, have
+from haulier.runs.removal import require_standing
 from haulier.runs.status import run_status
 from haulier.runs.verify import verify_run
 
@@ -35,7 +36,8 @@ async def command(call: SourceCall, run_id: str | None) -> int:
             else:
                 say_status(status, None, failures)
             return 4 if verdict is None else 1
-        seen = await verify_run(source.lake, run, verdict, call.app.keys)
+        removed = await require_standing(source.lake, run)
+        seen = await verify_run(source.lake, run, verdict, call.app.keys, removed)
         say_verdict(source, run, verdict, failures)
         reread = (seen.objects, "object"), (seen.records, "record"), (seen.bytes, "byte")
         say("  reread   " + ", ".join(count_of(count, noun) for count, noun in reread))

@@ -34,7 +34,7 @@ from haulier.lake.azure.upload import BLOCK_BYTES, FileBody, MemoryBody, Upload
 from haulier.lake.floor import disk_at
 from haulier.lake.names import checked, temporary_name
 from haulier.lake.ndjson import LineCounter
-from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
+from haulier.lake.seam import Disk, FolderSize, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
 from haulier.rows.seam import Rows
 
 ABANDONED_SECONDS = 0.1
@@ -117,6 +117,9 @@ class AzureLake:
         entries = await self._listing.entries(self._folder.blob(folder))
         return [_printable(name) for name in entries if _is_listed(name)]
 
+    async def measure(self, folder: str) -> FolderSize:
+        return await self._listing.measure(self._folder.blob(folder))
+
     def download(self, path: str) -> AsyncIterator[bytes]:
         return self._pieces.download(self._folder.blob(path))
 
@@ -166,6 +169,10 @@ class AzureLake:
         for blob in forgotten:
             await self._patience.ask(partial(self._blobs.delete, blob))
         return len(forgotten)
+
+    async def prune(self, folder: str) -> None:
+        """Folders are names, but for those of a hierarchical namespace, which cost nothing."""
+        checked(folder)
 
     def locate(self, path: str) -> str:
         return f"{self._folder.url}/{checked(path)}"

@@ -14,6 +14,7 @@ from obstore.store import AzureStore
 from haulier.lake.azure.blobs import Blobs
 from haulier.lake.azure.patience import STORE_ERRORS, LakePatience
 from haulier.lake.names import TEMPORARY_PREFIX
+from haulier.lake.seam import FolderSize
 
 BATCH_NAMES = 1_000
 
@@ -74,6 +75,31 @@ class BlobListing:
             return found
 
         return await self._patience.ask(get)
+
+    async def measure(self, folder: str) -> FolderSize:
+        """Count each blob that is not temporary."""
+
+        async def get() -> FolderSize:
+            files = size = 0
+            try:
+                async for metas in obstore.list(self._store, prefix=folder, chunk_size=BATCH_NAMES):
+                    for meta in metas:
+                        if not is_temporary(meta["path"]) and not await self._is_marker(meta):
+                            files, size = files + 1, size + meta["size"]
+            except InvalidPathError:
+                return await self._measure_slowly(folder)
+            return FolderSize(files, size)
+
+        return await self._patience.ask(get)
+
+    async def _measure_slowly(self, folder: str) -> FolderSize:
+        files = size = 0
+        async for names in self._blobs.below(f"{folder}/"):
+            for name in names:
+                standing = None if is_temporary(name) else await self._blobs.standing(name)
+                if standing is not None:
+                    files, size = files + 1, size + standing.size
+        return FolderSize(files, size)
 
     async def _quickly(self, folder: str) -> AsyncIterator[list[str]]:
         async for metas in obstore.list(self._store, prefix=folder, chunk_size=BATCH_NAMES):

@@ -14,7 +14,7 @@ from haulier.disks import make_durable, sync_folder
 from haulier.errors import DamagedObjectError, LakeUnavailableError
 from haulier.lake.names import TEMPORARY_PREFIX, checked, temporary_name
 from haulier.lake.ndjson import LineCounter
-from haulier.lake.seam import Bytes, ObjectFacts
+from haulier.lake.seam import Bytes, FolderSize, ObjectFacts
 
 BATCH_PATHS = 1_000
 PIECE_BYTES = 1024 * 1024
@@ -106,6 +106,20 @@ class LocalFiles:
         paths = self._walk(checked(folder), temporary=False)
         while batch := list(map(_printable, islice(paths, BATCH_PATHS))):
             yield batch
+
+    def measure(self, folder: str) -> FolderSize:
+        files = size = 0
+        for path in self._walk(checked(folder), temporary=False):
+            with contextlib.suppress(FileNotFoundError):
+                size += os.lstat(f"{self.root}/{path}").st_size
+                files += 1
+        return FolderSize(files, size)
+
+    def prune(self, folder: str) -> None:
+        """Not durable: an empty folder that comes back harms nobody."""
+        for place, _, _ in os.walk(self.at(folder), topdown=False):
+            with contextlib.suppress(OSError):  # It has something in it, or is gone.
+                os.rmdir(place)
 
     def pieces(self, path: str) -> Generator[bytes, None, None]:
         with self._absent_is_none(), open(self.at(path), "rb", buffering=0) as file:

@@ -16,7 +16,7 @@ from haulier.lake.local.filesystems import refuse_unfit
 from haulier.lake.local.spool import LocalSpool
 from haulier.lake.local.threads import Call, LocalThreads
 from haulier.lake.names import checked
-from haulier.lake.seam import Disk, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
+from haulier.lake.seam import Disk, FolderSize, LakeCapabilities, ObjectFacts, Published, SecondsLeft, Spool
 from haulier.rows.seam import Rows
 
 T = TypeVar("T")
@@ -56,6 +56,9 @@ class LocalLake:
     async def names(self, folder: str) -> list[str]:
         return await self._threads.together(self._names, folder)
 
+    async def measure(self, folder: str) -> FolderSize:
+        return await self._threads.run(self._files.measure, folder)
+
     def download(self, path: str) -> AsyncIterator[bytes]:
         return self._each(self._files.pieces(checked(path)))
 
@@ -83,6 +86,9 @@ class LocalLake:
 
     async def clean(self, folder: str, *, older_than_seconds: float) -> int:
         return await self._threads.run(self._files.clean, folder, wall_seconds(self._clock) - older_than_seconds)
+
+    async def prune(self, folder: str) -> None:
+        await self._threads.run(self._files.prune, folder)
 
     def locate(self, path: str) -> str:
         return self._files.at(path)

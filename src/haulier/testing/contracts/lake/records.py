@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from haulier.lake.seam import Lake, Published
+from haulier.lake.seam import FolderSize, Lake, Published
 from haulier.testing.contracts.lake.contents import (
     OBJECT,
     RECORDS,
@@ -152,6 +152,22 @@ class RecordContract:
         assert await lake.read("a/b") is None
         assert await listed(lake, "a") == []
         assert await lake.create("a/b", b"2")
+
+    async def test_a_folder_is_measured_and_an_empty_one_is_pruned(self, lake: Lake) -> None:
+        """A folder with something in it stays, and one that was pruned can be written to."""
+        await asyncio.gather(
+            lake.create("a/b/one", b"123"), lake.create("a/b/c/two", b"4567"), lake.create("a/d", b"8")
+        )
+        assert await lake.measure("a/b") == FolderSize(2, 7)
+        assert await lake.measure("nothing") == FolderSize(0, 0)
+        await lake.remove("a/b/c/two")
+        for folder in ("a", "nothing"):
+            await lake.prune(folder)
+        assert await lake.names("a/b") == ["one"]
+        await lake.remove("a/b/one")
+        await lake.prune("a/b")
+        assert await lake.names("a") == ["d"]
+        assert await lake.create("a/b/c/two", b"again")
 
     async def test_nothing_but_forgotten_temporary_names_is_cleaned(self, lake: Lake) -> None:
         """Records, objects and unfinished spools are kept, however old they are."""
