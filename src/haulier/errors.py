@@ -1,5 +1,7 @@
 """Every error that haulier raises on purpose. A class exists where a caller does something different.
 
+What a person may meet says what to do: docs/errors.md is made of these docstrings.
+
 HaulierError
 ├── UsageError
 │   ├── SourceFileError
@@ -33,11 +35,17 @@ class HaulierError(Exception):
 
 
 class UsageError(HaulierError):
-    """A person must change a file, a flag, an environment variable or a right. Exit code 2."""
+    """A person must change a file, a flag, an environment variable or a right. Exit code 2.
+
+    To do: what the text says, and then the same command again. What was done is kept.
+    """
 
 
 class SourceFileError(UsageError):
-    """A mistake at ``key`` (dotted, as ``streams.flights.pages``) of ``file``; ``remedy`` says what to write."""
+    """A mistake at ``key`` (dotted, as ``streams.flights.pages``) of ``file``; ``remedy`` says what to write.
+
+    To do: correct that key; `haulier try SOURCE` shows what comes of it.
+    """
 
     def __init__(self, file: str, key: str, problem: str, remedy: str) -> None:
         self.file = file
@@ -49,7 +57,10 @@ class SourceFileError(UsageError):
 
 
 class NewerFormatError(UsageError):
-    """A file or message that a newer haulier wrote."""
+    """A file or message that a newer haulier wrote.
+
+    To do: upgrade haulier on this machine. Nothing was changed.
+    """
 
     def __init__(self, what: str, found: int, known: int) -> None:
         self.what = what
@@ -62,15 +73,25 @@ class NewerFormatError(UsageError):
 
 
 class UnavailableError(HaulierError):
-    """Something outside cannot be used now. Nothing was lost or charged; try again later. Exit code 4."""
+    """Something outside cannot be used now. Nothing was lost or charged. Exit code 4.
+
+    To do: the same command again later, without `--new`.
+    """
 
 
 class QueueUnavailableError(UnavailableError):
-    """Busy for too long, gone, or out of disk."""
+    """The queue is busy for too long, gone, or out of disk.
+
+    To do: look for a process that is stopped, a full disk, or a service that is down; then the same command again.
+    """
 
 
 class LakeUnavailableError(UnavailableError):
-    """Full, read-only, or gone."""
+    """The lake is full, read-only or gone, or a file in it is none that haulier wrote.
+
+    To do: make room, or give the right that is missing; a file that the text names comes back from a copy of the lake.
+    Then the same command again.
+    """
 
 
 class LeaseLostError(HaulierError):
@@ -78,7 +99,10 @@ class LeaseLostError(HaulierError):
 
 
 class DamagedObjectError(HaulierError):
-    """An object that cannot be decompressed to its end. It stays; its run cannot be complete."""
+    """An object that cannot be decompressed to its end. It stays; its run cannot be complete.
+
+    To do: look at the disk, and pull again with `haulier run SOURCE`.
+    """
 
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
@@ -98,4 +122,8 @@ class UnknownKindError(BrokenEnvelopeError):
 
 
 class ItemError(HaulierError):
-    """The item failed by its data, its request or its processor, and is charged."""
+    """The item failed by its data, its request or its processor, and is charged.
+
+    To do: in a run nothing at first, since it is tried again and divided; of what is poisoned in the end
+    `haulier poison show SOURCE KEY` tells all. After `haulier try`: what the text says.
+    """

@@ -16,7 +16,6 @@ import pytest
 
 from haulier.api.scope.failures import NO_FAILURES
 from haulier.cli.failures import failure_facts
-from haulier.runs.records import POISON_REASONS
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus
 from tests.docs.pages import ROOT, blocks_of
@@ -81,12 +80,6 @@ def test_the_document_is_one_of_the_program() -> None:
         *failure_facts(NO_FAILURES),
     ]
     assert status.planned == status.done + status.missing
-
-
-def test_the_reasons_of_poison_are_those_of_the_program() -> None:
-    """Every reason that a poison record may have."""
-    listed = re.findall(r"`([a-z_]+)`", " ".join(first_cells(section("Poison"))))
-    assert sorted(listed) == sorted(POISON_REASONS)
 
 
 def test_every_file_of_a_run_is_in_the_page() -> None:

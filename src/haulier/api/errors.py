@@ -22,6 +22,7 @@ class Action(StrEnum):
     """What to do about a request, or about its item."""
 
     OK = "ok"
+    """The answer is good."""
     RETRY = "retry"
     """Wait, and repeat the request while the item is held."""
     RETRY_LATER = "retry_later"
@@ -52,6 +53,7 @@ class Fault(StrEnum):
     CONNECT = "connect"
     """Refused, unreachable, or reset before the first byte of the answer."""
     DNS = "dns"
+    """The name of the host is not known."""
     TIMEOUT = "timeout"
     """No first byte in time, or not complete by the request's deadline."""
     SLOW = "slow"
@@ -59,6 +61,7 @@ class Fault(StrEnum):
     CUT = "cut"
     """The body ended early, or nothing shows that it is complete."""
     TLS = "tls"
+    """A certificate is refused, or no encrypted connection comes about."""
     PROXY = "proxy"
     """The proxy refuses us. (`CONNECT`: it cannot be reached.)"""
     PROTOCOL = "protocol"
@@ -77,11 +80,15 @@ class Shape(StrEnum):
     NONE = ""
     """None that the source could declare."""
     MISSING = "records missing"
+    """Nothing is at `records`."""
     ASTRAY = "records astray"
     """More than the last key of their path is missing; ``absent`` in `empty` does not cover it."""
     NULL = "records null"
+    """There is null at `records`."""
     NOT_A_LIST = "not a list"
+    """Something else than a list is at `records`."""
     NO_BODY = "no body"
+    """The answer is empty."""
     PAGING = "paging"
     """The answers contradict `pages` or `total`."""
     OTHER = "other"
@@ -89,6 +96,7 @@ class Shape(StrEnum):
     RECORD = "record"
     """A record lacks its key, or already has a field that the source adds."""
     HTML = "html"
+    """The answer is a page for people."""
     NOT_JSON = "not json"
     """Labelled as something else, or not at all."""
     UNPARSED = "unparsed"
@@ -122,7 +130,10 @@ _REMEDIES = {
 
 class BodyError(ItemError):
     """A complete body that cannot be read as what was asked for. The client repeats the request twice, then gives up.
-    The text may name keys, and must hold no values."""
+    The text may name keys, and must hold no values.
+
+    To do: compare `records`, `pages` and `total` of the stream with an answer, which `haulier try SOURCE` shows.
+    """
 
     def __init__(self, text: str, shape: Shape = Shape.OTHER) -> None:
         self.shape = shape
@@ -130,7 +141,10 @@ class BodyError(ItemError):
 
 
 class ApiError(ItemError):
-    """The API did not give what the item needs; ``action`` says what becomes of the item."""
+    """The API did not give what the item needs; ``action`` says what becomes of the item.
+
+    To do: it depends on the action.
+    """
 
     restarts: ClassVar[int] = 1
     """Times that the item begins again under RESTART before it fails."""
@@ -185,7 +199,10 @@ class ApiError(ItemError):
 
 class PagingError(ApiError):
     """The answers contradict `pages` or `total` of the source. The item is never divided, since its children would fail
-    alike. Most begin again once: a circle or a gap may come from one wrong answer."""
+    alike. Most begin again once: a circle or a gap may come from one wrong answer.
+
+    To do: correct what the text names; `haulier try SOURCE --pages 2` shows how two pages follow each other.
+    """
 
     def __init__(self, text: str, *, action: Action = Action.RESTART) -> None:
         super().__init__(text, action=action, shape=Shape.PAGING)
@@ -193,7 +210,10 @@ class PagingError(ApiError):
 
 class MovedError(ApiError):
     """The list changed while its pages were counted, so the records prove nothing. A shorter list helps, so the item
-    may be divided."""
+    may be divided.
+
+    To do: plan smaller items, sort by a key that never moves, or declare `may_move`.
+    """
 
     restarts: ClassVar[int] = 2
 

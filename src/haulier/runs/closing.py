@@ -21,6 +21,7 @@ from haulier.runs.expect import Expect, ask_expect, expected_range, is_expect_mi
 from haulier.runs.ledger import Ledger
 from haulier.runs.manifest import ManifestSums, read_manifest, write_manifest
 from haulier.runs.plan import remove_lost_attempts
+from haulier.runs.reasons import VERDICT_REASONS
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import (
     Ending,
@@ -227,7 +228,7 @@ class Closer:
             "damaged": totals.damaged,
             "count": records_off(expected, sums.streams, totals),
         }
-        reasons = {reason: count for reason, count in found.items() if count}
+        reasons = {reason: found[reason] for reason in VERDICT_REASONS if found[reason]}
         shapes = await shape_changes(self.lake, run, await sample_shapes(self.lake, run, number, sample))
         verdict: Verdict = "partial" if reasons else "complete"
         return _Finding(

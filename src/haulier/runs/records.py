@@ -134,9 +134,6 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
 
 
-POISON_REASONS = ("failed", "poison", "cap", "undecodable", "unknown_kind", "damaged", "crashed")
-
-
 class PoisonRecord(Record, frozen=True, kw_only=True):
     """``poison/<key>/<n>.json``, for a person to read."""
 
@@ -146,7 +143,7 @@ class PoisonRecord(Record, frozen=True, kw_only=True):
     run_id: str
     payload: msgspec.Raw
     reason: str
-    """One of `POISON_REASONS`, for tools."""
+    """One of `haulier.runs.reasons.POISON_REASONS`, for tools."""
     error_class: str
     error: str
     traceback: str = ""
@@ -348,7 +345,8 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     run_id: str
     verdict: Verdict
     reasons: dict[str, int] = {}
-    """Why it is partial: ``poison``, ``damaged`` (items) and ``count`` (records missing or too many)."""
+    """Why it is partial, by the words of `haulier.runs.reasons.VERDICT_REASONS`: the numbers of items, or of records
+    (``count``)."""
     totals: Totals = msgspec.field(default_factory=Totals)
     expected: dict[str, tuple[int, int]] = {}
     snapshot_time: datetime | None = None

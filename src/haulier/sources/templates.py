@@ -27,7 +27,10 @@ _BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 
 
 class PlaceholderError(UsageError):
-    """``problem`` and ``remedy`` make up the message."""
+    """A word in braces that is no placeholder. ``problem`` and ``remedy`` make up the message.
+
+    To do: write one of those that the text lists.
+    """
 
     def __init__(self, problem: str, remedy: str) -> None:
         self.problem = problem

@@ -43,7 +43,11 @@ _ASKED_TO_END = frozenset({-signal.SIGTERM, -signal.SIGINT})
 
 
 class CrashedError(ItemError):
-    """The subprocess of the item died over it; ``crashes`` counts the witnessed deaths."""
+    """The subprocess of the item died over it; ``crashes`` counts the witnessed deaths.
+
+    To do: look at the processor, and at what the item holds; mostly it is out of memory.
+    `haulier poison show SOURCE KEY` has the signal.
+    """
 
     def __init__(self, key: str, exit_code: int, crashes: int) -> None:
         self.crashes = crashes

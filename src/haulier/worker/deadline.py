@@ -21,7 +21,10 @@ class GateWaitError(Exception):
 
 
 class DeadlineError(ItemError):
-    """The item did not end within its deadline."""
+    """The item did not end within its deadline of an hour.
+
+    To do: plan smaller items; if it waited for something else than the API, look at its processor.
+    """
 
 
 class Awake:

@@ -145,7 +145,10 @@ def again_seconds(releases: int, jitter: float) -> float:
 
 
 class StoppedError(UsageError):
-    """The worker stops for a ``reason`` that an item failed with."""
+    """The worker stops for a ``reason`` that an item failed with: the source is wrong, or the API refuses everybody.
+
+    To do: what the text says; nothing is counted against the items. Then the same command again.
+    """
 
     def __init__(self, text: str, reason: Exception) -> None:
         self.reason = reason

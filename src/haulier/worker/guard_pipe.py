@@ -81,7 +81,10 @@ _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
 
 class FailedAloneError(ItemError):
-    """A note holds the traceback."""
+    """The processor failed while the item ran alone in a process. A note holds the traceback.
+
+    To do: correct the processor; `haulier poison show SOURCE KEY` has the traceback.
+    """
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame | None:

@@ -19,7 +19,10 @@ _DIGEST_BYTES: Final = 16
 
 
 class PaginationLoopError(PagingError):
-    """The walk goes in a circle."""
+    """The pages go in a circle: one of them came twice.
+
+    To do: correct `pages`; `haulier try SOURCE --pages 2` shows how two of them follow each other.
+    """
 
 
 class LoopGuard:

@@ -23,7 +23,8 @@ from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
 from haulier.runs.poison import PoisonGroups, newest_poison, read_all_poison, read_poison, read_several
 from haulier.runs.poison_selection import Numbered, PoisonSelection
-from haulier.runs.records import POISON_REASONS, PoisonRecord
+from haulier.runs.reasons import POISON_REASONS
+from haulier.runs.records import PoisonRecord
 from haulier.runs.redrive import Redriver
 from haulier.runs.reopen import Decision
 from haulier.runs.run import Run

@@ -17,7 +17,10 @@ _STALE = {"MessageNotFound", "PopReceiptMismatch"}
 
 
 class UnansweredError(QueueUnavailableError):
-    """The call may have had its effect, or may have it later."""
+    """The call may have had its effect, or may have it later.
+
+    To do: nothing at first, since it is made again; a worker gives up after two leases. Then the same command again.
+    """
 
 
 class StaleReceiptError(HaulierError):
@@ -26,11 +29,11 @@ class StaleReceiptError(HaulierError):
 
 
 class AbsentQueueError(HaulierError):
-    """There is no such queue."""
+    """There is no such queue, so it is made, or its messages are taken for lost."""
 
 
 class QueueExistsError(HaulierError):
-    """Whoever made it."""
+    """The queue that was to be made is there, whoever made it."""
 
 
 def judge(error: AzureError | TimeoutError, queue: str, errors: AzureErrors) -> HaulierError:
