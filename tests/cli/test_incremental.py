@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -61,6 +63,36 @@ def test_g1_each_night_takes_what_is_new(place: Place, growing: SandboxProcess) 
     assert ids_of(place) == sorted([*range(1, 731), *range(451, 501)])
     found = place.run("run", "incremental", "--json").json
     assert (found["state"], found["mode"], found["totals"]["records"]) == ("complete", "incremental", 50)
+
+
+CHILD = """
+[streams.notes]
+get = "/comments"
+query = { post_id = "{parent.id}" }
+records = "comments"
+pages = { cursor = "next", query = "cursor" }
+parent = "items"
+"""
+
+
+def test_a_child_is_asked_about_the_parents_that_are_new(place: Place, growing: SandboxProcess) -> None:
+    """Its windows are its own: it begins with all parents, then has those that are new. That another request is made
+    now is said, and what is finished stays so."""
+    place.toml.write_text(place.toml.read_text() + NEW_IDS.replace("lookback = 50", "lookback = 0") + CHILD)
+    growing.change(records=20)
+    assert "asks for other records" not in place.run("run", "incremental").err
+    known = ids_of(place, "notes")
+    growing.change(records=30)
+    place.toml.write_text(place.toml.read_text().replace("limit = 100", "limit = 99"))
+    said = place.run("run", "incremental").err
+    assert re.search(r"The source asks for other records than in run incremental-\S+, or writes times", said)
+    assert f"haulier state reset {place.toml} STREAM --why TEXT" in said
+    both = ids_of(place, "notes")
+    assert len(known) < len(both) == len(set(both)) == comments(growing, range(1, 31))
+
+
+def comments(api: SandboxProcess, posts: range) -> int:
+    return sum(json.loads(api.get(f"/comments?post_id={post}"))["total"] for post in posts)
 
 
 def test_a_first_run_says_what_to_write(place: Place, growing: SandboxProcess) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
-from haulier.app.first_run import require_starts
+from haulier.app.claim_checks import require_starts, say_changed_source
 from haulier.app.open_source import LiveSource, OpenSource
 from haulier.app.run_time import run_time
 from haulier.errors import UsageError
@@ -79,11 +79,12 @@ async def _is_worked(queue: Queue) -> bool:
 
 async def claim(source: LiveSource, wanted: WantedRun, say: Callable[[str], None] = lambda text: None) -> Run:
     """Where two runs were claimed at the same moment, the older one is returned. ``say`` is told of clocks that
-    differ."""
+    differ, and of a source that was changed."""
     new = new_run(source, wanted)
     moment = None
     if wanted.plans == "incremental":
         await require_starts(source, wanted.streams)
+        await say_changed_source(source, new, say)
         moment = run_time(await source.client.ask_time(), say)
     run = await claim_run(source.lake, source.clock, new, moment)
     if moment is not None:

@@ -1,4 +1,4 @@
-"""The time of an incremental run. Windows up to it are finished for good, so it is never ahead of the API's clock."""
+"""The time of an incremental run (W5). Windows up to it are finished for good, so it is never ahead of the API's."""
 
 from __future__ import annotations
 

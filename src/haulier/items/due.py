@@ -1,4 +1,4 @@
-"""What an incremental run reads: the holes in what is finished, what is new, and the end of it once more."""
+"""What an incremental run reads (W6): the holes in what is finished, what is new, and the end of it once more."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""Where a first incremental run begins: refused before it is claimed, so that nothing is left of it."""
+"""What an incremental run is looked at for before it is claimed, so that nothing is left of one that is refused."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from haulier.app.open_source import OpenSource
-from haulier.runs.newest_runs import latest_complete
+from haulier.runs.newest_runs import latest_complete, newest_run
+from haulier.runs.run import NewRun
 from haulier.runs.watermark import read_watermark
 from haulier.sources.new_windows import no_start_error
 
@@ -28,3 +29,14 @@ async def require_starts(source: OpenSource, streams: Iterable[str]) -> None:
         run = snapshot[0]
         until = recipes.whole_until(stream, run.file.snapshot_time)
         raise no_start_error(stream, f"{until:%Y-%m-%dT%H:%M:%SZ}", shlex.quote(f"after run {run.run_id}"))
+
+
+async def say_changed_source(source: OpenSource, new: NewRun, say: Callable[[str], None]) -> None:
+    """What earlier runs have finished counts, whatever they asked the API: that is said, and a person decides."""
+    before = await newest_run(source.lake, source.app.name, "incremental")
+    if before is None or before.file.streams != new.streams or before.file.fingerprint == new.fingerprint:
+        return
+    say(
+        f"The source asks for other records than in run {before.run_id}, or writes times in another way. What is "
+        "finished stays finished; to read a stream again from its start: haulier state reset SOURCE STREAM --why TEXT"
+    )
