@@ -21,7 +21,7 @@ def due_lines(seal: Seal) -> Iterator[str]:
             planned = [span for span in spans if isinstance(span, kind)]
             if planned:
                 again = [span for span in overlaps.get(stream, ()) if isinstance(span, kind)]
-                yield f"  {stream}: {_due(planned, again)}"
+                yield f"  {stream}: {due_words(planned, again)}"
     for stream, items in seal.spanless.items():
         yield (
             f"  {stream}: {count_of(items, 'item')} of no one window or range of IDs: what {are(items)} read by "
@@ -35,11 +35,16 @@ def again_lines(overlaps: Overlaps) -> Iterator[str]:
         yield f"{stream}: {', '.join(span_words(span_between(*ends)) for ends in spans)}"
 
 
-def _due(planned: Sequence[Span], again: Sequence[Span]) -> str:
-    *holes, newest = without(planned, again) or (None,)  # type: ignore[type-var]
-    parts = [] if newest is None else [f"{size_of([newest])} since {shown(newest.start)}"]
+def due_words(planned: Sequence[Span], again: Sequence[Span], goes_on: str = "") -> str:
+    """Say what is new among some spans of one kind, what fills holes, and what is read ``again``. ``goes_on`` says
+    where the new ones begin, if they are not among them."""
+    new: tuple[Span, ...] = without(planned, again)  # type: ignore[type-var]
+    holes = new if goes_on else new[:-1]
+    parts = [goes_on] if goes_on else []
+    if new and not goes_on:
+        parts.append(f"{size_of([new[-1]])} since {shown(new[-1].start)}")
     if holes:
         parts.append(f"{'a hole' if len(holes) == 1 else f'{len(holes):,} holes'} of {size_of(holes)}")
     if again:
         parts.append(f"the last {size_of(again)} once more")
-    return ", and ".join(parts)
+    return ", and ".join(parts) or "nothing"

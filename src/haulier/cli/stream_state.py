@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from haulier.app.open_source import OpenSource
-from haulier.cli.span_words import LOWEST_ID, LOWEST_TIME, shown, size_of, span_words
+from haulier.cli.due_lines import due_words
+from haulier.cli.span_words import LOWEST_ID, LOWEST_TIME, shown, span_words
+from haulier.errors import UsageError
+from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS
-from haulier.items.spans import Span
+from haulier.items.spans import Span, merge, overlaps
 from haulier.runs.edits import EditRecord, read_edits
 from haulier.runs.span_table import span_between
 from haulier.runs.watermark import FoldedRun, Watermark, read_watermark
@@ -28,6 +31,11 @@ class StreamState:
     runs: tuple[FoldedRun, ...]
     """The newest runs that say what is finished."""
     not_closed: tuple[str, ...]
+    due: tuple[Span, ...] | None = None
+    """What a run reads that is started now, but for new IDs. None where only the source's code knows, or it refuses."""
+    refusal: str = ""
+    has_groups: bool = False
+    """Its items may have parameters besides their span."""
 
     def document(self) -> dict[str, Any]:
         return {
@@ -46,14 +54,16 @@ class StreamState:
                 for run in self.runs
             ],
             "not_closed": self.not_closed,
+            "due": None if self.due is None else [_ends(span) for span in self.due],
         }
 
     def lines(self) -> Iterator[str]:
         yield self.stream
         if not any(self.groups.values()):
-            yield "  finished  nothing: the next incremental run reads from its start on"
+            yield "  finished  nothing"
         for group, spans in self.groups.items():
             yield from self._group_lines(group, spans)
+        yield f"  next run  {self._next_words()}"
         for edit in self.edits[-SHOWN_SPANS:]:
             said = ", ".join(span_words(span_between(*ends)) for ends in edit.spans) or "nothing"
             yield f"  edit {edit.number:<4} {edit.edited_at:%Y-%m-%d %H:%M:%SZ} by {edit.who}: {said} is finished"
@@ -67,22 +77,33 @@ class StreamState:
     def _group_lines(self, group: str, spans: Sequence[Span]) -> Iterator[str]:
         if not spans:
             return
-        if group == ALL_GROUPS:
+        if group == ALL_GROUPS and self.has_groups:
             yield "  in every group of items that no run has read since the edit:"
-        elif group:
+        elif group not in ("", ALL_GROUPS):
             yield f"  of the items with {group}:"
         yield from _listed("finished", spans)
         yield from _listed("hole", holes(spans))
-        missing = holes(spans)
-        holes_too = f", and {size_of(missing)} of holes" if missing else ""
-        yield f"  next run  from {shown(spans[-1].end)} on{holes_too}"
+
+    def _next_words(self) -> str:
+        if self.refusal:
+            return f"is refused: {self.refusal}"
+        known = [span for spans in self.groups.values() for span in spans]
+        if not known:
+            begins = shown(self.due[0].start) if self.due else "its start"
+            return f"reads from {begins} on"
+        if self.due is None:
+            missing = [hole for spans in self.groups.values() for hole in holes(spans)]
+            return due_words(missing, (), f"from {shown(known[-1].end)} on")
+        is_ids = isinstance(known[-1], IdRange)
+        again = overlaps(self.due, known)  # type: ignore[type-var]
+        return due_words(self.due, again, f"from {shown(known[-1].end)} on" if is_ids else "")
 
 
 async def read_states(source: OpenSource, streams: Sequence[str]) -> list[StreamState]:
     """Changes nothing."""
     edits = await read_edits(source.lake, source.app.name)
     known = await read_watermark(source.lake, source.app.name)
-    return [_state_of(stream, known, edits) for stream in streams]
+    return [_state_of(source, stream, known, edits) for stream in streams]
 
 
 def holes(spans: Sequence[Span]) -> list[Span]:
@@ -91,14 +112,23 @@ def holes(spans: Sequence[Span]) -> list[Span]:
     return [type(one)(one.end, other.start) for one, other in between if type(one) is type(other)]  # type: ignore[arg-type]
 
 
-def _state_of(stream: str, known: Watermark, edits: Sequence[EditRecord]) -> StreamState:
-    after = known.edited.get(stream, "")
+def _state_of(source: OpenSource, stream: str, known: Watermark, edits: Sequence[EditRecord]) -> StreamState:
+    after, recipes = known.edited.get(stream, ""), source.app.recipes
+    due, refusal = None, ""
+    try:
+        if recipes is not None:
+            due = merge(recipes.due(stream, known.finished, source.clock.now()))  # type: ignore[type-var]
+    except UsageError as error:
+        refusal = str(error)
     return StreamState(
         stream=stream,
         groups=dict(known.finished.spans.get(stream, {})),
         edits=tuple(edit for edit in edits if edit.stream == stream),
         runs=tuple(known.counts(stream)),
         not_closed=tuple(run_id for run_id in known.not_closed if run_id > after),
+        due=due,
+        refusal=refusal,
+        has_groups=recipes is None,
     )
 
 

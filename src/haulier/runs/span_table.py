@@ -70,7 +70,7 @@ class SpanTable:
         found: dict[str, tuple[Span, ...]] = {}
         for kind in (IdRange, TimeWindow):
             every: dict[str, list[Any]] = {}
-            for place in self._places():
+            for place in sorted(self._places(), key=lambda place: place[:2]):
                 if place[2] is kind:
                     every.setdefault(place[0], []).extend(self._of(place))
             found |= {stream: (*found.get(stream, ()), *merge(spans)) for stream, spans in every.items() if spans}

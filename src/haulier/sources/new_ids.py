@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from haulier.items.due import due_parts, due_starts
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
+from haulier.sources.finished import Finished
 from haulier.sources.ids import IdsDivision
 
 
@@ -29,3 +30,14 @@ class NewIdsDivision(IdsDivision):
         step, lookback = self._recipe.step, self._recipe.lookback
         for ids in parts(finished, IdRange(first, last + 1), step=step, lookback=lookback):
             yield self._make(ids)
+
+    def due(self, all_finished: Finished) -> Iterator[IdRange]:
+        """What a run reads of the IDs that were known: holes, and the last ones once more. Newer ones only the API
+        tells."""
+        finished = all_finished.ids(self.item.stream)
+        if not finished:
+            return iter(())
+        first, end = finished[0].start, finished[-1].end
+        if isinstance(self._recipe.first, int):
+            first = min(self._recipe.first, end - 1)
+        return due_parts(finished, IdRange(first, end), step=None, lookback=self._recipe.lookback)

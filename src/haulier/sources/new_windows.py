@@ -11,6 +11,7 @@ from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.items.zones import MOMENT, day_start, local, mark_until, zone_of
 from haulier.sources.context import Context
+from haulier.sources.finished import Finished
 from haulier.sources.recipe import ALL_AT_ONCE
 from haulier.sources.windows import WindowsDivision
 
@@ -20,18 +21,22 @@ class NewWindowsDivision(WindowsDivision):
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """None where nothing is due. Raises `UsageError` where nobody says where to begin."""
-        finished = context.finished.windows(self.item.stream)
+        for window in self.due(context.finished, context.snapshot_time):
+            yield self._make(window)
+
+    def due(self, all_finished: Finished, snapshot_time: datetime) -> Iterator[TimeWindow]:
+        """What a run of that time reads. Raises `UsageError` as `items`."""
+        finished = all_finished.windows(self.item.stream)
         start = self._recipe.start or (finished[0].start if finished else None)
         if start is None:
             raise no_start_error(self.item.stream)
-        if start > context.snapshot_time:
+        if start > snapshot_time:
             raise UsageError(
                 f"{self._where}: the start, {start:%Y-%m-%dT%H:%M:%SZ}, is after the time of this run, "
-                f"{context.snapshot_time:%Y-%m-%dT%H:%M:%SZ}. Write an earlier start."
+                f"{snapshot_time:%Y-%m-%dT%H:%M:%SZ}. Write an earlier start."
             )
         due = self._due_days if self._recipe.bounds.is_by_date else self._due
-        for window in due(finished, start, context.snapshot_time):
-            yield self._make(window)
+        return due(finished, start, snapshot_time)
 
     def _due(self, finished: tuple[TimeWindow, ...], start: datetime, snapshot_time: datetime) -> Iterator[TimeWindow]:
         recipe = self._recipe

@@ -6,11 +6,15 @@ from typing import Any
 
 from haulier.api.records.page import Page
 from haulier.errors import UsageError
+from haulier.items.spans import Span
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.division import Division, divide, divide_new
 from haulier.sources.fingerprint import fingerprint
+from haulier.sources.finished import Finished
 from haulier.sources.lookup import Expect, expect_by
+from haulier.sources.new_ids import NewIdsDivision
+from haulier.sources.new_windows import NewWindowsDivision
 from haulier.sources.parents import Parents
 from haulier.sources.recipe import ParentRecipe, StreamRecipe, WindowsRecipe
 from haulier.sources.stream_pages import fetch_pages
@@ -61,6 +65,15 @@ class RestSource:
         windows = [each for each in (recipe.full, recipe.incremental) if isinstance(each, WindowsRecipe)]
         until = snapshot_time - CLOCKS_APART - max(each.settle for each in windows)
         return min([until, *(each.end for each in windows if each.end is not None)])
+
+    def due(self, stream: str, finished: Finished, snapshot_time: datetime) -> list[Span]:
+        """What an incremental run of that time reads of a stream, without what only the API tells: new IDs. Raises
+        `UsageError` where nobody says where to begin."""
+        division = self._divisions["incremental"][stream]
+        if isinstance(division, NewWindowsDivision):
+            return [*division.due(finished, snapshot_time)]
+        assert isinstance(division, NewIdsDivision)
+        return [*division.due(finished)]
 
     def owner_of(self, stream: str) -> str:
         """The stream whose tables say how this one is divided: its parent, or itself."""

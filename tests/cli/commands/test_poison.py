@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from haulier import Api, App, Context, IdRange, WorkItem
+from haulier import Api, App, Context, IdRange, WorkItem, due_ids
 
 app = App("numbers", api=Api("{url}"))
 
@@ -31,6 +31,12 @@ class Numbers(WorkItem, stream="numbers", kind="numbers"):
 async def numbers(ctx: Context) -> AsyncIterator[WorkItem]:
     for n in range(6):
         yield Number(n)
+
+
+@app.enumerate("incremental")
+async def new_numbers(ctx: Context) -> AsyncIterator[WorkItem]:
+    for ids in due_ids(ctx.finished.ids("numbers"), first=1, end=10, step=5):
+        yield Numbers(ids)
 
 
 @app.processor(Number)

@@ -45,7 +45,8 @@ async def show_command(call: SourceCall, stream: str | None) -> int:
     """Show what incremental runs of SOURCE have finished, of STREAM or of each: spans, holes, edits, and the runs that
     count.
     """
-    streams = call.app.selected([stream] if stream is not None else [])
+    call.app.require_mode("incremental")
+    streams = call.app.selected([stream] if stream is not None else [], "incremental")
     async with open_source(call.app, call.options, writes=False) as source:
         states = await read_states(source, streams)
         if call.as_json:
@@ -129,7 +130,8 @@ async def _edit(call: SourceCall, source: OpenSource, stream: str, spans: tuple[
 
 def _kinds_of(app: App, stream: str) -> set[type]:
     """`IdRange`, `TimeWindow` or both, of which an item of the stream may have one. Raises `UsageError` if none has."""
-    (stream,) = app.selected([stream])
+    app.require_mode("incremental")
+    (stream,) = app.selected([stream], "incremental")
     items = [item for item in app.registry if item.stream == stream]
     # A full run may be divided otherwise.
     items = [item for item in items if item.kind.startswith(f"{stream}_new_")] or items

@@ -1,0 +1,116 @@
+"""`haulier state`: what incremental runs have finished, and what a person says of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from haulier.testing.sandbox import SandboxProcess
+from tests.cli.conftest import RECORDS, Place
+
+TOML = """
+source = "shop"
+
+[api]
+url = "{url}"
+
+[streams.items]
+get = "/items"
+query = {{ limit = 100 }}
+records = "items"
+pages = {{ cursor = "next", query = "cursor" }}
+
+[streams.items.incremental.ids]
+query = {{ from_id = "{{start}}", to_id = "{{end}}" }}
+last = {{ get = "/items/newest", at = "id" }}
+step = 400
+lookback = 50
+
+[streams.events]
+get = "/events"
+query = {{ limit = 100 }}
+records = "items"
+pages = {{ cursor = "next", query = "cursor" }}
+
+[streams.events.incremental.windows]
+query = {{ since = "{{start}}", until = "{{end}}" }}
+end = 2024-01-01T12:00:00Z
+lookback = "1h"
+"""
+
+
+@pytest.fixture
+def nightly(place: Place, api: SandboxProcess) -> Place:
+    """A source with IDs, and with windows that end in the past."""
+    place.toml.write_text(TOML.format(url=api.url))
+    return place
+
+
+def finished(place: Place, stream: str) -> list[list[object]]:
+    """The spans of a stream, in any group, by `--json`."""
+    shown = place.run("state show", stream, "--json").json["streams"][stream]
+    return [[span["start"], span["end"]] for group in shown["groups"] for span in group["finished"]]
+
+
+def test_the_state_is_shown_set_and_reset(nightly: Place) -> None:
+    """W1, W4: a run finishes what it plans; an edit replaces that, says who and why, and an open run does not count."""
+    said = nightly.run("state show")
+    assert "next run  is refused: streams.events.incremental.windows: there is no `start`" in said.out
+    assert "items\n  finished  nothing\n  next run  reads from its start on\n" in said.out
+
+    said = nightly.run("state set", "events", "--until", "2024-01-01T10:00:00+02:00", "--why", "loaded by hand")
+    assert said.code == 0, said.err
+    assert "all before 2024-01-01T08:00:00Z is finished\n            because: loaded by hand" in said.err
+    assert "next run  4 h since 2024-01-01T08:00:00Z, and the last 1 h once more" in said.err
+
+    said = nightly.run("run", "incremental")
+    assert said.code == 0, said.err
+    assert "items: 1,000 IDs since 1" in said.err
+    assert "events: 4 h since 2024-01-01T08:00:00Z, and the last 1 h once more" in said.err
+    assert finished(nightly, "items") == [[1, RECORDS + 1]]
+    assert [None, "2024-01-01T12:00:00Z"] in finished(nightly, "events")
+    (sign,) = nightly.lake.glob("shop/items/*/*/_SUCCESS.json")
+    again = [["2024-01-01T07:00:00Z", "2024-01-01T08:00:00Z"]]
+    assert json.loads(sign.read_bytes())["overlaps"] == {"events": again}
+    assert nightly.run("status", "--json").json["overlaps"] == {"events": again}
+    assert "  again    events: 2024-01-01T07:00:00Z to 2024-01-01T08:00:00Z (1 h)" in nightly.run("status").out
+
+    nightly.run("enqueue", "incremental", "--stream", "items")
+    said = nightly.run("state set", "items", "--until", "500", "--from", "11", "--why", "the rest was lost", "--json")
+    edit = said.json["edit"]
+    assert (edit["number"], edit["why"], edit["spans"]) == (2, "the rest was lost", [[11, 500]])
+    assert "@" in edit["who"]
+    assert "is open: it keeps its plan, and does not count for items." in said.err
+    assert nightly.run("run", "incremental", "--stream", "items").code == 0
+    assert finished(nightly, "items") == [[11, 500]]
+    assert "next run  from 500 on, and a hole of 10 IDs, and the last 50 IDs once more" in nightly.run("state show").out
+    assert nightly.run("run", "incremental", "--stream", "items").code == 0
+    assert [1, RECORDS + 1] in finished(nightly, "items")
+
+    assert nightly.run("state reset", "items", "--why", "again").code == 0
+    assert finished(nightly, "items") == []
+    assert nightly.run("state show", "items", "--json").json["streams"]["items"]["runs"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("set", "orders", "--until", "5", "--why", "x"), "has no stream 'orders'. It has: events, items."),
+        (("set", "items", "--until", "5", "--why", " "), "--why is empty."),
+        (("set", "items", "--until", "5"), "Missing option '--why'"),
+        (("set", "items", "--why", "x"), "Missing option '--until'"),
+        (("set", "items", "--until", "2024-01-01T00:00:00Z", "--why", "x"), "the items of 'items' are ranges of IDs"),
+        (("set", "events", "--until", "5", "--why", "x"), "the items of 'events' are windows of time"),
+        (("set", "events", "--until", "2024-01-01", "--why", "x"), "Write, for UTC: --until 2024-01-01T00:00:00Z"),
+        (("set", "events", "--until", "2999-01-01T00:00:00Z", "--why", "x"), "is in the future"),
+        (("set", "events", "--until", "yesterday", "--why", "x"), "is neither a time nor an ID"),
+        (("set", "items", "--until", "5", "--from", "5", "--why", "x"), "--from, 5, is not before --until, 5."),
+        (("reset", "items"), "Missing option '--why'"),
+    ],
+)
+def test_a_slip_is_refused_in_words(nightly: Place, words: tuple[str, ...], says: str) -> None:
+    """Exit code 2, and nothing is written."""
+    said = nightly.run(f"state {words[0]}", *words[1:])
+    assert (said.code, says in said.err) == (2, True), said.err
+    assert not [*nightly.lake.rglob("edits/*")]
