@@ -21,8 +21,9 @@ from tests.harness.azurite import ACCOUNT, Azurite, fresh_name
 ITEMS = 30
 LARGE = 70_000
 SOURCE = f"""
+import pathlib
 from dataclasses import dataclass
-from haulier import Api, App, WorkItem
+from haulier import Api, App, IdRange, WorkItem, due_ids
 
 app = App("letters", api=Api("http://127.0.0.1:9", in_flight=8), lake="LAKE", queue="QUEUE")
 
@@ -35,6 +36,20 @@ class Letter(WorkItem, stream="letters", kind="letter"):
 async def letters(ctx):
     for number in range({ITEMS}):
         yield Letter(number, "x" * ({LARGE} if number % 3 == 0 else 10))
+
+@app.enumerate("incremental")
+async def new_letters(ctx):
+    newest = int(pathlib.Path(__file__).with_name("newest").read_text())
+    for ids in due_ids(ctx.finished.ids("letters"), first=0, end=newest + 1, step=4, lookback=2):
+        yield NewLetters(ids)
+
+@dataclass(frozen=True)
+class NewLetters(WorkItem, stream="letters", kind="new_letters"):
+    ids: IdRange
+
+@app.processor(NewLetters)
+async def letters_of(item, ctx):
+    yield [{{"number": number}} for number in range(item.ids.start, item.ids.end)]
 
 @app.processor(Letter)
 async def letter(item, ctx):
@@ -88,6 +103,16 @@ def place(
     for name, value in azurite.environ.items():
         monkeypatch.setenv(name, value)
     return Place(tmp_path, azurite, capsys)
+
+
+def test_g1_each_night_takes_what_is_new(place: Place) -> None:
+    """What is finished is folded from closings in the container; an API that tells no time leaves it to our clock."""
+    newest = place.source.with_name("newest")
+    for last, planned in ((9, 3), (9, 1), (14, 2)):
+        newest.write_text(str(last))
+        assert place.run("run", "incremental")["totals"]["planned"] == planned
+    numbers = sorted(record["number"] for record in place.records)
+    assert numbers == sorted([*range(15), *range(8, 10), *range(8, 10)])
 
 
 def test_g1_a_purged_queue_is_repaired_and_the_run_ends_complete(place: Place) -> None:
