@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeGuard, TypeVar
 
 from haulier.api.answers.body_problem import BodyProblem
+from haulier.api.answers.cause_word import cause_word
 from haulier.api.answers.declared_wait import find_wait
 from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Judgement, Rule, judge
 from haulier.api.errors import Action, ApiError, BodyError, Fault, is_stumble
@@ -224,7 +225,14 @@ class Requester:
             is_early = isinstance(outcome, TransportError) and outcome.is_early
             will_repeat = is_early or (may_repeat and (wait or 0.0) <= MAX_HELD_WAIT_SECONDS)
             parts.scope.failures.note(
-                f"{self.describe(request)}: {reason}", wall_seconds(parts.clock), is_retried=will_repeat
+                f"{self.describe(request)}: {reason}",
+                wall_seconds(parts.clock),
+                is_retried=will_repeat,
+                word=cause_word(
+                    outcome.status if isinstance(outcome, Response) else None,
+                    outcome.kind if isinstance(outcome, TransportError) else None,
+                    judgement.shape,
+                ),
             )
             if not will_repeat:
                 if (wait or 0.0) > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:

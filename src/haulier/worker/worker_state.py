@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from haulier.api.answers.cause_word import cause_word
 from haulier.api.errors import ApiError
 from haulier.clock import wall_seconds
 from haulier.errors import HaulierError
@@ -52,8 +53,9 @@ class WorkerState:
             error = error.reason  # The closing words tell the rest.
         if not (isinstance(error, ApiError) and (error.status or error.fault)):
             cause = self.redact(str(error) if isinstance(error, HaulierError) else f"{type(error).__name__}: {error}")
+        word = cause_word(error.status, error.fault, error.shape) if isinstance(error, ApiError) else ""
         scope, clock = self.deps.client.scope, self.deps.clock
-        scope.failures.note(cause, wall_seconds(clock), is_retried=is_retried)
+        scope.failures.note(cause, wall_seconds(clock), is_retried=is_retried, word=word or type(error).__name__)
 
     def say(self, event: str, envelope: Envelope, error: Exception | None, level: int = logging.INFO) -> None:
         fields = {"item_key": envelope.key, "run_id": envelope.run_id, "failures": envelope.failures}

@@ -10,7 +10,9 @@ from haulier.api.scope.changes import Beat, after_beat, after_leave
 from haulier.api.scope.failures import (
     MAX_CAUSE_CHARACTERS,
     MAX_REMEMBERED_RUNS,
+    MAX_WORDS,
     NO_FAILURES,
+    OTHER,
     FailureNotes,
     Failures,
     merge_failures,
@@ -38,6 +40,23 @@ def test_a_worker_that_is_gone_leaves_what_it_told() -> None:
     row = after_leave(row, "b", 0, failures={"r": Failures(retries=1)})
     assert after_beat(row, replace(BEAT, number=2)).failures["r"].retries == 5
     assert decode(encode(row)).failures == row.failures
+
+
+def test_retries_are_counted_by_a_few_causes() -> None:
+    """The row is written with each beat: the commonest are told apart, and none is lost from the sum."""
+    notes = FailureNotes()
+    notes.note_run("r")
+    for number in range(12):
+        notes.note("GET http://a: it failed", 1.0, is_retried=True, word=f"status {500 + number}")
+    notes.note("not again", 1.0, word="status 404")
+    known = {"r": Failures(retries=107, by_word={"cut": 100, "connect": 5, OTHER: 2})}
+    for _ in range(10):
+        known = merge_failures(known, {"r": Failures(retries=20, by_word={"timeout": 20})})
+    found = merge_failures(known, notes.take())["r"]
+    assert (found.retries, sum(found.by_word.values())) == (319, 319)
+    assert len(found.by_word) == MAX_WORDS
+    assert (found.by_word["timeout"], found.by_word["cut"]) == (200, 100), "one that came late is seen"
+    assert "status 404" not in found.by_word
 
 
 def test_only_the_newest_runs_are_remembered() -> None:

@@ -7,6 +7,7 @@ import math
 from haulier.api.http.transport import Response
 from haulier.api.limits.breaker import Outcomes
 from haulier.api.limits.governor import Governor, Phase, Report, window_size
+from haulier.api.scope.latencies import BUCKETS, bucket_of
 
 FIRST_PAGE, LATER_PAGE = "first", "later"
 """A query's first answer is slow where later ones are cached."""
@@ -47,6 +48,7 @@ class BeatReport:
         self.last_bad = 0
         """Failures in a row that the others do not know of."""
         self._reason = ""
+        self._latencies = [0] * BUCKETS
         self._refused_places = 0
         self._refused_at = 0.0
 
@@ -60,6 +62,7 @@ class BeatReport:
         self.last_bad = 0
         if response is None:
             return False
+        self._latencies[bucket_of(response.seconds)] += 1
         if now - (1.0 - MAX_LEAD_PART) * response.seconds >= self._epoch_at:
             self._sample(response.first_byte_seconds, FIRST_PAGE if is_first_page else LATER_PAGE)
         return self._answers >= self._wanted
@@ -69,6 +72,8 @@ class BeatReport:
         self._bad += 1
         self.last_bad += 1
         self._reason = reason
+        if response is not None:
+            self._latencies[bucket_of(response.seconds)] += 1
         is_refusal = (
             response is not None and response.status == REFUSED_STATUS and now - response.seconds >= self._epoch_at
         )
@@ -102,6 +107,11 @@ class BeatReport:
         self._throttled_seconds = 0.0
         self._is_row = False
         return outcomes
+
+    def take_latencies(self) -> tuple[int, ...]:
+        """Answers by `bucket_of` their time, without waiting for a slot. Lost ones do no harm."""
+        latencies, self._latencies = tuple(self._latencies), [0] * BUCKETS
+        return latencies
 
     def take_report(self) -> Report:
         """A lost report does no harm."""

@@ -33,6 +33,8 @@ from haulier.api.limits.learned_rate import LearnedRate, after_refusal, grow
 from haulier.api.scope.failures import Failures, merge_failures
 from haulier.api.scope.orders import Hold, InFlightLimit
 from haulier.api.scope.row import FORMAT, Member, ScopeRow
+from haulier.api.scope.latencies import with_latencies
+from haulier.api.scope.row import Member, ScopeRow
 from haulier.api.scope.shares import Wish, divide_cap
 
 MAX_STEP_SECONDS = 60.0
@@ -75,6 +77,10 @@ class Beat:
     probe: bool | None = None
     spending: Spending = field(default_factory=Spending)
     failures: Mapping[str, Failures] = field(default_factory=dict)
+    latencies: Sequence[int] = ()
+    """Answers since the beat before (`haulier.api.scope.latencies`)."""
+    items: int = 0
+    """Items in work."""
     roll: float = 0.5
     """Random, 0 to 1."""
     wall: float = 0.0
@@ -95,7 +101,9 @@ def after_beat(row: ScopeRow, beat: Beat) -> ScopeRow:
     members = {name: one for name, one in row.members.items() if beat.gone.get(name) != one.beats}
     if not members:
         row = _restart(row, beat.wall)
+    before = row.time
     row = _advance_time(replace(row, members=members), beat.wall, is_slow=beat.is_slow)
+    row = replace(row, latencies=with_latencies(row.latencies, row.time - before, beat.latencies))
     if row.pause_mark and row.pause_mark != beat.mark:
         row = _without_pause(row)
     mine = members.get(beat.name)
@@ -150,6 +158,7 @@ def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
         beat_seconds=beat.beat_seconds,
         beat_at=beat.wall,
         peak=beat.peak,
+        items=beat.items,
         is_fixed=beat.is_fixed,
         rate=0.0 if mine is None else mine.rate,
         wanted=beat.spending.wanted,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
 
 MAX_REMEMBERED_RUNS = 4
 MAX_CAUSE_CHARACTERS = 300
+MAX_WORDS, OTHER = 6, "other"
+"""Causes that are counted apart; the rarer ones share a word."""
+MAX_WORD_CHARACTERS = 40
 
 
 class Failures(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     """Requests repeated in place, and items that came again."""
+    by_word: dict[str, int] = {}
+    """The same by their causes, each in a word or two, as far as they are known."""
     newest: str = ""
     """On one line without secrets; empty if none."""
     at: float = 0.0
@@ -24,6 +30,7 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
         last = more if more.at >= self.at else self
         return Failures(
             retries=self.retries + more.retries,
+            by_word=_few(self.by_word, more.by_word),
             newest=last.newest,
             at=last.at,
             hidden_until=max(self.hidden_until, more.hidden_until),
@@ -44,13 +51,18 @@ class FailureNotes:
         """What follows is of this run. Before the first, nothing is kept."""
         self.run_id = run_id
 
-    def note(self, cause: str, wall: float, *, is_retried: bool = False) -> None:
-        """``cause`` holds no secrets; an empty one is no new cause."""
+    def note(self, cause: str, wall: float, *, is_retried: bool = False, word: str = "") -> None:
+        """``cause`` holds no secrets; an empty one is no new cause. ``word`` is the cause in a word or two."""
         if self.run_id:
             cause = "".join(
                 sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(cause.split())
             )
-            more = Failures(retries=int(is_retried), newest=_shorten(cause), at=wall if cause else 0.0)
+            more = Failures(
+                retries=int(is_retried),
+                by_word={word[:MAX_WORD_CHARACTERS]: 1} if is_retried and word else {},
+                newest=_shorten(cause),
+                at=wall if cause else 0.0,
+            )
             self._news[self.run_id] = self._news.get(self.run_id, NO_FAILURES).with_more(more)
 
     def note_hidden(self, run_id: str, until: float) -> None:
@@ -63,6 +75,21 @@ class FailureNotes:
 
     def give_back(self, news: Mapping[str, Failures]) -> None:
         self._news = merge_failures(news, self._news)
+
+
+def _few(known: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Add, and keep few words, since the row holds few bytes: the commonest, and one of the newest, which would else
+    never come to be one of those. The rest share a word."""
+    both = Counter(known) + Counter(more)
+    if len(both) <= MAX_WORDS:
+        return dict(both)
+    rest = both.pop(OTHER, 0)
+    kept = {word for word, _ in both.most_common(MAX_WORDS - 2)}
+    left = Counter({word: count for word, count in both.items() if word not in kept})
+    newest = Counter({word: count for word, count in left.items() if word in more})
+    kept |= {word for word, _ in (newest or left).most_common(1)}
+    rest += sum(count for word, count in left.items() if word not in kept)
+    return {word: count for word, count in both.items() if word in kept} | {OTHER: rest}
 
 
 def _shorten(cause: str) -> str:

@@ -35,6 +35,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """Wall time, for people alone."""
     peak: int = 0
     """Most requests in flight since the beat before."""
+    items: int = 0
+    """Items in work, for people alone."""
     is_fixed: bool = False
     rate: float = UNLIMITED
     wanted: float = UNLIMITED
@@ -72,6 +74,8 @@ class ScopeRow(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, Failures] = msgspec.field(default_factory=dict)
     held: Hold | None = None
     limit: InFlightLimit | None = None
+    latencies: tuple[float, ...] = ()
+    """Answers of the last minutes by how long they took (`haulier.api.scope.latencies`)."""
 
 
 class _RowFormat(msgspec.Struct):

@@ -236,6 +236,8 @@ class ScopeView:
             pause_left=self.pause.seconds_left(now),
             report=self.beat_report.take_report(),
             outcomes=self.beat_report.take_outcomes(),
+            latencies=self.beat_report.take_latencies(),
+            items=self._items.total(),
             probe=self.probe,
             out_of="" if self.pacer.spent is None or self.pacer.spent.seconds >= UNLIMITED else str(self.pacer.spent),
             spending=replace(self.pacer.spending(now), declared=self._rates, heard=self._heard),
