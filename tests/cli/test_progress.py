@@ -93,19 +93,20 @@ def test_bar_status_and_closing_words_count_failures_alike(place: Place) -> None
             assert "status 500" in before["newest_failure"]["cause"]
             seen.process.send_signal(signal.SIGINT)
             assert seen.end() == 4, seen.drawn
-            (retries,) = re.findall(r"\n  retries  ([0-9]+)\r?\n", seen.drawn)
+            (retries,) = re.findall(r"\n  retries  ([0-9]+): [0-9]+ status 500\r?\n", seen.drawn)
             (failure,) = re.findall(r"\n  failure  ([0-9T:Z-]+), the newest: (GET [^\r\n]+status 500)", seen.drawn)
             assert failure[1].startswith("GET http://")
             last_drawn = re.findall(r"in flight, ([0-9]+) retries", seen.drawn)[-1]
         after = place.run("status", "--json").json
         assert str(after["retries"]) == retries == last_drawn
         assert after["retries"] >= before["retries"]
-        assert f"  retries  {retries}\n" in place.run("status").out
+        assert f"  retries  {retries}: {retries} status 500\n" in place.run("status").out
+        assert after["retries_by_cause"] == {"status 500": int(retries)}
         api.change(error_rate_500=0.0, latency_seconds=0.0)
         said = place.run("run", "--json")
     assert said.code == 0, said.err
     assert said.json["retries"] == place.run("status", "--json").json["retries"] >= after["retries"]
-    assert f"  retries  {said.json['retries']}\n" in said.err
+    assert f"  retries  {said.json['retries']}: " in said.err
 
 
 def test_a_worker_that_is_stopped_says_what_failed(place: Place) -> None:
@@ -120,7 +121,7 @@ def test_a_worker_that_is_stopped_says_what_failed(place: Place) -> None:
         process.terminate()
         _, err = process.communicate(timeout=90)
     assert process.returncode == 4
-    assert re.search(r"haulier: stopped by SIGTERM\n  retries  [0-9]+\n  failure  .*status 500\n$", err), err
+    assert re.search(r"haulier: stopped by SIGTERM\n  retries  [0-9]+: .*\n  failure  .*status 500\n$", err), err
 
 
 def test_a_run_without_failures_says_nothing_of_them(shop: Place) -> None:

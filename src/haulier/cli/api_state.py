@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -10,16 +11,15 @@ from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.limits.breaker import State
 from haulier.api.limits.budget import UNLIMITED
 from haulier.api.scope.rhythm import BEAT_SECONDS, fleet_rhythm, operations_now
-from haulier.api.scope.row import ScopeRow, decode
+from haulier.api.scope.row import Member, ScopeRow, decode
 from haulier.app.open_source import OpenSource, scope_name
 from haulier.cli.moments import moment_of, text_of
 from haulier.cli.orders import HoldFacts, LimitFacts, hold_facts, hold_words, limit_facts, limit_words
+from haulier.cli.worker_facts import is_living
 from haulier.clock import wall_seconds
 from haulier.plurals import count_of
 
 RESUME = "haulier resume SOURCE"
-FRESH_SECONDS, FRESH_BEATS = 10.0, 2
-"""The beat of a living worker is younger than the longer of the two."""
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """The most requests in the last beats."""
     may_be_in_flight: int = 0
     """The sum of the workers' shares."""
+    found_in_flight: int | None = None
+    """How many the API seems to bear at once, so far; None without a worker, and where none asks (``--fixed``)."""
     requests_per_second: float | None = None
     """A pace that was declared, told in headers or learned; None without one."""
     row_operations_per_second: float | None = None
@@ -59,11 +61,7 @@ async def read_api_state(source: OpenSource) -> ApiState | None:
 
 def api_state(row: ScopeRow, wall: float, operations_per_second: float | None = None) -> ApiState:
     """``operations_per_second`` is what the store of the row bears; None: as much as there is."""
-    living = [
-        one
-        for one in row.members.values()
-        if abs(wall - one.beat_at) <= max(FRESH_SECONDS, FRESH_BEATS * one.beat_seconds)
-    ]
+    living = [one for one in row.members.values() if is_living(one, wall)]
     state, reason, since, until = "well", "", None, None
     is_paused = wall < row.pause_until <= wall + row.pause_seconds
     is_for_a_person = is_paused and row.pause_until - wall > DAY_SECONDS
@@ -86,12 +84,19 @@ def api_state(row: ScopeRow, wall: float, operations_per_second: float | None = 
         workers=sum(one.looks for one in living),
         in_flight=sum(one.peak for one in living),
         may_be_in_flight=sum(one.share for one in living),
+        found_in_flight=_found_in_flight(row, living),
         requests_per_second=round(sum(paces), 2) if paces else None,
         row_operations_per_second=None if bears is None else round(operations_now(row, bears, BEAT_SECONDS), 2),
         beat_seconds=None if bears is None else fleet_rhythm(row, bears, BEAT_SECONDS).beat_seconds,
         held=hold_facts(row.held),
         limit=limit_facts(row.limit),
     )
+
+
+def _found_in_flight(row: ScopeRow, living: Sequence[Member]) -> int | None:
+    if not living or any(one.is_fixed for one in living):
+        return None
+    return row.governor.cap(min(one.in_flight for one in living) if row.limit is None else row.limit.in_flight)
 
 
 def api_lines(api: ApiState) -> list[str]:
@@ -128,5 +133,6 @@ def state_lines(api: ApiState) -> list[str]:
     if not api.workers:
         return []
     pace = "" if api.requests_per_second is None else f", at most {api.requests_per_second:.3g} requests a second"
-    flights = f"{api.in_flight:,} of at most {api.may_be_in_flight:,} in flight{pace}"
+    found = "" if api.found_in_flight is None else f", bears {api.found_in_flight:,} so far"
+    flights = f"{api.in_flight:,} of at most {api.may_be_in_flight:,} in flight{found}{pace}"
     return [f"  API      {flights}; {count_of(api.workers, 'worker')}"]

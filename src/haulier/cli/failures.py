@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from haulier.api.scope.failures import NO_FAILURES, Failures
+from haulier.api.scope.failures import NO_FAILURES, OTHER, Failures
 from haulier.api.scope.row import decode
 from haulier.app.open_source import LiveSource, OpenSource, scope_name
 from haulier.errors import HaulierError
@@ -29,7 +29,8 @@ def failure_lines(failures: Failures, *, is_complete: bool = False, said: str = 
     """Write lines for people, without a cause if the run is complete, or if it was ``said`` already, even of another
     request.
     """
-    lines = [f"  retries  {failures.retries:,}"] if failures.retries else []
+    by_word = ", ".join(f"{count:,} {word}" for word, count in _by_word(failures).items())
+    lines = [f"  retries  {failures.retries:,}: {by_word}"] if failures.retries else []
     found = _FAILED_REQUEST.fullmatch(failures.newest)
     cause = failures.newest if found is None else found[3]
     if cause and not is_complete and cause not in " ".join(said.split()):
@@ -40,7 +41,23 @@ def failure_lines(failures: Failures, *, is_complete: bool = False, said: str = 
 def failure_facts(failures: Failures) -> dict[str, Any]:
     """Give the facts to programs, under stable names."""
     newest = {"at": _time(failures), "cause": failures.newest} if failures.newest else None
-    return {"retries": failures.retries, "newest_failure": newest}
+    return {"retries": failures.retries, "retries_by_cause": _by_word(failures), "newest_failure": newest}
+
+
+def _by_word(failures: Failures) -> dict[str, int]:
+    """The most first; what an older worker noted has no word."""
+    known = dict(failures.by_word)
+    rest = failures.retries - sum(known.values()) + known.pop(OTHER, 0)
+    ordered = dict(sorted(known.items(), key=lambda one: (-one[1], one[0])))
+    return ordered | ({OTHER: rest} if rest > 0 else {})
+
+
+def newest_on_one_line(failures: Failures, width: int) -> str:
+    """Time and cause; empty without a failure."""
+    if not failures.newest:
+        return ""
+    at = f"{_time(failures):%H:%M:%SZ}"
+    return f"{at}, {short_cause(failures, width - len(at) - 2)}"
 
 
 def short_cause(failures: Failures, width: int) -> str:

@@ -12,6 +12,7 @@ import click
 
 from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.cli.failures import failure_facts, short_cause
+from haulier.cli.pace import Pace, eta_words
 from haulier.clock import Clock
 from haulier.plurals import count_of
 from haulier.runs.ledger import Progress
@@ -56,23 +57,6 @@ def open_progress(run_id: str, clock: Clock) -> ProgressView:
     return Bar(clock) if has_bar() else _Lines(run_id, clock)
 
 
-class _Pace:
-    """Speed since the view was opened."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._started_at = clock.monotonic()
-        self._first: Progress | None = None
-
-    def of(self, progress: Progress) -> tuple[float, float | None]:
-        """Compute records a second, and the seconds left (None: not known yet)."""
-        first = self._first = self._first or progress
-        seconds = max(self._clock.monotonic() - self._started_at, 1e-9)
-        ended = first.missing - progress.missing
-        left = seconds * progress.missing / ended if ended > 0 else None
-        return (progress.records - first.records) / seconds, left
-
-
 class _Lines:
     """A log line every ten seconds."""
 
@@ -80,20 +64,24 @@ class _Lines:
 
     def __init__(self, run_id: str, clock: Clock) -> None:
         self._run_id = run_id
-        self._pace = _Pace(clock)
+        self._pace = Pace(clock)
 
     def show(self, progress: Progress, traffic: Traffic) -> None:
-        rate, left = self._pace.of(progress)
+        self._pace.note(progress)
+        rate, eta = self._pace.rate, self._pace.eta
         logger.info(
             "progress",
             extra={
                 "run_id": self._run_id,
                 "items": progress.planned - progress.split,
-                "ended": progress.planned - progress.split - progress.missing,
+                "ended": progress.ended,
                 "poisoned": progress.poisoned,
                 "records": progress.records,
-                "records_per_second": round(rate),
-                "eta_seconds": None if left is None else round(left),
+                "records_per_second": None if rate is None else rate.records_per_second,
+                "items_per_second": None if rate is None else rate.items_per_second,
+                "eta_seconds": None if eta is None else eta.seconds,
+                "eta_low_seconds": None if eta is None else eta.low_seconds,
+                "eta_high_seconds": None if eta is None else eta.high_seconds,
                 **failure_facts(traffic.failures),
                 **({"held": traffic.held} if traffic.held else {}),
             },
@@ -117,7 +105,7 @@ class Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        self._pace = _Pace(clock)
+        self._pace = Pace(clock)
         self._console = Console(stderr=True)
         self._bar = RichProgress(
             BarColumn(bar_width=None),
@@ -132,15 +120,16 @@ class Bar:
         self._live.start()
 
     def show(self, progress: Progress, traffic: Traffic) -> None:
-        rate, left = self._pace.of(progress)
-        words = [count_of(progress.records, "record"), f"{rate:,.0f}/s"]
+        self._pace.note(progress)
+        rate, eta = self._pace.rate, self._pace.eta
+        words = [count_of(progress.records, "record"), f"{rate.records_per_second if rate else 0.0:,.0f}/s"]
         words += [f"{traffic.in_flight} in flight", f"{traffic.failures.retries:,} retries"]
         if traffic.held:
             words.append("[yellow]paused[/yellow]")
         if progress.poisoned:
             words.append(f"[red]{progress.poisoned:,} poisoned[/red]")
-        if left is not None and progress.missing:
-            words.append(f"ETA {_clock_text(left)}")
+        if eta is not None:
+            words.append(f"{eta_words(eta)} left")
         total = progress.planned - progress.split
         self._bar.update(self._task, total=total, completed=total - progress.missing, detail=", ".join(words))
         self._failures = traffic.failures
@@ -160,9 +149,3 @@ class Bar:
             return self._bar
         cause = short_cause(self._failures, self._console.width - len(NEWEST))
         return Group(self._bar, Text(NEWEST + cause, style="yellow", no_wrap=True, overflow="ellipsis"))
-
-
-def _clock_text(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -70,4 +70,6 @@ def _sum(parts: list[Progress]) -> Progress:
         records=sum(part.records for part in parts),
         bytes=sum(part.bytes for part in parts),
         requests=sum(part.requests for part in parts),
+        mean_seconds=parts[0].mean_seconds if len(parts) == 1 else None,
+        spread=parts[0].spread if len(parts) == 1 else None,
     )

@@ -7,6 +7,7 @@ lake says (docs/protocol.md#terms).
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ BATCH_ITEMS = 1_000
 """Rows in memory at a time."""
 FOLD_SHARDS = 8
 """Plan shards in memory at a time."""
+LEAST_ITEMS = 5
+"""Fewer tell nothing of how much items differ."""
 FOLD_FILES = 32
 """Small files folded in one transaction."""
 
@@ -50,6 +53,15 @@ class Progress:
     records: int = 0
     bytes: int = 0
     requests: int = 0
+    mean_seconds: float | None = None
+    """Of the done items, from the first request to the object; None of few."""
+    spread: float | None = None
+    """How much the done items differ in the time that they took: its standard deviation, in parts of its mean."""
+
+    @property
+    def ended(self) -> int:
+        """Divided items are not counted: their children are."""
+        return self.planned - self.split - self.missing
 
     @property
     def is_drained(self) -> bool:
@@ -89,16 +101,21 @@ class Ledger:
         await self._fold_names("outcomes", _fold_outcomes)
         await self._fold_names("hidden", _fold_hidden)
         await self._fold_files("receipts", _fold_receipts)
+        await self.fold_poison()
+        return True
+
+    async def fold_poison(self) -> None:
+        """Part of `refresh`; alone, for a run of which nothing else is asked."""
         # Poison before redrives: what is written in between then shows as missing, never as ended.
         await self._fold_names("poison", _fold_poison)
         await self._fold_names("redrives", _fold_redrives)
         await self._fold_files("discards", _fold_discards)
-        return True
 
     async def progress(self) -> Progress:
         rows = await self._scratch.do(_counts)
-        count = {state: items for state, items, _, _, _ in rows}
-        records, size, requests = next((row[2:] for row in rows if row[0] == "done"), (0, 0, 0))
+        count = {row[0]: row[1] for row in rows}
+        records, size, requests, seconds, squares = next((row[2:] for row in rows if row[0] == "done"), (0, 0, 0, 0, 0))
+        mean, spread = _spread(count.get("done", 0), seconds, squares)
         return Progress(
             is_sealed=self._has_plan,
             planned=sum(count.values()),
@@ -111,6 +128,8 @@ class Ledger:
             records=records,
             bytes=size,
             requests=requests,
+            mean_seconds=mean,
+            spread=spread,
         )
 
     async def fold_objects(self, streams: Iterable[str]) -> None:
@@ -153,6 +172,14 @@ class Ledger:
         """Note keys that are in the queue (`ledger_schema.LOST`)."""
         await self._scratch.do(table.put_queued, list(keys))
 
+    async def note_reasons(self, reasons: Iterable[tuple[str, int, str]]) -> None:
+        """Note keys, numbers of poison and what it died of."""
+        await self._scratch.do(table.put_poison_reasons, list(reasons))
+
+    async def by_reason(self) -> dict[str, int]:
+        """Count the poisoned items whose reason was noted; the most first."""
+        return await self._scratch.do(table.poison_by_reason)
+
     async def forget_queued(self) -> None:
         await self._scratch.do(table.forget_queued)
 
@@ -189,8 +216,15 @@ class Ledger:
         return path, body
 
 
-def _counts(connection: apsw.Connection) -> list[tuple[str, int, int, int, int]]:
+def _counts(connection: apsw.Connection) -> list[tuple[str, int, int, int, int, float, float]]:
     return connection.execute(table.COUNTS).fetchall()  # type: ignore[return-value]
+
+
+def _spread(items: int, seconds: float, squares: float) -> tuple[float, float] | tuple[None, None]:
+    if items < LEAST_ITEMS or seconds <= 0.0:
+        return None, None
+    mean = seconds / items
+    return mean, round(math.sqrt(max(0.0, squares / items - mean * mean)) / mean, 3)
 
 
 def _fold_read(connection: apsw.Connection, fold: Callable[[apsw.Connection, _Read], None], read: _Read) -> None:

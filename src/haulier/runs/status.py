@@ -24,6 +24,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     mode: str
     snapshot_time: datetime
+    created_at: datetime
     streams: tuple[str, ...]
     state: RunState
     is_stranded: bool = False
@@ -54,14 +55,16 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
 
 
-async def run_status(lake: Lake, queue: Queue | None, run: Run) -> RunStatus:
-    """Changes nothing. A run with a verdict costs the same at any size."""
+async def run_status(lake: Lake, queue: Queue | None, run: Run, ledger: Ledger | None = None) -> RunStatus:
+    """Changes nothing. A run with a verdict costs the same at any size; another, with the ledger of an earlier look,
+    what is new since."""
     state, verdict = await run_state(lake, run.paths)
     standing = RunStatus(
         run_id=run.run_id,
         source=run.file.source,
         mode=run.file.mode,
         snapshot_time=run.file.snapshot_time,
+        created_at=run.file.created_at,
         streams=run.file.streams,
         state=state,
         removed={} if verdict is None else await _removed(lake, run),
@@ -71,14 +74,15 @@ async def run_status(lake: Lake, queue: Queue | None, run: Run) -> RunStatus:
         return standing
     if verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL):
         return _of_verdict(standing, verdict)
-    ledger = Ledger(lake, run.paths)
+    kept = ledger or Ledger(lake, run.paths)
     try:
-        stranded = state is RunState.OPEN and queue is not None and await is_stranded(queue, run, ledger)
+        stranded = state is RunState.OPEN and queue is not None and await is_stranded(queue, run, kept)
         if not stranded:
-            await ledger.refresh()
-        standing = _of_progress(standing, await ledger.progress())
+            await kept.refresh()
+        standing = _of_progress(standing, await kept.progress())
     finally:
-        ledger.close()
+        if ledger is None:
+            kept.close()
     needs_api = not state.is_closed and await is_expect_missing(lake, run)
     return msgspec.structs.replace(standing, is_stranded=stranded, needs_api=needs_api)
 

@@ -31,10 +31,9 @@ from haulier.api.limits.budget import (
 from haulier.api.limits.governor import Phase, Report, begin_run, feed_report, restart
 from haulier.api.limits.learned_rate import LearnedRate, after_refusal, grow
 from haulier.api.scope.failures import Failures, merge_failures
+from haulier.api.scope.latencies import with_latencies
 from haulier.api.scope.orders import Hold, InFlightLimit
 from haulier.api.scope.row import FORMAT, Member, ScopeRow
-from haulier.api.scope.latencies import with_latencies
-from haulier.api.scope.row import Member, ScopeRow
 from haulier.api.scope.shares import Wish, divide_cap
 
 MAX_STEP_SECONDS = 60.0

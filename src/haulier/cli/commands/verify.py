@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import click
 import msgspec
 
 from haulier.app.open_source import open_source
-from haulier.cli.commands.status import say_status
 from haulier.cli.failures import failure_facts, read_failures
+from haulier.cli.hints import fill_source
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.source_command import SourceCall, source_command
+from haulier.cli.status_facts import StatusFacts
+from haulier.cli.status_lines import status_lines
 from haulier.plurals import are, count_of, have
 from haulier.runs.removal import require_standing
 from haulier.runs.status import run_status
@@ -34,7 +37,8 @@ async def command(call: SourceCall, run_id: str | None) -> int:
             if call.as_json:
                 emit(msgspec.to_builtins(status) | failure_facts(failures))
             else:
-                say_status(status, None, failures)
+                for line in status_lines(StatusFacts(status=status, failures=failures)):
+                    click.echo(fill_source(line))
             return 4 if verdict is None else 1
         removed = await require_standing(source.lake, run)
         seen = await verify_run(source.lake, run, verdict, call.app.keys, removed)
