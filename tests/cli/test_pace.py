@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from haulier.cli.pace import Eta, Pace, estimate_end, eta_words
+from haulier.cli.pace import Pace, TimeLeft, estimate_end, eta_words
 from haulier.runs.ledger import Progress
 from haulier.testing.clock import FakeClock
 
@@ -98,9 +98,10 @@ def test_nine_times_of_ten_it_ends_in_between(spread: float, at_once: int, left:
 
 
 def test_seconds_are_not_told_where_they_say_nothing() -> None:
-    assert eta_words(Eta(seconds=3.0, low_seconds=1.0, high_seconds=9.0)) == "some seconds"
-    assert eta_words(Eta(seconds=62.0, low_seconds=44.0, high_seconds=91.0)) == "about 60 s (45 s to 90 s)"
+    assert eta_words(TimeLeft(seconds=3.0, low_seconds=1.0, high_seconds=9.0)) == "some seconds"
+    assert eta_words(TimeLeft(seconds=62.0, low_seconds=44.0, high_seconds=91.0)) == "about 60 s (45 s to 90 s)"
     assert (
-        eta_words(Eta(seconds=14_000.0, low_seconds=9_000.0, high_seconds=30_000.0)) == "about 3.9 h (2.5 h to 8.3 h)"
+        eta_words(TimeLeft(seconds=14_000.0, low_seconds=9_000.0, high_seconds=30_000.0))
+        == "about 3.9 h (2.5 h to 8.3 h)"
     )
-    assert eta_words(Eta(seconds=600.0, low_seconds=595.0, high_seconds=605.0)) == "about 10 min"
+    assert eta_words(TimeLeft(seconds=600.0, low_seconds=595.0, high_seconds=605.0)) == "about 10 min"

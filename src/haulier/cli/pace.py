@@ -30,14 +30,14 @@ SAMPLES: Final = 300
 """Two seconds apart at least, for ten minutes."""
 
 
-class Rate(msgspec.Struct, frozen=True, kw_only=True):
+class RunRate(msgspec.Struct, frozen=True, kw_only=True):
     records_per_second: float
     items_per_second: float
     over_seconds: float
     """A minute, once it was looked at for so long."""
 
 
-class Eta(msgspec.Struct, frozen=True, kw_only=True):
+class TimeLeft(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until the last item ends; nine times of ten between the other two, if all goes on as it does."""
 
     seconds: float
@@ -71,7 +71,7 @@ class Pace:
             self._samples.popleft()
 
     @property
-    def rate(self) -> Rate | None:
+    def rate(self) -> RunRate | None:
         """Over the last minute; None until there were two looks."""
         newest = self._newest
         if newest is None:
@@ -80,14 +80,14 @@ class Pace:
         seconds = newest.at - since.at
         if seconds <= 0.0:
             return None
-        return Rate(
+        return RunRate(
             records_per_second=round(max(0, newest.records - since.records) / seconds, 1),
             items_per_second=round(max(0, newest.ended - since.ended) / seconds, 2),
             over_seconds=round(seconds, 1),
         )
 
     @property
-    def eta(self) -> Eta | None:
+    def eta(self) -> TimeLeft | None:
         """None before there is something to go by, while all that could be said is wild, and where nothing is left."""
         newest, left = self._newest, self._progress.missing
         if newest is None or not left:
@@ -99,7 +99,7 @@ class Pace:
         return estimate_end(ended, seconds, left, self._progress.mean_seconds or 0.0, spread)
 
 
-def estimate_end(ended: int, seconds: float, left: int, mean_seconds: float, spread: float) -> Eta | None:
+def estimate_end(ended: int, seconds: float, left: int, mean_seconds: float, spread: float) -> TimeLeft | None:
     """Reckon when the last of ``left`` items ends, where ``ended`` of them took ``seconds``, side by side.
 
     The rest takes as long, in proportion. Its mean and that of those which ended are unsure by the ``spread`` of items,
@@ -119,12 +119,12 @@ def estimate_end(ended: int, seconds: float, left: int, mean_seconds: float, spr
     if unsure > estimate:
         return None
     part = 1 + unsure / estimate
-    return Eta(
+    return TimeLeft(
         seconds=round(estimate, 1), low_seconds=round(estimate / part, 1), high_seconds=round(estimate * part, 1)
     )
 
 
-def eta_words(eta: Eta) -> str:
+def eta_words(eta: TimeLeft) -> str:
     """Write ``about 4 min, 3 to 5 min``; no seconds where they say nothing."""
     low, about, high = (rough_text(seconds) for seconds in (eta.low_seconds, eta.seconds, eta.high_seconds))
     if eta.seconds < MOMENT_SECONDS:

@@ -10,7 +10,7 @@ import msgspec
 from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.cli.api_state import ApiState
 from haulier.cli.failures import failure_facts
-from haulier.cli.pace import Eta, Rate
+from haulier.cli.pace import RunRate, TimeLeft
 from haulier.cli.worker_facts import WorkerFacts
 from haulier.queues.seam import Holder
 from haulier.runs.status import RunStatus
@@ -59,8 +59,8 @@ class StatusFacts:
     poison_by_reason: dict[str, int] | None = None
     """None where nothing is poisoned."""
     poison_unread: int = 0
-    rate: Rate | None = None
-    eta: Eta | None = None
+    rate: RunRate | None = None
+    eta: TimeLeft | None = None
     others: tuple[OtherRun, ...] = ()
 
     @property

@@ -8,7 +8,7 @@ from haulier.cli.api_state import api_lines
 from haulier.cli.due_lines import again_lines
 from haulier.cli.durations import duration_text
 from haulier.cli.failures import failure_lines
-from haulier.cli.pace import Rate, eta_words
+from haulier.cli.pace import RunRate, eta_words
 from haulier.cli.report import shape_lines, unseen_lines
 from haulier.cli.status_facts import OtherRun, QueueFacts, StatusFacts
 from haulier.cli.worker_facts import worker_words
@@ -98,7 +98,7 @@ def _pace_lines(facts: StatusFacts) -> list[str]:
     return lines
 
 
-def _rate_words(rate: Rate) -> str:
+def _rate_words(rate: RunRate) -> str:
     items = f"{rate.items_per_second:,.3g}" if rate.items_per_second < 100 else f"{rate.items_per_second:,.0f}"
     return f"{rate.records_per_second:,.0f} records/s, {items} items/s in the last {duration_text(rate.over_seconds)}"
 

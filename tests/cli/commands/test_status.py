@@ -16,7 +16,7 @@ from rich.console import Console
 from haulier.api.scope.failures import Failures
 from haulier.cli.api_state import ApiState
 from haulier.cli.orders import HoldFacts, LimitFacts
-from haulier.cli.pace import Eta, Rate
+from haulier.cli.pace import RunRate, TimeLeft
 from haulier.cli.status_facts import LatencyFacts, OtherRun, QueueFacts, StatusFacts
 from haulier.cli.status_screen import draw
 from haulier.cli.worker_facts import WorkerFacts
@@ -182,8 +182,8 @@ def full_facts() -> StatusFacts:
         ),
         workers=(WORKER,),
         latency=LatencyFacts(p50_seconds=0.1, p95_seconds=0.2),
-        rate=Rate(records_per_second=1.0, items_per_second=1.0, over_seconds=60.0),
-        eta=Eta(seconds=720.0, low_seconds=540.0, high_seconds=960.0),
+        rate=RunRate(records_per_second=1.0, items_per_second=1.0, over_seconds=60.0),
+        eta=TimeLeft(seconds=720.0, low_seconds=540.0, high_seconds=960.0),
         others=(OtherRun(run_id="o", mode="full", state="open", planned=1, ended=0, records=0),),
     )
 
