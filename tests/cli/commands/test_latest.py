@@ -67,7 +67,7 @@ def test_g1_the_snapshot_and_the_increments_after_it_are_enough(history: History
     history.finish(under_way)
     after = history.run("incremental", 8)
     history.claim("incremental")
-    assert history.listed("--mode", "both") == [full.run_id, under_way.run_id, after.run_id]
+    assert history.listed("--mode", "both") == [under_way.run_id, full.run_id, after.run_id]
     assert history.listed("--mode", "incremental", "--since", full.run_id) == [under_way.run_id, after.run_id]
 
 

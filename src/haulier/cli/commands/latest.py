@@ -30,7 +30,7 @@ from haulier.runs.strays import late_objects
         type=click.Choice(["full", "incremental", "both"]),
         default="full",
         show_default=True,
-        help="The newest full snapshot, the increments, or the snapshot and the increments after it.",
+        help="The newest full snapshot, the increments, or the snapshot and the increments that it may lack.",
     ),
     click.option(
         "--since",
@@ -42,7 +42,7 @@ async def command(call: SourceCall, stream: str | None, mode: str, since: str | 
     """Print the folder of STREAM's newest complete snapshot. STREAM can be left out if SOURCE has only one.
 
     With --mode incremental: the folders of its increments, oldest first, and with --since those alone that a reader of
-    that run lacks. With --mode both: the snapshot, and the increments after it.
+    that run lacks. With --mode both: the snapshot and the increments that it may lack.
     """
     app = call.app
     if since is not None and mode != "incremental":
@@ -63,7 +63,9 @@ async def command(call: SourceCall, stream: str | None, mode: str, since: str | 
         if mode == "full":
             return await _show_full(call, source, stream, *full)
         found = await find_increments(source.lake, app.name, stream, after_full(full[0]))
-        found.closed.insert(0, full)
+        found.closed.append(full)
+        # In the order of time: what a snapshot shows to be deleted must not come back with an older increment.
+        found.closed.sort(key=lambda each: (each[0].file.snapshot_time, each[0].run_id))
         return _show_increments(call, source, stream, found, await _late(source, stream, *full))
 
 
