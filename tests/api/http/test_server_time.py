@@ -38,6 +38,12 @@ async def test_any_answer_tells_the_time(ahead: float) -> None:
     assert abs(told.ahead_seconds + ahead) <= 2.0
 
 
+async def test_one_lost_connection_is_tried_again() -> None:
+    """A sandbox in an outage that is over with the second try."""
+    told = await asked(SandboxSettings(outages=((0.0, 0.4),), outage_status=0))
+    assert told.date is not None
+
+
 async def test_no_answer_is_no_time() -> None:
     told = await asked(SandboxSettings(is_down=True, outage_status=0))
     assert told.date is None

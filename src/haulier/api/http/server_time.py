@@ -9,6 +9,9 @@ from haulier.api.http.retry_after import parse_http_date
 from haulier.api.http.transport import Request, Transport, TransportError
 from haulier.clock import Clock
 
+AGAIN_SECONDS = 0.5
+"""Before the second and last try: one lost connection is no reason to believe our own clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerTime:
@@ -35,11 +38,22 @@ class ServerTime:
 async def ask_server_time(
     url: str, transport: Transport, slot: Callable[[], AbstractAsyncContextManager[None]], clock: Clock
 ) -> ServerTime:
-    """One HEAD request at the API's own address: every answer has a ``Date``, whatever its status (RFC 9110 6.6.1).
+    """A HEAD request at the API's own address: every answer has a ``Date``, whatever its status (RFC 9110 6.6.1). Where
+    there is none, it is asked once more.
 
     A cache may answer with an older one, which is safe, and says so in ``Age``.
     """
     request = Request("HEAD", url, (("Cache-Control", "no-cache"),))
+    told = await _ask_once(request, transport, slot, clock)
+    if told.date is None:
+        await clock.sleep(AGAIN_SECONDS)
+        told = await _ask_once(request, transport, slot, clock)
+    return told
+
+
+async def _ask_once(
+    request: Request, transport: Transport, slot: Callable[[], AbstractAsyncContextManager[None]], clock: Clock
+) -> ServerTime:
     async with slot():
         asked_at = clock.now()
         try:
