@@ -22,6 +22,11 @@ _REMEDY = (
     "others."
 )
 
+_EMPTY_REMEDY = (
+    "If the API holds records there, correct the query of the stream, or how `bounds` writes the ends: some APIs find "
+    "nothing by a filter that they do not understand."
+)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -78,6 +83,8 @@ class FilterCheck:
         item, whole = sample.first, first
         if not whole.page.records and sample.last != item:
             item, whole = sample.last, await self._ask(sample.last)
+        if not whole.page.records:
+            return self._finding("warning", "Neither the first item nor the last one has a record.", _EMPTY_REMEDY)
         part, kept = smallest(self._source.app, item), f"{_words(far)} can hold nothing, and nothing came."
         if part is None or len(whole.page.records) < 2:
             return self._finding("ok", kept)
