@@ -120,9 +120,12 @@ def _state_of(source: OpenSource, stream: str, known: Watermark, edits: Sequence
             due = merge(recipes.due(stream, known.finished, source.clock.now()))  # type: ignore[type-var]
     except UsageError as error:
         refusal = str(error)
+    groups = dict(known.finished.spans.get(stream, {}))
+    if recipes is not None and "" in groups:
+        groups.pop(ALL_GROUPS, None)  # A run has read the one group that there is, since the edit.
     return StreamState(
         stream=stream,
-        groups=dict(known.finished.spans.get(stream, {})),
+        groups=groups,
         edits=tuple(edit for edit in edits if edit.stream == stream),
         runs=tuple(known.counts(stream)),
         not_closed=tuple(run_id for run_id in known.not_closed if run_id > after),

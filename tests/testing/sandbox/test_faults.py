@@ -232,12 +232,14 @@ async def test_a_page_with_an_unreadable_record_is_not_json() -> None:
 
 
 async def test_a_page_with_a_failing_record_is_always_an_error() -> None:
-    """``failing_ids``: 500 each time for that page, and for no other."""
+    """``failing_ids``: ``failing_status`` each time for that page, and for no other."""
     async with Sandbox(SandboxSettings(records=10, page_size=5, failing_ids=(3,))) as api:
         for target in ("/items", "/items?from_id=3&to_id=4", "/item/3", "/items_offset?offset=2&limit=1"):
             assert [(await answer(api.url, target)).status for _ in range(2)] == [500, 500]
         for target in ("/items?from_id=4", "/items?to_id=3", "/item/2", "/items_offset?offset=3"):
             assert (await answer(api.url, target)).status == 200
+        api.change(failing_status=422)
+        assert [(await answer(api.url, target)).status for target in ("/items", "/item/3")] == [422, 422]
 
 
 async def test_a_total_may_promise_too_much() -> None:

@@ -64,7 +64,7 @@ def _item(settings: SandboxSettings, question: Question, drift: Drift | None) ->
     if not is_there or (drift is not None and not drift.is_there(rank)):
         raise BadQuestionError(f"There is no item {record_id}.", 404)
     if record_id in settings.failing_ids:
-        return error(500, "Internal error.")
+        return error(settings.failing_status, "Internal error.")
     return Answer(200, serve(settings, rank))
 
 

@@ -82,10 +82,10 @@ class Page:
         within: bytes = b"",
     ) -> Answer:
         """Render the records between ``before`` and ``after``, each with ``within`` at its end. A page with a failing
-        record is a 500."""
+        record is an error."""
         settings, is_first_page = self.listing.settings, not self.skip
         if settings.failing_ids and any(id_at(settings, rank) in settings.failing_ids for rank in self.ranks):
-            return replace(error(500, "Internal error."), is_first_page=is_first_page)
+            return replace(error(settings.failing_status, "Internal error."), is_first_page=is_first_page)
         shown = [rank for rank in self.ranks if not _is_hidden(settings, rank)]
         if not shown and settings.empty_as != "list":
             return replace(_empty(settings.empty_as, before, after, headers), is_first_page=is_first_page)

@@ -183,8 +183,9 @@ class FaultSettings:
     outage_status: int = setting(503, "The status of answers in an outage; 0: the connection closes without an answer.")
     unreadable_ids: tuple[int, ...] = setting((), "A page that contains one of these records is not valid JSON.")
     failing_ids: tuple[int, ...] = setting(
-        (), "A page that contains one of these records is always answered with status 500."
+        (), "A page that contains one of these records is always answered with failing_status."
     )
+    failing_status: int = setting(500, "The status of answers for failing_ids.")
 
 
 @dataclass(frozen=True)

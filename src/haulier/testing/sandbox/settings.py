@@ -76,6 +76,8 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
         ):
             if is_missing:
                 raise ValueError(f"{name} needs {need}")
+        if self.failing_status < 400 or self.failing_status not in list(HTTPStatus):
+            raise ValueError(f"failing_status is {self.failing_status}; write an HTTP status from 400 on.")
         if self.outage_status and (self.outage_status < 400 or self.outage_status not in list(HTTPStatus)):
             raise ValueError(f"outage_status is {self.outage_status}; write 0, or an HTTP status from 400 on.")
         for start, end in self.outages:
