@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 
 from haulier.azure.account import ACCOUNT
-from haulier.cli.reader_lines import reader_lines
+from haulier.cli.reader_lines import reader_lines, view_line
 from tests.harness.azurite import Azurite, fresh_name
 
 FOLDER = "day/shop/items/mode=full/snapshot_time=20261129T000000Z"
+LATER = FOLDER.replace("mode=full", "mode=incremental")
 ON_ADLS = f"abfss://lake@acme.dfs.core.windows.net/{FOLDER}"
 
 
@@ -27,14 +28,14 @@ def put(azurite: Azurite, container: str, *objects: list[bytes]) -> None:
         into = service.create_container(container)
         for number, records in enumerate(objects):
             body = gzip.compress(b"".join(record + b"\n" for record in records))
-            into.upload_blob(f"{FOLDER}/{number:03}.ndjson.gz", body)
+            into.upload_blob(f"{(FOLDER, LATER)[number % 2]}/{number:03}.ndjson.gz", body)
         into.upload_blob(f"{FOLDER}/_SUCCESS.json", b'{"is": "no record"}')
 
 
 def by_polars(azurite: Azurite, container: str, name: str) -> pl.DataFrame:
     """The printed line with the emulator's address and key, in the place of the public address and the chain."""
     account = azurite.account
-    line = reader_lines(f"az://{container}/{FOLDER}")[name]
+    line = reader_lines(f"az://{container}/{FOLDER}", f"az://{container}/{LATER}")[name]
     said = f"storage_options={{'account_name': '{account.name}'}}"
     assert line.count(said) == 1
     options = {"account_name": account.name, "account_key": account.key, "endpoint": account.blob_endpoint}
@@ -50,7 +51,7 @@ def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_polars_keeps_the_fields_of_every_object(azurite: Azurite, container: str) -> None:
-    """A plain `scan_ndjson` of these gives one column, and rows of nulls, without a word."""
+    """Of two folders. A plain `scan_ndjson` of these gives one column, and rows of nulls, without a word."""
     put(azurite, container, [b'{"a":1}'], [b'{"b":2}', b'{"mode":"mine"}'])
     rows: list[dict[str, Any]] = by_polars(azurite, container, "polars").to_dicts()
     assert [{name: value for name, value in row.items() if value is not None} for row in rows] == [
@@ -74,6 +75,9 @@ def test_the_lines_of_an_address_with_its_account() -> None:
     )
     assert lines["spark_exact"] == f"spark.read.text('{ON_ADLS}')"
     assert "storage_options={'account_name': 'acme'}" in lines["polars"]
+    view = view_line("items", ON_ADLS, ON_ADLS.replace("full", "incremental"))
+    assert "ACCOUNT_NAME 'acme', SCOPE 'az://lake/'); CREATE OR REPLACE VIEW \"items\" AS SELECT *, " in view
+    assert f"read_json(['az://lake/{FOLDER}/*.ndjson.gz', 'az://lake/{LATER}/*.ndjson.gz'], " in view
 
 
 def test_an_address_without_its_account_has_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from haulier.lake.seam import FolderSize
 from haulier.runs.newest_runs import latest_complete
-from haulier.runs.old_snapshots import SETTLED_AFTER, SeenRun, old_snapshots
+from haulier.runs.old_snapshots import SETTLED_AFTER, SeenRun, old_snapshots, unsettled
 from haulier.runs.records import RunFile
 from haulier.runs.removal import remove_objects
 from haulier.runs.run import Run, run_id_of
@@ -89,7 +89,9 @@ def test_g1_what_somebody_may_need_stays(state: RunState, mode: str, why: str) -
 def test_a_run_that_was_just_cancelled_is_left_to_its_workers() -> None:
     closed_at = NOW - SETTLED_AFTER
     for moment, found in ((closed_at, [(1, "a", "cancelled")]), (closed_at + timedelta(seconds=1), [])):
-        assert chosen(1, seen(1, RunState.CANCELLED, closed_at=moment)) == found
+        run = seen(1, RunState.CANCELLED, closed_at=moment)
+        assert chosen(1, run) == found
+        assert unsettled([run, seen(2)], NOW) == ([] if found else [run.run.run_id])
 
 
 def test_what_an_earlier_removal_left_is_removed_and_counts_as_no_snapshot() -> None:

@@ -55,12 +55,21 @@ def old_snapshots(seen: Iterable[SeenRun], keep: int, now: datetime) -> list[Old
     return old[::-1]
 
 
+def unsettled(seen: Iterable[SeenRun], now: datetime) -> list[str]:
+    """Runs that are left for now, since they were superseded or cancelled a moment ago."""
+    return [each.run.run_id for each in seen if _is_ended(each) and not _is_settled(each, now)]
+
+
 def _why(each: SeenRun, now: datetime) -> str:
     """Why it never was a snapshot; empty if it was, or may become one."""
-    is_settled = each.closed_at is not None and now - each.closed_at >= SETTLED_AFTER
-    mode = each.run.file.mode
-    if not is_settled or mode not in ("full", "trial"):
-        return ""
-    if each.state in (RunState.SUPERSEDED, RunState.CANCELLED):
+    if _is_ended(each) and _is_settled(each, now):
         return str(each.state.value)
-    return "trial" if mode == "trial" and each.state is RunState.COMPLETE else ""
+    return "trial" if each.run.file.mode == "trial" and each.state is RunState.COMPLETE else ""
+
+
+def _is_ended(each: SeenRun) -> bool:
+    return each.run.file.mode in ("full", "trial") and each.state in (RunState.SUPERSEDED, RunState.CANCELLED)
+
+
+def _is_settled(each: SeenRun, now: datetime) -> bool:
+    return each.closed_at is not None and now - each.closed_at >= SETTLED_AFTER

@@ -13,7 +13,7 @@ from haulier.lake.seam import FolderSize
 from haulier.plurals import count_of
 from haulier.runs.concurrency import run_each
 from haulier.runs.leftovers import Leftovers, find_leftovers, remove_leftovers
-from haulier.runs.old_snapshots import OldSnapshot, SeenRun, old_snapshots
+from haulier.runs.old_snapshots import SETTLED_AFTER, OldSnapshot, SeenRun, old_snapshots, unsettled
 from haulier.runs.removal import remove_objects, removed_streams
 from haulier.runs.run import Run, list_runs
 from haulier.runs.state import run_state
@@ -50,12 +50,16 @@ async def command(call: SourceCall, keep: int, is_dry_run: bool) -> int:
             if is_dry_run
             else remove_leftovers(source.lake, call.app.name, streams, seen)
         )
+    waiting = unsettled(seen, source.clock.now())
     if call.as_json:
-        emit(_document(found, left, is_dry_run=is_dry_run))
+        emit(_document(found, left, is_dry_run=is_dry_run) | {"unsettled": waiting})
         return 0
     for each in found:
         click.echo(f"{each.old.run.run_id} {each.old.stream}: {_size(each.size)} ({each.old.why})")
     say(_summary(found, left, is_dry_run=is_dry_run))
+    if waiting:
+        minutes = f"{SETTLED_AFTER.total_seconds() / 60:.0f} minutes"
+        say(f"Left for now, since workers may still be at it for {minutes} after its end: {', '.join(waiting)}.")
     return 0
 
 
