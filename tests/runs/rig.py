@@ -88,7 +88,7 @@ class Process:
         self.place = place
         self.name = name
         self.cuts = cuts
-        own = LocalLake(place.folder, place.clock)
+        own = place.open_lake()
         place.lakes.append(own)
         self.lake: Lake = cuts.wrap(own)
         self.queue: Queue = cuts.wrap(MemoryQueue(place.store, place.clock))
@@ -225,9 +225,12 @@ class Place:
     clock: FakeClock = field(default_factory=FakeClock)
     store: MemoryStore = field(default_factory=MemoryStore)
     api: Api = field(default_factory=Api)
-    lakes: list[LocalLake] = field(default_factory=list)
+    lakes: list[Lake] = field(default_factory=list)
     born: int = 0
     """Processes so far: each has a name of its own."""
+
+    def open_lake(self) -> Lake:
+        return LocalLake(self.folder, self.clock)
 
     def process(self, cuts: Cuts | None = None, *, expect: Expect | None = None) -> Process:
         """A fresh process. Its name is no other's."""
