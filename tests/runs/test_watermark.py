@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from haulier.errors import NewerFormatError
+from haulier.errors import LakeUnavailableError, NewerFormatError
 from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS
 from haulier.lake.paths import versions_root
-from haulier.lake.seam import Lake
 from haulier.runs import watermark
 from haulier.runs.edits import read_edits, write_edit
 from haulier.runs.reopen import Decision
@@ -181,7 +179,17 @@ async def test_a_clock_that_goes_back_loses_no_run(place: Place) -> None:
     assert await finished(place) == await from_scratch(place) == ((1, 9),)
 
 
-Fold = Callable[[Lake], Awaitable[object]]
+async def test_a_closed_run_that_is_damaged_is_said_in_words(place: Place) -> None:
+    """Nothing is guessed of what it had left; a person moves it away, and says what is finished."""
+    await night(place, thing(1, 5))
+    place.api.failing = {7}
+    run = await night(place, thing(5, 7), thing(7, 9))
+    (shard,) = (place.folder / run.paths.plans).glob("*/*.ndjson")
+    shard.unlink()
+    with pytest.raises(LakeUnavailableError, match=rf"{run.run_id} has finished.*{shard.name} is missing.*state set"):
+        await finished(place)
+    (place.folder / run.paths.root).rename(place.folder / "away")
+    assert await finished(place) == ((1, 5),)
 
 
 async def test_two_processes_fold_at_once(place: Place) -> None:

@@ -191,7 +191,15 @@ class _Fold:
         known = self._recent.get(name)
         if known is not None and known.closing == closing.number:
             return
-        spans = await read_run_spans(lake, run.paths, closing.verdict)
+        try:
+            spans = await read_run_spans(lake, run.paths, closing.verdict)
+        except LakeUnavailableError as error:
+            await lake.exists(run.paths.run)  # A lake that is away says so itself.
+            raise LakeUnavailableError(
+                f"What run {name} has finished cannot be read: {error} If the file cannot be restored, move the folder "
+                f"{run.paths.root} away, and say from when on to read again: haulier state set SOURCE STREAM "
+                "--until TIME --why TEXT"
+            ) from error
         self._recent[name] = FoldedRun(
             run_id=name,
             verdict=closing.verdict.verdict,

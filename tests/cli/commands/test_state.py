@@ -114,3 +114,57 @@ def test_a_slip_is_refused_in_words(nightly: Place, words: tuple[str, ...], says
     said = nightly.run(f"state {words[0]}", *words[1:])
     assert (said.code, says in said.err) == (2, True), said.err
     assert not [*nightly.lake.rglob("edits/*")]
+
+
+REGIONS = """
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from haulier import Api, App, Context, TimeWindow, WorkItem, due_windows
+
+app = App("shop", api=Api("{url}"))
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Sales(WorkItem, stream="sales", kind="new_sales"):
+    region: str
+    window: TimeWindow
+
+
+@app.enumerate("incremental")
+async def new_sales(ctx: Context) -> AsyncIterator[WorkItem]:
+    for region, days in (("eu", 3), ("us", 5)):
+        known = ctx.finished.windows("sales", region=region)
+        until = FIRST + timedelta(days=days)
+        for window in due_windows(known, start=FIRST, until=until, step=timedelta(days=1)):
+            yield Sales(region, window)
+
+
+@app.processor(Sales)
+async def sales(item: Sales, ctx: Context) -> AsyncIterator[list[dict[str, str]]]:
+    yield [{{"region": item.region}}]
+"""
+
+
+def test_items_with_other_parameters_are_shown_in_groups(place: Place, api: SandboxProcess) -> None:
+    """Each region has its own watermark; what a person says holds for all of them."""
+    place.name = "regions.py"
+    place.toml.write_text(REGIONS.format(url=api.url))
+    assert place.run("state set", "sales", "--until", "2026-01-02T00:00:00Z", "--why", "loaded by hand").code == 0
+    said = place.run("run", "incremental")
+    assert "6 items" in said.err, said.err
+    assert "sales: 4 d since 2026-01-02T00:00:00Z" in said.err
+    shown = place.run("state show").out
+    assert (
+        """sales
+  in every group of items that no run has read since the edit:
+  finished  all before 2026-01-02T00:00:00Z
+  of the items with {"region":"eu"}:
+  finished  all before 2026-01-04T00:00:00Z
+  of the items with {"region":"us"}:
+  finished  all before 2026-01-06T00:00:00Z
+"""
+        in shown
+    )
