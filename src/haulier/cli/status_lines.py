@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from haulier.cli.api_state import api_lines
 from haulier.cli.due_lines import again_lines
@@ -20,11 +21,11 @@ from haulier.runs.status import RunStatus
 
 def status_lines(facts: StatusFacts) -> list[str]:
     """The state first."""
-    return [heading(facts.status), *fact_lines(facts), *worker_lines(facts), *other_lines(facts)]
+    return [heading(facts.status), *fact_lines(facts, facts.leases), *worker_lines(facts), *other_lines(facts)]
 
 
-def fact_lines(facts: StatusFacts) -> list[str]:
-    """Of the run, its queue and its API."""
+def fact_lines(facts: StatusFacts, leases: Iterable[Holder]) -> list[str]:
+    """Of the run, its queue with these ``leases``, and its API."""
     status, lines = facts.status, []
     if status.state is not RunState.PLANNING:
         lines += _item_lines(status)
@@ -34,8 +35,7 @@ def fact_lines(facts: StatusFacts) -> list[str]:
         lines.append(f"  poison   {_poison_words(facts.poison_by_reason, facts.poison_unread)}")
     if facts.queue is not None and not status.state.is_closed:
         lines.append(_queue_line(facts.queue))
-        known = {worker.name for worker in facts.workers}
-        lines += [_lease_line(holder) for holder in facts.leases if holder.name not in known]
+        lines += map(_lease_line, leases)
     if status.reasons:
         lines.append("  because  " + ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items()))
     lines += [f"  again    {line}" for line in again_lines(status.overlaps)]

@@ -65,7 +65,9 @@ def draw(facts: StatusFacts, width: int, problem: str = "") -> RenderableType:
     if not status.state.is_closed and status.planned:
         rows.add_row("", _bar(status))
     more = []
-    for line in (*fact_lines(facts), *worker_lines(facts, MOST_WORKERS), *other_lines(facts)):
+    # Of workers that live, their own lines tell it.
+    leases = [holder for holder in facts.leases if holder.whereabouts != "here"]
+    for line in (*fact_lines(facts, leases), *worker_lines(facts, MOST_WORKERS), *other_lines(facts)):
         found = _LABELLED.fullmatch(line)
         if found is None:
             more.append(Text(fill_source(line).strip(), style="yellow"))
