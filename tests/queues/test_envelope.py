@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from haulier.errors import BrokenEnvelopeError, HaulierError, NewerFormatError, UnknownKindError, UsageError
-from haulier.queues.envelope import MAX_BODY_BYTES, Envelope, decode, encode
+from haulier.queues.envelope import MAX_ATTEMPTS, MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, Envelope, decode, encode
 
 GOLDEN = Path(__file__).with_name("golden")
 NUL = "\u0000"
@@ -208,3 +209,51 @@ def test_a_reference_never_carries_the_payload() -> None:
     """What a worker filled in from the file is not sent: it would fit in no message."""
     found = decode(encode(envelope(b'"%s"' % (b"x" * MAX_BODY_BYTES), held_in="children/by_id-1-99.json")))
     assert (found.v, found.held_in, found.is_in_full) == (2, "children/by_id-1-99.json", False)
+
+
+def failed(found: Envelope, settled: str, *, worker: str = "w1") -> Envelope:
+    """The message after one more attempt."""
+    at = datetime(2026, 11, 24, 20, 59, 59, 123, UTC)
+    noted = found.with_attempt(ValueError("a secret"), 500, settled, at=at, worker=worker)
+    counted = {"failures": found.failures + 1} if settled == "charged" else {"releases": found.releases + 1}
+    return msgspec.structs.replace(noted, **counted)
+
+
+def test_a_message_tells_of_its_newest_attempts_and_never_forgets_a_charged_one_for_a_release() -> None:
+    """Four failures between the releases of a long outage: all four are told, with the newest releases."""
+    found = envelope()
+    for number in range(40):
+        found = decode(encode(failed(found, "charged" if number % 10 == 3 else "released")))
+    assert [(one.number, one.settled) for one in found.attempts] == [
+        *((number, "charged") for number in (4, 14, 24, 34)),
+        *((number, "released") for number in (37, 38, 39, 40)),
+    ]
+    assert len(found.attempts) == MAX_ATTEMPTS
+    assert b"a secret" not in encode(found), "G7: the class alone"
+
+
+def test_a_message_drops_attempts_before_it_outgrows_its_queue() -> None:
+    """The largest parameters with the longest names leave less room than eight attempts need."""
+    long = "k" + "x" * 119
+    raw = b'"' + b"p" * (MAX_PAYLOAD_BYTES - 2) + b'"'
+    found = envelope(raw, kind=long, key=long, run_id=long, source=long)
+    for _ in range(12):
+        body = encode(failed(found, "charged", worker="w" * 300))
+        assert len(body) <= MAX_BODY_BYTES
+        found = decode(body)
+    assert bytes(found.payload) == raw
+    assert found.failures == 12
+    assert 0 < len(found.attempts) < MAX_ATTEMPTS
+    assert found.attempts[-1].number == 12
+
+
+def test_an_older_reader_works_a_message_with_attempts() -> None:
+    """It ignores what it does not know: the version that is said does not change for it."""
+
+    class OlderEnvelope(msgspec.Struct):
+        v: int
+        key: str
+        failures: int = 0
+
+    found = msgspec.json.decode(encode(failed(envelope(), "charged")), type=OlderEnvelope)
+    assert (found.v, found.key, found.failures) == (1, "by_id-1-9", 1)

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from haulier.api.errors import Action, ApiError, MovedError
 from haulier.clock import SystemClock
 from haulier.errors import ItemError, LakeUnavailableError, UnavailableError, UsageError
 from haulier.runs.plan import plan_item
+from haulier.runs.records import RequestNote
 from haulier.runs.run import Run
 from haulier.runs.send import send_again
 from haulier.worker.deadline import GateWaitError
@@ -183,6 +185,17 @@ async def test_failures_are_charged_as_elsewhere(
     assert await work(real, StartFrame(), error_frame(error)) == reason
     assert (real.message.failures, real.message.releases) == (failures, releases)
     assert crashes(real, run) == []
+
+
+async def test_the_last_request_of_a_failure_alone_stands_in_its_poison(real: Rig) -> None:
+    """It crosses the pipe: the worker that settles the item never saw it."""
+    run = await suspect(real)
+    request = RequestNote(method="GET", url="http://api/things/1", headers={"X-Trace": "7"})
+    frame = error_frame(ApiError("too much", action=Action.SPLIT, status=413))
+    await work(real, StartFrame(), msgspec.structs.replace(frame, request=request))
+    found = await real.poison(run, ITEM)
+    assert found is not None
+    assert (found.request, found.attempts[-1].status) == (request, 413)
 
 
 async def test_a_failure_alone_keeps_its_class_and_traceback(real: Rig) -> None:

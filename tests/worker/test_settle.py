@@ -62,6 +62,13 @@ async def test_p8_poison_is_the_record_then_its_copy_then_the_completion(rig: Ri
     found = await rig.poison(run, ITEM)
     assert found is not None
     assert (found.reason, found.status, found.error_class) == ("poison", 404, "ApiError")
+    assert [(one.number, one.status, one.settled) for one in found.attempts] == [
+        (1, 404, "charged"),
+        (2, 404, "poisoned"),
+    ]
+    assert found.request is not None
+    assert found.request.method == "GET"
+    assert "404" not in found.request.url
     (copy,) = rig.poison_copies()
     assert (copy["key"], copy["reason"], copy["status"], copy["number"]) == (key_of(ITEM), "poison", 404, 1)
     assert "error" not in copy, "the queue's copy carries class and status only (G7)"
@@ -121,6 +128,11 @@ async def test_p8_five_failures_are_poison(rig: Rig) -> None:
     assert found is not None
     assert (found.reason, found.failures, found.deliveries, found.worker) == ("failed", 5, 5, "w1")
     assert found.error == "no, for the 5. time"
+    assert [(one.number, one.worker, one.error_class, one.settled) for one in found.attempts] == [
+        *((number, "w1", "ItemError", "charged") for number in range(1, 5)),
+        (5, "w1", "ItemError", "poisoned"),
+    ]
+    assert found.request is None, "it sent none"
     assert "raise ItemError" in found.traceback
 
 

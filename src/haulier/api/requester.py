@@ -94,6 +94,8 @@ class MovedTotal:
 class Usage:
     requests: int = 0
     """Includes retries, redirects and renewals."""
+    last_request: Request | None = None
+    """The newest that was sent."""
     first_sent_at: float | None = None
     """Monotonic seconds."""
     drift: MovedTotal | None = None
@@ -256,6 +258,7 @@ class Requester:
         counted = request.replace(wait=wait, before_follow_up=self._before_follow_up)
         async with self._parts.scope.slot(self._wait):
             self.usage.requests += 1
+            self.usage.last_request = request
             if self.usage.first_sent_at is None:
                 self.usage.first_sent_at = self._parts.clock.monotonic()
             try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
 from haulier.runs.poison import PoisonGroup
-from haulier.runs.records import PoisonRecord
+from haulier.runs.poison_story import PoisonStory, StoryEvent
+from haulier.runs.records import PoisonRecord, RequestNote
 
+ERROR_CHARACTERS = 200
 HEADINGS = ("items", "reason", "status", "error", "newest", "example")
 
 
@@ -22,7 +24,8 @@ def show_groups(groups: Sequence[PoisonGroup]) -> None:
         cells = [cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         click.echo("  ".join((row[0].rjust(widths[0]), *cells)).rstrip())
         if number and (said := first_line(groups[number - 1].error)):
-            click.echo(f"{'':{widths[0]}}  {said}")
+            is_long = len(said) > ERROR_CHARACTERS
+            click.echo(f"{'':{widths[0]}}  {said[:ERROR_CHARACTERS]}{' ...' if is_long else ''}")
 
 
 def item_line(record: PoisonRecord) -> str:
@@ -73,3 +76,62 @@ def _cells(group: PoisonGroup) -> tuple[str, ...]:
     status = "-" if group.status is None else str(group.status)
     newest = "" if group.newest_at is None else time_of(group.newest_at)
     return f"{group.items:,}", group.reason, status, group.error_class, newest, group.key
+
+
+def show_story(story: PoisonStory, locate: Callable[[str], str]) -> None:
+    """``locate`` tells where a path of the lake is."""
+    record = story.newest
+    for name, value in _facts(record, locate).items():
+        click.echo(f"{name:12} {value}")
+    click.echo("\nWhat happened:")
+    for event in story.events:
+        click.echo(f"  {time_of(event.at)}  {_event_words(event)}")
+    if record.request is not None:
+        click.echo("\nThe last request:")
+        for line in _request_lines(record.request):
+            click.echo(f"  {line}")
+    if record.excerpt:
+        click.echo(f"\nWhat the API answered:\n{record.excerpt}")
+    if record.traceback:
+        click.echo(f"\n{record.traceback.rstrip()}")
+
+
+def _facts(record: PoisonRecord, locate: Callable[[str], str]) -> dict[str, object]:
+    body = {"answer": locate(record.body)} if record.body else {}
+    return {
+        "key": record.key,
+        "kind": record.kind,
+        "parameters": bytes(record.payload).decode(),
+        "reason": record.reason,
+        "status": "-" if record.status is None else record.status,
+        "failures": record.failures,
+        "deliveries": record.deliveries,
+        "worker": record.worker,
+        "poisoned_at": record.poisoned_at.isoformat(),
+        **body,
+        "error": f"{record.error_class}: {record.error}",
+    }
+
+
+def _event_words(event: StoryEvent) -> str:
+    by = f", by {event.by}" if event.by else ""
+    why = f": {event.reason}" if event.reason else ""
+    failure = event.error_class if event.status is None else f"{event.error_class} {event.status}"
+    match event.event:
+        case "attempt":
+            return f"attempt {event.number} failed ({failure}) and was {event.settled}{by}"
+        case "crash":
+            code = event.exit_code or 0
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            return f"crash {event.number}: the process that ran it alone died ({how}){by}"
+        case "poison":
+            return f"poison {event.number}: {event.reason} ({failure}){by}"
+        case "redrive":
+            return f"redriven{by}{why}"
+        case _:
+            return f"discarded{by}{why}"
+
+
+def _request_lines(request: RequestNote) -> list[str]:
+    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    return [f"{request.method} {request.url}", *headers, *request.body.splitlines()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -26,7 +27,24 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*)?")
 _HELD_IN = re.compile(r"plan/[0-9a-f]{32}/[0-9]{6,20}\.ndjson|children/[a-z][a-z0-9_-]{0,119}\.json")
 
+MAX_ATTEMPTS = 8
+"""Attempts that a message tells of: 1.5 KB at most."""
+_MAX_NOTE_CHARACTERS = 80
+
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+
+
+class AttemptNote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An attempt that failed, for the story of a poisoned item. Never with the text of the failure (G7)."""
+
+    number: int
+    """Of all attempts of the item that ended in words, from 1."""
+    at: datetime
+    worker: str
+    error_class: str
+    status: int | None = None
+    settled: str
+    """``charged``, ``released`` (not the item's fault) or ``poisoned``."""
 
 
 # A default is left out of a message only where every format to come will read its absence alike; so `v` never is.
@@ -52,11 +70,31 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     that is sent again has lost it, which costs some more requests."""
     held_in: str = ""
     """The file that holds the payload (claim check), below the folder of the run: a plan shard or a child list."""
+    attempts: tuple[AttemptNote, ...] = ()
+    """The newest that failed, at most `MAX_ATTEMPTS`, and fewer where the message would be too large."""
     payload: msgspec.Raw = NO_PAYLOAD
     """With ``held_in`` it is never sent; a worker fills it in from there."""
 
     def is_of(self, source: str) -> bool:
         return self.source in ("", source)
+
+    def with_attempt(
+        self, error: Exception, status: int | None, settled: str, *, at: datetime, worker: str
+    ) -> Envelope:
+        """Of more than `MAX_ATTEMPTS` the oldest release goes first: an outage of hours must not hide what was
+        charged."""
+        note = AttemptNote(
+            number=self.failures + self.releases + 1,
+            at=at.replace(microsecond=0),
+            worker=worker[:_MAX_NOTE_CHARACTERS],
+            error_class=type(error).__name__[:_MAX_NOTE_CHARACTERS],
+            status=status,
+            settled=settled,
+        )
+        notes = [*self.attempts, note]
+        if len(notes) > MAX_ATTEMPTS:
+            notes.remove(next((old for old in notes[:-1] if old.settled == "released"), notes[0]))
+        return msgspec.structs.replace(self, attempts=tuple(notes))
 
     @property
     def is_in_full(self) -> bool:
@@ -85,6 +123,8 @@ def encode(envelope: Envelope) -> bytes:
     if not body.isascii():
         # Such characters stand in strings alone. The numbers, escapes and order of the rest stay as they are.
         body = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], body.decode()).encode("ascii")
+    if len(body) > MAX_BODY_BYTES and envelope.attempts:
+        return encode(msgspec.structs.replace(envelope, attempts=envelope.attempts[1:]))
     if len(body) > MAX_BODY_BYTES:
         raise UsageError(
             f"Item {envelope.key!r} takes {len(body)} bytes as a message; the limit is {MAX_BODY_BYTES}. "

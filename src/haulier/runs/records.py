@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from haulier.errors import LakeUnavailableError, NewerFormatError
+from haulier.queues.envelope import AttemptNote
 from haulier.runs.span_table import Ends, SpanLists
 
 FORMAT = 1
@@ -134,6 +135,16 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
 
 
+class RequestNote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request, without secrets."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = {}
+    """Those of this request alone, not what all requests have."""
+    body: str = ""
+
+
 class PoisonRecord(Record, frozen=True, kw_only=True):
     """``poison/<key>/<n>.json``, for a person to read."""
 
@@ -155,6 +166,10 @@ class PoisonRecord(Record, frozen=True, kw_only=True):
     deliveries: int = 0
     worker: str = ""
     poisoned_at: datetime
+    attempts: tuple[AttemptNote, ...] = ()
+    """The newest that failed since the item was planned or redriven, the last of them this one."""
+    request: RequestNote | None = None
+    """The last one of the last attempt; None where it sent none, or where that is not known."""
 
 
 class RedriveRecord(Record, frozen=True, kw_only=True):

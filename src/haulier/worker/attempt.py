@@ -20,7 +20,7 @@ from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Bytes
 from haulier.queues.envelope import Envelope, decode
-from haulier.runs.records import Receipt
+from haulier.runs.records import Receipt, RequestNote
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
 from haulier.worker.blame import UNKNOWN_SECONDS, decide
@@ -50,6 +50,7 @@ class Attempt:
         self._settler = OutcomeSettler(state, held)
         self._began_at = self._deps.clock.monotonic()
         self._has_crashed = False
+        self._last_request: RequestNote | None = None
 
     async def run(self) -> None:
         try:
@@ -116,7 +117,7 @@ class Attempt:
             self._deps.require_same_source(run)
             with self._deps.client.scope.working_for(run.run_id):
                 envelope, outcome, error = await self._outcome_of(run, envelope)
-                await self._settler.settle(run, envelope, outcome, error)
+                await self._settler.settle(run, envelope, outcome, error, self._last_request)
 
     async def _outcome_of(self, run: Run, envelope: Envelope) -> tuple[Envelope, Outcome, Exception | None]:
         """The item boundary: each exception becomes an outcome here. Returns the message in full if it was worked."""
@@ -165,11 +166,20 @@ class Attempt:
         spool = await spool_of(deps, run, key)
         try:
             if self._runs_alone(envelope):
-                produced = await produce_alone(deps, run, envelope, lease.deliveries, spool)
+                produced = await produce_alone(deps, run, envelope, lease.deliveries, spool, self._note_request)
             else:
                 is_suspect = bool(envelope.suspect)
                 sink = _NotingSink(spool, lambda: self._state.first_items.note_page(envelope.kind))
-                produced = await produce(deps, run, item, lease.deliveries, key, sink, is_suspect=is_suspect)
+                produced = await produce(
+                    deps,
+                    run,
+                    item,
+                    lease.deliveries,
+                    key,
+                    sink,
+                    is_suspect=is_suspect,
+                    note_request=self._note_request,
+                )
             self._state.first_items.note_good(envelope.kind)
             seconds = round(deps.clock.monotonic() - started_at, 6)
             if produced.children:
@@ -189,6 +199,9 @@ class Attempt:
         if is_adopted:
             return Done(adopted_receipt(key, facts.records, facts.bytes, facts.sha256))
         return Done(_receipt(key, facts.records, facts.bytes, facts.sha256, produced, seconds))
+
+    def _note_request(self, note: RequestNote) -> None:
+        self._last_request = note
 
     def _runs_alone(self, envelope: Envelope) -> bool:
         """See docs/protocol.md#the-crash-guard."""

@@ -35,6 +35,7 @@ from haulier.worker.guard_pipe import (
     error_of,
     read_frame,
 )
+from haulier.worker.last_request import NoteRequest
 
 PIPE_BYTES = 1 << 22
 LAST_WORDS_SECONDS = 1.0
@@ -60,7 +61,14 @@ class InterruptedAloneError(HaulierError):
     """Somebody ended the subprocess, which tells nothing of the item."""
 
 
-async def produce_alone(deps: WorkerDeps, run: Run, envelope: Envelope, deliveries: int, spool: Spool) -> Produced:
+async def produce_alone(
+    deps: WorkerDeps,
+    run: Run,
+    envelope: Envelope,
+    deliveries: int,
+    spool: Spool,
+    note_request: NoteRequest = lambda note: None,
+) -> Produced:
     """Run one item in a subprocess. Raises what the processor raised, or `CrashedError`."""
     async with _subprocess(deps, Job(encode(envelope), deliveries)) as (process, reader):
         frame = await read_frame(reader)
@@ -71,6 +79,8 @@ async def produce_alone(deps: WorkerDeps, run: Run, envelope: Envelope, deliveri
             process.stdin.close()
         exit_code = await process.wait()
     if isinstance(frame, ErrorFrame):
+        if frame.request is not None:
+            note_request(frame.request)
         raise error_of(frame)
     if isinstance(frame, EndFrame):
         return Produced(

@@ -22,6 +22,7 @@ from haulier.sources.context import Context
 from haulier.worker.deadline import within_deadline
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.key_check import keys_checked
+from haulier.worker.last_request import NoteRequest, request_note
 from haulier.worker.settings import MAX_CHILDREN, MAX_CHILDREN_BYTES
 
 logger = logging.getLogger("haulier.processor")
@@ -56,8 +57,17 @@ async def spool_of(deps: WorkerDeps, run: Run, key: str) -> Spool:
 
 
 async def produce(
-    deps: WorkerDeps, run: Run, item: WorkItem, attempt: int, key: str, sink: Sink, *, is_suspect: bool = False
+    deps: WorkerDeps,
+    run: Run,
+    item: WorkItem,
+    attempt: int,
+    key: str,
+    sink: Sink,
+    *,
+    is_suspect: bool = False,
+    note_request: NoteRequest = lambda note: None,
 ) -> Produced:
+    """``note_request`` is called with the last request if the item fails."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = logging.LoggerAdapter(logger, fields)
     stream = type(item).stream
@@ -66,7 +76,12 @@ async def produce(
     context = Context(api, run.info, attempt, log, deps.shared)
     pieces = deps.processors[type(item)](item, context)
     work = _drain(pieces, type(item).kind, key, sink, deps.keys.get(type(item).stream))
-    produced = await within_deadline(deps.clock, deps.settings, api, work)
+    try:
+        produced = await within_deadline(deps.clock, deps.settings, api, work)
+    except Exception:
+        if api.usage.last_request is not None:
+            note_request(request_note(api.usage.last_request, deps.client.redactor))
+        raise
     drift = api.usage.drift
     return replace(
         produced,

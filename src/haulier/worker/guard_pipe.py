@@ -16,7 +16,7 @@ from haulier.errors import ItemError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.lake.seam import Bytes
 from haulier.queues.envelope import decode
-from haulier.runs.records import Drift, PlannedItem
+from haulier.runs.records import Drift, PlannedItem, RequestNote
 from haulier.runs.run import load_run
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.deps import WorkerDeps
@@ -70,6 +70,8 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     body: bytes = b""
     shape: Shape = Shape.NONE
     reason: str = ""
+    request: RequestNote | None = None
+    """The last one."""
     has_moved: bool = False
     """A `MovedError`, after which an item restarts more often."""
 
@@ -115,6 +117,7 @@ class PipeSpool:
 async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -> None:
     envelope = decode(job.body)
     run = await load_run(deps.lake, deps.source, envelope.run_id)
+    requests: list[RequestNote] = []
     try:
         if run is None:
             raise UnavailableError(f"Run {envelope.run_id} is not in the lake")
@@ -125,7 +128,16 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
         await writer.drain()
         item = decode_payload(deps.registry.get(envelope.kind), bytes(envelope.payload))
         sink, is_suspect = PipeSpool(writer), bool(envelope.suspect)
-        produced = await produce(deps, run, item, job.deliveries, envelope.key, sink, is_suspect=is_suspect)
+        produced = await produce(
+            deps,
+            run,
+            item,
+            job.deliveries,
+            envelope.key,
+            sink,
+            is_suspect=is_suspect,
+            note_request=requests.append,
+        )
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
         frame: Frame = EndFrame(
             records=produced.records,
@@ -139,7 +151,7 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
             unseen=produced.unseen,
         )
     except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides
-        frame = error_frame(error)
+        frame = msgspec.structs.replace(error_frame(error), request=requests[-1] if requests else None)
     writer.write(frame_bytes(frame))
     await writer.drain()
 

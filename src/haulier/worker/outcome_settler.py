@@ -14,7 +14,7 @@ from haulier.errors import LakeUnavailableError, QueueUnavailableError, SweptErr
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.lane import is_first_lane
 from haulier.runs.plan import children_in
-from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, decode_record, encode_record
+from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, RequestNote, decode_record, encode_record
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
@@ -45,13 +45,23 @@ class OutcomeSettler:
         self._held = held
         self._is_sent_again = False
 
-    async def settle(self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None) -> None:
+    async def settle(
+        self,
+        run: Run,
+        envelope: Envelope,
+        outcome: Outcome,
+        error: Exception | None,
+        request: RequestNote | None = None,
+    ) -> None:
+        """``request`` is the last one of an attempt that failed."""
         try:
-            await self._settle(run, envelope, outcome, error)
+            await self._settle(run, envelope, outcome, error, request)
         except SweptError:
             await self._give_up(run, envelope, GIVE_UP_SECONDS)
 
-    async def _settle(self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None) -> None:
+    async def _settle(
+        self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None, request: RequestNote | None
+    ) -> None:
         state = self._state
         if error is not None and not isinstance(outcome, Lost | GiveUp):
             state.note_failed(error, is_retried=isinstance(outcome, Retry | Release))
@@ -86,6 +96,7 @@ class OutcomeSettler:
                 state.stats.retried += 1
                 state.say("an item failed and is retried", envelope, error)
                 await self._keep_body(run, envelope, error)
+                envelope = self._noted(envelope, error, "charged")
                 await self._let_go(msgspec.structs.replace(envelope, failures=envelope.failures + 1), delay_seconds)
             case Release(delay_seconds, stop):
                 state.stats.freed += 1
@@ -94,11 +105,11 @@ class OutcomeSettler:
                     state.stop.set(stop, state.redact(str(error)))
                 elif _is_outage(error) and not self._deps.client.scope.has_ever_succeeded:
                     state.stop.note_outage(state.redact(str(error)))
-                await self.release(envelope, delay_seconds)
+                await self.release(self._noted(envelope, error, "released"), delay_seconds)
             case Poison(reason):
                 if envelope.suspect and is_final_refusal(error):
                     state.suspects.note_refused(is_part=True)
-                await self._poison(run, envelope, reason, error)
+                await self._poison(run, self._noted(envelope, error, "poisoned"), reason, error, request)
                 state.stats.poisoned += 1
                 state.batch_settler.add(self._held, run, None)
             case _:
@@ -238,7 +249,16 @@ class OutcomeSettler:
             self._state.stop.note_give_up(run.paths.staging)
         await self.release(envelope, delay_seconds)
 
-    async def _poison(self, run: Run, envelope: Envelope, reason: str, error: Exception | None) -> None:
+    def _noted(self, envelope: Envelope, error: Exception | None, settled: str) -> Envelope:
+        if error is None:
+            return envelope
+        status = error.status if isinstance(error, ApiError) else None
+        now = self._deps.clock.now()
+        return envelope.with_attempt(at=now, worker=self._deps.name, error=error, status=status, settled=settled)
+
+    async def _poison(
+        self, run: Run, envelope: Envelope, reason: str, error: Exception | None, request: RequestNote | None
+    ) -> None:
         """P8 and C6: the record, then its copy, then the completion."""
         await require_lease(self._held, self._state.keeper, self._deps.clock, may_be_unknown=False)
         record = PoisonRecord(
@@ -258,6 +278,8 @@ class OutcomeSettler:
             deliveries=self._held.lease.deliveries,
             worker=self._deps.name,
             poisoned_at=self._deps.clock.now(),
+            attempts=envelope.attempts,
+            request=request,
         )
         await self._deps.lake.create(run.paths.numbered("poison", envelope.key, record.number), encode_record(record))
         self._state.say("an item was poisoned", envelope, error, logging.ERROR)

@@ -82,6 +82,9 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     assert "/no/such/path" in shown.out
     assert '{"n":2}' in shown.out
     assert "Traceback" not in shown.out, "nobody's line is wrong"
+    assert "attempt 1 failed (ApiError 404) and was charged, by " in shown.out
+    assert "poison 1: poison (ApiError 404), by " in shown.out
+    assert "The last request:\n  GET http://127.0.0.1" in shown.out
 
     (numbers.folder / "mended").touch()
     assert "1 item of run " in numbers.run("poison redrive", "number-2").err

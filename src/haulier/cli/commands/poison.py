@@ -16,13 +16,14 @@ from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
 from haulier.cli.person import person_name
 from haulier.cli.pick_run import pick_run
-from haulier.cli.poison_view import group_facts, item_facts, item_line, name_of, show_groups
+from haulier.cli.poison_view import group_facts, item_facts, item_line, name_of, show_groups, show_story
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
-from haulier.runs.poison import PoisonGroups, newest_poison, read_all_poison, read_poison, read_several
+from haulier.runs.poison import PoisonGroups, read_all_poison, read_several
 from haulier.runs.poison_selection import Numbered, PoisonSelection
+from haulier.runs.poison_story import read_story
 from haulier.runs.reasons import POISON_REASONS
 from haulier.runs.records import PoisonRecord
 from haulier.runs.redrive import Redriver
@@ -110,20 +111,21 @@ def _say_listed(run: Run, groups: PoisonGroups, selection: PoisonSelection) -> N
 
 @source_command("show", click.argument("key"), run_option, group=command, short_help="Show one poisoned item whole.")
 async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
-    """Show the newest poison record of the item KEY: error, traceback, status, excerpt of the answer, parameters."""
+    """Show all that is known of the item KEY: its newest poison, with parameters, error, last request, excerpt of the
+    answer and traceback; and every attempt, redrive and discard before and after it."""
     async with open_source(call.app, call.options, writes=False) as source:
         run = await pick_run(source, run_id)
-        record = await _newest(source, run, key)
+        story = await read_story(source.lake, run.paths, key) if _KEY.fullmatch(key) else None
+        if story is None:
+            raise UsageError(
+                f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE` shows the keys."
+            )
         if call.as_json:
             state, _ = await run_state(source.lake, run.paths)
-            emit({"state": state.value, **msgspec.json.decode(msgspec.json.encode(record))})
+            record = msgspec.json.decode(msgspec.json.encode(story.newest))
+            emit({"state": state.value, **record, "story": msgspec.to_builtins(story.events)})
             return 0
-        for name, value in _facts(record, source).items():
-            click.echo(f"{name:12} {value}")
-        if record.excerpt:
-            click.echo(f"\nWhat the API answered:\n{record.excerpt}")
-        if record.traceback:
-            click.echo(f"\n{record.traceback.rstrip()}")
+        show_story(story, source.lake.locate)
         return 0
 
 
@@ -269,28 +271,3 @@ async def _preview(
             click.echo(f"  ... and {group.items - len(names):,} more")
     say(f"{count_of(groups.items, 'item')} of run {run.run_id} would be {done}. Nothing was changed.")
     return 0
-
-
-async def _newest(source: OpenSource, run: Run, key: str) -> PoisonRecord:
-    number = await newest_poison(source.lake, run.paths, key) if _KEY.fullmatch(key) else 0
-    record = await read_poison(source.lake, run.paths, key, number) if number else None
-    if record is None:
-        raise UsageError(f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE` shows the keys.")
-    return record
-
-
-def _facts(record: PoisonRecord, source: OpenSource) -> dict[str, object]:
-    body = {"answer": source.lake.locate(record.body)} if record.body else {}
-    return {
-        "key": record.key,
-        "kind": record.kind,
-        "parameters": bytes(record.payload).decode(),
-        "reason": record.reason,
-        "status": "-" if record.status is None else record.status,
-        "failures": record.failures,
-        "deliveries": record.deliveries,
-        "worker": record.worker,
-        "poisoned_at": record.poisoned_at.isoformat(),
-        **body,
-        "error": f"{record.error_class}: {record.error}",
-    }
