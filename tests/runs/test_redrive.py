@@ -8,8 +8,9 @@ import pytest
 
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
-from haulier.runs.poison import newest_poison, read_all_poison, read_poison
+from haulier.runs.poison import read_all_poison
 from haulier.runs.poison_selection import PoisonSelection
+from haulier.runs.poison_story import read_story
 from haulier.runs.records import Ending, PoisonRecord
 from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
@@ -41,8 +42,9 @@ async def test_c6_the_poison_number_is_the_messages_plus_one(place: Place, proce
     place.api.failing = {1}
     run = await poisoned_run(process)
     for number in (1, 2, 3):
-        assert await newest_poison(process.lake, run.paths, KEY) == number
-        assert await read_poison(process.lake, run.paths, KEY, number) is not None
+        story = await read_story(process.lake, run.paths, KEY)
+        assert story is not None
+        assert story.newest.number == number
         assert await process.redriver.redrive(run) == 1
         assert [sent.redrives for sent in place.messages] == [number]
         await process.work(run)

@@ -93,9 +93,3 @@ async def read_poison(lake: Lake, paths: RunPaths, key: str, number: int) -> Poi
     path = paths.numbered("poison", key, number)
     body = await lake.read(path)
     return None if body is None else decode_record(PoisonRecord, body, path)
-
-
-async def newest_poison(lake: Lake, paths: RunPaths, key: str) -> int:
-    """Return 0 for none."""
-    names = await lake.names(f"{paths.folder('poison')}/{key}")
-    return max((int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdecimal()), default=0)
