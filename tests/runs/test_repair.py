@@ -139,7 +139,7 @@ async def test_only_an_open_run_is_repaired(place: Place, process: Process) -> N
     place.api.failing = {2}
     poisoned = await enqueued(process, 2)
     assert (await finish(place, poisoned)).verdict == "partial"
-    with pytest.raises(UsageError, match=r"poison redrive SOURCE"):
+    with pytest.raises(UsageError, match=r"poison redrive SOURCE --all"):
         await repairer.repair(poisoned)
 
 

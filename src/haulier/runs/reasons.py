@@ -12,7 +12,7 @@ class Meaning(NamedTuple):
     remedy: str
 
 
-_REDRIVE = "then `haulier poison redrive SOURCE`, or discard it"
+_REDRIVE = "then `haulier poison redrive SOURCE KEY`, or discard it"
 POISON_REASONS = {
     "failed": Meaning(
         "it failed five times",

@@ -96,7 +96,7 @@ class Repairer:
         if state is RunState.PARTIAL:
             raise UsageError(
                 f"Run {run.run_id} is closed: its items have all ended, some of them poisoned. "
-                "`haulier poison redrive SOURCE` sends those again."
+                "`haulier poison redrive SOURCE --all` sends those again."
             )
         if state.is_closed:
             raise UsageError(
