@@ -211,13 +211,14 @@ READS = {
     "resume": (),
     "limit": ("--in-flight", "3"),
     "cancel": (),
+    "gc": ("--keep", "1", "--dry-run"),
     "clear": (),
 }
 """Every command that has `--json`, in an order in which each has something to say, and what else it needs."""
 
 STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
-    *("tried", "cleared", "held", "resumed", "not_paused", "limited", "not_limited", "listed", "shown", "edited"),
+    *("tried", "cleared", "measured", "held", "resumed", "not_paused", "limited", "not_limited", "listed", "shown", "edited"),
     *("ok", "warning", "removed"),
 }
 
