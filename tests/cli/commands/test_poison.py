@@ -218,8 +218,20 @@ READS = {
 
 STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
-    *("tried", "cleared", "measured", "held", "resumed", "not_paused", "limited", "not_limited", "listed", "shown", "edited"),
-    *("ok", "warning", "removed"),
+    *(
+        "tried",
+        "cleared",
+        "measured",
+        "held",
+        "resumed",
+        "not_paused",
+        "limited",
+        "not_limited",
+        "listed",
+        "shown",
+        "edited",
+    ),
+    *("ok", "warning", "wrong", "removed"),
 }
 
 
