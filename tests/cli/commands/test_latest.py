@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from haulier.lake.paths import compact_time
+from haulier.runs.reopen import Decision
 from tests.cli.conftest import Place as Shop
 from tests.cli.history import History
 from tests.runs.rig import thing
@@ -93,6 +94,17 @@ def test_the_lines_over_several_snapshots_work(history: History) -> None:
     assert [row[:2] for row in rows] == [(1, old), (2, old), (2, new), (3, new)]
     assert rows[0][2] == "things-1-2.ndjson.gz"
     assert compact_time(newer.file.snapshot_time) in readers["spark"]
+
+
+def test_a_snapshot_with_discarded_items_says_so(history: History) -> None:
+    """It is complete, and yet what it lacks is not deleted: whoever compares keys has to know."""
+    history.place.api.failing = {9}
+    run = history.run("full", 1, 9)
+    history.do(lambda: history.place.process().discarder.discard(run, Decision(why="cannot be read")))
+    history.finish(run)
+    assert history.shop.run("latest", "things", "--json").json["discarded"] == 1
+    (snapshot,) = history.shop.run("latest", "things", "--mode", "both", "--json").json["snapshots"]
+    assert (snapshot["state"], snapshot["discarded"], snapshot["records"]) == ("complete", 1, 1)
 
 
 def test_since_wants_increments(history: History) -> None:

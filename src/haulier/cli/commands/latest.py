@@ -119,6 +119,7 @@ async def _show_full(call: SourceCall, source: OpenSource, stream: str, run: Run
                 "run_id": run.run_id,
                 "stream": stream,
                 "path": path,
+                "discarded": verdict.totals.discarded,
                 "records": verdict.streams.get(stream, 0),
                 "snapshot_time": run.file.snapshot_time,
                 "readers": lines,
@@ -175,6 +176,7 @@ def _snapshot(source: OpenSource, stream: str, run: Run, verdict: VerdictRecord)
         "state": verdict.verdict,
         "path": source.lake.locate(run.paths.bronze(stream)),
         "records": verdict.streams.get(stream, 0),
+        "discarded": verdict.totals.discarded,
         "snapshot_time": run.file.snapshot_time,
         "closed_at": verdict.closed_at,
     }
