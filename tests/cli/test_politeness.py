@@ -77,7 +77,7 @@ def test_max_requests_is_kept_and_what_is_done_stays(place: Place) -> None:
         with_limits(place, api.url, "max_requests = 9")
         said = place.run("run")
         assert said.code == 2, said.err
-        assert "The run has sent all of its max_requests = 9. Raise it and run again; what is done is kept." in said.err
+        assert "has sent all of its max_requests = 9. Raise it and run again; what is done is kept." in said.err
         assert 5 <= api.counters().requests <= 9
         with_limits(place, api.url, "max_requests = 30")
         said = place.run("run")
@@ -126,7 +126,7 @@ def test_the_count_of_who_closes_a_run_is_one_of_its_requests(place: Place) -> N
         assert (said.code, place.lines(), api.counters().requests) == (2, RECORDS, 12), said.err
         said = place.run("work")
         assert (said.code, api.counters().requests) == (2, 12), said.err
-        assert "The run has sent all of its max_requests = 12" in said.err
+        assert "has sent all of its max_requests = 12" in said.err
         with_limits(place, api.url, "max_requests = 13")
         assert place.run("work").code == 0
         assert api.counters().requests == 13

@@ -425,8 +425,21 @@ async def test_run_is_counted_as_long_as_an_item_of_it_is_in_work() -> None:
     async with sender(10) as (scope, sending):
         with scope.working_for("first"):
             assert await sending(8) == 8
-            with scope.working_for("second"), scope.working_for("third"):
+            with scope.working_for("second"), scope.working_for("third"), scope.working_for("first"):
                 assert await sending(4) == 2
+
+
+async def test_g5_runs_that_are_worked_at_once_count_each_its_own_requests() -> None:
+    """A full and an incremental run of one source: neither is stopped for what the other one sends."""
+    async with sender(10) as (scope, sending):
+        with scope.working_for("full"):
+            assert await sending(6) == 6
+            with scope.working_for("incremental"):
+                assert await sending(9) == 9
+            assert await sending(4) == 4
+            with scope.working_for("incremental"):
+                assert await sending(3) <= 1
+            assert await sending(3) == 0
 
 
 async def test_run_that_is_over_does_not_stop_the_next_one() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from haulier.api.scope.changes import Beat, after_beat, after_leave
+from haulier.api.scope.current_run import as_current_run
 from haulier.api.scope.failures import (
     MAX_CAUSE_CHARACTERS,
     MAX_REMEMBERED_RUNS,
@@ -57,6 +58,16 @@ def test_retries_are_counted_by_a_few_causes() -> None:
     assert len(found.by_word) == MAX_WORDS
     assert (found.by_word["timeout"], found.by_word["cut"]) == (200, 100), "one that came late is seen"
     assert "status 404" not in found.by_word
+
+
+def test_a_failure_is_of_the_run_whose_item_it_is() -> None:
+    """A worker may hold items of several: what it began last tells nothing."""
+    notes = FailureNotes()
+    notes.note_run("full")
+    with as_current_run("full"):
+        notes.note_run("incremental")
+        notes.note("status 500", 1.0, is_retried=True)
+    assert notes.take() == {"full": Failures(retries=1, newest="status 500", at=1.0)}
 
 
 def test_only_the_newest_runs_are_remembered() -> None:

@@ -77,6 +77,10 @@ def run_quota(run_id: str, max_requests: int) -> Quota:
     return Quota(f"run:{run_id}", max_requests)
 
 
+def run_of(quota: Quota) -> str:
+    return quota.key.removeprefix("run:")
+
+
 class Spent(msgspec.Struct, frozen=True, array_like=True):
     """Requests taken in one slice of a window, by wall time: a day's count outlives every process."""
 

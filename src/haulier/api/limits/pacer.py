@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from haulier.api.limits.budget import UNLIMITED, Quota, Spending
@@ -28,6 +29,7 @@ class Pacer:
         self._next_at = 0.0
         self._was_held = False
         self._used = 0
+        self._used_of: Counter[Quota] = Counter()
         self._since = 0.0
         self._held = dict.fromkeys(quotas, 0)
         self._empty = dict.fromkeys(quotas, 0)
@@ -73,13 +75,15 @@ class Pacer:
     def want(self) -> None:
         self._was_held = True
 
-    def note_sent(self, now: float) -> bool:
-        """Return whether this process has run out of a quota."""
+    def note_sent(self, now: float, uncounted: Collection[Quota] = ()) -> bool:
+        """Return whether this process has run out of a quota. The ``uncounted`` ones are those of other runs."""
         self._used += 1
         if 0.0 < self._rate < UNLIMITED:
             self._next_at = max(self._next_at, now - SLACK_SECONDS) + 1 / self._rate
         for quota in self._held:
-            self._held[quota] -= 1
+            if quota not in uncounted:
+                self._held[quota] -= 1
+                self._used_of[quota] += 1
         return self.is_out
 
     def spending(self, now: float) -> Spending:
@@ -88,15 +92,16 @@ class Pacer:
         wanted = UNLIMITED if self._was_held else HEADROOM_FACTOR * self._used / seconds + 1.0
         asks: dict[Quota, int] = {}
         is_idle = not self._used and not self._was_held and self._since > 0.0
-        needed = 0 if is_idle else max(MIN_GRANT_REQUESTS, round(HEADROOM_FACTOR * self._used))
         for quota, count in self._held.items():
-            ask = needed - count
+            used = self._used_of[quota]
+            ask = (0 if is_idle else max(MIN_GRANT_REQUESTS, round(HEADROOM_FACTOR * used))) - count
             if ask > 0:
                 asks[quota] = ask
-            elif ask < 0 and (is_idle or -ask > MIN_GRANT_REQUESTS + self._used):
+            elif ask < 0 and (is_idle or -ask > MIN_GRANT_REQUESTS + used):
                 asks[quota] = ask
                 self._held[quota] += ask
         self._used, self._since, self._was_held = 0, now, False
+        self._used_of.clear()
         return Spending(wanted=wanted, asks=asks)
 
     def adopt(

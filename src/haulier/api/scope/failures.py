@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from haulier.api.scope.current_run import current_run
+
 MAX_REMEMBERED_RUNS = 4
 MAX_CAUSE_CHARACTERS = 300
 MAX_WORDS, OTHER = 6, "other"
@@ -48,12 +50,12 @@ class FailureNotes:
         """By run, what this process noted: the row remembers few runs."""
 
     def note_run(self, run_id: str) -> None:
-        """What follows is of this run. Before the first, nothing is kept."""
+        """What follows is of this run, but within an item of another. Before the first, nothing is kept."""
         self.run_id = run_id
 
     def note(self, cause: str, wall: float, *, is_retried: bool = False, word: str = "") -> None:
         """``cause`` holds no secrets; an empty one is no new cause. ``word`` is the cause in a word or two."""
-        if self.run_id:
+        if run_id := current_run() or self.run_id:
             cause = "".join(
                 sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(cause.split())
             )
@@ -63,7 +65,7 @@ class FailureNotes:
                 newest=_shorten(cause),
                 at=wall if cause else 0.0,
             )
-            self._news[self.run_id] = self._news.get(self.run_id, NO_FAILURES).with_more(more)
+            self._news[run_id] = self._news.get(run_id, NO_FAILURES).with_more(more)
 
     def note_hidden(self, run_id: str, until: float) -> None:
         self.hidden_until[run_id] = until = max(until, self.hidden_until.get(run_id, 0.0))

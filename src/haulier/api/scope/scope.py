@@ -15,6 +15,7 @@ from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import Request, Response
 from haulier.api.limits.breaker import Breaker, State
 from haulier.api.scope.changes import REASSERT_SECONDS, after_beat, after_leave, with_failures, with_pause
+from haulier.api.scope.current_run import as_current_run
 from haulier.api.scope.extra_requests import ExtraRequests
 from haulier.api.scope.failures import NO_FAILURES, FailureNotes
 from haulier.api.scope.gate import Gate, WaitListener, nap
@@ -154,9 +155,10 @@ class Scope:
 
     @contextlib.contextmanager
     def working_for(self, run_id: str) -> Iterator[None]:
-        """Count requests for this run at least this long. Where several runs are counted, each counts all."""
+        """Count requests for this run at least this long: those that this task sends, and those that are sent for no
+        run in particular."""
         self.note_run(run_id)
-        with self._view.item_of(run_id):
+        with self._view.item_of(run_id), as_current_run(run_id):
             yield
 
     async def tell_failures(self) -> None:
@@ -168,7 +170,7 @@ class Scope:
         """Wait, before a redirect or a repeat with new credentials, until each quota has one left. Raises as `slot`
         does."""
         await self._extra_requests.wait()
-        if self._view.pacer.note_sent(self._clock.monotonic()):
+        if self._view.note_counted(self._clock.monotonic()):
             self._beat_now.set()
 
     def hand_over(self) -> None:
@@ -339,7 +341,7 @@ class Scope:
     def _note_sent(self) -> None:
         self._was_busy = True
         self._view.note_sent(self._gate.in_use)
-        if self._view.pacer.note_sent(self._clock.monotonic()):
+        if self._view.note_counted(self._clock.monotonic()):
             self._beat_now.set()
 
     @property

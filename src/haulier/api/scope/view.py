@@ -23,6 +23,7 @@ from haulier.api.limits.budget import (
     counted_quotas,
     find_limits,
     remaining,
+    run_of,
     run_quota,
 )
 from haulier.api.limits.learned_rate import MAX_CHANCE_WAIT_SECONDS
@@ -30,6 +31,7 @@ from haulier.api.limits.pacer import NEVER_SECONDS, Pacer
 from haulier.api.limits.refusals import Refusals
 from haulier.api.scope.beat_report import BeatReport
 from haulier.api.scope.changes import Beat, is_pace_due
+from haulier.api.scope.current_run import current_run
 from haulier.api.scope.health import Health
 from haulier.api.scope.membership import Membership
 from haulier.api.scope.orders import Hold
@@ -119,8 +121,8 @@ class ScopeView:
             return None
         if spent.seconds >= UNLIMITED:
             return UsageError(
-                f"The run has sent all of its max_requests = {spent.requests}. Raise it and run again; what is done is "
-                "kept."
+                f"Run {run_of(spent)} has sent all of its max_requests = {spent.requests}. "
+                "Raise it and run again; what is done is kept."
             )
         return ApiError(
             f"The limit of {spent} is used up. The item comes again later.",
@@ -166,6 +168,11 @@ class ScopeView:
         self.pause.note_sent(in_use)
         self.beat_report.note_sent()
         self._refusals.note_sent()
+
+    def note_counted(self, now: float) -> bool:
+        """A request goes out, and quotas count it. Returns whether to beat now."""
+        own = self._runs.get(current_run())
+        return self.pacer.note_sent(now, [] if own is None else [run for run in self._runs.values() if run != own])
 
     def note_throttled(self, seconds: float, response: Response, now: float) -> bool:
         is_row = self._refusals.note_refused(now - response.seconds, response.seconds)
