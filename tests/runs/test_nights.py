@@ -8,6 +8,7 @@ edits the state, or versions of it are lost.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -122,8 +123,12 @@ class Story:
     async def _whole_night(self) -> None:
         cuts = Cuts()
         process = self.process(cuts)
-        await process.night()
-        self.calls = len(cuts.calls)
+        if self.rng.random() < 0.15:
+            self.happened["two at once"] += 1
+            await asyncio.gather(process.night(), self.process().night())
+        else:
+            await process.night()
+            self.calls = len(cuts.calls)
         await self.place.close()
 
     async def _cut_off_night(self) -> None:
