@@ -113,8 +113,7 @@ def holes(spans: Sequence[Span]) -> list[Span]:
 
 
 def _state_of(source: OpenSource, stream: str, known: Watermark, edits: Sequence[EditRecord]) -> StreamState:
-    after, recipes = known.edited.get(stream, ""), source.app.recipes
-    due, refusal = None, ""
+    due, refusal, recipes = None, "", source.app.recipes
     try:
         if recipes is not None:
             due = merge(recipes.due(stream, known.finished, source.clock.now()))  # type: ignore[type-var]
@@ -128,7 +127,7 @@ def _state_of(source: OpenSource, stream: str, known: Watermark, edits: Sequence
         groups=groups,
         edits=tuple(edit for edit in edits if edit.stream == stream),
         runs=tuple(known.counts(stream)),
-        not_closed=tuple(run_id for run_id in known.not_closed if run_id > after),
+        not_closed=tuple(known.awaits(stream)),
         due=due,
         refusal=refusal,
         has_groups=recipes is None,

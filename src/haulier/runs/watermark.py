@@ -61,8 +61,8 @@ class Watermark:
     finished: Finished
     recent: tuple[FoldedRun, ...]
     """Closed runs, oldest first: the newest that are known."""
-    not_closed: tuple[str, ...]
-    """Runs that count once they are closed, oldest first."""
+    not_closed: dict[str, tuple[str, ...]]
+    """Runs that count once they are closed, oldest first, and their streams."""
     edited: dict[str, str]
     """By stream that was edited, the newest run that does not count for it."""
 
@@ -73,6 +73,11 @@ class Watermark:
             for run in self.recent
             if run.run_id > self.edited.get(stream, "") and stream in {*run.finished, *run.unfinished}
         ]
+
+    def awaits(self, stream: str) -> list[str]:
+        """Runs that will say more of a stream once they are closed, oldest first."""
+        after = self.edited.get(stream, "")
+        return [run_id for run_id, streams in self.not_closed.items() if run_id > after and stream in streams]
 
 
 async def fold_watermark(lake: Lake, clock: Clock, source: str, by: str) -> Watermark:
@@ -130,7 +135,7 @@ class _Fold:
         self._edits = before.edits
         self._edited = dict(before.edited)
         self._recent = {run.run_id: run for run in before.recent}
-        self._not_closed: list[str] = []
+        self._not_closed: dict[str, tuple[str, ...]] = {}
         self._before = before
 
     async def read(self, lake: Lake, source: str) -> None:
@@ -153,7 +158,7 @@ class _Fold:
         return Watermark(
             finished=Finished(table.spans()),
             recent=tuple(run for _, run in sorted(self._recent.items())),
-            not_closed=tuple(sorted(self._not_closed)),
+            not_closed=dict(sorted(self._not_closed.items())),
             edited=self._edited,
         )
 
@@ -185,7 +190,7 @@ class _Fold:
             return  # Its creator stopped between making the folder and the file in it, or somebody removed it.
         closing = await closing_in_force(lake, run.paths)
         if closing is None or closing.verdict is None:
-            self._not_closed.append(name)
+            self._not_closed[name] = run.file.streams
             self._recent.pop(name, None)  # It was reopened.
             return
         known = self._recent.get(name)
