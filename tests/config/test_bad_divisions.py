@@ -202,6 +202,14 @@ MISTAKES: dict[str, Mistake] = {
             "this one has 30. Write a shorter name."
         ),
     ),
+    "a name of incremental items": (
+        STREAM,
+        STREAM + WINDOWS.replace("full", "incremental") + STREAM.replace("streams.flights", "streams.flights_new"),
+        (
+            "streams.flights_new: items of incremental runs of 'flights' have this name. Write another name for one of "
+            "the two."
+        ),
+    ),
     "a start of new windows after their end": (
         IDS,
         IDS + WINDOWS.replace("full", "incremental") + "end = 2012-01-01T00:00:00Z\n",

@@ -14,7 +14,7 @@ from haulier.config.api_table import API_TABLE
 from haulier.config.environment import fill_variables, has_reference
 from haulier.config.fields import Field, TableShape
 from haulier.config.place import Place, SourceText, name_kind
-from haulier.config.stream_table import STREAM, check_parents, read_stream
+from haulier.config.stream_table import STREAM, check_new_names, check_parents, read_stream
 from haulier.config.toml_text import read_tables
 from haulier.config.value_kinds import ListOf, Text, unexpected
 from haulier.sources.recipe import StreamRecipe
@@ -83,7 +83,9 @@ class Streams:
                 raise place.at(name).error("a key cannot come from the environment.", "Use variables in values only.")
             check_name(name, name, place.at(name), MAX_STREAM_CHARACTERS, "[streams.flights]")
             recipes.append(read_stream(name, table, place.at(name)))
-        check_parents({recipe.name: recipe for recipe in recipes}, place)
+        by_name = {recipe.name: recipe for recipe in recipes}
+        check_parents(by_name, place)
+        check_new_names(by_name, place)
         return tuple(recipes)
 
     def schema(self) -> dict[str, Any]:

@@ -160,6 +160,16 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     return recipe
 
 
+def check_new_names(streams: Mapping[str, StreamRecipe], place: Place) -> None:
+    """`SourceFileError` where items of incremental runs would have the kind of another stream's items."""
+    for name, recipe in streams.items():
+        owner = recipe if recipe.parent is None else streams[recipe.parent.stream]
+        if owner.incremental is not None and (other := f"{name}_new") in streams:
+            raise place.at(other).error(
+                f"items of incremental runs of {name!r} have this name.", "Write another name for one of the two."
+            )
+
+
 def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
     """`SourceFileError` unless every parent is another stream of the file that has no parent itself."""
     for name, recipe in streams.items():
