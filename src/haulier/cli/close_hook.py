@@ -65,7 +65,7 @@ class CloseHook:
     async def call(self, source: OpenSource, run: Run, verdict: VerdictRecord) -> ToldRecord:
         """Run the command without a shell, and wait for it; its failure is said and changes nothing."""
         folder = Path.cwd() if self.typed else source.app.base
-        words = _found(self.typed or source.app.on_close, folder)
+        words = found_words(self.typed or source.app.on_close, folder)
         document = verdict_document(source, run, verdict, await read_failures(source, run.run_id))
         environ = {"HAULIER_RUN_ID": run.run_id, "HAULIER_STATE": verdict.verdict}
         exit_code, problem, said = await _run(words, folder, environ, document_text(document).encode())
@@ -134,7 +134,7 @@ def _last_line(output: BinaryIO) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _found(words: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+def found_words(words: tuple[str, ...], folder: Path) -> tuple[str, ...]:
     """A program that is not on the path may lie in the folder, without ``./`` before it."""
     program = words[0]
     is_beside = "/" not in program and shutil.which(program) is None and (folder / program).is_file()

@@ -16,7 +16,7 @@ class RequestMade:
 
     method: str
     target: str
-    """Path and query, as they were sent. A credential that is sent there is replaced by asterisks."""
+    """Path and query, without a credential that is sent there."""
     status: int | None
     """None where there was no answer."""
     body: bytes = field(default=b"", repr=False)

@@ -205,6 +205,27 @@ def test_runs_that_want_a_person_are_told(shop: Place, api: SandboxProcess) -> N
     assert "the queue has lost what is missing" in texts(shop.run("doctor", "--json"), "runs")
 
 
+def test_a_command_of_on_close_that_cannot_be_started_is_told(shop: Place) -> None:
+    """Else it would show when the first run is closed."""
+    shop.toml.write_text('on_close = ["./alert.sh"]\n' + shop.toml.read_text())
+    assert "There is no such program" in texts(shop.run("doctor", "--json"), "on_close")
+    (shop.folder / "alert.sh").write_text("#!/bin/sh\n")
+    said = shop.run("doctor", "--json")
+    assert (said.code, states(said)["on_close"]) == (2, "wrong")
+    assert "It is not executable. Make it executable: chmod +x" in texts(said, "on_close")
+    (shop.folder / "alert.sh").chmod(0o755)
+    assert shop.run("doctor").code == 0
+
+
+def test_what_a_killed_doctor_left_is_removed_by_a_later_one(shop: Place) -> None:
+    folder = shop.lake / "_haulier/shop"
+    folder.mkdir(parents=True)
+    (folder / "doctor-20261124T205959Z-host-1-aa.json").write_text("{}")
+    (folder / "doctor-29991124T205959Z-host-1-aa.json").write_text("{}")
+    assert shop.run("doctor").code == 0
+    assert [path.name for path in folder.iterdir()] == ["doctor-29991124T205959Z-host-1-aa.json"]
+
+
 def test_an_api_that_a_person_has_paused_is_not_asked(shop: Place, api: SandboxProcess) -> None:
     """Who did it and why, what ends it, and a limit that somebody may have forgotten."""
     assert shop.run("pause", "--why", "maintenance").code == 0

@@ -16,7 +16,7 @@ from haulier.app.source_loader import load_app
 from haulier.cli.api_state import ApiState
 from haulier.cli.doctor.answers import AnswerLog
 from haulier.cli.doctor.finding import Finding, failed, worst_of
-from haulier.cli.doctor.machine_checks import find_disk, find_versions
+from haulier.cli.doctor.machine_checks import find_disk, find_hook, find_versions
 from haulier.cli.doctor.run_checks import find_runs, find_scope, scope_state
 from haulier.cli.doctor.store_checks import find_lake, find_queue
 from haulier.cli.event_loop import run_loop
@@ -75,6 +75,8 @@ async def _find(typed: str, options: Options) -> AsyncIterator[Finding]:
         yield Finding(check="source", subject=app.name, text=f"It loads: {_streams_text(app)}.")
     yield find_versions(app, options)
     if app is not None:
+        if (hook := find_hook(app)) is not None:
+            yield hook
         async for finding in _find_around(app, options):
             yield finding
 

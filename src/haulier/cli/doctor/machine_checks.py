@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import shutil
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
 from haulier.app.app import App
 from haulier.app.open_source import OpenSource, Options
+from haulier.cli.close_hook import found_words
 from haulier.cli.doctor.finding import Finding
 from haulier.disks import mount_of, mounts
 from haulier.lake.floor import floor_of, in_words
@@ -32,6 +34,26 @@ def find_versions(app: App | None, options: Options) -> Finding:
         *packages,
     ]
     return Finding(check="versions", text=f"{', '.join(words)}, on {platform.system()} {platform.machine()}.")
+
+
+def find_hook(app: App) -> Finding | None:
+    """Whether the command of ``on_close`` could be started: a slip in it shows only when a run is closed, at night."""
+    if not app.on_close:
+        return None
+    program, *_ = found_words(app.on_close, app.base)
+    found = shutil.which(str(app.base / program) if "/" in program else program)
+    if found is not None:
+        return Finding(check="on_close", subject=program, text="It can be started.")
+    is_there = (app.base / program).exists()
+    return Finding(
+        check="on_close",
+        subject=program,
+        state="wrong",
+        text="It is not executable." if is_there else f"There is no such program on the PATH, or in {app.base}.",
+        remedy=f"Make it executable: chmod +x {app.base / program}."
+        if is_there
+        else "Correct `on_close` of the source.",
+    )
 
 
 async def find_disk(source: OpenSource) -> list[Finding]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 from haulier.app.open_source import OpenSource
 from haulier.cli.doctor.finding import Finding, failed
 from haulier.errors import HaulierError, LakeUnavailableError
+from haulier.lake.paths import compact_time
+from haulier.lake.seam import Lake
 from haulier.plurals import count_of
 from haulier.runs.lost_queue import require_queue
 
+PROBE = "doctor-"
+PROBE_KEPT = timedelta(hours=1)
+"""No check takes as long."""
 STORE_SECONDS = 60.0
 """Clients of hosted stores wait out an outage; a person who looks does not."""
 
@@ -33,7 +39,10 @@ async def find_lake(source: OpenSource) -> Finding:
 
 async def _probe(source: OpenSource) -> None:
     """Create-only: a second file of one name is refused, and the first one stands."""
-    lake, folder, name = source.lake, f"_haulier/{source.app.name}", f"doctor-{source.name}.json"
+    lake, folder = source.lake, f"_haulier/{source.app.name}"
+    now = source.clock.now()
+    await _remove_left(lake, folder, now - PROBE_KEPT)
+    name = f"{PROBE}{compact_time(now)}-{source.name}.json"
     path, first = f"{folder}/{name}", b'{"probe":1}'
     try:
         is_sound = await lake.create(path, first) and not await lake.create(path, b'{"probe":2}')
@@ -45,6 +54,13 @@ async def _probe(source: OpenSource) -> None:
             f"{path} in the lake is not what was written: a file may be replaced, missed or kept there. Name a lake in "
             "another place."
         )
+
+
+async def _remove_left(lake: Lake, folder: str, before: datetime) -> None:
+    """Probes of a doctor that was killed. Names that begin with a time are in the order of their times."""
+    for name in await lake.names(folder):
+        if PROBE < name < f"{PROBE}{compact_time(before)}":
+            await lake.remove(f"{folder}/{name}")
 
 
 async def find_queue(source: OpenSource) -> AsyncIterator[Finding]:
