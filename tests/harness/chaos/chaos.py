@@ -113,15 +113,17 @@ class _Chaos:
             variables |= self._store.variables
             words = [source, *self._store.words(one.source)]
             run_id = self._enqueue(words, variables)
+            run_ids = [run_id, *([self._enqueue([*words, "incremental"], variables)] if one.has_increment else [])]
             place = Place(self._folder, words, variables, run_id, self._settings.lease_seconds, self._clock)
             with Crew(place, one.workers, is_fleet=one.is_fleet, is_deadly=one.is_deadly) as crew:
-                self._fire(one, run_id, crew, words)
-                self._wait(one, run_id, crew)
+                self._fire(one, run_ids, crew, words)
+                self._wait(one, run_ids, crew)
             self.report.problems += crew.faults
             peak = api.counters().peak_in_flight
-        self._haulier("verify", *words, "--run", run_id, variables=variables, codes=(0, 1, 3, 4))
-        lake = self._store.fetch(one.source, run_id)
-        self._add(one, run_id, judge_run(lake, one.source, run_id, one.records_of, one.may_fail), peak)
+        for run_id in run_ids:
+            self._haulier("verify", *words, "--run", run_id, variables=variables, codes=(0, 1, 3, 4))
+            lake = self._store.fetch(one.source, run_id)
+            self._add(one, run_id, judge_run(lake, one.source, run_id, one.records_of, one.may_fail), peak)
 
     def _enqueue(self, words: Sequence[str], variables: Mapping[str, str]) -> str:
         """Plan and send the run; half of the time only after a first try was killed somewhere."""
@@ -141,12 +143,12 @@ class _Chaos:
         run_id: str = found["run_id"]
         return run_id
 
-    def _fire(self, one: Round, run_id: str, crew: Crew, words: Sequence[str]) -> None:
+    def _fire(self, one: Round, run_ids: Sequence[str], crew: Crew, words: Sequence[str]) -> None:
         loses_queue = one.loses_queue
         for _ in range(one.signals):
-            if self.is_enough or self._store.is_closed(one.source, run_id):
+            if self.is_enough or self._are_closed(one, run_ids):
                 return
-            target = self._closer_within(self._draw.uniform(0, self._settings.pause_seconds), one, run_id)
+            target = self._closer_within(self._draw.uniform(0, self._settings.pause_seconds), one, run_ids[-1])
             if target is not None:
                 self._hit_closer(target, crew)
             else:
@@ -155,7 +157,8 @@ class _Chaos:
                 self._store.lose_queue(one.source)
                 self.report.lost_queues += 1
                 if self._store.wants_repair:
-                    self._haulier("repair", *words, variables=crew.variables)
+                    for run_id in run_ids:
+                        self._haulier("repair", *words, "--run", run_id, variables=crew.variables, codes=(0, 2))
                 loses_queue = False
             crew.tend()
 
@@ -175,12 +178,15 @@ class _Chaos:
         self.report.closers += 1
         self.report.signals[crew.disturb(self._draw, pid)] += 1
 
-    def _wait(self, one: Round, run_id: str, crew: Crew) -> None:
-        """Until the run is closed; but a few of those who close it are hit all the same."""
+    def _are_closed(self, one: Round, run_ids: Sequence[str]) -> bool:
+        return all(self._store.is_closed(one.source, run_id) for run_id in run_ids)
+
+    def _wait(self, one: Round, run_ids: Sequence[str], crew: Crew) -> None:
+        """Until its runs are closed; but a few of those who close it are hit all the same."""
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
         hits = 0
-        while not self._store.is_closed(one.source, run_id) and self._clock.monotonic() < deadline:
-            target = self._closer_within(0.1, one, run_id)
+        while not self._are_closed(one, run_ids) and self._clock.monotonic() < deadline:
+            target = self._closer_within(0.1, one, run_ids[0])
             if target is not None and hits < CLOSER_HITS:
                 hits += 1
                 self._hit_closer(target, crew)

@@ -35,6 +35,11 @@ expect = {{ get = "/count", at = "count" }}
 query = {{ from_id = "{{start}}", to_id = "{{end}}" }}
 last = {{ get = "/items/newest", at = "id" }}
 step = {step}
+
+[streams.items.incremental.ids]
+query = {{ from_id = "{{start}}", to_id = "{{end}}" }}
+last = {{ get = "/items/newest", at = "id" }}
+step = {increment_step}
 """
 
 
@@ -61,6 +66,11 @@ class Round:
         return self.kind in ("divided", "stubborn", "crashing")
 
     @property
+    def has_increment(self) -> bool:
+        """Whether an incremental run is open beside the full one."""
+        return self.kind in ("large", "lost")
+
+    @property
     def is_deadly(self) -> bool:
         """Whether workers die over an item of it, so that one that was killed is nobody's fault."""
         return chaos_source.CRASHING in self.variables
@@ -81,7 +91,8 @@ class Round:
             variables = {"PYTHONPATH": str(_ROOT), chaos_source.URL: url, **self.variables}
             return f"{chaos_source.__name__}:app", variables
         path = folder / f"{self.source}.toml"
-        path.write_text(_TOML.format(name=self.source, url=url, in_flight=IN_FLIGHT, step=self.step))
+        steps = {"step": self.step, "increment_step": 2 * self.step}
+        path.write_text(_TOML.format(name=self.source, url=url, in_flight=IN_FLIGHT, **steps))
         return path.name, {}
 
     def records_of(self, params: Mapping[str, Mapping[str, int]]) -> list[bytes]:

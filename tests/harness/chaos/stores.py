@@ -103,11 +103,14 @@ class AzureStore:
         return oracle.closer_at_work(self._closings(source, run_id), source, run_id)
 
     def lose_queue(self, source: str) -> None:
+        from azure.core.exceptions import ResourceNotFoundError
         from azure.storage.queue import QueueClient
 
         connection = self._server.connection_string
-        with QueueClient.from_connection_string(connection, self._queue_of(source)) as queue:
-            queue.clear_messages()
+        for suffix in ("", "-first"):
+            queue = QueueClient.from_connection_string(connection, self._queue_of(source) + suffix)
+            with queue, contextlib.suppress(ResourceNotFoundError):
+                queue.clear_messages()
 
     def fetch(self, source: str, run_id: str) -> Path:
         _, _, moment = run_id.partition("-")

@@ -10,7 +10,8 @@ import pytest
 
 from haulier.errors import LeaseLostError, QueueUnavailableError
 from haulier.queues.seam import Depth, QueueOpener, ThisProcess
-from haulier.queues.sqlite.queue import SqliteQueue
+from haulier.queues.sqlite import holders
+from haulier.queues.sqlite.queue import ANY_READY, DEPTH, OLDEST, SqliteQueue
 from haulier.testing.clock import FakeClock
 from haulier.testing.contracts.queue import QueueContract
 
@@ -115,6 +116,28 @@ async def test_a_file_of_an_older_format_is_brought_up_to_date(
     assert await other.complete([lease]) == []
     await queue.close()
     await other.close()
+
+
+async def test_no_question_reads_all_messages(path: Path, clock: FakeClock) -> None:
+    """An idle worker asks ten times a second, beside 100,000 messages: each question goes by the index."""
+    queue = SqliteQueue(path, clock)
+    await queue.enqueue([b"one"])
+    other = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    wall = {"wall": 0.0}
+    for question, values in (
+        (ANY_READY, wall),
+        (OLDEST, (1, 0.0, 10)),
+        (DEPTH, wall),
+        (holders.LEASES, {"now": 0.0}),
+        (holders.FREE, (0.0, 0.0, 1)),
+        (holders.FORGET_IDLE, ()),
+    ):
+        plan = [row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {question}", values)]
+        of_messages = [step for step in plan if "messages" in step]
+        assert of_messages
+        assert all(step.startswith("SEARCH messages USING") and "(lane=?" in step for step in of_messages), plan
+    other.close()
+    await queue.close()
 
 
 async def test_processes_without_a_lease_are_forgotten(path: Path, clock: FakeClock) -> None:

@@ -8,11 +8,17 @@ import apsw
 
 from haulier.queues.seam import Holder, ThisProcess
 
-_LEASES = """
+LEASES = """
 SELECT holders.mark, holders.name, count(*), max(messages.visible_at) - :now
 FROM messages LEFT JOIN holders ON holders.id = messages.holder
 WHERE messages.lane IN (0, 1) AND messages.visible_at > :now AND messages.token <> 0
 GROUP BY messages.holder
+"""
+FREE = "UPDATE messages SET visible_at = ? WHERE lane IN (0, 1) AND visible_at > ? AND token <> 0 AND holder = ?"
+FORGET_IDLE = """
+DELETE FROM holders WHERE id NOT IN (
+    SELECT holder FROM messages WHERE lane IN (0, 1) AND visible_at > (SELECT last_seen FROM queue) AND token <> 0
+)
 """
 
 
@@ -38,17 +44,14 @@ def free(connection: apsw.Connection, gone: Sequence[int], now: float) -> int:
     any other."""
     freed = 0
     for number in gone:
-        connection.execute(
-            "UPDATE messages SET visible_at = ? WHERE lane IN (0, 1) AND visible_at > ? AND token <> 0 AND holder = ?",
-            (now, now, number),
-        )
+        connection.execute(FREE, (now, now, number))
         freed += connection.changes()
         connection.execute("DELETE FROM holders WHERE id = ?", (number,))
     return freed
 
 
 def holders(connection: apsw.Connection, process: ThisProcess, now: float) -> list[Holder]:
-    found = connection.execute(_LEASES, {"now": now}).fetchall()
+    found = connection.execute(LEASES, {"now": now}).fetchall()
     return [
         Holder(name or "", "unknown" if mark is None else process.find(str(mark)), int(leases), float(seconds))  # type: ignore[arg-type]
         for mark, name, leases, seconds in found
@@ -57,8 +60,4 @@ def holders(connection: apsw.Connection, process: ThisProcess, now: float) -> li
 
 def _forget_idle(connection: apsw.Connection) -> None:
     """Nobody else would forget processes of an earlier boot or of a container."""
-    connection.execute(
-        "DELETE FROM holders WHERE id NOT IN "
-        "(SELECT holder FROM messages "
-        "WHERE lane IN (0, 1) AND visible_at > (SELECT last_seen FROM queue) AND token <> 0)"
-    )
+    connection.execute(FORGET_IDLE)

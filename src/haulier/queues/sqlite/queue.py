@@ -62,14 +62,14 @@ RETURNING last_seen, next_token - :tokens
 """
 _NOW = "(SELECT max(last_seen, :wall + clock_offset) FROM queue)"
 # A clock that was set back counts as well: only a tick moves the offset, and an idle queue has no other reason for one.
-_ANY_READY = f"""
+ANY_READY = f"""
 SELECT EXISTS (SELECT 1 FROM messages WHERE lane IN (0, 1) AND visible_at <= {_NOW})
     OR EXISTS (SELECT 1 FROM queue WHERE :wall + clock_offset < last_seen)
 """
-_OLDEST = """
+OLDEST = """
 SELECT id, deliveries, body FROM messages WHERE lane = ? AND visible_at <= ? ORDER BY visible_at, token, id LIMIT ?
 """
-_DEPTH = f"""
+DEPTH = f"""
 WITH moment AS MATERIALIZED (SELECT {_NOW} AS now)
 SELECT
     (SELECT count(*) FROM messages WHERE lane IN (0, 1) AND visible_at <= now),
@@ -160,7 +160,7 @@ class SqliteQueue:
     async def depth(self) -> Depth:
         wall = {"wall": wall_seconds(self._clock)}
         ready, delayed, leased, poisoned = await self._thread.read(
-            lambda connection: connection.execute(_DEPTH, wall).get
+            lambda connection: connection.execute(DEPTH, wall).get
         )
         return Depth(ready=ready, delayed=delayed, leased=leased, poisoned=poisoned)
 
@@ -221,7 +221,7 @@ class SqliteQueue:
     def _take_any(self, limit: int, lease_seconds: float) -> list[Lease]:
         # An idle worker asks again and again: that must not take the write lock, nor wear the disk.
         wall = {"wall": wall_seconds(self._clock)}
-        if not self._file.read(lambda connection: connection.execute(_ANY_READY, wall).get) and not self._free_dead():
+        if not self._file.read(lambda connection: connection.execute(ANY_READY, wall).get) and not self._free_dead():
             return []
         return self._file.write(lambda connection: self._take(connection, limit, lease_seconds))
 
@@ -244,7 +244,7 @@ class SqliteQueue:
         now, token = self._tick(connection, tokens=limit)
         oldest: list[tuple[Any, ...]] = []
         for lane in (_FIRST, _OTHERS):
-            found: list[Any] = connection.execute(_OLDEST, (lane, now, limit - len(oldest))).fetchall()
+            found: list[Any] = connection.execute(OLDEST, (lane, now, limit - len(oldest))).fetchall()
             oldest += [(*row, lane == _FIRST) for row in found]
         held = [_Held(id, token + n, self._file.generation) for n, (id, *_) in enumerate(oldest)]
         visible_at = now + _kept(lease_seconds)
