@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.errors import LeaseLostError
+from haulier.errors import LeaseLostError, UsageError
 from haulier.items.ranges import IdRange
 from haulier.queues.seam import Lease
 from haulier.runs.records import VerdictRecord
@@ -349,6 +349,34 @@ async def test_c7_two_redrives_at_once(partial: Stage) -> None:
         assert place.api.requests.total() == requests + 2, cut
         assert place.judge(partial.run).problems == [], cut
         await place.close()
+
+
+@pytest.mark.parametrize("slow", ["redrive", "discard"])
+async def test_c7_g1_g2_a_redrive_and_a_discard_of_the_same_keys_at_once(partial: Stage, slow: str) -> None:
+    """Two people decide otherwise: one halts at any step, the other goes all the way, and workers and a closer with it.
+    Each key is done or discarded in the end, in one object at most, and the verdict counts it so."""
+    first, second = (partial.redrive, partial.discard) if slow == "redrive" else (partial.discard, partial.redrive)
+    ends: set[tuple[int, int]] = set()
+    for number, cut in enumerate(await partial.cuts_of(first)):
+        place = partial.trial()
+        halted = place.process(Cuts(on_call=(halt := Halt(cut))))
+        deciding = asyncio.create_task(first(halted))
+        assert await halt.reached(deciding), cut
+        await second(place.process())
+        if number % 2:
+            other = place.process()
+            await other.work(partial.run)
+            await other.closer.close(partial.run)
+        halt.release()
+        with contextlib.suppress(UsageError):  # The run may be complete by now, which is said.
+            await deciding
+        verdict = await finish(place, partial.run)
+        assert verdict.verdict == "complete", cut
+        assert verdict.totals.done + verdict.totals.discarded == 3, cut
+        ends.add((verdict.totals.done, verdict.totals.discarded))
+        assert place.judge(partial.run).problems == [], cut
+        await place.close()
+    assert {(3, 0), (1, 2)} <= ends, "either may win"
 
 
 async def test_c7_a_discard_cut_at_every_step_is_finished_by_the_next(partial: Stage) -> None:
