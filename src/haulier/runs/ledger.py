@@ -159,6 +159,9 @@ class Ledger:
     async def with_objects(self, keys: Sequence[str]) -> list[str]:
         return await self._scratch.do(table.with_objects, keys) if keys else []
 
+    async def planned(self, key: str) -> PlannedItem | None:
+        return await self._scratch.do(table.read_planned, key)
+
     async def missing(self) -> AsyncIterator[list[tuple[PlannedItem, int]]]:
         async for items in self.items(table.MISSING, "redrive"):
             yield items

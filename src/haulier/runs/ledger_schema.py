@@ -235,6 +235,12 @@ def read_rows(
     return connection.execute(query, (after, limit)).fetchall()
 
 
+def read_planned(connection: apsw.Connection, key: str) -> PlannedItem | None:
+    query = "SELECT key, stream, kind, payload, held_in FROM item WHERE key = ? AND is_planned"
+    row = connection.execute(query, (key,)).fetchone()
+    return None if row is None else item_of_row(row)
+
+
 def count_rows(connection: apsw.Connection, where: str) -> int:
     (found,) = connection.execute(f"SELECT count(*) FROM item WHERE {where}").fetchall()[0]
     return int(str(found))

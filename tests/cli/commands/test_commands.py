@@ -92,9 +92,15 @@ def test_try_shows_each_request_and_writes_nothing(shop: Place) -> None:
 
 
 def test_try_takes_the_key_of_an_item(shop: Place) -> None:
-    said = shop.run("try", "--item", "items_ids-401-601", "--json")
-    assert (said.code, said.json["item"], said.json["records"]) == (0, "items_ids-401-601", 100)
-    assert shop.run("try", "--item", "items_ids-1-2").code == 2
+    """Whole, as a worker would work it; without a run, as a plan of now has it."""
+    before = sorted(shop.folder.rglob("*"))
+    said = shop.run("try", "--key", "items_ids-401-601", "--json")
+    assert (said.code, said.json["item"], said.json["records"]) == (0, "items_ids-401-601", 200)
+    assert (said.json["outcome"], len(said.json["requests"])) == ("done", 3), "the newest ID, and two pages"
+    assert shop.run("try", "--key", "items_ids-1-2").code == 2
+    assert shop.run("try", "--key", "items_ids-401-601", "--pages", "2").code == 2
+    assert shop.run("try", "--run", "full-20261124T205959Z").code == 2
+    assert sorted(shop.folder.rglob("*")) == before
 
 
 def test_workers_are_child_processes(shop: Place) -> None:

@@ -189,6 +189,31 @@ def test_a_selection_that_says_nothing_or_too_much_is_refused_with_what_to_write
     assert "--why" in said.err
 
 
+def test_a_poisoned_item_is_tried_in_the_foreground_and_nothing_is_written(numbers: Place) -> None:
+    """Its requests and its fate are shown; a done item tells whether the API fails; a person's pause holds it too."""
+    assert numbers.run("run").code == 3
+    before = {path: path.read_bytes() for path in numbers.lake.rglob("*") if path.is_file()}
+    said = numbers.run("try", "--key", "number-2")
+    assert said.code == 3
+    assert "GET " in said.err
+    assert "/no/such/path\n    404, " in said.err
+    assert "A worker would ask once more after some seconds, and then poison it (reason `poison`)." in said.err
+    assert numbers.run("try", "--key", "number-5", "--json").json["outcome"] == "empty"
+    assert numbers.run("try", "--key", "number-9").code == 2
+
+    assert numbers.run("pause").code == 0
+    held = numbers.run("try", "--key", "number-2", "--json")
+    assert (held.code, held.json["outcome"], held.json["requests"]) == (4, "released", [])
+    assert numbers.run("resume").code == 0
+
+    (numbers.folder / "mended").touch()
+    said = numbers.run("try", "--key", "number-2", "--json")
+    assert (said.code, said.json["outcome"], said.json["records"]) == (0, "done", 1)
+    assert said.json["first"] == ['{"n":2}']
+    assert {path: path.read_bytes() for path in numbers.lake.rglob("*") if path.is_file()} == before
+    assert "2 poisoned" in numbers.run("status").out, "what was tried is poisoned still"
+
+
 READS = {
     "enqueue": (),
     "status": (),

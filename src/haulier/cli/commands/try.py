@@ -7,22 +7,24 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import islice
-from urllib.parse import unquote_plus
 
 import click
 
-from haulier.api.http.transport import Request, Response, Transport, TransportError
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource, Options, open_live
 from haulier.app.source_loader import load_app
 from haulier.cli.event_loop import run_loop
-from haulier.cli.options import json_option, mode_argument, source_argument
+from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output
+from haulier.cli.request_printer import SHOWN_RECORDS, RequestPrinter
+from haulier.cli.tried_item import find_in_run, try_item
 from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
 from haulier.plurals import count_of
+from haulier.runs.records import RunFile
+from haulier.runs.run import Run
 from haulier.runs.watermark import read_watermark
 from haulier.sources.context import Context, RunInfo
 from haulier.worker.dispatch import page_of
@@ -31,48 +33,106 @@ from haulier.worker.trace import trace_of
 
 CHANGE_NEEDED = 2
 """A person has to change something."""
-SHOWN_RECORDS = 3
 MAX_PAGES = 10
 MAX_CHILDREN = 5
 """Parents that are tried until one has children."""
 MAX_SEARCHED_ITEMS = 100_000
-"""Items that are searched for the one of ``--item``."""
+"""Items that are searched for the one of ``--key``."""
 
 
 @click.command("try")
 @source_argument
 @mode_argument
 @click.option("--stream", metavar="STREAM", help="Try an item of this stream; by default of any.")
-@click.option("--item", "key", metavar="KEY", help="Try the item with this key; by default the first one.")
+@click.option("--key", metavar="KEY", help="Work the item with this key whole, as a worker would.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="With --key: the run that has the item; by default the newest.")
 @click.option(
     "--pages",
     type=click.IntRange(1, MAX_PAGES),
-    default=1,
-    show_default=True,
-    help="Request this many pages: the second one shows whether `pages` is right.",
+    help="Request this many pages, not one: the second shows whether `pages` is right.",
 )
 @log_options
 @json_option
-def command(source: str, mode: str, stream: str | None, key: str | None, pages: int, as_json: bool) -> int:
+@place_options
+def command(
+    source: str,
+    mode: str,
+    stream: str | None,
+    key: str | None,
+    run_id: str | None,
+    pages: int | None,
+    as_json: bool,
+    lake: str | None,
+    queue: str | None,
+) -> int:
     """Enumerate SOURCE up to its first item, fetch the first page of that item, and show each request and its answer.
 
     If the item is divided, as for a stream with a parent, its first child is tried too. Nothing is written to lake or
     queue. Exit code 0: a page came back, or the item has none; 2: something in the source has to be changed; 4: the API
-    does not answer now.
+    does not answer now. With --key, 0: the item would be done; 3: it would fail, and the last line says what would
+    become of it.
     """
     set_up_output(as_json)
+    if key is None and run_id is not None:
+        raise UsageError("--run is about the item of --key. Write both, or leave --run out.")
+    if key is not None and pages is not None:
+        raise UsageError("--key works the item whole; --pages is about the first item. Use one of them.")
     app = load_app(source)
-    app.require_mode(mode)
-    streams = app.selected([stream] if stream is not None else [], mode)
-    return run_loop(_try(app, mode, streams, key, pages, as_json))
+    options = options_of(lake, queue)
+    if key is not None:
+        return run_loop(_try_key(app, options, _Wanted(mode, stream, key, run_id), as_json))
+    return run_loop(_try(app, options, _Wanted(mode, stream), pages or 1, as_json))
 
 
-async def _try(app: App, mode: str, streams: tuple[str, ...], key: str | None, pages: int, as_json: bool) -> int:
-    printer = _RequestPrinter(as_json=as_json)
-    async with open_live(app, Options(queue="memory"), around=printer.around, writes=False) as source:
+@dataclass(frozen=True)
+class _Wanted:
+    """The item that is tried."""
+
+    mode: str
+    stream: str | None
+    key: str | None = None
+    run_id: str | None = None
+
+    def streams(self, app: App) -> tuple[str, ...]:
+        app.require_mode(self.mode)
+        return app.selected([self.stream] if self.stream is not None else [], self.mode)
+
+
+async def _try_key(app: App, options: Options, wanted: _Wanted, as_json: bool) -> int:
+    assert wanted.key is not None
+    found, has_gate = await find_in_run(app, options, wanted.run_id, wanted.key)
+    streams = () if found is not None else wanted.streams(app)
+    printer = RequestPrinter(as_json=as_json)
+    # Where nobody ever worked, a gate to share would first have to be written.
+    options = options if has_gate else replace(options, queue="memory")
+    async with open_live(app, options, around=printer.around, writes=False) as source:
+        printer.source = source
+        source.client.scope.end_waits()
+        if found is None:
+            say(f"No run here has the item {wanted.key}; it is looked for in a plan as one would be made now.")
+            item = await _find(source, wanted.mode, streams, wanted.key)
+            file = RunFile(
+                run_id="try",
+                source=app.name,
+                mode=wanted.mode,
+                snapshot_time=source.clock.now().replace(microsecond=0),
+                created_at=source.clock.now(),
+                fingerprint="",
+                streams=streams,
+            )
+            found = Run.of(file), item
+        run, item = found
+        say(f"item {item_key(item)}" + ("" if run.run_id == "try" else f" of run {run.run_id}"))
+        return await try_item(source, run, item, printer, as_json=as_json)
+
+
+async def _try(app: App, options: Options, wanted: _Wanted, pages: int, as_json: bool) -> int:
+    mode, streams = wanted.mode, wanted.streams(app)
+    printer = RequestPrinter(as_json=as_json)
+    async with open_live(app, replace(options, queue="memory"), around=printer.around, writes=False) as source:
         printer.source = source
         source.client.scope.end_waits()  # A person waits for the answer.
-        item = await _find(source, mode, streams, key)
+        item = await _find(source, mode, streams, None)
         say(f"item {item_key(item)}")
         try:
             tried = await _try_pages(source, mode, item, pages, printer)
@@ -95,7 +155,7 @@ class _TryResult:
     child: WorkItem | None = None
 
 
-async def _try_pages(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: _RequestPrinter) -> _TryResult:
+async def _try_pages(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter) -> _TryResult:
     """Work the first pages of an item; if it is divided, of its first child that has records."""
     tried = await _pages_of(source, mode, item, pages, printer)
     if tried.child is None:
@@ -118,7 +178,7 @@ def _divide_parents(app: App, child: WorkItem) -> Iterator[WorkItem]:
         yield from _divide_parents(app, part)
 
 
-async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: _RequestPrinter) -> _TryResult:
+async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter) -> _TryResult:
     context = _context(source, mode)
     context.api.most_pages = pages
     found: list[list[str]] = []
@@ -143,7 +203,7 @@ async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, p
     return _TryResult(found)
 
 
-def _show(item: WorkItem, tried: _TryResult, printer: _RequestPrinter, as_json: bool) -> int:
+def _show(item: WorkItem, tried: _TryResult, printer: RequestPrinter, as_json: bool) -> int:
     if not tried.pages:
         say("The item has no records." if tried.child is None else "The child has no records.")
     if as_json:
@@ -179,7 +239,7 @@ async def _find(source: LiveSource, mode: str, streams: tuple[str, ...], key: st
     if key is not None:
         raise UsageError(
             f"None of the first {searched:,} planned items has the key {key!r}. Items that come from division cannot "
-            "be tried. Write the key of an item that is planned, or leave out --item."
+            "be tried. Write the key of an item that is planned, or leave out --key."
         )
     raise UnavailableError("The enumeration yields no items: there is nothing to pull now.")
 
@@ -188,46 +248,3 @@ def _context(source: LiveSource, mode: str) -> Context:
     moment = source.clock.now().replace(microsecond=0)
     log = logging.LoggerAdapter(logging.getLogger("haulier.processor"), {"item_key": "try"})
     return Context(source.client.session(), RunInfo("try", mode, moment), 1, log, source.shared)
-
-
-class _RequestPrinter:
-    """Wraps the transport and prints each request and answer. Credentials are added below it."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self.source: LiveSource | None = None
-        self._as_json = as_json
-        self.requests: list[dict[str, object]] = []
-        self._transport: Transport | None = None
-
-    def around(self, transport: Transport) -> Transport:
-        self._transport = transport
-        return self
-
-    async def send(self, request: Request) -> Response:
-        assert self._transport is not None
-        url = self._redact(request.url)
-        try:
-            response = await self._transport.send(request)
-        except TransportError as error:
-            say(f"{request.method} {unquote_plus(url)}\n    {self._redact(str(error))}")
-            self.requests.append({"method": request.method, "url": url, "error": self._redact(str(error))})
-            raise
-        say(
-            f"{request.method} {unquote_plus(url)}\n    {response.status}, {len(response.body):,} bytes "
-            f"({response.wire_bytes:,} on the wire), first byte after {response.first_byte_seconds:.3f} s"
-        )
-        self.requests.append(
-            {"method": request.method, "url": url, "status": response.status, "bytes": len(response.body)}
-        )
-        return response
-
-    def page(self, number: int, lines: list[str]) -> None:
-        """Print a page as soon as it came, so that a later failure stands below it."""
-        where = "the first page" if number == 1 else f"page {number}"
-        first = [] if self._as_json else lines[:SHOWN_RECORDS]
-        say(f"{count_of(len(lines), 'record')} in {where}" + (f"; the first {len(first)}:" if first else "."))
-        for line in first:
-            click.echo(line)
-
-    def _redact(self, text: str) -> str:
-        return text if self.source is None else self.source.client.redactor.redact(text)
