@@ -41,17 +41,17 @@ async def latest_complete(lake: Lake, source: str, stream: str, mode: str = "ful
 
 
 async def newest_first(
-    lake: Lake, source: str, mode: str | None = None, most: int | None = None
+    lake: Lake, source: str, mode: str | None = None, most: int | None = None, skip: str | None = None
 ) -> AsyncIterator[Seen]:
     """Mostly the first one is asked for. Whoever goes on may go through all: more and more are then read at once. Of
-    ``most`` no more than their number is read, but for the names.
+    ``most`` no more than their number is read, but for the names. ``skip`` is the name of a run.
     """
 
     async def see(name: str) -> Seen | None:
         run = await load_run(lake, source, name)
         return None if run is None else (run, *await run_state(lake, run.paths))
 
-    names = [name for name in await lake.names(runs_root(source)) if is_path(name)]
+    names = [name for name in await lake.names(runs_root(source)) if is_path(name) and name != skip]
     if mode is not None:
         names = [name for name in names if name.startswith(f"{mode}-")]
     names.sort(key=lambda name: (name.rpartition("-")[2], name))

@@ -87,10 +87,10 @@ async def shape_changes(lake: Lake, run: Run, shapes: Mapping[str, StreamShape])
     waiting, changes = set(shapes), dict[str, ShapeChange]()
     looked_at = 0
     try:
-        async for other, state, verdict in newest_first(lake, run.paths.source, run.file.mode):
+        async for other, state, verdict in newest_first(lake, run.paths.source, run.file.mode, skip=run.run_id):
             if not waiting or looked_at == RUNS_BACK:
                 break
-            if state is not RunState.COMPLETE or verdict is None or other.run_id == run.run_id:
+            if state is not RunState.COMPLETE or verdict is None:
                 continue
             looked_at += 1
             path = other.paths.closing(verdict.number, SHAPES_NAME)

@@ -16,13 +16,7 @@ async def mend_signs(lake: Lake, run: Run, verdict: VerdictRecord) -> None:
     success, partial = run.paths.sign(SUCCESS), run.paths.sign(PARTIAL)
     body = encode_record(verdict)
     if verdict.verdict == "complete":
-        # The run's own comes first: a stream's says that a reader may take it, and the run's that it may be relied on.
-        signs = {success: "", **{run.paths.stream_sign(stream): stream for stream in run.file.streams}}
-        for sign, stream in signs.items():
-            if not await lake.exists(sign) and not await _is_removed(lake, run, stream):
-                await lake.create(sign, body)
-                if await _is_removed(lake, run, stream):
-                    await lake.remove(sign)  # Whose removal began before our first look, and ended after it.
+        await _mend_success(lake, run, body)
         if await lake.exists(partial):
             await lake.remove(partial)
     elif verdict.verdict == "partial" and not await lake.exists(success):
@@ -33,7 +27,22 @@ async def mend_signs(lake: Lake, run: Run, verdict: VerdictRecord) -> None:
             await lake.create(partial, body)
 
 
-async def _is_removed(lake: Lake, run: Run, stream: str) -> bool:
-    """Whether objects of the stream, or of any, were removed (R1)."""
-    names = await lake.names(run.paths.folder("removed"))
-    return f"{stream}.json" in names if stream else bool(names)
+async def _mend_success(lake: Lake, run: Run, body: bytes) -> None:
+    # The run's own comes first: a stream's says that a reader may take it, and the run's that it may be relied on.
+    signs = {run.paths.sign(SUCCESS): "", **{run.paths.stream_sign(stream): stream for stream in run.file.streams}}
+    missing = [sign for sign in signs if not await lake.exists(sign)]
+    if not missing:
+        return
+    removed = await _removed(lake, run)
+    created = [sign for sign in missing if signs[sign] not in removed and await lake.create(sign, body)]
+    # A removal may have begun before the first look, and ended after it (R1).
+    removed = await _removed(lake, run) if created else removed
+    for sign in created:
+        if signs[sign] in removed:
+            await lake.remove(sign)
+
+
+async def _removed(lake: Lake, run: Run) -> set[str]:
+    """Streams whose objects were removed; the empty name, of the run's own sign, if there is one."""
+    found = {name.removesuffix(".json") for name in await lake.names(run.paths.folder("removed"))}
+    return found | {""} if found else found
