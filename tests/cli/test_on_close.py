@@ -123,3 +123,15 @@ def test_a_wrong_on_close_is_refused_with_what_to_write(hooked: Place) -> None:
     python.write_text('from haulier import Api, App\n\napp = App("shop", api=Api("http://x"), on_close="./alert.sh")\n')
     hooked.name = python.name
     assert 'on_close=["./alert.sh", "nightly"]' in hooked.run("status").err
+
+
+def test_a_trial_is_told_to_a_command_that_was_typed_alone(hooked: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one of the source may start the next job, for which a trial is no snapshot. Who tries it out types it."""
+    assert hooked.run("run", "--max-items", "1").code == 0
+    assert (heard(hooked), told(hooked)) == ([], [])
+    hooked.run("status")
+    typed = f"{hooked.folder / 'hook.py'} typed"
+    monkeypatch.chdir(hooked.folder)
+    assert hooked.run("run", "--max-items", "1", "--on-close", typed).code == 0
+    (document,) = heard(hooked)
+    assert (document["mode"], document["words"]) == ("trial", ["typed"])

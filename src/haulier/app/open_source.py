@@ -64,6 +64,9 @@ class Hook(Protocol):
 
     def is_set(self, app: App) -> bool: ...
 
+    @property
+    def hears_trials(self) -> bool: ...
+
     async def call(self, source: OpenSource, run: Run, verdict: VerdictRecord) -> ToldRecord: ...
 
 
@@ -106,6 +109,7 @@ class OpenSource:
             find_process,
             hook.limit_seconds,
             functools.partial(hook.call, self),
+            hook.hears_trials,
         )
 
 

@@ -62,6 +62,11 @@ class CloseHook:
     def is_set(self, app: App) -> bool:
         return bool(self.typed or app.on_close)
 
+    @property
+    def hears_trials(self) -> bool:
+        """What stands in the source may start the next job, which takes a complete run for a snapshot."""
+        return bool(self.typed)
+
     async def call(self, source: OpenSource, run: Run, verdict: VerdictRecord) -> ToldRecord:
         """Run the command without a shell, and wait for it; its failure is said and changes nothing."""
         folder = Path.cwd() if self.typed else source.app.base

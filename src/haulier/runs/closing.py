@@ -262,7 +262,7 @@ class Closer:
             snapshot_time=run.file.snapshot_time,
             by=self.name,
             closed_at=self.clock.now(),
-            is_to_be_told=self.teller is not None,
+            is_to_be_told=self.teller is not None and self.teller.hears_of(run),
         )
         if await self.lake.create(run.paths.closing(number, "verdict"), encode_record(record)):
             log_changes(run, finding.shapes)

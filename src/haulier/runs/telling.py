@@ -32,11 +32,15 @@ class Teller:
     limit_seconds: float
     call: Callable[[Run, VerdictRecord], Awaitable[ToldRecord]]
     """Runs the command. It never fails: what went wrong stands in the record, and was said."""
+    hears_trials: bool = True
+
+    def hears_of(self, run: Run) -> bool:
+        return self.hears_trials or run.file.max_items is None
 
     async def tell(self, run: Run, verdict: VerdictRecord, *, was_open: bool) -> None:
         """Call the command, unless somebody did or does. ``was_open``: this process saw the run before it was closed;
         else only a verdict counts whose closer had something to tell, and whose telling was cut off."""
-        if not was_open and not verdict.is_to_be_told:
+        if not self.hears_of(run) or (not was_open and not verdict.is_to_be_told):
             return
         if self.clock.now() - verdict.closed_at > TELL_WITHIN:
             return
