@@ -48,6 +48,25 @@ list  = ["north", "south"]
 query  = {{ region = "{{value}}" }}
 """
 
+BLOG = """
+source = "shop"
+
+[api]
+url = "{url}"
+
+[streams.comments]
+get     = "/posts/{{value}}/comments"
+records = "comments"
+pages   = {{ cursor = "next", query = "cursor" }}
+
+[streams.comments.full.values.from]
+get     = "/posts"
+query   = {{ limit = 3 }}
+records = "posts"
+at      = "id"
+pages   = {{ cursor = "next", query = "cursor" }}
+"""
+
 
 def states(said: Said) -> dict[str, str]:
     """The state of each check, the worst of those of one name."""
@@ -118,6 +137,15 @@ def test_a_filter_of_times_or_values_that_the_api_ignores_is_named(
     assert "regions: The first two items begin with the same 10 records: it ignores `region`." in texts(said, "filter")
     (events,) = (line for line in texts(said, "filter").splitlines() if line.startswith("events"))
     assert events.endswith("nothing came. ") if not ignored else f"it ignores {ignored}." in events
+
+
+def test_a_list_of_many_values_is_not_read_to_its_end(place: Place) -> None:
+    """Seven pages of posts, of which the first one has two items to compare."""
+    with SandboxProcess(SandboxSettings(posts=20, comments_per_post=5)) as blog:
+        place.toml.write_text(BLOG.format(url=blog.url))
+        said = place.run("doctor", "--json")
+        assert (said.code, states(said)["filter"]) == (0, "ok"), said.out
+        assert blog.counters().requests <= 4
 
 
 def test_g7_a_refused_credential_is_told_without_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ async def _find_stream(source: LiveSource, log: AnswerLog, mode: str, stream: st
     subject, redact = stream if mode == "full" else f"{stream}, {mode}", source.client.redactor.redact
     try:
         async with asyncio.timeout(STREAM_SECONDS):
-            sample = await sample_of(source, mode, stream, context_of(source, mode))
+            sample = await sample_of(source, mode, stream, context_of(source, mode), lambda: log.requests)
             if sample is None:
                 yield Finding(check="first_page", subject=subject, text="Its plan would have no items now.")
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 
 MAX_SAMPLED_ITEMS = 10_000
-"""Of a source file, whose enumeration sends its requests before the first item or for each page of a list."""
+"""Of a source file."""
 MAX_CODE_ITEMS = 2
 """Python code may ask for something before each item."""
 FAR_DAYS = 366
@@ -40,15 +40,18 @@ class Sample:
     """The end of the highest range of IDs; None without one."""
 
 
-async def sample_of(source: LiveSource, mode: str, stream: str, context: Context) -> Sample | None:
-    """None where the plan would have no items."""
+async def sample_of(
+    source: LiveSource, mode: str, stream: str, context: Context, requests: Callable[[], int]
+) -> Sample | None:
+    """None where the plan would have no items. It ends where ``requests``, the number sent so far, grows for more of
+    them: a list of values may have many pages."""
     most = MAX_SAMPLED_ITEMS if source.app.is_of_file else MAX_CODE_ITEMS
     first: WorkItem | None = None
     second: WorkItem | None = None
     last: WorkItem | None = None
     highest: int | None = None
     items: AsyncIterator[WorkItem] = source.items(mode, (stream,), context)
-    count = 0
+    count = asked = 0
     async for item in items:
         count += 1
         first, last = first or item, item
@@ -56,7 +59,9 @@ async def sample_of(source: LiveSource, mode: str, stream: str, context: Context
         span = span_in(item)
         if span is not None and isinstance(span[1], IdRange):
             highest = max(highest or 0, span[1].end)
-        if count == most:
+        if count == 1:
+            asked = requests()
+        if count == most or requests() > asked:
             break
     return None if first is None or last is None else Sample(first, second, last, highest)
 
