@@ -70,12 +70,12 @@ class Cloud:
     def closer_of(self, cuts: Cuts) -> Closer:
         return Closer(cuts.wrap(self.lake), self.queue, self.clock, "closer")
 
-    async def plan(self, items: Sequence[WorkItem] = ITEMS) -> Run:
+    async def plan(self, items: Sequence[WorkItem] = ITEMS, mode: str = "full") -> Run:
         async def given() -> AsyncIterator[WorkItem]:
             for item in items:
                 yield item
 
-        run = await claim_run(self.lake, self.clock, NewRun(SOURCE, "full", "as it was", ("things",), False, "0"))
+        run = await claim_run(self.lake, self.clock, NewRun(SOURCE, mode, "as it was", ("things",), False, "0"))
         await Enqueuer(self.lake, self.queue, self.clock).enqueue(run, given)
         return run
 

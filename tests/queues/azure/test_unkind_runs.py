@@ -27,6 +27,21 @@ async def test_g1_nothing_is_lost_over_an_unkind_service(tmp_path: Path, seed: i
 
 
 @pytest.mark.slow
+async def test_g1_two_runs_at_once_lose_nothing_over_an_unkind_service(tmp_path: Path) -> None:
+    """Each worker stays until its own run is closed, and works both; each record is there once in each."""
+    async with AzureQueueServer(AzureQueueSettings(seed=4, **UNKIND)) as service:
+        async with cloud_on(service) as cloud:
+            full = await cloud.plan(ITEMS)
+            increment = await cloud.plan(ITEMS[:10], "incremental")
+            reasons = await asyncio.gather(*(cloud.work(run) for run in (full, full, increment)))
+            assert reasons == [""] * 3
+            for run, items in ((full, ITEMS), (increment, ITEMS[:10])):
+                assert (await cloud.verdict(run)).totals.records == 4 * (len(items) - 1)
+                cloud.judge(run, tmp_path)
+        assert {"items", "items-first"} <= service.store.counts().keys()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("operation", "rate"), [("put", 0.3), ("get", 0.15), ("delete", 0.3)])
 async def test_g2_answers_of_an_operation_are_lost(tmp_path: Path, operation: str, rate: float) -> None:
     """One object for each item, from one attempt."""
