@@ -1,6 +1,7 @@
 """The bar on a terminal: whoever works shows it, and it says what goes on between the workers and the API."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -71,11 +72,16 @@ def test_whoever_works_shows_a_bar(place: Place, words: tuple[str, ...]) -> None
     assert place.run("status", "--json").json["state"] == "complete"
 
 
-def test_no_bar_is_drawn_where_nobody_looks(shop: Place) -> None:
-    """Fifty containers would each read what all of them wrote, for a log that nobody asked for."""
+def test_a_worker_logs_its_own_progress_where_no_bar_is_drawn(shop: Place) -> None:
+    """What it did itself: fifty containers would each read what all of them wrote. Nothing where it did nothing."""
     shop.run("enqueue")
     said = shop.run("work")
-    assert (said.code, "items" in said.err) == (0, False)
+    assert said.code == 0, said.err
+    (line,) = [json.loads(line) for line in said.err.splitlines() if '"event":"progress' in line]
+    assert (line["event"], line["done"], line["records"]) == ("progress of this worker", 5, RECORDS)
+    assert (line["items_in_work"], line["requests_in_flight"], line["poisoned"]) == (0, 0, 0)
+    assert line["records_per_second"] > 0
+    assert "progress" not in shop.run("work", "--exit-idle").err
 
 
 def test_bar_status_and_closing_words_count_failures_alike(place: Place) -> None:

@@ -29,12 +29,15 @@ OTHERS_SECONDS = 15.0
 
 
 class StatusReader:
-    def __init__(self, source: OpenSource, run: Run) -> None:
+    """``is_watching``: more than one look is meant, so that the run has a pace."""
+
+    def __init__(self, source: OpenSource, run: Run, *, is_watching: bool = False) -> None:
         self._source = source
         self._run = run
         self._queue = source.queue if is_queue_shared(source) else None
         self._ledger = Ledger(source.lake, run.paths)
         self._pace = Pace(source.clock)
+        self._is_watching = is_watching
         self._others: dict[str, tuple[Run, RunState, Ledger]] = {}
         self._others_at = float("-inf")
 
@@ -46,7 +49,7 @@ class StatusReader:
     async def look(self) -> StatusFacts:
         source, queue = self._source, self._queue
         status = await run_status(source.lake, queue, self._run, self._ledger)
-        is_counted = status.state in (RunState.OPEN, RunState.CLOSING)
+        is_counted = self._is_watching and status.state in (RunState.OPEN, RunState.CLOSING)
         if is_counted:
             self._pace.note(await self._ledger.progress())
         poison = await self._poison(status)

@@ -149,7 +149,12 @@ def put_split(connection: apsw.Connection, keys: Sequence[str]) -> None:
 
 
 def put_empty(connection: apsw.Connection, keys: Sequence[str]) -> None:
-    connection.executemany(_RAISE.format(column="is_empty"), [(key, 1) for key in keys])
+    named = [(key,) for key in keys]
+    before = connection.total_changes()
+    connection.executemany("UPDATE item SET is_empty = 1 WHERE key = ? AND NOT is_empty", named)
+    if connection.total_changes() - before < len(named):
+        # Some were put before, or before the plan.
+        connection.executemany("INSERT OR IGNORE INTO item (key, is_empty) VALUES (?, 1)", named)
 
 
 def put_hidden(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:

@@ -30,7 +30,7 @@ async def command(call: SourceCall, run_id: str | None, is_watching: bool) -> in
     async with open_source(call.app, call.options, writes=False) as source:
         run = await pick_run(source, run_id)
         await require_queue(source.lake, source.queue, call.app.name)
-        reader = StatusReader(source, run)
+        reader = StatusReader(source, run, is_watching=is_watching)
         try:
             if is_watching:
                 return await watch(source, reader, as_json=call.as_json)

@@ -24,6 +24,7 @@ from haulier.cli.pick_run import pick_run
 from haulier.cli.progress import Bar, has_bar
 from haulier.cli.progress_reader import OpenRunsReader
 from haulier.cli.signals import on_signals
+from haulier.cli.worker_log import own_progress
 from haulier.runs.lost_queue import require_queue
 from haulier.runs.run import list_runs
 from haulier.runs.state import open_runs
@@ -92,6 +93,9 @@ async def _work(app: App, typed: str, options: Options, run_id: str | None, exit
                     await stack.enter_async_context(
                         show_progress(bar, reader, source, lambda _: source.client.scope.in_use)
                     )
+                elif not with_parent:
+                    scope = source.client.scope
+                    await stack.enter_async_context(own_progress(worker.stats, scope, source.clock, run_id))
                 code = await worker.run()
         if code:
             say(f"haulier: {worker.reason}")
