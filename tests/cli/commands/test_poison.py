@@ -131,10 +131,14 @@ def test_a_discard_says_why_and_no_longer_holds_back_complete(numbers: Place) ->
     assert (status["state"], status["discarded"], status["poisoned"]) == ("complete", 2, 0)
 
 
-MIXED = SOURCE.replace(
-    "    if item.n != 5:",
-    "    if item.n == 1 and not Path(__file__).with_name('mended').exists():\n"
-    "        raise LookupError('one is none')\n    if item.n != 5:",
+MIXED = (
+    SOURCE.replace('api=Api("{url}"))', 'api=Api("{url}"), rules=[Rule(Action.SPLIT, status=400)])')
+    .replace("from haulier import Api, App, Context,", "from haulier import Action, Api, App, Context, Rule,")
+    .replace(
+        "    if item.n != 5:",
+        "    if item.n == 1 and not Path(__file__).with_name('mended').exists():\n"
+        "        await ctx.api.json('/items', {{'limit': 'none'}})\n    if item.n != 5:",
+    )
 )
 
 
@@ -149,14 +153,15 @@ def test_poison_is_grouped_by_what_it_died_of_and_chosen_by_it(numbers: Place) -
         assert largest.split()[:4] == ["2", "poison", "404", "ApiError"]
         assert largest.split()[-1] == "number-2"
         assert "/no/such/path" in error
-        assert other.split()[:4] == ["1", "failed", "-", "LookupError"]
+        assert other.split()[:4] == ["1", "cap", "400", "ApiError"]
         assert f"haulier poison show {numbers.toml} number-2" in listed.err
 
         document = numbers.run("poison list", "--json").json
         assert [(group["items"], group["key"]) for group in document["groups"]] == [(2, "number-2"), (1, "number-1")]
         assert [item["key"] for item in document["items"]] == ["number-1", "number-2", "number-4"]
-        one_by_one = numbers.run("poison list", "--reason", "failed")
-        assert one_by_one.out == "number-1  failed  one is none\n"
+        one_by_one = numbers.run("poison list", "--reason", "cap")
+        assert one_by_one.out.startswith("number-1  cap 400  GET http://127.0.0.1")
+        assert one_by_one.out.count("\n") == 1
         assert numbers.run("poison list", "--kind", "other").out == ""
 
         before = sorted(numbers.lake.rglob("*"))
