@@ -113,6 +113,31 @@ async def test_runs_that_were_given_up_or_are_no_incremental_ones_count_nothing(
     assert await finished(place) == ((1, 3),)
 
 
+@pytest.mark.parametrize("is_old", [False, True])
+async def test_g1_a_run_that_counted_and_is_given_up_leaves_holes(
+    place: Place, monkeypatch: pytest.MonkeyPatch, is_old: bool
+) -> None:
+    """W2, W3: newer runs looked back from the end that it had set. What it read is read again, its lookback too,
+    however long ago it was folded for good."""
+    monkeypatch.setattr(watermark, "KEPT_RUNS", 2)
+    await night(place, thing(1, 10))
+    place.api.failing = {12}
+    run = await night(place, thing(8, 12), thing(12, 14))
+    place.api.failing.clear()
+    await night(place, thing(12, 16))
+    assert await finished(place) == ((1, 16),)
+    for start in (16, 18, 20) if is_old else ():
+        await night(place, thing(start, start + 2))
+        await finished(place)
+    await place.process().redriver.redrive(run)
+    await place.process().closer.end(run, "cancelled")
+    if is_old:
+        assert await finished(place) == ((1, 8), (14, 22)), "nobody knows any more who else had read 12 to 14"
+        assert await from_scratch(place) == ((1, 8), (12, 22))
+    else:
+        assert await finished(place) == await from_scratch(place) == ((1, 8), (12, 16))
+
+
 async def test_an_edit_replaces_what_was_known(place: Place) -> None:
     """W4: older runs and the open one no longer count; newer ones do; the newest edit counts."""
     await night(place, thing(1, 30))

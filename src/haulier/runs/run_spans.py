@@ -46,15 +46,19 @@ class RunSpans:
     unfinished: SpanTable = field(default_factory=SpanTable)
 
 
-async def read_run_spans(lake: Lake, paths: RunPaths, verdict: VerdictRecord) -> RunSpans:
-    """Read what the closing of ``verdict`` says of a run. A complete one costs one read, whatever its size."""
-    seal = await read_seal(lake, paths) if verdict.verdict in ("complete", "partial") else None
+async def read_run_spans(lake: Lake, paths: RunPaths, verdict: VerdictRecord | None) -> RunSpans:
+    """Read what the closing of ``verdict`` says of a run; None is one that was closed and reopened. A complete one
+    costs one read, whatever its size."""
+    kind = "reopened" if verdict is None else verdict.verdict
+    if verdict is not None and kind in ("superseded", "cancelled") and verdict.number == 1:
+        return RunSpans()  # It never counted.
+    seal = await read_seal(lake, paths)
     if seal is None:
         return RunSpans()
     planned = SpanTable.read(seal.spans)
-    if verdict.verdict == "complete":
+    if kind == "complete":
         return RunSpans(finished=planned)
-    if not _JUDGED.issuperset(verdict.reasons):
+    if verdict is None or kind != "partial" or not _JUDGED.issuperset(verdict.reasons):
         return RunSpans(unfinished=planned)
     scratch = Scratch(_SCHEMA)
     try:

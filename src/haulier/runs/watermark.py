@@ -15,11 +15,11 @@ from haulier.lake.paths import versions_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
 from haulier.runs.edits import EditRecord, incremental_runs, numbers, read_edits
-from haulier.runs.records import Record, Verdict, decode_record, encode_record
-from haulier.runs.run import load_run
-from haulier.runs.run_spans import read_run_spans
+from haulier.runs.records import Record, Verdict, VerdictRecord, decode_record, encode_record
+from haulier.runs.run import Run, load_run
+from haulier.runs.run_spans import RunSpans, read_run_spans
 from haulier.runs.span_table import SpanLists, SpanTable, span_between
-from haulier.runs.state import FINAL_VERDICTS, closing_in_force
+from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 from haulier.sources.finished import Finished
 
 KEPT_RUNS = 32
@@ -50,6 +50,8 @@ class VersionRecord(Record, frozen=True, kw_only=True):
     """The newest edit that is in it."""
     edited: dict[str, str] = msgspec.field(default_factory=dict)
     """By stream that was edited, the newest run that does not count for it."""
+    watched: dict[str, int] = msgspec.field(default_factory=dict)
+    """Partial runs that are in ``base``, with the closing that said so."""
     recent: tuple[FoldedRun, ...] = ()
     """Newer closed runs, oldest first."""
     by: str
@@ -71,7 +73,9 @@ class Watermark:
         return [
             run
             for run in self.recent
-            if run.run_id > self.edited.get(stream, "") and stream in {*run.finished, *run.unfinished}
+            if run.run_id > self.edited.get(stream, "")
+            and run.run_id not in self.not_closed
+            and stream in {*run.finished, *run.unfinished}
         ]
 
     def awaits(self, stream: str) -> list[str]:
@@ -134,6 +138,7 @@ class _Fold:
         self._through = before.through
         self._edits = before.edits
         self._edited = dict(before.edited)
+        self._watched = dict(before.watched)
         self._recent = {run.run_id: run for run in before.recent}
         self._not_closed: dict[str, tuple[str, ...]] = {}
         self._before = before
@@ -145,6 +150,7 @@ class _Fold:
         names = [name for name in await incremental_runs(lake, source) if is_path(name) and name > self._through]
         unsettled = sorted(name for name in names if not self._is_settled(name))
         at_once = lake.capabilities.in_flight
+        await run_each(lambda name: self._watch(lake, source, name), [*self._watched], at_once)
         for start in range(0, len(unsettled), at_once):
             batch = unsettled[start : start + at_once]
             await run_each(lambda name: self._see(lake, source, name), batch, at_once)
@@ -170,6 +176,7 @@ class _Fold:
             through=self._through,
             edits=self._edits,
             edited=self._edited,
+            watched=self._watched,
             recent=tuple(run for _, run in sorted(self._recent.items())),
         )
         return None if record == self._before else msgspec.structs.replace(record, number=number, by=by, folded_at=now)
@@ -184,31 +191,36 @@ class _Fold:
             self._base.add(edit.stream, ALL_GROUPS, span_between(*ends))
         self._edits, self._edited[edit.stream] = edit.number, edit.after
 
+    async def _watch(self, lake: Lake, source: str, name: str) -> None:
+        """What a run had finished that was lifted since is to be read again: it may never be closed anew."""
+        run = await load_run(lake, source, name)
+        closing = None if run is None else await closing_in_force(lake, run.paths)
+        if run is None or (closing is not None and closing.number == self._watched[name]):
+            return
+        spans = await _spans_of(lake, run, None)
+        self._drop_edited(name, spans.unfinished)
+        self._base.take(spans.unfinished)
+        del self._watched[name]
+
     async def _see(self, lake: Lake, source: str, name: str) -> None:
         run = await load_run(lake, source, name)
         if run is None:
             return  # Its creator stopped between making the folder and the file in it, or somebody removed it.
-        closing = await closing_in_force(lake, run.paths)
-        if closing is None or closing.verdict is None:
+        newest = await newest_closing(lake, run.paths)
+        verdict = newest.verdict if newest is not None and newest.is_in_force else None
+        known = self._recent.pop(name, None)
+        if verdict is None:
             self._not_closed[name] = run.file.streams
-            self._recent.pop(name, None)  # It was reopened.
+            if newest is None or not (newest.is_reopened or newest.number > 1):
+                return  # It never counted.
+        elif known is not None and known.closing == verdict.number:
+            self._recent[name] = known
             return
-        known = self._recent.get(name)
-        if known is not None and known.closing == closing.number:
-            return
-        try:
-            spans = await read_run_spans(lake, run.paths, closing.verdict)
-        except LakeUnavailableError as error:
-            await lake.exists(run.paths.run)  # A lake that is away says so itself.
-            raise LakeUnavailableError(
-                f"What run {name} has finished cannot be read: {error} If the file cannot be restored, move the folder "
-                f"{run.paths.root} away, and say from when on to read again: haulier state set SOURCE STREAM "
-                "--until TIME --why TEXT"
-            ) from error
+        spans = await _spans_of(lake, run, verdict)
         self._recent[name] = FoldedRun(
             run_id=name,
-            verdict=closing.verdict.verdict,
-            closing=closing.number,
+            verdict="partial" if verdict is None else verdict.verdict,
+            closing=0 if verdict is None else verdict.number,
             finished=spans.finished.written(),
             unfinished=spans.unfinished.written(),
         )
@@ -218,16 +230,36 @@ class _Fold:
         end = min(self._not_closed, default=None)
         while len(self._recent) > KEPT_RUNS:
             oldest = min(self._recent)
-            if oldest > seen or (end is not None and oldest > end):
+            if oldest > seen or (end is not None and oldest >= end):
                 return
-            self._apply(self._recent.pop(oldest), self._base)
+            run = self._recent.pop(oldest)
+            self._apply(run, self._base)
             self._through = oldest
+            if run.verdict not in FINAL_VERDICTS:
+                self._watched[oldest] = run.closing
 
     def _apply(self, run: FoldedRun, table: SpanTable) -> None:
         """The newest run that has read a span says whether it is finished."""
         finished, unfinished = SpanTable.read(run.finished), SpanTable.read(run.unfinished)
         for spans in (finished, unfinished):
-            spans.drop([stream for stream, after in self._edited.items() if run.run_id <= after])
+            self._drop_edited(run.run_id, spans)
             table.spread(spans)
         table.take(unfinished)
         table.put(finished)
+
+    def _drop_edited(self, run_id: str, spans: SpanTable) -> None:
+        """A run does not count for streams that were edited after it."""
+        spans.drop([stream for stream, after in self._edited.items() if run_id <= after])
+
+
+async def _spans_of(lake: Lake, run: Run, verdict: VerdictRecord | None) -> RunSpans:
+    """Raises `LakeUnavailableError` that says what to do where the account of the run is damaged."""
+    try:
+        return await read_run_spans(lake, run.paths, verdict)
+    except LakeUnavailableError as error:
+        await lake.exists(run.paths.run)  # A lake that is away says so itself.
+        raise LakeUnavailableError(
+            f"What run {run.run_id} has finished cannot be read: {error} If the file cannot be restored, move the "
+            f"folder {run.paths.root} away, and say from when on to read again: haulier state set SOURCE STREAM "
+            "--until TIME --why TEXT"
+        ) from error
