@@ -1,7 +1,7 @@
 """Every command that writes, killed and interrupted at moments that a seed chooses.
 
 Afterwards the same command, typed again, comes to the same as if nothing had happened. `HAULIER_KILL_ROUNDS=20` does it
-more often, `HAULIER_KILL_SEED=3` at other moments.
+more often, `HAULIER_KILL_SEED=3` at other moments, `HAULIER_KILL_BACKEND=azure` over Azurite.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from haulier.cli.main import main
+from tests.harness.azurite import ACCOUNT, Azurite, fresh_name
 
 ROUNDS = int(os.environ.get("HAULIER_KILL_ROUNDS", "1"))
 SEED = int(os.environ.get("HAULIER_KILL_SEED", "7"))
+BACKEND = os.environ.get("HAULIER_KILL_BACKEND", "local")
 NUMBERS = 30
 BAD = {3, 13, 23}
 
@@ -96,9 +100,23 @@ class Site:
     hits: int = 0
     late: int = 0
 
-    @property
-    def lake(self) -> Path:
-        return self.folder / "lake"
+    environ: dict[str, str] = field(default_factory=dict)
+    container: ContainerClient | None = None
+    """None: the lake is a folder."""
+
+    def names(self, pattern: str) -> list[str]:
+        """What the lake has, by whole paths."""
+        if self.container is not None:
+            found = [name.removeprefix("lake/") for name in self.container.list_blob_names()]
+        else:
+            top = self.folder / "lake"
+            found = [path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()]
+        return sorted(name for name in found if fnmatch(name, pattern))
+
+    def read(self, name: str) -> bytes:
+        if self.container is not None:
+            return self.container.download_blob(f"lake/{name}").readall()
+        return (self.folder / "lake" / name).read_bytes()
 
     def words(self, command: str, *more: str) -> list[str]:
         return [*command.split(), str(self.folder / "numbers.py"), *more]
@@ -106,6 +124,7 @@ class Site:
     def start(self, command: str, *more: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *self.words(command, *more)],
+            env=os.environ | self.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -156,17 +175,23 @@ class Site:
 
     def require_whole(self) -> None:
         """Whatever stands in the lake under its own name can be read to its end."""
-        for path in self.lake.rglob("*"):
-            if path.is_dir() or path.name.startswith(".tmp-") or "staging" in path.parts:
+        for name in self.names("*"):
+            if "/.tmp-" in name or "/staging/" in name:
                 continue
-            body = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-            for line in body.splitlines() if ".ndjson" in path.name else filter(None, [body]):
+            body = gzip.decompress(self.read(name)) if name.endswith(".gz") else self.read(name)
+            for line in body.splitlines() if ".ndjson" in name else filter(None, [body]):
                 json.loads(line)
 
     def numbers(self) -> list[int]:
         """What a reader of the newest snapshot sees, once for each record."""
-        folder = max(self.lake.glob("numbers/numbers/mode=full/*"))
-        lines = [line for path in folder.glob("*.gz") for line in gzip.decompress(path.read_bytes()).splitlines()]
+        objects = self.names("numbers/numbers/mode=full/*.gz")
+        newest = max(name.rpartition("/")[0] for name in objects)
+        lines = [
+            line
+            for name in objects
+            if name.startswith(f"{newest}/")
+            for line in gzip.decompress(self.read(name)).splitlines()
+        ]
         return sorted(json.loads(line)["n"] for line in lines)
 
 
@@ -177,21 +202,37 @@ def every(numbers: set[int]) -> list[int]:
 @pytest.mark.crash
 @pytest.mark.slow
 @pytest.mark.timeout(600 * max(1, ROUNDS))
-def test_a_command_that_was_killed_or_interrupted_is_typed_again(tmp_path: Path) -> None:
+def test_a_command_that_was_killed_or_interrupted_is_typed_again(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """G1, G2, G3: nothing is lost, nothing is there twice, nothing half-written is believed, nobody has to mend
     anything; and Ctrl-C says one line."""
     site = Site(tmp_path, random.Random(SEED))
     (tmp_path / "numbers.py").write_text(SOURCE)
+    if BACKEND == "azure":
+        be_on_azurite(site, request.getfixturevalue("azurite"), monkeypatch)
     site.measure()
     for step in (pull_and_mend, order, edit_the_state, give_up_and_clean):
         step(site)
     assert site.late < 0.8 * site.hits, "most of them came in time"
 
 
+def be_on_azurite(site: Site, azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = fresh_name("kills")
+    site.environ = azurite.environ | {
+        "HAULIER_LAKE": f"az://{name}/lake",
+        "HAULIER_QUEUE": f"azure-queue://{ACCOUNT}/{name}",
+    }
+    for variable, value in site.environ.items():
+        monkeypatch.setenv(variable, value)
+    site.container = ContainerClient.from_connection_string(azurite.connection_string, name)
+    site.container.create_container()
+
+
 def pull_and_mend(site: Site) -> None:
     """A run with poison: planned, worked, repaired, closed, written off, redriven, closed anew."""
     site.hit("enqueue")
-    assert len(list(site.lake.rglob("run.json"))) == 1, "what was begun is gone on with"
+    assert len(site.names("*/run.json")) == 1, "what was begun is gone on with"
     site.hit("repair")
     site.hit("work", "--lease", "1", "--exit-idle", work_seconds=0.5)
     site.hit("wait", "--timeout", "0", expected=(3, 4))
@@ -199,16 +240,16 @@ def pull_and_mend(site: Site) -> None:
     site.hit("verify", expected=(3,))
     assert site.json("status")["reasons"] == {"poison": len(BAD)}
     site.hit("poison discard", "number-3", "--why", "gone", expected=(0, 2))
-    assert len(list(site.lake.rglob("discards/number-3/*.json"))) == 1
+    assert len(site.names("*/discards/number-3/*.json")) == 1
     (site.folder / "mended").touch()
     site.hit("poison redrive", "--all", expected=(0,))
-    assert len(list(site.lake.rglob("redrives/*/*.json"))) == len(BAD) - 1
-    runs = len(list(site.lake.rglob("run.json")))
+    assert len(site.names("*/redrives/*.json")) == len(BAD) - 1
+    runs = len(site.names("*/run.json"))
     code, _, said = site.type("run")
-    assert (code, len(list(site.lake.rglob("run.json")))) == (0, runs), said
+    assert (code, len(site.names("*/run.json"))) == (0, runs), said
     assert site.numbers() == every({*range(NUMBERS)} - {3})
-    site.hit("run", "--lease", "1", work_seconds=1.0)
-    site.hit("run", "--new", "--workers", "2", work_seconds=1.0)
+    site.hit("run", "--lease", "2", work_seconds=1.0)
+    site.hit("run", "--new", "--workers", "2", "--lease", "2", work_seconds=1.0)
     assert site.numbers() == every({*range(NUMBERS)})
     assert site.json("verify")["state"] == "complete"
 
@@ -228,8 +269,7 @@ def edit_the_state(site: Site) -> None:
     """An edit stands whole, with who and why; the next incremental run goes by it."""
     site.hit("state set", "numbers", "--from", "1", "--until", "100", "--why", "known")
     assert site.json("run", "incremental")["state"] == "complete"
-    newest = max(site.lake.glob("numbers/numbers/mode=incremental/*"))
-    assert [path.name for path in newest.glob("*.gz")] == ["new-100-110.ndjson.gz"]
+    assert [name.rpartition("/")[2] for name in site.names("*/mode=incremental/*.gz")] == ["new-100-110.ndjson.gz"]
     site.hit("state reset", "numbers", "--why", "again")
     assert "nothing" in site.type("state show")[1]
 
@@ -244,7 +284,7 @@ def give_up_and_clean(site: Site) -> None:
     complete = [
         run["run_id"] for run in site.json("runs")["runs"] if (run["mode"], run["state"]) == ("full", "complete")
     ]
-    kept = {f"full-{path.parent.name.partition('=')[2]}" for path in site.lake.glob("numbers/numbers/mode=full/*/*.gz")}
+    kept = {f"full-{name.split('/')[-2].partition('=')[2]}" for name in site.names("numbers/numbers/mode=full/*.gz")}
     assert (len(complete) > 1, kept & {*complete}) == (True, {complete[0]}), "partial ones stay, too"
     assert site.numbers() == every({*range(NUMBERS)})
     assert site.json("verify", "--run", complete[0])["state"] == "complete"
