@@ -23,8 +23,11 @@ def history(place: Shop) -> History:
 def test_increments_are_listed_oldest_first_and_since_a_run(history: History) -> None:
     """With a name: what came after it. With a time: what was closed since."""
     assert history.shop.run("latest", "things", "--mode", "incremental").code == 4
+    runs = [history.run("incremental", 3)]
+    said = history.shop.run("latest", "things")
+    assert (said.code, "It has increments: haulier latest" in said.err) == (4, True)
     history.run("full", 1, 2)
-    runs = [history.run("incremental", start) for start in (3, 4, 5)]
+    runs += [history.run("incremental", start) for start in (4, 5)]
     names = [run.run_id for run in runs]
     assert history.listed("--mode", "incremental") == names
     assert history.listed("--mode", "incremental", "--since", names[0]) == names[1:]

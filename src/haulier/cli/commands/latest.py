@@ -72,8 +72,11 @@ async def command(call: SourceCall, stream: str | None, mode: str, since: str | 
 async def _require_full(source: OpenSource, stream: str) -> tuple[Run, VerdictRecord]:
     found = await latest_complete(source.lake, source.app.name, stream)
     if found is None:
+        increments = await find_increments(source.lake, source.app.name, stream, lambda run, verdict: True)
+        hint = f"\nIt has increments: haulier latest SOURCE {stream} --mode incremental" if increments.closed else ""
         raise UnavailableError(
-            f"No complete run of {source.app.name} has the stream {stream} yet. Start one with: haulier run SOURCE"
+            f"No complete run of {source.app.name} has the stream {stream} yet. "
+            f"Start one with: haulier run SOURCE{hint}"
         )
     return found
 
