@@ -20,6 +20,7 @@ SHORT = (
     ("page_path.py", "--rounds", "3"),
     ("many_items.py", "--items", "10000", "--enqueue", "100000"),
     ("closing.py", "--items", "20000"),
+    ("status_size.py", "--items", "1000", "20000"),
     ("divide.py", "--records", "20000"),
     ("polite.py", "--only", "knee", "--workers", "1"),
 )
@@ -32,6 +33,7 @@ LONG = (
     ("page_path.py",),
     ("many_items.py", "--items", "20000", "100000", "--enqueue", "1000000"),
     ("closing.py",),
+    ("status_size.py",),
     ("divide.py",),
     ("polite.py",),
     ("flaky.py", "--pages", "1000"),

@@ -77,7 +77,8 @@ def draw(facts: StatusFacts, width: int, problem: str = "") -> RenderableType:
         if label == "failure":
             fact = newest_on_one_line(facts.failures, width - LABEL_CHARACTERS - 1)
         rows.add_row(Text(label, style=style or "dim"), Text(fact, style=style))
-        if label == "rate" and facts.eta is None and status.missing:
+        is_going_on = facts.api is not None and facts.api.state == "well"
+        if label == "rate" and facts.eta is None and status.missing and is_going_on:
             rows.add_row(Text("left", style="dim"), Text("not known yet"))
     if problem:
         more.append(Text(f"This look failed, and is made again: {problem}", style="yellow"))
