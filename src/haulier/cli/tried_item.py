@@ -10,7 +10,8 @@ import click
 
 from haulier.api.errors import Action, ApiError
 from haulier.app.app import App
-from haulier.app.open_source import LiveSource, OpenSource, Options, open_source, scope_name
+from haulier.app.open_source import LiveSource, OpenSource, Options, open_source
+from haulier.cli.api_state import read_api_state
 from haulier.cli.exit_codes import exit_code_of
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
@@ -70,25 +71,26 @@ class _CountingSink:
 
 async def find_in_run(
     app: App, options: Options, run_id: str | None, key: str
-) -> tuple[tuple[Run, WorkItem] | None, bool]:
-    """The item as the run of that name has it, or the newest run; and whether workers were ever here, whose gate is to
-    be shared. Raises `UsageError` where a run was named and lacks the item."""
+) -> tuple[tuple[Run, WorkItem] | None, int | None]:
+    """The item as the run of that name has it, or the newest run; and how many workers share a gate, None where nobody
+    ever did. Raises `UsageError` where a run was named and lacks the item."""
     async with open_source(app, options, writes=False) as source:
-        has_gate = await _has_gate(source)
+        workers = await _workers(source)
         run = await (newest_run(source.lake, app.name, None) if run_id is None else pick_run(source, run_id))
         item = None if run is None or not _KEY.fullmatch(key) else await _planned(source, run, key)
         if run is not None and item is not None:
-            return (run, item), has_gate
+            return (run, item), workers
     if run_id is not None:
         raise UsageError(f"Run {run_id} has no item {key!r}. `haulier poison list SOURCE` shows the poisoned ones.")
-    return None, has_gate
+    return None, workers
 
 
-async def _has_gate(source: OpenSource) -> bool:
+async def _workers(source: OpenSource) -> int | None:
     """To look at the row would make the queue's file."""
     if source.local_file is not None and not source.local_file.exists():
-        return False
-    return await source.rows.read(scope_name(source.app)) is not None
+        return None
+    api = await read_api_state(source)
+    return None if api is None else api.workers
 
 
 async def _planned(source: OpenSource, run: Run, key: str) -> WorkItem | None:

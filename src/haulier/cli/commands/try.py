@@ -100,11 +100,11 @@ class _Wanted:
 
 async def _try_key(app: App, options: Options, wanted: _Wanted, as_json: bool) -> int:
     assert wanted.key is not None
-    found, has_gate = await find_in_run(app, options, wanted.run_id, wanted.key)
+    found, workers = await find_in_run(app, options, wanted.run_id, wanted.key)
     streams = () if found is not None else wanted.streams(app)
     printer = RequestPrinter(as_json=as_json)
     # Where nobody ever worked, a gate to share would first have to be written.
-    options = options if has_gate else replace(options, queue="memory")
+    options = options if workers is not None else replace(options, queue="memory")
     async with open_live(app, options, around=printer.around, writes=False) as source:
         printer.source = source
         source.client.scope.end_waits()
@@ -123,6 +123,8 @@ async def _try_key(app: App, options: Options, wanted: _Wanted, as_json: bool) -
             found = Run.of(file), item
         run, item = found
         say(f"item {item_key(item)}" + ("" if run.run_id == "try" else f" of run {run.run_id}"))
+        if workers:
+            say(f"Its requests wait for their turns among those of {count_of(workers, 'worker')}.")
         return await try_item(source, run, item, printer, as_json=as_json)
 
 
