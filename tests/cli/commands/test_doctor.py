@@ -139,6 +139,18 @@ def test_a_filter_of_times_or_values_that_the_api_ignores_is_named(
     assert events.endswith("nothing came. ") if not ignored else f"it ignores {ignored}." in events
 
 
+def test_an_increment_without_a_start_is_looked_at_as_the_next_run_would(place: Place, api: SandboxProcess) -> None:
+    """Refused as that would be; well once somebody has said what is finished."""
+    text = EVENTS.format(url=api.url, since="since", until="until").partition("[streams.regions]")[0]
+    text = text.replace("full.windows", "incremental.windows").replace("start = 2024-01-01T00:00:00Z\n", "")
+    place.toml.write_text(text)
+    said = place.run("doctor", "--json")
+    assert (said.code, states(said)["first_page"]) == (2, "wrong")
+    assert place.run("state set", "events", "--until", "2024-01-01T06:00:00Z", "--why", "loaded by hand").code == 0
+    said = place.run("doctor", "--json")
+    assert (said.code, states(said)["filter"]) == (0, "ok"), said.out
+
+
 def test_a_list_of_many_values_is_not_read_to_its_end(place: Place) -> None:
     """Seven pages of posts, of which the first one has two items to compare."""
     with SandboxProcess(SandboxSettings(posts=20, comments_per_post=5)) as blog:

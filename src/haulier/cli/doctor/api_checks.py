@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 
 from haulier.app.open_source import LiveSource
@@ -11,10 +12,12 @@ from haulier.cli.doctor.answers import AnswerLog
 from haulier.cli.doctor.filter_check import Answer, FilterCheck
 from haulier.cli.doctor.finding import Finding, failed
 from haulier.cli.doctor.first_page import PageFound, context_of, first_page
-from haulier.cli.doctor.sample import sample_of
+from haulier.cli.doctor.sample import Sample, sample_of
 from haulier.cli.durations import duration_text
 from haulier.errors import HaulierError, UsageError
 from haulier.plurals import count_of
+from haulier.runs.watermark import read_watermark
+from haulier.sources.finished import Finished
 
 STREAM_SECONDS = 120.0
 """All that is asked of one stream."""
@@ -47,7 +50,7 @@ async def _find_stream(source: LiveSource, log: AnswerLog, mode: str, stream: st
     subject, redact = stream if mode == "full" else f"{stream}, {mode}", source.client.redactor.redact
     try:
         async with asyncio.timeout(STREAM_SECONDS):
-            sample = await sample_of(source, mode, stream, context_of(source, mode), lambda: log.requests)
+            sample = await _sample(source, log, mode, stream)
             if sample is None:
                 yield Finding(check="first_page", subject=subject, text="Its plan would have no items now.")
                 return
@@ -62,6 +65,19 @@ async def _find_stream(source: LiveSource, log: AnswerLog, mode: str, stream: st
         yield Finding(check="first_page", subject=subject, state="away", text=text)
     except HaulierError as error:
         yield failed("first_page", error, subject, redact)
+
+
+async def _sample(source: LiveSource, log: AnswerLog, mode: str, stream: str) -> Sample | None:
+    """As if nothing were finished, so that there are items to ask for; without a `start` only as the next run would."""
+    context = context_of(source, mode)
+    try:
+        return await sample_of(source, mode, stream, context, lambda: log.requests)
+    except UsageError:
+        known = (await read_watermark(source.lake, source.app.name)).finished if mode == "incremental" else Finished()
+        if not known.spans.get(stream):
+            raise
+        context = dataclasses.replace(context, finished=known)
+        return await sample_of(source, mode, stream, context, lambda: log.requests)
 
 
 def _of_page(subject: str, page: PageFound, log: AnswerLog) -> Finding:
