@@ -155,7 +155,11 @@ class Site:
         said = ""
         for number in (signal.SIGKILL, signal.SIGINT) * ROUNDS:
             process = self.start(command, *more)
-            time.sleep(self.rng.uniform(0.2 * self.seconds, 1.1 * self.seconds + work_seconds))
+            if self.rng.random() < 0.3:
+                time.sleep(self.rng.uniform(0.2 * self.seconds, 1.1 * self.seconds + work_seconds))
+            else:  # It takes most of its time to start.
+                self.wait_for_first_write(process)
+                time.sleep(self.rng.uniform(0.0, work_seconds))
             process.send_signal(number)
             _, err = process.communicate(timeout=60)
             self.hits += 1
@@ -165,6 +169,16 @@ class Site:
             code, _, said = self.type(command, *more)
             assert code in expected, f"{command} after {number.name}: {code}\n{said}"
         return said
+
+    def wait_for_first_write(self, process: subprocess.Popen[bytes]) -> None:
+        before = self.written()
+        while process.poll() is None and self.written() == before:
+            time.sleep(0.01)
+
+    def written(self) -> tuple[int, int]:
+        """Changes with each file, and with each change of the queue."""
+        queue = self.folder / ".haulier/numbers"
+        return len(self.names("*")), sum(path.stat().st_mtime_ns for path in queue.glob("queue.sqlite3*"))
 
     def require_told(self, command: str, number: int, code: int, err: str, expected: tuple[int, ...]) -> None:
         """Ctrl-C is no accident: one line instead of a traceback, and exit code 4, unless all was done."""
