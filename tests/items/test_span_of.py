@@ -10,6 +10,7 @@ from haulier.items.ranges import IdRange
 from haulier.items.span_of import span_of
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
+from haulier.sources.finished import Finished
 
 START = datetime(2026, 3, 1, 12, 30, 0, 250_000, tzinfo=UTC)
 WINDOW = TimeWindow(START, START + timedelta(hours=1))
@@ -46,8 +47,18 @@ def found(item: WorkItem) -> object:
 def test_a_span_is_read_back_as_it_was() -> None:
     """Fractions of a second too; what stands beside it tells the groups apart."""
     assert found(Alone(WINDOW)) == ("", WINDOW)
-    group = '{"day":"2026-03-01","rate":1.0,"shop":"Köln"}'
+    group = '{"day":"2026-03-01","rate":1,"shop":"Köln"}'
     assert found(InShop("Köln", START.date(), IdRange(-5, 7))) == (group, IdRange(-5, 7))
+
+
+def test_a_whole_number_is_one_however_it_is_written() -> None:
+    """A person asks for what is finished with ``rate=1``; the item, whose field is a float, has 1.0."""
+    day, ids = START.date(), (IdRange(1, 7),)
+    groups = [span_of(encode_canonical(canonical(InShop("a", day, ids[0], rate)))) for rate in (1, 2.5)]
+    finished = Finished({"orders": {found[0]: ids for found in groups if found is not None}})
+    for rate in (1, 1.0, 2.5):
+        assert finished.ids("orders", shop="a", day=day, rate=rate) == ids
+    assert finished.ids("orders", shop="a", day=day, rate=2) == ()
 
 
 def test_an_item_with_no_span_or_several_tells_none() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from haulier.items.ranges import IdRange
+from haulier.items.span_group import written_group
 from haulier.items.spans import Span
 from haulier.items.windows import TimeWindow
 
@@ -27,7 +28,7 @@ def span_of(payload: bytes) -> tuple[str, Span] | None:
     if len(spans) != 1:
         return None
     (only,) = spans.values()
-    return msgspec.json.encode(others, order="sorted").decode() if others else "", only
+    return written_group(others) if others else "", only
 
 
 def _span(value: object) -> Span | None:
