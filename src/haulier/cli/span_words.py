@@ -7,13 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
-from haulier.items.spans import Span
+from haulier.items.spans import LOWEST_ID, LOWEST_TIME, Span
 from haulier.items.windows import TimeWindow
 from haulier.plurals import count_of
-
-LOWEST_TIME = datetime(2, 1, 1, tzinfo=UTC)
-"""Before all data. The year 1 has moments that no local time can express."""
-LOWEST_ID = -(1 << 63)
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 

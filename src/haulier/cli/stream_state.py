@@ -9,11 +9,12 @@ from typing import Any
 
 from haulier.app.open_source import OpenSource
 from haulier.cli.due_lines import due_words
-from haulier.cli.span_words import LOWEST_ID, LOWEST_TIME, shown, span_words
+from haulier.cli.span_words import shown, span_words
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS
-from haulier.items.spans import Span, merge, overlaps
+from haulier.items.spans import LOWEST_ID, LOWEST_TIME, Span, merge, overlaps
+from haulier.items.windows import TimeWindow
 from haulier.runs.edits import EditRecord, read_edits
 from haulier.runs.span_table import span_between
 from haulier.runs.watermark import FoldedRun, Watermark, read_watermark
@@ -87,16 +88,27 @@ class StreamState:
     def _next_words(self) -> str:
         if self.refusal:
             return f"is refused: {self.refusal}"
-        known = [span for spans in self.groups.values() for span in spans]
-        if not known:
+        words = [words for kind in (IdRange, TimeWindow) if (words := self._words_of(kind))]
+        if not words:
             begins = shown(self.due[0].start) if self.due else "its start"
             return f"reads from {begins} on"
+        return "; and ".join(words)
+
+    def _words_of(self, kind: type[Span]) -> str:
+        """Empty where nothing of that kind is finished."""
+        known = {name: [span for span in spans if isinstance(span, kind)] for name, spans in self.groups.items()}
+        if len(known) > 1:
+            known.pop(ALL_GROUPS, None)  # Runs have read the groups that there are.
+        ends = sorted({spans[-1].end for spans in known.values() if spans})
+        if not ends:
+            return ""
+        goes_on = f"from {shown(ends[0])} on"
+        if len(ends) > 1:
+            goes_on += f" ({shown(ends[-1])} in the group that is furthest)"
         if self.due is None:
-            missing = [hole for spans in self.groups.values() for hole in holes(spans)]
-            return due_words(missing, (), f"from {shown(known[-1].end)} on")
-        is_ids = isinstance(known[-1], IdRange)
-        again = overlaps(self.due, known)  # type: ignore[type-var]
-        return due_words(self.due, again, f"from {shown(known[-1].end)} on" if is_ids else "")
+            return due_words([hole for spans in known.values() for hole in holes(spans)], (), goes_on)
+        again = overlaps(self.due, itertools.chain(*known.values()))  # type: ignore[type-var]
+        return due_words(self.due, again, goes_on if kind is IdRange else "")
 
 
 async def read_states(source: OpenSource, streams: Sequence[str]) -> list[StreamState]:
@@ -120,8 +132,15 @@ def _state_of(source: OpenSource, stream: str, known: Watermark, edits: Sequence
     except UsageError as error:
         refusal = str(error)
     groups = dict(known.finished.spans.get(stream, {}))
-    if recipes is not None and "" in groups:
-        groups.pop(ALL_GROUPS, None)  # A run has read the one group that there is, since the edit.
+    if recipes is not None:
+        kind = recipes.span_type(stream)
+        groups = {
+            group: found
+            for group, spans in groups.items()
+            if (found := tuple(span for span in spans if isinstance(span, kind))) or group == ""
+        }
+        if "" in groups:
+            groups.pop(ALL_GROUPS, None)  # A run has read the one group that there is, since the edit.
     return StreamState(
         stream=stream,
         groups=groups,

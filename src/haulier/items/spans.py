@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from haulier.items.ranges import IdRange
 from haulier.items.windows import TimeWindow
+
+LOWEST_TIME = datetime(2, 1, 1, tzinfo=UTC)
+"""Before all data. The year 1 has moments that no local time can express."""
+LOWEST_ID = -(1 << 63)
 
 Span = IdRange | TimeWindow
 S = TypeVar("S", IdRange, TimeWindow)

@@ -6,7 +6,9 @@ from typing import Any
 
 from haulier.api.records.page import Page
 from haulier.errors import UsageError
+from haulier.items.ranges import IdRange
 from haulier.items.spans import Span
+from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.division import Division, divide, divide_new
@@ -65,6 +67,12 @@ class RestSource:
         windows = [each for each in (recipe.full, recipe.incremental) if isinstance(each, WindowsRecipe)]
         until = snapshot_time - CLOCKS_APART - max(each.settle for each in windows)
         return min([until, *(each.end for each in windows if each.end is not None)])
+
+    def span_type(self, stream: str) -> type[Span]:
+        """Of the items of incremental runs. What other ones have finished, before the tables were changed, counts
+        nothing."""
+        by_ids = isinstance(self._divisions["incremental"][stream], NewIdsDivision)
+        return IdRange if by_ids else TimeWindow
 
     def due(self, stream: str, finished: Finished, snapshot_time: datetime) -> list[Span]:
         """What an incremental run of that time reads of a stream, without what only the API tells: new IDs. Raises

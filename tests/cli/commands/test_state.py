@@ -93,6 +93,24 @@ def test_the_state_is_shown_set_and_reset(nightly: Place) -> None:
     assert nightly.run("state show", "items", "--json").json["streams"]["items"]["runs"] == []
 
 
+def test_what_is_finished_of_another_kind_counts_nothing(nightly: Place) -> None:
+    """IDs were changed to windows in the source file: the state shows what counts now, and what the next run reads."""
+    assert nightly.run("run", "incremental", "--stream", "items").code == 0
+    text = nightly.toml.read_text()
+    ids = text[text.index("[streams.items.incremental.ids]") : text.index("[streams.events]")]
+    windows = text[text.index("[streams.events.incremental.windows]") :].replace("events", "items")
+    nightly.toml.write_text(text.replace(ids, windows.replace("end =", "start = 2024-01-01T00:00:00Z\nend =")))
+    assert nightly.run("state show", "items").out.startswith(
+        "items\n  finished  nothing\n  next run  reads from 2024-01-01T00:00:00Z on\n"
+    )
+    assert nightly.run("run", "incremental", "--stream", "items").code == 0
+    assert finished(nightly, "items") == [["2024-01-01T00:00:00Z", "2024-01-01T12:00:00Z"]]
+    said = nightly.run("state show", "items")
+    assert (said.code, "next run  the last 1 h once more" in said.out) == (0, True), said.err
+    nightly.toml.write_text(text)
+    assert "next run  from 1001 on, and the last 50 IDs once more" in nightly.run("state show", "items").out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -168,3 +186,4 @@ def test_items_with_other_parameters_are_shown_in_groups(place: Place, api: Sand
 """
         in shown
     )
+    assert "  next run  from 2026-01-04T00:00:00Z on (2026-01-06T00:00:00Z in the group that is furthest)\n" in shown

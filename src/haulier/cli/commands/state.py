@@ -15,10 +15,11 @@ from haulier.app.open_source import OpenSource, open_source
 from haulier.cli.output import emit, say
 from haulier.cli.person import person_name
 from haulier.cli.source_command import SourceCall, source_command
-from haulier.cli.span_words import LOWEST_ID, LOWEST_TIME, read_edge, shown
+from haulier.cli.span_words import read_edge, shown
 from haulier.cli.stream_state import read_states
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
+from haulier.items.spans import LOWEST_ID, LOWEST_TIME
 from haulier.items.windows import TimeWindow
 from haulier.runs.edits import write_edit
 from haulier.runs.newest_runs import open_run
