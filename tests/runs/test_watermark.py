@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,14 +14,18 @@ import pytest
 from haulier.errors import LakeUnavailableError, NewerFormatError
 from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS
+from haulier.items.windows import TimeWindow
+from haulier.items.workitem import WorkItem
 from haulier.lake.paths import versions_root
+from haulier.queues.envelope import Envelope
+from haulier.queues.seam import Lease
 from haulier.runs import watermark
 from haulier.runs.edits import read_edits, write_edit
 from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
 from haulier.runs.watermark import fold_watermark, read_watermark
 from tests.harness.cuts.calls import Cuts, every_cut
-from tests.runs.rig import SOURCE, Place, Thing, finish, thing
+from tests.runs.rig import SOURCE, Place, Process, Thing, finish, thing
 
 VERSIONS = f"_haulier/{SOURCE}/state/versions/*.json"
 
@@ -51,6 +58,43 @@ async def night(place: Place, *items: Thing) -> Run:
 async def edit(place: Place, *spans: tuple[int, int]) -> None:
     lake = place.process().lake
     await write_edit(lake, place.clock, SOURCE, Thing.stream, spans, who="ana@host", why="moved")
+
+
+@dataclass(frozen=True)
+class Dated(WorkItem, stream="things", kind="things_dated"):
+    window: TimeWindow
+
+
+class DatedProcess(Process):
+    """Windows that begin on the third day fail; others are empty."""
+
+    async def _ask(self, run: Run, lease: Lease, envelope: Envelope) -> None:
+        if f"-{day(3):%Y%m%d}t" in envelope.key:
+            await self.poison(run, envelope)
+        else:
+            await self._note_empty(run, envelope.key)
+        await self.queue.complete([lease])
+
+
+def day(number: int) -> datetime:
+    return datetime(2026, 3, number, tzinfo=UTC)
+
+
+async def dated_night(place: Place, *days: tuple[int, int]) -> None:
+    place.clock.advance(3600)
+    process = DatedProcess(place, f"dated-{place.clock.now():%H}", Cuts(), None)
+    run = await process.claim(mode="incremental")
+    items = [Dated(TimeWindow(day(start), day(end))) for start, end in days]
+
+    async def given() -> AsyncIterator[Dated]:
+        for item in items:
+            yield item
+
+    await process.enqueuer.enqueue(run, given)
+    await process.work(run)
+    verdict = await process.closer.close(run)
+    assert verdict is not None
+    assert verdict.verdict == "partial"
 
 
 async def from_scratch(place: Place) -> tuple[tuple[int, int], ...]:
@@ -152,6 +196,48 @@ async def test_an_edit_replaces_what_was_known(place: Place) -> None:
     await edit(place)
     assert await finished(place) == await from_scratch(place) == ()
     assert [each.number for each in await read_edits(place.process().lake, SOURCE)] == [1, 2, 3]
+
+
+async def test_g1_the_first_window_stays_the_first_though_it_was_read_in_vain(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream without a `start` begins there: with what a person said, or what any run read, finished or not."""
+    monkeypatch.setattr(watermark, "KEPT_RUNS", 2)
+    lake = place.process().lake
+
+    async def first() -> datetime | None:
+        state = await fold_watermark(lake, place.clock, SOURCE, "p")
+        assert state == await read_watermark(lake, SOURCE)
+        return state.finished.starts.get(Dated.stream)
+
+    assert await first() is None
+    await write_edit(lake, place.clock, SOURCE, Dated.stream, ((day(3), day(4)),), who="ana@host", why="loaded")
+    assert await first() == day(3)
+    for number in range(4, 8):
+        await dated_night(place, (3, 4), (number, number + 1))
+        assert await first() == day(3)
+    state = await read_watermark(lake, SOURCE)
+    assert state.finished.windows(Dated.stream) == (TimeWindow(day(4), day(8)),)
+    await write_edit(lake, place.clock, SOURCE, Dated.stream, (), who="ana@host", why="again")
+    assert await first() is None
+    await dated_night(place, (3, 5), (5, 6))
+    assert await first() == day(3)
+
+
+async def test_g1_many_groups_are_folded_as_few_are(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W3: fewer runs are kept apart then."""
+    monkeypatch.setattr(watermark, "KEPT_SPANS", 8)
+    for number in range(7):
+        place.api.failing = {number * 10} if number == 1 else set()
+        await night(place, thing(number * 10, number * 10 + 5), thing(number * 10 + 5, number * 10 + 10))
+        await finished(place)
+    assert await finished(place) == await from_scratch(place) == ((0, 10), (15, 70))
+    record = json.loads((place.folder / max(place.files(VERSIONS))).read_bytes())
+    assert len(record["recent"]) == 7, "each has one span"
+    await night(place, *(thing(number, number + 1) for number in range(100, 120, 2)))
+    assert await finished(place) == ((0, 10), (15, 70), *((number, number + 1) for number in range(100, 120, 2)))
+    record = json.loads((place.folder / max(place.files(VERSIONS))).read_bytes())
+    assert len(record["recent"]) == watermark.MIN_KEPT_RUNS
 
 
 async def test_an_edit_holds_for_every_group_until_a_run_reads_it(place: Place) -> None:

@@ -14,7 +14,7 @@ import pytest
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
 from haulier.items.ranges import IdRange
-from haulier.items.spans import merge
+from haulier.items.spans import LOWEST_TIME, merge
 from haulier.items.windows import TimeWindow
 from haulier.items.zones import day_start, local, zone_of
 from haulier.sources.finished import Finished
@@ -75,9 +75,10 @@ WAYS: dict[str, tuple[Bounds, Callable[[str], object], Shown]] = {
 }
 
 
-def due(recipe: WindowsRecipe, at: datetime, finished: tuple[TimeWindow, ...]) -> list[TimeWindow]:
+def due(recipe: WindowsRecipe, at: datetime, finished: Finished | tuple[TimeWindow, ...]) -> list[TimeWindow]:
     division = NewWindowsDivision("items", "items_new_windows", "streams.items.incremental.windows", recipe)
-    context = replace(context_of(None, at), finished=Finished({"items": {"": finished}}))  # type: ignore[arg-type]
+    known = finished if isinstance(finished, Finished) else Finished({"items": {"": finished}})
+    context = replace(context_of(None, at), finished=known)  # type: ignore[arg-type]
 
     async def items() -> list[TimeWindow]:
         return [item.window async for item in division.items(context)]  # type: ignore[attr-defined]
@@ -176,6 +177,31 @@ def test_a_first_run_without_a_start_is_refused_in_words() -> None:
     ]
     with pytest.raises(UsageError, match="is after the time of this run"):
         due(WindowsRecipe(START + HOUR, DAY), START, ())
+
+
+def test_g1_without_a_start_a_stream_begins_where_it_ever_began() -> None:
+    """What a person said is finished, and a run read once more in vain, is a hole like others."""
+    recipe = WindowsRecipe(None, DAY, settle=timedelta())
+    known = Finished({"items": {"": (TimeWindow(START + DAY, START + 2 * DAY),)}}, {"items": START})
+    assert due(recipe, START + 3 * DAY, known) == [
+        TimeWindow(START, START + DAY),
+        TimeWindow(START + 2 * DAY, START + 3 * DAY),
+    ]
+    nothing = Finished({"items": {"": ()}}, {"items": START})
+    assert due(recipe, START + HOUR, nothing) == [TimeWindow(START, START + HOUR)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
+def test_where_all_before_a_day_is_finished_none_of_it_is_read(zone: str) -> None:
+    """Nor the day of the year 1 in which the first moment of all falls, in some zones."""
+    local_zone = zone_of(zone)
+    begin, end = (day_start(date(2026, 10, day), local_zone) for day in (21, 22))
+    recipe = WindowsRecipe(None, DAY, bounds=Bounds(format="date", zone=zone), lookback=HOUR)
+    known = Finished({"items": {"*": (TimeWindow(LOWEST_TIME, end),)}}, {"items": LOWEST_TIME})
+    assert due(recipe, end + 27 * HOUR, known) == [
+        TimeWindow(begin, end),
+        TimeWindow(end, day_start(date(2026, 10, 23), local_zone)),
+    ]
 
 
 def test_new_ids_are_those_above_what_is_finished_and_its_holes() -> None:

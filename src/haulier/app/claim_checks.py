@@ -21,7 +21,7 @@ async def require_starts(source: OpenSource, streams: Iterable[str]) -> None:
         return
     known = (await read_watermark(source.lake, source.app.name)).finished
     for stream in open_ended:
-        if known.windows(stream):
+        if stream in known.starts:
             continue
         snapshot = await latest_complete(source.lake, source.app.name, stream)
         if snapshot is None:

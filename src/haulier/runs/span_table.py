@@ -76,6 +76,14 @@ class SpanTable:
             found |= {stream: (*found.get(stream, ()), *merge(spans)) for stream, spans in every.items() if spans}
         return found
 
+    def first_times(self) -> dict[str, datetime]:
+        """Where the first window of each stream begins, in any group."""
+        found: dict[str, datetime] = {}
+        for place in self._places():
+            if place[2] is TimeWindow and (spans := self._of(place)):
+                found[place[0]] = min(spans[0].start, found.get(place[0], spans[0].start))
+        return found
+
     def add(self, stream: str, group: str, span: Span) -> None:
         place = (stream, group, type(span))
         waiting = self._waiting.setdefault(place, [])
@@ -95,9 +103,9 @@ class SpanTable:
 
     def common(self, other: SpanTable) -> SpanTable:
         """What both cover."""
-        found = SpanTable()
+        found, others = SpanTable(), other._places()
         for place in self._places():
-            known = place if place in other._places() else _everywhere(place)
+            known = place if place in others else _everywhere(place)
             if shared := overlaps(self._of(place), other._of(known)):
                 found._spans[place] = shared
         return found

@@ -25,6 +25,9 @@ from haulier.sources.finished import Finished
 KEPT_RUNS = 32
 """Runs whose spans a version keeps apart. A partial run that is closed anew after so many newer ones brings nothing
 more: what it had left is a hole, which each of them has read again."""
+KEPT_SPANS, MIN_KEPT_RUNS = 20_000, 4
+"""Fewer runs are kept apart where they have more spans than that, of thousands of groups: each start reads the version,
+and 10,000 spans take 700 KB and a sixth of a second."""
 KEPT_VERSIONS = 4
 """The newest counts. Whoever is reading one of the others has time to end."""
 
@@ -38,6 +41,12 @@ class FoldedRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished: SpanLists = {}
     unfinished: SpanLists = {}
 
+    @property
+    def size(self) -> int:
+        """The number of its spans."""
+        tables = (self.finished, self.unfinished)
+        return sum(len(spans) for lists in tables for groups in lists.values() for spans in groups.values())
+
 
 class VersionRecord(Record, frozen=True, kw_only=True):
     """``state/versions/<n>.json``. Edits and runs are the truth; this only saves reading them again (W3)."""
@@ -50,6 +59,8 @@ class VersionRecord(Record, frozen=True, kw_only=True):
     """The newest edit that is in it."""
     edited: dict[str, str] = msgspec.field(default_factory=dict)
     """By stream that was edited, the newest run that does not count for it."""
+    starts: dict[str, datetime] = msgspec.field(default_factory=dict)
+    """By stream, the first moment of all windows in edits and in runs up to ``through``, finished or not."""
     watched: dict[str, int] = msgspec.field(default_factory=dict)
     """Partial runs that are in ``base``, with the closing that said so."""
     recent: tuple[FoldedRun, ...] = ()
@@ -135,6 +146,8 @@ class _Fold:
     def __init__(self, before: VersionRecord | None) -> None:
         before = before or VersionRecord(number=0, by="", folded_at=datetime.min.replace(tzinfo=UTC))
         self._base = SpanTable.read(before.base)
+        self._starts = dict(before.starts)
+        _lower(self._starts, self._base)
         self._through = before.through
         self._edits = before.edits
         self._edited = dict(before.edited)
@@ -158,11 +171,11 @@ class _Fold:
         self._settle(max(self._recent, default=""))
 
     def watermark(self) -> Watermark:
-        table = SpanTable.read(self._base.written())
+        table, starts = SpanTable.read(self._base.written()), dict(self._starts)
         for _, run in sorted(self._recent.items()):
-            self._apply(run, table)
+            self._apply(run, table, starts)
         return Watermark(
-            finished=Finished(table.spans()),
+            finished=Finished(table.spans(), starts),
             recent=tuple(run for _, run in sorted(self._recent.items())),
             not_closed=dict(sorted(self._not_closed.items())),
             edited=self._edited,
@@ -173,6 +186,7 @@ class _Fold:
         record = msgspec.structs.replace(
             self._before,
             base=self._base.written(),
+            starts=self._starts,
             through=self._through,
             edits=self._edits,
             edited=self._edited,
@@ -187,8 +201,10 @@ class _Fold:
 
     def _edit(self, edit: EditRecord) -> None:
         self._base.drop({edit.stream})
+        self._starts.pop(edit.stream, None)
         for ends in edit.spans:
             self._base.add(edit.stream, ALL_GROUPS, span_between(*ends))
+        _lower(self._starts, self._base)
         self._edits, self._edited[edit.stream] = edit.number, edit.after
 
     async def _watch(self, lake: Lake, source: str, name: str) -> None:
@@ -226,23 +242,27 @@ class _Fold:
         )
 
     def _settle(self, seen: str) -> None:
-        """Fold what is older than the newest `KEPT_RUNS` for good, up to ``seen`` and before any that is not closed."""
+        """Fold what is older than the newest runs that are kept for good, up to ``seen`` and before any that is not
+        closed."""
         end = min(self._not_closed, default=None)
-        while len(self._recent) > KEPT_RUNS:
+        spans = sum(run.size for run in self._recent.values())
+        while len(self._recent) > (KEPT_RUNS if spans <= KEPT_SPANS else min(KEPT_RUNS, MIN_KEPT_RUNS)):
             oldest = min(self._recent)
             if oldest > seen or (end is not None and oldest >= end):
                 return
             run = self._recent.pop(oldest)
-            self._apply(run, self._base)
+            spans -= run.size
+            self._apply(run, self._base, self._starts)
             self._through = oldest
             if run.verdict not in FINAL_VERDICTS:
                 self._watched[oldest] = run.closing
 
-    def _apply(self, run: FoldedRun, table: SpanTable) -> None:
+    def _apply(self, run: FoldedRun, table: SpanTable, starts: dict[str, datetime]) -> None:
         """The newest run that has read a span says whether it is finished."""
         finished, unfinished = SpanTable.read(run.finished), SpanTable.read(run.unfinished)
         for spans in (finished, unfinished):
             self._drop_edited(run.run_id, spans)
+            _lower(starts, spans)
             table.spread(spans)
         table.take(unfinished)
         table.put(finished)
@@ -250,6 +270,11 @@ class _Fold:
     def _drop_edited(self, run_id: str, spans: SpanTable) -> None:
         """A run does not count for streams that were edited after it."""
         spans.drop([stream for stream, after in self._edited.items() if run_id <= after])
+
+
+def _lower(starts: dict[str, datetime], spans: SpanTable) -> None:
+    for stream, first in spans.first_times().items():
+        starts[stream] = min(first, starts.get(stream, first))
 
 
 async def _spans_of(lake: Lake, run: Run, verdict: VerdictRecord | None) -> RunSpans:

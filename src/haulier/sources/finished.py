@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from haulier.items.ranges import IdRange
@@ -20,6 +21,8 @@ class Finished:
     spans: Mapping[str, Mapping[str, tuple[Span, ...]]] = field(default_factory=dict)
     """By stream, then by the group of `items.span_group`: merged and sorted. What `ALL_GROUPS` has is finished in every
     group that does not stand here."""
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+    """By stream, the first moment that was ever said to be finished, or read, though in vain."""
 
     def windows(self, stream: str, **others: Any) -> tuple[TimeWindow, ...]:
         """Windows that are finished, sorted and apart. ``others`` are the values of the item's other fields, if it has

@@ -7,6 +7,7 @@ from haulier.errors import UsageError
 from haulier.items.due import due_parts, due_starts
 from haulier.items.formats import DAY
 from haulier.items.ranges import IdRange
+from haulier.items.spans import LOWEST_TIME
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.items.zones import MOMENT, day_start, local, mark_until, zone_of
@@ -27,7 +28,9 @@ class NewWindowsDivision(WindowsDivision):
     def due(self, all_finished: Finished, snapshot_time: datetime) -> Iterator[TimeWindow]:
         """What a run of that time reads. Raises `UsageError` as `items`."""
         finished = all_finished.windows(self.item.stream)
-        start = self._recipe.start or (finished[0].start if finished else None)
+        start = self._recipe.start or all_finished.starts.get(self.item.stream)
+        if start is None and finished:
+            start = finished[0].start
         if start is None:
             raise no_start_error(self.item.stream)
         if start > snapshot_time:
@@ -62,7 +65,9 @@ class NewWindowsDivision(WindowsDivision):
         def day_from(moment: datetime) -> int:
             return day_of(moment - MOMENT) + 1
 
-        first, until = day_of(start), day_of(snapshot_time - recipe.settle)
+        # Before LOWEST_TIME there is nothing, though it is no midnight but in UTC.
+        first = day_from(start) if start == LOWEST_TIME else day_of(start)
+        until = day_of(snapshot_time - recipe.settle)
         if recipe.end is not None:
             until = min(until, day_from(recipe.end))
         if first >= until:
