@@ -65,6 +65,38 @@ def test_g1_each_night_takes_what_is_new(place: Place, growing: SandboxProcess) 
     assert (found["state"], found["mode"], found["totals"]["records"]) == ("complete", "incremental", 50)
 
 
+def test_what_is_finished_beyond_the_end_is_said(place: Place, growing: SandboxProcess) -> None:
+    """IDs that are given out again, as rowids are, and a clock that was ahead once: what comes until then counts as
+    read, which no later run would notice."""
+    place.toml.write_text(place.toml.read_text() + NEW_IDS + EVENTS + "start = 2024-01-01\n")
+    assert place.run("run", "incremental", "--stream", "items").code == 0
+    growing.change(records=400)
+    said = place.run("run", "incremental", "--stream", "items")
+    assert said.code == 0
+    assert "the last ID is below what is finished, so new records with IDs in between count as read" in said.err
+    assert '"last":400' in said.err
+    assert '"finished_up_to":500' in said.err
+    until = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1)
+    assert place.run("state set", "events", "--until", until.isoformat(), "--why", "all is there").code == 0
+    assert "count as read" not in place.run("try", "incremental", "--stream", "events").err
+    growing.change(clock_ahead_seconds=-3600.0)
+    said = place.run("run", "incremental", "--stream", "events", "--json")
+    assert (said.code, said.json["totals"]["planned"]) == (0, 0)
+    assert "what is finished ends after the time of this run, so new records until then count as read" in said.err
+    assert f'"finished_up_to":"{until:%Y-%m-%dT%H:%M:%SZ}"' in said.err
+
+
+def test_g1_without_the_apis_clock_no_run_is_claimed(place: Place, growing: SandboxProcess) -> None:
+    """W5: our own, if it were ahead, would finish the time to come. Exit code 4: later the same command goes on."""
+    place.toml.write_text(place.toml.read_text() + NEW_IDS)
+    growing.change(is_down=True, outage_status=0)
+    said = place.run("run", "incremental")
+    assert (said.code, f"{growing.url} was asked for its time, and does not answer" in said.err) == (4, True), said.err
+    assert not [*place.lake.glob("_haulier/shop/runs/incremental-*")]
+    growing.change(is_down=False)
+    assert place.run("run", "incremental").code == 0
+
+
 CHILD = """
 [streams.notes]
 get = "/comments"

@@ -21,10 +21,12 @@ class NewIdsDivision(IdsDivision):
             return
         first, last = found
         if finished and last + 1 < finished[-1].end:
-            # Rows at the end were deleted; or the IDs begin anew, and nothing would be due for ever.
+            # Rows at the end were deleted, and their IDs may be given out again; or one ID was far out, or all begin
+            # anew, and nothing would be due for ever.
             context.log.warning(
-                "the last ID is below what was read before",
-                extra={"stream": self.item.stream, "last": last, "read_up_to": finished[-1].end - 1},
+                "the last ID is below what is finished, so new records with IDs in between count as read: "
+                "`haulier state set` says up to which ID all is there",
+                extra={"stream": self.item.stream, "last": last, "finished_up_to": finished[-1].end - 1},
             )
         parts = due_starts if self._recipe.only_start else due_parts
         step, lookback = self._recipe.step, self._recipe.lookback

@@ -19,6 +19,7 @@ from haulier.runs.receipts import was_sign_seen
 from haulier.runs.records import Drift, PlannedItem
 from haulier.runs.run import Run
 from haulier.sources.context import Context
+from haulier.sources.context_log import ContextLog
 from haulier.worker.deadline import within_deadline
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.key_check import keys_checked
@@ -69,7 +70,7 @@ async def produce(
 ) -> Produced:
     """``note_request`` is called with the last request if the item fails."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
-    log = logging.LoggerAdapter(logger, fields)
+    log = ContextLog(logger, fields)
     stream = type(item).stream
     place = ItemPlace(stream, run.run_id, lambda: was_sign_seen(deps.lake, run.paths, stream))
     api = deps.client.session(place, is_suspect=is_suspect)

@@ -18,6 +18,7 @@ from haulier.items.workitem import WorkItem
 from haulier.runs.plan import read_seal, read_shard
 from haulier.runs.run import Run
 from haulier.sources.context import Context
+from haulier.sources.context_log import ContextLog
 from haulier.worker.deadline import within_deadline
 from haulier.worker.deps import WorkerDeps
 
@@ -47,7 +48,7 @@ class DoneItemProbe:
             return action
 
     async def _ask(self, run: Run, key: str, item: WorkItem) -> Action | None:
-        log = logging.LoggerAdapter(logger, {"run_id": run.run_id, "item_key": key})
+        log = ContextLog(logger, {"run_id": run.run_id, "item_key": key})
         session = self._deps.client.session(is_suspect=True)
         context = Context(session, run.info, 1, log, self._deps.shared)
         pieces = self._deps.processors[type(item)](item, context)

@@ -27,6 +27,7 @@ from haulier.runs.records import RunFile
 from haulier.runs.run import Run
 from haulier.runs.watermark import read_watermark
 from haulier.sources.context import Context, RunInfo
+from haulier.sources.context_log import ContextLog
 from haulier.worker.dispatch import page_of
 from haulier.worker.key_check import keys_checked
 from haulier.worker.trace import trace_of
@@ -248,5 +249,5 @@ async def _find(source: LiveSource, mode: str, streams: tuple[str, ...], key: st
 
 def _context(source: LiveSource, mode: str) -> Context:
     moment = source.clock.now().replace(microsecond=0)
-    log = logging.LoggerAdapter(logging.getLogger("haulier.processor"), {"item_key": "try"})
+    log = ContextLog(logging.getLogger("haulier.processor"), {"item_key": "try"})
     return Context(source.client.session(), RunInfo("try", mode, moment), 1, log, source.shared)

@@ -14,6 +14,7 @@ from haulier.app.open_source import LiveSource
 from haulier.errors import HaulierError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context, RunInfo
+from haulier.sources.context_log import ContextLog
 from haulier.worker.dispatch import page_of
 from haulier.worker.trace import trace_of
 
@@ -30,7 +31,7 @@ class PageFound:
 
 def context_of(source: LiveSource, mode: str) -> Context:
     moment = source.clock.now().replace(microsecond=0)
-    log = logging.LoggerAdapter(logging.getLogger("haulier.processor"), {"item_key": "doctor"})
+    log = ContextLog(logging.getLogger("haulier.processor"), {"item_key": "doctor"})
     context = Context(source.client.session(), RunInfo("doctor", mode, moment), 1, log, source.shared)
     context.api.most_pages = 1
     return context
