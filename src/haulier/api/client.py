@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 
-from haulier.api.answers.judgement import Rule
+from haulier.api.answers.judgement import Rule, judge
+from haulier.api.errors import ApiError
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.server_time import ServerTime, ask_server_time
-from haulier.api.http.transport import Transport
+from haulier.api.http.transport import Transport, TransportError
 from haulier.api.limits.patience import Patience
 from haulier.api.paging.totals import Total
 from haulier.api.requester import ApiParts, ItemPlace, MovedTotal, Usage
@@ -45,6 +46,17 @@ class Client:
         return ItemApi(self._parts, place, is_suspect=is_suspect)
 
     async def ask_time(self) -> ServerTime:
-        """What the API's own clock shows. It waits for its turn as any request does."""
-        parts = self._parts
-        return await ask_server_time(parts.settings.url, parts.transport, parts.scope.slot, parts.clock)
+        """What the API's own clock shows. It waits for its turn as any request does. Raises `ApiError` where no answer
+        comes."""
+        parts, url = self._parts, self._parts.settings.url
+        try:
+            return await ask_server_time(url, parts.transport, parts.scope.slot, parts.clock, parts.rng)
+        except TransportError as error:
+            reason = parts.redactor.redact(error.text)
+            raise ApiError(
+                f"{parts.redactor.redact(url)} was asked for its time, and does not answer: {reason}. No run was "
+                "claimed: up to when it may read, only the API's clock can say.",
+                action=judge(error, now=parts.clock.now()).final,
+                fault=error.kind,
+                reason=reason,
+            ) from error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.server_time import ServerTime, ask_server_time
-from haulier.api.http.transport import UNLIMITED_WAIT
+from haulier.api.http.transport import UNLIMITED_WAIT, TransportError
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.app.run_time import run_time
@@ -25,7 +26,7 @@ async def asked(settings: SandboxSettings, url: str = "") -> ServerTime:
     async with Sandbox(settings) as api:
         transport = AiohttpTransport(Api(url or api.url), clock=clock, redactor=Redactor())
         try:
-            return await ask_server_time(url or api.url, transport, lambda: UNLIMITED_WAIT, clock)
+            return await ask_server_time(url or api.url, transport, lambda: UNLIMITED_WAIT, clock, random.Random(1))
         finally:
             await transport.close()
 
@@ -44,11 +45,10 @@ async def test_one_lost_connection_is_tried_again() -> None:
     assert told.date is not None
 
 
-async def test_no_answer_is_no_time() -> None:
-    told = await asked(SandboxSettings(is_down=True, outage_status=0))
-    assert told.date is None
-    assert told.problem
-    assert told.ahead_seconds == 0.0
+async def test_g1_no_answer_is_no_reason_to_believe_our_own_clock() -> None:
+    """Whoever asked is told that the API is away, and not that it has no clock."""
+    with pytest.raises(TransportError):
+        await asked(SandboxSettings(is_down=True, outage_status=0))
 
 
 def shown(date: datetime | None, *, is_cached: bool = False) -> ServerTime:

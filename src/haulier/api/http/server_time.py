@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
+from haulier.api.errors import Fault
 from haulier.api.http.retry_after import parse_http_date
 from haulier.api.http.transport import Request, Transport, TransportError
 from haulier.clock import Clock
 
-AGAIN_SECONDS = 0.5
-"""Before the second and last try: one lost connection is no reason to believe our own clock."""
+TRIES = 4
+AGAIN_SECONDS = 1.0
+"""Before the second try, at most; twice as long before each further one."""
+
+_LOST = frozenset({Fault.CONNECT, Fault.DNS, Fault.TIMEOUT, Fault.SLOW, Fault.CUT, Fault.PROTOCOL})
+"""Another try may get an answer. Refused credentials are not sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +42,32 @@ class ServerTime:
 
 
 async def ask_server_time(
-    url: str, transport: Transport, slot: Callable[[], AbstractAsyncContextManager[None]], clock: Clock
+    url: str,
+    transport: Transport,
+    slot: Callable[[], AbstractAsyncContextManager[None]],
+    clock: Clock,
+    rng: random.Random,
 ) -> ServerTime:
     """A HEAD request at the API's own address: every answer has a ``Date``, whatever its status (RFC 9110 6.6.1). Where
-    there is none, it is asked once more.
+    there is none, it is asked once more. Raises `TransportError` where no answer comes after some tries: an API that is
+    away for a moment is no reason to believe our own clock.
 
     A cache may answer with an older one, which is safe, and says so in ``Age``.
     """
-    request = Request("HEAD", url, (("Cache-Control", "no-cache"),))
-    told = await _ask_once(request, transport, slot, clock)
-    if told.date is None:
-        await clock.sleep(AGAIN_SECONDS)
-        told = await _ask_once(request, transport, slot, clock)
-    return told
+    tries = 0
+    while True:
+        tries += 1
+        # The last one as a GET: there are servers that hang up on a HEAD.
+        request = Request("HEAD" if tries < TRIES else "GET", url, (("Cache-Control", "no-cache"),))
+        try:
+            told = await _ask_once(request, transport, slot, clock)
+        except TransportError as error:
+            if error.kind not in _LOST or tries >= TRIES:
+                raise
+        else:
+            if told.date is not None or tries > 1:
+                return told
+        await clock.sleep(rng.uniform(0.0, AGAIN_SECONDS * 2.0 ** (tries - 1)))
 
 
 async def _ask_once(
@@ -59,7 +78,9 @@ async def _ask_once(
         try:
             answer = await transport.send(request)
         except TransportError as error:
-            return ServerTime(asked_at, clock.now(), None, error.text)
+            if error.kind is not Fault.REDIRECT:
+                raise
+            return ServerTime(asked_at, clock.now(), None, error.text)  # An answer, though its `Date` is not known.
     date = parse_http_date(answer.headers.get("Date", ""), asked_at)
     problem = "" if date is not None else f"the answer, with status {answer.status}, has no `Date` that can be read"
     return ServerTime(asked_at, clock.now(), date, problem, is_cached=answer.headers.get("Age", "0").strip() != "0")
