@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from haulier.app.claim_checks import require_starts, say_changed_source
 from haulier.app.open_source import LiveSource, OpenSource
@@ -19,12 +20,17 @@ from haulier.runs.records import Seal
 from haulier.runs.run import TRIAL, NewRun, Run, claim_run, require_same_fingerprint
 from haulier.runs.watermark import fold_watermark
 from haulier.sources.context import Context
+from haulier.sources.context_log import ContextLog
 from haulier.sources.finished import Finished
 
 logger = logging.getLogger("haulier.enumerator")
 
 UNTOLD_RUNS = 4
 """Each start looks at so many of the newest runs, so that an older one was looked at before."""
+
+STALE_PLAN = timedelta(minutes=10)
+"""Nobody plans so long, or hardly: an incremental run that is planned later would end where it was claimed, and its
+night be complete up to then alone."""
 
 OnPlanned = Callable[[LiveSource, Run, Seal], Awaitable[None]]
 """Called with the sealed plan, before its first item is enqueued."""
@@ -49,9 +55,16 @@ async def find_open(source: LiveSource, mode: str, say: Callable[[str], None]) -
     """The newest open run. Raises `UsageError` where this source would give its records another shape.
 
     A run without records is closed as superseded (C8) instead, and ``say`` is told: after a slip in the source file
-    nobody has to know of ``--new``.
+    nobody has to know of ``--new``. So is an incremental one whose plan was cut off long ago.
     """
     while (run := await open_run(source.lake, source.app.name, mode)) is not None:
+        if await _is_stale(source, run):
+            await source.closer.end(run, "superseded")
+            say(
+                f"Run {run.run_id} was stopped before its plan was sealed, and would end there: it is closed as "
+                "superseded, and a new one reads up to now."
+            )
+            continue
         fingerprint = source.app.fingerprint(run.plans, run.file.streams)
         if run.file.fingerprint == fingerprint:
             return run
@@ -59,6 +72,12 @@ async def find_open(source: LiveSource, mode: str, say: Callable[[str], None]) -
             require_same_fingerprint(run, fingerprint)
         say(f"Run {run.run_id} was planned with another source file, and has no records: it is closed as superseded.")
     return None
+
+
+async def _is_stale(source: LiveSource, run: Run) -> bool:
+    """Whether the end of an incremental run is long past, and nothing of it was sent."""
+    age = abs(source.clock.now() - run.file.created_at)  # The clock of whoever claimed it may have been ahead.
+    return run.plans == "incremental" and age > STALE_PLAN and not await source.lake.exists(run.paths.seal)
 
 
 async def _end_without_records(source: LiveSource, run: Run) -> bool:
@@ -211,7 +230,7 @@ async def _enumerate(source: LiveSource, run: Run, finished: Finished) -> AsyncG
         api=source.client.session(),
         run=run.info,
         attempt=1,
-        log=logging.LoggerAdapter(logger, {"run_id": run.run_id}),
+        log=ContextLog(logger, {"run_id": run.run_id}),
         shared=source.shared,
         finished=finished,
     )

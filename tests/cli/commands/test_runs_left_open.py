@@ -4,6 +4,9 @@ import asyncio
 import json
 import signal
 import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from haulier.app.open_source import Options, open_live
 from haulier.app.run_start import WantedRun, claim, new_run, start
@@ -11,8 +14,10 @@ from haulier.app.source_loader import load_app
 from haulier.cli.commands.run import run_all
 from haulier.cli.drivers import LocalDriver
 from haulier.runs.run import Run, claim_run
+from haulier.testing.clock import FakeClock
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place
+from tests.cli.test_incremental import NEW_IDS
 
 MORE = """
 [streams.more]
@@ -72,6 +77,32 @@ def test_an_unplanned_run_of_the_same_streams_is_the_one_that_is_asked_for(shop:
     asyncio.run(leave())
     assert shop.run("run").code == 0
     assert shop.lines() == RECORDS
+
+
+@pytest.mark.parametrize("command", ["run", "enqueue"])
+def test_g1_an_increment_that_was_never_planned_does_not_end_where_it_was_claimed(shop: Place, command: str) -> None:
+    """Else tonight would be complete up to last night. One that was cut off a minute ago is planned again."""
+    shop.toml.write_text(shop.toml.read_text() + NEW_IDS)
+
+    async def leave(age: timedelta) -> str:
+        async with open_live(load_app(str(shop.toml)), Options()) as site:
+            moment = datetime.now(UTC) - age
+            new = new_run(site, WantedRun("incremental", ("items",)))
+            return (await claim_run(site.lake, FakeClock(moment), new)).run_id
+
+    recent = asyncio.run(leave(timedelta(minutes=1)))
+    assert shop.run(command, "incremental", "--json").json["run_id"] == recent
+    assert shop.run("run", "incremental").code == 0
+    old = asyncio.run(leave(timedelta(days=1)))
+    words = ("--then-new",) if command == "run" else ()
+    said = shop.run(command, "incremental", "--json", *words)
+    assert said.code == 0, said.err
+    assert said.json["run_id"] not in (old, recent)
+    assert (
+        f"Run {old} was stopped before its plan was sealed, and would end there: it is closed as superseded" in said.err
+    )
+    states = {run["run_id"]: run["state"] for run in shop.run("runs", "--json").json["runs"]}
+    assert states[old] == "superseded"
 
 
 class Stopped(LocalDriver):
