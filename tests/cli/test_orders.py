@@ -84,6 +84,9 @@ def test_g5_a_run_that_begins_under_a_pause_waits_with_its_first_question(place:
     process = place.start("run")
     try:
         until(lambda: api_state(place).get("state") == "held")
+        for words in ([], ["--key", "items_ids-1-401"]):
+            tried = place.run("try", *words)
+            assert (tried.code, "shop is paused by " in tried.err) == (4, True), tried.err
         time.sleep(1.0)
         process.kill()
         _, err = process.communicate()
@@ -122,6 +125,8 @@ def test_g5_a_limit_is_followed_by_all_workers_within_seconds(place: Place, slow
             assert process.returncode == 0, err
         assert slow.counters().peak_in_flight <= 12
         assert place.lines() == RECORDS
+        slow.change(latency_seconds=0.0)
+        assert " s, 12 in flight, " in place.run("run").err, "what a run costs is judged by the limit"
         document = place.run("limit", "--json").json
         assert (document["state"], document["in_flight_of_file"]) == ("limited", 4)
         assert place.run("limit", "--reset", "--json").json["state"] == "not_limited"

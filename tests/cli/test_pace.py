@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from haulier.api.scope.row import Member, ScopeRow
+from haulier.cli.api_state import api_state
 from haulier.cli.pace import Pace, TimeLeft, estimate_end, eta_words
+from haulier.cli.status_reader import goes_on
 from haulier.runs.ledger import Progress
 from haulier.testing.clock import FakeClock
 
+WALL = 1_800_000_000.0
 PLAN = Progress(is_sealed=True, planned=1_000, missing=1_000)
 
 
@@ -105,3 +109,14 @@ def test_seconds_are_not_told_where_they_say_nothing() -> None:
         == "about 3.9 h (2.5 h to 8.3 h)"
     )
     assert eta_words(TimeLeft(seconds=600.0, low_seconds=595.0, high_seconds=605.0)) == "about 10 min"
+
+
+def test_without_a_worker_nothing_is_promised_of_the_rest() -> None:
+    """The last minutes tell nothing of a run that nobody works any more."""
+    worker = Member(beats=1, share=2, in_flight=4, wants=True, turns=0, keep_seconds=9.0, beat_at=WALL)
+    row = ScopeRow(members={"worker": worker})
+    assert goes_on(row, api_state(row, WALL), WALL)
+    later = WALL + 60.0
+    assert api_state(row, later).state == "well", "nothing is wrong with the API"
+    assert not goes_on(row, api_state(row, later), later)
+    assert not goes_on(ScopeRow(), None, WALL)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from haulier.api.scope.changes import with_hold, with_pause_lifted
+from haulier.api.scope.orders import Hold
+from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.clock import SystemClock
 from haulier.errors import LakeUnavailableError, QueueUnavailableError, UsageError
 from haulier.queues.memory import MemoryQueue
 from haulier.queues.seam import Lease
 from haulier.queues.sqlite.queue import SqliteQueue
+from haulier.rows.memory import MemoryRows
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 from haulier.sources.context import Context
@@ -373,6 +377,47 @@ async def test_a_queue_that_stays_away_ends_the_worker(real: Rig) -> None:
     code, worker = await with_queue_away(real, 60)
     assert (code, "held by another process" in worker.reason) == (4, True)
     assert real.clock.monotonic() - before >= QUEUE_PATIENCE_LEASES * 0.3
+
+
+class Hiccups(MemoryQueue):
+    """Does not answer a look once in a while."""
+
+    is_away = False
+    answered = 0
+
+    async def holds(self, is_wanted: Callable[[bytes], bool]) -> bool:
+        if self.is_away:
+            self.is_away = False
+            raise QueueUnavailableError("The queue has been held by another process.")
+        self.answered += 1
+        return await super().holds(is_wanted)
+
+
+async def order(real: Rig, change: Callable[[ScopeRow], ScopeRow]) -> None:
+    (name,) = real.rows.rows
+    await MemoryRows(real.rows).update(name, lambda body: encode(change(decode(body))))
+
+
+async def test_hiccups_of_the_queue_under_a_pause_do_not_add_up(real: Rig) -> None:
+    """Nothing is taken meanwhile, so nothing but the looks themselves can tell that the queue answers again."""
+    real.settings = replace(real.settings, lease_seconds=0.3)
+    real.queue = hiccups = Hiccups(real.store, real.clock)
+    run = await real.run(*ITEMS[:2])
+    async with real.deps() as deps:
+        worker = real.worker(deps)
+        await order(real, lambda row: with_hold(row, Hold(by="ann@host", since=1.0)))
+        await until(lambda: deps.client.scope.held is not None)
+        working = asyncio.ensure_future(worker.run())
+        for _ in range(2):
+            hiccups.is_away = True
+            await until(lambda: not hiccups.is_away or working.done())
+            answered = hiccups.answered
+            await until(lambda before=answered: hiccups.answered > before or working.done())
+            await asyncio.sleep(QUEUE_PATIENCE_LEASES * 0.3)
+        assert not working.done(), worker.reason
+        await order(real, lambda row: with_pause_lifted(row, 2.0))
+        assert await working == 0
+    assert await state_of(real, run) is RunState.COMPLETE
 
 
 async def test_a_queue_that_a_person_must_mend_ends_the_worker_with_2(

@@ -72,7 +72,7 @@ class StatusReader:
             poison_by_reason=poison.counts,
             poison_unread=poison.unread,
             rate=self._pace.rate if is_counted else None,
-            eta=self._pace.eta if is_counted and _goes_on(row, api, wall) else None,
+            eta=self._pace.eta if is_counted and goes_on(row, api, wall) else None,
             others=tuple(await self._look_at_others()),
         )
 
@@ -98,11 +98,11 @@ class StatusReader:
         return [await _other_run(*one) for one in self._others.values()]
 
 
-def _goes_on(row: ScopeRow, api: ApiState | None, wall: float) -> bool:
+def goes_on(row: ScopeRow, api: ApiState | None, wall: float) -> bool:
     """Whether the rest may go as the last minutes did. Who asks to wait for a moment does so again and again."""
-    return api is not None and (
-        api.state == "well" or (api.state == "paused" and row.pause_until - wall <= SHORT_PAUSE_SECONDS)
-    )
+    if api is None or not api.workers:
+        return False
+    return api.state == "well" or (api.state == "paused" and row.pause_until - wall <= SHORT_PAUSE_SECONDS)
 
 
 async def _other_run(run: Run, state: RunState, ledger: Ledger) -> OtherRun:

@@ -13,10 +13,11 @@ from haulier.app.app import App
 from haulier.app.open_source import LiveSource, OpenSource, Options, open_source
 from haulier.cli.api_state import read_api_state
 from haulier.cli.exit_codes import exit_code_of
+from haulier.cli.orders import hold_line
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.request_printer import SHOWN_RECORDS, RequestPrinter
-from haulier.errors import HaulierError, ItemError, UsageError, sentence
+from haulier.errors import HaulierError, ItemError, UnavailableError, UsageError, sentence
 from haulier.items.codec import decode_payload
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
@@ -73,7 +74,7 @@ async def find_in_run(
     app: App, options: Options, run_id: str | None, key: str
 ) -> tuple[tuple[Run, WorkItem] | None, int | None]:
     """The item as the run of that name has it, or the newest run; and how many workers share a gate, None where nobody
-    ever did. Raises `UsageError` where a run was named and lacks the item."""
+    ever did. Raises `UsageError` where a run was named and lacks the item, and as `require_not_held`."""
     async with open_source(app, options, writes=False) as source:
         workers = await _workers(source)
         run = await (newest_run(source.lake, app.name, None) if run_id is None else pick_run(source, run_id))
@@ -85,11 +86,19 @@ async def find_in_run(
     return None, workers
 
 
+async def require_not_held(app: App, options: Options) -> None:
+    """Raises `UnavailableError` where a person paused the source: no request leaves, nor one that is typed."""
+    async with open_source(app, options, writes=False) as source:
+        await _workers(source)
+
+
 async def _workers(source: OpenSource) -> int | None:
     """To look at the row would make the queue's file."""
     if source.local_file is not None and not source.local_file.exists():
         return None
     api = await read_api_state(source)
+    if api is not None and api.held is not None:
+        raise UnavailableError(hold_line(source.app.name, api.held))
     return None if api is None else api.workers
 
 

@@ -18,6 +18,7 @@ from haulier.worker.done_item_probe import DoneItemProbe
 from haulier.worker.first_items import FirstItems
 from haulier.worker.held_items import HeldItems
 from haulier.worker.keeper import TICKS_PER_LEASE, HeldLease, LeaseKeeper
+from haulier.worker.queue_patience import QueuePatience
 from haulier.worker.room import RoomWatch
 from haulier.worker.run_cache import RunCache
 from haulier.worker.settings import QUEUE_PATIENCE_LEASES
@@ -83,7 +84,10 @@ class Worker:
         self._freed = asyncio.Event()
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
-        self._queue_away_since: float | None = None
+        patience_seconds = QUEUE_PATIENCE_LEASES * settings.lease_seconds
+        self._queue_patience = QueuePatience(patience_seconds)
+        self._look_patience = QueuePatience(patience_seconds)
+        """Apart: while nothing is taken, as under a pause, only a look can end what a look began."""
         self._empty_since: float | None = None
         """Monotonic: each question to the queue since then brought nothing but strays, and no other attempt ended."""
         self._empty_until = 0.0
@@ -207,7 +211,7 @@ class Worker:
                 self._is_woken, idle_seconds = False, IDLE_SECONDS
 
     def _note_asked(self, asked_at: float, run_ids: Sequence[str | None], *, is_asked: bool) -> None:
-        if not is_asked or not all(map(self._is_stray, run_ids)) or self._queue_away_since is not None:
+        if not is_asked or not all(map(self._is_stray, run_ids)) or self._queue_patience.is_away:
             self._empty_since = None
         elif self._empty_since is None or asked_at - self._asked_at > self._longest_gap_seconds:
             self._empty_since = asked_at  # In a long gap (a process that was suspended) anything may have passed.
@@ -231,19 +235,17 @@ class Worker:
                 min(free, queue.capabilities.max_dequeue), self._deps.settings.lease_seconds
             )
         except HaulierError as error:
-            self._note_failed(error, sent_at)
+            self._note_failed(error, sent_at, self._queue_patience)
             return []
-        self._queue_away_since = None
+        self._queue_patience.note_good()
+        self._look_patience.note_good()
         return [self._state.keeper.hold(lease, sent_at) for lease in leases]
 
-    def _note_failed(self, error: HaulierError, asked_at: float) -> None:
+    def _note_failed(self, error: HaulierError, asked_at: float, patience: QueuePatience) -> None:
         """Stop, unless the queue is only busy."""
-        patience_seconds = QUEUE_PATIENCE_LEASES * self._deps.settings.lease_seconds
-        if isinstance(error, QueueUnavailableError):
-            self._queue_away_since = self._queue_away_since or asked_at
-            if asked_at - self._queue_away_since < patience_seconds:
-                logger.warning("the queue does not answer; trying again", extra={"error": str(error)})
-                return
+        if isinstance(error, QueueUnavailableError) and patience.note_busy(asked_at):
+            logger.warning("the queue does not answer; trying again", extra={"error": str(error)})
+            return
         self._state.stop.set(2 if isinstance(error, UsageError) else 4, str(error))
 
     def _start(self, held: HeldLease, run_id: str | None) -> None:
@@ -342,7 +344,7 @@ class Worker:
         try:
             await self._room.look()
         except HaulierError as error:
-            self._note_failed(error, asked_at)
+            self._note_failed(error, asked_at, self._look_patience)
         if was_short and not self._room.is_short:
             self._note_free()
 
@@ -358,8 +360,9 @@ class Worker:
             try:
                 async with self._looking:
                     still_open = await self._watch.look(self._quiet)
+                self._look_patience.note_good()
             except HaulierError as error:
-                self._note_failed(error, asked_at)
+                self._note_failed(error, asked_at, self._look_patience)
             else:
                 self._takes_looked_at = takes
                 if not still_open and (takes or self._watch.closed):
@@ -395,9 +398,11 @@ class Worker:
         asked_at = self._deps.clock.monotonic()
         try:
             async with self._looking:
-                return await self._watch.look_at(run_id)
+                is_closed = await self._watch.look_at(run_id)
+            self._look_patience.note_good()
+            return is_closed
         except HaulierError as error:
-            self._note_failed(error, asked_at)
+            self._note_failed(error, asked_at, self._look_patience)
             return False
 
     async def _rest(self, looks: int) -> None:

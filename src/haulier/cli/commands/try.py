@@ -17,7 +17,7 @@ from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output
 from haulier.cli.request_printer import SHOWN_RECORDS, RequestPrinter
-from haulier.cli.tried_item import find_in_run, try_item
+from haulier.cli.tried_item import find_in_run, require_not_held, try_item
 from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
@@ -70,8 +70,8 @@ def command(
 
     If the item is divided, as for a stream with a parent, its first child is tried too. Nothing is written to lake or
     queue. Exit code 0: a page came back, or the item has none; 2: something in the source has to be changed; 4: the API
-    does not answer now. With --key, 0: the item would be done; 3: it would fail, and the last line says what would
-    become of it.
+    does not answer now, or a person paused the source. With --key, 0: the item would be done; 3: it would fail, and the
+    last line says what would become of it.
     """
     set_up_output(as_json)
     if key is None and run_id is not None:
@@ -131,6 +131,7 @@ async def _try_key(app: App, options: Options, wanted: _Wanted, as_json: bool) -
 
 async def _try(app: App, options: Options, wanted: _Wanted, pages: int, as_json: bool) -> int:
     mode, streams = wanted.mode, wanted.streams(app)
+    await require_not_held(app, options)
     printer = RequestPrinter(as_json=as_json)
     async with open_live(app, replace(options, queue="memory"), around=printer.around, writes=False) as source:
         printer.source = source
