@@ -61,7 +61,7 @@ class LateEstimate:
         """Write the estimate, once: by the first page if it tells how many there are, else by the first items."""
         if self._is_over or not progress.missing:
             return ""
-        said = await self._by_page(progress.missing) or self._by_items(progress)
+        said = await self._by_page(progress.missing) or await self._by_items(progress)
         self._is_over = bool(said)
         return said
 
@@ -77,13 +77,15 @@ class LateEstimate:
         if requests <= items:
             return ""
         by = f"the first page, which has {page.records:,}{f' of {of:,}' if of else ''} records"
-        return _cost(self._source, requests, by)
+        return await _cost(self._source, requests, by)
 
-    def _by_items(self, progress: Progress) -> str:
+    async def _by_items(self, progress: Progress) -> str:
         if progress.done < MIN_ENDED_ITEMS or progress.requests <= progress.done:
             return ""
         each = progress.requests / progress.done
-        return _cost(self._source, round(each * progress.missing), f"the first {progress.done:,} items", "more request")
+        return await _cost(
+            self._source, round(each * progress.missing), f"the first {progress.done:,} items", "more request"
+        )
 
 
 async def _say_promised(source: LiveSource, run: Run) -> None:
@@ -95,10 +97,10 @@ async def _say_promised(source: LiveSource, run: Run) -> None:
 async def _say_cost(source: LiveSource, run: Run, items: int) -> None:
     each = await _requests_an_item(source, run)
     if each is None:
-        span, how = _times(source, items)
+        span, how = await _times(source, items)
         say(f"  at least {count_of(items, 'request')}: {span} or more, {how}")
     else:
-        say(_cost(source, round(each * items), f"the last complete run, with {each:.3g} per item"))
+        say(await _cost(source, round(each * items), f"the last complete run, with {each:.3g} per item"))
 
 
 async def _requests_an_item(source: LiveSource, run: Run) -> float | None:
@@ -111,13 +113,14 @@ async def _requests_an_item(source: LiveSource, run: Run) -> float | None:
     return (totals.requests + totals.empty) / items if items else None
 
 
-def _cost(source: LiveSource, requests: int, by: str, noun: str = "request") -> str:
-    span, how = _times(source, requests)
+async def _cost(source: LiveSource, requests: int, by: str, noun: str = "request") -> str:
+    span, how = await _times(source, requests)
     return f"  about {count_of(requests, noun)}, judging by {by}: {span}, {how}"
 
 
-def _times(source: LiveSource, requests: int) -> tuple[str, str]:
-    in_flight, seconds = source.app.api.highest_in_flight, source.timed_transport.mean_seconds
+async def _times(source: LiveSource, requests: int) -> tuple[str, str]:
+    limit, seconds = (await source.client.scope.known_row()).limit, source.timed_transport.mean_seconds
+    in_flight = source.app.api.highest_in_flight if limit is None else limit.in_flight
     each = ASSUMED_SECONDS if seconds is None else seconds
     measured = "measured" if seconds is not None else "assumed"
     return _span(requests * each / in_flight), f"{in_flight} in flight, {each:.2g} s each ({measured})"
