@@ -122,7 +122,7 @@ def test_a_later_process_knows_what_an_earlier_one_saw(tmp_path: Path, capsys: p
         file = saved(tmp_path, url, pages=pages, query="{ limit = 100 }", values='["a", "b"]')
         assert main(["run", file]) == 3
         is_open[0] = True
-        assert main(["poison", "redrive", file]) == 0
+        assert main(["poison", "redrive", file, "--all"]) == 0
         assert main(["run", file]) == 0, capsys.readouterr().err
     assert sorted(entry["records"] for entry in documents_of_receipts(tmp_path)) == [100, 150]
 

@@ -1,5 +1,6 @@
 """`haulier status`: one look, and looks until the run is closed."""
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -43,14 +44,16 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 def test_a_person_watches_a_run_on_a_terminal(place: Place) -> None:
     """In place, to the end of the run: how far, how fast, how long yet, how the API answers, why it is asked again, and
     who works."""
-    with SandboxProcess(SLOW) as api:
-        place.write(api.url, in_flight="in_flight = 2", step="step = 20")
+    with SandboxProcess(SLOW) as api, contextlib.ExitStack() as ending:
+        place.write(api.url, in_flight="in_flight = 2", step="step = 5")
         assert place.run("enqueue").code == 0
         api.change(error_rate_500=0.1)
         working = place.start("work")
+        ending.callback(working.communicate)
+        ending.callback(working.kill)
         with terminal(place.folder, "status", str(place.toml), "--watch", columns=80) as seen:
             seen.until(r"full-[0-9TZ]+: open, for [0-9]")
-            seen.until(r"━+.* [1-9][0-9]* %, [0-9]+ of 50")
+            seen.until(r"━+.* [1-9][0-9]* %, [0-9]+ of 200")
             seen.until(r"rate +[0-9,]+ records/s, [0-9.]+ items/s in the last ")
             seen.until(r"left +(about|some seconds)")
             seen.until(r"answers +half within [1-9][0-9]+ ms, 95 of 100 within ")
@@ -60,7 +63,7 @@ def test_a_person_watches_a_run_on_a_terminal(place: Place) -> None:
             api.change(error_rate_500=0.0, latency_seconds=0.0)
             seen.until(r"complete, took [0-9]")
             assert seen.end() == 0, seen.drawn
-        working.communicate(timeout=60)
+        assert working.wait(timeout=60) == 0
     assert f"-{working.pid}-" in worker
     assert max(len(line) for line in re.split(r"[\r\n]+", seen.drawn)) <= 80
 
