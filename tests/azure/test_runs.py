@@ -81,6 +81,10 @@ class Place:
     def delete_queue(self) -> None:
         self._queues.delete_queue(self.queue)
 
+    def put(self, url: str, body: bytes) -> None:
+        name = url.partition(f"{self.container}/")[2]
+        self._blobs.get_blob_client(self.container, name).upload_blob(body)
+
     @property
     def messages(self) -> list[dict[str, Any]]:
         """By a client of its own."""
@@ -113,6 +117,14 @@ def test_g1_each_night_takes_what_is_new(place: Place) -> None:
         assert place.run("run", "incremental")["totals"]["planned"] == planned
     numbers = sorted(record["number"] for record in place.records)
     assert numbers == sorted([*range(15), *range(8, 10), *range(8, 10)])
+
+    listed = place.run("latest", "--mode", "incremental")
+    assert (len(listed["snapshots"]), "late_objects" in listed) == (3, False)
+    late = f"{listed['snapshots'][1]['path']}/new_letters-7-8.ndjson.gz"
+    place.put(late, gzip.compress(b'{"number":7}\n'))
+    listed = place.run("latest", "--mode", "incremental")
+    # A line that reads the whole folder would read that as well.
+    assert (listed["late_objects"], listed["readers"]) == ([late], {})
 
 
 def test_g1_a_purged_queue_is_repaired_and_the_run_ends_complete(place: Place) -> None:

@@ -31,6 +31,7 @@ def seen(
     streams: tuple[str, ...] = ("a",),
     *,
     records: int = 5,
+    discarded: int = 0,
     removed: tuple[str, ...] = (),
     closed_at: datetime | None = None,
 ) -> SeenRun:
@@ -45,7 +46,7 @@ def seen(
         streams=streams,
     )
     closed_at = (closed_at or moment) if state.is_closed else None
-    return SeenRun(Run.of(file), state, closed_at, dict.fromkeys(streams, records), removed)
+    return SeenRun(Run.of(file), state, closed_at, dict.fromkeys(streams, records), removed, discarded)
 
 
 def chosen(keep: int, *runs: SeenRun) -> list[tuple[int, str, str]]:
@@ -55,12 +56,14 @@ def chosen(keep: int, *runs: SeenRun) -> list[tuple[int, str, str]]:
 
 
 def test_the_newest_complete_snapshots_of_each_stream_stay() -> None:
-    """A run of one stream alone pushes out none of another; one without records pushes out nothing."""
+    """A run of one stream alone pushes out none of another; one without records, or with discarded items, pushes
+    out nothing."""
     runs = [seen(1, streams=("a",)), seen(2, streams=("a", "b")), seen(3, streams=("a", "b")), seen(4, streams=("b",))]
     assert chosen(1, *runs) == [(4, "b", "old"), (3, "b", "old"), (3, "a", "old"), (2, "a", "old")]
     assert chosen(2, *runs) == [(4, "b", "old"), (3, "a", "old")]
     assert chosen(3, *runs) == []
     assert chosen(1, seen(1, records=0), seen(2), seen(3)) == [(3, "a", "old")]
+    assert chosen(1, seen(1, discarded=1), seen(2), seen(3, discarded=1)) == [(3, "a", "old")]
 
 
 @pytest.mark.parametrize(

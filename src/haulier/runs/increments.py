@@ -41,6 +41,11 @@ async def find_increments(lake: Lake, source: str, stream: str, is_wanted: IsWan
     return found
 
 
+def everything(run: Run, verdict: VerdictRecord) -> bool:
+    """As `IsWanted`."""
+    return True
+
+
 def closed_since(moment: datetime) -> IsWanted:
     return lambda run, verdict: verdict.closed_at >= moment
 
@@ -51,16 +56,17 @@ def after_full(full: Run) -> IsWanted:
     return closed_since(full.file.snapshot_time - CLOCKS_APART)
 
 
-def after_increment(since: Run, closed_at: datetime | None) -> IsWanted:
+def after_increment(since: Run) -> IsWanted:
     """What a reader may lack who has the increment ``since`` and all that was there with it: later ones, older ones
-    that were still open when it was claimed, and those that were reopened and closed anew."""
-    file = since.file
+    that were still open when it was claimed, and those that were reopened and closed anew.
+
+    The reader may have looked as soon as it was claimed: when it was closed, perhaps anew since, tells nothing.
+    """
+    claimed_at = since.file.created_at - CLOCKS_APART
 
     def is_wanted(run: Run, verdict: VerdictRecord) -> bool:
-        if run.file.snapshot_time > file.snapshot_time:
-            return True
-        if verdict.number > 1:
-            return verdict.closed_at > (closed_at or file.created_at) - CLOCKS_APART
-        return run.run_id != since.run_id and verdict.closed_at > file.created_at
+        if run.run_id == since.run_id and verdict.number == 1:
+            return False
+        return run.file.snapshot_time > since.file.snapshot_time or verdict.closed_at > claimed_at
 
     return is_wanted

@@ -40,6 +40,19 @@ async def latest_complete(lake: Lake, source: str, stream: str, mode: str = "ful
     return None
 
 
+async def back_to_whole(lake: Lake, source: str, stream: str) -> list[tuple[Run, VerdictRecord]]:
+    """Complete full snapshots of a stream, newest first, to the newest one without discarded items: what such items
+    would have brought, an older snapshot may have. All of them if none is without."""
+    found: list[tuple[Run, VerdictRecord]] = []
+    async for run, state, verdict in newest_first(lake, source, "full"):
+        is_complete = stream in run.file.streams and state is RunState.COMPLETE
+        if is_complete and verdict is not None and not await is_removed(lake, run, stream):
+            found.append((run, verdict))
+            if not verdict.totals.discarded:
+                break
+    return found
+
+
 async def newest_first(
     lake: Lake, source: str, mode: str | None = None, most: int | None = None, skip: str | None = None
 ) -> AsyncIterator[Seen]:

@@ -22,6 +22,7 @@ class SeenRun:
     records: Mapping[str, int]
     removed: Collection[str]
     """Its streams whose removal was begun, if only that."""
+    discarded: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ def old_snapshots(seen: Iterable[SeenRun], keep: int, now: datetime) -> list[Old
             elif each.run.file.mode == "full" and each.state is RunState.COMPLETE:
                 if kept[stream] >= keep:
                     old.append(OldSnapshot(each.run, stream, "old"))
-                # An API that suddenly shows nothing must not push out what it showed before.
-                kept[stream] += each.records.get(stream, 0) > 0
+                # An API that suddenly shows nothing must not push out what it showed before, nor must a snapshot that
+                # lacks what its discarded items would have brought.
+                kept[stream] += each.records.get(stream, 0) > 0 and not each.discarded
     return old[::-1]
 
 

@@ -27,7 +27,10 @@ def test_increments_are_listed_oldest_first_and_since_a_run(history: History) ->
     said = history.shop.run("latest", "things")
     assert (said.code, "It has increments: haulier latest" in said.err) == (4, True)
     history.run("full", 1, 2)
-    runs += [history.run("incremental", start) for start in (4, 5)]
+    for start in (4, 5):
+        # What was closed a day before it may have been listed, or not, if clocks differ.
+        history.place.clock.advance(2 * 86_400)
+        runs.append(history.run("incremental", start))
     names = [run.run_id for run in runs]
     assert history.listed("--mode", "incremental") == names
     assert history.listed("--mode", "incremental", "--since", names[0]) == names[1:]
@@ -58,6 +61,21 @@ def test_g1_a_partial_increment_is_listed_and_once_more_when_it_is_whole(history
     history.finish(partial)
     assert history.listed("--mode", "incremental", "--since", later.run_id) == [partial.run_id]
     assert history.listed("--mode", "incremental", "--since", partial.run_id) == names
+
+
+def test_g1_a_run_that_was_closed_anew_later_hides_no_other(history: History) -> None:
+    """The reader keeps the name of a partial run, and then two that it has are redriven: the older one some days before
+    the one that is named."""
+    history.place.api.failing = {3, 4}
+    older, named = history.run("incremental", 2, 3), history.run("incremental", 4, 5)
+    names = [older.run_id, named.run_id]
+    assert history.listed("--mode", "incremental") == names
+    history.place.api.failing = set()
+    for run in (older, named):
+        history.place.clock.advance(3 * 86_400)
+        history.redrive(run)
+        history.finish(run)
+    assert history.listed("--mode", "incremental", "--since", named.run_id) == names
 
 
 def test_g1_the_snapshot_and_the_increments_after_it_are_enough(history: History) -> None:
@@ -108,6 +126,29 @@ def test_a_snapshot_with_discarded_items_says_so(history: History) -> None:
     assert history.shop.run("latest", "things", "--json").json["discarded"] == 1
     (snapshot,) = history.shop.run("latest", "things", "--mode", "both", "--json").json["snapshots"]
     assert (snapshot["state"], snapshot["discarded"], snapshot["records"]) == ("complete", 1, 1)
+
+
+def test_g1_behind_a_snapshot_with_discarded_items_the_one_before_is_listed(history: History) -> None:
+    """It lacks what they would have brought, which an older snapshot has, or an increment between the two. It pushes
+    out no whole one either, however many such ones there are."""
+    long_ago = history.run("full", 1, 2)
+    whole = history.run("full", 1, 2)
+    history.place.clock.advance(3 * 86_400)
+    between = history.run("incremental", 2)
+    history.place.clock.advance(3 * 86_400)
+    history.place.api.failing = {2}
+    lacking = between
+    for _ in range(2):
+        lacking = history.run("full", 1, 2)
+        history.do(lambda run=lacking: history.place.process().discarder.discard(run, Decision(why="unreadable")))  # type: ignore[misc]
+        history.finish(lacking)
+    said = history.shop.run("latest", "things")
+    assert (said.code, str(lacking.paths.bronze("things")) in said.out) == (0, True)
+    assert f"{lacking.run_id} lacks what 1 discarded item would have brought" in said.err
+    listed = history.listed("--mode", "both")
+    assert (listed[:2], listed[-1], len(listed)) == ([whole.run_id, between.run_id], lacking.run_id, 4)
+    removed = history.shop.run("gc", "--keep", "1", "--json").json["snapshots"]
+    assert [each["run_id"] for each in removed] == [long_ago.run_id]
 
 
 def test_since_wants_increments(history: History) -> None:

@@ -75,7 +75,7 @@ async def _see_runs(source: OpenSource) -> list[SeenRun]:
         removed = await removed_streams(source.lake, run)
         if verdict is None:
             return SeenRun(run, state, None, {}, removed.keys())
-        return SeenRun(run, state, verdict.closed_at, verdict.streams, removed.keys())
+        return SeenRun(run, state, verdict.closed_at, verdict.streams, removed.keys(), verdict.totals.discarded)
 
     runs = await list_runs(source.lake, source.app.name)
     return await run_each(see, runs, source.lake.capabilities.in_flight)

@@ -14,11 +14,19 @@ from haulier.cli.reader_lines import reader_lines, view_line
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UnavailableError
 from haulier.plurals import are, count_of
-from haulier.runs.increments import Increments, IsWanted, after_full, after_increment, closed_since, find_increments
-from haulier.runs.newest_runs import latest_complete
+from haulier.runs.concurrency import run_each
+from haulier.runs.increments import (
+    Increments,
+    IsWanted,
+    after_full,
+    after_increment,
+    closed_since,
+    everything,
+    find_increments,
+)
+from haulier.runs.newest_runs import back_to_whole, latest_complete
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
-from haulier.runs.state import run_state
 from haulier.runs.strays import late_objects
 
 
@@ -58,21 +66,24 @@ async def command(call: SourceCall, stream: str | None, mode: str, since: str | 
                     f"No incremental run of {app.name} has closed with the stream {stream} yet. "
                     "Start one with: haulier run SOURCE incremental"
                 )
-            return _show_increments(call, source, stream, found)
+            return await _show_increments(call, source, stream, found)
         full = await _require_full(source, stream)
         if mode == "full":
             return await _show_full(call, source, stream, *full)
-        found = await find_increments(source.lake, app.name, stream, after_full(full[0]))
-        found.closed.append(full)
+        fulls = await back_to_whole(source.lake, app.name, stream)
+        oldest, verdict = fulls[-1]
+        is_wanted = everything if verdict.totals.discarded else after_full(oldest)
+        found = await find_increments(source.lake, app.name, stream, is_wanted)
+        found.closed += fulls
         # In the order of time: what a snapshot shows to be deleted must not come back with an older increment.
         found.closed.sort(key=lambda each: (each[0].file.snapshot_time, each[0].run_id))
-        return _show_increments(call, source, stream, found, await _late(source, stream, *full))
+        return await _show_increments(call, source, stream, found)
 
 
 async def _require_full(source: OpenSource, stream: str) -> tuple[Run, VerdictRecord]:
     found = await latest_complete(source.lake, source.app.name, stream)
     if found is None:
-        increments = await find_increments(source.lake, source.app.name, stream, lambda run, verdict: True)
+        increments = await find_increments(source.lake, source.app.name, stream, everything)
         hint = f"\nIt has increments: haulier latest SOURCE {stream} --mode incremental" if increments.closed else ""
         raise UnavailableError(
             f"No complete run of {source.app.name} has the stream {stream} yet. "
@@ -83,14 +94,11 @@ async def _require_full(source: OpenSource, stream: str) -> tuple[Run, VerdictRe
 
 async def _is_wanted(source: OpenSource, since: str | None) -> IsWanted:
     if since is None:
-        return lambda run, verdict: True
+        return everything
     if not is_run_id(since):
         return closed_since(_time_of(since))
     run = await pick_run(source, since)
-    if run.file.mode == "full":
-        return after_full(run)
-    _, verdict = await run_state(source.lake, run.paths)
-    return after_increment(run, None if verdict is None else verdict.closed_at)
+    return after_full(run) if run.file.mode == "full" else after_increment(run)
 
 
 def _time_of(text: str) -> datetime:
@@ -131,14 +139,16 @@ async def _show_full(call: SourceCall, source: OpenSource, stream: str, run: Run
         )
         return 0
     click.echo(path)
+    _say_discarded(run.run_id, verdict.totals.discarded)
     _say_late(late)
     _show_lines(lines)
     return 0
 
 
-def _show_increments(
-    call: SourceCall, source: OpenSource, stream: str, found: Increments, late: list[str] | None = None
-) -> int:
+async def _show_increments(call: SourceCall, source: OpenSource, stream: str, found: Increments) -> int:
+    in_flight = source.lake.capabilities.in_flight
+    found_late = await run_each(lambda each: _late(source, stream, *each), found.closed, in_flight)
+    late = sorted(path for paths in found_late for path in paths)
     snapshots = [_snapshot(source, stream, run, verdict) for run, verdict in found.closed]
     # Without records there is no folder, which readers take for an error.
     paths = [each["path"] for each in snapshots if each["records"]]
@@ -165,9 +175,10 @@ def _show_increments(
                 f"{each['run_id']} is partial: what it has is listed, and a later run reads the rest, or a redrive "
                 f"(haulier poison list SOURCE --run {each['run_id']})."
             )
+        _say_discarded(each["run_id"], each["discarded"])
     for run in found.under_way:
         say(f"{run.run_id} is not closed yet: what it has is not listed.")
-    _say_late(late or [])
+    _say_late(late)
     _show_lines(lines)
     return 0
 
@@ -193,6 +204,14 @@ def _show_lines(lines: dict[str, str]) -> None:
 def _say_late(late: list[str]) -> None:
     if late:
         say(
-            f"{count_of(len(late), 'object')} in this folder {are(len(late))} not in the manifest of the run, and "
+            f"{count_of(len(late), 'object')} listed here {are(len(late))} not in the manifest of the run, and "
             f"no part of it: {', '.join(late)}. Read the other objects alone."
+        )
+
+
+def _say_discarded(run_id: str, discarded: int) -> None:
+    if discarded:
+        say(
+            f"{run_id} lacks what {count_of(discarded, 'discarded item')} would have brought: that is missing, and not "
+            "deleted."
         )
