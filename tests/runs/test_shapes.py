@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gzip
 import json
 import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from haulier.cli.main import main
+from haulier.errors import LakeUnavailableError
 from haulier.runs.records import ManifestEntry
 from haulier.runs.shape import MAX_DEPTH, MAX_KEYS, MAX_PATHS, ShapeSketch, StreamShape
-from haulier.runs.shapes import SAMPLE_OBJECTS, ObjectSample, compare_shapes
+from haulier.runs.shapes import (
+    RUNS_PASSED,
+    SAMPLE_BYTES,
+    SAMPLE_OBJECTS,
+    SAMPLE_RECORDS,
+    ObjectSample,
+    compare_shapes,
+    sample_shapes,
+    shape_changes,
+)
+from tests.harness.cuts.calls import Cuts
+from tests.runs.rig import Place, Process, key_of, thing
 
 SOURCE = """
 import json, pathlib
@@ -107,6 +122,64 @@ def test_every_closer_looks_at_the_same_objects() -> None:
     second.add(entries)
     assert first.paths("s") == second.paths("s")
     assert (len(first.paths("s")), first.paths("t")) == (SAMPLE_OBJECTS, [])
+
+
+async def test_g1_an_object_that_cannot_be_read_stops_no_closing(
+    place: Place, process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its shape is not known. A lake that is away does stop it."""
+    run = await process.claim()
+    await process.enqueue(run, [thing(1, 4), thing(5)])
+    await process.work(run)
+    unreadable = place.folder / run.paths.object("things", key_of(thing(5)))
+    unreadable.unlink()
+    unreadable.symlink_to(unreadable)
+    verdict = await process.closer.close(run)
+    assert verdict is not None
+    assert verdict.verdict == "complete"
+    shapes = json.loads((place.folder / run.paths.closing(1, "shapes.json")).read_bytes())["shapes"]
+    assert shapes["things"]["records"] == 3
+    assert "an object cannot be read" in caplog.text
+    (place.folder / run.paths.closing(1, "shapes.json")).unlink()
+    sample = ObjectSample(("things",))
+    sample.add([ManifestEntry(key="k", stream="things", state="done", path=run.paths.object("things", "k"))])
+    place.folder.rename(place.folder.with_name("away"))
+    with pytest.raises(LakeUnavailableError):
+        await sample_shapes(process.lake, run, 1, sample)
+    place.folder.with_name("away").rename(place.folder)
+
+
+async def test_g9_a_run_of_many_streams_has_one_budget(place: Place, process: Process) -> None:
+    """Each stream is looked at, and all of them together are not more bytes."""
+    run = await process.claim()
+    streams = tuple(f"s{number}" for number in range(20))
+    run = dataclasses.replace(run, file=msgspec.structs.replace(run.file, streams=streams))
+    sample, record = ObjectSample(streams), json.dumps({"x": "y" * 4_000}).encode()
+    body = gzip.compress((record + b"\n") * SAMPLE_RECORDS, 1)
+    for stream in streams:
+        keys = [f"k{number}" for number in range(SAMPLE_OBJECTS)]
+        for key in keys:
+            await process.lake.create(run.paths.object(stream, key), body)
+        paths = [run.paths.object(stream, key) for key in keys]
+        sample.add(
+            ManifestEntry(key=key, stream=stream, state="done", path=path)
+            for key, path in zip(keys, paths, strict=True)
+        )
+    shapes = await sample_shapes(process.lake, run, 1, sample)
+    counts = [shapes[stream].records for stream in streams]
+    assert 0.8 * SAMPLE_BYTES < sum(counts) * len(record) <= SAMPLE_BYTES
+    assert min(counts) >= SAMPLE_OBJECTS
+
+
+async def test_runs_that_never_were_complete_are_not_all_read(place: Place) -> None:
+    """At each closing, however many there are."""
+    cuts = Cuts()
+    process = place.process(cuts)
+    run = [await process.claim() for _ in range(2 * RUNS_PASSED)][-1]
+    before = len(cuts.calls)
+    assert await shape_changes(process.lake, run, {"things": StreamShape(records=1)}) == {}
+    read = [call for call in cuts.calls[before:] if call.endswith("read")]
+    assert len(read) <= 1.5 * RUNS_PASSED
 
 
 def test_a_changed_shape_is_a_warning_everywhere(

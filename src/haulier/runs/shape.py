@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -48,8 +47,6 @@ class ShapeSketch:
 
     def __init__(self) -> None:
         self.records = 0
-        self.lock = threading.Lock()
-        """For several threads that add records of several objects."""
         self._root = _Node()
         self._nodes = 0
 
