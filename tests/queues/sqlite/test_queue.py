@@ -232,6 +232,30 @@ class TestClockThatIsSet:
         assert len(await queue.dequeue(1, 60)) == 1
 
 
+async def test_who_looks_for_damage_is_in_nobodys_way(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look takes seconds over a large file; the leases of others would run out, could they not write meanwhile."""
+    writer, looker = SqliteQueue(path, clock, busy_timeout_seconds=0.05), SqliteQueue(path, clock)
+    await writer.enqueue([b"one"])
+    sent: list[str] = []
+
+    def trace(_: apsw.Cursor | apsw.Blob, statement: str, bindings: object) -> bool:
+        if "quick_check" in statement:
+            asyncio.run(writer.enqueue([b"two"]))
+            sent.append(statement)
+        return True
+
+    monkeypatch.setattr(
+        apsw, "connection_hooks", [*apsw.connection_hooks, lambda made: setattr(made, "exec_trace", trace)]
+    )
+    await looker.check()
+    assert len(sent) == 1
+    assert (await looker.depth()).ready == 2
+    await looker.close()
+    await writer.close()
+
+
 async def test_idle_worker_does_not_wait_for_a_writer(path: Path, clock: FakeClock) -> None:
     """Dequeuing from a queue without visible messages takes no write lock: an idle worker is in nobody's way."""
     idle, writer = SqliteQueue(path, clock, busy_timeout_seconds=0.05), SqliteQueue(path, clock)

@@ -147,6 +147,8 @@ class SqliteQueue:
         await self._thread.write(lambda connection: connection.execute("INSERT INTO poison (body) VALUES (?)", (body,)))
 
     async def check(self) -> None:
+        # A large file takes seconds to read, in which others must be able to write: their leases run out otherwise.
+        await self._thread.read(self._require_sound)
         await self._thread.write(self._try_out)
 
     async def peek(self, limit: int, *, poison: bool = False) -> list[bytes]:
@@ -208,13 +210,15 @@ class SqliteQueue:
             ((visible_at, body, lane) for body in bodies),
         )
 
-    def _try_out(self, connection: apsw.Connection) -> None:
-        """A message that comes and goes within one transaction is seen by nobody."""
+    def _require_sound(self, connection: apsw.Connection) -> None:
         if (found := connection.execute("PRAGMA quick_check(1)").get) != "ok":
             raise UsageError(
                 f"The queue's file {self._file.path} is damaged ({found}). Stop its workers and delete it: what has "
                 "not ended is sent again from the plan."
             )
+
+    def _try_out(self, connection: apsw.Connection) -> None:
+        """A message that comes and goes within one transaction is seen by nobody."""
         self._add(connection, [b"{}"], _MAX_DELAY_SECONDS, _OTHERS)
         connection.execute("DELETE FROM messages WHERE id = last_insert_rowid()")
 
