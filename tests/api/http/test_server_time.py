@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -43,6 +44,24 @@ async def test_one_lost_connection_is_tried_again() -> None:
     """A sandbox in an outage that is over with the second try."""
     told = await asked(SandboxSettings(outages=((0.0, 0.4),), outage_status=0))
     assert told.date is not None
+
+
+async def test_a_server_that_sends_a_body_after_a_head_tells_the_time_all_the_same() -> None:
+    """No client can read that; the second question is a GET."""
+    methods: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        methods.append((await reader.readuntil(b"\r\n\r\n")).partition(b" ")[0])
+        head = b"HTTP/1.1 405 Method Not Allowed\r\nDate: Mon, 30 Nov 2026 02:00:00 GMT\r\nContent-Length: 2\r\n\r\n"
+        writer.write(head + b"no")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        told = await asked(SandboxSettings(), f"http://127.0.0.1:{port}")
+    assert methods == [b"HEAD", b"GET"]
+    assert told.date == NOW
 
 
 async def test_g1_no_answer_is_no_reason_to_believe_our_own_clock() -> None:

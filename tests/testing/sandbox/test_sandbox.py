@@ -2,12 +2,15 @@
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
 
 from haulier.testing.sandbox import Sandbox, SandboxSettings, record_bytes, record_ids
+from haulier.testing.sandbox.answers import PATHS
+from haulier.testing.sandbox.corruption import CORRUPTION_KINDS
 from tests.testing.wire import answer, ask, connected
 
 
@@ -213,6 +216,36 @@ async def test_it_can_be_taken_away_and_brought_back() -> None:
         async with Sandbox(port=port) as again:
             assert again.url == api.url
             assert (await answer(again.url, "/count")).status == 200
+
+
+FAULTS: list[dict[str, object]] = [
+    {},
+    {"gzip": True},
+    {"token": "secret"},
+    {"token": "secret", "auth": "oauth2"},
+    {"error_rate_500": 1.0},
+    {"error_rate_429": 1.0},
+    {"error_rate_200": 1.0},
+    {"cut_rate": 1.0},
+    {"is_down": True},
+    {"quota": 1, "quota_headers": "ratelimit"},
+    *({"corrupt_rate": 1.0, "corrupt_kinds": (kind,)} for kind in CORRUPTION_KINDS),
+]
+
+
+@pytest.mark.parametrize("faults", FAULTS, ids=str)
+async def test_an_answer_to_head_has_a_date_and_no_body(faults: dict[str, object]) -> None:
+    """RFC 9110 9.3.2: whatever the path, the credentials and the fault; a body would be taken for the next answer."""
+    settings = replace(SandboxSettings(records=10), **faults)  # type: ignore[arg-type]
+    async with Sandbox(settings) as api:
+        for target in ("/", "/_sandbox", "/oauth2/token", *(path.path for path in PATHS)):
+            async with connected(api.url) as wire:
+                wire.send(f"HEAD {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n".encode())
+                wire.send(b"Connection: close\r\n\r\n")
+                head = await wire.reply(to_head=True)
+                assert head is not None, target
+                assert "date" in head.headers, target
+                assert await wire.ended(), target
 
 
 async def test_records_of_a_live_api_appear_when_their_time_has_come() -> None:

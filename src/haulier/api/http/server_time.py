@@ -54,16 +54,18 @@ async def ask_server_time(
 
     A cache may answer with an older one, which is safe, and says so in ``Age``.
     """
-    tries = 0
+    tries, method = 0, "HEAD"
     while True:
         tries += 1
-        # The last one as a GET: there are servers that hang up on a HEAD.
-        request = Request("HEAD" if tries < TRIES else "GET", url, (("Cache-Control", "no-cache"),))
+        request = Request(method, url, (("Cache-Control", "no-cache"),))
         try:
             told = await _ask_once(request, transport, slot, clock)
         except TransportError as error:
             if error.kind not in _LOST or tries >= TRIES:
                 raise
+            # There are servers that hang up on a HEAD, and some send a body after it, which no client can read.
+            if error.kind is Fault.PROTOCOL or tries + 1 == TRIES:
+                method = "GET"
         else:
             if told.date is not None or tries > 1:
                 return told

@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
             return
         method, target, version = words
         is_last = version != b"HTTP/1.1" or head.get(b"connection").lower() == b"close"
-        if target == CONTROL_TARGET:
+        if target == CONTROL_TARGET and method != b"HEAD":
             self._send(RenderedAnswer(self._api.control(method, body)).plain, is_last)
         elif method in (b"GET", b"HEAD") or (method == b"POST" and target.partition(b"?")[0] in POST_TARGETS):
             self._ask(head, method, target, body, is_last)
