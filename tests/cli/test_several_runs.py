@@ -1,6 +1,7 @@
 """A full and an incremental run of one source at the same time, in processes of their own."""
 
 import gzip
+import shutil
 import time
 
 import pytest
@@ -71,3 +72,53 @@ def test_g1_an_incremental_run_goes_before_a_full_one_and_both_are_whole(place: 
         assert (lines(place, "incremental"), lines(place, "full")) == (INCREMENT, RECORDS)
         assert api.counters().peak_in_flight <= IN_FLIGHT
     assert place.run("verify", "--json").code == 0
+
+
+def test_who_acts_on_one_of_several_open_runs_names_it(place: Place) -> None:
+    """`wait` and `cancel` change nothing before, and say which there are; `status` shows the newest open one, and the
+    others beside it. What is to be done about a run names its mode: without it a full run would be meant."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, page_size=STEP)) as api:
+        place.toml.write_text(
+            SOURCE.format(url=api.url, in_flight=IN_FLIGHT, step=STEP, records=RECORDS, increment=INCREMENT)
+        )
+        full = place.run("enqueue", "--json").json["run_id"]
+        increment = place.run("enqueue", "incremental", "--json").json["run_id"]
+    assert remedies(place)[increment] == "Finish it: haulier run SOURCE incremental."
+    for command in ("wait", "cancel", "repair"):
+        said = place.run(command)
+        assert said.code == 2, command
+        assert f"has 2 open runs: {increment}, {full}. Name the one that you mean with --run." in said.err
+    shown = place.run("status", "--json").json
+    assert (shown["run_id"], [other["run_id"] for other in shown["others"]]) == (increment, [full])
+    assert place.run("cancel", "--run", increment).code == 0
+    assert place.run("wait", "--timeout", "0", "--json").json["run_id"] == full
+    said = place.run("status", "--json")
+    assert (said.code, said.json["run_id"]) == (4, full)
+
+
+def test_a_full_run_of_days_is_found_behind_the_increments_of_these_days(place: Place) -> None:
+    """One each half hour: `status` and `doctor` show it."""
+    with SandboxProcess(SandboxSettings(records=RECORDS, page_size=STEP)) as api:
+        place.toml.write_text(
+            SOURCE.format(url=api.url, in_flight=IN_FLIGHT, step=STEP, records=RECORDS, increment=INCREMENT)
+        )
+        full = place.run("enqueue", "--json").json["run_id"]
+        increment = place.run("enqueue", "incremental", "--json").json["run_id"]
+        assert place.run("cancel", "--run", increment).code == 0
+        runs = place.lake / "_haulier/shop/runs"
+        for minute in range(60):
+            again = f"incremental-20990101T00{minute:02}00Z"
+            shutil.copytree(runs / increment, runs / again)
+            text = (runs / increment / "run.json").read_text()
+            (runs / again / "run.json").write_text(text.replace(increment, again))
+        said = place.run("status", "--json")
+        assert (said.code, said.json["run_id"]) == (4, full)
+        shown = place.run("status", "--run", increment, "--json").json
+        assert [other["run_id"] for other in shown["others"]] == [full]
+        assert remedies(place)[full] == "Finish it: haulier run SOURCE."
+
+
+def remedies(place: Place) -> dict[str, str]:
+    """What doctor says of each run."""
+    checks = place.run("doctor", "--json").json["checks"]
+    return {check["subject"]: check["remedy"] for check in checks if check["check"] == "runs"}

@@ -73,6 +73,29 @@ def test_a_trial_is_a_run_beside_the_others_and_no_snapshot(shop: Place) -> None
     assert not list((shop.lake / "shop/items/mode=full").glob("*/items_ids-1-201.trial*"))
 
 
+def test_a_trial_is_not_meant_where_there_is_another_run(shop: Place) -> None:
+    """`enqueue && wait && load` hears of the full run, whoever tries the source out meanwhile; `cancel` gives that one
+    up; and who looks sees it. A trial is meant by its name, or where it is alone."""
+    alone = shop.run("enqueue", "--max-items", "1", "--json").json["run_id"]
+    assert shop.run("status", "--json").json["run_id"] == alone
+    full = shop.run("enqueue", "--json").json["run_id"]
+    said = shop.run("run", "--max-items", "1", "--json")
+    assert (said.code, said.json["run_id"]) == (0, alone), said.err
+
+    said = shop.run("wait", "--timeout", "0", "--json")
+    assert (said.code, said.json["run_id"]) == (4, full)
+    for command in ("status", "verify", "poison list"):
+        assert shop.run(command, "--json").json["run_id"] == full, command
+    assert shop.run("wait", "--run", alone).code == 0
+
+    other = shop.run("enqueue", "--max-items", "1", "--json").json["run_id"]
+    said = shop.run("cancel", "--json")
+    assert said.json == {"state": "cancelled", "run_id": full}
+    assert f"Trial {other} is open, too, and is not meant" in said.err
+    assert shop.run("wait", "--json").json["run_id"] == full
+    assert shop.run("status", "--run", other, "--json").json["state"] == "open"
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "some"])
 def test_a_trial_of_no_items_is_refused(shop: Place, number: str) -> None:
     said = shop.run("run", "--max-items", number)

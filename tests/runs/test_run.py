@@ -15,7 +15,7 @@ from haulier.runs.newest_runs import latest_complete, open_run
 from haulier.runs.plan import plan_item, write_plan
 from haulier.runs.records import RunFile, encode_record
 from haulier.runs.reopen import Decision
-from haulier.runs.run import Run, list_runs, load_run, require_same_fingerprint
+from haulier.runs.run import NewRun, Run, claim_run, list_runs, load_run, require_same_fingerprint
 from haulier.runs.send import envelope_of
 from haulier.runs.state import RunState, newest_closing, run_state
 from haulier.runs.status import run_status
@@ -55,7 +55,28 @@ async def test_another_fingerprint_is_refused(process: Process) -> None:
     with pytest.raises(UsageError, match=f"Run {run.run_id} of 'shop' was planned with another source file") as refused:
         require_same_fingerprint(run, "as it is")
     assert "Put the file back" in str(refused.value)
-    assert "--new" in str(refused.value)
+    assert "`haulier run SOURCE --new`" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "plans", "max_items", "command"),
+    [
+        ("full", "", None, "haulier run SOURCE"),
+        ("incremental", "", None, "haulier run SOURCE incremental"),
+        ("trial", "full", 20, "haulier run SOURCE --max-items 20"),
+        ("trial", "incremental", 20, "haulier run SOURCE incremental --max-items 20"),
+    ],
+)
+async def test_the_command_of_a_run_is_about_no_other_one(
+    place: Place, process: Process, mode: str, plans: str, max_items: int | None, command: str
+) -> None:
+    """`--new` behind it closes that run, and not a full one that has pulled for hours."""
+    new = NewRun(
+        SOURCE, mode, "as it was", ("things",), has_expect=False, version="0", plans=plans, max_items=max_items
+    )
+    run = await claim_run(process.lake, place.clock, new)
+    with pytest.raises(UsageError, match=f"or start afresh with `{command} --new`, which closes it"):
+        require_same_fingerprint(run, "as it is")
 
 
 async def test_every_record_says_its_format(place: Place, process: Process) -> None:

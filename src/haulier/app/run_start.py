@@ -158,7 +158,7 @@ def require_covered(run: Run, wanted: WantedRun) -> None:
         )
     if missing := sorted(set(wanted.streams) - set(run.file.streams)):
         raise UsageError(
-            f"Run {run.run_id} is open, and does not include {', '.join(missing)}. `haulier run SOURCE --then-new` "
+            f"Run {run.run_id} is open, and does not include {', '.join(missing)}. `{run.command} --then-new` "
             "finishes it and then starts what you ask for; --new closes it as superseded instead."
         )
 
@@ -221,7 +221,7 @@ def _require_budget(source: LiveSource, run: Run, seal: Seal) -> None:
         raise UsageError(
             f"The plan of run {run.run_id} has {seal.items:,} items, which take at least one request each, and "
             f"max_requests is {most:,}; nothing was enqueued. Raise max_requests and run again. Or plan larger items "
-            "and start a new run with `haulier run SOURCE --new`: until then this plan is kept."
+            f"and start a new run with `{run.command} --new`: until then this plan is kept."
         )
 
 

@@ -33,9 +33,15 @@ max_items_option = click.option(
     metavar="N",
     help="A trial: plan the first N items alone, in a run of its own that is no snapshot.",
 )
-run_option = click.option("--run", "run_id", metavar="RUN_ID", help="The run to use; by default the newest.")
 
 
+def _run_option(default: str) -> Callable[[F], F]:
+    return click.option("--run", "run_id", metavar="RUN_ID", help=f"The run to use; by default {default}.")
+
+
+run_option = _run_option("the newest that is no trial")
+shown_run_option = _run_option("the newest open one that is no trial, or else the newest")
+open_run_option = _run_option("the only open one that is no trial, or else the newest")
 on_close_option = click.option(
     "--on-close",
     metavar="COMMAND",

@@ -72,9 +72,10 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
     if totals.drifted:
         say(f"  {count_of(totals.drifted, 'list')} changed while being read: see `drift` in the manifest")
     if verdict.reasons.get("poison"):
-        say(f"  See why: haulier poison list SOURCE. Retry: haulier poison redrive SOURCE --all --run {run.run_id}")
+        say(f"  See why: haulier poison list SOURCE --run {run.run_id}")
+        say(f"  Retry: haulier poison redrive SOURCE --all --run {run.run_id}")
     if verdict.reasons.get("count"):
-        say("  The counts do not agree: pull again with haulier run SOURCE --new.")
+        say(f"  The counts do not agree: pull again with {run.command}.")
     if verdict.reasons.get("damaged"):
         say(f"  Which objects are damaged: haulier verify SOURCE --run {run.run_id}")
 

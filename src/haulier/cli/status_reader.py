@@ -10,6 +10,7 @@ from haulier.app.open_source import OpenSource, scope_name
 from haulier.app.run_start import is_queue_shared
 from haulier.cli.api_state import ApiState, api_state
 from haulier.cli.pace import Pace
+from haulier.cli.pick_run import NEWEST_RUNS
 from haulier.cli.status_facts import LatencyFacts, OtherRun, QueueFacts, StatusFacts
 from haulier.cli.worker_facts import worker_facts
 from haulier.clock import wall_seconds
@@ -18,11 +19,9 @@ from haulier.runs.ledger import Ledger
 from haulier.runs.newest_runs import newest_first
 from haulier.runs.poison_reasons import PoisonReasons, read_poison_reasons
 from haulier.runs.run import Run
-from haulier.runs.state import RunState
+from haulier.runs.state import FINAL_VERDICTS, RunState
 from haulier.runs.status import RunStatus, run_status
 
-NEWEST_RUNS = 20
-"""Runs among which others are looked for that are open. A lake of a thousand runs must not make a look slow."""
 SHORT_PAUSE_SECONDS = 60.0
 OTHERS_SECONDS = 15.0
 """Between two looks for such runs."""
@@ -40,6 +39,8 @@ class StatusReader:
         self._is_watching = is_watching
         self._others: dict[str, tuple[Run, RunState, Ledger]] = {}
         self._others_at = float("-inf")
+        self._final: set[str] = set()
+        """Runs that never change again, among the newest."""
 
     def close(self) -> None:
         self._ledger.close()
@@ -89,8 +90,11 @@ class StatusReader:
         if now - self._others_at >= OTHERS_SECONDS:
             self._others_at = now
             before, self._others = self._others, {}
-            async for run, state, _ in newest_first(lake, self._source.app.name, most=NEWEST_RUNS):
-                if run.run_id != self._run.run_id and not state.is_closed:
+            newest = newest_first(lake, self._source.app.name, skip=self._final, most_of_each_mode=NEWEST_RUNS)
+            async for run, state, _ in newest:
+                if state.value in FINAL_VERDICTS:
+                    self._final.add(run.run_id)
+                elif run.run_id != self._run.run_id and not state.is_closed:
                     _, _, ledger = before.pop(run.run_id, (run, state, Ledger(lake, run.paths)))
                     self._others[run.run_id] = run, state, ledger
             for _, _, ledger in before.values():

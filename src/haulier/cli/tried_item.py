@@ -25,7 +25,7 @@ from haulier.lake.ndjson import to_lines
 from haulier.lake.seam import Bytes
 from haulier.plurals import count_of
 from haulier.runs.ledger import Ledger
-from haulier.runs.newest_runs import newest_run
+from haulier.runs.newest_runs import newest_unless_trial
 from haulier.runs.poison_story import read_story
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
@@ -73,16 +73,18 @@ class _CountingSink:
 async def find_in_run(
     app: App, options: Options, run_id: str | None, key: str
 ) -> tuple[tuple[Run, WorkItem] | None, int | None]:
-    """The item as the run of that name has it, or the newest run; and how many workers share a gate, None where nobody
-    ever did. Raises `UsageError` where a run was named and lacks the item, and as `require_not_held`."""
+    """The item as the run of that name has it, or the newest that is no trial; and how many workers share a gate, None
+    where nobody ever did. Raises `UsageError` where a run was named and lacks the item, and as `require_not_held`."""
     async with open_source(app, options, writes=False) as source:
         workers = await _workers(source)
-        run = await (newest_run(source.lake, app.name, None) if run_id is None else pick_run(source, run_id))
+        run = await (newest_unless_trial(source.lake, app.name) if run_id is None else pick_run(source, run_id))
         item = None if run is None or not _KEY.fullmatch(key) else await _planned(source, run, key)
         if run is not None and item is not None:
             return (run, item), workers
     if run_id is not None:
-        raise UsageError(f"Run {run_id} has no item {key!r}. `haulier poison list SOURCE` shows the poisoned ones.")
+        raise UsageError(
+            f"Run {run_id} has no item {key!r}. `haulier poison list SOURCE --run {run_id}` shows the poisoned ones."
+        )
     return None, workers
 
 

@@ -127,13 +127,24 @@ async def read_shard(lake: Lake, paths: RunPaths, seal: Seal, shard: Shard) -> l
         state = "is missing" if body is None else "is not as it was sealed"
         raise LakeUnavailableError(
             f"{path} {state}: the plan of this run is damaged. "
-            "Restore the file from a copy of the lake, or start afresh with `haulier run SOURCE --new`."
+            f"Restore the file from a copy of the lake, or start afresh with {_afresh(paths.mode)}."
         )
     items = shard_items(body)
     if max(map(len, body.splitlines()), default=0) <= MAX_PAYLOAD_BYTES:
         return items  # Nearly every shard: none of its items is large.
     held_in = paths.held_in(path)
     return [in_file(item, held_in) for item in items]
+
+
+def _afresh(mode: str) -> str:
+    """Whatever else is open stays: `--new` closes runs of the mode alone."""
+    match mode:
+        case "full":
+            return "`haulier run SOURCE --new`"
+        case "trial":
+            return "the command of this trial, and `--new`"
+        case _:
+            return f"`haulier run SOURCE {mode} --new`"
 
 
 def shard_items(body: bytes) -> list[PlannedItem]:

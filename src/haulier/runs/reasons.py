@@ -35,7 +35,7 @@ POISON_REASONS = {
     ),
     "damaged": Meaning(
         "its object stands in the lake and cannot be read",
-        "look at the disk, and pull again with `haulier run SOURCE --new`",
+        "look at the disk, and pull again with `haulier run SOURCE`, in the mode of the run",
     ),
     "crashed": Meaning(
         "it ran alone in a process, which died over it three times",
@@ -45,11 +45,13 @@ POISON_REASONS = {
 VERDICT_REASONS = {
     "poison": Meaning(
         "items are poisoned",
-        "`haulier poison list SOURCE`, then redrive or discard them; `haulier run SOURCE` closes the run anew",
+        "`haulier poison list SOURCE`, then redrive or discard them; `haulier run SOURCE`, in the mode of the run, "
+        "closes it anew",
     ),
     "damaged": Meaning(
         "objects cannot be read to their end, or are not as they were written",
-        "`haulier verify SOURCE` names them; look at the disk, and pull again with `haulier run SOURCE --new`",
+        "`haulier verify SOURCE` names them; look at the disk, and pull again with `haulier run SOURCE`, in the mode "
+        "of the run",
     ),
     "count": Meaning(
         "there are more or fewer records than the API promised (`expect`)",

@@ -49,7 +49,7 @@ def _refuse(run: Run, verdict: VerdictRecord | None) -> None:
     if verdict is not None and verdict.verdict in FINAL_VERDICTS:
         raise UsageError(
             f"Run {run.run_id} is {verdict.verdict}, which is final: its poison stays as it is. "
-            "`haulier run SOURCE` starts a new run."
+            f"`{run.command}` starts a new run."
         )
 
 

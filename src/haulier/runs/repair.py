@@ -78,7 +78,7 @@ class Repairer:
         if not await claim_repair(self.closer, run, number):
             raise UsageError(
                 f"Run {run.run_id} is being repaired by another process, which began at the same time. "
-                "`haulier status SOURCE` shows what is missing; repair again if that stays so."
+                f"`haulier status SOURCE --run {run.run_id}` shows what is missing; repair again if that stays so."
             )
 
     async def _require_open(self, run: Run) -> Seal:
@@ -87,26 +87,27 @@ class Repairer:
         if state is RunState.PLANNING or seal is None:
             raise UsageError(
                 f"The plan of run {run.run_id} is not sealed: nothing of it can be missing from the queue. "
-                "`haulier run SOURCE` plans it."
+                f"`{run.command}` plans it."
             )
         if state is RunState.CLOSING:
             raise UsageError(
-                f"Run {run.run_id} is being closed, which sends what is missing. `haulier verify SOURCE` finishes that."
+                f"Run {run.run_id} is being closed, which sends what is missing. `haulier verify SOURCE --run "
+                f"{run.run_id}` finishes that."
             )
         if state is RunState.PARTIAL:
             raise UsageError(
                 f"Run {run.run_id} is closed: its items have all ended, some of them poisoned. "
-                "`haulier poison redrive SOURCE --all` sends those again."
+                f"`haulier poison redrive SOURCE --all --run {run.run_id}` sends those again."
             )
         if state.is_closed:
             raise UsageError(
                 f"Run {run.run_id} is {state.value}, which is final: nothing of it is sent again. "
-                "`haulier run SOURCE` starts a new run."
+                f"`{run.command}` starts a new run."
             )
         if not await is_counted(self.closer, run):
             raise UsageError(
                 f"Run {run.run_id} promises a count (`expect`), which its API was not asked for yet: "
-                "`haulier run SOURCE` asks, and then sends what is missing."
+                f"`{run.command}` asks, and then sends what is missing."
             )
         return seal
 

@@ -33,6 +33,13 @@ class Run:
         return self.file.plans or self.file.mode
 
     @property
+    def command(self) -> str:
+        """What a person types to finish it; `--new` behind it supersedes this one and no run of another mode."""
+        mode = "" if self.plans == "full" else f" {self.plans}"
+        trial = "" if self.file.max_items is None else f" --max-items {self.file.max_items}"
+        return f"haulier run SOURCE{mode}{trial}"
+
+    @property
     def info(self) -> RunInfo:
         return RunInfo(self.run_id, self.plans, self.file.snapshot_time)
 
@@ -105,6 +112,6 @@ def require_same_fingerprint(run: Run, fingerprint: str) -> None:
         raise UsageError(
             f"Run {run.run_id} of {run.file.source!r} was planned with another source file: what shapes its records "
             "(a query, the records path, the pages, the bounds or the items) has changed since. "
-            "Put the file back to finish that run, or start afresh with `haulier run SOURCE --new`, "
+            f"Put the file back to finish that run, or start afresh with `{run.command} --new`, "
             "which closes it as superseded and removes nothing."
         )

@@ -93,7 +93,7 @@ async def shape_changes(lake: Lake, run: Run, shapes: Mapping[str, StreamShape])
     waiting, changes = set(shapes), dict[str, ShapeChange]()
     looked_at = passed = 0
     try:
-        async for other, state, verdict in newest_first(lake, run.paths.source, run.file.mode, skip=run.run_id):
+        async for other, state, verdict in newest_first(lake, run.paths.source, run.file.mode, skip=(run.run_id,)):
             if not waiting or looked_at == RUNS_BACK or passed == RUNS_PASSED:
                 break
             passed += 1

@@ -73,10 +73,11 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
 
     assert numbers.run("wait").code == 3, "the newest run answers"
     assert numbers.run("poison list", "--json").json["state"] == "partial"
-    assert (
-        f"  See why: haulier poison list {numbers.toml}. Retry: haulier poison redrive {numbers.toml} --all --run"
-        in said.err
-    )
+    run_id = said.json["run_id"]
+    assert f"  See why: haulier poison list {numbers.toml} --run {run_id}\n" in said.err
+    assert f"  Retry: haulier poison redrive {numbers.toml} --all --run {run_id}\n" in said.err
+    assert "It is partial: 2 items poisoned.\n" in (doctor := numbers.run("doctor").out)
+    assert f"See why: haulier poison list {numbers.toml} --run {run_id}. Then" in doctor
     shown = numbers.run("poison show", "number-2")
     assert "status       404" in shown.out
     assert "/no/such/path" in shown.out
@@ -98,6 +99,16 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
     assert (said.code, said.json["state"]) == (0, "complete")
     assert said.json["totals"]["records"] == 5
     assert numbers.run("poison redrive", "--all").code == 2, "a complete run is final"
+
+
+def test_a_cancelled_run_is_not_called_partial_for_its_poison(numbers: Place) -> None:
+    """It is final: nobody can redrive it any more."""
+    assert numbers.run("run").code == 3
+    assert numbers.run("poison redrive", "number-2").code == 0
+    assert numbers.run("cancel").code == 0
+    said = numbers.run("doctor").out
+    assert "It is cancelled: 3 records." in said
+    assert "partial" not in said
 
 
 def test_poison_of_an_unknown_key_is_said_in_words(numbers: Place) -> None:

@@ -40,7 +40,8 @@ def command(source: str, as_json: bool, lake: str | None, queue: str | None) -> 
     """Check all that a run of SOURCE needs, and say what to do about each thing that is wrong.
 
     The source file, the credentials, a page of each stream, filters that the API ignores, clocks, lake, queue, disks,
-    versions, pauses and open runs. It sends a few requests for each stream, starts no run, and leaves nothing behind.
+    versions, pauses and open runs. It sends a few requests for each stream and starts no run. It leaves nothing
+    behind but a folder of the lake and a queue, both empty, where there were none.
     Exit code 0: nothing is wrong; 2: a person has to act; 4: the API, the lake or the queue is away now.
     """
     set_up_output(as_json)

@@ -118,7 +118,8 @@ async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
         story = await read_story(source.lake, run.paths, key) if _KEY.fullmatch(key) else None
         if story is None:
             raise UsageError(
-                f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE` shows the keys."
+                f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE --run {run.run_id}` shows "
+                "the keys."
             )
         if call.as_json:
             state, _ = await run_state(source.lake, run.paths)
@@ -150,7 +151,7 @@ async def redrive_command(
     """Enqueue poisoned items of SOURCE's newest run again, with their failures forgotten: KEYS, those of --reason or
     --kind, or --all.
 
-    `haulier run SOURCE` then works them and closes the run again. Can be repeated safely.
+    `haulier run SOURCE`, with the mode of the run, then works them and closes the run again. Can be repeated safely.
     """
     selection = _selection(call.source, "redrive", keys, reason, kind, is_all)
     async with open_source(call.app, call.options, writes=not dry_run) as source:

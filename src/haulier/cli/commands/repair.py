@@ -7,9 +7,9 @@ import click
 from haulier.app.open_source import open_source
 from haulier.app.run_start import require_shared_queue
 from haulier.cli.command_lines import typed_command
-from haulier.cli.options import run_option
+from haulier.cli.options import open_run_option
 from haulier.cli.output import emit, say
-from haulier.cli.pick_run import pick_run
+from haulier.cli.pick_run import pick_only_open_run
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.plurals import are, count_of, were
 from haulier.runs.repair import Repaired, Repairer
@@ -17,11 +17,11 @@ from haulier.runs.repair import Repaired, Repairer
 
 @source_command(
     "repair",
-    run_option,
+    open_run_option,
     click.option("--dry-run", "is_dry_run", is_flag=True, help="Only say what would be sent."),
 )
 async def command(call: SourceCall, run_id: str | None, is_dry_run: bool) -> int:
-    """Send the items of SOURCE's newest open run that its queue has lost: those of its plan that have not ended and are
+    """Send the items of SOURCE's open run that its queue has lost: those of its plan that have not ended and are
     not on the queue.
 
     Workers do so by themselves after some minutes. A queue that cannot show all that it holds gets every item that has
@@ -29,7 +29,7 @@ async def command(call: SourceCall, run_id: str | None, is_dry_run: bool) -> int
     """
     async with open_source(call.app, call.options, writes=not is_dry_run) as source:
         require_shared_queue(source)
-        run = await pick_run(source, run_id)
+        run = await pick_only_open_run(source, run_id)
         found = await Repairer(source.closer).repair(run, is_dry_run=is_dry_run)
         if call.as_json:
             emit(

@@ -57,7 +57,7 @@ async def command(call: SourceCall) -> int:
             "Requests are sent to it again, slowly at first."
         )
     if is_lifted:
-        say("Running workers go on within seconds. If none is running: haulier run SOURCE")
+        say("Running workers go on within seconds. If none is running: haulier work SOURCE")
     else:
         say("Nothing was paused.")
     return 0

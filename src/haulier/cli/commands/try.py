@@ -46,7 +46,12 @@ MAX_SEARCHED_ITEMS = 100_000
 @mode_argument
 @click.option("--stream", metavar="STREAM", help="Try an item of this stream; by default of any.")
 @click.option("--key", metavar="KEY", help="Work the item with this key whole, as a worker would.")
-@click.option("--run", "run_id", metavar="RUN_ID", help="With --key: the run that has the item; by default the newest.")
+@click.option(
+    "--run",
+    "run_id",
+    metavar="RUN_ID",
+    help="With --key: the run that has the item; by default the newest that is no trial.",
+)
 @click.option(
     "--pages",
     type=click.IntRange(1, MAX_PAGES),

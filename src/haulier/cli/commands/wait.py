@@ -11,10 +11,10 @@ from haulier.api.scope.row import decode
 from haulier.app.open_source import OpenSource, open_source, scope_name
 from haulier.app.run_start import is_queue_shared
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
-from haulier.cli.options import run_option
+from haulier.cli.options import open_run_option
 from haulier.cli.orders import HoldFacts, hold_facts, hold_line
 from haulier.cli.output import emit, say
-from haulier.cli.pick_run import pick_run
+from haulier.cli.pick_run import pick_only_open_run
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.signals import until_signal
 from haulier.cli.source_command import SourceCall, source_command
@@ -30,7 +30,7 @@ LOOK_SECONDS = 1.0
 
 @source_command(
     "wait",
-    run_option,
+    open_run_option,
     click.option(
         *("--timeout", "timeout_seconds"),
         type=click.FloatRange(min=0),
@@ -38,12 +38,14 @@ LOOK_SECONDS = 1.0
     ),
 )
 async def command(call: SourceCall, run_id: str | None, timeout_seconds: float | None) -> int:
-    """Wait until SOURCE's newest run is closed, and close it if it is drained. Needs no API and works no item.
+    """Wait until SOURCE's open run is closed, and close it if it is drained. Needs no API and works no item.
 
-    A run whose items are missing from the queue (stranded) is reported: exit code 4.
+    Without an open one it answers for the newest. Where several are open, --run is demanded; a trial is never meant
+    without it, if there is another run. A run whose items are missing from the queue (stranded) is reported: exit
+    code 4.
     """
     async with open_source(call.app, call.options) as source:
-        run = await pick_run(source, run_id)
+        run = await pick_only_open_run(source, run_id)
         verdict = await until_signal(_until_closed(source, run, timeout_seconds))
         failures = await read_failures(source, run.run_id)
         if verdict is None:

@@ -14,11 +14,12 @@ from haulier.cli.orders import limit_words
 from haulier.errors import HaulierError
 from haulier.plurals import count_of
 from haulier.runs.newest_runs import newest_first
+from haulier.runs.run import Run
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus, run_status
 
 MAX_RUNS = 50
-"""The newest ones, among which an open one is looked for."""
+"""The newest ones of each mode, among which an open one is looked for."""
 
 
 async def scope_state(source: OpenSource) -> ApiState | None:
@@ -56,12 +57,12 @@ async def find_runs(source: OpenSource, workers: int) -> AsyncIterator[Finding]:
     queue = source.queue if is_queue_shared(source) else None
     try:
         async with asyncio.timeout(STORE_SECONDS):
-            async for run, state, _ in newest_first(lake, name, most=MAX_RUNS):
+            async for run, state, _ in newest_first(lake, name, most_of_each_mode=MAX_RUNS):
                 if state.is_closed and run.file.mode in modes:
                     continue
                 if state.is_closed:
                     modes.add(run.file.mode)
-                yield _of_run(await run_status(lake, queue, run), workers)
+                yield _of_run(run, await run_status(lake, queue, run), workers)
     except TimeoutError:
         yield Finding(check="runs", state="away", text=f"Runs cannot be read within {STORE_SECONDS:.0f} s.")
     except HaulierError as error:
@@ -71,18 +72,18 @@ async def find_runs(source: OpenSource, workers: int) -> AsyncIterator[Finding]:
             yield Finding(check="runs", text="No run is closed yet.")
 
 
-def _of_run(status: RunStatus, workers: int) -> Finding:
+def _of_run(run: Run, status: RunStatus, workers: int) -> Finding:
     run_id, ended = (
         status.run_id,
         f"{status.planned - status.missing:,} of {count_of(status.planned, 'item')} have ended",
     )
-    if status.poisoned and status.state.is_closed:
+    if status.state is RunState.PARTIAL and status.poisoned:
         return Finding(
             check="runs",
             subject=run_id,
             state="warning",
             text=f"It is partial: {count_of(status.poisoned, 'item')} poisoned.",
-            remedy="See why: haulier poison list SOURCE. Then redrive or discard them.",
+            remedy=f"See why: haulier poison list SOURCE --run {run_id}. Then redrive or discard them.",
         )
     if status.state is RunState.PARTIAL:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items())
@@ -91,7 +92,7 @@ def _of_run(status: RunStatus, workers: int) -> Finding:
             subject=run_id,
             state="warning",
             text=f"It is partial ({reasons}).",
-            remedy="Find out why, then pull again: haulier run SOURCE --new.",
+            remedy=f"Find out why, then pull again: {run.command}.",
         )
     if status.state.is_closed:
         return Finding(
@@ -103,7 +104,7 @@ def _of_run(status: RunStatus, workers: int) -> Finding:
             subject=run_id,
             state="warning",
             text=f"It is open, and the queue has lost what is missing: {ended}.",
-            remedy="Send it again and finish the run: haulier run SOURCE.",
+            remedy=f"Send it again and finish the run: {run.command}.",
         )
     if not workers:
         return Finding(
@@ -111,7 +112,7 @@ def _of_run(status: RunStatus, workers: int) -> Finding:
             subject=run_id,
             state="warning",
             text=f"It is {status.state.value}, and no worker is alive: {ended}.",
-            remedy="Finish it: haulier run SOURCE.",
+            remedy=f"Finish it: {run.command}.",
         )
     return Finding(check="runs", subject=run_id, text=f"It is {status.state.value}: {ended}.")
 
