@@ -219,7 +219,8 @@ def test_a_poisoned_item_is_tried_in_the_foreground_and_nothing_is_written(numbe
 
     assert numbers.run("pause").code == 0
     held = numbers.run("try", "--key", "number-2", "--json")
-    assert (held.code, held.json["outcome"], held.json["requests"]) == (4, "released", [])
+    assert held.code == 4
+    assert "is paused by" in held.err
     assert numbers.run("resume").code == 0
 
     (numbers.folder / "mended").touch()
