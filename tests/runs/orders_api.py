@@ -40,14 +40,15 @@ class OrdersApi:
     """How late a version may be seen after its time."""
     rows: list[list[Version]] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
+    changes_an_hour: float = 1.0
     late: int = 0
     """Versions that were seen late."""
 
     def advance(self, by: timedelta) -> None:
-        """Let time pass, and with it about a change each hour."""
+        """Let time pass, and with it some changes."""
         end = self.now + by
         while True:
-            self.now += timedelta(hours=1) * self.rng.expovariate(1.0)
+            self.now += timedelta(hours=1) * self.rng.expovariate(self.changes_an_hour)
             if self.now >= end:
                 break
             self._change()

@@ -2,8 +2,8 @@
 
 Rows are inserted, changed, deleted, seen late, and once updated all in one second. Every third night is cut off at any
 step, and somebody goes on hours later, or gives the run up. The machine's clock is up to an hour off, ahead and
-behind, and moves. Windows fail for some nights; some of them are redriven later, others never. Now and then a person
-edits the state, or versions of it are lost.
+behind, and moves. Windows fail for some nights; some of them are redriven later, others never, and some runs are given
+up after a redrive. Now and then a person edits the state, or versions of it are lost.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SEEDS = range(int(os.environ.get("HAULIER_NIGHTS_SEEDS", "1")))
 """Each is another story. One takes some seconds."""
 
 START = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-STEP, LOOKBACK, SETTLE = timedelta(hours=12), timedelta(hours=30), timedelta(minutes=2)
+STEP, LOOKBACK, SETTLE = timedelta(hours=12), timedelta(hours=5), timedelta(minutes=2)
 SHORTEST = timedelta(hours=3)
 """Windows are not divided further for a failure."""
 CAP = 40
@@ -68,7 +68,21 @@ class Rules:
     """What an incremental run goes by. A test takes one back, and sees that records are lost."""
 
     lookback: timedelta = LOOKBACK
+    """By default less than what lies between two nights, so that most windows are read once."""
     asks_the_time: bool = True
+
+
+@dataclass(frozen=True)
+class Pace:
+    """``clock_hours`` is how far the machine's clock is off at most."""
+
+    least_hours: float = 6.0
+    most_hours: float = 30.0
+    clock_hours: float = 1.0
+
+
+HOURLY = Pace(0.3, 2.0, clock_hours=4.0)
+"""Runs so close to each other that a clock makes later ones the earlier ones by their names."""
 
 
 @dataclass
@@ -79,6 +93,7 @@ class Story:
     rng: random.Random
     api: OrdersApi
     rules: Rules = field(default_factory=Rules)
+    pace: Pace = field(default_factory=Pace)
     happened: Counter[str] = field(default_factory=Counter)
     hours_off: float | None = None
     """Of the machine's clock; None is another each time."""
@@ -86,13 +101,14 @@ class Story:
     """Calls of a whole night so far: a cut is one of them."""
 
     async def night(self, number: int) -> None:
-        self.pass_time(self.rng.uniform(6, 30) * HOUR)
+        self.pass_time(self.rng.uniform(self.pace.least_hours, self.pace.most_hours) * HOUR)
         await self._people_act()
         if number == NIGHTS // 2:
             self.api.update_all()
         if self.rng.random() < 0.3:
-            moment = self.api.now - timedelta(hours=self.rng.uniform(0, 40))
-            self.api.outages.append(Outage(moment, self.api.now + timedelta(days=self.rng.uniform(0.2, 4))))
+            moment = self.api.now - timedelta(hours=self.rng.uniform(0, 1.3) * self.pace.most_hours)
+            length = timedelta(hours=self.rng.uniform(0.2, 3.2) * self.pace.most_hours)
+            self.api.outages.append(Outage(moment, self.api.now + length))
         if number % 3 == 2:
             await self._cut_off_night()
         await self._whole_night()
@@ -110,7 +126,7 @@ class Story:
 
     def move_clock(self) -> None:
         """The machine's clock is right, or not."""
-        off = self.rng.choice([0.0, self.rng.uniform(-HOUR, HOUR)])
+        off = self.rng.choice([0.0, self.rng.uniform(-HOUR, HOUR) * self.pace.clock_hours])
         if self.hours_off is not None:
             off = self.hours_off * HOUR
         self.place.clock.set_wall(self.api.now + timedelta(seconds=off))
@@ -137,7 +153,7 @@ class Story:
         await cuts.run(process.night())
         await self.place.close()
         self.happened["cut off"] += cuts.is_dead
-        self.pass_time(self.rng.uniform(0.1, 10) * HOUR)
+        self.pass_time(self.rng.uniform(0.003, 0.33) * self.pace.most_hours * HOUR)
         closer = self.process().closer
         left = await open_run(closer.lake, SOURCE, "incremental")
         if left is not None and self.rng.random() < 0.2:
@@ -146,7 +162,7 @@ class Story:
 
     async def _people_act(self) -> None:
         process = self.process()
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.06:
             await self._edit(process)
         if self.rng.random() < 0.25:
             await self._redrive(process)
@@ -173,13 +189,15 @@ class Story:
         partial = [run for run in runs if (await run_state(process.lake, run.paths))[0] is RunState.PARTIAL]
         if partial:
             self.happened["redrive"] += 1
-            run = self.rng.choice(partial)
+            # What a person said is finished holds, whatever becomes of the runs that it went by.
+            edits = [each.after for each in await read_edits(process.lake, SOURCE)]
+            counting = [each for each in partial if each.run_id > max(edits, default="")]
+            # An old one was folded for good.
+            run = counting[0] if counting and self.rng.random() < 0.5 else self.rng.choice(counting or partial)
             if self.rng.random() < 0.5:
                 self.api.outages.clear()
             await process.redriver.redrive(run)
-            # What a person said is finished holds, whatever becomes of the runs that it went by.
-            edits = [each.after for each in await read_edits(process.lake, SOURCE)]
-            if self.rng.random() < 0.4 and run.run_id > max(edits, default=""):
+            if counting and self.rng.random() < 0.5:
                 await process.closer.end(run, self.rng.choice(["cancelled", "superseded"]))
                 self.happened["given up later"] += 1
             elif self.rng.random() < 0.7:
@@ -231,7 +249,9 @@ class NightProcess(Process):
         told = ServerTime(machine, machine, api.replace(microsecond=0))
         moment = run_time(told, lambda text: None) if self.story.rules.asks_the_time else machine
         new = NewRun(SOURCE, "incremental", "as it was", ("things",), False, "0")
+        before = [each.run_id for each in await list_runs(self.lake, SOURCE)]
         run = await claim_run(self.lake, self.place.clock, new, moment)
+        self.story.happened["out of order"] += run.run_id < max(before, default="")
         self.story.pass_time(max(0.0, (run.file.snapshot_time - moment).total_seconds()))
         return run
 
@@ -333,15 +353,21 @@ def story_of(seed: int, folder: Path, rules: Rules, latest: timedelta) -> Story:
     return Story(place, rng, OrdersApi(rng, START, latest), rules)
 
 
-@pytest.mark.parametrize("lookback", [LOOKBACK, timedelta()], ids=["late rows", "no lookback"])
+@pytest.mark.parametrize(
+    ("lookback", "pace"),
+    [(LOOKBACK, Pace()), (timedelta(), Pace()), (timedelta(hours=3), HOURLY)],
+    ids=["late rows", "no lookback", "each hour"],
+)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_g1_every_version_is_in_bronze_by_its_window(
-    seed: int, lookback: timedelta, folder: Path, monkeypatch: pytest.MonkeyPatch
+    seed: int, lookback: timedelta, pace: Pace, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G1, W1 to W4: after each night, whatever is finished was read as it is shown; in the end there is no hole, and
     every row is there as it stands."""
-    monkeypatch.setattr(watermark, "KEPT_RUNS", 5)
+    monkeypatch.setattr(watermark, "KEPT_RUNS", 4)
     story = story_of(seed, folder / "lake", Rules(lookback=lookback), lookback)
+    story.pace = pace
+    story.api.changes_an_hour = 18.0 / pace.most_hours if pace is HOURLY else 1.0
     bronze = Bronze(folder / "lake")
     for number in range(NIGHTS):
         await story.night(number)
@@ -353,11 +379,15 @@ async def test_g1_every_version_is_in_bronze_by_its_window(
     assert whole.start <= START
     assert whole.end == bronze.newest - SETTLE
     await story.place.close()
-    for what, least in {"cut off": 10, "partial": 8, "hole": 8, "redrive": 2, "edit": 1}.items():
+    holes = 1 if pace is HOURLY else 8
+    often = {"cut off": 10, "partial": 8, "hole": holes, "redrive": 2, "edit": 1, "given up later": 1}
+    for what, least in often.items():
         assert story.happened[what] >= least, (what, story.happened)
     if lookback:
         assert story.api.late > 100
         assert story.happened["overlap"] > 40
+    if pace is HOURLY:
+        assert story.happened["out of order"] > 5
 
 
 @pytest.mark.parametrize(
