@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from haulier.api.http.redactor import MASK, Redactor, is_telling
+from haulier.api.http.redactor import MASK, Redactor
+from haulier.api.http.secret_fields import is_secret_name, masked_body, masked_url
 from haulier.api.http.transport import Request
 from haulier.runs.records import RequestNote
 
@@ -20,11 +21,11 @@ def request_note(request: Request, redactor: Redactor) -> RequestNote:
     """Without secrets (G7). Credentials are added below what is noted here."""
 
     def header(name: str, value: str) -> str:
-        return MASK if is_telling(name) else redactor.excerpt(value.encode(), VALUE_CHARACTERS)
+        return MASK if is_secret_name(name) else redactor.excerpt(value.encode(), VALUE_CHARACTERS)
 
     return RequestNote(
         method=request.method,
-        url=redactor.excerpt(request.url.encode(), URL_CHARACTERS),
+        url=redactor.excerpt(masked_url(request.url).encode(), URL_CHARACTERS),
         headers={name: header(name, value) for name, value in request.headers[:MAX_HEADERS]},
-        body=redactor.excerpt(request.body, BODY_CHARACTERS) if request.body else "",
+        body=redactor.excerpt(masked_body(request.body), BODY_CHARACTERS) if request.body else "",
     )
