@@ -17,7 +17,7 @@ from haulier.runs.verify import FORGOTTEN_SECONDS
 @dataclass
 class Leftovers:
     spools: int = 0
-    """Of closed runs."""
+    """Of runs that are closed for good: a partial one may be reopened as it is swept, and its workers lose theirs."""
     shards: int = 0
     """Of plans that were not sealed, of runs that are closed for good."""
     temporary: int = 0
@@ -26,7 +26,7 @@ class Leftovers:
 
 async def find_leftovers(lake: Lake, seen: list[SeenRun]) -> Leftovers:
     async def look(each: SeenRun) -> tuple[int, int]:
-        spools = (await lake.measure(each.run.paths.staging)).files if each.state.is_closed else 0
+        spools = (await lake.measure(each.run.paths.staging)).files if _is_final(each) else 0
         return spools, len(await _shards(lake, each))
 
     return _sum(await run_each(look, seen, lake.capabilities.in_flight))
@@ -34,7 +34,7 @@ async def find_leftovers(lake: Lake, seen: list[SeenRun]) -> Leftovers:
 
 async def remove_leftovers(lake: Lake, source: str, streams: list[str], seen: list[SeenRun]) -> Leftovers:
     async def remove(each: SeenRun) -> tuple[int, int]:
-        spools = await lake.sweep(each.run.paths.staging) if each.state.is_closed else 0
+        spools = await lake.sweep(each.run.paths.staging) if _is_final(each) else 0
         shards = await _shards(lake, each)
         for path in shards:
             await lake.remove(path)
@@ -52,7 +52,11 @@ async def remove_leftovers(lake: Lake, source: str, streams: list[str], seen: li
 
 
 async def _shards(lake: Lake, each: SeenRun) -> list[str]:
-    return await lost_shards(lake, each.run.paths) if each.state.value in FINAL_VERDICTS else []
+    return await lost_shards(lake, each.run.paths) if _is_final(each) else []
+
+
+def _is_final(each: SeenRun) -> bool:
+    return each.state.value in FINAL_VERDICTS
 
 
 def _sum(counts: list[tuple[int, int]]) -> Leftovers:

@@ -37,9 +37,11 @@ def test_old_snapshots_go_and_all_else_stays(history: History) -> None:
     for path in (temporary, fresh):
         path.touch()
     os.utime(temporary, (time.time() - 2 * 86_400,) * 2)
-    spool = lake / kept.paths.staging / "spool"
-    spool.parent.mkdir(parents=True, exist_ok=True)
-    spool.touch()
+    # A run that is partial as it is looked at may be reopened before it is swept.
+    spool, worked = (lake / run.paths.staging / "spool" for run in (kept, partial))
+    for path in (spool, worked):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     (lake / "_haulier/shop/runs/full-20200101T000000Z").mkdir()
 
     before = files(lake)
