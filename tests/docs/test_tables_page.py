@@ -141,6 +141,11 @@ def test_g1_the_table_is_what_the_api_has(shop: Shop) -> None:
     shop.pull("incremental")
     shop.load()
     assert shop.table() == shop.truth(), "what came after the snapshot stays"
+    # As if they had been redriven since, and closed anew.
+    with duckdb.connect("shop.duckdb") as database:
+        database.execute("DELETE FROM merged WHERE run_id LIKE 'incremental-%'")
+    shop.load()
+    assert shop.table() == shop.truth(), "what is gone does not come back with an older run"
 
     query = query_of_the_page()
     for name, folder in (("20261122T020000Z", old), ("20261129T020000Z", new)):
