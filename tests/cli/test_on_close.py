@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -73,6 +74,17 @@ def test_the_command_hears_what_json_prints_and_its_failure_changes_nothing(hook
     assert hooked.run("enqueue").code == 0
     assert hooked.run("cancel").code == 0
     assert heard(hooked)[1]["state"] == "cancelled"
+
+
+def test_a_machine_without_room_for_what_it_hears_changes_nothing(
+    hooked: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert hooked.run("enqueue").code == 0
+    monkeypatch.setattr(tempfile, "tempdir", str(hooked.folder / "gone"))
+    said = hooked.run("cancel")
+    assert (said.code, "on_close failed; the run stays as it is" in said.err) == (0, True), said.err
+    assert heard(hooked) == []
+    assert "has no place on this machine" in told(hooked)[0]["problem"]
 
 
 def test_a_typed_command_takes_its_place_also_in_a_fleet(hooked: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,10 @@ class CloseHook:
         words = found_words(self.typed or source.app.on_close, folder)
         document = verdict_document(source, run, verdict, await read_failures(source, run.run_id))
         environ = {"HAULIER_RUN_ID": run.run_id, "HAULIER_STATE": verdict.verdict}
-        exit_code, problem, said = await _run(words, folder, environ, document_text(document).encode())
+        try:
+            exit_code, problem, said = await _run(words, folder, environ, document_text(document).encode())
+        except OSError as error:
+            exit_code, problem, said = None, f"what it reads and says has no place on this machine: {error}", ""
         said, problem = _redacted(source, said), _redacted(source, problem)
         record = ToldRecord(
             by=source.name, ended_at=source.clock.now(), exit_code=exit_code, problem=problem, said=said
