@@ -13,6 +13,9 @@ from haulier.runs.state import RunState
 SETTLED_AFTER = timedelta(minutes=10)
 """A worker of a run that was cancelled a moment ago may still be putting an object, or looking for one."""
 
+LEFT = "left"
+"""Why something is removed once more: by an earlier removal."""
+
 
 @dataclass(frozen=True)
 class SeenRun:
@@ -45,7 +48,7 @@ def old_snapshots(seen: Iterable[SeenRun], keep: int, now: datetime) -> list[Old
     for each in sorted(seen, key=lambda each: (each.run.file.snapshot_time, each.run.run_id), reverse=True):
         for stream in each.run.file.streams:
             if stream in each.removed:
-                old.append(OldSnapshot(each.run, stream, "left"))
+                old.append(OldSnapshot(each.run, stream, LEFT))
             elif why := _why(each, now):
                 old.append(OldSnapshot(each.run, stream, why))
             elif each.run.file.mode == "full" and each.state is RunState.COMPLETE:

@@ -58,11 +58,26 @@ async def remove_objects(lake: Lake, clock: Clock, run: Run, stream: str, why: s
     return removed
 
 
+async def is_any_left(lake: Lake, run: Run, stream: str) -> bool:
+    """Of what a removal that was begun removes. What strangers put there does not count, and would be met each time."""
+    for sign in (run.paths.sign(SUCCESS), run.paths.stream_sign(stream)):
+        if await lake.exists(sign):
+            return True
+    async for paths in lake.walk(run.paths.bronze(stream)):
+        if _objects(paths):
+            return True
+    return False
+
+
 async def _remove_listed(lake: Lake, folder: str) -> int:
     """What strangers put there stays."""
     removed = 0
     async for paths in lake.walk(folder):
-        objects = [path for path in paths if path.endswith(".ndjson.gz")]
+        objects = _objects(paths)
         await run_each(lake.remove, objects, lake.capabilities.in_flight)
         removed += len(objects)
     return removed
+
+
+def _objects(paths: list[str]) -> list[str]:
+    return [path for path in paths if path.endswith(".ndjson.gz")]

@@ -81,6 +81,24 @@ def test_old_snapshots_go_and_all_else_stays(history: History) -> None:
     assert "Removed 0 snapshots: 0 files, 0 bytes." in again.err
 
 
+def test_what_strangers_left_there_is_no_find_and_a_sign_that_came_back_is(history: History) -> None:
+    """A file of somebody's stays, and is not told of each time. A sign of the run that a killed process put there while
+    it was removed goes."""
+    old = history.run("full", 1, 2)
+    history.run("full", 1, 2)
+    shop, lake = history.shop, history.place.folder
+    theirs, sign = lake / old.paths.bronze("things") / "notes.txt", lake / old.paths.root / "_SUCCESS.json"
+    body = sign.read_bytes()
+    theirs.write_text("theirs")
+    assert "Removed 1 snapshot" in shop.run("gc", "--keep", "1").err
+    again = shop.run("gc", "--keep", "1")
+    assert (again.out, theirs.exists(), sign.exists()) == ("", True, False)
+    sign.write_bytes(body)
+    assert f"{old.run_id} things" in shop.run("gc", "--keep", "1").out
+    assert (theirs.exists(), sign.exists()) == (True, False)
+    assert shop.run("gc", "--keep", "1").out == ""
+
+
 @pytest.mark.parametrize("words", [(), ("--keep", "0"), ("--keep", "all")])
 def test_how_many_stay_must_be_said(history: History, words: tuple[str, ...]) -> None:
     """There is no default for what is lost for good."""

@@ -13,8 +13,8 @@ from haulier.lake.seam import FolderSize
 from haulier.plurals import count_of
 from haulier.runs.concurrency import run_each
 from haulier.runs.leftovers import Leftovers, find_leftovers, remove_leftovers
-from haulier.runs.old_snapshots import SETTLED_AFTER, OldSnapshot, SeenRun, old_snapshots, unsettled
-from haulier.runs.removal import remove_objects, removed_streams
+from haulier.runs.old_snapshots import LEFT, SETTLED_AFTER, OldSnapshot, SeenRun, old_snapshots, unsettled
+from haulier.runs.removal import is_any_left, remove_objects, removed_streams
 from haulier.runs.run import Run, list_runs
 from haulier.runs.state import run_state
 
@@ -84,11 +84,15 @@ async def _see_runs(source: OpenSource) -> list[SeenRun]:
 async def _measure(source: OpenSource, old: list[OldSnapshot]) -> list[_Found]:
     """Those that are removed already, or never had an object, are left out."""
 
-    async def measure(place: int) -> tuple[int, FolderSize]:
-        return place, await source.lake.measure(old[place].run.paths.bronze(old[place].stream))
+    async def measure(place: int) -> tuple[int, FolderSize | None]:
+        run, stream, is_left = old[place].run, old[place].stream, old[place].why == LEFT
+        if is_left and not await is_any_left(source.lake, run, stream):
+            return place, None
+        size = await source.lake.measure(run.paths.bronze(stream))
+        return place, size if is_left or size.files else None
 
     sizes = dict(await run_each(measure, range(len(old)), source.lake.capabilities.in_flight))
-    return [_Found(each, sizes[place]) for place, each in enumerate(old) if sizes[place].files]
+    return [_Found(each, size) for place, each in enumerate(old) if (size := sizes[place]) is not None]
 
 
 def _document(found: list[_Found], left: Leftovers, *, is_dry_run: bool) -> dict[str, object]:
