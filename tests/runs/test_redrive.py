@@ -8,7 +8,7 @@ import pytest
 
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
-from haulier.runs.poison import read_all_poison
+from haulier.runs.poison import PoisonOfRun
 from haulier.runs.poison_selection import PoisonSelection
 from haulier.runs.poison_story import read_story
 from haulier.runs.records import Ending, PoisonRecord
@@ -30,7 +30,7 @@ async def poisoned_run(process: Process, *items: Thing) -> Run:
 
 
 async def poisoned(process: Process, run: Run) -> list[PoisonRecord]:
-    return [record async for records in read_all_poison(process.lake, run) for record in records]
+    return [record async for records in PoisonOfRun(process.lake, run).records() for record in records]
 
 
 def fails(ids: IdRange) -> bool:
@@ -92,6 +92,23 @@ async def test_c7_partial_then_redrive_then_complete(place: Place, process: Proc
     assert (verdict.number, verdict.verdict, verdict.totals.records) == (2, "complete", 2)
     assert place.judge(run).problems == []
     assert place.api.requests[key_of(thing(2))] == 1
+
+
+async def test_c7_a_redrive_that_was_killed_before_it_sent_is_told_of(place: Place, process: Process) -> None:
+    """Its items are no longer poisoned, and nobody works them: who lists or discards hears what to type."""
+    place.api.failing = {1}
+    run = await poisoned_run(process, thing(1))
+    await finish(place, run)
+    cuts = Cuts(Cut("MemoryQueue.enqueue"))
+    await cuts.run(place.process(cuts).redriver.redrive(run))
+    assert place.messages == []
+    found = PoisonOfRun(process.lake, run)
+    assert [record async for record in found.records()] == []
+    assert found.redriven == 1
+    typed = f"haulier poison redrive SOURCE {KEY} --run {run.run_id}"
+    with pytest.raises(UsageError, match=typed):
+        await process.discarder.discard(run, Decision(why="why not"), PoisonSelection.of_keys([KEY]))
+    assert await process.redriver.redrive(run, PoisonSelection.of_keys([KEY])) == 1
 
 
 async def test_c7_an_item_that_fails_again_is_poisoned_again(place: Place, process: Process) -> None:

@@ -18,7 +18,7 @@ from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, Envelope, encode
 from haulier.runs.ledger import Ledger
 from haulier.runs.plan import MAX_ITEM_BYTES, SHARD_BYTES, plan_item, read_seal
-from haulier.runs.poison import read_all_poison
+from haulier.runs.poison import PoisonOfRun
 from haulier.runs.stranded import mend_stranded
 from haulier.sources.context import Context
 from haulier.worker.guard_pipe import EndFrame, Job, PageFrame, StartFrame, read_frame, work_alone
@@ -143,7 +143,7 @@ async def test_a_poisoned_large_item_is_shown_whole_and_redriven_by_reference(ri
     assert json.loads(bytes(record.payload))["text"] == "x" * LARGE
     assert [
         bytes(listed.payload)
-        for listed in [record async for records in read_all_poison(rig.lake, run) for record in records]
+        for listed in [record async for records in PoisonOfRun(rig.lake, run).records() for record in records]
     ] == [b"null"], "G9"
     (copy,) = await rig.queue.peek(1, poison=True)
     assert len(copy) < 1_000

@@ -82,7 +82,9 @@ WHERE {POISON_NOW} GROUP BY reason ORDER BY count(*) DESC, reason
 """
 """Live poison whose record was read, by reason."""
 
-REDRIVABLE = f"({LIVE_POISON}) OR ({WITHOUT_TRACE} AND poison = redrive AND poison > 0)"
+REDRIVEN = f"{WITHOUT_TRACE} AND poison = redrive AND poison > 0"
+"""Not ended since: in the queue, or of a redrive that died after its record."""
+REDRIVABLE = f"({LIVE_POISON}) OR ({REDRIVEN})"
 """Live poison, and redrives that died after their record (C7)."""
 
 LATE_OBJECT = (

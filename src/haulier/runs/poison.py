@@ -61,21 +61,28 @@ class PoisonGroups:
         return sum(group.items for group in self.found.values())
 
 
-async def read_all_poison(lake: Lake, run: Run) -> AsyncIterator[list[PoisonRecord]]:
-    """Yield the newest record of each item that is poisoned now, by key, some at a time.
+@dataclass
+class PoisonOfRun:
+    lake: Lake
+    run: Run
+    redriven: int = 0
+    """Items that were redriven and have not ended since, known as soon as the first records are."""
 
-    They come without parameters, which may take 8 MiB each (G9).
-    """
+    async def records(self) -> AsyncIterator[list[PoisonRecord]]:
+        """Yield the newest record of each item that is poisoned now, by key, some at a time.
 
-    ledger = Ledger(lake, run.paths)
-    try:
-        await ledger.refresh()
-        async for rows in ledger.select(table.LIVE_POISON, "poison"):
-            for start in range(0, len(rows), READ_RECORDS):
-                numbers = [(str(row[0]), int(str(row[1]))) for row in rows[start : start + READ_RECORDS]]
-                yield await read_several(lake, run, numbers)
-    finally:
-        ledger.close()
+        They come without parameters, which may take 8 MiB each (G9).
+        """
+        ledger = Ledger(self.lake, self.run.paths)
+        try:
+            await ledger.refresh()
+            self.redriven = await ledger.count(table.REDRIVEN)
+            async for rows in ledger.select(table.LIVE_POISON, "poison"):
+                for start in range(0, len(rows), READ_RECORDS):
+                    numbers = [(str(row[0]), int(str(row[1]))) for row in rows[start : start + READ_RECORDS]]
+                    yield await read_several(self.lake, self.run, numbers)
+        finally:
+            ledger.close()
 
 
 async def read_several(lake: Lake, run: Run, numbers: Sequence[tuple[str, int]]) -> list[PoisonRecord]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from haulier.errors import UsageError
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
+from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.poison import read_poison
@@ -67,9 +68,21 @@ class PoisonSelection:
             async for items in ledger.items(where, "poison"):
                 unknown -= {item.key for item, _ in items}
         if unknown:
+            await _refuse_redriven(ledger, run, unknown, done)
             raise UsageError(
                 f"Not poisoned in run {run.run_id}: {', '.join(sorted(unknown))}. "
                 f"`haulier poison list SOURCE` shows the keys that can be {done}."
+            )
+
+
+async def _refuse_redriven(ledger: Ledger, run: Run, keys: set[str], done: str) -> None:
+    """Raise `UsageError` for those that somebody redrove: they are not poisoned, and may be forgotten all the same."""
+    async for items in ledger.items(table.REDRIVEN, "poison"):
+        if redriven := sorted(keys & {item.key for item, _ in items}):
+            raise UsageError(
+                f"Redriven in run {run.run_id}, and not ended since: {', '.join(redriven)}. What is poisoned again can "
+                f"be {done}. A redrive that was killed is finished by: "
+                f"haulier poison redrive SOURCE {' '.join(redriven)} --run {run.run_id}"
             )
 
 

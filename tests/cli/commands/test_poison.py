@@ -89,6 +89,10 @@ def test_a_run_with_poison_is_partial_and_a_redrive_completes_it(numbers: Place)
 
     (numbers.folder / "mended").touch()
     assert "1 item of run " in numbers.run("poison redrive", "number-2").err
+    listed = numbers.run("poison list")
+    assert "1 item that was redriven has not ended since. If that redrive was killed, finish it:" in listed.err
+    listed = numbers.run("poison list", "--json").json
+    assert (listed["poisoned"], listed["redriven"]) == (1, 1)
     assert numbers.run("status", "--json").json["state"] == "open"
     said = numbers.run("run")
     assert said.code == 3, "number-4 is poisoned still"

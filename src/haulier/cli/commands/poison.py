@@ -21,7 +21,7 @@ from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
-from haulier.runs.poison import PoisonGroups, read_all_poison, read_several
+from haulier.runs.poison import PoisonGroups, PoisonOfRun, read_several
 from haulier.runs.poison_selection import Numbered, PoisonSelection
 from haulier.runs.poison_story import read_story
 from haulier.runs.reasons import POISON_REASONS
@@ -71,7 +71,8 @@ async def list_command(call: SourceCall, reason: str, kind: str, run_id: str | N
     async with open_source(call.app, call.options, writes=False) as source:
         run = await pick_run(source, run_id)
         groups, records = PoisonGroups(), list[PoisonRecord]()
-        async for read in read_all_poison(source.lake, run):
+        found = PoisonOfRun(source.lake, run)
+        async for read in found.records():
             meant = [record for record in read if selection.has(record.key, record.kind, record.reason)]
             for record in meant:
                 groups.add(record)
@@ -84,6 +85,7 @@ async def list_command(call: SourceCall, reason: str, kind: str, run_id: str | N
                     "state": state.value,
                     "run_id": run.run_id,
                     "poisoned": groups.items,
+                    "redriven": found.redriven,
                     "groups": [group_facts(group) for group in groups.largest_first],
                     "items": [item_facts(record) for record in records],
                 }
@@ -95,6 +97,12 @@ async def list_command(call: SourceCall, reason: str, kind: str, run_id: str | N
             for record in records:
                 click.echo(item_line(record))
         _say_listed(run, groups, selection)
+        if found.redriven and selection.is_all:
+            say(
+                f"{count_of(found.redriven, 'item')} that {'was' if found.redriven == 1 else 'were'} redriven "
+                f"{'has' if found.redriven == 1 else 'have'} not ended since. If that redrive was killed, finish it: "
+                f"haulier poison redrive SOURCE --all --run {run.run_id}"
+            )
         return 0
 
 
