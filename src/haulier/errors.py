@@ -5,13 +5,15 @@ What a person may meet says what to do: docs/errors.md is made of these docstrin
 HaulierError
 ├── UsageError
 │   ├── SourceFileError
-│   └── NewerFormatError
+│   ├── NewerFormatError
+│   └── RunSpentError
 ├── UnavailableError
 │   ├── QueueUnavailableError
 │   └── LakeUnavailableError
 ├── LeaseLostError
 ├── DamagedObjectError
 ├── SweptError
+├── RunEndedError
 ├── BrokenEnvelopeError
 │   └── UnknownKindError
 └── ItemError
@@ -72,6 +74,21 @@ class NewerFormatError(UsageError):
         )
 
 
+class RunSpentError(UsageError):
+    """A run has sent all the requests that `max_requests` allows it. The other runs of its source go on.
+
+    To do: raise `max_requests`, and type the same command again: what is done is kept. Or give the run up with
+    `haulier cancel SOURCE --run RUN_ID`.
+    """
+
+    def __init__(self, run_id: str, requests: int) -> None:
+        self.run_id = run_id
+        self.requests = requests
+        super().__init__(
+            f"Run {run_id} has sent all of its max_requests = {requests}. Raise it and run again; what is done is kept."
+        )
+
+
 class UnavailableError(HaulierError):
     """Something outside cannot be used now. Nothing was lost or charged. Exit code 4.
 
@@ -111,6 +128,10 @@ class DamagedObjectError(HaulierError):
 
 class SweptError(HaulierError):
     """A closing swept the spool of an item under way (P7). The attempt gives up, uncharged."""
+
+
+class RunEndedError(HaulierError):
+    """Somebody closed a run while it was planned or sent here: nothing more of it is sent."""
 
 
 class BrokenEnvelopeError(HaulierError):

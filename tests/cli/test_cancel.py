@@ -48,3 +48,23 @@ def test_a_cancelled_run_ends_for_all_workers_within_seconds_and_others_go_on(pl
                 if process.poll() is None:
                     stop(process)
                 process.communicate()
+
+
+def test_a_run_that_is_cancelled_while_it_is_planned_ends_and_asks_for_nothing_more(place: Place) -> None:
+    """Its plan waits at the gate, since a person paused the source. After `resume` nothing of it is sent."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        place.write(api.url)
+        assert place.run("pause").code == 0
+        process = place.start("run")
+        try:
+            until(lambda: list(place.lake.rglob("run.json")) != [])
+            assert place.run("status", "--json").json["state"] == "planning"
+            run_id = place.run("cancel", "--json").json["run_id"]
+            _, err = process.communicate(timeout=60)
+            assert (process.returncode, f"Run {run_id} is cancelled" in err) == (1, True), err
+        finally:
+            if process.poll() is None:
+                stop(process)
+        assert place.run("resume").code == 0
+        assert place.run("work", "--exit-idle").code == 0
+        assert api.counters().requests == 0

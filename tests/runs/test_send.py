@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from haulier.errors import RunEndedError
+from haulier.runs.records import Seal
 from tests.harness.cuts.calls import Cut, Cuts, Halt
 from tests.runs.rig import Place, Process, finish, given, key_of, thing
 
@@ -92,3 +96,15 @@ async def test_on_sent_hears_of_every_item_once(process: Process) -> None:
     await process.enqueuer.enqueue(run, lambda: given([thing(n) for n in range(5)]), heard.append)
     await process.enqueuer.enqueue(run, lambda: given([]), heard.append)
     assert heard == [2, 2, 1] * 2
+
+
+async def test_nothing_is_sent_of_a_run_that_was_closed_while_it_was_planned(place: Place, process: Process) -> None:
+    """A person cancelled it, or superseded it from another machine, between its plan and its first message."""
+    run = await process.claim()
+
+    async def cancel(_seal: Seal) -> None:
+        await place.process().closer.end(run, "cancelled")
+
+    with pytest.raises(RunEndedError, match=r"it is cancelled\. Nothing more of it is sent"):
+        await process.enqueuer.enqueue(run, lambda: given([thing(1)]), on_planned=cancel)
+    assert place.messages == []

@@ -16,6 +16,7 @@ from haulier.plurals import count_of
 from haulier.queues.seam import Queue
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.newest_runs import newest_first, open_run
+from haulier.runs.open_run import while_open
 from haulier.runs.records import Seal
 from haulier.runs.run import TRIAL, NewRun, Run, claim_run, require_same_fingerprint
 from haulier.runs.watermark import fold_watermark
@@ -185,7 +186,8 @@ async def start(
 ) -> Seal:
     """Plan the run unless it is sealed (P1), call ``on_planned``, and enqueue what is not yet on the queue (P2).
 
-    ``finished`` takes the place of what the lake's runs have finished.
+    ``finished`` takes the place of what the lake's runs have finished. Raises `RunEndedError` where somebody closes the
+    run meanwhile.
     """
     source.client.scope.note_run(run.run_id, is_only=True)
     sent = planned = 0
@@ -203,9 +205,10 @@ async def start(
 
     finished = await _finished(source, run) if finished is None else finished
     enqueuer = Enqueuer(source.lake, source.queue, source.clock, source.expect)
-    return await enqueuer.enqueue(
+    work = enqueuer.enqueue(
         run, lambda: _enumerate(source, run, finished), count, on_planned=check_and_show, finished=finished
     )
+    return await while_open(source.lake, source.clock, run, work)
 
 
 async def _finished(source: LiveSource, run: Run) -> Finished:

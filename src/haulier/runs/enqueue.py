@@ -11,6 +11,7 @@ from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.expect import Expect, ask_expect
+from haulier.runs.open_run import require_open
 from haulier.runs.plan import SHARD_ITEMS, read_seal, write_plan
 from haulier.runs.records import Seal
 from haulier.runs.run import Run
@@ -40,11 +41,13 @@ class Enqueuer:
         """Plan the run unless its plan is sealed, and send what was not sent. Repeatable, by several at once.
 
         ``items`` is called only without a seal, ``on_sent`` as by `send_plan`. ``on_planned`` is awaited between plan
-        and messages; nothing is sent if it raises. ``finished`` is as for `write_plan`.
+        and messages; nothing is sent if it raises. ``finished`` is as for `write_plan`. Raises `RunEndedError` where
+        the run is closed.
         """
         seal = await self.plan(run, items, finished)
         if on_planned is not None:
             await on_planned(seal)
+        await require_open(self.lake, run)
         await send_plan(self.lake, self.queue, run.paths, seal, on_sent)
         return seal
 

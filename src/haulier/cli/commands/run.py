@@ -30,7 +30,7 @@ from haulier.cli.report import exit_code_of_verdict, say_verdict, trial_line, ve
 from haulier.cli.sending import SendingView
 from haulier.cli.signals import INTERRUPTED, until_signal
 from haulier.cli.source_command import SourceCall, source_command
-from haulier.errors import sentence
+from haulier.errors import RunEndedError, sentence
 from haulier.lake.floor import require_room
 from haulier.runs.lost_queue import require_queue
 from haulier.runs.run import Run
@@ -150,10 +150,13 @@ async def _finish(source: LiveSource, driver: Driver, run: Run) -> RunEnd:
         view.show(sent, planned)
 
     async with driver.around(run):
-        if await until_signal(start(source, run, say_rest if was_planned else say_plan, show_sent)) is None:
-            code, reason = INTERRUPTED, "interrupted before all items were on the queue"
-        else:
-            code, reason = await driver.drive(run)
+        try:
+            if await until_signal(start(source, run, say_rest if was_planned else say_plan, show_sent)) is None:
+                code, reason = INTERRUPTED, "interrupted before all items were on the queue"
+            else:
+                code, reason = await driver.drive(run)
+        except RunEndedError as ended:
+            code, reason = 0, str(ended)
     state, verdict = await run_state(source.lake, run.paths)
     failures = await read_failures(source, run.run_id)
     if verdict is not None:
