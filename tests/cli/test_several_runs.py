@@ -122,3 +122,58 @@ def remedies(place: Place) -> dict[str, str]:
     """What doctor says of each run."""
     checks = place.run("doctor", "--json").json["checks"]
     return {check["subject"]: check["remedy"] for check in checks if check["check"] == "runs"}
+
+
+TWO_STREAMS = """
+source = "shop"
+
+[api]
+url = "{url}"
+in_flight = 4
+max_requests = {max_requests}
+
+[streams.items]
+get = "/items"
+query = {{ limit = 10 }}
+records = "items"
+pages = {{ cursor = "next", query = "cursor" }}
+
+[streams.items.full.ids]
+query = {{ from_id = "{{start}}", to_id = "{{end}}" }}
+last = 1000
+step = 200
+
+[streams.small]
+get = "/items"
+query = {{ limit = 100 }}
+records = "items"
+pages = {{ cursor = "next", query = "cursor" }}
+
+[streams.small.full]
+once = {{}}
+"""
+
+
+@pytest.mark.timeout(180)
+def test_a_run_that_spent_its_max_requests_stops_no_other_one(place: Place) -> None:
+    """Its items stay on the queue, before those of the others, and come back uncharged. Whoever works for another run
+    goes on; whoever works for all of them ends with 2 once nothing else is left."""
+    with SandboxProcess(SandboxSettings(records=1_000)) as api:
+        place.toml.write_text(TWO_STREAMS.format(url=api.url, max_requests=20))
+        said = place.run("run", "--stream", "items", "--max-items", "3")
+        assert (said.code, "has sent all of its max_requests = 20. Raise it" in said.err) == (2, True), said.err
+        assert api.counters().requests <= 20
+        run_id = next(place.lake.glob("_haulier/shop/runs/trial-*")).name
+        trial = place.run("status", "--run", run_id, "--json").json
+        assert (trial["state"], trial["retries"]) == ("open", 0), "nothing failed, and nothing was tried again"
+        said = place.run("run", "--stream", "small")
+        assert (said.code, place.lines("small")) == (0, 1_000), said.err
+        assert place.run("enqueue", "--stream", "small").code == 0
+        said = place.run("work")
+        assert (said.code, place.lines("small")) == (2, 2_000), said.err
+        assert f"Run {run_id} has sent all of its max_requests = 20" in said.err
+        assert api.counters().requests <= 20 + 2 * 10
+        place.toml.write_text(TWO_STREAMS.format(url=api.url, max_requests=100))
+        said = place.run("run", "--stream", "items", "--max-items", "3")
+        assert said.code == 0, said.err
+        assert f"Run {run_id} is complete" in said.err

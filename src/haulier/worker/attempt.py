@@ -14,6 +14,7 @@ from haulier.errors import (
     ItemError,
     LeaseLostError,
     NewerFormatError,
+    RunSpentError,
     UsageError,
 )
 from haulier.items.codec import decode_payload
@@ -213,7 +214,11 @@ class Attempt:
 
     async def _blame(self, run: Run, envelope: Envelope, error: Exception) -> tuple[Outcome, Exception]:
         """Returns the outcome, and the error to record for it."""
-        evidence = await Inquiry(self._state, run, envelope, error, self._began_at).gather()
+        try:
+            evidence = await Inquiry(self._state, run, envelope, error, self._began_at).gather()
+        except RunSpentError as spent:  # What had to be asked takes a request of the run, too.
+            error = spent
+            evidence = await Inquiry(self._state, run, envelope, error, self._began_at).gather()
         outcome = decide(evidence)
         if not isinstance(outcome, Release):
             return outcome, error

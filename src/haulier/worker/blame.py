@@ -16,6 +16,7 @@ from haulier.errors import (
     BrokenEnvelopeError,
     DamagedObjectError,
     LeaseLostError,
+    RunSpentError,
     SweptError,
     UnavailableError,
     UnknownKindError,
@@ -154,6 +155,8 @@ def _own_outcome(evidence: Evidence) -> OwnOutcome | Question:
             return Release(UNKNOWN_SECONDS) if is_known_soon else Poison("unknown_kind")
         case UnavailableError():
             return Release(_release_seconds(evidence), stop=4)
+        case RunSpentError():
+            return Release(_release_seconds(evidence))  # Other runs go on (`haulier.worker.spent_runs`).
         case UsageError():
             return Release(_release_seconds(evidence), stop=2)
         case InterruptedAloneError():

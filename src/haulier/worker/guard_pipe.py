@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from haulier.api.errors import Action, ApiError, Fault, MovedError, Shape
-from haulier.errors import ItemError, UnavailableError, UsageError
+from haulier.errors import ItemError, RunSpentError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.lake.seam import Bytes
 from haulier.queues.envelope import decode
@@ -60,7 +60,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     error_class: str
     text: str
     trace: str
-    fate: Literal["item", "usage", "unavailable", "gate"] = "item"
+    fate: Literal["item", "usage", "spent", "unavailable", "gate"] = "item"
     """Only the item's own failure is charged (G4)."""
     action: str | None = None
     status: int | None = None
@@ -72,6 +72,9 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     reason: str = ""
     request: RequestNote | None = None
     """The last one."""
+    run_id: str = ""
+    max_requests: int = 0
+    """With ``run_id``, of a run that has spent them."""
     has_moved: bool = False
     """A `MovedError`, after which an item restarts more often."""
 
@@ -174,6 +177,8 @@ def error_frame(error: Exception) -> ErrorFrame:
             has_moved=isinstance(error, MovedError),
         )
     match error:
+        case RunSpentError():
+            return ErrorFrame(name, text, trace, "spent", run_id=error.run_id, max_requests=error.requests)
         case UsageError():
             return ErrorFrame(name, text, trace, "usage")
         case UnavailableError():
@@ -200,6 +205,8 @@ def error_of(frame: ErrorFrame) -> Exception:
             reason=frame.reason,
         )
     match frame.fate:
+        case "spent":
+            return RunSpentError(frame.run_id, frame.max_requests)
         case "usage":
             return UsageError(frame.text)
         case "unavailable":

@@ -6,7 +6,14 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 
-from haulier.errors import BrokenEnvelopeError, HaulierError, NewerFormatError, QueueUnavailableError, UsageError
+from haulier.errors import (
+    BrokenEnvelopeError,
+    HaulierError,
+    NewerFormatError,
+    QueueUnavailableError,
+    RunSpentError,
+    UsageError,
+)
 from haulier.queues.envelope import decode
 from haulier.queues.seam import Lease
 from haulier.worker.attempt import Attempt
@@ -22,6 +29,7 @@ from haulier.worker.queue_patience import QueuePatience
 from haulier.worker.room import RoomWatch
 from haulier.worker.run_cache import RunCache
 from haulier.worker.settings import QUEUE_PATIENCE_LEASES
+from haulier.worker.spent_runs import stop_if_spent, stop_when_spent
 from haulier.worker.stats import Stats
 from haulier.worker.stop import StopSign
 from haulier.worker.watch import Quiet, Watch
@@ -143,6 +151,7 @@ class Worker:
                 await self._look_at_room()
                 measuring = group.create_task(self._keep_room())
                 dropping = group.create_task(drop_closed(self._attempts, self._state.run_cache, self._deps.clock))
+                giving_up = group.create_task(stop_when_spent(self._attempts, self._state, self._watch))
                 await self._dequeue()
                 leave_at = await self._finish()
                 settler.stop()
@@ -151,6 +160,7 @@ class Worker:
                 settling.cancel()
                 measuring.cancel()
                 dropping.cancel()
+                giving_up.cancel()
                 watching.cancel()
                 looking_beside.cancel()
                 pulse.cancel()
@@ -193,12 +203,14 @@ class Worker:
                 self._taken.set()
                 idle_seconds = IDLE_SECONDS
                 continue
-            if not self._attempts and isinstance(refusal := self._deps.client.scope.refusal, UsageError):
+            refusal = None if self._attempts else self._deps.client.scope.refusal
+            if isinstance(refusal, UsageError) and not isinstance(refusal, RunSpentError):
                 self._state.stop.set(2, str(refusal))  # No item is taken any more, so none can say it.
             if self._exit_idle and (hold := self._deps.client.scope.held) is not None:
                 self._state.stop.set(4, f"the source is paused by {hold.by}, until: haulier resume SOURCE")
             if self._is_idle:
                 if self._exit_idle and free > 0 and self._takes_looked_at == self._takes:
+                    await stop_if_spent(self._attempts, self._state, self._watch)
                     return
                 self._idle.set()
             elif not self._attempts:

@@ -10,7 +10,7 @@ from typing import assert_never
 import msgspec
 
 from haulier.api.errors import Action, ApiError
-from haulier.errors import LakeUnavailableError, QueueUnavailableError, SweptError, UsageError
+from haulier.errors import LakeUnavailableError, QueueUnavailableError, RunSpentError, SweptError, UsageError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.lane import is_first_lane
 from haulier.runs.plan import children_in
@@ -64,7 +64,8 @@ class OutcomeSettler:
     ) -> None:
         state = self._state
         if error is not None and not isinstance(outcome, Lost | GiveUp):
-            state.note_failed(error, is_retried=isinstance(outcome, Retry | Release))
+            is_freed = isinstance(outcome, Release) and outcome.stop is None and not isinstance(error, RunSpentError)
+            state.note_failed(error, is_retried=is_freed or isinstance(outcome, Retry))
         match outcome:
             case Done(receipt):
                 state.note_good(envelope)
@@ -100,7 +101,10 @@ class OutcomeSettler:
                 await self._let_go(msgspec.structs.replace(envelope, failures=envelope.failures + 1), delay_seconds)
             case Release(delay_seconds, stop):
                 state.stats.freed += 1
-                state.say("an item is retried, uncharged", envelope, error)
+                if isinstance(error, RunSpentError):
+                    state.note_spent(error)
+                else:
+                    state.say("an item is retried, uncharged", envelope, error)
                 if stop is not None:
                     state.stop.set(stop, state.redact(str(error)))
                 elif _is_outage(error) and not self._deps.client.scope.has_ever_succeeded:

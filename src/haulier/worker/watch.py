@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from haulier.errors import RunSpentError
 from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs.closing import Closer
@@ -66,6 +67,8 @@ class Watch:
         self._told: dict[str, int] = {}
         """By run, the closing that was looked at for its telling."""
         self._waited_for: set[str] = set()
+        self.spent: dict[str, RunSpentError] = {}
+        """By run, where the count that closes it was refused since the run may send no more requests."""
         self.closed: dict[str, VerdictRecord] = {}
         """With the run of ``only``, if it had ended before."""
 
@@ -101,6 +104,11 @@ class Watch:
             elif state is not RunState.PLANNING:
                 still_open += await self._look_at(run, quiet)
         return still_open
+
+    async def open_ids(self) -> set[str]:
+        """Runs that have a plan, and are not closed."""
+        states = await self._states_of(await self._runs())
+        return {run_id for run_id, (state, _) in states.items() if state in (RunState.OPEN, RunState.CLOSING)}
 
     async def look_at(self, run_id: str) -> bool:
         """Look at one run alone, while others keep the worker busy. Returns whether it is closed."""
@@ -144,7 +152,12 @@ class Watch:
         watched = self._watched.get(run.run_id)
         if watched is None:
             watched = self._watched[run.run_id] = _Watched(run, Ledger(self._lake, run.paths))
-        verdict = await self._closer.close(run, watched.ledger)
+        try:
+            verdict = await self._closer.close(run, watched.ledger)
+        except RunSpentError as error:
+            self.spent[run.run_id] = error
+            return True
+        self.spent.pop(run.run_id, None)
         if verdict is not None:
             await self._note_closed(run, verdict)
             return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from haulier.api.answers.cause_word import cause_word
 from haulier.api.errors import ApiError
 from haulier.clock import wall_seconds
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, RunSpentError
 from haulier.queues.envelope import Envelope
 from haulier.worker.batch_settler import BatchSettler
 from haulier.worker.deps import WorkerDeps
@@ -40,9 +40,12 @@ class WorkerState:
     suspects: Suspects = field(default_factory=Suspects)
     strays: set[str] = field(default_factory=set)
     """Sources and runs of others that were told of."""
+    spent: dict[str, RunSpentError] = field(default_factory=dict)
+    """By run, where an item was refused since the run may send no more requests."""
 
     def note_good(self, envelope: Envelope) -> None:
         self.stop.note_good()
+        self.spent.pop(envelope.run_id, None)
         if envelope.suspect:
             self.suspects.note_good()
 
@@ -68,6 +71,12 @@ class WorkerState:
         if of not in self.strays:
             self.strays.add(of)
             logger.warning(event, extra={"of": of})
+
+    def note_spent(self, error: RunSpentError) -> None:
+        """Say so once."""
+        if error.run_id not in self.spent:
+            logger.warning("a run has sent all of its max_requests; its items wait", extra={"run_id": error.run_id})
+        self.spent[error.run_id] = error
 
     def redact(self, text: str) -> str:
         """Remove what the API's settings hold secret (G7)."""

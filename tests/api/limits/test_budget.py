@@ -440,6 +440,11 @@ async def test_g5_runs_that_are_worked_at_once_count_each_its_own_requests() -> 
             with scope.working_for("incremental"):
                 assert await sending(3) <= 1
             assert await sending(3) == 0
+            with scope.working_for("trial"):
+                assert await sending(8) == 8, "it has its own, though both of the others have none left"
+            assert await sending(3) == 0
+        assert await sending(2) == 2, "what is sent for no run in particular is counted by who has some left"
+        assert await sending(2) == 0
 
 
 async def test_run_that_is_over_does_not_stop_the_next_one() -> None:

@@ -440,14 +440,14 @@ def test_g5_a_run_is_not_spent_while_another_worker_may_bring_requests_back() ->
     pacer.add(quota)
     for now in (0.0, 1.0, 2.0, 3.0, 4.0, 10.0, 47.0):
         pacer.adopt(UNLIMITED, {}, row_has_none, now, others_hold_seconds=48.0)
-        assert pacer.spent is None
+        assert pacer.find_spent() is None
     pacer.adopt(UNLIMITED, {quota.key: 1}, row_has_none, 47.5, others_hold_seconds=48.0)
     pacer.note_sent(47.5)
     for now in (48.0, 49.0, 50.0, 51.0, 95.0):
         pacer.adopt(UNLIMITED, {}, row_has_none, now, others_hold_seconds=48.0)
-        assert pacer.spent is None
+        assert pacer.find_spent() is None
     pacer.adopt(UNLIMITED, {}, row_has_none, 96.0, others_hold_seconds=48.0)
-    assert pacer.spent == quota
+    assert pacer.find_spent() == quota
 
 
 def test_no_request_of_a_run_is_held_by_who_does_not_send() -> None:

@@ -69,6 +69,10 @@ class Quota:
     declared: int = 0
     """For messages: ``requests`` is a little below it."""
 
+    @property
+    def is_of_run(self) -> bool:
+        return self.key.startswith("run:")
+
     def __str__(self) -> str:
         return f"{self.declared or self.requests:,} requests in {self.seconds:g} s"
 

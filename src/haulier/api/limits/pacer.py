@@ -41,31 +41,34 @@ class Pacer:
         """Nothing may be sent before a beat has taken some out of the quota."""
         self._held.setdefault(quota, 0)
 
-    def remove(self, quota: Quota) -> None:
-        """What is held of the quota counts as sent."""
-        self._held.pop(quota, None)
-        self._empty.pop(quota, None)
+    @property
+    def quotas(self) -> Collection[Quota]:
+        return self._held.keys()
+
+    def is_out(self, besides: Collection[Quota] = ()) -> bool:
+        return any(count <= 0 and quota not in besides for quota, count in self._held.items())
 
     @property
-    def is_out(self) -> bool:
-        return any(count <= 0 for count in self._held.values())
+    def is_short(self) -> bool:
+        """Of a quota that has, or may have, more to give."""
+        return any(count <= 0 and not self.is_spent(quota) for quota, count in self._held.items())
 
     @property
     def has_any(self) -> bool:
         return any(count > 0 for count in self._held.values())
 
-    @property
-    def spent(self) -> Quota | None:
+    def find_spent(self, besides: Collection[Quota] = ()) -> Quota | None:
         """A quota that gave nobody anything for `SPENT_BEATS`, and for as long as others may hold some: before, they
         may bring it back."""
-        return next(filter(self.is_spent, self._empty), None)
+        return next((quota for quota in self._empty if quota not in besides and self.is_spent(quota)), None)
 
     def is_spent(self, quota: Quota) -> bool:
         is_old = self._adopted_at - self._empty_since.get(quota, self._adopted_at) >= self._others_hold_seconds
         return is_old and self._empty.get(quota, 0) >= SPENT_BEATS
 
-    def opens_in(self, now: float) -> float:
-        if self.is_out or self._rate <= 0.0:
+    def opens_in(self, now: float, besides: Collection[Quota] = ()) -> float:
+        """``besides``, here and elsewhere: quotas that do not count the request, as those of other runs."""
+        if self.is_out(besides) or self._rate <= 0.0:
             self._was_held = True
             return NEVER_SECONDS
         wait = 0.0 if self._rate >= UNLIMITED else max(0.0, self._next_at - now)
@@ -75,16 +78,16 @@ class Pacer:
     def want(self) -> None:
         self._was_held = True
 
-    def note_sent(self, now: float, uncounted: Collection[Quota] = ()) -> bool:
-        """Return whether this process has run out of a quota. The ``uncounted`` ones are those of other runs."""
+    def note_sent(self, now: float, besides: Collection[Quota] = ()) -> bool:
+        """Return whether this process has run out of a quota."""
         self._used += 1
         if 0.0 < self._rate < UNLIMITED:
             self._next_at = max(self._next_at, now - SLACK_SECONDS) + 1 / self._rate
         for quota in self._held:
-            if quota not in uncounted:
+            if quota not in besides:
                 self._held[quota] -= 1
                 self._used_of[quota] += 1
-        return self.is_out
+        return self.is_out(besides)
 
     def spending(self, now: float) -> Spending:
         """What is to be brought back is ours no longer."""

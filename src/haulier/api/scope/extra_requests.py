@@ -17,13 +17,12 @@ class ExtraRequests:
 
     async def wait(self) -> None:
         """Wait until each quota has one left. Raises as `Scope.slot` does where one is spent."""
-        pacer = self._view.pacer
-        if pacer.is_out:
+        if self._view.is_out:
             self._beat_now.set()
-        while pacer.is_out:
+        while self._view.is_out:
             if (error := self._view.spent_error()) is not None:
                 raise error
-            pacer.want()
+            self._view.pacer.want()
             await self._renewed.wait()
 
     def renew(self) -> None:

@@ -144,8 +144,8 @@ class Scope:
 
     def slot(self, waiting: WaitListener | None = None) -> AbstractAsyncContextManager[None]:
         """Hold a place for one request; first come, first served. Enter it last: a pause may begin in any await before
-        sending. Raises `ApiError` where the API is down or a day's requests are spent, `UsageError` where the run's
-        are."""
+        sending. Raises `ApiError` where the API is down or a day's requests are spent, `RunSpentError` where those of
+        the run are."""
         return self._gate.slot(waiting)
 
     def note_run(self, run_id: str, *, is_only: bool = False) -> None:
@@ -249,13 +249,14 @@ class Scope:
     @property
     def share(self) -> int:
         """Number of requests to take items for. 0 where the last beat is stale, the API is down, a limit is used up, a
-        pause will last, or a person holds the scope. 1 where an item is to show whether the API is back."""
+        pause will last, or a person holds the scope; what a run has spent stops no other. 1 where an item is to show
+        whether the API is back."""
         now, view = self._clock.monotonic(), self._view
         if view.held is not None or not self._membership.is_fresh(now):
             return 0
         if view.item_is_probe:
             return min(1, self._gate.limit)
-        return 0 if self._is_pause_long or view.is_down or view.pacer.spent is not None else self._gate.limit
+        return 0 if self._is_pause_long or view.is_down or view.spent_limit is not None else self._gate.limit
 
     @property
     def held(self) -> Hold | None:
@@ -380,9 +381,8 @@ class Scope:
             is_stopped = bool(self.held) or self.pause_seconds_left > 0.0 or self._view.is_down
             waits = self._membership.share > 0 and is_stopped
             now, is_curious = self._clock.monotonic(), self._is_next or waits
-            pacer = self._view.pacer
             # Of a counted limit: who has none asks again, and who does not use its own gives it back.
-            is_quota_due = pacer.is_out and pacer.spent is None if is_busy else pacer.has_any
+            is_quota_due = self._view.pacer.is_short if is_busy else self._view.pacer.has_any
             told = self._row.known.members.get(self._member)
             is_cap_due = told is not None and told.in_flight != self._in_flight and not self._is_cut_off
             if is_quota_due or is_cap_due or not self._seconds_to_beat:

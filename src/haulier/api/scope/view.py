@@ -6,7 +6,7 @@ import contextlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -16,7 +16,6 @@ from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.transport import Response
 from haulier.api.limits.breaker import Breaker, State, failures_to_open
 from haulier.api.limits.budget import (
-    UNLIMITED,
     HeaderLimits,
     Quota,
     Rate,
@@ -38,7 +37,7 @@ from haulier.api.scope.orders import Hold
 from haulier.api.scope.pause import Pause
 from haulier.api.scope.row import ScopeRow
 from haulier.clock import Clock, wall_seconds
-from haulier.errors import HaulierError, UsageError
+from haulier.errors import HaulierError, RunSpentError
 
 MAX_HEADER_PAUSE_SECONDS: Final = 900.0
 """For a header without a Retry-After: what is left is read again after it."""
@@ -48,7 +47,7 @@ _CHANCE_STATUSES: Final = {429, 503}
 
 KEPT_RUNS: Final = 2
 """Newest runs that are counted without an item in work, so that their next item need not wait for a beat. More would be
-closed ones, which must not stop the others."""
+closed ones."""
 
 logger = logging.getLogger("haulier.api")
 
@@ -103,7 +102,7 @@ class ScopeView:
         if self.pause.is_for_a_person(now := clock.monotonic()):
             return self.pause.error(now, wall_seconds(clock))
         spent = self.spent_error()
-        if isinstance(spent, UsageError):
+        if isinstance(spent, RunSpentError):
             return spent  # An API that is down comes back by itself; but then too nothing may be sent to it.
         if self.breaker.is_open and not self.item_is_probe:
             since = datetime.fromtimestamp(self.breaker.since, UTC)
@@ -116,29 +115,45 @@ class ScopeView:
         return spent
 
     def spent_error(self) -> HaulierError | None:
-        spent = self.pacer.spent
+        spent = self.pacer.find_spent(self._of_others)
         if spent is None:
             return None
-        if spent.seconds >= UNLIMITED:
-            return UsageError(
-                f"Run {run_of(spent)} has sent all of its max_requests = {spent.requests}. "
-                "Raise it and run again; what is done is kept."
-            )
+        if spent.is_of_run:
+            return RunSpentError(run_of(spent), spent.requests)
         return ApiError(
             f"The limit of {spent} is used up. The item comes again later.",
             action=Action.PAUSE,
             retry_after_seconds=min(MAX_HEADER_PAUSE_SECONDS, spent.seconds / 20),
         )
 
+    @property
+    def spent_limit(self) -> Quota | None:
+        """An hour's or a day's, which is everybody's. What a run has spent stops that run alone."""
+        return self.pacer.find_spent([quota for quota in self.pacer.quotas if quota.is_of_run])
+
+    @property
+    def _of_others(self) -> Collection[Quota]:
+        """The quotas of runs that do not count what the present task sends. What is sent for no run in particular, as a
+        probe, counts for all that have some left."""
+        own = self._runs.get(current_run())
+        counted = [own] if own is not None else list(self._runs.values())
+        counted = [quota for quota in counted if not self.pacer.is_spent(quota)] or counted
+        return [quota for quota in self.pacer.quotas if quota.is_of_run and quota not in counted]
+
+    @property
+    def is_out(self) -> bool:
+        """Of a quota that counts what the present task sends."""
+        return self.pacer.is_out(self._of_others)
+
     def opens_in(self, now: float, in_use: int, membership: Membership) -> float:
         if self.held is not None or not membership.is_fresh(now):
             return NEVER_SECONDS
         if self.item_is_probe:
-            return NEVER_SECONDS if in_use or self.pacer.opens_in(now) == NEVER_SECONDS else 0.0
+            return NEVER_SECONDS if in_use or self.pacer.opens_in(now, self._of_others) == NEVER_SECONDS else 0.0
         if self.is_down:
             return NEVER_SECONDS
         wait = self.pause.opens_in(now, in_use, membership.place, membership.sharers)
-        return max(wait, self.pacer.opens_in(now))
+        return max(wait, self.pacer.opens_in(now, self._of_others))
 
     # -- what it is told -----------------------------------------------------------------------------------------------
 
@@ -171,8 +186,7 @@ class ScopeView:
 
     def note_counted(self, now: float) -> bool:
         """A request goes out, and quotas count it. Returns whether to beat now."""
-        own = self._runs.get(current_run())
-        return self.pacer.note_sent(now, [] if own is None else [run for run in self._runs.values() if run != own])
+        return self.pacer.note_sent(now, self._of_others)
 
     def note_throttled(self, seconds: float, response: Response, now: float) -> bool:
         is_row = self._refusals.note_refused(now - response.seconds, response.seconds)
@@ -196,7 +210,6 @@ class ScopeView:
         self.pacer.add(quota)
         for idle in [known for known in self._runs if not self._items[known]][:-KEPT_RUNS]:
             del self._runs[idle]
-        self._forget_spent_runs()
 
     @contextlib.contextmanager
     def item_of(self, run_id: str) -> Iterator[None]:
@@ -246,7 +259,7 @@ class ScopeView:
             latencies=self.beat_report.take_latencies(),
             items=self._items.total(),
             probe=self.probe,
-            out_of="" if self.pacer.spent is None or self.pacer.spent.seconds >= UNLIMITED else str(self.pacer.spent),
+            out_of="" if self.spent_limit is None else str(self.spent_limit),
             spending=replace(self.pacer.spending(now), declared=self._rates, heard=self._heard),
             roll=self._rng.random(),
         )
@@ -296,12 +309,3 @@ class ScopeView:
         beats = [one.beat_seconds for one in others if one.share or not self._is_slow]
         hold_seconds = max(beats, default=0.0) * (1 if self._is_slow else 2)
         self.pacer.adopt(mine.rate, mine.granted, left, now, others_hold_seconds=hold_seconds)
-        self._forget_spent_runs()
-
-    def _forget_spent_runs(self) -> None:
-        """A run without an item in work that has sent all that it may is over, or waits for a greater `max_requests`:
-        it must not stop the newest."""
-        for run_id, quota in list(self._runs.items())[:-1]:
-            if not self._items[run_id] and self.pacer.is_spent(quota):
-                del self._runs[run_id]
-                self.pacer.remove(quota)
