@@ -55,7 +55,7 @@ class Client:
             reason = parts.redactor.redact(error.text)
             raise ApiError(
                 f"{parts.redactor.redact(url)} was asked for its time, and does not answer: {reason}. No run was "
-                "claimed: up to when it may read, only the API's clock can say.",
+                "claimed, since only the API's clock can say up to when it may read. Run the same command again later.",
                 action=judge(error, now=parts.clock.now()).final,
                 fault=error.kind,
                 reason=reason,
