@@ -212,3 +212,43 @@ def test_a_python_source_is_given_what_is_finished(place: Place, growing: Sandbo
     assert place.run("enqueue", "incremental").code == 0
     assert place.run("work").code == 0
     assert ids_of(place) == sorted([*range(1, 601), *range(481, 501)])
+
+
+UNTIL_TONIGHT = """
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from haulier import Api, App, Context, TimeWindow, WorkItem
+
+app = App("mine", api=Api("{url}"))
+
+
+@dataclass(frozen=True)
+class Hours(WorkItem, stream="rows", kind="hours"):
+    window: TimeWindow
+
+
+@app.enumerate("incremental")
+async def hours(ctx: Context) -> AsyncIterator[WorkItem]:
+    for start in (-1, 6):
+        yield Hours(TimeWindow(ctx.snapshot_time + timedelta(hours=start), ctx.snapshot_time + timedelta(hours=7)))
+
+
+@app.processor(Hours)
+async def work(item: Hours, ctx: Context) -> AsyncIterator[list[dict[str, int]]]:
+    yield [dict(n=1)]
+"""
+
+
+def test_g1_an_enumerator_does_not_finish_the_time_to_come(place: Place, growing: SandboxProcess) -> None:
+    """W1: an enumerator rounds its end up, as to midnight. The records of the rest of the day are still to come."""
+    place.name = "shop_tonight.py"
+    place.toml.write_text(UNTIL_TONIGHT.format(url=growing.url))
+    said = place.run("run", "incremental", "--json")
+    assert said.code == 0, said.err
+    until = said.json["run_id"].rpartition("-")[2]
+    time = f"{datetime.strptime(until, '%Y%m%dT%H%M%SZ'):%Y-%m-%dT%H:%M:%SZ}"
+    assert f"  rows: 2 windows end after the time of this run; they count as finished up to {time}, and" in said.err
+    (group,) = place.run("state show", "--json").json["streams"]["rows"]["groups"]
+    assert [span["end"] for span in group["finished"]] == [time]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from haulier.cli.span_words import shown, size_of, span_words
 from haulier.items.ranges import IdRange
@@ -13,7 +14,7 @@ from haulier.runs.records import Overlaps, Seal
 from haulier.runs.span_table import SpanTable, span_between
 
 
-def due_lines(seal: Seal) -> Iterator[str]:
+def due_lines(seal: Seal, snapshot_time: datetime) -> Iterator[str]:
     """A line for each stream: what is new, the holes, and what is read once more."""
     overlaps = SpanTable.read({stream: {"": spans} for stream, spans in seal.overlaps.items()}).by_stream()
     for stream, spans in SpanTable.read(seal.spans).by_stream().items():
@@ -22,6 +23,12 @@ def due_lines(seal: Seal) -> Iterator[str]:
             if planned:
                 again = [span for span in overlaps.get(stream, ()) if isinstance(span, kind)]
                 yield f"  {stream}: {due_words(planned, again)}"
+    for stream, windows in seal.ahead.items():
+        ends, count = ("ends", "it counts") if windows == 1 else ("end", "they count")
+        yield (
+            f"  {stream}: {count_of(windows, 'window')} {ends} after the time of this run; {count} as finished up to "
+            f"{shown(snapshot_time)}, and what comes later is left to the next run"
+        )
     for stream, items in seal.spanless.items():
         yield (
             f"  {stream}: {count_of(items, 'item')} of no one window or range of IDs: what {are(items)} read by "

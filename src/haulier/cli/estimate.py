@@ -25,7 +25,7 @@ async def say_plan(source: LiveSource, run: Run, seal: Seal) -> None:
     """Say how many items a plan has, and what they cost by the times of the enumeration's requests."""
     dropped = f" ({count_of(seal.repeated, 'duplicate item')} {were(seal.repeated)} dropped)" if seal.repeated else ""
     say(f"  {count_of(seal.items, 'item')} in {count_of(len(seal.shards), 'shard')}{dropped}")
-    for line in due_lines(seal):
+    for line in due_lines(seal, run.file.snapshot_time):
         say(line)
     await _say_promised(source, run)
     await _say_cost(source, run, seal.items)

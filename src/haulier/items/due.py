@@ -27,6 +27,9 @@ def due_windows(
     They ascend, do not overlap, and end at ``start`` plus whole steps, at the edge of what is finished, or at
     ``until``. Lazy. None where nothing is due, which is no error. ``ctx.finished.windows("orders")`` says what is
     finished.
+
+    Let ``until`` be no later than ``ctx.snapshot_time``, and some minutes earlier where records are shown late: a window
+    that ends after the time of the run is finished up to that time alone, and is read again by the next run.
     """
     start, until = utc("The start of due_windows", start), utc("The end of due_windows", until)
     require_positive("The step of due_windows", step)
@@ -43,6 +46,9 @@ def due_ids(finished: Iterable[IdRange], *, first: int, end: int, step: int, loo
 
     They ascend, do not overlap, and end at ``first`` plus whole steps, at the edge of what is finished, or at ``end``.
     Lazy. None where nothing is due. ``ctx.finished.ids("orders")`` says what is finished.
+
+    Let ``end`` be the newest ID that the API tells, plus one, and never round it up: haulier cannot know which IDs are
+    still to come, and an ID below ``end`` is finished though its record came later.
     """
     for name, value in (("first", first), ("end", end), ("step", step), ("lookback", lookback)):
         require_integer(f"The {name} of due_ids", value)

@@ -57,7 +57,8 @@ class Enqueuer:
         """Seal the plan, and ask for the first count of ``expect``. Nothing is sent."""
         seal = await read_seal(self.lake, run.paths)
         if seal is None:
-            seal = await write_plan(self.lake, run.paths, self.clock, items(), self.shard_items, finished)
+            until = run.file.snapshot_time
+            seal = await write_plan(self.lake, run.paths, self.clock, items(), self.shard_items, finished, until)
         if run.file.has_expect:
             if self.expect is None:
                 raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 import apsw
 import msgspec
@@ -80,16 +81,18 @@ async def write_plan(
     items: AsyncIterator[WorkItem],
     shard_items: int = SHARD_ITEMS,
     finished: Finished | None = None,
+    until: datetime | None = None,
 ) -> Seal:
     """Write and seal the items. Returns the seal that counts, which may be another attempt's.
 
     Equal items are kept once and counted. Raises `UsageError` for unequal items of one key. Memory is one shard's.
-    Of an incremental run the seal says what it reads, and what of that earlier runs had ``finished``.
+    Of an incremental run the seal says what it reads up to its time, ``until``, and what of that earlier runs had
+    ``finished``.
     """
     attempt = uuid.uuid4().hex
     shards: list[Shard] = []
     repeated = 0
-    read = PlannedSpans(is_kept=paths.mode == "incremental")
+    read = PlannedSpans(is_kept=paths.mode == "incremental", until=until)
     seen = Scratch(_SEEN)
     try:
         async for batch in _batches(items, shard_items):
@@ -108,6 +111,7 @@ async def write_plan(
         repeated=repeated,
         spans=read.spans.written(),
         spanless=read.spanless,
+        ahead=read.ahead,
         overlaps=read.overlaps(finished or Finished()),
         sealed_at=clock.now(),
     )

@@ -72,9 +72,11 @@ class Seal(Record, frozen=True, kw_only=True):
     repeated: int = 0
     """Equal items that were given again; each is planned once."""
     spans: SpanLists = {}
-    """Of an incremental run: what its items read."""
+    """Of an incremental run: what its items read, up to the time of the run."""
     spanless: dict[str, int] = {}
     """By stream, items of which no one span is told: they finish nothing."""
+    ahead: dict[str, int] = {}
+    """By stream, windows that end after the time of the run: they are finished up to it alone."""
     overlaps: Overlaps = {}
     """What of ``spans`` was finished before, and is read once more."""
     sealed_at: datetime
