@@ -86,6 +86,21 @@ def test_what_is_finished_beyond_the_end_is_said(place: Place, growing: SandboxP
     assert f'"finished_up_to":"{until:%Y-%m-%dT%H:%M:%SZ}"' in said.err
 
 
+def test_the_newest_run_is_the_one_that_was_started_last(place: Place, growing: SandboxProcess) -> None:
+    """W5: an API whose clock is behind gives an incremental run a name that is older than that of the run before it."""
+    place.toml.write_text(place.toml.read_text() + NEW_IDS)
+    growing.change(clock_ahead_seconds=-3600.0, records=20)
+    started = [place.run("run", mode, "--json").json["run_id"] for mode in ("full", "incremental")]
+    assert started[1].rpartition("-")[2] < started[0].rpartition("-")[2]
+    assert place.run("status", "--json").json["run_id"] == started[1]
+    listed = place.run("runs", "--json").json["runs"]
+    assert [run["run_id"] for run in listed] == started[::-1]
+    assert place.run("runs", "--last", "1", "--json").json["runs"] == listed[:1]
+    assert place.run("enqueue", "full").code == place.run("enqueue", "incremental").code == 0
+    shown = place.run("status", "--json").json
+    assert (shown["mode"], [other["mode"] for other in shown["others"]]) == ("incremental", ["full"])
+
+
 def test_g1_without_the_apis_clock_no_run_is_claimed(place: Place, growing: SandboxProcess) -> None:
     """W5: our own, if it were ahead, would finish the time to come. Exit code 4: later the same command goes on."""
     place.toml.write_text(place.toml.read_text() + NEW_IDS)
@@ -248,7 +263,7 @@ def test_g1_an_enumerator_does_not_finish_the_time_to_come(place: Place, growing
     said = place.run("run", "incremental", "--json")
     assert said.code == 0, said.err
     until = said.json["run_id"].rpartition("-")[2]
-    time = f"{datetime.strptime(until, '%Y%m%dT%H%M%SZ'):%Y-%m-%dT%H:%M:%SZ}"
+    time = f"{datetime.fromisoformat(until):%Y-%m-%dT%H:%M:%SZ}"
     assert f"  rows: 2 windows end after the time of this run; they count as finished up to {time}, and" in said.err
     (group,) = place.run("state show", "--json").json["streams"]["rows"]["groups"]
     assert [span["end"] for span in group["finished"]] == [time]

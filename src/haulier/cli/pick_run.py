@@ -64,6 +64,7 @@ async def pick_only_open_run(source: OpenSource, run_id: str | None) -> Run:
 
 
 async def _open_runs(source: OpenSource) -> list[Run]:
-    """The newest first, trials among them."""
+    """That which was claimed last comes first, trials among them."""
     seen = newest_first(source.lake, source.app.name, most_of_each_mode=NEWEST_RUNS)
-    return [run async for run, state, _ in seen if not state.is_closed]
+    found = [run async for run, state, _ in seen if not state.is_closed]
+    return sorted(found, key=lambda run: run.file.created_at, reverse=True)

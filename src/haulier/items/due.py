@@ -28,8 +28,8 @@ def due_windows(
     ``until``. Lazy. None where nothing is due, which is no error. ``ctx.finished.windows("orders")`` says what is
     finished.
 
-    Let ``until`` be no later than ``ctx.snapshot_time``, and some minutes earlier where records are shown late: a window
-    that ends after the time of the run is finished up to that time alone, and is read again by the next run.
+    Let ``until`` be no later than ``ctx.snapshot_time``, and some minutes earlier where records are shown late. A
+    window that ends after the time of the run is finished up to that time alone; the next run reads the rest.
     """
     start, until = utc("The start of due_windows", start), utc("The end of due_windows", until)
     require_positive("The step of due_windows", step)

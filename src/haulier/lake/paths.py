@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
+COMPACT_TIME = "%Y%m%dT%H%M%SZ"
+
 
 @lru_cache(maxsize=64)
 def compact_time(moment: datetime) -> str:
     """``20261123T222500Z``: sortable and, without colons, safe on every disk."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return moment.astimezone(UTC).strftime(COMPACT_TIME)
 
 
 @dataclass(frozen=True)

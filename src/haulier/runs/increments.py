@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from haulier.lake.seam import Lake
-from haulier.runs.newest_runs import newest_first
+from haulier.runs.newest_runs import CLOCKS_APART, newest_first
 from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
-
-CLOCKS_APART = timedelta(days=1)
-"""Clocks of machines that close runs are taken to differ by less. Too many increments cost a reader time, and one too
-few costs it records."""
 
 IsWanted = Callable[[Run, VerdictRecord], bool]
 
@@ -52,7 +48,7 @@ def closed_since(moment: datetime) -> IsWanted:
 
 def after_full(full: Run) -> IsWanted:
     """What the full run may not have seen. All that an increment read which was closed before, the full run read
-    later."""
+    later. Too many increments cost a reader time, and one too few costs it records."""
     return closed_since(full.file.snapshot_time - CLOCKS_APART)
 
 

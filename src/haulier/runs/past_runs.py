@@ -8,11 +8,13 @@ import msgspec
 
 from haulier.clock import Clock
 from haulier.lake.seam import Lake
+from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
-from haulier.runs.newest_runs import Seen, newest_first
+from haulier.runs.newest_runs import newest_claimed
+from haulier.runs.records import VerdictRecord
 from haulier.runs.removal import removed_streams
 from haulier.runs.run import Run
-from haulier.runs.state import RunState
+from haulier.runs.state import RunState, run_state
 
 
 class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,12 +54,17 @@ class PastRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def past_runs(lake: Lake, clock: Clock, source: str, mode: str | None, most: int) -> list[PastRun]:
-    """The newest first; an open run is counted as far as it has come."""
-    return [await _past_run(lake, clock, seen) async for seen in newest_first(lake, source, mode, most)]
+    """That which was claimed last comes first; an open run is counted as far as it has come."""
+    runs = await newest_claimed(lake, source, most, mode)
+    states = dict(await run_each(lambda run: _state(lake, run), runs, lake.capabilities.in_flight))
+    return [await _past_run(lake, clock, run, *states[run.run_id]) for run in runs]
 
 
-async def _past_run(lake: Lake, clock: Clock, seen: Seen) -> PastRun:
-    run, state, verdict = seen
+async def _state(lake: Lake, run: Run) -> tuple[str, tuple[RunState, VerdictRecord | None]]:
+    return run.run_id, await run_state(lake, run.paths)
+
+
+async def _past_run(lake: Lake, clock: Clock, run: Run, state: RunState, verdict: VerdictRecord | None) -> PastRun:
     is_counted = verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL)
     figures = None
     if verdict is not None and is_counted:
