@@ -109,6 +109,7 @@ def test_g5_a_run_that_begins_under_a_pause_waits_with_its_first_question(place:
 
 def test_g5_a_limit_is_followed_by_all_workers_within_seconds(place: Place, slow: SandboxProcess) -> None:
     """Above the `in_flight` of the file and below it; `status` says who set it; the next run goes by it too."""
+    slow.change(latency_seconds=0.5)
     processes = [place.start("run"), place.start("work")]
     try:
         until(lambda: slow.counters().requests > 5)
@@ -119,12 +120,12 @@ def test_g5_a_limit_is_followed_by_all_workers_within_seconds(place: Place, slow
         assert "  limit    at most 1 in flight, set by " in place.run("status").out
         assert place.run("limit", "--in-flight", "12", "--json").json["limit"]["in_flight"] == 12
         until(lambda: slow.counters().in_flight > 8, 20.0)
+        slow.change(latency_seconds=0.0)
         for process in processes:
             _, err = process.communicate(timeout=60)
             assert process.returncode == 0, err
         assert slow.counters().peak_in_flight <= 12
         assert place.lines() == RECORDS
-        slow.change(latency_seconds=0.0)
         assert " s, 12 in flight, " in place.run("run").err, "what a run costs is judged by the limit"
         document = place.run("limit", "--json").json
         assert (document["state"], document["in_flight_of_file"]) == ("limited", 4)
