@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import random
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
+from haulier.api.scope.failures import Failures
 from haulier.api.scope.row import Member, ScopeRow
 from haulier.cli.api_state import api_state
 from haulier.cli.pace import Pace, TimeLeft, estimate_end, eta_words
+from haulier.cli.progress import BAR_CHARACTERS, Traffic, bar_words, draw_bar
 from haulier.cli.status_reader import goes_on
 from haulier.runs.ledger import Progress
 from haulier.testing.clock import FakeClock
@@ -120,3 +124,30 @@ def test_without_a_worker_nothing_is_promised_of_the_rest() -> None:
     assert api_state(row, later).state == "well", "nothing is wrong with the API"
     assert not goes_on(row, api_state(row, later), later)
     assert not goes_on(ScopeRow(), None, WALL)
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (29, ["70/200 items", "about 25 s left"]),
+        (69, ["70/200 items", "about 25 s (25 s to 30 s) left", "700 records", "50/s"]),
+        (109, ["70/200 items", "about 25 s (25 s to 30 s) left", "700 records", "50/s", "4 in flight", "1 retry"]),
+    ],
+)
+def test_a_narrow_terminal_loses_what_matters_least(width: int, words: list[str]) -> None:
+    """Beside a bar of ten characters on 40, 80 and 120 columns: the items, then the time left; a pause goes before."""
+    clock = FakeClock()
+    pace = Pace(clock)
+    progress = PLAN
+    for ended in range(0, 80, 10):
+        progress = replace(PLAN, planned=200, missing=200 - ended, records=10 * ended, spread=0.5)
+        pace.note(progress)
+        clock.advance(2)
+    assert bar_words(progress, Traffic(4, Failures(retries=1)), pace, width) == words
+    held = bar_words(replace(progress, poisoned=3), Traffic(4, Failures(retries=2), held="ann"), pace, 160)
+    assert held == ["70/200 items", "paused", "3 poisoned", "about 25 s (25 s to 30 s) left", *held[4:7], "2 retries"]
+    console = Console(width=width + BAR_CHARACTERS + 1, file=io.StringIO(), color_system=None)
+    console.print(draw_bar(progress, Traffic(4, Failures(retries=1)), pace, console.width))
+    (line,) = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert line.startswith("━")
+    assert line.rstrip().endswith(" " + ", ".join(words))

@@ -64,8 +64,8 @@ def test_whoever_works_shows_a_bar(place: Place, words: tuple[str, ...]) -> None
         command, *flags = words
         with terminal(place.folder, command, str(place.toml), *flags) as seen:
             seen.until(r"/5 items")
-            seen.until(r"records, [0-9,]+/s, [1-2] in flight, [0-9]+ retries")
-            seen.until(r"in flight, [1-9][0-9]* retries")
+            seen.until(r"records, [0-9,]+/s, [1-2] in flight, [0-9]+ retr(y|ies)")
+            seen.until(r"in flight, [1-9][0-9]* retr(y|ies)")
             api.change(error_rate_500=0.0, latency_seconds=0.0)
             seen.until(r"5/5 items")
             assert seen.end() == 0, seen.drawn

@@ -101,7 +101,12 @@ def _found_in_flight(row: ScopeRow, living: Sequence[Member]) -> int | None:
 
 def api_lines(api: ApiState) -> list[str]:
     """Write the state for a person; no line if no worker runs and nothing is wrong."""
-    return state_lines(api) + _limit_lines(api) + _cost_lines(api)
+    return state_lines(api) + order_lines(api)
+
+
+def order_lines(api: ApiState) -> list[str]:
+    """What a person ordered besides a pause, and what the workers' row costs."""
+    return _limit_lines(api) + _cost_lines(api)
 
 
 def _limit_lines(api: ApiState) -> list[str]:

@@ -25,6 +25,9 @@ logger = logging.getLogger("haulier.progress")
 LOG_SECONDS = 10.0
 BAR_SECONDS = 0.5
 NEWEST = "newest failure: "
+BAR_CHARACTERS = 10
+"""At the least."""
+_STYLES = {"paused": "yellow", "poisoned": "red"}
 
 
 @dataclass(frozen=True)
@@ -95,57 +98,82 @@ class _Lines:
 
 
 class Bar:
-    """Rich's bar; below it, the newest failure."""
+    """A line on the terminal, as `bar_words` has it; below it, the newest failure."""
 
     every_seconds = BAR_SECONDS
 
     def __init__(self, clock: Clock) -> None:
         from rich.console import Console
         from rich.live import Live
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as RichProgress
 
         self._pace = Pace(clock)
         self._console = Console(stderr=True)
-        self._bar = RichProgress(
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("items"),
-            TextColumn("{task.fields[detail]}"),
-            console=self._console,
-        )
-        self._task = self._bar.add_task("", total=None, detail="")
-        self._failures = NO_FAILURES
+        self._progress = Progress()
+        self._traffic = Traffic(0, NO_FAILURES)
+        self._is_open = True
         self._live = Live(get_renderable=self._draw, console=self._console)
         self._live.start()
 
     def show(self, progress: Progress, traffic: Traffic) -> None:
         self._pace.note(progress)
-        rate, eta = self._pace.rate, self._pace.eta
-        words = [count_of(progress.records, "record"), f"{rate.records_per_second if rate else 0.0:,.0f}/s"]
-        words += [f"{traffic.in_flight} in flight", f"{traffic.failures.retries:,} retries"]
-        if traffic.held:
-            words.append("[yellow]paused[/yellow]")
-        if progress.poisoned:
-            words.append(f"[red]{progress.poisoned:,} poisoned[/red]")
-        if eta is not None:
-            words.append(f"{eta_words(eta)} left")
-        total = progress.planned - progress.split
-        self._bar.update(self._task, total=total, completed=total - progress.missing, detail=", ".join(words))
-        self._failures = traffic.failures
+        self._progress, self._traffic = progress, traffic
 
     def say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def close(self) -> None:
-        self._failures = NO_FAILURES  # The closing words tell of it.
+        self._is_open = False
         self._live.stop()
 
     def _draw(self) -> RenderableType:
         from rich.console import Group
         from rich.text import Text
 
-        if not self._failures.newest:
-            return self._bar
-        cause = short_cause(self._failures, self._console.width - len(NEWEST))
-        return Group(self._bar, Text(NEWEST + cause, style="yellow", no_wrap=True, overflow="ellipsis"))
+        line = draw_bar(self._progress, self._traffic, self._pace, self._console.width)
+        failures = self._traffic.failures
+        if not (failures.newest and self._is_open):  # The closing words tell of it.
+            return line
+        cause = short_cause(failures, self._console.width - len(NEWEST))
+        return Group(line, Text(NEWEST + cause, style="yellow", no_wrap=True, overflow="ellipsis"))
+
+
+def draw_bar(progress: Progress, traffic: Traffic, pace: Pace, width: int) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    total = progress.planned - progress.split
+    words = bar_words(progress, traffic, pace, width - BAR_CHARACTERS - 1)
+    comma = Text(", ", no_wrap=True, overflow="ellipsis")
+    text = comma.join(Text(word, _STYLES.get(word.rpartition(" ")[2], "")) for word in words)
+    line = Table.grid(padding=(0, 1), expand=True)
+    line.add_column(ratio=1, min_width=BAR_CHARACTERS)
+    line.add_column(no_wrap=True)
+    line.add_row(ProgressBar(total or None, total - progress.missing, pulse=not total), text)
+    return line
+
+
+def bar_words(progress: Progress, traffic: Traffic, pace: Pace, width: int) -> list[str]:
+    """What stands beside the bar, the most important first: the items, and as much of the rest as fits the width."""
+    total, rate, eta = progress.planned - progress.split, pace.rate, pace.eta
+    retries = traffic.failures.retries
+    rest: list[tuple[str, ...]] = [("paused",)] if traffic.held else []
+    if progress.poisoned:
+        rest.append((f"{progress.poisoned:,} poisoned",))
+    if eta is not None:
+        rest.append((f"{eta_words(eta)} left", f"{eta_words(eta).partition(' (')[0]} left"))
+    rest += [
+        (count_of(progress.records, "record"),),
+        (f"{rate.records_per_second if rate else 0.0:,.0f}/s",),
+        (f"{traffic.in_flight} in flight",),
+        ("1 retry" if retries == 1 else f"{retries:,} retries",),
+    ]
+    of = f"{total:,}" if total or progress.is_sealed else "?"
+    words = [f"{total - progress.missing:,}/{of} items"]
+    for forms in rest:
+        left = width - len(", ".join(words)) - len(", ")
+        word = next((form for form in forms if len(form) <= left), None)
+        if word is None:
+            break
+        words.append(word)
+    return words

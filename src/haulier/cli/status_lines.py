@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from haulier.cli.api_state import api_lines
+from haulier.cli.api_state import api_lines, order_lines, state_lines
 from haulier.cli.due_lines import again_lines
 from haulier.cli.durations import duration_text
 from haulier.cli.failures import failure_lines
@@ -25,10 +25,14 @@ def status_lines(facts: StatusFacts) -> list[str]:
 
 
 def fact_lines(facts: StatusFacts, leases: Iterable[Holder]) -> list[str]:
-    """Of the run, its queue with these ``leases``, and its API."""
+    """Of the run, its queue with these ``leases``, and its API: first of all what holds the run back."""
     status, lines = facts.status, []
+    api = facts.api if facts.is_api_shown else None
+    is_held_back = api is not None and api.state != "well"
     if status.state is not RunState.PLANNING:
         lines += _item_lines(status)
+    if api is not None and is_held_back:
+        lines += state_lines(api)
     lines += _pace_lines(facts)
     lines += failure_lines(facts.failures, is_complete=status.state is RunState.COMPLETE)
     if facts.poison_by_reason:
@@ -45,8 +49,8 @@ def fact_lines(facts: StatusFacts, leases: Iterable[Holder]) -> list[str]:
         lines.append("  Items are missing from the queue: haulier work SOURCE sends them again.")
     if status.needs_api and not status.missing and all(worker.is_silent for worker in facts.workers):
         lines.append("  It is drained. Closing it needs the API: haulier work SOURCE closes it.")
-    if facts.api is not None and facts.is_api_shown:
-        lines += api_lines(facts.api)
+    if api is not None:
+        lines += order_lines(api) if is_held_back else api_lines(api)
     return lines
 
 
