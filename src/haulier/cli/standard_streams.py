@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
@@ -39,6 +40,17 @@ class PatientFile(io.RawIOBase):
             except OSError as error:
                 self.problem = error
         return memoryview(text).nbytes
+
+
+def is_read(stream: TextIO) -> bool:
+    """Whether anybody may still read what is written there: not where the other end of a pipe is closed."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return True
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from haulier.app.open_source import OpenSource
 from haulier.cli.hints import fill_source
 from haulier.cli.report import exit_code_of_state
 from haulier.cli.signals import until_signal
+from haulier.cli.standard_streams import is_read
 from haulier.cli.status_facts import StatusFacts
 from haulier.cli.status_lines import status_lines
 from haulier.cli.status_reader import StatusReader
@@ -57,6 +58,8 @@ async def _follow(source: OpenSource, reader: StatusReader, view: WatchView, see
     while not seen[-1].status.state.is_closed:
         pause = max(LOOK_SECONDS, source.lake.capabilities.look_seconds, took / BUSY_PART)
         await clock.sleep(min(pause, MAX_LOOK_SECONDS))
+        if not is_read(sys.stdout):
+            return  # As in `haulier status SOURCE --watch | head`.
         began_at = clock.monotonic()
         try:
             seen[:] = [await reader.look()]

@@ -88,6 +88,24 @@ def test_a_look_fits_any_terminal(columns: int) -> None:
     assert "10:00:00Z, " in failure
 
 
+@pytest.mark.parametrize("state", ["held", "paused", "down"])
+def test_what_holds_a_run_back_is_not_cut(state: str) -> None:
+    """On a terminal of eight rows: it stands before rate and retries."""
+    facts = full_facts()
+    assert facts.api is not None
+    moment = facts.status.snapshot_time
+    times = {"paused": {"until": moment, "reason": "status 429"}, "down": {"since": moment, "reason": "status 503"}}
+    api = structs.replace(
+        facts.api, state=state, held=facts.api.held if state == "held" else None, **times.get(state, {})
+    )
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    console.print(draw(dataclasses.replace(facts, api=api), 80))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert re.match("API +(paused by ann|all requests are paused|down since)", lines[4]), lines
+    assert "To " in " ".join(lines[5:8])
+    assert lines.index(next(line for line in lines if line.startswith("rate"))) > 5
+
+
 def test_ctrl_c_ends_a_watch_and_nothing_else(shop: Place) -> None:
     """Exit code 4 while the run is open. Into a file it writes blocks of lines, and no code of a terminal."""
     assert shop.run("enqueue").code == 0
@@ -100,6 +118,19 @@ def test_ctrl_c_ends_a_watch_and_nothing_else(shop: Place) -> None:
     assert re.fullmatch(r"full-[0-9TZ]+: open\n", block[0])
     assert block[1] == "  items    5 planned: 0 done, 5 unfinished\n"
     assert "\x1b" not in "".join(block)
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_watch_that_nobody_reads_any_more_ends(shop: Place, flags: tuple[str, ...]) -> None:
+    """`haulier status SOURCE --watch | head -1` gives the prompt back, though the run goes on and nothing is new."""
+    assert shop.run("enqueue").code == 0
+    process = shop.start("status", "--watch", *flags)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=30) == 4
+    assert process.stderr is not None
+    process.stderr.close()
 
 
 FREE = {"retries_by_cause", "poison_by_reason", "reasons", "unseen", "shapes", "overlaps", "removed"}
