@@ -19,6 +19,11 @@ MISTAKES: dict[str, Mistake] = {
         'in_flight = "twelve"\n[streams.flights]',
         ('api.in_flight: expected a whole number of at least 1, found "twelve". Write, for example: in_flight = 4'),
     ),
+    "in_flight beyond what haulier limit takes": (
+        "[streams.flights]",
+        "in_flight = 10001\n[streams.flights]",
+        "api.in_flight: in_flight must be a whole number of at most 10,000, not 10001.",
+    ),
     "auth as text": (
         "[api]",
         '[api]\nauth = "s3cret"',

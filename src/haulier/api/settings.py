@@ -13,7 +13,7 @@ from haulier.api.http.transport import HEADER_NAME
 from haulier.api.identity.auth import Auth, Secret
 from haulier.api.identity.tls import Tls
 from haulier.api.limits.budget import Rate, parse_rate
-from haulier.api.limits.schedule import Schedule, parse_schedule
+from haulier.api.limits.schedule import MAX_IN_FLIGHT, Schedule, parse_schedule
 from haulier.errors import UsageError
 
 _RESERVED_HEADERS = {
@@ -92,6 +92,8 @@ class Api:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if isinstance(self.in_flight, int) and self.in_flight > MAX_IN_FLIGHT:
+            raise UsageError(f"in_flight must be a whole number of at most {MAX_IN_FLIGHT:,}, not {self.in_flight!r}.")
         for name in ("connect_timeout_seconds", "first_byte_timeout_seconds", "request_timeout_seconds"):
             seconds = getattr(self, name)
             if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:

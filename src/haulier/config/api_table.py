@@ -72,8 +72,8 @@ AUTH = Field("auth", AUTH_KINDS, "The credentials.", 'auth = { bearer = "${API_T
 IN_FLIGHT = Field(
     "in_flight",
     NumberOr(WholeNumber(), TimesOfDay()),
-    "The maximum number of concurrent requests of all workers together; fewer are sent where the API bears "
-    'less. Or by the time of day: `{ default = 4, "19:00-06:00" = 12, zone = "Europe/London" }`.',
+    "The maximum number of concurrent requests of all workers together, 10,000 at most; fewer are sent where the API "
+    'bears less. Or by the time of day: `{ default = 4, "19:00-06:00" = 12, zone = "Europe/London" }`.',
     "in_flight = 4",
 )
 LIMITS = Field(

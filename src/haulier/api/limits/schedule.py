@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from haulier.errors import UsageError
 
+MAX_IN_FLIGHT = 10_000
+"""More connections than a machine or an API has is a slip of the keyboard."""
 _EXAMPLE = 'in_flight = { default = 4, "19:00-06:00" = 12, zone = "Europe/London" }'
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 _DAY = 24 * 60
@@ -80,8 +82,8 @@ def _zone(name: object) -> tzinfo:
 
 
 def _count(key: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"in_flight {key} is {value!r}; it must be a whole number from 1 up.")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_IN_FLIGHT:
+        raise UsageError(f"in_flight {key} is {value!r}; it must be a whole number from 1 to {MAX_IN_FLIGHT:,}.")
     return value
 
 

@@ -7,9 +7,6 @@ import msgspec
 MAX_WHY_CHARACTERS = 200
 """The row is read and written by every worker, all the time."""
 
-MAX_IN_FLIGHT = 10_000
-"""More connections than a machine or an API has is a slip of the keyboard."""
-
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """No request leaves."""

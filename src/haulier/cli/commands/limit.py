@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from haulier.api.limits.schedule import Schedule
+from haulier.api.limits.schedule import MAX_IN_FLIGHT, Schedule
 from haulier.api.scope.changes import with_limit
-from haulier.api.scope.orders import MAX_IN_FLIGHT, InFlightLimit
+from haulier.api.scope.orders import InFlightLimit
 from haulier.api.scope.row import ScopeRow, decode, encode
 from haulier.app.open_source import OpenSource, open_source, scope_name
 from haulier.app.run_start import require_shared_queue
