@@ -74,17 +74,21 @@ async def find_in_run(
     app: App, options: Options, run_id: str | None, key: str
 ) -> tuple[tuple[Run, WorkItem] | None, int | None]:
     """The item as the run of that name has it, or the newest that is no trial; and how many workers share a gate, None
-    where nobody ever did. Raises `UsageError` where a run was named and lacks the item, and as `require_not_held`."""
+    where nobody ever did. No item without a run. Raises `UsageError` where the run lacks the item, and as
+    `require_not_held`."""
     async with open_source(app, options, writes=False) as source:
         workers = await _workers(source)
         run = await (newest_unless_trial(source.lake, app.name) if run_id is None else pick_run(source, run_id))
         item = None if run is None or not _KEY.fullmatch(key) else await _planned(source, run, key)
         if run is not None and item is not None:
             return (run, item), workers
-    if run_id is not None:
+    if run is not None:
         raise UsageError(
-            f"Run {run_id} has no item {key!r}. `haulier poison list SOURCE --run {run_id}` shows the poisoned ones."
+            f"Run {run.run_id} has no item {key!r}. `haulier poison list SOURCE --run {run.run_id}` shows the poisoned "
+            "ones; an item of another run is tried with --run."
         )
+    if not _KEY.fullmatch(key):
+        raise UsageError(f"{key!r} is the key of no item: keys have small letters, digits, - and _ alone.")
     return None, workers
 
 

@@ -98,6 +98,8 @@ def test_try_takes_the_key_of_an_item(shop: Place) -> None:
     assert (said.code, said.json["item"], said.json["records"]) == (0, "items_ids-401-601", 200)
     assert (said.json["outcome"], len(said.json["requests"])) == ("done", 3), "the newest ID, and two pages"
     assert shop.run("try", "--key", "items_ids-1-2").code == 2
+    refused = shop.run("try", "--key", "../items")
+    assert (refused.code, refused.err.count("GET ")) == (2, 0)
     assert shop.run("try", "--key", "items_ids-401-601", "--pages", "2").code == 2
     assert shop.run("try", "--run", "full-20261124T205959Z").code == 2
     assert sorted(shop.folder.rglob("*")) == before

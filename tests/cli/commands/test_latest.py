@@ -47,6 +47,12 @@ def test_g1_a_partial_increment_is_listed_and_once_more_when_it_is_whole(history
     brings comes to a reader who had it already, and had later ones too."""
     history.place.api.failing = {4}
     partial = history.run("incremental", 3, 4)
+    history.redrive(partial)
+    alone = history.shop.run("latest", "things", "--mode", "incremental", "--json")
+    assert (alone.code, alone.json["state"], alone.json["snapshots"]) == (4, "open", []), "nothing else was closed yet"
+    assert alone.json["under_way"] == [partial.run_id]
+    assert f"{partial.run_id} is not closed yet" in history.shop.run("latest", "things", "--mode", "incremental").err
+    history.finish(partial)
     later = history.run("incremental", 5)
     names = [partial.run_id, later.run_id]
     assert history.listed("--mode", "incremental") == names

@@ -1,5 +1,7 @@
 """Poison: a person can read it, and give it another go."""
 
+import re
+
 import click
 import pytest
 
@@ -219,7 +221,10 @@ def test_a_poisoned_item_is_tried_in_the_foreground_and_nothing_is_written(numbe
     assert "/no/such/path\n    404, " in said.err
     assert "A worker would ask once more after some seconds, and then poison it (reason `poison`)." in said.err
     assert numbers.run("try", "--key", "number-5", "--json").json["outcome"] == "empty"
-    assert numbers.run("try", "--key", "number-9").code == 2
+    for no_key in ("number-9", "../x"):
+        said = numbers.run("try", "--key", no_key)
+        assert (said.code, said.out) == (2, "")
+        assert re.match(rf"haulier: Run full-\S+ has no item {re.escape(repr(no_key))}\. ", said.err), said.err
 
     assert numbers.run("pause").code == 0
     held = numbers.run("try", "--key", "number-2", "--json")

@@ -29,6 +29,9 @@ from haulier.runs.records import VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.strays import late_objects
 
+NOTHING_YET = 4
+"""The exit code of a run that is open."""
+
 
 @source_command(
     "latest",
@@ -61,12 +64,12 @@ async def command(call: SourceCall, stream: str | None, mode: str, since: str | 
     async with open_source(app, call.options, writes=False) as source:
         if mode == "incremental":
             found = await find_increments(source.lake, app.name, stream, await _is_wanted(source, since))
-            if not found.closed and since is None:
+            if not found.closed and not found.under_way and since is None:
                 raise UnavailableError(
                     f"No incremental run of {app.name} has closed with the stream {stream} yet. "
                     "Start one with: haulier run SOURCE incremental"
                 )
-            return await _show_increments(call, source, stream, found)
+            return await _show_increments(call, source, stream, found, is_none_yet=not found.closed and since is None)
         full = await _require_full(source, stream)
         if mode == "full":
             return await _show_full(call, source, stream, *full)
@@ -145,7 +148,10 @@ async def _show_full(call: SourceCall, source: OpenSource, stream: str, run: Run
     return 0
 
 
-async def _show_increments(call: SourceCall, source: OpenSource, stream: str, found: Increments) -> int:
+async def _show_increments(
+    call: SourceCall, source: OpenSource, stream: str, found: Increments, *, is_none_yet: bool = False
+) -> int:
+    code, state = (NOTHING_YET, "open") if is_none_yet else (0, "complete")
     in_flight = source.lake.capabilities.in_flight
     found_late = await run_each(lambda each: _late(source, stream, *each), found.closed, in_flight)
     late = sorted(path for paths in found_late for path in paths)
@@ -156,7 +162,7 @@ async def _show_increments(call: SourceCall, source: OpenSource, stream: str, fo
     if call.as_json:
         emit(
             {
-                "state": "partial" if any(each["state"] == "partial" for each in snapshots) else "complete",
+                "state": "partial" if any(each["state"] == "partial" for each in snapshots) else state,
                 "stream": stream,
                 "snapshots": snapshots,
                 "under_way": [run.run_id for run in found.under_way],
@@ -164,11 +170,11 @@ async def _show_increments(call: SourceCall, source: OpenSource, stream: str, fo
             }
             | ({"late_objects": late} if late else {})
         )
-        return 0
+        return code
     for path in paths:
         click.echo(path)
     if not snapshots:
-        say(f"No increment of {stream} was closed since.")
+        say(f"No increment of {stream} {'is closed' if is_none_yet else 'was closed since'}.")
     for each in snapshots:
         if each["state"] == "partial":
             say(
@@ -180,7 +186,7 @@ async def _show_increments(call: SourceCall, source: OpenSource, stream: str, fo
         say(f"{run.run_id} is not closed yet: what it has is not listed.")
     _say_late(late)
     _show_lines(lines)
-    return 0
+    return code
 
 
 def _snapshot(source: OpenSource, stream: str, run: Run, verdict: VerdictRecord) -> dict[str, Any]:

@@ -115,7 +115,7 @@ async def _try_key(app: App, options: Options, wanted: _Wanted, as_json: bool) -
         printer.source = source
         source.client.scope.end_waits()
         if found is None:
-            say(f"No run here has the item {wanted.key}; it is looked for in a plan as one would be made now.")
+            say(f"There is no run here; the item {wanted.key} is looked for in a plan as one would be made now.")
             item = await _find(source, wanted.mode, streams, wanted.key)
             file = RunFile(
                 run_id="try",
