@@ -38,8 +38,8 @@ class Api:
     _: KW_ONLY
     auth: Auth | None = None
     in_flight: int | Mapping[str, object] = 4
-    """Most requests of all workers at once; haulier lowers it where the API bears less. By time of day: ``{"default":
-    4, "19:00-06:00": 12, "zone": "Europe/London"}``."""
+    """Most requests of all workers at once, 10,000 at most; haulier lowers it where the API bears less. By time of day:
+    ``{"default": 4, "19:00-06:00": 12, "zone": "Europe/London"}``."""
     limits: tuple[str, ...] = ()
     """The API's own rate limits for all workers together: ``("20/s", "5000/h", "190/10s")``. Limits in its headers are
     kept too."""

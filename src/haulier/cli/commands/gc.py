@@ -82,7 +82,8 @@ async def _see_runs(source: OpenSource) -> list[SeenRun]:
 
 
 async def _measure(source: OpenSource, old: list[OldSnapshot]) -> list[_Found]:
-    """Those that are removed already, or never had an object, are left out."""
+    """By stream, that of the run that was started first before the others. Those that are removed already, or never
+    had an object, are left out."""
 
     async def measure(place: int) -> tuple[int, FolderSize | None]:
         run, stream, is_left = old[place].run, old[place].stream, old[place].why == LEFT
@@ -92,7 +93,8 @@ async def _measure(source: OpenSource, old: list[OldSnapshot]) -> list[_Found]:
         return place, size if is_left or size.files else None
 
     sizes = dict(await run_each(measure, range(len(old)), source.lake.capabilities.in_flight))
-    return [_Found(each, size) for place, each in enumerate(old) if (size := sizes[place]) is not None]
+    found = [_Found(each, size) for place, each in enumerate(old) if (size := sizes[place]) is not None]
+    return sorted(found, key=lambda each: (each.old.stream, each.old.run.file.created_at))
 
 
 def _document(found: list[_Found], left: Leftovers, *, is_dry_run: bool) -> dict[str, object]:
