@@ -35,7 +35,7 @@ async def find_api(source: LiveSource, log: AnswerLog) -> AsyncIterator[Finding]
                     return  # It would say so of each stream, after all its time-outs.
     async for finding in _find_expect(source):
         yield finding
-    yield _find_clock(log)
+    yield await _find_clock(source, log)
 
 
 def _streams_of(source: LiveSource, mode: str) -> tuple[str, ...]:
@@ -104,7 +104,12 @@ async def _find_expect(source: LiveSource) -> AsyncIterator[Finding]:
             yield Finding(check="expect", subject=stream, text=f"The API promises {count_of(count, 'record')}.")
 
 
-def _find_clock(log: AnswerLog) -> Finding:
+async def _find_clock(source: LiveSource, log: AnswerLog) -> Finding:
+    if log.clock_ahead_seconds is None:
+        try:
+            await source.client.ask_time()  # As an incremental run does; the log sees the answer.
+        except HaulierError as error:
+            return failed("clock", error, redact=source.client.redactor.redact)
     seconds = log.clock_ahead_seconds
     if seconds is None:
         return Finding(check="clock", text="The API does not tell its time (`Date`), so clocks cannot be compared.")
