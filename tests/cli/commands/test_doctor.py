@@ -96,7 +96,7 @@ def test_a_source_that_works_is_found_well(shop: Place, api: SandboxProcess) -> 
     assert said.out.endswith("checks: nothing is wrong.\n")
     assert "The API's clock and that of this machine agree." in said.out, "asked as a run asks: pages have no `Date`"
     assert files(shop.folder) == before
-    assert api.counters().requests - asked == 6, "the last ID, a first page, two that show the filters, the count, the time"
+    assert api.counters().requests - asked == 6, "last ID, first page, two that show the filters, count, time"
     assert shop.run("run").code == 0
     before = files(shop.folder)
     said = shop.run("doctor", "--json")
