@@ -84,6 +84,9 @@ def test_what_is_finished_beyond_the_end_is_said(place: Place, growing: SandboxP
     assert (said.code, said.json["totals"]["planned"]) == (0, 0)
     assert "what is finished ends after the time of this run, so new records until then count as read" in said.err
     assert f'"finished_up_to":"{until:%Y-%m-%dT%H:%M:%SZ}"' in said.err
+    said = place.run("latest", "events")
+    assert (said.code, "Start one with" in said.err) == (4, False), "no full run would pull it"
+    assert "it takes part in incremental ones alone.\nIt has increments: haulier latest" in said.err
 
 
 def test_the_newest_run_is_the_one_that_was_started_last(place: Place, growing: SandboxProcess) -> None:

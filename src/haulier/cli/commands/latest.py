@@ -88,10 +88,10 @@ async def _require_full(source: OpenSource, stream: str) -> tuple[Run, VerdictRe
     if found is None:
         increments = await find_increments(source.lake, source.app.name, stream, everything)
         hint = f"\nIt has increments: haulier latest SOURCE {stream} --mode incremental" if increments.closed else ""
-        raise UnavailableError(
-            f"No complete run of {source.app.name} has the stream {stream} yet. "
-            f"Start one with: haulier run SOURCE{hint}"
-        )
+        start = "Start one with: haulier run SOURCE"
+        if stream not in source.app.streams_of("full"):
+            start = "Full runs do not pull it: it takes part in incremental ones alone."
+        raise UnavailableError(f"No complete run of {source.app.name} has the stream {stream} yet. {start}{hint}")
     return found
 
 
