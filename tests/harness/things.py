@@ -95,7 +95,13 @@ class ThingsApi:
 
 @contextlib.asynccontextmanager
 async def client_of(
-    transport: Transport, rows: Rows, clock: Clock, name: str, *, beat_seconds: float = 1.0
+    transport: Transport,
+    rows: Rows,
+    clock: Clock,
+    name: str,
+    *,
+    beat_seconds: float = 1.0,
+    max_requests: int | None = None,
 ) -> AsyncIterator[Client]:
     """A client over ``transport`` that has joined the scope of all workers of ``rows``.
 
@@ -107,6 +113,7 @@ async def client_of(
         in_flight=IN_FLIGHT,
         request_deadline_seconds=0.2,
         beat_seconds=beat_seconds,
+        max_requests=max_requests,
         process=this_process(),
     )
     settings = Api("http://shop.invalid", in_flight=IN_FLIGHT)

@@ -79,6 +79,7 @@ class Rig:
     api: ThingsApi = field(default_factory=ThingsApi)
     settings: WorkerSettings = field(default_factory=lambda: WorkerSettings(lease_seconds=LEASE_SECONDS))
     isolate: tuple[str, ...] = ()
+    max_requests: int | None = None
     _born: int = 0
 
     async def __aenter__(self) -> Self:
@@ -119,7 +120,9 @@ class Rig:
         self._born += 1
         name = f"w{self._born}"
         asleep = self.clock.sleeping if isinstance(self.clock, FakeClock) else 0
-        async with client_of(self.api, MemoryRows(self.rows), self.clock, name) as client:
+        async with client_of(
+            self.api, MemoryRows(self.rows), self.clock, name, max_requests=self.max_requests
+        ) as client:
             if isinstance(self.clock, FakeClock):
                 await self.clock.wait_for_sleepers(asleep + 1)  # Its beats wait for the clock from now on.
             yield self.parts_over(client, name, processors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from haulier.errors import RunSpentError
 from haulier.worker.done_item_probe import PROBE_INTERVAL_SECONDS
 from tests.harness.cuts.calls import Cuts
 from tests.harness.things import things
@@ -83,3 +84,25 @@ async def test_a_run_without_a_done_item_has_no_such_witness(rig: Rig) -> None:
         assert await hand.state.probe.action(run) is None
         assert len(cuts.calls) == looked
     assert rig.api.requests == []
+
+
+async def test_a_run_that_may_send_nothing_more_says_so_and_looks_nothing_up(rig: Rig) -> None:
+    """That says nothing of the API. Its items come again and again, each as one that may have ended elsewhere; the lake
+    is not asked each time."""
+    rig.max_requests = 1
+    run, cuts = await rig.run(GOOD, BAD), Cuts()
+    async with rig.hand(cuts=cuts) as hand:
+        for _ in range(2):
+            await rig.while_time_passes(hand.attempt(await hand.take()))
+        assert list(hand.state.spent) == [run.run_id]
+        with hand.deps.client.scope.working_for(run.run_id), pytest.raises(RunSpentError):
+            await rig.while_time_passes(hand.state.probe.action(run))
+        rig.turn(60)
+        again = await hand.take()
+        assert again is not None
+        assert again.lease.deliveries == 2
+        known = len(cuts.calls)
+        await rig.while_time_passes(hand.attempt(again))
+        assert cuts.calls[known:].count("LocalLake.adopt") == 0
+        await hand.settle()
+    assert (rig.message.releases, rig.message.failures, rig.api.requests) == (2, 0, [1])

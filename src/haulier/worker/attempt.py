@@ -139,6 +139,9 @@ class Attempt:
         self._state.unknown_since.pop(envelope.kind, None)
         if self._held.lease.deliveries <= 1 and not envelope.resent:
             return None
+        refusal = self._deps.client.scope.refusal
+        if run.run_id in self._state.spent and isinstance(refusal, RunSpentError):
+            raise refusal  # It comes back until its worker stops: one look in the lake for each time is dear.
         found = await look_up(self._deps.lake, run, stream, envelope.key)
         if found is not None:
             self._state.stats.adopted += 1

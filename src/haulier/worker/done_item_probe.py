@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 from haulier.api.errors import Action, ApiError
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, RunSpentError
 from haulier.items.codec import decode_payload
 from haulier.items.workitem import WorkItem
 from haulier.runs.plan import read_seal, read_shard
@@ -38,7 +38,7 @@ class DoneItemProbe:
 
     async def action(self, run: Run) -> Action | None:
         """Return what a done item's first request comes to now; None where the run has no done item. Holds for a
-        minute. A good one is the scope's witness from then on."""
+        minute. A good one is the scope's witness from then on. Raises `RunSpentError` where the run may send none."""
         async with self._asking:
             asked_at, action = self._asked.get(run.run_id, (-PROBE_INTERVAL_SECONDS, None))
             if self._deps.clock.monotonic() - asked_at >= PROBE_INTERVAL_SECONDS:
@@ -56,6 +56,8 @@ class DoneItemProbe:
             await within_deadline(self._deps.clock, self._deps.settings, session, _first(pieces))
         except ApiError as error:
             return error.action
+        except RunSpentError:
+            raise  # It says nothing of the API: no request left.
         except Exception:  # noqa: BLE001 - a processor of the user's; that it fails says nothing of the API
             return None
         return Action.OK
