@@ -78,6 +78,11 @@ def test_poison_is_read_tried_redriven_and_told_on_azure(
         assert shown["request"]["url"].endswith("/no/such/path")
         assert place.run("try", "--key", "number-2").code == 3
         (place.folder / "mended").touch()
+        assert place.run("pause", "--why", "ticket 12").code == 0
+        for asked in (["--key", "number-2"], []):
+            said = place.run("try", *asked)
+            assert (said.code, "ticket 12" in said.err) == (4, True), said.err
+        assert place.run("resume").code == 0
         assert place.run("try", "--key", "number-2").code == 0
         dry = place.run("poison redrive", "--reason", "poison", "--dry-run", "--json").json
         assert (dry["would_be_redriven"], dry["state"]) == (1, "partial")

@@ -87,6 +87,8 @@ class OpenSource:
     """Unique to this process: it names receipts, spools and shares."""
     settings: WorkerSettings
     hook: Hook | None = field(default=None, kw_only=True)
+    rows_file: Path | None = field(default=None, kw_only=True)
+    """To read the rows would make it. None where they stand in no file, such as in the lake."""
 
     @property
     def closer(self) -> Closer:
@@ -200,6 +202,7 @@ async def open_source(app: App, options: Options, *, writes: bool = True) -> Asy
             open_queue=backend.open_queue,
             rows=rows,
             local_file=backend.local_file,
+            rows_file=None if own_rows is None else backend.local_file,
             clock=clock,
             rng=random.Random(),
             name=name,

@@ -17,7 +17,7 @@ from haulier.cli.orders import hold_line
 from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.request_printer import SHOWN_RECORDS, RequestPrinter
-from haulier.errors import HaulierError, ItemError, UnavailableError, UsageError, sentence
+from haulier.errors import HaulierError, ItemError, RunSpentError, UnavailableError, UsageError, sentence
 from haulier.items.codec import decode_payload
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
@@ -99,8 +99,7 @@ async def require_not_held(app: App, options: Options) -> None:
 
 
 async def _workers(source: OpenSource) -> int | None:
-    """To look at the row would make the queue's file."""
-    if source.local_file is not None and not source.local_file.exists():
+    if source.rows_file is not None and not source.rows_file.exists():
         return None
     api = await read_api_state(source)
     if api is not None and api.held is not None:
@@ -201,7 +200,11 @@ async def _fate_of_failure(source: LiveSource, run: Run, item: WorkItem, error: 
     if error.status is None and error.fault is None:
         return _charged(source, item)
     say("Asking for an item that is done, to see whether the API fails or the item:")
-    others = await DoneItemProbe(source.worker_deps()).action(run)
+    try:
+        others = await DoneItemProbe(source.worker_deps()).action(run)
+    except RunSpentError as spent:
+        say(f"haulier: {sentence(spent)}")
+        return Fate("released", exit_code_of(spent), "A worker would hand it back, uncharged.")
     if others in _REFUSED and error.action in _REFUSED:
         words = "The API refuses now what it answered before, too: a worker would charge nothing, and stop."
         return Fate("released", 2, words)
