@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from haulier.errors import UsageError
+from haulier.errors import RunSpentError, UsageError
 from haulier.runs.expect import is_expect_missing, records_off
 from haulier.runs.records import Totals, VerdictRecord
 from haulier.runs.run import Run
+from haulier.worker.watch import SPENT_SECONDS, Watch
 from tests.harness.cuts.calls import Cut, Cuts
-from tests.runs.rig import Place, Process, given, thing
+from tests.runs.rig import SOURCE, Place, Process, given, thing
 
 
 class Counter:
@@ -141,6 +142,37 @@ async def test_a_count_that_nobody_was_told_is_missing(place: Place) -> None:
     verdict = await able.closer.close(run)
     assert verdict is not None
     assert verdict.verdict == "complete"
+
+
+async def test_a_busy_worker_asks_seldom_for_a_count_that_its_run_may_not_ask(place: Place) -> None:
+    """Other runs keep it at work, and it looks at this one twice a second: each try would list the run again. The count
+    may come from elsewhere meanwhile."""
+    asked = 0
+
+    async def spent(run: Run) -> Mapping[str, int]:
+        nonlocal asked
+        asked += 1
+        raise RunSpentError(run.run_id, 20)
+
+    able = place.process(expect=Counter(1, 1))
+    run = await able.claim(has_expect=True)
+    await able.enqueue(run, [thing(1)])
+    await able.work(run)
+    cuts = Cuts()
+    worker = place.process(cuts, expect=spent)
+    watch = Watch(worker.lake, worker.queue, worker.closer, SOURCE)
+    assert not await watch.look_at(run.run_id)
+    assert (asked, list(watch.spent)) == (1, [run.run_id])
+    calls = len(cuts.calls)
+    for _ in range(10):
+        assert not await watch.look_at(run.run_id)
+    assert (asked, list(watch.spent), "LocalLake.sweep" in cuts.calls[calls:]) == (1, [run.run_id], False)
+    place.clock.advance(SPENT_SECONDS)
+    assert not await watch.look_at(run.run_id)
+    assert asked == 2
+    assert await able.closer.close(run) is not None
+    assert await watch.look_at(run.run_id)
+    watch.close()
 
 
 async def test_a_process_without_the_api_leaves_such_a_run(place: Place, process: Process) -> None:

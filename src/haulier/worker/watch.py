@@ -22,6 +22,10 @@ from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL_VERDICTS, RunState, open_runs, run_state
 from haulier.runs.stranded import is_stranded, mend_stranded
 
+SPENT_SECONDS = 60.0
+"""After the count that closes a run was refused, for so long it is not asked for again: what other processes bring back
+unused may have made room by then."""
+
 logger = logging.getLogger("haulier.runs")
 
 
@@ -49,6 +53,8 @@ class _Watched:
     """Monotonic time when ``progress`` or ``repairs`` changed."""
     repairs: int | None = None
     has_warned: bool = False
+    asks_again_at: float = -math.inf
+    """Monotonic; before, the count that closes the run is left unasked."""
 
 
 class Watch:
@@ -152,10 +158,14 @@ class Watch:
         watched = self._watched.get(run.run_id)
         if watched is None:
             watched = self._watched[run.run_id] = _Watched(run, Ledger(self._lake, run.paths))
+        now = self._closer.clock.monotonic()
+        if now < watched.asks_again_at and await is_expect_missing(self._lake, run):
+            return True
         try:
             verdict = await self._closer.close(run, watched.ledger)
         except RunSpentError as error:
             self.spent[run.run_id] = error
+            watched.asks_again_at = now + SPENT_SECONDS
             return True
         self.spent.pop(run.run_id, None)
         if verdict is not None:
