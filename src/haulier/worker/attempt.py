@@ -140,7 +140,7 @@ class Attempt:
         if self._held.lease.deliveries <= 1 and not envelope.resent:
             return None
         refusal = self._deps.client.scope.refusal
-        if run.run_id in self._state.spent and isinstance(refusal, RunSpentError):
+        if envelope.releases and run.run_id in self._state.spent and isinstance(refusal, RunSpentError):
             raise refusal  # It comes back until its worker stops: one look in the lake for each time is dear.
         found = await look_up(self._deps.lake, run, stream, envelope.key)
         if found is not None:
