@@ -108,3 +108,14 @@ async def test_nothing_is_sent_of_a_run_that_was_closed_while_it_was_planned(pla
     with pytest.raises(RunEndedError, match=r"it is cancelled\. Nothing more of it is sent"):
         await process.enqueuer.enqueue(run, lambda: given([thing(1)]), on_planned=cancel)
     assert place.messages == []
+
+
+async def test_a_run_that_a_worker_beside_closed_as_complete_is_no_failure(place: Place, process: Process) -> None:
+    """With nothing due, it is complete as soon as its plan is sealed."""
+    run = await process.claim()
+
+    async def close(_seal: Seal) -> None:
+        assert await place.process().closer.close(run) is not None
+
+    seal = await process.enqueuer.enqueue(run, lambda: given([]), on_planned=close)
+    assert seal.items == 0

@@ -42,7 +42,7 @@ class Enqueuer:
 
         ``items`` is called only without a seal, ``on_sent`` as by `send_plan`. ``on_planned`` is awaited between plan
         and messages; nothing is sent if it raises. ``finished`` is as for `write_plan`. Raises `RunEndedError` where
-        the run is closed.
+        the run was superseded or cancelled.
         """
         seal = await self.plan(run, items, finished)
         if on_planned is not None:

@@ -1,4 +1,4 @@
-"""What is done for a run only while it is open."""
+"""What is done for a run only while nobody ended it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from haulier.clock import Clock
 from haulier.errors import RunEndedError, UnavailableError
 from haulier.lake.seam import Lake
 from haulier.runs.run import Run
-from haulier.runs.state import run_state
+from haulier.runs.state import RunState, run_state
 
 T = TypeVar("T")
 
@@ -20,9 +20,10 @@ LOOK_SECONDS = 5.0
 
 
 async def require_open(lake: Lake, run: Run) -> None:
-    """Raises `RunEndedError` where it is closed."""
+    """Raises `RunEndedError` where a person or a newer run ended it. One that is complete or partial was sent whole: a
+    worker beside may close a short one at once."""
     state, _ = await run_state(lake, run.paths)
-    if state.is_closed:
+    if state in (RunState.SUPERSEDED, RunState.CANCELLED):
         raise RunEndedError(f"Run {run.run_id} was closed meanwhile: it is {state.value}. Nothing more of it is sent.")
 
 
