@@ -29,9 +29,9 @@ logger = logging.getLogger("haulier.enumerator")
 UNTOLD_RUNS = 4
 """Each start looks at so many of the newest runs, so that an older one was looked at before."""
 
-STALE_PLAN = timedelta(minutes=10)
-"""Nobody plans so long, or hardly: an incremental run that is planned later would end where it was claimed, and its
-night be complete up to then alone."""
+STALE_PLAN = timedelta(hours=6)
+"""A plan may take hours, and is not to be superseded by each tick of cron. Last night's, which was cut off, would end
+where it was claimed, and this night be complete up to then alone."""
 
 OnPlanned = Callable[[LiveSource, Run, Seal], Awaitable[None]]
 """Called with the sealed plan, before its first item is enqueued."""

@@ -81,7 +81,7 @@ def test_an_unplanned_run_of_the_same_streams_is_the_one_that_is_asked_for(shop:
 
 @pytest.mark.parametrize("command", ["run", "enqueue"])
 def test_g1_an_increment_that_was_never_planned_does_not_end_where_it_was_claimed(shop: Place, command: str) -> None:
-    """Else tonight would be complete up to last night. One that was cut off a minute ago is planned again."""
+    """Else tonight would be complete up to last night. One that was cut off an hour ago is planned again."""
     shop.toml.write_text(shop.toml.read_text() + NEW_IDS)
 
     async def leave(age: timedelta) -> str:
@@ -90,7 +90,7 @@ def test_g1_an_increment_that_was_never_planned_does_not_end_where_it_was_claime
             new = new_run(site, WantedRun("incremental", ("items",)))
             return (await claim_run(site.lake, FakeClock(moment), new)).run_id
 
-    recent = asyncio.run(leave(timedelta(minutes=1)))
+    recent = asyncio.run(leave(timedelta(hours=1)))
     assert shop.run(command, "incremental", "--json").json["run_id"] == recent
     assert shop.run("run", "incremental").code == 0
     old = asyncio.run(leave(timedelta(days=1)))
