@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from haulier.errors import LakeUnavailableError, NewerFormatError, UsageError
+from haulier.lake.paths import runs_root
 from haulier.queues.envelope import encode
-from haulier.runs.newest_runs import latest_complete, open_run
+from haulier.runs.newest_runs import latest_complete, newest_claimed, newest_unless_trial, open_run
 from haulier.runs.plan import plan_item, write_plan
 from haulier.runs.records import RunFile, encode_record
 from haulier.runs.reopen import Decision
@@ -315,3 +316,11 @@ def test_the_format_stands_in_every_encoded_record() -> None:
         run_id="r", source="s", mode="full", snapshot_time=moment, created_at=moment, fingerprint="f", streams=("a",)
     )
     assert b'"format":1' in encode_record(file)
+
+
+async def test_a_claim_that_was_cut_off_hides_no_older_run(place: Place, process: Process) -> None:
+    """It left an empty folder, days after the runs that a person asks for."""
+    runs = [await process.claim() for _ in range(3)]
+    (place.folder / runs_root(SOURCE) / "full-20261201T000000Z").mkdir()
+    assert await newest_unless_trial(process.lake, SOURCE) == runs[-1]
+    assert await newest_claimed(process.lake, SOURCE, 2) == runs[:0:-1]

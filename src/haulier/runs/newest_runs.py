@@ -69,12 +69,19 @@ async def newest_claimed(
     lake: Lake, source: str, most: int, mode: str | None = None, *, is_trial_left_out: bool = False
 ) -> list[Run]:
     """The runs that were claimed last, the newest first: for a person. An incremental run has its name from the API's
-    clock, so that by their names it may seem older than the full run before it. Of each mode a few more are read."""
+    clock, so that by their names it may seem older than the full run before it. Of each mode a few more are read. In
+    place of a claim that was cut off an older run is read."""
+
+    async def load(name: str) -> tuple[str, Run | None]:
+        return name, await load_run(lake, source, name)
+
     names = await _names(lake, source, mode, is_trial_left_out=is_trial_left_out)
-    names = _newest_of_each_mode(names, most, MOST_OUT_OF_ORDER)
-    found = await run_each(lambda name: load_run(lake, source, name), names, lake.capabilities.in_flight)
-    runs = [run for run in found if run is not None]
-    return sorted(runs, key=lambda run: (run.file.created_at, run.file.snapshot_time), reverse=True)[:most]
+    loaded = dict[str, Run]()
+    while wanted := [name for name in _newest_of_each_mode(names, most, MOST_OUT_OF_ORDER) if name not in loaded]:
+        found = dict(await run_each(load, wanted, lake.capabilities.in_flight))
+        loaded |= {name: run for name, run in found.items() if run is not None}
+        names = [name for name in names if name not in found or name in loaded]
+    return sorted(loaded.values(), key=lambda run: (run.file.created_at, run.file.snapshot_time), reverse=True)[:most]
 
 
 async def newest_first(
