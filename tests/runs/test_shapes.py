@@ -17,6 +17,7 @@ from haulier.errors import LakeUnavailableError
 from haulier.runs.records import ManifestEntry
 from haulier.runs.shape import MAX_DEPTH, MAX_KEYS, MAX_PATHS, ShapeSketch, StreamShape
 from haulier.runs.shapes import (
+    LARGE_BYTES,
     RUNS_PASSED,
     SAMPLE_BYTES,
     SAMPLE_OBJECTS,
@@ -169,6 +170,25 @@ async def test_g9_a_run_of_many_streams_has_one_budget(place: Place, process: Pr
     counts = [shapes[stream].records for stream in streams]
     assert 0.8 * SAMPLE_BYTES < sum(counts) * len(record) <= SAMPLE_BYTES
     assert min(counts) >= SAMPLE_OBJECTS
+
+
+async def test_records_that_are_larger_than_an_equal_share_have_a_shape(process: Process) -> None:
+    """While bytes are left, which each stream has its part of; one above a megabyte is passed over."""
+    run = await process.claim()
+    sizes = {f"s{number:02}": 100_000 for number in range(24)} | {"too_large": LARGE_BYTES}
+    run = dataclasses.replace(run, file=msgspec.structs.replace(run.file, streams=tuple(sizes)))
+    sample = ObjectSample(sizes)
+    for stream, size in sizes.items():
+        body = gzip.compress((json.dumps({"x": "y" * size}).encode() + b"\n") * 2, 1)
+        for number in range(SAMPLE_OBJECTS):
+            path = run.paths.object(stream, f"k{number}")
+            await process.lake.create(path, body)
+            sample.add([ManifestEntry(key=f"k{number}", stream=stream, state="done", path=path)])
+    shapes = await sample_shapes(process.lake, run, 1, sample)
+    assert set(shapes) == set(sizes) - {"too_large"}
+    counts = [shape.records for shape in shapes.values()]
+    assert sum(counts) * 100_000 <= SAMPLE_BYTES
+    assert max(counts) - min(counts) <= 1
 
 
 async def test_runs_that_never_were_complete_are_not_all_read(place: Place) -> None:

@@ -26,8 +26,10 @@ SAMPLE_RECORDS: Final = 64
 MANY_OBJECTS: Final = 200
 """Of all streams of a run."""
 SAMPLE_BYTES: Final = 4 << 20
-"""Of a run, as records: each object has its equal share, and a longer record is not looked at. A megabyte takes a
-closer 0.2 to 0.75 s of CPU, which leases and signs of life wait for as well."""
+"""Of a run, as records: each object has its equal share. A megabyte takes a closer 0.2 to 0.75 s of CPU, which leases
+and signs of life wait for as well."""
+LARGE_BYTES: Final = 1 << 20
+"""A first record larger than its object's share is looked at up to this size, while bytes of the run are left."""
 ADDED_AT_ONCE: Final = 16
 """Records, between which other work of the process has its turn."""
 RUNS_BACK: Final = 8
@@ -76,8 +78,9 @@ async def sample_shapes(lake: Lake, run: Run, number: int, sample: ObjectSample)
     if standing is None:
         sketches = {stream: ShapeSketch() for stream in run.file.streams}
         objects = [(stream, each) for stream in run.file.streams for each in sample.paths(stream)]
-        look = _Look(lake, run, SAMPLE_BYTES // max(1, len(objects)))
-        await run_each(lambda found: look.at(found[1], sketches[found[0]]), objects, lake.capabilities.in_flight)
+        look, share = _Look(lake, run), SAMPLE_BYTES // max(1, len(objects))
+        await run_each(lambda found: look.at(found[1], sketches[found[0]], share), objects, lake.capabilities.in_flight)
+        await look.at_large_ones()
         record = ShapesRecord(shapes={stream: sketch.shape() for stream, sketch in sketches.items() if sketch.records})
         if await lake.create(path, encode_record(record)):
             return record.shapes
@@ -167,20 +170,30 @@ def _shapes_in(body: bytes | None, path: str) -> dict[str, StreamShape]:
 
 
 class _Look:
-    """At the first records of objects, ``most_bytes`` of each."""
+    """At the first records of objects."""
 
-    def __init__(self, lake: Lake, run: Run, most_bytes: int) -> None:
+    def __init__(self, lake: Lake, run: Run) -> None:
         self._lake = lake
         self._run = run
-        self._most_bytes = most_bytes
+        self._left_bytes = SAMPLE_BYTES
+        self._large: list[tuple[str, ShapeSketch]] = []
+        """Objects whose first record is larger than their share."""
         self._turn = asyncio.Lock()
         """One thread at a time: several would leave the loop little of the interpreter."""
 
-    async def at(self, path: str, sketch: ShapeSketch) -> None:
+    async def at_large_ones(self) -> None:
+        """One record each, in turn by streams, so that none is without a shape because of another's."""
+        waiting, self._large = sorted(self._large, key=lambda one: one[0]), []
+        while waiting and self._left_bytes > 0:
+            one = min(waiting, key=lambda one: one[1].records)
+            waiting.remove(one)
+            await self.at(*one, min(LARGE_BYTES, self._left_bytes), most_records=1)
+
+    async def at(self, path: str, sketch: ShapeSketch, most_bytes: int, *, most_records: int = SAMPLE_RECORDS) -> None:
         """An object that is not sound, or that cannot be read, is verified elsewhere; only a lake that is away stops a
         closing."""
         try:
-            records = await self._first_records(path)
+            records = await self._first_records(path, most_bytes, most_records)
         except ValueError:
             return
         except LakeUnavailableError as error:
@@ -189,11 +202,14 @@ class _Look:
             fields = {"run_id": self._run.run_id, "path": path, "reason": str(error)}
             logger.warning("an object cannot be read, and its shape is not known", extra=fields)
             return
+        if not records:
+            self._large.append((path, sketch))
+        self._left_bytes -= sum(map(len, records))
         for start in range(0, len(records), ADDED_AT_ONCE):
             async with self._turn:
                 await asyncio.to_thread(_add, sketch, records[start : start + ADDED_AT_ONCE])
 
-    async def _first_records(self, path: str) -> list[bytes]:
+    async def _first_records(self, path: str, most_bytes: int, most_records: int) -> list[bytes]:
         records: list[bytes] = []
         size = 0
         pieces = self._lake.download(path)
@@ -202,7 +218,7 @@ class _Look:
             async for batch in lines:
                 for line in batch:
                     size += len(line)
-                    if size > self._most_bytes or len(records) == SAMPLE_RECORDS:
+                    if size > most_bytes or len(records) == most_records:
                         return records
                     records.append(line)
         finally:
