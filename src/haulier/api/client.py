@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from haulier.api.answers.judgement import Rule, judge
-from haulier.api.errors import ApiError
+from haulier.api.errors import Action, ApiError
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.server_time import ServerTime, ask_server_time
 from haulier.api.http.transport import Transport, TransportError
@@ -53,10 +53,15 @@ class Client:
             return await ask_server_time(url, parts.transport, parts.scope.slot, parts.clock, parts.rng)
         except TransportError as error:
             reason = parts.redactor.redact(error.text)
+            action = judge(error, now=parts.clock.now()).final
+            is_persons = action in (Action.CONFIG, Action.AUTH)
+            todo = (
+                "Put that right, and run the same command again" if is_persons else "Run the same command again later"
+            )
             raise ApiError(
                 f"{parts.redactor.redact(url)} was asked for its time, and does not answer: {reason}. No run was "
-                "claimed, since only the API's clock can say up to when it may read. Run the same command again later.",
-                action=judge(error, now=parts.clock.now()).final,
+                f"claimed, since only the API's clock can say up to when it may read. {todo}.",
+                action=action,
                 fault=error.kind,
                 reason=reason,
             ) from error

@@ -5,27 +5,31 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from haulier.api.errors import ApiError
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.server_time import ServerTime, ask_server_time
 from haulier.api.http.transport import UNLIMITED_WAIT, TransportError
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.app.run_time import run_time
+from haulier.cli.exit_codes import exit_code_of
 from haulier.clock import SystemClock
 from haulier.errors import UsageError
 from haulier.testing.sandbox import Sandbox, SandboxSettings
+from tests.api.paging.rig import client_of
 
 NOW = datetime(2026, 11, 30, 2, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
-async def asked(settings: SandboxSettings, url: str = "") -> ServerTime:
+async def asked(settings: SandboxSettings, url: str = "", **of_api: Any) -> ServerTime:
     clock = SystemClock()
     async with Sandbox(settings) as api:
-        transport = AiohttpTransport(Api(url or api.url), clock=clock, redactor=Redactor())
+        transport = AiohttpTransport(Api(url or api.url, **of_api), clock=clock, redactor=Redactor())
         try:
             return await ask_server_time(url or api.url, transport, lambda: UNLIMITED_WAIT, clock, random.Random(1))
         finally:
@@ -62,6 +66,47 @@ async def test_a_server_that_sends_a_body_after_a_head_tells_the_time_all_the_sa
         told = await asked(SandboxSettings(), f"http://127.0.0.1:{port}")
     assert methods == [b"HEAD", b"GET"]
     assert told.date == NOW
+
+
+@pytest.mark.parametrize(
+    "length", [5, 1 << 40], ids=["the connection ends in the body", "the body is larger than max_body_bytes"]
+)
+async def test_an_answer_whose_body_cannot_be_had_tells_the_time(length: int) -> None:
+    """The HEAD is swallowed, as by some firewalls: after one timeout a GET is sent."""
+    methods: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        methods.append((await reader.readuntil(b"\r\n\r\n")).partition(b" ")[0])
+        if methods[-1] == b"HEAD":
+            await reader.read()
+        else:
+            head = f"HTTP/1.1 200 OK\r\nDate: Mon, 30 Nov 2026 02:00:00 GMT\r\nContent-Length: {length}\r\n\r\n"
+            writer.write(head.encode() + b"no")
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        told = await asked(SandboxSettings(), f"http://127.0.0.1:{port}", first_byte_timeout_seconds=0.3)
+    assert methods == [b"HEAD", b"GET"]
+    assert told.date == NOW
+
+
+async def test_what_a_person_must_put_right_does_not_go_away_later() -> None:
+    """A server without TLS at an https address: exit code 2."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with client_of(f"https://127.0.0.1:{port}") as client:
+            with pytest.raises(ApiError, match=r"Put that right, and run the same command again\.$") as raised:
+                await client.ask_time()
+    assert exit_code_of(raised.value) == 2
 
 
 async def test_g1_no_answer_is_no_reason_to_believe_our_own_clock() -> None:

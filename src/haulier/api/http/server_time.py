@@ -63,8 +63,9 @@ async def ask_server_time(
         except TransportError as error:
             if error.kind not in _LOST or tries >= TRIES:
                 raise
-            # There are servers that hang up on a HEAD, and some send a body after it, which no client can read.
-            if error.kind is Fault.PROTOCOL or tries + 1 == TRIES:
+            # There are servers that hang up on a HEAD, firewalls that swallow it, and some send a body after it, which
+            # no client can read.
+            if error.kind in (Fault.PROTOCOL, Fault.TIMEOUT) or tries + 1 == TRIES:
                 method = "GET"
         else:
             if told.date is not None or tries > 1:
@@ -80,9 +81,13 @@ async def _ask_once(
         try:
             answer = await transport.send(request)
         except TransportError as error:
-            if error.kind is not Fault.REDIRECT:
+            date = parse_http_date(error.date, asked_at) if request.method == "GET" else None
+            if date is None and error.kind not in (Fault.REDIRECT, Fault.TOO_LARGE):
                 raise
-            return ServerTime(asked_at, clock.now(), None, error.text)  # An answer, though its `Date` is not known.
-    date = parse_http_date(answer.headers.get("Date", ""), asked_at)
-    problem = "" if date is not None else f"the answer, with status {answer.status}, has no `Date` that can be read"
-    return ServerTime(asked_at, clock.now(), date, problem, is_cached=answer.headers.get("Age", "0").strip() != "0")
+            # An answer, though its body cannot be had, or its `Date` is not known.
+            problem, age = error.text, error.age
+        else:
+            date, age = parse_http_date(answer.headers.get("Date", ""), asked_at), answer.headers.get("Age", "")
+            problem = f"the answer, with status {answer.status}, has no `Date` that can be read"
+    is_cached = age.strip() not in ("", "0")
+    return ServerTime(asked_at, clock.now(), date, "" if date else problem, is_cached=is_cached)

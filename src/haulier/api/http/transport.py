@@ -33,6 +33,10 @@ NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 class TransportError(HaulierError):
     """No trustworthy answer came. ``text`` holds no secrets. ``is_early``: the request's own ``wait`` ended it."""
 
+    date = ""
+    age = ""
+    """These headers of an answer whose body alone is not to be trusted."""
+
     def __init__(self, kind: Fault, text: str, *, is_early: bool = False) -> None:
         self.kind = kind
         self.text = text

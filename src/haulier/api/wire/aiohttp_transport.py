@@ -151,8 +151,9 @@ class AiohttpTransport:
                 body = await asyncio.to_thread(decode_body, *arguments)
             else:
                 body = decode_body(*arguments)
-        except TransportError:
+        except TransportError as error:
             if answer.status not in _SELF_EXPLAINING:
+                error.date, error.age = answer.headers.get("Date", ""), answer.headers.get("Age", "")
                 raise
             answer.drop()
             wire = body = b""
