@@ -27,7 +27,7 @@ from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.enqueue import Enqueuer
 from haulier.runs.plan import plan_item
-from haulier.runs.poison import poisoned
+from haulier.runs.poison.records import poisoned
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import PoisonRecord, Receipt, encode_record
 from haulier.runs.run import NewRun, Run, claim_run, list_runs

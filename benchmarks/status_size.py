@@ -30,7 +30,7 @@ from many_items import Timed, timed, write_source
 from haulier.app.open_source import Options, open_source
 from haulier.app.source_loader import load_app
 from haulier.cli.pick_run import pick_run
-from haulier.cli.status_reader import StatusReader
+from haulier.cli.status.reader import StatusReader
 from haulier.lake.paths import RunPaths
 from haulier.runs.records import OutcomeRecord, PoisonRecord, Receipt, encode_record
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings

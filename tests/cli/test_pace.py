@@ -14,7 +14,7 @@ from haulier.api.scope.row import Member, ScopeRow
 from haulier.cli.api_state import api_state
 from haulier.cli.pace import Pace, TimeLeft, estimate_end, eta_words
 from haulier.cli.progress import BAR_CHARACTERS, Traffic, bar_words, draw_bar
-from haulier.cli.status_reader import goes_on
+from haulier.cli.status.reader import goes_on
 from haulier.runs.ledger import Progress
 from haulier.testing.clock import FakeClock
 

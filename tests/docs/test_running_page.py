@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from haulier.cli.status_facts import StatusFacts
+from haulier.cli.status.facts import StatusFacts
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus
 from tests.docs.pages import ROOT, blocks_of

@@ -30,16 +30,16 @@ from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import Envelope, decode
 from haulier.queues.seam import Lease
-from haulier.runs import watermark
-from haulier.runs.edits import read_edits, write_edit
 from haulier.runs.ledger import Ledger
 from haulier.runs.newest_runs import open_run
 from haulier.runs.plan import read_seal
 from haulier.runs.run import NewRun, Run, claim_run, list_runs, load_run
-from haulier.runs.span_table import Ends
 from haulier.runs.state import RunState, run_state
 from haulier.runs.stranded import is_stranded, mend_stranded
-from haulier.runs.watermark import fold_watermark, read_watermark
+from haulier.runs.watermark import fold as watermark
+from haulier.runs.watermark.edits import read_edits, write_edit
+from haulier.runs.watermark.fold import fold_watermark, read_watermark
+from haulier.runs.watermark.span_table import Ends
 from haulier.sources.finished import Finished
 from tests.harness.cuts.calls import Cut, Cuts
 from tests.runs.orders_api import OrdersApi, Outage, Version

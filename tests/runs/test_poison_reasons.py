@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from haulier.runs.ledger import Ledger
-from haulier.runs.poison_reasons import RECORDS_AT_A_LOOK, PoisonReasons, read_poison_reasons
+from haulier.runs.poison.reasons import RECORDS_AT_A_LOOK, PoisonReasons, read_poison_reasons
 from tests.runs.rig import Place, key_of, thing
 
 POISONED = RECORDS_AT_A_LOOK + 200

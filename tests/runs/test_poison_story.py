@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from haulier.queues.envelope import AttemptNote
-from haulier.runs.poison_selection import PoisonSelection
-from haulier.runs.poison_story import read_story
+from haulier.runs.poison.selection import PoisonSelection
+from haulier.runs.poison.story import read_story
 from haulier.runs.records import CrashRecord, PoisonRecord, encode_record
 from haulier.runs.reopen import Decision
 from tests.runs.rig import Place, Process, key_of, thing

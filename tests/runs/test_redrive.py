@@ -8,9 +8,9 @@ import pytest
 
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
-from haulier.runs.poison import PoisonOfRun
-from haulier.runs.poison_selection import PoisonSelection
-from haulier.runs.poison_story import read_story
+from haulier.runs.poison.records import PoisonOfRun
+from haulier.runs.poison.selection import PoisonSelection
+from haulier.runs.poison.story import read_story
 from haulier.runs.records import Ending, PoisonRecord
 from haulier.runs.reopen import Decision
 from haulier.runs.run import Run

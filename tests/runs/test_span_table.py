@@ -6,7 +6,7 @@ import time
 
 from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS
-from haulier.runs.span_table import SpanTable
+from haulier.runs.watermark.span_table import SpanTable
 
 
 def test_what_two_tables_share_is_found_group_by_group() -> None:

@@ -19,11 +19,11 @@ from haulier.items.workitem import WorkItem
 from haulier.lake.paths import versions_root
 from haulier.queues.envelope import Envelope
 from haulier.queues.seam import Lease
-from haulier.runs import watermark
-from haulier.runs.edits import read_edits, write_edit
 from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
-from haulier.runs.watermark import fold_watermark, read_watermark
+from haulier.runs.watermark import fold as watermark
+from haulier.runs.watermark.edits import read_edits, write_edit
+from haulier.runs.watermark.fold import fold_watermark, read_watermark
 from tests.harness.cuts.calls import Cuts, every_cut
 from tests.runs.rig import SOURCE, Place, Process, Thing, finish, thing
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haulier.runs.poison import read_poison
+from haulier.runs.poison.records import read_poison
 from haulier.testing.clock import FakeClock
 from tests.harness.things import things
 from tests.seams.cloud import Cloud

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from haulier.runs.plan import plan_item
-from haulier.runs.poison_selection import PoisonSelection
+from haulier.runs.poison.selection import PoisonSelection
 from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, RedriveRecord, VerdictRecord, encode_record
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import Run

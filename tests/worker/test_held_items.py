@@ -18,7 +18,7 @@ from haulier.items.workitem import WorkItem
 from haulier.queues.envelope import MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, Envelope, encode
 from haulier.runs.ledger import Ledger
 from haulier.runs.plan import MAX_ITEM_BYTES, SHARD_BYTES, plan_item, read_seal
-from haulier.runs.poison import PoisonOfRun
+from haulier.runs.poison.records import PoisonOfRun
 from haulier.runs.stranded import mend_stranded
 from haulier.sources.context import Context
 from haulier.worker.guard_pipe import EndFrame, Job, PageFrame, StartFrame, read_frame, work_alone

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from haulier.app.open_source import OpenSource
 from haulier.runs.newest_runs import latest_complete, newest_run
 from haulier.runs.run import NewRun
-from haulier.runs.watermark import read_watermark
+from haulier.runs.watermark.fold import read_watermark
 from haulier.sources.new_windows import no_start_error
 
 

@@ -19,7 +19,7 @@ from haulier.runs.newest_runs import newest_first, open_run
 from haulier.runs.open_run import while_open
 from haulier.runs.records import Seal
 from haulier.runs.run import TRIAL, NewRun, Run, claim_run, require_same_fingerprint
-from haulier.runs.watermark import fold_watermark
+from haulier.runs.watermark.fold import fold_watermark
 from haulier.sources.context import Context
 from haulier.sources.context_log import ContextLog
 from haulier.sources.finished import Finished

@@ -15,7 +15,7 @@ from haulier.api.scope.row import Member, ScopeRow, decode
 from haulier.app.open_source import OpenSource, scope_name
 from haulier.cli.moments import moment_of, text_of
 from haulier.cli.orders import HoldFacts, LimitFacts, hold_facts, hold_words, limit_facts, limit_words
-from haulier.cli.worker_facts import is_living
+from haulier.cli.status.worker_facts import is_living
 from haulier.clock import wall_seconds
 from haulier.plurals import count_of
 

@@ -11,7 +11,7 @@ from haulier.items.spans import Span, without
 from haulier.items.windows import TimeWindow
 from haulier.plurals import are, count_of
 from haulier.runs.records import Overlaps, Seal
-from haulier.runs.span_table import SpanTable, span_between
+from haulier.runs.watermark.span_table import SpanTable, span_between
 
 
 def due_lines(seal: Seal, snapshot_time: datetime) -> Iterator[str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from haulier.runs.poison import PoisonGroup
-from haulier.runs.poison_story import PoisonStory, StoryEvent
+from haulier.runs.poison.records import PoisonGroup
+from haulier.runs.poison.story import PoisonStory, StoryEvent
 from haulier.runs.records import PoisonRecord, RequestNote
 
 ERROR_CHARACTERS = 200

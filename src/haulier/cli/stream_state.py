@@ -15,9 +15,9 @@ from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS
 from haulier.items.spans import LOWEST_ID, LOWEST_TIME, Span, merge, overlaps
 from haulier.items.windows import TimeWindow
-from haulier.runs.edits import EditRecord, read_edits
-from haulier.runs.span_table import span_between
-from haulier.runs.watermark import FoldedRun, Watermark, read_watermark
+from haulier.runs.watermark.edits import EditRecord, read_edits
+from haulier.runs.watermark.fold import FoldedRun, Watermark, read_watermark
+from haulier.runs.watermark.span_table import span_between
 
 SHOWN_SPANS = 10
 """Spans and runs of a stream that are written out; `--json` has all."""

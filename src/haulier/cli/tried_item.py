@@ -26,7 +26,7 @@ from haulier.lake.seam import Bytes
 from haulier.plurals import count_of
 from haulier.runs.ledger import Ledger
 from haulier.runs.newest_runs import newest_unless_trial
-from haulier.runs.poison_story import read_story
+from haulier.runs.poison.story import read_story
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.worker.deadline import GateWaitError

@@ -19,9 +19,9 @@ from haulier.lake.names import is_path
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.queues.envelope import MAX_PAYLOAD_BYTES
-from haulier.runs.planned_spans import PlannedSpans
 from haulier.runs.records import ChildList, PlannedItem, Seal, Shard, decode_record, encode_record
 from haulier.runs.scratch import Scratch
+from haulier.runs.watermark.planned_spans import PlannedSpans
 from haulier.sources.finished import Finished
 
 SHARD_ITEMS = 1_000

@@ -9,7 +9,7 @@ import msgspec
 
 from haulier.errors import LakeUnavailableError, NewerFormatError
 from haulier.queues.envelope import AttemptNote
-from haulier.runs.span_table import Ends, SpanLists
+from haulier.runs.watermark.span_table import Ends, SpanLists
 
 FORMAT = 1
 

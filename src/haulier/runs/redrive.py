@@ -10,7 +10,7 @@ from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.lost_queue import require_queue_of
-from haulier.runs.poison_selection import ALL_POISON, Numbered, PoisonSelection
+from haulier.runs.poison.selection import ALL_POISON, Numbered, PoisonSelection
 from haulier.runs.records import RedriveRecord, encode_record
 from haulier.runs.reopen import UNEXPLAINED, Decision, refuse_final, reopen, require_open_or_partial, standing_verdict
 from haulier.runs.run import Run

@@ -10,7 +10,7 @@ from haulier.lake.ndjson import lines_of
 from haulier.lake.seam import Lake
 from haulier.runs.manifest import read_manifest
 from haulier.runs.plan import read_seal, read_shard
-from haulier.runs.poison import read_poison
+from haulier.runs.poison.records import read_poison
 from haulier.runs.records import ChildList, ManifestEntry, PlannedItem, decode_record
 from haulier.runs.run import Run
 from haulier.runs.state import closing_in_force

@@ -18,9 +18,9 @@ from haulier.api.scope.failures import Failures
 from haulier.cli.api_state import ApiState
 from haulier.cli.orders import HoldFacts, LimitFacts
 from haulier.cli.pace import RunRate, TimeLeft
-from haulier.cli.status_facts import LatencyFacts, OtherRun, QueueFacts, StatusFacts
-from haulier.cli.status_screen import draw
-from haulier.cli.worker_facts import WorkerFacts
+from haulier.cli.status.facts import LatencyFacts, OtherRun, QueueFacts, StatusFacts
+from haulier.cli.status.screen import draw
+from haulier.cli.status.worker_facts import WorkerFacts
 from haulier.queues.seam import Holder
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus

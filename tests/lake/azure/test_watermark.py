@@ -13,9 +13,9 @@ import pytest
 from haulier.clock import SystemClock
 from haulier.lake.azure.lake import AzureLake
 from haulier.lake.paths import versions_root
-from haulier.runs.edits import write_edit
 from haulier.runs.run import Run
-from haulier.runs.watermark import KEPT_VERSIONS, fold_watermark, read_watermark
+from haulier.runs.watermark.edits import write_edit
+from haulier.runs.watermark.fold import KEPT_VERSIONS, fold_watermark, read_watermark
 from haulier.testing.proxy.rules import FaultRule
 from tests.lake.azure.conftest import Container
 from tests.runs.rig import SOURCE, Place, Thing, finish, thing

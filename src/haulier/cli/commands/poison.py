@@ -21,9 +21,9 @@ from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
-from haulier.runs.poison import PoisonGroups, PoisonOfRun, read_several
-from haulier.runs.poison_selection import Numbered, PoisonSelection
-from haulier.runs.poison_story import read_story
+from haulier.runs.poison.records import PoisonGroups, PoisonOfRun, read_several
+from haulier.runs.poison.selection import Numbered, PoisonSelection
+from haulier.runs.poison.story import read_story
 from haulier.runs.reasons import POISON_REASONS
 from haulier.runs.records import PoisonRecord
 from haulier.runs.redrive import Redriver

@@ -21,9 +21,9 @@ from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
 from haulier.items.spans import LOWEST_ID, LOWEST_TIME
 from haulier.items.windows import TimeWindow
-from haulier.runs.edits import write_edit
 from haulier.runs.newest_runs import open_run
-from haulier.runs.span_table import Ends
+from haulier.runs.watermark.edits import write_edit
+from haulier.runs.watermark.span_table import Ends
 
 _stream_argument = click.argument("stream")
 _why_option = click.option(

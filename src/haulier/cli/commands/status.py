@@ -11,9 +11,9 @@ from haulier.cli.output import emit
 from haulier.cli.pick_run import pick_newest_open_run
 from haulier.cli.report import exit_code_of_state
 from haulier.cli.source_command import SourceCall, source_command
-from haulier.cli.status_lines import status_lines
-from haulier.cli.status_reader import StatusReader
-from haulier.cli.status_watch import watch
+from haulier.cli.status.lines import status_lines
+from haulier.cli.status.reader import StatusReader
+from haulier.cli.status.watch import watch
 from haulier.runs.lost_queue import require_queue
 
 

@@ -25,7 +25,7 @@ from haulier.lake.ndjson import to_lines
 from haulier.plurals import count_of
 from haulier.runs.records import RunFile
 from haulier.runs.run import Run
-from haulier.runs.watermark import read_watermark
+from haulier.runs.watermark.fold import read_watermark
 from haulier.sources.context import Context, RunInfo
 from haulier.sources.context_log import ContextLog
 from haulier.worker.dispatch import page_of

@@ -13,8 +13,8 @@ from haulier.cli.output import emit, say
 from haulier.cli.pick_run import pick_run
 from haulier.cli.report import exit_code_of_verdict, say_verdict, verdict_document
 from haulier.cli.source_command import SourceCall, source_command
-from haulier.cli.status_facts import StatusFacts
-from haulier.cli.status_lines import status_lines
+from haulier.cli.status.facts import StatusFacts
+from haulier.cli.status.lines import status_lines
 from haulier.plurals import are, count_of, have
 from haulier.runs.removal import require_standing
 from haulier.runs.status import run_status

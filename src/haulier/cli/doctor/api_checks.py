@@ -16,7 +16,7 @@ from haulier.cli.doctor.sample import Sample, sample_of
 from haulier.cli.durations import duration_text
 from haulier.errors import HaulierError, UsageError
 from haulier.plurals import count_of
-from haulier.runs.watermark import read_watermark
+from haulier.runs.watermark.fold import read_watermark
 from haulier.sources.finished import Finished
 
 STREAM_SECONDS = 120.0

@@ -13,9 +13,9 @@ from haulier.cli.hints import fill_source
 from haulier.cli.report import exit_code_of_state
 from haulier.cli.signals import until_signal
 from haulier.cli.standard_streams import is_read
-from haulier.cli.status_facts import StatusFacts
-from haulier.cli.status_lines import status_lines
-from haulier.cli.status_reader import StatusReader
+from haulier.cli.status.facts import StatusFacts
+from haulier.cli.status.lines import status_lines
+from haulier.cli.status.reader import StatusReader
 from haulier.clock import Clock
 from haulier.errors import UnavailableError
 
@@ -75,7 +75,7 @@ def _open_view(clock: Clock, *, as_json: bool) -> WatchView:
         return _JsonLines()
     if not sys.stdout.isatty():
         return _Blocks(clock)
-    from haulier.cli.status_screen import StatusScreen
+    from haulier.cli.status.screen import StatusScreen
 
     return StatusScreen()
 

@@ -9,7 +9,7 @@ from haulier.lake.paths import edits_root, runs_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
 from haulier.runs.records import Record, decode_record, encode_record
-from haulier.runs.span_table import Ends
+from haulier.runs.watermark.span_table import Ends
 
 PREFIX = "incremental-"
 """The names of the runs that count begin so, and sort by their snapshot times."""

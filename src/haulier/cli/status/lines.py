@@ -11,8 +11,8 @@ from haulier.cli.durations import duration_text
 from haulier.cli.failures import failure_lines
 from haulier.cli.pace import RunRate, eta_words
 from haulier.cli.report import shape_lines, unseen_lines
-from haulier.cli.status_facts import OtherRun, QueueFacts, StatusFacts
-from haulier.cli.worker_facts import worker_words
+from haulier.cli.status.facts import OtherRun, QueueFacts, StatusFacts
+from haulier.cli.status.worker_facts import worker_words
 from haulier.plurals import count_of
 from haulier.queues.seam import Holder
 from haulier.runs.state import RunState

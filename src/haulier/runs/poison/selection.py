@@ -12,7 +12,7 @@ from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
-from haulier.runs.poison import read_poison
+from haulier.runs.poison.records import read_poison
 from haulier.runs.records import PlannedItem
 from haulier.runs.run import Run
 

@@ -13,8 +13,8 @@ from rich.text import Text
 from haulier.cli.durations import duration_text
 from haulier.cli.failures import newest_on_one_line
 from haulier.cli.hints import fill_source
-from haulier.cli.status_facts import StatusFacts
-from haulier.cli.status_lines import fact_lines, heading, other_lines, worker_lines
+from haulier.cli.status.facts import StatusFacts
+from haulier.cli.status.lines import fact_lines, heading, other_lines, worker_lines
 from haulier.runs.state import RunState
 from haulier.runs.status import RunStatus
 

@@ -11,13 +11,13 @@ from haulier.app.run_start import is_queue_shared
 from haulier.cli.api_state import ApiState, api_state
 from haulier.cli.pace import Pace
 from haulier.cli.pick_run import NEWEST_RUNS
-from haulier.cli.status_facts import LatencyFacts, OtherRun, QueueFacts, StatusFacts
-from haulier.cli.worker_facts import worker_facts
+from haulier.cli.status.facts import LatencyFacts, OtherRun, QueueFacts, StatusFacts
+from haulier.cli.status.worker_facts import worker_facts
 from haulier.clock import wall_seconds
 from haulier.queues.seam import Queue
 from haulier.runs.ledger import Ledger
 from haulier.runs.newest_runs import newest_first
-from haulier.runs.poison_reasons import PoisonReasons, read_poison_reasons
+from haulier.runs.poison.reasons import PoisonReasons, read_poison_reasons
 from haulier.runs.run import Run
 from haulier.runs.state import FINAL_VERDICTS, RunState
 from haulier.runs.status import RunStatus, run_status

@@ -11,7 +11,7 @@ from haulier.api.scope.failures import NO_FAILURES, Failures
 from haulier.cli.api_state import ApiState
 from haulier.cli.failures import failure_facts
 from haulier.cli.pace import RunRate, TimeLeft
-from haulier.cli.worker_facts import WorkerFacts
+from haulier.cli.status.worker_facts import WorkerFacts
 from haulier.queues.seam import Holder
 from haulier.runs.status import RunStatus
 

@@ -18,7 +18,7 @@ from haulier.runs.manifest import read_manifest
 from haulier.runs.plan import read_seal, read_shard
 from haulier.runs.records import ChildList, PlannedItem, Seal, VerdictRecord, decode_record
 from haulier.runs.scratch import Scratch
-from haulier.runs.span_table import SpanTable
+from haulier.runs.watermark.span_table import SpanTable
 
 _JUDGED = frozenset({"poison", "damaged"})
 """Reasons of a partial run of which its manifest says which items they are about."""

@@ -10,7 +10,7 @@ from haulier.items.span_of import span_of
 from haulier.items.spans import Span
 from haulier.items.windows import TimeWindow
 from haulier.runs.records import Overlaps, PlannedItem
-from haulier.runs.span_table import SpanTable
+from haulier.runs.watermark.span_table import SpanTable
 from haulier.sources.finished import Finished
 
 

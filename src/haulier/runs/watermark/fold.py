@@ -14,12 +14,12 @@ from haulier.lake.names import is_path
 from haulier.lake.paths import versions_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
-from haulier.runs.edits import EditRecord, incremental_runs, numbers, read_edits
 from haulier.runs.records import Record, Verdict, VerdictRecord, decode_record, encode_record
 from haulier.runs.run import Run, load_run
-from haulier.runs.run_spans import RunSpans, read_run_spans
-from haulier.runs.span_table import SpanLists, SpanTable, span_between
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
+from haulier.runs.watermark.edits import EditRecord, incremental_runs, numbers, read_edits
+from haulier.runs.watermark.run_spans import RunSpans, read_run_spans
+from haulier.runs.watermark.span_table import SpanLists, SpanTable, span_between
 from haulier.sources.finished import Finished
 
 KEPT_RUNS = 32

@@ -1,0 +1,1 @@
+"""What `haulier status` shows, once or until the run is closed."""

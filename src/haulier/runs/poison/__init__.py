@@ -1,0 +1,1 @@
+"""Poison, for a person: what it died of, and which of it is meant."""

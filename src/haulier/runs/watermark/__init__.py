@@ -1,0 +1,1 @@
+"""The watermark: what incremental runs have finished."""
