@@ -16,6 +16,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from haulier.cli.main import main
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.harness.azurite import ACCOUNT, Azurite, fresh_name
 
 ITEMS = 30
@@ -110,21 +111,23 @@ def place(
 
 
 def test_g1_each_night_takes_what_is_new(place: Place) -> None:
-    """What is finished is folded from closings in the container; an API that tells no time leaves it to our clock."""
-    newest = place.source.with_name("newest")
-    for last, planned in ((9, 3), (9, 1), (14, 2)):
-        newest.write_text(str(last))
-        assert place.run("run", "incremental")["totals"]["planned"] == planned
-    numbers = sorted(record["number"] for record in place.records)
-    assert numbers == sorted([*range(15), *range(8, 10), *range(8, 10)])
+    """What is finished is folded from closings in the container; the API tells its time."""
+    with SandboxProcess(SandboxSettings(records=1)) as api:
+        place.source.write_text(place.source.read_text().replace("http://127.0.0.1:9", api.url))
+        newest = place.source.with_name("newest")
+        for last, planned in ((9, 3), (9, 1), (14, 2)):
+            newest.write_text(str(last))
+            assert place.run("run", "incremental")["totals"]["planned"] == planned
+        numbers = sorted(record["number"] for record in place.records)
+        assert numbers == sorted([*range(15), *range(8, 10), *range(8, 10)])
 
-    listed = place.run("latest", "--mode", "incremental")
-    assert (len(listed["snapshots"]), "late_objects" in listed) == (3, False)
-    late = f"{listed['snapshots'][1]['path']}/new_letters-7-8.ndjson.gz"
-    place.put(late, gzip.compress(b'{"number":7}\n'))
-    listed = place.run("latest", "--mode", "incremental")
-    # A line that reads the whole folder would read that as well.
-    assert (listed["late_objects"], listed["readers"]) == ([late], {})
+        listed = place.run("latest", "--mode", "incremental")
+        assert (len(listed["snapshots"]), "late_objects" in listed) == (3, False)
+        late = f"{listed['snapshots'][1]['path']}/new_letters-7-8.ndjson.gz"
+        place.put(late, gzip.compress(b'{"number":7}\n'))
+        listed = place.run("latest", "--mode", "incremental")
+        # A line that reads the whole folder would read that as well.
+        assert (listed["late_objects"], listed["readers"]) == ([late], {})
 
 
 def test_g1_a_purged_queue_is_repaired_and_the_run_ends_complete(place: Place) -> None:

@@ -8,15 +8,15 @@ import itertools
 import msgspec
 import pytest
 
-from haulier.errors import LakeUnavailableError
+from haulier.errors import LakeUnavailableError, RunEndedError
 from haulier.queues.envelope import encode
 from haulier.runs.manifest import read_manifest
-from haulier.runs.plan import plan_item
+from haulier.runs.plan import plan_item, read_seal
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import ManifestEntry, Receipt, VerdictRecord, decode_record
 from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
-from haulier.runs.send import envelope_of
+from haulier.runs.send import envelope_of, send_plan
 from haulier.runs.signs import PARTIAL, SUCCESS
 from haulier.runs.state import RunState, closing_in_force, newest_closing, run_state
 from tests.harness.cuts.calls import Cut, Cuts, Halt
@@ -374,10 +374,15 @@ async def test_c8_ending_a_run(place: Place, process: Process, ending: str) -> N
 
 
 async def test_c8_a_run_that_is_still_planned_can_be_cancelled(place: Place, process: Process) -> None:
-    """What its planner sends afterwards is completed unworked."""
+    """Its planner sends nothing more; what it was just sending is completed unworked."""
     run = await process.claim()
     assert (await process.closer.end(run, "cancelled")).verdict == "cancelled"
-    await process.enqueue(run, [thing(1)])
+    with pytest.raises(RunEndedError, match="it is cancelled"):
+        await process.enqueue(run, [thing(1)])
+    assert place.messages == []
+    seal = await read_seal(process.lake, run.paths)
+    assert seal is not None
+    assert await send_plan(process.lake, process.queue, run.paths, seal) == 1
     await process.work(run)
     assert (place.messages, place.api.requests.total()) == ([], 0)
 

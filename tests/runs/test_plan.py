@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from haulier.errors import LakeUnavailableError, UsageError
+from haulier.errors import LakeUnavailableError, RunEndedError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.runs.plan import MAX_ITEM_BYTES, plan_item, read_seal, read_shard, write_plan
 from tests.harness.cuts.calls import Cuts, every_cut
@@ -95,7 +95,8 @@ async def test_p1_an_unsealed_plan_stays_when_its_run_is_cancelled(place: Place,
         await place.process().closer.end(run, "cancelled")
         yield thing(SHARD_ITEMS)
 
-    await process.enqueuer.enqueue(run, items)
+    with pytest.raises(RunEndedError, match="it is cancelled"):
+        await process.enqueuer.enqueue(run, items)
     assert len(place.files("**/*.ndjson")) == 2
     await process.work(run)
     assert not place.api.requests
