@@ -73,48 +73,23 @@ async def find_runs(source: OpenSource, workers: int) -> AsyncIterator[Finding]:
 
 
 def _of_run(run: Run, status: RunStatus, workers: int) -> Finding:
-    run_id, ended = (
-        status.run_id,
-        f"{status.planned - status.missing:,} of {count_of(status.planned, 'item')} have ended",
-    )
+    ended = f"{status.planned - status.missing:,} of {count_of(status.planned, 'item')} have ended"
+    text, remedy = f"It is {status.state.value}: {ended}.", ""
     if status.state is RunState.PARTIAL and status.poisoned:
-        return Finding(
-            check="runs",
-            subject=run_id,
-            state="warning",
-            text=f"It is partial: {count_of(status.poisoned, 'item')} poisoned.",
-            remedy=f"See why: haulier poison list SOURCE --run {run_id}. Then redrive or discard them.",
-        )
-    if status.state is RunState.PARTIAL:
+        text = f"It is partial: {count_of(status.poisoned, 'item')} poisoned."
+        remedy = f"See why: haulier poison list SOURCE --run {run.run_id}. Then redrive or discard them."
+    elif status.state is RunState.PARTIAL:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items())
-        return Finding(
-            check="runs",
-            subject=run_id,
-            state="warning",
-            text=f"It is partial ({reasons}).",
-            remedy=f"Find out why, then pull again: {run.command}.",
-        )
-    if status.state.is_closed:
-        return Finding(
-            check="runs", subject=run_id, text=f"It is {status.state.value}: {count_of(status.records, 'record')}."
-        )
-    if status.is_stranded:
-        return Finding(
-            check="runs",
-            subject=run_id,
-            state="warning",
-            text=f"It is open, and the queue has lost what is missing: {ended}.",
-            remedy=f"Send it again and finish the run: {run.command}.",
-        )
-    if not workers:
-        return Finding(
-            check="runs",
-            subject=run_id,
-            state="warning",
-            text=f"It is {status.state.value}, and no worker is alive: {ended}.",
-            remedy=f"Finish it: {run.command}.",
-        )
-    return Finding(check="runs", subject=run_id, text=f"It is {status.state.value}: {ended}.")
+        text, remedy = f"It is partial ({reasons}).", f"Find out why, then pull again: {run.command}."
+    elif status.state.is_closed:
+        text = f"It is {status.state.value}: {count_of(status.records, 'record')}."
+    elif status.is_stranded:
+        text = f"It is open, and the queue has lost what is missing: {ended}."
+        remedy = f"Send it again and finish the run: {run.command}."
+    elif not workers:
+        text = f"It is {status.state.value}, and no worker is alive: {ended}."
+        remedy = f"Finish it: {run.command}."
+    return Finding(check="runs", subject=run.run_id, state="warning" if remedy else "ok", text=text, remedy=remedy)
 
 
 def _capital(text: str) -> str:
