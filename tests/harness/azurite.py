@@ -22,7 +22,7 @@ ACCOUNT = "devstoreaccount1"
 # Published with the emulator, and the same everywhere.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 START_SECONDS = 60.0
-PROGRAM = Path(sys.prefix) / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+PROGRAM = Path(sys.prefix) / "npm" / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 _PRELOADED = Path(__file__).parent / "npm" / "collect_rarely.cjs"
 _SAYS = "service is successfully listening at "
 

@@ -1,0 +1,1 @@
+"""What haulier tells of its work to OpenTelemetry, where a person asked for it."""
