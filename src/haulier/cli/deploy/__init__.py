@@ -1,0 +1,1 @@
+"""What `haulier deploy` prints: the YAML of a fleet, for each platform."""
