@@ -7,7 +7,7 @@ import platform
 import random
 import re
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -49,6 +49,9 @@ class Options:
     """Keep ``in_flight`` as declared, whatever the API bears."""
     hook: Hook | None = None
     """Called when a run is closed."""
+    lake_variable: str = ""
+    """What named the lake, if that was a variable and no person; likewise below."""
+    queue_variable: str = ""
 
 
 class Hook(Protocol):
@@ -170,21 +173,34 @@ class LiveSource(OpenSource):
         )
 
 
+@contextlib.contextmanager
+def said_by(variable: str) -> Iterator[None]:
+    """Begin a refusal with the variable whose value is refused, if one said it."""
+    try:
+        yield
+    except UsageError as error:
+        if not variable:
+            raise
+        raise UsageError(f"{variable}: {error}") from error
+
+
 @contextlib.asynccontextmanager
 async def open_source(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[OpenSource]:
     """No secret of the API is read. With ``writes`` a lake that is unfit is refused first, and a queue that cannot be
     asked; without, nothing is written."""
     clock = SystemClock()
-    lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
+    with said_by(options.lake_variable):
+        lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
     name = process_name()
-    backend = queue_backend(
-        options.queue or app.queue,
-        base=app.base,
-        source=app.name,
-        clock=clock,
-        lease_seconds=options.worker.lease_seconds,
-        process=ThisProcess(name, this_process(), find_process),
-    )
+    with said_by(options.queue_variable):
+        backend = queue_backend(
+            options.queue or app.queue,
+            base=app.base,
+            source=app.name,
+            clock=clock,
+            lease_seconds=options.worker.lease_seconds,
+            process=ThisProcess(name, this_process(), find_process),
+        )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(lake.close)
         if writes:

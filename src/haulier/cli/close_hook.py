@@ -24,6 +24,7 @@ from haulier.errors import UsageError
 from haulier.runs.records import ToldRecord, VerdictRecord
 from haulier.runs.run import Run
 
+HOOK_VARIABLE = "HAULIER_ON_CLOSE"
 LIMIT_SECONDS = 60.0
 """A mail takes seconds. A job that takes longer is to be started by the command, and not waited for."""
 KEPT_BYTES = 4_096
@@ -35,20 +36,27 @@ logger = logging.getLogger("haulier.on_close")
 @dataclass(frozen=True)
 class CloseHook:
     typed: tuple[str, ...] = ()
-    """The words of ``--on-close``, which take the place of the source's ``on_close``."""
+    """The words of ``--on-close`` or `HOOK_VARIABLE`, which take the place of the source's ``on_close``."""
+    is_typed: bool = True
+    """A variable is no more typed than what stands in the source, and child processes have it too."""
 
     @classmethod
-    def of_text(cls, text: str | None) -> CloseHook:
-        """Raises `UsageError` for a command line that cannot be divided into words."""
+    def of_variable(cls) -> CloseHook:
+        """What the environment says; without that, what the source says."""
+        return cls.of_text(os.environ.get(HOOK_VARIABLE) or None, HOOK_VARIABLE)
+
+    @classmethod
+    def of_text(cls, text: str | None, name: str = "--on-close") -> CloseHook:
+        """Raises `UsageError`, which says the ``name``, for a command line that cannot be divided into words."""
         if text is None:
             return cls()
         try:
             words = tuple(shlex.split(text))
         except ValueError as error:
-            raise UsageError(f"--on-close: {text!r} is no command line: {error}.") from error
+            raise UsageError(f"{name}: {text!r} is no command line: {error}.") from error
         if not words or not words[0]:
-            raise UsageError('--on-close: there is no command. Write, for example: --on-close "./alert.sh nightly".')
-        return cls(words)
+            raise UsageError(f"{name}: there is no command. Write, for example: './alert.sh nightly'.")
+        return cls(words, name != HOOK_VARIABLE)
 
     @property
     def limit_seconds(self) -> float:
@@ -57,7 +65,7 @@ class CloseHook:
     @property
     def flags(self) -> list[str]:
         """For a child process, and for a person who goes on."""
-        return ["--on-close", shlex.join(self.typed)] if self.typed else []
+        return ["--on-close", shlex.join(self.typed)] if self.typed and self.is_typed else []
 
     def is_set(self, app: App) -> bool:
         return bool(self.typed or app.on_close)
@@ -65,7 +73,7 @@ class CloseHook:
     @property
     def hears_trials(self) -> bool:
         """What stands in the source may start the next job, which takes a complete run for a snapshot."""
-        return bool(self.typed)
+        return bool(self.typed) and self.is_typed
 
     async def call(self, source: OpenSource, run: Run, verdict: VerdictRecord) -> ToldRecord:
         """Run the command without a shell, and wait for it; its failure is said and changes nothing."""

@@ -43,7 +43,8 @@ COMMANDS = {
 }
 """Command to its line in the help, for which no module is imported."""
 
-EPILOG = """Exit codes: 0 complete (work: drained), 1 failed, 2 a file, flag, variable or right
+EPILOG = """SOURCE may be left out where HAULIER_SOURCE names it.
+Exit codes: 0 complete (work: drained), 1 failed, 2 a file, flag, variable or right
 must be changed, 3 closed partial (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
-from haulier.app.open_source import Options
-from haulier.cli.close_hook import CloseHook
+from haulier.app.open_source import Options, said_by
+from haulier.cli.close_hook import HOOK_VARIABLE, CloseHook
 from haulier.cli.hints import note_place, note_source
+from haulier.cli.variables import SecondsRange, SourceArgument, VariableOption, is_from_variable
 from haulier.queues.opening import anchor_url
 from haulier.worker.settings import WorkerSettings
 
@@ -20,8 +21,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MIN_LEASE_SECONDS = 1.0
 """Renewals of a shorter one come too late on a busy machine."""
+MAX_LEASE_SECONDS = 7 * 86_400
+"""Azure's queue hides no message for longer."""
+YES_OR_NO = "1 (yes) or 0 (no)"
 
-source_argument = click.argument("source", metavar="SOURCE", callback=note_source)
+source_argument = click.argument("source", cls=SourceArgument, metavar="SOURCE", callback=note_source)
 mode_argument = click.argument("mode", default="full", type=click.Choice(["full", "incremental"]), metavar="[MODE]")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 streams_option = click.option(
@@ -35,6 +39,10 @@ max_items_option = click.option(
 )
 
 
+def _hook_of(ctx: click.Context, option: click.Parameter, text: str | None) -> CloseHook | None:
+    return None if text is None or is_from_variable(ctx, option) else CloseHook.of_text(text)
+
+
 def _run_option(default: str) -> Callable[[F], F]:
     return click.option("--run", "run_id", metavar="RUN_ID", help=f"The run to use; by default {default}.")
 
@@ -44,11 +52,30 @@ shown_run_option = _run_option("the newest open one that is no trial, or else th
 open_run_option = _run_option("the only open one that is no trial, or else the newest")
 on_close_option = click.option(
     "--on-close",
+    "hook",
+    cls=VariableOption,
+    envvar=HOOK_VARIABLE,
+    expected="a command line",
+    callback=_hook_of,
     metavar="COMMAND",
     help="Call this with the verdict as JSON on its standard input, instead of the source's `on_close`.",
 )
 fixed_option = click.option(
-    "--fixed", "is_fixed", is_flag=True, help="Always use all of in_flight, even if the API gets slower."
+    "--fixed",
+    "is_fixed",
+    cls=VariableOption,
+    envvar="HAULIER_FIXED",
+    expected=YES_OR_NO,
+    is_flag=True,
+    help="Always use all of in_flight, even if the API gets slower.",
+)
+exit_idle_option = click.option(
+    "--exit-idle",
+    cls=VariableOption,
+    envvar="HAULIER_EXIT_IDLE",
+    expected=YES_OR_NO,
+    is_flag=True,
+    help="Exit when no item is ready, for autoscalers.",
 )
 
 
@@ -57,15 +84,17 @@ def place_options(command: F) -> F:
     for option in (
         click.option(
             "--queue",
+            cls=VariableOption,
             envvar="HAULIER_QUEUE",
-            show_envvar=True,
+            expected="a queue",
             callback=note_place,
             help="Queue to use instead of the source's own; a relative path starts at the current folder.",
         ),
         click.option(
             "--lake",
+            cls=VariableOption,
             envvar="HAULIER_LAKE",
-            show_envvar=True,
+            expected="a lake",
             callback=note_place,
             help="Lake to use instead of the source's own; a relative path starts at the current folder.",
         ),
@@ -76,13 +105,15 @@ def place_options(command: F) -> F:
 
 def worker_options(command: F) -> F:
     """Add ``--lease``, ``--grace`` and ``--fixed``."""
-    seconds = click.FloatRange(min=MIN_LEASE_SECONDS)
     for option in (
         fixed_option,
         click.option(
             "--grace",
             "grace_seconds",
-            type=click.FloatRange(min=0),
+            cls=VariableOption,
+            envvar="HAULIER_GRACE",
+            expected="a number of seconds, at least 0",
+            type=SecondsRange(min=0),
             default=WorkerSettings.grace_seconds,
             show_default=True,
             help="Seconds that a stopping worker waits for items under way.",
@@ -90,7 +121,10 @@ def worker_options(command: F) -> F:
         click.option(
             "--lease",
             "lease_seconds",
-            type=seconds,
+            cls=VariableOption,
+            envvar="HAULIER_LEASE",
+            expected=f"a number of seconds from {MIN_LEASE_SECONDS:g} to {MAX_LEASE_SECONDS:,}",
+            type=SecondsRange(min=MIN_LEASE_SECONDS, max=MAX_LEASE_SECONDS),
             default=WorkerSettings.lease_seconds,
             show_default=True,
             help="Seconds until an item of a silent worker is given to another.",
@@ -107,13 +141,30 @@ def options_of(
     grace_seconds: float = WorkerSettings.grace_seconds,
     *,
     is_fixed: bool = False,
-    on_close: str | None = None,
+    hook: CloseHook | None = None,
 ) -> Options:
-    """Collect the flags. `UsageError` for a queue in a place that is surely not meant, and for no command."""
+    """Collect the flags. `UsageError` for a queue in a place that is surely not meant, and for a variable that is no
+    command."""
+    variables = {name: _variable_of(name) for name in ("lake", "queue")}
     lake = None if lake is None else _lake_from_here(lake)
-    queue = None if queue is None else anchor_url(queue, Path.cwd())
-    worker = WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds)
-    return Options(lake, queue, worker, is_fixed, CloseHook.of_text(on_close))
+    with said_by(variables["queue"]):
+        queue = None if queue is None else anchor_url(queue, Path.cwd())
+    return Options(
+        lake,
+        queue,
+        WorkerSettings(lease_seconds=lease_seconds, grace_seconds=grace_seconds),
+        is_fixed,
+        hook or CloseHook.of_variable(),
+        lake_variable=variables["lake"],
+        queue_variable=variables["queue"],
+    )
+
+
+def _variable_of(name: str) -> str:
+    """The variable that set an option of the command that runs; empty if none did."""
+    ctx = click.get_current_context(silent=True)
+    option = None if ctx is None else next((one for one in ctx.command.params if one.name == name), None)
+    return str(option.envvar) if ctx is not None and option is not None and is_from_variable(ctx, option) else ""
 
 
 def _lake_from_here(lake: str) -> str:

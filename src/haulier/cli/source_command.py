@@ -16,7 +16,7 @@ from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, on_close_option, options_of, place_options, source_argument, worker_options
 from haulier.cli.output import set_up_output
 
-_WORKER_FLAGS = ("lease_seconds", "grace_seconds", "is_fixed", "on_close")
+_WORKER_FLAGS = ("lease_seconds", "grace_seconds", "is_fixed", "hook")
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,19 @@ from haulier.app.app import App
 from haulier.app.open_source import LiveSource, Options, open_live
 from haulier.app.run_start import require_shared_queue
 from haulier.app.source_loader import load_app
+from haulier.cli.close_hook import CloseHook
 from haulier.cli.command_lines import child_command
 from haulier.cli.drivers import announce, end_stalled, show_progress
 from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_lines, read_failures
-from haulier.cli.options import options_of, place_options, source_argument, worker_options
+from haulier.cli.options import (
+    exit_idle_option,
+    on_close_option,
+    options_of,
+    place_options,
+    source_argument,
+    worker_options,
+)
 from haulier.cli.orders import telling_holds
 from haulier.cli.output import log_options, say, set_up_output
 from haulier.cli.pick_run import pick_run
@@ -37,25 +45,25 @@ from haulier.worker.watch import Watch
 @click.option(
     "--run", "run_id", metavar="RUN_ID", help="Stay until this run is closed; by default until every open one is."
 )
-@click.option("--exit-idle", is_flag=True, help="Exit when no item is ready, for autoscalers.")
+@exit_idle_option
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")
 @log_options
-@click.option("--on-close", hidden=True, help="What the parent was told to call.")
 @place_options
 @worker_options
+@on_close_option
 def command(
     source: str,
     run_id: str | None,
     exit_idle: bool,
     with_parent: bool,
     quiet: bool,
-    on_close: str | None,
     lake: str | None,
     queue: str | None,
     lease_seconds: float,
     grace_seconds: float,
     is_fixed: bool,
+    hook: CloseHook | None,
 ) -> int:
     """Work through the items of SOURCE's open runs, beside any number of other workers, and close drained runs.
 
@@ -64,7 +72,8 @@ def command(
     """
     set_up_output(quiet)
     app = load_app(source)
-    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed, on_close=on_close)
+    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed, hook=hook)
+    exit_idle = exit_idle and not with_parent  # The variable is about workers that are started by themselves.
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
 
 
