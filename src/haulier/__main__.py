@@ -22,8 +22,12 @@ def start() -> int:
 
 def _end(_number: int, _frame: FrameType | None) -> None:
     """Until the event loop begins nothing has been done."""
-    os.write(2, b"Interrupted.\n")
+    os.write(2, b'{"level":"info","event":"said","text":"Interrupted."}\n' if _has_json_lines() else b"Interrupted.\n")
     os._exit(4)
+
+
+def _has_json_lines() -> bool:
+    return os.environ.get("HAULIER_LOG") == "json"
 
 
 if __name__ == "__main__":

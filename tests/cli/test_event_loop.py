@@ -98,7 +98,7 @@ def test_log_lines_go_where_standard_error_goes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "stderr", bar)
     logging.getLogger("haulier.worker").warning("an item failed", extra={"item_key": "a-1"})
     line = json.loads(bar.getvalue())
-    assert (line["level"], line["event"], line["item_key"]) == ("warning", "an item failed", "a-1")
+    assert (line["level"], line["event"], line["haulier.item.key"]) == ("warning", "an item failed", "a-1")
 
 
 HEAPS = """

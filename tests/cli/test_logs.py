@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from haulier.runs.verdict_log import EVENT as CLOSED
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.commands.test_poison import SOURCE
 from tests.cli.conftest import Place
@@ -36,8 +37,10 @@ def test_a_log_file_holds_the_lines_of_all_processes(numbers: Place, words: tupl
     said = numbers.run("run", "--log-file", str(file), *words)
     assert said.code == 3, said.err
     poisoned = [line for line in lines_of(file) if line["event"] == EVENT]
-    assert sorted(str(line["item_key"]) for line in poisoned) == ["number-2", "number-4"]
-    assert all(line["level"] == "error" and "404" in str(line["error"]) for line in poisoned)
+    assert sorted(str(line["haulier.item.key"]) for line in poisoned) == ["number-2", "number-4"]
+    assert all(line["level"] == "error" and "404" in str(line["haulier.error.text"]) for line in poisoned)
+    (closed,) = [line for line in lines_of(file) if line["event"] == CLOSED]
+    assert (closed["level"], closed["verdict"], closed["reasons"]) == ("error", "partial", {"poison": 2})
     numbers.run("run", "--new", "--log-file", str(file), *words)
     assert len([line for line in lines_of(file) if line["event"] == EVENT]) == 4
 

@@ -1,10 +1,12 @@
-"""Log lines on standard error, JSON or short, and in a file."""
+"""Log lines on standard error, JSON or short, and in a file. A JSON line names things as spans and metrics do."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,25 +14,29 @@ from typing import Any, TextIO
 import click
 import msgspec
 
+from haulier.api.scope.current_run import current_run
+from haulier.cli.standard_streams import LOG_VARIABLE
 from haulier.errors import UsageError
+from haulier.telemetry.log_names import attribute_of
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)).keys() | {"message", "asctime", "taskName"})
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class JsonLines(logging.Formatter):
-    """One line for each event: time, level, logger, fixed text, and fields."""
+    """One line for each event: time, level, logger, fixed text, source and run, and fields."""
 
     def format(self, record: logging.LogRecord) -> str:
+        fields = {"source": _about.source, "run_id": current_run() or _about.run_id} | fields_of(record)
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-        } | fields_of(record)
+        } | {attribute_of(name): value for name, value in fields.items() if value != ""}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return _encoder.encode(line).decode()
+        return _text_of(line)
 
 
 class ShortLines(logging.Formatter):
@@ -46,6 +52,27 @@ class ShortLines(logging.Formatter):
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """Collect what the event was given besides its text."""
     return {name: value for name, value in vars(record).items() if name not in _OWN}
+
+
+@dataclass
+class _About:
+    """What the lines of this process are about, where they say nothing else."""
+
+    source: str = ""
+    run_id: str = ""
+
+
+_about = _About()
+
+
+def note_source_of_lines(source: str) -> None:
+    """Let each JSON line bear the source, from now on."""
+    _about.source = source
+
+
+def note_run_of_lines(run_id: str) -> None:
+    """Let each JSON line that is of no other run bear this one, from now on."""
+    _about.run_id = run_id
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
@@ -88,11 +115,15 @@ class FileHandler(logging.Handler):
 def set_up_logs(*, level: int = logging.INFO, is_for_people: bool = False, file: str | None = None) -> None:
     """Send events of ``level`` to standard error, and those of INFO to a file, if one is named.
 
-    ``is_for_people``: short lines even without a terminal. `UsageError` if the file cannot be written.
+    ``is_for_people``: short lines even without a terminal. `UsageError` if the file cannot be written, and for a
+    ``HAULIER_LOG`` that is neither ``json`` nor ``text``; one of these two decides before anything else does.
     """
+    form = log_form() or ("text" if is_for_people or sys.stderr.isatty() else "json")
     handler: logging.Handler = StderrHandler()
-    handler.setFormatter(ShortLines() if is_for_people or sys.stderr.isatty() else JsonLines())
+    handler.setFormatter(ShortLines() if form == "text" else JsonLines())
     handler.setLevel(level)
+    if sys.stderr.isatty():  # The closing words say the same.
+        handler.addFilter(lambda record: record.name != "haulier.verdict")
     root = logging.getLogger("haulier")
     for old in root.handlers:
         old.close()
@@ -107,6 +138,14 @@ def set_up_logs(*, level: int = logging.INFO, is_for_people: bool = False, file:
         root.setLevel(min(level, logging.INFO))
 
 
+def log_form() -> str:
+    """``HAULIER_LOG``: ``json``, ``text``, or empty."""
+    form = os.environ.get(LOG_VARIABLE, "")
+    if form not in ("", "json", "text"):
+        raise UsageError(f"The variable {LOG_VARIABLE} has to be json or text, found {form!r}.")
+    return form
+
+
 def stderr_level() -> int:
     return next((each.level for each in _handlers() if isinstance(each, StderrHandler)), logging.WARNING)
 
@@ -114,6 +153,13 @@ def stderr_level() -> int:
 def log_file() -> Path | None:
     """The file that also gets events."""
     return next((each.path for each in _handlers() if isinstance(each, FileHandler)), None)
+
+
+def _text_of(line: dict[str, Any]) -> str:
+    try:
+        return _encoder.encode(line).decode()
+    except UnicodeEncodeError:  # A name of a file that is no UTF-8: Python has half characters in its place.
+        return json.dumps(line, default=str, separators=(",", ":"))
 
 
 def _handlers() -> list[logging.Handler]:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from haulier.cli.hints import fill_source
-from haulier.cli.logs import log_file, set_up_logs, stderr_level
+from haulier.cli.logs import log_file, log_form, set_up_logs, stderr_level
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,11 +58,13 @@ def log_options(command: F) -> F:
 
 
 def set_up_output(quiet: bool = False) -> None:
-    """Set the log up: no line below a warning if ``quiet`` or on a terminal, unless asked for."""
+    """Set the log up: no line below a warning if ``quiet`` or on a terminal, unless asked for by ``--verbose`` or
+    ``HAULIER_LOG=json``."""
     ctx = click.get_current_context(silent=True)
     asked = {} if ctx is None else ctx.meta
     verbose = bool(asked.get(f"{_LOGS}verbose"))
-    level = logging.WARNING if not verbose and (quiet or sys.stderr.isatty()) else logging.INFO
+    is_short = log_form() != "json" and (quiet or sys.stderr.isatty())
+    level = logging.WARNING if is_short and not verbose else logging.INFO
     set_up_logs(level=level, is_for_people=verbose, file=asked.get(f"{_LOGS}log_file"))
 
 

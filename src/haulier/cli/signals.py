@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
+from haulier.cli.standard_streams import says_json
 from haulier.clock import SystemClock
 
 T = TypeVar("T")
@@ -19,7 +21,7 @@ INTERRUPTED = 4
 DEAF_SECONDS = 0.1
 """Time that a signal waits for the event loop before the next one ends the process. Some shells send Ctrl-C twice."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LAST_WORDS = b"\nStopped at once: the event loop was blocked (does the source call something that blocks?).\n"
+_LAST_WORDS = b"Stopped at once: the event loop was blocked (does the source call something that blocks?)."
 _SHOW_CURSOR = b"\x1b[?25h"
 
 _clock = SystemClock()
@@ -101,8 +103,16 @@ def _receive_at_once() -> None:
     elif now - _unheard_since >= DEAF_SECONDS:
         # Leases run out, and children drain at the end of their pipe: it is as safe as a kill.
         with contextlib.suppress(OSError):
-            os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + _LAST_WORDS)
+            os.write(2, (_SHOW_CURSOR if sys.stderr.isatty() else b"") + _last_words())
         os._exit(INTERRUPTED)
+
+
+def _last_words() -> bytes:
+    if not says_json():
+        return b"\n" + _LAST_WORDS + b"\n"
+    from haulier.cli.json_stream import line_of
+
+    return line_of(_LAST_WORDS.decode()).encode() + b"\n"
 
 
 def _receive_on_loop(number: signal.Signals) -> None:

@@ -13,6 +13,7 @@ from haulier.app.app import App
 from haulier.app.open_source import Options
 from haulier.app.source_loader import load_app
 from haulier.cli.event_loop import run_loop
+from haulier.cli.logs import note_source_of_lines
 from haulier.cli.options import json_option, on_close_option, options_of, place_options, source_argument, worker_options
 from haulier.cli.output import set_up_output
 
@@ -47,7 +48,9 @@ def source_command(
         def command(*, source: str, as_json: bool, lake: str | None, queue: str | None, **own: Any) -> int:
             set_up_output(as_json)
             worker = {flag: own.pop(flag) for flag in _WORKER_FLAGS if has_worker}
-            call = SourceCall(load_app(source), source, options_of(lake, queue, **worker), as_json)
+            app = load_app(source)
+            note_source_of_lines(app.name)
+            call = SourceCall(app, source, options_of(lake, queue, **worker), as_json)
             return run_loop(main(call, **own))
 
         last = (worker_options, on_close_option) if has_worker else ()

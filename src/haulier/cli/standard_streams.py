@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from haulier.cli.json_stream import JsonStream
+
+
+LOG_VARIABLE = "HAULIER_LOG"
+WITH_PARENT = "--with-parent"
+"""The flag of a worker whose parent reads its standard error."""
+
 
 class PatientFile(io.RawIOBase):
     """Writes while it can; the rest is dropped, and the program goes on."""
@@ -56,20 +63,37 @@ def is_read(stream: TextIO) -> bool:
 @contextlib.contextmanager
 def patient_streams() -> Iterator[list[OSError]]:
     """Give the process such streams. Afterwards the list has the problem of standard output, if there was one.
+    Standard error has JSON lines alone where `says_json`.
 
     In `haulier run | head`, or on a full disk, the run is worked to its end, and the exit code is about the run.
     """
     problems: list[OSError] = []
     out, err = _patient(sys.stdout), _patient(sys.stderr)
+    ends = [stream.flush for stream in (out, err) if stream is not None]
+    if says_json() and err is not None:
+        err = lines = _with_json_lines(err)
+        ends.append(lines.write_held)
     sys.stdout, sys.stderr = out or sys.stdout, err or sys.stderr
     try:
         yield problems
     finally:
-        for stream in (out, err):
-            if stream is not None:
-                stream.flush()
+        for end in ends:
+            end()
         if out is not None and (problem := out.buffer.raw.problem) is not None:  # type: ignore[attr-defined]
             problems.append(problem)
+
+
+def says_json() -> bool:
+    """Whether all that this process writes to standard error are JSON lines. Those of a child worker are its parent's
+    matter, which reads in them why it ended."""
+    return os.environ.get(LOG_VARIABLE) == "json" and WITH_PARENT not in sys.argv
+
+
+def _with_json_lines(err: io.TextIOWrapper) -> JsonStream:
+    from haulier.cli.json_stream import JsonStream, log_faults
+
+    log_faults()
+    return JsonStream(io.BufferedWriter(PatientFile(err.fileno())))
 
 
 def _patient(stream: TextIO | None) -> io.TextIOWrapper | None:

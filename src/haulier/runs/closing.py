@@ -41,6 +41,7 @@ from haulier.runs.shapes import ObjectSample, log_changes, sample_shapes, shape_
 from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 from haulier.runs.telling import Teller
+from haulier.runs.verdict_log import log_verdict
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,7 @@ class Closer:
         )
         if await self.lake.create(run.paths.closing(number, "verdict"), encode_record(record)):
             log_changes(run, finding.shapes)
+            log_verdict(run, record)
 
     async def _tidy(self, run: Run, verdict: VerdictRecord) -> None:
         """Signs first: only then is anything removed."""

@@ -8,6 +8,7 @@ from haulier.app.open_source import open_live
 from haulier.app.run_start import WantedRun, claim, find_open, require_covered, require_shared_queue, start, supersede
 from haulier.cli.command_lines import typed_command
 from haulier.cli.estimate import say_plan, say_rest
+from haulier.cli.logs import note_run_of_lines
 from haulier.cli.options import max_items_option, mode_argument, streams_option
 from haulier.cli.orders import telling_holds
 from haulier.cli.output import emit, log_options, say
@@ -49,6 +50,7 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
                 say(f"Run {run.run_id} is already open: what its queue lacks is sent, and no new run is started.")
             else:
                 run = await claim(source, wanted, say)
+            note_run_of_lines(run.run_id)
             if (line := trial_line(run)) is not None:
                 say(line)
             was_planned = await source.lake.exists(run.paths.seal)

@@ -18,8 +18,10 @@ from haulier.app.app import App
 from haulier.app.open_source import Options, open_live
 from haulier.app.source_loader import load_app
 from haulier.cli.event_loop import run_unstoppable
+from haulier.cli.logs import note_run_of_lines, note_source_of_lines
 from haulier.cli.options import fixed_option, options_of, place_options, source_argument
 from haulier.cli.output import set_up_output
+from haulier.queues.envelope import decode
 from haulier.worker.guard_pipe import Job, work_alone
 
 ORPHANED = 4
@@ -42,7 +44,10 @@ def command(source: str, descriptor: int, lake: str | None, queue: str | None, i
     if len(body) < max(length, 1):
         return ORPHANED  # Its worker died before it had said what to do.
     job = msgspec.msgpack.decode(body, type=Job)
-    return run_unstoppable(_isolate(load_app(source), job, descriptor, options_of(lake, queue, is_fixed=is_fixed)))
+    app = load_app(source)
+    note_source_of_lines(app.name)
+    note_run_of_lines(decode(job.body).run_id)
+    return run_unstoppable(_isolate(app, job, descriptor, options_of(lake, queue, is_fixed=is_fixed)))
 
 
 async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int:

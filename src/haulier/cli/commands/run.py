@@ -23,6 +23,7 @@ from haulier.cli.drivers import Driver, FleetDriver, LocalDriver
 from haulier.cli.estimate import say_plan, say_rest
 from haulier.cli.failures import failure_facts, failure_lines, read_failures
 from haulier.cli.hints import fill_source
+from haulier.cli.logs import note_run_of_lines
 from haulier.cli.options import max_items_option, mode_argument, streams_option
 from haulier.cli.orders import telling_holds
 from haulier.cli.output import emit, log_options, say
@@ -139,6 +140,7 @@ async def _finish_open(source: LiveSource, driver: Driver, run: Run, wanted: Wan
 
 async def _finish(source: LiveSource, driver: Driver, run: Run) -> RunEnd:
     """Plan, send, work and close one run."""
+    note_run_of_lines(run.run_id)
     was_planned = await source.lake.exists(run.paths.seal)
     say(f"{'Resuming' if was_planned else 'Planning'} run {run.run_id} of {source.app.name} ...")
     if (line := trial_line(run)) is not None:

@@ -18,6 +18,7 @@ from haulier.cli.command_lines import child_command
 from haulier.cli.drivers import announce, end_stalled, show_progress
 from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_lines, read_failures
+from haulier.cli.logs import note_run_of_lines, note_source_of_lines
 from haulier.cli.options import (
     exit_idle_option,
     on_close_option,
@@ -74,6 +75,8 @@ def command(
     app = load_app(source)
     options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed, hook=hook)
     exit_idle = exit_idle and not with_parent  # The variable is about workers that are started by themselves.
+    note_source_of_lines(app.name)
+    note_run_of_lines(run_id or "")
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
 
 
