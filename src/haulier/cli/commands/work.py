@@ -73,10 +73,10 @@ def command(
     """
     set_up_output(quiet)
     app = load_app(source)
-    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed, hook=hook)
-    exit_idle = exit_idle and not with_parent  # The variable is about workers that are started by themselves.
     note_source_of_lines(app.name)
     note_run_of_lines(run_id or "")
+    options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed, hook=hook)
+    exit_idle = exit_idle and not with_parent  # The variable is about workers that are started by themselves.
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
 
 
