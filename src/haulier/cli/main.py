@@ -21,6 +21,7 @@ COMMANDS = {
     "enqueue": "Plan a run and put its items on the queue, for workers elsewhere.",
     "work": "Work through the queue until the runs are drained.",
     "status": "Show how far the newest run has come.",
+    "dashboard": "Serve a page with the runs, their progress and their poison.",
     "runs": "List the runs, the newest first, with what each brought.",
     "wait": "Wait until a run is closed.",
     "verify": "Close a drained run; reread every object of a closed one.",

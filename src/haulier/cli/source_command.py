@@ -37,15 +37,16 @@ def source_command(
     group: click.Group | None = None,
     short_help: str | None = None,
     has_worker: bool = False,
+    has_json: bool = True,
 ) -> Callable[[Callable[..., Coroutine[Any, Any, int]]], click.Command]:
     """Make a command of a coroutine function that takes a `SourceCall` and its own ``parameters`` by name.
 
-    It returns the exit code. ``has_worker`` adds the flags of a worker.
+    It returns the exit code. ``has_worker`` adds the flags of a worker. Without ``has_json`` it prints no document.
     """
 
     def decorate(main: Callable[..., Coroutine[Any, Any, int]]) -> click.Command:
         @functools.wraps(main)
-        def command(*, source: str, as_json: bool, lake: str | None, queue: str | None, **own: Any) -> int:
+        def command(*, source: str, lake: str | None, queue: str | None, as_json: bool = False, **own: Any) -> int:
             set_up_output(as_json)
             worker = {flag: own.pop(flag) for flag in _WORKER_FLAGS if has_worker}
             app = load_app(source)
@@ -54,7 +55,8 @@ def source_command(
             return run_loop(main(call, **own))
 
         last = (worker_options, on_close_option) if has_worker else ()
-        for parameter in reversed((source_argument, *parameters, json_option, place_options, *last)):
+        prints = (json_option,) if has_json else ()
+        for parameter in reversed((source_argument, *parameters, *prints, place_options, *last)):
             command = parameter(command)
         make = click.command if group is None else group.command
         return make(name, short_help=short_help)(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -53,11 +54,25 @@ class PastRun(msgspec.Struct, frozen=True, kw_only=True):
     """None while it is planned, and where a person closed it: nobody counted it."""
 
 
+def runs_document(source: str, runs: Iterable[PastRun]) -> dict[str, object]:
+    """Build what ``runs --json`` prints."""
+    return {"state": "listed", "source": source, "runs": [_document(run) for run in runs]}
+
+
 async def past_runs(lake: Lake, clock: Clock, source: str, mode: str | None, most: int) -> list[PastRun]:
     """That which was claimed last comes first; an open run is counted as far as it has come."""
     runs = await newest_claimed(lake, source, most, mode)
     states = dict(await run_each(lambda run: _state(lake, run), runs, lake.capabilities.in_flight))
     return [await _past_run(lake, clock, run, *states[run.run_id]) for run in runs]
+
+
+def _document(run: PastRun) -> dict[str, object]:
+    """The figures stand beside the rest, each null where nobody counted."""
+    document: dict[str, object] = msgspec.to_builtins(run)
+    figures = document.pop("figures")
+    if not isinstance(figures, dict):
+        figures = dict.fromkeys(RunFigures.__struct_fields__)
+    return document | figures
 
 
 async def _state(lake: Lake, run: Run) -> tuple[str, tuple[RunState, VerdictRecord | None]]:

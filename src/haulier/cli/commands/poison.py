@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
@@ -10,30 +9,31 @@ import click
 import msgspec
 
 from haulier.app.open_source import OpenSource, open_source
-from haulier.cli.api_state import read_api_state
-from haulier.cli.command_lines import run_command
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
 from haulier.cli.person import person_name
 from haulier.cli.pick_run import pick_run
-from haulier.cli.poison_view import group_facts, item_facts, item_line, name_of, show_groups, show_story
+from haulier.cli.poison_documents import (
+    MAX_SHOWN_ITEMS,
+    go_on_words,
+    poison_document,
+    read_preview,
+    story_document,
+)
+from haulier.cli.poison_view import item_facts, item_line, name_of, show_groups, show_story
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
-from haulier.runs.poison.records import PoisonGroups, PoisonOfRun, read_several
+from haulier.runs.poison.records import PoisonGroups, PoisonOfRun
 from haulier.runs.poison.selection import Numbered, PoisonSelection
-from haulier.runs.poison.story import read_story
-from haulier.runs.reasons import POISON_REASONS
+from haulier.runs.poison.story import is_key, read_story
 from haulier.runs.records import PoisonRecord
 from haulier.runs.redrive import Redriver
 from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
 from haulier.runs.state import run_state
 
-MAX_SHOWN_ITEMS = 1_000
-"""Items that are shown one by one; all are counted."""
-_KEY = re.compile(r"[a-z][a-z0-9_-]*")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _reason_option = click.option(
@@ -67,7 +67,7 @@ async def list_command(call: SourceCall, reason: str, kind: str, run_id: str | N
 
     With --reason or --kind, list the items one by one.
     """
-    selection = _filter(reason, kind)
+    selection = PoisonSelection.filtered(reason, kind)
     async with open_source(call.app, call.options, writes=False) as source:
         run = await pick_run(source, run_id)
         groups, records = PoisonGroups(), list[PoisonRecord]()
@@ -80,16 +80,7 @@ async def list_command(call: SourceCall, reason: str, kind: str, run_id: str | N
             records += [msgspec.structs.replace(record, traceback="", excerpt="") for record in meant[:room]]
         if call.as_json:
             state, _ = await run_state(source.lake, run.paths)
-            emit(
-                {
-                    "state": state.value,
-                    "run_id": run.run_id,
-                    "poisoned": groups.items,
-                    "redriven": found.redriven,
-                    "groups": [group_facts(group) for group in groups.largest_first],
-                    "items": [item_facts(record) for record in records],
-                }
-            )
+            emit(poison_document(state, run, groups.largest_first, found.redriven, map(item_facts, records)))
             return 0
         if selection.is_all and groups.items:
             show_groups(groups.largest_first)
@@ -123,7 +114,7 @@ async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
     answer and traceback; and every attempt, redrive and discard before and after it."""
     async with open_source(call.app, call.options, writes=False) as source:
         run = await pick_run(source, run_id)
-        story = await read_story(source.lake, run.paths, key) if _KEY.fullmatch(key) else None
+        story = await read_story(source.lake, run.paths, key) if is_key(key) else None
         if story is None:
             raise UsageError(
                 f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE --run {run.run_id}` shows "
@@ -131,8 +122,7 @@ async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
             )
         if call.as_json:
             state, _ = await run_state(source.lake, run.paths)
-            record = msgspec.json.decode(msgspec.json.encode(story.newest))
-            emit({"state": state.value, **record, "story": msgspec.to_builtins(story.events)})
+            emit(story_document(state, story))
             return 0
         show_story(story, source.lake.locate)
         return 0
@@ -173,22 +163,10 @@ async def redrive_command(
             emit({"state": state.value, "run_id": run.run_id, "redriven": sent})
         if sent:
             say(f"{count_of(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again.")
-            await _say_how_to_go_on(call, source, run)
+            say(await go_on_words(call.source, call.options, source, run))
         else:
             say(f"No item of run {run.run_id} is poisoned{selection.in_words}.")
         return 0
-
-
-async def _say_how_to_go_on(call: SourceCall, source: OpenSource, run: Run) -> None:
-    go_on = run_command(call.source, call.options, run.plans, run.file.max_items)
-    api = await read_api_state(source)
-    if api is not None and api.workers:
-        running = (
-            "A worker is running, and takes" if api.workers == 1 else f"{api.workers} workers are running, and take"
-        )
-        say(f"{running} them. Where nobody closes the run afterwards: {go_on}")
-    else:
-        say(f"No worker is running. Go on with: {go_on}")
 
 
 @source_command(
@@ -227,15 +205,6 @@ async def discard_command(
         return 0
 
 
-def _filter(reason: str, kind: str) -> PoisonSelection:
-    if reason and reason not in POISON_REASONS:
-        raise UsageError(
-            f"There is no reason {reason!r} of poison. The reasons are: {', '.join(POISON_REASONS)}. "
-            "(Why items are discarded stands behind --why.)"
-        )
-    return PoisonSelection(reason=reason, kind=kind)
-
-
 def _selection(typed: str, verb: str, keys: tuple[str, ...], reason: str, kind: str, is_all: bool) -> PoisonSelection:
     ways = sum((bool(keys), bool(reason or kind), is_all))
     if ways != 1:
@@ -244,39 +213,23 @@ def _selection(typed: str, verb: str, keys: tuple[str, ...], reason: str, kind: 
             f"{found}. Write one of: keys (`haulier poison {verb} {typed} KEY KEY`), --reason REASON or --kind KIND "
             "or both, or --all. `--dry-run` shows beforehand what is meant."
         )
-    return PoisonSelection.of_keys(keys) if keys else _filter(reason, kind)
+    return PoisonSelection.of_keys(keys) if keys else PoisonSelection.filtered(reason, kind)
 
 
 async def _preview(
     call: SourceCall, source: OpenSource, run: Run, batches: AsyncIterator[list[Numbered]], done: str
 ) -> int:
     """Show what is meant, in groups."""
-    groups, keys = PoisonGroups(), dict[int, list[str]]()
-    shown = 0
-    async for items in batches:
-        for record in await read_several(source.lake, run, [(item.key, number) for item, number in items]):
-            group = groups.add(record)
-            if shown < MAX_SHOWN_ITEMS:
-                keys.setdefault(id(group), []).append(record.key)
-                shown += 1
-    found = [(group, keys.get(id(group), [])) for group in groups.largest_first]
+    preview = await read_preview(source.lake, run, batches)
     if call.as_json:
         state, _ = await run_state(source.lake, run.paths)
-        emit(
-            {
-                "state": state.value,
-                "run_id": run.run_id,
-                done: 0,
-                f"would_be_{done}": groups.items,
-                "groups": [group_facts(group) | {"keys": names} for group, names in found],
-            }
-        )
+        emit(preview.document(state, run, done))
         return 0
-    for group, names in found:
+    for group, names in preview.groups:
         click.echo(f"{name_of(group)}: {count_of(group.items, 'item')}")
         for name in names:
             click.echo(f"  {name}")
         if len(names) < group.items:
             click.echo(f"  ... and {group.items - len(names):,} more")
-    say(f"{count_of(groups.items, 'item')} of run {run.run_id} would be {done}. Nothing was changed.")
+    say(f"{count_of(preview.items, 'item')} of run {run.run_id} would be {done}. Nothing was changed.")
     return 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from haulier.app.open_source import open_source
 from haulier.cli.durations import duration_text
 from haulier.cli.output import emit, say
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.plurals import count_of
-from haulier.runs.past_runs import PastRun, RunFigures, past_runs
+from haulier.runs.past_runs import PastRun, past_runs, runs_document
 
 DEFAULT_RUNS = 20
 _COLUMNS = ("run", "state", "took", "items", "records", "requests")
@@ -37,22 +36,13 @@ async def command(call: SourceCall, mode: str | None, last: int) -> int:
     async with open_source(call.app, call.options, writes=False) as source:
         runs = await past_runs(source.lake, source.clock, call.app.name, mode, last)
     if call.as_json:
-        emit({"state": "listed", "source": call.app.name, "runs": [_document(run) for run in runs]})
+        emit(runs_document(call.app.name, runs))
     elif runs:
         for line in run_lines(runs):
             click.echo(line)
     else:
         say(f"{call.app.name} has no run{'' if mode is None else f' of mode {mode}'} in this lake yet.")
     return 0
-
-
-def _document(run: PastRun) -> dict[str, object]:
-    """The figures stand beside the rest, each null where nobody counted."""
-    document: dict[str, object] = msgspec.to_builtins(run)
-    figures = document.pop("figures")
-    if not isinstance(figures, dict):
-        figures = dict.fromkeys(RunFigures.__struct_fields__)
-    return document | figures
 
 
 def run_lines(runs: list[PastRun]) -> list[str]:

@@ -18,6 +18,7 @@ from haulier.cli.status.lines import status_lines
 from haulier.cli.status.reader import StatusReader
 from haulier.clock import Clock
 from haulier.errors import UnavailableError
+from haulier.lake.seam import Lake
 
 LOOK_SECONDS = 1.0
 BUSY_PART = 0.1
@@ -56,8 +57,7 @@ async def watch(source: OpenSource, reader: StatusReader, *, as_json: bool) -> i
 async def _follow(source: OpenSource, reader: StatusReader, view: WatchView, seen: list[StatusFacts]) -> None:
     clock, took = source.clock, 0.0
     while not seen[-1].status.state.is_closed:
-        pause = max(LOOK_SECONDS, source.lake.capabilities.look_seconds, took / BUSY_PART)
-        await clock.sleep(min(pause, MAX_LOOK_SECONDS))
+        await clock.sleep(pause_seconds(source.lake, took))
         if not is_read(sys.stdout):
             return  # As in `haulier status SOURCE --watch | head`.
         began_at = clock.monotonic()
@@ -68,6 +68,11 @@ async def _follow(source: OpenSource, reader: StatusReader, view: WatchView, see
         else:
             view.show(seen[-1])
         took = clock.monotonic() - began_at
+
+
+def pause_seconds(lake: Lake, took_seconds: float) -> float:
+    """Until the next look, after one that took so long."""
+    return min(max(LOOK_SECONDS, lake.capabilities.look_seconds, took_seconds / BUSY_PART), MAX_LOOK_SECONDS)
 
 
 def _open_view(clock: Clock, *, as_json: bool) -> WatchView:

@@ -13,6 +13,7 @@ from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.poison.records import read_poison
+from haulier.runs.reasons import POISON_REASONS
 from haulier.runs.records import PlannedItem
 from haulier.runs.run import Run
 
@@ -32,6 +33,16 @@ class PoisonSelection:
     @classmethod
     def of_keys(cls, keys: Iterable[str]) -> PoisonSelection:
         return cls(frozenset(keys))
+
+    @classmethod
+    def filtered(cls, reason: str, kind: str) -> PoisonSelection:
+        """Raises `UsageError` for a reason that there is not."""
+        if reason and reason not in POISON_REASONS:
+            raise UsageError(
+                f"There is no reason {reason!r} of poison. The reasons are: {', '.join(POISON_REASONS)}. "
+                "(Why items are discarded stands behind --why.)"
+            )
+        return cls(reason=reason, kind=kind)
 
     @property
     def is_all(self) -> bool:

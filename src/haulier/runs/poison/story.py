@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,12 @@ from haulier.runs.concurrency import run_each
 from haulier.runs.records import CrashRecord, DiscardRecord, PoisonRecord, Record, RedriveRecord, decode_record
 
 R = TypeVar("R", bound=Record)
+_KEY = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+def is_key(text: str) -> bool:
+    """Whether it may be the key of an item; anything else may lead out of the lake."""
+    return _KEY.fullmatch(text) is not None
 
 
 class StoryEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,172 @@
+"""The routes of the page. Each document is the one that a command prints for ``--json``.
+
+| route | document |
+|---|---|
+| ``GET /api/source`` | the source, and where its lake and queue are |
+| ``GET /api/runs?mode=&last=`` | `haulier runs` |
+| ``GET /api/runs/{run_id}`` | `haulier status` |
+| ``GET /api/runs/{run_id}/events`` | the same, as server-sent events |
+| ``GET /api/runs/{run_id}/poison`` | `haulier poison list` |
+| ``GET /api/runs/{run_id}/poison/{key}`` | `haulier poison show` |
+| ``POST /api/runs/{run_id}/redrive``, ``/discard`` | `haulier poison redrive` and `discard` |
+
+The events: ``status`` (the document), ``problem`` (``error``: this look failed, and is made again), and ``heartbeat``
+(``age_seconds`` of the last look) where nothing else was sent for ten seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from haulier.app.open_source import OpenSource
+from haulier.cli.dashboard.access import Access
+from haulier.cli.dashboard.actions import Actions, Order, order_of
+from haulier.cli.dashboard.answers import answer_bug, answer_error, answer_http, document
+from haulier.cli.dashboard.event_stream import EventStream
+from haulier.cli.dashboard.feed import RunFeeds
+from haulier.cli.dashboard.views import RunViews
+from haulier.cli.poison_documents import story_document
+from haulier.cli.source_command import SourceCall
+from haulier.cli.status.watch import pause_seconds
+from haulier.errors import HaulierError
+from haulier.runs.past_runs import past_runs, runs_document
+from haulier.runs.poison.story import is_key, read_story
+from haulier.runs.state import run_state
+
+STATIC = Path(str(files("haulier.cli.dashboard").joinpath("static")))
+PAGE_TOKEN = "{{token}}"  # noqa: S105 - what stands in the page for it.
+MODES = ("full", "incremental", "trial")
+MODES = ("full", "incremental", "trial")
+DEFAULT_RUNS, MOST_RUNS = 20, 200
+MOST_BODY_BYTES = 1_000_000
+
+
+class DashboardPage:
+    def __init__(self, call: SourceCall, source: OpenSource, access: Access) -> None:
+        self._call = call
+        self._source = source
+        self._views = RunViews(source)
+        self.feeds = RunFeeds(self._views)
+        self._actions = Actions(call)
+        self._index = STATIC.joinpath("index.html").read_text(encoding="utf-8").replace(PAGE_TOKEN, access.page_token)
+
+    @property
+    def app(self) -> Starlette:
+        run = "/api/runs/{run_id}"
+        return Starlette(
+            routes=[
+                Route("/", self._front),
+                Route("/api/source", self._about),
+                Route("/api/runs", self._runs),
+                Route(run, self._status),
+                Route(f"{run}/events", self._events),
+                Route(f"{run}/poison/{{key}}", self._story),
+                Route(f"{run}/redrive", self._redrive, methods=["POST"]),
+                Route(f"{run}/discard", self._discard, methods=["POST"]),
+                Mount("/static", _Static(directory=STATIC)),
+            ],
+            exception_handlers={HaulierError: answer_error, HTTPException: answer_http, Exception: answer_bug},
+        )
+
+    async def close(self) -> None:
+        await self.feeds.end()
+        self._views.close()
+
+    async def _front(self, _request: Request) -> Response:
+        return HTMLResponse(self._index)
+
+    async def _about(self, _request: Request) -> Response:
+        source, app = self._source, self._source.app
+        return document(
+            {
+                "state": "open",
+                "source": app.name,
+                "lake": source.lake.locate(app.name),
+                "queue": source.queue.capabilities.name,
+                "in_flight": app.api.in_flight,
+                "look_seconds": pause_seconds(source.lake, 0.0),
+            }
+        )
+
+    async def _runs(self, request: Request) -> Response:
+        mode = request.query_params.get("mode") or None
+        if mode is not None and mode not in MODES:
+            raise HTTPException(400, f"There is no mode {mode!r}. The modes are: {', '.join(MODES)}.")
+        last = _whole_number(request, "last", DEFAULT_RUNS, MOST_RUNS)
+        source = self._source
+        runs = await past_runs(source.lake, source.clock, source.app.name, mode, last)
+        return document(runs_document(source.app.name, runs))
+
+    async def _status(self, request: Request) -> Response:
+        async with self._views.held(_run_id(request)) as view:
+            return document((await view.look()).body)
+
+    async def _events(self, request: Request) -> Response:
+        run_id = _run_id(request)
+        await self.feeds.require(run_id)
+        return EventStream(self.feeds.events(run_id))
+
+    async def _story(self, request: Request) -> Response:
+        key = str(request.path_params["key"])
+        async with self._views.held(_run_id(request)) as view:
+            lake, run = self._source.lake, view.run
+            story = await read_story(lake, run.paths, key) if is_key(key) else None
+            if story is None:
+                raise HTTPException(404, f"Run {run.run_id} has no poisoned item {key[:80]!r}.")
+            return document(story_document((await run_state(lake, run.paths))[0], story))
+
+    async def _redrive(self, request: Request) -> Response:
+        return await self._act(request, self._actions.redrive)
+
+    async def _discard(self, request: Request) -> Response:
+        return await self._act(request, self._actions.discard)
+
+    async def _act(self, request: Request, act: Callable[[str, Order], Awaitable[dict[str, Any]]]) -> Response:
+        run_id = _run_id(request)
+        async with self._views.held(run_id):
+            order = order_of(await _body(request))
+            try:
+                return document(await act(run_id, order))
+            finally:
+                self.feeds.wake(run_id)
+
+
+class _Static(StaticFiles):
+    """Asked for anew each time, so that a page is never of two versions."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["cache-control"] = "no-cache"
+        return answer
+
+
+def _run_id(request: Request) -> str:
+    return str(request.path_params["run_id"])
+
+
+def _whole_number(request: Request, name: str, default: int, most: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= most:
+        raise HTTPException(400, f"{name}: expected a whole number from 1 to {most:,}, found {text[:40]!r}.")
+    return int(text)
+
+
+async def _body(request: Request) -> bytes:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "The body of the request has to be of the type application/json.")
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BODY_BYTES:
+            raise HTTPException(413, f"The body of the request is longer than {MOST_BODY_BYTES:,} bytes.")
+    return body

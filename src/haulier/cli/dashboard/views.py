@@ -1,0 +1,141 @@
+"""What is known of a run, for all who look at it: one reader, which looks no more often than `status --watch` does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from haulier.app.open_source import OpenSource
+from haulier.cli.dashboard.answers import encode
+from haulier.cli.pick_run import pick_run
+from haulier.cli.status.reader import StatusReader
+from haulier.cli.status.watch import pause_seconds
+from haulier.errors import HaulierError, UsageError
+from haulier.runs.lost_queue import require_queue
+from haulier.runs.run import Run
+
+CLOSED_SECONDS = 5.0
+"""Between two looks at a closed run: only a redrive makes it go on."""
+KEPT_VIEWS = 4
+"""Runs at which nobody looks, and that are known yet: a page that is loaded again need not wait for a whole fold. Each
+has a scratch file, and up to 16 MB of its pages in memory."""
+MOST_VIEWS = 16
+"""Runs at which somebody looks."""
+
+
+@dataclass(frozen=True)
+class Look:
+    document: dict[str, Any]
+    body: bytes
+    """The document as JSON."""
+    is_closed: bool
+
+
+class RunView:
+    def __init__(self, source: OpenSource, run: Run) -> None:
+        self.run = run
+        self.users = 0
+        self._source = source
+        self._reader = StatusReader(source, run, is_watching=True)
+        self._lock = asyncio.Lock()
+        self._seen: Look | HaulierError | None = None
+        self._seen_at = self._due_at = float("-inf")
+
+    @property
+    def wait_seconds(self) -> float:
+        """Until the next look is due."""
+        return max(0.0, self._due_at - self._source.clock.monotonic())
+
+    @property
+    def age_seconds(self) -> float:
+        """Since the last look."""
+        return round(max(0.0, self._source.clock.monotonic() - self._seen_at), 1)
+
+    def expire(self) -> None:
+        """Something was changed: the next look is due at once."""
+        self._due_at = float("-inf")
+
+    async def look(self) -> Look:
+        """The last one, if the next is not due yet; raises what that raised."""
+        async with self._lock:
+            if self._seen is None or not self.wait_seconds:
+                await self._look()
+        assert self._seen is not None
+        if isinstance(self._seen, HaulierError):
+            raise self._seen
+        return self._seen
+
+    def close(self) -> None:
+        self._reader.close()
+
+    async def _look(self) -> None:
+        source, clock = self._source, self._source.clock
+        began_at = clock.monotonic()
+        is_closed = False
+        try:
+            await require_queue(source.lake, source.queue, source.app.name)
+            facts = await self._reader.look()
+        except HaulierError as error:
+            self._seen = error
+        else:
+            is_closed = facts.status.state.is_closed
+            document = facts.document()
+            self._seen = Look(document, encode(document), is_closed)
+        now = self._seen_at = clock.monotonic()
+        pause = pause_seconds(source.lake, now - began_at)
+        self._due_at = now + (max(CLOSED_SECONDS, pause) if is_closed else pause)
+
+
+class RunViews:
+    def __init__(self, source: OpenSource) -> None:
+        self._source = source
+        self._views: dict[str, RunView] = {}
+        """Those that were used last stand last."""
+
+    @contextlib.asynccontextmanager
+    async def held(self, run_id: str) -> AsyncIterator[RunView]:
+        """Raises `HTTPException` if there is no such run."""
+        view = self._views.get(run_id)
+        if view is None:
+            run = await self._find(run_id)
+            view = self._views.get(run_id) or self._open(run)
+        self._views[run_id] = self._views.pop(run_id)
+        view.users += 1
+        try:
+            yield view
+        finally:
+            view.users -= 1
+            self._forget_some()
+
+    def expire(self, run_id: str) -> None:
+        if (view := self._views.get(run_id)) is not None:
+            view.expire()
+
+    def close(self) -> None:
+        for view in self._views.values():
+            view.close()
+        self._views.clear()
+
+    async def _find(self, run_id: str) -> Run:
+        try:
+            return await pick_run(self._source, run_id)
+        except UsageError as error:
+            raise HTTPException(404, str(error)) from error
+
+    def _open(self, run: Run) -> RunView:
+        if sum(bool(view.users) for view in self._views.values()) >= MOST_VIEWS:
+            raise HTTPException(
+                503, f"{MOST_VIEWS} runs are looked at already, each by a reader of its own. Close some tabs."
+            )
+        view = self._views[run.run_id] = RunView(self._source, run)
+        return view
+
+    def _forget_some(self) -> None:
+        idle = [run_id for run_id, view in self._views.items() if not view.users]
+        for run_id in idle[: max(0, len(idle) - KEPT_VIEWS)]:
+            self._views.pop(run_id).close()

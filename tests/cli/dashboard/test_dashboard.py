@@ -1,0 +1,187 @@
+"""`haulier dashboard`: documents, events, clicks, and its end."""
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Place
+from tests.cli.dashboard.conftest import put_run
+from tests.cli.dashboard.rig import Dashboard, dashboard, tab, typed, until, visitor
+
+
+async def test_the_page_has_the_documents_of_the_commands(made: Path, numbers: Place) -> None:
+    """The same as `--json` prints, but for ages; before there is a run, too; and nothing is written by looking."""
+    with dashboard(numbers.toml) as served:
+        async with visitor(served.url) as seen:
+            assert (await seen.document("/api/runs"))["runs"] == []
+            about = await seen.document("/api/source")
+            assert about["source"] == "numbers"
+            assert about["lake"] == str(numbers.lake / "numbers")
+            assert [path.name for path in numbers.folder.iterdir() if path.name != "__pycache__"] == ["numbers.py"]
+
+            run_id = put_run(made, numbers)
+            before = sorted(numbers.folder.rglob("*"))
+            assert await seen.document("/api/runs") == typed(numbers, "runs", "--json").json
+            assert await seen.document(f"/api/runs/{run_id}") == typed(numbers, "status", "--json").json
+            shown = await seen.document(f"/api/runs/{run_id}/poison/number-2")
+            assert shown == typed(numbers, "poison show", "number-2", "--json").json
+            assert sorted(numbers.folder.rglob("*")) == before
+
+            for path, status, said in (
+                ("/api/runs/full-20260101T000000Z", 404, "has no run 'full-20260101T000000Z'"),
+                ("/api/runs/..%2F..%2Fsecret", 404, "Not Found"),
+                (f"/api/runs/{run_id}/poison/number-1", 404, "has no poisoned item 'number-1'"),
+                ("/api/runs?last=0", 400, "expected a whole number from 1 to 200, found '0'"),
+                ("/api/runs?mode=half", 400, "The modes are: full, incremental, trial."),
+                ("/static/..%2Froutes.py", 404, "Not Found"),
+                ("/nowhere", 404, "Not Found"),
+            ):
+                code, found = await seen.get(path)
+                assert (code, found["state"]) == (status, "refused"), path
+                assert said in found["error"]
+
+
+async def test_a_redrive_is_clicked_and_seen_to_its_end(poisoned: tuple[Place, Dashboard, str]) -> None:
+    """The tab that watched a partial run sees it open, and complete once a worker has done the work."""
+    numbers, served, run_id = poisoned
+    async with visitor(served.url) as seen:
+        await seen.open()
+        async with tab(seen, run_id) as events:
+            assert (await until(events, "partial"))["poisoned"] == 2
+            path = f"/api/runs/{run_id}/redrive"
+            code, meant = await seen.click(path, {"all": True, "dry_run": True})
+            assert (code, meant["would_be_redriven"], meant["redriven"]) == (200, 2, 0)
+            assert [group["keys"] for group in meant["groups"]] == [["number-2", "number-4"]]
+            assert meant["state"] == "partial"
+
+            code, done = await seen.click(path, {"keys": ["number-2"], "why": "mended"})
+            assert (code, done["state"], done["redriven"]) == (200, "open", 1)
+            assert done["said"].startswith(f"1 item of run {run_id} is on the queue again. No worker is running.")
+            assert f"haulier run {numbers.toml}" in done["said"]
+            assert (await until(events, "open"))["missing"] == 1
+            (numbers.folder / "mended").touch()
+            working = await asyncio.to_thread(numbers.start, "work")
+            closed = await until(events, "partial")
+            assert (closed["poisoned"], closed["done"]) == (1, 4)
+            assert working.wait(30) == 0
+            working.communicate()
+
+            path = f"/api/runs/{run_id}/discard"
+            code, refused = await seen.click(path, {"all": True})
+            assert (code, refused["state"]) == (409, "refused")
+            assert "A discard needs a reason" in refused["error"]
+            code, done = await seen.click(path, {"reason": "poison", "why": "not wanted"})
+            assert (code, done["state"], done["discarded"]) == (200, "complete", 1), done
+            assert (await until(events, "complete"))["discarded"] == 1
+
+        code, refused = await seen.click(f"/api/runs/{run_id}/redrive", {"all": True})
+        assert (code, refused["state"]) == (409, "refused")
+        assert "is complete, which is final" in refused["error"]
+    story = typed(numbers, "poison show", "number-2", "--run", run_id, "--json").json["story"]
+    assert [one["reason"] for one in story if one["event"] == "redrive"] == ["mended"]
+
+
+NEVER_MEANT = [
+    ({}, 400, "Nothing says which items are meant."),
+    ({"all": True, "keys": ["number-2"]}, 400, "Items are named in several ways."),
+    ({"all": 1}, 400, "is not understood: Expected `bool`, got `int`"),
+    ({"everything": True}, 400, "unknown field `everything`"),
+    ({"reason": "boredom"}, 409, "There is no reason 'boredom' of poison."),
+    ({"keys": ["number-1"]}, 409, "Not poisoned in run"),
+    ({"keys": ["x" * 1_000_001]}, 413, "longer than 1,000,000 bytes"),
+]
+
+
+async def test_g7_only_its_own_page_clicks_and_only_what_can_be_meant(poisoned: tuple[Place, Dashboard, str]) -> None:
+    """A page of another site bears another host or origin, or no token of the page, and may not frame it. What nobody
+    can mean is refused with what to write instead."""
+    place, served, run_id = poisoned
+    async with visitor(served.url) as seen:
+        await seen.open()
+        path, body = f"/api/runs/{run_id}/redrive", {"all": True}
+        for headers, said in (
+            ({"X-Haulier-Token": ""}, "Reload it"),
+            ({"X-Haulier-Token": seen.page_token[:-1]}, "Reload it"),
+            ({"Origin": "http://evil.example"}, "another site"),
+            ({"Origin": "null"}, "another site"),
+            ({"Host": "evil.example"}, "not to evil.example"),
+            ({"Host": "localhost.evil.example"}, "not to localhost.evil.example"),
+        ):
+            code, found = await seen.click(path, body, **headers)
+            assert (code, found["state"]) == (403, "refused"), headers
+            assert said in found["error"]
+        code, found = await seen.get("/api/runs", Host="evil.example:8321")
+        assert code == 403, found
+        async with seen.http.get(served.url) as answer:
+            assert answer.headers["content-security-policy"].startswith("default-src 'self';")
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["cache-control"] == "no-store"
+        for wrong, status, said in NEVER_MEANT:
+            code, found = await seen.click(path, wrong)
+            assert (code, found["state"]) == (status, "refused"), found
+            assert said in found["error"]
+        for name in ("localhost", "LOCALHOST:9000", "[::1]:1"):
+            assert (await seen.get("/api/runs", Host=name))[0] == 200, "as through a tunnel"
+    assert typed(place, "status", "--json").json["poisoned"] == 2
+
+
+async def test_g7_a_dashboard_for_others_asks_for_its_token(shop: Place) -> None:
+    """A URL with the token opens it, once; a cookie that no script reads does afterwards. Any name may be used then."""
+    with dashboard(shop.toml, "--host", "0.0.0.0") as served:
+        assert len(served.token) == 32, "it was made, and printed"
+        url = f"http://127.0.0.1:{served.url.rpartition(':')[2]}"
+        async with visitor(url) as seen:
+            assert (await seen.get("/api/source"))[0] == 401
+            assert "That is not the token." in await seen.open(f"?token={served.token[:-1]}x")
+            assert "asks for a token" in await seen.open()
+            assert seen.page_token == ""
+            async with seen.http.get(f"{url}/?token={served.token}") as answer:
+                (cookie,) = answer.headers.getall("set-cookie")
+                assert served.token not in cookie
+                assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
+                assert 'http-equiv="refresh" content="0; url=./"' in await answer.text()
+            await seen.open()
+            assert seen.page_token
+            assert (await seen.get("/api/source", Host="fleet.example"))[0] == 200
+        async with visitor(url) as seen:
+            async with seen.http.post(f"{url}/", data={"token": served.token}, headers={"Origin": url}) as answer:
+                assert answer.status == 200
+            assert (await seen.get("/api/source"))[0] == 200
+        code, err = served.end(signal.SIGTERM)
+        assert code == 0
+        assert served.token not in err
+
+
+def test_what_cannot_be_served_is_said(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2 and one sentence, before anything is served; a bad token is not repeated."""
+    with dashboard(shop.toml) as served:
+        port = served.url.rpartition(":")[2]
+        said = shop.run("dashboard", "--port", port)
+        assert (said.code, said.out) == (2, "")
+        assert f"Port {port} of 127.0.0.1 is taken" in said.err
+    said = shop.run("dashboard", "--host", "192.0.2.1")
+    assert (said.code, "that is no address of this machine" in said.err) == (2, True), said.err
+    said = shop.run("dashboard", "--host", "no.such.host.invalid")
+    assert (said.code, "no address of that name" in said.err) == (2, True), said.err
+    monkeypatch.setenv("HAULIER_DASHBOARD_TOKEN", "short-secret")
+    said = shop.run("dashboard")
+    assert (said.code, "has 12 characters: write 16 to 200 of" in said.err) == (2, True)
+    assert "short-secret" not in said.err
+
+
+async def test_ctrl_c_ends_it_at_once_with_ten_tabs(poisoned: tuple[Place, Dashboard, str]) -> None:
+    """Exit code 0, within two seconds, and the streams end whole."""
+    _, served, run_id = poisoned
+    async with visitor(served.url) as seen, contextlib.AsyncExitStack() as stack:
+        tabs = [await stack.enter_async_context(tab(seen, run_id)) for _ in range(10)]
+        for events in tabs:
+            await until(events, "partial")
+        async with asyncio.timeout(2):
+            ended = asyncio.create_task(asyncio.to_thread(served.end))
+            assert [[name async for name, _ in events] for events in tabs] == [[]] * 10
+            assert await ended == (0, "The dashboard of numbers is at that URL until Ctrl-C.\n")
