@@ -74,6 +74,43 @@ async def read_seal(lake: Lake, paths: RunPaths) -> Seal | None:
     return None if body is None else decode_record(Seal, body, paths.seal)
 
 
+class PlanSurvey:
+    """What a plan of some items holds: equal ones once, and what they read. Memory is one batch's."""
+
+    def __init__(self, mode: str, until: datetime | None = None) -> None:
+        self.items = 0
+        self.repeated = 0
+        self._read = PlannedSpans(is_kept=mode == "incremental", until=until)
+        self._seen = Scratch(_SEEN)
+
+    async def fresh(self, items: AsyncIterator[WorkItem], batch_items: int) -> AsyncIterator[list[PlannedItem]]:
+        """Yield the items in batches. Raises `UsageError` for unequal items of one key."""
+        async for batch in _batches(items, batch_items):
+            fresh = await self._seen.do(_unseen, batch)
+            self.repeated += len(batch) - len(fresh)
+            if fresh:
+                self.items += len(fresh)
+                self._read.add(fresh)
+                yield fresh
+
+    def sealed(self, attempt: str, shards: Sequence[Shard], finished: Finished, sealed_at: datetime) -> Seal:
+        return Seal(
+            attempt=attempt,
+            items=self.items,
+            shards=tuple(shards),
+            sha256=hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest(),
+            repeated=self.repeated,
+            spans=self._read.spans.written(),
+            spanless=self._read.spanless,
+            ahead=self._read.ahead,
+            overlaps=self._read.overlaps(finished),
+            sealed_at=sealed_at,
+        )
+
+    def close(self) -> None:
+        self._seen.close()
+
+
 async def write_plan(
     lake: Lake,
     paths: RunPaths,
@@ -91,30 +128,13 @@ async def write_plan(
     """
     attempt = uuid.uuid4().hex
     shards: list[Shard] = []
-    repeated = 0
-    read = PlannedSpans(is_kept=paths.mode == "incremental", until=until)
-    seen = Scratch(_SEEN)
+    survey = PlanSurvey(paths.mode, until)
     try:
-        async for batch in _batches(items, shard_items):
-            fresh = await seen.do(_unseen, batch)
-            repeated += len(batch) - len(fresh)
-            if fresh:
-                shards.append(await _write_shard(lake, paths, attempt, len(shards), fresh))
-                read.add(fresh)
+        async for fresh in survey.fresh(items, shard_items):
+            shards.append(await _write_shard(lake, paths, attempt, len(shards), fresh))
     finally:
-        seen.close()
-    seal = Seal(
-        attempt=attempt,
-        items=sum(shard.items for shard in shards),
-        shards=tuple(shards),
-        sha256=hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest(),
-        repeated=repeated,
-        spans=read.spans.written(),
-        spanless=read.spanless,
-        ahead=read.ahead,
-        overlaps=read.overlaps(finished or Finished()),
-        sealed_at=clock.now(),
-    )
+        survey.close()
+    seal = survey.sealed(attempt, shards, finished or Finished(), clock.now())
     if await lake.create(paths.seal, encode_record(seal)):
         return seal
     winner = await read_seal(lake, paths)
