@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNNING = (ROOT / "docs/running.md").read_text(encoding="utf-8")
 CODES = range(5)
 READERS = [
-    *((name,) for name in ("status", "wait", "verify", "latest", "runs", "try", "doctor")),
+    *((name,) for name in ("status", "wait", "verify", "latest", "runs", "plan", "try", "doctor")),
     *(("poison", "list"), ("poison", "show"), ("state", "show")),
 ]
 

@@ -55,7 +55,15 @@ class FirstPage:
 
     records: int
     total: int | None
+    """Records of the whole list, as the API tells it."""
     has_more: bool
+    is_total_exact: bool = False
+    is_total_least: bool = False
+    """There are so many or more."""
+    extra_requests: int = 0
+    """Behind the last record, by which alone the list is known to end."""
+    divide_above: int = 0
+    """Most records that the API hands out for the item: with more it is divided. 0: no cap."""
 
 
 @dataclass
@@ -137,9 +145,9 @@ class Requester:
         self.is_waiting = False
         """The item waits for its turn; its deadline stands still meanwhile."""
 
-    def note_first_page(self, records: int, total: int | None, *, has_more: bool) -> None:
-        if records and self._parts.findings.first_page is None:
-            self._parts.findings.first_page = FirstPage(records, total, has_more)
+    def note_first_page(self, page: FirstPage) -> None:
+        if page.records and self._parts.findings.first_page is None:
+            self._parts.findings.first_page = page
 
     async def send(
         self,

@@ -8,15 +8,14 @@ from haulier.api.requester import FirstPage
 from haulier.app.open_source import LiveSource
 from haulier.cli.due_lines import due_lines
 from haulier.cli.output import say
+from haulier.cli.plan.duration import ASSUMED_SECONDS, rate_seconds
+from haulier.cli.plan.past import requests_an_item
 from haulier.plurals import are, count_of, were
 from haulier.runs.expect import expected_range
 from haulier.runs.ledger import Ledger, Progress
-from haulier.runs.newest_runs import latest_complete
 from haulier.runs.records import Seal
 from haulier.runs.run import Run
 
-ASSUMED_SECONDS = 0.5
-"""Time of a request, until one was measured."""
 MIN_ENDED_ITEMS = 3
 """Ended items by which the others are estimated."""
 
@@ -55,7 +54,7 @@ class LateEstimate:
 
     @classmethod
     async def open(cls, source: LiveSource, run: Run) -> LateEstimate:
-        return cls(source, run, await _requests_an_item(source, run) is not None)
+        return cls(source, run, await requests_an_item(source.lake, run) is not None)
 
     async def line(self, progress: Progress) -> str:
         """Write the estimate, once: by the first page if it tells how many there are, else by the first items."""
@@ -95,22 +94,12 @@ async def _say_promised(source: LiveSource, run: Run) -> None:
 
 
 async def _say_cost(source: LiveSource, run: Run, items: int) -> None:
-    each = await _requests_an_item(source, run)
+    each = await requests_an_item(source.lake, run)
     if each is None:
         span, how = await _times(source, items)
         say(f"  at least {count_of(items, 'request')}: {span} or more, {how}")
     else:
         say(await _cost(source, round(each * items), f"the last complete run, with {each:.3g} per item"))
-
-
-async def _requests_an_item(source: LiveSource, run: Run) -> float | None:
-    """Look at the newest complete run of these streams. An empty item took at least one request."""
-    found = await latest_complete(source.lake, source.app.name, run.file.streams[0], run.plans)
-    if found is None or found[0].file.streams != run.file.streams:
-        return None
-    totals = found[1].totals
-    items = totals.done + totals.empty
-    return (totals.requests + totals.empty) / items if items else None
 
 
 async def _cost(source: LiveSource, requests: int, by: str, noun: str = "request") -> str:
@@ -123,7 +112,8 @@ async def _times(source: LiveSource, requests: int) -> tuple[str, str]:
     in_flight = source.app.api.highest_in_flight if limit is None else limit.in_flight
     each = ASSUMED_SECONDS if seconds is None else seconds
     measured = "measured" if seconds is not None else "assumed"
-    return _span(requests * each / in_flight), f"{in_flight} in flight, {each:.2g} s each ({measured})"
+    seconds = max([requests * each / in_flight, *(rate_seconds(requests, rate) for rate in source.app.api.rates)])
+    return _span(seconds), f"{in_flight} in flight, {each:.2g} s each ({measured})"
 
 
 def _span(seconds: float) -> str:

@@ -26,6 +26,7 @@ COMMANDS = {
     "wait": "Wait until a run is closed.",
     "verify": "Close a drained run; reread every object of a closed one.",
     "latest": "Print the newest complete snapshot of a stream, and how to read it.",
+    "plan": "Say what a run would take and cost, before anything is enqueued.",
     "try": "Fetch one page of one item, show every request, write nothing.",
     "doctor": "Check all that a run needs, and say what to do about it.",
     "poison": "List, show, redrive and discard poisoned items.",
@@ -49,7 +50,7 @@ Exit codes: 0 complete (work: drained), 1 failed, 2 a file, flag, variable or ri
 must be changed, 3 closed partial (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 
-_PRINTING_COMMANDS = frozenset({"doctor", "latest", "poison", "runs", "schema"})
+_PRINTING_COMMANDS = frozenset({"doctor", "latest", "plan", "poison", "runs", "schema"})
 """Commands that exist only for their output."""
 
 

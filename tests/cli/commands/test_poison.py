@@ -256,6 +256,7 @@ READS = {
     "state set": ("numbers", "--until", "5", "--why", "loaded by hand"),
     "state show": (),
     "state reset": ("numbers", "--why", "it was not"),
+    "plan": (),
     "try": (),
     "doctor": (),
     "pause": (),
@@ -271,6 +272,7 @@ STATES = {
     *("planning", "open", "closing", "complete", "partial", "abandoned", "superseded", "cancelled"),
     *(
         "tried",
+        "planned",
         "cleared",
         "measured",
         "held",

@@ -20,13 +20,13 @@ from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
 from haulier.api.paging.neighbours import Neighbours
 from haulier.api.paging.page_size import is_too_large, may_be_past_end
 from haulier.api.paging.paginator import PageRequest, is_counting, kind_of
-from haulier.api.paging.positions import append_end_advice
+from haulier.api.paging.positions import append_end_advice, requests_past_end
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise
 from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Page
-from haulier.api.requester import Requester
+from haulier.api.requester import FirstPage, Requester
 
 REPORTED_EMPTY_PAGES: Final = 100
 """Empty pages in a row that a person is told of. Microsoft Graph sends some, a sparse search hundreds."""
@@ -73,7 +73,7 @@ class PageIterator:
             if following is first:
                 first = answered  # The total is asked for again as the first page was answered.
                 self._note_lack(read)
-                self._requester.note_first_page(len(read.page), read.total, has_more=read.following is not None)
+                self._note_first_page(read)
             page, following = await self._take(answered, read), read.following
             await self._look_into(answered, read.page)
             if read.past_end is not None:
@@ -84,6 +84,21 @@ class PageIterator:
                 yield page
             del page
         await self._compare_with_total(first)
+
+    def _note_first_page(self, read: ListPage) -> None:
+        total = self._listing.total
+        is_exact = total is not None and total.is_exact and read.total is not None and not read.is_at_least
+        self._requester.note_first_page(
+            FirstPage(
+                records=len(read.page),
+                total=read.total,
+                has_more=read.following is not None,
+                is_total_exact=is_exact,
+                is_total_least=read.is_at_least,
+                extra_requests=0 if is_exact else requests_past_end(self._kind),
+                divide_above=0 if total is None else total.divide_above,
+            )
+        )
 
     async def _ask(self, request: PageRequest) -> tuple[PageRequest, ListPage | None]:
         """Return the request that was answered, perhaps a smaller one; None for an end without a page."""

@@ -1,0 +1,1 @@
+"""What a run will take and cost, before anything is enqueued, and what it took."""

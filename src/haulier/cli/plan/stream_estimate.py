@@ -1,0 +1,265 @@
+"""What one stream takes: by a page of some items, or by the receipts of the last run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from haulier.cli.plan.enumeration import PlannedStream
+from haulier.cli.plan.list_size import leaves, list_records, list_requests
+from haulier.cli.plan.past import PastFigures
+from haulier.cli.plan.sample import SampledItem, SampledPage
+from haulier.cli.plan.uncertain import NOTHING, Uncertain, at_least, between, exactly, sum_of
+from haulier.plurals import count_of
+
+LEAST_DEVIATION = 0.05
+"""Part by which a run may always differ from the one before: records are added, and requests are retried."""
+_OTHER_PAGES = Uncertain(low=0.75, likely=1.0, high=1.25)
+"""Bytes of a record on other pages, beside those on the pages that were looked at. Assumed."""
+
+
+class StreamEstimate(msgspec.Struct, frozen=True, kw_only=True):
+    """Names stay, since ``plan --json`` prints them."""
+
+    stream: str
+    planned: int
+    """Items of the plan."""
+    items: Uncertain
+    """Items that are worked to their end: those into which planned ones are divided, and the others."""
+    requests: Uncertain
+    records: Uncertain
+    read_bytes: Uncertain
+    """Bodies of answers, decoded."""
+    stored_bytes: Uncertain
+    """In the lake, compressed."""
+    request_seconds: Uncertain | None = None
+    by: str
+    """What it was estimated from, in words."""
+    problem: str = ""
+    """Why no page of it could be looked at."""
+
+
+def estimate_stream(
+    planned: PlannedStream,
+    sampled: Sequence[SampledItem],
+    past: PastFigures | None,
+    promised: int | None,
+    problem: str = "",
+) -> StreamEstimate:
+    """An exact total of every item beats the last run, which beats one page of some of the items."""
+    by_page = _by_page(planned, sampled, promised, problem) if sampled else None
+    if by_page is not None and by_page.requests.is_exact:
+        return by_page
+    found = None if past is None else _by_run(planned, sampled, past, problem)
+    if found is None:
+        return by_page or _by_nothing(planned, promised, problem)
+    if by_page is not None:  # What is certain now bounds what was then.
+        requests = found.requests.at_least(by_page.requests.low).at_most(by_page.requests.high)
+        found = msgspec.structs.replace(found, requests=requests)
+    return found if promised is None else msgspec.structs.replace(found, records=exactly(promised))
+
+
+def _by_nothing(planned: PlannedStream, promised: int | None, problem: str) -> StreamEstimate:
+    records = at_least(0) if promised is None else exactly(promised)
+    return StreamEstimate(
+        stream=planned.stream,
+        planned=planned.items,
+        items=at_least(planned.items),
+        requests=at_least(planned.items),
+        records=records,
+        read_bytes=at_least(0),
+        stored_bytes=at_least(0),
+        by="no page: each item takes at least one request" if planned.items else "the plan, which has none of it",
+        problem=problem,
+    )
+
+
+def _by_page(
+    planned: PlannedStream, sampled: Sequence[SampledItem], promised: int | None, problem: str
+) -> StreamEstimate:
+    count, pages = planned.items, [item.page for item in sampled]
+    is_divided = any(item.children for item in sampled)
+    may_divide = is_divided or any(page.cap for page in pages)
+    items = _scaled(count, [_items(item) for item in sampled]) if may_divide else exactly(count)
+    requests = _scaled(count, [_requests(item) for item in sampled])
+    records = _scaled(count, [_records(item) for item in sampled])
+    if promised is not None:
+        records = exactly(promised)
+    elif planned.ids is not None and not is_divided:
+        records = _of_ids(records, planned.ids, pages)
+    if count > len(sampled) and not is_divided:
+        requests = _bounded(requests, planned, pages, promised)
+    leaf_pages = [page for item in sampled for page in (item.child_pages if item.children else (item.page,))]
+    return StreamEstimate(
+        stream=planned.stream,
+        planned=count,
+        items=items,
+        requests=requests,
+        records=records,
+        read_bytes=_read_bytes(requests, records, leaf_pages),
+        stored_bytes=_stored_bytes(items, records, leaf_pages),
+        request_seconds=_seconds([page for item in sampled for page in (item.page, *item.child_pages)]),
+        by=_words(sampled, count),
+        problem=problem,
+    )
+
+
+def _by_run(
+    planned: PlannedStream, sampled: Sequence[SampledItem], past: PastFigures, problem: str
+) -> StreamEstimate | None:
+    """None where that run had no such items."""
+    kinds = past.of_stream(planned.stream)
+    roots = {kind: figures for kind, figures in kinds.items() if kind in planned.kinds}
+    # Items of other kinds came from division; where there are none, halves of items have their kind.
+    halves = 0 if len(kinds) > len(roots) else 2
+    before = sum(figures.entries - halves * figures.split for figures in roots.values())
+    ended = sum(figures.done + figures.empty for figures in kinds.values())
+    if not planned.items or before <= 0 or not ended:
+        return None
+    factor, items = planned.items / before, planned.items / before * ended
+    requests = sum(figures.requests for figures in kinds.values()) * factor
+    spread = max(figures.spread for figures in kinds.values())
+    # Two standard errors of the mean, times the items.
+    deviation = max(2 * spread * items / math.sqrt(ended) / requests, LEAST_DEVIATION)
+
+    def about(figure: float) -> Uncertain:
+        return between(figure * (1 - deviation), figure, figure * (1 + deviation))
+
+    stored = sum(figures.bytes for figures in kinds.values()) * factor
+    leaf_pages = [page for item in sampled for page in (item.child_pages if item.children else (item.page,))]
+    seconds = sum(figures.seconds for figures in kinds.values()) / (requests / factor)
+    return StreamEstimate(
+        stream=planned.stream,
+        planned=planned.items,
+        items=about(items) if any(figures.split for figures in kinds.values()) else exactly(planned.items),
+        requests=about(requests).at_least(planned.items),
+        records=about(sum(figures.records for figures in kinds.values()) * factor),
+        read_bytes=about(stored * _unpacked(leaf_pages)) if _unpacked(leaf_pages) else at_least(stored),
+        stored_bytes=about(stored),
+        request_seconds=_with_past(_seconds([page for item in sampled for page in (item.page,)]), seconds),
+        by=f"run {past.run_id}, in which {count_of(ended, 'item')} of it ended",
+        problem=problem,
+    )
+
+
+def _items(item: SampledItem) -> Uncertain:
+    if not item.children:
+        return leaves(item.page)
+    return _parents(item) * (item.children / item.parents)
+
+
+def _requests(item: SampledItem) -> Uncertain:
+    own = list_requests(item.page)
+    if not item.children:
+        return own
+    each = _mean([list_requests(page) for page in item.child_pages])
+    return own + _parents(item) * Uncertain(low=1, likely=each.likely, high=None)
+
+
+def _records(item: SampledItem) -> Uncertain:
+    if not item.children:
+        return list_records(item.page)
+    each = _mean([list_records(page) for page in item.child_pages])
+    return _parents(item) * Uncertain(low=0, likely=each.likely, high=None)
+
+
+def _parents(item: SampledItem) -> Uncertain:
+    """Records of a list of parents may be parents twice, or be on further pages."""
+    return at_least(item.parents, max(item.parents, list_records(item.page).likely))
+
+
+def _scaled(count: int, each: Sequence[Uncertain]) -> Uncertain:
+    """The figures of some of ``count`` items, for all of them. Nothing bounds those that were not looked at."""
+    if count <= len(each):
+        return sum_of(each)
+    own, others = sum_of(each), count - len(each)
+    return own + Uncertain(low=0, likely=_mean(each).likely * others, high=None)
+
+
+def _mean(each: Sequence[Uncertain]) -> Uncertain:
+    return sum_of(each) * (1 / len(each)) if each else NOTHING
+
+
+def _bounded(
+    requests: Uncertain, planned: PlannedStream, pages: Sequence[SampledPage], promised: int | None
+) -> Uncertain:
+    """Each item takes a request; and full pages, of the records that are promised, or of the IDs there are at most."""
+    count, tail = planned.items, max(page.extra_requests for page in pages)
+    size, most = max(page.size for page in pages), max(page.most for page in pages)
+    least = requests.low + count - len(pages)
+    if not size:
+        return requests.at_least(least)
+    if promised is not None:
+        likely = count * (max(1, math.ceil(promised / count / size)) + tail)
+        found = between(max(least, math.ceil(promised / most)), likely, promised // size + count * (1 + tail))
+        return found if not any(page.cap for page in pages) else at_least(found.low, found.likely)
+    if planned.ids is None or any(page.cap for page in pages):
+        return requests.at_least(least)
+    most = planned.ids // size + count * (1 + tail)
+    if _goes_on(pages):
+        return between(least, min(most, count * (math.ceil(planned.ids / count / size) + tail)), most)
+    return requests.at_least(least).at_most(most)
+
+
+def _goes_on(pages: Sequence[SampledPage]) -> bool:
+    """Whether nobody knows where a list ends. If it is of a range of IDs, they are taken for dense."""
+    return any(page.has_more and page.total is None for page in pages)
+
+
+def _of_ids(records: Uncertain, ids: int, pages: Sequence[SampledPage]) -> Uncertain:
+    """An ID has one record at most."""
+    return between(records.low, ids, ids) if _goes_on(pages) else records.at_most(ids)
+
+
+def _read_bytes(requests: Uncertain, records: Uncertain, pages: Sequence[SampledPage]) -> Uncertain:
+    """By the record, where the pages had some; else by the request."""
+    size = sum(page.body_bytes for page in pages)
+    if count := sum(page.records for page in pages):
+        return records * (size / count) * _other_pages(records, count)
+    return requests * (size / len(pages)) if pages else at_least(0)
+
+
+def _stored_bytes(items: Uncertain, records: Uncertain, pages: Sequence[SampledPage]) -> Uncertain:
+    """What each object takes by itself, and each record in it."""
+    count = sum(page.records for page in pages)
+    if not count:
+        return at_least(0) if records.high is None else records * 0
+    each = sum(page.more_bytes * page.records for page in pages) / count
+    around = max(0.0, sum(page.stored_bytes - page.more_bytes * page.records for page in pages) / len(pages))
+    return (items * around + records * each) * _other_pages(records, count)
+
+
+def _other_pages(records: Uncertain, count: int) -> Uncertain:
+    return exactly(1) if records.is_exact and records.likely == count else _OTHER_PAGES
+
+
+def _unpacked(pages: Sequence[SampledPage]) -> float:
+    stored = sum(page.stored_bytes for page in pages)
+    return sum(page.body_bytes for page in pages) / stored if stored else 0.0
+
+
+def _seconds(pages: Sequence[SampledPage]) -> Uncertain | None:
+    times = [page.seconds for page in pages if page.seconds]
+    return between(min(times), sum(times) / len(times), max(times)) if times else None
+
+
+def _with_past(measured: Uncertain | None, seconds: float) -> Uncertain | None:
+    """An item's time has its waits and its publication too."""
+    if not seconds:
+        return measured
+    return exactly(seconds) if measured is None else between(min(measured.low, seconds), seconds, measured.high)
+
+
+def _words(sampled: Sequence[SampledItem], count: int) -> str:
+    first = sampled[0].page
+    if len(sampled) > 1:
+        words = f"a page each of {len(sampled):,} of {count_of(count, 'item')}"
+    else:
+        words = f"one page of {'its item' if count == 1 else f'{first.item}, one of {count:,} items'}"
+        if first.is_total_exact and first.total is not None:
+            words += f", which has {count_of(first.total, 'record')} in all"
+    if any(item.children for item in sampled):
+        words += ", and of an item into which it is divided"
+    return words

@@ -1,0 +1,272 @@
+"""`haulier plan`: what it says beforehand is what a run then takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from tests.cli.conftest import Place
+
+RECORDS = 1_000
+HEAD = 'source = "shop"\n[api]\nurl = "{url}"\nin_flight = 4\n'
+ITEMS = """
+[streams.items]
+get = "/items"
+query = {{ limit = 100 }}
+records = "items"
+pages = {{ cursor = "next", query = "cursor" }}
+"""
+IDS = """
+[streams.items.full.ids]
+query = {{ from_id = "{{start}}", to_id = "{{end}}" }}
+last = {{ get = "/items/newest", at = "id" }}
+step = 250
+"""
+TOTALS = ITEMS + 'total = {{ at = "total", is = "exact" }}\nfull.once = {{}}\n'
+PROMISED = ITEMS + 'expect = {{ get = "/count", at = "count" }}\n' + IDS
+NO_TOTALS = ITEMS + IDS
+WINDOWS = """
+[streams.events]
+get = "/events"
+records = "items"
+pages = {{ offset = "offset", limit = 10 }}
+total = {{ at = "total", is = "exact" }}
+
+[streams.events.full.windows]
+query = {{ since = "{{start}}", until = "{{end}}" }}
+start = 2024-01-01T00:00:00Z
+end = 2024-01-01T10:00:00Z
+step = "1h"
+"""
+CHILDREN = """
+[streams.posts]
+get = "/posts"
+query = {{ limit = 10 }}
+records = "posts"
+pages = {{ cursor = "next", query = "cursor" }}
+total = {{ at = "total", is = "exact" }}
+full.once = {{}}
+
+[streams.comments]
+get = "/posts/{{parent.id}}/comments"
+query = {{ limit = 5 }}
+records = "comments"
+pages = {{ cursor = "next", query = "cursor" }}
+total = {{ at = "total", is = "exact" }}
+parent = "posts"
+"""
+
+
+@pytest.fixture(scope="module")
+def shop_api() -> Iterator[SandboxProcess]:
+    settings = SandboxSettings(records=RECORDS, events_start="2024-01-01T00:00:00Z", event_step_seconds=36)
+    with SandboxProcess(settings) as process:
+        yield process
+
+
+def write(place: Place, url: str, text: str) -> None:
+    place.toml.write_text((HEAD + text).format(url=url))
+
+
+def ran(place: Place, api: SandboxProcess, *words: str) -> tuple[int, dict[str, Any]]:
+    """What a run takes: requests that the API counts, and the totals of its verdict."""
+    before = api.counters().requests
+    said = place.run("run", *words, "--json")
+    assert said.code == 0, said.err
+    return api.counters().requests - before, said.json["totals"]
+
+
+def planned(place: Place, *words: str) -> dict[str, Any]:
+    said = place.run("plan", *words, "--json")
+    assert said.code == 0, said.err
+    assert said.json["state"] == "planned"
+    found: dict[str, Any] = said.json
+    return found
+
+
+def close(estimate: dict[str, Any], figure: float, part: float = 0.25) -> bool:
+    return bool(abs(estimate["likely"] - figure) <= part * figure)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_exact"),
+    [(TOTALS, True), (PROMISED, True), (NO_TOTALS, True), (WINDOWS, False)],
+    ids=["totals", "promised", "no totals", "windows"],
+)
+def test_a_plan_is_near_what_a_run_then_takes(
+    place: Place, shop_api: SandboxProcess, text: str, is_exact: bool
+) -> None:
+    """Requests within a quarter, of all that the API gets; exactly where it tells how many records there are. With one
+    of twenty answers broken, too. Nothing is left behind by a plan."""
+    write(place, shop_api.url, text)
+    plan = planned(place)
+    assert not place.lake.exists()
+    assert [path.name for path in place.folder.iterdir()] == [place.name]
+    requests, totals = ran(place, shop_api)
+    found = plan["requests"]
+    assert found["low"] <= requests <= (found["high"] or requests)
+    assert close(found, requests, 0.0 if is_exact else 0.25), (found, requests)
+    assert close(plan["records"], totals["records"])
+    assert close(plan["stored_bytes"], totals["bytes"])
+    if text == TOTALS:
+        assert found["low"] == found["high"]
+    shop_api.change(error_rate_500=0.05)
+    try:
+        requests, _ = ran(place, shop_api, "--new")
+        assert close(found, requests), (found, requests)
+    finally:
+        shop_api.change(error_rate_500=0.0)
+    again = planned(place)
+    assert close(again["requests"], requests), "by the receipts of the last run"
+    if text != TOTALS:
+        assert "in which" in again["streams"][0]["by"]
+
+
+def test_children_are_reckoned_with(place: Place) -> None:
+    """By a page of the parents, which tells how many there are, and one of the first child."""
+    with SandboxProcess(SandboxSettings(posts=40, comments_per_post=12)) as api:
+        write(place, api.url, CHILDREN)
+        plan = planned(place, "--stream", "comments")
+        requests, totals = ran(place, api, "--stream", "comments")
+        assert plan["requests"]["high"] is None
+        assert close(plan["requests"], requests), (plan["requests"], requests)
+        assert plan["requests"]["low"] <= requests
+        assert plan["streams"][0]["planned"] == 1
+        again = planned(place, "--stream", "comments")
+        assert close(again["requests"], requests, 0.05)
+        assert close(again["items"], totals["done"] + totals["empty"], 0.05)
+
+
+def test_a_stream_that_fails_leaves_the_others(place: Place, shop_api: SandboxProcess) -> None:
+    """It is said, the exit code is its own, and of it so much is known as the plan says."""
+    broken = WINDOWS.replace('records = "items"', 'records = "itms"')
+    write(place, shop_api.url, TOTALS + broken)
+    said = place.run("plan")
+    assert said.code == 2
+    assert "No page of it could be looked at: " in said.out
+    assert "there is nothing at 'itms'" in said.out
+    assert "events: 10 items, at least 10 requests" in said.out
+    assert "items: 1 item, 10 requests, 1,000 records" in said.out
+
+
+def test_a_quota_rules_the_time(place: Place, shop_api: SandboxProcess) -> None:
+    write(place, shop_api.url, NO_TOTALS.replace("step = 250", "step = 1"))
+    text = place.toml.read_text()
+    place.toml.write_text(text.replace("in_flight = 4", 'in_flight = 4\nlimits = ["100/h"]\nmax_requests = 900'))
+    plan = planned(place)
+    assert plan["planned"] == RECORDS
+    assert plan["duration"]["by"] == "the limit of 100 requests an hour"
+    assert plan["duration"]["seconds"]["likely"] / 3600 == pytest.approx(10, abs=0.5)
+    assert "max_requests is 900: the run would stop there, and not be complete" in place.run("plan").out
+    assert planned(place, "--in-flight", "2")["width"] == {"in_flight": 2, "by": "--in-flight"}
+
+
+ENDLESS = """
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from haulier import Api, App, Context, WorkItem
+
+app = App("endless", api=Api("http://127.0.0.1:9"))
+
+
+@dataclass(frozen=True)
+class Number(WorkItem, stream="numbers", kind="number"):
+    n: int
+
+
+@app.enumerate("full")
+async def numbers(ctx: Context) -> AsyncIterator[WorkItem]:
+    n = 0
+    while True:
+        yield Number(n // 2)
+        n += 1
+
+
+@app.processor(Number)
+async def number(item: Number, ctx: Context) -> AsyncIterator[list[dict[str, int]]]:
+    yield [{"n": item.n}]
+"""
+
+
+def test_an_enumeration_without_an_end_is_bounded(place: Place) -> None:
+    """And what is said is said to be the least."""
+    place.name = "endless.py"
+    place.toml.write_text(ENDLESS)
+    said = place.run("plan", "--max-items", "3000")
+    assert said.code == 0, said.err
+    assert "1,500 items planned and more: the enumeration goes on, and was read no further; 1,500 equal" in said.out
+    assert "requests     at least 1,500" in said.out
+
+
+PRICES = """
+currency = "EUR"
+date = 2026-11-01
+region = "here"
+queue_10000_operations = 1
+lake_10000_writes = 2
+lake_10000_lists = 2
+lake_10000_reads = 1
+lake_gb_month = 0
+container_cpu_second = 0.5
+container_gib_second = 0
+"""
+
+
+def test_prices_are_a_persons_own(place: Place, shop_api: SandboxProcess) -> None:
+    write(place, shop_api.url, TOTALS)
+    file = place.folder / "mine.toml"
+    file.write_text(PRICES)
+    cost = planned(place, "--prices", str(file), "--workers", "3")["cost"]
+    assert (cost["currency"], cost["date"], cost["workers"], cost["is_paid"]) == ("EUR", "2026-11-01", 3, False)
+    containers = next(line for line in cost["lines"] if line["what"] == "containers")
+    assert containers["cost"]["likely"] == pytest.approx(containers["count"]["likely"] * 0.5 * 0.5)
+    assert cost["total"]["likely"] == pytest.approx(sum(line["cost"]["likely"] for line in cost["lines"]))
+    assert cost["storage"]["cost"]["likely"] == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("lake_gb_month = 0", "lake_gb_mnth = 0", "there is no price 'lake_gb_mnth'. Did you mean 'lake_gb_month'?"),
+        ("lake_gb_month = 0", "", "'lake_gb_month' is missing"),
+        ("lake_gb_month = 0", "lake_gb_month = -1", "'lake_gb_month': expected a number of at least 0, found -1."),
+        ("lake_gb_month = 0", 'lake_gb_month = "0"', "'lake_gb_month': expected a number of at least 0, found '0'."),
+        ("lake_gb_month = 0", "lake_gb_month = nan", "'lake_gb_month': expected a number of at least 0, found nan."),
+        ('"EUR"', "7", "'currency': expected text, found 7."),
+        ('"EUR"', '"EUR', "is not TOML"),
+    ],
+)
+def test_a_bad_price_is_refused_with_its_file_and_key(
+    place: Place, shop_api: SandboxProcess, old: str, new: str, told: str
+) -> None:
+    """Before anything is asked."""
+    write(place, shop_api.url, TOTALS)
+    file = place.folder / "mine.toml"
+    file.write_text(PRICES.replace(old, new))
+    before = shop_api.counters().requests
+    said = place.run("plan", "--prices", str(file))
+    assert said.code == 2
+    assert f"{file}" in said.err
+    assert told in said.err
+    assert shop_api.counters().requests == before
+
+
+def test_a_missing_file_of_prices_is_said(place: Place, shop_api: SandboxProcess) -> None:
+    write(place, shop_api.url, TOTALS)
+    said = place.run("plan", "--prices", "none.toml")
+    assert said.code == 2
+    assert "The prices in none.toml cannot be read: No such file or directory." in said.err
+
+
+def test_the_document_is_whole(place: Place, shop_api: SandboxProcess) -> None:
+    """As docs/cost.md names its fields."""
+    write(place, shop_api.url, PROMISED)
+    document = json.loads(json.dumps(planned(place)))
+    assert {"planned", "streams", "requests", "records", "read_bytes", "stored_bytes", "duration", "width", "cost"} < (
+        document.keys()
+    )
+    assert document["requests"] == {"low": 15, "likely": 15, "high": 15} or document["requests"]["low"] <= 15
