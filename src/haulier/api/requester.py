@@ -15,7 +15,7 @@ from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Judgeme
 from haulier.api.errors import Action, ApiError, BodyError, Fault, is_stumble
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.retry_after import DAY_SECONDS
-from haulier.api.http.transport import Request, Response, Transport, TransportError
+from haulier.api.http.transport import Request, Response, Trail, Transport, TransportError
 from haulier.api.limits.patience import Patience
 from haulier.api.limits.retry_budget import RetryBudget
 from haulier.api.records.next_sign import SignTotals, StreamSigns
@@ -183,8 +183,10 @@ class Requester:
             return judgement.final
 
         repeats = pauses = silences = 0
+        trail, wanted_at = Trail(self._place.run_id, self._place.stream), parts.clock.monotonic()
         while True:
-            outcome = await self._send_once(request, silences, is_first_page=is_first_page)
+            outcome = await self._send_once(request, silences, trail, wanted_at, is_first_page=is_first_page)
+            wanted_at = parts.clock.monotonic()
             judgement = judge_outcome(outcome)
             if isinstance(outcome, Response):
                 if judgement.action in {Action.END, Action.ABSENT}:
@@ -260,15 +262,19 @@ class Requester:
                 await parts.clock.sleep(max(wait or 0.0, self._jitter(repeats), turn))
                 repeats += 1
 
-    async def _send_once(self, request: Request, silences: int, *, is_first_page: bool) -> Response | TransportError:
+    async def _send_once(
+        self, request: Request, silences: int, trail: Trail, wanted_at: float, *, is_first_page: bool
+    ) -> Response | TransportError:
         """Wait no longer for the first byte than such answers usually take."""
         wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
-        counted = request.replace(wait=wait, before_follow_up=self._before_follow_up)
+        counted = request.replace(wait=wait, before_follow_up=self._before_follow_up, trail=trail)
         async with self._parts.scope.slot(self._wait):
             self.usage.requests += 1
             self.usage.last_request = request
+            sent_at = self._parts.clock.monotonic()
+            trail.wait_seconds = sent_at - wanted_at
             if self.usage.first_sent_at is None:
-                self.usage.first_sent_at = self._parts.clock.monotonic()
+                self.usage.first_sent_at = sent_at
             try:
                 return await self._parts.transport.send(counted)
             except TransportError as error:

@@ -24,6 +24,9 @@ from haulier.queues.seam import Queue, QueueOpener, ThisProcess
 from haulier.rows.seam import Rows
 from haulier.runs.run import Run, require_same_fingerprint
 from haulier.sources.context import Context
+from haulier.telemetry.messages import NO_MESSAGE_SPANS, MessageSpans
+from haulier.telemetry.seam import NO_TELEMETRY, Telemetry
+from haulier.telemetry.set_up import open_telemetry
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.settings import WorkerSettings
 
@@ -52,6 +55,8 @@ class Options:
     lake_variable: str = ""
     """What named the lake, if that was a variable and no person; likewise below."""
     queue_variable: str = ""
+    is_child: bool = False
+    """A parent tells a person what is wrong with the machine."""
 
 
 class Hook(Protocol):
@@ -92,12 +97,14 @@ class OpenSource:
     hook: Hook | None = field(default=None, kw_only=True)
     rows_file: Path | None = field(default=None, kw_only=True)
     """To read the rows would make it. None where they stand in no file, such as in the lake."""
+    telemetry: Telemetry = field(default=NO_TELEMETRY, kw_only=True)
+    messages: MessageSpans = field(default=NO_MESSAGE_SPANS, kw_only=True)
 
     @property
     def closer(self) -> Closer:
         from haulier.runs.closing import Closer
 
-        return Closer(self.lake, self.queue, self.clock, self.name, teller=self._teller)
+        return Closer(self.lake, self.queue, self.clock, self.name, teller=self._teller, messages=self.messages)
 
     @property
     def _teller(self) -> Teller | None:
@@ -170,6 +177,8 @@ class LiveSource(OpenSource):
             keys=self.app.keys,
             isolate=isolate,
             require_same_source=_same_source_check(self.app),
+            telemetry=self.telemetry,
+            messages=self.messages,
         )
 
 
@@ -185,9 +194,11 @@ def said_by(variable: str) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def open_source(app: App, options: Options, *, writes: bool = True) -> AsyncIterator[OpenSource]:
+async def open_source(
+    app: App, options: Options, *, writes: bool = True, tells: bool = False
+) -> AsyncIterator[OpenSource]:
     """No secret of the API is read. With ``writes`` a lake that is unfit is refused first, and a queue that cannot be
-    asked; without, nothing is written."""
+    asked; without, nothing is written. With ``tells`` there is telemetry where the environment asks for it."""
     clock = SystemClock()
     with said_by(options.lake_variable):
         lake = open_lake(options.lake or app.lake, base=app.base, clock=clock)
@@ -202,6 +213,9 @@ async def open_source(app: App, options: Options, *, writes: bool = True) -> Asy
             process=ThisProcess(name, this_process(), find_process),
         )
     async with contextlib.AsyncExitStack() as stack:
+        telemetry = NO_TELEMETRY
+        if tells:  # The last to be closed: until then something may happen.
+            telemetry = await stack.enter_async_context(open_telemetry(app.name, name, is_child=options.is_child))
         stack.push_async_callback(lake.close)
         if writes:
             await lake.check()
@@ -224,6 +238,8 @@ async def open_source(app: App, options: Options, *, writes: bool = True) -> Asy
             name=name,
             settings=options.worker,
             hook=options.hook,
+            telemetry=telemetry,
+            messages=MessageSpans(telemetry, backend.system, backend.name or app.name),
         )
 
 
@@ -247,12 +263,19 @@ async def open_live(
     from haulier.app.timed_transport import TimedTransport
 
     async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(open_source(app, options, writes=writes))
+        source = await stack.enter_async_context(open_source(app, options, writes=writes, tells=writes))
         redactor = Redactor()
         for secret in app.secrets:
             redactor.add(secret)
         shared = TokenFile(_token_path(source))
-        transport = AiohttpTransport(app.api, clock=source.clock, redactor=redactor, shared=shared, is_gated=True)
+        transport = AiohttpTransport(
+            app.api,
+            clock=source.clock,
+            redactor=redactor,
+            shared=shared,
+            is_gated=True,
+            telemetry=source.telemetry,
+        )
         stack.push_async_callback(transport.close)
         scope = Scope(
             scope_settings(app, is_fixed=options.is_fixed), source.name, source.rows, source.clock, source.rng

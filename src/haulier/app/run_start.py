@@ -204,7 +204,7 @@ async def start(
         on_sent(sent, planned)
 
     finished = await _finished(source, run) if finished is None else finished
-    enqueuer = Enqueuer(source.lake, source.queue, source.clock, source.expect)
+    enqueuer = Enqueuer(source.lake, source.queue, source.clock, source.expect, messages=source.messages)
     work = enqueuer.enqueue(
         run, lambda: _enumerate(source, run, finished), count, on_planned=check_and_show, finished=finished
     )

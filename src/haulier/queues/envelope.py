@@ -72,6 +72,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The file that holds the payload (claim check), below the folder of the run: a plan shard or a child list."""
     attempts: tuple[AttemptNote, ...] = ()
     """The newest that failed, at most `MAX_ATTEMPTS`, and fewer where the message would be too large."""
+    trace: str = ""
+    """The W3C ``traceparent`` of the span under which it was sent, where telemetry was on."""
     payload: msgspec.Raw = NO_PAYLOAD
     """With ``held_in`` it is never sent; a worker fills it in from there."""
 

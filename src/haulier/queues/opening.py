@@ -27,6 +27,10 @@ class QueueBackend:
     """The two clients may share one connection. None: the queue keeps no rows, and the lake must."""
     local_file: Path | None = None
     """All processes of a source on this machine keep files beside it. It need not exist. None if they share none."""
+    system: str = "memory"
+    """As telemetry names it."""
+    name: str = ""
+    """Empty for one that is the source's own, under its name."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def _open_sqlite(url: str, setting: _Setting) -> QueueBackend:
         queue = open_queue()
         return queue, queue.rows
 
-    return QueueBackend(open_queue, open_both, local_file=path)
+    return QueueBackend(open_queue, open_both, local_file=path, system="sqlite")
 
 
 def _open_azure(url: str, setting: _Setting) -> QueueBackend:
@@ -122,7 +126,7 @@ def _open_azure(url: str, setting: _Setting) -> QueueBackend:
         )
 
     local_file = setting.base / ".haulier" / setting.source / "azure-queue"
-    return QueueBackend(open_queue, lambda: (open_queue(), None), local_file)
+    return QueueBackend(open_queue, lambda: (open_queue(), None), local_file, "azure_storage_queue", name)
 
 
 _SCHEMES: dict[str, Scheme[[str, _Setting], QueueBackend]] = {

@@ -42,6 +42,7 @@ from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 from haulier.runs.telling import Teller
 from haulier.runs.verdict_log import log_verdict
+from haulier.telemetry.messages import NO_MESSAGE_SPANS, MessageSpans
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Closer:
     expect: Expect | None = None
     teller: Teller | None = None
     """Without one, the verdicts that this process brings are told to nobody."""
+    messages: MessageSpans = NO_MESSAGE_SPANS
 
     async def close(self, run: Run, ledger: Ledger | None = None) -> VerdictRecord | None:
         """Bring a drained run, or a closing without a verdict, to its verdict and signs. May be called at any time.
@@ -185,7 +187,7 @@ class Closer:
         """Send again the keys without any trace (C2), which abandons the closing."""
         missing = 0
         async for items in ledger.items(table.WITHOUT_TRACE, "redrive"):
-            missing += await send_again(self.queue, run.paths, items)
+            missing += await send_again(self.queue, run.paths, items, self.messages)
         return missing
 
     async def _adopt(self, run: Run, ledger: Ledger, number: int) -> None:

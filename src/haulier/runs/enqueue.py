@@ -17,6 +17,7 @@ from haulier.runs.records import Seal
 from haulier.runs.run import Run
 from haulier.runs.send import send_plan
 from haulier.sources.finished import Finished
+from haulier.telemetry.messages import NO_MESSAGE_SPANS, MessageSpans
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Enqueuer:
     clock: Clock
     expect: Expect | None = None
     shard_items: int = SHARD_ITEMS
+    messages: MessageSpans = NO_MESSAGE_SPANS
 
     async def enqueue(
         self,
@@ -48,7 +50,7 @@ class Enqueuer:
         if on_planned is not None:
             await on_planned(seal)
         await require_open(self.lake, run)
-        await send_plan(self.lake, self.queue, run.paths, seal, on_sent)
+        await send_plan(self.lake, self.queue, run.paths, seal, on_sent, self.messages)
         return seal
 
     async def plan(

@@ -87,7 +87,7 @@ class Redriver:
                 return  # It ended meanwhile; its messages would go unworked.
             if verdict is not None:
                 await reopen(self.closer, run, verdict.number)
-            await send_again(self.closer.queue, run.paths, items)
+            await send_again(self.closer.queue, run.paths, items, self.closer.messages)
             items = await self._unheard(run, ledger, items)
 
     async def _unheard(self, run: Run, ledger: Ledger, items: list[Numbered]) -> list[Numbered]:

@@ -11,10 +11,18 @@ from haulier.queues.seam import Queue
 from haulier.runs.lane import is_first_lane
 from haulier.runs.plan import read_shard
 from haulier.runs.records import PlannedItem, Seal, Shard
+from haulier.telemetry.messages import NO_MESSAGE_SPANS, MessageSpans
 
 
 def envelope_of(
-    item: PlannedItem, paths: RunPaths, *, redrives: int = 0, resent: bool = False, depth: int = 0, suspect: str = ""
+    item: PlannedItem,
+    paths: RunPaths,
+    *,
+    redrives: int = 0,
+    resent: bool = False,
+    depth: int = 0,
+    suspect: str = "",
+    trace: str = "",
 ) -> Envelope:
     """Return an item's first message; with ``resent``, a marked one without failures."""
     return Envelope(
@@ -27,12 +35,18 @@ def envelope_of(
         depth=depth,
         suspect=suspect,
         held_in=item.held_in,
+        trace=trace,
         payload=item.payload,
     )
 
 
 async def send_plan(
-    lake: Lake, queue: Queue, paths: RunPaths, seal: Seal, on_sent: Callable[[int], None] = lambda items: None
+    lake: Lake,
+    queue: Queue,
+    paths: RunPaths,
+    seal: Seal,
+    on_sent: Callable[[int], None] = lambda items: None,
+    messages: MessageSpans = NO_MESSAGE_SPANS,
 ) -> int:
     """Send the shards that are not ticked off, and return the number of their items. Memory is one shard's.
 
@@ -49,11 +63,13 @@ async def send_plan(
             if is_first or not await lake.exists(sent):
                 items = await read_shard(lake, paths, seal, shard)
                 if is_first:
-                    bodies = [encode(envelope_of(item, paths)) for item in items]
-                    await queue.enqueue(bodies, is_first=is_first_lane(paths.mode))
+                    with messages.send(paths.run_id, len(items)) as span:
+                        bodies = [encode(envelope_of(item, paths, trace=span.context)) for item in items]
+                        await queue.enqueue(bodies, is_first=is_first_lane(paths.mode))
                 else:
                     redrives = await _newest_redrives(lake, paths, {item.key for item in items})
-                    await send_again(queue, paths, [(item, redrives.get(item.key, 0)) for item in items])
+                    numbered = [(item, redrives.get(item.key, 0)) for item in items]
+                    await send_again(queue, paths, numbered, messages)
                 await lake.create(sent, b"{}\n")
                 enqueued += len(items)
         on_sent(shard.items)
@@ -66,12 +82,22 @@ async def unsent_shards(lake: Lake, paths: RunPaths, seal: Seal) -> list[Shard]:
     return [shard for shard in seal.shards if f"{shard.name}.sent" not in names]
 
 
-async def send_again(queue: Queue, paths: RunPaths, items: Iterable[tuple[PlannedItem, int]]) -> int:
+async def send_again(
+    queue: Queue,
+    paths: RunPaths,
+    items: Iterable[tuple[PlannedItem, int]],
+    messages: MessageSpans = NO_MESSAGE_SPANS,
+) -> int:
     """Send items marked, each with its newest redrive number. Returns how many."""
-    bodies = [encode(envelope_of(item, paths, redrives=redrives, resent=True)) for item, redrives in items]
-    if bodies:
-        await queue.enqueue(bodies, is_first=is_first_lane(paths.mode))
-    return len(bodies)
+    numbered = list(items)
+    if numbered:
+        with messages.send(paths.run_id, len(numbered)) as span:
+            bodies = [
+                encode(envelope_of(item, paths, redrives=redrives, resent=True, trace=span.context))
+                for item, redrives in numbered
+            ]
+            await queue.enqueue(bodies, is_first=is_first_lane(paths.mode))
+    return len(numbered)
 
 
 async def _newest_redrives(lake: Lake, paths: RunPaths, keys: Collection[str]) -> dict[str, int]:

@@ -68,9 +68,9 @@ async def send_lost(closer: Closer, run: Run, seal: Seal, ledger: Ledger) -> int
     try:
         for shard in await unsent_shards(lake, run.paths, seal):
             await ledger.note_queued(item.key for item in await read_shard(lake, run.paths, seal, shard))
-        sent = await send_plan(lake, queue, run.paths, seal)
+        sent = await send_plan(lake, queue, run.paths, seal, messages=closer.messages)
         async for items in ledger.items(table.LOST, "redrive"):
-            sent += await send_again(queue, run.paths, items)
+            sent += await send_again(queue, run.paths, items, closer.messages)
     finally:
         await ledger.forget_queued()  # It may be lost another time.
     return sent

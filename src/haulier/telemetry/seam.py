@@ -24,8 +24,9 @@ class SpanKind(Enum):
 class TraceSpan(Protocol):
     def set(self, attributes: Attributes) -> None: ...
 
-    def fail(self, error: BaseException) -> None:
-        """Mark the span as failed, by the name of the error's class. Its text may hold what is secret (G7)."""
+    def fail(self, error: BaseException | str) -> None:
+        """Mark the span as failed, by the name of the error's class, or by a word for what failed. An error's text may
+        hold what is secret (G7)."""
         ...
 
     @property
@@ -45,11 +46,13 @@ class Telemetry(Protocol):
         attributes: Attributes = NO_ATTRIBUTES,
         *,
         link: str = "",
+        parent: str = "",
         is_root: bool = False,
     ) -> contextlib.AbstractContextManager[TraceSpan]:
         """Open a span below the one that is open in this task, or, as ``is_root``, in a trace of its own.
 
-        An exception that leaves it, a cancellation too, fails it. ``link`` is the `TraceSpan.context` of another one.
+        An exception that leaves it, a cancellation too, fails it. ``link`` is the `TraceSpan.context` of another one,
+        and ``parent`` that of one to open it below, which may have ended.
         """
         ...
 
@@ -72,15 +75,22 @@ class NoSpan:
     def set(self, attributes: Attributes) -> None:
         pass
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException | str) -> None:
         pass
+
+
+_NO_SPAN: contextlib.AbstractContextManager[TraceSpan] = contextlib.nullcontext(NoSpan())
+
+
+def no_span() -> contextlib.AbstractContextManager[TraceSpan]:
+    """Record nothing while the block lasts."""
+    return _NO_SPAN
 
 
 class NoTelemetry:
     """Telemetry that is off."""
 
     is_on = False
-    _span = contextlib.nullcontext(NoSpan())
 
     def span(
         self,
@@ -89,9 +99,10 @@ class NoTelemetry:
         attributes: Attributes = NO_ATTRIBUTES,
         *,
         link: str = "",
+        parent: str = "",
         is_root: bool = False,
     ) -> contextlib.AbstractContextManager[TraceSpan]:
-        return self._span
+        return no_span()
 
     def add(self, name: str, amount: float, attributes: Attributes = NO_ATTRIBUTES) -> None:
         pass

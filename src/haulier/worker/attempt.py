@@ -7,6 +7,8 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from haulier.api.errors import Action, ApiError
 from haulier.errors import (
     BrokenEnvelopeError,
@@ -24,12 +26,15 @@ from haulier.queues.envelope import Envelope, decode
 from haulier.runs.records import Receipt, RequestNote
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
+from haulier.telemetry.names import PUBLISH, RUN_ID
+from haulier.telemetry.seam import SpanKind, TraceSpan, no_span
 from haulier.worker.blame import UNKNOWN_SECONDS, decide
 from haulier.worker.crash_guard import produce_alone
 from haulier.worker.dispatch import Produced, Sink, produce, spool_of
 from haulier.worker.division import Cause
 from haulier.worker.first_items import Suspicion
 from haulier.worker.inquiry import Inquiry
+from haulier.worker.item_span import note_cancelled, note_outcome, note_parameters, of_item
 from haulier.worker.keeper import HeldLease
 from haulier.worker.lookup import adopted_receipt, look_up
 from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Outcome, Release, Split
@@ -116,18 +121,34 @@ class Attempt:
             await self._settler.release(envelope, GIVE_UP_SECONDS)
         else:
             self._deps.require_same_source(run)
-            with self._deps.client.scope.working_for(run.run_id):
-                envelope, outcome, error = await self._outcome_of(run, envelope)
-                await self._settler.settle(run, envelope, outcome, error, self._last_request)
+            with self._deps.client.scope.working_for(run.run_id), self._span_of(run, envelope) as span:
+                try:
+                    envelope, outcome, error = await self._outcome_of(run, envelope, span)
+                    note_outcome(span, outcome, error, self._state.redact)
+                    self._settler.trace = span.context
+                    await self._settler.settle(run, envelope, outcome, error, self._last_request)
+                except asyncio.CancelledError:
+                    note_cancelled(span)
+                    raise
 
-    async def _outcome_of(self, run: Run, envelope: Envelope) -> tuple[Envelope, Outcome, Exception | None]:
+    def _span_of(self, run: Run, envelope: Envelope) -> contextlib.AbstractContextManager[TraceSpan]:
+        if not self._deps.telemetry.is_on:
+            return no_span()
+        attributes = of_item(envelope, self._deps.registry, self._held.lease.deliveries)
+        return self._deps.messages.process(run.run_id, envelope.trace, attributes)
+
+    async def _outcome_of(
+        self, run: Run, envelope: Envelope, span: TraceSpan
+    ) -> tuple[Envelope, Outcome, Exception | None]:
         """The item boundary: each exception becomes an outcome here. Returns the message in full if it was worked."""
         try:
             found = await self._look_first(run, envelope)
             if found is not None:
                 return envelope, found, None
             envelope = await self._state.held_items.in_full(run, envelope)
-            return envelope, await self._work(run, envelope), None
+            if self._deps.telemetry.is_on:
+                note_parameters(span, envelope, self._deps.client.redactor)
+            return envelope, await self._work(run, envelope, span), None
         except Exception as error:  # noqa: BLE001 - see above; the error is recorded with the outcome
             return envelope, *await self._blame(run, envelope, error)
         finally:
@@ -150,27 +171,28 @@ class Attempt:
         self._has_crashed = await self._deps.lake.exists(run.paths.numbered("crashes", envelope.key, 1))
         return None
 
-    async def _work(self, run: Run, envelope: Envelope) -> Done | Empty | Split:
+    async def _work(self, run: Run, envelope: Envelope, span: TraceSpan) -> Done | Empty | Split:
         item = decode_payload(self._deps.registry.get(envelope.kind), bytes(envelope.payload))
         self._state.first_items.note_begun(envelope)
         restarts = 0
         while True:
             try:
-                return await self._produce(run, envelope, item)
+                return await self._produce(run, envelope, item, span)
             except ApiError as error:
                 # The pages that were read are of no use (a token expired, a total moved): begin at the first page.
                 if error.action is not Action.RESTART or restarts >= error.restarts:
                     raise
                 restarts += 1
 
-    async def _produce(self, run: Run, envelope: Envelope, item: WorkItem) -> Done | Empty | Split:
+    async def _produce(self, run: Run, envelope: Envelope, item: WorkItem, span: TraceSpan) -> Done | Empty | Split:
         """P5 to P7: the records go to a spool, and the spool becomes the object."""
         deps, key, lease = self._deps, envelope.key, self._held.lease
         started_at = deps.clock.monotonic()
         spool = await spool_of(deps, run, key)
         try:
             if self._runs_alone(envelope):
-                produced = await produce_alone(deps, run, envelope, lease.deliveries, spool, self._note_request)
+                message = msgspec.structs.replace(envelope, trace=span.context)
+                produced = await produce_alone(deps, run, message, lease.deliveries, spool, self._note_request)
             else:
                 is_suspect = bool(envelope.suspect)
                 sink = _NotingSink(spool, lambda: self._state.first_items.note_page(envelope.kind))
@@ -195,9 +217,10 @@ class Attempt:
             if not produced.records:
                 return Empty(produced.requests, seconds, produced.hidden)
             path = run.paths.object(type(item).stream, key)
-            facts, is_adopted = await publish(
-                deps.lake, run, path, spool, self._held, self._state.keeper, self._state.run_cache, deps.clock
-            )
+            with deps.telemetry.span(PUBLISH, SpanKind.INTERNAL, {RUN_ID: run.run_id}):
+                facts, is_adopted = await publish(
+                    deps.lake, run, path, spool, self._held, self._state.keeper, self._state.run_cache, deps.clock
+                )
         finally:
             await spool.discard()
         if is_adopted:

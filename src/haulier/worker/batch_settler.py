@@ -16,6 +16,7 @@ from haulier.queues.seam import Queue
 from haulier.runs.receipts import write_receipts
 from haulier.runs.records import Receipt
 from haulier.runs.run import Run
+from haulier.telemetry.messages import NO_MESSAGE_SPANS, MessageSpans
 from haulier.worker.keeper import HeldLease, LeaseKeeper
 from haulier.worker.settings import GROUP_ITEMS, GROUP_SECONDS
 
@@ -28,6 +29,7 @@ class _Settled:
     run: Run
     receipt: Receipt | None
     """None for an item that ended by another record, which is durable already."""
+    trace: str
 
 
 class BatchSettler:
@@ -41,6 +43,7 @@ class BatchSettler:
         clock: Clock,
         name: str,
         on_settled: Callable[[], None] = lambda: None,
+        messages: MessageSpans = NO_MESSAGE_SPANS,
     ) -> None:
         self._lake = lake
         self._queue = queue
@@ -48,6 +51,7 @@ class BatchSettler:
         self._clock = clock
         self._name = name
         self._on_settled = on_settled
+        self._messages = messages
         self._waiting: list[_Settled] = []
         self._held: set[HeldLease] = set()
         self._wake = asyncio.Event()
@@ -61,9 +65,9 @@ class BatchSettler:
     def has(self, held: HeldLease) -> bool:
         return held in self._held
 
-    def add(self, held: HeldLease, run: Run, receipt: Receipt | None) -> None:
-        """Settle soon; until then the lease is renewed."""
-        self._waiting.append(_Settled(held, run, receipt))
+    def add(self, held: HeldLease, run: Run, receipt: Receipt | None, trace: str = "") -> None:
+        """Settle soon; until then the lease is renewed. ``trace`` is that of the span which processed the item."""
+        self._waiting.append(_Settled(held, run, receipt, trace))
         self._held.add(held)
         if len(self._waiting) >= GROUP_ITEMS:
             self._wake.set()
@@ -85,7 +89,10 @@ class BatchSettler:
             self._wake.clear()
             while self._waiting:
                 group = self._waiting[:GROUP_ITEMS]
-                await self._settle(group)
+                with contextlib.ExitStack() as spans:
+                    for settled in group:
+                        spans.enter_context(self._messages.settle(settled.run.run_id, settled.trace, len(group)))
+                    await self._settle(group)
                 del self._waiting[: len(group)]
                 self._on_settled()
             if self._is_stopping:

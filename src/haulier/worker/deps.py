@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
+from haulier.telemetry.messages import NO_MESSAGE_SPANS, MessageSpans
+from haulier.telemetry.seam import NO_TELEMETRY, Telemetry
 from haulier.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -56,3 +58,5 @@ class WorkerDeps:
     """The command that runs one item alone (crash guard); the message is its standard input."""
     require_same_source: Callable[[Run], None] = lambda run: None
     """Raises `UsageError` if the run was planned with another source."""
+    telemetry: Telemetry = NO_TELEMETRY
+    messages: MessageSpans = NO_MESSAGE_SPANS

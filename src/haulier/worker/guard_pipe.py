@@ -18,6 +18,8 @@ from haulier.lake.seam import Bytes
 from haulier.queues.envelope import decode
 from haulier.runs.records import Drift, PlannedItem, RequestNote
 from haulier.runs.run import load_run
+from haulier.telemetry.names import ISOLATE, RUN_ID
+from haulier.telemetry.seam import SpanKind
 from haulier.worker.deadline import GateWaitError
 from haulier.worker.deps import WorkerDeps
 from haulier.worker.dispatch import produce
@@ -29,6 +31,7 @@ class Job(msgspec.Struct, frozen=True):
     """Stands on the subprocess's standard input."""
 
     body: bytes
+    """The message. Its trace is the span of the worker that waits for the item."""
     deliveries: int
 
 
@@ -131,16 +134,17 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
         await writer.drain()
         item = decode_payload(deps.registry.get(envelope.kind), bytes(envelope.payload))
         sink, is_suspect = PipeSpool(writer), bool(envelope.suspect)
-        produced = await produce(
-            deps,
-            run,
-            item,
-            job.deliveries,
-            envelope.key,
-            sink,
-            is_suspect=is_suspect,
-            note_request=requests.append,
-        )
+        with deps.telemetry.span(ISOLATE, SpanKind.INTERNAL, {RUN_ID: run.run_id}, parent=envelope.trace):
+            produced = await produce(
+                deps,
+                run,
+                item,
+                job.deliveries,
+                envelope.key,
+                sink,
+                is_suspect=is_suspect,
+                note_request=requests.append,
+            )
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
         frame: Frame = EndFrame(
             records=produced.records,

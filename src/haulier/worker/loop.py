@@ -70,7 +70,7 @@ class Worker:
     ) -> None:
         settings = deps.settings
         keeper = LeaseKeeper(deps.open_queue, deps.clock, settings.lease_seconds, on_stall)
-        settler = BatchSettler(deps.lake, deps.queue, keeper, deps.clock, deps.name, self._note_free)
+        settler = BatchSettler(deps.lake, deps.queue, keeper, deps.clock, deps.name, self._note_free, deps.messages)
         run_cache = RunCache(deps.lake, deps.source, deps.clock)
         self._deps = deps
         self._watch = watch

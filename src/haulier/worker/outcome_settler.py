@@ -44,6 +44,9 @@ class OutcomeSettler:
         self._deps = state.deps
         self._held = held
         self._is_sent_again = False
+        self._run_id = ""
+        self.trace = ""
+        """Context of the span that processed the item; empty where none is recorded."""
 
     async def settle(
         self,
@@ -54,6 +57,7 @@ class OutcomeSettler:
         request: RequestNote | None = None,
     ) -> None:
         """``request`` is the last one of an attempt that failed."""
+        self._run_id = run.run_id
         try:
             await self._settle(run, envelope, outcome, error, request)
         except SweptError:
@@ -72,12 +76,12 @@ class OutcomeSettler:
                 state.stats.done += 1
                 state.stats.records += receipt.records
                 state.stats.bytes += receipt.bytes
-                state.batch_settler.add(self._held, run, receipt)
+                state.batch_settler.add(self._held, run, receipt, self.trace)
             case Empty():
                 state.note_good(envelope)
                 await self._write_empty(run, envelope.key, outcome)
                 state.stats.empty += 1
-                state.batch_settler.add(self._held, run, None)
+                state.batch_settler.add(self._held, run, None, self.trace)
             case Split():
                 if error is None:
                     state.note_good(envelope)
@@ -85,7 +89,7 @@ class OutcomeSettler:
                     await self._note_divided(run, envelope, error)
                 await self._divide(run, envelope, outcome)
                 state.stats.split += 1
-                state.batch_settler.add(self._held, run, None)
+                state.batch_settler.add(self._held, run, None, self.trace)
                 # At once: whoever takes the parent again sends all its children again. A child that kills its worker
                 # in the meantime would do so with each copy of it.
                 state.batch_settler.hurry()
@@ -115,7 +119,7 @@ class OutcomeSettler:
                     state.suspects.note_refused(is_part=True)
                 await self._poison(run, self._noted(envelope, error, "poisoned"), reason, error, request)
                 state.stats.poisoned += 1
-                state.batch_settler.add(self._held, run, None)
+                state.batch_settler.add(self._held, run, None, self.trace)
             case _:
                 assert_never(outcome)
 
@@ -126,8 +130,9 @@ class OutcomeSettler:
         )
 
     async def complete(self) -> None:
-        lease = await self._state.keeper.let_go(self._held)
-        await self._while_away(lambda: self._deps.queue.complete([lease]))
+        with self._deps.messages.settle(self._run_id, self.trace, 1):
+            lease = await self._state.keeper.let_go(self._held)
+            await self._while_away(lambda: self._deps.queue.complete([lease]))
 
     async def poison_broken(self, error: Exception) -> None:
         """Keep the bytes under the source, since no run is named."""
@@ -146,8 +151,9 @@ class OutcomeSettler:
         await self._release(self._held.lease.body, delay_seconds)
 
     async def _release(self, body: bytes, delay_seconds: float) -> None:
-        lease = await self._state.keeper.let_go(self._held)
-        await self._while_away(lambda: self._deps.queue.release(lease, body, delay_seconds=delay_seconds))
+        with self._deps.messages.settle(self._run_id, self.trace, 1):
+            lease = await self._state.keeper.let_go(self._held)
+            await self._while_away(lambda: self._deps.queue.release(lease, body, delay_seconds=delay_seconds))
 
     async def _let_go(self, envelope: Envelope, delay_seconds: float) -> None:
         queue = self._deps.queue
@@ -236,12 +242,19 @@ class OutcomeSettler:
             record = decode_record(ChildList, body, path)
         is_late = await require_lease(self._held, self._state.keeper, self._deps.clock) or self._held.is_unknown
         depth, suspect = envelope.depth + 1, suspect_by(record.cause)
-        bodies = [
-            encode(envelope_of(child, run.paths, resent=is_late or not is_ours, depth=depth, suspect=suspect))
-            for child in children_in(run.paths, record)
-        ]
-        for start in range(0, len(bodies), SEND_ITEMS):
-            await self._deps.queue.enqueue(bodies[start : start + SEND_ITEMS], is_first=is_first_lane(run.file.mode))
+        children, is_resent = children_in(run.paths, record), is_late or not is_ours
+        for start in range(0, len(children), SEND_ITEMS):
+            some = children[start : start + SEND_ITEMS]
+            with self._deps.messages.send(run.run_id, len(some)) as span:
+                bodies = [
+                    encode(
+                        envelope_of(
+                            child, run.paths, resent=is_resent, depth=depth, suspect=suspect, trace=span.context
+                        )
+                    )
+                    for child in some
+                ]
+                await self._deps.queue.enqueue(bodies, is_first=is_first_lane(run.file.mode))
 
     async def _give_up(self, run: Run, envelope: Envelope, delay_seconds: float) -> None:
         """P7: complete the message if the run is closed, else hand the item back."""

@@ -44,6 +44,17 @@ class TransportError(HaulierError):
         super().__init__(text)
 
 
+@dataclass(slots=True)
+class Trail:
+    """What a request of an item has been through, for telemetry: each time that it leaves is counted here."""
+
+    run_id: str = ""
+    stream: str = ""
+    times_sent: int = 0
+    wait_seconds: float = 0.0
+    """Since the item wanted it to leave."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request, without credentials."""
@@ -57,6 +68,7 @@ class Request:
     before_follow_up: Callable[[], Awaitable[None]] = field(default=_count_nothing, compare=False, repr=False)
     """Awaited before each further request: a redirect, or a repeat with new credentials or over another connection. It
     raises where no more may be sent."""
+    trail: Trail | None = field(default=None, compare=False, repr=False)
 
     def replace(
         self,
@@ -67,6 +79,7 @@ class Request:
         body: bytes | None = None,
         wait: AbstractAsyncContextManager[None] | None = None,
         before_follow_up: Callable[[], Awaitable[None]] | None = None,
+        trail: Trail | None = None,
     ) -> Request:
         """Takes 0.8 us; `dataclasses.replace` takes 1.8."""
         return Request(
@@ -76,6 +89,7 @@ class Request:
             self.body if body is None else body,
             self.wait if wait is None else wait,
             self.before_follow_up if before_follow_up is None else before_follow_up,
+            self.trail if trail is None else trail,
         )
 
 

@@ -30,8 +30,10 @@ from haulier.api.identity.tls import TlsContexts
 from haulier.api.settings import Api
 from haulier.api.wire.body import codings_of, decode_body, is_heavy
 from haulier.api.wire.framing import Framing, framing_of
-from haulier.api.wire.sender import Sender
+from haulier.api.wire.request_spans import RequestSpans
+from haulier.api.wire.sender import Exchange, Sender
 from haulier.clock import Clock
+from haulier.telemetry.seam import NO_TELEMETRY, Telemetry
 
 SLOW_SECONDS = 30.0
 """Time for which a body may stay below `min_bytes_per_second`."""
@@ -60,6 +62,7 @@ class AiohttpTransport:
         slow_seconds: float = SLOW_SECONDS,
         shared: TokenFile | None = None,
         is_gated: bool = False,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -67,9 +70,12 @@ class AiohttpTransport:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._tls = None if settings.tls is None else TlsContexts(settings.tls, clock, redactor)
         self._proxy = None if settings.proxy is None else open_proxy(settings.proxy, redactor)
+        exchange: Exchange = self._exchange
+        if telemetry.is_on:
+            exchange = RequestSpans(telemetry, redactor, settings.url, self._exchange).send
         self._sender = Sender(
             settings,
-            self._exchange,
+            exchange,
             clock=clock,
             redactor=redactor,
             agent=agent_headers(settings),

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 import msgspec
@@ -47,7 +48,8 @@ def command(source: str, descriptor: int, lake: str | None, queue: str | None, i
     app = load_app(source)
     note_source_of_lines(app.name)
     note_run_of_lines(decode(job.body).run_id)
-    return run_unstoppable(_isolate(app, job, descriptor, options_of(lake, queue, is_fixed=is_fixed)))
+    options = replace(options_of(lake, queue, is_fixed=is_fixed), is_child=True)
+    return run_unstoppable(_isolate(app, job, descriptor, options))
 
 
 async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int:

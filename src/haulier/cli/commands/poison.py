@@ -152,7 +152,7 @@ async def redrive_command(
     `haulier run SOURCE`, with the mode of the run, then works them and closes the run again. Can be repeated safely.
     """
     selection = _selection(call.source, "redrive", keys, reason, kind, is_all)
-    async with open_source(call.app, call.options, writes=not dry_run) as source:
+    async with open_source(call.app, call.options, writes=not dry_run, tells=not dry_run) as source:
         run = await pick_run(source, run_id)
         redriver = Redriver(source.closer)
         if dry_run:

@@ -27,7 +27,7 @@ async def command(call: SourceCall, run_id: str | None, is_dry_run: bool) -> int
     Workers do so by themselves after some minutes. A queue that cannot show all that it holds gets every item that has
     not ended: one that is there twice is looked up in the lake, and comes to one object.
     """
-    async with open_source(call.app, call.options, writes=not is_dry_run) as source:
+    async with open_source(call.app, call.options, writes=not is_dry_run, tells=not is_dry_run) as source:
         require_shared_queue(source)
         run = await pick_only_open_run(source, run_id)
         found = await Repairer(source.closer).repair(run, is_dry_run=is_dry_run)

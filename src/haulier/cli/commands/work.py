@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from dataclasses import replace
 
 import click
 
@@ -76,6 +77,7 @@ def command(
     note_source_of_lines(app.name)
     note_run_of_lines(run_id or "")
     options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed, hook=hook)
+    options = replace(options, is_child=with_parent)
     exit_idle = exit_idle and not with_parent  # The variable is about workers that are started by themselves.
     return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
 

@@ -1,0 +1,57 @@
+"""The spans of messages: sent, processed, settled."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from haulier.telemetry.names import (
+    BATCH_COUNT,
+    DESTINATION,
+    MESSAGING_SYSTEM,
+    OPERATION_NAME,
+    OPERATION_TYPE,
+    PROCESS,
+    RUN_ID,
+    SEND,
+    SETTLE,
+)
+from haulier.telemetry.seam import NO_TELEMETRY, Attributes, SpanKind, Telemetry, TraceSpan, no_span
+
+
+@dataclass(frozen=True)
+class MessageSpans:
+    telemetry: Telemetry
+    system: str = ""
+    queue: str = ""
+
+    def send(self, run_id: str, messages: int) -> contextlib.AbstractContextManager[TraceSpan]:
+        """Its `TraceSpan.context` goes into the messages."""
+        if not self.telemetry.is_on:
+            return no_span()
+        attributes = self._attributes(SEND, run_id) | {BATCH_COUNT: messages}
+        return self.telemetry.span(f"{SEND} {self.queue}", SpanKind.PRODUCER, attributes)
+
+    def process(self, run_id: str, link: str, attributes: Attributes) -> contextlib.AbstractContextManager[TraceSpan]:
+        """A trace of its own. ``link`` is what the message bears of the span under which it was sent."""
+        of_item = self._attributes(PROCESS, run_id) | dict(attributes)
+        return self.telemetry.span(f"{PROCESS} {self.queue}", SpanKind.CONSUMER, of_item, link=link, is_root=True)
+
+    def settle(self, run_id: str, parent: str, messages: int) -> contextlib.AbstractContextManager[TraceSpan]:
+        """``parent`` is the context of the span that processed the message; without it none is recorded."""
+        if not parent:
+            return no_span()
+        attributes = self._attributes(SETTLE, run_id) | {BATCH_COUNT: messages}
+        return self.telemetry.span(f"{SETTLE} {self.queue}", SpanKind.CLIENT, attributes, parent=parent)
+
+    def _attributes(self, operation: str, run_id: str) -> dict[str, str | bool | int | float]:
+        return {
+            MESSAGING_SYSTEM: self.system,
+            DESTINATION: self.queue,
+            OPERATION_NAME: operation,
+            OPERATION_TYPE: operation,
+            RUN_ID: run_id,
+        }
+
+
+NO_MESSAGE_SPANS = MessageSpans(NO_TELEMETRY)

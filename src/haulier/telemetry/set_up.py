@@ -1,0 +1,69 @@
+"""Switches OpenTelemetry on where its own variables name a collector. Whatever is wrong with it, the work goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from haulier.telemetry.names import SOURCE
+from haulier.telemetry.seam import NO_TELEMETRY, Telemetry
+from haulier.telemetry.variables import read_variables, without_headers
+
+NAMESPACE = "haulier"
+
+logger = logging.getLogger("haulier.telemetry")
+
+
+@contextlib.asynccontextmanager
+async def open_telemetry(source: str, process: str, *, is_child: bool = False) -> AsyncIterator[Telemetry]:
+    """What is sent bears the name of the source and of the process.
+
+    Variables that cannot be used, and what did not reach the collector, are said in one line of the log: a warning, but
+    where ``is_child`` says that a parent has the person's ear. At the end at most two seconds are waited.
+    """
+    wanted = read_variables(os.environ)
+    level = logging.INFO if is_child else logging.WARNING
+    if wanted.problem:
+        logger.log(level, "telemetry is off", extra={"problem": wanted.problem})
+    if not wanted.is_on or not is_installed():
+        yield NO_TELEMETRY
+        return
+    attributes = {
+        "service.name": source,
+        "service.namespace": NAMESPACE,
+        "service.instance.id": process,
+        "service.version": version("haulier"),
+        SOURCE: source,
+    }
+    try:
+        from haulier.telemetry.sdk import sdk_words, set_up_sdk
+
+        with sdk_words() as words:
+            sdk = set_up_sdk(wanted, attributes, version("haulier"))
+    except Exception as error:  # noqa: BLE001 - telemetry may not stop the work, whatever its SDK does
+        problem = without_headers(f"{type(error).__name__}: {error}")
+        logger.log(level, "telemetry is off", extra={"problem": problem})
+        yield NO_TELEMETRY
+        return
+    if words:
+        logger.log(level, "a variable of OpenTelemetry cannot be read, and its default holds", extra={"of": words[0]})
+    try:
+        yield sdk.telemetry
+    finally:
+        await sdk.close()
+        lost, problem = sdk.losses.lost, sdk.problem
+        if lost or problem:
+            collector = wanted.traces or wanted.metrics
+            fields = {"spans": lost, "of": sdk.losses.ended, "collector": collector.shown if collector else ""}
+            logger.log(
+                level, "telemetry was lost", extra=fields | {"problem": problem or "too many at once, or too late"}
+            )
+
+
+def is_installed() -> bool:
+    """Whether the extra `otel` is."""
+    return find_spec("opentelemetry") is not None and find_spec("opentelemetry.exporter.otlp.proto.http") is not None
