@@ -79,6 +79,8 @@ class Api:
     split: set[int] = field(default_factory=set)
     failing: set[int] = field(default_factory=set)
     requests: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    """How long an item says that it took."""
 
 
 class Process:
@@ -159,7 +161,8 @@ class Process:
         await self.queue.complete([lease])
 
     async def _note_empty(self, run: Run, key: str) -> None:
-        record = OutcomeRecord(key=key, requests=1, worker=self.name, ended_at=self.place.clock.now())
+        seconds, now = self.place.api.seconds, self.place.clock.now()
+        record = OutcomeRecord(key=key, requests=1, seconds=seconds, worker=self.name, ended_at=now)
         await self.lake.create(run.paths.outcome(key), encode_record(record))
 
     async def _divide(self, run: Run, key: str, parts: Iterable[WorkItem]) -> None:
@@ -207,7 +210,14 @@ class Process:
 
     async def _write_receipt(self, run: Run, key: str, records: int, size: int, sha256: str, *, adopted: bool) -> None:
         receipt = Receipt(
-            key=key, records=records, bytes=size, sha256=sha256, requests=int(not adopted), adopted=adopted
+            key=key,
+            records=records,
+            bytes=size,
+            sha256=sha256,
+            requests=int(not adopted),
+            seconds=0.0 if adopted else self.place.api.seconds,
+            adopted=adopted,
+            ended=run.seconds_at(self.place.clock.now()),
         )
         await write_receipts(self.lake, run.paths, self.name, next(self._written), [receipt])
 

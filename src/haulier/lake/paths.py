@@ -101,7 +101,8 @@ class RunPaths:
         return f"{self.root}/removed/{stream}.json"
 
     def closing(self, number: int, name: str) -> str:
-        """``opened``, ``manifest.ndjson.gz``, ``shapes.json``, ``verdict`` or ``reopened`` of one closing."""
+        """``opened``, ``manifest.ndjson.gz``, ``shapes.json``, ``timeline.json``, ``verdict`` or ``reopened`` of one
+        closing."""
         return f"{self.root}/closings/{number:04d}/{name}"
 
     def sign(self, name: str) -> str:

@@ -2,7 +2,7 @@
 
 open n ─► sweep staging ─► list
   ├─ a key is missing ─► send it again, verdict abandoned
-  └─ ask `expect` ─► adopt objects ─► manifest ─► remove divided objects ─► shapes ─► verdict ─► signs
+  └─ ask `expect` ─► adopt objects ─► manifest ─► remove divided objects ─► shapes ─► timeline ─► verdict ─► signs
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from haulier.runs.shapes import ObjectSample, log_changes, sample_shapes, shape_
 from haulier.runs.signs import mend_signs
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 from haulier.runs.telling import Teller
+from haulier.runs.timeline import keep_timeline
 from haulier.runs.verdict_log import log_verdict
 from haulier.telemetry.messages import NO_MESSAGE_SPANS, MessageSpans
 
@@ -212,7 +213,14 @@ class Closer:
             return None
         if facts is None:
             return None
-        return Receipt(key=key, records=facts.records, bytes=facts.bytes, sha256=facts.sha256, adopted=True)
+        return Receipt(
+            key=key,
+            records=facts.records,
+            bytes=facts.bytes,
+            sha256=facts.sha256,
+            adopted=True,
+            ended=run.seconds_at(self.clock.now()),
+        )
 
     async def _account(self, run: Run, ledger: Ledger, number: int) -> _Finding:
         """The manifest may be another closer's."""
@@ -233,6 +241,7 @@ class Closer:
         }
         reasons = {reason: found[reason] for reason in VERDICT_REASONS if found[reason]}
         shapes = await shape_changes(self.lake, run, await sample_shapes(self.lake, run, number, sample))
+        await keep_timeline(self.lake, self.clock, run, ledger, number)
         verdict: Verdict = "partial" if reasons else "complete"
         return _Finding(
             verdict, reasons, totals, sums.streams, expected, sums.unseen, shapes=shapes, overlaps=ledger.overlaps

@@ -45,6 +45,10 @@ CREATE TABLE item (
 );
 CREATE TABLE read (path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE queued (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE ending (
+    key TEXT, number INTEGER, lot INTEGER, is_read INTEGER NOT NULL DEFAULT 0, ended REAL, seconds REAL,
+    requests INTEGER, PRIMARY KEY (key, number)
+) WITHOUT ROWID;
 CREATE TABLE poison_reason (key TEXT, number INTEGER, reason TEXT, PRIMARY KEY (key, number)) WITHOUT ROWID;
 """
 

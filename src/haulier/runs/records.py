@@ -135,6 +135,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Pages that began with the last record of the page before."""
     unseen: str = ""
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
+    ended: float | None = None
+    """Seconds after the run was claimed, by the clock of its writer; None in receipts of older versions."""
 
 
 class RequestNote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -298,6 +300,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     hidden: int = 0
     repeated: int = 0
     unseen: str = ""
+    ended: float | None = None
     poison: int = 0
     """The newest number of a poisoned or discarded item."""
     reason: str = ""

@@ -39,6 +39,10 @@ class Run:
         trial = "" if self.file.max_items is None else f" --max-items {self.file.max_items}"
         return f"haulier run SOURCE{mode}{trial}"
 
+    def seconds_at(self, moment: datetime) -> float:
+        """Tenths of seconds since it was claimed; never less than 0, although clocks of machines differ."""
+        return max(0.0, round((moment - self.file.created_at).total_seconds(), 1))
+
     @property
     def info(self) -> RunInfo:
         return RunInfo(self.run_id, self.plans, self.file.snapshot_time)

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from haulier.clock import Clock
 from haulier.errors import QueueUnavailableError
 from haulier.lake.seam import Lake
@@ -67,6 +69,8 @@ class BatchSettler:
 
     def add(self, held: HeldLease, run: Run, receipt: Receipt | None, trace: str = "") -> None:
         """Settle soon; until then the lease is renewed. ``trace`` is that of the span which processed the item."""
+        if receipt is not None:
+            receipt = msgspec.structs.replace(receipt, ended=run.seconds_at(self._clock.now()))
         self._waiting.append(_Settled(held, run, receipt, trace))
         self._held.add(held)
         if len(self._waiting) >= GROUP_ITEMS:
