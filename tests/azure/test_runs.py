@@ -86,6 +86,11 @@ class Place:
         name = url.partition(f"{self.container}/")[2]
         self._blobs.get_blob_client(self.container, name).upload_blob(body)
 
+    def kept(self, run_id: str, name: str) -> Any:
+        """A file of the run's first closing."""
+        blob = f"lake/_haulier/letters/runs/{run_id}/closings/0001/{name}"
+        return json.loads(self._blobs.get_blob_client(self.container, blob).download_blob().readall())
+
     @property
     def messages(self) -> list[dict[str, Any]]:
         """By a client of its own."""
@@ -148,6 +153,8 @@ def test_g1_a_purged_queue_is_repaired_and_the_run_ends_complete(place: Place) -
     assert sorted((record["number"], record["length"]) for record in place.records) == [
         (number, LARGE if number % 3 == 0 else 10) for number in range(ITEMS)
     ]
+    timeline = place.kept(run_id, "timeline.json")
+    assert (sum(timeline["items"]), sum(timeline["records"]), timeline["untimed"]) == (ITEMS, ITEMS, 0)
 
 
 def test_a_repair_that_was_not_needed_costs_no_record(place: Place) -> None:
