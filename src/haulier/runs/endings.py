@@ -92,7 +92,7 @@ _Noted = tuple[str, int, float | None, float, int]
 
 
 @dataclass(frozen=True)
-class _Sample:
+class _Chosen:
     """Some of many records, by a hash of their keys: the same at each look while there are as many."""
 
     weight: float = 1.0
@@ -132,7 +132,7 @@ async def read_endings(lake: Lake, run: Run, ledger: Ledger, last: float, *, is_
     return await ledger.scratch.do(_fold, empties, poison, last, is_open)
 
 
-async def _sample(lake: Lake, run: Run, ledger: Ledger, *, is_poison: bool) -> _Sample:
+async def _sample(lake: Lake, run: Run, ledger: Ledger, *, is_poison: bool) -> _Chosen:
     count, lots = await ledger.scratch.do(_count, _COUNT, (is_poison,)), _LOTS
     while count * lots > SAMPLE_RECORDS * _LOTS:
         lots //= 2
@@ -143,7 +143,7 @@ async def _sample(lake: Lake, run: Run, ledger: Ledger, *, is_poison: bool) -> _
     while unread := await ledger.scratch.do(_unread, is_poison, lots):
         await ledger.scratch.do(_note, await run_each(read, unread, lake.capabilities.in_flight))
     chosen = await ledger.scratch.do(_count, _COUNT_BELOW, (is_poison, lots))
-    return _Sample(count / chosen if chosen else 1.0, lots)
+    return _Chosen(count / chosen if chosen else 1.0, lots)
 
 
 async def _read(lake: Lake, run: Run, key: str, number: int) -> _Noted:
@@ -186,7 +186,7 @@ def _note(connection: apsw.Connection, noted: list[_Noted]) -> None:
     connection.executemany(_NOTE, noted)
 
 
-def _fold(connection: apsw.Connection, empties: _Sample, poison: _Sample, last: float, is_open: bool) -> Endings:
+def _fold(connection: apsw.Connection, empties: _Chosen, poison: _Chosen, last: float, is_open: bool) -> Endings:
     connection.execute("DROP TABLE IF EXISTS timed")
     connection.execute(
         _TIMED,
