@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from haulier.runs.poison.index import PoisonLine
 from haulier.runs.poison.records import PoisonGroup
 from haulier.runs.poison.story import PoisonStory, StoryEvent
 from haulier.runs.records import PoisonRecord, RequestNote
@@ -46,7 +47,7 @@ def group_facts(group: PoisonGroup) -> dict[str, Any]:
     }
 
 
-def item_facts(record: PoisonRecord) -> dict[str, Any]:
+def item_facts(record: PoisonRecord | PoisonLine) -> dict[str, Any]:
     return {
         "key": record.key,
         "kind": record.kind,

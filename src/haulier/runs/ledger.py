@@ -84,6 +84,11 @@ class Ledger:
     def scratch(self) -> Scratch:
         return self._scratch
 
+    @property
+    def has_plan(self) -> bool:
+        """Whether `refresh` has read it: then every item has a state."""
+        return self._has_plan
+
     def close(self) -> None:
         self._scratch.close()
 

@@ -17,6 +17,9 @@ from haulier.runs.removal import removed_streams
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
 
+MOST_LEDGERS = 4
+"""Open runs that are remembered between two looks: each takes a scratch file, and up to 16 MB of memory."""
+
 
 class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Items by state, and sums."""
@@ -59,11 +62,79 @@ def runs_document(source: str, runs: Iterable[PastRun]) -> dict[str, object]:
     return {"state": "listed", "source": source, "runs": [_document(run) for run in runs]}
 
 
+class PastRunsReader:
+    """Looks again and again: of an open run, a further look costs what is new."""
+
+    def __init__(self, lake: Lake, clock: Clock, source: str) -> None:
+        self._lake = lake
+        self._clock = clock
+        self._source = source
+        self._ledgers: dict[str, Ledger] = {}
+
+    async def look(self, mode: str | None, most: int) -> list[PastRun]:
+        """That which was claimed last comes first; an open run is counted as far as it has come."""
+        runs = await newest_claimed(self._lake, self._source, most, mode)
+        states = dict(await run_each(self._state, runs, self._lake.capabilities.in_flight))
+        for run_id in [run_id for run_id in self._ledgers if run_id in states and states[run_id][0].is_closed]:
+            self._ledgers.pop(run_id).close()
+        return [await self._past_run(run, *states[run.run_id]) for run in runs]
+
+    def close(self) -> None:
+        for ledger in self._ledgers.values():
+            ledger.close()
+        self._ledgers.clear()
+
+    async def _state(self, run: Run) -> tuple[str, tuple[RunState, VerdictRecord | None]]:
+        return run.run_id, await run_state(self._lake, run.paths)
+
+    async def _past_run(self, run: Run, state: RunState, verdict: VerdictRecord | None) -> PastRun:
+        is_counted = verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL)
+        figures = None
+        if verdict is not None and is_counted:
+            totals = msgspec.to_builtins(verdict.totals)
+            figures = msgspec.convert(totals, RunFigures)
+        elif state in (RunState.OPEN, RunState.CLOSING):
+            figures = await self._figures_so_far(run)
+        ended_at = self._clock.now() if verdict is None else verdict.closed_at
+        return PastRun(
+            run_id=run.run_id,
+            mode=run.file.mode,
+            snapshot_time=run.file.snapshot_time,
+            created_at=run.file.created_at,
+            closed_at=None if verdict is None else verdict.closed_at,
+            seconds=round(max(0.0, (ended_at - run.file.created_at).total_seconds()), 1),
+            state=state,
+            reasons={} if verdict is None else verdict.reasons,
+            streams={
+                stream: verdict.streams.get(stream, 0) if verdict is not None and is_counted else None
+                for stream in run.file.streams
+            },
+            removed=() if verdict is None else tuple(await removed_streams(self._lake, run)),
+            figures=figures,
+        )
+
+    async def _figures_so_far(self, run: Run) -> RunFigures:
+        ledger = self._ledgers.pop(run.run_id, None) or Ledger(self._lake, run.paths)
+        try:
+            await ledger.refresh()
+            figures = msgspec.convert(await ledger.progress(), RunFigures, from_attributes=True)
+        finally:
+            self._keep(run.run_id, ledger)
+        return figures
+
+    def _keep(self, run_id: str, ledger: Ledger) -> None:
+        self._ledgers[run_id] = ledger
+        while len(self._ledgers) > MOST_LEDGERS:
+            self._ledgers.pop(next(iter(self._ledgers))).close()
+
+
 async def past_runs(lake: Lake, clock: Clock, source: str, mode: str | None, most: int) -> list[PastRun]:
-    """That which was claimed last comes first; an open run is counted as far as it has come."""
-    runs = await newest_claimed(lake, source, most, mode)
-    states = dict(await run_each(lambda run: _state(lake, run), runs, lake.capabilities.in_flight))
-    return [await _past_run(lake, clock, run, *states[run.run_id]) for run in runs]
+    """One look."""
+    reader = PastRunsReader(lake, clock, source)
+    try:
+        return await reader.look(mode, most)
+    finally:
+        reader.close()
 
 
 def _document(run: PastRun) -> dict[str, object]:
@@ -73,43 +144,3 @@ def _document(run: PastRun) -> dict[str, object]:
     if not isinstance(figures, dict):
         figures = dict.fromkeys(RunFigures.__struct_fields__)
     return document | figures
-
-
-async def _state(lake: Lake, run: Run) -> tuple[str, tuple[RunState, VerdictRecord | None]]:
-    return run.run_id, await run_state(lake, run.paths)
-
-
-async def _past_run(lake: Lake, clock: Clock, run: Run, state: RunState, verdict: VerdictRecord | None) -> PastRun:
-    is_counted = verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL)
-    figures = None
-    if verdict is not None and is_counted:
-        totals = msgspec.to_builtins(verdict.totals)
-        figures = msgspec.convert(totals, RunFigures)
-    elif state in (RunState.OPEN, RunState.CLOSING):
-        figures = await _figures_so_far(lake, run)
-    ended_at = clock.now() if verdict is None else verdict.closed_at
-    return PastRun(
-        run_id=run.run_id,
-        mode=run.file.mode,
-        snapshot_time=run.file.snapshot_time,
-        created_at=run.file.created_at,
-        closed_at=None if verdict is None else verdict.closed_at,
-        seconds=round(max(0.0, (ended_at - run.file.created_at).total_seconds()), 1),
-        state=state,
-        reasons={} if verdict is None else verdict.reasons,
-        streams={
-            stream: verdict.streams.get(stream, 0) if verdict is not None and is_counted else None
-            for stream in run.file.streams
-        },
-        removed=() if verdict is None else tuple(await removed_streams(lake, run)),
-        figures=figures,
-    )
-
-
-async def _figures_so_far(lake: Lake, run: Run) -> RunFigures:
-    ledger = Ledger(lake, run.paths)
-    try:
-        await ledger.refresh()
-        return msgspec.convert(await ledger.progress(), RunFigures, from_attributes=True)
-    finally:
-        ledger.close()

@@ -16,7 +16,7 @@ async def test_the_page_has_the_documents_of_the_commands(made: Path, numbers: P
     """The same as `--json` prints, but for ages; before there is a run, too; and nothing is written by looking."""
     with dashboard(numbers.toml) as served:
         async with visitor(served.url) as seen:
-            assert (await seen.document("/api/runs"))["runs"] == []
+            assert (await seen.document("/api/runs?mode=full"))["runs"] == []
             about = await seen.document("/api/source")
             assert about["source"] == "numbers"
             assert about["lake"] == str(numbers.lake / "numbers")
@@ -26,6 +26,15 @@ async def test_the_page_has_the_documents_of_the_commands(made: Path, numbers: P
             before = sorted(numbers.folder.rglob("*"))
             assert await seen.document("/api/runs") == typed(numbers, "runs", "--json").json
             assert await seen.document(f"/api/runs/{run_id}") == typed(numbers, "status", "--json").json
+            listed = typed(numbers, "poison list", "--json").json
+            poison = f"/api/runs/{run_id}/poison"
+            assert await seen.document(poison) == listed | {"unread": 0, "next": None}
+            page = await seen.document(f"{poison}?limit=1")
+            assert (page["items"], page["next"]) == (listed["items"][:1], "number-2")
+            page = await seen.document(f"{poison}?reason=poison&status=404&error_class=ApiError&after=number-2")
+            assert (page["items"], page["poisoned"]) == (listed["items"][1:], 2)
+            page = await seen.document(f"{poison}?reason=poison&status=&error_class=ApiError")
+            assert (page["items"], page["poisoned"], page["groups"]) == ([], 0, [])
             shown = await seen.document(f"/api/runs/{run_id}/poison/number-2")
             assert shown == typed(numbers, "poison show", "number-2", "--json").json
             assert sorted(numbers.folder.rglob("*")) == before
@@ -56,6 +65,10 @@ async def test_a_redrive_is_clicked_and_seen_to_its_end(poisoned: tuple[Place, D
             assert (code, meant["would_be_redriven"], meant["redriven"]) == (200, 2, 0)
             assert [group["keys"] for group in meant["groups"]] == [["number-2", "number-4"]]
             assert meant["state"] == "partial"
+            group = {"reason": "poison", "status": 404, "error_class": "ApiError"}
+            for other, items in ((404, 2), (403, 0), (None, 0)):
+                body = {"group": group | {"status": other}, "dry_run": True}
+                assert (await seen.click(path, body))[1]["would_be_redriven"] == items
 
             code, done = await seen.click(path, {"keys": ["number-2"], "why": "mended"})
             assert (code, done["state"], done["redriven"]) == (200, "open", 1)

@@ -23,7 +23,18 @@ from haulier.runs.run import Run
 from haulier.runs.state import run_state
 
 MOST_KEYS = 10_000
-_WAYS = 'Write one of: "keys": [KEY, ...], "reason": REASON or "kind": KIND or both, or "all": true.'
+_WAYS = (
+    'Write one of: "keys": [KEY, ...], "reason": REASON or "kind": KIND or both, "group": {"reason", "status", '
+    '"error_class"}, or "all": true.'
+)
+
+
+class PoisonedAlike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of `haulier poison list`."""
+
+    reason: str
+    status: int | None
+    error_class: str
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +43,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     keys: tuple[str, ...] = ()
     reason: str = ""
     kind: str = ""
+    group: PoisonedAlike | None = None
     all: bool = False
     dry_run: bool = False
     why: str = ""
@@ -39,12 +51,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def selection(self) -> PoisonSelection:
         """Raises `HTTPException` unless items are named in one way, and `UsageError` for an unknown reason."""
-        ways = sum((bool(self.keys), bool(self.reason or self.kind), self.all))
+        ways = sum((bool(self.keys), bool(self.reason or self.kind), self.group is not None, self.all))
         if ways != 1:
             found = "Nothing says which items are meant." if not ways else "Items are named in several ways."
             raise HTTPException(400, f"{found} {_WAYS}")
         if len(self.keys) > MOST_KEYS:
             raise HTTPException(400, f"{len(self.keys):,} keys are named; the limit is {MOST_KEYS:,}.")
+        if self.group is not None:
+            return PoisonSelection(group=(self.group.reason, self.group.status, self.group.error_class))
         return PoisonSelection.of_keys(self.keys) if self.keys else PoisonSelection.filtered(self.reason, self.kind)
 
 

@@ -6,9 +6,12 @@
 | ``GET /api/runs?mode=&last=`` | `haulier runs` |
 | ``GET /api/runs/{run_id}`` | `haulier status` |
 | ``GET /api/runs/{run_id}/events`` | the same, as server-sent events |
-| ``GET /api/runs/{run_id}/poison`` | `haulier poison list` |
+| ``GET /api/runs/{run_id}/poison?reason=&kind=&status=&error_class=&after=&limit=`` | `haulier poison list` |
 | ``GET /api/runs/{run_id}/poison/{key}`` | `haulier poison show` |
 | ``POST /api/runs/{run_id}/redrive``, ``/discard`` | `haulier poison redrive` and `discard` |
+
+Poison comes with a page of its items, those behind the key ``after``; ``next`` is the ``after`` of the next page, or
+null; ``unread`` records were not read yet. With ``error_class`` a group is meant, whose ``status`` may be empty.
 
 The events: ``status`` (the document), ``problem`` (``error``: this look failed, and is made again), and ``heartbeat``
 (``age_seconds`` of the last look) where nothing else was sent for ten seconds.
@@ -34,12 +37,13 @@ from haulier.cli.dashboard.actions import Actions, Order, order_of
 from haulier.cli.dashboard.answers import answer_bug, answer_error, answer_http, document
 from haulier.cli.dashboard.event_stream import EventStream
 from haulier.cli.dashboard.feed import RunFeeds
+from haulier.cli.dashboard.run_list import RunList
 from haulier.cli.dashboard.views import RunViews
-from haulier.cli.poison_documents import story_document
+from haulier.cli.poison_documents import MAX_SHOWN_ITEMS, story_document
 from haulier.cli.source_command import SourceCall
 from haulier.cli.status.watch import pause_seconds
 from haulier.errors import HaulierError
-from haulier.runs.past_runs import past_runs, runs_document
+from haulier.runs.poison.index import PoisonFilter
 from haulier.runs.poison.story import is_key, read_story
 from haulier.runs.state import run_state
 
@@ -48,6 +52,7 @@ PAGE_TOKEN = "{{token}}"  # noqa: S105 - what stands in the page for it.
 MODES = ("full", "incremental", "trial")
 MODES = ("full", "incremental", "trial")
 DEFAULT_RUNS, MOST_RUNS = 20, 200
+DEFAULT_ITEMS = 100
 MOST_BODY_BYTES = 1_000_000
 
 
@@ -56,6 +61,7 @@ class DashboardPage:
         self._call = call
         self._source = source
         self._views = RunViews(source)
+        self._list = RunList(source)
         self.feeds = RunFeeds(self._views)
         self._actions = Actions(call)
         self._index = STATIC.joinpath("index.html").read_text(encoding="utf-8").replace(PAGE_TOKEN, access.page_token)
@@ -70,6 +76,7 @@ class DashboardPage:
                 Route("/api/runs", self._runs),
                 Route(run, self._status),
                 Route(f"{run}/events", self._events),
+                Route(f"{run}/poison", self._poison),
                 Route(f"{run}/poison/{{key}}", self._story),
                 Route(f"{run}/redrive", self._redrive, methods=["POST"]),
                 Route(f"{run}/discard", self._discard, methods=["POST"]),
@@ -81,6 +88,7 @@ class DashboardPage:
     async def close(self) -> None:
         await self.feeds.end()
         self._views.close()
+        self._list.close()
 
     async def _front(self, _request: Request) -> Response:
         return HTMLResponse(self._index)
@@ -103,9 +111,7 @@ class DashboardPage:
         if mode is not None and mode not in MODES:
             raise HTTPException(400, f"There is no mode {mode!r}. The modes are: {', '.join(MODES)}.")
         last = _whole_number(request, "last", DEFAULT_RUNS, MOST_RUNS)
-        source = self._source
-        runs = await past_runs(source.lake, source.clock, source.app.name, mode, last)
-        return document(runs_document(source.app.name, runs))
+        return document(await self._list.look(mode, last))
 
     async def _status(self, request: Request) -> Response:
         async with self._views.held(_run_id(request)) as view:
@@ -115,6 +121,17 @@ class DashboardPage:
         run_id = _run_id(request)
         await self.feeds.require(run_id)
         return EventStream(self.feeds.events(run_id))
+
+    async def _poison(self, request: Request) -> Response:
+        query = request.query_params
+        group = None
+        if "error_class" in query:
+            status = _whole_number(request, "status", 0, 999) if query.get("status") else None
+            group = query.get("reason", ""), status, query["error_class"]
+        meant = PoisonFilter("" if group else query.get("reason", ""), query.get("kind", ""), group)
+        limit = _whole_number(request, "limit", DEFAULT_ITEMS, MAX_SHOWN_ITEMS)
+        async with self._views.held(_run_id(request)) as view:
+            return document(await view.poison(meant, query.get("after", ""), limit))
 
     async def _story(self, request: Request) -> Response:
         key = str(request.path_params["key"])
@@ -139,6 +156,7 @@ class DashboardPage:
                 return document(await act(run_id, order))
             finally:
                 self.feeds.wake(run_id)
+                self._list.expire()
 
 
 class _Static(StaticFiles):

@@ -13,11 +13,16 @@ from starlette.exceptions import HTTPException
 from haulier.app.open_source import OpenSource
 from haulier.cli.dashboard.answers import encode
 from haulier.cli.pick_run import pick_run
+from haulier.cli.poison_documents import poison_document
+from haulier.cli.poison_view import item_facts
 from haulier.cli.status.reader import StatusReader
 from haulier.cli.status.watch import pause_seconds
 from haulier.errors import HaulierError, UsageError
+from haulier.runs import ledger_schema as table
 from haulier.runs.lost_queue import require_queue
+from haulier.runs.poison.index import PoisonFilter, PoisonIndex
 from haulier.runs.run import Run
+from haulier.runs.state import run_state
 
 CLOSED_SECONDS = 5.0
 """Between two looks at a closed run: only a redrive makes it go on."""
@@ -42,6 +47,9 @@ class RunView:
         self.users = 0
         self._source = source
         self._reader = StatusReader(source, run, is_watching=True)
+        self._index = PoisonIndex(source.lake, run, self._reader.ledger, source.clock)
+        self._folded: object = None
+        """The look after which poison was folded last."""
         self._lock = asyncio.Lock()
         self._seen: Look | HaulierError | None = None
         self._seen_at = self._due_at = float("-inf")
@@ -69,6 +77,24 @@ class RunView:
         if isinstance(self._seen, HaulierError):
             raise self._seen
         return self._seen
+
+    async def poison(self, meant: PoisonFilter, after: str, limit: int) -> dict[str, Any]:
+        """What `haulier poison list --json` prints, with a page of the items: those behind the key ``after``."""
+        await self.look()
+        async with self._lock:
+            ledger, index = self._reader.ledger, self._index
+            if not ledger.has_plan:
+                await ledger.refresh()
+            elif self._folded is not self._seen:
+                await ledger.fold_poison()
+            self._folded = self._seen
+            unread = await index.read()
+            groups = await index.groups(meant)
+            lines = await index.lines(meant, after, limit)
+            redriven = await ledger.count(table.REDRIVEN)
+        state, _ = await run_state(self._source.lake, self.run.paths)
+        document = poison_document(state, self.run, groups, redriven, map(item_facts, lines))
+        return document | {"unread": unread, "next": lines[-1].key if len(lines) == limit else None}
 
     def close(self) -> None:
         self._reader.close()

@@ -42,6 +42,10 @@ class StatusReader:
         self._final: set[str] = set()
         """Runs that never change again, among the newest."""
 
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
     def close(self) -> None:
         self._ledger.close()
         for _, _, ledger in self._others.values():

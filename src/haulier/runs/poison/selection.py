@@ -12,9 +12,9 @@ from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
-from haulier.runs.poison.records import read_poison
+from haulier.runs.poison.records import GroupName, read_poison
 from haulier.runs.reasons import POISON_REASONS
-from haulier.runs.records import PlannedItem
+from haulier.runs.records import PlannedItem, PoisonRecord
 from haulier.runs.run import Run
 
 Numbered = tuple[PlannedItem, int]
@@ -24,11 +24,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PoisonSelection:
-    """Items of these ``keys``, of a ``reason``, of a ``kind``, or of both; all, if nothing is said."""
+    """Items of these ``keys``, of a ``reason``, of a ``kind``, or of both, or of a ``group``; all, if nothing is
+    said."""
 
     keys: frozenset[str] | None = None
     reason: str = ""
     kind: str = ""
+    group: GroupName | None = None
 
     @classmethod
     def of_keys(cls, keys: Iterable[str]) -> PoisonSelection:
@@ -51,6 +53,8 @@ class PoisonSelection:
     @property
     def in_words(self) -> str:
         """What follows ``poisoned``."""
+        if self.group is not None:
+            return f" as {' '.join(str(part) for part in self.group if part is not None)}"
         reason = f" for the reason {self.reason}" if self.reason else ""
         return f"{reason} in kind {self.kind}" if self.kind else reason
 
@@ -60,17 +64,19 @@ class PoisonSelection:
     async def pick(self, lake: Lake, paths: RunPaths, items: Sequence[Numbered]) -> list[Numbered]:
         """The items that are meant, by key. Records are read for a reason alone."""
         named = [numbered for numbered in items if self.has(numbered[0].key, numbered[0].kind, self.reason)]
-        if not self.reason:
+        if not self.reason and self.group is None:
             return named
 
-        async def with_reason(numbered: Numbered) -> tuple[Numbered, str]:
+        async def with_fate(numbered: Numbered) -> tuple[Numbered, bool]:
             record = await read_poison(lake, paths, numbered[0].key, numbered[1])
-            return numbered, "" if record is None else record.reason
+            return numbered, record is not None and self._has_died_so(record)
 
-        found = await run_each(with_reason, named, lake.capabilities.in_flight)
-        return sorted(
-            (numbered for numbered, reason in found if reason == self.reason), key=lambda numbered: numbered[0].key
-        )
+        found = await run_each(with_fate, named, lake.capabilities.in_flight)
+        return sorted((numbered for numbered, is_meant in found if is_meant), key=lambda numbered: numbered[0].key)
+
+    def _has_died_so(self, record: PoisonRecord) -> bool:
+        group = record.reason, record.status, record.error_class
+        return self.reason in ("", record.reason) and self.group in (None, group)
 
     async def require_poisoned(self, ledger: Ledger, run: Run, where: str, done: str) -> None:
         """Raises `UsageError` for keys that are not poisoned. ``done`` tells what can be done with those that are."""

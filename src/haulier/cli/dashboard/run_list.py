@@ -1,0 +1,46 @@
+"""The runs of the source, for all who look at them: one reader, which looks no more often than for one of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from haulier.app.open_source import OpenSource
+from haulier.cli.dashboard.answers import encode
+from haulier.cli.status.watch import pause_seconds
+from haulier.runs.past_runs import PastRunsReader, runs_document
+
+LIST_LOOKS = 3
+"""Where looks cost money, a look at a list of twenty runs costs as much as some at one of them."""
+MOST_LISTS = 16
+
+
+class RunList:
+    """The list of runs, for all who look at it. One look at a time."""
+
+    def __init__(self, source: OpenSource) -> None:
+        self._source = source
+        self._reader = PastRunsReader(source.lake, source.clock, source.app.name)
+        self._lock = asyncio.Lock()
+        self._seen: dict[tuple[str | None, int], tuple[float, bytes]] = {}
+        """By mode and number of runs: until when it is shown, and the document."""
+
+    async def look(self, mode: str | None, most: int) -> bytes:
+        source, clock = self._source, self._source.clock
+        async with self._lock:
+            began_at = clock.monotonic()
+            due_at, body = self._seen.get((mode, most), (float("-inf"), b""))
+            if began_at < due_at:
+                return body
+            body = encode(runs_document(source.app.name, await self._reader.look(mode, most)))
+            now = clock.monotonic()
+            pause = max(pause_seconds(source.lake, now - began_at), LIST_LOOKS * source.lake.capabilities.look_seconds)
+            if len(self._seen) >= MOST_LISTS:
+                self._seen.clear()
+            self._seen[mode, most] = now + pause, body
+            return body
+
+    def expire(self) -> None:
+        self._seen.clear()
+
+    def close(self) -> None:
+        self._reader.close()
