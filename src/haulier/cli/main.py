@@ -36,6 +36,7 @@ COMMANDS = {
     "resume": "Lift a pause, or stop waiting for an API that was down.",
     "limit": "Change how many requests may be in flight, while it runs.",
     "cancel": "Close a run as cancelled; what it wrote stays.",
+    "deploy": "Print the YAML of a fleet: Kubernetes, Container Apps or Docker Compose.",
     "gc": "Remove old snapshots, and what dead processes left.",
     "clear": "Empty the queue; plans and lake stay.",
     "init": "Write a source file that runs against the sandbox.",
@@ -50,7 +51,7 @@ Exit codes: 0 complete (work: drained), 1 failed, 2 a file, flag, variable or ri
 must be changed, 3 closed partial (poison), 4 not finished (interrupted, timed out, API or disk unavailable)."""
 
 
-_PRINTING_COMMANDS = frozenset({"doctor", "latest", "plan", "poison", "runs", "schema"})
+_PRINTING_COMMANDS = frozenset({"deploy", "doctor", "latest", "plan", "poison", "runs", "schema"})
 """Commands that exist only for their output."""
 
 

@@ -45,6 +45,12 @@ def has_reference(text: str) -> bool:
     return any(match[0] != "$${" for match in _REFERENCE.finditer(text))
 
 
+def referred_variables(text: str) -> list[tuple[str, str | None]]:
+    """The variables that ``text`` names, each with its default. Misspelt references are left out."""
+    found = (_NAMED.fullmatch(match[1] or "") for match in _REFERENCE.finditer(text) if match[0].endswith("}"))
+    return [(named[1], named[2]) for named in found if named is not None]
+
+
 def read_secret(text: str, place: Place) -> str | Secret:
     """A credential. If it is a single variable, it is read only when the API is opened: `status` works without it."""
     match = _REFERENCE.fullmatch(text)

@@ -26,6 +26,16 @@ def open_lake(url: str, *, base: Path, clock: Clock) -> Lake:
     return scheme.open(url, clock)
 
 
+def require_container(url: str, account: str) -> None:
+    """Raises `UsageError` unless ``url`` is a lake on Azure, in ``account`` where it names none. Nothing is opened, and
+    no SDK is needed."""
+    from haulier.lake.azure.folder import find_folder
+
+    if not url.lower().startswith(("az:", "abfss:")):
+        raise UsageError(f"Workers on several machines need a lake that all of them reach. {rows_remedy()}")
+    find_folder(url, {"AZURE_STORAGE_ACCOUNT": account})
+
+
 def rows_remedy() -> str:
     """Which lakes keep the shared rows of a queue that keeps none."""
     return "Name a lake at `az://CONTAINER/PATH` or `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`."

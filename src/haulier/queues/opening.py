@@ -94,10 +94,8 @@ def _open_sqlite(url: str, setting: _Setting) -> QueueBackend:
     return QueueBackend(open_queue, open_both, local_file=path, system="sqlite")
 
 
-def _open_azure(url: str, setting: _Setting) -> QueueBackend:
-    from haulier.azure.account import find_account
-    from haulier.queues.azure.queue import AzureQueue
-
+def read_azure_url(url: str) -> tuple[str, str]:
+    """The account and the queue that it names; no SDK is needed for it. Raises `UsageError`."""
     found = _AZURE_URL.fullmatch(url)
     if found is None:
         raise UsageError("The URL of an Azure queue is azure-queue://ACCOUNT/QUEUE, and nothing else.")
@@ -113,7 +111,15 @@ def _open_azure(url: str, setting: _Setting) -> QueueBackend:
             f"{name!r} is the name of a queue that haulier makes beside another one: those that end in "
             f"{' or '.join(_TAKEN_SUFFIXES)} cannot be a source's own. Choose another name."
         )
-    account, seconds = find_account(found["account"]), setting.lease_seconds
+    return found["account"], name
+
+
+def _open_azure(url: str, setting: _Setting) -> QueueBackend:
+    from haulier.azure.account import find_account
+    from haulier.queues.azure.queue import AzureQueue
+
+    account_name, name = read_azure_url(url)
+    account, seconds = find_account(account_name), setting.lease_seconds
 
     def open_queue() -> AzureQueue:
         return AzureQueue(
@@ -141,7 +147,9 @@ _LATER = {
 }
 _AZURE_URL = re.compile(r"azure-queue://(?P<account>[^/?#@:]+)/(?P<queue>[^/?#]+)/?")
 _AZURE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_TAKEN_SUFFIXES = ("-first", "-poison")
+FIRST_LANE_SUFFIX = "-first"
+"""Ends the name of the queue beside an Azure queue whose messages go first."""
+_TAKEN_SUFFIXES = (FIRST_LANE_SUFFIX, "-poison")
 _LONGEST_AZURE_NAME = 63 - max(map(len, _TAKEN_SUFFIXES))
 
 

@@ -1,0 +1,277 @@
+"""``haulier deploy``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from haulier.app.app import App
+from haulier.app.source_loader import load_app
+from haulier.cli.deploy.aca import ENVIRONMENT, IDENTITY, VAULT, ContainerAppsPlatform
+from haulier.cli.deploy.aca import LONGEST_NAME as LONGEST_ACA_NAME
+from haulier.cli.deploy.azure_places import azure_places
+from haulier.cli.deploy.compose import LONGEST_NAME as LONGEST_COMPOSE_NAME
+from haulier.cli.deploy.compose import ComposePlatform
+from haulier.cli.deploy.cron import checked_cron
+from haulier.cli.deploy.deployed_source import deployed_source
+from haulier.cli.deploy.deployment import IMAGE, Deployment, deployed_name, fleet_size
+from haulier.cli.deploy.kubernetes import CLIENT_ID, KubernetesPlatform
+from haulier.cli.deploy.kubernetes import LONGEST_NAME as LONGEST_KUBERNETES_NAME
+from haulier.cli.deploy.sizing import WORKERS, WORKERS_BY_DEPTH
+from haulier.cli.options import options_of, place_options, source_argument
+from haulier.cli.output import say, set_up_output
+from haulier.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+PARTS = ("enqueue", "work")
+
+_RESOURCE_ID = re.compile(r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/([^/\s]+/[^/\s]+)/[^/\s]+", re.I)
+_CLIENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
+_VAULT_NAME = re.compile(r"[A-Za-z](-?[A-Za-z0-9]){2,23}")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?")
+
+
+def _checked(pattern: re.Pattern[str], what: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def check(_ctx: click.Context, option: click.Parameter, text: str | None) -> str | None:
+        if text is not None and not pattern.fullmatch(text):
+            raise UsageError(f"{option.opts[0]}: {text!r} is not {what}.")
+        return text
+
+    return check
+
+
+def _resource_id(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    pattern = re.compile(_RESOURCE_ID.pattern.replace(r"([^/\s]+/[^/\s]+)", re.escape(kind)), re.I)
+    example = f"/subscriptions/ID/resourceGroups/GROUP/providers/{kind}/NAME"
+    return _checked(
+        pattern, f"the ID of a resource of the kind {kind}. Write {example}, as `az ... show --query id` prints it"
+    )
+
+
+_client_id_option = click.option(
+    "--client-id",
+    metavar="ID",
+    callback=_checked(_CLIENT_ID, "the client ID of an identity: 8-4-4-4-12 of 0-9 and a-f"),
+    help="The client ID of the identity that workers show to Azure.",
+)
+_schedule_option = click.option(
+    "--schedule",
+    metavar="CRON",
+    help="Start runs by this schedule, five fields in UTC; without it a person starts them.",
+)
+_by_depth_option = click.option(
+    "--by-depth", "is_by_depth", is_flag=True, help="As many workers as the queue is deep; none where it is empty."
+)
+_only_option = click.option("--only", type=click.Choice(PARTS), help="Print what starts runs, or the workers, alone.")
+
+
+def _common_options(command: F) -> F:
+    for option in (
+        click.option(
+            "--in-image", metavar="PATH", help="The source is in the image, at PATH; else its text is deployed with it."
+        ),
+        click.option(
+            "--stay",
+            "is_staying",
+            is_flag=True,
+            help="What starts a run works along, stays until it is closed, and ends with its verdict.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1, 1000),
+            metavar="N",
+            help=f"How many; {WORKERS} by default, or {WORKERS_BY_DEPTH} at most by depth. Never more than in_flight.",
+        ),
+        click.option(
+            "--mode", type=click.Choice(["full", "incremental"]), default="full", show_default=True, help="Of the runs."
+        ),
+        click.option("--name", metavar="NAME", help="What begins all names; by default the source's."),
+        click.option(
+            "--image",
+            metavar="IMAGE",
+            default=IMAGE,
+            callback=lambda ctx, option, text: text if text == IMAGE else _checked_image(ctx, option, text),
+            help="The image, with its registry and tag.",
+        ),
+        source_argument,
+    ):
+        command = option(command)
+    return command
+
+
+_checked_image = _checked(_IMAGE, "the name of an image. Write registry.example.com/haulier:1")
+
+
+@click.group("deploy")
+def command() -> None:
+    """Print the YAML of a fleet that pulls SOURCE: what starts runs, and the workers.
+
+    Nothing is created, and neither API nor Azure is asked. Standard output has the YAML alone; what is left to do is
+    said on standard error.
+    """
+
+
+@command.command("k8s", short_help="For Kubernetes: kubectl apply -f -")
+@_common_options
+@_schedule_option
+@_by_depth_option
+@_only_option
+@_client_id_option
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    callback=_checked(_NAMESPACE, "the name of a namespace: at most 63 of a-z, 0-9 and hyphens"),
+    help="Of all objects; by default that of kubectl.",
+)
+@place_options
+def _k8s(
+    schedule: str | None,
+    is_by_depth: bool,
+    only: str | None,
+    client_id: str | None,
+    namespace: str | None,
+    **common: Any,
+) -> int:
+    """Jobs of Kubernetes for SOURCE, CronJobs by --schedule, a ScaledJob of KEDA by --depth. The queue is on Azure.
+
+    haulier deploy k8s shop.toml --image registry.example.com/haulier:1 | kubectl apply -f -
+    """
+    app, deployment, queue, lake = _deployment(LONGEST_KUBERNETES_NAME, schedule, is_by_depth, **common)
+    places = azure_places("Kubernetes", queue, lake)
+    platform = KubernetesPlatform(deployment, places, client_id or CLIENT_ID, namespace)
+    _print(platform.text(_parts(only)), deployment, {CLIENT_ID: (client_id, "--client-id")}, app)
+    return 0
+
+
+@command.command("aca", short_help="For Azure Container Apps: az containerapp job create --yaml")
+@_common_options
+@_schedule_option
+@_by_depth_option
+@_only_option
+@_client_id_option
+@click.option(
+    "--identity",
+    metavar="ID",
+    callback=_resource_id("Microsoft.ManagedIdentity/userAssignedIdentities"),
+    help="The resource ID of that identity.",
+)
+@click.option(
+    "--environment",
+    metavar="ID",
+    callback=_resource_id("Microsoft.App/managedEnvironments"),
+    help="The resource ID of the Container Apps environment.",
+)
+@click.option(
+    "--vault",
+    metavar="NAME",
+    callback=_checked(_VAULT_NAME, "the name of a Key Vault: 3 to 24 letters, digits and single hyphens"),
+    help="The Key Vault with the secrets of the source.",
+)
+@place_options
+def _aca(
+    schedule: str | None,
+    is_by_depth: bool,
+    only: str | None,
+    client_id: str | None,
+    identity: str | None,
+    environment: str | None,
+    vault: str | None,
+    **common: Any,
+) -> int:
+    """Container Apps jobs for SOURCE: started by hand or by --schedule, and workers by --workers or --by-depth.
+
+    haulier deploy aca shop.toml --only work > work.yaml
+    """
+    app, deployment, queue, lake = _deployment(LONGEST_ACA_NAME, schedule, is_by_depth, **common)
+    places = azure_places("Container Apps", queue, lake)
+    platform = ContainerAppsPlatform(
+        deployment, places, environment or ENVIRONMENT, identity or IDENTITY, client_id or CLIENT_ID, vault or VAULT
+    )
+    left = {
+        ENVIRONMENT: (environment, "--environment"),
+        IDENTITY: (identity, "--identity"),
+        CLIENT_ID: (client_id, "--client-id"),
+        VAULT: (vault, "--vault"),
+    }
+    _print(platform.text(_parts(only)), deployment, left, app)
+    if "_" in (identity or ""):
+        say(
+            "Note: az containerapp job create --yaml (azure-cli 2.91.0) takes underscores out of an identity's ID, and "
+            "then does not find it. Give identity and resource group names without any."
+        )
+    return 0
+
+
+@command.command("compose", short_help="For one machine: docker compose -f - up")
+@_common_options
+@place_options
+def _compose(**common: Any) -> int:
+    """Services of Docker Compose for SOURCE, on one machine. Queue and lake are in a volume, unless they are on Azure.
+
+    haulier deploy compose shop.toml --image haulier:1 > compose.yaml && docker compose up
+    """
+    app, deployment, queue, lake = _deployment(LONGEST_COMPOSE_NAME, None, False, **common)
+    if queue == "memory":
+        raise UsageError(
+            "A queue in memory ends with its process, and here are several. Leave `queue` out of the source, or write "
+            '`queue = "sqlite"`.'
+        )
+    on_azure = lake.lower().startswith(("az:", "abfss:"))
+    platform = ComposePlatform(deployment, queue if queue.startswith("azure-queue:") else "", lake if on_azure else "")
+    _print(platform.text(), deployment, {}, app)
+    return 0
+
+
+def _deployment(
+    longest_name: int,
+    schedule: str | None,
+    is_by_depth: bool,
+    *,
+    source: str,
+    image: str,
+    name: str | None,
+    mode: str,
+    workers: int | None,
+    is_staying: bool,
+    in_image: str | None,
+    lake: str | None,
+    queue: str | None,
+) -> tuple[App, Deployment, str, str]:
+    """Also returns queue and lake."""
+    set_up_output()
+    app = load_app(source)
+    app.require_mode(mode)
+    options = options_of(lake, queue)
+    size, note = fleet_size(app, workers, is_by_depth=is_by_depth)
+    deployment = Deployment(
+        source=deployed_source(app, source, in_image),
+        name=deployed_name(app, name, longest_name),
+        image=image,
+        mode=mode,
+        schedule=None if schedule is None else checked_cron(schedule),
+        workers=size,
+        is_by_depth=is_by_depth,
+        is_staying=is_staying,
+    )
+    if note:
+        say(note)
+    return app, deployment, options.queue or app.queue, options.lake or app.lake
+
+
+def _parts(only: str | None) -> tuple[str, ...]:
+    return PARTS if only is None else (only,)
+
+
+def _print(text: str, deployment: Deployment, left: dict[str, tuple[str | None, str]], app: App) -> None:
+    """Print the YAML, and say what is left to fill in."""
+    click.echo(text, nl=False)
+    left = {IMAGE: (None if deployment.image == IMAGE else deployment.image, "--image"), **left}
+    for placeholder, (given, option) in left.items():
+        if given is None and placeholder in text:
+            say(f"Left to fill in: {placeholder}, or give {option}. Nothing starts before.")
+    if not app.is_of_file:
+        say("Variables that the code reads in other ways than env(...) and os.environ are not known here: add them.")

@@ -1,0 +1,117 @@
+"""The services of a fleet on one machine, for Docker Compose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from haulier.cli.deploy.deployed_source import FOLDER
+from haulier.cli.deploy.deployment import TERMINATION_SECONDS, Deployment
+from haulier.cli.deploy.sizing import CPU, GIBIBYTES
+from haulier.cli.deploy.yaml_text import documents_text, note
+
+DATA = "/data"
+"""Where the volume is that all containers share."""
+LONGEST_NAME = 44
+_CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
+_TRIES = 3
+
+Service = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class ComposePlatform:
+    deployment: Deployment
+    queue: str
+    """A queue on Azure; empty for a file in the volume."""
+    lake: str
+    """A lake on Azure; empty for a folder in the volume."""
+
+    def text(self) -> str:
+        deployment = self.deployment
+        work: Service = {
+            "depends_on": {"enqueue": {"condition": "service_completed_successfully"}},
+            **self._service(deployment.work_words),
+            "restart": f"on-failure:{_TRIES}",
+            "deploy": {
+                **note("Another number: docker compose up --scale work=4"),
+                "replicas": deployment.workers,
+                "resources": {"limits": {"cpus": f"{CPU:g}", "memory": f"{GIBIBYTES:g}G"}},
+            },
+        }
+        project: dict[str, object] = {
+            "name": deployment.name,
+            "services": {
+                **note("Plans a run and puts its items on the queue. While one is open it starts no other."),
+                "enqueue": {**self._service(deployment.enqueue_words), "restart": "no"},
+                **note("The workers. They leave once the run is closed."),
+                "work": work,
+            },
+        }
+        if self._has_volume:
+            project["# Queue and lake. On a disk of this machine: no network share keeps the promises of either."] = (
+                None
+            )
+            project["volumes"] = {"data": {}}
+        return documents_text(self._heading(), [project])
+
+    def _heading(self) -> str:
+        lines = [
+            f"Source {self.deployment.source.app.name!r} of haulier on one machine: haulier deploy compose --help",
+            "A run: docker compose up. Once more: docker compose up --force-recreate",
+        ]
+        if self._has_volume and not self.lake:
+            lines.append(
+                "Out of the volume: docker compose run --rm --no-deps -T enqueue latest SOURCE says where it is"
+            )
+        return "\n".join(lines)
+
+    @property
+    def _has_volume(self) -> bool:
+        return not (self.queue and self.lake)
+
+    def _service(self, words: list[str]) -> Service:
+        service: dict[str, object] = {
+            "image": _literal(self.deployment.image),
+            "command": [_literal(word) for word in words],
+            "environment": self._environment(),
+            **note("More than --grace: what is under way ends, the rest goes back."),
+            "stop_grace_period": f"{TERMINATION_SECONDS}s",
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true"],
+        }
+        if volumes := self._volumes():
+            service["volumes"] = volumes
+        return service
+
+    def _environment(self) -> Mapping[str, object]:
+        environment = {
+            "HAULIER_QUEUE": _literal(self.queue or f"sqlite:///{DATA}/queue.sqlite3"),
+            "HAULIER_LAKE": _literal(self.lake or f"{DATA}/lake"),
+        }
+        if self.queue or self.lake:
+            environment[_CONNECTION] = _from_shell(_CONNECTION, has_default=False)
+        for variable in self.deployment.source.variables:
+            environment[variable.name] = _from_shell(variable.name, has_default=variable.has_default)
+        return environment
+
+    def _volumes(self) -> list[Service]:
+        file = self.deployment.source.file
+        volumes: list[Service] = []
+        if self._has_volume:
+            volumes.append({"type": "volume", "source": "data", "target": DATA})
+        if file is not None:
+            path = str(file) if file.is_absolute() else f"./{PurePath(file)}"
+            target = f"{FOLDER}/{file.name}"
+            volumes.append({"type": "bind", "source": _literal(path), "target": _literal(target), "read_only": True})
+        return volumes
+
+
+def _literal(text: str) -> str:
+    return text.replace("$", "$$")
+
+
+def _from_shell(name: str, *, has_default: bool) -> str:
+    """Compose refuses to start without a value; haulier takes the default of its source for an empty one."""
+    return f"${{{name}:-}}" if has_default else f"${{{name}:?set it in the shell or in a file named .env}}"

@@ -1,0 +1,68 @@
+"""What is to be deployed, whatever the platform."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from haulier.app.app import App
+from haulier.cli.deploy.deployed_source import DeployedSource
+from haulier.cli.deploy.sizing import WORKERS, WORKERS_BY_DEPTH, most_workers
+from haulier.errors import UsageError
+from haulier.plurals import count_of
+
+WAIT_SECONDS = 3600
+"""So long a worker of a fixed fleet waits for a run that it may work: the plan is made meanwhile."""
+GRACE_SECONDS = 25
+"""Platforms kill 30 seconds after they asked a container to stop."""
+TERMINATION_SECONDS = 30
+IMAGE = "<IMAGE>"
+_NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    source: DeployedSource
+    name: str
+    image: str
+    mode: str
+    schedule: str | None
+    """Checked; None: whoever deploys starts it."""
+    workers: int
+    """The most, where they follow the depth of the queue."""
+    is_by_depth: bool
+    is_staying: bool
+    """Whether whoever enqueues stays until the run is closed."""
+
+    @property
+    def enqueue_words(self) -> list[str]:
+        """The arguments of `haulier` that start a run."""
+        return ["run" if self.is_staying else "enqueue", self.source.argument, self.mode]
+
+    @property
+    def work_words(self) -> list[str]:
+        how = ["--exit-idle"] if self.is_by_depth else ["--wait", str(WAIT_SECONDS)]
+        return ["work", self.source.argument, *how, "--grace", str(GRACE_SECONDS)]
+
+
+def deployed_name(app: App, name: str | None, longest: int) -> str:
+    """A name that DNS takes, in which a suffix such as ``-enqueue`` finds room. Raises `UsageError`."""
+    found = name or re.sub(r"_+", "-", app.name).strip("-")
+    if _NAME.fullmatch(found) and len(found) <= longest:
+        return found
+    raise UsageError(
+        f"{found!r} cannot name what is deployed: that has at most {longest} of a-z, 0-9 and single hyphens, begins "
+        "with a letter and ends with a letter or digit. Write another: --name shop"
+    )
+
+
+def fleet_size(app: App, wanted: int | None, *, is_by_depth: bool) -> tuple[int, str]:
+    """How many workers, and what is to be said of it."""
+    asked = wanted or (WORKERS_BY_DEPTH if is_by_depth else WORKERS)
+    most = most_workers(app)
+    if asked <= most:
+        return asked, ""
+    return most, (
+        f"{count_of(most, 'worker')}, not {asked}: the source allows {count_of(most, 'request')} in flight, and a "
+        "worker beyond them has nothing to send. Raise in_flight for more."
+    )
