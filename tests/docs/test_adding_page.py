@@ -36,6 +36,7 @@ UNNAMED = {
 USERS = {
     "benchmarks": "measures what is there, but for the steps",
     "findings": "how other software behaves",
+    "src/haulier/cli/deploy/compose.py": "puts the queue and the lake of one machine into a volume",
     "src/haulier/testing/azure_queue": "has an operation of the service that is called as the command is",
     "src/haulier/testing/proxy": "the same",
     "src/haulier/worker/key_check.py": "advises the kind to whoever has doubled keys",

@@ -132,6 +132,11 @@ class Worker:
         self._is_woken = True
         self._freed.set()
 
+    def exit_when_idle(self) -> None:
+        """Leave once nothing is ready, as a worker of an autoscaler does from its start."""
+        self._exit_idle = True
+        self.wake()
+
     def stop_now(self) -> None:
         self._state.stop.set(4, "stopped at once")
         self._hurried.set()

@@ -28,34 +28,23 @@ from haulier.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 PARTS = ("enqueue", "work")
 
-_RESOURCE_ID = re.compile(r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/([^/\s]+/[^/\s]+)/[^/\s]+", re.I)
+_RESOURCE_ID = re.compile(
+    r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/(?P<kind>[^/\s]+/[^/\s]+)/[^/\s]+", re.I
+)
 _CLIENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
+_CLIENT_ID_FORM = "the client ID of an identity: 8-4-4-4-12 of 0-9 and a-f"
 _VAULT_NAME = re.compile(r"[A-Za-z](-?[A-Za-z0-9]){2,23}")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?")
 
 
-def _checked(pattern: re.Pattern[str], what: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    def check(_ctx: click.Context, option: click.Parameter, text: str | None) -> str | None:
-        if text is not None and not pattern.fullmatch(text):
-            raise UsageError(f"{option.opts[0]}: {text!r} is not {what}.")
-        return text
-
-    return check
-
-
-def _resource_id(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    pattern = re.compile(_RESOURCE_ID.pattern.replace(r"([^/\s]+/[^/\s]+)", re.escape(kind)), re.I)
-    example = f"/subscriptions/ID/resourceGroups/GROUP/providers/{kind}/NAME"
-    return _checked(
-        pattern, f"the ID of a resource of the kind {kind}. Write {example}, as `az ... show --query id` prints it"
-    )
+_IDENTITY_KIND = "Microsoft.ManagedIdentity/userAssignedIdentities"
+_ENVIRONMENT_KIND = "Microsoft.App/managedEnvironments"
 
 
 _client_id_option = click.option(
     "--client-id",
     metavar="ID",
-    callback=_checked(_CLIENT_ID, "the client ID of an identity: 8-4-4-4-12 of 0-9 and a-f"),
     help="The client ID of the identity that workers show to Azure.",
 )
 _schedule_option = click.option(
@@ -94,16 +83,12 @@ def _common_options(command: F) -> F:
             "--image",
             metavar="IMAGE",
             default=IMAGE,
-            callback=lambda ctx, option, text: text if text == IMAGE else _checked_image(ctx, option, text),
             help="The image, with its registry and tag.",
         ),
         source_argument,
     ):
         command = option(command)
     return command
-
-
-_checked_image = _checked(_IMAGE, "the name of an image. Write registry.example.com/haulier:1")
 
 
 @click.group("deploy")
@@ -124,7 +109,6 @@ def command() -> None:
 @click.option(
     "--namespace",
     metavar="NAME",
-    callback=_checked(_NAMESPACE, "the name of a namespace: at most 63 of a-z, 0-9 and hyphens"),
     help="Of all objects; by default that of kubectl.",
 )
 @place_options
@@ -140,6 +124,8 @@ def _k8s(
 
     haulier deploy k8s shop.toml --image registry.example.com/haulier:1 | kubectl apply -f -
     """
+    _require("--client-id", client_id, _CLIENT_ID, _CLIENT_ID_FORM)
+    _require("--namespace", namespace, _NAMESPACE, "the name of a namespace: at most 63 of a-z, 0-9 and hyphens")
     app, deployment, queue, lake = _deployment(LONGEST_KUBERNETES_NAME, schedule, is_by_depth, **common)
     places = azure_places("Kubernetes", queue, lake)
     platform = KubernetesPlatform(deployment, places, client_id or CLIENT_ID, namespace)
@@ -156,19 +142,16 @@ def _k8s(
 @click.option(
     "--identity",
     metavar="ID",
-    callback=_resource_id("Microsoft.ManagedIdentity/userAssignedIdentities"),
     help="The resource ID of that identity.",
 )
 @click.option(
     "--environment",
     metavar="ID",
-    callback=_resource_id("Microsoft.App/managedEnvironments"),
     help="The resource ID of the Container Apps environment.",
 )
 @click.option(
     "--vault",
     metavar="NAME",
-    callback=_checked(_VAULT_NAME, "the name of a Key Vault: 3 to 24 letters, digits and single hyphens"),
     help="The Key Vault with the secrets of the source.",
 )
 @place_options
@@ -186,6 +169,10 @@ def _aca(
 
     haulier deploy aca shop.toml --only work > work.yaml
     """
+    _require("--client-id", client_id, _CLIENT_ID, _CLIENT_ID_FORM)
+    _require("--vault", vault, _VAULT_NAME, "the name of a Key Vault: 3 to 24 letters, digits and single hyphens")
+    _require_resource("--identity", identity, _IDENTITY_KIND)
+    _require_resource("--environment", environment, _ENVIRONMENT_KIND)
     app, deployment, queue, lake = _deployment(LONGEST_ACA_NAME, schedule, is_by_depth, **common)
     places = azure_places("Container Apps", queue, lake)
     platform = ContainerAppsPlatform(
@@ -243,6 +230,8 @@ def _deployment(
 ) -> tuple[App, Deployment, str, str]:
     """Also returns queue and lake."""
     set_up_output()
+    if image != IMAGE:
+        _require("--image", image, _IMAGE, "the name of an image. Write registry.example.com/haulier:1")
     app = load_app(source)
     app.require_mode(mode)
     options = options_of(lake, queue)
@@ -262,6 +251,20 @@ def _deployment(
     return app, deployment, options.queue or app.queue, options.lake or app.lake
 
 
+def _require(option: str, text: str | None, pattern: re.Pattern[str], form: str) -> None:
+    if text is not None and not pattern.fullmatch(text):
+        raise UsageError(f"{option}: {text!r} is not {form}.")
+
+
+def _require_resource(option: str, text: str | None, kind: str) -> None:
+    found = None if text is None else _RESOURCE_ID.fullmatch(text)
+    if text is not None and (found is None or found["kind"].lower() != kind.lower()):
+        raise UsageError(
+            f"{option}: {text!r} is not the ID of a resource of the kind {kind}. Write what `az ... show --query id` "
+            f"prints: /subscriptions/ID/resourceGroups/GROUP/providers/{kind}/NAME"
+        )
+
+
 def _parts(only: str | None) -> tuple[str, ...]:
     return PARTS if only is None else (only,)
 
@@ -272,6 +275,6 @@ def _print(text: str, deployment: Deployment, left: dict[str, tuple[str | None, 
     left = {IMAGE: (None if deployment.image == IMAGE else deployment.image, "--image"), **left}
     for placeholder, (given, option) in left.items():
         if given is None and placeholder in text:
-            say(f"Left to fill in: {placeholder}, or give {option}. Nothing starts before.")
+            say(f"Left to fill in: {placeholder}, or give {option}. Until then nothing of it works.")
     if not app.is_of_file:
         say("Variables that the code reads in other ways than env(...) and os.environ are not known here: add them.")

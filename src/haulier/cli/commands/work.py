@@ -33,6 +33,7 @@ from haulier.cli.output import log_options, say, set_up_output
 from haulier.cli.pick_run import pick_run
 from haulier.cli.progress import Bar, has_bar
 from haulier.cli.progress_reader import OpenRunsReader
+from haulier.cli.run_wait import leaving_without_run
 from haulier.cli.signals import on_signals
 from haulier.cli.worker_log import own_progress
 from haulier.runs.lost_queue import require_queue
@@ -48,6 +49,12 @@ from haulier.worker.watch import Watch
     "--run", "run_id", metavar="RUN_ID", help="Stay until this run is closed; by default until every open one is."
 )
 @exit_idle_option
+@click.option(
+    *("--wait", "wait_seconds"),
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Leave when no run was open for so long; by default it is waited for without a limit.",
+)
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")
 @log_options
@@ -58,6 +65,7 @@ def command(
     source: str,
     run_id: str | None,
     exit_idle: bool,
+    wait_seconds: float | None,
     with_parent: bool,
     quiet: bool,
     lake: str | None,
@@ -72,6 +80,9 @@ def command(
     Waits for a sealed plan, and stays until its runs are closed. SIGTERM or Ctrl-C drains: no new item is taken, those
     under way may end within --grace, the rest go back uncounted. Exit code 0: drained; 4: not finished.
     """
+    if wait_seconds is not None and (exit_idle or run_id is not None):
+        other = "--exit-idle leaves at once" if exit_idle else "--run says which run is worked"
+        raise click.UsageError(f"{other}, and --wait waits for any: use one of them.")
     set_up_output(quiet)
     app = load_app(source)
     note_source_of_lines(app.name)
@@ -79,10 +90,18 @@ def command(
     options = options_of(lake, queue, lease_seconds, grace_seconds, is_fixed=is_fixed, hook=hook)
     options = replace(options, is_child=with_parent)
     exit_idle = exit_idle and not with_parent  # The variable is about workers that are started by themselves.
-    return run_loop(_work(app, source, options, run_id, exit_idle, with_parent))
+    return run_loop(_work(app, source, options, run_id, exit_idle, wait_seconds, with_parent))
 
 
-async def _work(app: App, typed: str, options: Options, run_id: str | None, exit_idle: bool, with_parent: bool) -> int:
+async def _work(
+    app: App,
+    typed: str,
+    options: Options,
+    run_id: str | None,
+    exit_idle: bool,
+    wait_seconds: float | None,
+    with_parent: bool,
+) -> int:
     async with open_live(app, options) as source:
         require_shared_queue(source)
         await require_queue(source.lake, source.queue, app.name)
@@ -102,6 +121,8 @@ async def _work(app: App, typed: str, options: Options, run_id: str | None, exit
                     _listen_to_parent(worker)
                 else:
                     await stack.enter_async_context(telling_holds(source, tell))
+                if wait_seconds is not None:
+                    await stack.enter_async_context(leaving_without_run(source, worker, wait_seconds, tell))
                 if bar is not None:
                     reader = OpenRunsReader(source.lake, app.name, run_id)
                     await stack.enter_async_context(

@@ -53,11 +53,6 @@ class ContainerAppsPlatform:
 
     def _heading(self, parts: tuple[str, ...]) -> str:
         lines = [f"Source {self.deployment.source.app.name!r} of haulier on Azure Container Apps, API 2025-07-01"]
-        if len(parts) > 1:
-            lines.append("az takes one job a file: add --only enqueue, and then --only work.")
-        for part in parts:
-            name = f"{self.deployment.name}-{part}"
-            lines.append(f"  az containerapp job create --resource-group GROUP --name {name} --yaml {part}.yaml")
         if needed := self._needed:
             lines.append(
                 "Put the secrets into the vault first; the identity needs the role Key Vault Secrets User there:"
@@ -67,30 +62,30 @@ class ContainerAppsPlatform:
                 f'--value "${variable.name}"'
                 for variable in needed
             ]
+        if len(parts) > 1:
+            lines.append("az takes one job a file: add --only enqueue, and then --only work.")
+        for part in parts:
+            name = f"{self.deployment.name}-{part}"
+            lines.append(f"  az containerapp job create --resource-group GROUP --name {name} --yaml {part}.yaml")
         return "\n".join(lines)
 
     # -- the two jobs --------------------------------------------------------------------------------------------------
 
     def _enqueue(self) -> Part:
-        about = (
-            "Works along, stays until the run is closed, and its execution ends as the run did."
-            if self.deployment.is_staying
-            else "Plans a run and puts its items on the queue. While a run of this mode is open it starts no other."
-        )
-        return self._job("enqueue", about, self._trigger(1, 1), self.deployment.enqueue_words)
+        return self._job("enqueue", self.deployment.enqueue_note, self._trigger(1, 1), self.deployment.enqueue_words)
 
     def _work(self) -> Part:
         deployment = self.deployment
         if not deployment.is_by_depth:
             about = "The workers. They leave once the run is closed, or an hour without one."
             return self._job(
-                "work", about, self._trigger(deployment.workers, deployment.workers), deployment.work_words
+                "work", about, self._trigger(deployment.workers, deployment.workers), deployment.work_words()
             )
         about = (
             f"Workers by the depth of the queue: one for each {MESSAGES_A_WORKER} messages, none where there are none. "
             "Each leaves when nothing is ready; whichever notices that all is done closes the run."
         )
-        return self._job("work", about, self._event(), deployment.work_words)
+        return self._job("work", about, self._event(), deployment.work_words())
 
     def _job(self, part: str, about: str, trigger: Part, words: list[str]) -> Part:
         return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from haulier.cli.deploy.deployed_source import FOLDER
-from haulier.cli.deploy.deployment import TERMINATION_SECONDS, Deployment
+from haulier.cli.deploy.deployment import TERMINATION_SECONDS, WAIT_SECONDS, Deployment
 from haulier.cli.deploy.sizing import CPU, GIBIBYTES
 from haulier.cli.deploy.yaml_text import documents_text, note
 
@@ -16,6 +16,8 @@ DATA = "/data"
 LONGEST_NAME = 44
 _CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 _TRIES = 3
+_LATE_SECONDS = 60
+"""A worker begins when the items are on the queue. A short run may be closed before, or have no item."""
 
 Service = Mapping[str, object]
 
@@ -30,9 +32,10 @@ class ComposePlatform:
 
     def text(self) -> str:
         deployment = self.deployment
+        start: Service = {"depends_on": {"enqueue": {"condition": "service_completed_successfully"}}}
         work: Service = {
-            "depends_on": {"enqueue": {"condition": "service_completed_successfully"}},
-            **self._service(deployment.work_words),
+            **({} if deployment.is_staying else start),
+            **self._service(deployment.work_words(WAIT_SECONDS if deployment.is_staying else _LATE_SECONDS)),
             "restart": f"on-failure:{_TRIES}",
             "deploy": {
                 **note("Another number: docker compose up --scale work=4"),
@@ -43,7 +46,7 @@ class ComposePlatform:
         project: dict[str, object] = {
             "name": deployment.name,
             "services": {
-                **note("Plans a run and puts its items on the queue. While one is open it starts no other."),
+                **note(deployment.enqueue_note),
                 "enqueue": {**self._service(deployment.enqueue_words), "restart": "no"},
                 **note("The workers. They leave once the run is closed."),
                 "work": work,

@@ -40,8 +40,13 @@ class Deployment:
         return ["run" if self.is_staying else "enqueue", self.source.argument, self.mode]
 
     @property
-    def work_words(self) -> list[str]:
-        how = ["--exit-idle"] if self.is_by_depth else ["--wait", str(WAIT_SECONDS)]
+    def enqueue_note(self) -> str:
+        if self.is_staying:
+            return "Works along, stays until the run is closed, and ends as it did: 0 complete, 3 partial, 1 failed."
+        return "Plans a run and puts its items on the queue. While a run of this mode is open it starts no other."
+
+    def work_words(self, wait_seconds: int = WAIT_SECONDS) -> list[str]:
+        how = ["--exit-idle"] if self.is_by_depth else ["--wait", str(wait_seconds)]
         return ["work", self.source.argument, *how, "--grace", str(GRACE_SECONDS)]
 
 

@@ -90,11 +90,6 @@ class KubernetesPlatform:
     # -- jobs ----------------------------------------------------------------------------------------------------------
 
     def _enqueue(self) -> Object:
-        about = (
-            "Works along, stays until the run is closed, and ends as it did: 0 complete, 3 partial, 1 failed."
-            if self.deployment.is_staying
-            else "Plans a run and puts its items on the queue. While a run of this mode is open it starts no other."
-        )
         job: Object = {
             **note("Only exit code 4 is worth another try: the API, the lake or the queue could not be used."),
             "backoffLimit": _RETRIES,
@@ -102,7 +97,7 @@ class KubernetesPlatform:
             **self._kept(),
             "template": self._pod(self.deployment.enqueue_words),
         }
-        return self._job_or_cron("-enqueue", about, job)
+        return self._job_or_cron("-enqueue", self.deployment.enqueue_note, job)
 
     def _work(self) -> Object:
         workers = self.deployment.workers
@@ -116,7 +111,7 @@ class KubernetesPlatform:
             **note("Exit code 2 fails the Job at once: a person must change something. 4 is started again."),
             "podFailurePolicy": self._failures(2),
             **self._kept(),
-            "template": self._pod(self.deployment.work_words),
+            "template": self._pod(self.deployment.work_words()),
         }
         return self._job_or_cron(
             "-work", "The workers. They leave once the run is closed, or an hour without one.", job
@@ -221,7 +216,7 @@ class KubernetesPlatform:
                         "ever longer."
                     ),
                     "backoffLimit": _RETRIES,
-                    "template": self._pod(deployment.work_words),
+                    "template": self._pod(deployment.work_words()),
                 },
             },
         }

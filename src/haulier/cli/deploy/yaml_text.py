@@ -6,8 +6,6 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
-Node = Mapping[str, object] | Sequence[object] | str | int | float | bool
-
 WIDTH = 110
 _NOTE = "# "
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
@@ -48,7 +46,9 @@ def _lines(node: object, indent: int) -> list[str]:
                 lines += _entry(f"{pad}{_scalar(key)}:", value, indent)
     elif _is_list(node):
         for value in _items(node):
-            lines += _entry(f"{pad}-", value, indent)
+            notes, rest = _split_notes(value)
+            lines += [line for about in notes for line in _comment(about, indent).splitlines()]
+            lines += _entry(f"{pad}-", rest, indent)
     return lines
 
 
@@ -63,10 +63,20 @@ def _entry(head: str, value: object, indent: int) -> list[str]:
         return [f"{head} {_scalar(value)}"]
     if not value:
         return [f"{head} {'{}' if isinstance(value, Mapping) else '[]'}"]
+    if _is_list(value) and not any(isinstance(item, Mapping) or _is_list(item) for item in _items(value)):
+        return [f"{head} [{', '.join(map(_scalar, _items(value)))}]"]
     below = _lines(value, indent + 2)
-    if head.endswith("-") and not below[0].lstrip().startswith("#"):
+    if head.endswith("-"):
         return [f"{head} {below[0].lstrip()}", *below[1:]]
     return [head, *below]
+
+
+def _split_notes(node: object) -> tuple[list[str], object]:
+    """What stands above the dash of a list, and what stands behind it."""
+    if not isinstance(node, Mapping):
+        return [], node
+    notes = [key[len(_NOTE) :] for key in node if key.startswith(_NOTE)]
+    return notes, {key: value for key, value in node.items() if not key.startswith(_NOTE)}
 
 
 def _is_list(node: object) -> bool:
