@@ -1,0 +1,171 @@
+// What the page asks of the server that it came from.
+
+import { span } from "./words.js";
+
+const TOKEN_HEADER = "X-Haulier-Token";
+const SILENT_SECONDS = 25;
+/** A look that is older is not live: they come each half minute where they are slowest. */
+const OLD_SECONDS = 60;
+const FIRST_RETRY_SECONDS = 1;
+const MAX_RETRY_SECONDS = 15;
+
+/** An answer that is no success, in the server's own words. Status 0: there was no answer. */
+export class ApiProblem extends Error {
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+function pathOf(...parts) {
+  return `api/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { cache: "no-store", credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiProblem(0, "The dashboard's server does not answer. Is `haulier dashboard` still running?");
+  }
+  if (!answer.ok) throw new ApiProblem(answer.status, await problemText(answer));
+  return answer;
+}
+
+async function problemText(answer) {
+  let said = "";
+  try {
+    said = (await answer.json()).error ?? "";
+  } catch {
+    // Not JSON: from something between the page and its server.
+  }
+  return said || `The dashboard's server answered with status ${answer.status}.`;
+}
+
+async function getJson(path, query = {}, signal = undefined) {
+  const told = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const words = new URLSearchParams(told).toString();
+  return (await ask(words ? `${path}?${words}` : path, { signal })).json();
+}
+
+export const api = {
+  source: (signal) => getJson(pathOf("source"), {}, signal),
+  runs: (signal) => getJson(pathOf("runs"), {}, signal),
+  status: (run, signal) => getJson(pathOf("runs", run), {}, signal),
+  timeline: (run, signal) => getJson(pathOf("runs", run, "timeline"), {}, signal),
+  poison: (run, query, signal) => getJson(pathOf("runs", run, "poison"), query, signal),
+  story: (run, key, signal) => getJson(pathOf("runs", run, "poison", key), {}, signal),
+  /** ``what`` is redrive or discard. */
+  decide: async (run, what, body) => {
+    const token = document.querySelector('meta[name="haulier-token"]')?.content ?? "";
+    const headers = { "Content-Type": "application/json", [TOKEN_HEADER]: token };
+    return (await ask(pathOf("runs", run, what), { method: "POST", headers, body: JSON.stringify(body) })).json();
+  },
+};
+
+/**
+ * Looks at a run, one after another, until it is closed. The server sends a document when something changed, and signs of
+ * life between. A connection that broke, or fell silent, is made again; a tab that nobody sees has none, since a browser
+ * has but six to one server.
+ */
+export class Feed {
+  constructor(run, { onDocument, onProblem, onConnection }) {
+    this.path = `${pathOf("runs", run)}/events`;
+    this.onDocument = onDocument;
+    this.onProblem = onProblem;
+    this.onConnection = onConnection;
+    this.retrySeconds = FIRST_RETRY_SECONDS;
+    this.isClosed = false;
+    this.timer = null;
+    this.reader = null;
+    this.isTold = false;
+    this.isBehind = false;
+    this.onVisibility = () => (document.hidden ? this.rest() : this.open());
+    document.addEventListener("visibilitychange", this.onVisibility);
+    if (!document.hidden) this.open();
+  }
+
+  close() {
+    this.isClosed = true;
+    document.removeEventListener("visibilitychange", this.onVisibility);
+    this.stop();
+  }
+
+  rest() {
+    this.stop();
+    this.onConnection("resting");
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.reader?.abort();
+    this.reader = null;
+  }
+
+  open() {
+    if (this.isClosed || this.reader) return;
+    clearTimeout(this.timer);
+    const reader = new AbortController();
+    this.reader = reader;
+    this.read(reader).catch((error) => {
+      if (this.reader !== reader) return; // It was stopped, or has fallen silent.
+      this.again(error instanceof ApiProblem ? error : new ApiProblem(0, ""));
+    });
+  }
+
+  again(problem) {
+    this.reader?.abort();
+    this.reader = null;
+    clearTimeout(this.timer);
+    this.onConnection("lost", problem);
+    this.timer = setTimeout(() => this.open(), 1000 * this.retrySeconds);
+    this.retrySeconds = Math.min(MAX_RETRY_SECONDS, 2 * this.retrySeconds);
+  }
+
+  async read(reader) {
+    this.watch(reader);
+    const answer = await ask(this.path, { headers: { Accept: "text/event-stream" }, signal: reader.signal });
+    const chunks = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let kept = "";
+    for (;;) {
+      const { value, done } = await chunks.read();
+      if (done) throw new ApiProblem(0, "");
+      this.watch(reader);
+      const blocks = (kept + value).split(/\r?\n\r?\n/);
+      kept = blocks.pop();
+      if (this.reader === reader) blocks.forEach((block) => this.take(block));
+    }
+  }
+
+  /** Begin to wait for the next sign of life. */
+  watch(reader) {
+    if (this.reader !== reader) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.again(new ApiProblem(0, "")), 1000 * SILENT_SECONDS);
+  }
+
+  take(block) {
+    let event = "message";
+    const data = [];
+    for (const line of block.split(/\r?\n/)) {
+      if (line.startsWith("event:")) event = line.slice(6).trim();
+      else if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
+    }
+    this.retrySeconds = FIRST_RETRY_SECONDS;
+    if (event === "status" && data.length) {
+      const document = JSON.parse(data.join("\n"));
+      this.isTold = true;
+      this.isBehind = false;
+      this.onDocument(document);
+      this.onConnection("live");
+    } else if (event === "problem" && data.length) {
+      this.isBehind = true;
+      this.onProblem(JSON.parse(data.join("\n")).error ?? "");
+    } else if (event === "heartbeat" && data.length) {
+      const age = JSON.parse(data.join("\n")).age_seconds ?? 0;
+      if (age > OLD_SECONDS) this.onProblem(`The server's last look at the run was ${span(age)} ago.`);
+      else if (!this.isBehind && this.isTold) this.onConnection("live");
+    }
+  }
+}

@@ -1,0 +1,106 @@
+// One poisoned item: what failed, what was asked and answered, what happened before, and what to do.
+
+import { api, Feed } from "./api.js";
+import { openDecision } from "./decide.js";
+import { make, makeTable, prose, setRows } from "./dom.js";
+import { buttons, DECIDED_STATES } from "./poison.js";
+import { number, setState, time } from "./words.js";
+
+export function showItem(main, page, runId, key) {
+  page.setTitle(`${key} of ${runId}`);
+  const chip = make("span", { class: "state" });
+  const body = make("div", {}, make("p", { class: "quiet" }, "Reading …"));
+  main.append(make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, key), chip), body);
+  const ends = new AbortController();
+  let state = "";
+
+  const decide = (what, selection, words) => openDecision({ page, runId, what, selection, words, onDone: look });
+  async function look() {
+    try {
+      const record = await api.story(runId, key, ends.signal);
+      if (ends.signal.aborted) return;
+      setState(chip, record.state);
+      body.replaceChildren(...partsOf(record, decide));
+    } catch (error) {
+      if (ends.signal.aborted) return;
+      page.problem(error);
+      if (error.status === 404) body.replaceChildren(make("p", { class: "empty" }, error.message));
+    }
+  }
+  const feed = new Feed(runId, {
+    onDocument(status) {
+      const now = `${status.state} ${status.poisoned} ${status.discarded} ${status.missing > 0}`;
+      if (state && state.split(" ")[0] !== status.state) page.say(`The run is ${status.state} now.`);
+      if (state !== now) look();
+      state = now;
+    },
+    onProblem: (text) => page.stale(text),
+    onConnection: (connection, problem) => page.setConnection(connection, problem),
+  });
+  return () => {
+    feed.close();
+    ends.abort();
+  };
+}
+
+function partsOf(record, decide) {
+  const isPoisoned = ["poison", "attempt", "crash"].includes(record.story.at(-1)?.event);
+  const last = record.story.at(-1);
+  const parts = [make("p", { class: "lead" }, make("code", { class: "said" }, `${record.error_class}: ${record.error}`))];
+  if (!isPoisoned) parts.push(make("p", {}, last.event === "discard" ? "It was discarded since." : "It was redriven since; its next end is not known here yet."));
+  if (record.remedy) parts.push(make("p", {}, make("strong", {}, "What to do: "), prose(record.remedy)));
+  if (isPoisoned && DECIDED_STATES.includes(record.state)) {
+    parts.push(make("p", { class: "buttons" }, buttons(decide, { keys: [record.key] }, record.key, "it")));
+  }
+  parts.push(factList(record), make("h2", {}, "What happened"), storyTable(record.story));
+  if (record.request) parts.push(make("h2", {}, "The last request"), make("pre", {}, requestText(record.request)));
+  if (record.excerpt) parts.push(make("h2", {}, "What the API answered"), make("pre", {}, record.excerpt));
+  if (record.traceback) parts.push(make("details", {}, make("summary", {}, "Traceback"), make("pre", {}, record.traceback)));
+  return parts;
+}
+
+function factList(record) {
+  const facts = [
+    ["Reason", record.reason],
+    ["Status", record.status === null || record.status === undefined ? "–" : String(record.status)],
+    ["Kind", record.kind],
+    ["Parameters", make("code", {}, JSON.stringify(record.payload))],
+    ["Failures", number(record.failures ?? 0)],
+    ["Deliveries", number(record.deliveries ?? 0)],
+    ["Worker", record.worker || "–"],
+    ["Poisoned at", time(record.poisoned_at)],
+  ];
+  if (record.body) facts.push(["Whole answer", make("code", {}, record.body)]);
+  return make("dl", { class: "facts" }, facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+}
+
+function storyTable(story) {
+  const table = makeTable("What happened to the item, oldest first", ["At", "What", "By"]);
+  setRows(table, story.map((event) => [time(event.at), eventWords(event), event.by || "–"]));
+  return table.node;
+}
+
+function eventWords(event) {
+  const failure = event.status === null || event.status === undefined ? event.error_class : `${event.error_class} ${event.status}`;
+  const why = event.reason ? `: ${event.reason}` : "";
+  switch (event.event) {
+    case "attempt":
+      return `attempt ${event.number} failed (${failure}) and was ${event.settled}`;
+    case "crash": {
+      const code = event.exit_code ?? 0;
+      return `crash ${event.number}: the process that ran it alone died (${code < 0 ? `signal ${-code}` : `exit code ${code}`})`;
+    }
+    case "poison":
+      return `poison ${event.number}: ${event.reason} (${failure})`;
+    case "redrive":
+      return `redriven${why}`;
+    default:
+      return `discarded${why}`;
+  }
+}
+
+function requestText(request) {
+  const headers = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
+  const body = request.body ? ["", request.body] : [];
+  return [`${request.method} ${request.url}`, ...headers, ...body].join("\n");
+}

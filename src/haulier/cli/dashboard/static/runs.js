@@ -1,0 +1,50 @@
+// All runs of the source, the newest first.
+
+import { api } from "./api.js";
+import { link, make, makeTable, setProse, setRows, setShown, setText } from "./dom.js";
+import { countOf, number, OPEN_STATES, size, span, stateChip, time } from "./words.js";
+
+const LOOK_SECONDS = 15;
+const HEADINGS = ["Run", "State", "Started", "#Took", "#Items", "#Records", "#Size", "#Requests", "#Poisoned"];
+
+export function showRuns(main, page) {
+  const table = makeTable("Runs, the newest first", HEADINGS);
+  table.node.classList.add("cards");
+  const empty = make("p", { class: "empty" });
+  const source = make("p", { class: "quiet" });
+  main.append(make("h1", { tabindex: "-1" }, "Runs"), source, table.node, empty);
+  setShown(table.node, false);
+  setShown(empty, false);
+  page.setTitle("Runs");
+
+  return page.repeat(LOOK_SECONDS, async (signal) => {
+    const { runs } = await api.runs(signal);
+    setShown(table.node, runs.length > 0);
+    setShown(empty, !runs.length);
+    setProse(empty, "This source has no run in the lake yet. `haulier run SOURCE` starts one; it appears here by itself.");
+    setText(source, runs.length ? summary(runs) : "");
+    setRows(table, runs.map(row));
+  });
+}
+
+function summary(runs) {
+  const open = runs.filter((run) => OPEN_STATES.includes(run.state)).length;
+  return `${countOf(runs.length, "run")}${runs.length === 1 ? "" : ", the newest first"}; ${open || "none"} open.`;
+}
+
+function row(run) {
+  const poisoned = run.poisoned
+    ? link(["run", run.run_id, "poison"], number(run.poisoned), { "aria-label": `${countOf(run.poisoned, "poisoned item")} of ${run.run_id}` })
+    : number(run.poisoned);
+  return [
+    link(["run", run.run_id], run.run_id),
+    stateChip(run.state),
+    time(run.created_at),
+    span(run.seconds),
+    number(run.planned === null ? null : run.planned - run.split),
+    number(run.records),
+    size(run.bytes),
+    number(run.requests),
+    poisoned,
+  ];
+}
