@@ -65,9 +65,8 @@ export const api = {
 };
 
 /**
- * Looks at a run, one after another, until it is closed. The server sends a document when something changed, and signs of
- * life between. A connection that broke, or fell silent, is made again; a tab that nobody sees has none, since a browser
- * has but six to one server.
+ * Follows a run. The server sends a document when something changed, and signs of life between. A connection that broke,
+ * or fell silent, is made again; a tab that nobody sees has none, since a browser has but six to one server.
  */
 export class Feed {
   constructor(run, { onDocument, onProblem, onConnection }) {

@@ -28,7 +28,17 @@ export function makeBar() {
     return { name, count, node: make("li", {}, make("span", { class: `swatch is-${name}` }), count, ` ${word}`) };
   });
   const ended = make("p", { class: "ended" });
-  const node = make("div", {}, ended, picture, make("ul", { class: "legend" }, entries.map((entry) => entry.node)));
+  const node = make(
+    "div",
+    {},
+    ended,
+    picture,
+    make(
+      "ul",
+      { class: "legend" },
+      entries.map((entry) => entry.node),
+    ),
+  );
 
   return {
     node,
@@ -38,8 +48,16 @@ export function makeBar() {
       const over = total - status.missing;
       // Rounded down: 100 % only once everything has ended.
       const percent = total ? Math.floor((100 * over) / total) : 0;
-      setText(ended, total ? `${percent} %: ${number(over)} of ${number(total)} items have ended` : "No items are planned yet.");
-      picture.setAttribute("aria-label", PARTS.filter(([name]) => counts[name]).map(([name, word]) => `${number(counts[name])} ${word}`).join(", ") || "no items");
+      setText(
+        ended,
+        total ? `${percent} %: ${number(over)} of ${number(total)} items have ended` : "No items are planned yet.",
+      );
+      picture.setAttribute(
+        "aria-label",
+        PARTS.filter(([name]) => counts[name])
+          .map(([name, word]) => `${number(counts[name])} ${word}`)
+          .join(", ") || "no items",
+      );
       const widths = widthsOf(counts, total);
       let x = 0;
       rects.forEach((rect, place) => {
@@ -66,7 +84,9 @@ function countsOf(status) {
 
 /** Even one poisoned item of 100,000 can be seen: the widest part gives the room. */
 function widthsOf(counts, total) {
-  const widths = PARTS.map(([name]) => (total && counts[name] ? Math.max(LEAST_WIDTH, (WIDTH * counts[name]) / total) : 0));
+  const widths = PARTS.map(([name]) =>
+    total && counts[name] ? Math.max(LEAST_WIDTH, (WIDTH * counts[name]) / total) : 0,
+  );
   const over = widths.reduce((sum, width) => sum + width, 0) - WIDTH;
   if (over > 0) widths[widths.indexOf(Math.max(...widths))] -= over;
   return widths;

@@ -27,13 +27,26 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
   const said = make("p", { role: "status" }, "Counting …");
   const table = makeTable("What would be " + verb.done, ["Reason", "Status", "Error", "#Items"]);
   const fate = make("p", {}, verb.fate);
-  const why = make("input", { id: "why", name: "why", autocomplete: "off", required: what === "discard", maxlength: "500" });
+  const why = make("input", {
+    id: "why",
+    name: "why",
+    autocomplete: "off",
+    required: what === "discard",
+    maxlength: "500",
+  });
   const whyLabel = what === "discard" ? "Why (it is demanded, and kept)" : "Why (may be left out; it is kept)";
   const whyRow = make("p", {}, make("label", { for: "why" }, whyLabel), why);
   const go = make("button", { type: "submit", class: what === "discard" ? "danger" : "main" }, verb.title);
   const leave = make("button", { type: "button" }, "Leave it");
   const form = make("form", {}, fate, whyRow, make("p", { class: "buttons" }, go, leave));
-  const dialog = make("dialog", { "aria-labelledby": "decision-title" }, make("h2", { id: "decision-title" }, `${verb.title} ${words}`), said, table.node, form);
+  const dialog = make(
+    "dialog",
+    { "aria-labelledby": "decision-title" },
+    make("h2", { id: "decision-title" }, `${verb.title} ${words}`),
+    said,
+    table.node,
+    form,
+  );
   const before = document.activeElement;
   let isDone = false;
 
@@ -83,9 +96,20 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
     try {
       const found = await api.decide(runId, what, { ...selection, dry_run: true });
       const count = found[`would_be_${verb.done}`];
-      setProse(said, `${countOf(count, "item")} of run ${runId} would be ${verb.done}. Nothing has been changed yet.`);
+      setProse(
+        said,
+        `${countOf(count, "item")} of run ${runId} would be ${verb.done}. Nothing has been changed yet.`,
+      );
       if (!count) return;
-      setRows(table, found.groups.map((group) => [group.reason, group.status === null ? "–" : String(group.status), group.error_class, number(group.items)]));
+      setRows(
+        table,
+        found.groups.map((group) => [
+          group.reason,
+          group.status === null ? "–" : String(group.status),
+          group.error_class,
+          number(group.items),
+        ]),
+      );
       [table.node, fate, whyRow, go].forEach((node) => setShown(node, true));
       setText(go, `${verb.title} ${countOf(count, "item")}`);
       (what === "discard" ? why : go).focus();

@@ -49,7 +49,11 @@ export function setShown(node, isShown) {
 /** A table with a caption for readers. A heading that begins with `#` is of a column of numbers. */
 export function makeTable(caption, headings) {
   const cells = headings.map((heading) =>
-    make("th", { scope: "col", role: "columnheader", class: heading.startsWith("#") ? "number" : null }, heading.replace(/^#/, "")),
+    make(
+      "th",
+      { scope: "col", role: "columnheader", class: heading.startsWith("#") ? "number" : null },
+      heading.replace(/^#/, ""),
+    ),
   );
   const body = make("tbody", { role: "rowgroup" });
   // Roles are said, since a phone shows rows as cards: a table that is drawn otherwise is none to some readers.

@@ -46,8 +46,19 @@ export function showItem(main, page, runId, key) {
 function partsOf(record, decide) {
   const isPoisoned = ["poison", "attempt", "crash"].includes(record.story.at(-1)?.event);
   const last = record.story.at(-1);
-  const parts = [make("p", { class: "lead" }, make("code", { class: "said" }, `${record.error_class}: ${record.error}`))];
-  if (!isPoisoned) parts.push(make("p", {}, last.event === "discard" ? "It was discarded since." : "It was redriven since; its next end is not known here yet."));
+  const parts = [
+    make("p", { class: "lead" }, make("code", { class: "said" }, `${record.error_class}: ${record.error}`)),
+  ];
+  if (!isPoisoned)
+    parts.push(
+      make(
+        "p",
+        {},
+        last.event === "discard"
+          ? "It was discarded since."
+          : "It was redriven since; its next end is not known here yet.",
+      ),
+    );
   if (record.remedy) parts.push(make("p", {}, make("strong", {}, "What to do: "), prose(record.remedy)));
   if (isPoisoned && DECIDED_STATES.includes(record.state)) {
     parts.push(make("p", { class: "buttons" }, buttons(decide, { keys: [record.key] }, record.key, "it")));
@@ -55,7 +66,8 @@ function partsOf(record, decide) {
   parts.push(factList(record), make("h2", {}, "What happened"), storyTable(record.story));
   if (record.request) parts.push(make("h2", {}, "The last request"), make("pre", {}, requestText(record.request)));
   if (record.excerpt) parts.push(make("h2", {}, "What the API answered"), make("pre", {}, record.excerpt));
-  if (record.traceback) parts.push(make("details", {}, make("summary", {}, "Traceback"), make("pre", {}, record.traceback)));
+  if (record.traceback)
+    parts.push(make("details", {}, make("summary", {}, "Traceback"), make("pre", {}, record.traceback)));
   return parts;
 }
 
@@ -71,17 +83,27 @@ function factList(record) {
     ["Poisoned at", time(record.poisoned_at)],
   ];
   if (record.body) facts.push(["Whole answer", make("code", {}, record.body)]);
-  return make("dl", { class: "facts" }, facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  return make(
+    "dl",
+    { class: "facts" },
+    facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))),
+  );
 }
 
 function storyTable(story) {
   const table = makeTable("What happened to the item, oldest first", ["At", "What", "By"]);
-  setRows(table, story.map((event) => [time(event.at), eventWords(event), event.by || "–"]));
+  setRows(
+    table,
+    story.map((event) => [time(event.at), eventWords(event), event.by || "–"]),
+  );
   return table.node;
 }
 
 function eventWords(event) {
-  const failure = event.status === null || event.status === undefined ? event.error_class : `${event.error_class} ${event.status}`;
+  const failure =
+    event.status === null || event.status === undefined
+      ? event.error_class
+      : `${event.error_class} ${event.status}`;
   const why = event.reason ? `: ${event.reason}` : "";
   switch (event.event) {
     case "attempt":

@@ -13,7 +13,14 @@ export function makeItems(runId, selection, page, signal) {
   const said = make("p", { class: "quiet", role: "status" });
   const back = make("button", { type: "button", on: { click: () => turn(-1) } }, "Earlier items");
   const on = make("button", { type: "button", on: { click: () => turn(1) } }, "Further items");
-  const node = make("details", {}, make("summary", {}, "Items, one by one"), table.node, said, make("p", { class: "buttons" }, back, on));
+  const node = make(
+    "details",
+    {},
+    make("summary", {}, "Items, one by one"),
+    table.node,
+    said,
+    make("p", { class: "buttons" }, back, on),
+  );
   let starts = [""];
   let next = null;
   let total = 0;
@@ -23,9 +30,17 @@ export function makeItems(runId, selection, page, signal) {
       const found = await api.poison(runId, { ...selection, after: starts.at(-1), limit: PAGE_ITEMS }, signal);
       if (signal.aborted) return;
       next = found.next ?? null;
-      setRows(table, found.items.map((item) => row(runId, item)));
+      setRows(
+        table,
+        found.items.map((item) => row(runId, item)),
+      );
       const first = (starts.length - 1) * PAGE_ITEMS + 1;
-      setText(said, found.items.length ? `${number(first)} to ${number(first + found.items.length - 1)} of ${countOf(total, "item")}` : "No item is left here.");
+      setText(
+        said,
+        found.items.length
+          ? `${number(first)} to ${number(first + found.items.length - 1)} of ${countOf(total, "item")}`
+          : "No item is left here.",
+      );
     } catch (error) {
       if (!signal.aborted) page.problem(error);
     }
@@ -54,5 +69,10 @@ export function makeItems(runId, selection, page, signal) {
 }
 
 function row(runId, item) {
-  return [link(["run", runId, "poison", item.key], item.key), item.kind, time(item.poisoned_at), item.error];
+  return [
+    link(["run", runId, "poison", item.key], item.key),
+    item.kind,
+    time(item.poisoned_at),
+    make("span", { class: "said" }, item.error),
+  ];
 }

@@ -10,7 +10,14 @@ const LEFT = 46;
 const RIGHT = 8;
 const TOP = 6;
 const LEAST_WIDTH = 240;
-const TABLE_HEADINGS = ["From", "#Records a second", "#Items at once", "#Seconds an item", "#Items ended", "#Poisoned"];
+const TABLE_HEADINGS = [
+  "From",
+  "#Records a second",
+  "#Items at once",
+  "#Seconds an item",
+  "#Items ended",
+  "#Poisoned",
+];
 
 const SERIES = [
   { name: "records", title: "Records a second", of: (bucket, step) => bucket.records / step, text: rate },
@@ -28,7 +35,12 @@ export function makePlot(runId, page) {
   const panels = SERIES.map(makePanel);
   const stage = make(
     "div",
-    { class: "stage", tabindex: "0", role: "slider", "aria-label": "The run over time; the arrow keys move through it" },
+    {
+      class: "stage",
+      tabindex: "0",
+      role: "slider",
+      "aria-label": "The run over time; the arrow keys move through it",
+    },
     panels.map((panel) => panel.node),
   );
   const table = makeTable("The run over time, a row for each step", TABLE_HEADINGS);
@@ -75,14 +87,26 @@ export function makePlot(runId, page) {
     if (!line) return;
     const last = line.buckets.length - 1;
     const at = chosen ?? last;
-    const moves = { ArrowLeft: at - 1, ArrowRight: at + 1, PageUp: at - 10, PageDown: at + 10, Home: 0, End: last, Escape: null };
+    const moves = {
+      ArrowLeft: at - 1,
+      ArrowRight: at + 1,
+      PageUp: at - 10,
+      PageDown: at + 10,
+      Home: 0,
+      End: last,
+      Escape: null,
+    };
     if (!(event.key in moves)) return;
     event.preventDefault();
     choose(moves[event.key]);
   });
   figures.addEventListener("toggle", () => fillTable());
   const fillTable = () => {
-    if (figures.open && line) setRows(table, line.buckets.map((bucket, place) => tableRow(line, bucket, place)));
+    if (figures.open && line)
+      setRows(
+        table,
+        line.buckets.map((bucket, place) => tableRow(line, bucket, place)),
+      );
   };
 
   const look = async () => {
@@ -133,8 +157,21 @@ function makePanel(series) {
   const breaks = makeSvg("path", { class: "break" });
   const marks = makeSvg("path", { class: "poison-mark" });
   const cursor = makeSvg("line", { class: "cursor", y1: TOP, y2: TOP + HEIGHT, visibility: "hidden" });
-  const dates = ["start", "end"].map((anchor) => makeSvg("text", { class: "axis", y: TOP + HEIGHT + 14, "text-anchor": anchor }));
-  const svg = makeSvg("svg", { height: TOP + HEIGHT + 18, "aria-hidden": "true" }, base, area, breaks, marks, cursor, most, zero, dates);
+  const dates = ["start", "end"].map((anchor) =>
+    makeSvg("text", { class: "axis", y: TOP + HEIGHT + 14, "text-anchor": anchor }),
+  );
+  const svg = makeSvg(
+    "svg",
+    { height: TOP + HEIGHT + 18, "aria-hidden": "true" },
+    base,
+    area,
+    breaks,
+    marks,
+    cursor,
+    most,
+    zero,
+    dates,
+  );
   const node = make("figure", {}, make("figcaption", {}, series.title), svg);
   let scale = () => 0;
 
@@ -150,9 +187,25 @@ function makePanel(series) {
       base.setAttribute("x2", width - RIGHT);
       setText(most, series.text(top));
       setText(zero, "0");
-      area.setAttribute("d", values.map((value, place) => (value === null ? "" : box(scale(place), scale(place + 1), y(value), TOP + HEIGHT))).join(""));
+      area.setAttribute(
+        "d",
+        values
+          .map((value, place) =>
+            value === null ? "" : box(scale(place), scale(place + 1), y(value), TOP + HEIGHT),
+          )
+          .join(""),
+      );
       breaks.setAttribute("d", line.breaks.map((place) => `M${scale(place)} ${TOP}V${TOP + HEIGHT}`).join(""));
-      marks.setAttribute("d", series.name === "records" ? line.buckets.map((bucket, place) => (bucket.poisoned ? cross((scale(place) + scale(place + 1)) / 2, TOP + 4) : "")).join("") : "");
+      marks.setAttribute(
+        "d",
+        series.name === "records"
+          ? line.buckets
+              .map((bucket, place) =>
+                bucket.poisoned ? cross((scale(place) + scale(place + 1)) / 2, TOP + 4) : "",
+              )
+              .join("")
+          : "",
+      );
       dates[0].setAttribute("x", LEFT);
       dates[1].setAttribute("x", width - RIGHT);
       setText(dates[0], shortTime(line, 0));
@@ -177,32 +230,46 @@ function cross(x, y) {
 }
 
 function momentOf(line, place) {
-  return new Date(line.buckets[Math.min(place, line.buckets.length - 1)].at + (place < line.buckets.length ? 0 : 1000 * line.step)).toISOString();
+  return new Date(
+    line.buckets[Math.min(place, line.buckets.length - 1)].at +
+      (place < line.buckets.length ? 0 : 1000 * line.step),
+  ).toISOString();
 }
 
 /** Without the day, where the whole run is of one. */
 function shortTime(line, place) {
   const text = timeText(momentOf(line, place));
-  return timeText(momentOf(line, 0)).slice(0, 10) === timeText(momentOf(line, line.buckets.length)).slice(0, 10) ? text.slice(11) : text;
+  return timeText(momentOf(line, 0)).slice(0, 10) === timeText(momentOf(line, line.buckets.length)).slice(0, 10)
+    ? text.slice(11)
+    : text;
 }
 
 function summary(line) {
   const steps = `${countOf(line.buckets.length, "step")} of ${span(line.step)}`;
   const cut = line.breaks.length ? `; a dashed line stands where nothing was done for a while` : "";
-  const untimed = line.untimed ? ` ${countOf(line.untimed, "item")} of an older version ended at a time that is not known.` : "";
+  const untimed = line.untimed
+    ? ` ${countOf(line.untimed, "item")} of an older version ended at a time that is not known.`
+    : "";
   const sampled = line.sampled > 1 ? " Times of items without records are of a sample." : "";
   return `${steps}. Point at the plot, or use the arrow keys, to read it${cut}.${untimed}${sampled}`;
 }
 
 function bucketWords(line, place) {
   const bucket = line.buckets[place];
-  const values = SERIES.map((series) => `${series.text(series.of(bucket, line.step))} ${series.title.toLowerCase()}`);
+  const values = SERIES.map(
+    (series) => `${series.text(series.of(bucket, line.step))} ${series.title.toLowerCase()}`,
+  );
   const poison = bucket.poisoned ? [`${number(bucket.poisoned)} poisoned`] : [];
   return `${shortTime(line, place)} to ${shortTime(line, place + 1)}: ${[...values, ...poison].join(", ")}.`;
 }
 
 function tableRow(line, bucket, place) {
-  return [timeText(momentOf(line, place)), ...SERIES.map((series) => series.text(series.of(bucket, line.step))), number(bucket.items), number(bucket.poisoned)];
+  return [
+    timeText(momentOf(line, place)),
+    ...SERIES.map((series) => series.text(series.of(bucket, line.step))),
+    number(bucket.items),
+    number(bucket.poisoned),
+  ];
 }
 
 /** A bucket for each step; the server sends a list for each figure. */

@@ -7,7 +7,7 @@ import { makeItems } from "./items.js";
 import { countOf, number, OPEN_STATES, setState, time } from "./words.js";
 
 const LEAST_LOOK_SECONDS = 5;
-const HEADINGS = ["Status", "#Items", "Newest", "Error", "Example"];
+const HEADINGS = ["Failure", "#Items", "Newest", "Error", "Example"];
 /** States in which poison can still be redriven or discarded. */
 export const DECIDED_STATES = ["open", "closing", "partial"];
 
@@ -17,7 +17,12 @@ export function showPoison(main, page, runId) {
   const summary = make("p", { class: "quiet" }, "Reading …");
   const all = make("p", { class: "buttons" });
   const list = make("div");
-  main.append(make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, "Poison"), chip), summary, all, list);
+  main.append(
+    make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, "Poison"), chip),
+    summary,
+    all,
+    list,
+  );
   const ends = new AbortController();
   let status = null;
   let shape = "";
@@ -47,9 +52,13 @@ export function showPoison(main, page, runId) {
     const now = `${canDecide} ${[...byReason.keys()].join(" ")}`;
     if (now !== shape) {
       shape = now;
-      reasons = [...byReason.keys()].map((reason) => makeReason(reason, { page, runId, canDecide, decide, signal: ends.signal }));
+      reasons = [...byReason.keys()].map((reason) =>
+        makeReason(reason, { page, runId, canDecide, decide, signal: ends.signal }),
+      );
       list.replaceChildren(...reasons.map((one) => one.node));
-      all.replaceChildren(...(canDecide && reasons.length > 1 ? buttons(decide, { all: true }, `all poison of ${runId}`, "all") : []));
+      all.replaceChildren(
+        ...(canDecide && reasons.length > 1 ? buttons(decide, { all: true }, `all poison of ${runId}`, "all") : []),
+      );
     }
     reasons.forEach((one) => one.set(byReason.get(one.reason)));
   }
@@ -82,7 +91,8 @@ function summaryWords(found, status) {
   const redriven = found.redriven
     ? ` ${countOf(found.redriven, "item that was redriven has", "items that were redriven have")} not ended since.`
     : "";
-  const living = status?.workers.filter((worker) => !worker.is_silent && worker.whereabouts !== "gone").length ?? null;
+  const living =
+    status?.workers.filter((worker) => !worker.is_silent && worker.whereabouts !== "gone").length ?? null;
   const isAlone = found.redriven && living === 0 && OPEN_STATES.includes(found.state);
   return poisoned + redriven + (isAlone ? " No worker is alive: `haulier work SOURCE` takes them." : "");
 }
@@ -102,7 +112,12 @@ export function buttons(decide, selection, words, short) {
   return verbs.map(([what, verb, look]) =>
     make(
       "button",
-      { type: "button", class: look, "aria-label": `${verb} ${words}`, on: { click: () => decide(what, selection, words) } },
+      {
+        type: "button",
+        class: look,
+        "aria-label": `${verb} ${words}`,
+        on: { click: () => decide(what, selection, words) },
+      },
       `${verb} ${short} …`,
     ),
   );
@@ -116,7 +131,10 @@ function makeReason(reason, { page, runId, canDecide, decide, signal }) {
   const items = makeItems(runId, { reason }, page, signal);
   const head = make("div", { class: "heading" }, make("h2", {}, reason), count);
   const node = make("section", { class: "reason" }, head, remedy, table.node, items.node);
-  if (canDecide) node.append(make("p", { class: "buttons" }, buttons(decide, { reason }, `all of the reason ${reason}`, "these")));
+  if (canDecide)
+    node.append(
+      make("p", { class: "buttons" }, buttons(decide, { reason }, `all of the reason ${reason}`, "these")),
+    );
   return {
     node,
     reason,
@@ -125,7 +143,10 @@ function makeReason(reason, { page, runId, canDecide, decide, signal }) {
       setText(count, countOf(total, "item"));
       const said = groups.find((group) => group.remedy)?.remedy ?? "";
       if (said && !remedy.firstChild) remedy.append(make("strong", {}, "What to do: "), ...prose(said));
-      setRows(table, groups.map((group) => groupRow(runId, group)));
+      setRows(
+        table,
+        groups.map((group) => groupRow(runId, group)),
+      );
       items.set(total);
     },
   };

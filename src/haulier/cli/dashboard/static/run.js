@@ -47,13 +47,22 @@ function makeView(runId) {
   const tiles = makeTiles(["records", "items", "inFlight", "answers", "requests", "queue", "retries", "poison"]);
   const poison = link(["run", runId, "poison"], "", { class: "button" });
   const plot = section("Over time");
-  const retries = section("Tried again", makeTable("Requests and items that were tried again, by cause", ["Cause", "#Times"]));
+  const retries = section(
+    "Tried again",
+    makeTable("Requests and items that were tried again, by cause", ["Cause", "#Times"]),
+  );
   const newest = make("p", { class: "quiet" });
   retries.table.node.classList.add("narrow");
   retries.node.append(newest);
-  const workers = section("Workers", makeTable("Workers of the source", ["Worker", "Is", "#Items", "#In flight", "#Share", "#Seen"]));
+  const workers = section(
+    "Workers",
+    makeTable("Workers of the source", ["Worker", "Is", "#Items", "#In flight", "#Share", "#Seen"]),
+  );
   workers.table.node.classList.add("cards");
-  const others = section("Other open runs", makeTable("Other open runs of this source", ["Run", "State", "#Ended", "#Items", "#Records"]));
+  const others = section(
+    "Other open runs",
+    makeTable("Other open runs of this source", ["Run", "State", "#Ended", "#Items", "#Records"]),
+  );
   const notes = make("ul", { class: "notes" });
   const noted = section("Notes");
   noted.node.append(notes);
@@ -62,8 +71,17 @@ function makeView(runId) {
     plot: plot.node,
     nodes: [
       make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, runId), chip),
-      when, warnings, bar.node, left, make("p", {}, poison), tiles.node,
-      plot.node, retries.node, workers.node, others.node, noted.node,
+      when,
+      warnings,
+      bar.node,
+      left,
+      make("p", {}, poison),
+      tiles.node,
+      plot.node,
+      retries.node,
+      workers.node,
+      others.node,
+      noted.node,
     ],
     set(status) {
       const isOpen = OPEN_STATES.includes(status.state);
@@ -75,11 +93,14 @@ function makeView(runId) {
       setLines(warnings, warningsOf(status));
       bar.set(status);
       setText(left, isOpen ? leftWords(status) : "");
-      setShown(left, isOpen && status.missing > 0);
+      setShown(left, isOpen && status.missing > 0 && (status.eta !== null || goesOn(status)));
       setShown(poison.parentElement, status.poisoned > 0);
       setText(poison, `Look at ${countOf(status.poisoned, "poisoned item")}`);
       tiles.set(tileFacts(status, isOpen));
-      setRows(retries.table, Object.entries(status.retries_by_cause).map(([cause, times]) => [cause, number(times)]));
+      setRows(
+        retries.table,
+        Object.entries(status.retries_by_cause).map(([cause, times]) => [cause, number(times)]),
+      );
       setShown(retries.node, status.retries > 0);
       setShown(newest, status.newest_failure !== null);
       if (status.newest_failure) setNewest(newest, status.newest_failure);
@@ -100,8 +121,17 @@ function section(title, table = null) {
 }
 
 function makeTiles(names) {
-  const cells = names.map((name) => ({ name, label: make("dt"), value: make("dd"), more: make("dd", { class: "quiet" }) }));
-  const node = make("dl", { class: "tiles" }, cells.map(({ label, value, more }) => make("div", {}, label, value, more)));
+  const cells = names.map((name) => ({
+    name,
+    label: make("dt"),
+    value: make("dd"),
+    more: make("dd", { class: "quiet" }),
+  }));
+  const node = make(
+    "dl",
+    { class: "tiles" },
+    cells.map(({ label, value, more }) => make("div", {}, label, value, more)),
+  );
   return {
     node,
     set(facts) {
@@ -126,13 +156,20 @@ function setLines(list, lines) {
 
 function headline(status, isOpen) {
   const mode = status.mode === "trial" ? "A trial, which is no snapshot" : `A ${status.mode} run`;
-  return `${mode} of ${status.streams.join(", ")}; ${isOpen ? "open for" : "it took"} ${span(status.seconds)}.`;
+  const streams = `${status.streams.length === 1 ? "stream" : "streams"} ${status.streams.join(", ")}`;
+  return `${mode} of the ${streams}; ${isOpen ? "open for" : "it took"} ${span(status.seconds)}.`;
+}
+
+/** Else the warnings say why nothing moves. */
+function goesOn({ api }) {
+  return api !== null && api.state === "well" && api.workers > 0;
 }
 
 function leftWords(status) {
   if (!status.eta) return "How long the rest takes is not known yet.";
   const { seconds, low_seconds: low, high_seconds: high } = status.eta;
-  return `About ${span(seconds)} left (nine times of ten ${span(low)} to ${span(high)}).`;
+  if (seconds < 10) return "Some seconds left.";
+  return `About ${span(Math.round(seconds))} left (nine times of ten ${span(Math.round(low))} to ${span(Math.round(high))}).`;
 }
 
 function tileFacts(status, isOpen) {
@@ -140,13 +177,35 @@ function tileFacts(status, isOpen) {
   const limit = api?.limit ? `; ${api.limit.by} set ${number(api.limit.in_flight)}` : "";
   const bears = api?.found_in_flight ? `; the API bears ${number(api.found_in_flight)} so far` : "";
   return {
-    records: ["Records", number(status.records), isOpen && pace ? `${rate(pace.records_per_second)} a second` : size(status.bytes)],
-    items: isOpen && ["Items a second", rate(pace?.items_per_second ?? null), pace ? `in the last ${span(pace.over_seconds)}` : "not known yet"],
-    inFlight: isOpen && api && ["Requests in flight", `${number(api.in_flight)} of ${number(api.may_be_in_flight)}`, `${countOf(api.workers, "worker")}${bears}${limit}`],
-    answers: isOpen && latency && ["Answers within", span(latency.p50_seconds), `half of them; 95 of 100 within ${span(latency.p95_seconds)}`],
-    requests: ["Requests", number(status.requests), isOpen ? `${size(status.bytes)} so far` : "for what is in the lake"],
+    records: [
+      "Records",
+      number(status.records),
+      isOpen && pace ? `${rate(pace.records_per_second)} a second; ${size(status.bytes)}` : size(status.bytes),
+    ],
+    items: isOpen && [
+      "Items a second",
+      rate(pace?.items_per_second ?? null),
+      pace ? `in the last ${span(pace.over_seconds)}` : "not known yet",
+    ],
+    inFlight: isOpen &&
+      api && [
+        "Requests in flight",
+        `${number(api.in_flight)} of ${number(api.may_be_in_flight)}`,
+        `${countOf(api.workers, "worker")}${bears}${limit}`,
+      ],
+    answers: isOpen &&
+      latency && [
+        "Answers within",
+        span(latency.p50_seconds),
+        `half of them; 95 of 100 within ${span(latency.p95_seconds)}`,
+      ],
+    requests: ["Requests", number(status.requests), "for what is in the lake"],
     queue: isOpen && queue && ["Queue", number(queue.unsettled), queueWords(queue)],
-    retries: ["Tried again", number(status.retries), Object.keys(status.retries_by_cause)[0] ? `most often ${Object.keys(status.retries_by_cause)[0]}` : ""],
+    retries: [
+      "Tried again",
+      number(status.retries),
+      Object.keys(status.retries_by_cause)[0] ? `most often ${Object.keys(status.retries_by_cause)[0]}` : "",
+    ],
     poison: ["Poisoned", number(status.poisoned), poisonWords(status)],
   };
 }
@@ -173,9 +232,22 @@ function workerRow(worker, status) {
   const is = worker.is_silent && worker.whereabouts !== "gone" ? "silent" : WHEREABOUTS[worker.whereabouts];
   const word = is === WHEREABOUTS.unknown && !worker.is_silent ? "alive, elsewhere" : is;
   const items = leases === undefined ? number(worker.items) : `${number(worker.items)} of ${number(leases)}`;
-  return [worker.name, word, items, number(worker.in_flight), number(worker.share), `${span(worker.beat_age_seconds)} ago`];
+  return [
+    worker.name,
+    word,
+    items,
+    number(worker.in_flight),
+    number(worker.share),
+    `${span(worker.beat_age_seconds)} ago`,
+  ];
 }
 
 function otherRow(other) {
-  return [link(["run", other.run_id], other.run_id), stateChip(other.state), number(other.ended), number(other.planned), number(other.records)];
+  return [
+    link(["run", other.run_id], other.run_id),
+    stateChip(other.state),
+    number(other.ended),
+    number(other.planned),
+    number(other.records),
+  ];
 }

@@ -21,7 +21,10 @@ export function showRuns(main, page) {
     const { runs } = await api.runs(signal);
     setShown(table.node, runs.length > 0);
     setShown(empty, !runs.length);
-    setProse(empty, "This source has no run in the lake yet. `haulier run SOURCE` starts one; it appears here by itself.");
+    setProse(
+      empty,
+      "This source has no run in the lake yet. `haulier run SOURCE` starts one; it appears here by itself.",
+    );
     setText(source, runs.length ? summary(runs) : "");
     setRows(table, runs.map(row));
   });
@@ -34,7 +37,9 @@ function summary(runs) {
 
 function row(run) {
   const poisoned = run.poisoned
-    ? link(["run", run.run_id, "poison"], number(run.poisoned), { "aria-label": `${countOf(run.poisoned, "poisoned item")} of ${run.run_id}` })
+    ? link(["run", run.run_id, "poison"], number(run.poisoned), {
+        "aria-label": `${countOf(run.poisoned, "poisoned item")} of ${run.run_id}`,
+      })
     : number(run.poisoned);
   return [
     link(["run", run.run_id], run.run_id),

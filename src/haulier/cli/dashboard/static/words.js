@@ -28,13 +28,15 @@ export function size(bytes) {
     value /= 1024;
     unit += 1;
   }
-  return unit ? `${value < 10 ? TENTHS.format(value) : number(Math.round(value))} ${units[unit]}` : countOf(bytes, "byte");
+  return unit
+    ? `${value < 10 ? TENTHS.format(value) : number(Math.round(value))} ${units[unit]}`
+    : countOf(bytes, "byte");
 }
 
 export function span(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 1) return `${Math.round(1000 * seconds)} ms`;
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 9.95 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
