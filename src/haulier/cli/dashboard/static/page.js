@@ -8,6 +8,9 @@ import { showRuns } from "./runs.js";
 import { link, make, setProse, setShown, setText } from "./dom.js";
 import { hasUtcZone, isUtc, setUtc, timeText, zoneName } from "./words.js";
 
+const LOOK_SECONDS = 4;
+/** Of the time, at most, that looks take. */
+const BUSY_PART = 0.1;
 const CONNECTION_WORDS = {
   live: "live",
   looked: "up to date",
@@ -130,19 +133,21 @@ class Page {
   }
 
   /** Look now, and again and again while the view is shown and the tab is seen. Return what ends it. */
-  repeat(seconds, look) {
+  repeat(look) {
     let ends = new AbortController();
     let timer = null;
     const turn = async () => {
       clearTimeout(timer);
       const mine = ends;
+      const began = performance.now();
       try {
         await look(mine.signal);
         if (!mine.signal.aborted) this.setConnection("looked");
       } catch (error) {
         if (!mine.signal.aborted) this.problem(error);
       }
-      if (!mine.signal.aborted && seconds) timer = setTimeout(turn, 1000 * seconds);
+      const pause = Math.max(1000 * LOOK_SECONDS, (performance.now() - began) / BUSY_PART);
+      if (!mine.signal.aborted) timer = setTimeout(turn, pause);
     };
     const onVisibility = () => {
       clearTimeout(timer);

@@ -4,7 +4,6 @@ import { api } from "./api.js";
 import { link, make, makeTable, setProse, setRows, setShown, setText } from "./dom.js";
 import { countOf, number, OPEN_STATES, size, span, stateChip, time } from "./words.js";
 
-const LOOK_SECONDS = 15;
 const HEADINGS = ["Run", "State", "Started", "#Took", "#Items", "#Records", "#Size", "#Requests", "#Poisoned"];
 
 export function showRuns(main, page) {
@@ -17,7 +16,7 @@ export function showRuns(main, page) {
   setShown(empty, false);
   page.setTitle("Runs");
 
-  return page.repeat(LOOK_SECONDS, async (signal) => {
+  return page.repeat(async (signal) => {
     const { runs } = await api.runs(signal);
     setShown(table.node, runs.length > 0);
     setShown(empty, !runs.length);
