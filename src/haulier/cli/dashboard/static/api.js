@@ -44,7 +44,7 @@ async function problemText(answer) {
 }
 
 async function getJson(path, query = {}, signal = undefined) {
-  const told = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const told = Object.entries(query).filter(([, value]) => value !== null);
   const words = new URLSearchParams(told).toString();
   return (await ask(words ? `${path}?${words}` : path, { signal })).json();
 }

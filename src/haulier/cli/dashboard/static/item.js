@@ -2,8 +2,8 @@
 
 import { api, Feed } from "./api.js";
 import { openDecision } from "./decide.js";
-import { make, makeTable, prose, setRows } from "./dom.js";
-import { buttons, DECIDED_STATES } from "./poison.js";
+import { make, makeTable, setRows } from "./dom.js";
+import { buttons, DECIDED_STATES, remedyLine } from "./poison.js";
 import { number, setState, time } from "./words.js";
 
 export function showItem(main, page, runId, key) {
@@ -20,7 +20,7 @@ export function showItem(main, page, runId, key) {
       const record = await api.story(runId, key, ends.signal);
       if (ends.signal.aborted) return;
       setState(chip, record.state);
-      body.replaceChildren(...partsOf(record, decide));
+      body.replaceChildren(...partsOf(record, page, decide));
     } catch (error) {
       if (ends.signal.aborted) return;
       page.problem(error);
@@ -43,7 +43,7 @@ export function showItem(main, page, runId, key) {
   };
 }
 
-function partsOf(record, decide) {
+function partsOf(record, page, decide) {
   const isPoisoned = ["poison", "attempt", "crash"].includes(record.story.at(-1)?.event);
   const last = record.story.at(-1);
   const parts = [
@@ -59,9 +59,9 @@ function partsOf(record, decide) {
           : "It was redriven since; its next end is not known here yet.",
       ),
     );
-  if (record.remedy) parts.push(make("p", {}, make("strong", {}, "What to do: "), prose(record.remedy)));
+  parts.push(remedyLine(page, record.reason));
   if (isPoisoned && DECIDED_STATES.includes(record.state)) {
-    parts.push(make("p", { class: "buttons" }, buttons(decide, { keys: [record.key] }, record.key, "it")));
+    parts.push(make("p", { class: "buttons" }, buttons(decide, { keys: [record.key] }, record.key, "this item")));
   }
   parts.push(factList(record), make("h2", {}, "What happened"), storyTable(record.story));
   if (record.request) parts.push(make("h2", {}, "The last request"), make("pre", {}, requestText(record.request)));

@@ -29,6 +29,9 @@ class Page {
     this.aloud = document.getElementById("aloud");
     this.zone = document.getElementById("zone");
     this.sourceName = "";
+    this.reasons = new Promise((resolve) => {
+      this.tellReasons = resolve;
+    });
     this.leave = () => {};
     this.seenAt = null;
     this.state = "";
@@ -54,8 +57,9 @@ class Page {
     this.show(false);
     for (;;) {
       try {
-        const { source } = await api.source();
+        const { source, reasons } = await api.source();
         this.sourceName = source;
+        this.tellReasons(reasons ?? {});
         setText(document.getElementById("source"), source);
         this.setTitle(this.title ?? "Runs");
         return;
@@ -87,6 +91,12 @@ class Page {
     if (key) steps.push(link(["run", run, "poison", key], key));
     steps.at(-1).setAttribute("aria-current", "page");
     this.trail.replaceChildren(...steps.map((step) => make("li", {}, step)));
+  }
+
+  /** What a person does about poison of a reason; empty where nobody knows. */
+  async remedyOf(reason) {
+    const text = (await this.reasons)[reason]?.remedy ?? "";
+    return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
   }
 
   setTitle(title) {

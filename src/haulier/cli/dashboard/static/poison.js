@@ -1,13 +1,12 @@
-// The poison of a run: by reason, then by what the items died of; and the items, a page at a time.
+// The poison of a run, in groups of what the items died of, as `haulier poison list` has them.
 
 import { api, Feed } from "./api.js";
 import { openDecision } from "./decide.js";
-import { link, make, makeTable, prose, setProse, setRows, setText } from "./dom.js";
+import { link, make, prose, setProse, setText } from "./dom.js";
 import { makeItems } from "./items.js";
-import { countOf, number, OPEN_STATES, setState, time } from "./words.js";
+import { countOf, OPEN_STATES, setState, setTime } from "./words.js";
 
 const LEAST_LOOK_SECONDS = 5;
-const HEADINGS = ["Failure", "#Items", "Newest", "Error", "Example"];
 /** States in which poison can still be redriven or discarded. */
 export const DECIDED_STATES = ["open", "closing", "partial"];
 
@@ -26,7 +25,7 @@ export function showPoison(main, page, runId) {
   const ends = new AbortController();
   let status = null;
   let shape = "";
-  let reasons = [];
+  let groups = [];
   let askedAt = -Infinity;
   let seen = "";
   let timer = null;
@@ -37,7 +36,7 @@ export function showPoison(main, page, runId) {
     clearTimeout(timer);
     askedAt = performance.now() / 1000;
     try {
-      const found = await api.poison(runId, { limit: 0 }, ends.signal);
+      const found = await api.poison(runId, { limit: 1 }, ends.signal);
       if (!ends.signal.aborted) show(found);
     } catch (error) {
       if (!ends.signal.aborted) page.problem(error);
@@ -46,21 +45,21 @@ export function showPoison(main, page, runId) {
 
   function show(found) {
     const canDecide = DECIDED_STATES.includes(found.state);
-    const byReason = Map.groupBy ? Map.groupBy(found.groups, (group) => group.reason) : groupBy(found.groups);
     setState(chip, found.state);
     setProse(summary, summaryWords(found, status));
-    const now = `${canDecide} ${[...byReason.keys()].join(" ")}`;
+    const now = JSON.stringify([canDecide, ...found.groups.map((group) => [nameOf(group), group.key])]);
     if (now !== shape) {
       shape = now;
-      reasons = [...byReason.keys()].map((reason) =>
-        makeReason(reason, { page, runId, canDecide, decide, signal: ends.signal }),
-      );
-      list.replaceChildren(...reasons.map((one) => one.node));
+      const context = { page, runId, canDecide, decide, signal: ends.signal };
+      groups = found.groups.map((group) => makeGroup(group, context));
+      list.replaceChildren(...groups.map((group) => group.node));
+      const isSeveral = canDecide && groups.length > 1;
       all.replaceChildren(
-        ...(canDecide && reasons.length > 1 ? buttons(decide, { all: true }, `all poison of ${runId}`, "all") : []),
+        ...(isSeveral ? buttons(decide, { all: true }, `all poison of ${runId}`, "all items") : []),
       );
     }
-    reasons.forEach((one) => one.set(byReason.get(one.reason)));
+    found.groups.forEach((group, place) => groups[place].set(group));
+    if (found.unread) timer = setTimeout(look, 1000 * LEAST_LOOK_SECONDS);
   }
 
   const feed = new Feed(runId, {
@@ -88,76 +87,81 @@ export function showPoison(main, page, runId) {
 function summaryWords(found, status) {
   const count = found.poisoned;
   const poisoned = count ? `${countOf(count, "item is", "items are")} poisoned.` : "Nothing is poisoned.";
+  const unread = found.unread ? ` ${countOf(found.unread, "record was", "records were")} not read yet.` : "";
   const redriven = found.redriven
     ? ` ${countOf(found.redriven, "item that was redriven has", "items that were redriven have")} not ended since.`
     : "";
   const living =
     status?.workers.filter((worker) => !worker.is_silent && worker.whereabouts !== "gone").length ?? null;
   const isAlone = found.redriven && living === 0 && OPEN_STATES.includes(found.state);
-  return poisoned + redriven + (isAlone ? " No worker is alive: `haulier work SOURCE` takes them." : "");
+  return poisoned + unread + redriven + (isAlone ? " No worker is alive: `haulier work SOURCE` takes them." : "");
 }
 
-function groupBy(groups) {
-  const found = new Map();
-  for (const group of groups) found.set(group.reason, [...(found.get(group.reason) ?? []), group]);
-  return found;
-}
-
-/** Buttons for items of a reason, for one item, or for all. */
+/** Buttons for a group, for one item, or for all. */
 export function buttons(decide, selection, words, short) {
   const verbs = [
     ["redrive", "Redrive", "main"],
     ["discard", "Discard", "danger"],
   ];
-  return verbs.map(([what, verb, look]) =>
-    make(
+  return verbs.map(([what, verb, look]) => {
+    const label = `${verb} ${short}`;
+    const click = () => decide(what, selection, words);
+    return make(
       "button",
-      {
-        type: "button",
-        class: look,
-        "aria-label": `${verb} ${words}`,
-        on: { click: () => decide(what, selection, words) },
-      },
-      `${verb} ${short} …`,
-    ),
-  );
+      { type: "button", class: look, "aria-label": `${label}: ${words}`, on: { click } },
+      label,
+    );
+  });
 }
 
-function makeReason(reason, { page, runId, canDecide, decide, signal }) {
+function makeGroup(group, { page, runId, canDecide, decide, signal }) {
   const count = make("strong");
-  const remedy = make("p");
-  const table = makeTable(`What items of the reason ${reason} died of, the most first`, HEADINGS);
-  table.node.classList.add("cards");
-  const items = makeItems(runId, { reason }, page, signal);
-  const head = make("div", { class: "heading" }, make("h2", {}, reason), count);
-  const node = make("section", { class: "reason" }, head, remedy, table.node, items.node);
-  if (canDecide)
-    node.append(
-      make("p", { class: "buttons" }, buttons(decide, { reason }, `all of the reason ${reason}`, "these")),
-    );
+  const newest = make("time");
+  const error = make("code", { class: "said" });
+  const { reason, status, error_class } = group;
+  const name = nameOf(group);
+  const items = makeItems(runId, { reason, status, error_class }, page, signal);
+  const facts = make(
+    "p",
+    {},
+    count,
+    "; the newest ",
+    newest,
+    "; for example ",
+    link(["run", runId, "poison", group.key], group.key),
+  );
+  const node = make(
+    "section",
+    { class: "group" },
+    make("h2", {}, name),
+    facts,
+    remedy,
+    make("p", {}, error),
+    items.node,
+  );
+  if (canDecide) {
+    const selection = { group: { reason, status, error_class } };
+    node.append(make("p", { class: "buttons" }, buttons(decide, selection, `all of ${name}`, "these items")));
+  }
   return {
     node,
-    reason,
-    set(groups) {
-      const total = groups.reduce((sum, group) => sum + group.items, 0);
-      setText(count, countOf(total, "item"));
-      const said = groups.find((group) => group.remedy)?.remedy ?? "";
-      if (said && !remedy.firstChild) remedy.append(make("strong", {}, "What to do: "), ...prose(said));
-      setRows(
-        table,
-        groups.map((group) => groupRow(runId, group)),
-      );
-      items.set(total);
+    set(now) {
+      setText(count, countOf(now.items, "item"));
+      setTime(newest, now.newest_at);
+      setText(error, now.error);
+      items.set(now.items);
     },
   };
 }
 
-function groupRow(runId, group) {
-  return [
-    group.status === null ? group.error_class : `${group.status} ${group.error_class}`,
-    number(group.items),
-    time(group.newest_at),
-    make("span", { class: "said" }, group.error),
-    link(["run", runId, "poison", group.key], group.key),
-  ];
+/** As `haulier poison list` calls it. */
+function nameOf({ reason, status, error_class: error }) {
+  return [reason, status, error].filter((part) => part !== null && part !== "").join(" ");
+}
+
+/** What a person does about poison of that reason. It comes in a moment, or never. */
+export function remedyLine(page, reason) {
+  const node = make("p");
+  page.remedyOf(reason).then((text) => text && node.append(make("strong", {}, "What to do: "), ...prose(text)));
+  return node;
 }
