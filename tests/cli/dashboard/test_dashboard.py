@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import signal
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
+from haulier.cli.dashboard.event_stream import EventStream
 from tests.cli.conftest import Place
 from tests.cli.dashboard.conftest import put_run
 from tests.cli.dashboard.rig import Dashboard, dashboard, tab, typed, until, visitor
@@ -188,13 +191,71 @@ def test_what_cannot_be_served_is_said(shop: Place, monkeypatch: pytest.MonkeyPa
 
 
 async def test_ctrl_c_ends_it_at_once_with_ten_tabs(poisoned: tuple[Place, Dashboard, str]) -> None:
-    """Exit code 0, within two seconds, and the streams end whole."""
+    """One reader looks for all of them. Exit code 0, within two seconds, and the streams end whole."""
     _, served, run_id = poisoned
     async with visitor(served.url) as seen, contextlib.AsyncExitStack() as stack:
         tabs = [await stack.enter_async_context(tab(seen, run_id)) for _ in range(10)]
         for events in tabs:
             await until(events, "partial")
+        await seen.open()
+        assert (await seen.click(f"/api/runs/{run_id}/redrive", {"all": True}))[0] == 200
+        told = [await until(events, "open") for events in tabs]
+        assert all(document == told[0] for document in told), "of the same moment, too"
         async with asyncio.timeout(2):
             ended = asyncio.create_task(asyncio.to_thread(served.end))
             assert [[name async for name, _ in events] for events in tabs] == [[]] * 10
             assert await ended == (0, "The dashboard of numbers is at that URL until Ctrl-C.\n")
+
+
+def test_runs_of_all_kinds_and_states_are_shown(shop: Place) -> None:
+    """As `status` and `runs` have them: planned, open, a trial, cancelled; and each over time."""
+    run_id = shop.run("enqueue", "--json").json["run_id"]
+    trial = shop.run("enqueue", "--max-items", "1", "--json").json["run_id"]
+    assert shop.run("cancel", "--run", trial).code == 0
+    runs = shop.lake / "_haulier/shop/runs"
+    planned = "full-20260102T030405Z"
+    (runs / planned).mkdir()
+    (runs / planned / "run.json").write_text((runs / run_id / "run.json").read_text().replace(run_id, planned))
+    states = {run_id: "open", trial: "cancelled", planned: "planning"}
+    wanted = {one: shop.run("status", "--run", one, "--json").json for one in states}
+    listed = shop.run("runs", "--json").json["runs"]
+
+    async def compare(url: str) -> None:
+        async with visitor(url) as seen:
+            shown = (await seen.document("/api/runs"))["runs"]
+            assert [one | {"seconds": 0} for one in shown] == [one | {"seconds": 0} for one in listed]
+            for one, state in states.items():
+                document = await seen.document(f"/api/runs/{one}")
+                assert document | {"seconds": 0} == wanted[one] | {"seconds": 0}
+                assert document["state"] == state
+                told = await seen.document(f"/api/runs/{one}/timeline")
+                assert (told["run_id"], told["items"]) == (one, [])
+                poison = await seen.document(f"/api/runs/{one}/poison")
+                assert (poison["state"], poison["poisoned"], poison["unread"]) == (state, 0, 0)
+
+    with dashboard(shop.toml) as served:
+        asyncio.run(compare(served.url))
+
+
+async def test_a_reader_that_takes_nothing_is_dropped() -> None:
+    """Nothing is kept for it, and its part in the looks at the run ends."""
+    told = asyncio.Event()
+
+    async def events() -> AsyncGenerator[bytes]:
+        try:
+            while True:
+                yield b"event: status\ndata: {}\n\n"
+        finally:
+            told.set()
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with asyncio.timeout(5):
+        await EventStream(events(), slow_seconds=0.01)({"type": "http", "method": "GET"}, receive, send)
+        await told.wait()

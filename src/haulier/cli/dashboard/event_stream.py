@@ -21,11 +21,12 @@ def event(name: str, body: bytes) -> bytes:
 class EventStream(Response):
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes], slow_seconds: float = SLOW_SECONDS) -> None:
         # A proxy that gathers answers would show nothing for minutes.
         super().__init__(headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._events = events
+        self._slow_seconds = slow_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(scope, send))
@@ -43,7 +44,7 @@ class EventStream(Response):
             if scope["method"] != "HEAD":
                 async with contextlib.aclosing(self._events) as events:
                     async for piece in events:
-                        async with asyncio.timeout(SLOW_SECONDS):
+                        async with asyncio.timeout(self._slow_seconds):
                             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except TimeoutError:

@@ -6,6 +6,7 @@
 | ``GET /api/runs?mode=&last=`` | `haulier runs` |
 | ``GET /api/runs/{run_id}`` | `haulier status` |
 | ``GET /api/runs/{run_id}/events`` | the same, as server-sent events |
+| ``GET /api/runs/{run_id}/timeline`` | how the run went over time, as `haulier.runs.timeline.Timeline` has it |
 | ``GET /api/runs/{run_id}/poison?reason=&kind=&status=&error_class=&after=&limit=`` | `haulier poison list` |
 | ``GET /api/runs/{run_id}/poison/{key}`` | `haulier poison show` |
 | ``POST /api/runs/{run_id}/redrive``, ``/discard`` | `haulier poison redrive` and `discard` |
@@ -76,6 +77,7 @@ class DashboardPage:
                 Route("/api/runs", self._runs),
                 Route(run, self._status),
                 Route(f"{run}/events", self._events),
+                Route(f"{run}/timeline", self._timeline),
                 Route(f"{run}/poison", self._poison),
                 Route(f"{run}/poison/{{key}}", self._story),
                 Route(f"{run}/redrive", self._redrive, methods=["POST"]),
@@ -121,6 +123,10 @@ class DashboardPage:
         run_id = _run_id(request)
         await self.feeds.require(run_id)
         return EventStream(self.feeds.events(run_id))
+
+    async def _timeline(self, request: Request) -> Response:
+        async with self._views.held(_run_id(request)) as view:
+            return document(await view.timeline())
 
     async def _poison(self, request: Request) -> Response:
         query = request.query_params

@@ -23,6 +23,7 @@ from haulier.runs.lost_queue import require_queue
 from haulier.runs.poison.index import PoisonFilter, PoisonIndex
 from haulier.runs.run import Run
 from haulier.runs.state import run_state
+from haulier.runs.timeline import read_timeline
 
 CLOSED_SECONDS = 5.0
 """Between two looks at a closed run: only a redrive makes it go on."""
@@ -50,6 +51,7 @@ class RunView:
         self._index = PoisonIndex(source.lake, run, self._reader.ledger, source.clock)
         self._folded: object = None
         """The look after which poison was folded last."""
+        self._timeline: tuple[Look, bytes] | None = None
         self._lock = asyncio.Lock()
         self._seen: Look | HaulierError | None = None
         self._seen_at = self._due_at = float("-inf")
@@ -77,6 +79,16 @@ class RunView:
         if isinstance(self._seen, HaulierError):
             raise self._seen
         return self._seen
+
+    async def timeline(self) -> bytes:
+        """How the run went over time, made at most once for each look."""
+        look = await self.look()
+        async with self._lock:
+            if self._timeline is None or self._timeline[0] is not look:
+                source = self._source
+                told = await read_timeline(source.lake, source.clock, self.run, self._reader.ledger)
+                self._timeline = look, encode(told)
+            return self._timeline[1]
 
     async def poison(self, meant: PoisonFilter, after: str, limit: int) -> dict[str, Any]:
         """What `haulier poison list --json` prints, with a page of the items: those behind the key ``after``."""
