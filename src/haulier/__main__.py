@@ -13,6 +13,9 @@ def start() -> int:
     is_of_worker = "isolate" in sys.argv[1:2]  # A worker goes by how it ends.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler and not is_of_worker:
         signal.signal(signal.SIGINT, _end)
+    if os.getpid() == 1 and not is_of_worker:
+        # The first process of a container: the system drops a signal for which it has no handler.
+        signal.signal(signal.SIGTERM, _end)
     from haulier.cli.main import main  # Takes a while, in which Ctrl-C would show a traceback.
 
     code = main()

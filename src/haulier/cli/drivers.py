@@ -15,6 +15,7 @@ from haulier.app.open_source import LiveSource, Options
 from haulier.cli.command_lines import child_command, run_command
 from haulier.cli.estimate import LateEstimate
 from haulier.cli.fleet import Fleet
+from haulier.cli.leaving import LAST_SECONDS, PARENT_SECONDS
 from haulier.cli.orders import hold_facts, hold_words
 from haulier.cli.output import log_words, say
 from haulier.cli.progress import ProgressView, Traffic, open_progress
@@ -76,7 +77,8 @@ class LocalDriver(_Driver):
         isolate = child_command("isolate", self._typed, self._options)
         worker = Worker(source.worker_deps(isolate), self._watch(run), end_stalled)
         view = open_progress(run.run_id, source.clock)
-        with on_signals(announce(worker.drain, view.say, self._options), worker.stop_now):
+        seconds = self._options.worker.grace_seconds + LAST_SECONDS
+        with on_signals(announce(worker.drain, view.say, self._options), worker.stop_now, seconds=seconds):
             estimate = await LateEstimate.open(source, run)
             async with show_progress(
                 view, ProgressReader(source.lake, run), source, lambda _: source.client.scope.in_use, estimate
@@ -121,7 +123,8 @@ class FleetDriver(_Driver):
         fleet.wake()
         view = open_progress(run.run_id, self._source.clock)
         self._say = view.say
-        with on_signals(announce(fleet.drain, view.say, self._options), fleet.stop_now):
+        seconds = self._options.worker.grace_seconds + PARENT_SECONDS
+        with on_signals(announce(fleet.drain, view.say, self._options), fleet.stop_now, seconds=seconds):
             estimate = await LateEstimate.open(self._source, run)
             async with show_progress(
                 view, ProgressReader(self._source.lake, run), self._source, in_flight_of_all, estimate

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from haulier.cli.garbage_collector import collect_rarely
+from haulier.cli.leaving import stay
 from haulier.cli.signals import on_signals
 
 T = TypeVar("T")
@@ -26,11 +27,13 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """
     collect_rarely()
     _share_one_heap()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        try:
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_stoppable(main))
-        except asyncio.CancelledError as error:
-            raise click.Abort from error
+    except asyncio.CancelledError as error:
+        raise click.Abort from error
+    finally:
+        stay()
 
 
 def run_unstoppable(main: Coroutine[Any, Any, T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from datetime import UTC, datetime
@@ -13,15 +14,18 @@ from haulier.api.scope.row import decode
 from haulier.app.open_source import LiveSource, OpenSource, scope_name
 from haulier.errors import HaulierError
 
+READ_SECONDS = 5.0
+"""They are words beside a verdict, or the last ones of a worker: an outage of the lake is not waited for."""
 _FAILED_REQUEST: Final = re.compile(r"([A-Z]+) (https?://\S+): (.+)")
 
 
 async def read_failures(source: OpenSource, run_id: str) -> Failures:
-    """Read what the workers noted; nothing if their queue is not at hand."""
-    if isinstance(source, LiveSource):
-        await source.client.scope.tell_failures()
-    with contextlib.suppress(HaulierError):
-        return decode(await source.rows.read(scope_name(source.app))).failures.get(run_id, NO_FAILURES)
+    """Read what the workers noted; nothing if their queue is not at hand, or does not answer soon."""
+    with contextlib.suppress(HaulierError, TimeoutError):
+        async with asyncio.timeout(READ_SECONDS):
+            if isinstance(source, LiveSource):
+                await source.client.scope.tell_failures()
+            return decode(await source.rows.read(scope_name(source.app))).failures.get(run_id, NO_FAILURES)
     return NO_FAILURES
 
 

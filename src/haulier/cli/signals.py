@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
+from haulier.cli.leaving import LAST_SECONDS, leave_within
 from haulier.cli.standard_streams import says_json
 from haulier.clock import SystemClock
 
@@ -32,9 +33,12 @@ _unheard_since: float | None = None
 
 
 @contextlib.contextmanager
-def on_signals(drain: Callable[[str], None], stop: Callable[[], None]) -> Iterator[None]:
+def on_signals(
+    drain: Callable[[str], None], stop: Callable[[], None], *, seconds: float = LAST_SECONDS
+) -> Iterator[None]:
     """Call ``drain(name of the signal)`` at the first SIGTERM or SIGINT, and ``stop()`` at each later one.
 
+    The process is gone within ``seconds`` of the first one, and within `LAST_SECONDS` of a later one.
     An inner block receives instead of the outer one. If the event loop is blocked, the second signal ends the process.
     """
     loop = asyncio.get_running_loop()
@@ -43,6 +47,7 @@ def on_signals(drain: Callable[[str], None], stop: Callable[[], None]) -> Iterat
     def received(number: signal.Signals) -> None:
         nonlocal seen
         seen += 1
+        leave_within(seconds if seen == 1 else LAST_SECONDS)
         if seen == 1:
             drain(number.name)
         else:

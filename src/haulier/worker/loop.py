@@ -57,7 +57,7 @@ ROOM_SECONDS = 1.0
 HAND_BACK_SECONDS = 3.0
 """After the grace, while the queue does not answer. What it does not take back comes when its lease runs out."""
 LEAVE_SECONDS = 4.0
-"""After the grace, with the last receipts and completions: where 25 s are given, 30 s end in a SIGKILL."""
+"""After the grace, with the last receipts and completions. Two seconds more are telemetry's (`cli/leaving.py`)."""
 
 logger = logging.getLogger("haulier.worker")
 

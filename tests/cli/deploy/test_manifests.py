@@ -157,7 +157,7 @@ def test_a_pod_is_killed_later_than_a_worker_drains() -> None:
             for seconds in found(document, "terminationGracePeriodSeconds"):
                 assert seconds == 30
             for words in found(document, "args"):
-                assert "--grace" not in words or words[words.index("--grace") + 1] == "25"
+                assert "--grace" not in words or words[words.index("--grace") + 1] == "18"
 
 
 def test_g7_no_value_of_a_variable_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:

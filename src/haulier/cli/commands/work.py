@@ -19,6 +19,7 @@ from haulier.cli.command_lines import child_command
 from haulier.cli.drivers import announce, end_stalled, show_progress
 from haulier.cli.event_loop import run_loop
 from haulier.cli.failures import failure_lines, read_failures
+from haulier.cli.leaving import LAST_SECONDS
 from haulier.cli.logs import note_run_of_lines, note_source_of_lines
 from haulier.cli.options import (
     exit_idle_option,
@@ -115,7 +116,7 @@ async def _work(
         bar = Bar(source.clock) if has_bar() and not with_parent else None
         tell = say if bar is None else bar.say
         drain = worker.drain if with_parent else announce(worker.drain, tell, options)
-        with on_signals(drain, worker.stop_now):
+        with on_signals(drain, worker.stop_now, seconds=options.worker.grace_seconds + LAST_SECONDS):
             async with contextlib.AsyncExitStack() as stack:
                 if with_parent:
                     _listen_to_parent(worker)

@@ -13,8 +13,8 @@ from haulier.plurals import count_of
 
 WAIT_SECONDS = 3600
 """So long a worker of a fixed fleet waits for a run that it may work: the plan is made meanwhile."""
-GRACE_SECONDS = 25
-"""Platforms kill 30 seconds after they asked a container to stop."""
+GRACE_SECONDS = 18
+"""Of the 25 in which a container is gone; platforms kill it after 30."""
 TERMINATION_SECONDS = 30
 IMAGE = "<IMAGE>"
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")

@@ -1,0 +1,45 @@
+# An image that plans, works and shows runs: docs/containers.md. Built in a checkout:
+#
+#     docker build --tag haulier .
+#
+# Packages come from the index that the builder finds. Which one serves them does not matter: requirements.lock has the
+# hash of each. A private index is a secret of the build, and stays in no layer (docs/containers.md#a-private-index).
+
+# That on which all tests were run.
+ARG PYTHON_VERSION=3.11
+
+FROM python:${PYTHON_VERSION}-slim AS builder
+# Those of pyproject.toml: azure (queue and lake), otel (traces and metrics), fast (uvloop); dashboard, if it is to serve one.
+ARG EXTRAS="azure otel fast"
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+WORKDIR /build
+# What changes seldom first: a new version of the sources leaves these layers as they are.
+COPY requirements.lock pyproject.toml ./
+RUN --mount=type=secret,id=index,env=PIP_INDEX_URL \
+    python -m venv /build/tools \
+    && awk '/^uv==/ { on = 1 } on { print } on && !/\\$/ { exit }' requirements.lock > /build/uv.txt \
+    && /build/tools/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --no-deps \
+        --requirement /build/uv.txt
+RUN --mount=type=secret,id=index,env=UV_DEFAULT_INDEX \
+    python -m venv --without-pip /opt/haulier \
+    && /build/tools/bin/uv pip install --quiet --python /opt/haulier/bin/python --require-hashes --only-binary :all: \
+        --requirement pyproject.toml $(printf -- '--extra %s ' $EXTRAS) --constraint requirements.lock
+COPY LICENSE ./
+COPY src ./src
+# uv is the build backend too: nothing is fetched for it.
+RUN /build/tools/bin/uv build --quiet --offline --wheel --out-dir /build/dist \
+    && /build/tools/bin/uv pip install --quiet --offline --no-deps --python /opt/haulier/bin/python /build/dist/*.whl \
+    && mkdir /sources
+
+FROM python:${PYTHON_VERSION}-slim
+COPY --from=builder /opt/haulier /opt/haulier
+# A volume that is mounted here begins with this owner. Sources are copied or mounted here too.
+COPY --from=builder --chown=65532:65532 /sources /sources
+ENV PATH=/opt/haulier/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HAULIER_LOG=json
+WORKDIR /sources
+# A number, so that Kubernetes can see that it is not root. It needs neither a name nor a home.
+USER 65532:65532
+# No shell in between: SIGTERM reaches the program. No HEALTHCHECK: a worker serves nothing that could be asked, and one
+# that hangs for a lease ends by itself.
+ENTRYPOINT ["haulier"]
+CMD ["work"]
